@@ -1,0 +1,1 @@
+//! Records of who did what: encoding, segments, chain and verifier; bytes in, bytes out.

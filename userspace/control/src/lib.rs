@@ -1,0 +1,1 @@
+//! The admin socket: status, metrics. tokio lives here alone.

@@ -1,0 +1,1 @@
+//! Find and mask card numbers in place.

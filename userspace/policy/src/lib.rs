@@ -1,0 +1,1 @@
+//! (subject, effects) -> verdict, and the words of approval.

@@ -1,0 +1,1 @@
+//! Shards: accept, upstream, journal, mailbox; one thread, one ring each.

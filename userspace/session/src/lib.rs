@@ -1,0 +1,1 @@
+//! One connection pair as a state machine: input in, effects out, no IO and no clock.

@@ -1,0 +1,1 @@
+//! The io_uring that we use, made safe: operations name a buffer id.
