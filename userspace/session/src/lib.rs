@@ -1,1 +1,57 @@
-//! One connection pair as a state machine: input in, effects out, no IO and no clock.
+//! One connection pair as a state machine: input in, effects out. No IO, no clock, no randomness, so one seed replays any bug.
+//!
+//! The shard owns sockets and buffers. It hands each event to [`Session::handle`] and carries out the [`Effects`].
+#![forbid(unsafe_code)]
+
+mod cancel;
+mod catalogs;
+mod effects;
+mod input;
+mod limits;
+mod open;
+mod shared;
+mod verdicts;
+
+pub use cancel::{CancelTarget, Cancels, Key, SECRET_MAX};
+pub use catalogs::Catalogs;
+pub use effects::{Effects, Finish, HOLD_MAX, Piece, Records};
+pub use input::{Failure, Input, Now};
+pub use limits::Limits;
+pub use open::{Database, Mode, Open, Subject};
+pub use shared::Shared;
+pub use verdicts::StatementCache;
+
+/// A record's address: what an agent sees in DETAIL.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecordId {
+    /// The shard that wrote it.
+    pub shard: u16,
+    /// Its sequence number there.
+    pub seq: u64,
+}
+
+/// One agent connection and its one connection to the database.
+pub struct Session {
+    open: Open,
+}
+
+impl Session {
+    /// A session that has seen nothing yet. The first call to [`Session::handle`] may be any input.
+    pub fn new(open: Open) -> Session {
+        Session { open }
+    }
+
+    /// One event. `out` must have been cleared.
+    pub fn handle(&mut self, input: Input<'_>, _now: Now, _shared: &mut Shared<'_>, out: &mut Effects) {
+        let _ = input;
+        out.finish = Finish::Abort;
+    }
+
+    /// The session is over, whatever the reason: its last record and the end of its cancel key. Nothing is sent after it.
+    pub fn close(&mut self, _now: Now, _shared: &mut Shared<'_>, _out: &mut Effects) {}
+
+    /// What the session was opened with.
+    pub fn open(&self) -> &Open {
+        &self.open
+    }
+}

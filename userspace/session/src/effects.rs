@@ -1,0 +1,185 @@
+//! What one call asks of the shard: bytes to send, records to write, and when to come back.
+
+use std::ops::Range;
+
+/// The most bytes of a chunk's end that a session hands back; the shard's buffers have this much headroom.
+pub const HOLD_MAX: usize = 512;
+
+/// One stretch of bytes to send, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// A range of the chunk that this call was given.
+    Chunk(Range<u32>),
+    /// A range of [`Effects::own`].
+    Own(Range<u32>),
+}
+
+/// What becomes of the two sockets once the pieces of this call are sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Finish {
+    /// Nothing: the session goes on.
+    #[default]
+    No,
+    /// The agent sent its last byte: end the database's receiving direction, go on reading from the database.
+    ShutdownDatabase,
+    /// The database sent its last byte: end the agent's receiving direction.
+    ShutdownAgent,
+    /// Send what is to be sent to both sides, then close both.
+    Close,
+    /// Close both at once; nothing more may leave.
+    Abort,
+}
+
+/// Encoded record payloads of one call, in the order in which they get their sequence numbers.
+#[derive(Debug, Default)]
+pub struct Records {
+    bytes: Vec<u8>,
+    ends: Vec<(u8, u32)>,
+}
+
+impl Records {
+    /// How many records there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Each record's type (`audit`'s own number) and payload.
+    pub fn iter(&self) -> impl Iterator<Item = (u8, &[u8])> {
+        let mut start = 0usize;
+        self.ends.iter().filter_map(move |&(kind, end)| {
+            let from = start;
+            start = end as usize;
+            self.bytes.get(from..start).map(|payload| (kind, payload))
+        })
+    }
+
+    /// Appends one record that `encode` writes.
+    pub fn push(&mut self, kind: u8, encode: impl FnOnce(&mut Vec<u8>)) {
+        encode(&mut self.bytes);
+        self.ends.push((kind, u32::try_from(self.bytes.len()).unwrap_or(u32::MAX)));
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+}
+
+/// The answer to one input. The shard keeps one, clears it before each call, and so allocates nothing in steady state.
+///
+/// Order of execution: write `records` into the segment, wait for the disk if `durable`, send the pieces, then `finish`.
+/// `read_agent`, `deadline` and `hold` state what holds from now on, not a change: every call sets them.
+#[derive(Debug)]
+pub struct Effects {
+    /// Bytes that the session made; [`Piece::Own`] points into it.
+    pub own: Vec<u8>,
+    /// What goes to the agent, in order.
+    pub to_agent: Vec<Piece>,
+    /// What goes to the database, in order.
+    pub to_database: Vec<Piece>,
+    /// The last `hold` bytes (at most [`HOLD_MAX`]) of this chunk come back in front of the next one from the same side.
+    pub hold: usize,
+    /// To be written before any piece of this call leaves.
+    pub records: Records,
+    /// No piece to the database leaves before these records are on disk.
+    pub durable: bool,
+    /// Open the connection to [`crate::Open::origin`]; answered by `DatabaseConnected` or `DatabaseFailed`.
+    pub connect: bool,
+    /// False: feed no more agent bytes until a call answers true. What was given already is kept by the session.
+    pub read_agent: bool,
+    /// What becomes of the sockets after the pieces are sent.
+    pub finish: Finish,
+    /// When `Input::Deadline` is wanted (monotonic nanoseconds); `None`: never. Replaces the last answer.
+    pub deadline: Option<u64>,
+}
+
+impl Default for Effects {
+    fn default() -> Effects {
+        Effects {
+            own: Vec::new(),
+            to_agent: Vec::new(),
+            to_database: Vec::new(),
+            hold: 0,
+            records: Records::default(),
+            durable: false,
+            connect: false,
+            read_agent: true,
+            finish: Finish::No,
+            deadline: None,
+        }
+    }
+}
+
+impl Effects {
+    /// Empties it for the next call; capacities stay.
+    pub fn clear(&mut self) {
+        self.own.clear();
+        self.to_agent.clear();
+        self.to_database.clear();
+        self.hold = 0;
+        self.records.clear();
+        self.durable = false;
+        self.connect = false;
+        self.read_agent = true;
+        self.finish = Finish::No;
+        self.deadline = None;
+    }
+
+    /// Where own bytes written from now on begin.
+    pub(crate) fn mark(&self) -> usize {
+        self.own.len()
+    }
+
+    /// Sends to the agent what was written to `own` since `mark`.
+    pub(crate) fn agent_own(&mut self, mark: usize) {
+        push_own(&mut self.to_agent, mark, self.own.len());
+    }
+
+    /// Sends to the database what was written to `own` since `mark`.
+    pub(crate) fn database_own(&mut self, mark: usize) {
+        push_own(&mut self.to_database, mark, self.own.len());
+    }
+
+    /// Sends a range of the chunk to the agent.
+    pub(crate) fn agent_chunk(&mut self, range: Range<usize>) {
+        push_chunk(&mut self.to_agent, range);
+    }
+
+    /// Sends a range of the chunk to the database.
+    pub(crate) fn database_chunk(&mut self, range: Range<usize>) {
+        push_chunk(&mut self.to_database, range);
+    }
+}
+
+/// Offsets fit: a chunk is at most a shard's buffer and `own` at most the largest frame limit, both far below 4 GiB.
+fn narrow(range: Range<usize>) -> Range<u32> {
+    debug_assert!(u32::try_from(range.end).is_ok());
+    range.start as u32..range.end as u32
+}
+
+fn push_own(pieces: &mut Vec<Piece>, start: usize, end: usize) {
+    if start == end {
+        return;
+    }
+    let range = narrow(start..end);
+    match pieces.last_mut() {
+        Some(Piece::Own(last)) if last.end == range.start => last.end = range.end,
+        _ => pieces.push(Piece::Own(range)),
+    }
+}
+
+fn push_chunk(pieces: &mut Vec<Piece>, range: Range<usize>) {
+    if range.is_empty() {
+        return;
+    }
+    let range = narrow(range);
+    match pieces.last_mut() {
+        Some(Piece::Chunk(last)) if last.end == range.start => last.end = range.end,
+        _ => pieces.push(Piece::Chunk(range)),
+    }
+}

@@ -1,0 +1,44 @@
+//! What can happen to a session.
+
+/// Both clocks, read by the shard; the session reads none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// Monotonic nanoseconds: order, durations, deadlines.
+    pub mono_ns: u64,
+    /// Nanoseconds since 1970: records and the time windows of rules.
+    pub wall_ns: u64,
+}
+
+/// Why the database could not be reached, or was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The connection was refused or reset.
+    Refused,
+    /// No route, or no such host.
+    Unreachable,
+    /// No answer in time.
+    TimedOut,
+    /// The shard has no room for one more connection.
+    Exhausted,
+}
+
+/// One event. Chunks are the shard's receive buffers, masked in place; [`crate::Effects`] points back into them.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// Bytes of the agent.
+    FromAgent(&'a mut [u8]),
+    /// Bytes of the database, those held back by the last call first.
+    FromDatabase(&'a mut [u8]),
+    /// The agent sent its last byte; it may still read.
+    AgentClosed,
+    /// The database sent its last byte.
+    DatabaseClosed,
+    /// The connection asked for with `connect` stands.
+    DatabaseConnected,
+    /// The connection asked for with `connect` could not be made, or broke.
+    DatabaseFailed(Failure),
+    /// The wake-up asked for with `deadline`.
+    Deadline,
+    /// The service stops: finish the statement that runs, then end the session.
+    Stop,
+}

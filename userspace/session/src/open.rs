@@ -1,0 +1,67 @@
+//! What is known of a session before its first byte.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Who asked, frozen at connect: the policy's words and the kernel's facts.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// Agent and groups, as rules name them.
+    pub policy: policy::Subject,
+    /// The cgroup's id.
+    pub cgroup: u64,
+    /// The process that called connect().
+    pub pid: u32,
+    /// Its uid.
+    pub uid: u32,
+    /// Device of its executable.
+    pub exe_device: u64,
+    /// Inode of its executable.
+    pub exe_inode: u64,
+    /// Name of its executable.
+    pub exe_name: String,
+}
+
+/// Whether refusals are acted on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// What policy refuses is refused.
+    Enforce,
+    /// What policy would refuse is recorded and forwarded.
+    Observe,
+}
+
+/// One `[[database]]` of the configuration, as far as a session needs it.
+#[derive(Clone, Debug)]
+pub struct Database {
+    /// The endpoint's name in rules.
+    pub name: String,
+    /// Startup databases that are admitted; empty: any.
+    pub dbnames: Vec<String>,
+    /// Enforce or observe.
+    pub mode: Mode,
+    /// False only with [`Mode::Observe`]: rows pass unmasked.
+    pub mask: bool,
+}
+
+/// A new connection of an agent.
+#[derive(Clone)]
+pub struct Open {
+    /// The session's number, unique in this run of the service.
+    pub id: u64,
+    /// Who asked.
+    pub subject: Arc<Subject>,
+    /// The address that the agent dialled.
+    pub origin: SocketAddr,
+    /// The endpoint that this address belongs to.
+    pub database: Arc<Database>,
+    /// Random bytes from which the issued cancel secret is cut.
+    pub secret: [u8; 32],
+}
+
+impl fmt::Debug for Open {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Open").field("id", &self.id).field("origin", &self.origin).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,21 @@
+//! What a session borrows from its shard for the length of one call.
+
+use std::sync::Arc;
+
+use crate::{Cancels, Catalogs, Limits, RecordId, StatementCache};
+
+/// The shard's side of one call.
+pub struct Shared<'a> {
+    /// The policy in force.
+    pub policy: &'a Arc<policy::Policy>,
+    /// Judged statements of all sessions of the shard.
+    pub statements: &'a mut StatementCache,
+    /// Sensitive columns per database, for all sessions of the shard.
+    pub catalogs: &'a mut Catalogs,
+    /// Issued cancel keys.
+    pub cancels: &'a dyn Cancels,
+    /// The id that the first record of this call will get; the next ones follow without a gap.
+    pub next_record: RecordId,
+    /// The bounds.
+    pub limits: &'a Limits,
+}
