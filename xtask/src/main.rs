@@ -1,2 +1,49 @@
-//! Placeholder until its author writes it.
-fn main() {}
+//! The project's own tasks, one file per verb; knows nothing of the product.
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout)] // a tool's output is its purpose
+
+mod install;
+mod setup;
+mod shell;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask VERB
+
+  setup       install what this machine lacks (PostgreSQL, libclang, the eBPF tools); says what and why
+  test        everything that a change must pass: setup, fmt, clippy, tidy, unit and kernel tests
+  tidy        arrows, unsafe allow-list, sizes, licences (part of test)
+  install     put the service on this host                              [--root DIR]
+  uninstall   take it off again; leaves nothing                         [--root DIR] [--purge]
+";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let verb = args.next().unwrap_or_default();
+    let rest: Vec<String> = args.collect();
+    let result = match verb.as_str() {
+        "setup" => setup::run(),
+        "test" => test::run(),
+        "tidy" => tidy::run(),
+        "install" => install::install(&rest),
+        "uninstall" => install::uninstall(&rest),
+        "" | "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        other => {
+            eprint!("`{other}` is no verb of xtask.\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nxtask {verb}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! `test`: everything that a change must pass, in the order in which it fails fastest.
+
+use anyhow::{Result, bail};
+
+use crate::{install, setup, shell, tidy};
+
+/// `cargo xtask test`.
+pub(crate) fn run() -> Result<()> {
+    setup::ensure()?;
+    shell::step("format");
+    shell::run(shell::cargo(&["fmt", "--all", "--check"]))?;
+    tidy::run()?;
+    shell::step("clippy");
+    shell::run(shell::cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
+    shell::step("unit tests");
+    shell::run(shell::cargo(&["test", "--workspace", "--exclude", "interceptor", "--quiet"]))?;
+    shell::run(shell::cargo(&["test", "--package", "interceptor", "--lib", "--bins", "--quiet"]))?;
+    install::check_exposure()?;
+    kernel()
+}
+
+/// The tests on a real kernel with real databases: root, one at a time.
+fn kernel() -> Result<()> {
+    shell::step("kernel and end-to-end tests");
+    if !shell::is_root() && shell::output("sudo", &["-n", "true"]).is_none() {
+        if shell::is_ci() {
+            bail!("the kernel tests need root, and CI has neither root nor sudo");
+        }
+        println!(
+            "  SKIPPED: the kernel tests need root and sudo asks for a password; run `sudo -v` first, then this again"
+        );
+        return Ok(());
+    }
+    shell::run(shell::cargo(&["build", "--package", "interceptor", "--tests", "--bins", "--quiet"]))?;
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let mut tests =
+        shell::as_root(&cargo, &["test", "--package", "interceptor", "--test", "*", "--", "--test-threads=1"])?;
+    tests.env("INTERCEPTOR_KERNEL_TESTS", "1");
+    shell::run(tests)
+}
