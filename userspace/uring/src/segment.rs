@@ -1,0 +1,152 @@
+#![allow(unsafe_code)] // mmap of a file
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::{ptr, slice};
+
+use crate::sigbus::Watch;
+
+/// A file mapped MAP_SHARED: a store into it is out of the process at once (a killed process loses nothing) and on disk after
+/// an [`crate::Op::Fsync`] (a power cut loses nothing).
+///
+/// # The promise of its maker
+/// Nobody shortens or writes the file while it is mapped: it lies in a directory of mode 0700 of the service's own user. Where
+/// that, or the medium, fails all the same, the kernel's SIGBUS marks the segment [`MappedSegment::broken`].
+#[derive(Debug)]
+pub struct MappedSegment {
+    watch: Watch,
+    base: *mut u8,
+    len: usize,
+    file: File,
+}
+
+// SAFETY: the mapping belongs to this value alone and may be used from any one thread at a time; the pointer is not tied to one.
+unsafe impl Send for MappedSegment {}
+
+impl MappedSegment {
+    /// Makes a new file of `len` zeros, all written and on disk (so that later stores need no new blocks and meet no full
+    /// disk), and maps it. Slow: for a thread that prepares. The file must not exist.
+    pub fn create(path: &Path, len: usize) -> io::Result<MappedSegment> {
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
+        match fill(&file, len).and_then(|()| MappedSegment::map(file, len)) {
+            Ok(segment) => Ok(segment),
+            Err(error) => {
+                // What was half made must not be taken for a segment later.
+                let _ = std::fs::remove_file(path);
+                Err(error)
+            }
+        }
+    }
+
+    /// Maps a file that exists, for recovery and to write on.
+    pub fn open(path: &Path) -> io::Result<MappedSegment> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let len = usize::try_from(file.metadata()?.len()).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
+        MappedSegment::map(file, len)
+    }
+
+    fn map(file: File, len: usize) -> io::Result<MappedSegment> {
+        // SAFETY: a new mapping at an address of the kernel's choice touches no memory that exists; an empty file is an error.
+        let base = unsafe {
+            libc::mmap(ptr::null_mut(), len, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED, file.as_raw_fd(), 0)
+        };
+        if base == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let base = base.cast::<u8>();
+        let Some(watch) = Watch::new(base, len) else {
+            // SAFETY: the range is the mapping made above, and nothing refers to it.
+            unsafe { libc::munmap(base.cast(), len) };
+            return Err(io::Error::from(io::ErrorKind::QuotaExceeded));
+        };
+        Ok(MappedSegment { watch, base, len, file })
+    }
+
+    /// The bytes of the file.
+    pub fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: the mapping is `len` bytes, readable and writable, and lives as long as `self`; `&mut self` excludes every other
+        // reference of this process, and the file's directory excludes other processes (see the type's promise).
+        unsafe { slice::from_raw_parts_mut(self.base, self.len) }
+    }
+
+    /// What [`crate::Op::Fsync`] names; valid while this segment lives.
+    pub fn file(&self) -> crate::File {
+        crate::File(self.file.as_raw_fd())
+    }
+
+    /// Whether a store into it could not be done. What depends on such a record must not leave.
+    pub fn broken(&self) -> bool {
+        self.watch.broken()
+    }
+}
+
+impl Drop for MappedSegment {
+    fn drop(&mut self) {
+        // SAFETY: the range is the mapping that `map` made, and no reference into it can outlive `self`.
+        unsafe { libc::munmap(self.base.cast(), self.len) };
+    }
+}
+
+fn fill(file: &File, len: usize) -> io::Result<()> {
+    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    let size = libc::off_t::try_from(len).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
+    // SAFETY: no memory is passed.
+    if unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, size) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let mut left = len;
+    let mut file = file;
+    while left > 0 {
+        let part = left.min(ZEROS.len());
+        file.write_all(&ZEROS[..part])?;
+        left -= part;
+    }
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch(name: &str) -> std::path::PathBuf {
+        let path = std::env::temp_dir().join(format!("uring-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        path
+    }
+
+    #[test]
+    fn a_store_is_in_the_file_at_once() {
+        let path = scratch("store");
+        let mut segment = MappedSegment::create(&path, 8192).unwrap();
+        segment.bytes()[5000..5003].copy_from_slice(b"abc");
+        let read = std::fs::read(&path).unwrap();
+        assert_eq!((read.len(), &read[4999..5004]), (8192, &b"\0abc\0"[..]));
+        drop(segment);
+        assert_eq!(MappedSegment::open(&path).unwrap().bytes()[5000], b'a');
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn an_existing_file_is_not_overwritten() {
+        let path = scratch("exists");
+        std::fs::write(&path, b"kept").unwrap();
+        assert_eq!(MappedSegment::create(&path, 4096).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(&path).unwrap(), b"kept");
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_file_cut_short_breaks_the_segment_and_not_the_process() {
+        let path = scratch("cut");
+        let mut segment = MappedSegment::create(&path, 3 * 4096).unwrap();
+        OpenOptions::new().write(true).open(&path).unwrap().set_len(4096).unwrap();
+        segment.bytes()[10] = 1;
+        assert!(!segment.broken());
+        segment.bytes()[8192 + 10] = 1;
+        assert!(segment.broken());
+        std::fs::remove_file(path).unwrap();
+    }
+}
