@@ -1,0 +1,151 @@
+//! The command line: the one definition from which `--help`, completions and man pages come.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config;
+
+/// A database firewall for autonomous agents: redirects their database connections, judges every statement, masks
+/// card numbers in all that comes back, and keeps a tamper-evident record.
+#[derive(Debug, Parser)]
+#[command(name = "interceptor", version, about, max_term_width = 110, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// The configuration that a verb reads.
+#[derive(Debug, Clone, Args)]
+pub struct From {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE", default_value = config::DEFAULT_PATH)]
+    pub config: PathBuf,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Load the kernel half, attach and pin it (root, once; again after a change of addresses or agents).
+    Attach(From),
+    /// Remove the kernel half: links, programs and maps. Agents reach the database directly from then on (root).
+    Detach(From),
+    /// Protect a unit before its first instruction (root; called by the unit's drop-in).
+    Admit {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// The systemd unit, such as reconciler.service.
+        unit: String,
+    },
+    /// The service: stays in the foreground, ready when `status` exits 0.
+    Run(From),
+    /// Parse configuration and policy, print what they resolve to; exit 1 on any doubt.
+    Check(From),
+    /// What this kernel and host can do, what is missing, and its cure; exit 1 if `run` could not work.
+    Doctor {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// For a program to read.
+        #[arg(long)]
+        json: bool,
+    },
+    /// The running service: agents, sessions, shards, coverage, counters.
+    Status {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// For a program to read.
+        #[arg(long)]
+        json: bool,
+        /// Prometheus text instead.
+        #[arg(long, conflicts_with = "json")]
+        metrics: bool,
+    },
+    /// Run a command as an agent: in a cgroup of its own, then dropped to the account (root).
+    Exec {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// The agent of the configuration that the command is.
+        #[arg(long, value_name = "NAME")]
+        agent: String,
+        /// The account that the command runs as; root is refused. Without it: the account that called sudo.
+        #[arg(long, value_name = "U")]
+        user: Option<String>,
+        /// The command and its arguments.
+        #[arg(last = true, required = true, value_name = "CMD")]
+        command: Vec<std::ffi::OsString>,
+    },
+    /// The verdict on a statement, the rule, and what would be masked; runs nothing. Exit 1 if it would be refused.
+    Explain {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// The agent that asks.
+        #[arg(long, value_name = "NAME")]
+        agent: String,
+        /// The database that it asks.
+        #[arg(long, value_name = "DB")]
+        database: String,
+        /// The schemas that an unqualified name may resolve to.
+        #[arg(long, value_name = "SCHEMAS", default_value = "public", value_delimiter = ',')]
+        search_path: Vec<String>,
+        /// For a program to read.
+        #[arg(long)]
+        json: bool,
+        /// The statement.
+        sql: String,
+    },
+    /// The record of who did what.
+    #[command(subcommand)]
+    Audit(Audit),
+    /// The generated systemd drop-ins: of the agents' units and of the service.
+    Units {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// Write them below this folder (such as /etc/systemd/system) instead of printing them.
+        #[arg(long, value_name = "DIR")]
+        write: Option<PathBuf>,
+    },
+    /// Shell completions, from these same definitions.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// The manual page, from these same definitions.
+    #[command(hide = true)]
+    Man,
+}
+
+/// What can be done with the record.
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// Check every record: exit 0 whole, 1 tampered, 4 only a torn tail, 5 cannot tell.
+    Verify {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// The folder of the segments; without it the configuration's.
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+        /// For a program to read.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the records, oldest first, one line each.
+    Export {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// The folder of the segments; without it the configuration's.
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+        /// JSON lines, for a program to read.
+        #[arg(long)]
+        json: bool,
+    },
+}

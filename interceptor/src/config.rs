@@ -1,0 +1,578 @@
+//! `/etc/interceptor/interceptor.toml`: what was typed, and what is meant by it.
+//!
+//! The file is parsed whole and resolved whole before anything is opened: a doubt is an error, never a default.
+//! Keys are the outside contract (docs/OPERATING.md lists them); an unknown one is refused with the nearest known.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// Where the configuration is when `--config` does not say.
+pub const DEFAULT_PATH: &str = "/etc/interceptor/interceptor.toml";
+/// The longest name of an agent or database: it has to fit the kernel half's map value.
+pub const NAME_BYTES_MAX: usize = 31;
+
+/// The whole configuration, resolved.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `[service]`
+    pub service: Service,
+    /// `[[database]]`, in the order of the file.
+    pub databases: Vec<Database>,
+    /// `[[agent]]`, in the order of the file.
+    pub agents: Vec<Agent>,
+}
+
+/// `[service]`: where things are, and the bounds of the process.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Service {
+    /// Record segments, keys and index.
+    pub state_dir: PathBuf,
+    /// Holds `admin.sock`.
+    pub run_dir: PathBuf,
+    /// Where redirected sockets land, on 127.0.0.1 and ::1.
+    pub port: u16,
+    /// Threads of the data plane; 0 means one per CPU core.
+    pub shards: u16,
+    /// The policy file.
+    pub policy: PathBuf,
+    /// The account that the service runs as; `attach` gives it the maps that it needs. A name or a number.
+    pub user: String,
+    /// `standard`: see docs/RECORD.md; `strict` waits for the disk in every case.
+    pub durability: Durability,
+    /// The longest statement that is judged, in bytes; a longer one is refused (54000).
+    pub statement_bytes_max: u32,
+    /// The most connections that one shard serves; the next is refused and counted.
+    pub connections_per_shard_max: u32,
+    /// How long a graceful stop waits for running statements, in seconds.
+    pub drain_seconds: u32,
+    /// Bytes of one record segment; preallocated.
+    pub segment_bytes: u64,
+}
+
+/// How long a record may be in memory of the kernel alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// Records of reads are on disk within 10 ms, those of changes before they go on.
+    Standard,
+    /// Every record is on disk before its statement goes on.
+    Strict,
+}
+
+impl Default for Service {
+    fn default() -> Service {
+        Service {
+            state_dir: "/var/lib/interceptor".into(),
+            run_dir: "/run/interceptor".into(),
+            port: 61432,
+            shards: 0,
+            policy: "/etc/interceptor/policy.toml".into(),
+            user: "interceptor".into(),
+            durability: Durability::Standard,
+            statement_bytes_max: 1 << 20,
+            connections_per_shard_max: 4096,
+            drain_seconds: 30,
+            segment_bytes: 64 << 20,
+        }
+    }
+}
+
+/// One `[[database]]`: an endpoint that agents may only reach through us.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// Its name in rules, records and `status`.
+    pub name: String,
+    /// What agents dial, resolved.
+    pub addresses: Vec<Endpoint>,
+    /// The startup databases that are let in; empty means any.
+    pub dbnames: Vec<String>,
+    /// Judge and refuse, or judge and only record.
+    pub mode: Mode,
+    /// Whether what comes back is masked; `false` only with [`Mode::Observe`].
+    pub mask: bool,
+    /// What becomes of connections by processes that are no agent.
+    pub others: Others,
+    /// With [`Others::Refuse`]: the units that pass all the same.
+    pub allow: Vec<String>,
+    /// Directories of the database's unix sockets, hidden from agents.
+    pub unix_directories: Vec<PathBuf>,
+}
+
+/// A network and a port that agents dial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Endpoint {
+    /// The network's address, host bits zero.
+    pub address: IpAddr,
+    /// Leading bits that count: 32 or 128 for one address.
+    pub prefix: u8,
+    /// `None`: any port.
+    pub port: Option<u16>,
+}
+
+/// What a verdict does on a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// A refusal refuses.
+    Enforce,
+    /// A refusal is recorded and the statement goes on; for rollout, loud everywhere.
+    Observe,
+}
+
+/// Connections of processes that are no agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Others {
+    /// They go on directly.
+    Pass,
+    /// They are refused, all but the units named in `allow`.
+    Refuse,
+}
+
+/// One `[[agent]]`.
+#[derive(Debug, Clone)]
+pub struct Agent {
+    /// Its name in rules, records and `status`.
+    pub name: String,
+    /// How the kernel half knows it.
+    pub by: AgentBy,
+    /// Named in rules as `group:NAME`.
+    pub groups: Vec<String>,
+}
+
+/// What makes a process an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AgentBy {
+    /// A systemd unit, admitted by its drop-in.
+    Unit(String),
+    /// A cgroup and all below it.
+    Cgroup(PathBuf),
+    /// Every process of this account.
+    User(String),
+    /// `interceptor exec` alone.
+    Exec,
+}
+
+/// Why a configuration was refused: the file, the place in it, and what to do.
+#[derive(Debug)]
+pub enum Error {
+    /// The file cannot be read.
+    Unreadable(PathBuf, std::io::Error),
+    /// Not TOML, or a key or a value that is not known; the text names the line.
+    Syntax(PathBuf, String),
+    /// A value that means nothing here.
+    Meaning {
+        /// The table and its name, as a person would look for it.
+        place: String,
+        /// What is wrong and what would be right.
+        why: String,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Unreadable(path, why) => write!(f, "cannot read {}: {why}", path.display()),
+            Error::Syntax(path, why) => write!(f, "{}: {why}", path.display()),
+            Error::Meaning { place, why } => write!(f, "{place}: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl Config {
+    /// Reads and resolves the file; host names are looked up now.
+    pub fn load(path: &Path) -> Result<Config, Error> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::Unreadable(path.into(), e))?;
+        Config::parse(&text).map_err(|e| match e {
+            Error::Syntax(_, why) => Error::Syntax(path.into(), why),
+            other => other,
+        })
+    }
+
+    /// The same from text.
+    pub fn parse(text: &str) -> Result<Config, Error> {
+        let typed: Typed =
+            toml::from_str(text).map_err(|e| Error::Syntax("configuration".into(), with_nearest(&e.to_string())))?;
+        typed.resolve()
+    }
+
+    /// The agent of this name.
+    pub fn agent(&self, name: &str) -> Option<&Agent> {
+        self.agents.iter().find(|a| a.name == name)
+    }
+
+    /// The database of this name, with its index in the file.
+    pub fn database(&self, name: &str) -> Option<(usize, &Database)> {
+        self.databases.iter().enumerate().find(|(_, d)| d.name == name)
+    }
+
+    /// The admin socket.
+    pub fn admin_socket(&self) -> PathBuf {
+        self.service.run_dir.join("admin.sock")
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Typed {
+    #[serde(default)]
+    service: Service,
+    #[serde(default)]
+    database: Vec<TypedDatabase>,
+    #[serde(default)]
+    agent: Vec<TypedAgent>,
+    admin: Option<toml::Table>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TypedDatabase {
+    name: String,
+    protocol: String,
+    addresses: Vec<String>,
+    #[serde(default)]
+    dbnames: Vec<String>,
+    tls: Option<String>,
+    #[serde(default = "enforce")]
+    mode: Mode,
+    #[serde(default = "yes")]
+    mask: bool,
+    #[serde(default = "pass")]
+    others: Others,
+    #[serde(default)]
+    allow: Vec<String>,
+    #[serde(default)]
+    unix_directories: Vec<PathBuf>,
+    login: Option<toml::Table>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TypedAgent {
+    name: String,
+    unit: Option<String>,
+    cgroup: Option<PathBuf>,
+    user: Option<String>,
+    #[serde(default)]
+    groups: Vec<String>,
+}
+
+fn enforce() -> Mode {
+    Mode::Enforce
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn pass() -> Others {
+    Others::Pass
+}
+
+fn meaning(place: impl Into<String>, why: impl Into<String>) -> Error {
+    Error::Meaning { place: place.into(), why: why.into() }
+}
+
+impl Typed {
+    fn resolve(self) -> Result<Config, Error> {
+        if self.admin.is_some() {
+            return Err(meaning("[admin]", "the web page is not in this version; remove the table"));
+        }
+        self.service.check()?;
+        if self.database.is_empty() {
+            return Err(meaning("[[database]]", "none is configured: nothing would be protected"));
+        }
+        let databases: Vec<Database> =
+            self.database.into_iter().map(TypedDatabase::resolve).collect::<Result<_, _>>()?;
+        let agents: Vec<Agent> = self.agent.into_iter().map(TypedAgent::resolve).collect::<Result<_, _>>()?;
+        unique("[[database]]", databases.iter().map(|d| d.name.as_str()))?;
+        unique("[[agent]]", agents.iter().map(|a| a.name.as_str()))?;
+        no_shared_endpoint(&databases)?;
+        Ok(Config { service: self.service, databases, agents })
+    }
+}
+
+impl Service {
+    fn check(&self) -> Result<(), Error> {
+        let place = "[service]";
+        if self.port < 1024 {
+            return Err(meaning(
+                place,
+                "port must be 1024 or above: the service has no capability to bind a lower one",
+            ));
+        }
+        if !(4096..=16 << 20).contains(&self.statement_bytes_max) {
+            return Err(meaning(place, "statement_bytes_max must be between 4096 and 16777216"));
+        }
+        if !(1 << 20..=1 << 30).contains(&self.segment_bytes) || !self.segment_bytes.is_multiple_of(4096) {
+            return Err(meaning(place, "segment_bytes must be a multiple of 4096 between 1 MiB and 1 GiB"));
+        }
+        if self.connections_per_shard_max == 0 || self.shards > 256 {
+            return Err(meaning(place, "connections_per_shard_max must be above 0, shards at most 256"));
+        }
+        Ok(())
+    }
+}
+
+impl TypedDatabase {
+    fn resolve(self) -> Result<Database, Error> {
+        let place = format!("[[database]] {}", self.name);
+        check_name(&place, &self.name)?;
+        if self.protocol != "postgres" {
+            return Err(meaning(
+                place,
+                format!("protocol `{}` is not known; this version speaks `postgres`", self.protocol),
+            ));
+        }
+        if self.login.is_some() {
+            return Err(meaning(
+                place,
+                "[database.login] is not in this version; the catalog is read on the agent's own connection",
+            ));
+        }
+        if !self.mask && self.mode == Mode::Enforce {
+            return Err(meaning(place, "mask = false goes only with mode = \"observe\""));
+        }
+        if self.others == Others::Pass && !self.allow.is_empty() {
+            return Err(meaning(place, "allow has a meaning only with others = \"refuse\""));
+        }
+        if self.addresses.is_empty() {
+            return Err(meaning(place, "addresses is empty: nothing would be redirected"));
+        }
+        let mut addresses = BTreeSet::new();
+        for text in &self.addresses {
+            addresses.extend(endpoints(text).map_err(|why| meaning(&place, format!("addresses: `{text}`: {why}")))?);
+        }
+        self.check_tls(&place, &addresses)?;
+        Ok(Database {
+            name: self.name,
+            addresses: addresses.into_iter().collect(),
+            dbnames: self.dbnames,
+            mode: self.mode,
+            mask: self.mask,
+            others: self.others,
+            allow: self.allow,
+            unix_directories: self.unix_directories,
+        })
+    }
+
+    fn check_tls(&self, place: &str, addresses: &BTreeSet<Endpoint>) -> Result<(), Error> {
+        match self.tls.as_deref() {
+            Some("disable") => Ok(()),
+            Some(other) => {
+                Err(meaning(place, format!("tls = \"{other}\" is not in this version; write tls = \"disable\"")))
+            }
+            None => match addresses.iter().find(|e| !e.is_loopback()) {
+                Some(far) => Err(meaning(
+                    place,
+                    format!(
+                        "{far} is not a loopback address and this version speaks no TLS: write tls = \"disable\" to accept that"
+                    ),
+                )),
+                None => Ok(()),
+            },
+        }
+    }
+}
+
+impl TypedAgent {
+    fn resolve(self) -> Result<Agent, Error> {
+        let place = format!("[[agent]] {}", self.name);
+        check_name(&place, &self.name)?;
+        let by = match (self.unit, self.cgroup, self.user) {
+            (None, None, None) => AgentBy::Exec,
+            (Some(unit), None, None) if unit.contains('.') && !unit.contains('/') => AgentBy::Unit(unit),
+            (Some(unit), None, None) => {
+                return Err(meaning(place, format!("unit `{unit}` needs its suffix, such as `{unit}.service`")));
+            }
+            (None, Some(path), None) if path.is_absolute() => AgentBy::Cgroup(path),
+            (None, Some(_), None) => {
+                return Err(meaning(place, "cgroup must be an absolute path within the hierarchy"));
+            }
+            (None, None, Some(user)) => AgentBy::User(user),
+            _ => return Err(meaning(place, "only one of unit, cgroup and user may be given")),
+        };
+        Ok(Agent { name: self.name, by, groups: self.groups })
+    }
+}
+
+impl Endpoint {
+    /// Whether every address of it is on this host's loopback.
+    pub fn is_loopback(&self) -> bool {
+        match self.address {
+            IpAddr::V4(v4) => v4.is_loopback() && self.prefix >= 8,
+            IpAddr::V6(v6) => v6.is_loopback() && self.prefix == 128,
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let single = self.prefix == if self.address.is_ipv4() { 32 } else { 128 };
+        match (self.address, single) {
+            (IpAddr::V4(a), true) => write!(f, "{a}")?,
+            (IpAddr::V6(a), true) => write!(f, "[{a}]")?,
+            (IpAddr::V4(a), false) => write!(f, "{a}/{}", self.prefix)?,
+            (IpAddr::V6(a), false) => write!(f, "[{a}/{}]", self.prefix)?,
+        }
+        match self.port {
+            Some(port) => write!(f, ":{port}"),
+            None => write!(f, ":*"),
+        }
+    }
+}
+
+/// `10.0.0.1:5432`, `10.20.0.0/16:5432`, `[::1]:5432`, `[fd00::/8]:5432`, `db.example:5432`; the port may be `*`.
+fn endpoints(text: &str) -> Result<Vec<Endpoint>, String> {
+    let (host, port) = text.rsplit_once(':').ok_or("a port is missing; write `address:port` or `address:*`")?;
+    let port = match port {
+        "*" => None,
+        number => {
+            Some(number.parse::<u16>().ok().filter(|p| *p != 0).ok_or("the port is not a number from 1 to 65535")?)
+        }
+    };
+    let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+    if let Some((address, prefix)) = host.split_once('/') {
+        let address: IpAddr = address.parse().map_err(|_| "what stands before `/` is no address")?;
+        let prefix: u8 = prefix.parse().map_err(|_| "what stands after `/` is no number")?;
+        return network(address, prefix).map(|(address, prefix)| vec![Endpoint { address, prefix, port }]);
+    }
+    let addresses: Vec<IpAddr> = match host.parse::<IpAddr>() {
+        Ok(address) => vec![address],
+        Err(_) => (host, 0)
+            .to_socket_addrs()
+            .map_err(|e| format!("does not resolve: {e}"))?
+            .map(|s: SocketAddr| s.ip())
+            .collect(),
+    };
+    if addresses.is_empty() {
+        return Err("resolves to no address".into());
+    }
+    Ok(addresses
+        .into_iter()
+        .map(|address| Endpoint { address, prefix: if address.is_ipv4() { 32 } else { 128 }, port })
+        .collect())
+}
+
+fn network(address: IpAddr, prefix: u8) -> Result<(IpAddr, u8), String> {
+    let masked = match address {
+        IpAddr::V4(a) if (1..=32).contains(&prefix) => {
+            IpAddr::V4(Ipv4Addr::from(u32::from(a) & (u32::MAX << (32 - prefix))))
+        }
+        IpAddr::V6(a) if (1..=128).contains(&prefix) => {
+            IpAddr::V6(Ipv6Addr::from(u128::from(a) & (u128::MAX << (128 - prefix))))
+        }
+        _ => {
+            return Err(format!(
+                "/{prefix} is no prefix length of this family (1 to {})",
+                if address.is_ipv4() { 32 } else { 128 }
+            ));
+        }
+    };
+    if masked == address {
+        Ok((masked, prefix))
+    } else {
+        Err(format!("host bits are set; did you mean {masked}/{prefix}?"))
+    }
+}
+
+fn check_name(place: &str, name: &str) -> Result<(), Error> {
+    let fits = !name.is_empty() && name.len() <= NAME_BYTES_MAX;
+    if fits && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
+        return Ok(());
+    }
+    Err(meaning(place, format!("a name has 1 to {NAME_BYTES_MAX} characters of a-z A-Z 0-9 - _ .")))
+}
+
+fn unique<'a>(place: &str, names: impl Iterator<Item = &'a str>) -> Result<(), Error> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(meaning(place, format!("`{name}` is there twice")));
+        }
+    }
+    Ok(())
+}
+
+/// Two databases behind one address and port could not be told apart.
+fn no_shared_endpoint(databases: &[Database]) -> Result<(), Error> {
+    let mut seen: Vec<(Endpoint, &str)> = Vec::new();
+    for database in databases {
+        for endpoint in &database.addresses {
+            if let Some((_, other)) = seen.iter().find(|(e, name)| e == endpoint && *name != database.name) {
+                return Err(meaning(
+                    format!("[[database]] {}", database.name),
+                    format!(
+                        "{endpoint} belongs to `{other}` already; use dbnames to tell databases of one server apart"
+                    ),
+                ));
+            }
+            seen.push((*endpoint, &database.name));
+        }
+    }
+    Ok(())
+}
+
+/// Adds `did you mean` to toml's own "unknown field `x`, expected one of `a`, `b`".
+fn with_nearest(message: &str) -> String {
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    let unknown = message.contains("unknown field");
+    match quoted.split_first() {
+        Some((typed, known)) if unknown => {
+            let best = known.iter().max_by(|a, b| strsim::jaro(typed, a).total_cmp(&strsim::jaro(typed, b)));
+            best.map_or_else(|| message.to_owned(), |k| format!("{}\ndid you mean `{k}`?", message.trim_end()))
+        }
+        _ => message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_database(lines: &str) -> Result<Config, Error> {
+        Config::parse(&format!("[[database]]\nname = \"payments\"\nprotocol = \"postgres\"\n{lines}"))
+    }
+
+    #[track_caller]
+    fn refused(lines: &str, says: &str) {
+        let message = with_database(lines).expect_err("must be refused").to_string();
+        assert!(message.contains(says), "{message}");
+    }
+
+    #[test]
+    fn the_example_of_the_design_resolves() {
+        let config = with_database(
+            "addresses = [\"127.0.0.1:5432\", \"10.20.0.0/16:5432\", \"[::1]:*\"]\ntls = \"disable\"\n[[agent]]\nname = \"reconciler\"\nunit = \"reconciler.service\"\ngroups = [\"payments-agents\"]",
+        )
+        .unwrap();
+        let shown: Vec<String> = config.databases[0].addresses.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["10.20.0.0/16:5432", "127.0.0.1:5432", "[::1]:*"]);
+        assert_eq!(config.agents[0].by, AgentBy::Unit("reconciler.service".into()));
+        assert_eq!(config.service.port, 61432);
+    }
+
+    #[test]
+    fn doubts_are_errors() {
+        refused("addresses = []", "nothing would be redirected");
+        refused("addresses = [\"127.0.0.1\"]", "port is missing");
+        refused("addresses = [\"127.0.0.1:0\"]", "1 to 65535");
+        refused("addresses = [\"10.20.0.1/16:5432\"]\ntls = \"disable\"", "did you mean 10.20.0.0/16");
+        refused("addresses = [\"10.0.0.1:5432\"]", "write tls = \"disable\"");
+        refused("addresses = [\"127.0.0.1:5432\"]\ntls = \"require\"", "not in this version");
+        refused("addresses = [\"nowhere.invalid:5432\"]\ntls = \"disable\"", "does not resolve");
+        refused("addresses = [\"127.0.0.1:5432\"]\nmask = false", "goes only with mode");
+        refused("addresses = [\"127.0.0.1:5432\"]\nallow = [\"a.service\"]", "only with others");
+        refused("adresses = [\"127.0.0.1:5432\"]", "did you mean `addresses`");
+        refused("addresses = [\"127.0.0.1:5432\"]\n[[agent]]\nname = \"a\"\nunit = \"a\"", "needs its suffix");
+        refused("addresses = [\"127.0.0.1:5432\"]\n[[agent]]\nname = \"a\"\n[[agent]]\nname = \"a\"", "there twice");
+        refused("addresses = [\"127.0.0.1:5432\"]\n[admin]\nlisten = \"x\"", "not in this version");
+    }
+}
