@@ -80,7 +80,7 @@ pub(crate) fn install(args: &[String]) -> Result<()> {
             continue;
         }
         let from = if file.from.starts_with("target/") {
-            target().join(&file.from[7..])
+            shell::target().join(&file.from[7..])
         } else {
             shell::root().join(file.from)
         };
@@ -163,10 +163,6 @@ fn rights(options: &Options, program: &str, args: &[&str]) -> Result<std::proces
 
 fn under_systemd() -> bool {
     Path::new("/run/systemd/system").exists()
-}
-
-fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| shell::root().join("target"), PathBuf::from)
 }
 
 /// The units' exposure, judged offline; a part of `test`.

@@ -77,3 +77,8 @@ pub(crate) fn is_ci() -> bool {
 pub(crate) fn step(what: &str) {
     println!("\n== {what}");
 }
+
+/// Where cargo builds.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
