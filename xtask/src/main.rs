@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout)] // a tool's output is its purpose
 
+mod bench;
 mod demo;
 mod install;
 mod setup;
@@ -18,6 +19,7 @@ cargo xtask VERB
   setup       install what this machine lacks (PostgreSQL, libclang, the eBPF tools); says what and why
   test        everything that a change must pass: setup, fmt, clippy, tidy, unit and kernel tests
   demo        see it work: an unchanged psql, outside and as an agent   [--yes] [--keep]
+  bench       load direct and through the interceptor, interleaved      [--rounds N] [--slice-ms N]
   tidy        arrows, unsafe allow-list, sizes, licences (part of test)
   install     put the service on this host                              [--root DIR]
   uninstall   take it off again; leaves nothing                         [--root DIR] [--purge]
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         "setup" => setup::run(),
         "test" => test::run(),
         "tidy" => tidy::run(),
+        "bench" => bench::run(&rest),
         "demo" => demo::run(&rest),
         "install" => install::install(&rest),
         "uninstall" => install::uninstall(&rest),
