@@ -1,0 +1,62 @@
+//! Issuer ranges: which lengths does a brand issue under these first four digits? The data is `iin.csv`, compiled by `build.rs`.
+
+static BALANCED: &[u8; 10_000] = include_bytes!(concat!(env!("OUT_DIR"), "/balanced.bin"));
+static STRICT: &[u8; 10_000] = include_bytes!(concat!(env!("OUT_DIR"), "/strict.bin"));
+
+/// The lengths issued under one head, as a set.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lengths(u8);
+
+impl Lengths {
+    /// Lengths found by content in every value. `digits` are values 0..=9; fewer than four have none.
+    pub(crate) fn balanced(digits: &[u8]) -> Lengths {
+        Lengths::of(BALANCED, digits)
+    }
+
+    /// Lengths found by the strict scan: a superset.
+    pub(crate) fn strict(digits: &[u8]) -> Lengths {
+        Lengths::of(STRICT, digits)
+    }
+
+    fn of(table: &[u8; 10_000], digits: &[u8]) -> Lengths {
+        let [a, b, c, d, ..] = *digits else { return Lengths(0) };
+        let head = usize::from(a) * 1000 + usize::from(b) * 100 + usize::from(c) * 10 + usize::from(d);
+        Lengths(table.get(head).copied().unwrap_or(0))
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(crate) fn contains(self, length: usize) -> bool {
+        (12..=19).contains(&length) && self.0 >> (length - 12) & 1 == 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Classes that are safe only because one bit of the table is clear (facts: pan.md B).
+    #[test]
+    fn bits_that_must_stay_clear() {
+        for head in 0..10_000_u16 {
+            let digits = [head / 1000, head / 100 % 10, head / 10 % 10, head % 10].map(|d| d as u8);
+            assert!(!Lengths::balanced(&digits).contains(13), "phones and EAN-13: {head}");
+            assert!(!Lengths::strict(&digits).contains(12), "{head}");
+        }
+        assert!(!Lengths::balanced(&[3, 5, 3, 0]).contains(15), "IMEI");
+        assert!(Lengths::strict(&[8, 9, 4, 9]).is_empty(), "ICCID");
+        assert!(!Lengths::balanced(&[2, 2, 0, 1]).contains(19), "snowflakes of June 2027");
+        assert!(Lengths::strict(&[2, 0, 2, 6]).is_empty(), "order numbers that start with a year");
+        assert!(Lengths::strict(&[1, 7, 6, 3]).is_empty(), "epochs");
+    }
+
+    #[test]
+    fn edges_of_the_ranges() {
+        let has = |digits: [u8; 4], length| Lengths::balanced(&digits).contains(length);
+        assert!(!has([2, 2, 2, 0], 16) && has([2, 2, 2, 1], 16) && has([2, 7, 2, 0], 16) && !has([2, 7, 2, 1], 16));
+        assert!(!has([3, 5, 2, 7], 16) && has([3, 5, 2, 8], 16) && has([3, 5, 8, 9], 16) && !has([3, 5, 9, 0], 16));
+        assert!(has([4, 9, 9, 9], 16) && has([5, 5, 9, 9], 16) && !has([5, 6, 0, 0], 16) && has([3, 7, 8, 2], 15));
+    }
+}
