@@ -1,0 +1,228 @@
+//! Random inputs dense in digits, separators and everything the rules look at: the scanner equals the oracle, cut anywhere, and what it
+//! wrote holds no card any more.
+
+use pan::{Fill, Masked, Scanner, mask_text, naive};
+
+/// A small generator (xorshift64*): the same inputs on every run.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+
+    fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
+        from[self.below(from.len())]
+    }
+}
+
+const SEPARATORS: [&str; 9] = [" ", " ", "-", ".", "\u{a0}", "\u{202f}", "\u{2009}", "\u{2013}", "\u{3000}"];
+const HEADS: [&str; 12] = ["4", "51", "2221", "34", "37", "6011", "36", "300", "3528", "62", "2200", "5018"];
+const BESIDE: [&str; 36] = [
+    "",
+    "",
+    "",
+    " ",
+    "x",
+    "%B",
+    "%b",
+    "B",
+    "+",
+    "1.",
+    ".",
+    "*.",
+    "\\n",
+    "n",
+    "_",
+    "\"",
+    "\\\"",
+    ",",
+    "D",
+    "D2",
+    "d2512",
+    "d2513",
+    "=25",
+    "=",
+    "^N^25A?",
+    "^N4ME B^25A?x",
+    "^",
+    "^NAME^",
+    "?",
+    "*",
+    "DE89 ",
+    "DE89 3704 ",
+    "GB29-NWBK-",
+    "\u{e9}",
+    "\u{a0}",
+    "\u{2009}",
+];
+const SHAPES: [&[usize]; 5] = [&[4, 4, 4, 4, 3], &[4, 4, 4, 4], &[4, 6, 5], &[4, 6, 4], &[4, 4, 5]];
+
+fn number(random: &mut Random, length: usize) -> String {
+    let mut digits = random.pick(&HEADS).to_owned();
+    while digits.len() < length {
+        digits.push(char::from(b'0' + random.below(10) as u8));
+    }
+    if random.below(4) > 0 {
+        digits.pop();
+        digits = (b'0'..=b'9').map(|last| format!("{digits}{}", char::from(last))).find(|digits| luhn(digits)).unwrap();
+    }
+    digits
+}
+
+fn luhn(digits: &str) -> bool {
+    let value = |(index, byte): (usize, u8)| {
+        let digit = u32::from(byte - b'0');
+        if index % 2 == 0 { digit } else { digit * 2 / 10 + digit * 2 % 10 }
+    };
+    digits.bytes().rev().enumerate().map(value).sum::<u32>() % 10 == 0
+}
+
+fn grouped(random: &mut Random) -> String {
+    let (shape, separator) = (random.pick(&SHAPES), random.pick(&SEPARATORS));
+    let digits = number(random, shape.iter().sum());
+    let (mut groups, mut rest) = (Vec::new(), digits.as_str());
+    for &count in shape {
+        let (group, after) = rest.split_at(count);
+        groups.push(group);
+        rest = after;
+    }
+    groups.join(separator)
+}
+
+fn value(random: &mut Random) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for _ in 0..=random.below(6) {
+        match random.below(8) {
+            0 | 1 => {
+                let length = 12 + random.below(9);
+                bytes.extend(number(random, length).bytes());
+            }
+            2 | 3 => bytes.extend(grouped(random).bytes()),
+            4 => (0..random.below(24)).for_each(|_| bytes.push(b'0' + random.below(10) as u8)),
+            5 => (0..random.below(40)).for_each(|_| bytes.push(random.next() as u8)),
+            _ => {}
+        }
+        bytes.extend(random.pick(&BESIDE).bytes());
+    }
+    bytes
+}
+
+/// Feeds `input` in pieces of random sizes as a caller does: what is held comes again in front of the next.
+fn in_pieces(input: &[u8], fill: Fill, mut size: impl FnMut() -> usize) -> (Vec<u8>, u32) {
+    let (mut scanner, mut out, mut held, mut cards, mut at) = (Scanner::new(fill), Vec::new(), Vec::new(), 0, 0);
+    loop {
+        let end = (at + size()).min(input.len());
+        held.extend_from_slice(&input[at..end]);
+        at = end;
+        let scan = scanner.scan(&mut held, at == input.len());
+        assert!(scan.hold <= held.len() && scan.hold <= Scanner::HOLD_MAX);
+        let hold = held.split_off(held.len() - scan.hold);
+        out.append(&mut held);
+        (held, cards) = (hold, cards + scan.cards);
+        if at == input.len() {
+            assert!(held.is_empty());
+            return (out, cards);
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> Vec<u8> {
+    let mut text = b"\\x".to_vec();
+    bytes.iter().for_each(|byte| text.extend(format!("{byte:02x}").bytes()));
+    text
+}
+
+#[track_caller]
+fn check(input: &[u8], fill: Fill, random: &mut Random, seed: u64) -> u32 {
+    let mut expected = input.to_vec();
+    let cards = naive::mask_text(&mut expected, fill);
+    let mut fast = input.to_vec();
+    let fast_cards = mask_text(&mut fast, fill);
+    assert!(fast == expected, "bytes differ, seed {seed}, {fill:?}");
+    assert_eq!(fast_cards, cards, "seed {seed}, {fill:?}");
+    let (pieces, piece_cards) = in_pieces(input, fill, || random.below(12));
+    assert!(pieces == expected, "pieces differ, seed {seed}, {fill:?}");
+    assert_eq!(piece_cards, cards, "pieces, seed {seed}, {fill:?}");
+    let mut again = expected.clone();
+    assert_eq!(naive::mask_text(&mut again, fill), 0, "found again, seed {seed}, {fill:?}");
+    assert!(again == expected, "changed again, seed {seed}, {fill:?}");
+    cards
+}
+
+#[test]
+fn equals_the_oracle() {
+    let mut cards = [0; 4];
+    for seed in 1..=100_000_u64 {
+        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let input = value(&mut random);
+        match seed % 4 {
+            0 => cards[0] += check(&input, Fill::Number, &mut random, seed),
+            1 => cards[1] += check(&input, Fill::Json, &mut random, seed),
+            2 if seed % 8 == 2 => cards[2] += check(&hex(&input), Fill::Hex, &mut random, seed),
+            2 => cards[2] += check(&input, Fill::Hex, &mut random, seed),
+            _ => cards[3] += check(&input, Fill::Text, &mut random, seed),
+        }
+    }
+    assert!(cards.iter().all(|&cards| cards > 5_000), "the inputs must hold cards: {cards:?}");
+}
+
+/// Long enough to need several windows of the hex scan and several blocks of the search for digits.
+#[test]
+fn equals_the_oracle_on_long_values() {
+    for seed in 1..=300_u64 {
+        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut input = Vec::new();
+        while input.len() < 3000 {
+            input.extend(value(&mut random));
+            input.extend(std::iter::repeat_n(b'-', random.below(100)));
+        }
+        check(&input, Fill::Text, &mut random, seed);
+        check(&hex(&input), Fill::Hex, &mut random, seed);
+        let mut broken = hex(&input);
+        let at = 2 + random.below(broken.len() - 2);
+        broken[at] = b'!';
+        check(&broken, Fill::Hex, &mut random, seed);
+    }
+}
+
+/// Digits and one separator alone: chains of cards that overlap each other.
+#[test]
+fn chains_of_groups() {
+    for seed in 1..=20_000_u64 {
+        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let separator = random.pick(&SEPARATORS);
+        let group = random.pick(&["4002", "5104", "3600", "6011", "4111"]);
+        let mut input = String::new();
+        for _ in 0..random.below(14) {
+            match random.below(6) {
+                0 => (0..random.below(8)).for_each(|_| input.push(char::from(b'0' + random.below(10) as u8))),
+                1 => input.push_str(&number(&mut random, 14)),
+                _ => input.push_str(group),
+            }
+            input.push_str(separator);
+        }
+        check(input.as_bytes(), Fill::Text, &mut random, seed);
+        check(input.as_bytes(), Fill::Number, &mut random, seed);
+    }
+}
+
+#[test]
+fn the_strict_scan_is_at_rest_after_one_pass() {
+    for seed in 1..=20_000_u64 {
+        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let input = value(&mut random);
+        let masked = Masked::of_bytes(&input);
+        assert!(Masked::of(masked.as_str()) == masked, "seed {seed}");
+        let mut balanced = masked.as_str().as_bytes().to_vec();
+        assert_eq!(mask_text(&mut balanced, Fill::Text), 0, "seed {seed}");
+        assert_eq!(masked.as_str().len(), String::from_utf8_lossy(&input).len());
+    }
+}
