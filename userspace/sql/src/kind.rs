@@ -144,7 +144,7 @@ kinds! {
     CREATE_TEXT_SEARCH = "create-text-search", ALTER_TEXT_SEARCH = "alter-text-search",
     DROP_TEXT_SEARCH = "drop-text-search",
     ALTER_LARGE_OBJECT = "alter-large-object", ALTER_DEFAULT_PRIVILEGES = "alter-default-privileges",
-    ALTER_SYSTEM = "alter-system", DROP_OWNED = "drop-owned",
+    ALTER_SYSTEM = "alter-system", ALTER_OWNED = "alter-owned", DROP_OWNED = "drop-owned",
 }
 
 impl Kind {

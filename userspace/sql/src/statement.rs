@@ -97,12 +97,10 @@ pub struct Setting {
 /// Use of a named statement or cursor. SQL's and the protocol's share one name space each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Prepared {
-    /// PREPARE name AS …; its inner statement's effects are in `inner`, not yet caused.
+    /// PREPARE name AS …; the statement's `pairs` hold what its EXECUTE will cause.
     Prepare {
         /// Its name.
         name: String,
-        /// The bytes of the inner statement.
-        inner: Range<usize>,
     },
     /// EXECUTE name (also inside CREATE TABLE AS and EXPLAIN).
     Execute {

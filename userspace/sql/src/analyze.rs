@@ -1,0 +1,159 @@
+//! From a text to its statements.
+
+use std::ops::Range;
+
+use crate::statement::{Object, Pair, Statement};
+use crate::tree::{self, Node, Unreadable, Value};
+use crate::walk::Walk;
+use crate::{Group, Kind, grammar, redact};
+
+/// How much of a text is looked at before it is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the whole text.
+    pub bytes: usize,
+    /// Statements in one text.
+    pub statements: usize,
+    /// Levels of the parse tree's nesting; an operator or a subquery takes two to five.
+    pub depth: usize,
+    /// Bytes of the parse tree as the grammar's library writes it: some 20 to 100 per token.
+    pub tree_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { bytes: 1 << 20, statements: 10_000, depth: 1_000, tree_bytes: 64 << 20 }
+    }
+}
+
+/// What a text would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Analysis {
+    /// Its statements in order; none for an empty text.
+    pub statements: Vec<Statement>,
+}
+
+/// Why a text could not be judged. It must not be forwarded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The grammar rejects it.
+    Syntax {
+        /// The parser's words, without any piece of the text.
+        message: String,
+        /// Where, in characters from 1 as the protocol's field `P` counts; 0: not known.
+        cursor: usize,
+    },
+    /// Nested deeper than the limit, or than the parser's stack.
+    TooDeep,
+    /// More bytes, or a larger parse tree, than the limit.
+    TooLong,
+    /// More statements than the limit.
+    TooMany,
+    /// The grammar's library wrote something that this crate cannot read: a fault of ours.
+    Unreadable,
+}
+
+/// What a text would do, statement by statement. A text without a statement (empty, or comments alone) has none.
+pub fn analyze(text: &str, limits: &Limits) -> Result<Analysis, Refusal> {
+    if text.len() > limits.bytes {
+        return Err(Refusal::TooLong);
+    }
+    grammar::parse(text, |json| {
+        if json.len() > limits.tree_bytes {
+            return Err(Refusal::TooLong);
+        }
+        match tree::read(json, limits.depth) {
+            Ok(root) => statements(text, &root, limits),
+            Err(Unreadable::TooDeep) => Err(Refusal::TooDeep),
+            Err(Unreadable::Malformed) => Err(Refusal::Unreadable),
+        }
+    })
+    .unwrap_or_else(|fault| Err(refusal(&fault)))
+}
+
+fn statements(text: &str, root: &Node<'_>, limits: &Limits) -> Result<Analysis, Refusal> {
+    let raw = root.list("stmts");
+    if raw.len() > limits.statements {
+        return Err(Refusal::TooMany);
+    }
+    let statements: Option<Vec<Statement>> =
+        raw.iter().filter_map(Value::as_node).map(|raw| Some(statement(raw.node("stmt")?, span(text, raw)?))).collect();
+    match statements {
+        Some(statements) if statements.len() == raw.len() => Ok(Analysis { statements }),
+        _ => Err(Refusal::Unreadable),
+    }
+}
+
+fn statement(node: &Node<'_>, span: Range<usize>) -> Statement {
+    let mut walk = Walk::default();
+    walk.statement(node);
+    walk.finish();
+    if walk.pairs.is_empty() {
+        walk.effect(Kind::UNKNOWN, Object::None);
+    }
+    let pairs: Vec<Pair> = walk.pairs.into_iter().collect();
+    let mut kinds: Vec<Kind> = pairs.iter().map(|pair| pair.kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    Statement {
+        span,
+        changes_data: kinds.iter().any(|kind| changes_data(*kind)),
+        pairs,
+        kinds,
+        columns: walk.columns.into_iter().collect(),
+        settings: walk.settings,
+        prepared: walk.prepared,
+        copy: walk.copy,
+        transaction: walk.transaction,
+        changes_catalog: walk.changes_catalog,
+        search_path_sensitive: walk.search_path_sensitive,
+    }
+}
+
+/// All but reading, the session's own state, row locks and COPY to the client.
+fn changes_data(kind: Kind) -> bool {
+    let harmless = [Kind::LOCK, Kind::COPY_OUT, Kind::SET_ROLE].contains(&kind);
+    let session = Group::Session.contains(kind) && kind != Kind::NOTIFY;
+    !(Group::Read.contains(kind) || session || harmless)
+}
+
+/// The bytes of a statement without the white space and comments around it.
+fn span(text: &str, raw: &Node<'_>) -> Option<Range<usize>> {
+    let start = usize::try_from(raw.int("stmt_location")).ok()?;
+    let end = match usize::try_from(raw.int("stmt_len")).ok()? {
+        0 => text.len(),
+        length => start.checked_add(length)?,
+    };
+    let words = text.get(start..end)?;
+    if words.contains("--") || words.contains("/*") {
+        let tokens = grammar::scan(words).ok()?;
+        let mut own = tokens.iter().filter(|token| !redact::COMMENTS.contains(&token.number));
+        let first = own.next()?;
+        let last = own.next_back().unwrap_or(first);
+        return Some(start + first.start..start + last.end);
+    }
+    let lead = words.len() - words.trim_ascii_start().len();
+    let tail = words.len() - words.trim_ascii_end().len();
+    (lead + tail <= words.len()).then(|| start + lead..end - tail)
+}
+
+fn refusal(fault: &grammar::Fault) -> Refusal {
+    let message = fault.message.as_str();
+    if message.starts_with("stack depth limit exceeded") || message.starts_with("memory exhausted") {
+        return Refusal::TooDeep;
+    }
+    Refusal::Syntax { message: unquoted(message), cursor: fault.cursor }
+}
+
+/// The parser's message without what it quotes of the text: a literal there may be a card number.
+fn unquoted(message: &str) -> String {
+    let message = message.split(" at or near ").next().unwrap_or_default();
+    match (message.find('"'), message.rfind('"')) {
+        (Some(first), Some(last)) => {
+            let head = message.get(..first).unwrap_or_default();
+            let tail = if last > first { message.get(last + 1..).unwrap_or_default() } else { "" };
+            format!("{head}\"…\"{tail}")
+        }
+        _ => message.to_owned(),
+    }
+}

@@ -1,0 +1,94 @@
+//! COPY: which way, from or to where, in which format.
+
+use crate::Kind;
+use crate::statement::{Copy, CopyDirection, CopyEnd, CopyFormat, CopySource, Object};
+use crate::tree::{Node, Value};
+use crate::utility::constant;
+use crate::walk::{Walk, range_name};
+
+/// COPY has a kind by its other end, on each table that it moves, and reads or fills these tables.
+pub(crate) fn visit(walk: &mut Walk, node: &Node<'_>) {
+    let direction = if node.flag("is_from") { CopyDirection::In } else { CopyDirection::Out };
+    let end = match (node.flag("is_program"), node.text("filename").is_empty()) {
+        (true, _) => CopyEnd::Program,
+        (false, false) => CopyEnd::File,
+        (false, true) => CopyEnd::Client,
+    };
+    let kind = match (end, direction) {
+        (CopyEnd::Program, _) => Kind::COPY_PROGRAM,
+        (CopyEnd::File, _) => Kind::COPY_FILE,
+        (CopyEnd::Client, CopyDirection::In) => Kind::COPY_IN,
+        (CopyEnd::Client, CopyDirection::Out) => Kind::COPY_OUT,
+    };
+    let source = match node.node("relation") {
+        Some(relation) => table(walk, node, relation, kind, direction),
+        None => query(walk, node, kind),
+    };
+    walk.value(node.get("whereClause"));
+    let options = options(node.list("options"));
+    let format = format(&options);
+    walk.copy = Some(Copy { direction, source, format, end, options });
+}
+
+fn table(walk: &mut Walk, node: &Node<'_>, relation: &Node<'_>, kind: Kind, direction: CopyDirection) -> CopySource {
+    walk.table(kind, relation);
+    walk.table(if direction == CopyDirection::In { Kind::INSERT } else { Kind::SELECT }, relation);
+    let columns: Vec<String> = node.list("attlist").iter().filter_map(Value::as_string).map(str::to_owned).collect();
+    if columns.is_empty() {
+        walk.all_columns(Some(relation.text("relname")));
+    }
+    for column in &columns {
+        walk.column(Some(relation.text("relname")), column);
+    }
+    CopySource::Table { name: range_name(relation), columns }
+}
+
+/// A query's COPY moves every table that the query reads.
+fn query(walk: &mut Walk, node: &Node<'_>, kind: Kind) -> CopySource {
+    let caused = walk.apart(|walk| {
+        if let Some(query) = node.node("query") {
+            walk.statement(query);
+        }
+    });
+    let mut none = true;
+    for pair in caused {
+        if matches!(pair.object, Object::Table(_)) {
+            walk.effect(kind, pair.object.clone());
+            none = false;
+        }
+        walk.effect(pair.kind, pair.object);
+    }
+    if none {
+        walk.effect(kind, Object::None);
+    }
+    CopySource::Query
+}
+
+fn options(list: &[Value<'_>]) -> Vec<(String, Vec<String>)> {
+    list.iter()
+        .filter_map(Value::as_node)
+        .map(|option| {
+            let words = match option.get("arg") {
+                Value::Node(arg) if arg.kind == "List" => arg.list("items").iter().filter_map(constant).collect(),
+                Value::Node(arg) if arg.kind == "A_Star" => vec!["*".to_owned()],
+                Value::List(items) => items.iter().filter_map(constant).collect(),
+                single => constant(single).into_iter().collect(),
+            };
+            (option.text("defname").to_ascii_lowercase(), words)
+        })
+        .collect()
+}
+
+/// The old `BINARY` and `CSV` keywords come from the grammar as `format` options too.
+fn format(options: &[(String, Vec<String>)]) -> CopyFormat {
+    let mut format = CopyFormat::Text;
+    for (_, words) in options.iter().filter(|(name, _)| name == "format") {
+        format = match words.first().map(String::as_str) {
+            Some("text") => CopyFormat::Text,
+            Some("csv") => CopyFormat::Csv,
+            Some("binary") => CopyFormat::Binary,
+            _ => CopyFormat::Unknown,
+        };
+    }
+    format
+}

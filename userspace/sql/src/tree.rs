@@ -1,0 +1,331 @@
+//! The parse tree, uniform: every node is a type name and named fields, so that a walk misses none that it was not told of.
+//!
+//! Read from libpg_query's JSON (`pg_query_outfuncs_json.c`): a node is `{"Type": {fields}}`, except where a field can hold
+//! one type only; there the type is left out and [`TYPED_FIELDS`] knows it. Empty strings, zeros, `false` and NULL are
+//! left out by the library.
+
+use std::borrow::Cow;
+
+/// A value of a field.
+#[derive(Debug)]
+pub(crate) enum Value<'j> {
+    /// Absent list element, or JSON null.
+    Null,
+    /// A flag.
+    Bool(bool),
+    /// A number; fractions and what does not fit are 0 (only planner fields have them).
+    Int(i64),
+    /// A string or the name of an enumeration's value.
+    Text(Cow<'j, str>),
+    /// A list.
+    List(Vec<Value<'j>>),
+    /// A node.
+    Node(Node<'j>),
+}
+
+/// A node of the tree.
+#[derive(Debug)]
+pub(crate) struct Node<'j> {
+    /// Its type, as PostgreSQL's sources name it; empty for the few structs that no walk asks for.
+    pub(crate) kind: &'j str,
+    fields: Vec<(&'j str, Value<'j>)>,
+}
+
+impl<'j> Node<'j> {
+    /// A field's value.
+    pub(crate) fn get(&self, field: &str) -> &Value<'j> {
+        self.fields.iter().find(|(name, _)| *name == field).map_or(&Value::Null, |(_, value)| value)
+    }
+
+    /// A field that is a node.
+    pub(crate) fn node(&self, field: &str) -> Option<&Node<'j>> {
+        self.get(field).as_node()
+    }
+
+    /// A field that is a list; empty if absent.
+    pub(crate) fn list(&self, field: &str) -> &[Value<'j>] {
+        match self.get(field) {
+            Value::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// A field that is a string or an enumeration; empty if absent.
+    pub(crate) fn text(&self, field: &str) -> &str {
+        match self.get(field) {
+            Value::Text(text) => text,
+            _ => "",
+        }
+    }
+
+    /// A flag; false if absent.
+    pub(crate) fn flag(&self, field: &str) -> bool {
+        matches!(self.get(field), Value::Bool(true))
+    }
+
+    /// A number; 0 if absent.
+    pub(crate) fn int(&self, field: &str) -> i64 {
+        match self.get(field) {
+            Value::Int(number) => *number,
+            _ => 0,
+        }
+    }
+
+    /// All fields in order.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&'j str, &Value<'j>)> {
+        self.fields.iter().map(|(name, value)| (*name, value))
+    }
+}
+
+impl<'j> Value<'j> {
+    /// The node, if it is one.
+    pub(crate) fn as_node(&self) -> Option<&Node<'j>> {
+        match self {
+            Value::Node(node) => Some(node),
+            _ => None,
+        }
+    }
+
+    /// The words of a `String` node.
+    pub(crate) fn as_string(&self) -> Option<&str> {
+        self.as_node().filter(|node| node.kind == "String").map(|node| node.text("sval"))
+    }
+}
+
+/// Fields that hold one node type and therefore do not name it (from pg_query.proto; a list per type).
+const TYPED_FIELDS: &[(&str, &[&str])] = &[
+    (
+        "RangeVar",
+        &[
+            "relation",
+            "rel",
+            "view",
+            "table",
+            "sequence",
+            "constrrel",
+            "pktable",
+            "typevar",
+            "identitySequence",
+            "name",
+        ],
+    ),
+    ("SelectStmt", &["larg", "rarg"]),
+    ("WithClause", &["withClause"]),
+    ("IntoClause", &["into", "intoClause"]),
+    ("OnConflictClause", &["onConflictClause"]),
+    ("InferClause", &["infer"]),
+    ("ReturningClause", &["returningClause"]),
+    ("FuncCall", &["funccall"]),
+    (
+        "TypeName",
+        &[
+            "typeName",
+            "argType",
+            "returnType",
+            "ofTypename",
+            "sourcetype",
+            "targettype",
+            "storedtype",
+            "datatype",
+            "type_name",
+        ],
+    ),
+    ("CreateStmt", &["base"]),
+    ("VariableSetStmt", &["setstmt"]),
+    ("GrantStmt", &["action"]),
+    ("ObjectWithArgs", &["func", "opername", "fromsql", "tosql"]),
+    ("Alias", &["alias", "join_using_alias"]),
+    ("CollateClause", &["collClause"]),
+    ("RoleSpec", &["authrole", "grantor", "newowner", "newrole", "owner", "role", "user"]),
+    ("WindowDef", &["over"]),
+    ("PublicationTable", &["pubtable"]),
+    ("String", &["extname"]),
+];
+
+/// Why the JSON could not be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    /// Nested deeper than asked for.
+    TooDeep,
+    /// Not what the library writes.
+    Malformed,
+}
+
+/// The root of the tree: its `stmts` are the text's statements.
+pub(crate) fn read(json: &str, depth_max: usize) -> Result<Node<'_>, Unreadable> {
+    let mut reader = Reader { json, at: 0, depth_left: depth_max };
+    match reader.value("")? {
+        Value::Node(root) if reader.at == json.len() => Ok(root),
+        _ => Err(Unreadable::Malformed),
+    }
+}
+
+struct Reader<'j> {
+    json: &'j str,
+    at: usize,
+    depth_left: usize,
+}
+
+impl<'j> Reader<'j> {
+    fn peek(&self) -> Option<u8> {
+        self.json.as_bytes().get(self.at).copied()
+    }
+
+    fn accept(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), Unreadable> {
+        if self.accept(byte) { Ok(()) } else { Err(Unreadable::Malformed) }
+    }
+
+    fn value(&mut self, field: &str) -> Result<Value<'j>, Unreadable> {
+        match self.peek() {
+            Some(b'{') => self.nested(|reader| reader.node(field)),
+            Some(b'[') => self.nested(Self::list),
+            Some(b'"') => Ok(Value::Text(self.string()?)),
+            _ => self.bare(),
+        }
+    }
+
+    fn nested(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<Value<'j>, Unreadable>,
+    ) -> Result<Value<'j>, Unreadable> {
+        self.depth_left = self.depth_left.checked_sub(1).ok_or(Unreadable::TooDeep)?;
+        self.at += 1;
+        let value = read(self)?;
+        self.depth_left += 1;
+        Ok(value)
+    }
+
+    fn list(&mut self) -> Result<Value<'j>, Unreadable> {
+        let mut items = Vec::new();
+        while !self.accept(b']') {
+            if !items.is_empty() {
+                self.expect(b',')?;
+            }
+            items.push(self.value("")?);
+        }
+        Ok(Value::List(items))
+    }
+
+    fn node(&mut self, field: &str) -> Result<Value<'j>, Unreadable> {
+        let mut fields: Vec<(&'j str, Value<'j>)> = Vec::new();
+        let mut first = true;
+        while !self.accept(b'}') {
+            if !first {
+                self.expect(b',')?;
+            }
+            first = false;
+            let Cow::Borrowed(name) = self.string()? else { return Err(Unreadable::Malformed) };
+            self.expect(b':')?;
+            let value = self.value(name)?;
+            if name != "location" {
+                fields.push((name, value));
+            }
+        }
+        Ok(typed(field, fields))
+    }
+
+    /// `null`, `true`, `false` or a number.
+    fn bare(&mut self) -> Result<Value<'j>, Unreadable> {
+        let rest = self.json.get(self.at..).unwrap_or("");
+        let length = rest.find([',', '}', ']']).unwrap_or(rest.len());
+        let word = rest.get(..length).unwrap_or("");
+        self.at += length;
+        match word {
+            "null" => Ok(Value::Null),
+            "true" => Ok(Value::Bool(true)),
+            "false" => Ok(Value::Bool(false)),
+            _ if word.starts_with(|c: char| c == '-' || c.is_ascii_digit()) => {
+                Ok(Value::Int(word.parse().unwrap_or_default()))
+            }
+            _ => Err(Unreadable::Malformed),
+        }
+    }
+
+    fn string(&mut self) -> Result<Cow<'j, str>, Unreadable> {
+        self.expect(b'"')?;
+        let rest = self.json.get(self.at..).ok_or(Unreadable::Malformed)?;
+        let plain = rest.find(['"', '\\']).ok_or(Unreadable::Malformed)?;
+        let head = rest.get(..plain).ok_or(Unreadable::Malformed)?;
+        self.at += plain;
+        if self.accept(b'"') {
+            return Ok(Cow::Borrowed(head));
+        }
+        let mut text = head.to_owned();
+        loop {
+            let rest = self.json.get(self.at..).ok_or(Unreadable::Malformed)?;
+            let plain = rest.find(['"', '\\']).ok_or(Unreadable::Malformed)?;
+            text.push_str(rest.get(..plain).ok_or(Unreadable::Malformed)?);
+            self.at += plain;
+            if self.accept(b'"') {
+                return Ok(Cow::Owned(text));
+            }
+            self.expect(b'\\')?;
+            text.push(self.escape()?);
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, Unreadable> {
+        let letter = self.peek().ok_or(Unreadable::Malformed)?;
+        self.at += 1;
+        Ok(match letter {
+            b'"' | b'\\' | b'/' => char::from(letter),
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => {
+                let digits = self.json.get(self.at..self.at + 4).ok_or(Unreadable::Malformed)?;
+                self.at += 4;
+                let code = u32::from_str_radix(digits, 16).map_err(|_| Unreadable::Malformed)?;
+                char::from_u32(code).ok_or(Unreadable::Malformed)?
+            }
+            _ => return Err(Unreadable::Malformed),
+        })
+    }
+}
+
+/// Names the node: by its only field if that is a type, else by the field that holds it.
+fn typed<'j>(field: &str, mut fields: Vec<(&'j str, Value<'j>)>) -> Value<'j> {
+    if let [(name, Value::Node(_))] = fields.as_slice() {
+        let name = *name;
+        if name.starts_with(|c: char| c.is_ascii_uppercase())
+            && let Some((_, Value::Node(inner))) = fields.pop()
+        {
+            return Value::Node(Node { kind: name, fields: inner.fields });
+        }
+    }
+    let kind = TYPED_FIELDS.iter().find(|(_, holders)| holders.contains(&field)).map_or("", |(kind, _)| *kind);
+    Value::Node(Node { kind, fields })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_every_node() {
+        let json = r#"{"version":1,"stmts":[{"stmt":{"InsertStmt":{"relation":{"relname":"t\u0041\"","inh":true},"cols":[{}],"location":7}},"stmt_len":3}]}"#;
+        let root = read(json, 20).unwrap();
+        let raw = root.list("stmts")[0].as_node().unwrap();
+        let insert = raw.node("stmt").unwrap();
+        assert_eq!((raw.int("stmt_len"), insert.kind), (3, "InsertStmt"));
+        let relation = insert.node("relation").unwrap();
+        assert_eq!((relation.kind, relation.text("relname"), relation.flag("inh")), ("RangeVar", "tA\"", true));
+        assert_eq!(insert.fields().count(), 2);
+    }
+
+    #[test]
+    fn refuses_what_the_library_does_not_write() {
+        for json in ["", "{", "{\"a\"", "{\"a\":}", "[1", "\"a", "{\"a\":1}x", "{\"a\":nul}", "{\"a\":\"\\u12\"}"] {
+            assert_eq!(read(json, 20).err(), Some(Unreadable::Malformed), "{json}");
+        }
+        assert_eq!(read(r#"{"a":[[[1]]]}"#, 3).err(), Some(Unreadable::TooDeep));
+    }
+}
