@@ -8,6 +8,7 @@ mod install;
 mod setup;
 mod shell;
 mod stand;
+mod suites;
 mod test;
 mod tidy;
 
@@ -20,6 +21,7 @@ cargo xtask VERB
   test        everything that a change must pass: setup, fmt, clippy, tidy, unit and kernel tests
   demo        see it work: an unchanged psql, outside and as an agent   [--yes] [--keep]
   bench       load direct and through the interceptor, interleaved      [--rounds N] [--slice-ms N]
+  suites      foreign test suites, direct and through the interceptor   [NAME…]
   tidy        arrows, unsafe allow-list, sizes, licences (part of test)
   install     put the service on this host                              [--root DIR]
   uninstall   take it off again; leaves nothing                         [--root DIR] [--purge]
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(),
         "bench" => bench::run(&rest),
         "demo" => demo::run(&rest),
+        "suites" => suites::run(&rest),
         "install" => install::install(&rest),
         "uninstall" => install::uninstall(&rest),
         "" | "help" | "--help" | "-h" => {
