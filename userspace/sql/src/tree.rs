@@ -151,19 +151,94 @@ pub(crate) enum Unreadable {
     Malformed,
 }
 
-/// The root of the tree: its `stmts` are the text's statements.
+/// The root of the tree: its `stmts` are the text's statements. Reads without recursion: the text decides the nesting.
 pub(crate) fn read(json: &str, depth_max: usize) -> Result<Node<'_>, Unreadable> {
-    let mut reader = Reader { json, at: 0, depth_left: depth_max };
-    match reader.value("")? {
-        Value::Node(root) if reader.at == json.len() => Ok(root),
-        _ => Err(Unreadable::Malformed),
+    let mut reader = Reader { json, at: 0 };
+    let mut open: Vec<Open<'_>> = Vec::new();
+    loop {
+        let mut value = match reader.peek() {
+            Some(b'{' | b'[') if open.len() == depth_max => return Err(Unreadable::TooDeep),
+            Some(b'{') => {
+                reader.at += 1;
+                let holder = open.last().map_or("", Open::field);
+                open.push(Open::Node { holder, fields: Vec::new(), field: "" });
+                None
+            }
+            Some(b'[') => {
+                reader.at += 1;
+                open.push(Open::List(Vec::new()));
+                None
+            }
+            Some(b'"') => Some(Value::Text(reader.string()?)),
+            _ => Some(reader.bare()?),
+        };
+        // Close what ends here, then go to the next element of what is still open.
+        loop {
+            let first = value.is_none();
+            match (open.last_mut(), value.take()) {
+                (Some(container), Some(value)) => container.push(value),
+                (None, Some(Value::Node(root))) if reader.at == json.len() => return Ok(root),
+                (None, _) => return Err(Unreadable::Malformed),
+                (Some(_), None) => {}
+            }
+            let closed = open.last().is_some_and(|container| reader.accept(container.end()));
+            if closed {
+                value = open.pop().map(Open::close);
+                continue;
+            }
+            if !first {
+                reader.expect(b',')?;
+            }
+            if let Some(Open::Node { field, .. }) = open.last_mut() {
+                let Cow::Borrowed(name) = reader.string()? else { return Err(Unreadable::Malformed) };
+                reader.expect(b':')?;
+                *field = name;
+            }
+            break;
+        }
+    }
+}
+
+/// A list or node that is being read.
+enum Open<'j> {
+    List(Vec<Value<'j>>),
+    Node { holder: &'j str, fields: Vec<(&'j str, Value<'j>)>, field: &'j str },
+}
+
+impl<'j> Open<'j> {
+    fn field(&self) -> &'j str {
+        match self {
+            Open::List(_) => "",
+            Open::Node { field, .. } => field,
+        }
+    }
+
+    fn end(&self) -> u8 {
+        match self {
+            Open::List(_) => b']',
+            Open::Node { .. } => b'}',
+        }
+    }
+
+    fn push(&mut self, value: Value<'j>) {
+        match self {
+            Open::List(items) => items.push(value),
+            Open::Node { field: "location", .. } => {}
+            Open::Node { fields, field, .. } => fields.push((field, value)),
+        }
+    }
+
+    fn close(self) -> Value<'j> {
+        match self {
+            Open::List(items) => Value::List(items),
+            Open::Node { holder, fields, .. } => typed(holder, fields),
+        }
     }
 }
 
 struct Reader<'j> {
     json: &'j str,
     at: usize,
-    depth_left: usize,
 }
 
 impl<'j> Reader<'j> {
@@ -179,55 +254,6 @@ impl<'j> Reader<'j> {
 
     fn expect(&mut self, byte: u8) -> Result<(), Unreadable> {
         if self.accept(byte) { Ok(()) } else { Err(Unreadable::Malformed) }
-    }
-
-    fn value(&mut self, field: &str) -> Result<Value<'j>, Unreadable> {
-        match self.peek() {
-            Some(b'{') => self.nested(|reader| reader.node(field)),
-            Some(b'[') => self.nested(Self::list),
-            Some(b'"') => Ok(Value::Text(self.string()?)),
-            _ => self.bare(),
-        }
-    }
-
-    fn nested(
-        &mut self,
-        read: impl FnOnce(&mut Self) -> Result<Value<'j>, Unreadable>,
-    ) -> Result<Value<'j>, Unreadable> {
-        self.depth_left = self.depth_left.checked_sub(1).ok_or(Unreadable::TooDeep)?;
-        self.at += 1;
-        let value = read(self)?;
-        self.depth_left += 1;
-        Ok(value)
-    }
-
-    fn list(&mut self) -> Result<Value<'j>, Unreadable> {
-        let mut items = Vec::new();
-        while !self.accept(b']') {
-            if !items.is_empty() {
-                self.expect(b',')?;
-            }
-            items.push(self.value("")?);
-        }
-        Ok(Value::List(items))
-    }
-
-    fn node(&mut self, field: &str) -> Result<Value<'j>, Unreadable> {
-        let mut fields: Vec<(&'j str, Value<'j>)> = Vec::new();
-        let mut first = true;
-        while !self.accept(b'}') {
-            if !first {
-                self.expect(b',')?;
-            }
-            first = false;
-            let Cow::Borrowed(name) = self.string()? else { return Err(Unreadable::Malformed) };
-            self.expect(b':')?;
-            let value = self.value(name)?;
-            if name != "location" {
-                fields.push((name, value));
-            }
-        }
-        Ok(typed(field, fields))
     }
 
     /// `null`, `true`, `false` or a number.
