@@ -9,6 +9,7 @@ mod effects;
 mod input;
 mod limits;
 mod open;
+pub mod postgres;
 mod shared;
 mod verdicts;
 

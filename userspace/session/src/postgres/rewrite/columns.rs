@@ -1,0 +1,102 @@
+//! What the columns of a result are: their types, their formats, and which of them policy names.
+
+use super::types::{self, Kind, Text, UserTypes};
+use pan::Whole;
+use std::sync::Arc;
+
+/// One column of a result, as RowDescription, the formats asked for and the catalog's sensitive columns give it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// The type's OID. RowDescription gives a domain's *base* type (`SendRowDescriptionMessage` calls `getBaseTypeAndTypmod`);
+    /// inside arrays and records a domain keeps its own OID. 0: not known.
+    pub type_oid: u32,
+    /// Format code 1.
+    pub binary: bool,
+    /// Policy names this column sensitive: the whole value is masked, whatever it holds.
+    pub whole: Option<Whole>,
+}
+
+/// A column with its type looked up once, when the result was described, and not once per value.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Resolved {
+    pub(super) kind: Kind,
+    pub(super) text: Text,
+    pub(super) binary: bool,
+    pub(super) whole: Option<Whole>,
+    /// Policy says that this column is never masked by content.
+    pub(super) clear: bool,
+}
+
+/// The columns of one result. Reusable: `clear` keeps the capacity, so the steady state allocates nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Columns {
+    resolved: Vec<Resolved>,
+    types: Option<Arc<UserTypes>>,
+}
+
+impl Columns {
+    /// No columns yet.
+    pub fn new() -> Columns {
+        Columns::default()
+    }
+
+    /// Names the types that the catalog knows beside the built-in ones. Before `push`: a column's type is looked up there.
+    pub fn set_types(&mut self, types: Option<Arc<UserTypes>>) {
+        self.types = types;
+    }
+
+    /// Forgets the columns, keeps the memory and the types.
+    pub fn clear(&mut self) {
+        self.resolved.clear();
+    }
+
+    /// Adds the next column.
+    pub fn push(&mut self, column: Column) {
+        self.add(column, false);
+    }
+
+    /// Adds a column whose values are never masked by content (policy's kind `clear`).
+    pub fn push_clear(&mut self, type_oid: u32, binary: bool) {
+        self.add(Column { type_oid, binary, whole: None }, true);
+    }
+
+    fn add(&mut self, column: Column, clear: bool) {
+        let types = self.types.as_deref();
+        let mut kind = types::kind_of(column.type_oid, types);
+        if column.binary && column.whole.is_some() && types::array_is_unmaskable(column.type_oid, types) {
+            kind = Kind::Opaque;
+        }
+        let text = types::text_of(column.type_oid, types);
+        self.resolved.push(Resolved { kind, text, binary: column.binary, whole: column.whole, clear });
+    }
+
+    /// How many columns there are.
+    pub fn len(&self) -> usize {
+        self.resolved.len()
+    }
+
+    /// No columns: also what a result without rows has.
+    pub fn is_empty(&self) -> bool {
+        self.resolved.is_empty()
+    }
+
+    /// The first sensitive column whose binary type has no fill (a timestamp, uuid, float, …): such a result is refused when it is
+    /// described. What only the values show (a record with a timestamp in it) is `Malformed::Unmaskable` when it is read.
+    pub fn unmaskable(&self) -> Option<usize> {
+        self.resolved.iter().position(|column| column.binary && column.whole.is_some() && !column.kind.has_fill())
+    }
+
+    pub(super) fn get(&self, index: usize) -> Option<&Resolved> {
+        self.resolved.get(index)
+    }
+
+    pub(super) fn types(&self) -> Option<&UserTypes> {
+        self.types.as_deref()
+    }
+}
+
+impl Resolved {
+    /// Text of no known type and no sensitivity: strings outside results, the header line of a COPY.
+    pub(super) const PLAIN: Resolved =
+        Resolved { kind: Kind::Unknown, text: Text::Plain, binary: false, whole: None, clear: false };
+}

@@ -1,0 +1,139 @@
+//! One value: a column's, of any type, in either format.
+
+use super::arrays::{Escaped, Escapes, Hidden};
+use super::binary::{self, DEPTH, Frame, Next};
+use super::columns::Resolved;
+use super::cursor::{Cursor, Step};
+use super::leaf::Leaf;
+use super::types::{Kind, Text, UserTypes};
+use super::{HOLD_MAX, Malformed};
+use pan::{Fill, Scanner, Whole};
+
+/// A value that is being read. Of fixed size: nesting is bounded.
+#[derive(Clone)]
+pub(super) struct Field {
+    now: Now,
+    whole: Option<Whole>,
+    stack: [Frame; DEPTH],
+    depth: usize,
+}
+
+#[derive(Clone)]
+enum Now {
+    /// A part without parts, and how many of its bytes are not final.
+    Leaf(Leaf, usize),
+    /// A part of unknown type: its first bytes will say.
+    Sniff(usize),
+    /// The innermost frame goes on, or the value has ended.
+    Frames,
+}
+
+impl Field {
+    /// No value: it has ended.
+    pub(super) const NONE: Field = Field { now: Now::Frames, whole: None, stack: [Frame::EMPTY; DEPTH], depth: 0 };
+
+    /// Begins a value of `len` bytes.
+    pub(super) fn open(&mut self, column: &Resolved, len: usize) -> Result<(), Malformed> {
+        self.depth = 0;
+        self.whole = column.whole;
+        if column.clear {
+            self.now = Now::Leaf(Leaf::Verbatim, len);
+            return Ok(());
+        }
+        if column.binary {
+            return self.enter(column.kind, len);
+        }
+        self.now = Now::Leaf(text_leaf(column.text, column.whole, len), len);
+        Ok(())
+    }
+
+    /// Goes on with it.
+    pub(super) fn step(&mut self, cursor: &mut Cursor<'_>, types: Option<&UserTypes>) -> Result<Step, Malformed> {
+        loop {
+            match &mut self.now {
+                Now::Leaf(leaf, left) => {
+                    if leaf.step(cursor, left)? == Step::More {
+                        return Ok(Step::More);
+                    }
+                    self.now = Now::Frames;
+                }
+                Now::Sniff(left) => {
+                    let len = *left;
+                    if cursor.rest().len() < len.min(binary::SNIFF) {
+                        return Ok(Step::More);
+                    }
+                    let kind = binary::sniff(cursor.chunk(len.min(binary::SNIFF)), len)?;
+                    self.enter(kind, len)?;
+                }
+                Now::Frames => {
+                    let Some(top) = self.depth.checked_sub(1).and_then(|top| self.stack.get_mut(top)) else {
+                        return Ok(Step::Done);
+                    };
+                    match top.next(cursor, types)? {
+                        Next::More => return Ok(Step::More),
+                        Next::End => self.depth -= 1,
+                        Next::Part(kind, len) => self.enter(kind, len)?,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Begins a binary value, or a part of one.
+    fn enter(&mut self, kind: Kind, len: usize) -> Result<(), Malformed> {
+        if let Some(frame) = Frame::open(kind, len) {
+            *self.stack.get_mut(self.depth).ok_or(Malformed::Depth)? = frame;
+            self.depth += 1;
+            self.now = Now::Frames;
+            return Ok(());
+        }
+        self.now = match kind {
+            Kind::Unknown if len > 0 => Now::Sniff(len),
+            _ => Now::Leaf(binary_leaf(kind, self.whole, len)?, len),
+        };
+        Ok(())
+    }
+}
+
+fn text_leaf(text: Text, whole: Option<Whole>, len: usize) -> Leaf {
+    match (text, whole) {
+        (Text::Array | Text::Escaped, Some(_)) => Leaf::Hidden(Hidden::new(false)),
+        (Text::Numbers, Some(_)) => Leaf::Hidden(Hidden::new(true)),
+        (Text::Escaped, None) => Leaf::Escaped(Escaped::new(Escapes::Elements)),
+        (Text::Bytea, whole) => Leaf::Bytea(whole),
+        (Text::Plain | Text::Number | Text::Json | Text::Array | Text::Numbers, whole) => {
+            Leaf::text(text.fill(), whole, len)
+        }
+    }
+}
+
+fn binary_leaf(kind: Kind, whole: Option<Whole>, len: usize) -> Result<Leaf, Malformed> {
+    if len == 0 && !matches!(kind, Kind::Fixed(_)) {
+        return Ok(Leaf::Verbatim); // nothing there: an empty text, or a null part
+    }
+    if whole.is_some() && !kind.has_fill() {
+        return Err(Malformed::Unmaskable { column: 0 });
+    }
+    let size = |wanted: usize| if len == wanted { Ok(()) } else { Err(Malformed::Length) };
+    Ok(match (kind, whole) {
+        (Kind::Fixed(wanted), _) => {
+            size(wanted.into())?;
+            if len < 13 { Leaf::Verbatim } else { Leaf::Scan(Scanner::new(Fill::Text)) } // 13: the shortest card
+        }
+        (Kind::Int2, whole) => size(2).map(|()| whole.map_or(Leaf::Verbatim, Leaf::WholeInt2))?,
+        (Kind::Int4, whole) => size(4).map(|()| whole.map_or(Leaf::Verbatim, Leaf::WholeInt4))?,
+        (Kind::Int8, whole) => size(8).map(|()| whole.map_or(Leaf::Int8, Leaf::WholeInt8))?,
+        (Kind::Float8, _) => size(8).map(|()| Leaf::Float8)?,
+        (Kind::Numeric, whole) => whole.map_or(Leaf::Numeric, Leaf::WholeNumeric),
+        (Kind::Json, whole) => Leaf::text(Fill::Json, whole, len),
+        (Kind::Jsonb, whole) => Leaf::Prefix(1, Fill::Json, whole),
+        (Kind::Prefixed(count), whole) => Leaf::Prefix(count, Fill::Text, whole),
+        (Kind::Text, whole) => Leaf::text(Fill::Text, whole, len),
+        (Kind::Bytes | Kind::Unknown, _) => Leaf::Scan(Scanner::new(Fill::Text)),
+        (Kind::Opaque, _) => return Err(Malformed::Unmaskable { column: 0 }),
+        (Kind::Array | Kind::Record | Kind::Range(_) | Kind::Multirange(_), _) => return Err(Malformed::Value),
+    })
+}
+
+/// The bytes that any leaf may hold are bounded by what a call may hand back.
+const _: () = assert!(Scanner::HOLD_MAX <= HOLD_MAX && binary::SNIFF <= HOLD_MAX);

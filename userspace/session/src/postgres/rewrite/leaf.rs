@@ -1,0 +1,213 @@
+//! A value, or a part of one, that has no parts of its own.
+
+use super::arrays::{Escaped, Escapes, Hidden};
+use super::cursor::{Cursor, Step};
+use super::numeric;
+use super::{HOLD_MAX, Malformed};
+use pan::{Fill, Scanner, Whole};
+
+/// What is done to the bytes of one value. Those that need the whole value hold it, and it is at most `HOLD_MAX` long.
+#[derive(Clone)]
+pub(super) enum Leaf {
+    /// Passes as it is: too short or too strict a form for a card, or policy says `clear`.
+    Verbatim,
+    /// Text, searched by content.
+    Scan(Scanner),
+    /// Text with escapes, searched by content.
+    Escaped(Escaped),
+    /// So many bytes as they are, then text.
+    Prefix(u8, Fill, Option<Whole>),
+    /// bytea as text: its first two bytes say which of the two forms it is.
+    Bytea(Option<Whole>),
+    Int8,
+    Float8,
+    Numeric,
+    WholeInt2(Whole),
+    WholeInt4(Whole),
+    WholeInt8(Whole),
+    WholeNumeric(Whole),
+    /// The words of a sensitive numeric that is too long to be held.
+    NumericWords,
+    /// A sensitive text of at most `HOLD_MAX` bytes.
+    Short(Fill, Whole),
+    /// A longer one: nothing of it is kept.
+    Long(Long),
+    /// A sensitive array literal: nothing is kept but its shape.
+    Hidden(Hidden),
+}
+
+impl Leaf {
+    /// Text of `len` bytes, by content or as a whole.
+    pub(super) fn text(fill: Fill, whole: Option<Whole>, len: usize) -> Leaf {
+        match whole {
+            None => Leaf::Scan(Scanner::new(fill)),
+            Some(whole) if len <= HOLD_MAX => Leaf::Short(fill, whole),
+            Some(_) => Leaf::Long(Long { fill, at: 0, len }),
+        }
+    }
+
+    /// Goes on with the value, of which `left` bytes are not final.
+    pub(super) fn step(&mut self, cursor: &mut Cursor<'_>, left: &mut usize) -> Result<Step, Malformed> {
+        loop {
+            let chunk = cursor.chunk(*left);
+            let here = chunk.len();
+            let ends = here == *left;
+            if here == 0 && !ends {
+                return Ok(Step::More);
+            }
+            let done = match self {
+                Leaf::Verbatim => here,
+                Leaf::Scan(scanner) => {
+                    let scan = scanner.scan(chunk, ends);
+                    cursor.cards += scan.cards;
+                    here.saturating_sub(scan.hold)
+                }
+                Leaf::Escaped(escaped) => {
+                    let (done, cards) = escaped.scan(chunk, ends);
+                    cursor.cards += cards;
+                    done
+                }
+                Leaf::Hidden(hidden) => hidden.hide(chunk),
+                Leaf::Long(long) => long.hide(chunk),
+                Leaf::NumericWords => numeric::hide_words(chunk),
+                Leaf::Prefix(..) | Leaf::Bytea(_) => match self.resolve(cursor, left)? {
+                    Step::Done => continue,
+                    Step::More => return Ok(Step::More),
+                },
+                Leaf::Numeric | Leaf::WholeNumeric(_) if *left > HOLD_MAX => {
+                    match self.open_long_numeric(cursor, left)? {
+                        Step::Done => continue,
+                        Step::More => return Ok(Step::More),
+                    }
+                }
+                _ if !ends => return Ok(Step::More),
+                whole_value => {
+                    cursor.cards += whole_value.finish(chunk)?;
+                    here
+                }
+            };
+            cursor.advance(done);
+            *left -= done.min(*left);
+            return Ok(if *left == 0 { Step::Done } else { Step::More });
+        }
+    }
+
+    /// Becomes what the first bytes say. Done: go on with the new leaf.
+    fn resolve(&mut self, cursor: &mut Cursor<'_>, left: &mut usize) -> Result<Step, Malformed> {
+        let start = cursor.chunk(2.min(*left));
+        *self = match *self {
+            Leaf::Bytea(_) if start.len() < 2.min(*left) => return Ok(Step::More),
+            Leaf::Bytea(whole) if *start == *b"\\x" => Leaf::text(Fill::Hex, whole, *left),
+            Leaf::Bytea(None) => Leaf::Escaped(Escaped::new(Escapes::Octal)),
+            Leaf::Bytea(whole) => Leaf::text(Fill::Text, whole, *left),
+            Leaf::Prefix(0, fill, whole) => Leaf::text(fill, whole, *left),
+            Leaf::Prefix(count, fill, whole) => {
+                let here = cursor.chunk((*left).min(count.into())).len();
+                cursor.advance(here);
+                *left -= here;
+                let missing = count - here as u8; // at most `count`
+                if missing > 0 && *left == 0 {
+                    return Err(Malformed::Value);
+                }
+                *self = Leaf::Prefix(missing, fill, whole);
+                return Ok(if missing == 0 { Step::Done } else { Step::More });
+            }
+            _ => return Err(Malformed::Value),
+        };
+        Ok(Step::Done)
+    }
+
+    fn open_long_numeric(&mut self, cursor: &mut Cursor<'_>, left: &mut usize) -> Result<Step, Malformed> {
+        let whole = matches!(self, Leaf::WholeNumeric(_));
+        let Some(opened) = numeric::open_long(cursor.chunk(numeric::HEAD_MAX), *left, whole)? else {
+            return Ok(Step::More);
+        };
+        cursor.cards += opened.cards;
+        cursor.advance(opened.done);
+        *left -= opened.done;
+        *self = if whole { Leaf::NumericWords } else { Leaf::Verbatim };
+        Ok(Step::Done)
+    }
+
+    /// The whole value is here.
+    fn finish(&self, value: &mut [u8]) -> Result<u32, Malformed> {
+        match self {
+            Leaf::Int8 => replace(value, |v: [u8; 8]| pan::mask_int8(i64::from_be_bytes(v)).map(i64::to_be_bytes)),
+            Leaf::Float8 => replace(value, |v: [u8; 8]| mask_float8(f64::from_be_bytes(v)).map(f64::to_be_bytes)),
+            Leaf::Numeric => pan::mask_numeric(value).map_err(|_| Malformed::Value),
+            Leaf::WholeInt2(whole) => quietly(replace(value, |v: [u8; 2]| {
+                let filled = pan::whole_int4(i16::from_be_bytes(v).into(), *whole);
+                Some(i16::try_from(filled).unwrap_or(0).to_be_bytes()) // five digits may not fit
+            })),
+            Leaf::WholeInt4(whole) => {
+                quietly(replace(value, |v: [u8; 4]| Some(pan::whole_int4(i32::from_be_bytes(v), *whole).to_be_bytes())))
+            }
+            Leaf::WholeInt8(whole) => {
+                quietly(replace(value, |v: [u8; 8]| Some(pan::whole_int8(i64::from_be_bytes(v), *whole).to_be_bytes())))
+            }
+            Leaf::WholeNumeric(whole) => pan::whole_numeric(value, *whole).map(|()| 0).map_err(|_| Malformed::Value),
+            Leaf::Short(fill, whole) => {
+                pan::mask_whole_text(value, *whole, *fill);
+                Ok(0)
+            }
+            Leaf::Verbatim | Leaf::Scan(_) | Leaf::Escaped(_) | Leaf::Prefix(..) | Leaf::Bytea(_) => Ok(0),
+            Leaf::NumericWords | Leaf::Long(_) | Leaf::Hidden(_) => Ok(0),
+        }
+    }
+}
+
+/// A float that is exactly a card's number. Beyond 2^53 a float holds only some whole numbers, so it cannot hold a card as such.
+fn mask_float8(value: f64) -> Option<f64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
+    if value.fract() != 0.0 || value.abs() >= EXACT {
+        return None;
+    }
+    pan::mask_int8(value as i64).map(|masked| masked as f64)
+}
+
+/// Replaces a value of exactly N bytes; 1 if there was something to replace.
+fn replace<const N: usize>(
+    value: &mut [u8],
+    masked: impl FnOnce([u8; N]) -> Option<[u8; N]>,
+) -> Result<u32, Malformed> {
+    let value: &mut [u8; N] = value.try_into().map_err(|_| Malformed::Value)?;
+    Ok(match masked(*value) {
+        Some(filled) => {
+            *value = filled;
+            1
+        }
+        None => 0,
+    })
+}
+
+/// A sensitive value is counted as such and not as a card.
+fn quietly(replaced: Result<u32, Malformed>) -> Result<u32, Malformed> {
+    replaced.map(|_| 0)
+}
+
+/// A sensitive text that is too long to be held: every byte of it is overwritten as it comes.
+#[derive(Clone)]
+pub(super) struct Long {
+    fill: Fill,
+    at: usize,
+    len: usize,
+}
+
+impl Long {
+    fn hide(&mut self, chunk: &mut [u8]) -> usize {
+        for byte in chunk.iter_mut() {
+            *byte = match self.fill {
+                Fill::Text => b'*',
+                Fill::Number if byte.is_ascii_digit() => b'0',
+                Fill::Number => *byte,
+                Fill::Json if self.at == 0 || self.at + 1 == self.len => b'"',
+                Fill::Json => b'*',
+                Fill::Hex if self.at < 2 => *byte,
+                Fill::Hex if self.at.is_multiple_of(2) => b'2', // 2a: the star
+                Fill::Hex => b'a',
+            };
+            self.at += 1;
+        }
+        chunk.len()
+    }
+}
