@@ -52,6 +52,22 @@ mod tests {
         assert!(Lengths::strict(&[1, 7, 6, 3]).is_empty(), "epochs");
     }
 
+    /// One number in ten passes the check digit; of random ones the table may take no more than this (facts: pan.md E).
+    #[test]
+    fn budgets_of_random_numbers() {
+        let heads = |first: u32| [first / 1000, first / 100 % 10, first / 10 % 10, first % 10].map(|d| d as u8);
+        let ids = (0..10_000).filter(|&head| Lengths::balanced(&heads(head)).contains(16)).count();
+        assert!(ids <= 3_000, "30,000 per million 16-digit ids: {ids}");
+        let mut bigints = 0_u64;
+        for (length, head) in (14..=19).flat_map(|length| (1000..10_000).map(move |head| (length, head))) {
+            if Lengths::balanced(&heads(head)).contains(length as usize) {
+                let (from, size) = (u64::from(head) * 10_u64.pow(length - 4), 10_u64.pow(length - 4));
+                bigints += from.saturating_add(size).min(1 << 63).saturating_sub(from);
+            }
+        }
+        assert!(bigints / 10 <= (1 << 63) / 1_000_000 * 15_000, "15,000 per million of 63 bits");
+    }
+
     #[test]
     fn edges_of_the_ranges() {
         let has = |digits: [u8; 4], length| Lengths::balanced(&digits).contains(length);

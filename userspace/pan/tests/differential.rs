@@ -86,7 +86,12 @@ fn luhn(digits: &str) -> bool {
 }
 
 fn grouped(random: &mut Random) -> String {
-    let (shape, separator) = (random.pick(&SHAPES), random.pick(&SEPARATORS));
+    let separator = random.pick(&SEPARATORS);
+    grouped_with(random, separator)
+}
+
+fn grouped_with(random: &mut Random, separator: &str) -> String {
+    let shape = random.pick(&SHAPES);
     let digits = number(random, shape.iter().sum());
     let (mut groups, mut rest) = (Vec::new(), digits.as_str());
     for &count in shape {
@@ -97,10 +102,52 @@ fn grouped(random: &mut Random) -> String {
     groups.join(separator)
 }
 
+/// An account number printed in fours, of any length, its check digits wrong.
+fn account(random: &mut Random) -> String {
+    let separator = random.pick(&SEPARATORS);
+    let mut text = random.pick(&["DE89", "GB29", "AB12", "xDE89", "DE8"]).to_owned();
+    for _ in 0..random.below(8) {
+        text.push_str(separator);
+        match random.below(5) {
+            0 => text.push_str("NWBK"),
+            1 => text.push_str("nw.k"),
+            _ => text.push_str(&number(random, 16)[..4]),
+        }
+    }
+    text + separator + &grouped_with(random, separator)
+}
+
+/// Track 1 with a name that may hold what looks like other tracks.
+fn track_1(random: &mut Random) -> String {
+    let mut text = "%B".to_owned() + &number(random, 16) + "^";
+    for _ in 0..random.below(4) {
+        match random.below(5) {
+            0 => text.push_str(&(number(random, 16) + "=251")),
+            1 => text.push_str("%B"),
+            2 => text.push_str(&number(random, 14)),
+            _ => text.push_str("DOE/JOHN "),
+        }
+    }
+    text + "^2512 X" + &number(random, 16)
+}
+
+/// A grouping whose last group would be the first digits of the run behind it.
+fn grouping_before_run(random: &mut Random) -> String {
+    let separator = random.pick(&SEPARATORS);
+    let run = number(random, 14);
+    let head = number(random, 9);
+    let digits = (b'0'..=b'9').map(|tenth| format!("37{}{}{}", &head[..7], char::from(tenth), &run[..5]));
+    let digits = digits.into_iter().find(|digits| luhn(digits)).unwrap();
+    format!("{}{separator}{}{separator}{run}", &digits[..4], &digits[4..10])
+}
+
 fn value(random: &mut Random) -> Vec<u8> {
     let mut bytes = Vec::new();
     for _ in 0..=random.below(6) {
-        match random.below(8) {
+        match random.below(12) {
+            8 => bytes.extend(account(random).bytes()),
+            9 => bytes.extend(track_1(random).bytes()),
+            10 => bytes.extend(grouping_before_run(random).bytes()),
             0 | 1 => {
                 let length = 12 + random.below(9);
                 bytes.extend(number(random, length).bytes());
