@@ -2,7 +2,7 @@
 
 use aya_ebpf::{
     EbpfContext,
-    bindings::{BPF_NOEXIST, BPF_SK_STORAGE_GET_F_CREATE},
+    bindings::{BPF_NOEXIST, BPF_SK_STORAGE_GET_F_CREATE, bpf_sock_addr},
     helpers::generated::{
         bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_uid_gid,
         bpf_get_netns_cookie, bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_sk_storage_delete, bpf_sk_storage_get,
@@ -16,7 +16,7 @@ use interceptor_abi::{
 
 use crate::{
     agents,
-    context::{ECONNREFUSED, EPERM, Endpoint, IPPROTO_TCP, PASS, SOCK_STREAM, refuse},
+    context::{ECONNREFUSED, EPERM, Endpoint, IPPROTO_TCP, PASS, SOCK_STREAM, field, refuse},
     executable,
     maps::{FLOWS, ORIGINS, count, setting},
     rules,
@@ -94,20 +94,15 @@ fn judge_agent(ctx: &SockAddrContext, to: &Endpoint, rule: &Rule, uid: u32, agen
         count(Counter::RootRefused);
         return Verdict::Refuse(EPERM);
     }
-    // SAFETY: plain reads of the context, and a helper that takes it.
-    let (kind, protocol, netns) = unsafe {
-        (
-            core::ptr::read_volatile(&raw const (*ctx.sock_addr).type_),
-            core::ptr::read_volatile(&raw const (*ctx.sock_addr).protocol),
-            bpf_get_netns_cookie(ctx.as_ptr()),
-        )
-    };
+    let kind = field!(ctx.sock_addr, bpf_sock_addr, type_);
+    let protocol = field!(ctx.sock_addr, bpf_sock_addr, protocol);
     if kind != SOCK_STREAM || protocol != IPPROTO_TCP {
         count(Counter::DatagramRefused);
         return Verdict::Refuse(EPERM);
     }
     // In another namespace the loopback address is not ours, and the proxy does not listen there.
-    if netns != setting!(netns) {
+    // SAFETY: the helper takes the context.
+    if unsafe { bpf_get_netns_cookie(ctx.as_ptr()) } != setting!(netns) {
         count(Counter::NetnsRefused);
         return Verdict::Refuse(EPERM);
     }

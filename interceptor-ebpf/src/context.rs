@@ -1,9 +1,9 @@
 //! What the hooks are told: addresses out of and into the contexts, and the answers to the kernel.
 //!
-//! The verifier wants every field read and written at its own fixed offset and in its own size, so all access is
-//! volatile and 4 bytes wide: otherwise LLVM joins neighbouring stores into 8 bytes.
+//! The verifier wants every field read and written at its own fixed offset and in its own size. So writes are volatile
+//! and 4 bytes wide (otherwise LLVM joins neighbouring ones into 8 bytes), and reads are in assembly.
 
-use aya_ebpf::{helpers::generated::bpf_set_retval, programs::SockAddrContext};
+use aya_ebpf::{bindings::bpf_sock_addr, helpers::generated::bpf_set_retval, programs::SockAddrContext};
 use interceptor_abi::mapped;
 
 /// Errno of the refusals (include/uapi/asm-generic/errno.h).
@@ -13,6 +13,39 @@ pub const ECONNREFUSED: i32 = 111;
 
 pub const IPPROTO_TCP: u32 = 6;
 pub const SOCK_STREAM: u32 = 1;
+
+/// One field of a context, read at its own fixed offset. In assembly, because LLVM joins the loads of two branches into
+/// one at a variable offset, which the verifier refuses; a volatile read does not keep it from that.
+macro_rules! field {
+    ($context:expr, $type:ty, $field:ident $(, $word:literal)?) => {{
+        let value: u64;
+        // SAFETY: reads four bytes of the context that the kernel handed over; the verifier checks the offset.
+        unsafe {
+            core::arch::asm!(
+                "{value} = *(u32 *)({context} + {offset})",
+                value = out(reg) value,
+                context = in(reg) $context,
+                offset = const core::mem::offset_of!($type, $field) $(+ 4 * $word)?,
+                options(nostack, readonly, preserves_flags),
+            );
+        }
+        value as u32
+    }};
+}
+pub(crate) use field;
+
+/// An IPv6 address of a context: four words in network order.
+macro_rules! field_v6 {
+    ($context:expr, $type:ty, $field:ident) => {
+        $crate::context::bytes([
+            $crate::context::field!($context, $type, $field, 0),
+            $crate::context::field!($context, $type, $field, 1),
+            $crate::context::field!($context, $type, $field, 2),
+            $crate::context::field!($context, $type, $field, 3),
+        ])
+    };
+}
+pub(crate) use field_v6;
 
 /// An address as the maps know it, and a port in host order.
 #[derive(Clone, Copy)]
@@ -25,33 +58,17 @@ impl Endpoint {
     /// The IPv4 address that a hook is asked about.
     #[inline(always)]
     pub fn user4(ctx: &SockAddrContext) -> Endpoint {
-        // SAFETY: the context is the kernel's; both fields may be read by every hook that calls this.
-        let (ip, port) = unsafe {
-            (
-                core::ptr::read_volatile(&raw const (*ctx.sock_addr).user_ip4),
-                core::ptr::read_volatile(&raw const (*ctx.sock_addr).user_port),
-            )
-        };
+        let ip = field!(ctx.sock_addr, bpf_sock_addr, user_ip4);
+        let port = field!(ctx.sock_addr, bpf_sock_addr, user_port);
         Endpoint { address: mapped(ip.to_ne_bytes()), port: u16::from_be(port as u16) }
     }
 
     /// The IPv6 address that a hook is asked about; v4-mapped ones are as they are.
     #[inline(always)]
     pub fn user6(ctx: &SockAddrContext) -> Endpoint {
-        // SAFETY: as in `user4`.
-        let (ip, port) = unsafe {
-            let words = &raw const (*ctx.sock_addr).user_ip6;
-            (
-                [
-                    core::ptr::read_volatile(words.cast::<u32>()),
-                    core::ptr::read_volatile(words.cast::<u32>().add(1)),
-                    core::ptr::read_volatile(words.cast::<u32>().add(2)),
-                    core::ptr::read_volatile(words.cast::<u32>().add(3)),
-                ],
-                core::ptr::read_volatile(&raw const (*ctx.sock_addr).user_port),
-            )
-        };
-        Endpoint { address: bytes(ip), port: u16::from_be(port as u16) }
+        let address = field_v6!(ctx.sock_addr, bpf_sock_addr, user_ip6);
+        let port = field!(ctx.sock_addr, bpf_sock_addr, user_port);
+        Endpoint { address, port: u16::from_be(port as u16) }
     }
 
     /// Writes this address back as the IPv4 address of the call.
@@ -95,7 +112,7 @@ impl Endpoint {
     }
 }
 
-/// An address from four words in network order, as the contexts hold them.
+/// An address of four words in network order.
 #[inline(always)]
 pub fn bytes(words: [u32; 4]) -> [u8; 16] {
     // SAFETY: both are 16 plain bytes.

@@ -7,14 +7,14 @@
 
 use aya_ebpf::{
     EbpfContext,
-    bindings::BPF_NOEXIST,
+    bindings::{BPF_NOEXIST, bpf_sock_ops},
     helpers::generated::{bpf_get_netns_cookie, bpf_get_socket_cookie, bpf_sk_storage_get},
     programs::SockOpsContext,
 };
 use interceptor_abi::{Counter, FlowKey, Origin, mapped};
 
 use crate::{
-    context::bytes,
+    context::{field, field_v6},
     maps::{FLOWS, ORIGINS, count, setting},
 };
 
@@ -31,11 +31,11 @@ const AF_INET6: u32 = 10;
 #[inline(always)]
 pub fn sockops(ctx: &SockOpsContext) -> u32 {
     let port = setting!(port);
-    match ctx.op() {
+    match field!(ctx.ops, bpf_sock_ops, op) {
         TCP_CONNECT_CB if remote_port(ctx) == port => syn(ctx),
-        PASSIVE_ESTABLISHED_CB if ctx.local_port() == port => seal(ctx),
+        PASSIVE_ESTABLISHED_CB if local_port(ctx) == port => seal(ctx),
         STATE_CB if ctx.arg(1) == TCP_CLOSE => {
-            if ctx.local_port() == port {
+            if local_port(ctx) == port {
                 close_proxy(ctx);
             } else if remote_port(ctx) == port {
                 close_agent(ctx);
@@ -111,14 +111,14 @@ fn origin(ctx: &SockOpsContext) -> *const Origin {
 #[inline(always)]
 fn agents_key(ctx: &SockOpsContext) -> FlowKey {
     let (local, remote) = addresses(ctx);
-    key(ctx, local, remote, ctx.local_port(), remote_port(ctx))
+    key(ctx, local, remote, local_port(ctx), remote_port(ctx))
 }
 
 /// The key as seen from the proxy's socket.
 #[inline(always)]
 fn proxys_key(ctx: &SockOpsContext) -> FlowKey {
     let (local, remote) = addresses(ctx);
-    key(ctx, remote, local, remote_port(ctx), ctx.local_port())
+    key(ctx, remote, local, remote_port(ctx), local_port(ctx))
 }
 
 #[inline(always)]
@@ -131,17 +131,25 @@ fn key(ctx: &SockOpsContext, agent: [u8; 16], proxy: [u8; 16], agent_port: u32, 
 /// (local, remote)
 #[inline(always)]
 fn addresses(ctx: &SockOpsContext) -> ([u8; 16], [u8; 16]) {
-    if ctx.family() == AF_INET6 {
-        (bytes(ctx.local_ip6()), bytes(ctx.remote_ip6()))
+    if field!(ctx.ops, bpf_sock_ops, family) == AF_INET6 {
+        (field_v6!(ctx.ops, bpf_sock_ops, local_ip6), field_v6!(ctx.ops, bpf_sock_ops, remote_ip6))
     } else {
-        (mapped(ctx.local_ip4().to_ne_bytes()), mapped(ctx.remote_ip4().to_ne_bytes()))
+        let local = field!(ctx.ops, bpf_sock_ops, local_ip4);
+        let remote = field!(ctx.ops, bpf_sock_ops, remote_ip4);
+        (mapped(local.to_ne_bytes()), mapped(remote.to_ne_bytes()))
     }
 }
 
 /// In host order; the context holds it in network order in its upper half.
 #[inline(always)]
 fn remote_port(ctx: &SockOpsContext) -> u32 {
-    u32::from_be(ctx.remote_port())
+    u32::from_be(field!(ctx.ops, bpf_sock_ops, remote_port))
+}
+
+/// In host order.
+#[inline(always)]
+fn local_port(ctx: &SockOpsContext) -> u32 {
+    field!(ctx.ops, bpf_sock_ops, local_port)
 }
 
 #[inline(always)]

@@ -2,6 +2,7 @@
 
 use aya_ebpf::{
     EbpfContext,
+    bindings::{bpf_sock, bpf_sock_addr},
     helpers::generated::{bpf_get_current_uid_gid, bpf_get_netns_cookie},
     programs::{SockAddrContext, SockContext},
 };
@@ -9,7 +10,7 @@ use interceptor_abi::Counter;
 
 use crate::{
     agents,
-    context::{EPERM, EPROTONOSUPPORT, Endpoint, IPPROTO_TCP, PASS, SOCK_STREAM, refuse},
+    context::{EPERM, EPROTONOSUPPORT, Endpoint, IPPROTO_TCP, PASS, SOCK_STREAM, field, refuse},
     maps::{count, setting},
     rules,
 };
@@ -51,8 +52,7 @@ fn datagram(to: &Endpoint) -> i32 {
 /// the agents' connections. Other network namespaces have ports of their own.
 #[inline(always)]
 pub fn bind(ctx: &SockAddrContext) -> i32 {
-    // SAFETY: a plain read of the context.
-    let port = u16::from_be(unsafe { core::ptr::read_volatile(&raw const (*ctx.sock_addr).user_port) } as u16);
+    let port = u16::from_be(field!(ctx.sock_addr, bpf_sock_addr, user_port) as u16);
     if u32::from(port) != setting!(port) || uid() == setting!(service_uid) {
         return PASS;
     }
@@ -68,13 +68,7 @@ pub fn bind(ctx: &SockAddrContext) -> i32 {
 /// none, and raw sockets need no connect().
 #[inline(always)]
 pub fn sock_create(ctx: &SockContext) -> i32 {
-    // SAFETY: plain reads of the context.
-    let (kind, protocol) = unsafe {
-        (
-            core::ptr::read_volatile(&raw const (*ctx.sock).type_),
-            core::ptr::read_volatile(&raw const (*ctx.sock).protocol),
-        )
-    };
+    let (kind, protocol) = (field!(ctx.sock, bpf_sock, type_), field!(ctx.sock, bpf_sock, protocol));
     let usual = match kind {
         SOCK_STREAM => protocol == IPPROTO_TCP,
         SOCK_DGRAM => protocol == IPPROTO_UDP || protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6,

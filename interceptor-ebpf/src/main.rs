@@ -6,6 +6,7 @@
 //! Below are the entry points, one line each; each file holds one subject.
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
 
 mod agents;
 mod connect;

@@ -3,4 +3,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod identity;
+pub mod load;
+pub mod origin;
 pub mod privileges;

@@ -109,6 +109,32 @@ pub struct ExeOffsets {
     pub dentry_name: u32,
 }
 
+impl Settings {
+    /// The bytes as the programs read them.
+    pub fn to_bytes(&self) -> [u8; 48] {
+        let exe = &self.exe;
+        let words = [
+            self.port,
+            self.service_uid,
+            exe.task_mm,
+            exe.mm_exe_file,
+            exe.file_inode,
+            exe.file_dentry,
+            exe.inode_number,
+            exe.inode_super,
+            exe.super_device,
+            exe.dentry_name,
+        ];
+        let mut out = [0; 48];
+        let (netns, rest) = out.split_at_mut(8);
+        netns.copy_from_slice(&self.netns.to_ne_bytes());
+        for (place, word) in rest.chunks_exact_mut(4).zip(words) {
+            place.copy_from_slice(&word.to_ne_bytes());
+        }
+        out
+    }
+}
+
 /// What an address is matched against: the port first, then the address, both big-endian.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -261,6 +287,15 @@ mod tests {
             }
         }
         assert_eq!(padded::<NAME_LEN>(&"x".repeat(64)), None);
+    }
+
+    #[test]
+    fn settings_are_written_in_the_order_of_their_fields() {
+        let settings = Settings { netns: 1, port: 2, service_uid: 3, exe: ExeOffsets { dentry_name: 4, ..Default::default() } };
+        let bytes = settings.to_bytes();
+        for (offset, value) in [(0, 1), (8, 2), (core::mem::offset_of!(Settings, service_uid), 3), (44, 4)] {
+            assert_eq!(bytes[offset], value);
+        }
     }
 
     #[test]

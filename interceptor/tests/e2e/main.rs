@@ -1,0 +1,8 @@
+//! End to end: the unchanged psql, the real kernel, a real PostgreSQL. Needs root; says so loudly where it may not run, and fails in CI.
+
+#[path = "../../../xtask/src/stand.rs"]
+mod stand;
+
+mod psql;
+mod record;
+mod stage;
