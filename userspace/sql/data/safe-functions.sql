@@ -1,4 +1,4 @@
--- Makes safe-functions.txt: psql -XAt -f safe-functions.sql
+-- Makes safe-functions.txt: psql -XAt -f safe-functions.sql (other-functions.txt: every other proname of pg_catalog)
 -- A name is safe if EVERY function of that name in pg_catalog is immutable or stable, of the server's own code (C inside the
 -- server or a plain SQL body), and is not one of those that run a query text or show rows, statements, files or statistics.
 WITH named AS (

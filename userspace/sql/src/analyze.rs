@@ -54,6 +54,20 @@ pub enum Refusal {
     Unreadable,
 }
 
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Refusal::Syntax { message, .. } => message,
+            Refusal::TooDeep => "the statement is nested too deeply",
+            Refusal::TooLong => "the statement is too long",
+            Refusal::TooMany => "too many statements in one text",
+            Refusal::Unreadable => "the statement could not be analyzed",
+        })
+    }
+}
+
+impl std::error::Error for Refusal {}
+
 /// What a text would do, statement by statement. A text without a statement (empty, or comments alone) has none.
 pub fn analyze(text: &str, limits: &Limits) -> Result<Analysis, Refusal> {
     if text.len() > limits.bytes {

@@ -7,6 +7,8 @@ use crate::Name;
 
 /// Made by `data/safe-functions.sql` from a real server; the first lines say which and how.
 const SAFE_FUNCTIONS: &str = include_str!("../data/safe-functions.txt");
+/// The other names of functions in `pg_catalog`, made with it.
+const OTHER_FUNCTIONS: &str = include_str!("../data/other-functions.txt");
 /// The relations behind `@catalog`, and which ones are left out and why.
 const CATALOG: &str = include_str!("../data/catalog.txt");
 
@@ -20,11 +22,62 @@ pub fn is_safe_function(name: &str) -> bool {
     NAMES.contains(name)
 }
 
+/// Is it the name of some function of `pg_catalog`, harmless or not? A call without a schema may then mean that one.
+pub fn is_catalog_function(name: &str) -> bool {
+    static NAMES: LazyLock<HashSet<&str>> = LazyLock::new(|| lines(OTHER_FUNCTIONS).collect());
+    is_safe_function(name) || NAMES.contains(name) || name.starts_with("pg_")
+}
+
 /// Is it one of the relations behind `@catalog`: a system catalog or view without values of user tables, credentials,
 /// or others' statements? Only names with their schema are; who judges an unqualified one resolves it first.
 pub fn is_catalog(name: &Name) -> bool {
-    static NAMES: LazyLock<HashSet<(&str, &str)>> =
-        LazyLock::new(|| lines(CATALOG).filter_map(|line| line.split_once('.')).collect());
+    static NAMES: LazyLock<HashSet<(&str, &str)>> = LazyLock::new(|| {
+        lines(CATALOG).filter(|line| !line.starts_with('!')).filter_map(|line| line.split_once('.')).collect()
+    });
     let Some(schema) = name.schema.as_deref() else { return false };
     NAMES.contains(&(schema, name.name.as_str()))
+}
+
+/// Is it the name of some relation of `pg_catalog`, behind `@catalog` or not?
+pub fn is_catalog_relation(name: &str) -> bool {
+    static NAMES: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+        let names = lines(CATALOG).map(|line| line.trim_start_matches('!'));
+        names.filter_map(|line| line.strip_prefix("pg_catalog.")).collect()
+    });
+    NAMES.contains(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(schema: Option<&str>, name: &str) -> Name {
+        Name { schema: schema.map(str::to_owned), name: name.to_owned() }
+    }
+
+    #[test]
+    fn the_catalog_holds_no_values() {
+        for known in ["pg_class", "pg_attribute", "pg_type", "pg_roles"] {
+            assert!(is_catalog(&name(Some("pg_catalog"), known)) && is_catalog_relation(known), "{known}");
+        }
+        for secret in ["pg_authid", "pg_statistic", "pg_stats", "pg_stat_activity", "pg_largeobject", "pg_user_mapping"]
+        {
+            assert!(!is_catalog(&name(Some("pg_catalog"), secret)) && is_catalog_relation(secret), "{secret}");
+        }
+        assert!(is_catalog(&name(Some("information_schema"), "columns")));
+        assert!(!is_catalog(&name(None, "pg_class")) && !is_catalog(&name(Some("public"), "pg_class")));
+    }
+
+    #[test]
+    fn only_harmless_functions_are_safe() {
+        for safe in ["count", "now", "lower", "pg_get_viewdef", "random", "obj_description"] {
+            assert!(is_safe_function(safe) && is_catalog_function(safe), "{safe}");
+        }
+        for other in
+            ["nextval", "lo_get", "query_to_xml", "table_to_xml", "pg_read_file", "ts_stat", "set_config", "pg_sleep"]
+        {
+            assert!(!is_safe_function(other) && is_catalog_function(other), "{other}");
+        }
+        assert!(!is_catalog_function("dblink"));
+    }
 }

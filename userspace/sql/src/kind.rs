@@ -158,6 +158,47 @@ impl Kind {
         NAMES.get(usize::from(self.0)).copied().unwrap_or("unknown")
     }
 
+    /// Can it fall on a table or another relation?
+    pub fn takes_table(self) -> bool {
+        let name = self.as_str();
+        let relations =
+            ["table", "view", "materialized-view", "index", "sequence", "foreign-table", "trigger", "rule", "policy"];
+        let plain = [
+            "select",
+            "insert",
+            "update",
+            "delete",
+            "merge",
+            "copy-in",
+            "copy-out",
+            "copy-file",
+            "copy-program",
+            "truncate",
+            "grant",
+            "revoke",
+            "lock",
+            "explain",
+            "comment",
+            "vacuum",
+            "analyze",
+            "refresh",
+            "maintenance",
+        ];
+        plain.contains(&name) || self.object_word().is_some_and(|word| relations.contains(&word))
+    }
+
+    /// Can it fall on a function?
+    pub fn takes_function(self) -> bool {
+        let name = self.as_str();
+        ["function-call", "call", "grant", "revoke", "comment"].contains(&name)
+            || self.object_word().is_some_and(|word| ["function", "procedure", "aggregate"].contains(&word))
+    }
+
+    /// What stands behind `create-`, `alter-` or `drop-`.
+    fn object_word(self) -> Option<&'static str> {
+        ["create-", "alter-", "drop-"].iter().find_map(|verb| self.as_str().strip_prefix(verb))
+    }
+
     /// Every kind there is.
     pub fn all() -> impl Iterator<Item = Kind> {
         (0..NAMES.len()).filter_map(|at| u8::try_from(at).ok()).map(Kind)

@@ -14,6 +14,7 @@ mod definition;
 mod grammar;
 mod identifiers;
 mod kind;
+mod pattern;
 mod query;
 mod redact;
 mod statement;
@@ -22,9 +23,10 @@ mod utility;
 mod walk;
 
 pub use analyze::{Analysis, Limits, Refusal, analyze};
-pub use catalog::{is_catalog, is_safe_function};
+pub use catalog::{is_catalog, is_catalog_function, is_catalog_relation, is_safe_function};
 pub use identifiers::identifier_list;
 pub use kind::{Group, Kind};
+pub use pattern::matches;
 pub use redact::{Redacted, redact};
 pub use statement::{
     ColumnRef, Copy, CopyDirection, CopyEnd, CopyFormat, CopySource, Name, Object, Pair, Prepared, Scope, Setting,

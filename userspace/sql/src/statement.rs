@@ -43,6 +43,17 @@ pub struct Pair {
     pub object: Object,
 }
 
+impl fmt::Display for Pair {
+    /// `delete on public.payments`, `function-call of dblink`, `set`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.object {
+            Object::None => write!(f, "{}", self.kind),
+            Object::Table(name) => write!(f, "{} on {name}", self.kind),
+            Object::Function(name) => write!(f, "{} of {name}", self.kind),
+        }
+    }
+}
+
 /// A column name that occurs somewhere in the statement, whatever it turns out to mean.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ColumnRef {
@@ -58,6 +69,16 @@ pub enum ColumnRef {
         /// The table or alias whose columns are meant, where one is named.
         of: Option<String>,
     },
+}
+
+impl ColumnRef {
+    /// May a column of that name, or of a name that the pattern matches, be meant?
+    pub fn may_be(&self, column: &str) -> bool {
+        match self {
+            ColumnRef::Named { name, .. } => crate::matches(column, name),
+            ColumnRef::All { .. } => true,
+        }
+    }
 }
 
 /// The value that a setting gets.
