@@ -2,6 +2,7 @@
 
 mod copy;
 mod rows;
+mod server;
 mod streams;
 mod strings;
 
