@@ -2,7 +2,7 @@
 //!
 //! * [`Scanner`] masks one value by content as it streams; [`mask_text`] does so with the whole value at hand. [`naive`] is the oracle.
 //! * [`mask_int8`] and [`mask_numeric`] do it for binary forms, where the type says what the bytes are.
-//! * [`mask_whole_text`] and its kin mask a column that policy names sensitive, whatever it holds.
+//! * [`WholeScanner`], [`mask_whole_text`] and their kin mask a column that policy names sensitive, whatever it holds.
 //! * [`Masked`] is text that the strict scan has been over, the only text that may be written down.
 //!
 //! Content detection is *balanced*: issuer range, length and check digit of a whole run of digits or a printed grouping, with rules on what
@@ -32,7 +32,7 @@ pub use integer::{mask_int8, whole_int4, whole_int8};
 pub use masked::Masked;
 pub use numeric::{Malformed, mask_numeric, whole_numeric};
 pub use scanner::{Scan, Scanner};
-pub use whole::{Whole, mask_whole_text};
+pub use whole::{Whole, WholeScanner, mask_whole_text};
 
 /// How a hidden digit is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

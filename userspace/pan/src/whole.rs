@@ -1,9 +1,11 @@
 //! A column that policy names sensitive: the whole value is masked, whatever it holds.
 
+mod json;
+
 use crate::{
     Fill,
     candidate::SHAPES,
-    hex, json,
+    hex,
     keep::{self, DIGITS_MAX, DIGITS_MIN},
     separator,
 };
@@ -21,14 +23,80 @@ pub enum Whole {
 /// The longest value that may keep its ends, spaces around it included (`char(n)` pads).
 const KEEPING_MAX: usize = 64;
 
-/// Masks a whole value of a sensitive column.
-///
-/// A value longer than 64 bytes keeps nothing, so [`Whole::KeepNothing`] may be given its pieces one by one where `fill` is `Text` or `Number`.
+/// Masks a whole value of a sensitive column. The same as a [`WholeScanner`] fed once.
 pub fn mask_whole_text(value: &mut [u8], whole: Whole, fill: Fill) {
+    WholeScanner::new(whole, fill).mask(value, true);
+}
+
+/// Masks one value of a sensitive column as it streams. Small, no heap; a fresh one per value.
+#[derive(Clone, Copy, Debug)]
+pub struct WholeScanner {
+    whole: Whole,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// Nothing left yet: the value may still be short enough to keep its ends.
+    Start(Fill),
+    Json(json::Tokens),
+    // What follows is too long to keep anything.
+    Text,
+    Number {
+        previous: u8,
+    },
+    Pairs,
+}
+
+impl WholeScanner {
+    /// The most bytes that `mask` may hold back: what may keep its ends, in hex.
+    pub const HOLD_MAX: usize = 2 + 2 * KEEPING_MAX;
+
+    /// A scanner at the beginning of a value.
+    pub fn new(whole: Whole, fill: Fill) -> WholeScanner {
+        let state = if fill == Fill::Json { State::Json(json::Tokens::default()) } else { State::Start(fill) };
+        WholeScanner { whole, state }
+    }
+
+    /// Masks in place and says how many bytes at the end are not final yet; as [`crate::Scanner::scan`].
+    pub fn mask(&mut self, bytes: &mut [u8], last: bool) -> usize {
+        let mut bytes = bytes;
+        if let State::Start(fill) = self.state {
+            let short_max = if fill == Fill::Hex { WholeScanner::HOLD_MAX } else { KEEPING_MAX };
+            if bytes.len() <= short_max {
+                if last {
+                    mask_short(bytes, self.whole, fill);
+                }
+                return if last { 0 } else { bytes.len() };
+            }
+            self.state = match (fill, &*bytes) {
+                (Fill::Number, _) => State::Number { previous: 0 },
+                (Fill::Hex, [b'\\', b'x', ..]) => State::Pairs,
+                _ => State::Text,
+            };
+            if let State::Pairs = self.state {
+                bytes = bytes.get_mut(2..).unwrap_or_default();
+            }
+        }
+        match &mut self.state {
+            State::Json(tokens) => tokens.hide(bytes, self.whole, last),
+            State::Number { previous } => {
+                zero(bytes, previous);
+                0
+            }
+            State::Pairs => star_pairs(bytes, last),
+            State::Start(_) | State::Text => {
+                bytes.fill(b'*');
+                0
+            }
+        }
+    }
+}
+
+fn mask_short(value: &mut [u8], whole: Whole, fill: Fill) {
     match fill {
-        Fill::Text => hide_text(value, whole),
+        Fill::Text | Fill::Json => hide_text(value, whole),
         Fill::Number => hide_number(value, whole),
-        Fill::Json => hide_json(value, whole),
         Fill::Hex => match value.split_first_chunk_mut::<2>() {
             Some(([b'\\', b'x'], pairs)) => hide_hex(pairs, whole),
             _ => hide_text(value, whole),
@@ -45,104 +113,70 @@ fn hide_text(value: &mut [u8], whole: Whole) {
 
 /// The text of an int, a numeric or a float: stays one. All digits become 0 where the ends are not kept.
 fn hide_number(value: &mut [u8], whole: Whole) {
+    let short = value.len() <= KEEPING_MAX;
     let integer = value.iter().take_while(|&&byte| byte != b'.').count();
     let (integer, fraction) = value.split_at_mut(integer);
-    let only_digits = fraction.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
+    let plain = |number: &Number| {
+        number.is_plain() && short && fraction.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
+    };
     let unsigned = match integer.split_first_mut() {
         Some((b'-', unsigned)) => unsigned,
         _ => integer,
     };
-    match number_alone(unsigned, whole).filter(|number| number.is_plain() && only_digits) {
+    match number_alone(unsigned, whole).filter(plain) {
         Some(number) => {
             let mut digits = number.digits;
             keep::fill_number(digits.get_mut(..number.count).unwrap_or_default());
             number.each_hidden(unsigned, |byte, index| *byte = b'0' + digits.get(index).copied().unwrap_or(0));
             fraction.iter_mut().filter(|byte| **byte != b'.').for_each(|byte| *byte = b'0');
         }
-        None => zero(value),
+        None => zero(value, &mut 0),
     }
 }
 
 /// Zeros over all that says something; the point and an exponent's mark keep the number a number.
-fn zero(value: &mut [u8]) {
-    let mut previous = 0;
+/// `previous` is the byte before the first, 0 where there is none.
+fn zero(value: &mut [u8], previous: &mut u8) {
     for byte in value {
         let now = *byte;
-        let mark = matches!(now, b'e' | b'E') && (previous == b'.' || u8::is_ascii_digit(&previous));
+        let mark = matches!(now, b'e' | b'E') && (*previous == b'.' || previous.is_ascii_digit());
         let exponent_sign = matches!(now, b'-' | b'+') && matches!(previous, b'e' | b'E');
         if !(mark || exponent_sign || matches!(now, b'.' | b',' | b' ' | b'$')) {
             *byte = b'0';
         }
-        previous = now;
+        *previous = now;
     }
 }
 
-/// JSON stays JSON: strings keep their quotes, numbers become 0 and spaces, true and false become null.
-fn hide_json(mut value: &mut [u8], whole: Whole) {
-    while let Some(&first) = value.first() {
-        let length = match first {
-            b'"' => string_length(value),
-            b'-' | b'0'..=b'9' => {
-                value.iter().take_while(|byte| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')).count()
-            }
-            b'a'..=b'z' | b'A'..=b'Z' => value.iter().take_while(|byte| byte.is_ascii_alphabetic()).count(),
-            _ => 1,
-        };
-        let Some((token, rest)) = value.split_at_mut_checked(length) else { return };
-        match first {
-            b'"' => hide_json_string(token, whole),
-            b'-' | b'0'..=b'9' => hide_json_number(token, whole),
-            b'{' | b'}' | b'[' | b']' | b':' | b',' | b' ' | b'\t' | b'\n' | b'\r' => {}
-            _ => match &*token {
-                b"true" | b"null" => token.copy_from_slice(b"null"),
-                b"false" => token.copy_from_slice(b"null "),
-                _ => token.fill(b'*'),
-            },
-        }
-        value = rest;
-    }
-}
-
-/// The length of the string that begins with the quote at 0, both quotes included; all that is left where it does not end.
-fn string_length(value: &[u8]) -> usize {
-    let mut strings = json::Strings::default();
-    let end = value.iter().position(|&byte| strings.step(byte) && !strings.inside());
-    end.map_or(value.len(), |end| end + 1)
-}
-
-fn hide_json_string(token: &mut [u8], whole: Whole) {
-    match token {
-        [b'"', content @ .., b'"'] | [b'"', content @ ..] => hide_text(content, whole),
-        _ => token.fill(b'*'),
-    }
-}
-
-fn hide_json_number(token: &mut [u8], whole: Whole) {
-    let digits = token.strip_prefix(b"-").unwrap_or(token);
-    if number_alone(digits, whole).is_some_and(|number| number.is_plain()) {
-        return hide_number(token, whole);
-    }
-    token.fill(b' ');
-    if let Some(first) = token.first_mut() {
-        *first = b'0';
-    }
-}
-
-/// `pairs` follow the `\x`. What is no pair becomes one all the same.
+/// `pairs` follow the `\x`, at most `KEEPING_MAX`.
 fn hide_hex(pairs: &mut [u8], whole: Whole) {
-    let (pairs, rest) = pairs.as_chunks_mut::<2>();
     let (mut decoded, mut count) = ([0; KEEPING_MAX], 0);
-    for (slot, &mut [high, low]) in decoded.iter_mut().zip(pairs.iter_mut()) {
+    let (chunks, rest) = pairs.as_chunks_mut::<2>();
+    for (slot, &mut [high, low]) in decoded.iter_mut().zip(chunks.iter_mut()) {
         let Some(byte) = hex::decode(high, low) else { break };
         *slot = byte;
         count += 1;
     }
-    let keeps = if count == pairs.len() && rest.is_empty() { whole } else { Whole::KeepNothing };
-    hide_text(decoded.get_mut(..count).unwrap_or_default(), keeps);
-    for (index, pair) in pairs.iter_mut().enumerate() {
-        *pair = hex::encode(decoded.get(..count).and_then(|decoded| decoded.get(index)).copied().unwrap_or(b'*'));
+    if count < chunks.len() || !rest.is_empty() {
+        star_pairs(pairs, true);
+        return;
     }
-    rest.fill(b'0');
+    let decoded = decoded.get_mut(..count).unwrap_or_default();
+    hide_text(decoded, whole);
+    for (pair, &mut byte) in chunks.iter_mut().zip(decoded) {
+        *pair = hex::encode(byte);
+    }
+}
+
+/// A star for every pair; what is no pair becomes one all the same. Holds half a pair.
+fn star_pairs(pairs: &mut [u8], last: bool) -> usize {
+    let (pairs, rest) = pairs.as_chunks_mut::<2>();
+    pairs.fill(hex::encode(b'*'));
+    if last {
+        rest.fill(b'0');
+        return 0;
+    }
+    rest.len()
 }
 
 /// A value that is one number and may keep its ends.
@@ -248,17 +282,6 @@ mod tests {
     }
 
     #[test]
-    fn json() {
-        let value = r#"{"a\"b": [4111111111111111, -12.5, true, false, null], "c": "4111-1111-1111-1111"}"#;
-        let ends = r#"{"****": [4111110000001111, 0    , null, null , null], "*": "4111-11**-****-1111"}"#;
-        let nothing = r#"{"****": [0               , 0    , null, null , null], "*": "*******************"}"#;
-        check(Fill::Json, Whole::KeepEnds, value, ends);
-        check(Fill::Json, Whole::KeepNothing, value, nothing);
-        check(Fill::Json, Whole::KeepNothing, r#"["open"#, r#"["****"#);
-        check(Fill::Json, Whole::KeepNothing, "[nonsense]", "[********]");
-    }
-
-    #[test]
     fn hex() {
         let hex = |text: &str| "\\x".to_owned() + &text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
         check(Fill::Hex, Whole::KeepEnds, &hex("4111111111111111"), &hex("411111******1111"));
@@ -266,5 +289,47 @@ mod tests {
         check(Fill::Hex, Whole::KeepEnds, &hex(&"7".repeat(70)), &hex(&"*".repeat(70)));
         check(Fill::Hex, Whole::KeepEnds, "\\x3z3", "\\x2a0");
         check(Fill::Hex, Whole::KeepEnds, "plain", "*****");
+    }
+
+    /// Cut in two anywhere, the result is the same.
+    #[test]
+    fn cuts() {
+        let long = "4111111111111111".repeat(20);
+        let json = format!(
+            r#"{{"k": ["4111111111111111", 4111111111111111, false, "{long}", {long}, {long}x], "\\"": null}}"#
+        );
+        let hexed = "\\x3431".to_owned() + &"31".repeat(100);
+        for value in [
+            "4111 1111 1111 1111",
+            "\\x34313131313131313131313131313131",
+            "\\x341",
+            "-1.5e-10",
+            "",
+            &long,
+            &hexed,
+            &json,
+        ] {
+            for (fill, whole) in [Fill::Text, Fill::Number, Fill::Json, Fill::Hex]
+                .into_iter()
+                .flat_map(|fill| [(fill, Whole::KeepEnds), (fill, Whole::KeepNothing)])
+            {
+                let mut expected = value.as_bytes().to_vec();
+                mask_whole_text(&mut expected, whole, fill);
+                for cut in 0..=value.len() {
+                    let mut scanner = WholeScanner::new(whole, fill);
+                    let mut first = value.as_bytes()[..cut].to_vec();
+                    let hold = scanner.mask(&mut first, false);
+                    assert!(hold <= WholeScanner::HOLD_MAX);
+                    let mut second = first.split_off(cut - hold);
+                    second.extend_from_slice(&value.as_bytes()[cut..]);
+                    assert_eq!(scanner.mask(&mut second, true), 0);
+                    assert!(
+                        [first, second].concat() == expected,
+                        "{} bytes, cut {cut}, {fill:?}, {whole:?}",
+                        value.len()
+                    );
+                }
+            }
+        }
     }
 }
