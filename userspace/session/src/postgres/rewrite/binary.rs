@@ -1,4 +1,4 @@
-//! Binary values with parts: arrays, records, ranges and multiranges, walked with a small fixed stack.
+//! Binary values with parts: arrays, records, hstores, ranges and multiranges, walked with a small fixed stack.
 
 use super::Malformed;
 use super::cursor::Cursor;
@@ -30,6 +30,7 @@ enum State {
         element: Kind,
     },
     RecordHead,
+    HstoreHead,
     Fields,
     RangeHead {
         of: u32,
@@ -65,6 +66,7 @@ impl Frame {
             Kind::Record => State::RecordHead,
             Kind::Range(of) => State::RangeHead { of },
             Kind::Multirange(of) => State::MultirangeHead { of },
+            Kind::Hstore => State::HstoreHead,
             _ => return None,
         };
         Some(Frame { left, count: 0, state })
@@ -78,6 +80,7 @@ impl Frame {
                 State::ArrayBounds { element, total } => self.array_bounds(cursor, element, total)?,
                 State::RecordHead => self.count_head(cursor, State::Fields, 8)?,
                 State::MultirangeHead { of } => self.count_head(cursor, State::Ranges { of }, 5)?,
+                State::HstoreHead => self.hstore_head(cursor)?,
                 State::RangeHead { of } => self.range_head(cursor, of)?,
                 _ if self.count == 0 => {
                     return if self.left == 0 { Ok(Next::End) } else { Err(Malformed::Length) };
@@ -126,6 +129,15 @@ impl Frame {
         let Some(count) = self.take::<4>(cursor)? else { return Ok(true) };
         self.elements(u32::from_be_bytes(count), least)?;
         self.state = state;
+        Ok(false)
+    }
+
+    /// The count of an hstore's pairs: a key and a value each, which may be null (contrib/hstore/hstore_io.c).
+    fn hstore_head(&mut self, cursor: &mut Cursor<'_>) -> Result<bool, Malformed> {
+        let Some(pairs) = self.take::<4>(cursor)? else { return Ok(true) };
+        let parts = u32::from_be_bytes(pairs).checked_mul(2).ok_or(Malformed::Count)?;
+        self.elements(parts, 4)?;
+        self.state = State::Elements { element: Kind::Text };
         Ok(false)
     }
 

@@ -86,7 +86,7 @@ pub(super) static BUILTIN: &[Builtin] = &[
     row("regoperator", 2204, 2209, Kind::Int4, Text::Plain),
     row("regclass", 2205, 2210, Kind::Int4, Text::Plain),
     row("regtype", 2206, 2211, Kind::Int4, Text::Plain),
-    row("record", 2249, 2287, Kind::Record, Text::Plain),
+    row("record", 2249, 2287, Kind::Record, Text::Record),
     row("cstring", 2275, 1263, Kind::Text, Text::Plain),
     row("void", 2278, 0, Kind::Bytes, Text::Plain),
     row("uuid", 2950, 2951, Kind::Fixed(16), Text::Plain),

@@ -153,7 +153,7 @@ impl CopyText {
         if stop.is_none() {
             return Ok(Step::More);
         }
-        if let (Text::Escaped, Some(skip)) = (text, self.format.hex_element(cursor.rest())) {
+        if let (Text::Escaped | Text::Record, Some(skip)) = (text, self.format.hex_element(cursor.rest())) {
             cursor.advance(skip);
             self.now = Now::Scan { scanner: Scanner::new(Fill::Hex), hex: true };
             return Ok(Step::Done);
@@ -224,6 +224,6 @@ fn fill_of(text: Text, hex: bool) -> Fill {
     match text {
         _ if hex => Fill::Hex,
         Text::Number | Text::Numbers | Text::Json => Fill::Number,
-        Text::Plain | Text::Bytea | Text::Array | Text::Escaped => Fill::Text,
+        Text::Plain | Text::Bytea | Text::Array | Text::Escaped | Text::Record => Fill::Text,
     }
 }

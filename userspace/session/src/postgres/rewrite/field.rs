@@ -99,9 +99,9 @@ fn text_leaf(text: Text, whole: Option<Whole>, len: usize) -> Leaf {
     match (text, whole) {
         (Text::Array | Text::Escaped, Some(_)) => Leaf::Hidden(Hidden::new(false)),
         (Text::Numbers, Some(_)) => Leaf::Hidden(Hidden::new(true)),
-        (Text::Escaped, None) => Leaf::Escaped(Escaped::new(Escapes::Elements)),
+        (Text::Escaped | Text::Record, None) => Leaf::Escaped(Escaped::new(Escapes::Elements)),
         (Text::Bytea, whole) => Leaf::Bytea(whole),
-        (Text::Plain | Text::Number | Text::Json | Text::Array | Text::Numbers, whole) => {
+        (Text::Plain | Text::Number | Text::Json | Text::Array | Text::Numbers | Text::Record, whole) => {
             Leaf::text(text.fill(), whole, len)
         }
     }
@@ -131,9 +131,14 @@ fn binary_leaf(kind: Kind, whole: Option<Whole>, len: usize) -> Result<Leaf, Mal
         (Kind::Text, whole) => Leaf::text(Fill::Text, whole, len),
         (Kind::Bytes | Kind::Unknown, _) => Leaf::Scan(Scanner::new(Fill::Text)),
         (Kind::Opaque, _) => return Err(Malformed::Unmaskable { column: 0 }),
-        (Kind::Array | Kind::Record | Kind::Range(_) | Kind::Multirange(_), _) => return Err(Malformed::Value),
+        (Kind::Array | Kind::Record | Kind::Hstore | Kind::Range(_) | Kind::Multirange(_), _) => {
+            return Err(Malformed::Value);
+        }
     })
 }
 
 /// The bytes that any leaf may hold are bounded by what a call may hand back.
 const _: () = assert!(Scanner::HOLD_MAX <= HOLD_MAX && binary::SNIFF <= HOLD_MAX);
+
+/// A session holds one of these for its whole life.
+const _: () = assert!(size_of::<Field>() <= 768);

@@ -39,6 +39,8 @@ pub enum Kind {
     Range(u32),
     /// `multirange_send` over ranges of this type.
     Multirange(u32),
+    /// `hstore_send`: a count, then keys and values.
+    Hstore,
     /// Not in any table: the value's own shape decides (see `binary::sniff`).
     Unknown,
     /// A sensitive column's type that has no fill.
@@ -50,7 +52,7 @@ impl Kind {
     pub(super) fn has_fill(self) -> bool {
         match self {
             Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Numeric | Kind::Text | Kind::Json | Kind::Jsonb => true,
-            Kind::Array | Kind::Record | Kind::Unknown => true, // their parts decide
+            Kind::Array | Kind::Record | Kind::Hstore | Kind::Unknown => true, // their parts decide
             Kind::Range(of) | Kind::Multirange(of) => kind_of(of, None).has_fill(),
             Kind::Fixed(_) | Kind::Float8 | Kind::Prefixed(_) | Kind::Bytes | Kind::Opaque => false,
         }
@@ -77,6 +79,8 @@ impl Kind {
             "numeric_send" => Kind::Numeric,
             "ltree_send" | "lquery_send" | "ltxtq_send" | "jsonpath_send" => Kind::Prefixed(1),
             "bit_send" | "varbit_send" => Kind::Prefixed(4),
+            "hstore_send" => Kind::Hstore,
+            "vector_send" | "halfvec_send" | "sparsevec_send" | "geometry_send" | "geography_send" => Kind::Bytes,
             "uuid_send" => Kind::Fixed(16),
             "timestamp_send" | "timestamptz_send" | "time_send" => Kind::Fixed(8),
             "date_send" | "float4send" => Kind::Fixed(4),
@@ -101,8 +105,10 @@ pub(super) enum Text {
     Array,
     /// An array literal of numbers.
     Numbers,
-    /// An array literal of JSON or bytea: its elements' own escapes are escaped once more.
+    /// An array literal of JSON, bytea or records: its elements' own escapes are escaped once more.
     Escaped,
+    /// A record literal, or a type that is in no table and may be one: escaped likewise.
+    Record,
 }
 
 impl Text {
@@ -112,7 +118,7 @@ impl Text {
             Text::Number | Text::Numbers => Fill::Number,
             Text::Json => Fill::Json,
             Text::Bytea => Fill::Hex,
-            Text::Plain | Text::Array | Text::Escaped => Fill::Text,
+            Text::Plain | Text::Array | Text::Escaped | Text::Record => Fill::Text,
         }
     }
 }
@@ -159,13 +165,14 @@ pub(super) fn text_of(oid: u32, types: Option<&UserTypes>) -> Text {
     match builtin::element_of(oid) {
         Some(element) => match element.text {
             Text::Number => Text::Numbers,
-            Text::Json | Text::Bytea => Text::Escaped,
+            Text::Json | Text::Bytea | Text::Record => Text::Escaped,
             _ => Text::Array,
         },
         None => match types.and_then(|types| types.find(oid)) {
             Some(Kind::Array) => Text::Escaped, // of what, only the catalog knows: the careful reading
             Some(Kind::Json | Kind::Jsonb) => Text::Json,
-            _ => Text::Plain,
+            Some(Kind::Text) => Text::Plain,
+            _ => Text::Record,
         },
     }
 }
@@ -203,9 +210,9 @@ mod tests {
             (1001, Kind::Array, Text::Escaped),
             (1009, Kind::Array, Text::Array),
             (3926, Kind::Range(20), Text::Plain),
-            (2249, Kind::Record, Text::Plain),
-            (2287, Kind::Array, Text::Array),
-            (99_999, Kind::Unknown, Text::Plain),
+            (2249, Kind::Record, Text::Record),
+            (2287, Kind::Array, Text::Escaped),
+            (99_999, Kind::Unknown, Text::Record),
         ] {
             assert_eq!((kind_of(oid, None), text_of(oid, None)), (kind, text), "oid {oid}");
         }
@@ -218,6 +225,7 @@ mod tests {
         assert_eq!(kind_of(90_002, Some(&types)), Kind::Range(20));
         assert_eq!(kind_of(90_003, Some(&types)), Kind::Unknown);
         assert_eq!(Kind::of_send("record_send", 0), Some(Kind::Record));
-        assert_eq!(Kind::of_send("hstore_send", 0), None);
+        assert_eq!(Kind::of_send("range_send", 20), Some(Kind::Range(20)));
+        assert_eq!(Kind::of_send("no_such_send", 0), None);
     }
 }
