@@ -1,7 +1,7 @@
 //! Does a card start here? A pure look to both sides that says when the answer depends on bytes that have not come yet.
 
 use crate::{
-    iban,
+    find, iban,
     iin::Lengths,
     keep::{self, DIGITS_MAX, DIGITS_MIN},
     luhn, separator,
@@ -130,6 +130,11 @@ impl<'a> Around<'a> {
     /// The lengths issued under the first four digits; None where there is no card.
     fn head_at(&self, start: usize) -> Result<Option<Lengths>, More> {
         let mut head = [0; 4];
+        if let Some(four) = self.bytes.get(start..).and_then(|rest| rest.first_chunk::<4>()) {
+            let head = four.map(|byte| byte.wrapping_sub(b'0'));
+            let issued = head.iter().all(|&digit| digit < 10).then(|| Lengths::balanced(&head));
+            return Ok(issued.filter(|lengths| !lengths.is_empty()));
+        }
         for (offset, slot) in head.iter_mut().enumerate() {
             let Some(digit) = self.digit(start + offset)? else { return Ok(None) };
             *slot = digit;
@@ -139,13 +144,14 @@ impl<'a> Around<'a> {
 
     /// A whole run of digits that is a card.
     fn plain_at(&self, start: usize, lengths: Lengths) -> Result<Option<Card>, More> {
-        let (mut digits, mut count) = ([0; DIGITS_MAX], 0);
-        while let Some(digit) = self.digit(start + count)? {
-            let Some(slot) = digits.get_mut(count) else { return Ok(None) };
-            *slot = digit;
-            count += 1;
+        let mut digits = [0; DIGITS_MAX];
+        let end = find::end_of_run(self.bytes, start);
+        let count = end - start;
+        let (Some(run), Some(slots)) = (self.bytes.get(start..end), digits.get_mut(..count)) else { return Ok(None) };
+        self.peek(end)?;
+        for (slot, byte) in slots.iter_mut().zip(run) {
+            *slot = byte - b'0';
         }
-        let end = start + count;
         let mut card = Card { end, digits, count, hidden: 0, tail: None };
         if count < DIGITS_MIN
             || !lengths.contains(count)
@@ -154,7 +160,7 @@ impl<'a> Around<'a> {
         {
             return Ok(None);
         }
-        card.hidden = (0..count).filter(|&index| keep::hides(index, count)).map(|index| 1 << index).sum();
+        card.hidden = (1 << (count - keep::LAST)) - (1 << keep::first(count));
         card.tail = match self.peek(end)? {
             Some(b'D' | b'd') => Some((end + 1, Tail::Track2)),
             _ => self.tail_behind(start, end)?,
@@ -169,7 +175,8 @@ impl<'a> Around<'a> {
         let (mut at, mut group) = (start, start);
         for (index, &wanted) in shape.iter().enumerate() {
             if index > 0 {
-                if self.separator_at(at)? != Some(first) {
+                let here = self.bytes.get(at..at + first.len());
+                if here != Some(first.bytes()) && (here.is_some() || self.separator_at(at)? != Some(first)) {
                     return Ok(None);
                 }
                 at += first.len();

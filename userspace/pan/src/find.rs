@@ -6,6 +6,11 @@ const HIGH: u64 = 0x8080_8080_8080_8080;
 
 /// The position of the first digit at or after `from`; `bytes.len()` when there is none.
 pub(crate) fn digit(bytes: &[u8], from: usize) -> usize {
+    if let Some(word) = word_at(bytes, from)
+        && digits_in(word) != 0
+    {
+        return from + digits_in(word).trailing_zeros() as usize / 8;
+    }
     let rest = bytes.get(from..).unwrap_or_default();
     let clean = rest
         .chunks_exact(BLOCK)

@@ -179,8 +179,10 @@ impl Text {
         let end = find::end_of_run(pass.bytes, start);
         let open = end == pass.bytes.len() && !pass.last;
         let digits = end - start;
-        self.settle(pass, start);
         let may_start = digits == 4 || (DIGITS_MIN..=DIGITS_MAX).contains(&digits) || (open && digits <= DIGITS_MAX);
+        if may_start {
+            self.settle(pass, start);
+        }
         if may_start && self.owed & 1 == 0 {
             let starred = self.stars_at(pass, start);
             let context = self.context.get(..self.context_length).unwrap_or_default();

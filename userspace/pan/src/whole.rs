@@ -298,6 +298,7 @@ mod tests {
         let json = format!(
             r#"{{"k": ["4111111111111111", 4111111111111111, false, "{long}", {long}, {long}x], "\\"": null}}"#
         );
+        let open = format!("[\"{long} \\\"");
         let hexed = "\\x3431".to_owned() + &"31".repeat(100);
         for value in [
             "4111 1111 1111 1111",
@@ -308,6 +309,7 @@ mod tests {
             &long,
             &hexed,
             &json,
+            &open,
         ] {
             for (fill, whole) in [Fill::Text, Fill::Number, Fill::Json, Fill::Hex]
                 .into_iter()

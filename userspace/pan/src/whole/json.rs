@@ -25,12 +25,11 @@ impl Tokens {
             if length.is_none() && !last && rest.len() <= KEEPING_MAX + 1 {
                 return rest.len();
             }
-            let open = length.is_none() && !last;
             let (token, after) = rest.split_at_mut(length.unwrap_or(rest.len()));
-            if open {
+            if length.is_none() && !last {
                 *self = kind.within(token);
             }
-            kind.hide(token, whole, open);
+            kind.hide(token, whole, length.is_some());
             rest = after;
         }
         0
@@ -103,12 +102,12 @@ impl Kind {
         }
     }
 
-    fn hide(self, token: &mut [u8], whole: Whole, open: bool) {
+    fn hide(self, token: &mut [u8], whole: Whole, complete: bool) {
         match self {
             Kind::String => match token {
-                [b'"', content @ ..] if open => content.fill(b'*'),
-                [b'"', content @ .., b'"'] | [b'"', content @ ..] => hide_text(content, whole),
-                _ => token.fill(b'*'),
+                [b'"', content @ .., b'"'] if complete => hide_text(content, whole),
+                [_, content @ ..] => content.fill(b'*'),
+                [] => {}
             },
             Kind::Number => hide_token_number(token, whole),
             Kind::Word => match &*token {
