@@ -1,5 +1,33 @@
 //! (subject, effects) -> verdict, and the words of approval.
+//!
+//! A verdict is taken per pair of a statement (kind, and the table or function it falls on):
+//!
+//! - any matching block refuses it; else any matching hold asks a person; else any matching allow lets it pass; a pair that no
+//!   rule matches is refused. The statement gets the strictest of its pairs' answers. So the order of rules never matters.
+//! - A hold needs no allow beside it: it is an allow on the condition that a person agrees. Adding one therefore never lets
+//!   anything pass unasked, and adding a block never lets anything pass.
+//! - A name without schema is judged as every name it may resolve to: an allow must match all of them, a block or hold any.
+//!   Names that the server ships resolve to `pg_catalog`.
+//! - Absent `agents`, `databases`, `statements`: any. Absent `tables` and `functions`: any object, or none. With `tables`, a rule
+//!   matches pairs on these tables; with `functions`, pairs on these functions; and an allow also the pairs of its kinds of
+//!   the groups `read` and `session` that fall on nothing (`SELECT 1`, `FETCH`), which reach no table.
+//! - `valid` and `hours` are UTC unless they carry an offset; outside of them a rule is as if it were not there.
+//!
+//! No IO, no clock: the time is part of the question.
 #![forbid(unsafe_code)]
+
+mod judge;
+mod load;
+mod patterns;
+mod spelling;
+mod window;
+
+use std::fmt;
+
+use patterns::{Names as NamePatterns, Objects};
+use window::Window;
+
+pub use judge::judge;
 
 /// Names that rules may use; a rule with another one is refused.
 #[derive(Clone, Debug, Default)]
@@ -13,10 +41,28 @@ pub struct Names {
 }
 
 /// A loaded policy.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Policy {
     version: String,
     sensitive: Vec<Sensitive>,
+    /// In the order of their names.
+    rules: Vec<Rule>,
+}
+
+/// One `[[rule]]`, resolved.
+#[derive(Clone, Debug)]
+struct Rule {
+    name: String,
+    agents: NamePatterns,
+    databases: NamePatterns,
+    /// Sorted; `None`: any.
+    kinds: Option<Vec<sql::Kind>>,
+    tables: Option<Objects>,
+    functions: Option<Objects>,
+    action: Action,
+    approvers: Vec<String>,
+    message: Option<String>,
+    window: Window,
 }
 
 /// Why a policy was refused at load.
@@ -30,14 +76,25 @@ pub struct Error {
     pub nearest: Option<String>,
 }
 
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.message)?;
+        match &self.nearest {
+            Some(nearest) => write!(f, "; did you mean `{nearest}`?"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
 impl Policy {
-    /// Reads `policy.toml`.
+    /// Reads `policy.toml`. All of it is checked: a rule that could never be enforced is refused.
     pub fn parse(text: &str, names: &Names) -> Result<Policy, Error> {
-        let _ = (text, names);
-        Ok(Policy::default())
+        load::policy(text, names)
     }
 
-    /// Digest of the text: 16 hex digits of its SHA-256.
+    /// The first 16 hex digits of the SHA-256 of the text.
     pub fn version(&self) -> &str {
         &self.version
     }
@@ -45,6 +102,16 @@ impl Policy {
     /// The columns that the policy names sensitive and that may be of this database.
     pub fn sensitive<'a>(&'a self, database: &'a str) -> impl Iterator<Item = &'a Sensitive> + 'a {
         self.sensitive.iter().filter(move |s| s.database.as_deref().is_none_or(|d| d == database))
+    }
+
+    /// How many rules there are.
+    pub fn rules(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Who may approve what the rule of that name holds: agents' names or `group:NAME`.
+    pub fn approvers(&self, rule: &str) -> &[String] {
+        self.rules.iter().find(|known| known.name == rule).map_or(&[], |known| known.approvers.as_slice())
     }
 }
 
@@ -66,13 +133,13 @@ pub struct Question<'a> {
     pub database: &'a str,
     /// What the statement would do.
     pub statement: &'a sql::Statement,
-    /// Every schema that an unqualified name may resolve to; `pg_catalog` is always looked at as well.
+    /// Every schema that an unqualified name may resolve to, in order. `pg_catalog` need not be among them.
     pub schemas: &'a [String],
     /// Wall clock, seconds since 1970 in UTC.
     pub wall_s: i64,
 }
 
-/// What a rule does.
+/// What a rule does. The order is that of strictness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
     /// Forward it.
@@ -88,21 +155,32 @@ pub enum Action {
 pub struct Verdict<'a> {
     /// What to do.
     pub action: Action,
-    /// The rule that decided; `None`: no rule covers `pair`.
+    /// The rule that decided (of several, the first by name); `None`: no rule covers `pair`.
     pub rule: Option<&'a str>,
-    /// The rule's own words, for whom it refuses.
+    /// The rule's own words, for whom it refuses or holds.
     pub message: Option<&'a str>,
-    /// The pair that decided; `None` for a plain allow.
+    /// The pair that decided; `None` for an allow.
     pub pair: Option<&'a sql::Pair>,
     /// A time window opens or closes then: a kept verdict is void from that second on.
     pub valid_until: Option<i64>,
 }
 
-/// Judges one statement.
-pub fn judge<'a>(policy: &'a Policy, question: Question<'a>) -> Verdict<'a> {
-    let _ = policy;
-    let pair = question.statement.pairs.first();
-    Verdict { action: Action::Block, rule: None, message: None, pair, valid_until: None }
+impl Verdict<'_> {
+    /// The verdict as a sentence for people.
+    pub fn sentence(&self, question: &Question<'_>) -> String {
+        let agent = &question.subject.agent;
+        let what = self.pair.map_or_else(|| "it".to_owned(), |pair| judge::said(pair, question));
+        match (self.action, self.rule, self.message) {
+            (Action::Allow, Some(rule), _) => format!("rule `{rule}` allows it for agent {agent}"),
+            (Action::Allow, None, _) => format!("allowed for agent {agent}"),
+            (_, _, Some(message)) => message.to_owned(),
+            (Action::Hold, rule, None) => {
+                format!("rule `{}` holds {what} of agent {agent} for approval", rule.unwrap_or_default())
+            }
+            (Action::Block, Some(rule), None) => format!("rule `{rule}` blocks {what} for agent {agent}"),
+            (Action::Block, None, None) => format!("no rule allows {what} for agent {agent}"),
+        }
+    }
 }
 
 /// A column that the policy names sensitive.
@@ -110,9 +188,9 @@ pub fn judge<'a>(policy: &'a Policy, question: Question<'a>) -> Verdict<'a> {
 pub struct Sensitive {
     /// Only in this database; `None`: in all.
     pub database: Option<String>,
-    /// Schema, or `*`.
+    /// Schema; a star matches inside it.
     pub schema: String,
-    /// Table, or `*`.
+    /// Table; a star matches inside it.
     pub table: String,
     /// Column; a star matches inside it.
     pub column: String,
@@ -137,4 +215,23 @@ pub enum SensitiveKind {
     Pii,
     /// Never masked by content; its use is recorded.
     Clear,
+}
+
+impl SensitiveKind {
+    const ALL: [(&'static str, SensitiveKind); 7] = [
+        ("pan", SensitiveKind::Pan),
+        ("cvv", SensitiveKind::Cvv),
+        ("expiry", SensitiveKind::Expiry),
+        ("track", SensitiveKind::Track),
+        ("secret", SensitiveKind::Secret),
+        ("pii", SensitiveKind::Pii),
+        ("clear", SensitiveKind::Clear),
+    ];
+}
+
+impl fmt::Display for SensitiveKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = SensitiveKind::ALL.iter().find(|(_, kind)| kind == self).map_or("", |(name, _)| *name);
+        f.write_str(name)
+    }
 }

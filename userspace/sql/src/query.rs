@@ -3,6 +3,7 @@
 use crate::Kind;
 use crate::statement::Object;
 use crate::tree::{Node, Value};
+use crate::utility::constant;
 use crate::walk::Walk;
 
 /// The kind that a query is by its first word; `None`: not a query.
@@ -25,8 +26,25 @@ pub(crate) fn select(walk: &mut Walk, node: &Node<'_>) {
         for clause in node.list("lockingClause").iter().filter_map(Value::as_node) {
             lock(walk, clause, node.list("fromClause"));
         }
+        let outer = std::mem::replace(&mut walk.fixed_name, fixed_name(node));
         walk.children(node, &["withClause", "intoClause", "lockingClause"]);
+        walk.fixed_name = outer;
     });
+}
+
+/// `SELECT … FROM pg_settings WHERE name = 'x'`: pg_dump changes a setting only if the server knows it, by
+/// `set_config(name, …)` over such a query (`pg_dump.c`, `set_restrict_relation_kind`).
+fn fixed_name(node: &Node<'_>) -> Option<String> {
+    let [from] = node.list("fromClause") else { return None };
+    let from = from.as_node().filter(|from| from.kind == "RangeVar" && from.text("relname") == "pg_settings")?;
+    let test = node.node("whereClause").filter(|test| test.kind == "A_Expr" && test.text("kind") == "AEXPR_OP")?;
+    let ([operator], Some(column)) = (test.list("name"), test.node("lexpr")) else { return None };
+    let [name] = column.list("fields") else { return None };
+    let fixed = from.node("alias").is_none()
+        && operator.as_string() == Some("=")
+        && column.kind == "ColumnRef"
+        && name.as_string() == Some("name");
+    if fixed { constant(test.get("rexpr")) } else { None }
 }
 
 /// FOR UPDATE and its kin: locks rows of the tables named, or of all in FROM, those of subqueries included.

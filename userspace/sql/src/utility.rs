@@ -220,7 +220,7 @@ pub(crate) fn setting(node: &Node<'_>, scope: Option<Scope>) -> Setting {
 /// `set_config(name, value, is_local)`.
 pub(crate) fn set_config(walk: &mut Walk, arguments: &[Value<'_>]) {
     let argument = |at: usize| arguments.get(at).and_then(constant);
-    let name = argument(0).unwrap_or_default().to_ascii_lowercase();
+    let name = argument(0).or_else(|| fixed_name(walk, arguments.first()?)).unwrap_or_default().to_ascii_lowercase();
     // Whoever cannot be told may be a role.
     let kind = if name.is_empty() || is_role(&name) { Kind::SET_ROLE } else { Kind::SET };
     walk.effect(kind, Object::None);
@@ -233,6 +233,13 @@ pub(crate) fn set_config(walk: &mut Walk, arguments: &[Value<'_>]) {
     };
     let local = argument(2).is_some_and(|word| ["true", "t", "on", "1"].contains(&word.as_str()));
     walk.settings.push(Setting { name, value, scope: if local { Scope::Local } else { Scope::Session } });
+}
+
+/// The word that the column `name` must be here, if the argument is that column.
+fn fixed_name(walk: &Walk, argument: &Value<'_>) -> Option<String> {
+    let column = argument.as_node().filter(|node| node.kind == "ColumnRef")?;
+    let [field] = column.list("fields") else { return None };
+    walk.fixed_name.clone().filter(|_| field.as_string() == Some("name"))
 }
 
 /// The word that a constant stands for; `None`: no constant.

@@ -21,6 +21,8 @@ pub(crate) struct Walk {
     pub(crate) search_path_sensitive: bool,
     /// Names of common table expressions that are visible here, innermost last.
     ctes: Vec<String>,
+    /// In this SELECT, the one word that its column `name` can be (`WHERE name = 'x'`).
+    pub(crate) fixed_name: Option<String>,
     /// Tables and aliases: a column reference of that name alone is a whole row.
     range_names: BTreeSet<String>,
 }

@@ -53,6 +53,12 @@ fn settings_by_every_way() {
         ("SELECT set_config('Search_Path', 'a, \"B\"', true)", &["search_path=a|B local"]),
         ("SELECT set_config('x' || 'y', $1, false)", &["=?"]),
         ("SELECT pg_catalog.set_config('client_encoding'::text, 'UTF8', false)", &["client_encoding=UTF8"]),
+        ("SELECT set_config(name, 'x', false) FROM pg_settings WHERE name = 'a.b'", &["a.b=x"]),
+        ("SELECT set_config(name, 'x', false) FROM pg_settings WHERE name <> 'a.b'", &["=x"]),
+        ("SELECT set_config(name, 'x', false) FROM pg_settings WHERE name = 'a.b' OR true", &["=x"]),
+        ("SELECT set_config(setting, 'x', false) FROM pg_settings WHERE name = 'a.b'", &["=x"]),
+        ("SELECT (SELECT set_config(name, 'x', false) FROM t) FROM pg_settings WHERE name = 'a.b'", &["=x"]),
+        ("SELECT set_config(name, 'x', false) FROM pg_settings JOIN t ON true WHERE name = 'a.b'", &["=x"]),
         ("UPDATE t SET a = set_config('role', b, false)", &["role=?"]),
         (
             "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY",

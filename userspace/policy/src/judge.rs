@@ -1,0 +1,111 @@
+//! The verdict: pairs against rules.
+
+use sql::{Group, Name, Object, Pair};
+
+use crate::{Action, Policy, Question, Rule, Verdict};
+
+/// Judges one statement. Of several rules that say the same, the first by name is named.
+pub fn judge<'a>(policy: &'a Policy, question: Question<'a>) -> Verdict<'a> {
+    let concerned: Vec<&Rule> = policy.rules.iter().filter(|rule| concerns(rule, &question)).collect();
+    let valid_until = concerned.iter().filter_map(|rule| rule.window.next_change(question.wall_s)).min();
+    let open: Vec<&Rule> = concerned.into_iter().filter(|rule| rule.window.is_open(question.wall_s)).collect();
+    let mut verdict = Verdict { action: Action::Allow, rule: None, message: None, pair: None, valid_until };
+    if question.statement.pairs.is_empty() {
+        verdict.action = Action::Block;
+    }
+    for pair in &question.statement.pairs {
+        let (action, rule) = judge_pair(&open, pair, question.schemas);
+        let first_allow = action == Action::Allow && verdict.action == Action::Allow && verdict.rule.is_none();
+        if action > verdict.action || first_allow {
+            verdict.action = action;
+            verdict.rule = rule.map(|rule| rule.name.as_str());
+            verdict.message = rule.and_then(|rule| rule.message.as_deref()).filter(|_| action != Action::Allow);
+            verdict.pair = (action != Action::Allow).then_some(pair);
+        }
+    }
+    verdict
+}
+
+/// Is it for this agent, on this database, about a kind that the statement has?
+fn concerns(rule: &Rule, question: &Question<'_>) -> bool {
+    rule.agents.matches(&question.subject.agent, &question.subject.groups)
+        && rule.databases.matches(question.database, &[])
+        && question.statement.pairs.iter().any(|pair| has_kind(rule, pair))
+}
+
+fn has_kind(rule: &Rule, pair: &Pair) -> bool {
+    rule.kinds.as_ref().is_none_or(|kinds| kinds.binary_search(&pair.kind).is_ok())
+}
+
+fn judge_pair<'a>(rules: &[&'a Rule], pair: &Pair, schemas: &[String]) -> (Action, Option<&'a Rule>) {
+    let candidates = candidates(&pair.object, schemas);
+    for action in [Action::Block, Action::Hold, Action::Allow] {
+        let found = rules.iter().find(|rule| rule.action == action && covers(rule, pair, &candidates));
+        if let Some(rule) = found {
+            return (action, Some(rule));
+        }
+    }
+    (Action::Block, None)
+}
+
+fn covers(rule: &Rule, pair: &Pair, candidates: &[Name]) -> bool {
+    if !has_kind(rule, pair) {
+        return false;
+    }
+    let objects = match &pair.object {
+        _ if rule.tables.is_none() && rule.functions.is_none() => return true,
+        Object::None => {
+            let reaches_nothing = Group::Read.contains(pair.kind) || Group::Session.contains(pair.kind);
+            return rule.action == Action::Allow && reaches_nothing;
+        }
+        Object::Table(_) => &rule.tables,
+        Object::Function(_) => &rule.functions,
+    };
+    let Some(objects) = objects else { return false };
+    match rule.action {
+        Action::Allow => !candidates.is_empty() && candidates.iter().all(|name| objects.matches(name)),
+        Action::Hold | Action::Block => candidates.iter().any(|name| objects.matches(name)),
+    }
+}
+
+/// Every name that the object's may resolve to.
+///
+/// A relation of the server's own is found in `pg_catalog`, which is searched first unless `search_path` names it later; a
+/// call may mean the server's function or, by its arguments, one of any schema (PostgreSQL 18, 5.10.5 and 10.3).
+fn candidates(object: &Object, schemas: &[String]) -> Vec<Name> {
+    let (name, is_servers, hides_others) = match object {
+        Object::None => return Vec::new(),
+        Object::Table(name) => {
+            let known = sql::is_catalog_relation(&name.name);
+            (name, known || name.name.starts_with("pg_"), known)
+        }
+        Object::Function(name) => (name, sql::is_catalog_function(&name.name), false),
+    };
+    if name.schema.is_some() {
+        return vec![name.clone()];
+    }
+    let catalog_at = schemas.iter().position(|schema| schema == "pg_catalog");
+    let searched = match (hides_others, catalog_at) {
+        (true, Some(at)) => schemas.get(..at).unwrap_or_default(),
+        (true, None) => &[],
+        (false, _) => schemas,
+    };
+    let catalog = (is_servers && (hides_others || catalog_at.is_none())).then_some("pg_catalog");
+    let all = searched.iter().map(String::as_str).chain(catalog);
+    all.map(|schema| Name { schema: Some(schema.to_owned()), name: name.name.clone() }).collect()
+}
+
+/// A pair in words, with the schema if there is but one that it can be in.
+pub(crate) fn said(pair: &Pair, question: &Question<'_>) -> String {
+    let name = match candidates(&pair.object, question.schemas).as_slice() {
+        [only] => only.to_string(),
+        _ => match &pair.object {
+            Object::None => return format!("`{}`", pair.kind),
+            Object::Table(name) | Object::Function(name) => name.to_string(),
+        },
+    };
+    match &pair.object {
+        Object::Function(_) => format!("`{}` of {name}", pair.kind),
+        _ => format!("`{}` on {name}", pair.kind),
+    }
+}

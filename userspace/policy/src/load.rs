@@ -1,0 +1,343 @@
+//! `policy.toml` into rules. Every doubt is an error that names its line.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use sha2::{Digest, Sha256};
+use sql::{Group, Kind, matches};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::patterns::{NamePattern, Names as NamePatterns, ObjectPattern, Objects, dotted};
+use crate::spelling::nearest;
+use crate::window::Window;
+use crate::{Action, Error, Names, Policy, Rule, Sensitive, SensitiveKind};
+
+pub(crate) fn policy(text: &str, names: &Names) -> Result<Policy, Error> {
+    let file = File { text };
+    let root = DeTable::parse(text).map_err(|error| {
+        file.error(error.span().unwrap_or_default(), format!("not TOML: {}", error.message().replace('\n', " ")))
+    })?;
+    file.keys(root.get_ref(), &["sensitive", "rule"])?;
+    let mut sensitive = Vec::new();
+    for table in file.tables(root.get_ref(), "sensitive")? {
+        read_sensitive(&file, table, names, &mut sensitive)?;
+    }
+    let mut rules: Vec<Rule> = Vec::new();
+    for table in file.tables(root.get_ref(), "rule")? {
+        let rule = read_rule(&file, table, names)?;
+        if rules.iter().any(|known| known.name == rule.name) {
+            return Err(file.error(table.span(), format!("the name `{}` is taken by another rule", rule.name)));
+        }
+        rules.push(rule);
+    }
+    rules.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(Policy { version: version(text), sensitive, rules })
+}
+
+fn version(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().take(8).fold(String::with_capacity(16), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// The file's text, to say where something stands; and the shapes that values may have.
+struct File<'t> {
+    text: &'t str,
+}
+
+type Table<'t> = Spanned<DeValue<'t>>;
+
+/// A string and where it stands.
+struct Word<'t> {
+    text: &'t str,
+    span: Range<usize>,
+}
+
+impl File<'_> {
+    fn error(&self, span: Range<usize>, message: impl Into<String>) -> Error {
+        let before = self.text.as_bytes().get(..span.start).unwrap_or(self.text.as_bytes());
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        Error { line, message: message.into(), nearest: None }
+    }
+
+    fn keys(&self, table: &DeTable<'_>, known: &[&str]) -> Result<(), Error> {
+        for key in table.keys() {
+            let name: &str = key.get_ref();
+            if !known.contains(&name) {
+                let mut error = self.error(key.span(), format!("unknown key `{name}`"));
+                error.nearest = nearest(name, known.iter().copied());
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// The tables of `[[key]]`.
+    fn tables<'a, 't>(&self, root: &'a DeTable<'t>, key: &str) -> Result<Vec<&'a Table<'t>>, Error> {
+        let Some(value) = root.get(key) else { return Ok(Vec::new()) };
+        let array = value.get_ref().as_array();
+        array
+            .filter(|array| array.iter().all(|item| item.get_ref().is_table()))
+            .map(|array| array.iter().collect())
+            .ok_or_else(|| self.error(value.span(), format!("`{key}` is written as `[[{key}]]`")))
+    }
+
+    fn table<'a, 't>(&self, value: &'a Table<'t>) -> Result<&'a DeTable<'t>, Error> {
+        value.get_ref().as_table().ok_or_else(|| self.error(value.span(), "expected a table"))
+    }
+
+    fn word<'a>(&self, value: &'a Table<'_>, key: &str) -> Result<Word<'a>, Error> {
+        match value.get_ref().as_str() {
+            Some(text) if text.trim().is_empty() => Err(self.error(value.span(), format!("`{key}` is empty"))),
+            Some(text) if text.chars().any(char::is_control) => {
+                Err(self.error(value.span(), format!("`{key}` has a control character")))
+            }
+            Some(text) => Ok(Word { text, span: value.span() }),
+            None => Err(self.error(value.span(), format!("`{key}` takes strings"))),
+        }
+    }
+
+    fn optional<'a>(&self, table: &'a DeTable<'_>, key: &str) -> Result<Option<Word<'a>>, Error> {
+        table.get(key).map(|value| self.word(value, key)).transpose()
+    }
+
+    fn required<'a>(&self, table: &'a DeTable<'_>, key: &str, whole: &Table<'_>) -> Result<Word<'a>, Error> {
+        self.optional(table, key)?.ok_or_else(|| self.error(whole.span(), format!("`{key}` is missing")))
+    }
+
+    /// A list of strings; `None` where the key is absent. Empty ones say nothing and are refused.
+    fn list<'a>(&self, table: &'a DeTable<'_>, key: &str) -> Result<Option<Vec<Word<'a>>>, Error> {
+        let Some(value) = table.get(key) else { return Ok(None) };
+        let Some(array) = value.get_ref().as_array() else {
+            return Err(self.error(value.span(), format!("`{key}` is a list of strings")));
+        };
+        if array.is_empty() {
+            return Err(self.error(value.span(), format!("`{key}` is empty: leave it out to mean any")));
+        }
+        array.iter().map(|item| self.word(item, key)).collect::<Result<_, _>>().map(Some)
+    }
+
+    fn unknown<'k>(&self, word: &Word<'_>, what: &str, known: impl Iterator<Item = &'k str>) -> Error {
+        let bare = word.text.trim_start_matches('!');
+        let mut error = self.error(word.span.clone(), format!("unknown {what} `{bare}`"));
+        error.nearest = nearest(bare, known);
+        error
+    }
+}
+
+fn read_sensitive(file: &File<'_>, whole: &Table<'_>, names: &Names, into: &mut Vec<Sensitive>) -> Result<(), Error> {
+    let table = file.table(whole)?;
+    file.keys(table, &["database", "columns", "kind"])?;
+    let database = file.optional(table, "database")?;
+    if let Some(word) = &database
+        && !names.databases.iter().any(|known| known == word.text)
+    {
+        return Err(file.unknown(word, "database", names.databases.iter().map(String::as_str)));
+    }
+    let kind = file.required(table, "kind", whole)?;
+    let Some((_, kind)) = SensitiveKind::ALL.into_iter().find(|(name, _)| *name == kind.text) else {
+        return Err(file.unknown(&kind, "kind of sensitive column", SensitiveKind::ALL.iter().map(|(name, _)| *name)));
+    };
+    let Some(columns) = file.list(table, "columns")? else {
+        return Err(file.error(whole.span(), "`columns` is missing"));
+    };
+    for word in columns {
+        let (schema, table, column) = match dotted(word.text).unwrap_or_default().as_slice() {
+            [schema, table, column] => (schema.clone(), table.clone(), column.clone()),
+            [any, column] if any == "*" => (any.clone(), any.clone(), column.clone()),
+            _ => {
+                let message = format!("`{}` is not `schema.table.column` or `*.column`", word.text);
+                return Err(file.error(word.span, message));
+            }
+        };
+        let database = database.as_ref().map(|word| word.text.to_owned());
+        let sensitive = Sensitive { database, schema, table, column, kind };
+        let same = |known: &Sensitive| Sensitive { kind, ..known.clone() } == sensitive;
+        if into.iter().any(same) {
+            return Err(file.error(word.span, format!("`{}` is named sensitive twice", word.text)));
+        }
+        into.push(sensitive);
+    }
+    Ok(())
+}
+
+const RULE_KEYS: [&str; 11] = [
+    "name",
+    "agents",
+    "databases",
+    "statements",
+    "tables",
+    "functions",
+    "action",
+    "approvers",
+    "message",
+    "valid",
+    "hours",
+];
+
+fn read_rule(file: &File<'_>, whole: &Table<'_>, names: &Names) -> Result<Rule, Error> {
+    let table = file.table(whole)?;
+    file.keys(table, &RULE_KEYS)?;
+    let name = file.required(table, "name", whole)?.text.to_owned();
+    let action = action(file, table, whole)?;
+    let rule = Rule {
+        agents: agents(file, table, names)?,
+        databases: databases(file, table, names)?,
+        kinds: kinds(file, table)?,
+        tables: objects(file, table, "tables")?,
+        functions: objects(file, table, "functions")?,
+        approvers: approvers(file, table, action)?,
+        message: file.optional(table, "message")?.map(|word| word.text.to_owned()),
+        window: window(file, table)?,
+        name,
+        action,
+    };
+    reachable(file, table, &rule)?;
+    Ok(rule)
+}
+
+fn action(file: &File<'_>, table: &DeTable<'_>, whole: &Table<'_>) -> Result<Action, Error> {
+    let word = file.required(table, "action", whole)?;
+    match word.text {
+        "allow" => Ok(Action::Allow),
+        "hold" => Ok(Action::Hold),
+        "block" => Ok(Action::Block),
+        _ => Err(file.unknown(&word, "action", ["allow", "hold", "block"].into_iter())),
+    }
+}
+
+/// Splits a list into what it wants and what it excludes (`!x`).
+fn split<T>(
+    words: Vec<Word<'_>>,
+    mut read: impl FnMut(&Word<'_>, &str) -> Result<T, Error>,
+) -> Result<(Vec<T>, Vec<T>), Error> {
+    let (mut wanted, mut excluded) = (Vec::new(), Vec::new());
+    for word in words {
+        match word.text.strip_prefix('!') {
+            Some(text) => excluded.push(read(&word, text)?),
+            None => wanted.push(read(&word, word.text)?),
+        }
+    }
+    Ok((wanted, excluded))
+}
+
+fn agents(file: &File<'_>, table: &DeTable<'_>, names: &Names) -> Result<NamePatterns, Error> {
+    let Some(words) = file.list(table, "agents")? else { return Ok(NamePatterns::default()) };
+    let (wanted, excluded) = split(words, |word, text| {
+        let (pattern, what, known, text) = match text.strip_prefix("group:") {
+            Some(group) => (NamePattern::Group(group.to_owned()), "group", &names.groups, group),
+            None => (NamePattern::Name(text.to_owned()), "agent", &names.agents, text),
+        };
+        match known.iter().any(|name| matches(text, name)) {
+            true => Ok(pattern),
+            false => Err(file.unknown(&Word { text, span: word.span.clone() }, what, known.iter().map(String::as_str))),
+        }
+    })?;
+    Ok(NamePatterns { wanted, excluded })
+}
+
+fn databases(file: &File<'_>, table: &DeTable<'_>, names: &Names) -> Result<NamePatterns, Error> {
+    let Some(words) = file.list(table, "databases")? else { return Ok(NamePatterns::default()) };
+    let (wanted, excluded) = split(words, |word, text| match names.databases.iter().any(|name| matches(text, name)) {
+        true => Ok(NamePattern::Name(text.to_owned())),
+        false => Err(file.unknown(word, "database", names.databases.iter().map(String::as_str))),
+    })?;
+    Ok(NamePatterns { wanted, excluded })
+}
+
+/// The kinds that `statements` names: kinds, groups and patterns with stars, less the excluded ones.
+fn kinds(file: &File<'_>, table: &DeTable<'_>) -> Result<Option<Vec<Kind>>, Error> {
+    let Some(words) = file.list(table, "statements")? else { return Ok(None) };
+    let span = words.first().map(|word| word.span.clone()).unwrap_or_default();
+    let (wanted, excluded) = split(words, |word, text| {
+        let of: Vec<Kind> = match Group::parse(text) {
+            Some(group) => Kind::all().filter(|kind| group.contains(*kind)).collect(),
+            None => Kind::all().filter(|kind| matches(text, kind.as_str())).collect(),
+        };
+        let known = Kind::all().map(Kind::as_str).chain(Group::NAMES.iter().copied());
+        if of.is_empty() { Err(file.unknown(word, "kind of statement", known)) } else { Ok(of) }
+    })?;
+    let (wanted, excluded) = (wanted.concat(), excluded.concat());
+    let any = wanted.is_empty();
+    let kinds: Vec<Kind> =
+        Kind::all().filter(|kind| (any || wanted.contains(kind)) && !excluded.contains(kind)).collect();
+    if kinds.is_empty() {
+        return Err(file.error(span, "`statements` excludes all that it names"));
+    }
+    Ok(Some(kinds))
+}
+
+fn objects(file: &File<'_>, table: &DeTable<'_>, key: &str) -> Result<Option<Objects>, Error> {
+    let Some(words) = file.list(table, key)? else { return Ok(None) };
+    let (wanted, excluded) = split(words, |word, text| {
+        if text.starts_with('@') {
+            return match (key, text) {
+                ("tables", "@catalog") => Ok(ObjectPattern::Catalog),
+                _ => Err(file.unknown(word, "built-in set", (key == "tables").then_some("@catalog").into_iter())),
+            };
+        }
+        match dotted(text).unwrap_or_default().as_slice() {
+            [schema, name] => Ok(ObjectPattern::Name { schema: schema.clone(), name: name.clone() }),
+            _ => {
+                let message = format!("`{}` is not `schema.name`; `*` stands for any: `*.{}`", word.text, text);
+                Err(file.error(word.span.clone(), message))
+            }
+        }
+    })?;
+    if wanted.iter().any(|pattern| excluded.contains(pattern)) {
+        let span = table.get(key).map(Spanned::span).unwrap_or_default();
+        return Err(file.error(span, format!("`{key}` excludes what it names")));
+    }
+    Ok(Some(Objects { wanted, excluded }))
+}
+
+fn approvers(file: &File<'_>, table: &DeTable<'_>, action: Action) -> Result<Vec<String>, Error> {
+    let Some(words) = file.list(table, "approvers")? else { return Ok(Vec::new()) };
+    if action != Action::Hold {
+        let span = table.get("approvers").map(Spanned::span).unwrap_or_default();
+        return Err(file.error(span, "`approvers` is for rules whose action is `hold`"));
+    }
+    for word in &words {
+        if word.text.starts_with('!') || word.text.strip_prefix("group:").unwrap_or(word.text).is_empty() {
+            return Err(file.error(word.span.clone(), format!("`{}` is not a name or `group:NAME`", word.text)));
+        }
+    }
+    Ok(words.iter().map(|word| word.text.to_owned()).collect())
+}
+
+fn window(file: &File<'_>, table: &DeTable<'_>) -> Result<Window, Error> {
+    let mut window = Window::default();
+    if let Some(word) = file.optional(table, "valid")? {
+        window.set_valid(word.text).ok_or_else(|| {
+            file.error(word.span.clone(), "`valid` is written as \"2026-01-01/2026-02-01\": from, and until before")
+        })?;
+    }
+    if let Some(word) = file.optional(table, "hours")? {
+        window.set_hours(word.text).ok_or_else(|| {
+            file.error(
+                word.span.clone(),
+                "`hours` is written as \"mon-fri 08:00-18:00\", an offset like +01:00 after it",
+            )
+        })?;
+    }
+    Ok(window)
+}
+
+/// `tables` and `functions` must fit some kind that the rule is about, or it would never match.
+fn reachable(file: &File<'_>, table: &DeTable<'_>, rule: &Rule) -> Result<(), Error> {
+    let Some(kinds) = &rule.kinds else { return Ok(()) };
+    let some = |takes: fn(Kind) -> bool| kinds.iter().any(|kind| takes(*kind));
+    for (key, given, fits) in [
+        ("tables", rule.tables.is_some(), some(Kind::takes_table)),
+        ("functions", rule.functions.is_some(), some(Kind::takes_function)),
+    ] {
+        if given && !fits {
+            let span = table.get(key).map(Spanned::span).unwrap_or_default();
+            return Err(file.error(span, format!("none of the rule's statements has {key}, so it would never match")));
+        }
+    }
+    Ok(())
+}

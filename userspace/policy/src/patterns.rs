@@ -1,0 +1,124 @@
+//! Lists of a rule: names of agents and databases, and objects by schema and name, each with stars and exclusions.
+
+use sql::{Name, matches};
+
+/// Agents (with groups) or databases. Empty: any.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names {
+    pub(crate) wanted: Vec<NamePattern>,
+    pub(crate) excluded: Vec<NamePattern>,
+}
+
+/// One entry of such a list.
+#[derive(Clone, Debug)]
+pub(crate) enum NamePattern {
+    /// A name, stars allowed.
+    Name(String),
+    /// `group:NAME`
+    Group(String),
+}
+
+impl Names {
+    pub(crate) fn matches(&self, name: &str, groups: &[String]) -> bool {
+        let one = |pattern: &NamePattern| match pattern {
+            NamePattern::Name(pattern) => matches(pattern, name),
+            NamePattern::Group(group) => groups.iter().any(|of| matches(group, of)),
+        };
+        (self.wanted.is_empty() || self.wanted.iter().any(one)) && !self.excluded.iter().any(one)
+    }
+}
+
+/// Tables or functions.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Objects {
+    pub(crate) wanted: Vec<ObjectPattern>,
+    pub(crate) excluded: Vec<ObjectPattern>,
+}
+
+/// One entry of such a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ObjectPattern {
+    /// `schema.name`, stars allowed in both.
+    Name {
+        /// The schema's pattern.
+        schema: String,
+        /// The name's pattern.
+        name: String,
+    },
+    /// `@catalog`
+    Catalog,
+}
+
+impl ObjectPattern {
+    fn matches(&self, candidate: &Name) -> bool {
+        match self {
+            ObjectPattern::Catalog => sql::is_catalog(candidate),
+            ObjectPattern::Name { schema, name } => {
+                candidate.schema.as_deref().is_some_and(|of| matches(schema, of)) && matches(name, &candidate.name)
+            }
+        }
+    }
+}
+
+impl Objects {
+    /// Does it match this name, whose schema is known?
+    pub(crate) fn matches(&self, candidate: &Name) -> bool {
+        let one = |pattern: &ObjectPattern| pattern.matches(candidate);
+        (self.wanted.is_empty() || self.wanted.iter().any(one)) && !self.excluded.iter().any(one)
+    }
+}
+
+/// `a.b` or `a.b.c` into its parts as SQL reads them: folded to lower case unless in double quotes. `None`: malformed.
+pub(crate) fn dotted(text: &str) -> Option<Vec<String>> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    loop {
+        let (part, after) = match rest.strip_prefix('"') {
+            Some(quoted) => {
+                let (part, after) = quoted.split_once('"')?;
+                (part.to_owned(), after)
+            }
+            None => {
+                let (part, after) = rest.split_at_checked(rest.find('.').unwrap_or(rest.len()))?;
+                let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '*' | '-');
+                if !part.chars().all(plain) {
+                    return None;
+                }
+                (part.to_ascii_lowercase(), after)
+            }
+        };
+        if part.is_empty() {
+            return None;
+        }
+        parts.push(part);
+        match after.strip_prefix('.') {
+            Some(more) => rest = more,
+            None => return after.is_empty().then_some(parts),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::dotted;
+
+    #[test]
+    fn names_are_read_as_sql_reads_them() {
+        for (text, expected) in [
+            ("public.Payments", Some(vec!["public", "payments"])),
+            ("\"My.Schema\".T*", Some(vec!["My.Schema", "t*"])),
+            ("*", Some(vec!["*"])),
+            ("a.b.c", Some(vec!["a", "b", "c"])),
+            ("a..b", None),
+            (".a", None),
+            ("a.", None),
+            ("", None),
+            ("a b.c", None),
+            ("\"a", None),
+            ("\"a\"b.c", None),
+        ] {
+            let expected = expected.map(|parts| parts.into_iter().map(str::to_owned).collect());
+            assert_eq!(dotted(text), expected, "{text}");
+        }
+    }
+}
