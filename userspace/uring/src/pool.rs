@@ -148,7 +148,12 @@ impl Pool {
 
     /// How many buffers the caller holds.
     pub(crate) fn taken(&self) -> usize {
-        self.states.len() - self.free.len() - usize::from(self.offered)
+        self.states.len() - self.free()
+    }
+
+    /// How many buffers are free or offered to the kernel.
+    pub(crate) fn free(&self) -> usize {
+        self.free.len() + usize::from(self.offered)
     }
 
     fn start(&self, index: u32) -> *mut u8 {

@@ -143,6 +143,11 @@ impl Ring {
         self.memory.pool.release(id);
     }
 
+    /// Receive buffers that the caller does not hold.
+    pub fn buffers_free(&self) -> usize {
+        self.memory.pool.free()
+    }
+
     /// Takes bytes to be sent and leaves an empty vector, used before where there is one, in their place.
     pub fn stage(&mut self, bytes: &mut Vec<u8>) -> StagedId {
         self.memory.stage.put(bytes)

@@ -1,0 +1,212 @@
+//! What one call of a session asked for, carried out: records first, then pieces, then the rest.
+
+use session::{Effects, Finish, Input, Piece, RecordId, Shared};
+use uring::{BufferId, HEADROOM, StagedId};
+
+use crate::conversation::Conversation;
+use crate::counters::Counters;
+use crate::driver::Driver;
+use crate::journal::RecordFailure;
+use crate::link::{Outgoing, Phase, Shutdown, Side, Turn};
+use crate::settings::Durability;
+use crate::shard::{Shard, Stopped};
+use crate::timers::NEVER;
+
+/// The chunk that a call was given.
+#[derive(Clone, Copy)]
+struct Chunk {
+    side: Side,
+    buffer: BufferId,
+    /// Where it starts in the buffer: held bytes lie in the headroom.
+    start: usize,
+    end: usize,
+}
+
+impl<D: Driver, C: Conversation> Shard<D, C> {
+    /// Gives the session `len` bytes that one side sent, behind those that it held back.
+    pub(crate) fn feed(&mut self, index: u32, side: Side, buffer: BufferId, len: u32) -> Result<(), Stopped> {
+        let end = HEADROOM + len as usize;
+        let link = self.links.at(index);
+        link.spoken |= side == Side::Agent;
+        let bytes = self.parts.driver.buffer(buffer);
+        let start = link.half(side).place_held(bytes);
+        let chunk = Chunk { side, buffer, start, end };
+        self.call(index, Some(chunk), None)
+    }
+
+    /// Tells the session of something that brings no bytes; nothing happens when it is over.
+    pub(crate) fn tell(&mut self, index: u32, input: Input<'static>) -> Result<(), Stopped> {
+        if self.links.at(index).phase != Phase::Open {
+            return Ok(());
+        }
+        self.call(index, None, Some(input))
+    }
+
+    fn call(&mut self, index: u32, chunk: Option<Chunk>, input: Option<Input<'static>>) -> Result<(), Stopped> {
+        let mut effects = std::mem::take(&mut self.effects);
+        effects.clear();
+        let now = self.parts.driver.now();
+        let link = self.links.at(index);
+        let mut shared = Shared {
+            policy: &self.parts.policy,
+            statements: &mut self.statements,
+            catalogs: &mut self.catalogs,
+            cancels: &*self.parts.cancels,
+            next_record: RecordId { shard: self.parts.shard, seq: self.parts.journal.next_seq() },
+            limits: &self.parts.limits,
+        };
+        let input = match (chunk, input) {
+            (Some(Chunk { side, buffer, start, end }), _) => {
+                let bytes = &mut self.parts.driver.buffer(buffer)[start..end];
+                match side {
+                    Side::Agent => Input::FromAgent(bytes),
+                    Side::Database => Input::FromDatabase(bytes),
+                }
+            }
+            (None, Some(input)) => input,
+            (None, None) => return Ok(()),
+        };
+        link.conversation.handle(input, now, &mut shared, &mut effects);
+        let done = self.act(index, chunk, &mut effects);
+        self.effects = effects;
+        done
+    }
+
+    fn act(&mut self, index: u32, chunk: Option<Chunk>, effects: &mut Effects) -> Result<(), Stopped> {
+        let recorded = self.record(index, effects)?;
+        if !recorded || effects.finish == Finish::Abort {
+            if let Some(chunk) = chunk {
+                self.parts.driver.release(chunk.buffer);
+            }
+            Counters::add(&self.parts.counters.aborted, 1);
+            return self.end(index);
+        }
+        if let Some(Chunk { side, buffer, start, end }) = chunk {
+            let bytes = &self.parts.driver.buffer(buffer)[start..end];
+            self.links.at(index).half(side).hold(bytes, effects.hold);
+        }
+        self.queue(index, chunk, effects);
+        let link = self.links.at(index);
+        link.read_agent = effects.read_agent;
+        link.deadline_ns = effects.deadline.unwrap_or(NEVER);
+        self.timers.want(index, link.deadline_ns, &mut link.armed_at_ns);
+        match effects.finish {
+            Finish::No | Finish::Abort => {}
+            Finish::ShutdownDatabase => link.half(Side::Database).want_shutdown(),
+            Finish::ShutdownAgent => link.half(Side::Agent).want_shutdown(),
+            Finish::Close => self.begin_close(index),
+        }
+        if effects.connect {
+            self.connect(index)?;
+        }
+        self.go_on(index)
+    }
+
+    /// Writes the records of the call. False: there is no room, and nothing of the call may leave.
+    fn record(&mut self, index: u32, effects: &Effects) -> Result<bool, Stopped> {
+        let now = self.parts.driver.now();
+        let session = self.links.at(index).conversation.opened().id;
+        for (kind, payload) in effects.records.iter() {
+            match self.parts.journal.append(kind, session, now, payload) {
+                Ok(_) => {}
+                Err(RecordFailure::Full) => return Ok(false),
+                Err(failure) => return Err(failure.into()),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Queues the pieces, behind the disk where they must wait for it, and gives their memory to a turn.
+    fn queue(&mut self, index: u32, chunk: Option<Chunk>, effects: &mut Effects) {
+        let last_seq = self.parts.journal.last_seq();
+        let strict = self.parts.durability == Durability::Strict;
+        let agent_waits = strict && !effects.to_agent.is_empty();
+        let database_waits = effects.durable && !effects.to_database.is_empty();
+        let staged = (!effects.own.is_empty()).then(|| self.parts.driver.stage(&mut effects.own));
+        let turn = self.turns.insert(Turn {
+            from: chunk.map(|chunk| chunk.side),
+            buffer: chunk.map(|chunk| chunk.buffer),
+            staged,
+            left: 0,
+        });
+        let place = Place { chunk, staged, turn };
+        let mut left =
+            self.queue_side(index, Side::Agent, &effects.to_agent, place, if agent_waits { last_seq } else { 0 });
+        left += self.queue_side(
+            index,
+            Side::Database,
+            &effects.to_database,
+            place,
+            if database_waits { last_seq } else { 0 },
+        );
+        if (agent_waits || database_waits) && last_seq > self.parts.journal.synced_seq() {
+            Counters::add(&self.parts.counters.waited_for_disk, 1);
+            self.parts.journal.want_sync();
+            self.waiting.push_back((last_seq, index));
+        }
+        self.turns.at(turn).left = left;
+        if let Some(chunk) = chunk {
+            self.links.at(index).half(chunk.side).busy = left > 0;
+        }
+        if left == 0 {
+            self.end_turn(index, turn);
+        }
+    }
+
+    fn queue_side(&mut self, index: u32, side: Side, pieces: &[Piece], place: Place, after_seq: u64) -> u32 {
+        let half = self.links.at(index).half(side);
+        if half.write_done || half.shutdown != Shutdown::No {
+            return 0;
+        }
+        let before = half.outgoing.len();
+        let filled = pieces.iter().filter(|piece| !is_empty(piece));
+        half.outgoing.extend(filled.map(|piece| Outgoing { piece: place.of(piece), turn: place.turn, after_seq }));
+        (half.outgoing.len() - before) as u32
+    }
+
+    /// All pieces of a turn are sent, or dropped: its memory goes back, and the side that its chunk came from may be read again.
+    pub(crate) fn end_turn(&mut self, index: u32, turn: u32) {
+        let Turn { from, buffer, staged, left } = self.turns.remove(turn);
+        assert!(left == 0, "a turn ended before its pieces");
+        if let Some(buffer) = buffer {
+            self.parts.driver.release(buffer);
+        }
+        if let Some(staged) = staged {
+            self.parts.driver.unstage(staged);
+        }
+        if let Some(side) = from {
+            self.links.at(index).half(side).busy = false;
+            self.receive_more(index, side);
+        }
+    }
+}
+
+fn is_empty(piece: &Piece) -> bool {
+    let (Piece::Chunk(range) | Piece::Own(range)) = piece;
+    range.is_empty()
+}
+
+/// Where the pieces of one call point to.
+#[derive(Clone, Copy)]
+struct Place {
+    chunk: Option<Chunk>,
+    staged: Option<StagedId>,
+    turn: u32,
+}
+
+impl Place {
+    /// A session's piece in the driver's terms. A range outside the call's own bytes is a bug of the session.
+    fn of(&self, piece: &Piece) -> uring::Piece {
+        match (piece, self.chunk, self.staged) {
+            (Piece::Chunk(range), Some(chunk), _) => {
+                let start = chunk.start as u32;
+                assert!(range.start <= range.end && start + range.end <= chunk.end as u32, "a piece outside its chunk");
+                uring::Piece::Buffer(chunk.buffer, start + range.start..start + range.end)
+            }
+            (Piece::Own(range), _, Some(staged)) => uring::Piece::Staged(staged, range.clone()),
+            (Piece::Chunk(_), None, _) | (Piece::Own(_), _, None) => {
+                panic!("a piece of bytes that the call does not have")
+            }
+        }
+    }
+}

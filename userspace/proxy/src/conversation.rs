@@ -1,0 +1,34 @@
+//! What a shard asks of a session. [`Session`] is the one that serves; the shard's own tests put an adversary in its place, whose
+//! effects are as odd as the seam allows, which no well-behaved session's would be.
+
+use session::{Effects, Input, Now, Open, Session, Shared};
+
+/// See [`Session`].
+pub trait Conversation {
+    /// A session that has seen nothing yet.
+    fn open(open: Open) -> Self;
+    /// One event.
+    fn handle(&mut self, input: Input<'_>, now: Now, shared: &mut Shared<'_>, out: &mut Effects);
+    /// The session is over.
+    fn close(&mut self, now: Now, shared: &mut Shared<'_>, out: &mut Effects);
+    /// What the session was opened with.
+    fn opened(&self) -> &Open;
+}
+
+impl Conversation for Session {
+    fn open(open: Open) -> Session {
+        Session::new(open)
+    }
+
+    fn handle(&mut self, input: Input<'_>, now: Now, shared: &mut Shared<'_>, out: &mut Effects) {
+        Session::handle(self, input, now, shared, out);
+    }
+
+    fn close(&mut self, now: Now, shared: &mut Shared<'_>, out: &mut Effects) {
+        Session::close(self, now, shared, out);
+    }
+
+    fn opened(&self) -> &Open {
+        Session::open(self)
+    }
+}

@@ -1,0 +1,83 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What a shard counts. Written by the shard alone, read by anyone, each for itself (relaxed).
+        #[derive(Debug, Default)]
+        pub struct Counters { $($(#[$doc])* pub(crate) $name: AtomicU64,)* }
+
+        /// The counters of one shard at one moment.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Snapshot { $($(#[$doc])* pub $name: u64,)* }
+
+        impl Counters {
+            /// Reads all of them.
+            pub fn snapshot(&self) -> Snapshot {
+                Snapshot { $($name: self.$name.load(Ordering::Relaxed),)* }
+            }
+        }
+
+        impl Snapshot {
+            /// Each counter's name and value, for a metrics page.
+            pub fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name),)*].into_iter()
+            }
+        }
+    };
+}
+
+counters! {
+    /// Monotonic nanoseconds of the last turn of the shard's loop: the watchdog's food.
+    ticked_ns,
+    /// 1 once the shard has stopped.
+    stopped,
+    /// Sessions open now.
+    sessions,
+    /// Sessions whose database is not connected yet.
+    handshakes,
+    /// Connections accepted.
+    accepted,
+    /// Connections that the kernel half knew nothing of: closed.
+    refused_unknown,
+    /// Connections closed because the shard had its fill of sessions.
+    refused_full,
+    /// Connections closed because their agent had its fill of sessions.
+    refused_agent,
+    /// Connections closed because no record can be written.
+    refused_record,
+    /// Failed accepts, for want of descriptors for example.
+    accept_errors,
+    /// Connections to a database that could not be made.
+    connect_errors,
+    /// Sessions that ended at once, by a fault or a reset and not in order.
+    aborted,
+    /// Bytes received from agents.
+    from_agents,
+    /// Bytes received from databases.
+    from_databases,
+    /// Bytes sent to agents.
+    to_agents,
+    /// Bytes sent to databases.
+    to_databases,
+    /// Receives that found the pool of buffers empty and waited for one.
+    starved,
+    /// Records written.
+    records,
+    /// Times that records were brought to disk.
+    syncs,
+    /// Calls whose pieces waited for the disk.
+    waited_for_disk,
+    /// Messages of the mailbox that were acted on.
+    mail,
+}
+
+impl Counters {
+    pub(crate) fn add(counter: &AtomicU64, count: u64) {
+        // One writer: a plain load and store would do, but this says what is meant and costs the same here.
+        counter.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set(counter: &AtomicU64, value: u64) {
+        counter.store(value, Ordering::Relaxed);
+    }
+}

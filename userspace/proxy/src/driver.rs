@@ -1,0 +1,114 @@
+//! The one seam of the data plane: what a shard asks of the world. The ring implements it, and a simulated world in tests.
+
+use std::io;
+use std::net::SocketAddr;
+
+use session::Now;
+use uring::{BufferId, Completion, Ends, Errno, File, Listener, MappedSegment, Op, Ring, Socket, StagedId};
+
+/// Operations, their completions, the memory that they name, and the clocks.
+pub trait Driver {
+    /// The segments that this driver can sync.
+    type Segment: Segment;
+
+    /// Both clocks.
+    fn now(&self) -> Now;
+    /// Bytes that nobody can guess.
+    fn random(&mut self) -> io::Result<[u8; 32]>;
+    /// Queues an operation.
+    fn submit(&mut self, token: u64, op: Op<'_>);
+    /// Waits until an operation has ended or the monotonic clock reads `until_ns`. An error means that the driver is broken.
+    fn complete(&mut self, until_ns: u64, into: &mut Vec<Completion>) -> Result<(), Errno>;
+    /// A received buffer, headroom first, while no operation in flight names it.
+    fn buffer(&mut self, id: BufferId) -> &mut [u8];
+    /// The shard is done with a received buffer.
+    fn release(&mut self, id: BufferId);
+    /// Receive buffers that nobody holds.
+    fn buffers_free(&self) -> usize;
+    /// Takes bytes to be sent and leaves an empty vector in their place.
+    fn stage(&mut self, bytes: &mut Vec<u8>) -> StagedId;
+    /// The shard is done with staged bytes.
+    fn unstage(&mut self, id: StagedId);
+    /// A new socket to connect to the address.
+    fn socket(&mut self, to: &SocketAddr) -> io::Result<Socket>;
+    /// Both ends of an accepted connection.
+    fn ends(&self, socket: Socket) -> io::Result<Ends>;
+    /// Stops listening.
+    fn close_listener(&mut self, listener: Listener);
+}
+
+/// A piece of the record: bytes that outlive this process once stored, and a power cut once synced.
+pub trait Segment: Send {
+    /// The bytes of the segment.
+    fn bytes(&mut self) -> &mut [u8];
+    /// What [`Op::Fsync`] names.
+    fn file(&self) -> File;
+    /// Whether a store into it was lost: nothing that depends on the record may leave.
+    fn broken(&self) -> bool;
+}
+
+impl Driver for Ring {
+    type Segment = MappedSegment;
+
+    fn now(&self) -> Now {
+        Now { mono_ns: uring::mono_ns(), wall_ns: uring::wall_ns() }
+    }
+
+    fn random(&mut self) -> io::Result<[u8; 32]> {
+        uring::random()
+    }
+
+    fn submit(&mut self, token: u64, op: Op<'_>) {
+        Ring::submit(self, token, op);
+    }
+
+    fn complete(&mut self, until_ns: u64, into: &mut Vec<Completion>) -> Result<(), Errno> {
+        Ring::complete(self, Some(until_ns), into)
+    }
+
+    fn buffer(&mut self, id: BufferId) -> &mut [u8] {
+        Ring::buffer(self, id)
+    }
+
+    fn release(&mut self, id: BufferId) {
+        Ring::release(self, id);
+    }
+
+    fn buffers_free(&self) -> usize {
+        Ring::buffers_free(self)
+    }
+
+    fn stage(&mut self, bytes: &mut Vec<u8>) -> StagedId {
+        Ring::stage(self, bytes)
+    }
+
+    fn unstage(&mut self, id: StagedId) {
+        Ring::unstage(self, id);
+    }
+
+    fn socket(&mut self, to: &SocketAddr) -> io::Result<Socket> {
+        Ring::socket(self, to)
+    }
+
+    fn ends(&self, socket: Socket) -> io::Result<Ends> {
+        Ring::ends(self, socket)
+    }
+
+    fn close_listener(&mut self, listener: Listener) {
+        Ring::close_listener(self, listener);
+    }
+}
+
+impl Segment for MappedSegment {
+    fn bytes(&mut self) -> &mut [u8] {
+        MappedSegment::bytes(self)
+    }
+
+    fn file(&self) -> File {
+        MappedSegment::file(self)
+    }
+
+    fn broken(&self) -> bool {
+        MappedSegment::broken(self)
+    }
+}

@@ -1,0 +1,209 @@
+//! What a shard keeps of one session: two sockets, and what is on its way between them.
+
+use std::collections::VecDeque;
+
+use session::HOLD_MAX;
+use uring::{BufferId, HEADROOM, Piece, Socket, StagedId};
+
+use crate::conversation::Conversation;
+use crate::timers::NEVER;
+
+// Held bytes go into the headroom of the next buffer.
+const _: () = assert!(HOLD_MAX <= HEADROOM);
+
+/// One of a session's two connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Agent = 0,
+    Database = 1,
+}
+
+impl Side {
+    pub(crate) const BOTH: [Side; 2] = [Side::Agent, Side::Database];
+}
+
+/// How far a session is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Bytes go both ways.
+    Open,
+    /// The session is over; its last pieces leave.
+    Closing,
+    /// All is sent; the agent's bytes are dropped until it closes, so that no reset overtakes our last words.
+    Lingering,
+    /// Both sockets are shut down; operations in flight come back.
+    Ending,
+    /// Both sockets are being closed; then the place is free.
+    Closed,
+}
+
+/// One session's place in the shard.
+pub(crate) struct Link<C: Conversation> {
+    pub(crate) conversation: C,
+    pub(crate) agent_name: String,
+    pub(crate) phase: Phase,
+    /// Operations in flight on either socket.
+    pub(crate) operations: u32,
+    halves: [Half; 2],
+    /// Whether the session wants the agent's bytes.
+    pub(crate) read_agent: bool,
+    /// Whether the agent has sent anything.
+    pub(crate) spoken: bool,
+    /// Whether it counts among the handshakes.
+    pub(crate) handshake: bool,
+    /// When the session wants [`session::Input::Deadline`].
+    pub(crate) deadline_ns: u64,
+    /// When the connection to the database must stand.
+    pub(crate) connect_by_ns: u64,
+    /// It did not, and was cancelled.
+    pub(crate) connect_timed_out: bool,
+    /// When a session that is over ends, sent or not.
+    pub(crate) end_by_ns: u64,
+    /// The timer entry that counts; see [`crate::timers::Timers`].
+    pub(crate) armed_at_ns: u64,
+}
+
+/// One connection, both ways.
+pub(crate) struct Half {
+    /// `None`: not there yet, or closed.
+    pub(crate) socket: Option<Socket>,
+    pub(crate) connected: bool,
+    pub(crate) receiving: bool,
+    pub(crate) sending: bool,
+    /// It has sent its last byte, or broke.
+    pub(crate) read_done: bool,
+    /// It takes no more bytes: a send failed.
+    pub(crate) write_done: bool,
+    /// What came of its last chunk is not all sent yet: it is not read.
+    pub(crate) busy: bool,
+    /// It waits for a receive buffer.
+    pub(crate) starved: bool,
+    pub(crate) shutdown: Shutdown,
+    /// What goes to it, in order.
+    pub(crate) outgoing: VecDeque<Outgoing>,
+    held: [u8; HOLD_MAX],
+    held_len: usize,
+}
+
+/// Whether we have told a side that no more bytes come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shutdown {
+    No,
+    /// As soon as the last piece is sent.
+    Wanted,
+    Done,
+}
+
+/// A piece on its way.
+pub(crate) struct Outgoing {
+    pub(crate) piece: Piece,
+    /// Whose memory it names.
+    pub(crate) turn: u32,
+    /// It leaves when the records up to this one are on disk; 0: at once.
+    pub(crate) after_seq: u64,
+}
+
+/// The memory that one call's pieces name, until all of them are sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Turn {
+    /// The side whose chunk the call was given; it is not read before this turn ends.
+    pub(crate) from: Option<Side>,
+    pub(crate) buffer: Option<BufferId>,
+    pub(crate) staged: Option<StagedId>,
+    pub(crate) left: u32,
+}
+
+impl<C: Conversation> Link<C> {
+    pub(crate) fn new(conversation: C, agent_name: String, agent: Socket) -> Link<C> {
+        let mut link = Link {
+            conversation,
+            agent_name,
+            phase: Phase::Open,
+            operations: 0,
+            halves: [Half::new(), Half::new()],
+            read_agent: true,
+            spoken: false,
+            handshake: true,
+            deadline_ns: NEVER,
+            connect_by_ns: NEVER,
+            connect_timed_out: false,
+            end_by_ns: NEVER,
+            armed_at_ns: NEVER,
+        };
+        link.half(Side::Agent).socket = Some(agent);
+        link.half(Side::Agent).connected = true;
+        link
+    }
+
+    pub(crate) fn half(&mut self, side: Side) -> &mut Half {
+        &mut self.halves[side as usize]
+    }
+
+    /// When the shard must look at it next.
+    pub(crate) fn wake_ns(&self) -> u64 {
+        self.deadline_ns.min(self.connect_by_ns).min(self.end_by_ns)
+    }
+
+    /// Whether a receive should be in flight on this side.
+    pub(crate) fn wants_bytes(&mut self, side: Side) -> bool {
+        let phase = self.phase;
+        let read_agent = self.read_agent;
+        let half = self.half(side);
+        let able = half.connected && !half.receiving && !half.read_done && !half.busy && !half.starved;
+        let wanted = match (phase, side) {
+            (Phase::Open, Side::Agent) => read_agent,
+            (Phase::Open, Side::Database) => true,
+            (Phase::Lingering, Side::Agent) => true,
+            (Phase::Closing | Phase::Lingering | Phase::Ending | Phase::Closed, _) => false,
+        };
+        able && wanted
+    }
+
+    /// Whether nothing is left to send on either side.
+    pub(crate) fn is_sent(&self) -> bool {
+        self.halves.iter().all(|half| half.outgoing.is_empty() && !half.sending)
+    }
+}
+
+impl Half {
+    fn new() -> Half {
+        Half {
+            socket: None,
+            connected: false,
+            receiving: false,
+            sending: false,
+            read_done: false,
+            write_done: false,
+            busy: false,
+            starved: false,
+            shutdown: Shutdown::No,
+            outgoing: VecDeque::new(),
+            held: [0; HOLD_MAX],
+            held_len: 0,
+        }
+    }
+
+    /// Tells this side that no more bytes come, once the last is sent.
+    pub(crate) fn want_shutdown(&mut self) {
+        if self.shutdown == Shutdown::No {
+            self.shutdown = Shutdown::Wanted;
+        }
+    }
+
+    /// Keeps the last `len` bytes of a chunk for the next one.
+    pub(crate) fn hold(&mut self, chunk: &[u8], len: usize) {
+        assert!(len <= HOLD_MAX && len <= chunk.len(), "held more than a chunk's end");
+        self.held[..len].copy_from_slice(&chunk[chunk.len() - len..]);
+        self.held_len = len;
+    }
+
+    /// Puts the held bytes in front of newly received ones; returns where the chunk starts in the buffer.
+    pub(crate) fn place_held(&mut self, buffer: &mut [u8]) -> usize {
+        let start = HEADROOM - self.held_len;
+        buffer[start..HEADROOM].copy_from_slice(&self.held[..self.held_len]);
+        // They were the database's bytes: no copy stays behind.
+        self.held[..self.held_len].fill(0);
+        self.held_len = 0;
+        start
+    }
+}

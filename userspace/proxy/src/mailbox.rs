@@ -1,0 +1,81 @@
+//! How the rest of the process speaks to a shard: a bounded queue, and an eventfd that wakes the ring.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+use policy::Policy;
+use uring::Event;
+
+/// Messages that may wait for a shard.
+const WAITING_MAX: usize = 256;
+
+/// What a shard can be told.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// Judge by this policy from now on.
+    Reload(Arc<Policy>),
+    /// Write a record that belongs to no session.
+    Record {
+        /// `audit`'s number of the kind.
+        kind: u8,
+        /// The encoded payload.
+        payload: Vec<u8>,
+    },
+    /// Accept nothing more, let each session finish the statement that runs, and end them all at `until_ns` at the latest.
+    Drain {
+        /// Monotonic nanoseconds.
+        until_ns: u64,
+    },
+}
+
+/// The shard is gone, or too many messages wait for it; nothing was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unheard;
+
+/// The sender's end.
+#[derive(Clone, Debug)]
+pub(crate) struct Mailbox {
+    queue: SyncSender<Message>,
+    event: Arc<Event>,
+}
+
+/// The shard's end.
+#[derive(Debug)]
+pub struct Inbox {
+    queue: Receiver<Message>,
+    event: Arc<Event>,
+}
+
+pub(crate) fn mailbox() -> std::io::Result<(Mailbox, Inbox)> {
+    let (sender, receiver) = sync_channel(WAITING_MAX);
+    let event = Arc::new(Event::new()?);
+    Ok((Mailbox { queue: sender, event: Arc::clone(&event) }, Inbox { queue: receiver, event }))
+}
+
+impl Mailbox {
+    pub(crate) fn send(&self, message: Message) -> Result<(), Unheard> {
+        match self.queue.try_send(message) {
+            Ok(()) => {
+                self.event.signal();
+                Ok(())
+            }
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Err(Unheard),
+        }
+    }
+}
+
+impl Inbox {
+    /// What to poll.
+    pub(crate) fn file(&self) -> uring::File {
+        self.event.file()
+    }
+
+    /// Takes the signal back; messages sent from here on signal again.
+    pub(crate) fn open(&self) {
+        self.event.clear();
+    }
+
+    pub(crate) fn next(&self) -> Option<Message> {
+        self.queue.try_recv().ok()
+    }
+}

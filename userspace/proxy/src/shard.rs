@@ -1,0 +1,333 @@
+//! One shard: one thread, one driver, its sessions. The loop, and what each completion means.
+//!
+//! A chunk's way: [`receive`](crate::flow) hands it to the session, [`act`](crate::act) journals and queues what came of it,
+//! `flow` sends it and then, and only then, reads that side again. So memory per direction is one buffer, and a slow reader on
+//! one side stops the reads on the other. [`ending`](crate::ending) is how a session leaves.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+
+use policy::Policy;
+use session::{Cancels, Catalogs, Effects, Input, Limits, Session, StatementCache};
+use uring::{Completion, Direction, Errno, Listener, Op};
+
+use crate::conversation::Conversation;
+use crate::counters::Counters;
+use crate::driver::Driver;
+use crate::journal::{Journal, RecordFailure};
+use crate::link::{Link, Phase, Side, Turn};
+use crate::mailbox::{Inbox, Message};
+use crate::origins::Origins;
+use crate::settings::{Durability, ShardLimits};
+use crate::slab::Slab;
+use crate::timers::Timers;
+use crate::token::Task;
+
+/// The loop turns at least this often, so that the watchdog sees it.
+const TICK_NS: u64 = 1_000_000_000;
+/// How often entries of connections that never came are swept out of the kernel map.
+const SWEEP_NS: u64 = 10_000_000_000;
+
+/// Why a shard has stopped. Its listener is closed and its sessions have ended; the other shards serve on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// It was told to, and its last session is over.
+    Drained,
+    /// The ring is broken.
+    Driver(Errno),
+    /// A record could not be brought to disk: nothing written since can be trusted.
+    Sync(Errno),
+    /// A store into the record was lost.
+    RecordBroken,
+    /// Not even a session's last record had room.
+    RecordFull,
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Stopped::Drained => f.write_str("drained"),
+            Stopped::Driver(errno) => write!(f, "the io_uring is broken: {errno}"),
+            Stopped::Sync(errno) => write!(f, "the record could not be synced: {errno}"),
+            Stopped::RecordBroken => f.write_str("a store into the record was lost (SIGBUS)"),
+            Stopped::RecordFull => f.write_str("the record is full and no next segment could be made"),
+        }
+    }
+}
+
+impl std::error::Error for Stopped {}
+
+impl From<RecordFailure> for Stopped {
+    fn from(failure: RecordFailure) -> Stopped {
+        match failure {
+            RecordFailure::Full => Stopped::RecordFull,
+            RecordFailure::Broken => Stopped::RecordBroken,
+        }
+    }
+}
+
+/// All that a shard is given at its start.
+pub struct Parts<D: Driver> {
+    /// The ring, or a simulated world.
+    pub driver: D,
+    /// Number of the shard.
+    pub shard: u16,
+    /// Listeners that the driver owns.
+    pub listeners: Vec<Listener>,
+    /// Who is behind a redirected connection.
+    pub origins: Box<dyn Origins>,
+    /// Bounds of the shard.
+    pub shard_limits: ShardLimits,
+    /// Bounds of each session.
+    pub limits: Limits,
+    /// When records must be on disk.
+    pub durability: Durability,
+    /// The policy in force.
+    pub policy: Arc<Policy>,
+    /// Issued cancel keys of all shards.
+    pub cancels: Arc<dyn Cancels + Send + Sync>,
+    /// The record.
+    pub journal: Journal<D::Segment>,
+    /// What the rest of the process says.
+    pub inbox: Inbox,
+    /// What the rest of the process may read.
+    pub counters: Arc<Counters>,
+}
+
+/// See the module's documentation.
+pub struct Shard<D: Driver, C: Conversation = Session> {
+    pub(crate) parts: Parts<D>,
+    pub(crate) links: Slab<Box<Link<C>>>,
+    pub(crate) turns: Slab<Turn>,
+    pub(crate) timers: Timers,
+    pub(crate) statements: StatementCache,
+    pub(crate) catalogs: Catalogs,
+    pub(crate) effects: Effects,
+    /// Sides that found no receive buffer, in the order in which they asked.
+    pub(crate) starved: VecDeque<(u32, Side)>,
+    /// Links with pieces that wait for the disk, by the record that they wait for.
+    pub(crate) waiting: VecDeque<(u64, u32)>,
+    /// The pieces of the send that is being put together.
+    pub(crate) pieces: Vec<uring::Piece>,
+    pub(crate) per_agent: HashMap<String, u32>,
+    pub(crate) handshakes: u32,
+    pub(crate) sessions_opened: u64,
+    /// Whether an accept is in flight, per listener.
+    pub(crate) accepting: Vec<bool>,
+    /// After a failed accept: not before then.
+    pub(crate) accept_after_ns: u64,
+    /// Set while draining: when all sessions end.
+    pub(crate) drain_until_ns: Option<u64>,
+    completions: Vec<Completion>,
+    swept_ns: u64,
+}
+
+impl<D: Driver, C: Conversation> Shard<D, C> {
+    /// A shard that has not begun.
+    pub fn new(parts: Parts<D>) -> Shard<D, C> {
+        Shard {
+            accepting: vec![false; parts.listeners.len()],
+            swept_ns: parts.driver.now().mono_ns,
+            links: Slab::new(),
+            turns: Slab::new(),
+            timers: Timers::default(),
+            statements: StatementCache::default(),
+            catalogs: Catalogs::default(),
+            effects: Effects::default(),
+            starved: VecDeque::new(),
+            waiting: VecDeque::new(),
+            pieces: Vec::new(),
+            per_agent: HashMap::new(),
+            handshakes: 0,
+            sessions_opened: 0,
+            accept_after_ns: 0,
+            drain_until_ns: None,
+            completions: Vec::new(),
+            parts,
+        }
+    }
+
+    /// Serves until it stops; says why.
+    pub fn run(&mut self) -> Stopped {
+        self.start();
+        let stopped = loop {
+            if let Err(stopped) = self.turn() {
+                break stopped;
+            }
+        };
+        self.stop();
+        stopped
+    }
+
+    /// Arms what is always armed.
+    pub(crate) fn start(&mut self) {
+        let file = self.parts.inbox.file();
+        self.parts.driver.submit(Task::Mailbox.token(0), Op::Poll { file });
+        self.accept_more();
+    }
+
+    /// One turn of the loop: one wait, and all that came of it.
+    pub(crate) fn turn(&mut self) -> Result<(), Stopped> {
+        let until_ns = self.wait_until_ns();
+        let mut completions = std::mem::take(&mut self.completions);
+        self.parts.driver.complete(until_ns, &mut completions).map_err(Stopped::Driver)?;
+        for completion in completions.drain(..) {
+            self.completed(completion)?;
+        }
+        self.completions = completions;
+        let now_ns = self.parts.driver.now().mono_ns;
+        self.fire_timers(now_ns)?;
+        self.feed_starved();
+        self.accept_more();
+        self.housekeeping(now_ns)?;
+        self.parts.journal.sync(&mut self.parts.driver, now_ns);
+        self.count(now_ns);
+        match self.drain_until_ns {
+            Some(_) if self.links.len() == 0 && self.parts.journal.is_synced() => Err(Stopped::Drained),
+            _ => Ok(()),
+        }
+    }
+
+    fn wait_until_ns(&self) -> u64 {
+        let now_ns = self.parts.driver.now().mono_ns;
+        let mut until_ns = (now_ns + TICK_NS).min(self.timers.next_ns()).min(self.parts.journal.due_ns());
+        if self.accept_after_ns > now_ns {
+            until_ns = until_ns.min(self.accept_after_ns);
+        }
+        until_ns
+    }
+
+    fn completed(&mut self, completion: Completion) -> Result<(), Stopped> {
+        let (task, index) = Task::of(completion.token);
+        match task {
+            Task::Accept => self.accepted(index, completion),
+            Task::Mailbox => self.read_mail(),
+            Task::Sync => self.synced(completion.result),
+            Task::Discard => Ok(()),
+            Task::Receive(side) => self.received(index, side, completion),
+            Task::Send(side) => self.sent(index, side, completion.result),
+            Task::Connect => self.connected(index, completion.result),
+            Task::Shutdown(_) => self.shut_down(index),
+            Task::Close(side) => self.closed(index, side),
+        }
+    }
+
+    fn read_mail(&mut self) -> Result<(), Stopped> {
+        self.parts.inbox.open();
+        let file = self.parts.inbox.file();
+        self.parts.driver.submit(Task::Mailbox.token(0), Op::Poll { file });
+        while let Some(message) = self.parts.inbox.next() {
+            Counters::add(&self.parts.counters.mail, 1);
+            match message {
+                Message::Reload(policy) => self.parts.policy = policy,
+                Message::Record { kind, payload } => {
+                    let now = self.parts.driver.now();
+                    self.parts.journal.append_last(kind, 0, now, &payload)?;
+                }
+                Message::Drain { until_ns } => self.drain(until_ns)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self, until_ns: u64) -> Result<(), Stopped> {
+        self.drain_until_ns = Some(until_ns);
+        for listener in std::mem::take(&mut self.parts.listeners) {
+            self.parts.driver.close_listener(listener);
+        }
+        let mut next = self.links.next(0);
+        while let Some(index) = next {
+            let link = self.links.at(index);
+            link.end_by_ns = link.end_by_ns.min(until_ns);
+            self.timers.want(index, link.end_by_ns, &mut link.armed_at_ns);
+            if link.phase == Phase::Open {
+                self.tell(index, Input::Stop)?;
+            }
+            next = self.links.next(index + 1);
+        }
+        Ok(())
+    }
+
+    fn fire_timers(&mut self, now_ns: u64) -> Result<(), Stopped> {
+        while let Some((at_ns, index)) = self.timers.pop(now_ns) {
+            let Some(link) = self.links.get(index) else { continue };
+            if link.armed_at_ns != at_ns {
+                continue;
+            }
+            link.armed_at_ns = crate::timers::NEVER;
+            self.timer_fired(index, now_ns)?;
+            if let Some(link) = self.links.get(index) {
+                self.timers.want(index, link.wake_ns(), &mut link.armed_at_ns);
+            }
+        }
+        Ok(())
+    }
+
+    /// Arms as many of the receives that had found no buffer as there are buffers now, in the order in which they asked.
+    fn feed_starved(&mut self) {
+        for _ in 0..self.starved.len().min(self.parts.driver.buffers_free()) {
+            let Some((index, side)) = self.starved.pop_front() else { return };
+            if let Some(link) = self.links.get(index) {
+                link.half(side).starved = false;
+                self.receive_more(index, side);
+            }
+        }
+    }
+
+    fn housekeeping(&mut self, now_ns: u64) -> Result<(), Stopped> {
+        if now_ns.saturating_sub(self.swept_ns) >= SWEEP_NS {
+            self.swept_ns = now_ns;
+            self.parts.origins.sweep();
+        }
+        if self.parts.journal.is_broken() { Err(Stopped::RecordBroken) } else { Ok(()) }
+    }
+
+    fn synced(&mut self, result: Result<u32, Errno>) -> Result<(), Stopped> {
+        self.parts.journal.synced(result).map_err(Stopped::Sync)?;
+        Counters::add(&self.parts.counters.syncs, 1);
+        while let Some((seq, index)) = self.waiting.front().copied() {
+            if seq > self.parts.journal.synced_seq() {
+                break;
+            }
+            self.waiting.pop_front();
+            if self.links.get(index).is_some() {
+                self.send_more(index, Side::Agent);
+                self.send_more(index, Side::Database);
+            }
+        }
+        Ok(())
+    }
+
+    /// The end of the shard: nothing more leaves. What is in flight dies with the driver.
+    fn stop(&mut self) {
+        for listener in std::mem::take(&mut self.parts.listeners) {
+            self.parts.driver.close_listener(listener);
+        }
+        let mut next = self.links.next(0);
+        while let Some(index) = next {
+            for side in Side::BOTH {
+                if let Some(socket) = self.links.at(index).half(side).socket {
+                    self.parts
+                        .driver
+                        .submit(Task::Discard.token(0), Op::Shutdown { socket, direction: Direction::Both });
+                }
+            }
+            next = self.links.next(index + 1);
+        }
+        // Hands the shutdowns to the kernel; whether that works or not, the sockets are closed with the driver.
+        let now_ns = self.parts.driver.now().mono_ns;
+        let _ = self.parts.driver.complete(now_ns, &mut self.completions);
+        Counters::set(&self.parts.counters.sessions, 0);
+        Counters::set(&self.parts.counters.handshakes, 0);
+        Counters::set(&self.parts.counters.stopped, 1);
+    }
+
+    fn count(&mut self, now_ns: u64) {
+        let counters = &self.parts.counters;
+        Counters::set(&counters.ticked_ns, now_ns);
+        Counters::set(&counters.sessions, self.links.len() as u64);
+        Counters::set(&counters.handshakes, u64::from(self.handshakes));
+        Counters::set(&counters.records, self.parts.journal.written());
+    }
+}

@@ -1,0 +1,220 @@
+//! Starting all shards, and the handle by which the rest of the process speaks to them.
+
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, OnceLock};
+use std::thread::{Builder, JoinHandle};
+use std::{fmt, io};
+
+use policy::Policy;
+use session::Cancels;
+use uring::{BoundListeners, Missing, Ring};
+
+use crate::cancels::Registry;
+use crate::counters::{Counters, Snapshot};
+use crate::journal::{self, Journal};
+use crate::mailbox::{Inbox, Mailbox, Message, Unheard, mailbox};
+use crate::origins::Origins;
+use crate::settings::Settings;
+use crate::shard::{Parts, Shard, Stopped};
+
+/// Submission entries of a shard's ring.
+const RING_ENTRIES: u32 = 1024;
+
+/// Why the shards could not be started. Each names who must act.
+#[derive(Debug)]
+pub enum StartError {
+    /// The host: its kernel lacks something.
+    Ring(Missing),
+    /// The host: the port is taken, or may not be bound.
+    Listen(io::Error),
+    /// The operator: the record's directory cannot be used.
+    Record(journal::OpenError),
+    /// The host: no thread, no descriptor.
+    Host(io::Error),
+    /// The caller: there must be as many origins as shards, and at least one.
+    Origins,
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Ring(missing) => missing.fmt(f),
+            StartError::Listen(error) => write!(f, "cannot listen on the proxy's port: {error}"),
+            StartError::Record(error) => error.fmt(f),
+            StartError::Host(error) => write!(f, "cannot start a shard: {error}"),
+            StartError::Origins => f.write_str("one set of origins per shard is needed, and at least one shard"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// The running shards. Dropping it tells nobody anything: call [`Handle::drain`] and [`Handle::join`].
+pub struct Handle {
+    port: u16,
+    shards: Vec<Running>,
+}
+
+struct Running {
+    mailbox: Mailbox,
+    counters: Arc<Counters>,
+    fate: Arc<OnceLock<Stopped>>,
+    thread: JoinHandle<()>,
+}
+
+/// Starts all shards, one thread each, and returns when every one listens. `origins` are one per shard.
+///
+/// Call it after privileges were dropped: io_uring's worker threads keep the credentials of the ring's maker.
+pub fn start(settings: &Settings, policy: Arc<Policy>, origins: Vec<Box<dyn Origins>>) -> Result<Handle, StartError> {
+    if origins.is_empty() || origins.len() != usize::from(settings.shards) {
+        return Err(StartError::Origins);
+    }
+    uring::probe().map_err(StartError::Ring)?;
+    let bound = uring::bind_listeners(settings.port, settings.shards).map_err(StartError::Listen)?;
+    let port = match bound.first() {
+        Some(first) => first.v4.local_addr().map_err(StartError::Listen)?.port(),
+        None => return Err(StartError::Origins),
+    };
+    let cpus = uring::allowed_cpus().map_err(StartError::Host)?;
+    let cancels: Arc<dyn Cancels + Send + Sync> = Arc::new(Registry::default());
+    let mut shards = Vec::with_capacity(origins.len());
+    let (ready, all_ready) = channel();
+    for (number, (listeners, origins)) in bound.into_iter().zip(origins).enumerate() {
+        let number = u16::try_from(number).map_err(|_| StartError::Origins)?;
+        let (mailbox, inbox) = mailbox().map_err(StartError::Host)?;
+        let counters = Arc::new(Counters::default());
+        let journal = journal::open(&settings.record, number).map_err(StartError::Record)?;
+        let fate = Arc::new(OnceLock::new());
+        let seed = Seed {
+            number,
+            // More shards than CPUs: they share, in turn.
+            cpu: cpus.get(usize::from(number) % cpus.len().max(1)).copied(),
+            settings: settings.clone(),
+            listeners,
+            origins,
+            policy: Arc::clone(&policy),
+            cancels: Arc::clone(&cancels),
+            journal,
+            inbox,
+            counters: Arc::clone(&counters),
+        };
+        let (ready, told) = (ready.clone(), Arc::clone(&fate));
+        let thread = Builder::new()
+            .name(format!("shard-{number}"))
+            .spawn(move || serve(seed, &ready, &told))
+            .map_err(StartError::Host)?;
+        shards.push(Running { mailbox, counters, fate, thread });
+    }
+    for _ in 0..shards.len() {
+        match all_ready.recv() {
+            Ok(Ok(())) => {}
+            Ok(Err(missing)) => return Err(StartError::Ring(missing)),
+            Err(_) => return Err(StartError::Host(io::ErrorKind::BrokenPipe.into())),
+        }
+    }
+    Ok(Handle { port, shards })
+}
+
+/// What a shard's thread is born with. The ring is made on the thread: it is tied to it.
+struct Seed {
+    number: u16,
+    cpu: Option<u32>,
+    settings: Settings,
+    listeners: BoundListeners,
+    origins: Box<dyn Origins>,
+    policy: Arc<Policy>,
+    cancels: Arc<dyn Cancels + Send + Sync>,
+    journal: Journal<uring::MappedSegment>,
+    inbox: Inbox,
+    counters: Arc<Counters>,
+}
+
+fn serve(seed: Seed, ready: &Sender<Result<(), Missing>>, fate: &OnceLock<Stopped>) {
+    if let Some(cpu) = seed.cpu {
+        // A host that forbids it serves all the same, only with less locality.
+        let _ = uring::pin_to(cpu);
+    }
+    let limits = seed.settings.shard;
+    let mut ring = match Ring::new(&uring::Settings { entries: RING_ENTRIES, buffers: limits.buffers }) {
+        Ok(ring) => ring,
+        Err(missing) => {
+            let _ = ready.send(Err(missing));
+            return;
+        }
+    };
+    let mut listeners = vec![ring.listen(seed.listeners.v4)];
+    listeners.extend(seed.listeners.v6.map(|v6| ring.listen(v6)));
+    let mut shard: Shard<Ring> = Shard::new(Parts {
+        driver: ring,
+        shard: seed.number,
+        listeners,
+        origins: seed.origins,
+        shard_limits: limits,
+        limits: seed.settings.limits,
+        durability: seed.settings.record.durability,
+        policy: seed.policy,
+        cancels: seed.cancels,
+        journal: seed.journal,
+        inbox: seed.inbox,
+        counters: seed.counters,
+    });
+    let _ = ready.send(Ok(()));
+    let stopped = shard.run();
+    let _ = fate.set(stopped);
+}
+
+impl Handle {
+    /// The port that the shards listen on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Judge by this policy from now on, on every shard. Statements under way keep the verdict that they have.
+    pub fn reload(&self, policy: &Arc<Policy>) -> Result<(), Unheard> {
+        self.tell_all(|| Message::Reload(Arc::clone(policy)))
+    }
+
+    /// Writes a record that belongs to no session (policy load, service start, …) on the first shard that still runs.
+    pub fn record(&self, kind: u8, payload: &[u8]) -> Result<(), Unheard> {
+        let message = || Message::Record { kind, payload: payload.to_vec() };
+        let mut alive = self.shards.iter().filter(|shard| shard.fate.get().is_none());
+        alive.next().map_or(Err(Unheard), |shard| shard.mailbox.send(message()))
+    }
+
+    /// Accept nothing more, let each session finish the statement that runs, and end all at `until_ns` (monotonic) at the latest.
+    pub fn drain(&self, until_ns: u64) -> Result<(), Unheard> {
+        self.tell_all(|| Message::Drain { until_ns })
+    }
+
+    /// The counters of each shard.
+    pub fn snapshots(&self) -> Vec<Snapshot> {
+        self.shards.iter().map(|shard| shard.counters.snapshot()).collect()
+    }
+
+    /// Whether every shard's loop has turned since `since_ns` (monotonic): food for the watchdog. Each turns at least once a second.
+    pub fn ticked_since(&self, since_ns: u64) -> bool {
+        self.shards.iter().all(|shard| shard.counters.snapshot().ticked_ns >= since_ns)
+    }
+
+    /// Why each shard stopped; `None` while it runs.
+    pub fn fates(&self) -> Vec<Option<Stopped>> {
+        self.shards.iter().map(|shard| shard.fate.get().copied()).collect()
+    }
+
+    /// Waits until every shard has stopped; says why each did.
+    pub fn join(self) -> Vec<Option<Stopped>> {
+        self.shards
+            .into_iter()
+            .map(|shard| {
+                // A panic aborts the process, so a thread that is gone has told its fate or never began.
+                let _ = shard.thread.join();
+                shard.fate.get().copied()
+            })
+            .collect()
+    }
+
+    fn tell_all(&self, message: impl Fn() -> Message) -> Result<(), Unheard> {
+        let alive = self.shards.iter().filter(|shard| shard.fate.get().is_none());
+        alive.map(|shard| shard.mailbox.send(message())).fold(Ok(()), Result::and)
+    }
+}

@@ -1,0 +1,11 @@
+#![allow(unsafe_code)] // getrandom
+
+use std::io;
+
+/// 32 bytes that nobody can guess (getrandom(2)): secrets of sessions.
+pub fn random() -> io::Result<[u8; 32]> {
+    let mut bytes = [0_u8; 32];
+    // SAFETY: `bytes` is 32 writable bytes. Requests of up to 256 bytes are answered whole once the kernel's pool is seeded.
+    let got = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    if usize::try_from(got).is_ok_and(|got| got == bytes.len()) { Ok(bytes) } else { Err(io::Error::last_os_error()) }
+}
