@@ -1,0 +1,146 @@
+//! Policies that are refused, with their line; and what is read of those that are not.
+
+use policy::{Names, Policy, SensitiveKind};
+
+fn names() -> Names {
+    Names {
+        agents: vec!["reconciler".to_owned()],
+        groups: vec!["payments-agents".to_owned()],
+        databases: vec!["payments".to_owned()],
+    }
+}
+
+fn refused(text: &str) -> String {
+    match Policy::parse(text, &names()) {
+        Ok(_) => "accepted".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// A rule whose last line, the fourth, is `line`.
+fn with(line: &str) -> String {
+    refused(&format!("[[rule]]\nname = \"r\"\naction = \"hold\"\n{line}\n"))
+}
+
+#[test]
+fn doubts_are_errors_with_their_line() {
+    for (line, expected) in [
+        ("tabels = [\"a.b\"]", "line 4: unknown key `tabels`; did you mean `tables`?"),
+        ("zzz = 1", "line 4: unknown key `zzz`"),
+        ("agents = [\"reconciller\"]", "line 4: unknown agent `reconciller`; did you mean `reconciler`?"),
+        ("agents = [\"!reconciller\"]", "line 4: unknown agent `reconciller`; did you mean `reconciler`?"),
+        (
+            "agents = [\"group:payment-agents\"]",
+            "line 4: unknown group `payment-agents`; did you mean `payments-agents`?",
+        ),
+        ("agents = []", "line 4: `agents` is empty: leave it out to mean any"),
+        ("agents = \"reconciler\"", "line 4: `agents` is a list of strings"),
+        ("agents = [1]", "line 4: `agents` takes strings"),
+        ("agents = [\"\"]", "line 4: `agents` is empty"),
+        ("agents = [\"x*\"]", "line 4: unknown agent `x*`"),
+        ("databases = [\"payment\"]", "line 4: unknown database `payment`; did you mean `payments`?"),
+        ("statements = [\"selct\"]", "line 4: unknown kind of statement `selct`; did you mean `select`?"),
+        ("statements = [\"reads\"]", "line 4: unknown kind of statement `reads`; did you mean `read`?"),
+        ("statements = [\n\"select\",\n\"nope-*\"]", "line 6: unknown kind of statement `nope-*`"),
+        ("statements = [\"select\", \"!read\"]", "line 4: `statements` excludes all that it names"),
+        ("tables = [\"payments\"]", "line 4: `payments` is not `schema.name`; `*` stands for any: `*.payments`"),
+        ("tables = [\"a.b.c\"]", "line 4: `a.b.c` is not `schema.name`; `*` stands for any: `*.a.b.c`"),
+        ("tables = [\"@catalogue\"]", "line 4: unknown built-in set `@catalogue`; did you mean `@catalog`?"),
+        ("tables = [\"a.b\", \"!a.b\"]", "line 4: `tables` excludes what it names"),
+        ("functions = [\"@catalog\"]", "line 4: unknown built-in set `@catalog`"),
+        (
+            "statements = [\"set\"]\ntables = [\"a.b\"]",
+            "line 5: none of the rule's statements has tables, so it would never match",
+        ),
+        (
+            "statements = [\"select\"]\nfunctions = [\"a.b\"]",
+            "line 5: none of the rule's statements has functions, so it would never match",
+        ),
+        ("approvers = [\"group:\"]", "line 4: `group:` is not a name or `group:NAME`"),
+        ("message = \" \"", "line 4: `message` is empty"),
+        ("message = \"a\\nb\"", "line 4: `message` has a control character"),
+        (
+            "valid = \"2026-02-01/2026-01-01\"",
+            "line 4: `valid` is written as \"2026-01-01/2026-02-01\": from, and until before",
+        ),
+        (
+            "hours = \"mon-fry 08:00-18:00\"",
+            "line 4: `hours` is written as \"mon-fri 08:00-18:00\", an offset like +01:00 after it",
+        ),
+        ("name = \"twice\"", "line 4: not TOML: duplicate key"),
+    ] {
+        assert_eq!(with(line), expected, "{line}");
+    }
+}
+
+#[test]
+fn shapes_are_checked() {
+    for (text, expected) in [
+        ("rules = 1", "line 1: unknown key `rules`; did you mean `rule`?"),
+        ("\nrule = 1", "line 2: `rule` is written as `[[rule]]`"),
+        ("[rule]\nname = \"a\"", "line 1: `rule` is written as `[[rule]]`"),
+        ("[[rule]]\naction = \"allow\"", "line 1: `name` is missing"),
+        ("[[rule]]\nname = \"a\"", "line 1: `action` is missing"),
+        ("[[rule]]\nname = \"a\"\naction = \"alow\"", "line 3: unknown action `alow`; did you mean `allow`?"),
+        (
+            "[[rule]]\nname = \"a\"\naction = \"allow\"\napprovers = [\"x\"]",
+            "line 4: `approvers` is for rules whose action is `hold`",
+        ),
+        (
+            "[[rule]]\nname = \"a\"\naction = \"allow\"\n[[rule]]\nname = \"a\"\naction = \"block\"",
+            "line 4: the name `a` is taken by another rule",
+        ),
+        ("[[sensitive]]\nkind = \"pan\"", "line 1: `columns` is missing"),
+        ("[[sensitive]]\ncolumns = [\"*.a\"]", "line 1: `kind` is missing"),
+        (
+            "[[sensitive]]\ncolumns = [\"*.a\"]\nkind = \"pann\"",
+            "line 3: unknown kind of sensitive column `pann`; did you mean `pan`?",
+        ),
+        (
+            "[[sensitive]]\ncolumns = [\"t.a\"]\nkind = \"pan\"",
+            "line 2: `t.a` is not `schema.table.column` or `*.column`",
+        ),
+        ("[[sensitive]]\ncolumns = [\"*.a\", \"*.a\"]\nkind = \"pan\"", "line 2: `*.a` is named sensitive twice"),
+        (
+            "[[sensitive]]\ndatabase = \"payment\"\ncolumns = [\"*.a\"]\nkind = \"pan\"",
+            "line 2: unknown database `payment`; did you mean `payments`?",
+        ),
+    ] {
+        assert_eq!(refused(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn what_the_design_shows_is_read() {
+    let text = r#"
+[[sensitive]]
+database = "payments"
+columns  = ["public.payments.pan", "*.cvv"]
+kind     = "pan"
+
+[[rule]]
+name       = "agents read"
+agents     = ["reconciler", "group:payments-agents"]
+databases  = ["payments"]
+statements = ["select"]
+tables     = ["public.payments", "public.customers", "@catalog"]
+action     = "allow"
+
+[[rule]]
+name       = "bulk export needs a person"
+statements = ["copy-out"]
+action     = "hold"
+approvers  = ["group:payments-leads"]
+message    = "bulk export of payments is held for approval"
+"#;
+    let policy = Policy::parse(text, &names()).unwrap();
+    assert_eq!((policy.rules(), policy.version().len()), (2, 16));
+    let columns: Vec<String> =
+        policy.sensitive("payments").map(|s| format!("{}.{}.{} {}", s.schema, s.table, s.column, s.kind)).collect();
+    assert_eq!(columns, ["public.payments.pan pan", "*.*.cvv pan"]);
+    assert!(policy.sensitive("payments").all(|s| s.kind == SensitiveKind::Pan));
+    assert_eq!(policy.sensitive("ledger").count(), 0);
+    let other = Policy::parse(&format!("{text}\n"), &names()).unwrap();
+    assert_ne!(policy.version(), other.version());
+    assert_eq!(Policy::parse("", &names()).unwrap().rules(), 0);
+}
