@@ -84,11 +84,10 @@ impl Scanner {
         let ends = broken || (last && all);
         let before = decoded;
         let scan = self.text.scan(decoded.get_mut(..count).unwrap_or_default(), ends);
-        for ((pair, old), new) in
-            pairs.iter_mut().zip(before).zip(decoded).take(count).filter(|((_, old), new)| old != new)
-        {
-            let _ = old;
-            *pair = hex::encode(new);
+        for ((pair, old), new) in pairs.iter_mut().zip(before).zip(decoded).take(count) {
+            if old != new {
+                *pair = hex::encode(new);
+            }
         }
         if broken || (last && all && !rest.is_empty()) {
             (self.hex, self.text) = (Hex::Not, Text::new(Fill::Text));

@@ -262,3 +262,57 @@ fn small() {
     const { assert!(Scanner::HOLD_MAX <= 256) };
     assert_eq!(naive::mask_text(&mut [], Fill::Text), 0);
 }
+
+/// Values are independent: nothing of one value's end makes a number with the next one's beginning.
+#[test]
+fn values_do_not_run_together() {
+    let (mut first, mut second) = (*b"4111 1111 ", *b"1111 1111.");
+    assert_eq!(mask_text(&mut first, Fill::Text) + mask_text(&mut second, Fill::Text), 0);
+}
+
+/// The rules on what stands beside a number, each with its other side.
+#[test]
+fn boundaries() {
+    let card = "4111111111111111";
+    for (before, after, found) in [
+        ("", "", true),
+        ("x", "", false),
+        ("", "x", false),
+        ("1", "", false),
+        ("\u{e9}", "\u{e9}", true),
+        ("_", "_", true),
+        ("+", "", false),
+        ("-", "-", true),
+        ("1.", "", false),
+        (".", "", true),
+        ("x.", ".5", true),
+        ("%B", "^", true),
+        ("B", "^", false),
+        ("\\t", "", true),
+        ("t", "", false),
+        ("", "D2", true),
+        ("", "D", false),
+        ("", "DE", false),
+        ("", "d2512", true),
+        ("", "d2513", false),
+        ("", "=", true),
+    ] {
+        let mut bytes = format!("{before}{card}{after}").into_bytes();
+        assert_eq!(mask_text(&mut bytes, Fill::Text) == 1, found, "{before:?} {after:?}");
+    }
+    for (value, found) in [
+        ("DE89 4111 1111 1111 1111 00", false),
+        ("GB29 NWBK 4111 1111 1111 1111", false),
+        ("AB12 4111 1111 1111 1111", true),  // no country
+        ("XDE89 4111 1111 1111 1111", true), // no head: a letter stands before it
+        ("DE89-4111 1111 1111 1111", true),  // another separator
+        ("4111 1111 1111 1111 2", true),
+        ("4111 1111 1111 11112", false),
+        ("4111 1111 1111 1111D25", false),
+        ("4111  1111 1111 1111", false),
+        ("4111-1111 1111-1111", false),
+        ("41 11111111111111", false),
+    ] {
+        assert_eq!(mask_text(&mut value.to_owned().into_bytes(), Fill::Text) == 1, found, "{} bytes", value.len());
+    }
+}
