@@ -43,7 +43,7 @@ impl Field {
         if column.binary {
             return self.enter(column.kind, len);
         }
-        self.now = Now::Leaf(text_leaf(column.text, column.whole, len), len);
+        self.now = Now::Leaf(text_leaf(column.text, column.whole), len);
         Ok(())
     }
 
@@ -95,14 +95,14 @@ impl Field {
     }
 }
 
-fn text_leaf(text: Text, whole: Option<Whole>, len: usize) -> Leaf {
+fn text_leaf(text: Text, whole: Option<Whole>) -> Leaf {
     match (text, whole) {
         (Text::Array | Text::Escaped, Some(_)) => Leaf::Hidden(Hidden::new(false)),
         (Text::Numbers, Some(_)) => Leaf::Hidden(Hidden::new(true)),
         (Text::Escaped | Text::Record, None) => Leaf::Escaped(Escaped::new(Escapes::Elements)),
         (Text::Bytea, whole) => Leaf::Bytea(whole),
         (Text::Plain | Text::Number | Text::Json | Text::Array | Text::Numbers | Text::Record, whole) => {
-            Leaf::text(text.fill(), whole, len)
+            Leaf::text(text.fill(), whole)
         }
     }
 }
@@ -125,10 +125,10 @@ fn binary_leaf(kind: Kind, whole: Option<Whole>, len: usize) -> Result<Leaf, Mal
         (Kind::Int8, whole) => size(8).map(|()| whole.map_or(Leaf::Int8, Leaf::WholeInt8))?,
         (Kind::Float8, _) => size(8).map(|()| Leaf::Float8)?,
         (Kind::Numeric, whole) => whole.map_or(Leaf::Numeric, Leaf::WholeNumeric),
-        (Kind::Json, whole) => Leaf::text(Fill::Json, whole, len),
+        (Kind::Json, whole) => Leaf::text(Fill::Json, whole),
         (Kind::Jsonb, whole) => Leaf::Prefix(1, Fill::Json, whole),
         (Kind::Prefixed(count), whole) => Leaf::Prefix(count, Fill::Text, whole),
-        (Kind::Text, whole) => Leaf::text(Fill::Text, whole, len),
+        (Kind::Text, whole) => Leaf::text(Fill::Text, whole),
         (Kind::Bytes | Kind::Unknown, _) => Leaf::Scan(Scanner::new(Fill::Text)),
         (Kind::Opaque, _) => return Err(Malformed::Unmaskable { column: 0 }),
         (Kind::Array | Kind::Record | Kind::Hstore | Kind::Range(_) | Kind::Multirange(_), _) => {
@@ -138,7 +138,8 @@ fn binary_leaf(kind: Kind, whole: Option<Whole>, len: usize) -> Result<Leaf, Mal
 }
 
 /// The bytes that any leaf may hold are bounded by what a call may hand back.
-const _: () = assert!(Scanner::HOLD_MAX <= HOLD_MAX && binary::SNIFF <= HOLD_MAX);
+const _: () =
+    assert!(Scanner::HOLD_MAX <= HOLD_MAX && pan::WholeScanner::HOLD_MAX <= HOLD_MAX && binary::SNIFF <= HOLD_MAX);
 
 /// A session holds one of these for its whole life.
 const _: () = assert!(size_of::<Field>() <= 768);

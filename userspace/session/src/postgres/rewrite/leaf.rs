@@ -4,7 +4,7 @@ use super::arrays::{Escaped, Escapes, Hidden};
 use super::cursor::{Cursor, Step};
 use super::numeric;
 use super::{HOLD_MAX, Malformed};
-use pan::{Fill, Scanner, Whole};
+use pan::{Fill, Scanner, Whole, WholeScanner};
 
 /// What is done to the bytes of one value. Those that need the whole value hold it, and it is at most `HOLD_MAX` long.
 #[derive(Clone)]
@@ -28,21 +28,18 @@ pub(super) enum Leaf {
     WholeNumeric(Whole),
     /// The words of a sensitive numeric that is too long to be held.
     NumericWords,
-    /// A sensitive text of at most `HOLD_MAX` bytes.
-    Short(Fill, Whole),
-    /// A longer one: nothing of it is kept.
-    Long(Long),
+    /// A sensitive text.
+    Whole(WholeScanner),
     /// A sensitive array literal: nothing is kept but its shape.
     Hidden(Hidden),
 }
 
 impl Leaf {
-    /// Text of `len` bytes, by content or as a whole.
-    pub(super) fn text(fill: Fill, whole: Option<Whole>, len: usize) -> Leaf {
+    /// Text, by content or as a whole.
+    pub(super) fn text(fill: Fill, whole: Option<Whole>) -> Leaf {
         match whole {
             None => Leaf::Scan(Scanner::new(fill)),
-            Some(whole) if len <= HOLD_MAX => Leaf::Short(fill, whole),
-            Some(_) => Leaf::Long(Long { fill, at: 0, len }),
+            Some(whole) => Leaf::Whole(WholeScanner::new(whole, fill)),
         }
     }
 
@@ -68,7 +65,7 @@ impl Leaf {
                     done
                 }
                 Leaf::Hidden(hidden) => hidden.hide(chunk),
-                Leaf::Long(long) => long.hide(chunk),
+                Leaf::Whole(scanner) => here.saturating_sub(scanner.mask(chunk, ends)),
                 Leaf::NumericWords => numeric::hide_words(chunk),
                 Leaf::Prefix(..) | Leaf::Bytea(_) => match self.resolve(cursor, left)? {
                     Step::Done => continue,
@@ -97,10 +94,10 @@ impl Leaf {
         let start = cursor.chunk(2.min(*left));
         *self = match *self {
             Leaf::Bytea(_) if start.len() < 2.min(*left) => return Ok(Step::More),
-            Leaf::Bytea(whole) if *start == *b"\\x" => Leaf::text(Fill::Hex, whole, *left),
+            Leaf::Bytea(whole) if *start == *b"\\x" => Leaf::text(Fill::Hex, whole),
             Leaf::Bytea(None) => Leaf::Escaped(Escaped::new(Escapes::Octal)),
-            Leaf::Bytea(whole) => Leaf::text(Fill::Text, whole, *left),
-            Leaf::Prefix(0, fill, whole) => Leaf::text(fill, whole, *left),
+            Leaf::Bytea(whole) => Leaf::text(Fill::Text, whole),
+            Leaf::Prefix(0, fill, whole) => Leaf::text(fill, whole),
             Leaf::Prefix(count, fill, whole) => {
                 let here = cursor.chunk((*left).min(count.into())).len();
                 cursor.advance(here);
@@ -146,12 +143,8 @@ impl Leaf {
                 quietly(replace(value, |v: [u8; 8]| Some(pan::whole_int8(i64::from_be_bytes(v), *whole).to_be_bytes())))
             }
             Leaf::WholeNumeric(whole) => pan::whole_numeric(value, *whole).map(|()| 0).map_err(|_| Malformed::Value),
-            Leaf::Short(fill, whole) => {
-                pan::mask_whole_text(value, *whole, *fill);
-                Ok(0)
-            }
             Leaf::Verbatim | Leaf::Scan(_) | Leaf::Escaped(_) | Leaf::Prefix(..) | Leaf::Bytea(_) => Ok(0),
-            Leaf::NumericWords | Leaf::Long(_) | Leaf::Hidden(_) => Ok(0),
+            Leaf::NumericWords | Leaf::Whole(_) | Leaf::Hidden(_) => Ok(0),
         }
     }
 }
@@ -183,31 +176,4 @@ fn replace<const N: usize>(
 /// A sensitive value is counted as such and not as a card.
 fn quietly(replaced: Result<u32, Malformed>) -> Result<u32, Malformed> {
     replaced.map(|_| 0)
-}
-
-/// A sensitive text that is too long to be held: every byte of it is overwritten as it comes.
-#[derive(Clone)]
-pub(super) struct Long {
-    fill: Fill,
-    at: usize,
-    len: usize,
-}
-
-impl Long {
-    fn hide(&mut self, chunk: &mut [u8]) -> usize {
-        for byte in chunk.iter_mut() {
-            *byte = match self.fill {
-                Fill::Text => b'*',
-                Fill::Number if byte.is_ascii_digit() => b'0',
-                Fill::Number => *byte,
-                Fill::Json if self.at == 0 || self.at + 1 == self.len => b'"',
-                Fill::Json => b'*',
-                Fill::Hex if self.at < 2 => *byte,
-                Fill::Hex if self.at.is_multiple_of(2) => b'2', // 2a: the star
-                Fill::Hex => b'a',
-            };
-            self.at += 1;
-        }
-        chunk.len()
-    }
 }

@@ -30,11 +30,9 @@ pub use row::{Function, Row};
 pub use strings::{Message, Strings, Strip};
 pub use types::{Kind, UserTypes};
 
+use crate::HOLD_MAX;
 use cursor::{Cursor, Step};
 use std::fmt;
-
-/// Bytes of a call's end that may be handed back.
-pub const HOLD_MAX: usize = 512;
 
 /// Why a body is not what its type says. The session ends: what has not left yet never leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -108,7 +108,9 @@ fn numerics_that_cannot_be_held() {
         check_some(&mask, &columns, &body, &body, 0, 0);
     }
     let hidden = row(&[Some(&numeric(3, &vec![0; before.len()]))]);
-    check_some(&mask, &sensitive(true, 1700, KeepEnds), &row(&[Some(&numeric(3, &before))]), &hidden, 0, 1);
+    let mut negative = numeric(3, &before);
+    negative[4] = 0x40;
+    check_some(&mask, &sensitive(true, 1700, KeepEnds), &row(&[Some(&negative)]), &hidden, 0, 1);
     let mut wrong = numeric(3, &before);
     wrong[1] ^= 1;
     assert_eq!(feed(&mask, &columns, &[&row(&[Some(&wrong)])], |_| false), Err(Malformed::Value));

@@ -69,6 +69,14 @@ fn stripped() {
     strip(&format!("C22P02|D{long}V||"), &format!("C22P02|D{}||", "*".repeat(HOLD_MAX + 16)), 0);
 }
 
+/// What one error said of itself says nothing of the next.
+#[test]
+fn stripped_twice() {
+    let mask = BodyMask::strings(Message::Error, Strip::Values);
+    let frames = [&body("C22P02|Mis \"1\"||")[..], &body("Mis 1||")];
+    check_frames(&mask, &Columns::new(), &frames, &Ok((body("C22P02|Mis \"*\"||M****||"), 0, 0)));
+}
+
 #[test]
 fn sqlstate() {
     for cut in [1, 3, 100] {
