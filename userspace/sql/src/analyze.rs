@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::statement::{Object, Pair, Statement};
+use crate::statement::{Object, Pair, Prepared, Statement};
 use crate::tree::{self, Node, Unreadable, Value};
 use crate::walk::Walk;
 use crate::{Group, Kind, grammar, redact};
@@ -92,17 +92,22 @@ fn statements(text: &str, root: &Node<'_>, limits: &Limits) -> Result<Analysis, 
         return Err(Refusal::TooMany);
     }
     let statements: Option<Vec<Statement>> =
-        raw.iter().filter_map(Value::as_node).map(|raw| Some(statement(raw.node("stmt")?, span(text, raw)?))).collect();
+        raw.iter().filter_map(Value::as_node).map(|raw| statement(text, raw.node("stmt")?, span(text, raw)?)).collect();
     match statements {
         Some(statements) if statements.len() == raw.len() => Ok(Analysis { statements }),
         _ => Err(Refusal::Unreadable),
     }
 }
 
-fn statement(node: &Node<'_>, span: Range<usize>) -> Statement {
+fn statement(text: &str, node: &Node<'_>, span: Range<usize>) -> Option<Statement> {
     let mut walk = Walk::default();
     walk.statement(node);
     walk.finish();
+    for prepared in &mut walk.prepared {
+        if let Prepared::Prepare { inner, .. } = prepared {
+            *inner = prepared_text(text, &span)?;
+        }
+    }
     if walk.pairs.is_empty() {
         walk.effect(Kind::UNKNOWN, Object::None);
     }
@@ -110,7 +115,7 @@ fn statement(node: &Node<'_>, span: Range<usize>) -> Statement {
     let mut kinds: Vec<Kind> = pairs.iter().map(|pair| pair.kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    Statement {
+    Some(Statement {
         span,
         changes_data: kinds.iter().any(|kind| changes_data(*kind)),
         pairs,
@@ -122,7 +127,25 @@ fn statement(node: &Node<'_>, span: Range<usize>) -> Statement {
         transaction: walk.transaction,
         changes_catalog: walk.changes_catalog,
         search_path_sensitive: walk.search_path_sensitive,
-    }
+    })
+}
+
+/// The bytes after `PREPARE name (types) AS`.
+fn prepared_text(text: &str, span: &Range<usize>) -> Option<Range<usize>> {
+    /// The scanner's number of the keyword AS (`pg_query_scan_tokens.h`); `(` and `)` have their ASCII codes.
+    const AS: i32 = 295;
+    let tokens = grammar::scan(text.get(span.clone())?).ok()?;
+    let mut nested = 0_usize;
+    let mut tokens = tokens.iter().filter(|token| !redact::COMMENTS.contains(&token.number));
+    tokens.find(|token| {
+        match token.number {
+            40 => nested += 1,
+            41 => nested = nested.saturating_sub(1),
+            _ => {}
+        }
+        nested == 0 && token.number == AS
+    })?;
+    Some(span.start + tokens.next()?.start..span.end)
 }
 
 /// All but reading, the session's own state, row locks and COPY to the client.

@@ -122,6 +122,8 @@ pub enum Prepared {
     Prepare {
         /// Its name.
         name: String,
+        /// The bytes of the inner statement in the text.
+        inner: Range<usize>,
     },
     /// EXECUTE name (also inside CREATE TABLE AS and EXPLAIN).
     Execute {

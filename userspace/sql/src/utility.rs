@@ -16,7 +16,8 @@ pub(crate) fn visit(walk: &mut Walk, node: &Node<'_>) -> bool {
         "TransactionStmt" => transaction(walk, node),
         "PrepareStmt" => {
             walk.effect(Kind::PREPARE, Object::None);
-            walk.prepared.push(Prepared::Prepare { name: node.text("name").to_owned() });
+            // The tree does not say where the inner statement stands: `analyze` finds it in the text.
+            walk.prepared.push(Prepared::Prepare { name: node.text("name").to_owned(), inner: 0..0 });
             carried(walk, node);
         }
         "ExecuteStmt" => {
@@ -189,7 +190,8 @@ fn set(walk: &mut Walk, node: &Node<'_>) {
 fn set_transaction(walk: &mut Walk, node: &Node<'_>) {
     walk.effect(Kind::TRANSACTION, Object::None);
     let session = node.text("name") == "SESSION CHARACTERISTICS";
-    for option in node.list("args").iter().filter_map(Value::as_node) {
+    // TRANSACTION SNAPSHOT has a plain word there: it is no setting.
+    for option in node.list("args").iter().filter_map(Value::as_node).filter(|option| option.kind == "DefElem") {
         let prefix = if session { "default_" } else { "" };
         walk.settings.push(Setting {
             name: format!("{prefix}{}", option.text("defname")),

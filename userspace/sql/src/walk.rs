@@ -186,7 +186,7 @@ impl Walk {
             "DefElem" => self.option(node),
             "PartitionCmd" => self.partition(node),
             // Names that are neither tables nor columns.
-            "Alias" | "RoleSpec" | "A_Const" | "LockingClause" | "ObjectWithArgs" => {}
+            "Alias" | "RoleSpec" | "A_Const" | "LockingClause" | "ObjectWithArgs" | "ReplicaIdentityStmt" => {}
             kind if kind.ends_with("Stmt") => {
                 if !utility::visit(self, node) && !definition::visit(self, node) {
                     self.effect(Kind::UNKNOWN, Object::None);

@@ -65,6 +65,7 @@ fn settings_by_every_way() {
             &["transaction_isolation=serializable local", "transaction_read_only=1 local"],
         ),
         ("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", &["default_transaction_read_only=1"]),
+        ("SET TRANSACTION SNAPSHOT 'x'", &[]),
         ("ALTER ROLE r SET search_path = a", &["search_path=a stored"]),
         ("ALTER DATABASE d RESET ALL", &["*=DEFAULT stored"]),
         ("ALTER SYSTEM SET x.y = 1", &["x.y=1 stored"]),
@@ -86,7 +87,7 @@ fn settings_by_every_way() {
 fn names_of_statements_and_cursors() {
     let name = || "a".to_owned();
     for (text, expected) in [
-        ("PREPARE a AS SELECT 1", Prepared::Prepare { name: name() }),
+        ("PREPARE a AS SELECT 1", Prepared::Prepare { name: name(), inner: 13..21 }),
         ("EXECUTE a", Prepared::Execute { name: name() }),
         ("EXPLAIN ANALYZE EXECUTE a", Prepared::Execute { name: name() }),
         ("CREATE TABLE t AS EXECUTE a", Prepared::Execute { name: name() }),
@@ -98,6 +99,26 @@ fn names_of_statements_and_cursors() {
         ("CLOSE ALL", Prepared::Close { name: None }),
     ] {
         assert_eq!(only(text).prepared, [expected], "{text}");
+    }
+}
+
+#[test]
+fn prepared_statements_have_their_bytes() {
+    for (text, expected) in [
+        ("BEGIN; PREPARE p AS SELECT 1 AS x ; COMMIT", "SELECT 1 AS x"),
+        ("/* AS */ PREPARE \"as\" (numeric(1, 2), int) /* AS x */ AS -- AS\n DELETE FROM t;", "DELETE FROM t"),
+        ("PREPARE ä AS TABLE ö", "TABLE ö"),
+    ] {
+        let statements = analyze(text, &Limits::default()).unwrap().statements;
+        let inner: Vec<&str> = statements
+            .iter()
+            .flat_map(|statement| &statement.prepared)
+            .filter_map(|prepared| match prepared {
+                Prepared::Prepare { inner, .. } => text.get(inner.clone()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(inner, [expected], "{text}");
     }
 }
 

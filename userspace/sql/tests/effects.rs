@@ -313,6 +313,7 @@ fn definitions() {
         ("CREATE LANGUAGE l HANDLER h", "create-language -"),
         ("ALTER TABLE t ADD COLUMN a int DEFAULT f(), DROP COLUMN b", "alter-table t, function-call f()"),
         ("ALTER TABLE t RENAME COLUMN a TO b", "alter-table t"),
+        ("ALTER TABLE t REPLICA IDENTITY FULL, INHERIT p", "alter-table t, select p"),
         ("ALTER TABLE t RENAME TO u", "alter-table t"),
         ("ALTER TABLE t ATTACH PARTITION p DEFAULT", "alter-table p, alter-table t"),
         ("ALTER VIEW v RENAME TO w", "alter-view v"),
