@@ -114,7 +114,8 @@ impl Toolchain {
 
     /// `rust-web-src` links its tree into the compiler's sysroot.
     fn system_has_source() -> bool {
-        let Ok(sysroot) = Command::new("/usr/bin/rustc").args(["--print", "sysroot"]).env_remove("RUSTUP_TOOLCHAIN").output()
+        let Ok(sysroot) =
+            Command::new("/usr/bin/rustc").args(["--print", "sysroot"]).env_remove("RUSTUP_TOOLCHAIN").output()
         else {
             return false;
         };
@@ -123,8 +124,7 @@ impl Toolchain {
     }
 
     fn nightly_has_source(path: &OsString) -> bool {
-        let sysroot =
-            clean(Command::new("rustc")).env("PATH", path).args(["+nightly", "--print", "sysroot"]).output();
+        let sysroot = clean(Command::new("rustc")).env("PATH", path).args(["+nightly", "--print", "sysroot"]).output();
         sysroot.is_ok_and(|sysroot| {
             let root = PathBuf::from(String::from_utf8_lossy(&sysroot.stdout).trim());
             sysroot.status.success() && root.join("lib/rustlib/src/rust/library/core/Cargo.toml").exists()
@@ -152,7 +152,8 @@ fn clean(mut command: Command) -> Command {
     for (name, _) in env::vars_os() {
         let name_text = name.to_string_lossy();
         let keep = matches!(&*name_text, "CARGO_HOME" | "CARGO_NET_OFFLINE" | "RUSTUP_HOME");
-        let outer = ["CARGO", "RUSTC", "RUSTDOC", "RUSTFLAGS", "RUSTUP_", "CLIPPY", "LD_LIBRARY_PATH", "TARGET", "OUT_DIR"];
+        let outer =
+            ["CARGO", "RUSTC", "RUSTDOC", "RUSTFLAGS", "RUSTUP_", "CLIPPY", "LD_LIBRARY_PATH", "TARGET", "OUT_DIR"];
         if !keep && outer.iter().any(|prefix| name_text.starts_with(prefix)) {
             command.env_remove(&name);
         }

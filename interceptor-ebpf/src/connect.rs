@@ -154,14 +154,8 @@ fn redirect(ctx: &SockAddrContext, to: &Endpoint, database: u32, uid: u32, agent
 fn room(origin: *const Origin) -> bool {
     // SAFETY: `origin` is a socket's storage.
     let origin = unsafe { &*origin };
-    let probe = FlowKey {
-        netns: origin.agent_cookie,
-        agent: [0; 16],
-        proxy: [0; 16],
-        agent_port: 0,
-        proxy_port: 0,
-        zero: 0,
-    };
+    let probe =
+        FlowKey { netns: origin.agent_cookie, agent: [0; 16], proxy: [0; 16], agent_port: 0, proxy_port: 0, zero: 0 };
     if FLOWS.insert(probe, origin, BPF_NOEXIST.into()).is_err() {
         return false;
     }
@@ -191,7 +185,9 @@ fn forget(ctx: &SockAddrContext, to: &Endpoint) {
 #[inline(always)]
 fn forget_storage(ctx: &SockAddrContext) {
     // SAFETY: the map is socket storage and the context of these hooks always has a socket.
-    unsafe { bpf_sk_storage_delete((&raw const ORIGINS).cast_mut().cast(), (*ctx.sock_addr).__bindgen_anon_1.sk.cast()) };
+    unsafe {
+        bpf_sk_storage_delete((&raw const ORIGINS).cast_mut().cast(), (*ctx.sock_addr).__bindgen_anon_1.sk.cast())
+    };
 }
 
 /// The socket's storage, or null.

@@ -33,7 +33,7 @@ pub(crate) use fill::checked_id;
 pub use hooks::{Attached, HOOKS};
 pub use maps::Pins;
 pub use plan::{AgentPlan, DatabasePlan, Destination, FLOWS_MAX, INSTANCE, Plan, Who};
-pub(crate) use sockets::{Owners, close_older};
+pub(crate) use sockets::{Owners, can_destroy, close_older};
 
 /// The kernel half, as `build.rs` built it.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/interceptor-ebpf"));
@@ -130,7 +130,8 @@ fn own_netns() -> Result<u64, Error> {
 fn carry_agents(older: &Path, pins: &Pins) -> Result<(), Error> {
     use interceptor_abi::maps::AGENTS;
     let failed = |why| Error::Map(AGENTS, why);
-    let before = sys::Map::<u64, interceptor_abi::Agent>::open(&older.join("maps").join(AGENTS), true).map_err(failed)?;
+    let before =
+        sys::Map::<u64, interceptor_abi::Agent>::open(&older.join("maps").join(AGENTS), true).map_err(failed)?;
     let now = pins.agents()?;
     for (id, agent) in before.entries().map_err(failed)? {
         now.set(&id, &agent).map_err(failed)?;

@@ -109,7 +109,8 @@ impl KernelOrigins {
     pub fn sweep(&self, now_ns: u64) -> io::Result<usize> {
         let mut removed = 0;
         for key in self.flows.keys(ENTRIES_MAX)? {
-            let old = self.flows.get(&key)?.is_some_and(|flow| flow.connected_ns.saturating_add(FLOW_AGE_NS_MAX) < now_ns);
+            let old =
+                self.flows.get(&key)?.is_some_and(|flow| flow.connected_ns.saturating_add(FLOW_AGE_NS_MAX) < now_ns);
             if old && self.flows.remove(&key)? {
                 removed += 1;
             }

@@ -291,7 +291,8 @@ mod tests {
 
     #[test]
     fn settings_are_written_in_the_order_of_their_fields() {
-        let settings = Settings { netns: 1, port: 2, service_uid: 3, exe: ExeOffsets { dentry_name: 4, ..Default::default() } };
+        let settings =
+            Settings { netns: 1, port: 2, service_uid: 3, exe: ExeOffsets { dentry_name: 4, ..Default::default() } };
         let bytes = settings.to_bytes();
         for (offset, value) in [(0, 1), (8, 2), (core::mem::offset_of!(Settings, service_uid), 3), (44, 4)] {
             assert_eq!(bytes[offset], value);

@@ -8,7 +8,7 @@ use std::{fmt, io, path::Path};
 use interceptor_abi::ExeOffsets;
 
 /// Where the kernel shows its own.
-pub const KERNEL: &str = "/sys/kernel/btf/vmlinux";
+pub(super) const KERNEL: &str = "/sys/kernel/btf/vmlinux";
 
 const MAGIC: u16 = 0xeb9f;
 const KIND_INT: u32 = 1;

@@ -29,36 +29,33 @@ pub fn id(cgroup: &Path) -> io::Result<u64> {
     Ok(fs::metadata(cgroup)?.ino())
 }
 
-/// The ids of all cgroups that there are.
-pub fn all_ids(root: &Path) -> io::Result<HashSet<u64>> {
-    let mut ids = HashSet::new();
+/// A cgroup and all below it, with their ids.
+pub fn all(root: &Path) -> Vec<(u64, PathBuf)> {
+    let mut found = Vec::new();
     let mut open = vec![root.to_path_buf()];
     while let Some(folder) = open.pop() {
         // A cgroup may go while we look.
         let (Ok(number), Ok(entries)) = (id(&folder), fs::read_dir(&folder)) else { continue };
-        ids.insert(number);
         open.extend(
-            entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()),
+            entries
+                .flatten()
+                .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+                .map(|entry| entry.path()),
         );
+        found.push((number, folder));
     }
-    Ok(ids)
+    found
+}
+
+/// The ids of a cgroup and all below it.
+pub fn all_ids(root: &Path) -> HashSet<u64> {
+    all(root).into_iter().map(|(id, _)| id).collect()
 }
 
 /// Every cgroup called `unit`, anywhere below the root: systemd names a unit's cgroup after it.
 pub fn of_unit(root: &Path, unit: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut open = vec![root.to_path_buf()];
-    while let Some(folder) = open.pop() {
-        let Ok(entries) = fs::read_dir(&folder) else { continue };
-        for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-            if entry.file_name() == unit {
-                found.push(entry.path());
-            } else {
-                open.push(entry.path());
-            }
-        }
-    }
-    found
+    let named = |path: &PathBuf| path.file_name().is_some_and(|name| name == unit);
+    all(root).into_iter().map(|(_, path)| path).filter(named).collect()
 }
 
 /// How many levels below the root a cgroup lies.
@@ -69,17 +66,12 @@ pub fn level(root: &Path, cgroup: &Path) -> Option<u32> {
 /// The processes in a cgroup and all below it.
 pub fn processes(cgroup: &Path) -> io::Result<Vec<u32>> {
     let mut pids = Vec::new();
-    let mut open = vec![cgroup.to_path_buf()];
-    while let Some(folder) = open.pop() {
+    for (_, folder) in all(cgroup) {
         match fs::read_to_string(folder.join("cgroup.procs")) {
             Ok(text) => pids.extend(text.lines().filter_map(|line| line.parse::<u32>().ok())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
-        let entries = fs::read_dir(&folder)?;
-        open.extend(
-            entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()),
-        );
     }
     Ok(pids)
 }

@@ -63,7 +63,9 @@ impl fmt::Display for Error {
                 path.display(),
                 interceptor_abi::CGROUP_LEVELS_MAX
             ),
-            Error::CgroupIsRoot(path) => write!(f, "{} is the root of all cgroups: every process would be the agent", path.display()),
+            Error::CgroupIsRoot(path) => {
+                write!(f, "{} is the root of all cgroups: every process would be the agent", path.display())
+            }
             Error::AgentIs(0) => write!(f, "root cannot be an agent: it could remove the programs"),
             Error::AgentIs(uid) => write!(f, "uid {uid} is the service's own: it cannot be an agent"),
             Error::Mount(path, why) => write!(f, "cannot mount the bpf file system at {}: {why}", path.display()),
@@ -77,7 +79,9 @@ impl fmt::Display for Error {
             Error::Map(name, why) => write!(f, "the map {name}: {why}"),
             Error::Locals(why) => write!(f, "cannot list the host's addresses: {why}"),
             Error::Sockets(why) => write!(f, "cannot list or close the connections made before: {why}"),
-            Error::NotAttached(path) => write!(f, "nothing is attached at {}: run `interceptor attach`", path.display()),
+            Error::NotAttached(path) => {
+                write!(f, "nothing is attached at {}: run `interceptor attach`", path.display())
+            }
         }
     }
 }

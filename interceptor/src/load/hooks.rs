@@ -11,11 +11,7 @@ use aya::{
     programs::{CgroupSock, CgroupSockAddr, Program, ProgramFd, SockOps},
 };
 
-use super::{
-    error::Error,
-    maps::Pins,
-    sys,
-};
+use super::{error::Error, maps::Pins, sys};
 
 /// One program of the kernel half.
 #[derive(Debug)]
@@ -69,11 +65,20 @@ impl Hook {
 
     /// Attaches the program, or puts it in the place of the one that an older link holds. aya 0.14 can update links of
     /// some kinds only, and its modes other than Single do not go with links: so this speaks to the kernel itself.
-    pub(super) fn attach(&self, program: &ProgramFd, cgroup: &File, pins: &Pins, older: Option<&Path>) -> Result<Attached, Error> {
+    pub(super) fn attach(
+        &self,
+        program: &ProgramFd,
+        cgroup: &File,
+        pins: &Pins,
+        older: Option<&Path>,
+    ) -> Result<Attached, Error> {
         let failed = |why| Error::Attach(self.name, why);
         let program_id = sys::program_id(program.as_fd()).map_err(failed)?;
         let pin = pins.links().join(self.name);
-        let known = [Some(pin.as_path()), older].into_iter().flatten().find_map(|path| Some((sys::open(path, false).ok()?, path)));
+        let known = [Some(pin.as_path()), older]
+            .into_iter()
+            .flatten()
+            .find_map(|path| Some((sys::open(path, false).ok()?, path)));
         let Some((link, path)) = known else {
             let link = sys::link(program.as_fd(), cgroup.as_fd(), self.attach_type).map_err(failed)?;
             sys::pin(link.as_fd(), &pin).map_err(failed)?;

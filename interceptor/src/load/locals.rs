@@ -7,7 +7,7 @@
 
 use std::{io, path::Path};
 
-use interceptor_abi::{Rule, RULE_PORT_BITS, RuleKey, mapped, maps};
+use interceptor_abi::{RULE_PORT_BITS, Rule, RuleKey, mapped, maps};
 
 use super::{
     error::Error,
@@ -156,7 +156,7 @@ mod tests {
             (rule([127, 0, 0, 1], 32, 5432, 0), Some(5432)),
             (rule([10, 20, 0, 0], 16, 5433, 0), Some(5433)), // our own address lies in the network
             (rule([10, 20, 0, 5], 32, 0, 0), Some(0)),
-            (rule([10, 20, 0, 6], 32, 5432, 0), None), // a neighbour
+            (rule([10, 20, 0, 6], 32, 5432, 0), None),    // a neighbour
             (rule([0, 0, 0, 0], 0, 5432, 0), Some(5432)), // everything
         ];
         for (rule, port) in cases {

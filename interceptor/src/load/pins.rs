@@ -35,7 +35,8 @@ pub(super) fn mount_bpffs(instance: &Path) -> Result<Option<String>, Error> {
         return Ok(None);
     }
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(Some("bpf"), point, Some("bpf"), flags, Some("mode=0711")).map_err(|why| Error::Mount(point.into(), why.into()))?;
+    mount(Some("bpf"), point, Some("bpf"), flags, Some("mode=0711"))
+        .map_err(|why| Error::Mount(point.into(), why.into()))?;
     Ok(Some(format!("mounted the bpf file system at {}", point.display())))
 }
 
@@ -65,19 +66,25 @@ fn set_mode(path: &Path, mode: u32) -> Result<(), Error> {
     fs::set_permissions(path, Permissions::from_mode(mode)).map_err(|why| Error::Pin(path.into(), why))
 }
 
-/// Gives the service what it needs of the maps.
+/// Gives the service what it needs of the maps. What it writes has root's group, so that a later `attach` opens it
+/// without CAP_DAC_OVERRIDE; the mode is set before the owner, which wants no CAP_FOWNER.
 pub(super) fn hand_over(pins: &Pins, uid: u32, gid: u32) -> Result<(), Error> {
     for name in maps::ALL {
         let path = pins.map(name);
         let (owner, group, mode) = if WRITTEN_BY_SERVICE.contains(&name) {
-            (uid, gid, 0o660)
+            (uid, 0, 0o660)
         } else if ROOTS_ALONE.contains(&name) {
             (0, 0, 0o600)
         } else {
             (0, gid, 0o640)
         };
-        chown(&path, Some(owner), Some(group)).map_err(|why| Error::Pin(path.clone(), why))?;
-        set_mode(&path, mode)?;
+        let is = fs::metadata(&path).map_err(|why| Error::Pin(path.clone(), why))?;
+        if is.mode() & 0o7777 != mode {
+            set_mode(&path, mode)?;
+        }
+        if (is.uid(), is.gid()) != (owner, group) {
+            chown(&path, Some(owner), Some(group)).map_err(|why| Error::Pin(path.clone(), why))?;
+        }
     }
     Ok(())
 }

@@ -71,7 +71,7 @@ impl Known {
         let mut known = Known { inodes: HashSet::new(), cgroups: HashSet::new(), uids: HashSet::new() };
         known.uids.extend(&owners.uids);
         for cgroup in &owners.cgroups {
-            known.cgroups.extend(cgroups::all_ids(cgroup)?);
+            known.cgroups.extend(cgroups::all_ids(cgroup));
             for pid in cgroups::processes(cgroup)? {
                 known.inodes.extend(sockets_of(pid));
             }
@@ -187,6 +187,13 @@ fn destroy(socket: &Socket) -> io::Result<()> {
         Err(why) if why.raw_os_error() == Some(libc::ENOENT) => Ok(()),
         other => other,
     }
+}
+
+/// Can this kernel close a socket of others? Asked for one that cannot be: port 0 to port 0.
+pub(crate) fn can_destroy() -> bool {
+    let nothing = request(libc::AF_INET as u8, CONNECTED, &[0; SOCKET_ID]);
+    let answer = Netlink::sock_diag().and_then(|netlink| netlink.request(SOCK_DESTROY, &nothing));
+    matches!(answer, Err(why) if why.raw_os_error() == Some(libc::ENOENT))
 }
 
 /// The cgroups and uids that a plan names.

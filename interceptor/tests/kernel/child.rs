@@ -120,7 +120,28 @@ impl State {
             ["many", to, count] => many(address(to), count.parse().unwrap()),
             ["fastopen", to] => fastopen(address(to)),
             ["uring-connect", to] => uring_connect(address(to)),
-            ["open", path] => std::fs::File::open(path).map(|_| "ok".into()),
+            ["move-to", cgroup] => {
+                std::fs::write(format!("{cgroup}/cgroup.procs"), std::process::id().to_string())?;
+                Ok("ok".into())
+            }
+            ["become", uid] => {
+                let uid: u32 = uid.parse().unwrap();
+                nix::unistd::setgid(uid.into())?;
+                nix::unistd::setuid(uid.into())?;
+                Ok("ok".into())
+            }
+            ["unshare-net"] => {
+                nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)?;
+                Ok("ok".into())
+            }
+            ["open", instance] => {
+                let pins = interceptor::load::Pins::current(Path::new(instance));
+                open_maps(&pins)
+            }
+            ["open-link", instance] => {
+                let pins = interceptor::load::Pins::current(Path::new(instance));
+                interceptor::load::sys::open(&pins.links().join("interceptor_connect4"), false).map(|_| "ok".into())
+            }
             ["serve", port, instance] => self.serve(port.parse().unwrap(), Path::new(instance)),
             ["accept"] => self.accept(),
             ["accepted-close"] => {
@@ -129,6 +150,10 @@ impl State {
             }
             ["drain", count] => self.drain(count.parse().unwrap()),
             ["canary"] => self.canary(),
+            ["canary-alone"] => {
+                let canary = &self.service().canary;
+                Ok(canary.probe(Duration::from_millis(200)).map_or_else(|why| why.to_string(), |()| "ok".into()))
+            }
             ["sweep", now] => Ok(format!("ok {}", self.service().origins.sweep(now.parse().unwrap())?)),
             other => panic!("no such command: {other:?}"),
         }
@@ -247,6 +272,17 @@ impl Service {
         let arrival = self.origins.take(agent, stream.local_addr()?)?;
         Ok((stream, arrival))
     }
+}
+
+/// As the service opens them: flows to write, rules to read.
+fn open_maps(pins: &interceptor::load::Pins) -> Answer {
+    let failed = |why| match why {
+        interceptor::load::Error::Map(_, why) => why,
+        other => std::io::Error::other(other.to_string()),
+    };
+    pins.flows().map_err(failed)?;
+    pins.rules(true).map_err(failed)?;
+    Ok("ok".into())
 }
 
 /// The answer of a connect() in a child, or in a grandchild whose parent has gone.

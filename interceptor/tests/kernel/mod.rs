@@ -1,7 +1,8 @@
 //! What the kernel tests share: one at a time, real processes as agents, service and others, and nothing left behind.
 //!
 //! The processes are this test binary itself, started again as [`child`]; they take commands by line (see `child.rs`).
-#![allow(dead_code)] // each test file takes what it needs
+#![allow(dead_code, unreachable_pub)] // each test file takes what it needs
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)] // tests, and children that answer on stdout
 
 mod child;
 
@@ -90,6 +91,13 @@ impl World {
     /// Where the agents dial.
     pub fn address(&self) -> SocketAddr {
         self.database.local_addr().unwrap()
+    }
+
+    /// The service's account, with the maps opened and nobody listening.
+    pub fn service_down(&self) -> Process {
+        let mut service = Process::start(SERVICE, None);
+        service.expect(&format!("open {}", self.plan.instance.display()), "ok");
+        service
     }
 
     /// Starts the service: both listeners, and the maps opened without a privilege.
@@ -196,8 +204,7 @@ impl Process {
     pub fn start(uid: u32, cgroup: Option<&Cgroup>) -> Process {
         let mut command = Command::new("/proc/self/exe");
         command.args(["--exact", "child", "--nocapture"]).env("INTERCEPTOR_TEST_CHILD", "1");
-        let mut child =
-            command.uid(uid).gid(uid).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command.uid(uid).gid(uid).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         if let Some(cgroup) = cgroup {
             cgroup.take_in(child.id());
         }
