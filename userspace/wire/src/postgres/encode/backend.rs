@@ -5,6 +5,7 @@ use super::super::format::Format;
 use super::super::limits::{CANCEL_KEY_MAX, CANCEL_KEY_MIN};
 use super::super::startup::MAJOR;
 use super::super::tag::BackendTag;
+use super::alloc::vec::Vec;
 use super::frontend::bare;
 use super::writer::{Unencodable, Writer};
 
@@ -135,8 +136,7 @@ fn copy_response(out: &mut Vec<u8>, tag: BackendTag, format: Format, columns: &[
     Writer::typed(out, tag)
         .refuse_if(format == Format::Text && columns.contains(&Format::Binary))
         .u8(if format == Format::Binary { 1 } else { 0 })
-        .count(columns.len())
-        .each(columns, |writer, column| writer.i16(column.code()))
+        .formats(columns.iter().copied())
         .finish()
 }
 

@@ -4,6 +4,7 @@ use super::super::format::Format;
 use super::super::frontend::Target;
 use super::super::limits::HEADER;
 use super::super::tag::{FrontendTag, Tag};
+use super::alloc::vec::Vec;
 use super::writer::{Unencodable, Writer};
 
 /// Query.
@@ -36,15 +37,10 @@ pub fn bind(
     result_formats: &[Format],
 ) -> Result<(), Unencodable> {
     Writer::typed(out, FrontendTag::Bind)
-        .refuse_if(formats.len() > 1 && formats.len() != values.len())
         .string(portal)
         .string(statement)
-        .count(formats.len())
-        .each(formats, |writer, format| writer.i16(format.code()))
-        .count(values.len())
-        .each(values, |writer, value| writer.value(*value))
-        .count(result_formats.len())
-        .each(result_formats, |writer, format| writer.i16(format.code()))
+        .values(formats.iter().copied(), values.len(), values.iter().copied())
+        .formats(result_formats.iter().copied())
         .finish()
 }
 
@@ -102,12 +98,8 @@ pub fn function_call(
     result_format: Format,
 ) -> Result<(), Unencodable> {
     Writer::typed(out, FrontendTag::FunctionCall)
-        .refuse_if(formats.len() > 1 && formats.len() != arguments.len())
         .u32(function)
-        .count(formats.len())
-        .each(formats, |writer, format| writer.i16(format.code()))
-        .count(arguments.len())
-        .each(arguments, |writer, argument| writer.value(*argument))
+        .values(formats.iter().copied(), arguments.len(), arguments.iter().copied())
         .i16(result_format.code())
         .finish()
 }

@@ -4,6 +4,7 @@ use super::super::backend::report::{CODE, MESSAGE, SEVERITY, SEVERITY_UNTRANSLAT
 use super::super::limits::BACKEND_SMALL_BODY_MAX;
 use super::super::sqlstate::SqlState;
 use super::super::tag::{BackendTag, Tag};
+use super::alloc::vec::Vec;
 use super::writer::{Unencodable, Writer};
 
 /// A field of a report: its type (constants in [`super::super::backend::report`]) and text.

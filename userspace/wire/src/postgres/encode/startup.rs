@@ -2,6 +2,7 @@
 
 use super::super::limits::{CANCEL_KEY_MAX, CANCEL_KEY_MIN, STARTUP_BODY_MAX, STARTUP_PARAMETERS_MAX};
 use super::super::startup::{CANCEL_REQUEST_CODE, GSSENC_REQUEST_CODE, MAJOR, SSL_REQUEST_CODE};
+use super::alloc::vec::Vec;
 use super::writer::{Unencodable, Writer};
 
 /// StartupMessage of version 3.`minor`.

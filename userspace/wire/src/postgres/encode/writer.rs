@@ -2,8 +2,10 @@
 
 use core::fmt;
 
+use super::super::format::Format;
 use super::super::limits::LENGTH_WORD;
 use super::super::tag::Tag;
+use super::alloc::vec::Vec;
 
 /// The message cannot be written: a zero byte inside a string, or a count or length that its word cannot hold. A fault of whoever
 /// asked for it, since what was parsed can always be written again.
@@ -86,6 +88,24 @@ impl<'o> Writer<'o> {
         let length = i32::try_from(value.len());
         self.sound &= length.is_ok();
         self.i32(length.unwrap_or(0)).bytes(value)
+    }
+
+    /// Format codes behind their count.
+    pub(super) fn formats(self, formats: impl ExactSizeIterator<Item = Format>) -> Self {
+        self.count(formats.len()).each(formats, |writer, format| writer.i16(format.code()))
+    }
+
+    /// Values behind their format codes and their count, as Bind and FunctionCall have them.
+    pub(super) fn values<'v>(
+        self,
+        formats: impl ExactSizeIterator<Item = Format>,
+        count: usize,
+        values: impl Iterator<Item = Option<&'v [u8]>>,
+    ) -> Self {
+        self.refuse_if(formats.len() > 1 && formats.len() != count)
+            .formats(formats)
+            .count(count)
+            .each(values, Writer::value)
     }
 
     pub(super) fn refuse_if(mut self, unsound: bool) -> Self {
