@@ -37,18 +37,28 @@ fn has_kind(rule: &Rule, pair: &Pair) -> bool {
     rule.kinds.as_ref().is_none_or(|kinds| kinds.binary_search(&pair.kind).is_ok())
 }
 
+/// A block or hold decides if it matches any name that the object's may resolve to. Allows must match all of them, but each
+/// name may have its own.
 fn judge_pair<'a>(rules: &[&'a Rule], pair: &Pair, schemas: &[String]) -> (Action, Option<&'a Rule>) {
     let candidates = candidates(&pair.object, schemas);
-    for action in [Action::Block, Action::Hold, Action::Allow] {
-        let found = rules.iter().find(|rule| rule.action == action && covers(rule, pair, &candidates));
-        if let Some(rule) = found {
+    let names: Vec<Option<&Name>> =
+        if candidates.is_empty() { vec![None] } else { candidates.iter().map(Some).collect() };
+    for action in [Action::Block, Action::Hold] {
+        let mut of_action = rules.iter().filter(|rule| rule.action == action);
+        if let Some(rule) = of_action.find(|rule| names.iter().any(|name| covers(rule, pair, *name))) {
             return (action, Some(rule));
         }
     }
-    (Action::Block, None)
+    let allow = |name| rules.iter().find(|rule| rule.action == Action::Allow && covers(rule, pair, name)).copied();
+    let allows: Option<Vec<&Rule>> = names.iter().map(|name| allow(*name)).collect();
+    match allows.and_then(|allows| allows.first().copied()) {
+        Some(rule) => (Action::Allow, Some(rule)),
+        None => (Action::Block, None),
+    }
 }
 
-fn covers(rule: &Rule, pair: &Pair, candidates: &[Name]) -> bool {
+/// Does the rule match the pair, if its object is the one of that name? `None`: it is none, or can be nowhere.
+fn covers(rule: &Rule, pair: &Pair, name: Option<&Name>) -> bool {
     if !has_kind(rule, pair) {
         return false;
     }
@@ -61,37 +71,38 @@ fn covers(rule: &Rule, pair: &Pair, candidates: &[Name]) -> bool {
         Object::Table(_) => &rule.tables,
         Object::Function(_) => &rule.functions,
     };
-    let Some(objects) = objects else { return false };
-    match rule.action {
-        Action::Allow => !candidates.is_empty() && candidates.iter().all(|name| objects.matches(name)),
-        Action::Hold | Action::Block => candidates.iter().any(|name| objects.matches(name)),
-    }
+    matches!((objects, name), (Some(objects), Some(name)) if objects.matches(name))
 }
 
 /// Every name that the object's may resolve to.
 ///
 /// A relation of the server's own is found in `pg_catalog`, which is searched first unless `search_path` names it later; a
-/// call may mean the server's function or, by its arguments, one of any schema (PostgreSQL 18, 5.10.5 and 10.3).
+/// call may mean the server's function or, by its arguments, one of any schema, but no temporary one (PostgreSQL 18, 5.10.5,
+/// 10.3, and `search_path` in 19.11.1). Sessions list the schemas as `current_schemas(true)` does: `pg_temp_7`, which is
+/// `pg_temp` to rules, and `pg_catalog` are among them for every name.
 fn candidates(object: &Object, schemas: &[String]) -> Vec<Name> {
-    let (name, is_servers, hides_others) = match object {
+    let (name, is_servers, is_relation) = match object {
         Object::None => return Vec::new(),
-        Object::Table(name) => {
-            let known = sql::is_catalog_relation(&name.name);
-            (name, known || name.name.starts_with("pg_"), known)
-        }
+        Object::Table(name) => (name, sql::is_catalog_relation(&name.name) || name.name.starts_with("pg_"), true),
         Object::Function(name) => (name, sql::is_catalog_function(&name.name), false),
     };
     if name.schema.is_some() {
         return vec![name.clone()];
     }
+    // Where a relation is known to be in pg_catalog, the search ends there.
+    let ends_there = is_relation && sql::is_catalog_relation(&name.name);
     let catalog_at = schemas.iter().position(|schema| schema == "pg_catalog");
-    let searched = match (hides_others, catalog_at) {
-        (true, Some(at)) => schemas.get(..at).unwrap_or_default(),
-        (true, None) => &[],
+    let searched = match (ends_there, catalog_at) {
+        (true, at) => schemas.get(..at.unwrap_or_default()).unwrap_or_default(),
         (false, _) => schemas,
     };
-    let catalog = (is_servers && (hides_others || catalog_at.is_none())).then_some("pg_catalog");
-    let all = searched.iter().map(String::as_str).chain(catalog);
+    let searched = searched
+        .iter()
+        .map(|schema| if schema.starts_with("pg_temp_") { "pg_temp" } else { schema.as_str() })
+        .filter(|schema| is_servers || *schema != "pg_catalog")
+        .filter(|schema| is_relation || *schema != "pg_temp");
+    let catalog = (is_servers && (ends_there || catalog_at.is_none())).then_some("pg_catalog");
+    let all = searched.chain(catalog);
     all.map(|schema| Name { schema: Some(schema.to_owned()), name: name.name.clone() }).collect()
 }
 

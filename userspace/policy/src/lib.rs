@@ -6,7 +6,8 @@
 //!   rule matches is refused. The statement gets the strictest of its pairs' answers. So the order of rules never matters.
 //! - A hold needs no allow beside it: it is an allow on the condition that a person agrees. Adding one therefore never lets
 //!   anything pass unasked, and adding a block never lets anything pass.
-//! - A name without schema is judged as every name it may resolve to: an allow must match all of them, a block or hold any.
+//! - A name without schema is judged as every name it may resolve to: each of them needs an allow, and a block or hold of any
+//!   of them decides.
 //!   Names that the server ships resolve to `pg_catalog`.
 //! - Absent `agents`, `databases`, `statements`: any. Absent `tables` and `functions`: any object, or none. With `tables`, a rule
 //!   matches pairs on these tables; with `functions`, pairs on these functions; and an allow also the pairs of its kinds of

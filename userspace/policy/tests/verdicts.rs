@@ -184,9 +184,38 @@ fn unqualified_names_are_every_candidate() {
         (&["pg_catalog", "app"], "SELECT * FROM pg_class", "allow read"),
         // Named after another schema, pg_catalog is searched after it.
         (&["app", "pg_catalog"], "SELECT * FROM pg_class", "block -: select on pg_class"),
+        (&["pg_catalog", "app"], "SELECT * FROM t", "allow read"),
         (&["app"], "SELECT * FROM pg_stat_new_view", "block -: select on pg_stat_new_view"),
     ] {
         assert_eq!(says(&policy, &asker(schemas), text), expected, "{schemas:?} {text}");
+    }
+}
+
+#[test]
+fn temporary_tables_are_in_pg_temp() {
+    let read = rule(
+        "read",
+        "allow",
+        r#"statements = ["select", "function-call"]
+tables = ["public.t", "@catalog"]
+functions = ["public.f"]"#,
+    );
+    let temporary = rule("temporary", "allow", r#"tables = ["pg_temp.*"]"#);
+    let (without, with) = (load(&read), load(&(read.clone() + &temporary)));
+    let schemas = ["pg_temp_7", "pg_catalog", "public"];
+    for (policy, text, expected) in [
+        (&without, "SELECT f(a) FROM public.t", "allow read"),
+        (&without, "SELECT * FROM t", "block -: select on t"),
+        (&without, "SELECT * FROM pg_class", "block -: select on pg_class"),
+        (&without, "CREATE TEMP TABLE x ()", "block -: create-table on pg_temp.x"),
+        (&with, "SELECT * FROM t", "allow temporary"),
+        (&with, "SELECT * FROM pg_class", "allow temporary"),
+        (&with, "SELECT * FROM pg_temp.x", "allow temporary"),
+        (&with, "SELECT * FROM x", "block -: select on x"),
+        (&with, "CREATE TEMP TABLE x ()", "allow temporary"),
+        (&with, "SELECT f(a) FROM pg_temp.x", "allow temporary"),
+    ] {
+        assert_eq!(says(policy, &asker(&schemas), text), expected, "{text}");
     }
 }
 
