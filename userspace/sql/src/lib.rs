@@ -5,7 +5,8 @@
 //! written, and what it cannot see into is a kind of its own (`do`, `call`, `function-call`, `unknown`), never nothing.
 //!
 //! What it can therefore not see: the functions behind operators, casts, triggers, column defaults and views that already
-//! exist, and a function of the user's that bears the name of one of the server's own.
+//! exist, and a function of the user's that bears the name of one of the server's own. The grammar is PostgreSQL 18's: on an
+//! older server a word that has become syntax since (`json_scalar`, `system_user`) may name a function or column there.
 
 mod analyze;
 mod catalog;
