@@ -33,26 +33,28 @@ pub struct RecordId {
 
 /// One agent connection and its one connection to the database.
 pub struct Session {
-    open: Open,
+    connection: postgres::Connection,
 }
 
 impl Session {
-    /// A session that has seen nothing yet. The first call to [`Session::handle`] may be any input.
+    /// A session that has seen nothing yet. The shard hands it `Input::Deadline` at once: the first call, whatever its input,
+    /// records the session's start and answers with the deadline of the login.
     pub fn new(open: Open) -> Session {
-        Session { open }
+        Session { connection: postgres::Connection::new(open) }
     }
 
     /// One event. `out` must have been cleared.
-    pub fn handle(&mut self, input: Input<'_>, _now: Now, _shared: &mut Shared<'_>, out: &mut Effects) {
-        let _ = input;
-        out.finish = Finish::Abort;
+    pub fn handle(&mut self, input: Input<'_>, now: Now, shared: &mut Shared<'_>, out: &mut Effects) {
+        self.connection.handle(input, &mut postgres::Cx { now, shared, out });
     }
 
     /// The session is over, whatever the reason: its last record and the end of its cancel key. Nothing is sent after it.
-    pub fn close(&mut self, _now: Now, _shared: &mut Shared<'_>, _out: &mut Effects) {}
+    pub fn close(&mut self, now: Now, shared: &mut Shared<'_>, out: &mut Effects) {
+        self.connection.close(&mut postgres::Cx { now, shared, out });
+    }
 
     /// What the session was opened with.
     pub fn open(&self) -> &Open {
-        &self.open
+        self.connection.open()
     }
 }

@@ -1,5 +1,387 @@
-//! Judged statements, kept per shard by their exact bytes.
+//! Judged statements, kept per shard by their exact bytes and all that the verdict depends on.
 
-/// The cache; one per shard.
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use pan::Masked;
+use policy::{Action, Policy, Question};
+use sql::{ColumnRef, Object, Pair, Scope, Setting, SettingValue, Statement};
+
+use crate::catalogs::{is_secret, matches};
+use crate::postgres::settings::{self, Rule};
+
+/// Why a statement is refused, in words for the agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) code: [u8; 5],
+    pub(crate) message: Masked,
+    pub(crate) hint: &'static str,
+    pub(crate) why: Why,
+}
+
+/// Which kind of refusal it is; `observe` forwards all of them but records them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// A rule, or no rule, blocks it.
+    Blocked,
+    /// A rule holds it for a person.
+    Held,
+    /// It could not be judged.
+    Unjudged,
+    /// What the session needs for it is missing or out of bounds; `observe` does not lift it.
+    Firm,
+}
+
+pub(crate) const PRIVILEGE: [u8; 5] = *b"42501";
+
+impl Refusal {
+    pub(crate) fn new(why: Why, message: &str, hint: &'static str) -> Refusal {
+        Refusal { code: PRIVILEGE, message: Masked::of(message), hint, why }
+    }
+
+    pub(crate) fn with_code(mut self, code: [u8; 5]) -> Refusal {
+        self.code = code;
+        self
+    }
+}
+
+/// One text and what is known of it. Immutable; sessions hold it while its statement runs.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    key: Key,
+    /// Its statements; none where it could not be parsed.
+    pub(crate) statements: Vec<Statement>,
+    /// The text as UTF-8: what `span`s point into.
+    pub(crate) text: String,
+    pub(crate) refusal: Option<Refusal>,
+    /// The rule that decided, if one did.
+    pub(crate) rule: Option<Masked>,
+    /// Seconds since 1970 from which on the verdict is void.
+    valid_until_s: Option<i64>,
+    /// The text for the record: without literals where it touches a secret.
+    pub(crate) record_text: Masked,
+    pub(crate) kinds: Masked,
+    pub(crate) tables: Masked,
+    /// Touches, or may touch, a cvv, track or secret column.
+    pub(crate) secret: bool,
+    pub(crate) changes_data: bool,
+    pub(crate) changes_catalog: bool,
+    /// Has effects on what the session knows (settings, named statements, transactions of schemas): the slow path looks at it.
+    pub(crate) has_effects: bool,
+    /// A COPY from the client is in it.
+    pub(crate) copies_in: bool,
+}
+
+#[derive(Debug)]
+struct Key {
+    bytes: Box<[u8]>,
+    latin1: bool,
+    agent: String,
+    database: String,
+    schemas: Arc<[String]>,
+}
+
+/// Whom and what a verdict is taken for.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) latin1: bool,
+    pub(crate) subject: &'a policy::Subject,
+    pub(crate) database: &'a str,
+    pub(crate) schemas: &'a Arc<[String]>,
+    pub(crate) wall_s: i64,
+    pub(crate) limit: usize,
+}
+
+impl Key {
+    fn is(&self, asked: &Asked<'_>) -> bool {
+        *self.bytes == *asked.bytes
+            && self.latin1 == asked.latin1
+            && self.agent == asked.subject.agent
+            && self.database == asked.database
+            && (Arc::ptr_eq(&self.schemas, asked.schemas) || self.schemas == *asked.schemas)
+    }
+}
+
+/// The hash only finds the place: one entry per hash, compared in full, so a collision costs a miss and nothing else.
+type Map = HashMap<u64, Arc<Judged>, BuildHasherDefault<DefaultHasher>>;
+
+/// The cache; one per shard. Two generations: when the younger is full it becomes the older one.
 #[derive(Debug, Default)]
-pub struct StatementCache {}
+pub struct StatementCache {
+    young: Map,
+    old: Map,
+    young_bytes: usize,
+    policy: Option<Arc<Policy>>,
+}
+
+const ENTRIES_MAX: usize = 4096;
+const BYTES_MAX: usize = 8 << 20;
+/// Longer texts are not kept: they are seldom said twice.
+const TEXT_MAX: usize = 64 << 10;
+
+impl StatementCache {
+    /// An empty cache.
+    pub fn new() -> StatementCache {
+        StatementCache::default()
+    }
+
+    /// The verdict on a text. A hit allocates nothing.
+    pub(crate) fn judge(&mut self, policy: &Arc<Policy>, asked: Asked<'_>) -> Arc<Judged> {
+        if !self.policy.as_ref().is_some_and(|known| Arc::ptr_eq(known, policy)) {
+            self.young.clear();
+            self.old.clear();
+            self.young_bytes = 0;
+            self.policy = Some(Arc::clone(policy));
+        }
+        let hash = hash(&asked);
+        let fits = |judged: &Arc<Judged>| judged.key.is(&asked) && judged.is_valid(asked.wall_s);
+        if let Some(judged) = self.young.get(&hash).filter(|judged| fits(judged)) {
+            return Arc::clone(judged);
+        }
+        let judged = match self.old.remove(&hash).filter(|judged| fits(judged)) {
+            Some(judged) => judged,
+            None => Arc::new(judge(policy, &asked)),
+        };
+        self.keep(hash, &judged);
+        judged
+    }
+
+    fn keep(&mut self, hash: u64, judged: &Arc<Judged>) {
+        let size = judged.key.bytes.len();
+        if size > TEXT_MAX {
+            return;
+        }
+        if self.young.len() >= ENTRIES_MAX / 2 || self.young_bytes + size > BYTES_MAX / 2 {
+            std::mem::swap(&mut self.young, &mut self.old);
+            self.young.clear();
+            self.young_bytes = 0;
+        }
+        self.young_bytes += size;
+        self.young.insert(hash, Arc::clone(judged));
+    }
+}
+
+impl Judged {
+    /// No time window has opened or closed since.
+    pub(crate) fn is_valid(&self, wall_s: i64) -> bool {
+        self.valid_until_s.is_none_or(|until| wall_s < until)
+    }
+
+    /// The bytes as they came: what a later judgement is taken of.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.key.bytes
+    }
+}
+
+fn hash(asked: &Asked<'_>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    asked.bytes.hash(&mut hasher);
+    asked.latin1.hash(&mut hasher);
+    asked.subject.agent.hash(&mut hasher);
+    asked.database.hash(&mut hasher);
+    asked.schemas.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Text as the server will read it: UTF-8 as it is, LATIN1 letter by letter. `None`: bytes that are no UTF-8.
+fn decode(bytes: &[u8], latin1: bool) -> Option<String> {
+    if latin1 {
+        return Some(bytes.iter().map(|&byte| char::from(byte)).collect());
+    }
+    std::str::from_utf8(bytes).ok().map(str::to_owned)
+}
+
+fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
+    let limits = sql::Limits { bytes: asked.limit.saturating_mul(2), ..sql::Limits::default() };
+    let text = decode(asked.bytes, asked.latin1);
+    let analysis = match &text {
+        Some(text) => sql::analyze(text, &limits).map_err(unjudged),
+        None => {
+            Err(Refusal::new(Why::Unjudged, "invalid byte sequence for encoding \"UTF8\"", "").with_code(*b"22021"))
+        }
+    };
+    let text = text.unwrap_or_default();
+    let (statements, mut refusal) = match analysis {
+        Ok(analysis) => (analysis.statements, None),
+        Err(refusal) => (Vec::new(), Some(refusal)),
+    };
+    let mut rule = None;
+    let mut valid_until_s: Option<i64> = None;
+    for statement in &statements {
+        let verdict = policy::judge(
+            policy,
+            Question {
+                subject: asked.subject,
+                database: asked.database,
+                statement,
+                schemas: asked.schemas,
+                wall_s: asked.wall_s,
+            },
+        );
+        valid_until_s = match (valid_until_s, verdict.valid_until) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        let found = refused(&verdict).or_else(|| statement.settings.iter().find_map(refused_setting));
+        // One refusal refuses all; a block says more than a hold.
+        let stronger = found.as_ref().is_some_and(|new| match &refusal {
+            None => true,
+            Some(known) => known.why == Why::Held && new.why != Why::Held,
+        });
+        if stronger {
+            refusal = found;
+            rule = verdict.rule.map(Masked::of);
+        } else if refusal.is_none() && rule.is_none() {
+            rule = verdict.rule.map(Masked::of);
+        }
+    }
+    let secret = refusal.as_ref().is_some_and(|refusal| refusal.why == Why::Unjudged) && has_secrets(policy, asked)
+        || statements.iter().any(|statement| touches_secret(policy, asked.database, statement));
+    let record_text = if secret { Masked::of(sql::redact(&text).as_str()) } else { Masked::of(&text) };
+    Judged {
+        key: Key {
+            bytes: asked.bytes.into(),
+            latin1: asked.latin1,
+            agent: asked.subject.agent.clone(),
+            database: asked.database.to_owned(),
+            schemas: Arc::clone(asked.schemas),
+        },
+        record_text,
+        kinds: kinds(&statements),
+        tables: tables(&statements),
+        secret,
+        // What could not be judged may change anything.
+        changes_data: statements.iter().any(|statement| statement.changes_data)
+            || refusal.as_ref().is_some_and(|refusal| refusal.why == Why::Unjudged),
+        changes_catalog: statements.iter().any(|statement| statement.changes_catalog)
+            || refusal.as_ref().is_some_and(|refusal| refusal.why == Why::Unjudged),
+        has_effects: statements
+            .iter()
+            .any(|statement| !statement.settings.is_empty() || !statement.prepared.is_empty()),
+        copies_in: statements
+            .iter()
+            .any(|statement| statement.copy.as_ref().is_some_and(|copy| copy.direction == sql::CopyDirection::In)),
+        refusal,
+        rule,
+        valid_until_s,
+        statements,
+        text,
+    }
+}
+
+fn unjudged(refusal: sql::Refusal) -> Refusal {
+    let hint = "the statement was not forwarded: it could not be parsed";
+    match refusal {
+        sql::Refusal::Syntax { message, .. } => Refusal::new(Why::Unjudged, &message, hint),
+        sql::Refusal::TooDeep => {
+            Refusal::new(Why::Unjudged, "statement is nested too deeply", hint).with_code(*b"54001")
+        }
+        sql::Refusal::TooLong => Refusal::new(Why::Unjudged, "statement is too long", hint).with_code(*b"54000"),
+        sql::Refusal::TooMany => {
+            Refusal::new(Why::Unjudged, "too many statements in one text", hint).with_code(*b"54000")
+        }
+        sql::Refusal::Unreadable => Refusal::new(Why::Unjudged, "statement could not be analyzed", hint),
+    }
+}
+
+fn refused(verdict: &policy::Verdict<'_>) -> Option<Refusal> {
+    let what = verdict.pair.map(said).unwrap_or_default();
+    match verdict.action {
+        Action::Allow => None,
+        Action::Hold => Some(Refusal::new(
+            Why::Held,
+            verdict.message.unwrap_or("the statement is held for approval"),
+            "a person would have to approve it; approvals are not available yet, so it is denied",
+        )),
+        Action::Block => Some(match (verdict.message, verdict.rule) {
+            (Some(message), _) => Refusal::new(Why::Blocked, message, "the policy of this agent blocks it"),
+            (None, Some(rule)) => Refusal::new(
+                Why::Blocked,
+                &format!("{what} is blocked by rule \"{rule}\""),
+                "the policy of this agent blocks it",
+            ),
+            (None, None) => Refusal::new(
+                Why::Blocked,
+                &format!("no rule of the policy allows {what}"),
+                "ask the operator for a rule that allows it",
+            ),
+        }),
+    }
+}
+
+/// A pair in words: `select on public.payments`.
+fn said(pair: &Pair) -> String {
+    match &pair.object {
+        Object::None => pair.kind.as_str().to_owned(),
+        Object::Table(name) => format!("{} on {name}", pair.kind.as_str()),
+        Object::Function(name) => format!("{} of function {name}", pair.kind.as_str()),
+    }
+}
+
+fn refused_setting(setting: &Setting) -> Option<Refusal> {
+    let hint = "this setting changes how statements are read and must keep its safe value";
+    if setting.name.is_empty() {
+        return Some(Refusal::new(Why::Blocked, "the name of a setting must be a constant", hint));
+    }
+    let rule = settings::rule(&setting.name);
+    let name = &setting.name;
+    let unsafe_value =
+        || Some(Refusal::new(Why::Blocked, &format!("parameter \"{name}\" may not have this value"), hint));
+    match (&setting.value, rule) {
+        (_, Rule::Any) => None,
+        // Somebody's later setting: what it does to a session is seen at that session's start.
+        (_, Rule::Schemas | Rule::Role) if setting.scope == Scope::Stored => None,
+        (SettingValue::Default, _) => None,
+        (SettingValue::Unknown, _) => {
+            Some(Refusal::new(Why::Blocked, &format!("the value of parameter \"{name}\" must be a constant"), hint))
+        }
+        (SettingValue::Known(words), rule) if settings::admits(rule, words) => None,
+        (SettingValue::Known(_), _) => unsafe_value(),
+    }
+}
+
+fn has_secrets(policy: &Policy, asked: &Asked<'_>) -> bool {
+    policy.sensitive(asked.database).any(is_secret)
+}
+
+/// By name, or because it cannot be told which columns are meant.
+fn touches_secret(policy: &Policy, database: &str, statement: &Statement) -> bool {
+    policy.sensitive(database).filter(|sensitive| is_secret(sensitive)).any(|sensitive| {
+        let table = |name: &str| matches(&sensitive.table, name);
+        let unseen =
+            statement.kinds.iter().any(|kind| matches!(kind.as_str(), "do" | "call" | "unknown" | "execute" | "fetch"));
+        unseen
+            || statement.columns.iter().any(|column| match column {
+                ColumnRef::Named { name, .. } => matches(&sensitive.column, name),
+                ColumnRef::All { .. } => statement.pairs.iter().any(|pair| match &pair.object {
+                    Object::Table(name) => table(&name.name),
+                    Object::None | Object::Function(_) => false,
+                }),
+            })
+    })
+}
+
+fn kinds(statements: &[Statement]) -> Masked {
+    let mut words: Vec<&str> =
+        statements.iter().flat_map(|statement| statement.kinds.iter().map(|kind| kind.as_str())).collect();
+    words.sort_unstable();
+    words.dedup();
+    Masked::of(&words.join(","))
+}
+
+fn tables(statements: &[Statement]) -> Masked {
+    let mut words: Vec<String> = statements
+        .iter()
+        .flat_map(|statement| &statement.pairs)
+        .filter_map(|pair| match &pair.object {
+            Object::Table(name) => Some(name.to_string()),
+            Object::Function(name) => Some(format!("{name}()")),
+            Object::None => None,
+        })
+        .collect();
+    words.sort_unstable();
+    words.dedup();
+    Masked::of(&words.join(","))
+}

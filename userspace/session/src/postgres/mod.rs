@@ -1,3 +1,316 @@
-//! PostgreSQL.
+//! PostgreSQL, protocol 3.0 and 3.2, plain. One connection pair, phase by phase:
+//!
+//! Startup (`startup`) → Connecting → Login (`login`) → our own catalog query (`catalog`) → Ready → Closing.
+//!
+//! The agent's frames are read in `frontend`, judged in `judge`, refused in `refuse`; the database's are streamed through the maskers
+//! in `backend` and understood in `answers`, in the order of the one `queue`.
 
+mod answers;
+mod backend;
+mod cancel;
+mod catalog;
+mod copy;
+mod extended;
+mod frontend;
+mod judge;
+mod login;
+mod messages;
+mod portals;
+mod queue;
+mod record;
+mod refuse;
 pub mod rewrite;
+mod schemas;
+pub(crate) mod settings;
+mod simple;
+mod startup;
+mod statements;
+
+use std::sync::Arc;
+
+use pan::Masked;
+
+use crate::catalogs::Catalog;
+use crate::{Effects, Failure, Finish, Input, Key, Mode, Now, Open, Shared};
+use catalog::OwnQuery;
+use messages::ErrorText;
+use portals::Portals;
+use queue::Queue;
+use record::Tally;
+use schemas::Schemas;
+use statements::Statements;
+
+/// What one call works with, beside the session's own state.
+pub(crate) struct Cx<'a, 's> {
+    pub(crate) now: Now,
+    pub(crate) shared: &'a mut Shared<'s>,
+    pub(crate) out: &'a mut Effects,
+}
+
+impl Cx<'_, '_> {
+    fn wall_s(&self) -> i64 {
+        i64::try_from(self.now.wall_ns / 1_000_000_000).unwrap_or(i64::MAX)
+    }
+}
+
+/// Where the session stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// No startup packet yet.
+    Startup,
+    /// The database is being dialled.
+    Connecting,
+    /// Authentication, up to the first ReadyForQuery.
+    Login,
+    /// Statements.
+    Ready,
+    /// A cancel request was passed on; the database will close.
+    Cancelling,
+    /// Nothing more is read or sent.
+    Closed,
+}
+
+/// Why the session must end now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Fatal {
+    code: &'static [u8; 5],
+    message: Masked,
+    hint: &'static str,
+}
+
+impl Fatal {
+    fn new(code: &'static [u8; 5], message: &'static str) -> Fatal {
+        Fatal { code, message: Masked::literal(message), hint: "" }
+    }
+
+    fn said(code: &'static [u8; 5], message: &str) -> Fatal {
+        Fatal { code, message: Masked::of(message), hint: "" }
+    }
+
+    fn hint(mut self, hint: &'static str) -> Fatal {
+        self.hint = hint;
+        self
+    }
+
+    /// The agent's bytes are not the protocol's.
+    fn agent(message: &'static str) -> Fatal {
+        Fatal::new(b"08P01", message)
+    }
+
+    /// The database's bytes are not what can be understood, and so not masked.
+    fn database(message: &'static str) -> Fatal {
+        Fatal::new(b"08P01", message)
+            .hint("the database sent what the interceptor cannot read; nothing of it was passed on")
+    }
+}
+
+type Step = Result<(), Fatal>;
+
+/// The whole state of one session.
+pub(crate) struct Connection {
+    open: Open,
+    phase: Phase,
+    began: Option<Now>,
+    agent: frontend::Agent,
+    startup: startup::Startup,
+    login: login::Login,
+    database: backend::Database,
+    queue: Queue,
+    statements: Statements,
+    portals: Portals,
+    schemas: Schemas,
+    catalog: Arc<Catalog>,
+    own: OwnQuery,
+    tally: Tally,
+    /// Status of the last ReadyForQuery.
+    status: u8,
+    stopping: bool,
+    ended: Masked,
+}
+
+impl Connection {
+    pub(crate) fn new(open: Open) -> Connection {
+        Connection {
+            open,
+            phase: Phase::Startup,
+            began: None,
+            agent: frontend::Agent::default(),
+            startup: startup::Startup::default(),
+            login: login::Login::default(),
+            database: backend::Database::default(),
+            queue: Queue::default(),
+            statements: Statements::default(),
+            portals: Portals::default(),
+            schemas: Schemas::default(),
+            catalog: Arc::default(),
+            own: OwnQuery::default(),
+            tally: Tally::default(),
+            status: b'I',
+            stopping: false,
+            ended: Masked::literal("lost"),
+        }
+    }
+
+    pub(crate) fn open(&self) -> &Open {
+        &self.open
+    }
+
+    pub(crate) fn handle(&mut self, input: Input<'_>, cx: &mut Cx<'_, '_>) {
+        if self.began.is_none() {
+            self.began = Some(cx.now);
+            self.record_start(cx);
+        }
+        if self.phase == Phase::Closed {
+            cx.out.finish = Finish::Close;
+            return;
+        }
+        let step = self.input(input, cx).and_then(|()| self.settle(cx));
+        if let Err(fatal) = step {
+            self.fail(&fatal, cx);
+        }
+        cx.out.read_agent = self.reads_agent(cx);
+        cx.out.deadline = self.deadline(cx);
+    }
+
+    fn input(&mut self, input: Input<'_>, cx: &mut Cx<'_, '_>) -> Step {
+        match input {
+            Input::FromAgent(chunk) => self.from_agent(chunk, cx),
+            Input::FromDatabase(chunk) => self.from_database(chunk, cx),
+            Input::AgentClosed => {
+                self.agent.closed = true;
+                Ok(())
+            }
+            Input::DatabaseClosed => {
+                self.end("the database closed the connection", cx);
+                Ok(())
+            }
+            Input::DatabaseConnected => self.connected(cx),
+            Input::DatabaseFailed(failure) => Err(unreachable_database(failure)),
+            Input::Deadline => self.overdue(cx),
+            Input::Stop => {
+                self.stopping = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// What may follow once an input is worked off: agent bytes that waited, the agent's end, the service's end.
+    fn settle(&mut self, cx: &mut Cx<'_, '_>) -> Step {
+        self.drain_inbox(cx)?;
+        if self.phase == Phase::Closed {
+            return Ok(());
+        }
+        if self.agent.closed && !self.agent.shut && !self.holds_agent_back(cx) {
+            self.agent.shut = true;
+            match self.phase {
+                Phase::Startup | Phase::Connecting => self.end("the agent closed the connection", cx),
+                Phase::Login | Phase::Ready | Phase::Cancelling => cx.out.finish = Finish::ShutdownDatabase,
+                Phase::Closed => {}
+            }
+        }
+        if self.stopping && self.may_stop() {
+            return Err(Fatal::new(b"57P01", "terminating connection due to administrator command")
+                .hint("the interceptor is being stopped"));
+        }
+        Ok(())
+    }
+
+    fn may_stop(&self) -> bool {
+        self.phase != Phase::Ready || (self.queue.is_idle() && self.status == b'I' && self.database.at_boundary())
+    }
+
+    /// Ends the session with an error of our own. Inside a message of the database there is no place for one: then it just ends.
+    fn fail(&mut self, fatal: &Fatal, cx: &mut Cx<'_, '_>) {
+        if self.phase == Phase::Closed {
+            return;
+        }
+        if self.database.at_boundary() && self.phase != Phase::Cancelling {
+            let mark = cx.out.mark();
+            let error = ErrorText {
+                severity: b"FATAL",
+                severity_word: b"FATAL",
+                code: fatal.code,
+                message: fatal.message.as_str(),
+                detail: "",
+                hint: fatal.hint,
+            };
+            messages::write_error(&mut cx.out.own, &error);
+            cx.out.agent_own(mark);
+        }
+        if fatal.code == b"57P01" && self.phase == Phase::Ready {
+            let mark = cx.out.mark();
+            messages::message(&mut cx.out.own, b'X', |_| {});
+            cx.out.database_own(mark);
+        }
+        self.ended = fatal.message.clone();
+        self.phase = Phase::Closed;
+        cx.out.hold = 0;
+        cx.out.finish = Finish::Close;
+    }
+
+    fn end(&mut self, why: &'static str, cx: &mut Cx<'_, '_>) {
+        self.ended = Masked::literal(why);
+        self.phase = Phase::Closed;
+        cx.out.hold = 0;
+        cx.out.finish = Finish::Close;
+    }
+
+    fn deadline(&self, cx: &Cx<'_, '_>) -> Option<u64> {
+        let after = |from_ns: u64, ms: u64| from_ns.saturating_add(ms.saturating_mul(1_000_000));
+        match self.phase {
+            Phase::Startup | Phase::Connecting | Phase::Login | Phase::Cancelling => {
+                self.began.map(|began| after(began.mono_ns, cx.shared.limits.login_ms))
+            }
+            Phase::Ready => self.own.asked_ns().map(|asked| after(asked, cx.shared.limits.catalog_ms)),
+            Phase::Closed => None,
+        }
+    }
+
+    fn overdue(&mut self, cx: &mut Cx<'_, '_>) -> Step {
+        match self.deadline(cx) {
+            Some(at) if cx.now.mono_ns >= at => match self.phase {
+                Phase::Ready => {
+                    Err(Fatal::new(b"57P03", "the database did not answer the interceptor's catalog query in time"))
+                }
+                Phase::Startup => Err(Fatal::new(b"08P01", "no complete startup packet in time")),
+                _ => Err(Fatal::new(b"57P03", "the login took too long")),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// The last record, and the end of the cancel key.
+    pub(crate) fn close(&mut self, cx: &mut Cx<'_, '_>) {
+        if let Some(issued) = self.login.issued.take() {
+            cx.shared.cancels.forget(&issued);
+        }
+        if self.began.is_some() {
+            self.record_end(cx);
+        }
+        self.phase = Phase::Closed;
+    }
+
+    fn observes(&self) -> bool {
+        self.open.database.mode == Mode::Observe
+    }
+
+    /// Rows pass unmasked only where the configuration says so, and only while observing.
+    fn masks(&self) -> bool {
+        self.open.database.mask || !self.observes()
+    }
+}
+
+fn unreachable_database(failure: Failure) -> Fatal {
+    let message = match failure {
+        Failure::Refused => "the database refused the connection",
+        Failure::Unreachable => "the database cannot be reached",
+        Failure::TimedOut => "the database did not answer",
+        Failure::Exhausted => "too many connections",
+    };
+    Fatal::new(b"57P03", message)
+}
+
+/// The key under which an issued secret is known.
+fn key(pid: i32, secret: &[u8]) -> Option<Key> {
+    Key::new(pid, secret)
+}

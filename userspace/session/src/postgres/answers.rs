@@ -1,0 +1,318 @@
+//! What each message of the database means for the queue, and whether the agent gets it.
+
+use super::backend::Frame;
+use super::messages;
+use super::portals::Rows;
+use super::queue::{Entry, Request};
+use super::rewrite::{Column, Columns, Message, Strip};
+use super::{Connection, Cx, Fatal, Phase, Step};
+use crate::catalogs::{Catalog, Treatment};
+
+fn misplaced() -> Fatal {
+    Fatal::database("an answer that nothing was asked for")
+}
+
+impl Connection {
+    /// A whole message.
+    pub(super) fn answer(&mut self, frame: Frame<'_>, cx: &mut Cx<'_, '_>) -> Step {
+        match self.phase {
+            Phase::Login => self.login_answer(frame, cx),
+            _ => self.ready_answer(frame, cx),
+        }
+    }
+
+    fn login_answer(&mut self, mut frame: Frame<'_>, cx: &mut Cx<'_, '_>) -> Step {
+        if frame.kind() == b'v' {
+            return self.negotiate(frame.body());
+        }
+        self.tell_version(cx);
+        match frame.kind() {
+            b'R' => self.authentication(frame.body())?,
+            b'K' => return self.backend_key(frame.body(), cx),
+            b'S' => return self.parameter(frame, cx),
+            b'Z' => {
+                let status = messages::ready(frame.body()).ok_or_else(misplaced)?;
+                return self.logged_in(status, cx);
+            }
+            _ => {
+                frame.mask(Message::Error, Strip::Nothing)?;
+            }
+        }
+        frame.relay(cx);
+        Ok(())
+    }
+
+    fn parameter(&mut self, mut frame: Frame<'_>, cx: &mut Cx<'_, '_>) -> Step {
+        self.watch(frame.body())?;
+        frame.mask(Message::ParameterStatus, Strip::Nothing)?;
+        frame.relay(cx);
+        Ok(())
+    }
+
+    fn ready_answer(&mut self, mut frame: Frame<'_>, cx: &mut Cx<'_, '_>) -> Step {
+        let kind = frame.kind();
+        match kind {
+            b'S' => return self.parameter(frame, cx),
+            b'Z' => return self.ready_for_query(frame, cx),
+            _ => self.queue.exorcise(),
+        }
+        if matches!(self.queue.front(), Some(Request::Catalog)) {
+            return self.own_answer(&frame);
+        }
+        match kind {
+            b'1' | b'2' | b'3' => self.acknowledged(kind, cx)?,
+            b't' => {
+                let asked = matches!(self.queue.front(), Some(Request::DescribeStatement));
+                asked.then_some(()).ok_or_else(misplaced)?;
+            }
+            b'T' => {
+                let own = self.described(&frame, cx)?;
+                if own {
+                    return Ok(());
+                }
+                frame.mask(Message::RowDescription, Strip::Nothing)?;
+            }
+            b'n' => {
+                if self.described_nothing()? {
+                    return Ok(());
+                }
+            }
+            b'C' => {
+                let masked = frame.mask(Message::CommandComplete, Strip::Nothing)?;
+                self.tally.cards += masked.cards;
+                self.complete(frame.body(), cx)?;
+            }
+            b'I' | b's' => self.complete(b"", cx)?,
+            b'G' => self.copy_in_begins(frame.body())?,
+            b'H' => self.copy_out_begins(frame.body())?,
+            b'c' => {
+                self.database.copy.take().ok_or_else(misplaced)?;
+            }
+            b'E' => return self.rejected(&frame, cx),
+            _ => return Err(misplaced()),
+        }
+        frame.relay(cx);
+        Ok(())
+    }
+
+    /// ParseComplete, BindComplete, CloseComplete.
+    fn acknowledged(&mut self, kind: u8, _cx: &mut Cx<'_, '_>) -> Step {
+        let Entry { seq, request } = self.queue.pop().ok_or_else(misplaced)?;
+        match (kind, request) {
+            (b'1', Request::Parse { name, .. }) => self.statements.confirm(&name, seq),
+            (b'2', Request::Bind { slot }) => self.portals.release(slot),
+            (b'3', Request::CloseStatement { name }) => self.statements.close(&name, seq),
+            (b'3', Request::ClosePortal) => {}
+            _ => return Err(misplaced()),
+        }
+        Ok(())
+    }
+
+    /// RowDescription. True: it answers our own Describe.
+    fn described(&mut self, frame: &Frame<'_>, cx: &Cx<'_, '_>) -> Result<bool, Fatal> {
+        let malformed = || Fatal::database("malformed RowDescription");
+        let catalog = &self.catalog;
+        let masks = self.open.database.mask || self.open.database.mode != crate::Mode::Observe;
+        let (columns, own, done) = match self.queue.front() {
+            Some(Request::Query(_)) => {
+                self.database.result_known = true;
+                (&mut self.database.result, false, false)
+            }
+            Some(Request::DescribeStatement) => {
+                messages::row_description(frame.body(), |_| {}).ok_or_else(malformed)?;
+                self.queue.pop();
+                return Ok(false);
+            }
+            Some(&(Request::DescribePortal { slot } | Request::OwnDescribe { slot })) => {
+                let own = matches!(self.queue.front(), Some(Request::OwnDescribe { .. }));
+                let slot = self.portals.get_mut(slot).ok_or_else(misplaced)?;
+                slot.rows = Rows::Known;
+                (&mut slot.columns, own, true)
+            }
+            _ => return Err(misplaced()),
+        };
+        columns.set_types(catalog.types.clone());
+        columns.clear();
+        messages::row_description(frame.body(), |field| {
+            push(columns, catalog, field);
+        })
+        .ok_or_else(malformed)?;
+        if masks && columns.unmaskable().is_some() {
+            return Err(Fatal::new(b"42501", "a sensitive column of this type cannot be masked in binary format")
+                .hint("read the column as text, or leave it out of the result"));
+        }
+        if done {
+            self.pop_and_release();
+        }
+        let _ = cx;
+        Ok(own)
+    }
+
+    fn described_nothing(&mut self) -> Result<bool, Fatal> {
+        let own = match self.queue.front() {
+            Some(Request::DescribeStatement) => {
+                self.queue.pop();
+                return Ok(false);
+            }
+            Some(&Request::DescribePortal { slot }) => {
+                self.no_rows(slot);
+                false
+            }
+            Some(&Request::OwnDescribe { slot }) => {
+                self.no_rows(slot);
+                true
+            }
+            _ => return Err(misplaced()),
+        };
+        self.pop_and_release();
+        Ok(own)
+    }
+
+    fn no_rows(&mut self, slot: u32) {
+        if let Some(slot) = self.portals.get_mut(slot) {
+            slot.rows = Rows::None;
+        }
+    }
+
+    fn pop_and_release(&mut self) {
+        if let Some(entry) = self.queue.pop()
+            && let Some(slot) = slot_of(&entry.request)
+        {
+            self.portals.release(slot);
+        }
+    }
+
+    /// A row begins: whose columns are they?
+    pub(super) fn begin_row(&mut self) -> Step {
+        let known = match self.queue.front() {
+            Some(Request::Query(_)) => self.database.result_known,
+            Some(Request::Execute { slot, .. }) => self.portals.get(*slot).is_some_and(|slot| slot.rows == Rows::Known),
+            _ => false,
+        };
+        if known { Ok(()) } else { Err(Fatal::database("a row whose columns are not known")) }
+    }
+
+    pub(super) fn begin_function_result(&mut self) -> Step {
+        match self.queue.front() {
+            Some(Request::Function(_)) => Ok(()),
+            _ => Err(misplaced()),
+        }
+    }
+
+    /// CommandComplete (with its tag), EmptyQueryResponse, PortalSuspended.
+    fn complete(&mut self, body: &[u8], cx: &mut Cx<'_, '_>) -> Step {
+        let tag = body.strip_suffix(b"\0").unwrap_or(body);
+        self.database.copy = None;
+        match self.queue.front() {
+            Some(Request::Query(_)) => {
+                self.tally.completed(tag);
+                self.database.result_known = false;
+            }
+            Some(Request::Execute { .. }) => {
+                self.tally.completed(tag);
+                let Some(Entry { seq, request: Request::Execute { run, slot } }) = self.queue.pop() else {
+                    return Err(misplaced());
+                };
+                self.portals.release(slot);
+                self.finish_run(seq, &run, cx);
+                self.queue.exorcise();
+            }
+            _ => return Err(misplaced()),
+        }
+        Ok(())
+    }
+
+    /// A streamed message has ended.
+    pub(super) fn streamed(&mut self, kind: u8, cx: &mut Cx<'_, '_>) -> Step {
+        match kind {
+            b'D' => self.tally.rows_seen += 1,
+            b'E' => {
+                let code = self.streamed_sqlstate();
+                self.errored(code.unwrap_or(*b"XX000"), cx);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// An ErrorResponse has been sent on: the queue follows the server.
+    pub(super) fn errored(&mut self, code: [u8; 5], cx: &mut Cx<'_, '_>) {
+        self.database.copy = None;
+        self.database.result_known = false;
+        self.queue.exorcise_unless_front_is_sync();
+        match self.queue.front() {
+            None | Some(Request::Sync { .. }) => {}
+            Some(request) if request.is_extended() => self.skip_to_sync(code, cx),
+            Some(_) => self.tally.failed(code),
+        }
+    }
+
+    /// The server drops everything up to the next Sync.
+    fn skip_to_sync(&mut self, code: [u8; 5], cx: &mut Cx<'_, '_>) {
+        let mut first = true;
+        while let Some(request) = self.queue.front() {
+            if matches!(request, Request::Sync { .. }) {
+                return;
+            }
+            let Some(Entry { seq, request }) = self.queue.pop() else { break };
+            match &request {
+                Request::Parse { name, .. } => self.statements.undo(name, seq),
+                Request::Bind { slot } => self.portals.undo(*slot),
+                Request::Execute { run, .. } => {
+                    self.tally.failed(code);
+                    if first { self.finish_run(seq, run, cx) } else { self.skipped_run(run, cx) }
+                }
+                _ => {}
+            }
+            if let Some(slot) = slot_of(&request) {
+                self.portals.release(slot);
+            }
+            first = false;
+        }
+        self.agent.skipping = true;
+    }
+
+    fn ready_for_query(&mut self, frame: Frame<'_>, cx: &mut Cx<'_, '_>) -> Step {
+        let status = messages::ready(frame.body()).ok_or(Fatal::database("malformed ReadyForQuery"))?;
+        let Entry { seq, request } = self.queue.pop().ok_or_else(misplaced)?;
+        self.database.copy = None;
+        self.database.result_known = false;
+        match &request {
+            Request::Query(run) | Request::Function(run) => self.finish_run(seq, run, cx),
+            Request::Sync { .. } => self.agent.skipping = false,
+            Request::RefusedQuery(_) => {}
+            Request::Catalog => {
+                self.status = status;
+                return self.own_ready(status, cx);
+            }
+            _ => return Err(misplaced()),
+        }
+        self.status = status;
+        if status == b'I' {
+            self.portals.end_transaction(seq);
+            self.schemas.transaction_ended(cx.shared.catalogs);
+        }
+        frame.relay(cx);
+        Ok(())
+    }
+}
+
+fn slot_of(request: &Request) -> Option<u32> {
+    match request {
+        Request::Bind { slot }
+        | Request::DescribePortal { slot }
+        | Request::OwnDescribe { slot }
+        | Request::Execute { slot, .. } => Some(*slot),
+        _ => None,
+    }
+}
+
+/// One column of a result, with what policy says of the table's column that it comes from.
+fn push(columns: &mut Columns, catalog: &Catalog, field: messages::Field) {
+    let (type_oid, binary) = (field.type_oid, field.binary);
+    match catalog.treatment(field.table_oid, field.number) {
+        Treatment::Content => columns.push(Column { type_oid, binary, whole: None }),
+        Treatment::Whole(whole) => columns.push(Column { type_oid, binary, whole: Some(whole) }),
+        Treatment::Clear => columns.push_clear(type_oid, binary),
+    }
+}

@@ -1,0 +1,323 @@
+//! The database's bytes: frames are found as they stream, each body passes its masker, and nothing else reaches the agent.
+//! Rows, COPY data and strings stream at constant memory; the other messages are small and must be whole.
+
+use super::queue::Request;
+use super::rewrite::{BodyMask, Columns, Malformed, Message, Progress, Strip};
+use super::{Connection, Cx, Fatal, Phase, Step};
+
+/// What is being done with the message at hand.
+#[derive(Debug, Default)]
+pub(super) enum Flow {
+    /// Between messages.
+    #[default]
+    Boundary,
+    /// A body passes its masker; `left` bytes of it are not final yet.
+    Masking { kind: u8, left: usize },
+    /// `mask = false`: a row or COPY data passes as it is.
+    Passing { left: usize },
+    /// A message of no concern to the agent.
+    Dropping { left: usize },
+    /// A message that must be whole is being put together.
+    Whole { total: usize },
+}
+
+/// The database's side.
+pub(super) struct Database {
+    flow: Flow,
+    whole: Vec<u8>,
+    row: BodyMask,
+    pub(super) copy: Option<BodyMask>,
+    pub(super) copy_columns: Columns,
+    strings: BodyMask,
+    function: BodyMask,
+    /// Columns of the result of a simple Query.
+    pub(super) result: Columns,
+    /// `result` belongs to the result that is being sent.
+    pub(super) result_known: bool,
+    none: Columns,
+}
+
+impl Default for Database {
+    fn default() -> Database {
+        Database {
+            flow: Flow::Boundary,
+            whole: Vec::new(),
+            row: BodyMask::row(),
+            copy: None,
+            copy_columns: Columns::new(),
+            strings: BodyMask::strings(Message::Error, Strip::Nothing),
+            function: BodyMask::function(),
+            result: Columns::new(),
+            result_known: false,
+            none: Columns::new(),
+        }
+    }
+}
+
+impl Database {
+    /// The agent has been sent whole messages only.
+    pub(super) fn at_boundary(&self) -> bool {
+        matches!(self.flow, Flow::Boundary | Flow::Dropping { .. } | Flow::Whole { .. })
+    }
+}
+
+/// A whole message, and where in the chunk it lies if it does.
+pub(super) struct Frame<'a> {
+    pub(super) bytes: &'a mut [u8],
+    pub(super) at: Option<usize>,
+}
+
+impl Frame<'_> {
+    pub(super) fn kind(&self) -> u8 {
+        self.bytes.first().copied().unwrap_or_default()
+    }
+
+    pub(super) fn body(&self) -> &[u8] {
+        self.bytes.get(5..).unwrap_or_default()
+    }
+
+    /// Sends it on as it is now.
+    pub(super) fn relay(&self, cx: &mut Cx<'_, '_>) {
+        match self.at {
+            Some(at) => cx.out.agent_chunk(at..at + self.bytes.len()),
+            None => {
+                let mark = cx.out.mark();
+                cx.out.own.extend_from_slice(self.bytes);
+                cx.out.agent_own(mark);
+            }
+        }
+    }
+
+    /// Masks the strings in its body.
+    pub(super) fn mask(&mut self, message: Message, strip: Strip) -> Result<Progress, Fatal> {
+        let body = self.bytes.get_mut(5..).unwrap_or_default();
+        BodyMask::strings(message, strip).feed(body, true, &Columns::new()).map_err(unreadable)
+    }
+}
+
+/// How a message is to be taken, by its type and what is outstanding.
+enum Taken {
+    Whole,
+    Stream,
+    Drop,
+}
+
+impl Connection {
+    pub(super) fn from_database(&mut self, chunk: &mut [u8], cx: &mut Cx<'_, '_>) -> Step {
+        match self.phase {
+            Phase::Login | Phase::Ready => {}
+            // A cancel request has no answer.
+            Phase::Cancelling => return Ok(()),
+            Phase::Startup | Phase::Connecting | Phase::Closed => {
+                return Err(Fatal::database("bytes before the startup"));
+            }
+        }
+        let mut at = 0;
+        while at < chunk.len() && self.phase != Phase::Closed {
+            let before = at;
+            at = match self.database.flow {
+                Flow::Boundary => self.begin_message(chunk, at, cx)?,
+                Flow::Masking { kind, left } => self.mask_some(chunk, at, kind, left, cx)?,
+                Flow::Passing { left } => {
+                    let take = left.min(chunk.len() - at);
+                    cx.out.agent_chunk(at..at + take);
+                    self.tally.bytes += take as u64;
+                    self.database.flow =
+                        if take == left { Flow::Boundary } else { Flow::Passing { left: left - take } };
+                    at + take
+                }
+                Flow::Dropping { left } => {
+                    let take = left.min(chunk.len() - at);
+                    self.database.flow =
+                        if take == left { Flow::Boundary } else { Flow::Dropping { left: left - take } };
+                    at + take
+                }
+                Flow::Whole { total } => self.gather(chunk, at, total, cx)?,
+            };
+            if at == before {
+                break; // the rest is held until more is here
+            }
+        }
+        if self.phase != Phase::Closed {
+            cx.out.hold = chunk.len() - at;
+            debug_assert!(cx.out.hold <= crate::HOLD_MAX);
+        }
+        Ok(())
+    }
+
+    /// Finds the header at `at`. Returns where to go on; `at` itself when the header is not whole.
+    fn begin_message(&mut self, chunk: &mut [u8], at: usize, cx: &mut Cx<'_, '_>) -> Result<usize, Fatal> {
+        let Some(&[kind, a, b, c, d]) = chunk.get(at..at + 5).and_then(<[u8]>::first_chunk::<5>) else { return Ok(at) };
+        let left = u32::from_be_bytes([a, b, c, d])
+            .checked_sub(4)
+            .filter(|left| *left <= i32::MAX as u32 - 4)
+            .ok_or(Fatal::database("a message with an impossible length"))? as usize;
+        match self.take(kind)? {
+            Taken::Drop => {
+                self.database.flow = Flow::Dropping { left };
+                self.end_if_empty(left);
+                Ok(at + 5)
+            }
+            Taken::Stream => {
+                cx.out.agent_chunk(at..at + 5);
+                self.start_stream(kind, left, cx)?;
+                Ok(at + 5)
+            }
+            Taken::Whole => {
+                if left > cx.shared.limits.control {
+                    return Err(Fatal::database("a message is longer than the limit"));
+                }
+                let total = left + 5;
+                if let Some(bytes) = chunk.get_mut(at..at + total) {
+                    self.answer(Frame { bytes, at: Some(at) }, cx)?;
+                    return Ok(at + total);
+                }
+                self.database.whole.clear();
+                self.database.flow = Flow::Whole { total };
+                self.gather(chunk, at, total, cx)
+            }
+        }
+    }
+
+    fn end_if_empty(&mut self, left: usize) {
+        if left == 0 {
+            self.database.flow = Flow::Boundary;
+        }
+    }
+
+    fn gather(&mut self, chunk: &mut [u8], at: usize, total: usize, cx: &mut Cx<'_, '_>) -> Result<usize, Fatal> {
+        let missing = total - self.database.whole.len();
+        let take = missing.min(chunk.len() - at);
+        self.database.whole.extend_from_slice(chunk.get(at..at + take).unwrap_or_default());
+        if take == missing {
+            self.database.flow = Flow::Boundary;
+            let mut whole = std::mem::take(&mut self.database.whole);
+            let step = self.answer(Frame { bytes: &mut whole, at: None }, cx);
+            whole.clear();
+            whole.shrink_to(64 << 10);
+            self.database.whole = whole;
+            step?;
+        }
+        Ok(at + take)
+    }
+
+    /// The one table of message types. A type that is not in it ends the session.
+    fn take(&self, kind: u8) -> Result<Taken, Fatal> {
+        let own = matches!(self.queue.front(), Some(Request::Catalog | Request::OwnDescribe { .. }));
+        let replaced = matches!(self.queue.front(), Some(Request::RefusedQuery(_) | Request::RefusedParse(_)));
+        Ok(match (self.phase, kind) {
+            (Phase::Login, b'R' | b'K' | b'S' | b'Z' | b'v' | b'E' | b'N') => Taken::Whole,
+            (Phase::Ready, b'N') if own => Taken::Drop,
+            (Phase::Ready, b'E') if own || replaced => Taken::Whole,
+            (Phase::Ready, b'D') if own => Taken::Whole,
+            (Phase::Ready, b'D' | b'd' | b'E' | b'N' | b'A' | b'V') => Taken::Stream,
+            (
+                Phase::Ready,
+                b'S' | b'Z' | b'1' | b'2' | b'3' | b't' | b'T' | b'n' | b'C' | b'I' | b's' | b'G' | b'H' | b'c',
+            ) => Taken::Whole,
+            _ => return Err(Fatal::database("a message of a type that has no place here")),
+        })
+    }
+
+    fn start_stream(&mut self, kind: u8, left: usize, cx: &mut Cx<'_, '_>) -> Step {
+        match kind {
+            b'D' => self.begin_row()?,
+            b'd' => self.begin_copy_data()?,
+            b'V' => self.begin_function_result()?,
+            b'E' | b'N' => {
+                let strip = self.strip();
+                self.database.strings = BodyMask::strings(Message::Error, strip);
+            }
+            _ => self.database.strings = BodyMask::strings(Message::Notification, Strip::Nothing),
+        }
+        let raw = matches!(kind, b'D' | b'd' | b'V') && !self.masks();
+        self.database.flow = if raw { Flow::Passing { left } } else { Flow::Masking { kind, left } };
+        if left == 0 {
+            // An empty body is malformed for all but CopyData; the masker says so.
+            if !raw {
+                self.mask_some(&mut [], 0, kind, 0, cx)?;
+            }
+            self.database.flow = Flow::Boundary;
+        }
+        Ok(())
+    }
+
+    /// Errors and notices of a statement that touches what may not be kept lose all that may quote a value.
+    pub(super) fn strip(&self) -> Strip {
+        let secret = match self.queue.front() {
+            Some(Request::Parse { secret, .. }) => *secret,
+            Some(Request::Bind { slot } | Request::DescribePortal { slot } | Request::OwnDescribe { slot }) => {
+                self.portals.get(*slot).is_none_or(|slot| {
+                    slot.judged.as_ref().is_none_or(|judged| judged.secret)
+                        || slot.inner.as_ref().is_some_and(|inner| inner.secret)
+                })
+            }
+            Some(request) => request.run().is_some_and(super::queue::Run::is_secret),
+            None => false,
+        };
+        if secret && self.masks() { Strip::Values } else { Strip::Nothing }
+    }
+
+    fn mask_some(
+        &mut self,
+        chunk: &mut [u8],
+        at: usize,
+        kind: u8,
+        left: usize,
+        cx: &mut Cx<'_, '_>,
+    ) -> Result<usize, Fatal> {
+        let take = left.min(chunk.len() - at);
+        let last = take == left;
+        let bytes = chunk.get_mut(at..at + take).unwrap_or_default();
+        let progress = self.feed(kind, bytes, last).map_err(unreadable)?;
+        self.tally.cards += progress.cards;
+        self.tally.sensitive += progress.sensitive;
+        if matches!(kind, b'D' | b'd' | b'V') {
+            self.tally.bytes += progress.done as u64;
+        }
+        cx.out.agent_chunk(at..at + progress.done);
+        if last {
+            self.database.flow = Flow::Boundary;
+            self.streamed(kind, cx)?;
+        } else {
+            self.database.flow = Flow::Masking { kind, left: left - progress.done };
+        }
+        Ok(at + progress.done)
+    }
+
+    fn feed(&mut self, kind: u8, bytes: &mut [u8], last: bool) -> Result<Progress, Malformed> {
+        let Database { row, copy, copy_columns, strings, function, result, none, .. } = &mut self.database;
+        match kind {
+            b'D' => {
+                let columns = match self.queue.front() {
+                    Some(Request::Execute { slot, .. }) => self.portals.get(*slot).map_or(&*none, |slot| &slot.columns),
+                    _ => &*result,
+                };
+                row.feed(bytes, last, columns)
+            }
+            b'd' => copy.as_mut().ok_or(Malformed::Value)?.feed(bytes, last, copy_columns),
+            b'V' => function.feed(bytes, last, result),
+            _ => strings.feed(bytes, last, none),
+        }
+    }
+
+    /// The SQLSTATE of the error or notice that has just passed.
+    pub(super) fn streamed_sqlstate(&self) -> Option<[u8; 5]> {
+        match &self.database.strings {
+            BodyMask::Strings(strings) => strings.sqlstate(),
+            _ => None,
+        }
+    }
+}
+
+pub(super) fn unreadable(malformed: Malformed) -> Fatal {
+    match malformed {
+        Malformed::Unmaskable { .. } | Malformed::Opaque { .. } => {
+            Fatal::new(b"42501", "a value of this type cannot be masked")
+                .hint("read the column as text, or leave it out of the result")
+        }
+        Malformed::Count | Malformed::Length | Malformed::End | Malformed::Value | Malformed::Depth => {
+            Fatal::database("a message whose parts do not add up")
+        }
+    }
+}

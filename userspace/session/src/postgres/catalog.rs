@@ -1,0 +1,287 @@
+//! Our own question to the database, on the agent's connection and with the agent's rights: which schemas unqualified names mean,
+//! where the sensitive columns are, which types there are. Asked before the agent sees the first ReadyForQuery, and while the
+//! session is idle when something changed. Its answer is swallowed.
+//!
+//! It is one simple Query, so an implicit transaction: an error in it leaves nothing behind (`BeginImplicitTransactionBlock`,
+//! xact.c), SET TRANSACTION and SET LOCAL hold for it alone. A simple Query drops the unnamed statement: while the agent has one
+//! the question waits. Every name and operator is qualified.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use pan::Masked;
+
+use super::backend::Frame;
+use super::queue::Request;
+use super::settings::{self, Encoding};
+use super::{Connection, Cx, Fatal, Phase, Step, messages};
+use crate::catalogs::{Builder, CatalogColumn, treatment_of};
+use crate::verdicts::{Refusal, Why};
+use policy::Policy;
+
+/// The question that is being asked.
+#[derive(Debug, Default)]
+pub(super) struct OwnQuery {
+    asking: Option<Asking>,
+    failed: Option<Masked>,
+}
+
+#[derive(Debug)]
+struct Asking {
+    asked_ns: u64,
+    /// The agent waits for its first ReadyForQuery.
+    first: bool,
+    /// Result sets seen so far.
+    results: usize,
+    policy: Arc<Policy>,
+    epoch: u64,
+    schemas: Vec<String>,
+    path: Vec<String>,
+    builder: Option<Builder>,
+    rows: usize,
+    failed: Option<Masked>,
+    commands: usize,
+}
+
+impl OwnQuery {
+    pub(super) fn is_asking(&self) -> bool {
+        self.asking.is_some()
+    }
+
+    pub(super) fn asked_ns(&self) -> Option<u64> {
+        self.asking.as_ref().map(|asking| asking.asked_ns)
+    }
+}
+
+impl Connection {
+    /// In `observe` without masking nothing is asked.
+    pub(super) fn asks_catalog(&self) -> bool {
+        !self.observes() || self.open.database.mask
+    }
+
+    /// Before this frame of the agent the question has to be asked; it is asked then, and the frame waits.
+    pub(super) fn wants_catalog_first(&mut self, kind: u8, cx: &mut Cx<'_, '_>) -> bool {
+        let idle = self.phase == Phase::Ready && self.status == b'I' && self.queue.is_idle() && !self.agent.skipping;
+        let uses = match kind {
+            b'Q' | b'F' => true,
+            b'P' | b'B' | b'E' => !self.statements.has_unnamed(),
+            _ => false,
+        };
+        if !idle || !uses || !self.asks_catalog() || self.is_current(cx) {
+            return false;
+        }
+        self.ask_catalog(false, cx);
+        true
+    }
+
+    fn oldest_ns(cx: &Cx<'_, '_>) -> u64 {
+        cx.now.mono_ns.saturating_sub(cx.shared.limits.catalog_age_ms.saturating_mul(1_000_000))
+    }
+
+    fn is_current(&self, cx: &Cx<'_, '_>) -> bool {
+        self.schemas.is_sure() && cx.shared.catalogs.is_current(&self.catalog, cx.shared.policy, Self::oldest_ns(cx))
+    }
+
+    pub(super) fn ask_catalog(&mut self, first: bool, cx: &mut Cx<'_, '_>) {
+        let place = (self.open.database.name.as_str(), self.startup.dbname.as_str(), self.startup.user.as_str());
+        let known = cx.shared.catalogs.find(place, cx.shared.policy, Self::oldest_ns(cx));
+        let mut text = String::from(SCHEMAS);
+        if known.is_none() {
+            write_tables(&mut text, cx.shared.policy, &self.open.database.name, cx.shared.limits.catalog_rows);
+        }
+        let builder = known.is_none().then(Builder::default);
+        if let Some(known) = known {
+            self.catalog = known;
+        }
+        self.own.asking = Some(Asking {
+            asked_ns: cx.now.mono_ns,
+            first,
+            results: 0,
+            policy: Arc::clone(cx.shared.policy),
+            epoch: cx.shared.catalogs.epoch(),
+            schemas: Vec::new(),
+            path: Vec::new(),
+            builder,
+            rows: 0,
+            failed: None,
+            commands: 0,
+        });
+        self.record_own(&text, cx);
+        let mark = cx.out.mark();
+        messages::write_query(&mut cx.out.own, &text);
+        cx.out.database_own(mark);
+        self.queue.push(Request::Catalog);
+    }
+
+    /// A message of the answer.
+    pub(super) fn own_answer(&mut self, frame: &Frame<'_>) -> Step {
+        let misread = || Fatal::database("the catalog query's answer cannot be read");
+        let latin1 = self.login.encoding == Encoding::Latin1;
+        let asking = self.own.asking.as_mut().ok_or_else(misread)?;
+        match frame.kind() {
+            b'T' => asking.results += 1,
+            b'D' => asking.row(frame.body(), latin1, &self.open.database.name).ok_or_else(misread)?,
+            b'C' => asking.commands += 1,
+            b'E' => {
+                let message = messages::error_field(frame.body(), b'M').unwrap_or_default();
+                asking.failed = Some(Masked::of_bytes(message));
+            }
+            _ => return Err(misread()),
+        }
+        Ok(())
+    }
+
+    /// ReadyForQuery behind it.
+    pub(super) fn own_ready(&mut self, status: u8, cx: &mut Cx<'_, '_>) -> Step {
+        let asking = self.own.asking.take().ok_or(Fatal::database("an answer that nothing was asked for"))?;
+        if status != b'I' {
+            return Err(Fatal::database("the catalog query left a transaction behind"));
+        }
+        self.statements.drop_unnamed();
+        self.portals.close(b"");
+        let failed = asking.failed.or_else(|| {
+            (asking.rows > cx.shared.limits.catalog_rows)
+                .then(|| Masked::literal("the database has too many sensitive columns"))
+        });
+        match failed {
+            Some(why) => self.own.failed = Some(why),
+            None => {
+                self.own.failed = None;
+                self.schemas.set(asking.schemas, asking.path);
+                if let Some(builder) = asking.builder {
+                    let place =
+                        (self.open.database.name.as_str(), self.startup.dbname.as_str(), self.startup.user.as_str());
+                    let catalog = Arc::new(builder.finish(&asking.policy, cx.now.mono_ns, asking.epoch));
+                    cx.shared.catalogs.keep(place, &catalog);
+                    self.catalog = catalog;
+                }
+            }
+        }
+        if asking.first {
+            self.send_ready(status, cx);
+        }
+        Ok(())
+    }
+
+    /// Why statements are refused while the sensitive columns are not known.
+    pub(super) fn unknown_catalog(&self) -> Refusal {
+        let why = match &self.own.failed {
+            Some(why) => format!("the sensitive columns of this database could not be looked up: {}", why.as_str()),
+            None => "the policy has changed since the sensitive columns were looked up".to_owned(),
+        };
+        Refusal::new(Why::Firm, &why, "end the transaction, or connect again")
+    }
+}
+
+impl Asking {
+    fn row(&mut self, body: &[u8], latin1: bool, database: &str) -> Option<()> {
+        let mut values: [Option<&[u8]>; 6] = [None; 6];
+        messages::data_row(body, |index, value| {
+            if let Some(place) = values.get_mut(index) {
+                *place = value;
+            }
+        })?;
+        self.rows += 1;
+        let text = |at: usize| {
+            let bytes = values.get(at).copied().flatten()?;
+            if latin1 {
+                Some(bytes.iter().map(|&byte| char::from(byte)).collect())
+            } else {
+                String::from_utf8(bytes.to_vec()).ok()
+            }
+        };
+        match self.results {
+            1 => {
+                let name = text(0)?;
+                // An agent's own temporary tables shadow nothing that it may not read.
+                if !name.starts_with("pg_temp") && !name.starts_with("pg_toast_temp") {
+                    self.schemas.push(name);
+                }
+            }
+            2 => {
+                let (user, path) = (text(0)?, text(1)?);
+                self.path = settings::schema_names(&path);
+                self.path.iter_mut().filter(|name| *name == "$user").for_each(|name| user.clone_into(name));
+            }
+            3 => {
+                let (oid, schema, table) = (text(0)?.parse().ok()?, text(1)?, text(2)?);
+                let (number, name, type_oid) = (text(3)?.parse().ok()?, text(4)?, text(5)?.parse().ok()?);
+                let treatment = treatment_of(&self.policy, database, &schema, &table, &name);
+                let column = CatalogColumn { number, name, type_oid, treatment };
+                self.builder.as_mut()?.column(oid, schema, table, column);
+            }
+            4 => {
+                let (oid, send, subtype) = (text(0)?.parse().ok()?, text(1)?, text(2)?.parse().ok()?);
+                self.builder.as_mut()?.type_of(oid, &send, subtype);
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
+const SCHEMAS: &str = "SET TRANSACTION READ ONLY; \
+SELECT s FROM pg_catalog.unnest(pg_catalog.current_schemas(true)) AS s; \
+SELECT CURRENT_USER, pg_catalog.current_setting('search_path'); ";
+
+/// The columns of every table that has a sensitive one, then the types that are not built in.
+fn write_tables(text: &mut String, policy: &Policy, database: &str, rows_max: usize) {
+    let mut hits = String::new();
+    for sensitive in policy.sensitive(database) {
+        if !hits.is_empty() {
+            hits.push_str(" OR ");
+        }
+        hits.push('(');
+        like(&mut hits, "n.nspname", &sensitive.schema);
+        hits.push_str(" AND ");
+        like(&mut hits, "c.relname", &sensitive.table);
+        hits.push_str(" AND ");
+        like(&mut hits, "s.attname", &sensitive.column);
+        hits.push(')');
+    }
+    if hits.is_empty() {
+        hits.push_str("false");
+    }
+    let limit = rows_max.saturating_add(1);
+    // Written to a String: cannot fail.
+    let _ = write!(
+        text,
+        "SET LOCAL search_path = pg_catalog; \
+SELECT c.oid, n.nspname, c.relname, a.attnum, a.attname, a.atttypid \
+FROM pg_catalog.pg_class AS c \
+JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) c.oid \
+WHERE a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped AND EXISTS (\
+SELECT 1 FROM pg_catalog.pg_attribute AS s WHERE s.attrelid OPERATOR(pg_catalog.=) c.oid \
+AND s.attnum OPERATOR(pg_catalog.>) 0 AND NOT s.attisdropped AND ({hits})) \
+ORDER BY c.oid, a.attnum LIMIT {limit}; \
+SELECT t.oid, p.proname, COALESCE(r.rngsubtype, 0::pg_catalog.oid) \
+FROM pg_catalog.pg_type AS t \
+JOIN pg_catalog.pg_proc AS p ON p.oid OPERATOR(pg_catalog.=) t.typsend::pg_catalog.oid \
+LEFT JOIN pg_catalog.pg_range AS r ON r.rngtypid OPERATOR(pg_catalog.=) t.oid \
+WHERE t.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid LIMIT {limit}"
+    );
+}
+
+/// `pattern` as a comparison: equal, or LIKE where it has a star.
+fn like(text: &mut String, column: &str, pattern: &str) {
+    if pattern == "*" {
+        text.push_str("true");
+        return;
+    }
+    let star = pattern.contains('*');
+    text.push_str(column);
+    text.push_str(if star { " OPERATOR(pg_catalog.~~) '" } else { " OPERATOR(pg_catalog.=) '" });
+    for letter in pattern.chars() {
+        match letter {
+            '\'' => text.push_str("''"),
+            '*' => text.push('%'),
+            '%' | '_' | '\\' if star => {
+                text.push('\\');
+                text.push(letter);
+            }
+            letter => text.push(letter),
+        }
+    }
+    text.push('\'');
+}

@@ -1,0 +1,173 @@
+//! COPY: data from the agent streams as it is; data to the agent is masked by the positions of the columns.
+
+use sql::{CopyDirection, CopyEnd, CopyFormat, CopySource, Statement};
+
+use super::queue::Request;
+use super::rewrite::{self, BodyMask, Column, Columns, CopyOptions};
+use super::{Connection, Fatal, Step, messages};
+use crate::catalogs::{CatalogTable, Treatment};
+
+/// How a COPY to the agent is to be read.
+pub(super) struct Plan<'a> {
+    format: Option<rewrite::CopyFormat>,
+    /// The table, if it has sensitive columns, and the columns named.
+    table: Option<(&'a CatalogTable, &'a [String])>,
+}
+
+impl Connection {
+    /// The plan of a COPY to the agent, or why there is none.
+    pub(super) fn copy_plan<'a>(&'a self, statement: &'a Statement) -> Result<Plan<'a>, &'static str> {
+        let copy = statement.copy.as_ref().ok_or("this is no COPY")?;
+        let table = match &copy.source {
+            CopySource::Query => {
+                let touches = statement.pairs.iter().any(|pair| match &pair.object {
+                    sql::Object::Table(name) => self.catalog.named(name, self.schemas.current()).next().is_some(),
+                    sql::Object::None | sql::Object::Function(_) => false,
+                });
+                if touches {
+                    return Err("COPY of a query over a table with sensitive columns cannot be masked");
+                }
+                None
+            }
+            CopySource::Table { name, columns } => {
+                let mut tables = self.catalog.named(name, self.schemas.current());
+                let table = tables.next();
+                if tables.next().is_some() {
+                    return Err("it cannot be told which table is copied");
+                }
+                table.map(|table| (table, columns.as_slice()))
+            }
+        };
+        let csv = match copy.format {
+            CopyFormat::Binary => return Ok(Plan { format: None, table }),
+            CopyFormat::Csv => true,
+            CopyFormat::Text => false,
+            CopyFormat::Unknown => return Err("the format of this COPY is not known"),
+        };
+        let word = |name: &str| copy.option(name).and_then(<[String]>::first).map(String::as_bytes);
+        let letter = |name: &str| match word(name) {
+            None => Ok(None),
+            Some([byte]) => Ok(Some(*byte)),
+            Some(_) => Err("COPY delimiter, quote and escape must be single one-byte characters"),
+        };
+        let header = copy.option("header").is_some_and(|words| {
+            words.first().is_none_or(|word| !matches!(word.as_str(), "false" | "off" | "0" | "f" | "no" | "n"))
+        });
+        let options = CopyOptions {
+            csv,
+            delimiter: letter("delimiter")?,
+            quote: letter("quote")?,
+            escape: letter("escape")?,
+            null: word("null"),
+            header,
+        };
+        let format = rewrite::CopyFormat::new(&options)
+            .map_err(|_| "card numbers cannot be found in a COPY with these options")?;
+        if copy.option("encoding").is_some() {
+            return Err("COPY with its own encoding cannot be masked");
+        }
+        Ok(Plan { format: Some(format), table })
+    }
+
+    /// The statement that the answer at hand belongs to.
+    fn copying(&self) -> Option<&Statement> {
+        let run = match self.queue.front()? {
+            Request::Query(run) | Request::Execute { run, .. } => run,
+            _ => return None,
+        };
+        let at = if matches!(self.queue.front()?, Request::Query(_)) { self.tally.statements_done() } else { 0 };
+        run.judged.as_ref()?.statements.get(at)
+    }
+
+    /// CopyOutResponse.
+    pub(super) fn copy_out_begins(&mut self, body: &[u8]) -> Step {
+        let misread = || Fatal::database("a COPY that the statement did not announce");
+        let (binary, count) = messages::copy_response(body).ok_or_else(misread)?;
+        if self.database.copy.is_some()
+            || !matches!(self.queue.front(), Some(Request::Query(_) | Request::Execute { .. }))
+        {
+            return Err(misread());
+        }
+        let mut columns = std::mem::take(&mut self.database.copy_columns);
+        columns.clear();
+        columns.set_types(self.catalog.types.clone());
+        let mask = match self.copying() {
+            Some(statement) => {
+                let said = statement
+                    .copy
+                    .as_ref()
+                    .filter(|copy| copy.direction == CopyDirection::Out && copy.end == CopyEnd::Client);
+                said.ok_or_else(misread)?;
+                let plan = self.copy_plan(statement);
+                match plan {
+                    Ok(plan) => {
+                        if plan.format.is_none() != binary {
+                            return Err(misread());
+                        }
+                        fill(&mut columns, &plan, count, binary)?;
+                        plan.format.map_or_else(BodyMask::copy_binary, BodyMask::copy_text)
+                    }
+                    // Only where nothing is masked anyway.
+                    Err(_) if !self.masks() => BodyMask::copy_binary(),
+                    Err(_) => return Err(misread()),
+                }
+            }
+            // Not parsed, so not refused: `observe`.
+            None if !self.masks() => BodyMask::copy_binary(),
+            None => return Err(Fatal::new(b"42501", "a COPY that could not be parsed cannot be masked")),
+        };
+        self.database.copy_columns = columns;
+        self.database.copy = Some(mask);
+        Ok(())
+    }
+
+    /// CopyInResponse.
+    pub(super) fn copy_in_begins(&mut self, body: &[u8]) -> Step {
+        messages::copy_response(body).ok_or(Fatal::database("malformed CopyInResponse"))?;
+        let runs = matches!(self.queue.front(), Some(Request::Query(run) | Request::Execute { run, .. })
+            if run.copies_in() || (self.observes() && run.judged.as_ref().is_none_or(|judged| judged.refusal.is_some())));
+        if !runs {
+            return Err(Fatal::database("a COPY that the statement did not announce"));
+        }
+        self.tally.copy_in_begins();
+        if matches!(self.queue.front(), Some(Request::Execute { .. })) {
+            self.queue.haunt();
+        }
+        Ok(())
+    }
+
+    pub(super) fn begin_copy_data(&mut self) -> Step {
+        self.database.copy.is_some().then_some(()).ok_or(Fatal::database("COPY data outside a COPY"))
+    }
+}
+
+/// The columns in the order in which COPY writes them.
+fn fill(columns: &mut Columns, plan: &Plan<'_>, count: usize, binary: bool) -> Step {
+    let Some((table, named)) = plan.table else {
+        for _ in 0..count {
+            columns.push(Column { type_oid: 0, binary, whole: None });
+        }
+        return Ok(());
+    };
+    let drifted =
+        || Fatal::new(b"42501", "the table has changed since its sensitive columns were looked up").hint("try again");
+    let mut push = |treatment: Treatment, type_oid: u32| match treatment {
+        Treatment::Content => columns.push(Column { type_oid, binary, whole: None }),
+        Treatment::Whole(whole) => columns.push(Column { type_oid, binary, whole: Some(whole) }),
+        Treatment::Clear => columns.push_clear(type_oid, binary),
+    };
+    if named.is_empty() {
+        table.columns.iter().for_each(|column| push(column.treatment, column.type_oid));
+    }
+    for name in named {
+        let column = table.columns.iter().find(|column| column.name == *name).ok_or_else(drifted)?;
+        push(column.treatment, column.type_oid);
+    }
+    if columns.len() != count {
+        return Err(drifted());
+    }
+    if columns.unmaskable().is_some() {
+        return Err(Fatal::new(b"42501", "a sensitive column of this type cannot be masked in binary format"));
+    }
+    Ok(())
+}

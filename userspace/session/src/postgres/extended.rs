@@ -1,0 +1,190 @@
+//! Parse, Bind, Describe, Execute, Close, Sync: judged at Parse, again at Bind and Execute where what the verdict depends on has
+//! changed, recorded at Execute, as the server logs.
+
+use std::sync::Arc;
+
+use super::frontend::Sent;
+use super::judge::Verdict;
+use super::portals::{Rows, Stamp};
+use super::queue::{Request, Run};
+use super::simple::too_many;
+use super::{Connection, Cx, Fatal, Step, messages};
+use crate::verdicts::Judged;
+
+fn malformed() -> Fatal {
+    Fatal::agent("invalid message format")
+}
+
+impl Connection {
+    pub(super) fn parse(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
+        let (name, text) = messages::parse(sent.body()).ok_or_else(malformed)?;
+        if text.len() > cx.shared.limits.statement {
+            self.refuse_too_long(b'P', cx);
+            return Ok(());
+        }
+        let mut verdict = self.judge(text, cx);
+        if !self.statements.has_room(text.len(), cx.shared.limits) {
+            verdict.refusal = Some(too_many());
+            verdict.forwarded = false;
+        }
+        if verdict.refuses() {
+            self.refuse_extended(name, &verdict, cx);
+            return Ok(());
+        }
+        self.record_parse(&verdict, cx);
+        if name.is_empty() {
+            self.statements.drop_unnamed();
+        }
+        self.statements.add(name, self.queue.next_seq(), &verdict.judged);
+        let secret = verdict.judged.secret;
+        self.queue.push(Request::Parse { name: name.into(), secret });
+        sent.forward(cx);
+        Ok(())
+    }
+
+    pub(super) fn bind(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
+        let (portal, name) = messages::bind(sent.body()).ok_or_else(malformed)?;
+        let mut judged: Option<Arc<Judged>> = None;
+        let mut inner = None;
+        // Under every text that the name may stand for it must be allowed.
+        for at in 0..self.statements.find(name).len() {
+            let Some(version) = self.statements.find(name).get(at) else { break };
+            let known = Arc::clone(&version.judged);
+            let verdict = self.judge(known.bytes(), cx);
+            if verdict.refuses() {
+                self.refuse_extended(NOBODY, &verdict, cx);
+                return Ok(());
+            }
+            inner = verdict.inner;
+            judged = Some(verdict.judged);
+        }
+        if judged.is_none() && !self.observes() {
+            let name = String::from_utf8_lossy(name);
+            let message = if name.is_empty() {
+                "unnamed prepared statement does not exist".to_owned()
+            } else {
+                format!("prepared statement \"{name}\" does not exist")
+            };
+            self.refuse_unresolved(&message, *b"26000", cx);
+            return Ok(());
+        }
+        if self.portals.len() >= cx.shared.limits.portals && self.portals.find(portal).is_none() {
+            let bytes = judged.map(|judged| judged.bytes().to_vec()).unwrap_or_default();
+            let judged = self.judge_text(&bytes, cx);
+            let verdict = Verdict { judged, inner: None, refusal: Some(too_many()), forwarded: false };
+            self.refuse_extended(NOBODY, &verdict, cx);
+            return Ok(());
+        }
+        let slot = self.portals.open(portal, self.queue.next_seq(), false, judged, inner);
+        self.stamp(slot, cx);
+        self.portals.retain(slot);
+        self.queue.push(Request::Bind { slot });
+        sent.forward(cx);
+        Ok(())
+    }
+
+    fn stamp(&mut self, slot: u32, cx: &Cx<'_, '_>) {
+        let stamp = Stamp { policy: Some(Arc::clone(cx.shared.policy)), epoch: self.schemas.epoch() };
+        if let Some(slot) = self.portals.get_mut(slot) {
+            slot.stamp = stamp;
+        }
+    }
+
+    pub(super) fn describe(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
+        let (kind, name) = messages::target(sent.body()).ok_or_else(malformed)?;
+        if kind == b'S' {
+            self.queue.push(Request::DescribeStatement);
+            sent.forward(cx);
+            return Ok(());
+        }
+        let Some(slot) = self.portal(name, cx) else { return Ok(()) };
+        if let Some(known) = self.portals.get_mut(slot) {
+            known.rows = if known.rows == Rows::Unasked { Rows::Asked } else { known.rows };
+        }
+        self.portals.retain(slot);
+        self.queue.push(Request::DescribePortal { slot });
+        sent.forward(cx);
+        Ok(())
+    }
+
+    /// The slot of a portal's name; refused where there is none.
+    fn portal(&mut self, name: &[u8], cx: &mut Cx<'_, '_>) -> Option<u32> {
+        if let Some(slot) = self.portals.find(name) {
+            return Some(slot);
+        }
+        if self.observes() {
+            // Opened inside the server (a function's cursor), or the server will say that it does not exist.
+            return Some(self.portals.open(name, self.queue.next_seq(), true, None, None));
+        }
+        let message = format!("portal \"{}\" does not exist", String::from_utf8_lossy(name));
+        self.refuse_unresolved(&message, *b"34000", cx);
+        None
+    }
+
+    pub(super) fn execute(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
+        let name = messages::execute(sent.body()).ok_or_else(malformed)?;
+        let Some(slot) = self.portal(name, cx) else { return Ok(()) };
+        let Some(run) = self.run_of(slot, cx) else { return Ok(()) };
+        let unasked = self.portals.get(slot).is_some_and(|known| known.rows == Rows::Unasked);
+        if unasked {
+            let mark = cx.out.mark();
+            messages::write_describe_portal(&mut cx.out.own, name);
+            cx.out.database_own(mark);
+            if let Some(known) = self.portals.get_mut(slot) {
+                known.rows = Rows::Asked;
+            }
+            self.portals.retain(slot);
+            self.queue.push(Request::OwnDescribe { slot });
+        }
+        self.portals.retain(slot);
+        self.queue.push(Request::Execute { run, slot });
+        sent.forward(cx);
+        Ok(())
+    }
+
+    /// The decision on running this portal now; `None`: refused.
+    fn run_of(&mut self, slot: u32, cx: &mut Cx<'_, '_>) -> Option<Run> {
+        let known = self.portals.get(slot)?;
+        let Some(judged) = known.judged.clone() else {
+            let record = self.record_unseen(cx);
+            return Some(Run { judged: None, inner: None, record, started_ns: cx.now.mono_ns });
+        };
+        let holds = known.stamp.is(cx.shared.policy, self.schemas.epoch()) && judged.is_valid(cx.wall_s());
+        let verdict = if holds && judged.refusal.is_none() {
+            Verdict { judged, inner: known.inner.clone(), refusal: None, forwarded: false }
+        } else {
+            self.judge(judged.bytes(), cx)
+        };
+        if verdict.refuses() {
+            self.refuse_extended(NOBODY, &verdict, cx);
+            return None;
+        }
+        let run = self.decided(&verdict, cx);
+        self.statement_goes_on(&verdict, cx);
+        Some(run)
+    }
+
+    pub(super) fn close_target(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
+        let (kind, name) = messages::target(sent.body()).ok_or_else(malformed)?;
+        if kind == b'S' {
+            self.queue.push(Request::CloseStatement { name: name.into() });
+        } else {
+            self.portals.close(name);
+            self.queue.push(Request::ClosePortal);
+        }
+        sent.forward(cx);
+        Ok(())
+    }
+
+    pub(super) fn sync(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
+        sent.body().is_empty().then_some(()).ok_or_else(malformed)?;
+        self.agent.skipping = false;
+        let ghost = self.tally.reads_copy();
+        self.queue.push(Request::Sync { ghost });
+        sent.forward(cx);
+        Ok(())
+    }
+}
+
+/// A statement name that no one uses: a text that does not parse is never stored under it.
+const NOBODY: &[u8] = b"interceptor";

@@ -1,0 +1,138 @@
+//! The verdict on a text, with what only this session knows: named statements, COPY's columns, whether the catalog is known.
+
+use std::sync::Arc;
+
+use policy::Action;
+use sql::{CopyDirection, CopyEnd, CopySource, Prepared, Statement};
+
+use super::settings::Encoding;
+use super::{Connection, Cx};
+use crate::verdicts::{Asked, Judged, Refusal, Why};
+
+/// What becomes of a statement.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    pub(super) judged: Arc<Judged>,
+    /// What an EXECUTE runs.
+    pub(super) inner: Option<Arc<Judged>>,
+    pub(super) refusal: Option<Refusal>,
+    /// `observe`: it goes on all the same.
+    pub(super) forwarded: bool,
+}
+
+impl Verdict {
+    pub(super) fn refuses(&self) -> bool {
+        self.refusal.is_some() && !self.forwarded
+    }
+
+    pub(super) fn changes_data(&self) -> bool {
+        self.judged.changes_data || self.inner.as_ref().is_some_and(|inner| inner.changes_data)
+    }
+
+    /// What the record says was decided.
+    pub(super) fn action(&self) -> Action {
+        match &self.refusal {
+            None => Action::Allow,
+            Some(refusal) if refusal.why == Why::Held => Action::Hold,
+            Some(_) => Action::Block,
+        }
+    }
+}
+
+impl Connection {
+    /// The text alone: policy and settings.
+    pub(super) fn judge_text(&self, bytes: &[u8], cx: &mut Cx<'_, '_>) -> Arc<Judged> {
+        let asked = Asked {
+            bytes,
+            latin1: self.login.encoding == Encoding::Latin1,
+            subject: &self.open.subject.policy,
+            database: &self.open.database.name,
+            schemas: self.schemas.current(),
+            wall_s: cx.wall_s(),
+            limit: cx.shared.limits.statement,
+        };
+        cx.shared.statements.judge(cx.shared.policy, asked)
+    }
+
+    /// The text in this session.
+    pub(super) fn judge(&self, bytes: &[u8], cx: &mut Cx<'_, '_>) -> Verdict {
+        let judged = self.judge_text(bytes, cx);
+        self.judge_here(judged, cx)
+    }
+
+    /// A judged text in this session.
+    pub(super) fn judge_here(&self, judged: Arc<Judged>, cx: &mut Cx<'_, '_>) -> Verdict {
+        let mut verdict = Verdict { refusal: judged.refusal.clone(), judged, inner: None, forwarded: false };
+        if verdict.refusal.is_none() && verdict.judged.has_effects {
+            self.resolve_executes(&mut verdict, cx);
+        }
+        if verdict.refusal.is_none() {
+            verdict.refusal = verdict.judged.statements.iter().find_map(|statement| self.refused_copy(statement));
+        }
+        verdict.forwarded = self.observes() && verdict.refusal.as_ref().is_some_and(|refusal| refusal.why != Why::Firm);
+        if self.asks_catalog() && self.masks() && !self.catalog.is_of(cx.shared.policy) {
+            verdict.refusal = Some(self.unknown_catalog());
+            verdict.forwarded = false;
+        }
+        verdict
+    }
+
+    /// EXECUTE runs what its name stands for: every text that it may be is judged now.
+    fn resolve_executes(&self, verdict: &mut Verdict, cx: &mut Cx<'_, '_>) {
+        let judged = Arc::clone(&verdict.judged);
+        for (at, statement) in judged.statements.iter().enumerate() {
+            for prepared in &statement.prepared {
+                let Prepared::Execute { name } = prepared else { continue };
+                let mut known = false;
+                for version in self.statements.find(name.as_bytes()) {
+                    known = true;
+                    let inner = self.judge_text(version.judged.bytes(), cx);
+                    verdict.refusal = verdict.refusal.take().or_else(|| inner.refusal.clone());
+                    verdict.inner = Some(inner);
+                }
+                // PREPARE in front of it in the same text.
+                for (text, inner) in prepares(&judged, at) {
+                    if text == name {
+                        known = true;
+                        let inner = self.judge_text(inner.as_bytes(), cx);
+                        verdict.refusal = verdict.refusal.take().or_else(|| inner.refusal.clone());
+                        verdict.inner = Some(inner);
+                    }
+                }
+                if !known && verdict.refusal.is_none() {
+                    let message = format!("prepared statement \"{name}\" does not exist");
+                    let refusal = Refusal::new(Why::Unjudged, &message, "").with_code(*b"26000");
+                    verdict.refusal = Some(refusal);
+                }
+            }
+        }
+    }
+
+    /// COPY to the agent is masked by the positions of the sensitive columns; where they cannot be told it is refused.
+    fn refused_copy(&self, statement: &Statement) -> Option<Refusal> {
+        let copy = statement.copy.as_ref()?;
+        if copy.direction == CopyDirection::In || copy.end != CopyEnd::Client || !self.masks() {
+            return None;
+        }
+        match self.copy_plan(statement) {
+            Ok(_) => None,
+            Err(message) => {
+                let hint = match copy.source {
+                    CopySource::Query => "select the rows, or copy the table with a list of columns",
+                    CopySource::Table { .. } => "copy the table in text, CSV or binary format with the usual options",
+                };
+                Some(Refusal::new(Why::Firm, message, hint))
+            }
+        }
+    }
+}
+
+/// The statements that the first `before` ones prepare: name and inner text, as it will be kept.
+pub(super) fn prepares(judged: &Judged, before: usize) -> impl Iterator<Item = (&str, &str)> {
+    judged.statements.iter().take(before).flat_map(|statement| &statement.prepared).filter_map(
+        |prepared| match prepared {
+            Prepared::Prepare { name, inner } => Some((name.as_str(), judged.text.get(inner.clone())?)),
+            _ => None,
+        },
+    )
+}

@@ -1,0 +1,243 @@
+//! Which run-time settings may change, and to what. The rules are data: `settings.txt`.
+
+use std::sync::LazyLock;
+
+/// What a setting's value may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// Every value.
+    Any,
+    /// Only true: the value changes how text is lexed.
+    On,
+    /// Only these words.
+    OneOf(Vec<&'static str>),
+    /// UTF8, LATIN1 or SQL_ASCII.
+    Encoding,
+    /// Changes what unqualified names mean.
+    Schemas,
+    /// Changes whose rights apply.
+    Role,
+    /// No value.
+    Never,
+}
+
+#[derive(Debug)]
+struct Line {
+    name: &'static str,
+    startup: bool,
+    rule: Rule,
+}
+
+static LINES: LazyLock<Vec<Line>> = LazyLock::new(|| parse(include_str!("settings.txt")));
+
+/// A line that cannot be read gives a setting that may have no value; a test says that there is none.
+fn parse(text: &'static str) -> Vec<Line> {
+    let mut lines: Vec<Line> = text
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.trim().is_empty())
+        .map(|line| {
+            let mut words = line.split_whitespace();
+            let name = words.next().unwrap_or_default();
+            let startup = words.next() == Some("startup");
+            let rule = match words.next() {
+                Some("any") => Rule::Any,
+                Some("on") => Rule::On,
+                Some("encoding") => Rule::Encoding,
+                Some("schemas") => Rule::Schemas,
+                Some("role") => Rule::Role,
+                Some(word) => match word.strip_prefix("one:") {
+                    Some(list) => Rule::OneOf(list.split(',').collect()),
+                    None => Rule::Never,
+                },
+                None => Rule::Never,
+            };
+            Line { name, startup, rule }
+        })
+        .collect();
+    lines.sort_by_key(|line| line.name);
+    lines
+}
+
+fn find(name: &str) -> Option<&'static Line> {
+    let lower = name.to_ascii_lowercase();
+    let at = LINES.binary_search_by(|line| line.name.cmp(lower.as_str())).ok()?;
+    LINES.get(at)
+}
+
+/// The rule for a setting; one that is not listed may have any value.
+pub(crate) fn rule(name: &str) -> &'static Rule {
+    find(name).map_or(&Rule::Any, |line| &line.rule)
+}
+
+/// Whether the value `words` is safe. The empty list is the empty string.
+pub(crate) fn admits(rule: &Rule, words: &[String]) -> bool {
+    let single = match words {
+        [] => "",
+        [one] => one.as_str(),
+        _ => return matches!(rule, Rule::Any | Rule::Schemas),
+    };
+    match rule {
+        Rule::Any | Rule::Schemas | Rule::Role => true,
+        Rule::On => ["on", "true", "yes", "1", "t", "y"].iter().any(|word| single.eq_ignore_ascii_case(word)),
+        Rule::OneOf(list) => list.iter().any(|word| single.eq_ignore_ascii_case(word)),
+        Rule::Encoding => encoding(single.as_bytes()).is_some(),
+        Rule::Never => false,
+    }
+}
+
+/// A startup key or a name in `options`: may the session begin with it?
+pub(crate) fn admits_at_startup(name: &str, value: &str) -> bool {
+    find(name).is_some_and(|line| line.startup && admits(&line.rule, &[value.to_owned()]))
+}
+
+/// How the bytes of texts and strings are to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Utf8,
+    Latin1,
+    /// Bytes pass unconverted: what they are is the server's encoding.
+    SqlAscii,
+}
+
+/// The encoding of that name as the server's `pg_char_to_encoding` reads names: letters and digits alone, any case
+/// (src/common/encnames.c); quotes around it come from asyncpg.
+pub(crate) fn encoding(name: &[u8]) -> Option<Encoding> {
+    let mut clean = [0u8; 16];
+    let mut len = 0;
+    for byte in name.iter().filter(|byte| byte.is_ascii_alphanumeric()) {
+        *clean.get_mut(len)? = byte.to_ascii_lowercase();
+        len += 1;
+    }
+    match clean.get(..len)? {
+        b"utf8" | b"unicode" => Some(Encoding::Utf8),
+        b"latin1" | b"iso88591" => Some(Encoding::Latin1),
+        b"sqlascii" => Some(Encoding::SqlAscii),
+        _ => None,
+    }
+}
+
+/// Splits the startup key `options` as the server does (`pg_split_opts` and `process_postgres_switches`: white space
+/// separates, a backslash takes the next byte as it is) and gives each setting to `each`. `Err` is the word that is no setting.
+pub(crate) fn options(text: &str, mut each: impl FnMut(&str, &str) -> bool) -> Result<(), String> {
+    let mut words = split(text).into_iter();
+    while let Some(word) = words.next() {
+        let long = word.strip_prefix("--").map(str::to_owned);
+        let setting = match (long, word.strip_prefix("-c")) {
+            (Some(setting), _) => setting,
+            (None, Some("")) => words.next().ok_or_else(|| word.clone())?,
+            (None, Some(setting)) => setting.to_owned(),
+            (None, None) => return Err(word),
+        };
+        let Some((name, value)) = setting.split_once('=') else { return Err(setting) };
+        if !each(&name.replace('-', "_"), value) {
+            return Err(name.to_owned());
+        }
+    }
+    Ok(())
+}
+
+fn split(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut escaped = false;
+    for letter in text.chars() {
+        // isspace() of the C locale
+        let space = matches!(letter, ' ' | '\t' | '\n' | '\r' | '\x0b' | '\x0c');
+        if escaped {
+            word.get_or_insert_default().push(letter);
+            escaped = false;
+        } else if letter == '\\' {
+            word.get_or_insert_default();
+            escaped = true;
+        } else if space {
+            words.extend(word.take());
+        } else {
+            word.get_or_insert_default().push(letter);
+        }
+    }
+    words.extend(word);
+    words
+}
+
+/// The names in a `search_path` value given as one string (`set_config`, startup): split at commas, double quotes kept whole.
+pub(crate) fn schema_names(value: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut name = String::new();
+    let mut quoted = false;
+    for letter in value.chars() {
+        match letter {
+            '"' => quoted = !quoted,
+            ',' if !quoted => names.push(std::mem::take(&mut name)),
+            letter if quoted => name.push(letter),
+            letter if letter.is_whitespace() => {}
+            letter => name.extend(letter.to_lowercase()),
+        }
+    }
+    names.push(name);
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_data_file_is_understood() {
+        for line in LINES.iter() {
+            assert_ne!(line.rule, Rule::Never, "{}", line.name);
+        }
+        assert!(LINES.windows(2).all(|pair| pair[0].name < pair[1].name), "a name twice");
+    }
+
+    #[test]
+    fn values() {
+        let admits = |name: &str, value: &str| admits(rule(name), &[value.to_owned()]);
+        for (name, value, want) in [
+            ("standard_conforming_strings", "on", true),
+            ("Standard_Conforming_Strings", "TRUE", true),
+            ("standard_conforming_strings", "off", false),
+            ("standard_conforming_strings", "", false),
+            ("backslash_quote", "safe_encoding", true),
+            ("backslash_quote", "on", false),
+            ("client_encoding", "UTF-8", true),
+            ("client_encoding", "'utf-8'", true),
+            ("client_encoding", "SJIS", false),
+            ("client_encoding", "latin1", true),
+            ("work_mem", "1GB", true),
+            ("my.setting", "x", true),
+        ] {
+            assert_eq!(admits(name, value), want, "{name}={value}");
+        }
+        assert!(admits_at_startup("TimeZone", "UTC"));
+        assert!(!admits_at_startup("role", "postgres"));
+        assert!(!admits_at_startup("my.setting", "x"));
+        assert!(!admits_at_startup("replication", "database"));
+    }
+
+    #[test]
+    fn options_are_split_as_the_server_does() {
+        let read = |text: &str| {
+            let mut seen = Vec::new();
+            let end = options(text, |name, value| {
+                seen.push(format!("{name}={value}"));
+                true
+            });
+            (seen, end)
+        };
+        assert_eq!(read("-c geqo=off").0, ["geqo=off"]);
+        assert_eq!(read("  -cgeqo=off --work-mem=1MB").0, ["geqo=off", "work_mem=1MB"]);
+        assert_eq!(read(r"-c search_path=a\ b").0, ["search_path=a b"]);
+        assert_eq!(read("").1, Ok(()));
+        assert_eq!(read("-c").1, Err("-c".to_owned()));
+        assert_eq!(read("-c geqo").1, Err("geqo".to_owned()));
+        assert_eq!(read("-F").1, Err("-F".to_owned()));
+    }
+
+    #[test]
+    fn search_path_names() {
+        assert_eq!(schema_names(r#""$user", Public"#), ["$user", "public"]);
+        assert_eq!(schema_names(r#""A,b",c"#), ["A,b", "c"]);
+        assert!(schema_names("").is_empty());
+    }
+}
