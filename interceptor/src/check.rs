@@ -1,0 +1,202 @@
+//! `check` and `explain`: what configuration and policy mean, without a running service.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use policy::{Names, Policy, Question, Subject};
+
+use crate::config::{Agent, AgentBy, Config, Mode, Others};
+
+/// Why configuration or policy were refused.
+#[derive(Debug)]
+pub enum Error {
+    /// The configuration.
+    Config(crate::config::Error),
+    /// The policy's file cannot be read.
+    Unreadable(std::path::PathBuf, std::io::Error),
+    /// The policy.
+    Policy(std::path::PathBuf, policy::Error),
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Error::Config(error) => error.fmt(f),
+            Error::Unreadable(path, why) => write!(f, "cannot read the policy {}: {why}", path.display()),
+            Error::Policy(path, error) => write!(f, "{}: {error}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Configuration and policy, parsed whole.
+pub fn load(path: &Path) -> Result<(Config, Policy), Error> {
+    let config = Config::load(path).map_err(Error::Config)?;
+    let policy = load_policy(&config)?;
+    Ok((config, policy))
+}
+
+/// The policy alone: at load and at each reload.
+pub fn load_policy(config: &Config) -> Result<Policy, Error> {
+    let path = &config.service.policy;
+    let text = std::fs::read_to_string(path).map_err(|e| Error::Unreadable(path.clone(), e))?;
+    Policy::parse(&text, &names(config)).map_err(|e| Error::Policy(path.clone(), e))
+}
+
+fn names(config: &Config) -> Names {
+    let mut groups: Vec<String> = config.agents.iter().flat_map(|a| a.groups.iter().cloned()).collect();
+    groups.sort();
+    groups.dedup();
+    Names {
+        agents: config.agents.iter().map(|a| a.name.clone()).collect(),
+        groups,
+        databases: config.databases.iter().map(|d| d.name.clone()).collect(),
+    }
+}
+
+/// What `check` prints.
+pub fn describe(config: &Config, policy: &Policy) -> String {
+    let mut out = String::new();
+    let service = &config.service;
+    let _ = writeln!(out, "service    port {}, record in {}, account {}", service.port, service.state_dir.display(), service.user);
+    for database in &config.databases {
+        let shown: Vec<String> = database.addresses.iter().map(ToString::to_string).collect();
+        let _ = writeln!(out, "database   {:<16} {}", database.name, shown.join(" "));
+        let mode = match (database.mode, database.mask) {
+            (Mode::Enforce, _) => "enforce, masked",
+            (Mode::Observe, true) => "OBSERVE: refusals are recorded, not enforced; masked",
+            (Mode::Observe, false) => "OBSERVE: refusals are recorded, not enforced; NOT MASKED",
+        };
+        let others = match database.others {
+            Others::Pass => "others pass".to_owned(),
+            Others::Refuse => format!("others refused but {:?}", database.allow),
+        };
+        let _ = writeln!(out, "           {mode}; {others}");
+    }
+    for agent in &config.agents {
+        let _ = writeln!(out, "agent      {:<16} {}{}", agent.name, by(agent), in_groups(agent));
+    }
+    let _ = writeln!(out, "policy     {} ({})", service.policy.display(), policy.version());
+    out
+}
+
+fn by(agent: &Agent) -> String {
+    match &agent.by {
+        AgentBy::Unit(unit) => format!("unit {unit}"),
+        AgentBy::Cgroup(path) => format!("cgroup {} and all below", path.display()),
+        AgentBy::User(user) => format!("every process of {user}"),
+        AgentBy::Exec => "by `interceptor exec` alone".into(),
+    }
+}
+
+fn in_groups(agent: &Agent) -> String {
+    if agent.groups.is_empty() { String::new() } else { format!(", in {}", agent.groups.join(", ")) }
+}
+
+/// What `explain` was asked.
+pub struct Asked<'a> {
+    /// The agent's name.
+    pub agent: &'a str,
+    /// The database's name.
+    pub database: &'a str,
+    /// The schemas that an unqualified name may resolve to.
+    pub schemas: &'a [String],
+    /// The statement.
+    pub sql: &'a str,
+    /// The clock, for rules with a time window.
+    pub wall_s: i64,
+}
+
+/// One statement's explanation.
+#[derive(Debug, serde::Serialize)]
+pub struct Explained {
+    /// `allow`, `hold` or `block`.
+    pub verdict: &'static str,
+    /// The rule that decided, if one did.
+    pub rule: Option<String>,
+    /// Why, for a person.
+    pub why: String,
+    /// The statement's kinds.
+    pub kinds: Vec<String>,
+    /// What each kind touches.
+    pub pairs: Vec<String>,
+    /// The sensitive columns that are named or may be meant.
+    pub masked: Vec<String>,
+}
+
+impl Explained {
+    /// For a person.
+    pub fn text(&self) -> String {
+        let mut out = format!("verdict   {}\nwhy       {}\n", self.verdict, self.why);
+        if let Some(rule) = &self.rule {
+            let _ = writeln!(out, "rule      {rule}");
+        }
+        let _ = writeln!(out, "kinds     {}", self.kinds.join(" "));
+        self.pairs.iter().for_each(|pair| out.push_str(&format!("effect    {pair}\n")));
+        self.masked.iter().for_each(|column| out.push_str(&format!("masked    {column}\n")));
+        out
+    }
+}
+
+/// The verdict on each statement of a text; runs nothing.
+pub fn explain(config: &Config, policy: &Policy, asked: &Asked<'_>) -> Result<Vec<Explained>, String> {
+    let agent = config.agent(asked.agent).ok_or_else(|| unknown("agent", asked.agent, config.agents.iter().map(|a| &a.name)))?;
+    if config.database(asked.database).is_none() {
+        return Err(unknown("database", asked.database, config.databases.iter().map(|d| &d.name)));
+    }
+    let subject = Subject { agent: agent.name.clone(), groups: agent.groups.clone() };
+    let limits = sql::Limits { bytes: config.service.statement_bytes_max as usize, ..sql::Limits::default() };
+    let analysis = match sql::analyze(asked.sql, &limits) {
+        Ok(analysis) => analysis,
+        Err(refusal) => return Ok(vec![unjudgeable(&refusal.to_string())]),
+    };
+    Ok(analysis.statements.iter().map(|statement| one(policy, asked, &subject, statement)).collect())
+}
+
+fn unjudgeable(why: &str) -> Explained {
+    let why = format!("cannot be judged, so it is refused: {why}");
+    Explained { verdict: "block", rule: None, why, kinds: vec!["unknown".into()], pairs: Vec::new(), masked: Vec::new() }
+}
+
+fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a String>) -> String {
+    let known: Vec<&str> = known.map(String::as_str).collect();
+    format!("no {what} is called `{name}`; the configuration has: {}", known.join(", "))
+}
+
+fn one(policy: &Policy, asked: &Asked<'_>, subject: &Subject, statement: &sql::Statement) -> Explained {
+    let question =
+        Question { subject, database: asked.database, statement, schemas: asked.schemas, wall_s: asked.wall_s };
+    let verdict = policy::judge(policy, question);
+    let word = match verdict.action {
+        policy::Action::Allow => "allow",
+        policy::Action::Hold => "hold",
+        policy::Action::Block => "block",
+    };
+    Explained {
+        verdict: word,
+        rule: verdict.rule.map(str::to_owned),
+        why: verdict.sentence(&question),
+        kinds: statement.kinds.iter().map(ToString::to_string).collect(),
+        pairs: statement.pairs.iter().map(ToString::to_string).collect(),
+        masked: sensitive(policy, asked.database, statement),
+    }
+}
+
+/// The policy's columns that the statement names, or may mean by a star.
+fn sensitive(policy: &Policy, database: &str, statement: &sql::Statement) -> Vec<String> {
+    let tables: Vec<&str> = statement
+        .pairs
+        .iter()
+        .filter_map(|p| match &p.object {
+            sql::Object::Table(name) => Some(name.name.as_str()),
+            _ => None,
+        })
+        .collect();
+    policy
+        .sensitive(database)
+        .filter(|s| s.table.contains('*') || tables.contains(&s.table.as_str()))
+        .filter(|s| statement.columns.iter().any(|c| c.may_be(&s.column)))
+        .map(|s| format!("{}.{}.{} ({})", s.schema, s.table, s.column, s.kind))
+        .collect()
+}
