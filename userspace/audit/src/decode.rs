@@ -1,0 +1,86 @@
+//! Payloads back to fields. The bytes may be anybody's: nothing is trusted, unknown fields pass.
+use crate::chain::Hash;
+use crate::field;
+
+/// The bytes end within a field, or a length is no length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+/// The fields of a payload, in order.
+pub struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    /// Of a payload.
+    pub fn of(payload: &'a [u8]) -> Fields<'a> {
+        Fields(payload)
+    }
+
+    fn take(&mut self) -> Result<(u8, &'a [u8]), Malformed> {
+        let (number, mut rest) = self.0.split_first().ok_or(Malformed)?;
+        let mut length = 0usize;
+        for shift in [0, 7, 14, 21] {
+            let (byte, behind) = rest.split_first().ok_or(Malformed)?;
+            rest = behind;
+            length |= usize::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                let (value, rest) = rest.split_at_checked(length).ok_or(Malformed)?;
+                self.0 = rest;
+                return Ok((*number, value));
+            }
+        }
+        Err(Malformed)
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Result<(u8, &'a [u8]), Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let field = self.take();
+        if field.is_err() {
+            self.0 = &[];
+        }
+        Some(field)
+    }
+}
+
+/// A number field's value; `None` for more than eight bytes.
+pub fn number(value: &[u8]) -> Option<u64> {
+    let mut bytes = [0; 8];
+    bytes.get_mut(..value.len())?.copy_from_slice(value);
+    Some(u64::from_le_bytes(bytes))
+}
+
+/// What a record that closes a batch says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ChainFields {
+    pub(crate) first_seq: u64,
+    pub(crate) count: u64,
+    pub(crate) batch_root: Hash,
+    pub(crate) previous_root: Hash,
+    pub(crate) chain_root: Hash,
+}
+
+impl ChainFields {
+    /// `None`: a field is missing or is none.
+    pub(crate) fn read(payload: &[u8]) -> Option<ChainFields> {
+        let mut found = ChainFields::default();
+        let mut seen = 0;
+        for field in Fields::of(payload) {
+            let (number_of, value) = field.ok()?;
+            match number_of {
+                field::FIRST_SEQ => found.first_seq = number(value)?,
+                field::COUNT => found.count = number(value)?,
+                field::BATCH_ROOT => found.batch_root = value.try_into().ok()?,
+                field::PREVIOUS_ROOT => found.previous_root = value.try_into().ok()?,
+                field::CHAIN_ROOT => found.chain_root = value.try_into().ok()?,
+                _ => continue,
+            }
+            seen += 1;
+        }
+        (seen == 5).then_some(found)
+    }
+}

@@ -1,0 +1,339 @@
+//! Events to payloads: fields appended to the caller's buffer, and parts that are encoded once and copied after.
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::event::{Actor, Decided, Event, Operator, Outcome, SessionTotals, SqlState, Statement, Text, VerdictFacts};
+use crate::id::RecordId;
+use crate::{LIST_MAX, NAME_MAX, TEXT_MAX, field};
+
+macro_rules! part {
+    ($(#[$doc:meta])* $name:ident of $facts:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Default, PartialEq, Eq)]
+        pub struct $name(Vec<u8>);
+
+        impl $name {
+            /// Encodes the facts once.
+            pub fn of(facts: &$facts<'_>) -> $name {
+                let mut part = $name::default();
+                part.set(facts);
+                part
+            }
+
+            /// Encodes other facts into the same memory.
+            pub fn set(&mut self, facts: &$facts<'_>) {
+                self.0.clear();
+                facts.append(&mut self.0);
+            }
+
+            /// How many bytes it adds to a record.
+            pub fn len(&self) -> usize {
+                self.0.len()
+            }
+
+            /// Nothing is encoded yet.
+            pub fn is_empty(&self) -> bool {
+                self.0.is_empty()
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({} bytes)"), self.0.len())
+            }
+        }
+    };
+}
+
+part! {
+    /// An [`Actor`], encoded: made once per session (and again when the startup packet names user and database).
+    ActorPart of Actor
+}
+part! {
+    /// A [`Statement`], encoded: kept with a cached statement.
+    StatementPart of Statement
+}
+part! {
+    /// A [`VerdictFacts`], encoded: kept with a cached verdict.
+    VerdictPart of VerdictFacts
+}
+
+/// Appends one event's fields. Allocates nothing but what `out` needs to grow.
+pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
+    match event {
+        Event::SessionStart { actor, number: count } => {
+            session(out, actor, true, *count);
+        }
+        Event::Login { actor, success, sqlstate, cause, number: count } => {
+            session(out, actor, *success, *count);
+            state(out, *sqlstate);
+            name_if(out, field::CAUSE, *cause);
+        }
+        Event::SessionEnd { actor, success, cause, sqlstate, totals, number: count } => {
+            session(out, actor, *success, *count);
+            name(out, field::CAUSE, *cause);
+            state(out, *sqlstate);
+            totals.append(out);
+        }
+        Event::Decision(decided) => decided.append(out),
+        Event::Outcome(outcome) => outcome.append(out),
+        Event::Own { actor, purpose, text, number: count } => {
+            session(out, actor, true, *count);
+            name(out, field::REQUEST, Text::Literal("own"));
+            name(out, field::CAUSE, Text::Literal(purpose));
+            long_text(out, *text);
+        }
+        Event::Cancel { actor, target, success, cause } => {
+            number(out, field::SUCCESS, u64::from(*success));
+            out.extend_from_slice(&actor.0);
+            if let Some(target) = target {
+                number(out, field::TARGET, *target);
+            }
+            name_if(out, field::CAUSE, cause.map(Text::Literal));
+        }
+        _ => service(event, out),
+    }
+}
+
+/// The events of the service itself.
+fn service(event: &Event<'_>, out: &mut Vec<u8>) {
+    match event {
+        Event::Admission { operator, agent, unit, success, message } => {
+            operator.append(out, *success);
+            name(out, field::AGENT, *agent);
+            name(out, field::UNIT, *unit);
+            name_if(out, field::MESSAGE, *message);
+        }
+        Event::PolicyLoad { operator, policy, previous, rules, success, message } => {
+            operator.append(out, *success);
+            name(out, field::POLICY, *policy);
+            name_if(out, field::PREVIOUS_POLICY, *previous);
+            number(out, field::RULES, u64::from(*rules));
+            name_if(out, field::MESSAGE, *message);
+        }
+        Event::Attach { operator, object, success, message }
+        | Event::Detach { operator, object, success, message }
+        | Event::Canary { operator, object, success, message } => {
+            operator.append(out, *success);
+            name(out, field::OBJECT, *object);
+            name_if(out, field::MESSAGE, *message);
+        }
+        Event::ServiceStart { operator, version, kernel, policy, success, message } => {
+            operator.append(out, *success);
+            name(out, field::OBJECT, Text::Literal("service"));
+            name(out, field::VERSION, Text::Literal(version));
+            name(out, field::KERNEL, *kernel);
+            name(out, field::POLICY, *policy);
+            name_if(out, field::MESSAGE, *message);
+        }
+        Event::ServiceStop { operator, cause, success } => {
+            operator.append(out, *success);
+            name(out, field::OBJECT, Text::Literal("service"));
+            name(out, field::CAUSE, *cause);
+        }
+        Event::Counters { operator, object, success, counters } => {
+            operator.append(out, *success);
+            name(out, field::OBJECT, Text::Literal(object));
+            for (counter, value) in counters.iter().take(LIST_MAX) {
+                counted(out, counter, *value);
+            }
+            omitted(out, counters.len().saturating_sub(LIST_MAX));
+        }
+        Event::SessionStart { .. }
+        | Event::SessionEnd { .. }
+        | Event::Login { .. }
+        | Event::Decision(_)
+        | Event::Outcome(_)
+        | Event::Own { .. }
+        | Event::Cancel { .. } => {}
+    }
+}
+
+impl Actor<'_> {
+    fn append(&self, out: &mut Vec<u8>) {
+        name(out, field::AGENT, self.agent);
+        number(out, field::CGROUP, self.cgroup);
+        number(out, field::PID, u64::from(self.pid));
+        number(out, field::UID, u64::from(self.uid));
+        number(out, field::EXE_DEVICE, self.exe_device);
+        number(out, field::EXE_INODE, self.exe_inode);
+        name(out, field::EXE_NAME, self.exe_name);
+        address(out, field::AGENT_ADDRESS, self.agent_address);
+        name(out, field::DATABASE, self.database);
+        address(out, field::DATABASE_ADDRESS, self.database_address);
+        name_if(out, field::DBNAME, self.dbname);
+        name_if(out, field::DATABASE_USER, self.database_user);
+        name_if(out, field::APPLICATION, self.application);
+    }
+}
+
+impl Statement<'_> {
+    fn append(&self, out: &mut Vec<u8>) {
+        for kind in self.kinds.iter().take(LIST_MAX) {
+            name(out, field::KIND, Text::Literal(kind));
+        }
+        for table in self.tables.iter().take(LIST_MAX) {
+            name(out, field::TABLE, Text::Masked(table));
+        }
+        omitted(out, self.kinds.len().saturating_sub(LIST_MAX) + self.tables.len().saturating_sub(LIST_MAX));
+        long_text(out, self.text);
+        number(out, field::TEXT_BYTES, self.text_bytes);
+        if self.redacted {
+            number(out, field::REDACTED, 1);
+        }
+    }
+}
+
+impl VerdictFacts<'_> {
+    /// The verdict's success comes first, as in every payload.
+    fn append(&self, out: &mut Vec<u8>) {
+        number(out, field::SUCCESS, u64::from(self.verdict.goes_on()));
+        number(out, field::VERDICT, u64::from(self.verdict.code()));
+        name_if(out, field::RULE, self.rule);
+        name_if(out, field::REASON, self.reason);
+        name(out, field::POLICY, self.policy);
+    }
+}
+
+impl Decided<'_> {
+    fn append(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.verdict.0);
+        out.extend_from_slice(&self.actor.0);
+        name(out, field::REQUEST, Text::Literal(self.request));
+        number(out, field::NUMBER, self.number);
+        out.extend_from_slice(&self.statement.0);
+    }
+}
+
+impl Outcome<'_> {
+    fn append(&self, out: &mut Vec<u8>) {
+        session(out, self.actor, self.success, self.number);
+        id(out, field::DECISION, self.decision);
+        state(out, self.sqlstate);
+        name_if(out, field::CAUSE, self.cause.map(Text::Literal));
+        number(out, field::ROWS, self.rows);
+        number(out, field::BYTES, self.bytes);
+        number(out, field::MASKED, self.masked);
+        number(out, field::SENSITIVE, self.sensitive);
+        number(out, field::DURATION_NS, self.duration_ns);
+    }
+}
+
+impl SessionTotals {
+    fn append(&self, out: &mut Vec<u8>) {
+        number(out, field::STATEMENTS, self.statements);
+        number(out, field::REFUSED, self.refused);
+        number(out, field::ROWS, self.rows);
+        number(out, field::BYTES, self.bytes);
+        number(out, field::SENT, self.sent);
+        number(out, field::MASKED, self.masked);
+        number(out, field::SENSITIVE, self.sensitive);
+        number(out, field::DURATION_NS, self.duration_ns);
+    }
+}
+
+impl Operator<'_> {
+    fn append(&self, out: &mut Vec<u8>, success: bool) {
+        number(out, field::SUCCESS, u64::from(success));
+        name(out, field::OPERATOR, self.name);
+        number(out, field::UID, u64::from(self.uid));
+        number(out, field::PID, u64::from(self.pid));
+    }
+}
+
+/// What every record of a session begins with.
+fn session(out: &mut Vec<u8>, actor: &ActorPart, success: bool, count: u64) {
+    number(out, field::SUCCESS, u64::from(success));
+    out.extend_from_slice(&actor.0);
+    number(out, field::NUMBER, count);
+}
+
+/// A number without its high zero bytes.
+pub(crate) fn number(out: &mut Vec<u8>, field: u8, value: u64) {
+    let length = 8 - value.leading_zeros() as usize / 8;
+    out.push(field);
+    out.push(length as u8);
+    out.extend_from_slice(value.to_le_bytes().get(..length).unwrap_or_default());
+}
+
+fn name(out: &mut Vec<u8>, field: u8, text: Text<'_>) {
+    bytes(out, field, cut(text.as_str(), NAME_MAX).as_bytes());
+}
+
+fn name_if(out: &mut Vec<u8>, field: u8, text: Option<Text<'_>>) {
+    if let Some(text) = text {
+        name(out, field, text);
+    }
+}
+
+fn long_text(out: &mut Vec<u8>, text: Text<'_>) {
+    bytes(out, field::TEXT, cut(text.as_str(), TEXT_MAX).as_bytes());
+}
+
+fn state(out: &mut Vec<u8>, state: Option<SqlState>) {
+    if let Some(state) = state {
+        bytes(out, field::SQLSTATE, state.bytes());
+    }
+}
+
+fn id(out: &mut Vec<u8>, field: u8, id: RecordId) {
+    let length = 8 - id.seq.leading_zeros() as usize / 8;
+    out.push(field);
+    out.push(2 + length as u8);
+    out.extend_from_slice(&id.shard.to_le_bytes());
+    out.extend_from_slice(id.seq.to_le_bytes().get(..length).unwrap_or_default());
+}
+
+fn address(out: &mut Vec<u8>, field: u8, address: SocketAddr) {
+    out.push(field);
+    match address.ip() {
+        IpAddr::V4(ip) => {
+            out.push(6);
+            out.extend_from_slice(&ip.octets());
+        }
+        IpAddr::V6(ip) => {
+            out.push(18);
+            out.extend_from_slice(&ip.octets());
+        }
+    }
+    out.extend_from_slice(&address.port().to_le_bytes());
+}
+
+fn omitted(out: &mut Vec<u8>, count: usize) {
+    if count > 0 {
+        number(out, field::OMITTED, count as u64);
+    }
+}
+
+/// One counter as `name=value`.
+fn counted(out: &mut Vec<u8>, counter: &'static str, value: u64) {
+    let counter = cut(counter, NAME_MAX);
+    let digits = value.checked_ilog10().unwrap_or(0) as usize + 1;
+    out.push(field::COUNTER);
+    length(out, counter.len() + 1 + digits);
+    out.extend_from_slice(counter.as_bytes());
+    out.push(b'=');
+    for place in (0..digits as u32).rev() {
+        out.push(b'0' + (value / 10u64.pow(place) % 10) as u8);
+    }
+}
+
+pub(crate) fn bytes(out: &mut Vec<u8>, field: u8, bytes: &[u8]) {
+    out.push(field);
+    length(out, bytes.len());
+    out.extend_from_slice(bytes);
+}
+
+/// LEB128: seven bits a byte, low ones first.
+fn length(out: &mut Vec<u8>, mut length: usize) {
+    while length >= 0x80 {
+        out.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    out.push(length as u8);
+}
+
+/// The longest beginning of at most `max` bytes that ends with a whole character.
+fn cut(text: &str, max: usize) -> &str {
+    text.get(..text.floor_char_boundary(max)).unwrap_or_default()
+}

@@ -1,0 +1,492 @@
+//! What can be recorded: one closed enum, whose texts are masked by their type.
+use std::fmt;
+use std::net::SocketAddr;
+
+use pan::Masked;
+
+use crate::encode::{ActorPart, StatementPart, VerdictPart};
+use crate::id::RecordId;
+
+/// Text that a record accepts: our own words, or what [`pan::Masked`] has been over. Names that an agent chooses (tables,
+/// dbname, database user, application_name, its executable) are of the second kind like any other text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Text<'a> {
+    /// Our own words.
+    Literal(&'static str),
+    /// Anything else.
+    Masked(&'a Masked),
+}
+
+impl Text<'_> {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Text::Literal(text) => text,
+            Text::Masked(text) => text.as_str(),
+        }
+    }
+}
+
+impl From<&'static str> for Text<'_> {
+    fn from(text: &'static str) -> Self {
+        Text::Literal(text)
+    }
+}
+
+impl<'a> From<&'a Masked> for Text<'a> {
+    fn from(text: &'a Masked) -> Self {
+        Text::Masked(text)
+    }
+}
+
+/// Five characters of a SQLSTATE, digits and upper-case letters; anything else becomes `?????`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SqlState([u8; 5]);
+
+impl SqlState {
+    /// `successful_completion`.
+    pub const OK: SqlState = SqlState(*b"00000");
+    /// `insufficient_privilege`, what a refused statement gets.
+    pub const REFUSED: SqlState = SqlState(*b"42501");
+
+    /// From the bytes of an error's `C` field.
+    pub fn of(bytes: &[u8]) -> SqlState {
+        match <[u8; 5]>::try_from(bytes) {
+            Ok(code) if code.iter().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase()) => SqlState(code),
+            _ => SqlState(*b"?????"),
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; 5] {
+        &self.0
+    }
+}
+
+/// Who acts, over which connection, frozen at connect: all that stays the same in a session.
+#[derive(Clone, Copy, Debug)]
+pub struct Actor<'a> {
+    /// The configured name of the agent.
+    pub agent: Text<'a>,
+    /// Its cgroup's id.
+    pub cgroup: u64,
+    /// The process that called connect().
+    pub pid: u32,
+    /// Its user.
+    pub uid: u32,
+    /// The device of its executable.
+    pub exe_device: u64,
+    /// The inode of its executable.
+    pub exe_inode: u64,
+    /// The name of its executable (the agent may choose it).
+    pub exe_name: Text<'a>,
+    /// Its end of the socket: PCI DSS 10.2.2 origination, with the host id in the segment's header.
+    pub agent_address: SocketAddr,
+    /// The configured name of the database's endpoint.
+    pub database: Text<'a>,
+    /// The address that the agent dialled.
+    pub database_address: SocketAddr,
+    /// The database named at startup, once it is known.
+    pub dbname: Option<Text<'a>>,
+    /// The role named at startup, once it is known.
+    pub database_user: Option<Text<'a>>,
+    /// application_name, once it is known.
+    pub application: Option<Text<'a>>,
+}
+
+/// What a statement is: the same at each of its executions.
+#[derive(Clone, Copy, Debug)]
+pub struct Statement<'a> {
+    /// Kinds by effect, as policy names them.
+    pub kinds: &'a [&'static str],
+    /// Tables and functions that it names, qualified where they are resolved.
+    pub tables: &'a [Masked],
+    /// The text, masked or redacted.
+    pub text: Text<'a>,
+    /// The whole text's length as it came.
+    pub text_bytes: u64,
+    /// Literals were replaced before the text was kept.
+    pub redacted: bool,
+}
+
+/// What was decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It goes on.
+    Allow,
+    /// It waits for a person.
+    Hold,
+    /// It is refused.
+    Block,
+    /// `observe`: policy would have refused it; it goes on.
+    WouldBlock,
+    /// `observe`: it could not be judged; it goes on, and the reason says why.
+    Unjudged,
+}
+
+impl Verdict {
+    /// Every verdict.
+    pub const ALL: [Verdict; 5] =
+        [Verdict::Allow, Verdict::Hold, Verdict::Block, Verdict::WouldBlock, Verdict::Unjudged];
+
+    /// The word in JSON and in a line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Allow => "allow",
+            Verdict::Hold => "hold",
+            Verdict::Block => "block",
+            Verdict::WouldBlock => "would-block",
+            Verdict::Unjudged => "unjudged",
+        }
+    }
+
+    /// The number on disk.
+    pub fn code(self) -> u8 {
+        match self {
+            Verdict::Allow => 1,
+            Verdict::Hold => 2,
+            Verdict::Block => 3,
+            Verdict::WouldBlock => 4,
+            Verdict::Unjudged => 5,
+        }
+    }
+
+    /// Whether the statement goes on: the decision's success.
+    pub fn goes_on(self) -> bool {
+        matches!(self, Verdict::Allow | Verdict::WouldBlock | Verdict::Unjudged)
+    }
+}
+
+/// A verdict and what it rests on: the same for each execution until policy or name resolution changes.
+#[derive(Clone, Copy, Debug)]
+pub struct VerdictFacts<'a> {
+    /// What was decided.
+    pub verdict: Verdict,
+    /// The rule that decided, if one did.
+    pub rule: Option<Text<'a>>,
+    /// Why, where no rule says it.
+    pub reason: Option<Text<'a>>,
+    /// The version of the policy.
+    pub policy: Text<'a>,
+}
+
+/// One decision.
+#[derive(Clone, Copy, Debug)]
+pub struct Decided<'a> {
+    /// Who.
+    pub actor: &'a ActorPart,
+    /// What.
+    pub statement: &'a StatementPart,
+    /// The answer.
+    pub verdict: &'a VerdictPart,
+    /// How it came: `query`, `parse`, `bind`, `execute`, `function-call`, …
+    pub request: &'static str,
+    /// The session's own count of its records, from 1.
+    pub number: u64,
+}
+
+/// How a statement ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome<'a> {
+    /// Who.
+    pub actor: &'a ActorPart,
+    /// The record of its decision (or of our own statement).
+    pub decision: RecordId,
+    /// It ended without an error.
+    pub success: bool,
+    /// The code of its error.
+    pub sqlstate: Option<SqlState>,
+    /// Why, where no SQLSTATE says it: `cancelled`, `connection lost`, …
+    pub cause: Option<&'static str>,
+    /// Rows that passed, or that the command reports.
+    pub rows: u64,
+    /// Bytes that passed to the agent.
+    pub bytes: u64,
+    /// Values masked by content.
+    pub masked: u64,
+    /// Values masked because policy names their column.
+    pub sensitive: u64,
+    /// From the decision to the end of the answer.
+    pub duration_ns: u64,
+    /// The session's own count of its records, from 1.
+    pub number: u64,
+}
+
+/// A session's sums.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionTotals {
+    /// Statements decided.
+    pub statements: u64,
+    /// Of them, those that did not go on.
+    pub refused: u64,
+    /// Rows to the agent.
+    pub rows: u64,
+    /// Bytes to the agent.
+    pub bytes: u64,
+    /// Bytes to the database.
+    pub sent: u64,
+    /// Values masked by content.
+    pub masked: u64,
+    /// Values masked because policy names their column.
+    pub sensitive: u64,
+    /// The session's length.
+    pub duration_ns: u64,
+}
+
+/// Who did something to the service itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Operator<'a> {
+    /// `service`, or the operator's name.
+    pub name: Text<'a>,
+    /// The user id of the process.
+    pub uid: u32,
+    /// The process.
+    pub pid: u32,
+}
+
+/// Everything that is recorded. Each variant carries or implies the six fields of PCI DSS v4.0.1 10.2.2: the user (agent and
+/// database user, or operator), the type ([`RecordType`]), date and time (the frame's clocks), success, origination (the
+/// address and process; the host is in the segment's header) and the resource (database and tables, unit, policy, object).
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// A connection was accepted.
+    SessionStart {
+        /// Who.
+        actor: &'a ActorPart,
+        /// The session's own count of its records, from 1.
+        number: u64,
+    },
+    /// The database accepted or refused the login (10.2.1.4).
+    Login {
+        /// Who, with the names of the startup packet.
+        actor: &'a ActorPart,
+        /// Accepted.
+        success: bool,
+        /// The error's code.
+        sqlstate: Option<SqlState>,
+        /// Where we refused it ourselves: why.
+        cause: Option<Text<'a>>,
+        /// The session's own count of its records.
+        number: u64,
+    },
+    /// A connection ended.
+    SessionEnd {
+        /// Who.
+        actor: &'a ActorPart,
+        /// Its end was an orderly one.
+        success: bool,
+        /// Why it ended.
+        cause: Text<'a>,
+        /// The code of the last error that we or the database closed it with.
+        sqlstate: Option<SqlState>,
+        /// Its sums.
+        totals: SessionTotals,
+        /// The session's own count of its records.
+        number: u64,
+    },
+    /// A statement was judged.
+    Decision(Decided<'a>),
+    /// A statement that went on ended.
+    Outcome(Outcome<'a>),
+    /// A statement of ours to the database: never counted as an agent's.
+    Own {
+        /// For whose session.
+        actor: &'a ActorPart,
+        /// What for.
+        purpose: &'static str,
+        /// Its text.
+        text: Text<'a>,
+        /// The session's own count of its records.
+        number: u64,
+    },
+    /// A cancel request.
+    Cancel {
+        /// Who asked.
+        actor: &'a ActorPart,
+        /// The session that it is for, if its key is known.
+        target: Option<u64>,
+        /// It was passed on.
+        success: bool,
+        /// Why not.
+        cause: Option<&'static str>,
+    },
+    /// An agent's unit, cgroup or user was put under protection, or refused.
+    Admission {
+        /// Who admitted it.
+        operator: Operator<'a>,
+        /// The agent's configured name.
+        agent: Text<'a>,
+        /// The unit, cgroup or user.
+        unit: Text<'a>,
+        /// It is protected now.
+        success: bool,
+        /// What was done, or why not.
+        message: Option<Text<'a>>,
+    },
+    /// A policy was loaded, or refused.
+    PolicyLoad {
+        /// Who asked.
+        operator: Operator<'a>,
+        /// The version that holds now (after a refusal: still).
+        policy: Text<'a>,
+        /// The version before.
+        previous: Option<Text<'a>>,
+        /// How many rules hold.
+        rules: u32,
+        /// It was loaded.
+        success: bool,
+        /// Why not.
+        message: Option<Text<'a>>,
+    },
+    /// The kernel half was attached.
+    Attach {
+        /// Who.
+        operator: Operator<'a>,
+        /// What: programs, links, directory.
+        object: Text<'a>,
+        /// It holds.
+        success: bool,
+        /// Why not.
+        message: Option<Text<'a>>,
+    },
+    /// The kernel half was removed.
+    Detach {
+        /// Who.
+        operator: Operator<'a>,
+        /// What.
+        object: Text<'a>,
+        /// It is gone.
+        success: bool,
+        /// Why not.
+        message: Option<Text<'a>>,
+    },
+    /// The service, and with it this record, started (10.2.1.6).
+    ServiceStart {
+        /// Who.
+        operator: Operator<'a>,
+        /// The program's version.
+        version: &'static str,
+        /// The kernel's release.
+        kernel: Text<'a>,
+        /// The policy's version.
+        policy: Text<'a>,
+        /// It serves.
+        success: bool,
+        /// Why not.
+        message: Option<Text<'a>>,
+    },
+    /// The service stops.
+    ServiceStop {
+        /// Who.
+        operator: Operator<'a>,
+        /// Why.
+        cause: Text<'a>,
+        /// All sessions ended in order.
+        success: bool,
+    },
+    /// The canary: redirection was found broken, or works again (10.7.2).
+    Canary {
+        /// Who.
+        operator: Operator<'a>,
+        /// What was checked.
+        object: Text<'a>,
+        /// Redirection works.
+        success: bool,
+        /// What was seen.
+        message: Option<Text<'a>>,
+    },
+    /// What sweeps removed, what queues and maps refused, since the last such record.
+    Counters {
+        /// Who.
+        operator: Operator<'a>,
+        /// Of what.
+        object: &'static str,
+        /// Nothing was lost or refused.
+        success: bool,
+        /// The counters.
+        counters: &'a [(&'static str, u64)],
+    },
+}
+
+macro_rules! record_types {
+    ($($code:literal $variant:ident $name:literal $doc:literal;)*) => {
+        /// The type byte of a frame.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum RecordType { $(#[doc = $doc] $variant),* }
+
+        impl RecordType {
+            /// Every type.
+            pub const ALL: &'static [RecordType] = &[$(RecordType::$variant),*];
+            /// The byte on disk.
+            pub const fn code(self) -> u8 { match self { $(RecordType::$variant => $code),* } }
+            /// The name in JSON and in a line.
+            pub const fn name(self) -> &'static str { match self { $(RecordType::$variant => $name),* } }
+            /// From the byte on disk; `None`: written by a later version.
+            pub const fn of(code: u8) -> Option<RecordType> {
+                match code { $($code => Some(RecordType::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+record_types! {
+    1 SessionStart "session-start" "A connection was accepted.";
+    2 SessionEnd "session-end" "A connection ended.";
+    3 Login "login" "The database accepted or refused the login.";
+    4 Decision "decision" "A statement was judged.";
+    5 Outcome "outcome" "A statement that went on ended.";
+    6 Own "own" "A statement of ours to the database.";
+    7 Cancel "cancel" "A cancel request.";
+    16 Admission "admission" "An agent was put under protection.";
+    17 PolicyLoad "policy-load" "A policy was loaded or refused.";
+    18 Attach "attach" "The kernel half was attached.";
+    19 Detach "detach" "The kernel half was removed.";
+    20 ServiceStart "service-start" "The service started.";
+    21 ServiceStop "service-stop" "The service stops.";
+    22 Canary "canary" "Redirection was found broken, or works again.";
+    23 Counters "counters" "What was swept, dropped, refused.";
+    240 Root "root" "The root of a batch, chained. Written by the appender alone.";
+    241 Stop "stop" "A root after which the writer stopped in order.";
+    242 Seal "seal" "A root after which nothing follows in this segment.";
+    243 Recovered "recovered" "Writing went on after a kill or a power cut; unfinished bytes were cleared.";
+}
+
+impl RecordType {
+    /// Whether the appender writes it to close a batch.
+    pub const fn closes_batch(self) -> bool {
+        matches!(self, RecordType::Root | RecordType::Stop | RecordType::Seal)
+    }
+}
+
+impl Event<'_> {
+    /// The type byte of its frame, as the appender wants it.
+    pub fn kind(&self) -> u8 {
+        self.record_type().code()
+    }
+
+    /// The type of its record.
+    pub fn record_type(&self) -> RecordType {
+        match self {
+            Event::SessionStart { .. } => RecordType::SessionStart,
+            Event::SessionEnd { .. } => RecordType::SessionEnd,
+            Event::Login { .. } => RecordType::Login,
+            Event::Decision(_) => RecordType::Decision,
+            Event::Outcome(_) => RecordType::Outcome,
+            Event::Own { .. } => RecordType::Own,
+            Event::Cancel { .. } => RecordType::Cancel,
+            Event::Admission { .. } => RecordType::Admission,
+            Event::PolicyLoad { .. } => RecordType::PolicyLoad,
+            Event::Attach { .. } => RecordType::Attach,
+            Event::Detach { .. } => RecordType::Detach,
+            Event::ServiceStart { .. } => RecordType::ServiceStart,
+            Event::ServiceStop { .. } => RecordType::ServiceStop,
+            Event::Canary { .. } => RecordType::Canary,
+            Event::Counters { .. } => RecordType::Counters,
+        }
+    }
+}
+
+impl fmt::Display for RecordType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,116 @@
+//! The one table of a payload's fields. A number never changes its meaning; a new field takes a new number.
+//!
+//! A payload is a run of fields, each `number u8 | length LEB128 | bytes`. A reader skips the numbers that it does not know.
+
+/// How a field's bytes are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Unsigned, little endian, 0 to 8 bytes, without zero bytes at the end (so 0 has no bytes).
+    Number,
+    /// UTF-8, masked before it was encoded.
+    Text,
+    /// [`Form::Text`], and the field may occur many times.
+    List,
+    /// An IP address of 4 or 16 bytes in network order, then the port, u16 little endian.
+    Address,
+    /// The shard, u16 little endian, and the seq, a [`Form::Number`].
+    Id,
+    /// 32 bytes of SHA-256.
+    Hash,
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// The number on disk.
+    pub number: u8,
+    /// The key in JSON.
+    pub name: &'static str,
+    /// How the bytes are read.
+    pub form: Form,
+    /// What it says.
+    pub doc: &'static str,
+}
+
+/// The row of a number, if this version knows it.
+pub fn known(number: u8) -> Option<&'static Field> {
+    FIELDS.iter().find(|field| field.number == number)
+}
+
+macro_rules! fields {
+    ($($number:literal $constant:ident $name:literal $form:ident $doc:literal;)*) => {
+        $(#[doc = $doc] pub const $constant: u8 = $number;)*
+        /// Every field, by number.
+        pub const FIELDS: &[Field] = &[$(Field { number: $number, name: $name, form: Form::$form, doc: $doc }),*];
+    };
+}
+
+fields! {
+    1 SUCCESS "success" Number "PCI DSS 10.2.2 success (1) or failure (0); a decision succeeds when the statement goes on";
+    2 AGENT "agent" Text "the agent's configured name";
+    3 CGROUP "cgroup" Number "the cgroup's id, frozen at connect";
+    4 PID "pid" Number "the process (of an agent at connect; of an operator at the command)";
+    5 UID "uid" Number "its user id";
+    6 EXE_DEVICE "exe_device" Number "the device of its executable";
+    7 EXE_INODE "exe_inode" Number "the inode of its executable";
+    8 EXE_NAME "exe_name" Text "the name of its executable";
+    9 DATABASE "database" Text "the configured name of the database's endpoint";
+    10 DBNAME "dbname" Text "the database named at startup";
+    11 DATABASE_USER "database_user" Text "the role named at startup";
+    12 APPLICATION "application" Text "application_name, as the agent claims it";
+    13 AGENT_ADDRESS "agent_address" Address "the agent's end of its socket";
+    14 DATABASE_ADDRESS "database_address" Address "the address that the agent dialled";
+    15 REQUEST "request" Text "how a statement came: query, parse, bind, execute, function-call, own, …";
+    16 KIND "kinds" List "a statement kind of policy";
+    17 TABLE "tables" List "a table or function that the statement names";
+    18 OMITTED "omitted" Number "entries of lists that were left off, all lists together";
+    19 TEXT "text" Text "the statement's text, masked";
+    20 TEXT_BYTES "text_bytes" Number "the length of the whole text as it came";
+    21 REDACTED "redacted" Number "1: literals were replaced before the text was kept";
+    22 VERDICT "verdict" Number "1 allow, 2 hold, 3 block, 4 would-block, 5 unjudged";
+    23 REASON "reason" Text "why that verdict, where no rule says it";
+    24 RULE "rule" Text "the rule that decided";
+    25 POLICY "policy" Text "the version of the policy";
+    26 NUMBER "number" Number "the session's own count of its records, from 1: a session's missing record shows";
+    27 DECISION "decision" Id "the record of the decision that this is the outcome of";
+    28 ROWS "rows" Number "rows that passed to the agent, or that the command reports";
+    29 BYTES "bytes" Number "bytes that passed to the agent";
+    30 MASKED "masked" Number "values that were masked by content";
+    31 SENSITIVE "sensitive" Number "values that were masked because policy names their column";
+    32 SQLSTATE "sqlstate" Text "the SQLSTATE of the answer";
+    33 DURATION_NS "duration_ns" Number "from the decision to the end of the answer, or the session's length";
+    34 CAUSE "cause" Text "why it ended, or what it was for";
+    35 TARGET "target" Number "the session that a cancel request is for";
+    36 UNIT "unit" Text "the unit, cgroup or user that was admitted";
+    37 MESSAGE "message" Text "what went wrong, or what was done";
+    38 OPERATOR "operator" Text "who did it: the service, or an operator's name";
+    39 VERSION "version" Text "the program's version";
+    40 KERNEL "kernel" Text "the kernel's release";
+    41 PREVIOUS_POLICY "previous_policy" Text "the version of the policy before";
+    42 RULES "rules" Number "how many rules the policy has";
+    43 COUNTER "counters" List "name=value of one counter";
+    44 STATEMENTS "statements" Number "statements of the session that were decided";
+    45 REFUSED "refused" Number "of them, those that did not go on";
+    46 SENT "sent" Number "bytes that passed to the database";
+    47 OBJECT "object" Text "what was loaded, attached or checked";
+    64 FIRST_SEQ "first_seq" Number "the first record of the batch";
+    65 COUNT "count" Number "how many records the batch has";
+    66 BATCH_ROOT "batch_root" Hash "RFC 6962 root of the batch's records";
+    67 PREVIOUS_ROOT "previous_root" Hash "the chain before the batch";
+    68 CHAIN_ROOT "chain_root" Hash "the chain after the batch";
+    69 DURABLE_SEQ "durable_seq" Number "the last record that was known to be on disk when this one was written";
+    70 TORN_BYTES "torn_bytes" Number "bytes of unfinished records that were cleared when writing went on";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_names_are_unique_and_ascend() {
+        assert!(FIELDS.windows(2).all(|pair| pair[0].number < pair[1].number));
+        for field in FIELDS {
+            assert_eq!(FIELDS.iter().filter(|other| other.name == field.name).count(), 1, "{}", field.name);
+        }
+    }
+}

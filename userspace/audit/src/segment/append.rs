@@ -1,0 +1,281 @@
+//! The writer's state over a mapped segment. It owns no memory: each call is given the segment's bytes again.
+use std::fmt;
+use std::sync::atomic::{Ordering, compiler_fence};
+
+use super::frame::{self, Next};
+use super::header::{HEADER_LEN, Header, Identity, Previous};
+use super::recover::Recovered;
+use super::{RESERVE, SEGMENT_LEN_MAX, SEGMENT_LEN_MIN};
+use crate::chain::{self, Hash, Tree};
+use crate::encode::{bytes, number};
+use crate::event::RecordType;
+use crate::{PAYLOAD_MAX, field};
+
+/// When: both clocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// The monotonic clock: the order within a boot.
+    pub mono_ns: u64,
+    /// The wall clock: nanoseconds since 1970.
+    pub wall_ns: u64,
+}
+
+/// Why nothing was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The segment has no room for it: seal it and begin the next.
+    Full,
+    /// No segment has room for it: more than [`PAYLOAD_MAX`], or than this size of segment holds.
+    TooLong,
+    /// The type is the appender's own.
+    Kind,
+    /// The segment is sealed.
+    Sealed,
+    /// The memory is not this segment's: another length, or a size that no segment may have.
+    Memory,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Refused::Full => "the segment is full",
+            Refused::TooLong => "the record is longer than a segment holds",
+            Refused::Kind => "the record's type is the appender's own",
+            Refused::Sealed => "the segment is sealed",
+            Refused::Memory => "the memory is not that of the segment",
+        })
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// The state of one segment's writing.
+#[derive(Clone, Debug)]
+pub struct Appender {
+    header: Header,
+    /// Where the next frame goes; `HEADER_LEN <= hashed <= end <= header.size - …`, all multiples of 8.
+    end: usize,
+    /// Up to here the batch's leaves are in `tree`.
+    hashed: usize,
+    next_seq: u64,
+    /// The first record that no root covers.
+    batch_seq: u64,
+    tree: Tree,
+    root: Hash,
+    sealed: bool,
+}
+
+impl Appender {
+    /// Begins a segment in zeroed memory: writes its header.
+    pub fn begin(
+        memory: &mut [u8],
+        shard: u16,
+        identity: Identity,
+        previous: Previous,
+        stamp: Stamp,
+    ) -> Result<Appender, Refused> {
+        if !(SEGMENT_LEN_MIN..=SEGMENT_LEN_MAX).contains(&memory.len()) || !memory.len().is_multiple_of(8) {
+            return Err(Refused::Memory);
+        }
+        let Stamp { mono_ns, wall_ns } = stamp;
+        let header = Header { shard, size: memory.len() as u64, previous, identity, mono_ns, wall_ns };
+        memory.get_mut(..HEADER_LEN).ok_or(Refused::Memory)?.copy_from_slice(&header.encode());
+        Ok(Appender {
+            end: HEADER_LEN,
+            hashed: HEADER_LEN,
+            next_seq: header.first_seq(),
+            batch_seq: header.first_seq(),
+            tree: Tree::default(),
+            root: header.chain(),
+            sealed: false,
+            header,
+        })
+    }
+
+    /// Goes on where [`super::recover`] found the end: clears unfinished bytes and says so in a record of its own.
+    pub fn resume(memory: &mut [u8], recovered: &Recovered, stamp: Stamp) -> Result<Appender, Refused> {
+        if memory.len() as u64 != recovered.header.size {
+            return Err(Refused::Memory);
+        }
+        if recovered.sealed {
+            return Err(Refused::Sealed);
+        }
+        memory.get_mut(recovered.end..recovered.used).unwrap_or_default().fill(0);
+        let mut appender = Appender {
+            header: recovered.header,
+            end: recovered.end,
+            hashed: recovered.batch_at,
+            next_seq: recovered.next_seq,
+            batch_seq: recovered.batch_seq,
+            tree: Tree::default(),
+            root: recovered.root,
+            sealed: false,
+        };
+        if !recovered.stopped {
+            let mut payload = Vec::new();
+            number(&mut payload, field::TORN_BYTES, (recovered.used - recovered.end) as u64);
+            appender.store(memory, RecordType::Recovered.code(), 0, stamp, &payload, 2 * ROOT_ROOM)?;
+        }
+        Ok(appender)
+    }
+
+    /// Appends one encoded event and returns its number. When this returns, the record is out of the process.
+    pub fn append(
+        &mut self,
+        memory: &mut [u8],
+        kind: u8,
+        session: u64,
+        stamp: Stamp,
+        payload: &[u8],
+    ) -> Result<u64, Refused> {
+        if RecordType::of(kind).is_none_or(|kind| kind.closes_batch() || kind == RecordType::Recovered) {
+            return Err(Refused::Kind);
+        }
+        if payload.len() > PAYLOAD_MAX || HEADER_LEN + frame::room(payload.len()) + RESERVE > self.size() {
+            return Err(Refused::TooLong);
+        }
+        self.store(memory, kind, session, stamp, payload, RESERVE)
+    }
+
+    /// Hashes at most `records_max` records that the open batch's tree lacks, so that a shard can do it when it has nothing
+    /// better to do and a root costs little. Returns how many are left.
+    pub fn hash(&mut self, memory: &[u8], records_max: u64) -> u64 {
+        for _ in 0..records_max {
+            // What is before `end` was stored by this appender or checked by the recovery.
+            let Next::Frame(frame) = frame::next(memory, self.hashed) else { break };
+            self.tree.push(chain::leaf(frame.record));
+            self.hashed += frame.room();
+        }
+        self.unrooted().saturating_sub(self.tree.size())
+    }
+
+    /// Closes the batch: writes its root, chained to the one before. Nothing to do where the batch is empty. `durable_seq`: the
+    /// last record that is known to be on disk.
+    pub fn root(&mut self, memory: &mut [u8], stamp: Stamp, durable_seq: u64) -> Result<(), Refused> {
+        if self.unrooted() == 0 {
+            return Ok(());
+        }
+        self.close_batch(memory, RecordType::Root, stamp, durable_seq, RESERVE / 2)
+    }
+
+    /// The last record of an orderly stop; writing may go on after it.
+    pub fn stop(&mut self, memory: &mut [u8], stamp: Stamp, durable_seq: u64) -> Result<(), Refused> {
+        self.close_batch(memory, RecordType::Stop, stamp, durable_seq, ROOT_ROOM)
+    }
+
+    /// Closes the segment, and returns what the next one's header says of it.
+    pub fn seal(&mut self, memory: &mut [u8], stamp: Stamp, durable_seq: u64) -> Result<Previous, Refused> {
+        if !self.sealed {
+            self.close_batch(memory, RecordType::Seal, stamp, durable_seq, 0)?;
+            self.sealed = true;
+        }
+        Ok(Previous { number: self.header.number(), used: self.end as u64, last_seq: self.last_seq(), root: self.root })
+    }
+
+    /// The segment's header.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The number that the next record gets.
+    pub fn next_seq(&self) -> u64 {
+        self.next_seq
+    }
+
+    /// The number of the last record; before the first, one less than its number.
+    pub fn last_seq(&self) -> u64 {
+        self.next_seq - 1
+    }
+
+    /// How many records no root covers.
+    pub fn unrooted(&self) -> u64 {
+        self.next_seq - self.batch_seq
+    }
+
+    /// The end of what is written: what an fsync must cover.
+    pub fn end(&self) -> usize {
+        self.end
+    }
+
+    /// How many payload bytes still fit in one record.
+    pub fn left(&self) -> usize {
+        self.size().saturating_sub(self.end + RESERVE + frame::HEADER_LEN + 7)
+    }
+
+    /// The chain after the last closed batch.
+    pub fn chain_root(&self) -> Hash {
+        self.root
+    }
+
+    fn size(&self) -> usize {
+        self.header.size as usize
+    }
+
+    fn close_batch(
+        &mut self,
+        memory: &mut [u8],
+        kind: RecordType,
+        stamp: Stamp,
+        durable_seq: u64,
+        reserve: usize,
+    ) -> Result<(), Refused> {
+        self.hash(memory, u64::MAX);
+        let batch_root = self.tree.root();
+        let root = chain::link(&self.root, &batch_root);
+        let mut payload = Vec::with_capacity(ROOT_ROOM);
+        number(&mut payload, field::FIRST_SEQ, self.batch_seq);
+        number(&mut payload, field::COUNT, self.unrooted());
+        bytes(&mut payload, field::BATCH_ROOT, &batch_root);
+        bytes(&mut payload, field::PREVIOUS_ROOT, &self.root);
+        bytes(&mut payload, field::CHAIN_ROOT, &root);
+        number(&mut payload, field::DURABLE_SEQ, durable_seq.min(self.last_seq()));
+        let seq = self.store(memory, kind.code(), 0, stamp, &payload, reserve)?;
+        self.root = root;
+        self.tree.clear();
+        // The root's own record is the first leaf of the next batch.
+        self.batch_seq = seq;
+        self.hashed = self.end - frame::room(payload.len());
+        Ok(())
+    }
+
+    /// Stores one frame, its length word last. `reserve`: bytes that stay free behind it.
+    fn store(
+        &mut self,
+        memory: &mut [u8],
+        kind: u8,
+        session: u64,
+        stamp: Stamp,
+        payload: &[u8],
+        reserve: usize,
+    ) -> Result<u64, Refused> {
+        if self.sealed {
+            return Err(Refused::Sealed);
+        }
+        if memory.len() != self.size() {
+            return Err(Refused::Memory);
+        }
+        let room = frame::room(payload.len());
+        if self.end + room + reserve > memory.len() {
+            return Err(Refused::Full);
+        }
+        let seq = self.next_seq;
+        let head = frame::header(kind, seq, stamp, session, payload);
+        let slot = memory.get_mut(self.end..self.end + room).ok_or(Refused::Full)?;
+        let (slot_head, slot_payload) = slot.split_at_mut(frame::HEADER_LEN);
+        // The padding is zero since the file was made.
+        slot_payload.get_mut(..payload.len()).ok_or(Refused::Full)?.copy_from_slice(payload);
+        let (len, rest) = slot_head.split_at_mut(4);
+        rest.copy_from_slice(head.get(4..).unwrap_or_default());
+        compiler_fence(Ordering::Release);
+        len.copy_from_slice(head.get(..4).unwrap_or_default());
+        compiler_fence(Ordering::Release);
+        self.end += room;
+        self.next_seq += 1;
+        Ok(seq)
+    }
+}
+
+/// The most room that a root's record takes: three hashes, three numbers, the frame.
+const ROOT_ROOM: usize = (frame::HEADER_LEN + 3 * 34 + 3 * 10).next_multiple_of(8);
+// Behind any append there is room for a recovery's record, a root, a stop and the seal, many times over.
+const _: () = assert!(RESERVE / 2 >= 8 * ROOT_ROOM && HEADER_LEN + 2 * RESERVE <= SEGMENT_LEN_MIN);

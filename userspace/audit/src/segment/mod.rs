@@ -1,0 +1,45 @@
+//! One file of the record: a 4 KiB header, then frames, then zeros to its end. Its size never changes after it is made.
+//!
+//! Every store goes to a mapped file, so what is stored is out of the process at once and kill -9 loses nothing. A frame's
+//! payload and header are stored first and its length word last: a kill in between leaves a zero length word, which ends the
+//! valid prefix. (The order is a compiler fence and the CPU's own: a kill is a precise interrupt. Should it fail all the same,
+//! the frame's checksum does not match, which ends the prefix too.) A power cut may lose any page that no fsync has covered.
+mod append;
+mod frame;
+mod header;
+mod recover;
+
+pub use append::{Appender, Refused, Stamp};
+pub use frame::{Frame, HEADER_LEN as FRAME_LEN};
+pub(crate) use frame::{Next, next as next_frame};
+pub use header::{HEADER_LEN, Header, HeaderFault, Identity, Previous};
+pub use recover::{Corrupt, Recovered, recover};
+pub(crate) use recover::{Damage, damage, last_used};
+
+/// The size of a segment unless configured otherwise.
+pub const SEGMENT_LEN: usize = 64 << 20;
+/// The smallest size that a segment may have: the header, the reserve, and some room.
+pub const SEGMENT_LEN_MIN: usize = 16 << 10;
+/// The largest: a reader holds one segment in memory.
+pub const SEGMENT_LEN_MAX: usize = 1 << 30;
+/// The shard number of the service's own series, where it keeps one beside the shards'.
+pub const SERVICE_SHARD: u16 = u16::MAX;
+/// Room that is kept at a segment's end for the records that close it, also after repeated crashes.
+pub const RESERVE: usize = 4 << 10;
+
+/// The name of a segment's file: sorted by name, a directory is in the order that [`crate::verify`] wants.
+pub fn file_name(shard: u16, number: u64) -> String {
+    format!("{shard:05}-{number:010}.seg")
+}
+
+/// What a file's name says it is: shard and number; `None` where it is no segment's name.
+pub fn parse_file_name(name: &str) -> Option<(u16, u64)> {
+    let (shard, number) = name.strip_suffix(".seg")?.split_once('-')?;
+    let (shard, number) = (shard.parse().ok()?, number.parse().ok()?);
+    (file_name(shard, number) == name).then_some((shard, number))
+}
+
+/// A little-endian number at `at`; `None` beyond the end.
+fn word<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..)?.first_chunk::<N>().copied()
+}

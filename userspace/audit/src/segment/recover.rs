@@ -1,0 +1,205 @@
+//! After a kill or a power cut: where the valid records end, and whether what follows is unfinished or damaged.
+use std::fmt;
+
+use super::frame::{self, HEADER_LEN as FRAME_LEN, Next};
+use super::header::{HEADER_LEN, Header, HeaderFault, Previous};
+use crate::PAYLOAD_MAX;
+use crate::chain::{Hash, link};
+use crate::decode::ChainFields;
+use crate::event::RecordType;
+
+/// The valid prefix of a segment, enough to go on writing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// The segment's header.
+    pub header: Header,
+    /// How many whole records it has.
+    pub records: u64,
+    /// The number that the next record gets.
+    pub next_seq: u64,
+    /// Where the next record goes.
+    pub end: usize,
+    /// Up to here bytes are not zero: `used > end` is an unfinished record.
+    pub used: usize,
+    /// The last record is an orderly stop, and nothing unfinished follows.
+    pub stopped: bool,
+    /// The segment is sealed: writing goes on in the next one.
+    pub sealed: bool,
+    pub(crate) batch_at: usize,
+    pub(crate) batch_seq: u64,
+    pub(crate) root: Hash,
+}
+
+impl Recovered {
+    /// What the next segment's header says of this one; `None` where it is not sealed: resume it and seal it first.
+    pub fn previous(&self) -> Option<Previous> {
+        self.sealed.then_some(Previous {
+            number: self.header.number(),
+            used: self.end as u64,
+            last_seq: self.next_seq - 1,
+            root: self.root,
+        })
+    }
+}
+
+/// The segment is damaged before its end: whoever starts on it must say that the loss is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Corrupt {
+    /// The header.
+    Header(HeaderFault),
+    /// The file's size is not the header's.
+    Size,
+    /// A record is bad and a valid one follows.
+    Hole {
+        /// Where the bad record is.
+        offset: usize,
+        /// The number that it should have.
+        seq: u64,
+        /// What is wrong with it.
+        why: &'static str,
+        /// The number of the next valid one.
+        next_seq: u64,
+        /// The end before the hole, for a writer that was told to accept the loss.
+        before: Box<Recovered>,
+    },
+    /// A root does not cover the records before it.
+    Root {
+        /// Where its record is.
+        offset: usize,
+        /// Its number.
+        seq: u64,
+    },
+}
+
+impl fmt::Display for Corrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Corrupt::Header(fault) => fault.fmt(f),
+            Corrupt::Size => f.write_str("the file's size is not the one that its header says"),
+            Corrupt::Hole { offset, seq, why, next_seq, .. } => {
+                write!(f, "record {seq} at byte {offset} is damaged ({why}) and record {next_seq} follows")
+            }
+            Corrupt::Root { offset, seq } => write!(f, "record {seq} at byte {offset}: the chain does not fit"),
+        }
+    }
+}
+
+impl std::error::Error for Corrupt {}
+
+/// Reads a segment from its header to the end of its valid records. Hashes nothing: [`crate::verify`] does that.
+pub fn recover(segment: &[u8]) -> Result<Recovered, Corrupt> {
+    let header = Header::read(segment).map_err(Corrupt::Header)?;
+    if header.size != segment.len() as u64 {
+        return Err(Corrupt::Size);
+    }
+    let mut found = Recovered {
+        records: 0,
+        next_seq: header.first_seq(),
+        end: HEADER_LEN,
+        used: last_used(segment),
+        stopped: false,
+        sealed: false,
+        batch_at: HEADER_LEN,
+        batch_seq: header.first_seq(),
+        root: header.chain(),
+        header,
+    };
+    let why = loop {
+        match frame::next(segment, found.end) {
+            Next::Frame(frame) if frame.seq != found.next_seq => break "its number is out of order",
+            Next::Frame(_) if found.sealed => break "it follows the segment's seal",
+            Next::Frame(frame) => {
+                found.accept(&frame).ok_or(Corrupt::Root { offset: found.end, seq: frame.seq })?;
+            }
+            Next::End => break "it is unfinished",
+            Next::Bad(why) => break why,
+        }
+    };
+    found.used = found.used.max(found.end);
+    found.stopped &= found.used == found.end;
+    match damage(segment, &found, why) {
+        Some(Damage { next_seq: Some(next_seq), .. }) => {
+            Err(Corrupt::Hole { offset: found.end, seq: found.next_seq, why, next_seq, before: Box::new(found) })
+        }
+        _ => Ok(found),
+    }
+}
+
+impl Recovered {
+    /// Takes the next frame in; `None` where it is a root that continues another chain.
+    fn accept(&mut self, frame: &frame::Frame<'_>) -> Option<()> {
+        let kind = RecordType::of(frame.kind);
+        if kind.is_some_and(RecordType::closes_batch) {
+            let fields = ChainFields::read(frame.payload())?;
+            if fields.previous_root != self.root || link(&self.root, &fields.batch_root) != fields.chain_root {
+                return None;
+            }
+            self.root = fields.chain_root;
+            self.batch_at = self.end;
+            self.batch_seq = frame.seq;
+        }
+        self.stopped = kind == Some(RecordType::Stop);
+        self.sealed = kind == Some(RecordType::Seal);
+        self.records += 1;
+        self.next_seq += 1;
+        self.end += frame.room();
+        Some(())
+    }
+}
+
+/// Bytes that follow the last valid record.
+pub(crate) struct Damage {
+    /// The next valid record behind the bad place, if there is one: then it was no crash.
+    pub(crate) next_seq: Option<u64>,
+    /// No kill and no power cut leaves such bytes.
+    pub(crate) no_tear: Option<&'static str>,
+}
+
+/// What follows the valid prefix; `None`: zeros.
+pub(crate) fn damage(segment: &[u8], found: &Recovered, why: &'static str) -> Option<Damage> {
+    if found.used <= found.end {
+        return None;
+    }
+    let later = (found.end..found.used).step_by(8).find_map(|at| match frame::next(segment, at) {
+        Next::Frame(frame) if at > found.end || frame.seq != found.next_seq || found.sealed => Some(frame.seq),
+        _ => None,
+    });
+    Some(Damage { next_seq: later, no_tear: no_tear(segment, found, why) })
+}
+
+/// A kill leaves one frame without its length word. A power cut leaves sectors as they were, all zero, in what was being
+/// written. Anything else was done to the file.
+fn no_tear(segment: &[u8], found: &Recovered, why: &'static str) -> Option<&'static str> {
+    if found.sealed {
+        return Some("bytes follow the segment's seal");
+    }
+    if found.used - found.end > FRAME_LEN + PAYLOAD_MAX {
+        return Some("bytes stand where nothing was written");
+    }
+    let len = super::word(segment, found.end).map_or(0, u32::from_le_bytes) as usize;
+    if len == 0 {
+        return None;
+    }
+    let end = (found.end + len).min(segment.len());
+    let mut sector = found.end;
+    while sector < end {
+        let next = ((sector / SECTOR + 1) * SECTOR).min(end);
+        if segment.get(sector..next).is_some_and(|bytes| bytes.iter().all(|b| *b == 0)) {
+            return None;
+        }
+        sector = next;
+    }
+    Some(why)
+}
+
+/// What a disk writes whole.
+const SECTOR: usize = 512;
+
+/// One behind the last byte that is not zero.
+pub(crate) fn last_used(segment: &[u8]) -> usize {
+    const PAGE: usize = 4096;
+    let zeros = [0; PAGE];
+    let blank = segment.rchunks(PAGE).take_while(|page| zeros.get(..page.len()) == Some(page)).map(<[u8]>::len).sum();
+    let rest = segment.len().saturating_sub(blank);
+    segment.get(..rest).and_then(|bytes| bytes.iter().rposition(|b| *b != 0)).map_or(0, |at| at + 1)
+}
