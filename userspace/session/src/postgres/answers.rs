@@ -1,7 +1,9 @@
 //! What each message of the database means for the queue, and whether the agent gets it.
 
+use wire::postgres::Format;
+use wire::postgres::backend::{CommandComplete, Field, ReadyForQuery, RowDescription, TransactionStatus};
+
 use super::backend::Frame;
-use super::messages;
 use super::portals::Rows;
 use super::queue::{Entry, Request};
 use super::rewrite::{Column, Columns, Message, Strip};
@@ -25,14 +27,14 @@ impl Connection {
         if frame.kind() == b'v' {
             return self.negotiate(frame.body());
         }
-        self.tell_version(cx);
+        self.tell_version(cx)?;
         match frame.kind() {
             b'R' => self.authentication(frame.body())?,
             b'K' => return self.backend_key(frame.body(), cx),
             b'S' => return self.parameter(frame, cx),
             b'Z' => {
-                let status = messages::ready(frame.body()).ok_or_else(misplaced)?;
-                return self.logged_in(status, cx);
+                let ready = ReadyForQuery::parse(frame.body()).map_err(Fatal::of_database)?;
+                return self.logged_in(ready.status, cx);
             }
             _ => {
                 frame.mask(Message::Error, Strip::Nothing)?;
@@ -60,13 +62,13 @@ impl Connection {
             return self.own_answer(&frame);
         }
         match kind {
-            b'1' | b'2' | b'3' => self.acknowledged(kind, cx)?,
+            b'1' | b'2' | b'3' => self.acknowledged(kind)?,
             b't' => {
                 let asked = matches!(self.queue.front(), Some(Request::DescribeStatement));
                 asked.then_some(()).ok_or_else(misplaced)?;
             }
             b'T' => {
-                let own = self.described(&frame, cx)?;
+                let own = self.described(&frame)?;
                 if own {
                     return Ok(());
                 }
@@ -96,7 +98,7 @@ impl Connection {
     }
 
     /// ParseComplete, BindComplete, CloseComplete.
-    fn acknowledged(&mut self, kind: u8, _cx: &mut Cx<'_, '_>) -> Step {
+    fn acknowledged(&mut self, kind: u8) -> Step {
         let Entry { seq, request } = self.queue.pop().ok_or_else(misplaced)?;
         match (kind, request) {
             (b'1', Request::Parse { name, .. }) => self.statements.confirm(&name, seq),
@@ -109,8 +111,8 @@ impl Connection {
     }
 
     /// RowDescription. True: it answers our own Describe.
-    fn described(&mut self, frame: &Frame<'_>, cx: &Cx<'_, '_>) -> Result<bool, Fatal> {
-        let malformed = || Fatal::database("malformed RowDescription");
+    fn described(&mut self, frame: &Frame<'_>) -> Result<bool, Fatal> {
+        let described = RowDescription::parse(frame.body()).map_err(Fatal::of_database)?;
         let catalog = &self.catalog;
         let masks = self.open.database.mask || self.open.database.mode != crate::Mode::Observe;
         let (columns, own, done) = match self.queue.front() {
@@ -119,7 +121,6 @@ impl Connection {
                 (&mut self.database.result, false, false)
             }
             Some(Request::DescribeStatement) => {
-                messages::row_description(frame.body(), |_| {}).ok_or_else(malformed)?;
                 self.queue.pop();
                 return Ok(false);
             }
@@ -133,10 +134,9 @@ impl Connection {
         };
         columns.set_types(catalog.types.clone());
         columns.clear();
-        messages::row_description(frame.body(), |field| {
-            push(columns, catalog, field);
-        })
-        .ok_or_else(malformed)?;
+        for field in described.fields() {
+            push(columns, catalog, &field);
+        }
         if masks && columns.unmaskable().is_some() {
             return Err(Fatal::new(b"42501", "a sensitive column of this type cannot be masked in binary format")
                 .hint("read the column as text, or leave it out of the result"));
@@ -144,7 +144,6 @@ impl Connection {
         if done {
             self.pop_and_release();
         }
-        let _ = cx;
         Ok(own)
     }
 
@@ -201,15 +200,16 @@ impl Connection {
 
     /// CommandComplete (with its tag), EmptyQueryResponse, PortalSuspended.
     fn complete(&mut self, body: &[u8], cx: &mut Cx<'_, '_>) -> Step {
-        let tag = body.strip_suffix(b"\0").unwrap_or(body);
+        let rows =
+            if body.is_empty() { None } else { CommandComplete::parse(body).map_err(Fatal::of_database)?.rows() };
         self.database.copy = None;
         match self.queue.front() {
             Some(Request::Query(_)) => {
-                self.tally.completed(tag);
+                self.tally.completed(rows);
                 self.database.result_known = false;
             }
             Some(Request::Execute { .. }) => {
-                self.tally.completed(tag);
+                self.tally.completed(rows);
                 let Some(Entry { seq, request: Request::Execute { run, slot } }) = self.queue.pop() else {
                     return Err(misplaced());
                 };
@@ -273,7 +273,7 @@ impl Connection {
     }
 
     fn ready_for_query(&mut self, frame: Frame<'_>, cx: &mut Cx<'_, '_>) -> Step {
-        let status = messages::ready(frame.body()).ok_or(Fatal::database("malformed ReadyForQuery"))?;
+        let status = ReadyForQuery::parse(frame.body()).map_err(Fatal::of_database)?.status;
         let Entry { seq, request } = self.queue.pop().ok_or_else(misplaced)?;
         self.database.copy = None;
         self.database.result_known = false;
@@ -288,7 +288,7 @@ impl Connection {
             _ => return Err(misplaced()),
         }
         self.status = status;
-        if status == b'I' {
+        if status == TransactionStatus::Idle {
             self.portals.end_transaction(seq);
             self.schemas.transaction_ended(cx.shared.catalogs);
         }
@@ -308,9 +308,9 @@ fn slot_of(request: &Request) -> Option<u32> {
 }
 
 /// One column of a result, with what policy says of the table's column that it comes from.
-fn push(columns: &mut Columns, catalog: &Catalog, field: messages::Field) {
-    let (type_oid, binary) = (field.type_oid, field.binary);
-    match catalog.treatment(field.table_oid, field.number) {
+fn push(columns: &mut Columns, catalog: &Catalog, field: &Field<'_>) {
+    let (type_oid, binary) = (field.type_oid, field.format == Format::Binary);
+    match catalog.treatment(field.table, field.attribute) {
         Treatment::Content => columns.push(Column { type_oid, binary, whole: None }),
         Treatment::Whole(whole) => columns.push(Column { type_oid, binary, whole: Some(whole) }),
         Treatment::Clear => columns.push_clear(type_oid, binary),

@@ -1,6 +1,8 @@
 //! The database's bytes: frames are found as they stream, each body passes its masker, and nothing else reaches the agent.
 //! Rows, COPY data and strings stream at constant memory; the other messages are small and must be whole.
 
+use wire::postgres::{BackendTag, Header, Tag, header};
+
 use super::queue::Request;
 use super::rewrite::{BodyMask, Columns, Malformed, Message, Progress, Strip};
 use super::{Connection, Cx, Fatal, Phase, Step};
@@ -147,11 +149,11 @@ impl Connection {
 
     /// Finds the header at `at`. Returns where to go on; `at` itself when the header is not whole.
     fn begin_message(&mut self, chunk: &mut [u8], at: usize, cx: &mut Cx<'_, '_>) -> Result<usize, Fatal> {
-        let Some(&[kind, a, b, c, d]) = chunk.get(at..at + 5).and_then(<[u8]>::first_chunk::<5>) else { return Ok(at) };
-        let left = u32::from_be_bytes([a, b, c, d])
-            .checked_sub(4)
-            .filter(|left| *left <= i32::MAX as u32 - 4)
-            .ok_or(Fatal::database("a message with an impossible length"))? as usize;
+        let (kind, left) = match header::<BackendTag>(chunk.get(at..).unwrap_or_default()) {
+            Header::Incomplete(_) => return Ok(at),
+            Header::Malformed(why) => return Err(Fatal::of_database(why)),
+            Header::Frame { tag, body_len } => (tag.byte(), body_len),
+        };
         match self.take(kind)? {
             Taken::Drop => {
                 self.database.flow = Flow::Dropping { left };

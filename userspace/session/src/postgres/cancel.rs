@@ -1,18 +1,14 @@
 //! A cancel request: the key that we issued is looked up, the database's own goes on. Nothing is answered, as the server does.
 
-use super::messages::Body;
-use super::{Connection, Cx, Fatal, Phase, Step, key};
-use crate::SECRET_MAX;
+use wire::postgres::encode;
+use wire::postgres::startup::CancelRequest;
+
+use super::{Connection, Cx, Phase, Step};
+use crate::Key;
 
 impl Connection {
-    pub(super) fn cancel_request(&mut self, body: &[u8], cx: &mut Cx<'_, '_>) -> Step {
-        let mut body = Body::new(body);
-        let pid = body.i32().ok_or(Fatal::agent("invalid length of cancel request"))?;
-        let secret = body.rest();
-        if secret.len() < 4 || secret.len() > SECRET_MAX {
-            return Err(Fatal::agent("invalid length of cancel request"));
-        }
-        let target = key(pid, secret).and_then(|issued| cx.shared.cancels.find(&issued));
+    pub(super) fn cancel_request(&mut self, request: CancelRequest<'_>, cx: &mut Cx<'_, '_>) -> Step {
+        let target = Key::new(request.pid, request.key).and_then(|issued| cx.shared.cancels.find(&issued));
         let target = target.filter(|target| {
             target.subject.policy.agent == self.open.subject.policy.agent && target.origin == self.open.origin
         });
@@ -21,12 +17,7 @@ impl Connection {
             self.end("a cancel request with a key that is not this agent's", cx);
             return Ok(());
         };
-        let secret = target.key.secret();
-        let packet = &mut self.login.cancel;
-        packet.extend_from_slice(&(12 + secret.len() as u32).to_be_bytes());
-        packet.extend_from_slice(&((1234u32 << 16) | 5678).to_be_bytes());
-        packet.extend_from_slice(&target.key.pid.to_be_bytes());
-        packet.extend_from_slice(secret);
+        encode::cancel_request(&mut self.login.cancel, target.key.pid, target.key.secret())?;
         self.phase = Phase::Cancelling;
         cx.out.connect = true;
         Ok(())

@@ -10,14 +10,17 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use pan::Masked;
+use policy::Policy;
+use wire::postgres::FrontendTag;
+use wire::postgres::backend::{DataRow, Report, TransactionStatus, report};
+use wire::postgres::encode;
 
 use super::backend::Frame;
 use super::queue::Request;
 use super::settings::{self, Encoding};
-use super::{Connection, Cx, Fatal, Phase, Step, messages};
+use super::{Connection, Cx, Fatal, Phase, Step};
 use crate::catalogs::{Builder, CatalogColumn, treatment_of};
 use crate::verdicts::{Refusal, Why};
-use policy::Policy;
 
 /// The question that is being asked.
 #[derive(Debug, Default)]
@@ -60,18 +63,21 @@ impl Connection {
     }
 
     /// Before this frame of the agent the question has to be asked; it is asked then, and the frame waits.
-    pub(super) fn wants_catalog_first(&mut self, kind: u8, cx: &mut Cx<'_, '_>) -> bool {
-        let idle = self.phase == Phase::Ready && self.status == b'I' && self.queue.is_idle() && !self.agent.skipping;
-        let uses = match kind {
-            b'Q' | b'F' => true,
-            b'P' | b'B' | b'E' => !self.statements.has_unnamed(),
+    pub(super) fn wants_catalog_first(&mut self, tag: FrontendTag, cx: &mut Cx<'_, '_>) -> Result<bool, Fatal> {
+        let idle = self.phase == Phase::Ready
+            && self.status == TransactionStatus::Idle
+            && self.queue.is_idle()
+            && !self.agent.skipping;
+        let uses = match tag {
+            FrontendTag::Query | FrontendTag::FunctionCall => true,
+            FrontendTag::Parse | FrontendTag::Bind | FrontendTag::Execute => !self.statements.has_unnamed(),
             _ => false,
         };
         if !idle || !uses || !self.asks_catalog() || self.is_current(cx) {
-            return false;
+            return Ok(false);
         }
-        self.ask_catalog(false, cx);
-        true
+        self.ask_catalog(false, cx)?;
+        Ok(true)
     }
 
     fn oldest_ns(cx: &Cx<'_, '_>) -> u64 {
@@ -82,7 +88,7 @@ impl Connection {
         self.schemas.is_sure() && cx.shared.catalogs.is_current(&self.catalog, cx.shared.policy, Self::oldest_ns(cx))
     }
 
-    pub(super) fn ask_catalog(&mut self, first: bool, cx: &mut Cx<'_, '_>) {
+    pub(super) fn ask_catalog(&mut self, first: bool, cx: &mut Cx<'_, '_>) -> Step {
         let place = (self.open.database.name.as_str(), self.startup.dbname.as_str(), self.startup.user.as_str());
         let known = cx.shared.catalogs.find(place, cx.shared.policy, Self::oldest_ns(cx));
         let mut text = String::from(SCHEMAS);
@@ -108,9 +114,10 @@ impl Connection {
         });
         self.record_own(&text, cx);
         let mark = cx.out.mark();
-        messages::write_query(&mut cx.out.own, &text);
+        encode::query(&mut cx.out.own, text.as_bytes())?;
         cx.out.database_own(mark);
         self.queue.push(Request::Catalog);
+        Ok(())
     }
 
     /// A message of the answer.
@@ -123,8 +130,8 @@ impl Connection {
             b'D' => asking.row(frame.body(), latin1, &self.open.database.name).ok_or_else(misread)?,
             b'C' => asking.commands += 1,
             b'E' => {
-                let message = messages::error_field(frame.body(), b'M').unwrap_or_default();
-                asking.failed = Some(Masked::of_bytes(message));
+                let error = Report::parse(frame.body()).map_err(Fatal::of_database)?;
+                asking.failed = Some(Masked::of_bytes(error.text(report::MESSAGE).unwrap_or_default()));
             }
             _ => return Err(misread()),
         }
@@ -132,9 +139,9 @@ impl Connection {
     }
 
     /// ReadyForQuery behind it.
-    pub(super) fn own_ready(&mut self, status: u8, cx: &mut Cx<'_, '_>) -> Step {
+    pub(super) fn own_ready(&mut self, status: TransactionStatus, cx: &mut Cx<'_, '_>) -> Step {
         let asking = self.own.asking.take().ok_or(Fatal::database("an answer that nothing was asked for"))?;
-        if status != b'I' {
+        if status != TransactionStatus::Idle {
             return Err(Fatal::database("the catalog query left a transaction behind"));
         }
         self.statements.drop_unnamed();
@@ -176,11 +183,9 @@ impl Connection {
 impl Asking {
     fn row(&mut self, body: &[u8], latin1: bool, database: &str) -> Option<()> {
         let mut values: [Option<&[u8]>; 6] = [None; 6];
-        messages::data_row(body, |index, value| {
-            if let Some(place) = values.get_mut(index) {
-                *place = value;
-            }
-        })?;
+        for (place, value) in values.iter_mut().zip(DataRow::parse(body).ok()?.values()) {
+            *place = value;
+        }
         self.rows += 1;
         let text = |at: usize| {
             let bytes = values.get(at).copied().flatten()?;

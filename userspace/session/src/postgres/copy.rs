@@ -1,10 +1,12 @@
 //! COPY: data from the agent streams as it is; data to the agent is masked by the positions of the columns.
 
 use sql::{CopyDirection, CopyEnd, CopyFormat, CopySource, Statement};
+use wire::postgres::Format;
+use wire::postgres::backend::CopyResponse;
 
 use super::queue::Request;
 use super::rewrite::{self, BodyMask, Column, Columns, CopyOptions};
-use super::{Connection, Fatal, Step, messages};
+use super::{Connection, Fatal, Step};
 use crate::catalogs::{CatalogTable, Treatment};
 
 /// How a COPY to the agent is to be read.
@@ -82,7 +84,8 @@ impl Connection {
     /// CopyOutResponse.
     pub(super) fn copy_out_begins(&mut self, body: &[u8]) -> Step {
         let misread = || Fatal::database("a COPY that the statement did not announce");
-        let (binary, count) = messages::copy_response(body).ok_or_else(misread)?;
+        let response = CopyResponse::parse(body).map_err(Fatal::of_database)?;
+        let (binary, count) = (response.format == Format::Binary, response.columns.len());
         if self.database.copy.is_some()
             || !matches!(self.queue.front(), Some(Request::Query(_) | Request::Execute { .. }))
         {
@@ -123,7 +126,7 @@ impl Connection {
 
     /// CopyInResponse.
     pub(super) fn copy_in_begins(&mut self, body: &[u8]) -> Step {
-        messages::copy_response(body).ok_or(Fatal::database("malformed CopyInResponse"))?;
+        CopyResponse::parse(body).map_err(Fatal::of_database)?;
         let runs = matches!(self.queue.front(), Some(Request::Query(run) | Request::Execute { run, .. })
             if run.copies_in() || (self.observes() && run.judged.as_ref().is_none_or(|judged| judged.refusal.is_some())));
         if !runs {

@@ -3,6 +3,9 @@
 
 use std::sync::Arc;
 
+use wire::postgres::FrontendTag;
+use wire::postgres::frontend::{Bind, Close, Describe, Execute, Kind, Parse};
+
 use super::frontend::Sent;
 use super::judge::Verdict;
 use super::portals::{Rows, Stamp};
@@ -11,16 +14,12 @@ use super::simple::too_many;
 use super::{Connection, Cx, Fatal, Step, messages};
 use crate::verdicts::Judged;
 
-fn malformed() -> Fatal {
-    Fatal::agent("invalid message format")
-}
-
 impl Connection {
     pub(super) fn parse(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
-        let (name, text) = messages::parse(sent.body()).ok_or_else(malformed)?;
+        let message = Parse::parse(sent.body()).map_err(Fatal::of_agent)?;
+        let (name, text) = (message.statement, message.text);
         if text.len() > cx.shared.limits.statement {
-            self.refuse_too_long(b'P', cx);
-            return Ok(());
+            return self.refuse_too_long(FrontendTag::Parse, cx);
         }
         let mut verdict = self.judge(text, cx);
         if !self.statements.has_room(text.len(), cx.shared.limits) {
@@ -28,8 +27,7 @@ impl Connection {
             verdict.forwarded = false;
         }
         if verdict.refuses() {
-            self.refuse_extended(name, &verdict, cx);
-            return Ok(());
+            return self.refuse_extended(name, &verdict, cx);
         }
         self.record_parse(&verdict, cx);
         if name.is_empty() {
@@ -43,7 +41,8 @@ impl Connection {
     }
 
     pub(super) fn bind(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
-        let (portal, name) = messages::bind(sent.body()).ok_or_else(malformed)?;
+        let message = Bind::parse(sent.body()).map_err(Fatal::of_agent)?;
+        let (portal, name) = (message.portal, message.statement);
         let mut judged: Option<Arc<Judged>> = None;
         let mut inner = None;
         // Under every text that the name may stand for it must be allowed.
@@ -52,8 +51,7 @@ impl Connection {
             let known = Arc::clone(&version.judged);
             let verdict = self.judge(known.bytes(), cx);
             if verdict.refuses() {
-                self.refuse_extended(NOBODY, &verdict, cx);
-                return Ok(());
+                return self.refuse_extended(NOBODY, &verdict, cx);
             }
             inner = verdict.inner;
             judged = Some(verdict.judged);
@@ -65,15 +63,13 @@ impl Connection {
             } else {
                 format!("prepared statement \"{name}\" does not exist")
             };
-            self.refuse_unresolved(&message, *b"26000", cx);
-            return Ok(());
+            return self.refuse_unresolved(&message, *b"26000", cx);
         }
         if self.portals.len() >= cx.shared.limits.portals && self.portals.find(portal).is_none() {
             let bytes = judged.map(|judged| judged.bytes().to_vec()).unwrap_or_default();
             let judged = self.judge_text(&bytes, cx);
             let verdict = Verdict { judged, inner: None, refusal: Some(too_many()), forwarded: false };
-            self.refuse_extended(NOBODY, &verdict, cx);
-            return Ok(());
+            return self.refuse_extended(NOBODY, &verdict, cx);
         }
         let slot = self.portals.open(portal, self.queue.next_seq(), false, judged, inner);
         self.stamp(slot, cx);
@@ -91,13 +87,14 @@ impl Connection {
     }
 
     pub(super) fn describe(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
-        let (kind, name) = messages::target(sent.body()).ok_or_else(malformed)?;
-        if kind == b'S' {
+        let Describe(target) = Describe::parse(sent.body()).map_err(Fatal::of_agent)?;
+        let name = target.name;
+        if target.kind == Kind::Statement {
             self.queue.push(Request::DescribeStatement);
             sent.forward(cx);
             return Ok(());
         }
-        let Some(slot) = self.portal(name, cx) else { return Ok(()) };
+        let Some(slot) = self.portal(name, cx)? else { return Ok(()) };
         if let Some(known) = self.portals.get_mut(slot) {
             known.rows = if known.rows == Rows::Unasked { Rows::Asked } else { known.rows };
         }
@@ -108,27 +105,27 @@ impl Connection {
     }
 
     /// The slot of a portal's name; refused where there is none.
-    fn portal(&mut self, name: &[u8], cx: &mut Cx<'_, '_>) -> Option<u32> {
+    fn portal(&mut self, name: &[u8], cx: &mut Cx<'_, '_>) -> Result<Option<u32>, Fatal> {
         if let Some(slot) = self.portals.find(name) {
-            return Some(slot);
+            return Ok(Some(slot));
         }
         if self.observes() {
             // Opened inside the server (a function's cursor), or the server will say that it does not exist.
-            return Some(self.portals.open(name, self.queue.next_seq(), true, None, None));
+            return Ok(Some(self.portals.open(name, self.queue.next_seq(), true, None, None)));
         }
         let message = format!("portal \"{}\" does not exist", String::from_utf8_lossy(name));
-        self.refuse_unresolved(&message, *b"34000", cx);
-        None
+        self.refuse_unresolved(&message, *b"34000", cx)?;
+        Ok(None)
     }
 
     pub(super) fn execute(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
-        let name = messages::execute(sent.body()).ok_or_else(malformed)?;
-        let Some(slot) = self.portal(name, cx) else { return Ok(()) };
-        let Some(run) = self.run_of(slot, cx) else { return Ok(()) };
+        let name = Execute::parse(sent.body()).map_err(Fatal::of_agent)?.portal;
+        let Some(slot) = self.portal(name, cx)? else { return Ok(()) };
+        let Some(run) = self.run_of(slot, cx)? else { return Ok(()) };
         let unasked = self.portals.get(slot).is_some_and(|known| known.rows == Rows::Unasked);
         if unasked {
             let mark = cx.out.mark();
-            messages::write_describe_portal(&mut cx.out.own, name);
+            messages::describe_portal(&mut cx.out.own, name)?;
             cx.out.database_own(mark);
             if let Some(known) = self.portals.get_mut(slot) {
                 known.rows = Rows::Asked;
@@ -143,11 +140,11 @@ impl Connection {
     }
 
     /// The decision on running this portal now; `None`: refused.
-    fn run_of(&mut self, slot: u32, cx: &mut Cx<'_, '_>) -> Option<Run> {
-        let known = self.portals.get(slot)?;
+    fn run_of(&mut self, slot: u32, cx: &mut Cx<'_, '_>) -> Result<Option<Run>, Fatal> {
+        let Some(known) = self.portals.get(slot) else { return Ok(None) };
         let Some(judged) = known.judged.clone() else {
             let record = self.record_unseen(cx);
-            return Some(Run { judged: None, inner: None, record, started_ns: cx.now.mono_ns });
+            return Ok(Some(Run { judged: None, inner: None, record, started_ns: cx.now.mono_ns }));
         };
         let holds = known.stamp.is(cx.shared.policy, self.schemas.epoch()) && judged.is_valid(cx.wall_s());
         let verdict = if holds && judged.refusal.is_none() {
@@ -156,17 +153,18 @@ impl Connection {
             self.judge(judged.bytes(), cx)
         };
         if verdict.refuses() {
-            self.refuse_extended(NOBODY, &verdict, cx);
-            return None;
+            self.refuse_extended(NOBODY, &verdict, cx)?;
+            return Ok(None);
         }
         let run = self.decided(&verdict, cx);
         self.statement_goes_on(&verdict, cx);
-        Some(run)
+        Ok(Some(run))
     }
 
     pub(super) fn close_target(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
-        let (kind, name) = messages::target(sent.body()).ok_or_else(malformed)?;
-        if kind == b'S' {
+        let Close(target) = Close::parse(sent.body()).map_err(Fatal::of_agent)?;
+        let name = target.name;
+        if target.kind == Kind::Statement {
             self.queue.push(Request::CloseStatement { name: name.into() });
         } else {
             self.portals.close(name);
@@ -177,7 +175,6 @@ impl Connection {
     }
 
     pub(super) fn sync(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
-        sent.body().is_empty().then_some(()).ok_or_else(malformed)?;
         self.agent.skipping = false;
         let ghost = self.tally.reads_copy();
         self.queue.push(Request::Sync { ghost });

@@ -1,6 +1,10 @@
 //! The agent's bytes: frames are found, bounded by type, and handed to what judges them. Nothing is sent on from here but what
 //! needs no verdict. Frames that came in pieces, or too early, wait in the inbox.
 
+use wire::postgres::frontend::CopyFail;
+use wire::postgres::limits::HEADER;
+use wire::postgres::{FrontendTag, Header, Malformed, Tag, header, startup};
+
 use super::{Connection, Cx, Fatal, Phase, Step};
 use crate::Limits;
 
@@ -78,7 +82,7 @@ impl Connection {
             }
             self.drain_inbox(cx)?;
             // What is left there waits for the rest of its frame, or for the session.
-            let missing = if self.agent.inbox.is_empty() { continue } else { self.missing(cx.shared.limits)? };
+            let missing = if self.agent.inbox.is_empty() { continue } else { self.missing()? };
             let take = if missing == 0 { rest.len() } else { missing.min(rest.len()) };
             let (head, tail) = rest.split_at(take);
             self.wait(head, cx)?;
@@ -116,20 +120,24 @@ impl Connection {
     }
 
     /// Bytes that the frame at the inbox's start lacks; 0: none.
-    fn missing(&self, limits: &Limits) -> Result<usize, Fatal> {
+    fn missing(&self) -> Result<usize, Fatal> {
         if self.agent.flow != Flow::Frame {
             return Ok(0);
         }
         let inbox = self.agent.inbox.as_slice();
-        let header = if self.phase == Phase::Startup { 4 } else { 5 };
-        if inbox.len() < header {
-            return Ok(header - inbox.len());
+        if self.phase == Phase::Startup {
+            return match startup::first(inbox) {
+                startup::First::Incomplete(missing) => Ok(missing),
+                startup::First::Packet { .. } => Ok(0),
+                startup::First::Tls => Err(Fatal::agent("TLS is not served here")),
+                startup::First::Malformed(why) => Err(Fatal::of_agent(why)),
+            };
         }
-        let total = match self.phase {
-            Phase::Startup => startup_len(inbox, limits)?,
-            _ => frame_len(inbox)?,
-        };
-        Ok(total.saturating_sub(inbox.len()))
+        match header::<FrontendTag>(inbox) {
+            Header::Incomplete(missing) => Ok(missing),
+            Header::Frame { body_len, .. } => Ok((HEADER + body_len).saturating_sub(inbox.len())),
+            Header::Malformed(why) => Err(Fatal::of_agent(why)),
+        }
     }
 
     /// The session is not ready for the agent's next frame.
@@ -181,154 +189,117 @@ impl Connection {
     }
 
     fn packet(&mut self, rest: &[u8], cx: &mut Cx<'_, '_>) -> Result<usize, Fatal> {
-        // Direct TLS begins with a handshake record (PostgreSQL 17, sslnegotiation=direct).
-        if rest.first() == Some(&0x16) {
-            return Err(Fatal::agent("TLS is not served here").hint("connect with sslmode=disable or prefer"));
+        match startup::first(rest) {
+            startup::First::Incomplete(_) => Ok(0),
+            // PostgreSQL 17, sslnegotiation=direct.
+            startup::First::Tls => {
+                Err(Fatal::agent("TLS is not served here").hint("connect with sslmode=disable or prefer"))
+            }
+            startup::First::Malformed(why @ Malformed::Version { .. }) => {
+                Err(Fatal::new(b"0A000", why.as_str()).hint("protocol 3.0 to 3.2 is served"))
+            }
+            startup::First::Malformed(why) => Err(Fatal::of_agent(why)),
+            startup::First::Packet { packet, len } => {
+                self.startup_packet(packet, rest.len() == len, cx)?;
+                Ok(len)
+            }
         }
-        if rest.len() < 4 {
-            return Ok(0);
-        }
-        let total = startup_len(rest, cx.shared.limits)?;
-        let Some(packet) = rest.get(..total) else { return Ok(0) };
-        self.startup_packet(packet, rest.len() == total, cx)?;
-        Ok(total)
     }
 
     /// One frame, or 0 when it is not whole and must be.
     fn frame(&mut self, rest: &[u8], place: Option<usize>, cx: &mut Cx<'_, '_>) -> Result<usize, Fatal> {
-        let Some(&kind) = rest.first() else { return Ok(0) };
-        if !self.expects(kind) {
-            return Err(Fatal::agent("invalid frontend message type"));
+        let (tag, len) = match header::<FrontendTag>(rest) {
+            Header::Incomplete(_) => return Ok(0),
+            Header::Malformed(why) => return Err(Fatal::of_agent(why)),
+            Header::Frame { tag, body_len } => (tag, body_len),
+        };
+        let expected = match self.phase {
+            Phase::Login => matches!(tag, FrontendTag::Authentication | FrontendTag::Terminate),
+            _ => tag != FrontendTag::Authentication,
+        };
+        if !expected {
+            return Err(Fatal::agent("a message that has no place here"));
         }
-        if rest.len() < 5 {
-            return Ok(0);
-        }
-        let total = frame_len(rest)?;
-        let len = total - 5;
-        if self.drops(kind) {
-            self.agent.flow = Flow::Drop { left: len };
-            self.end_flow(len);
-            return Ok(5);
-        }
-        if kind == b'd' {
-            forward(rest.get(..5).unwrap_or_default(), place, cx);
-            self.agent.flow = Flow::Copy { left: len };
-            self.end_flow(len);
-            return Ok(5);
-        }
-        if self.wants_catalog_first(kind, cx) {
-            return Ok(0);
-        }
-        if matches!(kind, b'Q' | b'P') && len > cx.shared.limits.statement.saturating_add(STATEMENT_EXTRA) {
-            self.refuse_too_long(kind, cx);
-            self.agent.flow = Flow::Drop { left: len };
-            return Ok(5);
-        }
-        if len > longest(kind, cx.shared.limits) {
-            return Err(Fatal::agent("invalid message length"));
-        }
-        let Some(bytes) = rest.get(..total) else { return Ok(0) };
-        self.request(kind, Sent { bytes, at: place }, cx)?;
-        Ok(total)
-    }
-
-    fn end_flow(&mut self, len: usize) {
-        if len == 0 {
-            self.agent.flow = Flow::Frame;
-        }
-    }
-
-    fn expects(&self, kind: u8) -> bool {
-        match self.phase {
-            Phase::Login => matches!(kind, b'p' | b'X'),
-            _ => {
-                matches!(kind, b'Q' | b'P' | b'B' | b'D' | b'E' | b'C' | b'S' | b'H' | b'F' | b'd' | b'c' | b'f' | b'X')
+        let left = match tag {
+            _ if self.drops(tag) => Some(Flow::Drop { left: len }),
+            FrontendTag::CopyData => Some(Flow::Copy { left: len }),
+            _ => None,
+        };
+        if let Some(flow) = left {
+            if matches!(flow, Flow::Copy { .. }) {
+                forward(rest.get(..HEADER).unwrap_or_default(), place, cx);
             }
+            self.agent.flow = if len == 0 { Flow::Frame } else { flow };
+            return Ok(HEADER);
         }
+        if self.wants_catalog_first(tag, cx)? {
+            return Ok(0);
+        }
+        if len > longest(tag, cx.shared.limits) {
+            if !matches!(tag, FrontendTag::Query | FrontendTag::Parse) {
+                return Err(Fatal::new(b"54000", "a message is longer than the interceptor's limit"));
+            }
+            self.refuse_too_long(tag, cx)?;
+            self.agent.flow = Flow::Drop { left: len };
+            return Ok(HEADER);
+        }
+        let Some(bytes) = rest.get(..HEADER + len) else { return Ok(0) };
+        self.request(tag, Sent { bytes, at: place }, cx)?;
+        Ok(HEADER + len)
     }
 
     /// What the server would read and drop: everything up to Sync after an error, and COPY data outside a COPY.
-    fn drops(&self, kind: u8) -> bool {
-        match kind {
-            b'S' | b'X' => false,
-            b'd' | b'c' | b'f' => self.agent.skipping || !self.queue.expects_copy_data(),
+    fn drops(&self, tag: FrontendTag) -> bool {
+        match tag {
+            FrontendTag::Sync | FrontendTag::Terminate | FrontendTag::Authentication => false,
+            FrontendTag::CopyData | FrontendTag::CopyDone | FrontendTag::CopyFail => {
+                self.agent.skipping || !self.queue.expects_copy_data()
+            }
             _ => self.agent.skipping,
         }
     }
 
-    fn request(&mut self, kind: u8, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
-        if self.tally.reads_copy() && !matches!(kind, b'c' | b'f' | b'H' | b'S' | b'X') {
+    fn request(&mut self, tag: FrontendTag, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
+        let ends_copy = matches!(tag, FrontendTag::CopyDone | FrontendTag::CopyFail);
+        let in_copy = ends_copy || matches!(tag, FrontendTag::Flush | FrontendTag::Sync | FrontendTag::Terminate);
+        if self.tally.reads_copy() && !in_copy {
             return Err(Fatal::agent("unexpected message type during COPY from stdin"));
         }
-        match kind {
-            b'p' => {
-                self.login.asks_agent = false;
-                sent.forward(cx);
-                Ok(())
-            }
-            b'Q' => self.query(sent, cx),
-            b'F' => self.function_call(sent, cx),
-            b'P' => self.parse(sent, cx),
-            b'B' => self.bind(sent, cx),
-            b'D' => self.describe(sent, cx),
-            b'E' => self.execute(sent, cx),
-            b'C' => self.close_target(sent, cx),
-            b'S' => self.sync(sent, cx),
-            b'H' | b'c' => {
-                sent.body().is_empty().then_some(()).ok_or(Fatal::agent("invalid message format"))?;
-                if kind == b'c' {
-                    self.tally.copy_data_ended();
-                }
-                sent.forward(cx);
-                Ok(())
-            }
-            b'f' => {
-                let text = sent.body();
-                let whole = text.split_last().is_some_and(|(end, text)| *end == 0 && !text.contains(&0));
-                whole.then_some(()).ok_or(Fatal::agent("invalid message format"))?;
+        match tag {
+            FrontendTag::Query => return self.query(sent, cx),
+            FrontendTag::FunctionCall => return self.function_call(sent, cx),
+            FrontendTag::Parse => return self.parse(sent, cx),
+            FrontendTag::Bind => return self.bind(sent, cx),
+            FrontendTag::Describe => return self.describe(sent, cx),
+            FrontendTag::Execute => return self.execute(sent, cx),
+            FrontendTag::Close => return self.close_target(sent, cx),
+            FrontendTag::Sync => return self.sync(sent, cx),
+            FrontendTag::Authentication => self.login.asks_agent = false,
+            FrontendTag::CopyFail => {
+                CopyFail::parse(sent.body()).map_err(Fatal::of_agent)?;
                 self.tally.copy_data_ended();
-                sent.forward(cx);
-                Ok(())
             }
-            _ => {
-                sent.body().is_empty().then_some(()).ok_or(Fatal::agent("invalid message format"))?;
-                sent.forward(cx);
+            FrontendTag::CopyDone => self.tally.copy_data_ended(),
+            FrontendTag::Terminate => {
                 self.agent.closed = true;
                 self.agent.terminated = true;
-                Ok(())
             }
+            // CopyData never comes here: it is not kept.
+            FrontendTag::Flush | FrontendTag::CopyData => {}
         }
+        sent.forward(cx);
+        Ok(())
     }
 }
 
 /// Parse carries a name and parameter types beside the text.
 const STATEMENT_EXTRA: usize = 264 << 10;
 
-/// The server's bounds: `SocketBackend` in postgres.c allows 10,000 bytes for the short messages.
-fn longest(kind: u8, limits: &Limits) -> usize {
-    match kind {
-        b'Q' | b'P' => limits.statement.saturating_add(STATEMENT_EXTRA),
-        b'B' | b'F' => limits.frame,
-        b'p' => limits.password,
-        b'S' | b'H' | b'c' | b'X' => 0,
-        _ => 10_000,
-    }
-}
-
-/// Length of a frame with its type byte.
-fn frame_len(bytes: &[u8]) -> Result<usize, Fatal> {
-    let len = bytes.get(1..).and_then(<[u8]>::first_chunk::<4>).map(|len| i32::from_be_bytes(*len));
-    match len {
-        Some(len) if len >= 4 => Ok(len as usize + 1),
-        _ => Err(Fatal::agent("invalid message length")),
-    }
-}
-
-/// Length of a startup packet, itself included.
-fn startup_len(bytes: &[u8], limits: &Limits) -> Result<usize, Fatal> {
-    let len = bytes.first_chunk::<4>().map(|len| i32::from_be_bytes(*len));
-    match len {
-        Some(len) if len >= 8 && len as usize <= limits.startup => Ok(len as usize),
-        _ => Err(Fatal::agent("invalid length of startup packet")),
+/// Our bounds, below those that the protocol sets per type.
+fn longest(tag: FrontendTag, limits: &Limits) -> usize {
+    match tag {
+        FrontendTag::Query | FrontendTag::Parse => limits.statement.saturating_add(STATEMENT_EXTRA),
+        FrontendTag::Bind | FrontendTag::FunctionCall => limits.frame,
+        _ => tag.body_max(),
     }
 }

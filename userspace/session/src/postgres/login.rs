@@ -2,17 +2,20 @@
 //! replaced, what the server reports of itself is watched.
 
 use pan::Masked;
+use wire::postgres::backend::{
+    Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, TransactionStatus,
+};
+use wire::postgres::encode;
 
-use super::messages::{self, Body};
 use super::settings::{self, Encoding};
-use super::{Connection, Cx, Fatal, Phase, Step, key};
-use crate::{CancelTarget, Key, SECRET_MAX};
+use super::{Connection, Cx, Fatal, Phase, Step};
+use crate::{CancelTarget, Key};
 
 /// What the login brought.
 #[derive(Debug)]
 pub(super) struct Login {
-    /// The newest version that the database speaks with us, once it said so.
-    negotiated: Option<u32>,
+    /// The newest minor version that the database speaks with us, once it said so.
+    negotiated: Option<u16>,
     /// The agent knows which version and options it got.
     told: bool,
     authenticated: bool,
@@ -47,95 +50,73 @@ impl Default for Login {
 impl Connection {
     /// NegotiateProtocolVersion of the database. We sent no option, so it may refuse none.
     pub(super) fn negotiate(&mut self, body: &[u8]) -> Step {
-        let malformed = || Fatal::database("malformed NegotiateProtocolVersion");
-        let mut body = Body::new(body);
-        let newest = body.u32().ok_or_else(malformed)?;
-        let options = body.i32().ok_or_else(malformed)?;
-        body.end().ok_or_else(malformed)?;
-        // Servers send the whole version number, whatever the manual says (ProcessStartupPacket).
-        let newest = if newest >> 16 == 0 { (3 << 16) | newest } else { newest };
-        let fits = options == 0 && newest >> 16 == 3 && newest < self.startup.version;
+        let newest = NegotiateProtocolVersion::parse(body).map_err(Fatal::of_database)?;
+        let fits = newest.is_empty() && newest.minor < self.startup.minor;
         if !fits || self.login.negotiated.is_some() || self.login.told {
-            return Err(malformed());
+            return Err(Fatal::database("the database negotiates a protocol that was not asked for"));
         }
-        self.login.negotiated = Some(newest);
+        self.login.negotiated = Some(newest.minor);
         Ok(())
     }
 
+    fn minor(&self) -> u16 {
+        self.login.negotiated.unwrap_or(self.startup.minor)
+    }
+
     /// Before the database's first other message the agent hears which version and options it got, if not those it asked for.
-    pub(super) fn tell_version(&mut self, cx: &mut Cx<'_, '_>) {
+    pub(super) fn tell_version(&mut self, cx: &mut Cx<'_, '_>) -> Step {
         if self.login.told {
-            return;
+            return Ok(());
         }
         self.login.told = true;
-        let version = self.login.negotiated.unwrap_or(self.startup.version);
-        if version >= self.startup.asked && self.startup.unknown.is_empty() {
-            return;
+        if self.minor() >= self.startup.asked && self.startup.unknown.is_empty() {
+            return Ok(());
         }
         let mark = cx.out.mark();
-        let unknown = &self.startup.unknown;
-        messages::message(&mut cx.out.own, b'v', |out| {
-            out.extend_from_slice(&version.to_be_bytes());
-            out.extend_from_slice(&(unknown.len() as u32).to_be_bytes());
-            unknown.iter().for_each(|name| messages::write_string(out, name));
-        });
+        encode::negotiate_protocol_version(
+            &mut cx.out.own,
+            self.minor(),
+            self.startup.unknown.iter().map(Vec::as_slice),
+        )?;
         cx.out.agent_own(mark);
+        Ok(())
     }
 
     /// An authentication request; the caller relays it.
     pub(super) fn authentication(&mut self, body: &[u8]) -> Step {
-        let malformed = || Fatal::database("malformed authentication request");
-        let mut body = Body::new(body);
-        let code = body.u32().ok_or_else(malformed)?;
         if self.login.authenticated {
-            return Err(malformed());
+            return Err(Fatal::database("authentication goes on after its end"));
         }
-        match code {
-            0 => {
-                body.end().ok_or_else(malformed)?;
+        self.login.asks_agent = match Authentication::parse(body).map_err(Fatal::of_database)? {
+            Authentication::Ok => {
                 self.login.authenticated = true;
-                self.login.asks_agent = false;
+                false
             }
-            // Cleartext; GSSAPI; SSPI.
-            3 | 7 | 9 => {
-                body.end().ok_or_else(malformed)?;
-                self.login.asks_agent = true;
+            // AuthenticationOk follows by itself.
+            Authentication::SaslFinal(_) => false,
+            Authentication::CleartextPassword
+            | Authentication::Md5Password(_)
+            | Authentication::Gss
+            | Authentication::GssContinue(_)
+            | Authentication::Sspi
+            | Authentication::Sasl(_)
+            | Authentication::SaslContinue(_) => true,
+            Authentication::KerberosV5 | Authentication::ScmCredential => {
+                return Err(Fatal::database("an authentication method that no supported server has"));
             }
-            // MD5 with its salt.
-            5 => {
-                body.bytes(4).ok_or_else(malformed)?;
-                body.end().ok_or_else(malformed)?;
-                self.login.asks_agent = true;
-            }
-            // The SASL mechanisms: strings, then an empty one.
-            10 => {
-                while !body.string().ok_or_else(malformed)?.is_empty() {}
-                body.end().ok_or_else(malformed)?;
-                self.login.asks_agent = true;
-            }
-            // GSSAPI or SASL goes on.
-            8 | 11 => self.login.asks_agent = true,
-            // SASL's last word; AuthenticationOk follows.
-            12 => self.login.asks_agent = false,
-            _ => return Err(malformed()),
-        }
+        };
         Ok(())
     }
 
     /// BackendKeyData: the server's process id, a secret of ours.
     pub(super) fn backend_key(&mut self, body: &[u8], cx: &mut Cx<'_, '_>) -> Step {
-        let malformed = || Fatal::database("malformed BackendKeyData");
-        let mut body = Body::new(body);
-        let pid = body.i32().ok_or_else(malformed)?;
-        let long = self.login.negotiated.unwrap_or(self.startup.version) & 0xffff >= 2;
-        let secret = body.rest();
-        let fits = if long { (4..=SECRET_MAX).contains(&secret.len()) } else { secret.len() == 4 };
-        let real = key(pid, secret).filter(|_| fits).ok_or_else(malformed)?;
+        let misfit = || Fatal::database("a cancel key that does not fit the protocol's version");
+        let data = BackendKeyData::parse(body).map_err(Fatal::of_database)?;
+        let long = self.minor() >= 2;
+        let fits = (long || data.key.len() == 4) && self.login.issued.is_none();
+        let real = Key::new(data.pid, data.key).filter(|_| fits).ok_or_else(misfit)?;
         let cut = self.open.secret.get(..if long { 32 } else { 4 }).unwrap_or_default();
-        let issued = key(pid, cut).ok_or_else(malformed)?;
-        if self.login.issued.is_some() {
-            return Err(malformed());
-        }
+        let issued = Key::new(data.pid, cut).ok_or_else(misfit)?;
         let target = CancelTarget {
             origin: self.open.origin,
             key: real,
@@ -144,10 +125,7 @@ impl Connection {
         };
         cx.shared.cancels.register(issued.clone(), target);
         let mark = cx.out.mark();
-        messages::message(&mut cx.out.own, b'K', |out| {
-            out.extend_from_slice(&pid.to_be_bytes());
-            out.extend_from_slice(cut);
-        });
+        encode::backend_key_data(&mut cx.out.own, data.pid, cut)?;
         cx.out.agent_own(mark);
         self.login.issued = Some(issued);
         Ok(())
@@ -155,7 +133,7 @@ impl Connection {
 
     /// ParameterStatus, in any phase; the caller relays it, masked.
     pub(super) fn watch(&mut self, body: &[u8]) -> Step {
-        let (name, value) = messages::parameter_status(body).ok_or(Fatal::database("malformed ParameterStatus"))?;
+        let ParameterStatus { name, value, .. } = ParameterStatus::parse(body).map_err(Fatal::of_database)?;
         match name {
             b"standard_conforming_strings" if value != b"on" => {
                 return Err(Fatal::new(b"42501", "standard_conforming_strings is not on")
@@ -185,8 +163,8 @@ impl Connection {
     }
 
     /// The first ReadyForQuery.
-    pub(super) fn logged_in(&mut self, status: u8, cx: &mut Cx<'_, '_>) -> Step {
-        if !self.login.authenticated || status != b'I' {
+    pub(super) fn logged_in(&mut self, status: TransactionStatus, cx: &mut Cx<'_, '_>) -> Step {
+        if !self.login.authenticated || status != TransactionStatus::Idle {
             return Err(Fatal::database("ReadyForQuery before authentication"));
         }
         self.check_encoding()?;
@@ -195,16 +173,15 @@ impl Connection {
         // Statements of the startup's login only: what they need is released.
         self.startup.unknown = Vec::new();
         if self.asks_catalog() {
-            self.ask_catalog(true, cx);
-        } else {
-            self.send_ready(status, cx);
+            return self.ask_catalog(true, cx);
         }
+        self.send_ready(status, cx);
         Ok(())
     }
 
-    pub(super) fn send_ready(&mut self, status: u8, cx: &mut Cx<'_, '_>) {
+    pub(super) fn send_ready(&mut self, status: TransactionStatus, cx: &mut Cx<'_, '_>) {
         let mark = cx.out.mark();
-        messages::write_ready(&mut cx.out.own, status);
+        encode::ready_for_query(&mut cx.out.own, status);
         cx.out.agent_own(mark);
     }
 }

@@ -29,9 +29,11 @@ mod statements;
 use std::sync::Arc;
 
 use pan::Masked;
+use wire::postgres::backend::TransactionStatus;
+use wire::postgres::encode;
 
 use crate::catalogs::Catalog;
-use crate::{Effects, Failure, Finish, Input, Key, Mode, Now, Open, Shared};
+use crate::{Effects, Failure, Finish, Input, Mode, Now, Open, Shared};
 use catalog::OwnQuery;
 use messages::ErrorText;
 use portals::Portals;
@@ -123,7 +125,7 @@ pub(crate) struct Connection {
     own: OwnQuery,
     tally: Tally,
     /// Status of the last ReadyForQuery.
-    status: u8,
+    status: TransactionStatus,
     stopping: bool,
     ended: Masked,
 }
@@ -145,7 +147,7 @@ impl Connection {
             catalog: Arc::default(),
             own: OwnQuery::default(),
             tally: Tally::default(),
-            status: b'I',
+            status: TransactionStatus::Idle,
             stopping: false,
             ended: Masked::literal("lost"),
         }
@@ -216,7 +218,8 @@ impl Connection {
     }
 
     fn may_stop(&self) -> bool {
-        self.phase != Phase::Ready || (self.queue.is_idle() && self.status == b'I' && self.database.at_boundary())
+        self.phase != Phase::Ready
+            || (self.queue.is_idle() && self.status == TransactionStatus::Idle && self.database.at_boundary())
     }
 
     /// Ends the session with an error of our own. Inside a message of the database there is no place for one: then it just ends.
@@ -234,12 +237,13 @@ impl Connection {
                 detail: "",
                 hint: fatal.hint,
             };
-            messages::write_error(&mut cx.out.own, &error);
-            cx.out.agent_own(mark);
+            if messages::error(&mut cx.out.own, &error).is_ok() {
+                cx.out.agent_own(mark);
+            }
         }
         if fatal.code == b"57P01" && self.phase == Phase::Ready {
             let mark = cx.out.mark();
-            messages::message(&mut cx.out.own, b'X', |_| {});
+            encode::terminate(&mut cx.out.own);
             cx.out.database_own(mark);
         }
         self.ended = fatal.message.clone();
@@ -308,9 +312,4 @@ fn unreachable_database(failure: Failure) -> Fatal {
         Failure::Exhausted => "too many connections",
     };
     Fatal::new(b"57P03", message)
-}
-
-/// The key under which an issued secret is known.
-fn key(pid: i32, secret: &[u8]) -> Option<Key> {
-    Key::new(pid, secret)
 }

@@ -3,7 +3,6 @@
 //! how the server's own log counts (`exec_simple_query` logs the whole string, `exec_execute_message` each Execute).
 
 use super::judge::Verdict;
-use super::messages;
 use super::queue::Run;
 use super::{Connection, Cx};
 use crate::RecordId;
@@ -27,9 +26,9 @@ pub(super) struct Tally {
 
 impl Tally {
     /// One statement of the request is complete.
-    pub(super) fn completed(&mut self, tag: &[u8]) {
+    pub(super) fn completed(&mut self, rows: Option<u64>) {
         self.statements += 1;
-        self.rows = self.rows.saturating_add(messages::tag_rows(tag).unwrap_or(0));
+        self.rows = self.rows.saturating_add(rows.unwrap_or(0));
     }
 
     pub(super) fn failed(&mut self, code: [u8; 5]) {

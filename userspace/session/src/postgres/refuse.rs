@@ -1,6 +1,10 @@
 //! Refusal. In place of the refused request the server gets a text that its own grammar rejects, and its error gets our words: so
 //! the transaction's state, and what is skipped up to Sync, stay the server's own truth.
 
+use wire::postgres::FrontendTag;
+use wire::postgres::backend::{Report, report};
+use wire::postgres::encode;
+
 use super::backend::Frame;
 use super::judge::Verdict;
 use super::messages::{self, ErrorText};
@@ -19,62 +23,64 @@ fn rejected_text(record: RecordId) -> String {
 
 impl Connection {
     /// For Query and FunctionCall: an error and ReadyForQuery will come.
-    pub(super) fn refuse_query(&mut self, verdict: &Verdict, cx: &mut Cx<'_, '_>) {
+    pub(super) fn refuse_query(&mut self, verdict: &Verdict, cx: &mut Cx<'_, '_>) -> Step {
         let record = self.record_decision(verdict, cx);
-        let Some(refusal) = verdict.refusal.clone() else { return };
-        self.send_rejected_query(refusal, record, cx);
+        let Some(refusal) = verdict.refusal.clone() else { return Ok(()) };
         self.statements.drop_unnamed();
         self.portals.close(b"");
+        self.send_rejected_query(refusal, record, cx)
     }
 
-    fn send_rejected_query(&mut self, refusal: Refusal, record: RecordId, cx: &mut Cx<'_, '_>) {
+    fn send_rejected_query(&mut self, refusal: Refusal, record: RecordId, cx: &mut Cx<'_, '_>) -> Step {
         let mark = cx.out.mark();
-        messages::write_query(&mut cx.out.own, &rejected_text(record));
+        encode::query(&mut cx.out.own, rejected_text(record).as_bytes())?;
         cx.out.database_own(mark);
         self.queue.push(Request::RefusedQuery(Refused { refusal, record }));
+        Ok(())
     }
 
     /// For the messages of the extended protocol: an error will come, and the server skips up to Sync.
-    pub(super) fn refuse_extended(&mut self, name: &[u8], verdict: &Verdict, cx: &mut Cx<'_, '_>) {
+    pub(super) fn refuse_extended(&mut self, name: &[u8], verdict: &Verdict, cx: &mut Cx<'_, '_>) -> Step {
         let record = self.record_decision(verdict, cx);
-        let Some(refusal) = verdict.refusal.clone() else { return };
-        self.send_rejected_parse(name, refusal, record, cx);
+        let Some(refusal) = verdict.refusal.clone() else { return Ok(()) };
+        self.send_rejected_parse(name, refusal, record, cx)
     }
 
-    fn send_rejected_parse(&mut self, name: &[u8], refusal: Refusal, record: RecordId, cx: &mut Cx<'_, '_>) {
+    fn send_rejected_parse(&mut self, name: &[u8], refusal: Refusal, record: RecordId, cx: &mut Cx<'_, '_>) -> Step {
         let mark = cx.out.mark();
-        messages::write_parse(&mut cx.out.own, name, &rejected_text(record));
+        encode::parse(&mut cx.out.own, name, rejected_text(record).as_bytes(), std::iter::empty())?;
         cx.out.database_own(mark);
         if name.is_empty() {
             self.statements.drop_unnamed();
         }
         self.queue.push(Request::RefusedParse(Refused { refusal, record }));
         self.agent.skipping = true;
+        Ok(())
     }
 
     /// A request that names what does not exist, as far as the session can know.
-    pub(super) fn refuse_unresolved(&mut self, message: &str, code: [u8; 5], cx: &mut Cx<'_, '_>) {
+    pub(super) fn refuse_unresolved(&mut self, message: &str, code: [u8; 5], cx: &mut Cx<'_, '_>) -> Step {
         let refusal = Refusal::new(Why::Unjudged, message, "").with_code(code);
         let record = self.record_refusal(&refusal, cx);
-        self.send_rejected_parse(NOBODY, refusal, record, cx);
+        self.send_rejected_parse(NOBODY, refusal, record, cx)
     }
 
     /// A statement over the bound: its frame is read over, its place is kept.
-    pub(super) fn refuse_too_long(&mut self, kind: u8, cx: &mut Cx<'_, '_>) {
+    pub(super) fn refuse_too_long(&mut self, tag: FrontendTag, cx: &mut Cx<'_, '_>) -> Step {
         let hint = "the longest statement that is judged is set in the interceptor's limits";
         let refusal = Refusal::new(Why::Firm, "statement is too long to be judged", hint).with_code(*b"54000");
         let record = self.record_refusal(&refusal, cx);
-        if kind == b'Q' {
-            self.send_rejected_query(refusal, record, cx);
+        if tag == FrontendTag::Query {
+            self.send_rejected_query(refusal, record, cx)
         } else {
-            self.send_rejected_parse(NOBODY, refusal, record, cx);
+            self.send_rejected_parse(NOBODY, refusal, record, cx)
         }
     }
 
     /// The server's error at the place of a refused request.
     pub(super) fn rejected(&mut self, frame: &Frame<'_>, cx: &mut Cx<'_, '_>) -> Step {
-        let field = |code| messages::error_field(frame.body(), code);
-        let code = field(b'C').ok_or(Fatal::database("an error without its code"))?;
+        let said = Report::parse(frame.body()).map_err(Fatal::of_database)?;
+        let code = said.text(report::CODE).ok_or(Fatal::database("an error without its code"))?;
         let (Some(Request::RefusedQuery(refused) | Request::RefusedParse(refused)), SYNTAX_ERROR) =
             (self.queue.front(), code)
         else {
@@ -82,15 +88,15 @@ impl Connection {
         };
         let detail = format!("record {}-{}", refused.record.shard, refused.record.seq);
         let error = ErrorText {
-            severity: field(b'S').unwrap_or(b"ERROR"),
-            severity_word: field(b'V').unwrap_or(b"ERROR"),
+            severity: said.text(report::SEVERITY).unwrap_or(b"ERROR"),
+            severity_word: said.text(report::SEVERITY_UNTRANSLATED).unwrap_or(b"ERROR"),
             code: &refused.refusal.code,
             message: refused.refusal.message.as_str(),
             detail: &detail,
             hint: refused.refusal.hint,
         };
         let mark = cx.out.mark();
-        messages::write_error(&mut cx.out.own, &error);
+        messages::error(&mut cx.out.own, &error)?;
         cx.out.agent_own(mark);
         let code = refused.refusal.code;
         self.errored(code, cx);
@@ -103,7 +109,8 @@ impl Connection {
         let mut copy = Frame { bytes: &mut bytes, at: None };
         copy.mask(Message::Error, self.strip())?;
         copy.relay(cx);
-        let code = messages::error_field(frame.body(), b'C').and_then(|code| code.try_into().ok()).unwrap_or(*b"XX000");
+        let said = Report::parse(frame.body()).map_err(Fatal::of_database)?;
+        let code = said.sqlstate().map_or(*b"XX000", |code| *code.as_bytes());
         self.errored(code, cx);
         Ok(())
     }

@@ -116,49 +116,6 @@ pub(crate) fn encoding(name: &[u8]) -> Option<Encoding> {
     }
 }
 
-/// Splits the startup key `options` as the server does (`pg_split_opts` and `process_postgres_switches`: white space
-/// separates, a backslash takes the next byte as it is) and gives each setting to `each`. `Err` is the word that is no setting.
-pub(crate) fn options(text: &str, mut each: impl FnMut(&str, &str) -> bool) -> Result<(), String> {
-    let mut words = split(text).into_iter();
-    while let Some(word) = words.next() {
-        let long = word.strip_prefix("--").map(str::to_owned);
-        let setting = match (long, word.strip_prefix("-c")) {
-            (Some(setting), _) => setting,
-            (None, Some("")) => words.next().ok_or_else(|| word.clone())?,
-            (None, Some(setting)) => setting.to_owned(),
-            (None, None) => return Err(word),
-        };
-        let Some((name, value)) = setting.split_once('=') else { return Err(setting) };
-        if !each(&name.replace('-', "_"), value) {
-            return Err(name.to_owned());
-        }
-    }
-    Ok(())
-}
-
-fn split(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut escaped = false;
-    for letter in text.chars() {
-        // isspace() of the C locale
-        let space = matches!(letter, ' ' | '\t' | '\n' | '\r' | '\x0b' | '\x0c');
-        if escaped {
-            word.get_or_insert_default().push(letter);
-            escaped = false;
-        } else if letter == '\\' {
-            word.get_or_insert_default();
-            escaped = true;
-        } else if space {
-            words.extend(word.take());
-        } else {
-            word.get_or_insert_default().push(letter);
-        }
-    }
-    words.extend(word);
-    words
-}
-
 /// The names in a `search_path` value given as one string (`set_config`, startup): split at commas, double quotes kept whole.
 pub(crate) fn schema_names(value: &str) -> Vec<String> {
     let mut names = Vec::new();
@@ -213,25 +170,6 @@ mod tests {
         assert!(!admits_at_startup("role", "postgres"));
         assert!(!admits_at_startup("my.setting", "x"));
         assert!(!admits_at_startup("replication", "database"));
-    }
-
-    #[test]
-    fn options_are_split_as_the_server_does() {
-        let read = |text: &str| {
-            let mut seen = Vec::new();
-            let end = options(text, |name, value| {
-                seen.push(format!("{name}={value}"));
-                true
-            });
-            (seen, end)
-        };
-        assert_eq!(read("-c geqo=off").0, ["geqo=off"]);
-        assert_eq!(read("  -cgeqo=off --work-mem=1MB").0, ["geqo=off", "work_mem=1MB"]);
-        assert_eq!(read(r"-c search_path=a\ b").0, ["search_path=a b"]);
-        assert_eq!(read("").1, Ok(()));
-        assert_eq!(read("-c").1, Err("-c".to_owned()));
-        assert_eq!(read("-c geqo").1, Err("geqo".to_owned()));
-        assert_eq!(read("-F").1, Err("-F".to_owned()));
     }
 
     #[test]

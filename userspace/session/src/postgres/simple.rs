@@ -3,28 +3,27 @@
 use std::sync::Arc;
 
 use sql::Prepared;
+use wire::postgres::frontend::{FunctionCall, Query};
+use wire::postgres::{Format, FrontendTag};
 
 use super::frontend::Sent;
 use super::judge::{Verdict, prepares};
 use super::queue::{Request, Run};
-use super::{Connection, Cx, Fatal, Step, messages};
+use super::{Connection, Cx, Fatal, Step};
 use crate::verdicts::{Judged, Refusal, Why};
 
 impl Connection {
     pub(super) fn query(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
-        let text = messages::query(sent.body()).ok_or(Fatal::agent("invalid message format"))?;
+        let text = Query::parse(sent.body()).map_err(Fatal::of_agent)?.text;
         if text.len() > cx.shared.limits.statement {
-            self.refuse_too_long(b'Q', cx);
-            return Ok(());
+            return self.refuse_too_long(FrontendTag::Query, cx);
         }
         let verdict = self.judge(text, cx);
         if let Some(refusal) = self.no_room(&verdict, cx) {
-            self.refuse_query(&Verdict { refusal: Some(refusal), forwarded: false, ..verdict }, cx);
-            return Ok(());
+            return self.refuse_query(&Verdict { refusal: Some(refusal), forwarded: false, ..verdict }, cx);
         }
         if verdict.refuses() {
-            self.refuse_query(&verdict, cx);
-            return Ok(());
+            return self.refuse_query(&verdict, cx);
         }
         let run = self.decided(&verdict, cx);
         self.statement_goes_on(&verdict, cx);
@@ -38,7 +37,8 @@ impl Connection {
 
     /// A call of a function by its OID. Which function that is only the catalog knows, so `enforce` refuses it.
     pub(super) fn function_call(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
-        let (oid, binary) = messages::function_call(sent.body()).ok_or(Fatal::agent("invalid message format"))?;
+        let call = FunctionCall::parse(sent.body()).map_err(Fatal::of_agent)?;
+        let (oid, binary) = (call.function, call.result_format == Format::Binary);
         let text = format!("function call of OID {oid}");
         let judged = self.judge_text(text.as_bytes(), cx);
         let refusal = Refusal::new(
@@ -48,8 +48,7 @@ impl Connection {
         );
         let verdict = Verdict { judged, inner: None, refusal: Some(refusal), forwarded: self.observes() };
         if verdict.refuses() {
-            self.refuse_query(&verdict, cx);
-            return Ok(());
+            return self.refuse_query(&verdict, cx);
         }
         let run = self.decided(&verdict, cx);
         self.statement_goes_on(&verdict, cx);
