@@ -1,1 +1,21 @@
-//! The admin socket: status, metrics. tokio lives here alone.
+//! The admin socket: status, metrics, reload. tokio lives here alone.
+//!
+//! [`serve`] answers on `run_dir/admin.sock` from a thread of its own: a control plane that hangs or dies takes nothing with it.
+//! What it says comes from a [`Source`], which the program implements. [`client`] is the other end, for the command line.
+//!
+//! ```text
+//! GET  /status    the service as JSON (Status)
+//! GET  /metrics   the same figures as Prometheus text
+//! POST /reload    reads the policy again; 409 and the reason where the old one stays in force
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod client;
+mod metrics;
+mod server;
+mod status;
+
+pub use server::{Handle, ServeError, Settings, Source, serve};
+pub use status::{
+    Agent, Canary, Coverage, Database, Figure, FigureKind, Label, Mode, Policy, Shard, ShardState, Status,
+};

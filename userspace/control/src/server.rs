@@ -1,0 +1,154 @@
+//! The server's end: a socket file, a thread, three routes.
+use std::fmt;
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, post};
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+use crate::metrics;
+use crate::status::Status;
+
+/// Where to serve.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The socket's file, `run_dir/admin.sock`. Who may write to it (root, the service's account and its group) may use it.
+    pub socket: PathBuf,
+}
+
+/// What the program knows. Called on the control thread, which may wait; nothing of the data path waits for it.
+pub trait Source: Send + Sync + 'static {
+    /// The service as it is now.
+    fn status(&self) -> Status;
+    /// Reads the policy again: the version now in force, or why the old one stays.
+    fn reload(&self) -> Result<String, String>;
+}
+
+/// Why the socket cannot be served.
+#[derive(Debug)]
+pub enum ServeError {
+    /// Another service answers on it.
+    Taken(PathBuf),
+    /// The file cannot be made.
+    Socket(PathBuf, io::Error),
+    /// No thread or no runtime.
+    Thread(io::Error),
+}
+
+impl fmt::Display for ServeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ServeError::Taken(path) => write!(f, "{}: another service answers here", path.display()),
+            ServeError::Socket(path, error) => write!(f, "{}: {error}", path.display()),
+            ServeError::Thread(error) => write!(f, "the control thread cannot start: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ServeError {}
+
+/// The running server; dropped, it stops and removes its socket.
+#[derive(Debug)]
+pub struct Handle {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+    socket: PathBuf,
+}
+
+impl Handle {
+    /// Whether the server's thread still runs.
+    pub fn is_alive(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        // Gone already, or removed by somebody: either way it is no longer there.
+        let _ = std::fs::remove_file(&self.socket);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Begins to answer; when this returns, a client can connect.
+pub fn serve(settings: Settings, source: Arc<dyn Source>) -> Result<Handle, ServeError> {
+    let listener = listen(&settings.socket)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(ServeError::Thread)?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let thread = Builder::new().name("control".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            let Ok(listener) = tokio::net::UnixListener::from_std(listener) else { return };
+            tokio::select! {
+                _ = stopped => {}
+                _ = axum::serve(listener, router(source)) => {}
+            }
+        });
+    });
+    let thread = Some(thread.map_err(ServeError::Thread)?);
+    Ok(Handle { stop: Some(stop), thread, socket: settings.socket })
+}
+
+/// Makes the socket under another name and moves it into place when its mode is right, so that nobody ever sees it otherwise.
+/// One that a dead service left is replaced.
+fn listen(path: &Path) -> Result<UnixListener, ServeError> {
+    if UnixStream::connect(path).is_ok() {
+        return Err(ServeError::Taken(path.to_path_buf()));
+    }
+    let fresh = path.with_extension("sock.new");
+    let make = || {
+        match std::fs::remove_file(&fresh) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&fresh)?;
+        std::fs::set_permissions(&fresh, Permissions::from_mode(0o660))?;
+        listener.set_nonblocking(true)?;
+        std::fs::rename(&fresh, path)?;
+        Ok(listener)
+    };
+    make().map_err(|error| ServeError::Socket(path.to_path_buf(), error))
+}
+
+fn router(source: Arc<dyn Source>) -> axum::Router {
+    axum::Router::new()
+        .route("/status", get(status))
+        .route("/metrics", get(page))
+        .route("/reload", post(reload))
+        .with_state(source)
+}
+
+/// The status and what must not be overlooked in it.
+#[derive(Serialize)]
+struct Answer {
+    warnings: Vec<String>,
+    #[serde(flatten)]
+    status: Status,
+}
+
+async fn status(State(source): State<Arc<dyn Source>>) -> Response {
+    let status = source.status();
+    Json(Answer { warnings: status.warnings(), status }).into_response()
+}
+
+async fn page(State(source): State<Arc<dyn Source>>) -> Response {
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::page(&source.status())).into_response()
+}
+
+async fn reload(State(source): State<Arc<dyn Source>>) -> Response {
+    match source.reload() {
+        Ok(version) => version.into_response(),
+        Err(why) => (StatusCode::CONFLICT, why).into_response(),
+    }
+}

@@ -1,0 +1,170 @@
+//! The socket from both ends.
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use control::{
+    Canary, Coverage, Database, Figure, FigureKind, Handle, Label, Mode, Policy, ServeError, Settings, Shard,
+    ShardState, Source, Status, client, serve,
+};
+
+/// A fresh directory that is removed again.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Folder {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("control-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).expect("a temporary directory");
+        Folder(path)
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.0.join("admin.sock")
+    }
+
+    fn serve(&self, service: Service) -> Handle {
+        serve(Settings { socket: self.socket() }, Arc::new(service)).expect("serves")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+struct Service {
+    mode: Mode,
+    reload: Result<String, String>,
+}
+
+const WELL: Service = Service { mode: Mode::Enforce, reload: Ok(String::new()) };
+
+impl Source for Service {
+    fn status(&self) -> Status {
+        Status {
+            version: "0.1.0".into(),
+            pid: 7,
+            uptime_s: 60,
+            policy: Policy { version: "ab12".into(), refused: None },
+            shards: vec![
+                Shard { number: 0, state: ShardState::Serving, sessions: 2, last_seq: 41, synced_seq: 40 },
+                Shard {
+                    number: 1,
+                    state: ShardState::Stopped("fsync failed".into()),
+                    sessions: 0,
+                    last_seq: 9,
+                    synced_seq: 9,
+                },
+            ],
+            sessions: 2,
+            agents: vec![],
+            databases: vec![Database {
+                name: "pay\"ments\\\n".into(),
+                protocol: "postgres".into(),
+                mode: self.mode,
+                mask: true,
+                sessions: 2,
+            }],
+            canary: Canary::Works,
+            coverage: Coverage { attached: true, ..Coverage::default() },
+            figures: [(0, "block"), (1, "allow")]
+                .map(|(shard, word)| Figure {
+                    name: "decisions_total",
+                    help: "statements judged",
+                    kind: FigureKind::Counter,
+                    labels: vec![Label::Shard(shard), Label::Reason(word)],
+                    value: 5,
+                })
+                .into(),
+        }
+    }
+
+    fn reload(&self) -> Result<String, String> {
+        self.reload.clone()
+    }
+}
+
+#[test]
+fn status_is_json_and_observe_is_loud() {
+    let folder = Folder::new();
+    let _server = folder.serve(Service { mode: Mode::Observe, ..WELL });
+    let body = client::get(&folder.socket(), "/status").expect("an answer");
+    let status: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(status["version"], "0.1.0");
+    assert_eq!(status["shards"][0]["state"]["is"], "serving");
+    assert_eq!(status["shards"][1]["state"], serde_json::json!({"is": "stopped", "why": "fsync failed"}));
+    assert_eq!(status["databases"][0]["mode"], "observe");
+    let warnings = status["warnings"].as_array().expect("warnings");
+    assert!(warnings.iter().any(|w| w.as_str().is_some_and(|w| w.contains("OBSERVE"))));
+    assert!(warnings.iter().any(|w| w.as_str().is_some_and(|w| w.contains("shard 1 has stopped"))));
+    assert_eq!(warnings.len(), 2);
+}
+
+#[test]
+fn metrics_are_prometheus_text() {
+    let folder = Folder::new();
+    let _server = folder.serve(Service { mode: Mode::Observe, ..WELL });
+    let page = client::get(&folder.socket(), "/metrics").expect("an answer");
+    let expected = "# HELP interceptor_decisions_total statements judged\n\
+                    # TYPE interceptor_decisions_total counter\n\
+                    interceptor_decisions_total{shard=\"0\",reason=\"block\"} 5\n\
+                    interceptor_decisions_total{shard=\"1\",reason=\"allow\"} 5\n";
+    assert!(page.contains(expected));
+    assert!(page.contains("interceptor_database_observed{database=\"pay\\\"ments\\\\\\n\"} 1\n"));
+    assert!(page.contains("interceptor_records_unsynced{shard=\"0\"} 1\n"));
+    assert!(page.contains("interceptor_shard_serving{shard=\"1\"} 0\n"));
+    let names: Vec<&str> =
+        page.lines().filter_map(|l| l.strip_prefix("# TYPE ")).filter_map(|l| l.split(' ').next()).collect();
+    let mut unique = names.clone();
+    unique.dedup();
+    assert_eq!(names, unique, "one TYPE per name");
+    let sampled = page.lines().filter(|l| !l.starts_with('#')).filter_map(|l| l.split(['{', ' ']).next());
+    assert!(sampled.clone().count() > 10 && sampled.into_iter().all(|name| names.contains(&name)));
+}
+
+#[test]
+fn reload_answers_version_or_reason() {
+    for (reload, expected) in
+        [(Ok("cd34".to_owned()), Ok("cd34".to_owned())), (Err("line 3".to_owned()), Err("line 3".to_owned()))]
+    {
+        let folder = Folder::new();
+        let _server = folder.serve(Service { reload, ..WELL });
+        assert_eq!(client::reload(&folder.socket()).expect("an answer"), expected);
+    }
+}
+
+#[test]
+fn other_requests_are_refused() {
+    let folder = Folder::new();
+    let server = folder.serve(WELL);
+    assert!(matches!(client::get(&folder.socket(), "/nothing"), Err(client::Unreachable::Status(404, _))));
+    assert!(matches!(client::get(&folder.socket(), "/reload"), Err(client::Unreachable::Status(405, _))));
+    assert!(server.is_alive());
+}
+
+#[test]
+fn the_socket_is_for_root_and_the_group_alone() {
+    let folder = Folder::new();
+    let _server = folder.serve(WELL);
+    let mode = std::fs::metadata(folder.socket()).expect("the socket").permissions().mode();
+    assert_eq!(mode & 0o7777, 0o660);
+    assert_eq!(std::fs::read_dir(&folder.0).expect("the directory").count(), 1, "no other file is left");
+}
+
+#[test]
+fn a_dead_socket_is_replaced_and_a_live_one_is_not() {
+    let folder = Folder::new();
+    drop(UnixListener::bind(folder.socket()).expect("a socket that nobody serves"));
+    let server = folder.serve(WELL);
+    let second = serve(Settings { socket: folder.socket() }, Arc::new(WELL));
+    assert!(matches!(second, Err(ServeError::Taken(_))));
+    assert!(client::get(&folder.socket(), "/status").is_ok());
+    drop(server);
+    assert!(!folder.socket().exists(), "the socket goes with its server");
+    assert!(matches!(client::get(&folder.socket(), "/status"), Err(client::Unreachable::Socket(_))));
+}
