@@ -81,7 +81,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
     }
 
     fn open(&mut self, socket: Socket, admitted: Admitted) -> Result<(), Stopped> {
-        let Ok(secret) = self.parts.driver.random() else {
+        let (Ok(secret), Ok(ends)) = (self.parts.driver.random(), self.parts.driver.ends(socket)) else {
             // Without randomness no session can be told from another: refuse.
             Counters::add(&self.parts.counters.refused_full, 1);
             self.parts.driver.submit(Task::Discard.token(0), Op::Close { socket });
@@ -93,6 +93,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         let conversation = C::open(Open {
             id,
             subject: Arc::clone(&admitted.subject),
+            agent_address: ends.peer,
             origin: admitted.destination,
             database: admitted.database,
             secret,

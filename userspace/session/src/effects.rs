@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use audit::Event;
+
 /// The most bytes of a chunk's end that a session hands back; the shard's buffers have this much headroom.
 pub const HOLD_MAX: usize = 512;
 
@@ -30,11 +32,11 @@ pub enum Finish {
     Abort,
 }
 
-/// Encoded record payloads of one call, in the order in which they get their sequence numbers.
+/// Encoded records of one call, in the order in which they get their sequence numbers.
 #[derive(Debug, Default)]
 pub struct Records {
     bytes: Vec<u8>,
-    ends: Vec<(u8, u32)>,
+    ends: Vec<(u8, usize)>,
 }
 
 impl Records {
@@ -48,20 +50,20 @@ impl Records {
         self.ends.is_empty()
     }
 
-    /// Each record's type (`audit`'s own number) and payload.
+    /// Each record's type (`audit::RecordType::code`) and payload.
     pub fn iter(&self) -> impl Iterator<Item = (u8, &[u8])> {
-        let mut start = 0usize;
-        self.ends.iter().filter_map(move |&(kind, end)| {
-            let from = start;
-            start = end as usize;
-            self.bytes.get(from..start).map(|payload| (kind, payload))
+        let mut start = 0;
+        self.ends.iter().map(move |&(kind, end)| {
+            let payload = self.bytes.get(start..end).unwrap_or_default();
+            start = end;
+            (kind, payload)
         })
     }
 
-    /// Appends one record that `encode` writes.
-    pub fn push(&mut self, kind: u8, encode: impl FnOnce(&mut Vec<u8>)) {
-        encode(&mut self.bytes);
-        self.ends.push((kind, u32::try_from(self.bytes.len()).unwrap_or(u32::MAX)));
+    /// Appends one event: only `audit` writes what goes into a record.
+    pub(crate) fn push(&mut self, event: &Event<'_>) {
+        audit::encode(event, &mut self.bytes);
+        self.ends.push((event.record_type().code(), self.bytes.len()));
     }
 
     fn clear(&mut self) {

@@ -13,6 +13,7 @@ pub mod postgres;
 mod shared;
 mod verdicts;
 
+pub use audit::RecordId;
 pub use cancel::{CancelTarget, Cancels, Key, SECRET_MAX};
 pub use catalogs::Catalogs;
 pub use effects::{Effects, Finish, HOLD_MAX, Piece, Records};
@@ -21,15 +22,6 @@ pub use limits::Limits;
 pub use open::{Database, Mode, Open, Subject};
 pub use shared::Shared;
 pub use verdicts::StatementCache;
-
-/// A record's address: what an agent sees in DETAIL.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RecordId {
-    /// The shard that wrote it.
-    pub shard: u16,
-    /// Its sequence number there.
-    pub seq: u64,
-}
 
 /// One agent connection and its one connection to the database.
 pub struct Session {

@@ -52,6 +52,8 @@ pub struct Open {
     pub id: u64,
     /// Who asked.
     pub subject: Arc<Subject>,
+    /// The agent's own end of the socket.
+    pub agent_address: SocketAddr,
     /// The address that the agent dialled.
     pub origin: SocketAddr,
     /// The endpoint that this address belongs to.

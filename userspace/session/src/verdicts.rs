@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use audit::{StatementPart, VerdictFacts, VerdictPart};
 use pan::Masked;
 use policy::{Action, Policy, Question};
 use sql::{ColumnRef, Object, Pair, Scope, Setting, SettingValue, Statement};
@@ -57,12 +58,12 @@ pub(crate) struct Judged {
     pub(crate) refusal: Option<Refusal>,
     /// The rule that decided, if one did.
     pub(crate) rule: Option<Masked>,
+    /// What the record says of the statement, encoded once.
+    pub(crate) part: StatementPart,
+    /// What the record says when it is simply allowed.
+    pub(crate) allowed: VerdictPart,
     /// Seconds since 1970 from which on the verdict is void.
     valid_until_s: Option<i64>,
-    /// The text for the record: without literals where it touches a secret.
-    pub(crate) record_text: Masked,
-    pub(crate) kinds: Masked,
-    pub(crate) tables: Masked,
     /// Touches, or may touch, a cvv, track or secret column.
     pub(crate) secret: bool,
     pub(crate) changes_data: bool,
@@ -240,6 +241,19 @@ fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
     let secret = refusal.as_ref().is_some_and(|refusal| refusal.why == Why::Unjudged) && has_secrets(policy, asked)
         || statements.iter().any(|statement| touches_secret(policy, asked.database, statement));
     let record_text = if secret { Masked::of(sql::redact(&text).as_str()) } else { Masked::of(&text) };
+    let part = StatementPart::of(&audit::Statement {
+        kinds: &kinds(&statements),
+        tables: &tables(&statements),
+        text: (&record_text).into(),
+        text_bytes: asked.bytes.len() as u64,
+        redacted: secret,
+    });
+    let allowed = VerdictPart::of(&VerdictFacts {
+        verdict: audit::Verdict::Allow,
+        rule: rule.as_ref().map(Into::into),
+        reason: None,
+        policy: (&Masked::of(policy.version())).into(),
+    });
     Judged {
         key: Key {
             bytes: asked.bytes.into(),
@@ -248,9 +262,8 @@ fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
             database: asked.database.to_owned(),
             schemas: Arc::clone(asked.schemas),
         },
-        record_text,
-        kinds: kinds(&statements),
-        tables: tables(&statements),
+        part,
+        allowed,
         secret,
         // What could not be judged may change anything.
         changes_data: statements.iter().any(|statement| statement.changes_data)
@@ -363,15 +376,15 @@ fn touches_secret(policy: &Policy, database: &str, statement: &Statement) -> boo
     })
 }
 
-fn kinds(statements: &[Statement]) -> Masked {
+fn kinds(statements: &[Statement]) -> Vec<&'static str> {
     let mut words: Vec<&str> =
         statements.iter().flat_map(|statement| statement.kinds.iter().map(|kind| kind.as_str())).collect();
     words.sort_unstable();
     words.dedup();
-    Masked::of(&words.join(","))
+    words
 }
 
-fn tables(statements: &[Statement]) -> Masked {
+fn tables(statements: &[Statement]) -> Vec<Masked> {
     let mut words: Vec<String> = statements
         .iter()
         .flat_map(|statement| &statement.pairs)
@@ -383,5 +396,5 @@ fn tables(statements: &[Statement]) -> Masked {
         .collect();
     words.sort_unstable();
     words.dedup();
-    Masked::of(&words.join(","))
+    words.iter().map(|word| Masked::of(word)).collect()
 }

@@ -1,7 +1,7 @@
 //! What each message of the database means for the queue, and whether the agent gets it.
 
 use wire::postgres::Format;
-use wire::postgres::backend::{CommandComplete, Field, ReadyForQuery, RowDescription, TransactionStatus};
+use wire::postgres::backend::{CommandComplete, Field, ReadyForQuery, Report, RowDescription, TransactionStatus};
 
 use super::backend::Frame;
 use super::portals::Rows;
@@ -35,6 +35,13 @@ impl Connection {
             b'Z' => {
                 let ready = ReadyForQuery::parse(frame.body()).map_err(Fatal::of_database)?;
                 return self.logged_in(ready.status, cx);
+            }
+            b'E' => {
+                let code = Report::parse(frame.body()).map_err(Fatal::of_database)?.sqlstate();
+                let code = code.map_or(*b"XX000", |code| *code.as_bytes());
+                frame.mask(Message::Error, Strip::Nothing)?;
+                self.record_login(Some(code), None, cx);
+                self.ended.code = Some(code);
             }
             _ => {
                 frame.mask(Message::Error, Strip::Nothing)?;

@@ -27,9 +27,9 @@ impl Connection {
             verdict.forwarded = false;
         }
         if verdict.refuses() {
-            return self.refuse_extended(name, &verdict, cx);
+            return self.refuse_extended("parse", name, &verdict, cx);
         }
-        self.record_parse(&verdict, cx);
+        self.record_decision("parse", &verdict, cx);
         if name.is_empty() {
             self.statements.drop_unnamed();
         }
@@ -51,7 +51,7 @@ impl Connection {
             let known = Arc::clone(&version.judged);
             let verdict = self.judge(known.bytes(), cx);
             if verdict.refuses() {
-                return self.refuse_extended(NOBODY, &verdict, cx);
+                return self.refuse_extended("bind", NOBODY, &verdict, cx);
             }
             inner = verdict.inner;
             judged = Some(verdict.judged);
@@ -63,13 +63,13 @@ impl Connection {
             } else {
                 format!("prepared statement \"{name}\" does not exist")
             };
-            return self.refuse_unresolved(&message, *b"26000", cx);
+            return self.refuse_unresolved("bind", &message, *b"26000", cx);
         }
         if self.portals.len() >= cx.shared.limits.portals && self.portals.find(portal).is_none() {
             let bytes = judged.map(|judged| judged.bytes().to_vec()).unwrap_or_default();
             let judged = self.judge_text(&bytes, cx);
             let verdict = Verdict { judged, inner: None, refusal: Some(too_many()), forwarded: false };
-            return self.refuse_extended(NOBODY, &verdict, cx);
+            return self.refuse_extended("bind", NOBODY, &verdict, cx);
         }
         let slot = self.portals.open(portal, self.queue.next_seq(), false, judged, inner);
         self.stamp(slot, cx);
@@ -114,7 +114,7 @@ impl Connection {
             return Ok(Some(self.portals.open(name, self.queue.next_seq(), true, None, None)));
         }
         let message = format!("portal \"{}\" does not exist", String::from_utf8_lossy(name));
-        self.refuse_unresolved(&message, *b"34000", cx)?;
+        self.refuse_unresolved("execute", &message, *b"34000", cx)?;
         Ok(None)
     }
 
@@ -153,10 +153,10 @@ impl Connection {
             self.judge(judged.bytes(), cx)
         };
         if verdict.refuses() {
-            self.refuse_extended(NOBODY, &verdict, cx)?;
+            self.refuse_extended("execute", NOBODY, &verdict, cx)?;
             return Ok(None);
         }
-        let run = self.decided(&verdict, cx);
+        let run = self.decided("execute", &verdict, cx);
         self.statement_goes_on(&verdict, cx);
         Ok(Some(run))
     }

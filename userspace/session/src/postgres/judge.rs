@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use policy::Action;
 use sql::{CopyDirection, CopyEnd, CopySource, Prepared, Statement};
 
 use super::settings::Encoding;
@@ -27,15 +26,6 @@ impl Verdict {
 
     pub(super) fn changes_data(&self) -> bool {
         self.judged.changes_data || self.inner.as_ref().is_some_and(|inner| inner.changes_data)
-    }
-
-    /// What the record says was decided.
-    pub(super) fn action(&self) -> Action {
-        match &self.refusal {
-            None => Action::Allow,
-            Some(refusal) if refusal.why == Why::Held => Action::Hold,
-            Some(_) => Action::Block,
-        }
     }
 }
 

@@ -168,9 +168,9 @@ impl Connection {
             return Err(Fatal::database("ReadyForQuery before authentication"));
         }
         self.check_encoding()?;
+        self.record_login(None, None, cx);
         self.phase = Phase::Ready;
         self.status = status;
-        // Statements of the startup's login only: what they need is released.
         self.startup.unknown = Vec::new();
         if self.asks_catalog() {
             return self.ask_catalog(true, cx);

@@ -38,7 +38,7 @@ use catalog::OwnQuery;
 use messages::ErrorText;
 use portals::Portals;
 use queue::Queue;
-use record::Tally;
+use record::{Ending, Journal, Tally};
 use schemas::Schemas;
 use statements::Statements;
 
@@ -127,7 +127,8 @@ pub(crate) struct Connection {
     /// Status of the last ReadyForQuery.
     status: TransactionStatus,
     stopping: bool,
-    ended: Masked,
+    ended: Ending,
+    journal: Journal,
 }
 
 impl Connection {
@@ -149,7 +150,8 @@ impl Connection {
             tally: Tally::default(),
             status: TransactionStatus::Idle,
             stopping: false,
-            ended: Masked::literal("lost"),
+            ended: Ending::default(),
+            journal: Journal::default(),
         }
     }
 
@@ -227,6 +229,9 @@ impl Connection {
         if self.phase == Phase::Closed {
             return;
         }
+        if matches!(self.phase, Phase::Connecting | Phase::Login) {
+            self.record_login(Some(*fatal.code), Some(&fatal.message), cx);
+        }
         if self.database.at_boundary() && self.phase != Phase::Cancelling {
             let mark = cx.out.mark();
             let error = ErrorText {
@@ -246,14 +251,14 @@ impl Connection {
             encode::terminate(&mut cx.out.own);
             cx.out.database_own(mark);
         }
-        self.ended = fatal.message.clone();
+        self.ended = Ending { cause: fatal.message.clone(), code: Some(*fatal.code), orderly: fatal.code == b"57P01" };
         self.phase = Phase::Closed;
         cx.out.hold = 0;
         cx.out.finish = Finish::Close;
     }
 
     fn end(&mut self, why: &'static str, cx: &mut Cx<'_, '_>) {
-        self.ended = Masked::literal(why);
+        self.ended = Ending { cause: Masked::literal(why), code: self.ended.code, orderly: true };
         self.phase = Phase::Closed;
         cx.out.hold = 0;
         cx.out.finish = Finish::Close;
@@ -289,6 +294,7 @@ impl Connection {
             cx.shared.cancels.forget(&issued);
         }
         if self.began.is_some() {
+            self.abandon_runs(cx);
             self.record_end(cx);
         }
         self.phase = Phase::Closed;

@@ -2,11 +2,16 @@
 //! that ran, its own questions, cancel requests. A Query message is one decision, however many statements it has, because that is
 //! how the server's own log counts (`exec_simple_query` logs the whole string, `exec_execute_message` each Execute).
 
+use audit::{
+    Actor, ActorPart, Decided, Event, Outcome, RecordId, SessionTotals, SqlState, Statement, StatementPart, Text,
+    VerdictFacts, VerdictPart,
+};
+use pan::Masked;
+
 use super::judge::Verdict;
 use super::queue::Run;
 use super::{Connection, Cx};
-use crate::RecordId;
-use crate::verdicts::Refusal;
+use crate::verdicts::{Refusal, Why};
 
 /// What the statement at hand has come to so far.
 #[derive(Debug, Default)]
@@ -54,53 +59,198 @@ impl Tally {
     }
 }
 
-impl Cx<'_, '_> {
-    /// The id that the next record of this call gets.
-    fn next_record(&self) -> RecordId {
-        let RecordId { shard, seq } = self.shared.next_record;
-        RecordId { shard, seq: seq + self.out.records.len() as u64 }
-    }
+/// Why the session ended.
+#[derive(Debug)]
+pub(super) struct Ending {
+    pub(super) cause: Masked,
+    /// The last error that we or the database closed it with.
+    pub(super) code: Option<[u8; 5]>,
+    pub(super) orderly: bool,
+}
 
-    fn write(&mut self, kind: u8, line: &str) -> RecordId {
-        let id = self.next_record();
-        self.out.records.push(kind, |out| out.extend_from_slice(line.as_bytes()));
+impl Default for Ending {
+    fn default() -> Ending {
+        Ending { cause: Masked::literal("the connection was lost"), code: None, orderly: false }
+    }
+}
+
+/// What all records of the session share.
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    actor: ActorPart,
+    number: u64,
+    totals: SessionTotals,
+    /// Verdicts other than a plain allow are encoded here.
+    verdict: VerdictPart,
+    login_told: bool,
+}
+
+/// A statement that no text is known of.
+fn unseen() -> StatementPart {
+    StatementPart::of(&Statement {
+        kinds: &["unknown"],
+        tables: &[],
+        text: Text::Literal("[a portal that was opened inside the server]"),
+        text_bytes: 0,
+        redacted: true,
+    })
+}
+
+impl Cx<'_, '_> {
+    /// Writes one record; says which id it gets.
+    fn record(&mut self, event: &Event<'_>) -> RecordId {
+        let RecordId { shard, seq } = self.shared.next_record;
+        let id = RecordId { shard, seq: seq + self.out.records.len() as u64 };
+        self.out.records.push(event);
         id
     }
 }
 
 impl Connection {
+    /// The actor as it is known now: its end of the socket and executable at first, user and database once they are named.
+    pub(super) fn name_actor(&mut self) {
+        let subject = &self.open.subject;
+        let (agent, exe) = (Masked::of(&subject.policy.agent), Masked::of(&subject.exe_name));
+        let endpoint = Masked::of(&self.open.database.name);
+        let named = |text: &str| (!text.is_empty()).then(|| Masked::of(text));
+        let (dbname, user) = (named(&self.startup.dbname), named(&self.startup.user));
+        let application = named(&self.startup.application);
+        let user = self.login.database_user.clone().or(user);
+        self.journal.actor.set(&Actor {
+            agent: (&agent).into(),
+            cgroup: subject.cgroup,
+            pid: subject.pid,
+            uid: subject.uid,
+            exe_device: subject.exe_device,
+            exe_inode: subject.exe_inode,
+            exe_name: (&exe).into(),
+            agent_address: self.open.agent_address,
+            database: (&endpoint).into(),
+            database_address: self.open.origin,
+            dbname: dbname.as_ref().map(Into::into),
+            database_user: user.as_ref().map(Into::into),
+            application: application.as_ref().map(Into::into),
+        });
+    }
+
+    fn number(&mut self) -> u64 {
+        self.journal.number += 1;
+        self.journal.number
+    }
+
     pub(super) fn record_start(&mut self, cx: &mut Cx<'_, '_>) {
-        cx.write(1, "start");
+        self.name_actor();
+        let number = self.number();
+        cx.record(&Event::SessionStart { actor: &self.journal.actor, number });
+    }
+
+    /// The login is over: with success, with the database's refusal, or with ours.
+    pub(super) fn record_login(&mut self, code: Option<[u8; 5]>, cause: Option<&Masked>, cx: &mut Cx<'_, '_>) {
+        if std::mem::replace(&mut self.journal.login_told, true) {
+            return;
+        }
+        self.name_actor();
+        let number = self.number();
+        cx.record(&Event::Login {
+            actor: &self.journal.actor,
+            success: code.is_none(),
+            sqlstate: code.map(|code| SqlState::of(&code)),
+            cause: cause.map(Into::into),
+            number,
+        });
     }
 
     pub(super) fn record_end(&mut self, cx: &mut Cx<'_, '_>) {
-        cx.write(2, "end");
+        let number = self.number();
+        let began_ns = self.began.map_or(cx.now.mono_ns, |began| began.mono_ns);
+        cx.record(&Event::SessionEnd {
+            actor: &self.journal.actor,
+            success: self.ended.orderly,
+            cause: (&self.ended.cause).into(),
+            sqlstate: self.ended.code.map(|code| SqlState::of(&code)),
+            totals: SessionTotals { duration_ns: cx.now.mono_ns.saturating_sub(began_ns), ..self.journal.totals },
+            number,
+        });
     }
 
-    pub(super) fn record_parse(&mut self, verdict: &Verdict, cx: &mut Cx<'_, '_>) {
-        let _ = (verdict, cx);
+    /// The decision on a text, before any of it goes on.
+    pub(super) fn record_decision(
+        &mut self,
+        request: &'static str,
+        verdict: &Verdict,
+        cx: &mut Cx<'_, '_>,
+    ) -> RecordId {
+        let judged = &verdict.judged;
+        if let Some(refusal) = &verdict.refusal {
+            self.encode_refusal(refusal, verdict.forwarded, judged.rule.as_ref(), cx);
+        }
+        let part = if verdict.refusal.is_some() { &self.journal.verdict } else { &judged.allowed };
+        self.journal.number += 1;
+        let number = self.journal.number;
+        if request != "parse" || verdict.refuses() {
+            self.journal.totals.statements += 1;
+            self.journal.totals.refused += u64::from(verdict.refuses());
+        }
+        cx.record(&Event::Decision(Decided {
+            actor: &self.journal.actor,
+            statement: &judged.part,
+            verdict: part,
+            request,
+            number,
+        }))
     }
 
-    pub(super) fn record_decision(&mut self, verdict: &Verdict, cx: &mut Cx<'_, '_>) -> RecordId {
-        let _ = verdict.action();
-        cx.write(3, verdict.judged.record_text.as_str())
+    fn encode_refusal(&mut self, refusal: &Refusal, forwarded: bool, rule: Option<&Masked>, cx: &Cx<'_, '_>) {
+        let verdict = match (forwarded, refusal.why) {
+            (true, Why::Unjudged) => audit::Verdict::Unjudged,
+            (true, _) => audit::Verdict::WouldBlock,
+            (false, Why::Held) => audit::Verdict::Hold,
+            (false, _) => audit::Verdict::Block,
+        };
+        let version = Masked::of(cx.shared.policy.version());
+        self.journal.verdict.set(&VerdictFacts {
+            verdict,
+            rule: rule.map(Into::into),
+            reason: Some((&refusal.message).into()),
+            policy: (&version).into(),
+        });
     }
 
-    pub(super) fn record_refusal(&mut self, refusal: &Refusal, cx: &mut Cx<'_, '_>) -> RecordId {
-        cx.write(3, refusal.message.as_str())
+    /// A refusal of something whose text was not read, or does not exist.
+    pub(super) fn record_refusal(&mut self, request: &'static str, refusal: &Refusal, cx: &mut Cx<'_, '_>) -> RecordId {
+        self.encode_refusal(refusal, false, None, cx);
+        self.record_unread(request, cx)
     }
 
+    /// `observe`: a portal that was opened inside the server runs.
     pub(super) fn record_unseen(&mut self, cx: &mut Cx<'_, '_>) -> RecordId {
-        cx.write(3, "portal opened inside the server")
+        let refusal = Refusal::new(Why::Unjudged, "a portal that was opened inside the server", "");
+        self.encode_refusal(&refusal, true, None, cx);
+        self.record_unread("execute", cx)
     }
 
+    fn record_unread(&mut self, request: &'static str, cx: &mut Cx<'_, '_>) -> RecordId {
+        let number = self.number();
+        self.journal.totals.statements += 1;
+        cx.record(&Event::Decision(Decided {
+            actor: &self.journal.actor,
+            statement: &unseen(),
+            verdict: &self.journal.verdict,
+            request,
+            number,
+        }))
+    }
+
+    /// A statement of ours.
     pub(super) fn record_own(&mut self, text: &str, cx: &mut Cx<'_, '_>) {
-        cx.write(5, text);
+        let number = self.number();
+        let text = Masked::of(text);
+        cx.record(&Event::Own { actor: &self.journal.actor, purpose: "catalog", text: (&text).into(), number });
     }
 
-    pub(super) fn record_cancel(&mut self, session: Option<u64>, cx: &mut Cx<'_, '_>) {
-        let _ = session;
-        cx.write(6, "cancel");
+    pub(super) fn record_cancel(&mut self, target: Option<u64>, cx: &mut Cx<'_, '_>) {
+        let cause = if target.is_some() { None } else { Some("no session of this agent has this key") };
+        cx.record(&Event::Cancel { actor: &self.journal.actor, target, success: target.is_some(), cause });
     }
 
     /// The statement is done: its outcome, and what it leaves behind.
@@ -111,12 +261,46 @@ impl Connection {
         {
             self.names_changed(judged, seq);
         }
-        cx.write(4, "outcome");
+        self.record_outcome(run, None, cx);
         self.tally = Tally::default();
     }
 
+    /// The server dropped it behind an error.
     pub(super) fn skipped_run(&mut self, run: &Run, cx: &mut Cx<'_, '_>) {
-        let _ = run;
-        cx.write(4, "skipped");
+        self.tally = Tally::default();
+        self.record_outcome(run, Some("skipped after an error"), cx);
+    }
+
+    fn record_outcome(&mut self, run: &Run, cause: Option<&'static str>, cx: &mut Cx<'_, '_>) {
+        let number = self.number();
+        let tally = &self.tally;
+        let totals = &mut self.journal.totals;
+        totals.rows += tally.rows_seen;
+        totals.bytes += tally.bytes;
+        totals.masked += u64::from(tally.cards);
+        totals.sensitive += u64::from(tally.sensitive);
+        cx.record(&Event::Outcome(Outcome {
+            actor: &self.journal.actor,
+            decision: run.record,
+            success: tally.sqlstate.is_none() && cause.is_none(),
+            sqlstate: tally.sqlstate.map(|code| SqlState::of(&code)),
+            cause,
+            rows: tally.rows.max(tally.rows_seen),
+            bytes: tally.bytes,
+            masked: u64::from(tally.cards),
+            sensitive: u64::from(tally.sensitive),
+            duration_ns: cx.now.mono_ns.saturating_sub(run.started_ns),
+            number,
+        }));
+    }
+
+    /// The session ends while statements run: each gets its outcome.
+    pub(super) fn abandon_runs(&mut self, cx: &mut Cx<'_, '_>) {
+        while let Some(entry) = self.queue.pop() {
+            if let Some(run) = entry.request.run() {
+                self.record_outcome(run, Some("the connection ended"), cx);
+                self.tally = Tally::default();
+            }
+        }
     }
 }

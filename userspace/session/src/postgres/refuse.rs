@@ -23,8 +23,8 @@ fn rejected_text(record: RecordId) -> String {
 
 impl Connection {
     /// For Query and FunctionCall: an error and ReadyForQuery will come.
-    pub(super) fn refuse_query(&mut self, verdict: &Verdict, cx: &mut Cx<'_, '_>) -> Step {
-        let record = self.record_decision(verdict, cx);
+    pub(super) fn refuse_query(&mut self, request: &'static str, verdict: &Verdict, cx: &mut Cx<'_, '_>) -> Step {
+        let record = self.record_decision(request, verdict, cx);
         let Some(refusal) = verdict.refusal.clone() else { return Ok(()) };
         self.statements.drop_unnamed();
         self.portals.close(b"");
@@ -40,8 +40,14 @@ impl Connection {
     }
 
     /// For the messages of the extended protocol: an error will come, and the server skips up to Sync.
-    pub(super) fn refuse_extended(&mut self, name: &[u8], verdict: &Verdict, cx: &mut Cx<'_, '_>) -> Step {
-        let record = self.record_decision(verdict, cx);
+    pub(super) fn refuse_extended(
+        &mut self,
+        request: &'static str,
+        name: &[u8],
+        verdict: &Verdict,
+        cx: &mut Cx<'_, '_>,
+    ) -> Step {
+        let record = self.record_decision(request, verdict, cx);
         let Some(refusal) = verdict.refusal.clone() else { return Ok(()) };
         self.send_rejected_parse(name, refusal, record, cx)
     }
@@ -59,9 +65,15 @@ impl Connection {
     }
 
     /// A request that names what does not exist, as far as the session can know.
-    pub(super) fn refuse_unresolved(&mut self, message: &str, code: [u8; 5], cx: &mut Cx<'_, '_>) -> Step {
+    pub(super) fn refuse_unresolved(
+        &mut self,
+        request: &'static str,
+        message: &str,
+        code: [u8; 5],
+        cx: &mut Cx<'_, '_>,
+    ) -> Step {
         let refusal = Refusal::new(Why::Unjudged, message, "").with_code(code);
-        let record = self.record_refusal(&refusal, cx);
+        let record = self.record_refusal(request, &refusal, cx);
         self.send_rejected_parse(NOBODY, refusal, record, cx)
     }
 
@@ -69,7 +81,8 @@ impl Connection {
     pub(super) fn refuse_too_long(&mut self, tag: FrontendTag, cx: &mut Cx<'_, '_>) -> Step {
         let hint = "the longest statement that is judged is set in the interceptor's limits";
         let refusal = Refusal::new(Why::Firm, "statement is too long to be judged", hint).with_code(*b"54000");
-        let record = self.record_refusal(&refusal, cx);
+        let request = if tag == FrontendTag::Query { "query" } else { "parse" };
+        let record = self.record_refusal(request, &refusal, cx);
         if tag == FrontendTag::Query {
             self.send_rejected_query(refusal, record, cx)
         } else {

@@ -20,12 +20,12 @@ impl Connection {
         }
         let verdict = self.judge(text, cx);
         if let Some(refusal) = self.no_room(&verdict, cx) {
-            return self.refuse_query(&Verdict { refusal: Some(refusal), forwarded: false, ..verdict }, cx);
+            return self.refuse_query("query", &Verdict { refusal: Some(refusal), forwarded: false, ..verdict }, cx);
         }
         if verdict.refuses() {
-            return self.refuse_query(&verdict, cx);
+            return self.refuse_query("query", &verdict, cx);
         }
-        let run = self.decided(&verdict, cx);
+        let run = self.decided("query", &verdict, cx);
         self.statement_goes_on(&verdict, cx);
         // The server drops both before it looks at the text.
         self.statements.drop_unnamed();
@@ -48,9 +48,9 @@ impl Connection {
         );
         let verdict = Verdict { judged, inner: None, refusal: Some(refusal), forwarded: self.observes() };
         if verdict.refuses() {
-            return self.refuse_query(&verdict, cx);
+            return self.refuse_query("function-call", &verdict, cx);
         }
-        let run = self.decided(&verdict, cx);
+        let run = self.decided("function-call", &verdict, cx);
         self.statement_goes_on(&verdict, cx);
         self.queue.push(Request::Function(run));
         self.database.result.clear();
@@ -61,8 +61,8 @@ impl Connection {
     }
 
     /// The decision is recorded; the statement may go.
-    pub(super) fn decided(&mut self, verdict: &Verdict, cx: &mut Cx<'_, '_>) -> Run {
-        let record = self.record_decision(verdict, cx);
+    pub(super) fn decided(&mut self, request: &'static str, verdict: &Verdict, cx: &mut Cx<'_, '_>) -> Run {
+        let record = self.record_decision(request, verdict, cx);
         cx.out.durable |= verdict.changes_data();
         Run {
             judged: Some(Arc::clone(&verdict.judged)),

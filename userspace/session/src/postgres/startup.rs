@@ -71,6 +71,7 @@ impl Connection {
         }
         self.startup.asked = message.minor;
         self.startup.minor = message.minor.min(MINOR_NEWEST);
+        self.name_actor();
         encode::startup_message(&mut self.startup.packet, self.startup.minor, kept)?;
         self.phase = Phase::Connecting;
         cx.out.connect = true;
