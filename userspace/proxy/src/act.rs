@@ -155,7 +155,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
 
     fn queue_side(&mut self, index: u32, side: Side, pieces: &[Piece], place: Place, after_seq: u64) -> u32 {
         let half = self.links.at(index).half(side);
-        if half.write_done || half.shutdown != Shutdown::No {
+        if half.write_done || half.shutdown == Shutdown::Done {
             return 0;
         }
         let before = half.outgoing.len();

@@ -73,7 +73,10 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             self.settle(index);
             return Ok(());
         }
-        self.links.at(index).phase = Phase::Ending;
+        let link = self.links.at(index);
+        link.phase = Phase::Ending;
+        // Nothing wakes it any more but its operations, which the shutdowns bring back.
+        (link.deadline_ns, link.connect_by_ns, link.end_by_ns) = (NEVER, NEVER, NEVER);
         self.handshake_over(index);
         let recorded = self.last_record(index);
         self.shut(index, Side::Agent, Direction::Both);

@@ -26,6 +26,8 @@ mod mailbox;
 mod origins;
 mod settings;
 mod shard;
+#[cfg(test)]
+mod sim;
 mod slab;
 mod start;
 mod supply;

@@ -1,0 +1,197 @@
+//! A conversation whose effects are as odd as the seam allows, and whose streams can still be checked byte for byte.
+//!
+//! To the database goes every byte of the agent, changed by [`changed`]; to the agent every byte of the database, changed too, and
+//! between them replies of our own, told apart by their upper bit. Random: what is held back, how the stream is cut into pieces,
+//! which of them are copies in `own`, records, durability, pauses of the agent, deadlines, ends.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use session::{Effects, Finish, HOLD_MAX, Input, Now, Open, Piece, Shared};
+
+use super::ledger::Ledger;
+use crate::conversation::Conversation;
+
+/// What passing through a session does to a byte; it keeps the upper bit clear.
+pub(super) fn changed(byte: u8) -> u8 {
+    byte ^ 0x2A
+}
+
+/// The `n`-th reply of our own to an agent.
+pub(super) fn reply(n: u64) -> u8 {
+    0x80 | (n % 127) as u8
+}
+
+pub(super) struct Adversary {
+    opened: Open,
+    ledger: Rc<RefCell<Ledger>>,
+    connected: bool,
+    connecting: bool,
+    agent_closed: bool,
+    database_closed: bool,
+    /// Bytes of the agent that came before the database was there.
+    early: Vec<u8>,
+    to_database: u64,
+    replies: u64,
+    held: [usize; 2],
+    paused: bool,
+}
+
+impl Conversation for Adversary {
+    fn open(opened: Open) -> Adversary {
+        Adversary {
+            opened,
+            ledger: Ledger::current(),
+            connected: false,
+            connecting: false,
+            agent_closed: false,
+            database_closed: false,
+            early: Vec::new(),
+            to_database: 0,
+            replies: 0,
+            held: [0; 2],
+            paused: false,
+        }
+    }
+
+    fn handle(&mut self, input: Input<'_>, now: Now, shared: &mut Shared<'_>, out: &mut Effects) {
+        let ledger = Rc::clone(&self.ledger);
+        let mut ledger = ledger.borrow_mut();
+        assert_eq!(shared.next_record.seq, ledger.last_seq + 1, "the shard lost count of its records");
+        self.input(input, &mut ledger, out);
+        for _ in 0..ledger.rng.skewed(3) {
+            ledger.last_seq += 1;
+            let payload = vec![0x5A; ledger.rng.skewed(600)];
+            out.records.push(1, |bytes| bytes.extend_from_slice(&payload));
+        }
+        let sent: u64 = out.to_database.iter().map(length).sum();
+        if sent > 0 && ledger.rng.once_in(4) {
+            out.durable = true;
+            ledger.durable_calls += 1;
+            let gate = (self.to_database - sent, ledger.last_seq);
+            ledger.gates.entry(self.agent()).or_default().push(gate);
+        }
+        self.paused = !self.agent_closed && ledger.rng.once_in(12);
+        out.read_agent = !self.paused && self.connected;
+        let asked_for = self.paused || ledger.rng.once_in(8);
+        // A session that pauses its agent wants to be woken, or nobody would ever go on.
+        out.deadline = asked_for.then(|| now.mono_ns + ledger.rng.skewed(20_000_000) as u64);
+        if ledger.aborts && ledger.rng.once_in(60) {
+            out.finish = Finish::Abort;
+            ledger.spoiled.push(self.agent());
+        }
+    }
+
+    fn close(&mut self, _now: Now, shared: &mut Shared<'_>, out: &mut Effects) {
+        let mut ledger = self.ledger.borrow_mut();
+        assert_eq!(shared.next_record.seq, ledger.last_seq + 1);
+        assert!(!ledger.closed.contains(&self.opened.id), "a session was closed twice");
+        ledger.closed.push(self.opened.id);
+        ledger.last_seq += 1;
+        out.records.push(2, |bytes| bytes.extend_from_slice(b"end"));
+    }
+
+    fn opened(&self) -> &Open {
+        &self.opened
+    }
+}
+
+impl Adversary {
+    fn agent(&self) -> usize {
+        usize::from(self.opened.origin.port())
+    }
+
+    fn input(&mut self, input: Input<'_>, ledger: &mut Ledger, out: &mut Effects) {
+        match input {
+            Input::FromAgent(bytes) => {
+                assert!(!self.agent_closed, "bytes after the end");
+                let done = self.change(0, bytes, ledger, out);
+                if self.connected {
+                    self.to_database += done.len() as u64;
+                    pieces(done, ledger, &mut out.own, &mut out.to_database);
+                } else {
+                    self.early.extend_from_slice(done);
+                    out.connect = !std::mem::replace(&mut self.connecting, true);
+                }
+                self.replies(ledger, out);
+            }
+            Input::FromDatabase(bytes) => {
+                assert!(self.connected && !self.database_closed, "bytes of no database");
+                let done = self.change(1, bytes, ledger, out);
+                self.replies(ledger, out);
+                pieces(done, ledger, &mut out.own, &mut out.to_agent);
+                self.replies(ledger, out);
+            }
+            Input::DatabaseConnected => {
+                self.connected = true;
+                let start = out.own.len() as u32;
+                out.own.extend_from_slice(&self.early);
+                out.to_database.push(Piece::Own(start..out.own.len() as u32));
+                self.to_database += self.early.len() as u64;
+                self.early = Vec::new();
+            }
+            Input::AgentClosed => {
+                self.agent_closed = true;
+                out.finish =
+                    if self.database_closed || !self.connecting { Finish::Close } else { Finish::ShutdownDatabase };
+            }
+            Input::DatabaseClosed => {
+                self.database_closed = true;
+                out.finish = if self.agent_closed { Finish::Close } else { Finish::ShutdownAgent };
+            }
+            Input::DatabaseFailed(_) | Input::Stop => {
+                ledger.spoiled.push(self.agent());
+                self.replies(ledger, out);
+                out.finish = Finish::Close;
+            }
+            Input::Deadline => self.replies(ledger, out),
+        }
+    }
+
+    /// Changes the bytes that are new and passes all but a few at the end, which come back.
+    fn change<'a>(&mut self, side: usize, bytes: &'a mut [u8], ledger: &mut Ledger, out: &mut Effects) -> &'a mut [u8] {
+        assert!(bytes.len() >= self.held[side], "held bytes did not come back");
+        bytes[self.held[side]..].iter_mut().for_each(|byte| *byte = changed(*byte));
+        // A stream ends with a byte that is never held back, as a message's end is.
+        let last = bytes.last().is_some_and(|byte| changed(*byte) == super::peer::LAST);
+        let hold = if last { 0 } else { ledger.rng.skewed(HOLD_MAX.min(bytes.len())) };
+        self.held[side] = hold;
+        out.hold = hold;
+        let done = bytes.len() - hold;
+        &mut bytes[..done]
+    }
+
+    fn replies(&mut self, ledger: &mut Ledger, out: &mut Effects) {
+        if !ledger.rng.once_in(5) {
+            return;
+        }
+        let start = out.own.len() as u32;
+        for _ in 0..ledger.rng.skewed(300) {
+            out.own.push(reply(self.replies));
+            self.replies += 1;
+        }
+        out.to_agent.push(Piece::Own(start..out.own.len() as u32));
+    }
+}
+
+/// Cuts a run of the chunk into pieces, some of them copies of our own.
+fn pieces(done: &[u8], ledger: &mut Ledger, own: &mut Vec<u8>, to: &mut Vec<Piece>) {
+    let mut at = 0;
+    while at < done.len() {
+        let rest = done.len() - at;
+        let len = if ledger.rng.once_in(3) { rest } else { ledger.rng.skewed(rest - 1) + 1 };
+        if len < 2000 && ledger.rng.once_in(3) {
+            let start = own.len() as u32;
+            own.extend_from_slice(&done[at..at + len]);
+            to.push(Piece::Own(start..own.len() as u32));
+        } else {
+            to.push(Piece::Chunk(at as u32..(at + len) as u32));
+        }
+        at += len;
+    }
+}
+
+fn length(piece: &Piece) -> u64 {
+    let (Piece::Chunk(range) | Piece::Own(range)) = piece;
+    u64::from(range.end - range.start)
+}

@@ -1,0 +1,59 @@
+//! What the adversary asked for, kept where the world can check that it was done. One run is one thread.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::rng::Rng;
+
+/// Shared by the adversaries and the world of one run.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    pub(super) rng: Rng,
+    /// The last record asked for so far.
+    pub(super) last_seq: u64,
+    /// The last record known to be on disk.
+    pub(super) synced_seq: u64,
+    /// Per segment: the last record that it may hold.
+    pub(super) files: HashMap<i32, u64>,
+    /// Segments that the shard gave back.
+    pub(super) retired: Vec<i32>,
+    /// Per agent: from which byte of the stream to the database on, up to which record must be on disk.
+    pub(super) gates: HashMap<usize, Vec<(u64, u64)>>,
+    /// How many calls were durable.
+    pub(super) durable_calls: u64,
+    /// Agents whose session the adversary ended on its own, at once, or was told to end.
+    pub(super) spoiled: Vec<usize>,
+    /// Sessions whose last record was asked for.
+    pub(super) closed: Vec<u64>,
+    /// How often a session misbehaves; 0: never.
+    pub(super) aborts: bool,
+}
+
+thread_local! {
+    // The adversary is made by the shard, which has no place for a ledger: it is found here.
+    static CURRENT: RefCell<Option<Rc<RefCell<Ledger>>>> = const { RefCell::new(None) };
+}
+
+impl Ledger {
+    pub(super) fn begin(seed: u64, aborts: bool) -> Rc<RefCell<Ledger>> {
+        let ledger = Rc::new(RefCell::new(Ledger {
+            rng: Rng::new(seed ^ 0xADE5),
+            last_seq: 0,
+            synced_seq: 0,
+            files: HashMap::new(),
+            retired: Vec::new(),
+            gates: HashMap::new(),
+            durable_calls: 0,
+            spoiled: Vec::new(),
+            closed: Vec::new(),
+            aborts,
+        }));
+        CURRENT.with(|current| *current.borrow_mut() = Some(Rc::clone(&ledger)));
+        ledger
+    }
+
+    pub(super) fn current() -> Rc<RefCell<Ledger>> {
+        CURRENT.with(|current| Rc::clone(current.borrow().as_ref().unwrap()))
+    }
+}

@@ -1,0 +1,330 @@
+//! Whole runs: some agents, some databases, one shard, one seed.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use session::{Database, Limits, Mode, Subject};
+use uring::Listener;
+
+use super::adversary::{Adversary, changed, reply};
+use super::disk::{MemorySegment, MemorySupply};
+use super::ledger::Ledger;
+use super::peer::{Manners, Peer};
+use super::rng::Rng;
+use super::world::{Faults, World};
+use crate::cancels::Registry;
+use crate::counters::{Counters, Snapshot};
+use crate::journal::Journal;
+use crate::mailbox::{Mailbox, Message, mailbox};
+use crate::origins::{Admitted, Origins};
+use crate::settings::{Durability, ShardLimits};
+use crate::shard::{Parts, Shard, Stopped};
+
+/// What one run is made of.
+#[derive(Clone, Copy, Debug)]
+struct Plan {
+    agents: usize,
+    stream_max: usize,
+    buffers: usize,
+    segments: i32,
+    faults: Faults,
+    /// Each peer misbehaves once in so many; 0: none does.
+    rude: usize,
+    aborts: bool,
+    drain: bool,
+    durability: Durability,
+}
+
+const PLAN: Plan = Plan {
+    agents: 5,
+    stream_max: 40_000,
+    buffers: 16,
+    segments: 50,
+    faults: Faults { connect_refused: false, connect_hangs: false, accept_fails: false, sync_fails: false },
+    rude: 0,
+    aborts: false,
+    drain: false,
+    durability: Durability::Standard,
+};
+
+/// What is left of a run.
+struct Done {
+    shard: Shard<World, Adversary>,
+    ledger: Rc<RefCell<Ledger>>,
+    agents: Vec<(Vec<u8>, Manners)>,
+    databases: Vec<Vec<u8>>,
+    stopped: Option<Stopped>,
+}
+
+struct SimOrigins;
+
+impl Origins for SimOrigins {
+    fn take(&mut self, agent: SocketAddr, _local: SocketAddr) -> Option<Admitted> {
+        let subject = Subject {
+            policy: policy::Subject { agent: format!("agent-{}", agent.port()), groups: Vec::new() },
+            cgroup: 1,
+            pid: 2,
+            uid: 3,
+            exe_device: 4,
+            exe_inode: 5,
+            exe_name: "sim".into(),
+        };
+        let database = Database { name: "sim".into(), dbnames: Vec::new(), mode: Mode::Enforce, mask: true };
+        // The agent's port is its number; the origin carries it on to the database's side.
+        Some(Admitted { destination: agent, database: Arc::new(database), subject: Arc::new(subject) })
+    }
+
+    fn sweep(&mut self) {}
+}
+
+/// One peer in `rude` has bad manners.
+fn manners(rng: &mut Rng, rude: usize, agent: bool) -> Manners {
+    let mut manners = Manners { sleeps: rng.once_in(4), ..Manners::default() };
+    if rude > 0 && rng.once_in(rude) {
+        match rng.below(2) {
+            0 if agent => manners.silent = true,
+            _ => manners.resets = true,
+        }
+    }
+    manners
+}
+
+fn build(seed: u64, plan: Plan) -> (Done, Mailbox) {
+    let ledger = Ledger::begin(seed, plan.aborts);
+    let mut world = World::new(seed, plan.buffers, Rc::clone(&ledger));
+    world.faults = plan.faults;
+    let mut rng = Rng::new(seed ^ 0x9EE5);
+    let (mut agents, mut databases) = (Vec::new(), Vec::new());
+    let mut at_ns = world.now_ns;
+    // Where the wires hold little, streams are short, or a run takes for ever.
+    let stream_max = plan.stream_max.min(world.room * 100);
+    for _ in 0..plan.agents {
+        let manners_of_agent = manners(&mut rng, plan.rude, true);
+        let agent_len = rng.skewed(stream_max) + 1;
+        let agent = Peer::new(&mut rng, agent_len, manners_of_agent);
+        let manners_of_database = manners(&mut rng, plan.rude, false);
+        let database_len = rng.skewed(stream_max) + 1;
+        let database = Peer::new(&mut rng, database_len, manners_of_database);
+        agents.push((agent.stream().to_vec(), manners_of_agent));
+        databases.push(database.stream().to_vec());
+        at_ns += rng.skewed(50_000_000) as u64;
+        world.arrive(at_ns, agent, database);
+    }
+    let (mailbox, inbox) = mailbox().unwrap();
+    let supply = MemorySupply { next: 0, left: plan.segments };
+    let shard = Shard::new(Parts {
+        driver: world,
+        shard: 0,
+        listeners: vec![Listener(0)],
+        origins: Box::new(SimOrigins),
+        shard_limits: ShardLimits { linger: Duration::from_secs(120), ..ShardLimits::default() },
+        limits: Limits::default(),
+        durability: plan.durability,
+        policy: Arc::default(),
+        cancels: Arc::new(Registry::default()),
+        journal: Journal::begin(0, MemorySegment::new(0), Box::new(supply)),
+        inbox,
+        counters: Arc::new(Counters::default()),
+    });
+    (Done { shard, ledger, agents, databases, stopped: None }, mailbox)
+}
+
+/// Runs until all sessions are over, or the shard stopped.
+fn run(seed: u64, plan: Plan) -> Done {
+    let (mut done, mailbox) = build(seed, plan);
+    let drain_turn = plan.drain.then(|| 50 + seed % 700);
+    done.shard.start();
+    for turn in 0_u64.. {
+        if drain_turn == Some(turn) {
+            let until_ns = done.shard.parts.driver.now_ns + 30_000_000_000;
+            mailbox.send(Message::Drain { until_ns }).unwrap();
+            done.shard.parts.driver.mail = true;
+        }
+        if let Err(stopped) = done.shard.turn() {
+            done.stopped = Some(stopped);
+            break;
+        }
+        let world = &done.shard.parts.driver;
+        let over = done.shard.links.len() == 0 && world.nobody_left_to_come() && world.in_flight() == 0;
+        if over && drain_turn.is_none() && done.shard.parts.journal.is_synced() {
+            break;
+        }
+        assert!(
+            turn < 3_000_000 && world.now_ns < 4_000_000_000_000,
+            "stuck: {} sessions left",
+            done.shard.links.len()
+        );
+    }
+    done.shard.parts.driver.deliver_rest();
+    done
+}
+
+/// Nothing may be left over, whatever happened.
+fn check_nothing_leaked(done: &Done) {
+    let world = &done.shard.parts.driver;
+    assert_eq!((world.buffers_taken(), world.staged_taken()), (0, 0), "memory leaked");
+    assert_eq!((done.shard.links.len(), done.shard.turns.len()), (0, 0), "places leaked");
+    assert_eq!((done.shard.handshakes, done.shard.per_agent.len()), (0, 0), "counts leaked");
+    assert!(world.wires.iter().all(|wire| wire.closed), "a socket was left open");
+    assert_eq!(done.ledger.borrow().closed.len() as u64, done.shard.sessions_opened, "a session has no last record");
+    assert_eq!(done.ledger.borrow().last_seq, done.shard.parts.journal.last_seq(), "a record was lost");
+}
+
+/// Every byte that arrived is right and in its place; all arrived where nothing went wrong.
+fn check_streams(done: &Done) {
+    let world = &done.shard.parts.driver;
+    for (number, (agent_sent, manners)) in done.agents.iter().enumerate() {
+        let mut wires = world.wires.iter().filter(|wire| wire.agent == number);
+        let agent_got = wires.next().and_then(|wire| wire.peer.as_ref()).map_or(&[][..], |peer| &peer.got);
+        let database = wires.next().and_then(|wire| wire.peer.as_ref());
+        let database_got = database.map_or(&[][..], |peer| &peer.got);
+        let rude = manners.resets || manners.silent || database.is_none_or(|peer| peer.manners().resets);
+        let whole = !rude && done.stopped.is_none() && !done.ledger.borrow().spoiled.contains(&number);
+
+        let to_database: Vec<u8> = agent_sent.iter().map(|byte| changed(*byte)).collect();
+        assert!(to_database.starts_with(database_got), "agent {number}: wrong bytes reached the database");
+        let (ours, theirs): (Vec<u8>, Vec<u8>) = agent_got.iter().partition(|byte| **byte >= 0x80);
+        let to_agent: Vec<u8> = done.databases[number].iter().map(|byte| changed(*byte)).collect();
+        assert!(to_agent.starts_with(&theirs), "agent {number}: wrong bytes reached the agent");
+        let in_order = ours.iter().zip(0..).all(|(byte, n)| *byte == reply(n));
+        assert!(in_order, "agent {number}: our replies are out of order");
+        if whole {
+            assert_eq!(database_got.len(), to_database.len(), "agent {number}: bytes to the database are missing");
+            assert_eq!(theirs.len(), to_agent.len(), "agent {number}: bytes to the agent are missing");
+        }
+    }
+}
+
+/// Runs the plan for many seeds, or for the one in `SEED`; a panic names its seed.
+fn seeds(name: &str, count: u64, plan: impl Fn(u64) -> Plan, check: impl Fn(&Done, Snapshot)) {
+    let one: Option<u64> = std::env::var("SEED").ok().map(|seed| seed.parse().unwrap());
+    let range = one.map_or(0..count, |seed| seed..seed + 1);
+    for seed in range {
+        let failed = NameOnPanic { name, seed };
+        let done = run(seed, plan(seed));
+        check(&done, done.shard.parts.counters.snapshot());
+        drop(failed);
+    }
+}
+
+struct NameOnPanic<'a> {
+    name: &'a str,
+    seed: u64,
+}
+
+impl Drop for NameOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("replay with: SEED={} cargo test -p proxy {}", self.seed, self.name);
+        }
+    }
+}
+
+#[test]
+fn streams_are_exact_when_nobody_does_wrong() {
+    seeds(
+        "streams_are_exact",
+        120,
+        |_| PLAN,
+        |done, counters| {
+            check_nothing_leaked(done);
+            check_streams(done);
+            assert_eq!(counters.accepted, PLAN.agents as u64);
+            assert!(done.ledger.borrow().closed.len() == PLAN.agents);
+        },
+    );
+}
+
+#[test]
+fn a_pool_of_two_buffers_starves_nobody_for_ever() {
+    let plan = Plan { buffers: 2, stream_max: 20_000, ..PLAN };
+    seeds(
+        "a_pool_of_two",
+        40,
+        |_| plan,
+        |done, _| {
+            check_nothing_leaked(done);
+            check_streams(done);
+        },
+    );
+}
+
+#[test]
+fn strict_durability_keeps_streams_exact() {
+    let plan = Plan { durability: Durability::Strict, stream_max: 20_000, ..PLAN };
+    seeds(
+        "strict_durability",
+        30,
+        |_| plan,
+        |done, _| {
+            check_nothing_leaked(done);
+            check_streams(done);
+        },
+    );
+}
+
+#[test]
+fn resets_silence_and_refusals_end_sessions_and_leak_nothing() {
+    let faults = Faults { connect_refused: true, accept_fails: true, ..Faults::default() };
+    let plan = Plan { agents: 8, rude: 3, aborts: true, faults, stream_max: 20_000, ..PLAN };
+    seeds(
+        "resets_silence",
+        120,
+        |_| plan,
+        |done, _| {
+            check_nothing_leaked(done);
+            check_streams(done);
+        },
+    );
+}
+
+#[test]
+fn a_database_that_never_answers_fails_the_session_in_time() {
+    let faults = Faults { connect_hangs: true, ..Faults::default() };
+    let plan = Plan { agents: 3, faults, stream_max: 2000, ..PLAN };
+    seeds(
+        "a_database_that_never",
+        20,
+        |_| plan,
+        |done, counters| {
+            check_nothing_leaked(done);
+            check_streams(done);
+            assert_eq!(counters.connect_errors, 3);
+        },
+    );
+}
+
+#[test]
+fn a_drain_ends_all_sessions_by_its_deadline() {
+    let plan = Plan { drain: true, rude: 5, ..PLAN };
+    seeds(
+        "a_drain_ends",
+        40,
+        |_| plan,
+        |done, _| {
+            assert_eq!(done.stopped, Some(Stopped::Drained));
+            check_nothing_leaked(done);
+            check_streams(done);
+        },
+    );
+}
+
+#[test]
+fn a_failed_fsync_stops_the_shard() {
+    let faults = Faults { sync_fails: true, ..Faults::default() };
+    let plan = Plan { faults, ..PLAN };
+    seeds(
+        "a_failed_fsync",
+        20,
+        |_| plan,
+        |done, _| {
+            check_streams(done);
+            if let Some(stopped) = done.stopped {
+                assert!(matches!(stopped, Stopped::Sync(_)));
+            }
+        },
+    );
+}
