@@ -85,7 +85,8 @@ impl Drop for Handle {
 /// Begins to answer; when this returns, a client can connect.
 pub fn serve(settings: Settings, source: Arc<dyn Source>) -> Result<Handle, ServeError> {
     let listener = listen(&settings.socket)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(ServeError::Thread)?;
+    // With its timer: axum sleeps for a second where accept() fails for want of descriptors.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Thread)?;
     let (stop, stopped) = oneshot::channel::<()>();
     let thread = Builder::new().name("control".to_owned()).spawn(move || {
         runtime.block_on(async {
