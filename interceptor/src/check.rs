@@ -59,7 +59,13 @@ fn names(config: &Config) -> Names {
 pub fn describe(config: &Config, policy: &Policy) -> String {
     let mut out = String::new();
     let service = &config.service;
-    let _ = writeln!(out, "service    port {}, record in {}, account {}", service.port, service.state_dir.display(), service.user);
+    let _ = writeln!(
+        out,
+        "service    port {}, record in {}, account {}",
+        service.port,
+        service.state_dir.display(),
+        service.user
+    );
     for database in &config.databases {
         let shown: Vec<String> = database.addresses.iter().map(ToString::to_string).collect();
         let _ = writeln!(out, "database   {:<16} {}", database.name, shown.join(" "));
@@ -141,7 +147,9 @@ impl Explained {
 
 /// The verdict on each statement of a text; runs nothing.
 pub fn explain(config: &Config, policy: &Policy, asked: &Asked<'_>) -> Result<Vec<Explained>, String> {
-    let agent = config.agent(asked.agent).ok_or_else(|| unknown("agent", asked.agent, config.agents.iter().map(|a| &a.name)))?;
+    let agent = config
+        .agent(asked.agent)
+        .ok_or_else(|| unknown("agent", asked.agent, config.agents.iter().map(|a| &a.name)))?;
     if config.database(asked.database).is_none() {
         return Err(unknown("database", asked.database, config.databases.iter().map(|d| &d.name)));
     }
@@ -156,7 +164,14 @@ pub fn explain(config: &Config, policy: &Policy, asked: &Asked<'_>) -> Result<Ve
 
 fn unjudgeable(why: &str) -> Explained {
     let why = format!("cannot be judged, so it is refused: {why}");
-    Explained { verdict: "block", rule: None, why, kinds: vec!["unknown".into()], pairs: Vec::new(), masked: Vec::new() }
+    Explained {
+        verdict: "block",
+        rule: None,
+        why,
+        kinds: vec!["unknown".into()],
+        pairs: Vec::new(),
+        masked: Vec::new(),
+    }
 }
 
 fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a String>) -> String {

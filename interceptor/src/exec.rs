@@ -18,7 +18,7 @@ use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::{
-        signal::{SigSet, Signal, kill, raise},
+        signal::{SigSet, SigmaskHow, Signal, kill, raise},
         signalfd::{SfdFlags, SignalFd, siginfo},
         wait::{WaitPidFlag, WaitStatus, waitpid},
     },
@@ -105,22 +105,28 @@ impl From<load::Error> for Error {
     }
 }
 
-/// Runs the command and answers its exit status, or 128 and the number of the signal that ended it. To be called while
-/// the process has one thread: signals are blocked in this one.
+/// Runs the command and answers its exit status, or 128 and the number of the signal that ended it. Signals are blocked in
+/// this thread meanwhile; those to the process as a whole are passed on if it has no other.
 pub fn exec(order: &Order<'_>) -> Result<i32, Error> {
     if order.account.uid == 0 || order.account.uid == order.service_uid {
         return Err(Error::Account(order.account.uid));
     }
-    let signals = SigSet::all();
-    signals.thread_block().map_err(wait_failed)?;
-    let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC).map_err(wait_failed)?;
-    let (_cage, child) = start(order)?;
+    let usual = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).map_err(wait_failed)?;
+    let status = run(order, usual);
+    usual.thread_set_mask().map_err(wait_failed)?;
+    status
+}
+
+/// `usual` are the signals that were blocked before: the command shall not notice that we block all of them.
+fn run(order: &Order<'_>, usual: SigSet) -> Result<i32, Error> {
+    let signals = SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_CLOEXEC).map_err(wait_failed)?;
+    let (_cage, child) = start(order, usual)?;
     attend(&child, &signals)
 }
 
 /// Between the cgroup's making and its first process it is empty, and an empty one may be tidied away by another `exec`:
 /// so all of this happens under the lock.
-fn start(order: &Order<'_>) -> Result<(Cage, Child), Error> {
+fn start(order: &Order<'_>, usual: SigSet) -> Result<(Cage, Child), Error> {
     let _lock = load::lock(order.instance)?;
     load::verify(order.instance)?;
     let cage = Cage::make(order)?;
@@ -130,7 +136,7 @@ fn start(order: &Order<'_>) -> Result<(Cage, Child), Error> {
     if let Some((name, home)) = &order.account.name_and_home {
         command.env("USER", name).env("LOGNAME", name).env("HOME", home);
     }
-    child::prepare(&mut command, &cage.path, order)?;
+    child::prepare(&mut command, &cage.path, order, usual)?;
     let child = command.spawn().map_err(|why| Error::Start(program.clone(), why))?;
     Ok((cage, child))
 }

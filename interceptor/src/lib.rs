@@ -1,9 +1,21 @@
 //! The program `interceptor`: composition root and kernel loader, as a library so that its tests can reach its rooms.
 #![deny(unsafe_code)] // the loader's modules that need it say so
 
+pub mod admit;
+pub mod check;
 pub mod cli;
 pub mod config;
+pub mod diagnostics;
+pub mod doctor;
+pub mod exec;
 pub mod identity;
 pub mod load;
 pub mod origin;
+pub mod origins;
+pub mod plan;
 pub mod privileges;
+pub mod record;
+pub mod run;
+pub mod service;
+pub mod status;
+pub mod verbs;

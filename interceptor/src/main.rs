@@ -1,2 +1,46 @@
-//! Placeholder until its author writes it.
-fn main() {}
+//! `interceptor`: arguments, then the verb. Exit status 0 ok, 1 the answer is no, 2 usage, 3 the service cannot be reached.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use interceptor::cli::{Audit, Cli, Verb};
+use interceptor::{record, run, status, verbs};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.verb {
+        Verb::Run(from) => {
+            interceptor::diagnostics::start();
+            run::run(&from.config).map(|()| 0)
+        }
+        Verb::Attach(from) => verbs::attach(&from.config),
+        Verb::Detach(from) => verbs::detach(&from.config),
+        Verb::Admit { from, unit } => verbs::admit(&from.config, &unit),
+        Verb::Exec { from, agent, user, command } => verbs::exec(&from.config, &agent, user.as_deref(), &command),
+        Verb::Check(from) => verbs::check(&from.config),
+        Verb::Doctor { from, json } => verbs::doctor(&from.config, json),
+        Verb::Explain { from, agent, database, search_path, json, sql } => {
+            let asked = verbs::Explain { agent: &agent, database: &database, search_path: &search_path, sql: &sql };
+            verbs::explain(&from.config, &asked, json)
+        }
+        Verb::Units { from, write } => verbs::units(&from.config, write.as_deref()),
+        Verb::Status { from, json, metrics } => status::print(&from.config, json, metrics),
+        Verb::Audit(Audit::Verify { from, folder, json }) => record::verify(&from.config, folder, json),
+        Verb::Audit(Audit::Export { from, folder, json }) => record::export(&from.config, folder, json),
+        Verb::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "interceptor", &mut std::io::stdout());
+            Ok(0)
+        }
+        Verb::Man => {
+            clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout()).map(|()| 0).map_err(Into::into)
+        }
+    };
+    match outcome {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            eprintln!("interceptor: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -12,7 +12,11 @@ use crate::privileges;
 /// Where the kernel half of this configuration is pinned: one instance for each port, so that a stand on another port
 /// never touches the host's own.
 pub fn instance(service: &Service) -> PathBuf {
-    if service.port == Service::default().port { INSTANCE.into() } else { format!("{INSTANCE}-{}", service.port).into() }
+    if service.port == Service::default().port {
+        INSTANCE.into()
+    } else {
+        format!("{INSTANCE}-{}", service.port).into()
+    }
 }
 
 /// The plan of this configuration; accounts are looked up now.

@@ -19,7 +19,10 @@ use std::{
 use nix::{
     mount::{MsFlags, mount},
     sched::{CloneFlags, unshare},
-    sys::{prctl, signal::Signal},
+    sys::{
+        prctl,
+        signal::{SigSet, Signal},
+    },
     unistd::{Gid, Pid, Uid, getppid, setgroups, setresgid, setresuid},
 };
 
@@ -39,18 +42,20 @@ struct Steps {
     gid: Gid,
     uid: Uid,
     parent: Pid,
+    /// Blocked signals, as they were before we blocked all.
+    signals: SigSet,
 }
 
 /// Makes `command` go through all steps before it runs its program.
-pub(super) fn prepare(command: &mut Command, cgroup: &Path, order: &Order<'_>) -> Result<(), Error> {
-    let steps = Steps::new(cgroup, order)?;
+pub(super) fn prepare(command: &mut Command, cgroup: &Path, order: &Order<'_>, signals: SigSet) -> Result<(), Error> {
+    let steps = Steps::new(cgroup, order, signals)?;
     // SAFETY: `take` allocates nothing, takes no lock and makes system calls alone.
     unsafe { command.pre_exec(move || steps.take()) };
     Ok(())
 }
 
 impl Steps {
-    fn new(cgroup: &Path, order: &Order<'_>) -> Result<Steps, Error> {
+    fn new(cgroup: &Path, order: &Order<'_>, signals: SigSet) -> Result<Steps, Error> {
         let procs = cgroup.join("cgroup.procs");
         Ok(Steps {
             cgroup: OpenOptions::new().write(true).open(&procs).map_err(|why| Error::Cgroup(procs, why))?,
@@ -59,12 +64,14 @@ impl Steps {
             gid: Gid::from_raw(order.account.gid),
             uid: Uid::from_raw(order.account.uid),
             parent: Pid::this(),
+            signals,
         })
     }
 
     /// In the child. The order counts: the cgroup before anything that the agent could influence, the account last.
     fn take(&self) -> io::Result<()> {
         (&self.cgroup).write_all(b"0")?;
+        self.signals.thread_set_mask()?;
         self.hide()?;
         close_all_on_exec()?;
         setgroups(&self.groups)?;

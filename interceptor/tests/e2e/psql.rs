@@ -6,7 +6,9 @@ use crate::stage::Stage;
 fn rows_are_masked_and_lengths_stay() {
     let Some(stage) = Stage::usual() else { return };
     stage.ask("SELECT customer, pan FROM payments WHERE id = 1").says("Ada Alder|411111******1111");
-    stage.ask("SELECT note FROM tickets ORDER BY id").says("paid with 4111 11** **** 1111, please refund\norder 4111111111111112, no card");
+    stage
+        .ask("SELECT note FROM tickets ORDER BY id")
+        .says("paid with 4111 11** **** 1111, please refund\norder 4111111111111112, no card");
     stage.ask("SELECT pan AS harmless, cvv FROM payments WHERE id = 4").says("378282*****0005|***");
     stage.ask("SELECT pan_int, pan_num, meta, raw FROM payments").holds_no_card();
     stage.ask("SELECT * FROM payments").holds_no_card();

@@ -17,7 +17,10 @@ fn every_statement_of_the_servers_log_has_one_decision() {
         let recorded = decisions.iter().filter(|l| l.contains(marker)).count();
         assert_eq!((executed, recorded), (1, 1), "{marker}");
     }
-    assert!(decisions.iter().any(|l| l.contains("drop-table") && l.contains("block")), "the refusal is not in the record");
+    assert!(
+        decisions.iter().any(|l| l.contains("drop-table") && l.contains("block")),
+        "the refusal is not in the record"
+    );
 }
 
 #[test]

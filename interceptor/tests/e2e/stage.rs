@@ -57,7 +57,14 @@ message = "schema changes are made by people"
 "#;
 
 /// The numbers that must never reach an agent, as text.
-pub const CARDS: &[&str] = &["4111111111111111", "5555555555554444", "2223003122003222", "378282246310005", "6011111111111117", "4111 1111 1111 1111"];
+pub const CARDS: &[&str] = &[
+    "4111111111111111",
+    "5555555555554444",
+    "2223003122003222",
+    "378282246310005",
+    "6011111111111117",
+    "4111 1111 1111 1111",
+];
 
 /// One test at a time: the kernel half is the host's.
 static ONE: Mutex<()> = Mutex::new(());
@@ -110,7 +117,9 @@ impl Stage {
     /// A script as the agent, with errors shown and gone on from.
     pub fn script(&self, sql: &str) -> Answer {
         let mut psql = self.agent(&["-v", "VERBOSITY=verbose", "-f", "-"]);
-        psql.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        psql.stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped());
         let mut child = psql.spawn().expect("psql starts");
         std::io::Write::write_all(&mut child.stdin.take().expect("piped"), sql.as_bytes()).expect("psql reads");
         Answer::of(child.wait_with_output().expect("psql ends"))
@@ -166,7 +175,8 @@ pub fn binary() -> &'static Path {
 }
 
 fn may_run() -> bool {
-    let root = std::fs::read_to_string("/proc/self/status").is_ok_and(|s| s.lines().any(|l| l.starts_with("Uid:\t0\t")));
+    let root =
+        std::fs::read_to_string("/proc/self/status").is_ok_and(|s| s.lines().any(|l| l.starts_with("Uid:\t0\t")));
     if !root {
         assert!(std::env::var("CI").is_err(), "the end-to-end tests need root, and CI has to run them");
         eprintln!("SKIPPED: the end-to-end tests need root; `cargo xtask test` uses sudo for them");

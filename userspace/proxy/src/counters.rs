@@ -61,8 +61,12 @@ counters! {
     to_databases,
     /// Receives that found the pool of buffers empty and waited for one.
     starved,
-    /// Records written.
+    /// The number of the last record.
     records,
+    /// The number of the last record.
+    last_seq,
+    /// The number of the last record that is on disk.
+    synced_seq,
     /// Times that records were brought to disk.
     syncs,
     /// Calls whose pieces waited for the disk.

@@ -61,7 +61,7 @@ impl std::error::Error for Stopped {}
 impl From<RecordFailure> for Stopped {
     fn from(failure: RecordFailure) -> Stopped {
         match failure {
-            RecordFailure::Full => Stopped::RecordFull,
+            RecordFailure::Full | RecordFailure::Unfit => Stopped::RecordFull,
             RecordFailure::Broken => Stopped::RecordBroken,
         }
     }
@@ -181,12 +181,14 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         self.feed_starved();
         self.accept_more();
         self.housekeeping(now_ns)?;
-        self.parts.journal.sync(&mut self.parts.driver, now_ns);
-        self.count(now_ns);
-        match self.drain_until_ns {
-            Some(_) if self.links.len() == 0 && self.parts.journal.is_synced() => Err(Stopped::Drained),
-            _ => Ok(()),
+        let over = self.drain_until_ns.is_some() && self.links.len() == 0;
+        let now = self.parts.driver.now();
+        if over {
+            self.parts.journal.stop(now)?;
         }
+        self.parts.journal.turn(&mut self.parts.driver, now)?;
+        self.count(now_ns);
+        if over && self.parts.journal.is_synced() { Err(Stopped::Drained) } else { Ok(()) }
     }
 
     fn wait_until_ns(&self) -> u64 {
@@ -223,6 +225,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
                 Message::Reload(policy) => self.parts.policy = policy,
                 Message::Record { kind, payload } => {
                     let now = self.parts.driver.now();
+                    self.parts.journal.prepare(now)?;
                     self.parts.journal.append_last(kind, 0, now, &payload)?;
                 }
                 Message::Drain { until_ns } => self.drain(until_ns)?,
@@ -328,6 +331,8 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         Counters::set(&counters.ticked_ns, now_ns);
         Counters::set(&counters.sessions, self.links.len() as u64);
         Counters::set(&counters.handshakes, u64::from(self.handshakes));
-        Counters::set(&counters.records, self.parts.journal.written());
+        Counters::set(&counters.records, self.parts.journal.last_seq());
+        Counters::set(&counters.last_seq, self.parts.journal.last_seq());
+        Counters::set(&counters.synced_seq, self.parts.journal.synced_seq());
     }
 }

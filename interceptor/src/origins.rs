@@ -1,0 +1,123 @@
+//! What a shard asks of an accepted connection, answered from the kernel half's maps and the configuration.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use proxy::Admitted;
+use session::{Database, Mode, Subject};
+
+use crate::config::{self, Config};
+use crate::identity::Identity;
+use crate::origin::{Arrival, KernelOrigins};
+
+/// The configuration's databases and agents by name. Names and not numbers: `attach` may have read an older file.
+#[derive(Debug)]
+pub struct Known {
+    databases: HashMap<String, Arc<Database>>,
+    groups: HashMap<String, Vec<String>>,
+    /// Subjects of sessions that were open at the last look; touched at accept and by `status` only.
+    live: Mutex<Vec<Weak<Subject>>>,
+}
+
+impl Known {
+    /// Of a configuration.
+    pub fn new(config: &Config) -> Known {
+        let databases = config.databases.iter().map(|d| (d.name.clone(), Arc::new(database(d)))).collect();
+        let groups = config.agents.iter().map(|a| (a.name.clone(), a.groups.clone())).collect();
+        Known { databases, groups, live: Mutex::default() }
+    }
+
+    /// Sessions of this agent that are open.
+    pub fn sessions_of_agent(&self, name: &str) -> u64 {
+        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        live.iter().filter_map(Weak::upgrade).filter(|subject| subject.policy.agent == name).count() as u64
+    }
+
+    /// Sessions on this database that are open: each holds the configuration of its database, and so do we.
+    pub fn sessions_on_database(&self, name: &str) -> u64 {
+        self.databases.get(name).map_or(0, |database| Arc::strong_count(database) as u64 - 1)
+    }
+
+    fn opened(&self, subject: &Arc<Subject>) {
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        if live.len() == live.capacity() {
+            live.retain(|weak| weak.strong_count() > 0);
+        }
+        live.push(Arc::downgrade(subject));
+    }
+}
+
+fn database(database: &config::Database) -> Database {
+    Database {
+        name: database.name.clone(),
+        dbnames: database.dbnames.clone(),
+        mode: match database.mode {
+            config::Mode::Enforce => Mode::Enforce,
+            config::Mode::Observe => Mode::Observe,
+        },
+        mask: database.mask,
+    }
+}
+
+/// One shard's.
+#[derive(Debug)]
+pub struct Origins {
+    kernel: KernelOrigins,
+    known: Arc<Known>,
+}
+
+impl Origins {
+    /// Over these maps.
+    pub fn new(kernel: KernelOrigins, known: Arc<Known>) -> Origins {
+        Origins { kernel, known }
+    }
+
+    fn admit(&self, destination: SocketAddr, name: &str, identity: Identity) -> Option<Admitted> {
+        // An agent or a database that the service does not know was attached from another configuration: refused.
+        let (Some(database), Some(groups)) = (self.known.databases.get(name), self.known.groups.get(&identity.agent))
+        else {
+            tracing::warn!(agent = %identity.agent, database = %name, "attached from another configuration: refused; restart the service");
+            return None;
+        };
+        let (exe_device, exe_inode, exe_name) =
+            identity.executable.map_or((0, 0, identity.comm), |exe| (exe.device, exe.inode, exe.name));
+        let subject = Subject {
+            policy: policy::Subject { agent: identity.agent, groups: groups.clone() },
+            cgroup: identity.cgroup,
+            pid: identity.pid,
+            uid: identity.uid,
+            exe_device,
+            exe_inode,
+            exe_name,
+        };
+        let subject = Arc::new(subject);
+        self.known.opened(&subject);
+        Some(Admitted { destination, database: Arc::clone(database), subject })
+    }
+}
+
+impl proxy::Origins for Origins {
+    fn take(&mut self, agent: SocketAddr, local: SocketAddr) -> Option<Admitted> {
+        match self.kernel.take(agent, local) {
+            Ok(Some(Arrival::Agent { destination, database: _, name, identity })) => {
+                self.admit(destination, &name, identity)
+            }
+            Ok(Some(Arrival::Canary) | None) => None,
+            Err(error) => {
+                tracing::error!(%error, "the kernel half's map cannot be read: connection refused");
+                None
+            }
+        }
+    }
+
+    fn sweep(&mut self) {
+        let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).map(std::time::Duration::from);
+        let now_ns = now.map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX));
+        match self.kernel.sweep(now_ns) {
+            Ok(0) => {}
+            Ok(count) => tracing::warn!(count, "connections on their way that nobody accepted: removed"),
+            Err(error) => tracing::error!(%error, "the kernel half's map cannot be swept"),
+        }
+    }
+}

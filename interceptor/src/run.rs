@@ -1,0 +1,193 @@
+//! `run`: the service, from the configuration to the last drained session. Reads top to bottom.
+
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use proxy::{Durability, Handle, RecordSettings, Settings, ShardLimits};
+
+use crate::config::{self, Config};
+use crate::load::{self, locals::Watch};
+use crate::origin::{Canary, KernelOrigins};
+use crate::origins::{Known, Origins};
+use crate::service::Service;
+use crate::{check, plan, privileges};
+
+/// How often the loop looks around when nothing happens.
+const TICK: Duration = Duration::from_secs(1);
+/// How often redirection is proven.
+const CANARY_EVERY: Duration = Duration::from_secs(10);
+/// How long a canary may take.
+const CANARY_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Runs until SIGTERM or SIGINT, or until every shard has stopped.
+pub fn run(path: &Path) -> Result<()> {
+    let (config, policy) = check::load(path)?;
+    let instance = plan::instance(&config.service);
+    let account = privileges::account(&config.service.user)?;
+    attach_where_nobody_did(&config)?;
+    own_folders(&config, account)?;
+
+    let canary = Arc::new(Canary::default());
+    let known = Arc::new(Known::new(&config));
+    let shards = shards(&config);
+    let origins = (0..shards)
+        .map(|_| KernelOrigins::open(&instance, Arc::clone(&canary)))
+        .map(|kernel| kernel.map(|k| Box::new(Origins::new(k, Arc::clone(&known))) as Box<dyn proxy::Origins>))
+        .collect::<Result<Vec<_>, _>>()?;
+    let counters = crate::origin::Counters::open(&instance)?;
+    let watch = Watch::new(&instance)?;
+    watch.refresh()?;
+
+    // Blocked before any thread exists, so that no thread gets them.
+    let mut signals = SigSet::empty();
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        signals.add(signal);
+    }
+    signals.thread_block().context("cannot block signals")?;
+    let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).context("signalfd")?;
+
+    privileges::drop_to(account)?;
+    confine(path, &config, &instance)?;
+    let handle = proxy::start(&settings(&config, shards), Arc::new(policy.clone()), origins)?;
+    let service = Arc::new(Service::new(config, handle, policy.version().to_owned(), counters, known));
+    service.record_start();
+    prove(&canary, &service).context("redirection does not work, so the service does not start")?;
+    let control = service.serve_control()?;
+    privileges::seal()?;
+    tracing::info!(shards, policy = policy.version(), "ready");
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+
+    let outcome = watch_over(&service, &signals, &watch, &canary);
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    service.record_stop();
+    let drained = service.drain();
+    drop(control);
+    outcome.and(drained)
+}
+
+/// Root without an attached kernel half attaches it first; anyone else is told who must.
+fn attach_where_nobody_did(config: &Config) -> Result<()> {
+    match load::verify(&plan::instance(&config.service)) {
+        Ok(()) => Ok(()),
+        Err(_) if nix::unistd::Uid::effective().is_root() => {
+            let report = load::attach(&plan::plan(config)?)?;
+            tracing::info!(folder = %report.folder.display(), "attached");
+            Ok(())
+        }
+        // Without root the links cannot be looked at; the canary proves what they do.
+        Err(load::Error::NotAttached(path)) => {
+            bail!("nothing is attached at {}: run `interceptor attach` as root", path.display())
+        }
+        Err(_) => Ok(()),
+    }
+}
+
+/// The folders of the record and of the socket; only root can make and give them away.
+fn own_folders(config: &Config, account: privileges::Account) -> Result<()> {
+    for folder in [&config.service.state_dir, &config.service.run_dir] {
+        if !folder.exists() {
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        }
+        if nix::unistd::Uid::effective().is_root() {
+            std::os::unix::fs::chown(folder, Some(account.uid), Some(account.gid))
+                .with_context(|| format!("cannot give {} to the service's account", folder.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// What is read again later (policy, configuration), and what is written.
+fn confine(path: &Path, config: &Config, instance: &Path) -> Result<()> {
+    let parent = |p: &Path| p.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_path_buf();
+    let (config_folder, policy_folder) = (parent(path), parent(&config.service.policy));
+    let readable =
+        [config_folder.as_path(), &policy_folder, Path::new("/proc/self"), Path::new("/sys/devices/system/cpu")];
+    let writable = [config.service.state_dir.as_path(), &config.service.run_dir, instance];
+    if privileges::confine(&readable, &writable)? == privileges::Confined::Less {
+        tracing::warn!("this kernel enforces Landlock in part only: the file system is protected by the unit alone");
+    }
+    Ok(())
+}
+
+fn shards(config: &Config) -> u16 {
+    match config.service.shards {
+        0 => std::thread::available_parallelism().map_or(1, |n| u16::try_from(n.get()).unwrap_or(u16::MAX)),
+        count => count,
+    }
+}
+
+fn settings(config: &Config, shards: u16) -> Settings {
+    let service = &config.service;
+    let mut record = RecordSettings::new(service.state_dir.clone());
+    record.segment_bytes = usize::try_from(service.segment_bytes).unwrap_or(usize::MAX);
+    record.durability = match service.durability {
+        config::Durability::Standard => Durability::Standard,
+        config::Durability::Strict => Durability::Strict,
+    };
+    let shard = ShardLimits { sessions: service.connections_per_shard_max, ..ShardLimits::default() };
+    let limits = session::Limits { statement: service.statement_bytes_max as usize, ..session::Limits::default() };
+    Settings { port: service.port, shards, shard, limits, record }
+}
+
+/// Until a signal ends it: reload, watchdog, canary, the host's addresses.
+fn watch_over(service: &Arc<Service>, signals: &SignalFd, watch: &Watch, canary: &Canary) -> Result<()> {
+    let mut proven = Instant::now();
+    loop {
+        let mut files =
+            [PollFd::new(signals.as_fd(), PollFlags::POLLIN), PollFd::new(watch.as_fd(), PollFlags::POLLIN)];
+        let _ = poll(&mut files, PollTimeout::try_from(TICK).unwrap_or(PollTimeout::MAX));
+        while let Ok(Some(signal)) = signals.read_signal() {
+            if signal.ssi_signo != Signal::SIGHUP as u32 {
+                tracing::info!("stopping");
+                return Ok(());
+            }
+            match service.reload() {
+                Ok(version) => tracing::info!(policy = %version, "policy reloaded"),
+                Err(why) => tracing::error!(%why, "the policy was not reloaded; the old one stays in force"),
+            }
+        }
+        match watch.poll() {
+            Ok(true) => tracing::info!("the host's addresses changed"),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "the host's addresses cannot be written to the kernel half"),
+        }
+        if proven.elapsed() >= CANARY_EVERY {
+            proven = Instant::now();
+            if let Err(error) = prove(canary, service) {
+                tracing::error!(%error, "redirection is broken: agents may reach databases directly; run `interceptor attach`");
+            }
+        }
+        if let Some(why) = service.all_stopped() {
+            bail!("every shard has stopped: {why}");
+        }
+        if service.ticked(Duration::from_secs(3)) {
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+        }
+    }
+}
+
+fn prove(canary: &Canary, service: &Service) -> Result<()> {
+    let proof = canary.probe(CANARY_PATIENCE);
+    service.canary(proof.as_ref().err().map(ToString::to_string));
+    Ok(proof?)
+}
+
+/// All of a service's shards by one handle.
+pub(crate) fn drain(handle: Handle, patience: Duration) -> Result<()> {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).map(Duration::from).context("no clock")?;
+    let until = u64::try_from((now + patience).as_nanos()).unwrap_or(u64::MAX);
+    // A shard that is gone or deaf ends with the process.
+    let _ = handle.drain(until);
+    for fate in handle.join().into_iter().flatten() {
+        if fate != proxy::Stopped::Drained {
+            bail!("a shard stopped before it was told to: {fate}");
+        }
+    }
+    Ok(())
+}

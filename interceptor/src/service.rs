@@ -1,0 +1,255 @@
+//! The running service as the rest of the program sees it: status, reload, its own records, the end.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use audit::{Event, Operator, Text};
+use control::{
+    Agent, Canary, Coverage, Database, Figure, FigureKind, Label, Mode, Policy, Shard, ShardState, Source, Status,
+};
+use pan::Masked;
+use proxy::Handle;
+
+use crate::check;
+use crate::config::{self, AgentBy, Config};
+use crate::origin::Counters;
+use crate::origins::Known;
+
+/// How long a shard's loop may stand still before it counts as dead.
+const SHARD_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Everything behind the admin socket.
+pub struct Service {
+    config: Config,
+    /// Taken at the end, when the shards are waited for.
+    handle: Mutex<Option<Handle>>,
+    counters: Counters,
+    known: Arc<Known>,
+    started: Instant,
+    state: Mutex<State>,
+}
+
+struct State {
+    policy: String,
+    /// Why the last reload was refused.
+    refused: Option<String>,
+    canary: Canary,
+}
+
+impl Service {
+    /// Over started shards.
+    pub fn new(config: Config, handle: Handle, policy: String, counters: Counters, known: Arc<Known>) -> Service {
+        let state = Mutex::new(State { policy, refused: None, canary: Canary::Unproven });
+        Service { config, handle: Mutex::new(Some(handle)), counters, known, started: Instant::now(), state }
+    }
+
+    /// Serves the admin socket.
+    pub fn serve_control(self: &Arc<Service>) -> Result<control::Handle> {
+        let settings = control::Settings { socket: self.config.admin_socket() };
+        let source: Arc<dyn Source> = Arc::<Service>::clone(self);
+        control::serve(settings, source).context("the admin socket")
+    }
+
+    /// What the last canary came to.
+    pub fn canary(&self, error: Option<String>) {
+        self.state().canary = error.map_or(Canary::Works, Canary::Broken);
+    }
+
+    /// Reads the policy again and gives it to every shard; the old one stays where it does not load.
+    pub fn reload(&self) -> Result<String, String> {
+        let previous = self.state().policy.clone();
+        let loaded = check::load_policy(&self.config).map_err(|e| e.to_string());
+        let outcome = loaded.and_then(|policy| {
+            let version = policy.version().to_owned();
+            let rules = policy.rules();
+            let told = self.with_handle(|handle| handle.reload(&Arc::new(policy)));
+            told.and_then(Result::ok)
+                .ok_or("a shard does not listen; the policy may hold on some only: restart the service")?;
+            self.state().policy.clone_from(&version);
+            Ok((version, rules))
+        });
+        self.state().refused = outcome.as_ref().err().cloned();
+        self.record_policy(&previous, &outcome);
+        outcome.map(|(version, _)| version)
+    }
+
+    fn record_policy(&self, previous: &str, outcome: &Result<(String, usize), String>) {
+        let (policy, rules, message) = match outcome {
+            Ok((version, rules)) => (version.as_str(), *rules, None),
+            Err(why) => (previous, 0, Some(Masked::of(why))),
+        };
+        let (policy, previous) = (Masked::of(policy), Masked::of(previous));
+        self.record(&Event::PolicyLoad {
+            operator: operator(),
+            policy: Text::Masked(&policy),
+            previous: Some(Text::Masked(&previous)),
+            rules: u32::try_from(rules).unwrap_or(u32::MAX),
+            success: outcome.is_ok(),
+            message: message.as_ref().map(Text::Masked),
+        });
+    }
+
+    /// The first record of a run.
+    pub fn record_start(&self) {
+        let release =
+            nix::sys::utsname::uname().map(|u| u.release().to_string_lossy().into_owned()).unwrap_or_default();
+        let (kernel, policy) = (Masked::of(&release), Masked::of(&self.state().policy));
+        self.record(&Event::ServiceStart {
+            operator: operator(),
+            version: env!("CARGO_PKG_VERSION"),
+            kernel: Text::Masked(&kernel),
+            policy: Text::Masked(&policy),
+            success: true,
+            message: None,
+        });
+    }
+
+    /// The last record that the service itself asks for; sessions end after it.
+    pub fn record_stop(&self) {
+        self.record(&Event::ServiceStop { operator: operator(), cause: Text::Literal("told to stop"), success: true });
+    }
+
+    fn record(&self, event: &Event<'_>) {
+        let mut payload = Vec::new();
+        audit::encode(event, &mut payload);
+        let heard = self.with_handle(|handle| handle.record(event.record_type().code(), &payload));
+        if heard.is_none_or(|told| told.is_err()) {
+            tracing::error!("a record of the service itself could not be written: no shard listens");
+        }
+    }
+
+    /// Every shard's loop has turned lately.
+    pub fn ticked(&self, within: Duration) -> bool {
+        let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).map(Duration::from);
+        let since = now.ok().and_then(|now| now.checked_sub(within)).unwrap_or_default();
+        let since = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+        self.with_handle(|handle| handle.ticked_since(since)).unwrap_or(false)
+    }
+
+    /// Why nothing is served any more, once every shard has stopped.
+    pub fn all_stopped(&self) -> Option<String> {
+        let fates = self.with_handle(Handle::fates)?;
+        let stopped: Vec<String> = fates.iter().flatten().map(ToString::to_string).collect();
+        (!stopped.is_empty() && stopped.len() == fates.len()).then(|| stopped.join("; "))
+    }
+
+    /// Ends all sessions and waits for the shards.
+    pub fn drain(&self) -> Result<()> {
+        let handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let patience = Duration::from_secs(self.config.service.drain_seconds.into());
+        handle.map_or(Ok(()), |handle| crate::run::drain(handle, patience))
+    }
+
+    fn with_handle<T>(&self, use_it: impl FnOnce(&Handle) -> T) -> Option<T> {
+        self.handle.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(use_it)
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shards(&self) -> Vec<Shard> {
+        let ticked = self.ticked(SHARD_PATIENCE);
+        let pair = self.with_handle(|handle| (handle.snapshots(), handle.fates()));
+        let (snapshots, fates) = pair.unwrap_or_default();
+        let shard = |(number, (snapshot, fate)): (u16, (proxy::Snapshot, Option<proxy::Stopped>))| Shard {
+            number,
+            state: match fate {
+                Some(fate) => ShardState::Stopped(fate.to_string()),
+                None if !ticked => ShardState::Stuck,
+                None => ShardState::Serving,
+            },
+            sessions: snapshot.sessions,
+            last_seq: snapshot.last_seq,
+            synced_seq: snapshot.synced_seq,
+        };
+        (0..).zip(snapshots.into_iter().zip(fates)).map(shard).collect()
+    }
+
+    /// Counters of the shards, each with its number, and of the kernel half.
+    fn figures(&self) -> Vec<Figure> {
+        let snapshots = self.with_handle(Handle::snapshots).unwrap_or_default();
+        let shards = (0..).zip(snapshots).flat_map(|(number, snapshot)| {
+            snapshot
+                .each()
+                .map(move |(name, value)| figure(name, value, vec![Label::Shard(number)]))
+                .collect::<Vec<_>>()
+        });
+        let kernel = self.counters.all().unwrap_or_default().into_iter();
+        shards.chain(kernel.map(|(counter, value)| figure(counter.name(), value, Vec::new()))).collect()
+    }
+
+    fn sessions(&self) -> u64 {
+        self.with_handle(Handle::snapshots).unwrap_or_default().iter().map(|s| s.sessions).sum()
+    }
+}
+
+/// Counters that go down again.
+const GAUGES: &[&str] = &["sessions", "handshakes", "stopped", "ticked_ns", "last_seq", "synced_seq"];
+
+fn figure(name: &'static str, value: u64, labels: Vec<Label>) -> Figure {
+    let kind = if GAUGES.contains(&name) { FigureKind::Gauge } else { FigureKind::Counter };
+    let help = if labels.is_empty() {
+        "Counted by the kernel half since it was attached."
+    } else {
+        "Of one shard since it started."
+    };
+    Figure { name, help, kind, labels, value }
+}
+
+impl Source for Service {
+    fn status(&self) -> Status {
+        let state = self.state();
+        let (policy, refused, canary) = (state.policy.clone(), state.refused.clone(), state.canary.clone());
+        drop(state);
+        Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
+            uptime_s: self.started.elapsed().as_secs(),
+            policy: Policy { version: policy, refused },
+            shards: self.shards(),
+            sessions: self.sessions(),
+            agents: self.config.agents.iter().map(|agent| self.agent(agent)).collect(),
+            databases: self.config.databases.iter().map(|database| self.database(database)).collect(),
+            coverage: Coverage {
+                attached: canary == Canary::Works,
+                protected: self.config.agents.iter().map(|a| a.name.clone()).collect(),
+                gaps: Vec::new(),
+            },
+            canary,
+            figures: self.figures(),
+        }
+    }
+
+    fn reload(&self) -> Result<String, String> {
+        Service::reload(self)
+    }
+}
+
+impl Service {
+    fn agent(&self, agent: &config::Agent) -> Agent {
+        let by = match &agent.by {
+            AgentBy::Unit(unit) => format!("unit {unit}"),
+            AgentBy::Cgroup(path) => format!("cgroup {}", path.display()),
+            AgentBy::User(user) => format!("user {user}"),
+            AgentBy::Exec => "exec".into(),
+        };
+        Agent { name: agent.name.clone(), by, sessions: self.known.sessions_of_agent(&agent.name) }
+    }
+
+    fn database(&self, database: &config::Database) -> Database {
+        Database {
+            name: database.name.clone(),
+            protocol: "postgres".into(),
+            mode: if database.mode == config::Mode::Enforce { Mode::Enforce } else { Mode::Observe },
+            mask: database.mask,
+            sessions: self.known.sessions_on_database(&database.name),
+        }
+    }
+}
+
+/// The service itself.
+fn operator() -> Operator<'static> {
+    Operator { name: Text::Literal("service"), uid: nix::unistd::Uid::effective().as_raw(), pid: std::process::id() }
+}

@@ -1,0 +1,211 @@
+//! The verbs that are one call of a room and a few lines for a person. Each answers its exit status.
+#![allow(clippy::print_stdout)] // what a verb prints is its answer
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use nix::unistd::User;
+
+use crate::config::{AgentBy, Config, Others};
+use crate::{admit, check, doctor, exec, load, plan, privileges};
+
+/// `attach`.
+pub fn attach(path: &Path) -> Result<u8> {
+    let (config, _policy) = check::load(path)?;
+    let report = load::attach(&plan::plan(&config)?)?;
+    println!("attached {} programs, pinned below {}", report.programs.len(), report.folder.display());
+    if report.closed > 0 {
+        println!("closed {} connections of agents that were older than this", report.closed);
+    }
+    report.notes.iter().for_each(|note| println!("{note}"));
+    Ok(0)
+}
+
+/// `detach`. Works without a configuration that can be read: what is attached must be removable.
+pub fn detach(path: &Path) -> Result<u8> {
+    let instance = match Config::load(path) {
+        Ok(config) => plan::instance(&config.service),
+        Err(error) => {
+            eprintln!("interceptor: {error}; detaching the usual instance");
+            load::INSTANCE.into()
+        }
+    };
+    let was = load::detach(&instance)?;
+    println!("{}", if was { "detached: agents reach databases directly from now on" } else { "nothing was attached" });
+    Ok(0)
+}
+
+/// `admit`.
+pub fn admit(path: &Path, unit: &str) -> Result<u8> {
+    let config = Config::load(path)?;
+    let agent = config.agents.iter().find(|a| a.by == AgentBy::Unit(unit.into()));
+    let closed = config.databases.iter().zip(0u32..).filter(|(d, _)| d.allow.iter().any(|a| a == unit));
+    let allowed: Vec<u32> = closed.map(|(_, index)| index).collect();
+    let instance = plan::instance(&config.service);
+    let order = admit::Order {
+        instance: &instance,
+        unit,
+        agent: agent.map(|a| a.name.as_str()),
+        allowed: &allowed,
+        port: config.service.port,
+    };
+    let admitted = admit::admit(&order)?;
+    println!("{unit} is protected: cgroup {} ({})", admitted.cgroup.display(), admitted.id);
+    Ok(0)
+}
+
+/// `exec`.
+pub fn exec(path: &Path, agent: &str, user: Option<&str>, command: &[OsString]) -> Result<u8> {
+    let config = Config::load(path)?;
+    if config.agent(agent).is_none() {
+        bail!("no agent is called `{agent}`; the configuration has: {}", names(&config).join(", "));
+    }
+    let account = account(user)?;
+    let hidden: Vec<PathBuf> = plan::hidden(&config).into_iter().map(Path::to_path_buf).collect();
+    let order = exec::Order {
+        instance: &plan::instance(&config.service),
+        agent,
+        account: &account,
+        service_uid: privileges::account(&config.service.user)?.uid,
+        hidden: &hidden,
+        command,
+    };
+    let status = exec::exec(&order)?;
+    Ok(u8::try_from(status).unwrap_or(1))
+}
+
+fn names(config: &Config) -> Vec<&str> {
+    config.agents.iter().map(|a| a.name.as_str()).collect()
+}
+
+/// `--user`, or whoever called sudo.
+fn account(user: Option<&str>) -> Result<exec::Account> {
+    let caller = std::env::var("SUDO_USER").ok();
+    let user =
+        user.or(caller.as_deref()).context("say with --user as which account the command runs; root is refused")?;
+    let uid = plan::agent_uid(user)?;
+    let found = User::from_uid(uid.into()).context("cannot look up the account")?;
+    let Some(found) = found else {
+        return Ok(exec::Account { uid, gid: uid, groups: Vec::new(), name_and_home: None });
+    };
+    let name = std::ffi::CString::new(found.name.clone()).context("an account's name holds no zero byte")?;
+    let groups = nix::unistd::getgrouplist(&name, found.gid).context("cannot look up the account's groups")?;
+    Ok(exec::Account {
+        uid,
+        gid: found.gid.as_raw(),
+        groups: groups.into_iter().map(nix::unistd::Gid::as_raw).collect(),
+        name_and_home: Some((found.name, found.dir)),
+    })
+}
+
+/// `check`.
+pub fn check(path: &Path) -> Result<u8> {
+    let (config, policy) = check::load(path)?;
+    print!("{}", check::describe(&config, &policy));
+    Ok(0)
+}
+
+/// `doctor`. Without a configuration it looks at the host all the same.
+pub fn doctor(path: &Path, json: bool) -> Result<u8> {
+    let config = Config::load(path);
+    if let Err(error) = &config {
+        eprintln!("interceptor: {error}; looking at the host alone");
+    }
+    let config = config.ok();
+    let service = config.as_ref().map(|c| c.service.clone()).unwrap_or_default();
+    let inquiry = doctor::Inquiry {
+        instance: plan::instance(&service),
+        port: service.port,
+        service_uid: privileges::account(&service.user).ok().map(|a| a.uid),
+        hidden: config.iter().flat_map(plan::hidden).map(Path::to_path_buf).collect(),
+        locked_bytes: 0,
+        descriptors: 2 * u64::from(service.connections_per_shard_max) * u64::from(service.shards.max(1)),
+    };
+    let abilities = doctor::examine(&inquiry);
+    if json {
+        println!("{:#}", doctor::json(&abilities));
+    } else {
+        print!("{}", doctor::text(&abilities));
+    }
+    Ok(u8::from(!doctor::works(&abilities)))
+}
+
+/// What `explain` was asked on the command line.
+pub struct Explain<'a> {
+    /// The agent.
+    pub agent: &'a str,
+    /// The database.
+    pub database: &'a str,
+    /// The schemas of unqualified names.
+    pub search_path: &'a [String],
+    /// The statement.
+    pub sql: &'a str,
+}
+
+/// `explain`.
+pub fn explain(path: &Path, asked: &Explain<'_>, json: bool) -> Result<u8> {
+    let (config, policy) = check::load(path)?;
+    let wall_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let asked = check::Asked {
+        agent: asked.agent,
+        database: asked.database,
+        schemas: asked.search_path,
+        sql: asked.sql,
+        wall_s: i64::try_from(wall_s).unwrap_or(i64::MAX),
+    };
+    let explained = check::explain(&config, &policy, &asked).map_err(|why| anyhow::anyhow!(why))?;
+    if json {
+        println!("{:#}", serde_json::to_value(&explained)?);
+    } else {
+        explained.iter().for_each(|one| print!("{}", one.text()));
+    }
+    Ok(u8::from(explained.iter().any(|one| one.verdict != "allow")))
+}
+
+/// `units`: the drop-ins, printed or written.
+pub fn units(path: &Path, write: Option<&Path>) -> Result<u8> {
+    let config = Config::load(path)?;
+    let path = std::fs::canonicalize(path).with_context(|| format!("cannot find {}", path.display()))?;
+    for (file, text) in drop_ins(&config, &path)? {
+        match write {
+            None => println!("# {}\n{text}", file.display()),
+            Some(folder) => {
+                let to = folder.join(&file);
+                let parent = to.parent().context("a drop-in has a folder")?;
+                std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+                std::fs::write(&to, text).with_context(|| format!("cannot write {}", to.display()))?;
+                println!("wrote {}", to.display());
+            }
+        }
+    }
+    Ok(0)
+}
+
+fn drop_ins(config: &Config, path: &Path) -> Result<Vec<(PathBuf, String)>> {
+    let program = std::env::current_exe().context("where is this program?")?;
+    let hidden: Vec<PathBuf> = plan::hidden(config).into_iter().map(Path::to_path_buf).collect();
+    let mut out = vec![("interceptor.service.d/50-databases.conf".into(), addresses(config))];
+    for agent in &config.agents {
+        if let AgentBy::Unit(unit) = &agent.by {
+            out.push((format!("{unit}.d/10-interceptor.conf").into(), admit::drop_in(&program, path, &hidden)));
+        }
+    }
+    for database in config.databases.iter().filter(|d| d.others == Others::Refuse) {
+        for unit in &database.allow {
+            out.push((format!("{unit}.d/10-interceptor.conf").into(), admit::drop_in_allowed(&program, path)));
+        }
+    }
+    out.dedup_by(|a, b| a.0 == b.0);
+    Ok(out)
+}
+
+/// The service may talk to loopback and to its databases, and to nobody else.
+fn addresses(config: &Config) -> String {
+    let mut text = String::from("# Generated by `interceptor units` from the databases' addresses.\n[Service]\n");
+    for endpoint in config.databases.iter().flat_map(|d| &d.addresses).filter(|e| !e.is_loopback()) {
+        text.push_str(&format!("IPAddressAllow={}/{}\n", endpoint.address, endpoint.prefix));
+    }
+    text
+}
