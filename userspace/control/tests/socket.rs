@@ -1,4 +1,5 @@
 //! The socket from both ends.
+#![allow(clippy::expect_used)] // helpers of tests count as no tests
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;

@@ -168,6 +168,9 @@ impl Appender {
         if !self.sealed {
             self.close_batch(memory, RecordType::Seal, stamp, durable_seq, 0)?;
             self.sealed = true;
+            // No root will ever cover the seal's own record: the next header does.
+            self.hash(memory, 1);
+            self.root = chain::link(&self.root, &self.tree.root());
         }
         Ok(Previous { number: self.header.number(), used: self.end as u64, last_seq: self.last_seq(), root: self.root })
     }

@@ -32,7 +32,7 @@ pub struct Previous {
     pub used: u64,
     /// Its last record.
     pub last_seq: u64,
-    /// The chain at its end.
+    /// The chain at its end: after its seal's root, one more link over the seal's own record.
     pub root: Hash,
 }
 

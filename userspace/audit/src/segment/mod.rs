@@ -11,10 +11,9 @@ mod recover;
 
 pub use append::{Appender, Refused, Stamp};
 pub use frame::{Frame, HEADER_LEN as FRAME_LEN};
-pub(crate) use frame::{Next, next as next_frame};
 pub use header::{HEADER_LEN, Header, HeaderFault, Identity, Previous};
 pub use recover::{Corrupt, Recovered, recover};
-pub(crate) use recover::{Damage, damage, last_used};
+pub(crate) use recover::{damage, last_used, scan};
 
 /// The size of a segment unless configured otherwise.
 pub const SEGMENT_LEN: usize = 64 << 20;
@@ -26,6 +25,18 @@ pub const SEGMENT_LEN_MAX: usize = 1 << 30;
 pub const SERVICE_SHARD: u16 = u16::MAX;
 /// Room that is kept at a segment's end for the records that close it, also after repeated crashes.
 pub const RESERVE: usize = 4 << 10;
+
+/// The whole records of a segment in order, up to the first place where there is none: for reading, not for judging.
+pub fn frames(segment: &[u8]) -> impl Iterator<Item = Frame<'_>> {
+    let mut at = HEADER_LEN;
+    std::iter::from_fn(move || match frame::next(segment, at) {
+        frame::Next::Frame(frame) => {
+            at += frame.room();
+            Some(frame)
+        }
+        frame::Next::End | frame::Next::Bad(_) => None,
+    })
+}
 
 /// The name of a segment's file: sorted by name, a directory is in the order that [`crate::verify`] wants.
 pub fn file_name(shard: u16, number: u64) -> String {

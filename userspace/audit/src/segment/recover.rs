@@ -4,7 +4,7 @@ use std::fmt;
 use super::frame::{self, HEADER_LEN as FRAME_LEN, Next};
 use super::header::{HEADER_LEN, Header, HeaderFault, Previous};
 use crate::PAYLOAD_MAX;
-use crate::chain::{Hash, link};
+use crate::chain::{Hash, leaf, link};
 use crate::decode::ChainFields;
 use crate::event::RecordType;
 
@@ -86,12 +86,29 @@ impl fmt::Display for Corrupt {
 
 impl std::error::Error for Corrupt {}
 
-/// Reads a segment from its header to the end of its valid records. Hashes nothing: [`crate::verify`] does that.
+/// Reads a segment from its header to the end of its valid records. Checks that the chain's links follow each other, and
+/// hashes no record but a seal: [`crate::verify`] does that.
 pub fn recover(segment: &[u8]) -> Result<Recovered, Corrupt> {
     let header = Header::read(segment).map_err(Corrupt::Header)?;
     if header.size != segment.len() as u64 {
         return Err(Corrupt::Size);
     }
+    let (found, why) = scan(segment, header, |_, _| true)?;
+    match damage(segment, &found, why) {
+        Some(Damage { next_seq: Some(next_seq), .. }) => {
+            let (offset, seq) = (found.end, found.next_seq);
+            Err(Corrupt::Hole { offset, seq, why, next_seq, before: Box::new(found) })
+        }
+        _ => Ok(found),
+    }
+}
+
+/// The valid prefix, and why it ends. `visit` sees each frame before it is counted, and may say that it does not fit.
+pub(crate) fn scan(
+    segment: &[u8],
+    header: Header,
+    mut visit: impl FnMut(&frame::Frame<'_>, &Recovered) -> bool,
+) -> Result<(Recovered, &'static str), Corrupt> {
     let mut found = Recovered {
         records: 0,
         next_seq: header.first_seq(),
@@ -109,7 +126,10 @@ pub fn recover(segment: &[u8]) -> Result<Recovered, Corrupt> {
             Next::Frame(frame) if frame.seq != found.next_seq => break "its number is out of order",
             Next::Frame(_) if found.sealed => break "it follows the segment's seal",
             Next::Frame(frame) => {
-                found.accept(&frame).ok_or(Corrupt::Root { offset: found.end, seq: frame.seq })?;
+                let misfit = Corrupt::Root { offset: found.end, seq: frame.seq };
+                if !visit(&frame, &found) || found.accept(&frame).is_none() {
+                    return Err(misfit);
+                }
             }
             Next::End => break "it is unfinished",
             Next::Bad(why) => break why,
@@ -117,12 +137,7 @@ pub fn recover(segment: &[u8]) -> Result<Recovered, Corrupt> {
     };
     found.used = found.used.max(found.end);
     found.stopped &= found.used == found.end;
-    match damage(segment, &found, why) {
-        Some(Damage { next_seq: Some(next_seq), .. }) => {
-            Err(Corrupt::Hole { offset: found.end, seq: found.next_seq, why, next_seq, before: Box::new(found) })
-        }
-        _ => Ok(found),
-    }
+    Ok((found, why))
 }
 
 impl Recovered {
@@ -139,7 +154,10 @@ impl Recovered {
             self.batch_seq = frame.seq;
         }
         self.stopped = kind == Some(RecordType::Stop);
-        self.sealed = kind == Some(RecordType::Seal);
+        if kind == Some(RecordType::Seal) {
+            self.sealed = true;
+            self.root = link(&self.root, &leaf(frame.record));
+        }
         self.records += 1;
         self.next_seq += 1;
         self.end += frame.room();

@@ -1,0 +1,184 @@
+//! Records for people and programs: one JSON object, or one line. Text is masked again on its way out, so that even a record
+//! that somebody else wrote shows no card number.
+use std::fmt::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use pan::Masked;
+use serde_json::{Map, Value, json};
+
+use crate::decode::{Fields, number};
+use crate::event::{RecordType, Verdict};
+use crate::field::{self, Form};
+use crate::id::RecordId;
+use crate::segment::Frame;
+
+/// A record as JSON: `record`, `type`, `time` (RFC 3339, UTC), `monotonic`, `session`, then its fields by their names, and
+/// `pci`, the six fields of PCI DSS v4.0.1 10.2.2. Clocks are texts: nanoseconds as a number look like a card number.
+pub fn json(shard: u16, frame: &Frame<'_>) -> Value {
+    let mut object = Map::new();
+    object.insert("record".into(), RecordId { shard, seq: frame.seq }.to_string().into());
+    object.insert("type".into(), type_name(frame.kind).into());
+    object.insert("time".into(), time(frame.stamp.wall_ns).into());
+    object.insert("monotonic".into(), monotonic(frame.stamp.mono_ns).into());
+    if frame.session != 0 {
+        object.insert("session".into(), frame.session.into());
+    }
+    for field in Fields::of(frame.payload()) {
+        match field {
+            Ok((number, value)) => insert(&mut object, number, value),
+            Err(_) => _ = object.insert("malformed".into(), true.into()),
+        }
+    }
+    if RecordType::of(frame.kind).is_some_and(|kind| !kind.closes_batch() && kind != RecordType::Recovered) {
+        let pci = pci(&object, frame);
+        object.insert("pci".into(), pci);
+    }
+    Value::Object(object)
+}
+
+/// The same in one line: when, what, whose, and what it came to.
+pub fn line(shard: u16, frame: &Frame<'_>) -> String {
+    let object = json(shard, frame);
+    let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
+    let mut line = format!("{} {} {}", text("time"), text("record"), text("type"));
+    // Writing to a String cannot fail.
+    for key in ["agent", "operator", "database", "verdict", "rule", "reason", "sqlstate", "cause", "object", "message"]
+    {
+        match text(key) {
+            "" => {}
+            value => _ = write!(line, " {key}={value}"),
+        }
+    }
+    for key in ["rows", "bytes", "masked", "sensitive"] {
+        match object.get(key).and_then(Value::as_u64) {
+            None | Some(0) => {}
+            Some(value) => _ = write!(line, " {key}={value}"),
+        }
+    }
+    if object.get("success") == Some(&Value::Bool(false)) {
+        line.push_str(" FAILED");
+    }
+    match text("text") {
+        "" => {}
+        statement => _ = write!(line, ": {statement}"),
+    }
+    line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn type_name(kind: u8) -> String {
+    RecordType::of(kind).map_or_else(|| format!("type-{kind}"), |kind| kind.name().to_owned())
+}
+
+fn insert(object: &mut Map<String, Value>, number: u8, bytes: &[u8]) {
+    let Some(row) = field::known(number) else { return };
+    let value = value(number, row.form, bytes);
+    if row.form != Form::List {
+        object.insert(row.name.into(), value);
+        return;
+    }
+    if let Value::Array(list) = object.entry(row.name).or_insert_with(|| json!([])) {
+        list.push(value);
+    }
+}
+
+fn value(field: u8, form: Form, bytes: &[u8]) -> Value {
+    let text = |bytes: &[u8]| Value::from(Masked::of_bytes(bytes).as_str());
+    match (form, number(bytes)) {
+        (Form::Number, Some(flag)) if matches!(field, field::SUCCESS | field::REDACTED) => (flag != 0).into(),
+        (Form::Number, Some(code)) if field == field::VERDICT => {
+            let verdict = Verdict::ALL.iter().find(|verdict| u64::from(verdict.code()) == code);
+            verdict.map_or("unknown", |verdict| verdict.as_str()).into()
+        }
+        (Form::Number, Some(value)) => value.into(),
+        (Form::Number, None) => Value::Null,
+        (Form::Text | Form::List, _) => text(bytes),
+        (Form::Address, _) => address(bytes).map_or(Value::Null, |address| address.to_string().into()),
+        (Form::Id, _) => record_id(bytes).map_or(Value::Null, |id| id.to_string().into()),
+        (Form::Hash, _) => bytes.iter().take(32).map(|byte| format!("{byte:02x}")).collect::<String>().into(),
+    }
+}
+
+fn address(bytes: &[u8]) -> Option<SocketAddr> {
+    let (ip, port) = bytes.split_last_chunk::<2>()?;
+    let ip = match <[u8; 4]>::try_from(ip) {
+        Ok(four) => IpAddr::V4(Ipv4Addr::from(four)),
+        Err(_) => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(ip).ok()?)),
+    };
+    Some(SocketAddr::new(ip, u16::from_le_bytes(*port)))
+}
+
+fn record_id(bytes: &[u8]) -> Option<RecordId> {
+    let (shard, seq) = bytes.split_first_chunk::<2>()?;
+    Some(RecordId { shard: u16::from_le_bytes(*shard), seq: number(seq)? })
+}
+
+/// User identification, type, date and time, success or failure, origination, affected resource.
+fn pci(object: &Map<String, Value>, frame: &Frame<'_>) -> Value {
+    let joined = |keys: &[&str], between: &str| {
+        let found: Vec<String> = keys
+            .iter()
+            .filter_map(|key| match object.get(*key)? {
+                Value::String(text) => Some(text.clone()),
+                Value::Array(list) => Some(list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")),
+                other => Some(format!("{key} {other}")),
+            })
+            .collect();
+        found.join(between)
+    };
+    let session = object.contains_key("database");
+    let (user, origination, resource) = if session {
+        let resource = joined(&["database", "dbname", "tables", "decision"], " ");
+        (joined(&["agent", "database_user"], " as "), joined(&["agent_address", "pid", "exe_name"], " "), resource)
+    } else {
+        let resource = joined(&["object", "agent", "unit", "policy"], " ");
+        (joined(&["operator", "uid"], " "), joined(&["pid"], " "), resource)
+    };
+    let success = if object.get("success") == Some(&Value::Bool(true)) { "success" } else { "failure" };
+    json!({
+        "user": user, "type": type_name(frame.kind), "time": time(frame.stamp.wall_ns), "outcome": success,
+        "origination": origination, "resource": resource,
+    })
+}
+
+/// RFC 3339 in UTC, with nanoseconds. The calendar is Howard Hinnant's `civil_from_days`
+/// (<https://howardhinnant.github.io/date_algorithms.html>).
+pub fn time(wall_ns: u64) -> String {
+    let seconds = wall_ns / 1_000_000_000;
+    let (days, second) = (seconds / 86_400 + 719_468, seconds % 86_400);
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:09}Z", wall_ns % 1_000_000_000)
+}
+
+/// Hours, minutes, seconds and nanoseconds since boot.
+fn monotonic(mono_ns: u64) -> String {
+    let seconds = mono_ns / 1_000_000_000;
+    format!("{}:{:02}:{:02}.{:09}", seconds / 3_600, seconds / 60 % 60, seconds % 60, mono_ns % 1_000_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times() {
+        let cases = [
+            (0, "1970-01-01T00:00:00.000000000Z"),
+            (951_782_399_000_000_001, "2000-02-28T23:59:59.000000001Z"),
+            (951_782_400_000_000_000, "2000-02-29T00:00:00.000000000Z"),
+            (1_767_225_599_999_999_999, "2025-12-31T23:59:59.999999999Z"),
+            (1_767_225_600_000_000_000, "2026-01-01T00:00:00.000000000Z"),
+            (4_107_542_400_000_000_000, "2100-03-01T00:00:00.000000000Z"),
+        ];
+        for (wall_ns, expected) in cases {
+            assert_eq!(time(wall_ns), expected);
+        }
+        assert_eq!(monotonic(93_784_000_000_005), "26:03:04.000000005");
+    }
+}
