@@ -119,7 +119,8 @@ pub fn exec(order: &Order<'_>) -> Result<i32, Error> {
 
 /// `usual` are the signals that were blocked before: the command shall not notice that we block all of them.
 fn run(order: &Order<'_>, usual: SigSet) -> Result<i32, Error> {
-    let signals = SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_CLOEXEC).map_err(wait_failed)?;
+    let signals =
+        SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map_err(wait_failed)?;
     let (_cage, child) = start(order, usual)?;
     attend(&child, &signals)
 }

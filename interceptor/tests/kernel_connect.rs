@@ -1,4 +1,5 @@
 //! connect() of an agent, on this kernel: redirected, named, and shown what it asked for.
+#![allow(clippy::unwrap_used)] // tests
 #![allow(unsafe_code)] // the children make sockets that std does not know
 
 mod kernel;
@@ -117,7 +118,9 @@ fn a_changed_address_is_noticed() {
     let _attached = world.attach();
     let watch = Watch::new(&world.plan.instance).unwrap();
     assert!(!watch.poll().unwrap());
-    let Some(_address) = Address::add("198.51.100.7/32") else { return eprintln!("SKIPPED: ip(8) cannot add an address") };
+    let Some(_address) = Address::add("198.51.100.7/32") else {
+        return eprintln!("SKIPPED: ip(8) cannot add an address");
+    };
     assert!(watch.poll().unwrap());
     let dial = format!("198.51.100.7:{}", world.address().port());
     redirected(&world, &dial, &dial);

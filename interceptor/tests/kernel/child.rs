@@ -207,6 +207,10 @@ impl State {
         let origins = KernelOrigins::open(instance, Arc::clone(&canary)).map_err(std::io::Error::other)?;
         let listeners = listen_addresses(port).map(TcpListener::bind);
         let listeners = listeners.into_iter().collect::<std::io::Result<Vec<_>>>()?;
+        for listener in &listeners {
+            // std listens with a backlog of 128; behind a full one a SYN is sent again after a second.
+            nix::sys::socket::listen(listener, nix::sys::socket::Backlog::new(4096).map_err(std::io::Error::from)?)?;
+        }
         self.service = Some(Service { listeners, origins, canary, accepted: Vec::new() });
         Ok("ok".into())
     }
