@@ -113,4 +113,17 @@ mod tests {
             assert_eq!(FIELDS.iter().filter(|other| other.name == field.name).count(), 1, "{}", field.name);
         }
     }
+
+    #[test]
+    fn the_document_has_every_field() {
+        let document = include_str!("../../../docs/RECORD.md");
+        for field in FIELDS {
+            let row = format!("| {} | `{}` | {:?} | {} |", field.number, field.name, field.form, field.doc);
+            assert!(document.contains(&row), "docs/RECORD.md lacks: {row}");
+        }
+        for kind in crate::RecordType::ALL {
+            let row = format!("| {} | `{}` | ", kind.code(), kind.name());
+            assert!(document.contains(&row), "docs/RECORD.md lacks: {row}");
+        }
+    }
 }
