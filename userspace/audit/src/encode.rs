@@ -256,8 +256,8 @@ pub(crate) fn number(out: &mut Vec<u8>, field: u8, value: u64) {
     out.extend_from_slice(value.to_le_bytes().get(..length).unwrap_or_default());
 }
 
-fn name(out: &mut Vec<u8>, field: u8, text: Text<'_>) {
-    bytes(out, field, cut(text.as_str(), NAME_MAX).as_bytes());
+fn name(out: &mut Vec<u8>, field: u8, words: Text<'_>) {
+    text(out, field, words, NAME_MAX);
 }
 
 fn name_if(out: &mut Vec<u8>, field: u8, text: Option<Text<'_>>) {
@@ -266,8 +266,20 @@ fn name_if(out: &mut Vec<u8>, field: u8, text: Option<Text<'_>>) {
     }
 }
 
-fn long_text(out: &mut Vec<u8>, text: Text<'_>) {
-    bytes(out, field::TEXT, cut(text.as_str(), TEXT_MAX).as_bytes());
+fn long_text(out: &mut Vec<u8>, words: Text<'_>) {
+    text(out, field::TEXT, words, TEXT_MAX);
+}
+
+/// Text without zero bytes. Every frame has some, so no agent can write a text that reads like a frame: in the remains of an
+/// unfinished record it would pass for a later one, and the service would not start.
+fn text(out: &mut Vec<u8>, field: u8, words: Text<'_>, max: usize) {
+    bytes(out, field, cut(words.as_str(), max).as_bytes());
+    let start = out.len() - words.as_str().floor_char_boundary(max);
+    for byte in out.get_mut(start..).unwrap_or_default() {
+        if *byte == 0 {
+            *byte = b'?';
+        }
+    }
 }
 
 fn state(out: &mut Vec<u8>, state: Option<SqlState>) {

@@ -20,7 +20,8 @@ use crate::segment::{
 pub struct Options<'a> {
     /// Records that must be there.
     pub anchors: &'a [Anchor],
-    /// The service may be writing: a series need not end with an orderly stop.
+    /// The service may be writing: a series need not end with an orderly stop. A file that was read while a record was being
+    /// stored can look torn or holed at its end; whoever sets this reads again before believing it.
     pub open: bool,
 }
 
@@ -213,7 +214,7 @@ struct Verifier<'a> {
     /// The last segment of the series that is being read.
     last: Option<Last>,
     torn: Option<Finding>,
-    /// The most shards that a header tells of, and which one.
+    /// The most shards that a header tells of.
     shards: u16,
 }
 

@@ -154,6 +154,19 @@ fn long_texts_and_lists_are_cut_and_say_so() {
 }
 
 #[test]
+fn no_text_can_read_like_a_frame() {
+    let text = Masked::of("a\0b\0");
+    let parts = Parts::new();
+    let mut payload = Vec::new();
+    audit::encode(
+        &Event::Own { actor: &parts.actor, purpose: "test", text: Text::Masked(&text), number: 1 },
+        &mut payload,
+    );
+    let of_text = Fields::of(&payload).map(|field| field.expect("a field")).find(|(number, _)| *number == field::TEXT);
+    assert_eq!(of_text, Some((field::TEXT, &b"a?b?"[..])));
+}
+
+#[test]
 fn encoding_into_used_memory_allocates_nothing_more() {
     let parts = Parts::new();
     let mut out = Vec::new();
