@@ -4,8 +4,6 @@
 //! where the databases' unix sockets are hidden, as an account without a capability, with nothing open but the standard
 //! streams. Then it passes signals on, waits, kills what the command left behind and removes the cgroup.
 
-mod child;
-
 use std::{
     ffi::OsString,
     fmt, fs, io,
@@ -22,12 +20,13 @@ use nix::{
         signalfd::{SfdFlags, SignalFd, siginfo},
         wait::{WaitPidFlag, WaitStatus, waitpid},
     },
-    unistd::Pid,
+    unistd::{Gid, Pid, Uid},
 };
 
 use crate::{
     admit,
     load::{self, Pins, cgroups},
+    sys::child::{self, Hidden, Steps},
 };
 
 /// The parent of all cgroups that `exec` makes, below the root of the hierarchy.
@@ -137,9 +136,23 @@ fn start(order: &Order<'_>, usual: SigSet) -> Result<(Cage, Child), Error> {
     if let Some((name, home)) = &order.account.name_and_home {
         command.env("USER", name).env("LOGNAME", name).env("HOME", home);
     }
-    child::prepare(&mut command, &cage.path, order, usual)?;
+    child::prepare(&mut command, steps(order, &cage.path, usual)?);
     let child = command.spawn().map_err(|why| Error::Start(program.clone(), why))?;
     Ok((cage, child))
+}
+
+fn steps(order: &Order<'_>, cgroup: &Path, signals: SigSet) -> Result<Steps, Error> {
+    let procs = cgroup.join("cgroup.procs");
+    let hidden = |path: &PathBuf| Hidden::new(path).map_err(|why| Error::Hidden(path.clone(), why));
+    Ok(Steps {
+        cgroup: fs::OpenOptions::new().write(true).open(&procs).map_err(|why| Error::Cgroup(procs, why))?,
+        hidden: order.hidden.iter().map(hidden).collect::<Result<_, _>>()?,
+        groups: order.account.groups.iter().map(|&group| Gid::from_raw(group)).collect(),
+        gid: Gid::from_raw(order.account.gid),
+        uid: Uid::from_raw(order.account.uid),
+        parent: Pid::this(),
+        signals,
+    })
 }
 
 /// The command's cgroup and its entry; both go when dropped, with every process that is still inside.

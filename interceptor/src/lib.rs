@@ -18,4 +18,5 @@ pub mod record;
 pub mod run;
 pub mod service;
 pub mod status;
+mod sys;
 pub mod verbs;

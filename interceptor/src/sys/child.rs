@@ -6,7 +6,7 @@
 
 use std::{
     ffi::CString,
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, Write},
     os::{
         fd::{FromRawFd, OwnedFd},
@@ -26,48 +26,45 @@ use nix::{
     unistd::{Gid, Pid, Uid, getppid, setgroups, setresgid, setresuid},
 };
 
-use super::{Error, Order};
-
 /// One path that the command must not see.
-struct Hidden {
+pub(crate) struct Hidden {
     path: CString,
     is_folder: bool,
 }
 
+impl Hidden {
+    /// A path that is not there now could be there later, in plain sight: so it must be there.
+    pub(crate) fn new(path: &Path) -> io::Result<Hidden> {
+        let real = path.canonicalize()?;
+        Ok(Hidden { is_folder: real.is_dir(), path: CString::new(real.as_os_str().as_bytes())? })
+    }
+}
+
 /// Everything that the child needs, made before the fork.
-struct Steps {
-    cgroup: File,
-    hidden: Vec<Hidden>,
-    groups: Vec<Gid>,
-    gid: Gid,
-    uid: Uid,
-    parent: Pid,
+pub(crate) struct Steps {
+    /// The `cgroup.procs` of the cgroup to enter, open for writing.
+    pub(crate) cgroup: File,
+    /// Covered in a mount namespace of the child's own.
+    pub(crate) hidden: Vec<Hidden>,
+    /// The account's groups,
+    pub(crate) groups: Vec<Gid>,
+    /// its primary group,
+    pub(crate) gid: Gid,
+    /// and its uid.
+    pub(crate) uid: Uid,
+    /// With this process the child dies.
+    pub(crate) parent: Pid,
     /// Blocked signals, as they were before we blocked all.
-    signals: SigSet,
+    pub(crate) signals: SigSet,
 }
 
 /// Makes `command` go through all steps before it runs its program.
-pub(super) fn prepare(command: &mut Command, cgroup: &Path, order: &Order<'_>, signals: SigSet) -> Result<(), Error> {
-    let steps = Steps::new(cgroup, order, signals)?;
+pub(crate) fn prepare(command: &mut Command, steps: Steps) {
     // SAFETY: `take` allocates nothing, takes no lock and makes system calls alone.
     unsafe { command.pre_exec(move || steps.take()) };
-    Ok(())
 }
 
 impl Steps {
-    fn new(cgroup: &Path, order: &Order<'_>, signals: SigSet) -> Result<Steps, Error> {
-        let procs = cgroup.join("cgroup.procs");
-        Ok(Steps {
-            cgroup: OpenOptions::new().write(true).open(&procs).map_err(|why| Error::Cgroup(procs, why))?,
-            hidden: order.hidden.iter().map(|path| hidden(path)).collect::<Result<_, _>>()?,
-            groups: order.account.groups.iter().map(|&group| Gid::from_raw(group)).collect(),
-            gid: Gid::from_raw(order.account.gid),
-            uid: Uid::from_raw(order.account.uid),
-            parent: Pid::this(),
-            signals,
-        })
-    }
-
     /// In the child. The order counts: the cgroup before anything that the agent could influence, the account last.
     fn take(&self) -> io::Result<()> {
         (&self.cgroup).write_all(b"0")?;
@@ -106,17 +103,8 @@ impl Steps {
     }
 }
 
-/// A path that is not there now could be there later, in plain sight: so it must be there.
-fn hidden(path: &Path) -> Result<Hidden, Error> {
-    let failed = |why| Error::Hidden(path.into(), why);
-    let real = path.canonicalize().map_err(failed)?;
-    let is_folder = real.is_dir();
-    let path = CString::new(real.as_os_str().as_bytes()).map_err(|why| failed(why.into()))?;
-    Ok(Hidden { path, is_folder })
-}
-
 /// A descriptor that is readable when the process has ended (pidfd_open(2), Linux 5.3).
-pub(super) fn pidfd(pid: Pid) -> io::Result<OwnedFd> {
+pub(crate) fn pidfd(pid: Pid) -> io::Result<OwnedFd> {
     // SAFETY: takes numbers.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
     match i32::try_from(fd) {
