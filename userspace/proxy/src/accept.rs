@@ -101,13 +101,8 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         *self.per_agent.entry(agent_name.clone()).or_insert(0) += 1;
         self.handshakes += 1;
         let index = self.links.insert(Box::new(Link::new(conversation, agent_name, socket)));
-        // Until the session says otherwise: who never speaks is woken, and ended, when a login should be over.
-        let login_ns = self.parts.limits.login_ms * 1_000_000;
-        let link = self.links.at(index);
-        link.deadline_ns = self.parts.driver.now().mono_ns + login_ns;
-        self.timers.want(index, link.deadline_ns, &mut link.armed_at_ns);
-        self.receive_more(index, Side::Agent);
-        Ok(())
+        // The session's first call: it records its start and answers with the deadline of the login.
+        self.tell(index, Input::Deadline)
     }
 
     /// The session asked for its database.

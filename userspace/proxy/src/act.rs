@@ -27,7 +27,6 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
     pub(crate) fn feed(&mut self, index: u32, side: Side, buffer: BufferId, len: u32) -> Result<(), Stopped> {
         let end = HEADROOM + len as usize;
         let link = self.links.at(index);
-        link.spoken |= side == Side::Agent;
         let bytes = self.parts.driver.buffer(buffer);
         let start = link.half(side).place_held(bytes);
         let chunk = Chunk { side, buffer, start, end };
@@ -46,6 +45,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         let mut effects = std::mem::take(&mut self.effects);
         effects.clear();
         let now = self.parts.driver.now();
+        self.parts.journal.prepare(now)?;
         let link = self.links.at(index);
         let mut shared = Shared {
             policy: &self.parts.policy,
@@ -105,11 +105,12 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
     /// Writes the records of the call. False: there is no room, and nothing of the call may leave.
     fn record(&mut self, index: u32, effects: &Effects) -> Result<bool, Stopped> {
         let now = self.parts.driver.now();
-        let session = self.links.at(index).conversation.opened().id;
-        for (kind, payload) in effects.records.iter() {
+        let conversation = &self.links.at(index).conversation;
+        let session = conversation.opened().id;
+        for (kind, payload) in conversation.records(effects) {
             match self.parts.journal.append(kind, session, now, payload) {
                 Ok(_) => {}
-                Err(RecordFailure::Full) => return Ok(false),
+                Err(RecordFailure::Full | RecordFailure::Unfit) => return Ok(false),
                 Err(failure) => return Err(failure.into()),
             }
         }

@@ -9,6 +9,8 @@ pub trait Conversation {
     fn open(open: Open) -> Self;
     /// One event.
     fn handle(&mut self, input: Input<'_>, now: Now, shared: &mut Shared<'_>, out: &mut Effects);
+    /// The records of the call that `out` is the answer to: each one's type and payload.
+    fn records<'a>(&'a self, out: &'a Effects) -> impl Iterator<Item = (u8, &'a [u8])>;
     /// The session is over.
     fn close(&mut self, now: Now, shared: &mut Shared<'_>, out: &mut Effects);
     /// What the session was opened with.
@@ -22,6 +24,10 @@ impl Conversation for Session {
 
     fn handle(&mut self, input: Input<'_>, now: Now, shared: &mut Shared<'_>, out: &mut Effects) {
         Session::handle(self, input, now, shared, out);
+    }
+
+    fn records<'a>(&'a self, out: &'a Effects) -> impl Iterator<Item = (u8, &'a [u8])> {
+        out.records.iter()
     }
 
     fn close(&mut self, now: Now, shared: &mut Shared<'_>, out: &mut Effects) {

@@ -29,11 +29,6 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         if link.deadline_ns <= now_ns {
             link.deadline_ns = NEVER;
             self.tell(index, Input::Deadline)?;
-            // Whoever has not said a word by the end of the login is ended, whatever the session thinks of it.
-            if self.links.get(index).is_some_and(|link| !link.spoken && link.phase == Phase::Open) {
-                Counters::add(&self.parts.counters.aborted, 1);
-                return self.end(index);
-            }
         }
         Ok(())
     }
@@ -87,6 +82,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
 
     fn last_record(&mut self, index: u32) -> Result<(), Stopped> {
         let now = self.parts.driver.now();
+        self.parts.journal.prepare(now)?;
         let mut effects = Effects::default();
         let link = self.links.at(index);
         let mut shared = Shared {
@@ -99,7 +95,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         };
         link.conversation.close(now, &mut shared, &mut effects);
         let session = link.conversation.opened().id;
-        for (kind, payload) in effects.records.iter() {
+        for (kind, payload) in link.conversation.records(&effects) {
             self.parts.journal.append_last(kind, session, now, payload)?;
         }
         Ok(())

@@ -3,10 +3,14 @@
 //! A store into the segment is out of the process at once, so a killed service loses nothing; fsync makes it outlive a power cut.
 //! One fsync is in flight at a time and covers all that was appended before it began (group commit). A failed one is never tried
 //! again: the kernel may have dropped the pages and reported it once.
+//!
+//! Records of the journal's own (a batch's root, a segment's seal) take numbers too. They are written between the calls of
+//! sessions, never within one, so that a session knows the numbers of its records before it writes them.
 
 use std::collections::VecDeque;
 use std::fmt;
 
+use audit::segment::{Appender, Identity, Refused, Stamp};
 use session::Now;
 use uring::{Errno, Op};
 
@@ -17,25 +21,53 @@ use crate::token::Task;
 
 /// A record is on disk within 10 ms; the fsync begins early enough for that.
 const SYNC_AFTER_NS: u64 = 5_000_000;
-/// Without a next segment, this much of the current one is kept for the last records of sessions that end because of it.
-const RESERVE_BYTES: usize = 1 << 20;
+/// A batch's root is written at most this long after its first record.
+const ROOT_AFTER_NS: u64 = 500_000_000;
+/// Records hashed per turn of the loop, so that a root has little left to hash.
+const HASHED_PER_TURN: u64 = 64;
+/// The room that one call's records should find: else the next segment is begun before the call.
+const CALL_BYTES: usize = 4 << 20;
 
 /// Why a record could not be written. Nothing that depends on it may leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordFailure {
     /// The segment is full, and no next one could be made (yet).
     Full,
+    /// The record is longer than any segment holds, or of a kind that only the journal writes.
+    Unfit,
     /// The store was lost: the medium failed, or somebody cut the file.
     Broken,
+}
+
+impl fmt::Display for RecordFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            RecordFailure::Full => "the segment is full and no next one is ready",
+            RecordFailure::Unfit => "no segment takes such a record",
+            RecordFailure::Broken => "a store into the segment was lost",
+        })
+    }
+}
+
+impl From<Refused> for RecordFailure {
+    fn from(refused: Refused) -> RecordFailure {
+        match refused {
+            Refused::Full => RecordFailure::Full,
+            Refused::TooLong | Refused::Kind => RecordFailure::Unfit,
+            Refused::Sealed | Refused::Memory => RecordFailure::Broken,
+        }
+    }
 }
 
 /// See the module's documentation.
 pub struct Journal<S: Segment> {
     shard: u16,
-    current: Written<S>,
+    identity: Identity,
+    segment: S,
+    appender: Appender,
     next: Option<S>,
-    /// Full segments whose last records are not on disk yet, oldest first.
-    old: VecDeque<Written<S>>,
+    /// Sealed segments whose last records are not on disk yet, oldest first, with the last record of each.
+    old: VecDeque<(S, u64)>,
     supply: Box<dyn Supply<S>>,
     synced_seq: u64,
     /// An fsync up to this record is wanted without delay.
@@ -44,41 +76,47 @@ pub struct Journal<S: Segment> {
     syncing: Option<u64>,
     /// When the oldest record was appended that no fsync covers.
     dirty_since_ns: Option<u64>,
-    written: u64,
-}
-
-/// A segment that is written on, or was.
-struct Written<S> {
-    segment: S,
-    end: usize,
-    last_seq: u64,
+    /// When the oldest record was appended that no root covers.
+    unrooted_since_ns: Option<u64>,
+    /// The last record is an orderly stop's.
+    stopped: bool,
 }
 
 impl<S: Segment> Journal<S> {
-    /// A journal that begins with an empty segment; `supply` makes the next ones.
-    pub fn begin(shard: u16, first: S, supply: Box<dyn Supply<S>>) -> Journal<S> {
+    /// Goes on with a segment that the appender is at the end of; `supply` makes the next ones.
+    pub fn resume(
+        shard: u16,
+        identity: Identity,
+        segment: S,
+        appender: Appender,
+        supply: Box<dyn Supply<S>>,
+    ) -> Journal<S> {
         Journal {
             shard,
-            current: Written { segment: first, end: 0, last_seq: 0 },
+            identity,
+            segment,
             next: None,
             old: VecDeque::new(),
             supply,
-            synced_seq: 0,
-            wanted_seq: 0,
+            synced_seq: appender.header().previous.last_seq,
+            wanted_seq: appender.last_seq(),
             syncing: None,
-            dirty_since_ns: None,
-            written: 0,
+            // What a process before this one left in the page cache is not known to be on disk.
+            dirty_since_ns: (appender.last_seq() > appender.header().previous.last_seq).then_some(0),
+            unrooted_since_ns: None,
+            stopped: false,
+            appender,
         }
     }
 
     /// The number that the next record will get.
     pub(crate) fn next_seq(&self) -> u64 {
-        self.last_seq() + 1
+        self.appender.next_seq()
     }
 
     /// The number of the last record.
     pub(crate) fn last_seq(&self) -> u64 {
-        self.current.last_seq
+        self.appender.last_seq()
     }
 
     /// All records up to this one are on disk.
@@ -90,32 +128,44 @@ impl<S: Segment> Journal<S> {
         self.synced_seq == self.last_seq()
     }
 
-    /// How many records were written.
-    pub(crate) fn written(&self) -> u64 {
-        self.written
-    }
-
     /// Whether a store into a segment was lost.
     pub(crate) fn is_broken(&self) -> bool {
-        self.current.segment.broken() || self.old.iter().any(|old| old.segment.broken())
+        self.segment.broken() || self.old.iter().any(|(segment, _)| segment.broken())
     }
 
     /// Whether new sessions can be recorded.
     pub(crate) fn has_room(&mut self) -> bool {
-        self.next.is_some() || self.left() > 2 * RESERVE_BYTES || {
+        if self.next.is_none() && self.appender.left() < 2 * self.call_bytes() {
             self.next = self.supply.next();
-            self.next.is_some()
+        }
+        self.next.is_some() || self.appender.left() >= 2 * self.call_bytes()
+    }
+
+    /// Before a call: begins the next segment where this one has little room left for the call's records.
+    pub(crate) fn prepare(&mut self, now: Now) -> Result<(), RecordFailure> {
+        if self.appender.left() >= self.call_bytes() {
+            return Ok(());
+        }
+        if self.next.is_none() {
+            self.next = self.supply.next();
+        }
+        match self.next.take() {
+            Some(next) => self.roll(next, now),
+            None => Ok(()),
         }
     }
 
     /// Appends a record and returns its number. What it describes may leave once this returned, or, where it must outlive a power
-    /// cut, once [`Journal::synced_seq`] has reached the number.
+    /// cut, once [`Journal::synced_seq`] has reached the number. Where no next segment is ready, room is kept for the
+    /// last records of the sessions that end because of it.
     pub(crate) fn append(&mut self, kind: u8, session: u64, now: Now, payload: &[u8]) -> Result<u64, RecordFailure> {
-        self.make_room(payload.len(), RESERVE_BYTES)?;
-        self.store(kind, session, now, payload)
+        if self.appender.left() < payload.len() + self.call_bytes() / 4 {
+            return Err(RecordFailure::Full);
+        }
+        self.append_last(kind, session, now, payload)
     }
 
-    /// Appends a record of something that has ended, from the reserve if need be.
+    /// Appends a record of something that has ended, into the room that is kept for it if need be.
     pub(crate) fn append_last(
         &mut self,
         kind: u8,
@@ -123,8 +173,10 @@ impl<S: Segment> Journal<S> {
         now: Now,
         payload: &[u8],
     ) -> Result<u64, RecordFailure> {
-        self.make_room(payload.len(), 0)?;
-        self.store(kind, session, now, payload)
+        let seq = self.appender.append(self.segment.bytes(), kind, session, stamp(now), payload)?;
+        self.stored(now)?;
+        self.unrooted_since_ns.get_or_insert(now.mono_ns);
+        Ok(seq)
     }
 
     /// The last record must reach the disk without delay.
@@ -132,26 +184,37 @@ impl<S: Segment> Journal<S> {
         self.wanted_seq = self.last_seq();
     }
 
-    /// When [`Journal::sync`] has something to do.
+    /// When [`Journal::turn`] has something to do.
     pub(crate) fn due_ns(&self) -> u64 {
-        match (self.syncing, self.dirty_since_ns) {
+        let sync_ns = match (self.syncing, self.dirty_since_ns) {
             (None, Some(since_ns)) => since_ns + SYNC_AFTER_NS,
             (Some(_), _) | (None, None) => NEVER,
-        }
+        };
+        sync_ns.min(self.root_due_ns())
     }
 
-    /// Begins an fsync where one is due and none is in flight.
-    pub(crate) fn sync<D: Driver>(&mut self, driver: &mut D, now_ns: u64) {
-        let due = self.wanted_seq > self.synced_seq || self.due_ns() <= now_ns || !self.old.is_empty();
-        if self.syncing.is_some() || self.is_synced() || !due {
-            return;
+    /// What is to be done between calls: hash, write a root, begin an fsync.
+    pub(crate) fn turn<D: Driver>(&mut self, driver: &mut D, now: Now) -> Result<(), RecordFailure> {
+        self.appender.hash(self.segment.bytes(), HASHED_PER_TURN);
+        if self.root_due_ns() <= now.mono_ns {
+            self.unrooted_since_ns = None;
+            self.appender.root(self.segment.bytes(), stamp(now), self.synced_seq)?;
+            self.stored(now)?;
         }
-        let oldest = self.old.front().unwrap_or(&self.current);
-        self.syncing = Some(oldest.last_seq);
-        if self.old.is_empty() {
-            self.dirty_since_ns = None;
+        self.sync(driver, now.mono_ns);
+        Ok(())
+    }
+
+    /// The last record of an orderly stop, unless it is there already.
+    pub(crate) fn stop(&mut self, now: Now) -> Result<(), RecordFailure> {
+        if !self.stopped {
+            self.appender.stop(self.segment.bytes(), stamp(now), self.synced_seq)?;
+            self.stored(now)?;
+            self.stopped = true;
+            self.unrooted_since_ns = None;
+            self.want_sync();
         }
-        driver.submit(Task::Sync.token(u32::from(self.shard)), Op::Fsync { file: oldest.segment.file() });
+        Ok(())
     }
 
     /// The fsync in flight has ended.
@@ -159,75 +222,63 @@ impl<S: Segment> Journal<S> {
         result?;
         let Some(seq) = self.syncing.take() else { return Ok(()) };
         self.synced_seq = seq;
-        if self.old.front().is_some_and(|old| old.last_seq <= seq)
-            && let Some(old) = self.old.pop_front()
+        if self.old.front().is_some_and(|(_, last_seq)| *last_seq <= seq)
+            && let Some((segment, _)) = self.old.pop_front()
         {
-            self.supply.retire(old.segment);
+            self.supply.retire(segment);
         }
         Ok(())
     }
 
-    fn left(&self) -> usize {
-        SEGMENT_BYTES_INTERIM.saturating_sub(self.current.end)
+    fn sync<D: Driver>(&mut self, driver: &mut D, now_ns: u64) {
+        let due = self.wanted_seq > self.synced_seq
+            || !self.old.is_empty()
+            || self.dirty_since_ns.is_some_and(|since_ns| since_ns + SYNC_AFTER_NS <= now_ns);
+        if !due || self.syncing.is_some() || self.is_synced() {
+            return;
+        }
+        let file = match self.old.front() {
+            Some((segment, last_seq)) => {
+                self.syncing = Some(*last_seq);
+                segment.file()
+            }
+            None => {
+                self.syncing = Some(self.last_seq());
+                self.dirty_since_ns = None;
+                self.segment.file()
+            }
+        };
+        driver.submit(Task::Sync.token(u32::from(self.shard)), Op::Fsync { file });
     }
 
-    /// Makes sure that a record of this size fits, on the next segment if not on this one.
-    fn make_room(&mut self, payload: usize, reserve: usize) -> Result<(), RecordFailure> {
-        let needed = payload + 64;
-        if self.next.is_none() && self.left() < needed + reserve {
-            self.next = self.supply.next();
-        }
-        if self.left() >= needed + if self.next.is_some() { 0 } else { reserve } {
-            return Ok(());
-        }
-        let Some(next) = self.next.take() else { return Err(RecordFailure::Full) };
-        let last_seq = self.current.last_seq;
-        let full = std::mem::replace(&mut self.current, Written { segment: next, end: 0, last_seq });
-        self.old.push_back(full);
-        Ok(())
+    fn root_due_ns(&self) -> u64 {
+        self.unrooted_since_ns.map_or(NEVER, |since_ns| since_ns + ROOT_AFTER_NS)
     }
 
-    fn store(&mut self, kind: u8, session: u64, now: Now, payload: &[u8]) -> Result<u64, RecordFailure> {
-        let _ = (kind, session);
-        let current = &mut self.current;
-        current.segment.bytes()[current.end + 48..current.end + 48 + payload.len()].copy_from_slice(payload);
-        current.end += (48 + payload.len()).next_multiple_of(8);
-        current.last_seq += 1;
-        self.written += 1;
+    fn stored(&mut self, now: Now) -> Result<(), RecordFailure> {
+        self.stopped = false;
         self.dirty_since_ns.get_or_insert(now.mono_ns);
-        if current.segment.broken() { Err(RecordFailure::Broken) } else { Ok(current.last_seq) }
+        if self.segment.broken() { Err(RecordFailure::Broken) } else { Ok(()) }
+    }
+
+    /// Seals this segment and begins the next.
+    fn roll(&mut self, mut next: S, now: Now) -> Result<(), RecordFailure> {
+        let previous = self.appender.seal(self.segment.bytes(), stamp(now), self.synced_seq)?;
+        self.stored(now)?;
+        let last_seq = self.appender.last_seq();
+        self.appender = Appender::begin(next.bytes(), self.shard, self.identity, previous, stamp(now))?;
+        self.unrooted_since_ns = None;
+        let full = std::mem::replace(&mut self.segment, next);
+        self.old.push_back((full, last_seq));
+        self.stored(now)
+    }
+
+    fn call_bytes(&self) -> usize {
+        CALL_BYTES.min(usize::try_from(self.appender.header().size / 8).unwrap_or(CALL_BYTES))
     }
 }
 
-const SEGMENT_BYTES_INTERIM: usize = 3 << 20;
-
-/// Why the record of a shard cannot be continued.
-#[derive(Debug)]
-pub enum OpenError {
-    /// A file or directory cannot be used.
-    File(std::path::PathBuf, std::io::Error),
-}
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            OpenError::File(path, error) => write!(f, "{}: {error}", path.display()),
-        }
-    }
-}
-
-impl std::error::Error for OpenError {}
-
-/// Continues the record of a shard in a new segment.
-pub(crate) fn open(
-    settings: &crate::settings::RecordSettings,
-    shard: u16,
-) -> Result<Journal<uring::MappedSegment>, OpenError> {
-    let file = |error| OpenError::File(settings.directory.clone(), error);
-    let directory = settings.directory.clone();
-    let path = move |number: u64| directory.join(format!("{shard:03}-{number:010}.seg"));
-    let first = (1..).find(|number| !path(*number).exists()).unwrap_or(1);
-    let segment = uring::MappedSegment::create(&path(first), settings.segment_bytes).map_err(file)?;
-    let supply = crate::supply::FileSupply::start(shard, first + 1, settings.segment_bytes, path).map_err(file)?;
-    Ok(Journal::begin(shard, segment, Box::new(supply)))
+/// The session's clocks are the record's.
+pub(crate) fn stamp(now: Now) -> Stamp {
+    Stamp { mono_ns: now.mono_ns, wall_ns: now.wall_ns }
 }

@@ -47,8 +47,6 @@ pub(crate) struct Link<C: Conversation> {
     halves: [Half; 2],
     /// Whether the session wants the agent's bytes.
     pub(crate) read_agent: bool,
-    /// Whether the agent has sent anything.
-    pub(crate) spoken: bool,
     /// Whether it counts among the handshakes.
     pub(crate) handshake: bool,
     /// When the session wants [`session::Input::Deadline`].
@@ -122,7 +120,6 @@ impl<C: Conversation> Link<C> {
             operations: 0,
             halves: [Half::new(), Half::new()],
             read_agent: true,
-            spoken: false,
             handshake: true,
             deadline_ns: NEVER,
             connect_by_ns: NEVER,

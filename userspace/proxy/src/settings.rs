@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use audit::segment::SEGMENT_LEN;
 use session::Limits;
 
 /// When a record must be on disk. There is no weaker setting.
@@ -64,15 +65,17 @@ impl Default for ShardLimits {
 pub struct RecordSettings {
     /// The directory of all segments, mode 0700 and the service's own.
     pub directory: PathBuf,
-    /// Bytes of one segment, a multiple of 4096.
+    /// Bytes of one segment, within the bounds of [`audit::segment`].
     pub segment_bytes: usize,
+    /// SHA-256 of the configuration, for the segments' headers.
+    pub config: [u8; 32],
     /// When records must be on disk.
     pub durability: Durability,
 }
 
 impl RecordSettings {
-    /// 64 MiB segments, standard durability.
+    /// Segments of the usual size, standard durability, and a configuration of which nothing is known.
     pub fn new(directory: PathBuf) -> RecordSettings {
-        RecordSettings { directory, segment_bytes: 64 << 20, durability: Durability::Standard }
+        RecordSettings { directory, segment_bytes: SEGMENT_LEN, config: [0; 32], durability: Durability::Standard }
     }
 }

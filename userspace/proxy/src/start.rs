@@ -5,15 +5,17 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{Builder, JoinHandle};
 use std::{fmt, io};
 
+use audit::segment::Identity;
 use policy::Policy;
 use session::Cancels;
 use uring::{BoundListeners, Missing, Ring};
 
 use crate::cancels::Registry;
 use crate::counters::{Counters, Snapshot};
-use crate::journal::{self, Journal};
+use crate::journal::Journal;
 use crate::mailbox::{Inbox, Mailbox, Message, Unheard, mailbox};
 use crate::origins::Origins;
+use crate::recovery::{self, OpenError};
 use crate::settings::Settings;
 use crate::shard::{Parts, Shard, Stopped};
 
@@ -28,7 +30,7 @@ pub enum StartError {
     /// The host: the port is taken, or may not be bound.
     Listen(io::Error),
     /// The operator: the record's directory cannot be used.
-    Record(journal::OpenError),
+    Record(OpenError),
     /// The host: no thread, no descriptor.
     Host(io::Error),
     /// The caller: there must be as many origins as shards, and at least one.
@@ -77,13 +79,14 @@ pub fn start(settings: &Settings, policy: Arc<Policy>, origins: Vec<Box<dyn Orig
     };
     let cpus = uring::allowed_cpus().map_err(StartError::Host)?;
     let cancels: Arc<dyn Cancels + Send + Sync> = Arc::new(Registry::default());
+    let identity = identity(settings);
     let mut shards = Vec::with_capacity(origins.len());
     let (ready, all_ready) = channel();
     for (number, (listeners, origins)) in bound.into_iter().zip(origins).enumerate() {
         let number = u16::try_from(number).map_err(|_| StartError::Origins)?;
         let (mailbox, inbox) = mailbox().map_err(StartError::Host)?;
         let counters = Arc::new(Counters::default());
-        let journal = journal::open(&settings.record, number).map_err(StartError::Record)?;
+        let journal = recovery::open(&settings.record, identity, number).map_err(StartError::Record)?;
         let fate = Arc::new(OnceLock::new());
         let seed = Seed {
             number,
@@ -161,6 +164,21 @@ fn serve(seed: Seed, ready: &Sender<Result<(), Missing>>, fate: &OnceLock<Stoppe
     let _ = ready.send(Ok(()));
     let stopped = shard.run();
     let _ = fate.set(stopped);
+}
+
+/// Whose record it is, for the segments' headers. A host without these files has zeros in their place.
+fn identity(settings: &Settings) -> Identity {
+    let hex = |path: &str| {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+        u128::from_str_radix(&digits, 16).unwrap_or(0).to_be_bytes()
+    };
+    Identity {
+        shards: settings.shards,
+        boot_id: hex("/proc/sys/kernel/random/boot_id"),
+        host_id: hex("/etc/machine-id"),
+        config: settings.record.config,
+    }
 }
 
 impl Handle {

@@ -31,7 +31,7 @@ impl MappedSegment {
     /// disk), and maps it. Slow: for a thread that prepares. The file must not exist.
     pub fn create(path: &Path, len: usize) -> io::Result<MappedSegment> {
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
-        match fill(&file, len).and_then(|()| MappedSegment::map(file, len)) {
+        match fill(&file, len).and_then(|()| sync_parent(path)).and_then(|()| MappedSegment::map(file, len)) {
             Ok(segment) => Ok(segment),
             Err(error) => {
                 // What was half made must not be taken for a segment later.
@@ -72,6 +72,11 @@ impl MappedSegment {
         unsafe { slice::from_raw_parts_mut(self.base, self.len) }
     }
 
+    /// Brings it to disk and waits: for a start or a recovery, not for a shard.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
     /// What [`crate::Op::Fsync`] names; valid while this segment lives.
     pub fn file(&self) -> crate::File {
         crate::File(self.file.as_raw_fd())
@@ -105,6 +110,12 @@ fn fill(file: &File, len: usize) -> io::Result<()> {
         left -= part;
     }
     file.sync_all()
+}
+
+/// The file's name is on disk too.
+fn sync_parent(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(parent)?.sync_all()
 }
 
 #[cfg(test)]

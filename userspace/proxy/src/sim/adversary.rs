@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use audit::RecordType;
 use session::{Effects, Finish, HOLD_MAX, Input, Now, Open, Piece, Shared};
 
 use super::ledger::Ledger;
@@ -22,6 +23,9 @@ pub(super) fn reply(n: u64) -> u8 {
     0x80 | (n % 127) as u8
 }
 
+/// An agent that has said nothing by then is ended.
+const LOGIN_NS: u64 = 10_000_000_000;
+
 pub(super) struct Adversary {
     opened: Open,
     ledger: Rc<RefCell<Ledger>>,
@@ -35,6 +39,8 @@ pub(super) struct Adversary {
     replies: u64,
     held: [usize; 2],
     paused: bool,
+    records: Vec<(u8, Vec<u8>)>,
+    login_until_ns: Option<u64>,
 }
 
 impl Conversation for Adversary {
@@ -51,44 +57,63 @@ impl Conversation for Adversary {
             replies: 0,
             held: [0; 2],
             paused: false,
+            records: Vec::new(),
+            login_until_ns: None,
         }
     }
 
     fn handle(&mut self, input: Input<'_>, now: Now, shared: &mut Shared<'_>, out: &mut Effects) {
         let ledger = Rc::clone(&self.ledger);
         let mut ledger = ledger.borrow_mut();
-        assert_eq!(shared.next_record.seq, ledger.last_seq + 1, "the shard lost count of its records");
+        // The journal's own records, roots and seals, take numbers between calls.
+        assert!(shared.next_record.seq > ledger.last_seq, "the shard lost count of its records");
+        ledger.last_seq = shared.next_record.seq - 1;
+        self.records.clear();
+        let login_until_ns = *self.login_until_ns.get_or_insert(now.mono_ns + LOGIN_NS);
         self.input(input, &mut ledger, out);
         for _ in 0..ledger.rng.skewed(3) {
             ledger.last_seq += 1;
+            ledger.last_own_seq = ledger.last_seq;
             let payload = vec![0x5A; ledger.rng.skewed(600)];
-            out.records.push(1, |bytes| bytes.extend_from_slice(&payload));
+            self.records.push((RecordType::Decision.code(), payload));
         }
         let sent: u64 = out.to_database.iter().map(length).sum();
         if sent > 0 && ledger.rng.once_in(4) {
             out.durable = true;
             ledger.durable_calls += 1;
-            let gate = (self.to_database - sent, ledger.last_seq);
+            let gate = (self.to_database - sent, ledger.last_own_seq);
             ledger.gates.entry(self.agent()).or_default().push(gate);
         }
         self.paused = !self.agent_closed && ledger.rng.once_in(12);
-        out.read_agent = !self.paused && self.connected;
+        out.read_agent = !self.paused && (self.connected || !self.connecting);
         let asked_for = self.paused || ledger.rng.once_in(8);
         // A session that pauses its agent wants to be woken, or nobody would ever go on.
         out.deadline = asked_for.then(|| now.mono_ns + ledger.rng.skewed(20_000_000) as u64);
+        if !self.connecting {
+            out.deadline = Some(out.deadline.unwrap_or(login_until_ns).min(login_until_ns));
+            if now.mono_ns >= login_until_ns {
+                out.finish = Finish::Close;
+            }
+        }
         if ledger.aborts && ledger.rng.once_in(60) {
             out.finish = Finish::Abort;
             ledger.spoiled.push(self.agent());
         }
     }
 
-    fn close(&mut self, _now: Now, shared: &mut Shared<'_>, out: &mut Effects) {
+    fn records<'a>(&'a self, _out: &'a Effects) -> impl Iterator<Item = (u8, &'a [u8])> {
+        self.records.iter().map(|(kind, payload)| (*kind, &payload[..]))
+    }
+
+    fn close(&mut self, _now: Now, shared: &mut Shared<'_>, _out: &mut Effects) {
         let mut ledger = self.ledger.borrow_mut();
-        assert_eq!(shared.next_record.seq, ledger.last_seq + 1);
+        assert!(shared.next_record.seq > ledger.last_seq);
+        ledger.last_seq = shared.next_record.seq - 1;
         assert!(!ledger.closed.contains(&self.opened.id), "a session was closed twice");
         ledger.closed.push(self.opened.id);
         ledger.last_seq += 1;
-        out.records.push(2, |bytes| bytes.extend_from_slice(b"end"));
+        self.records.clear();
+        self.records.push((RecordType::SessionEnd.code(), b"end".to_vec()));
     }
 
     fn opened(&self) -> &Open {

@@ -12,6 +12,8 @@ pub(super) struct Ledger {
     pub(super) rng: Rng,
     /// The last record asked for so far.
     pub(super) last_seq: u64,
+    /// The last one that a session asked for.
+    pub(super) last_own_seq: u64,
     /// The last record known to be on disk.
     pub(super) synced_seq: u64,
     /// Per segment: the last record that it may hold.
@@ -40,6 +42,7 @@ impl Ledger {
         let ledger = Rc::new(RefCell::new(Ledger {
             rng: Rng::new(seed ^ 0xADE5),
             last_seq: 0,
+            last_own_seq: 0,
             synced_seq: 0,
             files: HashMap::new(),
             retired: Vec::new(),

@@ -78,12 +78,15 @@ impl Peer {
     pub(super) fn step(&mut self, rng: &mut Rng, room: usize, now_ns: u64) -> Step {
         self.next_ns = now_ns + if rng.once_in(3) { 0 } else { rng.skewed(3_000_000) as u64 } + 1000;
         if self.manners.silent {
+            self.next_ns = now_ns + 500_000_000;
             return Step::Wait;
         }
         if self.manners.resets && self.sent >= self.reset_after {
             return Step::Reset;
         }
         if self.sent == self.sends.len() {
+            // It only reads from here on: it need not look as often.
+            self.next_ns = (now_ns + rng.skewed(10_000_000) as u64 + 100_000).max(self.sleeps_until_ns);
             return if std::mem::replace(&mut self.said_end, true) { Step::Wait } else { Step::End };
         }
         let len = rng.skewed(room.min(self.sends.len() - self.sent));

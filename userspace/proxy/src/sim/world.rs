@@ -87,7 +87,7 @@ impl World {
     pub(super) fn new(seed: u64, buffers: usize, ledger: Rc<RefCell<Ledger>>) -> World {
         let mut rng = Rng::new(seed);
         World {
-            room: rng.skewed(200_000) + 1,
+            room: rng.skewed(200_000) + 16,
             rng,
             now_ns: 1_000_000_000,
             wires: Vec::new(),
