@@ -286,7 +286,12 @@ impl Connection {
         self.database.result_known = false;
         match &request {
             Request::Query(run) | Request::Function(run) => self.finish_run(seq, run, cx),
-            Request::Sync { .. } => self.agent.skipping = false,
+            Request::Sync { ghost } => {
+                self.agent.skipping = false;
+                if *ghost {
+                    self.queue.inherit_ghost();
+                }
+            }
             Request::RefusedQuery(_) => {}
             Request::Catalog => {
                 self.status = status;

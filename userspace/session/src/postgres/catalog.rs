@@ -27,6 +27,8 @@ use crate::verdicts::{Refusal, Why};
 pub(super) struct OwnQuery {
     asking: Option<Asking>,
     failed: Option<Masked>,
+    /// Asked since the last statement: it is not asked twice for one, whatever came of it.
+    answered: bool,
 }
 
 #[derive(Debug)]
@@ -74,6 +76,9 @@ impl Connection {
             _ => false,
         };
         if !idle || !uses || !self.asks_catalog() || self.is_current(cx) {
+            return Ok(false);
+        }
+        if std::mem::take(&mut self.own.answered) {
             return Ok(false);
         }
         self.ask_catalog(false, cx)?;
@@ -151,7 +156,10 @@ impl Connection {
                 .then(|| Masked::literal("the database has too many sensitive columns"))
         });
         match failed {
-            Some(why) => self.own.failed = Some(why),
+            Some(why) => {
+                self.own.failed = Some(why);
+                self.catalog = Arc::default();
+            }
             None => {
                 self.own.failed = None;
                 self.schemas.set(asking.schemas, asking.path);
@@ -164,6 +172,7 @@ impl Connection {
                 }
             }
         }
+        self.own.answered = !asking.first || self.own.failed.is_some();
         if asking.first {
             self.send_ready(status, cx);
         }

@@ -137,10 +137,6 @@ impl Queue {
         self.entries.front().map(|entry| &entry.request)
     }
 
-    pub(super) fn front_seq(&self) -> Option<u64> {
-        self.entries.front().map(|entry| entry.seq)
-    }
-
     pub(super) fn pop(&mut self) -> Option<Entry> {
         let entry = self.entries.pop_front()?;
         self.copies_in -= u32::from(entry.request.run().is_some_and(Run::copies_in));
@@ -168,6 +164,13 @@ impl Queue {
                 Request::Sync { ghost } => *ghost = true,
                 _ => break,
             }
+        }
+    }
+
+    /// ReadyForQuery came while a ghost stood in front: it may have been the answer to the Sync behind it.
+    pub(super) fn inherit_ghost(&mut self) {
+        if let Some(Entry { request: Request::Sync { ghost }, .. }) = self.entries.front_mut() {
+            *ghost = true;
         }
     }
 

@@ -1,0 +1,202 @@
+//! From the first byte to the first statement, and the end: negotiation, keys, cancel, deadlines, stop.
+
+mod world;
+
+use std::sync::Arc;
+
+use session::{Database, Failure, Finish, Input, Mode};
+use wire::postgres::encode;
+use world::{World, open, query, startup};
+
+fn fatal(world: &mut World, bytes: &[u8]) -> String {
+    let heard = world.ask(bytes);
+    assert_eq!(world.finished, Finish::Close, "{heard:?}");
+    assert!(!world.server.started, "nothing was forwarded");
+    heard.join("|")
+}
+
+#[test]
+fn encryption_is_declined_once_each() {
+    let mut world = World::new();
+    let mut ssl = Vec::new();
+    encode::ssl_request(&mut ssl);
+    let mut gss = Vec::new();
+    encode::gssenc_request(&mut gss);
+    world.send(&gss);
+    world.send(&ssl);
+    assert_eq!(world.agent, b"NN");
+    world.agent.clear();
+    assert!(fatal(&mut world, &ssl).starts_with("E FATAL 0A000"));
+}
+
+#[test]
+fn bytes_behind_an_encryption_request_end_the_session() {
+    let mut world = World::new();
+    let mut bytes = Vec::new();
+    encode::ssl_request(&mut bytes);
+    bytes.extend(startup(0, &[("user", "app")]));
+    assert!(fatal(&mut world, &bytes).contains("received unencrypted data"));
+}
+
+#[test]
+fn startup_keys_have_an_allow_list() {
+    for (parameters, want) in [
+        (vec![("user", "a"), ("user", "b")], "08P01"),
+        (vec![("user", "a"), ("nonsense", "b")], "42501"),
+        (vec![("user", "a"), ("replication", "database")], "42501"),
+        (vec![("user", "a"), ("options", "-c standard_conforming_strings=off")], "42501"),
+        (vec![("user", "a"), ("options", "-c role=dba")], "42501"),
+        (vec![("user", "a"), ("options", "-F")], "42601"),
+        (vec![("user", "a"), ("client_encoding", "SJIS")], "42501"),
+        (vec![("user", "a"), ("role", "dba")], "42501"),
+        (vec![("database", "x")], "28000"),
+    ] {
+        let said = fatal(&mut World::new(), &startup(0, &parameters));
+        assert!(said.starts_with(&format!("E FATAL {want}")), "{parameters:?}: {said}");
+    }
+}
+
+#[test]
+fn what_drivers_send_passes() {
+    let mut world = World::new();
+    world.send(&startup(
+        0,
+        &[
+            ("user", "app"),
+            ("database", "payments"),
+            ("options", "-c geqo=off --search-path=a,b"),
+            ("client_encoding", "'utf-8'"),
+            ("DateStyle", "ISO"),
+            ("TimeZone", "UTC"),
+            ("extra_float_digits", "2"),
+            ("application_name", "psql"),
+        ],
+    ));
+    assert!(world.heard().last().unwrap() == "Z I");
+    assert_eq!(world.server.startup.len(), 8);
+}
+
+#[test]
+fn other_databases_are_refused() {
+    let mut open = open("reconciler", Mode::Enforce, true);
+    open.database = Arc::new(Database { dbnames: vec!["payments".into()], ..(*open.database).clone() });
+    let mut world = World::with(open, world::POLICY);
+    assert!(fatal(&mut world, &startup(0, &[("user", "app"), ("database", "other")])).starts_with("E FATAL 42501"));
+}
+
+#[test]
+fn versions_are_negotiated() {
+    // 3.2 and an option that we do not know: the server has 3.0 alone, and the agent hears both.
+    let mut world = World::new();
+    world.send(&startup(2, &[("user", "app"), ("_pq_.x", "1")]));
+    assert_eq!(world.server.minor, 2);
+    assert_eq!(world.server.startup, [("user".to_owned(), "app".to_owned())]);
+    assert_eq!(&world.agent[..17], b"v\0\0\0\x13\0\x03\0\0\0\0\0\x01_pq_");
+    // A version that nobody speaks yet: we ask for what we know.
+    let mut world = World::new();
+    world.send(&startup(9999, &[("user", "app")]));
+    assert_eq!(world.server.minor, 2);
+    assert_eq!(world.agent[0], b'v');
+    assert!(fatal(&mut World::new(), &[0, 0, 0, 8, 0, 2, 0, 0]).starts_with("E FATAL 0A000"));
+}
+
+#[test]
+fn the_servers_secret_never_leaves_and_ours_cancels() {
+    let mut world = World::new();
+    world.send(&startup(0, &[("user", "app")]));
+    let key = world.agent.windows(5).position(|bytes| bytes == b"K\0\0\0\x0c").expect("a key");
+    assert_eq!(&world.agent[key + 5..key + 13], b"\0\0\x12\x67ours", "the server's process id, our secret");
+    assert!(!world.agent.windows(4).any(|bytes| bytes == b"real"));
+
+    let mut request = Vec::new();
+    encode::cancel_request(&mut request, 4711, b"ours").unwrap();
+    let keys = std::mem::take(&mut world.keys);
+    let mut other = World::new();
+    other.keys = keys;
+    other.send(&request);
+    assert_eq!(other.server.cancelled, Some((4711, b"real".to_vec())));
+    assert!(other.agent.is_empty());
+
+    let keys = std::mem::take(&mut other.keys);
+    let mut stranger = World::with(open("stranger", Mode::Enforce, true), world::POLICY);
+    stranger.keys = keys;
+    stranger.send(&request);
+    assert!(stranger.server.cancelled.is_none() && stranger.finished == Finish::Close);
+    assert!(stranger.agent.is_empty());
+
+    world.keys = std::mem::take(&mut stranger.keys);
+    world.close();
+    assert!(world.keys.0.borrow().is_empty(), "the key ends with the session");
+}
+
+#[test]
+fn no_statement_is_read_before_ready_for_query() {
+    let mut world = World::new();
+    world.cut = 1;
+    let mut bytes = startup(0, &[("user", "app")]);
+    bytes.extend(query("SELECT pan FROM payments"));
+    world.send(&bytes);
+    let heard = world.heard();
+    assert_eq!(heard[heard.len() - 4..], ["T pan", "D 411111******1111", "SELECT 1", "Z I"]);
+}
+
+#[test]
+fn unsafe_settings_of_the_server_end_the_session() {
+    for parameter in [("standard_conforming_strings", "off"), ("client_encoding", "SJIS")] {
+        let mut world = World::new();
+        world.server.parameters.push(parameter);
+        world.send(&startup(0, &[("user", "app")]));
+        assert_eq!(world.finished, Finish::Close);
+        assert!(world.heard().last().unwrap().starts_with("E FATAL 42501"));
+    }
+    let mut world = World::new();
+    world.server.parameters = vec![("client_encoding", "SQL_ASCII"), ("server_encoding", "EUC_JP")];
+    world.send(&startup(0, &[("user", "app")]));
+    assert!(world.heard().last().unwrap().starts_with("E FATAL 42501"));
+}
+
+#[test]
+fn deadlines() {
+    let mut world = World::new();
+    let deadline = world.out.deadline.expect("a startup has one");
+    world.now.mono_ns = deadline;
+    world.input(Input::Deadline);
+    assert_eq!(world.finished, Finish::Close);
+    assert!(world.heard()[0].starts_with("E FATAL 08P01"));
+    let world = World::ready();
+    assert_eq!(world.out.deadline, None, "a session that is ready may stay");
+}
+
+#[test]
+fn a_database_that_is_down_is_said_in_its_own_words() {
+    let mut world = World::new();
+    world.input(Input::DatabaseFailed(Failure::Refused));
+    assert!(world.heard()[0].starts_with("E FATAL 57P03"));
+    assert_eq!(world.finished, Finish::Close);
+}
+
+#[test]
+fn the_end_from_each_side() {
+    let mut world = World::ready();
+    world.input(Input::AgentClosed);
+    assert_eq!(world.finished, Finish::ShutdownDatabase);
+    world.input(Input::DatabaseClosed);
+    assert_eq!(world.finished, Finish::Close);
+
+    let mut world = World::ready();
+    world.send(b"X\0\0\0\x04and what is behind it is not read");
+    assert!(world.server.closed);
+    assert_eq!(world.server.seen, "X");
+}
+
+#[test]
+fn a_stop_waits_for_the_statement_and_the_transaction() {
+    let mut world = World::ready();
+    world.ask(&query("BEGIN"));
+    world.input(Input::Stop);
+    assert_eq!(world.finished, Finish::No);
+    let heard = world.ask(&query("COMMIT"));
+    assert_eq!(heard[..2], ["COMMIT", "Z I"]);
+    assert!(heard[2].starts_with("E FATAL 57P01"), "{heard:?}");
+    assert_eq!(world.finished, Finish::Close);
+}

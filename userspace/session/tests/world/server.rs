@@ -1,0 +1,421 @@
+//! A small PostgreSQL: enough of the protocol to answer what the tests send, with the states that matter (transaction, skip until
+//! Sync, unnamed statement, portals, COPY). It writes down every statement that it runs, as `log_statement = all` does.
+
+use std::collections::HashMap;
+
+use wire::postgres::backend::{Field, TransactionStatus};
+use wire::postgres::frontend::{Bind, Close, Describe, Execute, Kind, Parse, Query};
+use wire::postgres::startup::{First, Packet, first};
+use wire::postgres::{Format, FrontendTag, Header, SqlState, encode, header};
+
+#[derive(Clone, Copy, PartialEq)]
+enum Copy {
+    No,
+    Simple,
+    Extended,
+}
+
+pub struct Server {
+    inbox: Vec<u8>,
+    pub out: Vec<u8>,
+    pub started: bool,
+    pub log: Vec<String>,
+    /// Types of the messages that came, for tests of what was sent.
+    pub seen: String,
+    status: TransactionStatus,
+    skipping: bool,
+    copy: Copy,
+    statements: HashMap<Vec<u8>, String>,
+    portals: HashMap<Vec<u8>, (String, Format)>,
+    pub startup: Vec<(String, String)>,
+    pub minor: u16,
+    pub cancelled: Option<(i32, Vec<u8>)>,
+    pub closed: bool,
+    pub parameters: Vec<(&'static str, &'static str)>,
+    pub catalog_fails: bool,
+}
+
+pub const PAN: &str = "4111111111111111";
+pub const CVV: &str = "737";
+
+impl Server {
+    pub fn new() -> Server {
+        Server {
+            inbox: Vec::new(),
+            out: Vec::new(),
+            started: false,
+            log: Vec::new(),
+            seen: String::new(),
+            status: TransactionStatus::Idle,
+            skipping: false,
+            copy: Copy::No,
+            statements: HashMap::new(),
+            portals: HashMap::new(),
+            startup: Vec::new(),
+            minor: 0,
+            cancelled: None,
+            closed: false,
+            parameters: vec![
+                ("client_encoding", "UTF8"),
+                ("server_encoding", "UTF8"),
+                ("session_authorization", "app"),
+                ("standard_conforming_strings", "on"),
+            ],
+            catalog_fails: false,
+        }
+    }
+
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.out)
+    }
+
+    pub fn feed(&mut self, bytes: &[u8]) {
+        self.inbox.extend_from_slice(bytes);
+        if !self.started {
+            let inbox = std::mem::take(&mut self.inbox);
+            let First::Packet { packet, len } = first(&inbox) else {
+                self.inbox = inbox;
+                return;
+            };
+            self.begin(packet);
+            self.inbox = inbox[len..].to_vec();
+        }
+        loop {
+            let inbox = std::mem::take(&mut self.inbox);
+            match header::<FrontendTag>(&inbox) {
+                Header::Frame { tag, body_len } if inbox.len() >= 5 + body_len => {
+                    self.message(tag, &inbox[5..5 + body_len]);
+                    self.inbox = inbox[5 + body_len..].to_vec();
+                }
+                Header::Malformed(why) => panic!("the server was sent {why:?}"),
+                _ => {
+                    self.inbox = inbox;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, packet: Packet<'_>) {
+        self.started = true;
+        match packet {
+            Packet::Cancel(cancel) => {
+                self.cancelled = Some((cancel.pid, cancel.key.to_vec()));
+                self.closed = true;
+            }
+            Packet::Startup(message) => {
+                self.minor = message.minor;
+                let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+                self.startup = message.parameters.iter().map(|(name, value)| (text(name), text(value))).collect();
+                if message.minor > 0 {
+                    encode::negotiate_protocol_version(&mut self.out, 0, []).unwrap();
+                }
+                encode::authentication_ok(&mut self.out);
+                for (name, value) in &self.parameters {
+                    encode::parameter_status(&mut self.out, name.as_bytes(), value.as_bytes()).unwrap();
+                }
+                encode::backend_key_data(&mut self.out, 4711, b"real").unwrap();
+                encode::ready_for_query(&mut self.out, self.status);
+            }
+            _ => panic!("the server was asked for encryption"),
+        }
+    }
+
+    fn message(&mut self, tag: FrontendTag, body: &[u8]) {
+        self.seen.push(wire::postgres::Tag::byte(tag) as char);
+        if self.copy != Copy::No {
+            return self.copy_message(tag, body);
+        }
+        if self.skipping && !matches!(tag, FrontendTag::Sync | FrontendTag::Terminate) {
+            return;
+        }
+        match tag {
+            FrontendTag::Query => {
+                let text = String::from_utf8_lossy(Query::parse(body).unwrap().text).into_owned();
+                self.statements.remove(b"".as_slice());
+                self.portals.remove(b"".as_slice());
+                if self.query(&text) {
+                    self.ready();
+                }
+            }
+            FrontendTag::Parse => {
+                let parse = Parse::parse(body).unwrap();
+                let text = String::from_utf8_lossy(parse.text).into_owned();
+                if parse.statement.is_empty() {
+                    self.statements.remove(b"".as_slice());
+                }
+                if is_nonsense(&text) {
+                    self.fail("42601", "syntax error", "");
+                    self.skipping = true;
+                } else {
+                    self.statements.insert(parse.statement.to_vec(), text);
+                    encode::parse_complete(&mut self.out);
+                }
+            }
+            FrontendTag::Bind => {
+                let bind = Bind::parse(body).unwrap();
+                match self.statements.get(bind.statement) {
+                    Some(text) => {
+                        let format = bind.result_formats.iter().next().unwrap_or(Format::Text);
+                        self.portals.insert(bind.portal.to_vec(), (text.clone(), format));
+                        encode::bind_complete(&mut self.out);
+                    }
+                    None => self.extended_error("26000", "prepared statement does not exist"),
+                }
+            }
+            FrontendTag::Describe => {
+                let Describe(target) = Describe::parse(body).unwrap();
+                let found = match target.kind {
+                    Kind::Statement => {
+                        let text = self.statements.get(target.name).cloned();
+                        if text.is_some() {
+                            encode::parameter_description(&mut self.out, [].into_iter()).unwrap();
+                        }
+                        text.map(|text| (text, Format::Text))
+                    }
+                    Kind::Portal => self.portals.get(target.name).cloned(),
+                };
+                match found {
+                    Some((text, format)) => match columns(&text) {
+                        Some(columns) => describe(&mut self.out, columns, format),
+                        None => encode::no_data(&mut self.out),
+                    },
+                    None => self.extended_error("34000", "no such thing"),
+                }
+            }
+            FrontendTag::Execute => {
+                let execute = Execute::parse(body).unwrap();
+                let Some((text, _)) = self.portals.get(execute.portal).cloned() else {
+                    return self.extended_error("34000", "portal does not exist");
+                };
+                self.log.push(text.clone());
+                if text.starts_with("COPY") && text.contains("FROM STDIN") {
+                    encode::copy_in_response(&mut self.out, Format::Text, &[Format::Text; 3]).unwrap();
+                    self.copy = Copy::Extended;
+                } else if !self.run(&text, false) {
+                    self.skipping = true;
+                }
+            }
+            FrontendTag::Close => {
+                let Close(target) = Close::parse(body).unwrap();
+                match target.kind {
+                    Kind::Statement => drop(self.statements.remove(target.name)),
+                    Kind::Portal => drop(self.portals.remove(target.name)),
+                }
+                encode::close_complete(&mut self.out);
+            }
+            FrontendTag::Sync => {
+                self.skipping = false;
+                self.ready();
+            }
+            FrontendTag::FunctionCall => {
+                self.log.push("fastpath".into());
+                encode::function_call_response(&mut self.out, Some(PAN.as_bytes())).unwrap();
+                self.ready();
+            }
+            FrontendTag::Terminate => self.closed = true,
+            FrontendTag::Flush | FrontendTag::CopyData | FrontendTag::CopyDone | FrontendTag::CopyFail => {}
+            FrontendTag::Authentication => panic!("no password was asked for"),
+        }
+    }
+
+    fn copy_message(&mut self, tag: FrontendTag, _body: &[u8]) {
+        let was = self.copy;
+        match tag {
+            FrontendTag::CopyData | FrontendTag::Flush | FrontendTag::Sync => return,
+            FrontendTag::CopyDone => {
+                self.copy = Copy::No;
+                encode::command_complete(&mut self.out, b"COPY 1").unwrap();
+            }
+            _ => {
+                self.copy = Copy::No;
+                self.fail("57014", "COPY from stdin failed", "");
+                self.skipping = was == Copy::Extended;
+            }
+        }
+        if was == Copy::Simple {
+            self.ready();
+        }
+    }
+
+    fn ready(&mut self) {
+        if self.status == TransactionStatus::Idle {
+            self.portals.clear();
+        }
+        encode::ready_for_query(&mut self.out, self.status);
+    }
+
+    fn fail(&mut self, code: &str, message: &str, detail: &str) {
+        let code = SqlState::of_bytes(code.as_bytes()).unwrap();
+        let more = [(b'D', detail)];
+        encode::error_response(&mut self.out, "ERROR", code, message, if detail.is_empty() { &[] } else { &more });
+        if self.status == TransactionStatus::Block {
+            self.status = TransactionStatus::Failed;
+        }
+    }
+
+    fn extended_error(&mut self, code: &str, message: &str) {
+        self.fail(code, message, "");
+        self.skipping = true;
+    }
+
+    /// False: a COPY goes on.
+    fn query(&mut self, text: &str) -> bool {
+        if text.starts_with("SET TRANSACTION READ ONLY") {
+            self.catalog(text.contains("pg_attribute"));
+            return true;
+        }
+        if is_nonsense(text) {
+            self.fail("42601", "syntax error at or near \"interceptor\"", "");
+            return true;
+        }
+        self.log.push(text.to_owned());
+        for part in text.split(';').map(str::trim).filter(|part| !part.is_empty()) {
+            if part.starts_with("COPY") && part.contains("FROM STDIN") {
+                encode::copy_in_response(&mut self.out, Format::Text, &[Format::Text; 3]).unwrap();
+                self.copy = Copy::Simple;
+                return false;
+            }
+            if !self.run(part, true) {
+                break;
+            }
+        }
+        true
+    }
+
+    fn run(&mut self, text: &str, simple: bool) -> bool {
+        let out = &mut self.out;
+        if self.status == TransactionStatus::Failed && !text.starts_with("ROLLBACK") {
+            self.fail("25P02", "current transaction is aborted", "");
+            return false;
+        }
+        if let Some(columns) = columns(text) {
+            if simple {
+                describe(out, columns, Format::Text);
+            }
+            let values: Vec<Option<&[u8]>> = columns.iter().map(|column| Some(value(column).as_bytes())).collect();
+            encode::data_row(out, &values).unwrap();
+            encode::command_complete(out, b"SELECT 1").unwrap();
+            return true;
+        }
+        let tag: &[u8] = match text.split(' ').next().unwrap_or_default() {
+            "BEGIN" => {
+                self.status = TransactionStatus::Block;
+                b"BEGIN"
+            }
+            "COMMIT" | "ROLLBACK" => {
+                self.status = TransactionStatus::Idle;
+                b"COMMIT"
+            }
+            "COPY" => {
+                let names = if text.contains("(cvv") { vec!["cvv", "pan"] } else { vec!["id", "pan", "cvv"] };
+                let row: Vec<&str> = names.iter().map(|name| value(name)).collect();
+                encode::copy_out_response(out, Format::Text, &vec![Format::Text; names.len()]).unwrap();
+                encode::backend_copy_data(out, format!("{}\n", row.join("\t")).as_bytes()).unwrap();
+                encode::backend_copy_done(out);
+                b"COPY 1"
+            }
+            "PREPARE" => {
+                let mut words = text.splitn(4, ' ').skip(1);
+                let name = words.next().unwrap().as_bytes().to_vec();
+                self.statements.insert(name, words.nth(1).unwrap().to_owned());
+                b"PREPARE"
+            }
+            "EXECUTE" => match self.statements.get(text[8..].as_bytes()).cloned() {
+                Some(inner) => return self.run(&inner, simple),
+                None => {
+                    self.fail("26000", "prepared statement does not exist", "");
+                    return false;
+                }
+            },
+            "INSERT" if text.contains("twice") => {
+                self.fail("23505", "duplicate key", &format!("Key (pan)=({PAN}) already exists."));
+                return false;
+            }
+            "INSERT" if text.contains("cvv") => {
+                self.fail("23514", &format!("value \"{CVV}\" is bad"), &format!("Failing row contains (1, {CVV})."));
+                return false;
+            }
+            "INSERT" => b"INSERT 0 1",
+            "NOTIFY" => {
+                encode::notification_response(out, 4711, b"ch", PAN.as_bytes()).unwrap();
+                b"NOTIFY"
+            }
+            _ => b"SET",
+        };
+        encode::command_complete(&mut self.out, tag).unwrap();
+        true
+    }
+
+    fn catalog(&mut self, tables: bool) {
+        if self.catalog_fails {
+            return self.fail("42501", "permission denied for table pg_class", "");
+        }
+        let out = &mut self.out;
+        let mut rows = |columns: &[&str], rows: &[&[&str]]| {
+            describe(out, columns, Format::Text);
+            for row in rows {
+                let values: Vec<Option<&[u8]>> = row.iter().map(|value| Some(value.as_bytes())).collect();
+                encode::data_row(out, &values).unwrap();
+            }
+            encode::command_complete(out, b"SELECT 1").unwrap();
+        };
+        rows(&["s"], &[&["pg_catalog"], &["public"]]);
+        rows(&["u", "p"], &[&["app", "\"$user\", public"]]);
+        if !tables {
+            return;
+        }
+        rows(
+            &["a", "b", "c", "d", "e", "f"],
+            &[
+                &["16384", "public", "payments", "1", "id", "23"],
+                &["16384", "public", "payments", "2", "pan", "25"],
+                &["16384", "public", "payments", "3", "cvv", "25"],
+            ],
+        );
+        rows(&["a", "b", "c"], &[]);
+    }
+}
+
+fn is_nonsense(text: &str) -> bool {
+    text.starts_with("interceptor refused record")
+}
+
+fn value(column: &str) -> &'static str {
+    match column {
+        "pan" => PAN,
+        "cvv" => CVV,
+        _ => "1",
+    }
+}
+
+/// The columns of a SELECT: the words up to FROM.
+fn columns(text: &str) -> Option<&'static [&'static str]> {
+    let rest = text.strip_prefix("SELECT ")?;
+    Some(match rest.split(" FROM").next()? {
+        "*" => &["id", "pan", "cvv"],
+        "pan" => &["pan"],
+        "cvv" => &["cvv"],
+        _ => &["one"],
+    })
+}
+
+fn describe(out: &mut Vec<u8>, columns: &[&str], format: Format) {
+    let fields: Vec<Field<'_>> = columns
+        .iter()
+        .map(|name| {
+            let attribute = ["", "id", "pan", "cvv"].iter().position(|known| known == name).unwrap_or(0) as i16;
+            Field {
+                name: name.as_bytes(),
+                name_range: 0..0,
+                table: if attribute > 0 { 16384 } else { 0 },
+                attribute,
+                type_oid: 25,
+                type_len: -1,
+                type_modifier: -1,
+                format,
+            }
+        })
+        .collect();
+    encode::row_description(out, fields).unwrap();
+}
