@@ -1,6 +1,7 @@
 //! The database's bytes: frames are found as they stream, each body passes its masker, and nothing else reaches the agent.
 //! Rows, COPY data and strings stream at constant memory; the other messages are small and must be whole.
 
+use wire::postgres::limits::HEADER;
 use wire::postgres::{BackendTag, Header, Tag, header};
 
 use super::queue::Request;
@@ -161,8 +162,7 @@ impl Connection {
                 Ok(at + 5)
             }
             Taken::Stream => {
-                cx.out.agent_chunk(at..at + 5);
-                self.start_stream(kind, left, cx)?;
+                self.start_stream(kind, left, at, cx)?;
                 Ok(at + 5)
             }
             Taken::Whole => {
@@ -221,7 +221,7 @@ impl Connection {
         })
     }
 
-    fn start_stream(&mut self, kind: u8, left: usize, cx: &mut Cx<'_, '_>) -> Step {
+    fn start_stream(&mut self, kind: u8, left: usize, at: usize, cx: &mut Cx<'_, '_>) -> Step {
         match kind {
             b'D' => self.begin_row()?,
             b'd' => self.begin_copy_data()?,
@@ -234,6 +234,8 @@ impl Connection {
         }
         let raw = matches!(kind, b'D' | b'd' | b'V') && !self.masks();
         self.database.flow = if raw { Flow::Passing { left } } else { Flow::Masking { kind, left } };
+        // Only now: what is refused above has no header in front of it.
+        cx.out.agent_chunk(at..at + HEADER);
         if left == 0 {
             // An empty body is malformed for all but CopyData; the masker says so.
             if !raw {

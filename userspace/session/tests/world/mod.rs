@@ -113,6 +113,9 @@ pub struct World {
     pub finished: Finish,
     pub durable: usize,
     connected: bool,
+    /// Counts allocations so far, and how many the session made.
+    pub probe: fn() -> usize,
+    pub allocations: usize,
     /// Bytes that arrive at once, on both sides.
     pub cut: usize,
 }
@@ -140,6 +143,8 @@ impl World {
             finished: Finish::No,
             durable: 0,
             connected: false,
+            probe: || 0,
+            allocations: 0,
             cut: usize::MAX,
         };
         world.input(Input::Deadline);
@@ -170,7 +175,9 @@ impl World {
             next_record: RecordId { shard: 3, seq: self.next_seq },
             limits: &self.limits,
         };
+        let before = (self.probe)();
         self.session.handle(input, self.now, &mut shared, &mut self.out);
+        self.allocations += (self.probe)() - before;
         assert!(self.out.hold <= HOLD_MAX && (self.out.hold == 0 || from_database));
         if from_database {
             self.held = chunk[chunk.len() - self.out.hold..].to_vec();

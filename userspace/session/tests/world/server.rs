@@ -309,7 +309,9 @@ impl Server {
             }
             "COPY" => {
                 let names = if text.contains("(cvv") { vec!["cvv", "pan"] } else { vec!["id", "pan", "cvv"] };
-                let row: Vec<&str> = names.iter().map(|name| value(name)).collect();
+                // Another table than the one that the catalog names has nothing to hide.
+                let other = !text.starts_with("COPY payments ") && !text.contains("FROM payments)");
+                let row: Vec<&str> = names.iter().map(|name| if other { "1" } else { value(name) }).collect();
                 encode::copy_out_response(out, Format::Text, &vec![Format::Text; names.len()]).unwrap();
                 encode::backend_copy_data(out, format!("{}\n", row.join("\t")).as_bytes()).unwrap();
                 encode::backend_copy_done(out);
