@@ -195,6 +195,12 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             self.send_more(index, side);
             self.receive_more(index, side);
         }
+        let link = self.links.at(index);
+        let deaf = Side::BOTH.into_iter().all(|side| link.half(side).read_done);
+        if link.phase == Phase::Open && deaf && link.is_sent() {
+            // Nothing can come any more and nothing is left to send: the session is over, whether it said so or not.
+            self.begin_close(index);
+        }
         self.close_on(index)
     }
 }

@@ -196,6 +196,11 @@ impl<S: Segment> Journal<S> {
     /// What is to be done between calls: hash, write a root, begin an fsync.
     pub(crate) fn turn<D: Driver>(&mut self, driver: &mut D, now: Now) -> Result<(), RecordFailure> {
         self.appender.hash(self.segment.bytes(), HASHED_PER_TURN);
+        // The next segment is at hand long before it is needed.
+        let half = usize::try_from(self.appender.header().size / 2).unwrap_or(usize::MAX);
+        if self.next.is_none() && self.appender.left() < half {
+            self.next = self.supply.next();
+        }
         if self.root_due_ns() <= now.mono_ns {
             self.unrooted_since_ns = None;
             self.appender.root(self.segment.bytes(), stamp(now), self.synced_seq)?;
@@ -234,7 +239,12 @@ impl<S: Segment> Journal<S> {
         let due = self.wanted_seq > self.synced_seq
             || !self.old.is_empty()
             || self.dirty_since_ns.is_some_and(|since_ns| since_ns + SYNC_AFTER_NS <= now_ns);
-        if !due || self.syncing.is_some() || self.is_synced() {
+        if self.is_synced() {
+            // A segment may begin without a record: its header reaches the disk with its first one.
+            self.dirty_since_ns = None;
+            return;
+        }
+        if !due || self.syncing.is_some() {
             return;
         }
         let file = match self.old.front() {

@@ -203,6 +203,24 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_lands_on_the_shard_of_its_cpu() {
+        let cpus = crate::allowed_cpus().unwrap();
+        let shards = cpus.len() as u16;
+        let bound = bind_listeners(0, shards).unwrap();
+        let address = bound[0].v4.local_addr().unwrap();
+        for cpu in cpus {
+            // On a thread of its own: pinning is for the thread's life.
+            let connected = std::thread::spawn(move || {
+                crate::pin_to(cpu).unwrap();
+                std::net::TcpStream::connect(address).unwrap()
+            });
+            let agent = connected.join().unwrap();
+            let (accepted, _) = bound[(cpu % u32::from(shards)) as usize].v4.accept().unwrap();
+            assert_eq!(accepted.peer_addr().unwrap(), agent.local_addr().unwrap());
+        }
+    }
+
+    #[test]
     fn sockets_of_one_process_share_a_network_namespace() {
         let bound = bind_listeners(0, 2).unwrap();
         let cookies: Vec<u64> = bound.iter().map(|l| netns_cookie(&l.v4).unwrap()).collect();

@@ -6,7 +6,8 @@ use super::ledger::Ledger;
 use crate::driver::Segment;
 use crate::supply::Supply;
 
-pub(super) const SEGMENT_BYTES: usize = 3 << 20;
+/// Small, so that a run uses many.
+pub(super) const SEGMENT_BYTES: usize = 32 << 10;
 
 pub(super) struct MemorySegment {
     bytes: Vec<u8>,

@@ -28,8 +28,10 @@ pub(super) struct Ledger {
     pub(super) spoiled: Vec<usize>,
     /// Sessions whose last record was asked for.
     pub(super) closed: Vec<u64>,
-    /// How often a session misbehaves; 0: never.
+    /// Sessions end themselves at once, now and then.
     pub(super) aborts: bool,
+    /// Records may be refused for want of a segment.
+    pub(super) scarce: bool,
 }
 
 thread_local! {
@@ -38,7 +40,7 @@ thread_local! {
 }
 
 impl Ledger {
-    pub(super) fn begin(seed: u64, aborts: bool) -> Rc<RefCell<Ledger>> {
+    pub(super) fn begin(seed: u64, aborts: bool, scarce: bool) -> Rc<RefCell<Ledger>> {
         let ledger = Rc::new(RefCell::new(Ledger {
             rng: Rng::new(seed ^ 0xADE5),
             last_seq: 0,
@@ -51,6 +53,7 @@ impl Ledger {
             spoiled: Vec::new(),
             closed: Vec::new(),
             aborts,
+            scarce,
         }));
         CURRENT.with(|current| *current.borrow_mut() = Some(Rc::clone(&ledger)));
         ledger

@@ -1,6 +1,6 @@
 //! Whole runs: some agents, some databases, one shard, one seed.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ const PLAN: Plan = Plan {
     agents: 5,
     stream_max: 100_000,
     buffers: 16,
-    segments: 50,
+    segments: i32::MAX,
     faults: Faults { connect_refused: false, connect_hangs: false, accept_fails: false, sync_fails: false },
     rude: 0,
     aborts: false,
@@ -60,6 +60,8 @@ struct Done {
     agents: Vec<(Vec<u8>, Manners)>,
     databases: Vec<Vec<u8>>,
     stopped: Option<Stopped>,
+    /// Sessions may have ended for want of a segment.
+    scarce: bool,
 }
 
 struct SimOrigins;
@@ -103,7 +105,7 @@ fn journal(supply: MemorySupply) -> Journal<MemorySegment> {
 }
 
 fn build(seed: u64, plan: Plan) -> (Done, Mailbox) {
-    let ledger = Ledger::begin(seed, plan.aborts);
+    let ledger = Ledger::begin(seed, plan.aborts, plan.segments < i32::MAX);
     let mut world = World::new(seed, plan.buffers, Rc::clone(&ledger));
     world.faults = plan.faults;
     let mut rng = Rng::new(seed ^ 0x9EE5);
@@ -139,7 +141,7 @@ fn build(seed: u64, plan: Plan) -> (Done, Mailbox) {
         inbox,
         counters: Arc::new(Counters::default()),
     });
-    (Done { shard, ledger, agents, databases, stopped: None }, mailbox)
+    (Done { shard, ledger, agents, databases, stopped: None, scarce: plan.segments < i32::MAX }, mailbox)
 }
 
 /// Runs until all sessions are over, or the shard stopped.
@@ -180,7 +182,8 @@ fn check_nothing_leaked(done: &Done) {
     assert_eq!((done.shard.handshakes, done.shard.per_agent.len()), (0, 0), "counts leaked");
     assert!(world.wires.iter().all(|wire| wire.closed), "a socket was left open");
     assert_eq!(done.ledger.borrow().closed.len() as u64, done.shard.sessions_opened, "a session has no last record");
-    assert!(done.ledger.borrow().last_seq <= done.shard.parts.journal.last_seq(), "a record was lost");
+    assert!(done.ledger.borrow().retired.is_sorted(), "segments came back out of order");
+    assert!(done.scarce || done.ledger.borrow().last_seq <= done.shard.parts.journal.last_seq(), "a record was lost");
 }
 
 /// Every byte that arrived is right and in its place; all arrived where nothing went wrong.
@@ -192,7 +195,7 @@ fn check_streams(done: &Done) {
         let database = wires.next().and_then(|wire| wire.peer.as_ref());
         let database_got = database.map_or(&[][..], |peer| &peer.got);
         let rude = manners.resets || manners.silent || database.is_none_or(|peer| peer.manners().resets);
-        let whole = !rude && done.stopped.is_none() && !done.ledger.borrow().spoiled.contains(&number);
+        let whole = !rude && !done.scarce && done.stopped.is_none() && !done.ledger.borrow().spoiled.contains(&number);
 
         let to_database: Vec<u8> = agent_sent.iter().map(|byte| changed(*byte)).collect();
         assert!(to_database.starts_with(database_got), "agent {number}: wrong bytes reached the database");
@@ -235,6 +238,7 @@ impl Drop for NameOnPanic<'_> {
 
 #[test]
 fn streams_are_exact_when_nobody_does_wrong() {
+    let (rolled, durable) = (Cell::new(0), Cell::new(0));
     seeds(
         "streams_are_exact",
         120,
@@ -243,9 +247,13 @@ fn streams_are_exact_when_nobody_does_wrong() {
             check_nothing_leaked(done);
             check_streams(done);
             assert_eq!(counters.accepted, PLAN.agents as u64);
-            assert!(done.ledger.borrow().closed.len() == PLAN.agents);
+            assert_eq!(done.ledger.borrow().closed.len(), PLAN.agents);
+            rolled.set(rolled.get() + done.ledger.borrow().retired.len());
+            durable.set(durable.get() + done.ledger.borrow().durable_calls);
         },
     );
+    let tame = rolled.get() < 100 || durable.get() < 1000;
+    assert!(!tame || std::env::var("SEED").is_ok(), "{rolled:?} segments and {durable:?} durable calls: too tame");
 }
 
 #[test]
@@ -318,6 +326,22 @@ fn a_drain_ends_all_sessions_by_its_deadline() {
             assert_eq!(done.stopped, Some(Stopped::Drained));
             check_nothing_leaked(done);
             check_streams(done);
+        },
+    );
+}
+
+#[test]
+fn without_a_next_segment_sessions_end_and_nothing_leaves_unrecorded() {
+    seeds(
+        "without_a_next",
+        30,
+        |seed| Plan { agents: 8, segments: (seed % 4) as i32, ..PLAN },
+        |done, counters| {
+            if done.stopped.is_none() {
+                check_nothing_leaked(done);
+            }
+            check_streams(done);
+            assert_eq!(counters.accepted, 8);
         },
     );
 }

@@ -63,7 +63,7 @@ enum Operation {
 #[derive(Clone, Debug, PartialEq)]
 enum Place {
     Free,
-    Taken { in_flight: u32 },
+    Taken { in_flight: u32, from: Socket },
 }
 
 pub(super) struct World {
@@ -80,7 +80,6 @@ pub(super) struct World {
     /// Bytes that a socket's buffer holds, each way.
     pub(super) room: usize,
     pub(super) mail: bool,
-    pub(super) most_buffers: usize,
 }
 
 impl World {
@@ -99,7 +98,6 @@ impl World {
             buffers: (0..buffers).map(|_| (vec![0xEE; HEADROOM + BUFFER_BYTES], Place::Free)).collect(),
             staged: Vec::new(),
             mail: false,
-            most_buffers: 0,
         }
     }
 
@@ -238,12 +236,13 @@ impl World {
         };
         let most = wire.inbound.len().min(BUFFER_BYTES);
         let count = if self.rng.once_in(3) { most } else { self.rng.skewed(most - 1) + 1 };
+        let more = self.buffers.iter().any(|(_, place)| matches!(place, Place::Taken { from, .. } if *from == socket));
+        assert!(!more, "a side was read before what came of its last chunk was sent");
         let (bytes, place) = &mut self.buffers[free];
-        *place = Place::Taken { in_flight: 0 };
+        *place = Place::Taken { in_flight: 0, from: socket };
         for (to, from) in bytes[HEADROOM..].iter_mut().zip(wire.inbound.drain(..count)) {
             *to = from;
         }
-        self.most_buffers = self.most_buffers.max(self.buffers_taken());
         Some(Completion { token, result: Ok(count as u32), buffer: Some(BufferId(free as u32)), socket: None })
     }
 
@@ -281,7 +280,7 @@ impl World {
         for piece in pieces {
             match piece {
                 Piece::Buffer(id, _) => match &mut self.buffers[id.0 as usize].1 {
-                    Place::Taken { in_flight } => *in_flight -= 1,
+                    Place::Taken { in_flight, .. } => *in_flight -= 1,
                     Place::Free => panic!("a buffer was released while it was sent"),
                 },
                 Piece::Staged(id, _) => self.staged[id.0 as usize].as_mut().unwrap().1 -= 1,
@@ -315,7 +314,7 @@ impl World {
         for piece in pieces {
             match piece {
                 Piece::Buffer(id, range) => match &mut self.buffers[id.0 as usize].1 {
-                    Place::Taken { in_flight } => {
+                    Place::Taken { in_flight, .. } => {
                         assert!(range.end as usize <= HEADROOM + BUFFER_BYTES);
                         *in_flight += 1;
                     }
@@ -464,13 +463,19 @@ impl Driver for World {
 
     fn buffer(&mut self, id: BufferId) -> &mut [u8] {
         let (bytes, place) = &mut self.buffers[id.0 as usize];
-        assert!(*place == Place::Taken { in_flight: 0 }, "reached for a buffer that is not taken or is being sent");
+        assert!(
+            matches!(place, Place::Taken { in_flight: 0, .. }),
+            "reached for a buffer that is not taken or is being sent"
+        );
         bytes
     }
 
     fn release(&mut self, id: BufferId) {
         let (bytes, place) = &mut self.buffers[id.0 as usize];
-        assert!(*place == Place::Taken { in_flight: 0 }, "released a buffer that is not taken or is being sent");
+        assert!(
+            matches!(place, Place::Taken { in_flight: 0, .. }),
+            "released a buffer that is not taken or is being sent"
+        );
         *place = Place::Free;
         bytes.fill(0xEE);
     }
