@@ -152,6 +152,25 @@ fn other_ways_to_connect_are_redirected() {
 }
 
 #[test]
+fn neither_a_source_address_nor_a_device_leads_around() {
+    let Some(world) = world() else { return };
+    let _attached = world.attach();
+    let (mut service, mut agent) = (world.service(), world.agent());
+    let to = world.address();
+    for command in [format!("bound-connect 127.0.0.7:0 {to}"), format!("device-connect lo {to}")] {
+        agent.expect(&command, "ok");
+        assert!(service.ask("accept").starts_with(&format!("ok {to} 0 payments ")), "{command}");
+    }
+    let devices = std::fs::read_dir("/sys/class/net").unwrap();
+    for device in devices.map(|device| device.unwrap().file_name().into_string().unwrap()) {
+        if device != "lo" && std::path::Path::new("/sys/class/net").join(&device).join("ifindex").exists() {
+            assert_ne!(agent.ask(&format!("device-connect {device} {to}")), "ok", "{device}: the proxy is on lo");
+        }
+    }
+    assert!(!world.reached());
+}
+
+#[test]
 fn a_socket_that_is_connected_again_does_not_lie() {
     let Some(world) = world() else { return };
     let _attached = world.attach();

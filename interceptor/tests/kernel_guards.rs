@@ -160,6 +160,8 @@ fn an_agent_can_open_neither_maps_nor_links_and_the_service_no_links() {
     service.expect(&format!("open {instance}"), "ok");
     for process in [&mut service, &mut agent] {
         process.expect(&format!("open-link {instance}"), "EACCES");
+        process.expect(&format!("remove {instance}/v{}/links/interceptor_connect4", interceptor_abi::LAYOUT), "EACCES");
+        process.expect(&format!("remove {instance}/v{}/maps/RULES", interceptor_abi::LAYOUT), "EACCES");
     }
     // kernel.unprivileged_bpf_disabled answers EPERM, the file's mode EACCES; either will do.
     let answer = agent.ask(&format!("open {instance}"));

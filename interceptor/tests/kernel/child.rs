@@ -6,7 +6,10 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
     os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd},
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -28,6 +31,7 @@ struct State {
     sockets: HashMap<String, OwnedFd>,
     streams: HashMap<String, TcpStream>,
     service: Option<Service>,
+    hammer: Option<(Arc<AtomicBool>, std::thread::JoinHandle<Tally>)>,
 }
 
 struct Service {
@@ -117,7 +121,20 @@ impl State {
             ["udp-send", from, to] => UdpSocket::bind(address(from))?.send_to(b"x", address(to)).map(|_| "ok".into()),
             ["fork-connect", to] => fork_connect(to, false),
             ["double-fork-connect", to] => fork_connect(to, true),
-            ["many", to, count] => many(address(to), count.parse().unwrap()),
+            ["many", to, count] => {
+                let count = count.parse().unwrap();
+                Ok(many(address(to), |made| made < count).to_string())
+            }
+            ["bound-connect", from, to] => bound(address(from), address(to)),
+            ["device-connect", device, to] => through(device, address(to)),
+            ["remove", path] => std::fs::remove_file(path).map(|()| "ok".into()),
+            // Connections without a pause, until `hammer-stop`.
+            ["hammer", to] => self.hammer(address(to)),
+            ["hammer-stop"] => {
+                let (stop, thread) = self.hammer.take().unwrap();
+                stop.store(true, Ordering::Relaxed);
+                Ok(thread.join().unwrap().to_string())
+            }
             ["fastopen", to] => fastopen(address(to)),
             ["uring-connect", to] => uring_connect(address(to)),
             ["move-to", cgroup] => {
@@ -157,6 +174,14 @@ impl State {
             ["sweep", now] => Ok(format!("ok {}", self.service().origins.sweep(now.parse().unwrap())?)),
             other => panic!("no such command: {other:?}"),
         }
+    }
+
+    fn hammer(&mut self, to: SocketAddr) -> Answer {
+        let stop = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || many(to, |_| !seen.load(Ordering::Relaxed)));
+        self.hammer = Some((stop, thread));
+        Ok("ok".into())
     }
 
     fn stream(&mut self, name: &str) -> &mut TcpStream {
@@ -298,17 +323,50 @@ fn fork_connect(to: &str, twice: bool) -> Answer {
     Ok(format!("ok {}", done.success()))
 }
 
-/// So many connections one after the other, each closed at once: how many were made, refused, and failed otherwise.
-fn many(to: SocketAddr, count: usize) -> Answer {
-    let (mut made, mut refused, mut other) = (0, 0, 0);
-    for _ in 0..count {
+/// What became of many connections.
+#[derive(Default)]
+struct Tally {
+    made: u32,
+    refused: u32,
+    other: u32,
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ok {} {} {}", self.made, self.refused, self.other)
+    }
+}
+
+/// Connections one after the other, each closed at once, for as long as `more` says so of their number.
+fn many(to: SocketAddr, more: impl Fn(u32) -> bool) -> Tally {
+    let mut tally = Tally::default();
+    while more(tally.made + tally.refused + tally.other) {
         match TcpStream::connect(to) {
-            Ok(_) => made += 1,
-            Err(why) if why.raw_os_error() == Some(libc::ECONNREFUSED) => refused += 1,
-            Err(_) => other += 1,
+            Ok(_) => tally.made += 1,
+            Err(why) if why.raw_os_error() == Some(libc::ECONNREFUSED) => tally.refused += 1,
+            Err(_) => tally.other += 1,
         }
     }
-    Ok(format!("ok {made} {refused} {other}"))
+    tally
+}
+
+/// connect() from an address of the caller's choice.
+fn bound(from: SocketAddr, to: SocketAddr) -> Answer {
+    let fd = socket(libc::AF_INET, libc::SOCK_STREAM, 0)?;
+    nix::sys::socket::bind(fd.as_raw_fd(), &storage(from))?;
+    nix::sys::socket::connect(fd.as_raw_fd(), &storage(to))?;
+    Ok("ok".into())
+}
+
+/// connect() through one device alone (SO_BINDTODEVICE, socket(7)).
+fn through(device: &str, to: SocketAddr) -> Answer {
+    let fd = socket(libc::AF_INET, libc::SOCK_STREAM, 0)?;
+    nix::sys::socket::setsockopt(&fd, nix::sys::socket::sockopt::BindToDevice, &device.into())?;
+    // A SYN that leaves by another device is never answered: the wait for it is bounded.
+    let patience = nix::sys::time::TimeVal::new(0, 300_000);
+    nix::sys::socket::setsockopt(&fd, nix::sys::socket::sockopt::SendTimeout, &patience)?;
+    nix::sys::socket::connect(fd.as_raw_fd(), &storage(to))?;
+    Ok("ok".into())
 }
 
 /// sendto() with MSG_FASTOPEN on a socket that was never connected (tcp(7)).
