@@ -208,36 +208,7 @@ fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
         Ok(analysis) => (analysis.statements, None),
         Err(refusal) => (Vec::new(), Some(refusal)),
     };
-    let mut rule = None;
-    let mut valid_until_s: Option<i64> = None;
-    for statement in &statements {
-        let verdict = policy::judge(
-            policy,
-            Question {
-                subject: asked.subject,
-                database: asked.database,
-                statement,
-                schemas: asked.schemas,
-                wall_s: asked.wall_s,
-            },
-        );
-        valid_until_s = match (valid_until_s, verdict.valid_until) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
-        };
-        let found = refused(&verdict).or_else(|| statement.settings.iter().find_map(refused_setting));
-        // One refusal refuses all; a block says more than a hold.
-        let stronger = found.as_ref().is_some_and(|new| match &refusal {
-            None => true,
-            Some(known) => known.why == Why::Held && new.why != Why::Held,
-        });
-        if stronger {
-            refusal = found;
-            rule = verdict.rule.map(Masked::of);
-        } else if refusal.is_none() && rule.is_none() {
-            rule = verdict.rule.map(Masked::of);
-        }
-    }
+    let (rule, valid_until_s) = decide(policy, asked, &statements, &mut refusal);
     let secret = refusal.as_ref().is_some_and(|refusal| refusal.why == Why::Unjudged) && has_secrets(policy, asked)
         || statements.iter().any(|statement| touches_secret(policy, asked.database, statement));
     let record_text = if secret { Masked::of(sql::redact(&text).as_str()) } else { Masked::of(&text) };
@@ -282,6 +253,46 @@ fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
         statements,
         text,
     }
+}
+
+/// Policy's answer on all statements, and their settings: the rule that decided, and how long it holds.
+fn decide(
+    policy: &Policy,
+    asked: &Asked<'_>,
+    statements: &[Statement],
+    refusal: &mut Option<Refusal>,
+) -> (Option<Masked>, Option<i64>) {
+    let mut rule = None;
+    let mut valid_until_s: Option<i64> = None;
+    for statement in statements {
+        let verdict = policy::judge(
+            policy,
+            Question {
+                subject: asked.subject,
+                database: asked.database,
+                statement,
+                schemas: asked.schemas,
+                wall_s: asked.wall_s,
+            },
+        );
+        valid_until_s = match (valid_until_s, verdict.valid_until) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        let found = refused(&verdict).or_else(|| statement.settings.iter().find_map(refused_setting));
+        // One refusal refuses all; a block says more than a hold.
+        let stronger = found.as_ref().is_some_and(|new| match &*refusal {
+            None => true,
+            Some(known) => known.why == Why::Held && new.why != Why::Held,
+        });
+        if stronger {
+            *refusal = found;
+            rule = verdict.rule.map(Masked::of);
+        } else if refusal.is_none() && rule.is_none() {
+            rule = verdict.rule.map(Masked::of);
+        }
+    }
+    (rule, valid_until_s)
 }
 
 fn unjudged(refusal: sql::Refusal) -> Refusal {

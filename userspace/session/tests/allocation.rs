@@ -22,6 +22,7 @@ fn steady(bytes: &[u8], rounds: usize) -> usize {
     for _ in 0..20 {
         world.ask(bytes);
     }
+    assert_ne!(world.allocations, 0, "the counter counts");
     world.allocations = 0;
     for _ in 0..rounds {
         assert_eq!(world.ask(bytes).last().map(String::as_str), Some("Z I"));

@@ -106,7 +106,7 @@ enum Taken {
 }
 
 impl Connection {
-    pub(super) fn from_database(&mut self, chunk: &mut [u8], cx: &mut Cx<'_, '_>) -> Step {
+    pub(super) fn database_bytes(&mut self, chunk: &mut [u8], cx: &mut Cx<'_, '_>) -> Step {
         match self.phase {
             Phase::Login | Phase::Ready => {}
             // A cancel request has no answer.

@@ -68,7 +68,7 @@ fn forward(bytes: &[u8], at: Option<usize>, cx: &mut Cx<'_, '_>) {
 const INBOX_KEPT: usize = 16 << 10;
 
 impl Connection {
-    pub(super) fn from_agent(&mut self, chunk: &[u8], cx: &mut Cx<'_, '_>) -> Step {
+    pub(super) fn agent_bytes(&mut self, chunk: &[u8], cx: &mut Cx<'_, '_>) -> Step {
         if self.agent.terminated {
             return Ok(());
         }

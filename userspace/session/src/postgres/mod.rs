@@ -178,8 +178,8 @@ impl Connection {
 
     fn input(&mut self, input: Input<'_>, cx: &mut Cx<'_, '_>) -> Step {
         match input {
-            Input::FromAgent(chunk) => self.from_agent(chunk, cx),
-            Input::FromDatabase(chunk) => self.from_database(chunk, cx),
+            Input::FromAgent(chunk) => self.agent_bytes(chunk, cx),
+            Input::FromDatabase(chunk) => self.database_bytes(chunk, cx),
             Input::AgentClosed => {
                 self.agent.closed = true;
                 Ok(())

@@ -1,5 +1,5 @@
 //! One session between an agent that the test plays and a small server; bytes arrive in pieces of any size.
-#![allow(dead_code, missing_docs, unreachable_pub)] // each test file uses a part
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used)] // each test file uses a part
 
 pub mod server;
 
@@ -16,6 +16,7 @@ use session::{
 use wire::postgres::backend::{CommandComplete, DataRow, Message, Report, RowDescription};
 use wire::postgres::{BackendTag, Header, encode, header};
 
+#[allow(unused_imports)] // not every test file names each
 pub use server::{CVV, PAN, Server};
 
 pub const POLICY: &str = r#"

@@ -323,7 +323,7 @@ impl Server {
                 self.statements.insert(name, words.nth(1).unwrap().to_owned());
                 b"PREPARE"
             }
-            "EXECUTE" => match self.statements.get(text[8..].as_bytes()).cloned() {
+            "EXECUTE" => match self.statements.get(&text.as_bytes()[8..]).cloned() {
                 Some(inner) => return self.run(&inner, simple),
                 None => {
                     self.fail("26000", "prepared statement does not exist", "");
