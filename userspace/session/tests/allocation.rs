@@ -1,5 +1,7 @@
 //! A repeated statement allocates nothing in the session, simple or extended.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod world;
 
 use std::alloc::System;

@@ -1,5 +1,7 @@
 //! COPY in both directions, and observe.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod world;
 
 use session::{Finish, Mode};

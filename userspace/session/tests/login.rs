@@ -1,5 +1,7 @@
 //! From the first byte to the first statement, and the end: negotiation, keys, cancel, deadlines, stop.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod world;
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! Statements: judged, refused in place, masked, recorded; simple and extended, pipelined, in transactions.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod world;
 
 use audit::RecordType;
