@@ -13,8 +13,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// The account of the service on a stand: a number without an entry, so that nothing is made on the host.
-pub const SERVICE_UID: u32 = 61432;
+/// The account of the service on a stand: this and its port, a number without an entry, so that nothing is made on the host.
+/// Each stand has its own: the kernel half of another would redirect the canaries of the same account.
+const SERVICE_UID_MIN: u32 = 1_000_000;
 /// The account that agents run as on a stand.
 pub const AGENT_USER: &str = "nobody";
 /// How long anything may take to become ready or to end.
@@ -174,6 +175,7 @@ impl Drop for Postgres {
 pub struct Service {
     folder: Folder,
     binary: PathBuf,
+    uid: u32,
     child: Option<Child>,
     keep: bool,
 }
@@ -193,20 +195,21 @@ impl Service {
     pub fn prepare(binary: &Path, service: &str, config: &str, policy: &str) -> Result<Service> {
         let folder = Folder::new("service")?;
         let root = folder.path();
+        let port = free_port()?;
+        let uid = SERVICE_UID_MIN + u32::from(port);
         for name in ["state", "run"] {
             fs::create_dir(root.join(name))?;
-            chown(root.join(name), Some(SERVICE_UID), Some(SERVICE_UID))?;
+            chown(root.join(name), Some(uid), Some(uid))?;
         }
         // Small ones: a test's record is short, and each is written with zeros when it is made.
         let segments = if service.contains("segment_bytes") { "" } else { "segment_bytes = 8388608\n" };
         let own = format!(
-            "[service]\nstate_dir = \"{0}/state\"\nrun_dir = \"{0}/run\"\npolicy = \"{0}/policy.toml\"\nport = {1}\nuser = \"{SERVICE_UID}\"\ndrain_seconds = 2\n{segments}{service}\n\n",
-            root.display(),
-            free_port()?
+            "[service]\nstate_dir = \"{0}/state\"\nrun_dir = \"{0}/run\"\npolicy = \"{0}/policy.toml\"\nport = {port}\nuser = \"{uid}\"\ndrain_seconds = 2\n{segments}{service}\n\n",
+            root.display()
         );
         fs::write(root.join("interceptor.toml"), own + config)?;
         fs::write(root.join("policy.toml"), policy)?;
-        Ok(Service { folder, binary: binary.to_path_buf(), child: None, keep: false })
+        Ok(Service { folder, binary: binary.to_path_buf(), uid, child: None, keep: false })
     }
 
     /// Starts the service, which must not be running, and waits until it is ready.
@@ -268,6 +271,11 @@ impl Service {
     /// The process of the running service.
     pub fn pid(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
+    }
+
+    /// Its account.
+    pub fn uid(&self) -> u32 {
+        self.uid
     }
 
     /// Replaces the policy's text; the service reads it on reload.

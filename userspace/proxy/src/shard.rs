@@ -165,6 +165,8 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         let file = self.parts.inbox.file();
         self.parts.driver.submit(Task::Mailbox.token(0), Op::Poll { file });
         self.accept_more();
+        // Alive from now on, not only from the first turn's end.
+        self.count(self.parts.driver.now().mono_ns);
     }
 
     /// One turn of the loop: one wait, and all that came of it.
