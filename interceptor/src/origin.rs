@@ -28,6 +28,11 @@ use crate::{
 /// A connection that nobody accepted for this long is given up: its entry is a leftover of an event that was missed.
 pub const FLOW_AGE_NS_MAX: u64 = 300 * 1_000_000_000;
 
+/// A connection is in the listener's queue a moment before the kernel half seals its entry (tcp_child_process in
+/// net/ipv4/tcp_minisocks.c runs after the queue was filled); an accept on another core can be faster. So often the entry is
+/// looked at again, with a yield in between; after that it is somebody else's.
+const SEAL_TRIES: u32 = 1000;
+
 /// An accepted connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Arrival {
@@ -82,11 +87,17 @@ impl KernelOrigins {
             proxy_port: proxy.port(),
             zero: 0,
         };
-        // An entry without the proxy's cookie belongs to a handshake that is not complete: not to this connection.
-        match self.flows.take(&key)? {
-            Some(origin) if origin.proxy_cookie != 0 => self.arrival(&origin).map(Some),
-            _ => Ok(None),
+        for _ in 0..SEAL_TRIES {
+            match self.flows.get(&key)? {
+                None => return Ok(None),
+                Some(origin) if origin.proxy_cookie != 0 => {
+                    return self.flows.take(&key)?.map(|origin| self.arrival(&origin)).transpose();
+                }
+                Some(_) => std::thread::yield_now(),
+            }
         }
+        // An entry without the proxy's cookie belongs to a handshake that is not complete: not to this connection.
+        Ok(None)
     }
 
     fn arrival(&self, origin: &Origin) -> io::Result<Arrival> {
