@@ -18,8 +18,6 @@ use std::time::{Duration, Instant};
 const SERVICE_UID_MIN: u32 = 1_000_000;
 /// The account that agents run as on a stand.
 pub const AGENT_USER: &str = "nobody";
-/// One stand at a time: two would both claim the canary of [`SERVICE_UID`].
-const LOCK: &str = "/run/lock/interceptor-stand";
 /// How long anything may take to become ready or to end.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -176,8 +174,6 @@ impl Drop for Postgres {
 #[derive(Debug)]
 pub struct Service {
     folder: Folder,
-    /// The host has one kernel: stands of other processes wait until this one is gone.
-    lock: fs::File,
     binary: PathBuf,
     uid: u32,
     child: Option<Child>,
@@ -197,8 +193,6 @@ impl Service {
 
     /// Only the files.
     pub fn prepare(binary: &Path, service: &str, config: &str, policy: &str) -> Result<Service> {
-        let lock = fs::File::create(LOCK)?;
-        lock.lock()?;
         let folder = Folder::new("service")?;
         let root = folder.path();
         let port = free_port()?;
