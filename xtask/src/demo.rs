@@ -111,8 +111,13 @@ fn show(binary: &Path, keep: bool) -> Result<()> {
         return how_to_play(&database, &service);
     }
     shell::step("removing what was made");
+    let (pins, folders) = (service.pins(), [service.state(), database.socket_folder().to_path_buf()]);
     drop(service);
     drop(database);
+    ensure!(!pins.exists(), "{} is still there: `interceptor detach`", pins.display());
+    for folder in folders {
+        ensure!(!folder.exists(), "{} is still there", folder.display());
+    }
     println!("  links, pins, cgroups, processes and files are gone");
     Ok(())
 }
@@ -259,6 +264,12 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// For a terminal: our own catalog query is long.
 fn indent(text: &str) -> String {
-    text.lines().map(|l| format!("  {l}\n")).collect()
+    const WIDTH: usize = 200;
+    let cut = |line: &str| match line.char_indices().nth(WIDTH) {
+        Some((at, _)) => format!("  {}…\n", &line[..at]),
+        None => format!("  {line}\n"),
+    };
+    text.lines().map(cut).collect()
 }

@@ -293,6 +293,11 @@ impl Service {
         self.folder.path().join("interceptor.toml")
     }
 
+    /// Where its kernel half is pinned.
+    pub fn pins(&self) -> PathBuf {
+        PathBuf::from(format!("/sys/fs/bpf/interceptor-{}", self.uid - SERVICE_UID_MIN))
+    }
+
     /// The folder of the record.
     pub fn state(&self) -> PathBuf {
         self.folder.path().join("state")
