@@ -51,7 +51,9 @@ fn work(target: &Target, pool: &mut Vec<Client>, slice: Slice) -> std::io::Resul
     }
     let start = Instant::now();
     let end = start + Duration::from_millis(slice.millis.into());
-    let clients = pool.iter_mut().map(Some).chain(std::iter::repeat_with(|| None)).take(slice.connections as usize);
+    // Only other work than connecting uses the warm ones.
+    let warm = if slice.work == Work::Connect { &mut [][..] } else { pool.as_mut_slice() };
+    let clients = warm.iter_mut().map(Some).chain(std::iter::repeat_with(|| None)).take(slice.connections as usize);
     let results: Vec<std::io::Result<Outcome>> = std::thread::scope(|scope| {
         let threads: Vec<_> = clients
             .enumerate()
