@@ -1,10 +1,15 @@
 //! End to end: the unchanged psql, the real kernel, a real PostgreSQL. Needs root; says so loudly where it may not run, and fails in CI.
 
-#![allow(unreachable_pub)] // one test program, its rooms are files
+#![allow(unreachable_pub, clippy::expect_used, clippy::print_stdout)] // one test program, its rooms are files; a test fails by a panic
 
 #[path = "../../../xtask/src/stand.rs"]
 mod stand;
 
+mod faults;
+mod health;
+mod kills;
 mod psql;
+mod raw;
 mod record;
 mod stage;
+mod volumes;
