@@ -27,7 +27,11 @@ pub fn verify(path: &Path, folder: Option<PathBuf>, as_json: bool) -> Result<u8>
         }
         verdict = judge(&folder, open)?;
     }
-    if as_json { println!("{:#}", as_value(&verdict)) } else { print!("{}", words(&verdict, open)) }
+    if as_json {
+        println!("{:#}", as_value(&verdict))
+    } else {
+        print!("{}", words(&verdict, open))
+    }
     Ok(verdict.exit_status())
 }
 
@@ -83,15 +87,16 @@ fn extent(summary: &Summary) -> String {
 
 fn series(summary: &Summary) -> String {
     let line = |s: &audit::verify::Series| {
-        format!("  shard {}: records {}-{} in {} segments, {} of them not bound by a root yet\n", s.shard, s.first_seq, s.last_seq, s.segments, s.unrooted)
+        format!(
+            "  shard {}: records {}-{} in {} segments, {} of them not bound by a root yet\n",
+            s.shard, s.first_seq, s.last_seq, s.segments, s.unrooted
+        )
     };
     summary.series.iter().map(line).collect()
 }
 
 fn as_value(verdict: &Verdict) -> serde_json::Value {
-    let place = |f: &Finding| {
-        json!({ "file": f.file, "offset": f.offset, "record": format!("{}-{}", f.shard, f.seq), "why": f.why.to_string() })
-    };
+    let place = |f: &Finding| json!({ "file": f.file, "offset": f.offset, "record": format!("{}-{}", f.shard, f.seq), "why": f.why.to_string() });
     let (word, records, finding) = match verdict {
         Verdict::Whole(summary) => ("whole", Some(summary.records), None),
         Verdict::Tampered(finding) => ("tampered", None, Some(place(finding))),
@@ -144,7 +149,11 @@ impl Cursor {
         {
             let bytes = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
             for frame in frames(&bytes) {
-                let text = if self.as_json { show::json(self.shard, &frame).to_string() } else { show::line(self.shard, &frame) };
+                let text = if self.as_json {
+                    show::json(self.shard, &frame).to_string()
+                } else {
+                    show::line(self.shard, &frame)
+                };
                 self.lines.push_back((frame.stamp.wall_ns, text));
             }
         }
