@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout)] // a tool's output is its purpose
 
 mod bench;
+mod clients;
 mod demo;
 mod install;
 mod setup;

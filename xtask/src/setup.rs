@@ -14,13 +14,13 @@ const LINKER_VERSION: &str = "0.13.0";
 const LLVM: &str = "22";
 
 /// One thing that a machine needs.
-struct Piece {
-    name: &'static str,
-    why: &'static str,
-    debian: &'static [&'static str],
-    elsewhere: &'static str,
-    without: &'static str,
-    present: fn() -> bool,
+pub(crate) struct Piece {
+    pub(crate) name: &'static str,
+    pub(crate) why: &'static str,
+    pub(crate) debian: &'static [&'static str],
+    pub(crate) elsewhere: &'static str,
+    pub(crate) without: &'static str,
+    pub(crate) present: fn() -> bool,
 }
 
 const PIECES: &[Piece] = &[
@@ -71,7 +71,7 @@ const PIECES: &[Piece] = &[
 
 /// For the verbs that build on it: silent where nothing is missing.
 pub(crate) fn ensure() -> Result<()> {
-    if missing().is_empty() && linker() { Ok(()) } else { run() }
+    if missing(PIECES).is_empty() && linker() { Ok(()) } else { run() }
 }
 
 /// `cargo xtask setup`.
@@ -81,10 +81,7 @@ pub(crate) fn run() -> Result<()> {
         println!("  {:<32} {}", piece.name, if (piece.present)() { "ok" } else { "missing" });
     }
     println!("  {:<32} {}", "bpf-linker", if linker() { "ok" } else { "missing" });
-    let missing = missing();
-    if !missing.is_empty() {
-        install_packages(&missing)?;
-    }
+    ensure_pieces(PIECES)?;
     if !linker() {
         install_linker()?;
     }
@@ -92,8 +89,16 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-fn missing() -> Vec<&'static Piece> {
-    PIECES.iter().filter(|p| !(p.present)()).collect()
+/// Installs what is missing of these by the distribution's packages; silent where nothing is.
+pub(crate) fn ensure_pieces(pieces: &[Piece]) -> Result<()> {
+    match missing(pieces).as_slice() {
+        [] => Ok(()),
+        missing => install_packages(missing),
+    }
+}
+
+fn missing(pieces: &[Piece]) -> Vec<&Piece> {
+    pieces.iter().filter(|p| !(p.present)()).collect()
 }
 
 fn install_packages(missing: &[&Piece]) -> Result<()> {
@@ -171,7 +176,8 @@ fn nightly() -> bool {
     !sysroot.is_empty() && Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/core/src/lib.rs").exists()
 }
 
-fn has(program: &str) -> bool {
+/// Whether the shell finds it.
+pub(crate) fn has(program: &str) -> bool {
     output("sh", &["-c", &format!("command -v {program}")]).is_some()
 }
 

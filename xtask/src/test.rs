@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::{install, setup, shell, tidy};
+use crate::{clients, install, setup, shell, tidy};
 
 /// `cargo xtask test`.
 pub(crate) fn run() -> Result<()> {
@@ -31,6 +31,7 @@ fn kernel() -> Result<()> {
         );
         return Ok(());
     }
+    clients::ensure()?;
     shell::run(shell::cargo(&["build", "--package", "interceptor", "--tests", "--bins", "--quiet"]))?;
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let mut tests =

@@ -5,6 +5,7 @@
 #[path = "../../../xtask/src/stand.rs"]
 mod stand;
 
+mod clients;
 mod faults;
 mod health;
 mod kills;
