@@ -6,6 +6,7 @@ mod bench;
 mod clients;
 mod demo;
 mod install;
+mod nightly;
 mod setup;
 mod shell;
 mod stand;
@@ -23,6 +24,7 @@ cargo xtask VERB
   demo        see it work: an unchanged psql, outside and as an agent   [--yes] [--keep]
   bench       load direct and through the interceptor, interleaved      [--rounds N] [--slice-ms N]
   suites      foreign test suites, direct and through the interceptor   [NAME…]
+  nightly     the longer runs: suites, 100 kills, fuzzing
   tidy        arrows, unsafe allow-list, sizes, licences (part of test)
   install     put the service on this host                              [--root DIR]
   uninstall   take it off again; leaves nothing                         [--root DIR] [--purge]
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         "bench" => bench::run(&rest),
         "demo" => demo::run(&rest),
         "suites" => suites::run(&rest),
+        "nightly" => nightly::run(),
         "install" => install::install(&rest),
         "uninstall" => install::uninstall(&rest),
         "" | "help" | "--help" | "-h" => {
