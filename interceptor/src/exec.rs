@@ -24,7 +24,7 @@ use nix::{
 };
 
 use crate::{
-    admit,
+    admit, host_record,
     load::{self, Pins, cgroups},
     sys::child::{self, Hidden, Steps},
 };
@@ -75,6 +75,8 @@ pub enum Error {
     Hidden(PathBuf, io::Error),
     /// The cgroup cannot be made or removed.
     Cgroup(PathBuf, io::Error),
+    /// The admission cannot be recorded.
+    Unrecorded(host_record::Error),
     /// A step between fork and exec failed, or the program cannot be run.
     Start(OsString, io::Error),
     /// Signals or the child cannot be waited for.
@@ -90,6 +92,7 @@ impl fmt::Display for Error {
             Error::NoCommand => write!(f, "no command was given"),
             Error::Hidden(path, why) => write!(f, "cannot hide {}: {why}", path.display()),
             Error::Cgroup(path, why) => write!(f, "the cgroup {}: {why}", path.display()),
+            Error::Unrecorded(why) => write!(f, "nothing was started, since it cannot be recorded: {why}"),
             Error::Start(command, why) => write!(f, "cannot run {}: {why}", command.display()),
             Error::Wait(why) => write!(f, "cannot wait for the command: {why}"),
         }
@@ -107,26 +110,42 @@ impl From<load::Error> for Error {
 /// Runs the command and answers its exit status, or 128 and the number of the signal that ended it. Signals are blocked in
 /// this thread meanwhile; those to the process as a whole are passed on if it has no other.
 pub fn exec(order: &Order<'_>) -> Result<i32, Error> {
+    exec_once(order, |_| Ok(()))
+}
+
+/// The same, once `admitted` has recorded that the cgroup of this id is the agent's: before the first instruction.
+pub fn exec_once(
+    order: &Order<'_>,
+    admitted: impl FnOnce(u64) -> Result<(), host_record::Error>,
+) -> Result<i32, Error> {
     if order.account.uid == 0 || order.account.uid == order.service_uid {
         return Err(Error::Account(order.account.uid));
     }
     let usual = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).map_err(wait_failed)?;
-    let status = run(order, usual);
+    let status = run(order, usual, admitted);
     usual.thread_set_mask().map_err(wait_failed)?;
     status
 }
 
 /// `usual` are the signals that were blocked before: the command shall not notice that we block all of them.
-fn run(order: &Order<'_>, usual: SigSet) -> Result<i32, Error> {
+fn run(
+    order: &Order<'_>,
+    usual: SigSet,
+    admitted: impl FnOnce(u64) -> Result<(), host_record::Error>,
+) -> Result<i32, Error> {
     let signals =
         SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map_err(wait_failed)?;
-    let (_cage, child) = start(order, usual)?;
+    let (_cage, child) = start(order, usual, admitted)?;
     attend(&child, &signals)
 }
 
 /// Between the cgroup's making and its first process it is empty, and an empty one may be tidied away by another `exec`:
 /// so all of this happens under the lock.
-fn start(order: &Order<'_>, usual: SigSet) -> Result<(Cage, Child), Error> {
+fn start(
+    order: &Order<'_>,
+    usual: SigSet,
+    admitted: impl FnOnce(u64) -> Result<(), host_record::Error>,
+) -> Result<(Cage, Child), Error> {
     let _lock = load::lock(order.instance)?;
     load::verify(order.instance)?;
     let cage = Cage::make(order)?;
@@ -137,6 +156,7 @@ fn start(order: &Order<'_>, usual: SigSet) -> Result<(Cage, Child), Error> {
         command.env("USER", name).env("LOGNAME", name).env("HOME", home);
     }
     child::prepare(&mut command, steps(order, &cage.path, usual)?);
+    admitted(cage.id).map_err(Error::Unrecorded)?;
     let child = command.spawn().map_err(|why| Error::Start(program.clone(), why))?;
     Ok((cage, child))
 }

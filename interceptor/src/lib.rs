@@ -8,6 +8,7 @@ pub mod config;
 pub mod diagnostics;
 pub mod doctor;
 pub mod exec;
+pub mod host_record;
 pub mod identity;
 pub mod load;
 pub mod origin;

@@ -8,14 +8,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail};
 use nix::unistd::User;
 
-use crate::config::{AgentBy, Config, Others};
+use crate::config::{self, AgentBy, Config, Others};
+use crate::host_record::{Deed, HostRecord, Stage};
 use crate::{admit, check, doctor, exec, load, plan, privileges};
 
 /// `attach`.
 pub fn attach(path: &Path) -> Result<u8> {
-    let (config, _policy) = check::load(path)?;
-    let report = load::attach(&plan::plan(&config)?)?;
-    println!("attached {} programs, pinned below {}", report.programs.len(), report.folder.display());
+    let config = Config::load(path)?;
+    let report = attach_recorded(&config)?;
+    println!("attached {}", pinned(&report));
     if report.closed > 0 {
         println!("closed {} connections of agents that were older than this", report.closed);
     }
@@ -23,18 +24,52 @@ pub fn attach(path: &Path) -> Result<u8> {
     Ok(0)
 }
 
-/// `detach`. Works without a configuration that can be read: what is attached must be removable.
+/// Attaches, and writes both records of it.
+pub(crate) fn attach_recorded(config: &Config) -> Result<load::Report> {
+    let object = plan::instance(&config.service).display().to_string();
+    recorded(&host_record(&config.service)?, &Deed::Attach { object: &object }, || {
+        check::load_policy(config)?;
+        let report = load::attach(&plan::plan(config)?)?;
+        let words = format!("{}; closed {} older connections", pinned(&report), report.closed);
+        Ok((report, words))
+    })
+}
+
+fn pinned(report: &load::Report) -> String {
+    format!("{} programs, pinned below {}", report.programs.len(), report.folder.display())
+}
+
+/// `detach`. Works without a configuration that can be read, and without a record: what is attached must be removable.
 pub fn detach(path: &Path) -> Result<u8> {
-    let instance = match Config::load(path) {
-        Ok(config) => plan::instance(&config.service),
+    let service = match Config::load(path) {
+        Ok(config) => config.service,
         Err(error) => {
             eprintln!("interceptor: {error}; detaching the usual instance");
-            load::INSTANCE.into()
+            config::Service::default()
         }
     };
-    let was = load::detach(&instance)?;
-    println!("{}", if was { "detached: agents reach databases directly from now on" } else { "nothing was attached" });
-    Ok(0)
+    let instance = plan::instance(&service);
+    let object = instance.display().to_string();
+    let deed = Deed::Detach { object: &object };
+    let record = host_record(&service).map_err(|why| warn(&deed, &why)).ok();
+    let say = |stage: Stage<'_>| {
+        if let Some(record) = &record {
+            let _ = record.write(&deed, stage).map_err(|why| warn(&deed, &why));
+        }
+    };
+    say(Stage::Begins);
+    match load::detach(&instance) {
+        Ok(was) => {
+            let words = if was { "agents reach databases directly from now on" } else { "nothing was attached" };
+            say(Stage::Done(words));
+            println!("{}{words}", if was { "detached: " } else { "" });
+            Ok(0)
+        }
+        Err(why) => {
+            say(Stage::Failed(&why.to_string()));
+            Err(why.into())
+        }
+    }
 }
 
 /// `admit`.
@@ -51,7 +86,18 @@ pub fn admit(path: &Path, unit: &str) -> Result<u8> {
         allowed: &allowed,
         port: config.service.port,
     };
-    let admitted = admit::admit(&order)?;
+    let deed = Deed::Admission { agent: order.agent.unwrap_or_default(), unit };
+    let admitted = recorded(&host_record(&config.service)?, &deed, || {
+        let admitted = admit::admit(&order)?;
+        let what = if order.agent.is_some() { "" } else { "no agent, may dial closed databases; " };
+        let words = format!(
+            "{what}cgroup {} ({}); closed {} older connections",
+            admitted.id,
+            admitted.cgroup.display(),
+            admitted.closed
+        );
+        Ok((admitted, words))
+    })?;
     println!("{unit} is protected: cgroup {} ({})", admitted.cgroup.display(), admitted.id);
     Ok(0)
 }
@@ -59,11 +105,29 @@ pub fn admit(path: &Path, unit: &str) -> Result<u8> {
 /// `exec`.
 pub fn exec(path: &Path, agent: &str, user: Option<&str>, command: &[OsString]) -> Result<u8> {
     let config = Config::load(path)?;
+    let record = host_record(&config.service)?;
+    let outcome = exec_recorded(&config, &record, agent, user, command);
+    if let Err(why) = &outcome
+        && !matches!(why.downcast_ref(), Some(exec::Error::Unrecorded(_) | exec::Error::Wait(_)))
+    {
+        let deed = Deed::Admission { agent, unit: "exec" };
+        let _ = record.write(&deed, Stage::Failed(&format!("{why:#}"))).map_err(|why| warn(&deed, &why));
+    }
+    outcome
+}
+
+fn exec_recorded(
+    config: &Config,
+    record: &HostRecord,
+    agent: &str,
+    user: Option<&str>,
+    command: &[OsString],
+) -> Result<u8> {
     if config.agent(agent).is_none() {
-        bail!("no agent is called `{agent}`; the configuration has: {}", names(&config).join(", "));
+        bail!("no agent is called `{agent}`; the configuration has: {}", names(config).join(", "));
     }
     let account = account(user)?;
-    let hidden: Vec<PathBuf> = plan::hidden(&config).into_iter().map(Path::to_path_buf).collect();
+    let hidden: Vec<PathBuf> = plan::hidden(config).into_iter().map(Path::to_path_buf).collect();
     let order = exec::Order {
         instance: &plan::instance(&config.service),
         agent,
@@ -72,8 +136,38 @@ pub fn exec(path: &Path, agent: &str, user: Option<&str>, command: &[OsString]) 
         hidden: &hidden,
         command,
     };
-    let status = exec::exec(&order)?;
+    let status = exec::exec_once(&order, |cgroup| {
+        let name = account.name_and_home.as_ref().map_or("an account without a name", |(name, _)| name);
+        let words = format!("exec as {name} (uid {})", account.uid);
+        let deed = Deed::Admission { agent, unit: &format!("cgroup {cgroup}") };
+        record.write(&deed, Stage::Done(&words)).map(|_| ())
+    })?;
     Ok(u8::try_from(status).unwrap_or(1))
+}
+
+fn host_record(service: &config::Service) -> Result<HostRecord> {
+    Ok(HostRecord::new(&service.state_dir, privileges::account(&service.user)?))
+}
+
+/// Writes that it begins, does it, and writes what came of it, with the words that `act` has for it. Nothing is done that
+/// cannot be recorded; what was done and cannot be recorded stays, and is an error.
+fn recorded<T>(record: &HostRecord, deed: &Deed<'_>, act: impl FnOnce() -> Result<(T, String)>) -> Result<T> {
+    record.write(deed, Stage::Begins).context("nothing was done, since it cannot be recorded")?;
+    match act() {
+        Ok((done, words)) => {
+            let written = record.write(deed, Stage::Done(&words));
+            written.context("it was done and stays, but that it was done cannot be recorded")?;
+            Ok(done)
+        }
+        Err(why) => {
+            let _ = record.write(deed, Stage::Failed(&format!("{why:#}"))).map_err(|lost| warn(deed, &lost));
+            Err(why)
+        }
+    }
+}
+
+fn warn(deed: &Deed<'_>, why: &dyn std::fmt::Display) {
+    eprintln!("interceptor: WARNING: {} is NOT in the record: {why:#}", deed.as_str());
 }
 
 fn names(config: &Config) -> Vec<&str> {

@@ -1,0 +1,321 @@
+//! The service's own series on disk: find its end, write one record and a stop, let go.
+//!
+//! A new segment is made under another name and gets its own when its first records are in it and on disk, and it is made
+//! before the one before it is sealed: so a full disk or a kill leaves the series as it was. Only a kill between that seal and
+//! the rename leaves a series that `audit verify` calls a torn tail, until the next verb goes on with it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use audit::RecordId;
+use audit::segment::{
+    Appender, Corrupt, HeaderFault, Identity, Previous, Recovered, Refused, SERVICE_SHARD, Stamp, file_name,
+    parse_file_name, recover,
+};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use uring::MappedSegment;
+
+use super::Error;
+
+/// Bytes of one segment: some thousand records of these verbs, and made anew in a few milliseconds.
+const SEGMENT_BYTES: usize = 1 << 20;
+/// The lock's file; it stays.
+const LOCK: &str = "65535.lock";
+/// What the next segment is called until its first records are on disk.
+const NEW: &str = "65535.new";
+/// How long another process may hold the lock: it writes one record.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often the lock is tried meanwhile.
+const TRY_EVERY: Duration = Duration::from_millis(5);
+
+/// Writes one record at the end of the series in `folder`, and an orderly stop behind it; all is on disk when this returns.
+pub(super) fn append(folder: &Path, kind: u8, payload: &[u8]) -> Result<RecordId, Error> {
+    let _lock = lock(folder)?;
+    let mut tail = Tail::open(folder)?;
+    let seq = match tail.store(kind, payload) {
+        Err(Refused::Full) => {
+            tail = tail.next(folder)?;
+            tail.store(kind, payload)
+        }
+        other => other,
+    };
+    let seq = seq.map_err(|why| Error::Segment(tail.path.clone(), why))?;
+    tail.stop(folder)?;
+    Ok(RecordId { shard: SERVICE_SHARD, seq })
+}
+
+/// One writer at a time; let go when dropped, or with the process. Without a bound a process that stands still would keep a
+/// detach waiting for good.
+fn lock(folder: &Path) -> Result<Flock<File>, Error> {
+    let path = folder.join(LOCK);
+    let failed = |why: io::Error| Error::File(path.clone(), why);
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+    let mut file = options.open(&path).map_err(failed)?;
+    let start = Instant::now();
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((same, Errno::EAGAIN | Errno::EINTR)) if start.elapsed() < PATIENCE => file = same,
+            Err((_, Errno::EAGAIN | Errno::EINTR)) => return Err(Error::Busy(path)),
+            Err((_, why)) => return Err(failed(why.into())),
+        }
+        sleep(TRY_EVERY);
+    }
+}
+
+/// The segment that is written on, and the state of its writing.
+struct Tail {
+    path: PathBuf,
+    segment: MappedSegment,
+    appender: Appender,
+    /// It has the name of one that is being made.
+    new: bool,
+}
+
+impl Tail {
+    /// The end of the series: its last segment, where that is of this boot and host and not sealed, else a new one.
+    fn open(folder: &Path) -> Result<Tail, Error> {
+        let Some((path, mut segment, recovered)) = last(folder)? else {
+            return Tail::begin(folder, make(folder)?, Previous::NONE);
+        };
+        if let Some(previous) = recovered.previous() {
+            return Tail::begin(folder, make(folder)?, previous);
+        }
+        let appender = Appender::resume(segment.bytes(), &recovered, stamp());
+        let appender = appender.map_err(|why| Error::Segment(path.clone(), why))?;
+        let tail = Tail { path, segment, appender, new: false };
+        if recovered.header.identity == identity() { Ok(tail) } else { tail.next(folder) }
+    }
+
+    fn begin(folder: &Path, mut segment: MappedSegment, previous: Previous) -> Result<Tail, Error> {
+        let path = folder.join(NEW);
+        match Appender::begin(segment.bytes(), SERVICE_SHARD, identity(), previous, stamp()) {
+            Ok(appender) => Ok(Tail { path, segment, appender, new: true }),
+            Err(why) => Err(Error::Segment(path, why)),
+        }
+    }
+
+    /// Seals this segment and begins the next.
+    fn next(mut self, folder: &Path) -> Result<Tail, Error> {
+        let segment = make(folder)?;
+        let durable_seq = self.durable_seq();
+        let sealed = self.appender.seal(self.segment.bytes(), stamp(), durable_seq);
+        let previous = sealed.map_err(|why| Error::Segment(self.path.clone(), why))?;
+        self.sync()?;
+        Tail::begin(folder, segment, previous)
+    }
+
+    fn store(&mut self, kind: u8, payload: &[u8]) -> Result<u64, Refused> {
+        self.appender.append(self.segment.bytes(), kind, 0, stamp(), payload)
+    }
+
+    /// The last record of a verb; from here on it is on disk, under its own name.
+    fn stop(mut self, folder: &Path) -> Result<(), Error> {
+        let durable_seq = self.durable_seq();
+        let stopped = self.appender.stop(self.segment.bytes(), stamp(), durable_seq);
+        stopped.map_err(|why| Error::Segment(self.path.clone(), why))?;
+        self.sync()?;
+        if self.new {
+            let own = folder.join(file_name(SERVICE_SHARD, self.appender.header().number()));
+            let named = fs::rename(&self.path, &own).and_then(|()| File::open(folder)?.sync_all());
+            named.map_err(|why| Error::File(own, why))?;
+        }
+        Ok(())
+    }
+
+    /// What is known to be on disk without asking: all before this segment.
+    fn durable_seq(&self) -> u64 {
+        self.appender.header().previous.last_seq
+    }
+
+    fn sync(&self) -> Result<(), Error> {
+        self.segment.sync().map_err(|why| Error::File(self.path.clone(), why))?;
+        if self.segment.broken() { Err(Error::Broken(self.path.clone())) } else { Ok(()) }
+    }
+}
+
+/// The next segment, all its blocks taken; what an earlier verb left half made goes.
+fn make(folder: &Path) -> Result<MappedSegment, Error> {
+    let path = folder.join(NEW);
+    let failed = |why| Error::File(path.clone(), why);
+    match fs::remove_file(&path) {
+        Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(failed(why)),
+        _ => {}
+    }
+    MappedSegment::create(&path, SEGMENT_BYTES).map_err(failed)
+}
+
+/// The last segment that was begun. One without a header is no work of ours, and is not passed over.
+fn last(folder: &Path) -> Result<Option<(PathBuf, MappedSegment, Recovered)>, Error> {
+    let Some(number) = last_number(folder).map_err(|why| Error::File(folder.to_path_buf(), why))? else {
+        return Ok(None);
+    };
+    let path = folder.join(file_name(SERVICE_SHARD, number));
+    let mut segment = MappedSegment::open(&path).map_err(|why| Error::File(path.clone(), why))?;
+    match recover(segment.bytes()) {
+        // Its name is not in what it says of itself: somebody moved it here.
+        Ok(recovered) if (recovered.header.shard, recovered.header.number()) != (SERVICE_SHARD, number) => {
+            Err(Error::Corrupt(path, Corrupt::Header(HeaderFault::Range)))
+        }
+        Ok(recovered) => Ok(Some((path, segment, recovered))),
+        Err(corrupt) => Err(Error::Corrupt(path, corrupt)),
+    }
+}
+
+fn last_number(folder: &Path) -> io::Result<Option<u64>> {
+    let mut last = None;
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        if let Some((SERVICE_SHARD, number)) = name.to_str().and_then(parse_file_name) {
+            last = last.max(Some(number));
+        }
+    }
+    Ok(last)
+}
+
+/// Whose record it is. It tells of no shards: the service may never have run, and its own series say how many there are.
+/// A host without these files has zeros in their place, as in the shards' headers.
+fn identity() -> Identity {
+    let hex = |path: &str| {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+        u128::from_str_radix(&digits, 16).unwrap_or(0).to_be_bytes()
+    };
+    let (boot_id, host_id) = (hex("/proc/sys/kernel/random/boot_id"), hex("/etc/machine-id"));
+    Identity { shards: 0, boot_id, host_id, config: [0; 32] }
+}
+
+fn stamp() -> Stamp {
+    Stamp { mono_ns: uring::mono_ns(), wall_ns: uring::wall_ns() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use audit::RecordType;
+    use audit::verify::{Options, Verdict, verify};
+
+    const ATTACH: u8 = RecordType::Attach.code();
+
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Scratch {
+            let path = std::env::temp_dir().join(format!("host-record-{}-{name}", std::process::id()));
+            fs::create_dir(&path).unwrap();
+            Scratch(path)
+        }
+
+        fn append(&self, payload: &[u8]) -> u64 {
+            append(&self.0, ATTACH, payload).unwrap().seq
+        }
+
+        fn segment(&self, number: u64) -> PathBuf {
+            self.0.join(file_name(SERVICE_SHARD, number))
+        }
+
+        /// The verifier's exit status, and how many records and segments it saw.
+        fn verdict(&self) -> (u8, u64, u64) {
+            let mut files: Vec<PathBuf> = fs::read_dir(&self.0).unwrap().map(|e| e.unwrap().path()).collect();
+            files.retain(|path| path.extension().is_some_and(|e| e == "seg"));
+            files.sort();
+            let opened = files.iter().map(|path| (path.display().to_string(), File::open(path)));
+            let verdict = verify(opened, &Options::default());
+            match &verdict {
+                Verdict::Whole(found) | Verdict::TornTail(found, _) => {
+                    (verdict.exit_status(), found.records, found.series[0].segments)
+                }
+                Verdict::Tampered(_) | Verdict::CannotTell(_) => (verdict.exit_status(), 0, 0),
+            }
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn each_record_leaves_the_series_whole() {
+        let scratch = Scratch::new("each");
+        for round in 1..=5 {
+            // A stop follows each.
+            assert_eq!(scratch.append(b"\x01\x01\x01"), 2 * round - 1);
+            assert_eq!(scratch.verdict(), (0, 2 * round, 1));
+        }
+    }
+
+    #[test]
+    fn a_full_segment_is_sealed_and_the_next_one_continues_it() {
+        let scratch = Scratch::new("full");
+        (0..10).for_each(|_| _ = scratch.append(&[7; 200_000]));
+        let (status, records, segments) = scratch.verdict();
+        // Each record and its stop, and the seals of all segments but the last.
+        assert_eq!((status, records), (0, 20 + segments - 1));
+        assert!(segments > 1 && !scratch.0.join(NEW).exists());
+    }
+
+    #[test]
+    fn what_a_kill_leaves_is_cleared_and_said() {
+        let scratch = Scratch::new("kill");
+        scratch.append(b"");
+        let mut bytes = fs::read(scratch.segment(1)).unwrap();
+        let end = recover(&bytes).unwrap().end;
+        // A frame without its length.
+        bytes[end + 4..end + 20].fill(9);
+        fs::write(scratch.segment(1), bytes).unwrap();
+        fs::write(scratch.0.join(NEW), b"half").unwrap();
+        assert_eq!(scratch.verdict(), (4, 2, 1));
+        scratch.append(b"");
+        assert_eq!(scratch.verdict(), (0, 5, 1));
+    }
+
+    #[test]
+    fn a_damaged_series_takes_no_record() {
+        let scratch = Scratch::new("damaged");
+        (0..2).for_each(|_| _ = scratch.append(&[3; 100]));
+        let mut bytes = fs::read(scratch.segment(1)).unwrap();
+        bytes[audit::segment::HEADER_LEN + 50] ^= 1;
+        fs::write(scratch.segment(1), &bytes).unwrap();
+        assert!(matches!(append(&scratch.0, ATTACH, b""), Err(Error::Corrupt(..))));
+        assert!(fs::read(scratch.segment(1)).unwrap() == bytes, "the evidence was changed");
+    }
+
+    #[test]
+    fn another_boot_begins_a_segment_of_its_own() {
+        let scratch = Scratch::new("boot");
+        let before = Identity { boot_id: [1; 16], ..identity() };
+        let mut segment = MappedSegment::create(&scratch.segment(1), SEGMENT_BYTES).unwrap();
+        let begun = Appender::begin(segment.bytes(), SERVICE_SHARD, before, Previous::NONE, stamp());
+        begun.unwrap().stop(segment.bytes(), stamp(), 0).unwrap();
+        scratch.append(b"");
+        assert_eq!(scratch.verdict(), (0, 4, 2));
+    }
+
+    #[test]
+    fn many_at_once_do_not_tear_it() {
+        let scratch = Scratch::new("many");
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..8).for_each(|_| _ = scratch.append(&[5; 20_000])));
+            }
+        });
+        let (status, records, segments) = scratch.verdict();
+        assert_eq!((status, records), (0, 64 + segments - 1));
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_the_lock_is_not_followed() {
+        let scratch = Scratch::new("link");
+        std::os::unix::fs::symlink("elsewhere", scratch.0.join(LOCK)).unwrap();
+        assert!(matches!(append(&scratch.0, ATTACH, b""), Err(Error::File(..))));
+        assert!(!scratch.0.join("elsewhere").exists());
+    }
+}
