@@ -1,0 +1,200 @@
+//! What root does by hand or at boot (attach, exec, detach) is in the record too, whole, or it is not done.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::stage::{Stage, binary};
+use crate::stand::{Service, succeed};
+
+/// The service's own series: docs/RECORD.md.
+const FIRST_SEGMENT: &str = "65535-0000000001.seg";
+
+/// Files and a kernel half, no service and no database: these verbs need neither. `None` where the kernel tests cannot run.
+fn host() -> Option<Service> {
+    if !nix::unistd::Uid::effective().is_root() {
+        assert!(std::env::var("CI").is_err(), "the end-to-end tests need root, and CI has to run them");
+        eprintln!("SKIPPED: the end-to-end tests need root; `cargo xtask test` uses sudo for them");
+        return None;
+    }
+    let config = "[[database]]\nname = \"payments\"\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:5\"]\n\n[[agent]]\nname = \"reconciler\"\n";
+    Some(Service::prepare(binary(), "shards = 1", config, crate::stage::POLICY).expect("the files"))
+}
+
+/// The records of one type, oldest first.
+fn records(host: &Service, name: &str) -> Vec<serde_json::Value> {
+    let output = succeed(host.verb("audit export").arg("--json")).expect("audit export");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let records = text.lines().map(|line| serde_json::from_str(line).expect("JSON"));
+    records.filter(|record: &serde_json::Value| record["type"] == name).collect()
+}
+
+fn successes(records: &[serde_json::Value]) -> Vec<bool> {
+    records.iter().map(|record| record["success"] == 1 || record["success"] == true).collect()
+}
+
+#[track_caller]
+fn whole(host: &Service) {
+    let verdict = host.verb("audit verify").output().expect("runs");
+    assert_eq!(verdict.status.code(), Some(0), "{}", words(&verdict));
+}
+
+fn words(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
+}
+
+/// A mode that lets its owner only read, until dropped.
+struct Shut<'a>(&'a Path);
+
+impl<'a> Shut<'a> {
+    fn new(folder: &'a Path) -> Shut<'a> {
+        fs::set_permissions(folder, Permissions::from_mode(0o500)).expect("the mode");
+        Shut(folder)
+    }
+}
+
+impl Drop for Shut<'_> {
+    fn drop(&mut self) {
+        let _ = fs::set_permissions(self.0, Permissions::from_mode(0o700));
+    }
+}
+
+/// A file system of this size over a folder, until dropped.
+struct Small<'a>(&'a Path);
+
+impl<'a> Small<'a> {
+    fn new(folder: &'a Path, bytes: u32, uid: u32) -> Small<'a> {
+        let options = format!("size={bytes},uid={uid},gid={uid},mode=0700");
+        succeed(Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder)).expect("mounted");
+        Small(folder)
+    }
+}
+
+impl Drop for Small<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = succeed(Command::new("umount").arg(self.0)) {
+            eprintln!("{error}");
+        }
+    }
+}
+
+#[test]
+fn attach_exec_and_detach_are_records_beside_those_of_the_shards() {
+    let Some(mut stage) = Stage::usual() else { return };
+    stage.ask("SELECT count(*) FROM payments").says("5");
+    whole(&stage.service);
+    stage.service.stop("TERM").expect("stopped");
+    whole(&stage.service);
+    succeed(&mut stage.service.verb("detach")).expect("detached");
+    whole(&stage.service);
+
+    for name in ["attach", "detach"] {
+        let found = records(&stage.service, name);
+        assert_eq!(successes(&found), [false, true], "{name}: {found:?}");
+    }
+    let admissions = records(&stage.service, "admission");
+    assert_eq!(successes(&admissions), [true], "{admissions:?}");
+    let text = admissions[0].to_string();
+    for part in ["reconciler", "cgroup ", "nobody", "operator"] {
+        assert!(text.contains(part), "{part} is missing: {text}");
+    }
+    assert!(records(&stage.service, "decision").len() == 1, "the shards' records are not there");
+    second_opinion(&stage.service);
+    // The service lets the series be, and goes on beside it.
+    succeed(&mut stage.service.verb("attach")).expect("attached");
+    stage.service.run().expect("started again");
+    stage.ask("SELECT count(*) FROM payments").says("5");
+    whole(&stage.service);
+}
+
+/// The verifier that shares no code with us.
+fn second_opinion(host: &Service) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../userspace/audit/verify.py");
+    let segments = fs::read_dir(host.state()).expect("readable").flatten().map(|entry| entry.path());
+    let segments = segments.filter(|path| path.extension().is_some_and(|extension| extension == "seg"));
+    succeed(Command::new("python3").arg(script).args(segments)).expect("whole by verify.py too");
+}
+
+#[test]
+fn without_a_service_and_without_a_folder_the_record_is_whole_and_the_services() {
+    let Some(host) = host() else { return };
+    fs::remove_dir(host.state()).expect("removed");
+    succeed(&mut host.verb("attach")).expect("attached");
+    for (path, mode) in [(host.state(), 0o700), (host.state().join(FIRST_SEGMENT), 0o600)] {
+        let is = fs::metadata(&path).expect("made");
+        assert_eq!((is.uid(), is.mode() & 0o7777), (host.uid(), mode), "{}", path.display());
+    }
+    whole(&host);
+}
+
+#[test]
+fn many_at_once_do_not_tear_the_record() {
+    let Some(host) = host() else { return };
+    succeed(&mut host.verb("attach")).expect("attached");
+    let started: Vec<_> = (0..6).map(|_| host.exec("reconciler", "true", &[]).spawn().expect("starts")).collect();
+    for mut child in started {
+        assert!(child.wait().expect("ends").success());
+    }
+    assert_eq!(successes(&records(&host, "admission")), [true; 6]);
+    whole(&host);
+}
+
+#[test]
+fn what_fails_is_a_record_too() {
+    let Some(host) = host() else { return };
+    // Nothing is attached.
+    assert!(!host.exec("reconciler", "true", &[]).status().expect("runs").success());
+    host.write_policy("nonsense").expect("written");
+    assert!(!host.verb("attach").status().expect("runs").success());
+    host.write_policy(crate::stage::POLICY).expect("written");
+    succeed(&mut host.verb("attach")).expect("attached");
+    assert!(!host.exec("stranger", "true", &[]).status().expect("runs").success());
+    assert!(!host.verb("admit").arg("nowhere.service").status().expect("runs").success());
+    // The admission, and that its command could not be run.
+    assert!(!host.exec("reconciler", "/nowhere/program", &[]).status().expect("runs").success());
+    let admissions = successes(&records(&host, "admission"));
+    assert_eq!(admissions, [false, false, false, false, true, false]);
+    assert_eq!(successes(&records(&host, "attach")), [false, false, false, true]);
+    whole(&host);
+}
+
+#[test]
+fn what_cannot_be_recorded_does_not_start_and_detach_says_so() {
+    let Some(host) = host() else { return };
+    let marker = std::env::temp_dir().join(format!("interceptor-host-record-{}", std::process::id()));
+    let _ = fs::remove_file(&marker);
+    let run = || host.exec("reconciler", "touch", &[&marker.display().to_string()]).output().expect("runs");
+    succeed(&mut host.verb("attach")).expect("attached");
+    {
+        // Full: no place for a segment.
+        let state = host.state();
+        let _small = Small::new(&state, 64 << 10, host.uid());
+        let refused = run();
+        assert_eq!(refused.status.code(), Some(1), "{}", words(&refused));
+        assert!(words(&refused).contains("cannot be recorded"), "{}", words(&refused));
+        let attach = host.verb("attach").output().expect("runs");
+        assert!(!attach.status.success() && words(&attach).contains("nothing was done"), "{}", words(&attach));
+    }
+    assert!(!marker.exists(), "the agent ran without a record");
+    {
+        // A medium that has become read-only, and nothing to write on.
+        let state = host.state();
+        let kept = host.state().with_file_name("kept");
+        fs::rename(state.join(FIRST_SEGMENT), &kept).expect("moved");
+        let shut = Shut::new(&state);
+        assert_eq!(run().status.code(), Some(1));
+        let detach = host.verb("detach").output().expect("runs");
+        assert!(detach.status.success(), "{}", words(&detach));
+        assert!(words(&detach).contains("NOT in the record"), "{}", words(&detach));
+        drop(shut);
+        fs::rename(&kept, state.join(FIRST_SEGMENT)).expect("moved back");
+    }
+    assert!(!marker.exists(), "the agent ran without a record");
+    whole(&host);
+    // With a record it runs, and could all the time have made the file.
+    succeed(&mut host.verb("attach")).expect("attached");
+    assert!(run().status.success() && marker.exists());
+    fs::remove_file(marker).expect("removed");
+    whole(&host);
+}
