@@ -146,6 +146,11 @@ pub(crate) fn is_secret(sensitive: &Sensitive) -> bool {
     matches!(sensitive.kind, SensitiveKind::Cvv | SensitiveKind::Track | SensitiveKind::Secret)
 }
 
+/// Every kind that is masked.
+pub(crate) fn is_masked(sensitive: &Sensitive) -> bool {
+    !matches!(sensitive.kind, SensitiveKind::Clear)
+}
+
 /// A star matches any run of letters.
 pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {

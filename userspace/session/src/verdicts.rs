@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use audit::{StatementPart, VerdictFacts, VerdictPart};
 use pan::Masked;
-use policy::{Action, Policy, Question};
+use policy::{Action, Policy, Question, Sensitive};
 use sql::{ColumnRef, Object, Pair, Scope, Setting, SettingValue, Statement};
 
-use crate::catalogs::{is_secret, matches};
+use crate::catalogs::{is_masked, is_secret, matches};
 use crate::postgres::settings::{self, Rule};
 
 /// Why a statement is refused, in words for the agent.
@@ -64,14 +64,30 @@ pub(crate) struct Judged {
     pub(crate) allowed: VerdictPart,
     /// Seconds since 1970 from which on the verdict is void.
     valid_until_s: Option<i64>,
-    /// Touches, or may touch, a cvv, track or secret column.
-    pub(crate) secret: bool,
+    /// Touches, or may touch, a sensitive column of any kind: its errors may quote what stands there.
+    pub(crate) sensitive: bool,
     pub(crate) changes_data: bool,
     pub(crate) changes_catalog: bool,
     /// Has effects on what the session knows (settings, named statements, transactions of schemas): the slow path looks at it.
     pub(crate) has_effects: bool,
-    /// A COPY from the client is in it.
-    pub(crate) copies_in: bool,
+    /// How many COPYs from the client are in it.
+    pub(crate) copies_in: u32,
+    /// May change `client_encoding`.
+    pub(crate) changes_encoding: bool,
+}
+
+/// What the texts that an EXECUTE may run add to it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Inner {
+    pub(crate) sensitive: bool,
+    pub(crate) changes_data: bool,
+}
+
+impl Inner {
+    pub(crate) fn add(&mut self, judged: &Judged) {
+        self.sensitive |= judged.sensitive;
+        self.changes_data |= judged.changes_data;
+    }
 }
 
 #[derive(Debug)]
@@ -209,8 +225,12 @@ fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
         Err(refusal) => (Vec::new(), Some(refusal)),
     };
     let (rule, valid_until_s) = decide(policy, asked, &statements, &mut refusal);
-    let secret = refusal.as_ref().is_some_and(|refusal| refusal.why == Why::Unjudged) && has_secrets(policy, asked)
-        || statements.iter().any(|statement| touches_secret(policy, asked.database, statement));
+    let unjudged = refusal.as_ref().is_some_and(|refusal| refusal.why == Why::Unjudged);
+    let touched = |which: fn(&Sensitive) -> bool| {
+        unjudged && policy.sensitive(asked.database).any(which)
+            || statements.iter().any(|statement| touches(policy, asked.database, statement, which))
+    };
+    let (secret, sensitive) = (touched(is_secret), touched(is_masked));
     let record_text = if secret { Masked::of(sql::redact(&text).as_str()) } else { Masked::of(&text) };
     let part = StatementPart::of(&audit::Statement {
         kinds: &kinds(&statements),
@@ -235,18 +255,23 @@ fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
         },
         part,
         allowed,
-        secret,
+        sensitive,
         // What could not be judged may change anything.
-        changes_data: statements.iter().any(|statement| statement.changes_data)
-            || refusal.as_ref().is_some_and(|refusal| refusal.why == Why::Unjudged),
-        changes_catalog: statements.iter().any(|statement| statement.changes_catalog)
-            || refusal.as_ref().is_some_and(|refusal| refusal.why == Why::Unjudged),
+        changes_data: statements.iter().any(|statement| statement.changes_data) || unjudged,
+        changes_catalog: statements.iter().any(|statement| statement.changes_catalog) || unjudged,
         has_effects: statements
             .iter()
             .any(|statement| !statement.settings.is_empty() || !statement.prepared.is_empty()),
         copies_in: statements
             .iter()
-            .any(|statement| statement.copy.as_ref().is_some_and(|copy| copy.direction == sql::CopyDirection::In)),
+            .filter_map(|statement| statement.copy.as_ref())
+            .filter(|copy| copy.direction == sql::CopyDirection::In && copy.end == sql::CopyEnd::Client)
+            .fold(0, |count, _| count + 1),
+        changes_encoding: unjudged
+            || statements
+                .iter()
+                .flat_map(|statement| &statement.settings)
+                .any(|setting| *settings::rule(&setting.name) == Rule::Encoding || setting.name == "*"),
         refusal,
         rule,
         valid_until_s,
@@ -366,13 +391,9 @@ fn refused_setting(setting: &Setting) -> Option<Refusal> {
     }
 }
 
-fn has_secrets(policy: &Policy, asked: &Asked<'_>) -> bool {
-    policy.sensitive(asked.database).any(is_secret)
-}
-
 /// By name, or because it cannot be told which columns are meant.
-fn touches_secret(policy: &Policy, database: &str, statement: &Statement) -> bool {
-    policy.sensitive(database).filter(|sensitive| is_secret(sensitive)).any(|sensitive| {
+fn touches(policy: &Policy, database: &str, statement: &Statement, which: fn(&Sensitive) -> bool) -> bool {
+    policy.sensitive(database).filter(|sensitive| which(sensitive)).any(|sensitive| {
         let table = |name: &str| matches(&sensitive.table, name);
         let unseen =
             statement.kinds.iter().any(|kind| matches!(kind.as_str(), "do" | "call" | "unknown" | "execute" | "fetch"));

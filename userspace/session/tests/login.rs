@@ -76,6 +76,25 @@ fn what_drivers_send_passes() {
     ));
     assert!(world.heard().last().unwrap() == "Z I");
     assert_eq!(world.server.startup.len(), 8);
+    let options = world.server.startup.iter().find(|(name, _)| name == "options").map(|(_, value)| value.as_str());
+    assert_eq!(options, Some("-c geqo=off -c search_path=a,b"), "written anew, as they were read");
+}
+
+#[test]
+fn a_password_is_read_strictly() {
+    for (body, want) in
+        [(b"secret\0".as_slice(), "Z I"), (b"secret", "E FATAL 08P01"), (b"se\0cret\0", "E FATAL 08P01")]
+    {
+        let mut world = World::new();
+        world.server.asks_password = true;
+        world.send(&startup(0, &[("user", "app")]));
+        world.agent.clear();
+        let mut bytes = vec![b'p'];
+        bytes.extend((body.len() as u32 + 4).to_be_bytes());
+        bytes.extend(body);
+        let heard = world.ask(&bytes);
+        assert!(heard.last().unwrap().starts_with(want), "{heard:?}");
+    }
 }
 
 #[test]

@@ -124,7 +124,8 @@ fn an_error_of_the_server_skips_to_sync_and_the_queue_follows() {
     let heard =
         world.ask(&extended(&["P  INSERT INTO payments (pan) VALUES ('twice')", "B  ", "E ", "E ", "D P ", "S"]));
     assert_eq!(heard[..2], ["1", "2"]);
-    assert_eq!(heard[2], "E ERROR 23505 duplicate key Key (pan)=(411111******1111) already exists.");
+    // The statement names a sensitive column: what its DETAIL quotes is hidden as a whole.
+    assert_eq!(heard[2], format!("E ERROR 23505 duplicate key {}", "*".repeat(44)));
     assert_eq!(heard[3..], ["Z I"]);
     assert_eq!(world.ask(&query("SELECT 1")).last().unwrap(), "Z I");
     // Two Executes were decided: one failed, one was skipped; then the Query.

@@ -6,6 +6,7 @@ use wire::postgres::backend::{CommandComplete, Field, ReadyForQuery, Report, Row
 use super::backend::Frame;
 use super::portals::Rows;
 use super::queue::{Entry, Request};
+use super::record::Tally;
 use super::rewrite::{Column, Columns, Message, Strip};
 use super::{Connection, Cx, Fatal, Phase, Step};
 use crate::catalogs::{Catalog, Treatment};
@@ -63,10 +64,11 @@ impl Connection {
         match kind {
             b'S' => return self.parameter(frame, cx),
             b'Z' => return self.ready_for_query(frame, cx),
-            _ => self.queue.exorcise(),
+            _ => {}
         }
         if matches!(self.queue.front(), Some(Request::Catalog)) {
-            return self.own_answer(&frame);
+            let fatal = kind == b'E' && Report::parse(frame.body()).map_err(Fatal::of_database)?.ends_the_connection();
+            return if fatal { self.last_words(frame, cx) } else { self.own_answer(&frame) };
         }
         match kind {
             b'1' | b'2' | b'3' => self.acknowledged(kind)?,
@@ -106,11 +108,11 @@ impl Connection {
 
     /// ParseComplete, BindComplete, CloseComplete.
     fn acknowledged(&mut self, kind: u8) -> Step {
-        let Entry { seq, request } = self.queue.pop().ok_or_else(misplaced)?;
+        let Entry { seq, request, .. } = self.queue.pop().ok_or_else(misplaced)?;
         match (kind, request) {
-            (b'1', Request::Parse { name, .. }) => self.statements.confirm(&name, seq),
+            (b'1', Request::Parse { name, .. }) => self.statements.confirm(&name, (seq, 0)),
             (b'2', Request::Bind { slot }) => self.portals.release(slot),
-            (b'3', Request::CloseStatement { name }) => self.statements.close(&name, seq),
+            (b'3', Request::CloseStatement { name }) => self.statements.close(&name, (seq, 0)),
             (b'3', Request::ClosePortal) => {}
             _ => return Err(misplaced()),
         }
@@ -200,7 +202,12 @@ impl Connection {
 
     pub(super) fn begin_function_result(&mut self) -> Step {
         match self.queue.front() {
-            Some(Request::Function(_)) => Ok(()),
+            Some(&Request::Function { binary, .. }) => {
+                self.database.result.clear();
+                // The result's type is not told: unknown types are read by their shape.
+                self.database.result.push(Column { type_oid: 0, binary, whole: None });
+                Ok(())
+            }
             _ => Err(misplaced()),
         }
     }
@@ -217,12 +224,12 @@ impl Connection {
             }
             Some(Request::Execute { .. }) => {
                 self.tally.completed(rows);
-                let Some(Entry { seq, request: Request::Execute { run, slot } }) = self.queue.pop() else {
+                let Some(Entry { seq, request: Request::Execute { run, slot }, .. }) = self.queue.pop() else {
                     return Err(misplaced());
                 };
                 self.portals.release(slot);
                 self.finish_run(seq, &run, cx);
-                self.queue.exorcise();
+                self.queue.lay_ghosts();
             }
             _ => return Err(misplaced()),
         }
@@ -246,7 +253,6 @@ impl Connection {
     pub(super) fn errored(&mut self, code: [u8; 5], cx: &mut Cx<'_, '_>) {
         self.database.copy = None;
         self.database.result_known = false;
-        self.queue.exorcise_unless_front_is_sync();
         match self.queue.front() {
             None | Some(Request::Sync { .. }) => {}
             Some(request) if request.is_extended() => self.skip_to_sync(code, cx),
@@ -259,16 +265,23 @@ impl Connection {
         let mut first = true;
         while let Some(request) = self.queue.front() {
             if matches!(request, Request::Sync { .. }) {
-                return;
+                break;
             }
-            let Some(Entry { seq, request }) = self.queue.pop() else { break };
+            let Some(Entry { seq, request, .. }) = self.queue.pop() else { break };
             match &request {
-                Request::Parse { name, .. } => self.statements.undo(name, seq),
+                Request::Parse { name, .. } => {
+                    if first && name.is_empty() {
+                        self.statements.close(b"", (seq, 0));
+                    }
+                    self.statements.undo(name, (seq, 0));
+                }
+                Request::RefusedParse { unnamed: true, .. } if first => self.statements.close(b"", (seq, 0)),
                 Request::Bind { slot } => self.portals.undo(*slot),
                 Request::Execute { run, .. } => {
                     self.tally.failed(code);
-                    if first { self.finish_run(seq, run, cx) } else { self.skipped_run(run, cx) }
+                    if first { self.finish_run(seq, run, cx) } else { self.skipped_run(seq, run, cx) }
                 }
+                Request::Query(run) | Request::Function { run, .. } => self.skipped_run(seq, run, cx),
                 _ => {}
             }
             if let Some(slot) = slot_of(&request) {
@@ -276,23 +289,41 @@ impl Connection {
             }
             first = false;
         }
-        self.agent.skipping = true;
+        // What the agent sent behind a Sync will be heard.
+        self.agent.skipping = !self.queue.ends_in_sync();
+    }
+
+    /// The database ends the session while we ask: the agent is told.
+    fn last_words(&mut self, mut frame: Frame<'_>, cx: &mut Cx<'_, '_>) -> Step {
+        let code = Report::parse(frame.body()).map_err(Fatal::of_database)?.sqlstate();
+        self.ended.code = code.map(|code| *code.as_bytes());
+        frame.mask(Message::Error, Strip::Nothing)?;
+        frame.relay(cx);
+        Ok(())
     }
 
     fn ready_for_query(&mut self, frame: Frame<'_>, cx: &mut Cx<'_, '_>) -> Step {
         let status = ReadyForQuery::parse(frame.body()).map_err(Fatal::of_database)?.status;
-        let Entry { seq, request } = self.queue.pop().ok_or_else(misplaced)?;
+        let Entry { seq, request, .. } = self.queue.pop().ok_or_else(misplaced)?;
         self.database.copy = None;
         self.database.result_known = false;
         match &request {
-            Request::Query(run) | Request::Function(run) => self.finish_run(seq, run, cx),
-            Request::Sync { ghost } => {
+            Request::Query(run) | Request::Function { run, .. } => {
+                if matches!(request, Request::Query(_)) {
+                    self.statements.close(b"", (seq, 0));
+                }
+                self.finish_run(seq, run, cx);
+            }
+            Request::Sync { ghost, .. } => {
                 self.agent.skipping = false;
                 if *ghost {
                     self.queue.inherit_ghost();
                 }
             }
-            Request::RefusedQuery(_) => {}
+            Request::RefusedQuery(_) => {
+                self.statements.close(b"", (seq, 0));
+                self.tally = Tally::default();
+            }
             Request::Catalog => {
                 self.status = status;
                 return self.own_ready(status, cx);
@@ -300,7 +331,10 @@ impl Connection {
             _ => return Err(misplaced()),
         }
         self.status = status;
+        self.queue.ready();
         if status == TransactionStatus::Idle {
+            self.tainted = false;
+            self.login.unsettled &= !self.queue.is_idle();
             self.portals.end_transaction(seq);
             self.schemas.transaction_ended(cx.shared.catalogs);
         }

@@ -155,6 +155,10 @@ impl Connection {
             Header::Malformed(why) => return Err(Fatal::of_database(why)),
             Header::Frame { tag, body_len } => (tag.byte(), body_len),
         };
+        // What is neither ReadyForQuery nor may come at any time answers what stands behind the Syncs that a COPY dropped.
+        if !matches!(kind, b'Z' | b'N' | b'A' | b'S') {
+            self.queue.exorcise();
+        }
         match self.take(kind)? {
             Taken::Drop => {
                 self.database.flow = Flow::Dropping { left };
@@ -206,7 +210,7 @@ impl Connection {
     /// The one table of message types. A type that is not in it ends the session.
     fn take(&self, kind: u8) -> Result<Taken, Fatal> {
         let own = matches!(self.queue.front(), Some(Request::Catalog | Request::OwnDescribe { .. }));
-        let replaced = matches!(self.queue.front(), Some(Request::RefusedQuery(_) | Request::RefusedParse(_)));
+        let replaced = matches!(self.queue.front(), Some(Request::RefusedQuery(_) | Request::RefusedParse { .. }));
         Ok(match (self.phase, kind) {
             (Phase::Login, b'R' | b'K' | b'S' | b'Z' | b'v' | b'E' | b'N') => Taken::Whole,
             (Phase::Ready, b'N') if own => Taken::Drop,
@@ -246,20 +250,19 @@ impl Connection {
         Ok(())
     }
 
-    /// Errors and notices of a statement that touches what may not be kept lose all that may quote a value.
+    /// Errors and notices of a statement that touches a sensitive column, and all that follow it up to the end of its transaction,
+    /// lose what may quote a value.
     pub(super) fn strip(&self) -> Strip {
-        let secret = match self.queue.front() {
-            Some(Request::Parse { secret, .. }) => *secret,
-            Some(Request::Bind { slot } | Request::DescribePortal { slot } | Request::OwnDescribe { slot }) => {
-                self.portals.get(*slot).is_none_or(|slot| {
-                    slot.judged.as_ref().is_none_or(|judged| judged.secret)
-                        || slot.inner.as_ref().is_some_and(|inner| inner.secret)
-                })
-            }
-            Some(request) => request.run().is_some_and(super::queue::Run::is_secret),
+        let sensitive = match self.queue.front() {
+            Some(Request::Parse { sensitive, .. }) => *sensitive,
+            Some(Request::Bind { slot } | Request::DescribePortal { slot } | Request::OwnDescribe { slot }) => self
+                .portals
+                .get(*slot)
+                .is_none_or(|slot| slot.inner.sensitive || slot.judged.as_ref().is_none_or(|judged| judged.sensitive)),
+            Some(request) => request.run().is_some_and(super::queue::Run::is_sensitive),
             None => false,
         };
-        if secret && self.masks() { Strip::Values } else { Strip::Nothing }
+        if (sensitive || self.tainted) && self.masks() { Strip::Values } else { Strip::Nothing }
     }
 
     fn mask_some(

@@ -68,7 +68,7 @@ impl Connection {
     pub(super) fn wants_catalog_first(&mut self, tag: FrontendTag, cx: &mut Cx<'_, '_>) -> Result<bool, Fatal> {
         let idle = self.phase == Phase::Ready
             && self.status == TransactionStatus::Idle
-            && self.queue.is_idle()
+            && self.queue.is_between_transactions()
             && !self.agent.skipping;
         let uses = match tag {
             FrontendTag::Query | FrontendTag::FunctionCall => true,
@@ -149,7 +149,7 @@ impl Connection {
         if status != TransactionStatus::Idle {
             return Err(Fatal::database("the catalog query left a transaction behind"));
         }
-        self.statements.drop_unnamed();
+        self.statements.close(b"", (self.queue.next_seq(), 0));
         self.portals.close(b"");
         let failed = asking.failed.or_else(|| {
             (asking.rows > cx.shared.limits.catalog_rows)
@@ -234,7 +234,7 @@ impl Asking {
     }
 }
 
-const SCHEMAS: &str = "SET TRANSACTION READ ONLY; \
+const SCHEMAS: &str = "/* interceptor */ SET TRANSACTION READ ONLY; \
 SELECT s FROM pg_catalog.unnest(pg_catalog.current_schemas(true)) AS s; \
 SELECT CURRENT_USER, pg_catalog.current_setting('search_path'); ";
 

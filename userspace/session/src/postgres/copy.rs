@@ -73,6 +73,9 @@ impl Connection {
 
     /// The statement that the answer at hand belongs to.
     fn copying(&self) -> Option<&Statement> {
+        if self.login.misreads {
+            return None;
+        }
         let run = match self.queue.front()? {
             Request::Query(run) | Request::Execute { run, .. } => run,
             _ => return None,
@@ -128,15 +131,18 @@ impl Connection {
     pub(super) fn copy_in_begins(&mut self, body: &[u8]) -> Step {
         CopyResponse::parse(body).map_err(Fatal::of_database)?;
         let runs = matches!(self.queue.front(), Some(Request::Query(run) | Request::Execute { run, .. })
-            if run.copies_in() || (self.observes() && run.judged.as_ref().is_none_or(|judged| judged.refusal.is_some())));
+            if run.copies_in() > 0 || (self.observes() && (self.login.misreads || run.judged.as_ref().is_none_or(|judged| judged.refusal.is_some()))));
         if !runs {
             return Err(Fatal::database("a COPY that the statement did not announce"));
         }
         self.tally.copy_in_begins();
-        if matches!(self.queue.front(), Some(Request::Execute { .. })) {
-            self.queue.haunt();
-        }
+        self.queue.haunt(self.tally.copies_begun());
         Ok(())
+    }
+
+    /// The server reads COPY data from the agent, and its end has not been sent.
+    pub(super) fn reads_copy(&self) -> bool {
+        self.tally.copies_begun() > self.queue.copies_ended()
     }
 
     pub(super) fn begin_copy_data(&mut self) -> Step {

@@ -12,7 +12,7 @@ use super::portals::{Rows, Stamp};
 use super::queue::{Request, Run};
 use super::simple::too_many;
 use super::{Connection, Cx, Fatal, Step, messages};
-use crate::verdicts::Judged;
+use crate::verdicts::{Inner, Judged};
 
 impl Connection {
     pub(super) fn parse(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
@@ -30,12 +30,9 @@ impl Connection {
             return self.refuse_extended("parse", name, &verdict, cx);
         }
         self.record_decision("parse", &verdict, cx);
-        if name.is_empty() {
-            self.statements.drop_unnamed();
-        }
-        self.statements.add(name, self.queue.next_seq(), &verdict.judged);
-        let secret = verdict.judged.secret;
-        self.queue.push(Request::Parse { name: name.into(), secret });
+        self.statements.add(name, (self.queue.next_seq(), 0), true, &verdict.judged);
+        let sensitive = verdict.judged.sensitive;
+        self.queue.push(Request::Parse { name: name.into(), sensitive });
         sent.forward(cx);
         Ok(())
     }
@@ -43,11 +40,13 @@ impl Connection {
     pub(super) fn bind(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
         let message = Bind::parse(sent.body()).map_err(Fatal::of_agent)?;
         let (portal, name) = (message.portal, message.statement);
+        if self.is_undecided(name) {
+            self.agent.waiting = true;
+            return Ok(());
+        }
         let mut judged: Option<Arc<Judged>> = None;
-        let mut inner = None;
-        // Under every text that the name may stand for it must be allowed.
-        for at in 0..self.statements.find(name).len() {
-            let Some(version) = self.statements.find(name).get(at) else { break };
+        let mut inner = Inner::default();
+        if let Some(version) = self.statements.find(name).last() {
             let known = Arc::clone(&version.judged);
             let verdict = self.judge(known.bytes(), cx);
             if verdict.refuses() {
@@ -68,7 +67,7 @@ impl Connection {
         if self.portals.len() >= cx.shared.limits.portals && self.portals.find(portal).is_none() {
             let bytes = judged.map(|judged| judged.bytes().to_vec()).unwrap_or_default();
             let judged = self.judge_text(&bytes, cx);
-            let verdict = Verdict { judged, inner: None, refusal: Some(too_many()), forwarded: false };
+            let verdict = Verdict { judged, inner, refusal: Some(too_many()), forwarded: false };
             return self.refuse_extended("bind", NOBODY, &verdict, cx);
         }
         let slot = self.portals.open(portal, self.queue.next_seq(), false, judged, inner);
@@ -77,6 +76,15 @@ impl Connection {
         self.queue.push(Request::Bind { slot });
         sent.forward(cx);
         Ok(())
+    }
+
+    /// Which text the name stands for is for the server to say, and it has not yet: an older one stands if the youngest was skipped
+    /// after an error. Not so where that error would skip the user of the name too. Who waits is sure of an answer: a Sync is
+    /// behind the request that made the text, or that was a Query.
+    fn is_undecided(&self, name: &[u8]) -> bool {
+        let versions = self.statements.find(name);
+        let Some(youngest) = versions.last() else { return false };
+        versions.len() > 1 && !youngest.holds_since(self.queue.synced()) && self.queue.waits_for(youngest.made.0)
     }
 
     fn stamp(&mut self, slot: u32, cx: &Cx<'_, '_>) {
@@ -111,7 +119,7 @@ impl Connection {
         }
         if self.observes() {
             // Opened inside the server (a function's cursor), or the server will say that it does not exist.
-            return Ok(Some(self.portals.open(name, self.queue.next_seq(), true, None, None)));
+            return Ok(Some(self.portals.open(name, self.queue.next_seq(), true, None, Inner::default())));
         }
         let message = format!("portal \"{}\" does not exist", String::from_utf8_lossy(name));
         self.refuse_unresolved("execute", &message, *b"34000", cx)?;
@@ -121,8 +129,10 @@ impl Connection {
     pub(super) fn execute(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
         let name = Execute::parse(sent.body()).map_err(Fatal::of_agent)?.portal;
         let Some(slot) = self.portal(name, cx)? else { return Ok(()) };
-        let Some(run) = self.run_of(slot, cx)? else { return Ok(()) };
         let unasked = self.portals.get(slot).is_some_and(|known| known.rows == Rows::Unasked);
+        // Our Describe goes in front of it.
+        let seq = self.queue.next_seq() + u64::from(unasked);
+        let Some(run) = self.run_of(slot, seq, cx)? else { return Ok(()) };
         if unasked {
             let mark = cx.out.mark();
             messages::describe_portal(&mut cx.out.own, name)?;
@@ -140,15 +150,15 @@ impl Connection {
     }
 
     /// The decision on running this portal now; `None`: refused.
-    fn run_of(&mut self, slot: u32, cx: &mut Cx<'_, '_>) -> Result<Option<Run>, Fatal> {
+    fn run_of(&mut self, slot: u32, seq: u64, cx: &mut Cx<'_, '_>) -> Result<Option<Run>, Fatal> {
         let Some(known) = self.portals.get(slot) else { return Ok(None) };
         let Some(judged) = known.judged.clone() else {
             let record = self.record_unseen(cx);
-            return Ok(Some(Run { judged: None, inner: None, record, started_ns: cx.now.mono_ns }));
+            return Ok(Some(Run { judged: None, inner: Inner::default(), record, started_ns: cx.now.mono_ns }));
         };
         let holds = known.stamp.is(cx.shared.policy, self.schemas.epoch()) && judged.is_valid(cx.wall_s());
         let verdict = if holds && judged.refusal.is_none() {
-            Verdict { judged, inner: known.inner.clone(), refusal: None, forwarded: false }
+            Verdict { judged, inner: known.inner, refusal: None, forwarded: false }
         } else {
             self.judge(judged.bytes(), cx)
         };
@@ -157,7 +167,7 @@ impl Connection {
             return Ok(None);
         }
         let run = self.decided("execute", &verdict, cx);
-        self.statement_goes_on(&verdict, cx);
+        self.statement_goes_on(&verdict, seq, true, cx);
         Ok(Some(run))
     }
 
@@ -176,8 +186,8 @@ impl Connection {
 
     pub(super) fn sync(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
         self.agent.skipping = false;
-        let ghost = self.tally.reads_copy();
-        self.queue.push(Request::Sync { ghost });
+        let in_copy = self.reads_copy();
+        self.queue.push_sync(in_copy);
         sent.forward(cx);
         Ok(())
     }

@@ -16,6 +16,8 @@ pub(super) struct Agent {
     flow: Flow,
     /// The server drops everything up to the next Sync, and so do we.
     pub(super) skipping: bool,
+    /// The frame in front of the inbox waits for an answer to what was sent before it.
+    pub(super) waiting: bool,
     /// The agent has sent its last byte.
     pub(super) closed: bool,
     /// The database was told so.
@@ -107,6 +109,7 @@ impl Connection {
             return Ok(());
         }
         let mut inbox = std::mem::take(&mut self.agent.inbox);
+        self.agent.waiting = false;
         let done = self.frames(&inbox, None, cx)?;
         inbox.drain(..done);
         if self.agent.terminated {
@@ -144,8 +147,10 @@ impl Connection {
     pub(super) fn is_paused(&self, cx: &Cx<'_, '_>) -> bool {
         match self.phase {
             Phase::Startup => false,
-            Phase::Login => !self.login.asks_agent,
-            Phase::Ready => self.own.is_asking() || self.queue.len() >= cx.shared.limits.pipelined,
+            Phase::Login => self.login.asked.is_none(),
+            Phase::Ready => {
+                self.own.is_asking() || self.agent.waiting || self.queue.len() >= cx.shared.limits.pipelined
+            }
             Phase::Connecting | Phase::Cancelling | Phase::Closed => true,
         }
     }
@@ -245,7 +250,7 @@ impl Connection {
         }
         let Some(bytes) = rest.get(..HEADER + len) else { return Ok(0) };
         self.request(tag, Sent { bytes, at: place }, cx)?;
-        Ok(HEADER + len)
+        Ok(if self.agent.waiting { 0 } else { HEADER + len })
     }
 
     /// What the server would read and drop: everything up to Sync after an error, and COPY data outside a COPY.
@@ -253,7 +258,7 @@ impl Connection {
         match tag {
             FrontendTag::Sync | FrontendTag::Terminate | FrontendTag::Authentication => false,
             FrontendTag::CopyData | FrontendTag::CopyDone | FrontendTag::CopyFail => {
-                self.agent.skipping || !self.queue.expects_copy_data()
+                self.agent.skipping || !(self.queue.expects_copy_data() || self.reads_copy())
             }
             _ => self.agent.skipping,
         }
@@ -262,7 +267,7 @@ impl Connection {
     fn request(&mut self, tag: FrontendTag, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
         let ends_copy = matches!(tag, FrontendTag::CopyDone | FrontendTag::CopyFail);
         let in_copy = ends_copy || matches!(tag, FrontendTag::Flush | FrontendTag::Sync | FrontendTag::Terminate);
-        if self.tally.reads_copy() && !in_copy {
+        if self.reads_copy() && !in_copy {
             return Err(Fatal::agent("unexpected message type during COPY from stdin"));
         }
         match tag {
@@ -274,12 +279,12 @@ impl Connection {
             FrontendTag::Execute => return self.execute(sent, cx),
             FrontendTag::Close => return self.close_target(sent, cx),
             FrontendTag::Sync => return self.sync(sent, cx),
-            FrontendTag::Authentication => self.login.asks_agent = false,
+            FrontendTag::Authentication => self.authentication_answer(sent.body())?,
             FrontendTag::CopyFail => {
                 CopyFail::parse(sent.body()).map_err(Fatal::of_agent)?;
-                self.tally.copy_data_ended();
+                self.queue.copy_data_ended(self.tally.copies_begun());
             }
-            FrontendTag::CopyDone => self.tally.copy_data_ended(),
+            FrontendTag::CopyDone => self.queue.copy_data_ended(self.tally.copies_begun()),
             FrontendTag::Terminate => {
                 self.agent.closed = true;
                 self.agent.terminated = true;

@@ -6,14 +6,14 @@ use sql::{CopyDirection, CopyEnd, CopySource, Prepared, Statement};
 
 use super::settings::Encoding;
 use super::{Connection, Cx};
-use crate::verdicts::{Asked, Judged, Refusal, Why};
+use crate::verdicts::{Asked, Inner, Judged, Refusal, Why};
 
 /// What becomes of a statement.
 #[derive(Debug)]
 pub(super) struct Verdict {
     pub(super) judged: Arc<Judged>,
     /// What an EXECUTE runs.
-    pub(super) inner: Option<Arc<Judged>>,
+    pub(super) inner: Inner,
     pub(super) refusal: Option<Refusal>,
     /// `observe`: it goes on all the same.
     pub(super) forwarded: bool,
@@ -25,7 +25,7 @@ impl Verdict {
     }
 
     pub(super) fn changes_data(&self) -> bool {
-        self.judged.changes_data || self.inner.as_ref().is_some_and(|inner| inner.changes_data)
+        self.judged.changes_data || self.inner.changes_data
     }
 }
 
@@ -52,7 +52,16 @@ impl Connection {
 
     /// A judged text in this session.
     pub(super) fn judge_here(&self, judged: Arc<Judged>, cx: &mut Cx<'_, '_>) -> Verdict {
-        let mut verdict = Verdict { refusal: judged.refusal.clone(), judged, inner: None, forwarded: false };
+        let mut verdict =
+            Verdict { refusal: judged.refusal.clone(), judged, inner: Inner::default(), forwarded: false };
+        if self.login.misreads {
+            let message = "standard_conforming_strings is off: the statement cannot be read as the server does";
+            verdict.refusal = Some(Refusal::new(Why::Unjudged, message, ""));
+        }
+        if self.encoding_is_unsure() && !verdict.judged.bytes().is_ascii() {
+            let message = "client_encoding may be changing: a statement beyond ASCII cannot be read";
+            verdict.refusal = Some(Refusal::new(Why::Unjudged, message, "wait for the answer first"));
+        }
         if verdict.refusal.is_none() && verdict.judged.has_effects {
             self.resolve_executes(&mut verdict, cx);
         }
@@ -78,15 +87,15 @@ impl Connection {
                     known = true;
                     let inner = self.judge_text(version.judged.bytes(), cx);
                     verdict.refusal = verdict.refusal.take().or_else(|| inner.refusal.clone());
-                    verdict.inner = Some(inner);
+                    verdict.inner.add(&inner);
                 }
                 // PREPARE in front of it in the same text.
-                for (text, inner) in prepares(&judged, at) {
+                for (_, text, inner) in prepares(&judged, at) {
                     if text == name {
                         known = true;
                         let inner = self.judge_text(inner.as_bytes(), cx);
                         verdict.refusal = verdict.refusal.take().or_else(|| inner.refusal.clone());
-                        verdict.inner = Some(inner);
+                        verdict.inner.add(&inner);
                     }
                 }
                 if !known && verdict.refusal.is_none() {
@@ -117,12 +126,12 @@ impl Connection {
     }
 }
 
-/// The statements that the first `before` ones prepare: name and inner text, as it will be kept.
-pub(super) fn prepares(judged: &Judged, before: usize) -> impl Iterator<Item = (&str, &str)> {
-    judged.statements.iter().take(before).flat_map(|statement| &statement.prepared).filter_map(
-        |prepared| match prepared {
-            Prepared::Prepare { name, inner } => Some((name.as_str(), judged.text.get(inner.clone())?)),
+/// The statements that the first `before` ones prepare: by which one, name, and inner text as it will be kept.
+pub(super) fn prepares(judged: &Judged, before: usize) -> impl Iterator<Item = (usize, &str, &str)> {
+    judged.statements.iter().enumerate().take(before).flat_map(move |(part, statement)| {
+        statement.prepared.iter().filter_map(move |prepared| match prepared {
+            Prepared::Prepare { name, inner } => Some((part, name.as_str(), judged.text.get(inner.clone())?)),
             _ => None,
-        },
-    )
+        })
+    })
 }

@@ -6,6 +6,7 @@ use wire::postgres::backend::{
     Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, TransactionStatus,
 };
 use wire::postgres::encode;
+use wire::postgres::frontend::authentication::{Password, SaslInitialResponse};
 
 use super::settings::{self, Encoding};
 use super::{Connection, Cx, Fatal, Phase, Step};
@@ -19,8 +20,8 @@ pub(super) struct Login {
     /// The agent knows which version and options it got.
     told: bool,
     authenticated: bool,
-    /// The database waits for the agent's next authentication message.
-    pub(super) asks_agent: bool,
+    /// The authentication message that the database waits for.
+    pub(super) asked: Option<Asked>,
     /// The secret that the agent holds.
     pub(super) issued: Option<Key>,
     /// A cancel request's packet for the database.
@@ -28,7 +29,20 @@ pub(super) struct Login {
     /// The server reports its user; until then what the agent asked for stands in the record.
     pub(super) database_user: Option<Masked>,
     pub(super) encoding: Encoding,
+    /// A statement that may change `encoding` was sent, and its transaction has not ended.
+    pub(super) unsettled: bool,
+    /// `observe`: standard_conforming_strings is off, so statements mean to the server what they do not mean to us.
+    pub(super) misreads: bool,
     server_is_utf8: bool,
+}
+
+/// What kind of authentication message is due from the agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    Password,
+    SaslInitial,
+    /// Any bytes.
+    SaslOrGss,
 }
 
 impl Default for Login {
@@ -37,11 +51,13 @@ impl Default for Login {
             negotiated: None,
             told: false,
             authenticated: false,
-            asks_agent: false,
+            asked: None,
             issued: None,
             cancel: Vec::new(),
             database_user: None,
             encoding: Encoding::Utf8,
+            unsettled: false,
+            misreads: false,
             server_is_utf8: false,
         }
     }
@@ -87,25 +103,40 @@ impl Connection {
         if self.login.authenticated {
             return Err(Fatal::database("authentication goes on after its end"));
         }
-        self.login.asks_agent = match Authentication::parse(body).map_err(Fatal::of_database)? {
+        self.login.asked = match Authentication::parse(body).map_err(Fatal::of_database)? {
             Authentication::Ok => {
                 self.login.authenticated = true;
-                false
+                None
             }
             // AuthenticationOk follows by itself.
-            Authentication::SaslFinal(_) => false,
-            Authentication::CleartextPassword
-            | Authentication::Md5Password(_)
-            | Authentication::Gss
+            Authentication::SaslFinal(_) => None,
+            Authentication::CleartextPassword | Authentication::Md5Password(_) => Some(Asked::Password),
+            Authentication::Sasl(_) => Some(Asked::SaslInitial),
+            Authentication::Gss
             | Authentication::GssContinue(_)
             | Authentication::Sspi
-            | Authentication::Sasl(_)
-            | Authentication::SaslContinue(_) => true,
+            | Authentication::SaslContinue(_) => Some(Asked::SaslOrGss),
             Authentication::KerberosV5 | Authentication::ScmCredential => {
                 return Err(Fatal::database("an authentication method that no supported server has"));
             }
         };
         Ok(())
+    }
+
+    /// The agent's answer; the caller relays it.
+    pub(super) fn authentication_answer(&mut self, body: &[u8]) -> Step {
+        match self.login.asked.take() {
+            Some(Asked::Password) => Password::parse(body).map(|_| ()),
+            Some(Asked::SaslInitial) => SaslInitialResponse::parse(body).map(|_| ()),
+            Some(Asked::SaslOrGss) => Ok(()),
+            None => return Err(Fatal::agent("an authentication message that was not asked for")),
+        }
+        .map_err(Fatal::of_agent)
+    }
+
+    /// Texts beyond ASCII cannot be read: the encoding may have been changed since the server last reported it.
+    pub(super) fn encoding_is_unsure(&self) -> bool {
+        self.login.unsettled && !self.queue.is_between_transactions()
     }
 
     /// BackendKeyData: the server's process id, a secret of ours.
@@ -135,6 +166,8 @@ impl Connection {
     pub(super) fn watch(&mut self, body: &[u8]) -> Step {
         let ParameterStatus { name, value, .. } = ParameterStatus::parse(body).map_err(Fatal::of_database)?;
         match name {
+            // Forwarded all the same while observing: from now on no statement can be judged.
+            b"standard_conforming_strings" if self.observes() => self.login.misreads = value != b"on",
             b"standard_conforming_strings" if value != b"on" => {
                 return Err(Fatal::new(b"42501", "standard_conforming_strings is not on")
                     .hint("the interceptor reads statements as the server does only while this setting is on"));

@@ -126,6 +126,9 @@ pub(crate) struct Connection {
     tally: Tally,
     /// Status of the last ReadyForQuery.
     status: TransactionStatus,
+    /// A statement of the open transaction touched a sensitive column: what the transaction says until its end may quote it (a
+    /// deferred constraint at COMMIT, a cursor's FETCH).
+    tainted: bool,
     stopping: bool,
     ended: Ending,
     journal: Journal,
@@ -149,6 +152,7 @@ impl Connection {
             own: OwnQuery::default(),
             tally: Tally::default(),
             status: TransactionStatus::Idle,
+            tainted: false,
             stopping: false,
             ended: Ending::default(),
             journal: Journal::default(),

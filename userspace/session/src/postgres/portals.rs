@@ -7,7 +7,7 @@ use std::sync::Arc;
 use policy::Policy;
 
 use super::rewrite::Columns;
-use crate::verdicts::Judged;
+use crate::verdicts::{Inner, Judged};
 
 /// What is known of a portal's rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(super) struct Slot {
     /// What it runs; `None`: opened inside the server.
     pub(super) judged: Option<Arc<Judged>>,
     /// What an EXECUTE in it runs.
-    pub(super) inner: Option<Arc<Judged>>,
+    pub(super) inner: Inner,
     /// What the verdict was taken under.
     pub(super) stamp: Stamp,
     pub(super) rows: Rows,
@@ -86,7 +86,7 @@ impl Portals {
         seq: u64,
         declared: bool,
         judged: Option<Arc<Judged>>,
-        inner: Option<Arc<Judged>>,
+        inner: Inner,
     ) -> u32 {
         let slot = match self.free.pop() {
             Some(slot) => slot,
@@ -131,7 +131,6 @@ impl Portals {
         slot.refs = slot.refs.saturating_sub(1);
         if slot.refs == 0 {
             slot.judged = None;
-            slot.inner = None;
             self.free.push(at);
         }
     }
@@ -176,7 +175,6 @@ impl Portals {
             slot.refs = slot.refs.saturating_sub(1);
             if slot.refs == 0 {
                 slot.judged = None;
-                slot.inner = None;
                 free.push(at);
             }
             true

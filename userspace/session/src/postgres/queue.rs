@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::RecordId;
-use crate::verdicts::{Judged, Refusal};
+use crate::verdicts::{Inner, Judged, Refusal};
 
 /// A statement that runs: what its records and its answers need.
 #[derive(Debug)]
@@ -12,19 +12,21 @@ pub(super) struct Run {
     /// `None`: a portal that was opened inside the server; only `observe` lets it run.
     pub(super) judged: Option<Arc<Judged>>,
     /// What EXECUTE runs.
-    pub(super) inner: Option<Arc<Judged>>,
+    pub(super) inner: Inner,
     /// The decision's record.
     pub(super) record: RecordId,
     pub(super) started_ns: u64,
 }
 
 impl Run {
-    pub(super) fn is_secret(&self) -> bool {
-        self.judged.as_ref().is_none_or(|judged| judged.secret) || self.inner.as_ref().is_some_and(|inner| inner.secret)
+    /// Its errors may quote a sensitive column's value.
+    pub(super) fn is_sensitive(&self) -> bool {
+        self.inner.sensitive || self.judged.as_ref().is_none_or(|judged| judged.sensitive)
     }
 
-    pub(super) fn copies_in(&self) -> bool {
-        self.judged.as_ref().is_some_and(|judged| judged.copies_in)
+    /// How many COPYs from the agent it begins.
+    pub(super) fn copies_in(&self) -> u32 {
+        self.judged.as_ref().map_or(0, |judged| judged.copies_in)
     }
 }
 
@@ -39,14 +41,17 @@ pub(super) struct Refused {
 #[derive(Debug)]
 pub(super) enum Request {
     Query(Run),
-    Function(Run),
+    Function {
+        run: Run,
+        binary: bool,
+    },
     Execute {
         run: Run,
         slot: u32,
     },
     Parse {
         name: Box<[u8]>,
-        secret: bool,
+        sensitive: bool,
     },
     Bind {
         slot: u32,
@@ -63,14 +68,19 @@ pub(super) enum Request {
         name: Box<[u8]>,
     },
     ClosePortal,
-    /// `ghost`: sent while a COPY may have been reading; the server may never answer it.
+    /// `ghost`: sent while a COPY read; the server may never answer it. `before`: sent while this request still had COPY data to
+    /// end, and how many of its COPYs were ended then.
     Sync {
         ghost: bool,
+        before: Option<(u64, u32)>,
     },
     /// A Query of ours that the server rejects, answered by an error and ReadyForQuery.
     RefusedQuery(Refused),
     /// A Parse of ours that the server rejects; it skips until Sync then.
-    RefusedParse(Refused),
+    RefusedParse {
+        refused: Refused,
+        unnamed: bool,
+    },
     /// Our own catalog query.
     Catalog,
 }
@@ -80,7 +90,7 @@ impl Request {
     pub(super) fn is_extended(&self) -> bool {
         match self {
             Request::Query(_)
-            | Request::Function(_)
+            | Request::Function { .. }
             | Request::Sync { .. }
             | Request::RefusedQuery(_)
             | Request::Catalog => false,
@@ -92,14 +102,14 @@ impl Request {
             | Request::OwnDescribe { .. }
             | Request::CloseStatement { .. }
             | Request::ClosePortal
-            | Request::RefusedParse(_) => true,
+            | Request::RefusedParse { .. } => true,
         }
     }
 
     /// The statement that runs, if one does.
     pub(super) fn run(&self) -> Option<&Run> {
         match self {
-            Request::Query(run) | Request::Function(run) | Request::Execute { run, .. } => Some(run),
+            Request::Query(run) | Request::Function { run, .. } | Request::Execute { run, .. } => Some(run),
             _ => None,
         }
     }
@@ -110,6 +120,8 @@ impl Request {
 pub(super) struct Entry {
     pub(super) seq: u64,
     pub(super) request: Request,
+    /// CopyDone and CopyFail that were sent for it.
+    copies_ended: u32,
 }
 
 /// In the order in which the server answers.
@@ -117,8 +129,13 @@ pub(super) struct Entry {
 pub(super) struct Queue {
     entries: VecDeque<Entry>,
     next_seq: u64,
-    /// Requests whose statement reads COPY data from the agent.
+    /// COPYs from the agent that the requests in the queue may begin.
     copies_in: u32,
+    /// The last Sync that was sent.
+    synced: Option<u64>,
+    /// A message of the extended protocol was sent since the server was last seen between transactions: the agent's implicit
+    /// transaction may be open, whatever ReadyForQuery said before.
+    open: bool,
 }
 
 impl Queue {
@@ -127,10 +144,28 @@ impl Queue {
         self.next_seq
     }
 
+    /// The number of the last Sync.
+    pub(super) fn synced(&self) -> Option<u64> {
+        self.synced
+    }
+
     pub(super) fn push(&mut self, request: Request) {
-        self.copies_in += u32::from(request.run().is_some_and(Run::copies_in));
-        self.entries.push_back(Entry { seq: self.next_seq, request });
+        self.copies_in += request.run().map_or(0, Run::copies_in);
+        self.open |= request.is_extended();
+        if matches!(request, Request::Sync { .. }) {
+            self.synced = Some(self.next_seq);
+        }
+        self.entries.push_back(Entry { seq: self.next_seq, request, copies_ended: 0 });
         self.next_seq += 1;
+    }
+
+    /// Sync. One that is sent before the end of a COPY's data is read, and dropped, by that COPY (`CopyGetData`), if it begins.
+    pub(super) fn push_sync(&mut self, in_copy: bool) {
+        let before = self.entries.iter().find_map(|entry| {
+            let copies = entry.request.run().map_or(0, Run::copies_in);
+            (copies > entry.copies_ended).then_some((entry.seq, entry.copies_ended))
+        });
+        self.push(Request::Sync { ghost: in_copy, before });
     }
 
     pub(super) fn front(&self) -> Option<&Request> {
@@ -139,7 +174,7 @@ impl Queue {
 
     pub(super) fn pop(&mut self) -> Option<Entry> {
         let entry = self.entries.pop_front()?;
-        self.copies_in -= u32::from(entry.request.run().is_some_and(Run::copies_in));
+        self.copies_in -= entry.request.run().map_or(0, Run::copies_in);
         Some(entry)
     }
 
@@ -149,45 +184,95 @@ impl Queue {
 
     /// Nothing is outstanding. Requests that may never be answered do not count.
     pub(super) fn is_idle(&self) -> bool {
-        self.entries.iter().all(|entry| matches!(entry.request, Request::Sync { ghost: true }))
+        self.entries.iter().all(|entry| matches!(entry.request, Request::Sync { ghost: true, .. }))
     }
 
+    /// Idle, and nothing was sent that a Sync would still have to end.
+    pub(super) fn is_between_transactions(&self) -> bool {
+        !self.open && self.is_idle()
+    }
+
+    /// ReadyForQuery came.
+    pub(super) fn ready(&mut self) {
+        if self.is_idle() {
+            self.open = false;
+        }
+    }
+
+    /// Request `seq` has no answer yet.
+    pub(super) fn waits_for(&self, seq: u64) -> bool {
+        self.entries.iter().any(|entry| entry.seq == seq)
+    }
+
+    /// A Sync is on its way that the server will answer.
+    pub(super) fn ends_in_sync(&self) -> bool {
+        self.entries.iter().any(|entry| matches!(entry.request, Request::Sync { ghost: false, .. }))
+    }
+}
+
+/// COPY from the agent.
+impl Queue {
     /// Whether COPY data from the agent has a statement to go to.
     pub(super) fn expects_copy_data(&self) -> bool {
         self.copies_in > 0
     }
 
-    /// A COPY from the agent begins: the Syncs sent right behind it are read, and dropped, by the COPY (`CopyGetData`).
-    pub(super) fn haunt(&mut self) {
-        for entry in self.entries.iter_mut().skip(1) {
-            match &mut entry.request {
-                Request::Sync { ghost } => *ghost = true,
-                _ => break,
+    /// CopyDone and CopyFail that were sent for the request in front.
+    pub(super) fn copies_ended(&self) -> u32 {
+        self.entries.front().map_or(0, |entry| entry.copies_ended)
+    }
+
+    /// CopyDone or CopyFail goes to the first request that has a COPY left to end; the one in front has begun `begun`.
+    pub(super) fn copy_data_ended(&mut self, begun: u32) {
+        for (at, entry) in self.entries.iter_mut().enumerate() {
+            let Some(run) = entry.request.run() else { continue };
+            let copies = if at == 0 { run.copies_in().max(begun) } else { run.copies_in() };
+            if copies > entry.copies_ended {
+                entry.copies_ended += 1;
+                return;
             }
+        }
+    }
+
+    /// The COPY number `begun` of the request in front begins: the Syncs that were sent before its data's end are dropped by it.
+    pub(super) fn haunt(&mut self, begun: u32) {
+        let Some(front) = self.entries.front() else { return };
+        let (seq, announced) = (front.seq, front.request.run().map_or(0, Run::copies_in));
+        let mut next = true;
+        for entry in self.entries.iter_mut().skip(1) {
+            let Request::Sync { ghost, before } = &mut entry.request else {
+                next = false;
+                continue;
+            };
+            // Of a text that was not parsed nothing was known when they were sent.
+            *ghost |= match before {
+                Some((of, ended)) => *of == seq && *ended < begun,
+                None => announced == 0 && next,
+            };
         }
     }
 
     /// ReadyForQuery came while a ghost stood in front: it may have been the answer to the Sync behind it.
     pub(super) fn inherit_ghost(&mut self) {
-        if let Some(Entry { request: Request::Sync { ghost }, .. }) = self.entries.front_mut() {
+        if let Some(Entry { request: Request::Sync { ghost, .. }, .. }) = self.entries.front_mut() {
             *ghost = true;
         }
     }
 
-    /// Syncs at the front that were never going to be answered.
+    /// Syncs at the front that were never going to be answered: an answer to what is behind them has come.
     pub(super) fn exorcise(&mut self) {
-        while matches!(self.front(), Some(Request::Sync { ghost: true })) {
+        if self.is_idle() {
+            return; // one of them may be answered yet
+        }
+        while matches!(self.front(), Some(Request::Sync { ghost: true, .. })) {
             self.entries.pop_front();
         }
     }
-}
 
-impl Queue {
-    /// As [`Queue::exorcise`], but a Sync at the very front may be the one whose commit failed.
-    pub(super) fn exorcise_unless_front_is_sync(&mut self) {
-        let real = self.entries.iter().any(|entry| !matches!(entry.request, Request::Sync { ghost: true }));
-        if real {
-            self.exorcise();
+    /// The COPY is complete: it has read every Sync that was sent before its data's end.
+    pub(super) fn lay_ghosts(&mut self) {
+        while matches!(self.front(), Some(Request::Sync { ghost: true, .. })) {
+            self.entries.pop_front();
         }
     }
 }

@@ -26,7 +26,6 @@ pub(super) struct Tally {
     statements: usize,
     sqlstate: Option<[u8; 5]>,
     copies_begun: u32,
-    copies_ended: u32,
 }
 
 impl Tally {
@@ -49,13 +48,9 @@ impl Tally {
         self.copies_begun += 1;
     }
 
-    pub(super) fn copy_data_ended(&mut self) {
-        self.copies_ended += 1;
-    }
-
-    /// The server reads COPY data from the agent, and its end has not been sent.
-    pub(super) fn reads_copy(&self) -> bool {
-        self.copies_begun > self.copies_ended && self.sqlstate.is_none()
+    /// COPYs from the agent that the statement has begun; none goes on after an error.
+    pub(super) fn copies_begun(&self) -> u32 {
+        if self.sqlstate.is_some() { 0 } else { self.copies_begun }
     }
 }
 
@@ -257,16 +252,22 @@ impl Connection {
     pub(super) fn finish_run(&mut self, seq: u64, run: &Run, cx: &mut Cx<'_, '_>) {
         if let Some(judged) = &run.judged
             && judged.has_effects
-            && self.tally.sqlstate.is_none()
         {
-            self.names_changed(judged, seq);
+            let failed = self.tally.sqlstate.is_some();
+            self.names_changed(judged, seq, if failed { self.tally.statements } else { usize::MAX });
         }
+        self.tainted |= run.is_sensitive();
         self.record_outcome(run, None, cx);
         self.tally = Tally::default();
     }
 
     /// The server dropped it behind an error.
-    pub(super) fn skipped_run(&mut self, run: &Run, cx: &mut Cx<'_, '_>) {
+    pub(super) fn skipped_run(&mut self, seq: u64, run: &Run, cx: &mut Cx<'_, '_>) {
+        if let Some(judged) = &run.judged
+            && judged.has_effects
+        {
+            self.names_changed(judged, seq, 0);
+        }
         self.tally = Tally::default();
         self.record_outcome(run, Some("skipped after an error"), cx);
     }

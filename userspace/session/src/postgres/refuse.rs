@@ -26,7 +26,6 @@ impl Connection {
     pub(super) fn refuse_query(&mut self, request: &'static str, verdict: &Verdict, cx: &mut Cx<'_, '_>) -> Step {
         let record = self.record_decision(request, verdict, cx);
         let Some(refusal) = verdict.refusal.clone() else { return Ok(()) };
-        self.statements.drop_unnamed();
         self.portals.close(b"");
         self.send_rejected_query(refusal, record, cx)
     }
@@ -56,10 +55,8 @@ impl Connection {
         let mark = cx.out.mark();
         encode::parse(&mut cx.out.own, name, rejected_text(record).as_bytes(), std::iter::empty())?;
         cx.out.database_own(mark);
-        if name.is_empty() {
-            self.statements.drop_unnamed();
-        }
-        self.queue.push(Request::RefusedParse(Refused { refusal, record }));
+        let refused = Refused { refusal, record };
+        self.queue.push(Request::RefusedParse { refused, unnamed: name.is_empty() });
         self.agent.skipping = true;
         Ok(())
     }
@@ -94,7 +91,7 @@ impl Connection {
     pub(super) fn rejected(&mut self, frame: &Frame<'_>, cx: &mut Cx<'_, '_>) -> Step {
         let said = Report::parse(frame.body()).map_err(Fatal::of_database)?;
         let code = said.text(report::CODE).ok_or(Fatal::database("an error without its code"))?;
-        let (Some(Request::RefusedQuery(refused) | Request::RefusedParse(refused)), SYNTAX_ERROR) =
+        let (Some(Request::RefusedQuery(refused) | Request::RefusedParse { refused, .. }), SYNTAX_ERROR) =
             (self.queue.front(), code)
         else {
             return self.rejected_otherwise(frame, cx);

@@ -10,7 +10,7 @@ use super::frontend::Sent;
 use super::judge::{Verdict, prepares};
 use super::queue::{Request, Run};
 use super::{Connection, Cx, Fatal, Step};
-use crate::verdicts::{Judged, Refusal, Why};
+use crate::verdicts::{Inner, Judged, Refusal, Why};
 
 impl Connection {
     pub(super) fn query(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
@@ -26,9 +26,7 @@ impl Connection {
             return self.refuse_query("query", &verdict, cx);
         }
         let run = self.decided("query", &verdict, cx);
-        self.statement_goes_on(&verdict, cx);
-        // The server drops both before it looks at the text.
-        self.statements.drop_unnamed();
+        self.statement_goes_on(&verdict, self.queue.next_seq(), false, cx);
         self.portals.close(b"");
         self.queue.push(Request::Query(run));
         sent.forward(cx);
@@ -46,16 +44,12 @@ impl Connection {
             "a function call by OID cannot be judged",
             "call the function in a SELECT instead",
         );
-        let verdict = Verdict { judged, inner: None, refusal: Some(refusal), forwarded: self.observes() };
+        let verdict = Verdict { judged, inner: Inner::default(), refusal: Some(refusal), forwarded: self.observes() };
         if verdict.refuses() {
             return self.refuse_query("function-call", &verdict, cx);
         }
         let run = self.decided("function-call", &verdict, cx);
-        self.statement_goes_on(&verdict, cx);
-        self.queue.push(Request::Function(run));
-        self.database.result.clear();
-        // The result's type is not told: unknown types are read by their shape.
-        self.database.result.push(super::rewrite::Column { type_oid: 0, binary, whole: None });
+        self.queue.push(Request::Function { run, binary });
         sent.forward(cx);
         Ok(())
     }
@@ -64,56 +58,53 @@ impl Connection {
     pub(super) fn decided(&mut self, request: &'static str, verdict: &Verdict, cx: &mut Cx<'_, '_>) -> Run {
         let record = self.record_decision(request, verdict, cx);
         cx.out.durable |= verdict.changes_data();
-        Run {
-            judged: Some(Arc::clone(&verdict.judged)),
-            inner: verdict.inner.clone(),
-            record,
-            started_ns: cx.now.mono_ns,
-        }
+        Run { judged: Some(Arc::clone(&verdict.judged)), inner: verdict.inner, record, started_ns: cx.now.mono_ns }
     }
 
     /// What it may change in the session holds from now on.
-    pub(super) fn statement_goes_on(&mut self, verdict: &Verdict, _cx: &mut Cx<'_, '_>) {
+    /// `seq` is the request's number; `extended`: if it fails, what follows it up to Sync is skipped.
+    pub(super) fn statement_goes_on(&mut self, verdict: &Verdict, seq: u64, extended: bool, cx: &mut Cx<'_, '_>) {
         let judged = &verdict.judged;
+        self.login.unsettled |= judged.changes_encoding;
         if !judged.has_effects && !judged.changes_catalog {
             return;
         }
         let user = self.login.database_user.as_ref().map_or(self.startup.user.as_str(), |user| user.as_str());
         self.schemas.may_change(judged, user);
-        self.names_may_change(judged, _cx);
+        self.names_may_change(judged, seq, extended, cx);
     }
 
     /// PREPARE and DECLARE name something from now on, if the server takes them.
-    fn names_may_change(&mut self, judged: &Arc<Judged>, cx: &mut Cx<'_, '_>) {
-        let seq = self.queue.next_seq();
-        let new: Vec<(Vec<u8>, Arc<Judged>)> = prepares(judged, usize::MAX)
-            .map(|(name, inner)| (name.as_bytes().to_vec(), inner.as_bytes().to_vec()))
-            .collect::<Vec<_>>()
-            .into_iter()
-            .map(|(name, inner)| (name, self.judge_text(&inner, cx)))
-            .collect();
-        for (name, inner) in new {
-            self.statements.add(&name, seq, &inner);
+    fn names_may_change(&mut self, judged: &Arc<Judged>, seq: u64, extended: bool, cx: &mut Cx<'_, '_>) {
+        for (part, name, inner) in prepares(judged, usize::MAX) {
+            let inner = self.judge_text(inner.as_bytes(), cx);
+            self.statements.add(name.as_bytes(), (seq, part), extended, &inner);
         }
         for statement in &judged.statements {
             for prepared in &statement.prepared {
                 if let Prepared::Declare { name } = prepared {
-                    self.portals.open(name.as_bytes(), seq, true, Some(Arc::clone(judged)), None);
+                    self.portals.open(name.as_bytes(), seq, true, Some(Arc::clone(judged)), Inner::default());
                 }
             }
         }
     }
 
-    /// The statement is done: what it named stands, what it dropped is gone. After an error both stay possible.
-    pub(super) fn names_changed(&mut self, judged: &Judged, seq: u64) {
-        for prepared in judged.statements.iter().flat_map(|statement| &statement.prepared) {
-            match prepared {
-                Prepared::Prepare { name, .. } => self.statements.confirm(name.as_bytes(), seq),
-                Prepared::Deallocate { name: Some(name) } => self.statements.close(name.as_bytes(), seq),
-                Prepared::Deallocate { name: None } => self.statements.close_all(seq),
-                Prepared::Close { name: Some(name) } => self.portals.close(name.as_bytes()),
-                Prepared::Close { name: None } => self.portals.close_all(seq),
-                Prepared::Execute { .. } | Prepared::Declare { .. } | Prepared::Fetch { .. } => {}
+    /// The request is done, its first `done` statements with success: what they named stands, what they dropped is gone. Neither
+    /// PREPARE nor DEALLOCATE is undone by a transaction's end.
+    pub(super) fn names_changed(&mut self, judged: &Judged, seq: u64, done: usize) {
+        for (part, statement) in judged.statements.iter().enumerate() {
+            let made = (seq, part);
+            for prepared in &statement.prepared {
+                match prepared {
+                    Prepared::Prepare { name, .. } if part >= done => self.statements.undo(name.as_bytes(), made),
+                    _ if part >= done => {}
+                    Prepared::Prepare { name, .. } => self.statements.confirm(name.as_bytes(), made),
+                    Prepared::Deallocate { name: Some(name) } => self.statements.close(name.as_bytes(), made),
+                    Prepared::Deallocate { name: None } => self.statements.close_all(made),
+                    Prepared::Close { name: Some(name) } => self.portals.close(name.as_bytes()),
+                    Prepared::Close { name: None } => self.portals.close_all(seq),
+                    Prepared::Execute { .. } | Prepared::Declare { .. } | Prepared::Fetch { .. } => {}
+                }
             }
         }
     }

@@ -50,14 +50,22 @@ impl Connection {
             return Err(Fatal::agent("a startup key is given twice"));
         }
         let mut kept: Vec<(&[u8], &[u8])> = Vec::new();
+        let mut options = Vec::new();
         for (name, value) in message.parameters.iter() {
             if name.starts_with(b"_pq_.") {
                 self.startup.unknown.push(name.to_vec());
                 continue;
             }
             let text = |bytes| std::str::from_utf8(bytes).map_err(|_| Fatal::agent("a startup key is not UTF-8"));
+            if name == b"options" {
+                read_options(value, &mut options)?;
+                continue;
+            }
             self.startup_key(text(name)?, text(value)?)?;
             kept.push((name, value));
+        }
+        if !options.is_empty() {
+            kept.push((b"options", &options));
         }
         if self.startup.user.is_empty() {
             return Err(Fatal::new(b"28000", "no PostgreSQL user name specified in startup packet"));
@@ -86,15 +94,6 @@ impl Connection {
             // A false value asks for nothing (`parse_bool`).
             "replication" if ["false", "off", "no", "0"].contains(&value) => {}
             "replication" => return Err(Fatal::new(b"42501", "replication connections are not served")),
-            "options" => {
-                for setting in options::parse(value.as_bytes()) {
-                    let setting = setting.map_err(|why| Fatal::new(b"42601", why.as_str()))?;
-                    let text =
-                        |bytes: Vec<u8>| String::from_utf8(bytes).map_err(|_| Fatal::agent("options are not UTF-8"));
-                    let (name, value) = (text(setting.name().collect())?, text(setting.value().collect())?);
-                    admit(&name, &value)?;
-                }
-            }
             name => {
                 admit(name, value)?;
                 if name.eq_ignore_ascii_case("application_name") {
@@ -122,6 +121,18 @@ impl Connection {
         cx.out.database_own(mark);
         Ok(())
     }
+}
+
+/// The settings in `options`, admitted one by one, written anew as they were read.
+fn read_options(value: &[u8], into: &mut Vec<u8>) -> Step {
+    for setting in options::parse(value) {
+        let setting = setting.map_err(|why| Fatal::new(b"42601", why.as_str()))?;
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(|_| Fatal::agent("options are not UTF-8"));
+        let (name, value) = (text(setting.name().collect())?, text(setting.value().collect())?);
+        admit(&name, &value)?;
+        encode::option(into, name.as_bytes(), value.as_bytes())?;
+    }
+    Ok(())
 }
 
 fn admit(name: &str, value: &str) -> Step {

@@ -1,5 +1,5 @@
 //! Prepared statements, by the protocol and by SQL: one name space. A name may stand for several texts while the server has
-//! not said which it took; whoever uses it is judged by all of them.
+//! not said which it took; whoever uses it waits where that matters.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,12 +7,23 @@ use std::sync::Arc;
 use crate::Limits;
 use crate::verdicts::Judged;
 
+/// What made a text: the request, and which statement of it.
+pub(super) type Made = (u64, usize);
+
 /// One text that a name may stand for.
 #[derive(Debug)]
 pub(super) struct Version {
-    /// The request that made it.
-    seq: u64,
+    pub(super) made: Made,
+    /// If the server did not take it, it skips all that follows up to Sync (not so for PREPARE in a Query).
+    sure_until_sync: bool,
     pub(super) judged: Arc<Judged>,
+}
+
+impl Version {
+    /// Whoever uses the name in a request after the last Sync (request `synced`) uses this text, or is skipped.
+    pub(super) fn holds_since(&self, synced: Option<u64>) -> bool {
+        self.sure_until_sync && synced.is_none_or(|synced| self.made.0 > synced)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -35,10 +46,10 @@ impl Statements {
     }
 
     /// A request that makes `name` is on its way.
-    pub(super) fn add(&mut self, name: &[u8], seq: u64, judged: &Arc<Judged>) {
+    pub(super) fn add(&mut self, name: &[u8], made: Made, sure_until_sync: bool, judged: &Arc<Judged>) {
         self.count += 1;
         self.bytes += judged.bytes().len();
-        let version = Version { seq, judged: Arc::clone(judged) };
+        let version = Version { made, sure_until_sync, judged: Arc::clone(judged) };
         if name.is_empty() {
             self.unnamed.push(version);
         } else if let Some(versions) = self.named.get_mut(name) {
@@ -49,32 +60,28 @@ impl Statements {
     }
 
     /// The server took it: older texts of the name are gone.
-    pub(super) fn confirm(&mut self, name: &[u8], seq: u64) {
-        self.retain(name, |version| version.seq >= seq);
+    pub(super) fn confirm(&mut self, name: &[u8], made: Made) {
+        self.retain(name, |version| version.made >= made);
     }
 
     /// The server did not take it.
-    pub(super) fn undo(&mut self, name: &[u8], seq: u64) {
-        self.retain(name, |version| version.seq != seq);
+    pub(super) fn undo(&mut self, name: &[u8], made: Made) {
+        self.retain(name, |version| version.made != made);
     }
 
-    /// Close or DEALLOCATE, asked for by request `seq`, is done.
-    pub(super) fn close(&mut self, name: &[u8], seq: u64) {
-        self.retain(name, |version| version.seq > seq);
+    /// Close or DEALLOCATE is done. A Query, and a Parse without a name, do it to the unnamed one before they look at their text
+    /// (`drop_unnamed_stmt`, postgres.c).
+    pub(super) fn close(&mut self, name: &[u8], made: Made) {
+        self.retain(name, |version| version.made > made);
     }
 
     /// DEALLOCATE ALL or DISCARD ALL. The unnamed one is no part of it (`DropAllPreparedStatements` walks the named).
-    pub(super) fn close_all(&mut self, seq: u64) {
+    pub(super) fn close_all(&mut self, made: Made) {
         let Statements { named, count, bytes, .. } = self;
         named.retain(|_, versions| {
-            drop_where(versions, count, bytes, |version| version.seq > seq);
+            drop_where(versions, count, bytes, |version| version.made > made);
             !versions.is_empty()
         });
-    }
-
-    /// A simple Query drops the unnamed statement (`drop_unnamed_stmt`, postgres.c).
-    pub(super) fn drop_unnamed(&mut self) {
-        self.retain(b"", |_| false);
     }
 
     pub(super) fn has_unnamed(&self) -> bool {

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use wire::postgres::backend::{Field, TransactionStatus};
+use wire::postgres::backend::{Authentication, Field, TransactionStatus};
 use wire::postgres::frontend::{Bind, Close, Describe, Execute, Kind, Parse, Query};
 use wire::postgres::startup::{First, Packet, first};
 use wire::postgres::{Format, FrontendTag, Header, SqlState, encode, header};
@@ -33,6 +33,12 @@ pub struct Server {
     pub closed: bool,
     pub parameters: Vec<(&'static str, &'static str)>,
     pub catalog_fails: bool,
+    /// The session is ended while it is asked for the catalog.
+    pub catalog_dies: bool,
+    /// Asks for a password in the clear.
+    pub asks_password: bool,
+    /// A constraint is checked, and fails, at the transaction's end.
+    deferred: bool,
 }
 
 pub const PAN: &str = "4111111111111111";
@@ -62,6 +68,9 @@ impl Server {
                 ("standard_conforming_strings", "on"),
             ],
             catalog_fails: false,
+            catalog_dies: false,
+            asks_password: false,
+            deferred: false,
         }
     }
 
@@ -110,15 +119,22 @@ impl Server {
                 if message.minor > 0 {
                     encode::negotiate_protocol_version(&mut self.out, 0, []).unwrap();
                 }
-                encode::authentication_ok(&mut self.out);
-                for (name, value) in &self.parameters {
-                    encode::parameter_status(&mut self.out, name.as_bytes(), value.as_bytes()).unwrap();
+                if self.asks_password {
+                    return encode::authentication(&mut self.out, Authentication::CleartextPassword).unwrap();
                 }
-                encode::backend_key_data(&mut self.out, 4711, b"real").unwrap();
-                encode::ready_for_query(&mut self.out, self.status);
+                self.let_in();
             }
             _ => panic!("the server was asked for encryption"),
         }
+    }
+
+    fn let_in(&mut self) {
+        encode::authentication_ok(&mut self.out);
+        for (name, value) in &self.parameters {
+            encode::parameter_status(&mut self.out, name.as_bytes(), value.as_bytes()).unwrap();
+        }
+        encode::backend_key_data(&mut self.out, 4711, b"real").unwrap();
+        encode::ready_for_query(&mut self.out, self.status);
     }
 
     fn message(&mut self, tag: FrontendTag, body: &[u8]) {
@@ -206,6 +222,9 @@ impl Server {
             }
             FrontendTag::Sync => {
                 self.skipping = false;
+                if self.status == TransactionStatus::Idle {
+                    self.check_deferred();
+                }
                 self.ready();
             }
             FrontendTag::FunctionCall => {
@@ -215,13 +234,28 @@ impl Server {
             }
             FrontendTag::Terminate => self.closed = true,
             FrontendTag::Flush | FrontendTag::CopyData | FrontendTag::CopyDone | FrontendTag::CopyFail => {}
+            FrontendTag::Authentication if self.asks_password => self.let_in(),
             FrontendTag::Authentication => panic!("no password was asked for"),
         }
     }
 
-    fn copy_message(&mut self, tag: FrontendTag, _body: &[u8]) {
+    /// False: it failed.
+    fn check_deferred(&mut self) -> bool {
+        let failed = std::mem::take(&mut self.deferred);
+        if failed {
+            self.fail("23503", &format!("\"{CVV}\" is late"), &format!("Key (cvv)=({CVV}) is not there."));
+        }
+        !failed
+    }
+
+    fn copy_message(&mut self, tag: FrontendTag, body: &[u8]) {
         let was = self.copy;
         match tag {
+            FrontendTag::CopyData if body.starts_with(b"bad") => {
+                self.copy = Copy::No;
+                self.fail("22P04", "bad data", "");
+                self.skipping = was == Copy::Extended;
+            }
             FrontendTag::CopyData | FrontendTag::Flush | FrontendTag::Sync => return,
             FrontendTag::CopyDone => {
                 self.copy = Copy::No;
@@ -261,7 +295,7 @@ impl Server {
 
     /// False: a COPY goes on.
     fn query(&mut self, text: &str) -> bool {
-        if text.starts_with("SET TRANSACTION READ ONLY") {
+        if text.starts_with("/* interceptor */ SET TRANSACTION READ ONLY") {
             self.catalog(text.contains("pg_attribute"));
             return true;
         }
@@ -305,7 +339,14 @@ impl Server {
             }
             "COMMIT" | "ROLLBACK" => {
                 self.status = TransactionStatus::Idle;
+                if !self.check_deferred() {
+                    return false;
+                }
                 b"COMMIT"
+            }
+            "INSERT" if text.contains("late") => {
+                self.deferred = true;
+                b"INSERT 0 1"
             }
             "COPY" => {
                 let names = if text.contains("(cvv") { vec!["cvv", "pan"] } else { vec!["id", "pan", "cvv"] };
@@ -350,6 +391,10 @@ impl Server {
     }
 
     fn catalog(&mut self, tables: bool) {
+        if self.catalog_dies {
+            let code = SqlState::of_bytes(b"57P01").unwrap();
+            return encode::error_response(&mut self.out, "FATAL", code, "terminating connection", &[]);
+        }
         if self.catalog_fails {
             return self.fail("42501", "permission denied for table pg_class", "");
         }
