@@ -145,7 +145,8 @@ impl HostRecord {
     }
 }
 
-const BEGINS: &str = "begins; a later record says how it ended";
+/// A record has no word for "not yet": this one's success is 0, and its message says why.
+const BEGINS: &str = "begins, no outcome yet: a later record has it";
 
 /// Encodes the event and answers the type of its frame.
 fn encode(deed: &Deed<'_>, stage: Stage<'_>, payload: &mut Vec<u8>) -> u8 {

@@ -51,25 +51,28 @@ pub fn detach(path: &Path) -> Result<u8> {
     let instance = plan::instance(&service);
     let object = instance.display().to_string();
     let deed = Deed::Detach { object: &object };
-    let record = host_record(&service).map_err(|why| warn(&deed, &why)).ok();
-    let say = |stage: Stage<'_>| {
-        if let Some(record) = &record {
-            let _ = record.write(&deed, stage).map_err(|why| warn(&deed, &why));
-        }
+    let record = host_record(&service);
+    let say = |stage: Stage<'_>| -> Result<()> {
+        let record = record.as_ref().map_err(|why| anyhow::anyhow!("{why:#}"))?;
+        record.write(&deed, stage)?;
+        Ok(())
     };
-    say(Stage::Begins);
-    match load::detach(&instance) {
-        Ok(was) => {
-            let words = if was { "agents reach databases directly from now on" } else { "nothing was attached" };
-            say(Stage::Done(words));
-            println!("{}{words}", if was { "detached: " } else { "" });
-            Ok(0)
-        }
-        Err(why) => {
-            say(Stage::Failed(&why.to_string()));
-            Err(why.into())
-        }
+    let began = say(Stage::Begins);
+    let done = load::detach(&instance);
+    let why = done.as_ref().err().map(ToString::to_string);
+    let words = match (&done, &why) {
+        (Ok(true), _) => "agents reach databases directly from now on",
+        (Ok(false), _) => "nothing was attached",
+        (Err(_), why) => why.as_deref().unwrap_or_default(),
+    };
+    let told = say(if done.is_ok() { Stage::Done(words) } else { Stage::Failed(words) });
+    match (began, told) {
+        (_, Ok(())) => {}
+        (Ok(()), Err(why)) => warn("the outcome of this detach", &why),
+        (Err(_), Err(why)) => warn(deed.as_str(), &why),
     }
+    println!("{}{words}", if done? { "detached: " } else { "" });
+    Ok(0)
 }
 
 /// `admit`.
@@ -111,7 +114,7 @@ pub fn exec(path: &Path, agent: &str, user: Option<&str>, command: &[OsString]) 
         && !matches!(why.downcast_ref(), Some(exec::Error::Unrecorded(_) | exec::Error::Wait(_)))
     {
         let deed = Deed::Admission { agent, unit: "exec" };
-        let _ = record.write(&deed, Stage::Failed(&format!("{why:#}"))).map_err(|why| warn(&deed, &why));
+        let _ = record.write(&deed, Stage::Failed(&format!("{why:#}"))).map_err(|why| warn(deed.as_str(), &why));
     }
     outcome
 }
@@ -138,7 +141,7 @@ fn exec_recorded(
     };
     let status = exec::exec_once(&order, |cgroup| {
         let name = account.name_and_home.as_ref().map_or("an account without a name", |(name, _)| name);
-        let words = format!("exec as {name} (uid {})", account.uid);
+        let words = format!("exec as {name} (uid {}) in cgroup {cgroup}", account.uid);
         let deed = Deed::Admission { agent, unit: &format!("cgroup {cgroup}") };
         record.write(&deed, Stage::Done(&words)).map(|_| ())
     })?;
@@ -160,14 +163,14 @@ fn recorded<T>(record: &HostRecord, deed: &Deed<'_>, act: impl FnOnce() -> Resul
             Ok(done)
         }
         Err(why) => {
-            let _ = record.write(deed, Stage::Failed(&format!("{why:#}"))).map_err(|lost| warn(deed, &lost));
+            let _ = record.write(deed, Stage::Failed(&format!("{why:#}"))).map_err(|lost| warn(deed.as_str(), &lost));
             Err(why)
         }
     }
 }
 
-fn warn(deed: &Deed<'_>, why: &dyn std::fmt::Display) {
-    eprintln!("interceptor: WARNING: {} is NOT in the record: {why:#}", deed.as_str());
+fn warn(deed: &str, why: &dyn std::fmt::Display) {
+    eprintln!("interceptor: WARNING: {deed} is NOT in the record: {why:#}");
 }
 
 fn names(config: &Config) -> Vec<&str> {
