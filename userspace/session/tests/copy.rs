@@ -31,6 +31,23 @@ fn copies_that_cannot_be_masked_are_refused() {
     assert!(world.server.log.is_empty());
 }
 
+#[test]
+fn a_copy_in_an_encoding_that_can_be_read_is_masked() {
+    let mut world = World::ready();
+    for encoding in ["sql_ascii", "utf8", "latin1"] {
+        let heard = world.ask(&query(&format!("COPY payments TO STDOUT (ENCODING '{encoding}')")));
+        assert_eq!(heard[1], "d 1\t411111******1111\t***");
+    }
+}
+
+#[test]
+fn in_observe_a_copy_that_cannot_be_masked_is_refused_and_the_connection_lives() {
+    let block = "[[sensitive]]\ncolumns = [\"*.pan\"]\nkind = \"pan\"\n";
+    let mut world = World::with(open("reconciler", Mode::Observe, true), block).login();
+    let heard = world.ask(&query("COPY payments TO STDOUT (ENCODING 'SJIS')"));
+    assert!(heard[0].starts_with("E ERROR 42501") && heard[1] == "Z I", "{heard:?}");
+}
+
 fn data(text: &str) -> Vec<u8> {
     let mut out = Vec::new();
     encode::frontend_copy_data(&mut out, text.as_bytes()).unwrap();

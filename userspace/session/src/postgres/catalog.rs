@@ -40,6 +40,8 @@ struct Asking {
     results: usize,
     policy: Arc<Policy>,
     epoch: u64,
+    /// Schemas of the path that exist and may be used, and perhaps others.
+    usable: Vec<String>,
     schemas: Vec<String>,
     path: Vec<String>,
     builder: Option<Builder>,
@@ -110,6 +112,7 @@ impl Connection {
             results: 0,
             policy: Arc::clone(cx.shared.policy),
             epoch: cx.shared.catalogs.epoch(),
+            usable: Vec::new(),
             schemas: Vec::new(),
             path: Vec::new(),
             builder,
@@ -209,13 +212,18 @@ impl Asking {
                 let name = text(0)?;
                 // An agent's own temporary tables shadow nothing that it may not read.
                 if !name.starts_with("pg_temp") && !name.starts_with("pg_toast_temp") {
-                    self.schemas.push(name);
+                    self.usable.push(name);
                 }
             }
             2 => {
                 let (user, path) = (text(0)?, text(1)?);
                 self.path = settings::schema_names(&path);
                 self.path.iter_mut().filter(|name| *name == "$user").for_each(|name| user.clone_into(name));
+                // In front of all where the setting does not name it (`recomputeNamespacePath`, namespace.c).
+                if !self.path.iter().any(|name| name == "pg_catalog") {
+                    self.schemas.push("pg_catalog".to_owned());
+                }
+                self.schemas.extend(self.path.iter().filter(|name| self.usable.contains(name)).cloned());
             }
             3 => {
                 let (oid, schema, table) = (text(0)?.parse().ok()?, text(1)?, text(2)?);
@@ -234,8 +242,13 @@ impl Asking {
     }
 }
 
+/// Not `current_schemas()`: where the path begins with `pg_temp` it makes the session's temporary schema, which the agent would see.
 const SCHEMAS: &str = "/* interceptor */ SET TRANSACTION READ ONLY; \
-SELECT s FROM pg_catalog.unnest(pg_catalog.current_schemas(true)) AS s; \
+SELECT n.nspname FROM pg_catalog.pg_namespace AS n \
+WHERE pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND (n.nspname OPERATOR(pg_catalog.=) CURRENT_USER \
+OR pg_catalog.strpos(pg_catalog.replace(pg_catalog.lower(pg_catalog.current_setting('search_path')), '\"\"', '\"'), \
+pg_catalog.lower(n.nspname::pg_catalog.text)) \
+OPERATOR(pg_catalog.>) 0); \
 SELECT CURRENT_USER, pg_catalog.current_setting('search_path'); ";
 
 /// The columns of every table that has a sensitive one, then the types that are not built in.

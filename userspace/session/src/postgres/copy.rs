@@ -6,6 +6,7 @@ use wire::postgres::backend::CopyResponse;
 
 use super::queue::Request;
 use super::rewrite::{self, BodyMask, Column, Columns, CopyOptions};
+use super::settings;
 use super::{Connection, Fatal, Step};
 use crate::catalogs::{CatalogTable, Treatment};
 
@@ -65,8 +66,12 @@ impl Connection {
         };
         let format = rewrite::CopyFormat::new(&options)
             .map_err(|_| "card numbers cannot be found in a COPY with these options")?;
-        if copy.option("encoding").is_some() {
-            return Err("COPY with its own encoding cannot be masked");
+        let readable = |words: &[String]| {
+            let encoding = words.first().and_then(|word| settings::encoding(word.as_bytes()));
+            encoding.is_some_and(|encoding| self.login.reads(encoding))
+        };
+        if !copy.option("encoding").is_none_or(readable) {
+            return Err("COPY in this encoding cannot be masked");
         }
         Ok(Plan { format: Some(format), table })
     }

@@ -65,8 +65,10 @@ impl Connection {
         if verdict.refusal.is_none() && verdict.judged.has_effects {
             self.resolve_executes(&mut verdict, cx);
         }
-        if verdict.refusal.is_none() {
-            verdict.refusal = verdict.judged.statements.iter().find_map(|statement| self.refused_copy(statement));
+        // What cannot be masked is refused also where the verdict alone would let it go on.
+        if verdict.refusal.is_none() || self.observes() {
+            let copy = verdict.judged.statements.iter().find_map(|statement| self.refused_copy(statement));
+            verdict.refusal = copy.or(verdict.refusal);
         }
         verdict.forwarded = self.observes() && verdict.refusal.as_ref().is_some_and(|refusal| refusal.why != Why::Firm);
         if self.asks_catalog() && self.masks() && !self.catalog.is_of(cx.shared.policy) {

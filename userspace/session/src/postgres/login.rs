@@ -63,6 +63,13 @@ impl Default for Login {
     }
 }
 
+impl Login {
+    /// Whether bytes in this encoding can be read. SQL_ASCII is whatever the server keeps.
+    pub(super) fn reads(&self, encoding: Encoding) -> bool {
+        encoding != Encoding::SqlAscii || self.server_is_utf8
+    }
+}
+
 impl Connection {
     /// NegotiateProtocolVersion of the database. We sent no option, so it may refuse none.
     pub(super) fn negotiate(&mut self, body: &[u8]) -> Step {
@@ -191,8 +198,7 @@ impl Connection {
     }
 
     fn check_encoding(&self) -> Step {
-        let raw = self.login.encoding == Encoding::SqlAscii && !self.login.server_is_utf8;
-        if raw { Err(unreadable_encoding()) } else { Ok(()) }
+        if self.login.reads(self.login.encoding) { Ok(()) } else { Err(unreadable_encoding()) }
     }
 
     /// The first ReadyForQuery.

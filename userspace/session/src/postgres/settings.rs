@@ -116,13 +116,16 @@ pub(crate) fn encoding(name: &[u8]) -> Option<Encoding> {
     }
 }
 
-/// The names in a `search_path` value given as one string (`set_config`, startup): split at commas, double quotes kept whole.
+/// The names in a `search_path` value given as one string (`set_config`, startup): split at commas, what is in double quotes
+/// kept whole.
 pub(crate) fn schema_names(value: &str) -> Vec<String> {
     let mut names = Vec::new();
     let mut name = String::new();
     let mut quoted = false;
-    for letter in value.chars() {
+    let mut letters = value.chars().peekable();
+    while let Some(letter) = letters.next() {
         match letter {
+            '"' if quoted && letters.next_if_eq(&'"').is_some() => name.push('"'),
             '"' => quoted = !quoted,
             ',' if !quoted => names.push(std::mem::take(&mut name)),
             letter if quoted => name.push(letter),
@@ -176,6 +179,7 @@ mod tests {
     fn search_path_names() {
         assert_eq!(schema_names(r#""$user", Public"#), ["$user", "public"]);
         assert_eq!(schema_names(r#""A,b",c"#), ["A,b", "c"]);
+        assert_eq!(schema_names(r#""a""b", "C""""#), ["a\"b", "C\""]);
         assert!(schema_names("").is_empty());
     }
 }
