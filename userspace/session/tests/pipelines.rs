@@ -248,3 +248,33 @@ fn observe_goes_on_where_statements_can_no_longer_be_read_and_says_so() {
     assert_eq!(world.ask(&query("SELECT pan FROM payments"))[1], "D 411111******1111");
     assert!(youngest(&world, RecordType::Decision).contains("standard_conforming_strings is off"));
 }
+
+fn bind_in_binary(portal: &str, statement: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    encode::bind(&mut out, portal.as_bytes(), statement.as_bytes(), &[], &[], &[Format::Binary]).unwrap();
+    out
+}
+
+#[test]
+fn what_cannot_be_masked_in_binary_is_refused_where_that_is_known() {
+    const REFUSED: &str = "E ERROR 42501 a sensitive column of this type cannot be masked in binary format";
+    // Known at Bind: the statement was described.
+    let mut world = World::ready();
+    world.ask(&extended(&["P s SELECT cvv_at FROM payments", "D S s", "S"]));
+    let heard = world.ask(&[bind_in_binary("", "s"), extended(&["E ", "S"])].concat());
+    assert!(heard[0].starts_with(REFUSED) && heard[1..] == ["Z I"], "{heard:?}");
+    assert_eq!(world.ask(&extended(&["B  s", "E ", "S"]))[0], "2", "as text it may be read");
+    // Known at Execute: the portal was described.
+    let mut world = World::ready();
+    let heard = world.ask(
+        &[extended(&["P  SELECT cvv_at FROM payments"]), bind_in_binary("", ""), extended(&["D P ", "H"])].concat(),
+    );
+    assert_eq!(heard, ["1", "2", "T cvv_at"]);
+    let heard = world.ask(&extended(&["E ", "S"]));
+    assert!(heard[0].starts_with(REFUSED) && heard[1..] == ["Z I"], "{heard:?}");
+    // Known too late.
+    let mut world = World::ready();
+    let heard = world
+        .ask(&[extended(&["P  SELECT cvv_at FROM payments"]), bind_in_binary("", ""), extended(&["E ", "S"])].concat());
+    assert!(heard[2].starts_with("E FATAL 42501"), "{heard:?}");
+}

@@ -7,6 +7,7 @@ use super::backend::Frame;
 use super::portals::Rows;
 use super::queue::{Entry, Request};
 use super::record::Tally;
+use super::refuse::{NO_BINARY, READ_AS_TEXT};
 use super::rewrite::{Column, Columns, Message, Strip};
 use super::{Connection, Cx, Fatal, Phase, Step};
 use crate::catalogs::{Catalog, Treatment};
@@ -73,7 +74,7 @@ impl Connection {
         match kind {
             b'1' | b'2' | b'3' => self.acknowledged(kind)?,
             b't' => {
-                let asked = matches!(self.queue.front(), Some(Request::DescribeStatement));
+                let asked = matches!(self.queue.front(), Some(Request::DescribeStatement { .. }));
                 asked.then_some(()).ok_or_else(misplaced)?;
             }
             b'T' => {
@@ -124,17 +125,30 @@ impl Connection {
         let described = RowDescription::parse(frame.body()).map_err(Fatal::of_database)?;
         let catalog = &self.catalog;
         let masks = self.open.database.mask || self.open.database.mode != crate::Mode::Observe;
+        let mut runs = true;
         let (columns, own, done) = match self.queue.front() {
             Some(Request::Query(_)) => {
                 self.database.result_known = true;
                 (&mut self.database.result, false, false)
             }
-            Some(Request::DescribeStatement) => {
+            Some(Request::DescribeStatement { name }) => {
+                // The formats are Bind's to say.
+                let no_binary = || {
+                    let mut columns = Columns::new();
+                    columns.set_types(catalog.types.clone());
+                    described
+                        .fields()
+                        .for_each(|f| push(&mut columns, catalog, &Field { format: Format::Binary, ..f }));
+                    columns.each_unmaskable().collect()
+                };
+                self.statements.described(name, no_binary);
                 self.queue.pop();
                 return Ok(false);
             }
             Some(&(Request::DescribePortal { slot } | Request::OwnDescribe { slot })) => {
                 let own = matches!(self.queue.front(), Some(Request::OwnDescribe { .. }));
+                // Not yet: Execute will be refused.
+                runs = self.queue.executes(slot);
                 let slot = self.portals.get_mut(slot).ok_or_else(misplaced)?;
                 slot.rows = Rows::Known;
                 (&mut slot.columns, own, true)
@@ -146,9 +160,8 @@ impl Connection {
         for field in described.fields() {
             push(columns, catalog, &field);
         }
-        if masks && columns.unmaskable().is_some() {
-            return Err(Fatal::new(b"42501", "a sensitive column of this type cannot be masked in binary format")
-                .hint("read the column as text, or leave it out of the result"));
+        if masks && runs && columns.unmaskable().is_some() {
+            return Err(Fatal::new(b"42501", NO_BINARY).hint(READ_AS_TEXT));
         }
         if done {
             self.pop_and_release();
@@ -158,7 +171,7 @@ impl Connection {
 
     fn described_nothing(&mut self) -> Result<bool, Fatal> {
         let own = match self.queue.front() {
-            Some(Request::DescribeStatement) => {
+            Some(Request::DescribeStatement { .. }) => {
                 self.queue.pop();
                 return Ok(false);
             }

@@ -10,9 +10,10 @@ use super::frontend::Sent;
 use super::judge::Verdict;
 use super::portals::{Rows, Stamp};
 use super::queue::{Request, Run};
+use super::refuse::{NO_BINARY, READ_AS_TEXT};
 use super::simple::too_many;
 use super::{Connection, Cx, Fatal, Step, messages};
-use crate::verdicts::{Inner, Judged};
+use crate::verdicts::{Inner, Judged, Refusal, Why};
 
 impl Connection {
     pub(super) fn parse(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
@@ -48,7 +49,12 @@ impl Connection {
         let mut inner = Inner::default();
         if let Some(version) = self.statements.find(name).last() {
             let known = Arc::clone(&version.judged);
-            let verdict = self.judge(known.bytes(), cx);
+            let unmaskable = self.masks() && version.is_unmaskable(&message.result_formats);
+            let mut verdict = self.judge(known.bytes(), cx);
+            if unmaskable {
+                verdict.refusal = Some(no_binary());
+                verdict.forwarded = false;
+            }
             if verdict.refuses() {
                 return self.refuse_extended("bind", NOBODY, &verdict, cx);
             }
@@ -98,7 +104,7 @@ impl Connection {
         let Describe(target) = Describe::parse(sent.body()).map_err(Fatal::of_agent)?;
         let name = target.name;
         if target.kind == Kind::Statement {
-            self.queue.push(Request::DescribeStatement);
+            self.queue.push(Request::DescribeStatement { name: name.into() });
             sent.forward(cx);
             return Ok(());
         }
@@ -156,12 +162,15 @@ impl Connection {
             let record = self.record_unseen(cx);
             return Ok(Some(Run { judged: None, inner: Inner::default(), record, started_ns: cx.now.mono_ns }));
         };
+        let unmaskable = self.masks() && known.rows == Rows::Known && known.columns.unmaskable().is_some();
         let holds = known.stamp.is(cx.shared.policy, self.schemas.epoch()) && judged.is_valid(cx.wall_s());
         let verdict = if holds && judged.refusal.is_none() {
             Verdict { judged, inner: known.inner, refusal: None, forwarded: false }
         } else {
             self.judge(judged.bytes(), cx)
         };
+        let verdict =
+            if unmaskable { Verdict { refusal: Some(no_binary()), forwarded: false, ..verdict } } else { verdict };
         if verdict.refuses() {
             self.refuse_extended("execute", NOBODY, &verdict, cx)?;
             return Ok(None);
@@ -191,6 +200,10 @@ impl Connection {
         sent.forward(cx);
         Ok(())
     }
+}
+
+fn no_binary() -> Refusal {
+    Refusal::new(Why::Firm, NO_BINARY, READ_AS_TEXT)
 }
 
 /// A statement name that no one uses: a text that does not parse is never stored under it.

@@ -56,7 +56,9 @@ pub(super) enum Request {
     Bind {
         slot: u32,
     },
-    DescribeStatement,
+    DescribeStatement {
+        name: Box<[u8]>,
+    },
     DescribePortal {
         slot: u32,
     },
@@ -97,7 +99,7 @@ impl Request {
             Request::Execute { .. }
             | Request::Parse { .. }
             | Request::Bind { .. }
-            | Request::DescribeStatement
+            | Request::DescribeStatement { .. }
             | Request::DescribePortal { .. }
             | Request::OwnDescribe { .. }
             | Request::CloseStatement { .. }
@@ -197,6 +199,11 @@ impl Queue {
         if self.is_idle() {
             self.open = false;
         }
+    }
+
+    /// Whether an Execute of this slot is on its way.
+    pub(super) fn executes(&self, slot: u32) -> bool {
+        self.entries.iter().any(|entry| matches!(entry.request, Request::Execute { slot: used, .. } if used == slot))
     }
 
     /// Request `seq` has no answer yet.

@@ -126,5 +126,9 @@ impl Connection {
     }
 }
 
+/// Said where a result would have to be masked and cannot be.
+pub(super) const NO_BINARY: &str = "a sensitive column of this type cannot be masked in binary format";
+pub(super) const READ_AS_TEXT: &str = "read the column as text, or leave it out of the result";
+
 /// A statement name that no one uses: a text that does not parse is never stored under it.
 const NOBODY: &[u8] = b"interceptor";

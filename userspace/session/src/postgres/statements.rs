@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use wire::postgres::{Format, Formats};
+
 use crate::Limits;
 use crate::verdicts::Judged;
 
@@ -17,9 +19,18 @@ pub(super) struct Version {
     /// If the server did not take it, it skips all that follows up to Sync (not so for PREPARE in a Query).
     sure_until_sync: bool,
     pub(super) judged: Arc<Judged>,
+    /// Columns of its result that could not be masked in binary format, once it was described.
+    no_binary: Box<[bool]>,
 }
 
 impl Version {
+    /// Whether a result in these formats (none: text, one: for all columns) could not be masked.
+    pub(super) fn is_unmaskable(&self, formats: &Formats<'_>) -> bool {
+        let format = |at: usize| if formats.len() == 1 { formats.iter().next() } else { formats.iter().nth(at) };
+        let mut columns = self.no_binary.iter().enumerate();
+        columns.any(|(at, no_binary)| *no_binary && format(at) == Some(Format::Binary))
+    }
+
     /// Whoever uses the name in a request after the last Sync (request `synced`) uses this text, or is skipped.
     pub(super) fn holds_since(&self, synced: Option<u64>) -> bool {
         self.sure_until_sync && synced.is_none_or(|synced| self.made.0 > synced)
@@ -49,13 +60,21 @@ impl Statements {
     pub(super) fn add(&mut self, name: &[u8], made: Made, sure_until_sync: bool, judged: &Arc<Judged>) {
         self.count += 1;
         self.bytes += judged.bytes().len();
-        let version = Version { made, sure_until_sync, judged: Arc::clone(judged) };
+        let version = Version { made, sure_until_sync, judged: Arc::clone(judged), no_binary: Box::default() };
         if name.is_empty() {
             self.unnamed.push(version);
         } else if let Some(versions) = self.named.get_mut(name) {
             versions.push(version);
         } else {
             self.named.insert(name.into(), vec![version]);
+        }
+    }
+
+    /// The result of the statement that alone has this name was described.
+    pub(super) fn described(&mut self, name: &[u8], no_binary: impl FnOnce() -> Box<[bool]>) {
+        let versions = if name.is_empty() { Some(&mut self.unnamed) } else { self.named.get_mut(name) };
+        if let Some([version]) = versions.map(Vec::as_mut_slice) {
+            version.no_binary = no_binary();
         }
     }
 

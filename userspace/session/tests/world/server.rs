@@ -443,6 +443,8 @@ fn columns(text: &str) -> Option<&'static [&'static str]> {
         "*" => &["id", "pan", "cvv"],
         "pan" => &["pan"],
         "cvv" => &["cvv"],
+        // The same column, of a type that cannot be masked in binary.
+        "cvv_at" => &["cvv_at"],
         _ => &["one"],
     })
 }
@@ -451,13 +453,15 @@ fn describe(out: &mut Vec<u8>, columns: &[&str], format: Format) {
     let fields: Vec<Field<'_>> = columns
         .iter()
         .map(|name| {
-            let attribute = ["", "id", "pan", "cvv"].iter().position(|known| known == name).unwrap_or(0) as i16;
+            let cvv_at = *name == "cvv_at";
+            let known = ["", "id", "pan", "cvv"].iter().position(|known| known == name).unwrap_or(0) as i16;
+            let attribute = if cvv_at { 3 } else { known };
             Field {
                 name: name.as_bytes(),
                 name_range: 0..0,
                 table: if attribute > 0 { 16384 } else { 0 },
                 attribute,
-                type_oid: 25,
+                type_oid: if cvv_at { 1114 } else { 25 },
                 type_len: -1,
                 type_modifier: -1,
                 format,

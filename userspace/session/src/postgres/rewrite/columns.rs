@@ -83,7 +83,12 @@ impl Columns {
     /// The first sensitive column whose binary type has no fill (a timestamp, uuid, float, …): such a result is refused when it is
     /// described. What only the values show (a record with a timestamp in it) is `Malformed::Unmaskable` when it is read.
     pub fn unmaskable(&self) -> Option<usize> {
-        self.resolved.iter().position(|column| column.binary && column.whole.is_some() && !column.kind.has_fill())
+        self.resolved.iter().position(Resolved::is_unmaskable)
+    }
+
+    /// Of each column whether it is one that [`Columns::unmaskable`] finds.
+    pub(in crate::postgres) fn each_unmaskable(&self) -> impl Iterator<Item = bool> + '_ {
+        self.resolved.iter().map(Resolved::is_unmaskable)
     }
 
     pub(super) fn get(&self, index: usize) -> Option<&Resolved> {
@@ -99,4 +104,8 @@ impl Resolved {
     /// Text of no known type and no sensitivity: strings outside results, the header line of a COPY.
     pub(super) const PLAIN: Resolved =
         Resolved { kind: Kind::Unknown, text: Text::Plain, binary: false, whole: None, clear: false };
+
+    fn is_unmaskable(&self) -> bool {
+        self.binary && self.whole.is_some() && !self.kind.has_fill()
+    }
 }
