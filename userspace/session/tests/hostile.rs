@@ -20,6 +20,11 @@ fn scenario() -> Vec<u8> {
     bytes.extend(query("COPY payments TO STDOUT"));
     bytes.extend(query("NOTIFY ch"));
     bytes.extend(query("INSERT INTO payments (pan) VALUES ('twice')"));
+    bytes.extend(extended(&["P  SELECT pan FROM payments", "S", "B  nope", "P  SELECT 1", "S", "B  ", "E ", "S"]));
+    bytes.extend(extended(&["P x INSERT twice", "B x x", "E x", "P  SELECT 1", "S", "B  ", "E ", "S"]));
+    bytes.extend(extended(&["P  COPY payments FROM STDIN", "B  ", "E ", "S"]));
+    wire::postgres::encode::copy_fail(&mut bytes, b"no").unwrap();
+    bytes.extend(extended(&["S"]));
     bytes.extend(query("SELECT 1"));
     bytes.extend(b"X\0\0\0\x04");
     bytes

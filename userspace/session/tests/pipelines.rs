@@ -128,6 +128,9 @@ fn errors_lose_their_values_up_to_the_end_of_the_transaction() {
     let heard = world.ask(&extended(&["P  INSERT INTO payments (cvv) VALUES ('late')", "B  ", "E ", "S"]));
     assert!(heard[3].starts_with("E ERROR 23503") && !heard[3].contains(CVV), "{heard:?}");
     assert_eq!(heard[4], "Z I");
+    // A cursor WITH HOLD outlives its transaction.
+    let heard = world.ask(&query("FETCH kept"));
+    assert!(heard[0].starts_with("E ERROR 22P02") && !heard[0].contains(CVV), "{heard:?}");
     // Behind it, what touches nothing sensitive keeps its words.
     let heard = world.ask(&query("INSERT INTO plain (note) VALUES ('twice')"));
     assert_eq!(heard[0], "E ERROR 23505 duplicate key Key (pan)=(411111******1111) already exists.");

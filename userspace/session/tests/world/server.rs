@@ -380,6 +380,10 @@ impl Server {
                 return false;
             }
             "INSERT" => b"INSERT 0 1",
+            "FETCH" => {
+                self.fail("22P02", &format!("\"{CVV}\" is odd"), "");
+                return false;
+            }
             "NOTIFY" => {
                 encode::notification_response(out, 4711, b"ch", PAN.as_bytes()).unwrap();
                 b"NOTIFY"
