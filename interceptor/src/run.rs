@@ -138,6 +138,7 @@ fn settings(config: &Config, shards: u16) -> Settings {
 /// Until a signal ends it: reload, watchdog, canary, the host's addresses.
 fn watch_over(service: &Arc<Service>, signals: &SignalFd, watch: &Watch, canary: &Canary) -> Result<()> {
     let mut proven = Instant::now();
+    let mut full = false;
     loop {
         let mut files =
             [PollFd::new(signals.as_fd(), PollFlags::POLLIN), PollFd::new(watch.as_fd(), PollFlags::POLLIN)];
@@ -161,6 +162,16 @@ fn watch_over(service: &Arc<Service>, signals: &SignalFd, watch: &Watch, canary:
             proven = Instant::now();
             if let Err(error) = prove(canary, service) {
                 tracing::error!(%error, "redirection is broken: agents may reach databases directly; run `interceptor attach`");
+            }
+        }
+        if full != service.record_is_full() {
+            full = !full;
+            if full {
+                tracing::error!(
+                    "a shard refuses connections and statements: its record has no room for a next segment; is the disk full?"
+                );
+            } else {
+                tracing::info!("the record has room again, and every shard serves");
             }
         }
         if let Some(why) = service.all_stopped() {

@@ -121,10 +121,12 @@ impl Service {
 
     /// Every shard's loop has turned lately.
     pub fn ticked(&self, within: Duration) -> bool {
-        let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).map(Duration::from);
-        let since = now.ok().and_then(|now| now.checked_sub(within)).unwrap_or_default();
-        let since = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
-        self.with_handle(|handle| handle.ticked_since(since)).unwrap_or(false)
+        self.with_handle(|handle| handle.ticked_since(since_ns(within))).unwrap_or(false)
+    }
+
+    /// Whether a shard has no room for records.
+    pub fn record_is_full(&self) -> bool {
+        self.with_handle(Handle::snapshots).unwrap_or_default().iter().any(|shard| shard.record_full > 0)
     }
 
     /// Why nothing is served any more, once every shard has stopped.
@@ -150,14 +152,15 @@ impl Service {
     }
 
     fn shards(&self) -> Vec<Shard> {
-        let ticked = self.ticked(SHARD_PATIENCE);
+        let since_ns = since_ns(SHARD_PATIENCE);
         let pair = self.with_handle(|handle| (handle.snapshots(), handle.fates()));
         let (snapshots, fates) = pair.unwrap_or_default();
         let shard = |(number, (snapshot, fate)): (u16, (proxy::Snapshot, Option<proxy::Stopped>))| Shard {
             number,
             state: match fate {
                 Some(fate) => ShardState::Stopped(fate.to_string()),
-                None if !ticked => ShardState::Stuck,
+                None if snapshot.ticked_ns < since_ns => ShardState::Stuck,
+                None if snapshot.record_full > 0 => ShardState::RecordFull,
                 None => ShardState::Serving,
             },
             sessions: snapshot.sessions,
@@ -185,8 +188,15 @@ impl Service {
     }
 }
 
+/// So long ago, on the clock that the shards tick by.
+fn since_ns(ago: Duration) -> u64 {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).map(Duration::from);
+    let since = now.ok().and_then(|now| now.checked_sub(ago)).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// Counters that go down again.
-const GAUGES: &[&str] = &["sessions", "handshakes", "stopped", "ticked_ns", "last_seq", "synced_seq"];
+const GAUGES: &[&str] = &["sessions", "handshakes", "record_full", "stopped", "ticked_ns", "last_seq", "synced_seq"];
 
 fn figure(name: &'static str, value: u64, labels: Vec<Label>) -> Figure {
     let kind = if GAUGES.contains(&name) { FigureKind::Gauge } else { FigureKind::Counter };

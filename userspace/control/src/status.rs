@@ -62,6 +62,8 @@ pub enum ShardState {
     Draining,
     /// It has not ticked in time.
     Stuck,
+    /// Its record has no room, so it refuses connections and statements until there is.
+    RecordFull,
     /// It ended: why.
     Stopped(String),
 }
@@ -178,6 +180,10 @@ impl Status {
         let shards = self.shards.iter().filter_map(|shard| match &shard.state {
             ShardState::Serving => None,
             ShardState::Draining => Some(format!("shard {} is draining", shard.number)),
+            ShardState::RecordFull => Some(format!(
+                "shard {} REFUSES connections and statements: its record has no room for a next segment; is the disk full?",
+                shard.number
+            )),
             ShardState::Stuck => Some(format!("shard {} has not ticked in time", shard.number)),
             ShardState::Stopped(why) => Some(format!("shard {} has stopped: {why}", shard.number)),
         });

@@ -43,6 +43,8 @@ counters! {
     refused_full,
     /// Connections closed because their agent had its fill of sessions.
     refused_agent,
+    /// 1 while no new session's record would have room: connections are refused, and statements once the last room is gone.
+    record_full,
     /// Connections closed because no record can be written.
     refused_record,
     /// Failed accepts, for want of descriptors for example.

@@ -333,6 +333,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         Counters::set(&counters.ticked_ns, now_ns);
         Counters::set(&counters.sessions, self.links.len() as u64);
         Counters::set(&counters.handshakes, u64::from(self.handshakes));
+        Counters::set(&counters.record_full, u64::from(!self.parts.journal.has_room()));
         Counters::set(&counters.records, self.parts.journal.last_seq());
         Counters::set(&counters.last_seq, self.parts.journal.last_seq());
         Counters::set(&counters.synced_seq, self.parts.journal.synced_seq());
