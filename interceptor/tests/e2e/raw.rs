@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
 };
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::stage::Stage;
 use crate::stand::Folder;
@@ -112,7 +113,8 @@ fn receive(channel: &UnixStream) -> io::Result<TcpStream> {
     socket.map(TcpStream::from).ok_or_else(|| io::Error::from_raw_os_error(i32::from_be_bytes(errno)))
 }
 
-/// The agent's side: ports come in, connections go out, until the other end is closed.
+/// The agent's side: ports come in, connections go out, until the other end is closed. It goes from core to core, so that
+/// its connections spread over the shards.
 #[test]
 #[ignore = "started by `Agent` as an agent"]
 fn dialler() {
@@ -121,7 +123,12 @@ fn dialler() {
     }
     let channel = io::stdin();
     let mut port = [0; 2];
+    let allowed = sched_getaffinity(None).expect("known");
+    let mut cores = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect::<Vec<_>>().into_iter().cycle();
     while channel.lock().read_exact(&mut port).is_ok() {
+        let mut core = CpuSet::new();
+        cores.next().into_iter().for_each(|number| core.set(number));
+        sched_setaffinity(None, &core).expect("allowed");
         let address = SocketAddr::from(([127, 0, 0, 1], u16::from_be_bytes(port)));
         if answer(&channel, TcpStream::connect_timeout(&address, PATIENCE)).is_err() {
             return;
