@@ -76,7 +76,7 @@ fn attach_where_nobody_did(config: &Config) -> Result<()> {
     match load::verify(&plan::instance(&config.service)) {
         Ok(()) => Ok(()),
         Err(_) if nix::unistd::Uid::effective().is_root() => {
-            let report = load::attach(&plan::plan(config)?)?;
+            let report = crate::verbs::attach_recorded(config)?;
             tracing::info!(folder = %report.folder.display(), "attached");
             Ok(())
         }
