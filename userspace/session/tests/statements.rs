@@ -214,6 +214,16 @@ fn a_function_call_by_oid_is_refused() {
     let heard = world.ask(&call);
     assert!(heard[0].starts_with("E ERROR 42501 a function call by OID"), "{heard:?}");
     assert_eq!(heard[1], "Z I");
+    // A large object's functions are known by their OIDs: policy decides.
+    let mut call = Vec::new();
+    wire::postgres::encode::function_call(&mut call, 954, &[], &[], wire::postgres::Format::Text).unwrap();
+    let heard = world.ask(&call);
+    assert!(heard[0].contains("function-call of function pg_catalog.loread"), "{heard:?}");
+    let text = world::POLICY.to_owned()
+        + "[[rule]]\nname = \"lo\"\nstatements = [\"select\", \"function-call\"]\nfunctions = [\"pg_catalog.loread\"]\naction = \"allow\"\n";
+    let mut world = World::with(world::open("reconciler", session::Mode::Enforce, true), &text).login();
+    assert_eq!(world.ask(&call), ["V 411111******1111", "Z I"]);
+    assert_eq!(world.durable, 1);
 }
 
 #[test]

@@ -10,6 +10,9 @@ use serde_json::Value;
 /// Unjudged statements among those that the server executed, in percent: above it the comparison fails.
 const UNJUDGED_PERCENT_MAX: f64 = 0.5;
 const KEY_LETTERS: usize = 200;
+
+/// Stands for every call by OID: the log names the function, the record the OID or the function.
+const FASTPATH: &str = "fastpath function call";
 /// The words with which our own statements begin.
 const OWN: &str = "/* interceptor */";
 
@@ -73,7 +76,8 @@ impl Coverage {
                 ("query" | "execute" | "function-call", "block" | "hold") => self.refused += 1,
                 ("query" | "execute" | "function-call", verdict) => {
                     self.decided += 1;
-                    let known = decisions.entry(key(word("text"))).or_default();
+                    let text = if word("request") == "function-call" { FASTPATH } else { word("text") };
+                    let known = decisions.entry(key(text)).or_default();
                     if verdict == "unjudged" {
                         known.unjudged += 1;
                         known.reason = word("reason").to_owned();
@@ -144,7 +148,7 @@ fn executed(log: &str) -> impl Iterator<Item = &str> {
 fn text_of(entry: &str) -> Option<&str> {
     let (_, said) = entry.split_once(" LOG:  ")?;
     if said.starts_with("fastpath function call: ") {
-        return Some("function call of OID");
+        return Some(FASTPATH);
     }
     said.strip_prefix("statement: ").or_else(|| said.strip_prefix("execute ")?.split_once(": ").map(|(_, text)| text))
 }

@@ -33,22 +33,28 @@ impl Connection {
         Ok(())
     }
 
-    /// A call of a function by its OID. Which function that is only the catalog knows, so `enforce` refuses it.
+    /// A call of a function by its OID. Those of large objects, which libpq calls so, have OIDs that no database changes: they are
+    /// judged as a SELECT of them. Which function any other OID is only the catalog knows, so `enforce` refuses it.
     pub(super) fn function_call(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
         let call = FunctionCall::parse(sent.body()).map_err(Fatal::of_agent)?;
         let (oid, binary) = (call.function, call.result_format == Format::Binary);
-        let text = format!("function call of OID {oid}");
-        let judged = self.judge_text(text.as_bytes(), cx);
-        let refusal = Refusal::new(
-            Why::Unjudged,
-            "a function call by OID cannot be judged",
-            "call the function in a SELECT instead",
-        );
-        let verdict = Verdict { judged, inner: Inner::default(), refusal: Some(refusal), forwarded: self.observes() };
+        let verdict = match LARGE_OBJECTS.iter().find(|(known, _)| *known == oid) {
+            Some((_, name)) => self.judge(format!("SELECT pg_catalog.{name}()").as_bytes(), cx),
+            None => {
+                let judged = self.judge_text(format!("function call of OID {oid}").as_bytes(), cx);
+                let refusal = Refusal::new(
+                    Why::Unjudged,
+                    "a function call by OID cannot be judged",
+                    "call the function in a SELECT instead",
+                );
+                Verdict { judged, inner: Inner::default(), refusal: Some(refusal), forwarded: self.observes() }
+            }
+        };
         if verdict.refuses() {
             return self.refuse_query("function-call", &verdict, cx);
         }
         let run = self.decided("function-call", &verdict, cx);
+        cx.out.durable = true;
         self.queue.push(Request::Function { run, binary });
         sent.forward(cx);
         Ok(())
@@ -123,6 +129,23 @@ impl Connection {
         full.then(too_many)
     }
 }
+
+/// What libpq's `lo_initialize` looks up (src/interfaces/libpq/fe-lobj.c), by the OIDs of src/include/catalog/pg_proc.dat.
+const LARGE_OBJECTS: [(u32, &str); 13] = [
+    (715, "lo_create"),
+    (952, "lo_open"),
+    (953, "lo_close"),
+    (954, "loread"),
+    (955, "lowrite"),
+    (956, "lo_lseek"),
+    (957, "lo_creat"),
+    (958, "lo_tell"),
+    (964, "lo_unlink"),
+    (1004, "lo_truncate"),
+    (3170, "lo_lseek64"),
+    (3171, "lo_tell64"),
+    (3172, "lo_truncate64"),
+];
 
 /// Over a bound nothing is evicted: the agent is told.
 pub(super) fn too_many() -> Refusal {
