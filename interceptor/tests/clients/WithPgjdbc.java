@@ -323,7 +323,7 @@ public class WithPgjdbc {
         fails(c, "SELECT 'x'::int", "22P02");
         expect(one(c, "SELECT 1").equals("1"), "after errors");
         SQLException e = fails(c, "SELECT (pan || ' x')::date FROM payments WHERE id = 1", "22007");
-        hidden(e.getMessage(), 1, "an error's text");
+        hidden(e.getMessage(), agent ? 0 : 1, "an error's text"); // over a sensitive table it loses the value whole
     }
 
     static void refused(Connection c) throws SQLException {

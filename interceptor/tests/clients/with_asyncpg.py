@@ -167,7 +167,7 @@ async def error(conn):
     try:
         await conn.fetch("SELECT (pan || ' x')::date FROM payments WHERE id = 1")
     except asyncpg.PostgresError as caught:
-        hidden(str(caught), 1, "an error's text")
+        hidden(str(caught), 0 if AGENT else 1, "an error's text")  # an error over a sensitive table loses the value whole
     ok("error")
 
 

@@ -166,7 +166,7 @@ const checks = {
       same((await client.query('SELECT 1 AS one')).rows, [{ one: 1 }], 'after an error')
     }
     const error = await fails(client.query("SELECT (pan || ' x')::date FROM payments WHERE id = 1"), '22007')
-    hidden(error.message, 1, "an error's text")
+    hidden(error.message, AGENT ? 0 : 1, "an error's text") // an error over a sensitive table loses the value whole
   },
   async refused(client) {
     if (!AGENT) return false

@@ -97,7 +97,8 @@ tail -2 "$scratch/out" | says transactions $'2\n4'; ok transactions
 
 out=$(script <<<$'SELECT 1 / 0;\nSELECT \'x\'::int;\nSELECT (pan || \' x\')::date FROM payments WHERE id = 1;\nSELECT 5;')
 grep -q 22012 <<<"$out" && grep -q 22P02 <<<"$out" && tail -1 <<<"$out" | grep -qx 5 || fail 'errors, and going on'
-cards "an error's text" 1 "$out"
+# An error over a sensitive table loses the value whole.
+cards "an error's text" $([ "$mode" = agent ] && echo 0 || echo 1) "$out"
 ok error
 
 if [ "$mode" = agent ]; then

@@ -197,7 +197,7 @@ def error(conn):
     try:
         conn.execute("SELECT (pan || ' x')::date FROM payments WHERE id = 1")
     except psycopg.Error as caught:
-        hidden(str(caught), 1, "an error's text")
+        hidden(str(caught), 0 if AGENT else 1, "an error's text")  # an error over a sensitive table loses the value whole
     ok("error")
 
 

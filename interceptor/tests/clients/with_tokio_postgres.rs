@@ -228,7 +228,8 @@ impl Run {
         }
         let error = fails(client.query("SELECT (pan || ' x')::date FROM payments WHERE id = 1", &[]).await, "22007")?;
         let said = error.as_db_error().map(ToString::to_string).unwrap_or_default();
-        self.hidden(&said, 1, "an error's text")?;
+        // An error over a sensitive table loses the value whole.
+        self.hidden(&said, usize::from(!self.agent), "an error's text")?;
         ok("error");
         Ok(())
     }

@@ -32,11 +32,16 @@ fn steady(bytes: &[u8], rounds: usize) -> usize {
     world.allocations
 }
 
+/// The counter is the process's, and the harness has a thread that may allocate meanwhile: the least of a few runs is ours.
+fn least(bytes: &[u8]) -> usize {
+    (0..5).map(|_| steady(bytes, 100)).min().unwrap_or(usize::MAX)
+}
+
 // One test: the counter is the process's.
 #[test]
 fn a_repeated_select_allocates_nothing() {
-    assert_eq!(steady(&query("SELECT * FROM payments"), 100), 0, "simple");
-    assert_eq!(steady(&extended(&["B  s", "D P ", "E ", "S"]), 100), 0, "prepared");
-    assert_eq!(steady(&extended(&["B  s", "E ", "S"]), 100), 0, "prepared, our own Describe");
-    assert_eq!(steady(&extended(&["P  SELECT * FROM payments", "B  ", "E ", "S"]), 100), 0, "parsed each time");
+    assert_eq!(least(&query("SELECT * FROM payments")), 0, "simple");
+    assert_eq!(least(&extended(&["B  s", "D P ", "E ", "S"])), 0, "prepared");
+    assert_eq!(least(&extended(&["B  s", "E ", "S"])), 0, "prepared, our own Describe");
+    assert_eq!(least(&extended(&["P  SELECT * FROM payments", "B  ", "E ", "S"])), 0, "parsed each time");
 }
