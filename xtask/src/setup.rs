@@ -49,6 +49,14 @@ const PIECES: &[Piece] = &[
         present: || has("psql") && postgres_bin().is_some(),
     },
     Piece {
+        name: "ip, kill and systemd-analyze",
+        why: "kernel tests make network namespaces, end processes, and judge the units",
+        debian: &["iproute2", "procps", "systemd"],
+        elsewhere: "iproute, procps-ng and systemd",
+        without: "everything builds; the kernel tests and the units' exposure are not checked",
+        present: || has("ip") && Path::new("/bin/kill").exists() && has("systemd-analyze"),
+    },
+    Piece {
         name: "Rust with the sources of core",
         why: "the kernel half is built for bpfel-unknown-none, for which core has to be compiled",
         debian: &["rustc-web", "cargo-web", "rust-web-src"],

@@ -7,6 +7,7 @@ use crate::{clients, install, setup, shell, tidy};
 /// `cargo xtask test`.
 pub(crate) fn run() -> Result<()> {
     setup::ensure()?;
+    clients::ensure()?;
     shell::step("format");
     shell::run(shell::cargo(&["fmt", "--all", "--check"]))?;
     tidy::run()?;
@@ -31,7 +32,6 @@ fn kernel() -> Result<()> {
         );
         return Ok(());
     }
-    clients::ensure()?;
     shell::run(shell::cargo(&["build", "--package", "interceptor", "--tests", "--bins", "--quiet"]))?;
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let mut tests =
