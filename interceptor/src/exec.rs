@@ -186,10 +186,9 @@ impl Cage {
     fn make(order: &Order<'_>) -> Result<Cage, Error> {
         let root = cgroups::root().map_err(load::Error::Cgroups)?;
         let parent = root.join(PARENT);
-        make_folder(&parent)?;
         tidy(&parent);
         let path = parent.join(format!("{}-{}", order.agent, std::process::id()));
-        make_folder(&path)?;
+        make_below(&parent, &path)?;
         let id = load::checked_id(&root, &path)?;
         let cage = Cage { path, id, pins: Pins::current(order.instance) };
         admit::enter(&cage.pins, id, order.agent)?;
@@ -222,6 +221,17 @@ impl Drop for Cage {
     }
 }
 
+/// Another `exec` that ends removes the parent whenever it is empty, so that it may go between our two steps.
+fn make_below(parent: &Path, path: &Path) -> Result<(), Error> {
+    loop {
+        make_folder(parent)?;
+        match make_folder(path) {
+            Err(Error::Cgroup(_, why)) if why.kind() == io::ErrorKind::NotFound => {}
+            made => return made,
+        }
+    }
+}
+
 fn make_folder(path: &Path) -> Result<(), Error> {
     match fs::create_dir(path) {
         Err(why) if why.kind() != io::ErrorKind::AlreadyExists => Err(Error::Cgroup(path.into(), why)),
@@ -229,10 +239,15 @@ fn make_folder(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Removes the cgroups of an `exec` that was killed: those that are empty; the others cannot be removed.
+/// Removes the cgroups of an `exec` that was killed: those whose maker is gone and that are empty. One that is empty and whose
+/// maker lives is about to be used.
 fn tidy(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let _ = fs::remove_dir(entry.path());
+        let name = entry.file_name();
+        let maker = name.to_str().and_then(|name| name.rsplit_once('-')).and_then(|(_, pid)| pid.parse::<u32>().ok());
+        if !maker.is_some_and(|pid| Path::new("/proc").join(pid.to_string()).exists()) {
+            let _ = fs::remove_dir(entry.path());
+        }
     }
 }
 

@@ -132,11 +132,11 @@ fn without_a_service_and_without_a_folder_the_record_is_whole_and_the_services()
 fn many_at_once_do_not_tear_the_record() {
     let Some(host) = host() else { return };
     succeed(&mut host.verb("attach")).expect("attached");
-    let started: Vec<_> = (0..6).map(|_| host.exec("reconciler", "true", &[]).spawn().expect("starts")).collect();
+    let started: Vec<_> = (0..12).map(|_| host.exec("reconciler", "true", &[]).spawn().expect("starts")).collect();
     for mut child in started {
         assert!(child.wait().expect("ends").success());
     }
-    assert_eq!(successes(&records(&host, "admission")), [true; 6]);
+    assert_eq!(successes(&records(&host, "admission")), [true; 12]);
     whole(&host);
 }
 
