@@ -160,15 +160,17 @@ def transactions(conn):
 def broken_pipeline(conn, text, wanted):
     """What follows the failing statement is skipped until the Sync; what stands before it has its answer."""
     with conn.pipeline() as pipe:
-        first, second, third = conn.execute("SELECT 1"), conn.execute(text), conn.execute("SELECT 3")
-        caught = None
+        first, sent, caught = conn.execute("SELECT 1"), [], None
         try:
+            # An answer that is there already is raised by the next execute, else by sync.
+            sent.append(conn.execute(text))
+            sent.append(conn.execute("SELECT 3"))
             pipe.sync()
         except psycopg.Error as error:
             caught = error
         expect(isinstance(caught, wanted), f"{type(caught).__name__}, not {wanted.__name__}")
         expect(first.fetchone() == (1,), "before the error")
-        statuses = [c.pgresult and c.pgresult.status for c in (second, third)]
+        statuses = [c.pgresult and c.pgresult.status for c in sent]
         expect(pq.ExecStatus.TUPLES_OK not in statuses, f"the failing and the skipped one: {statuses}")
         expect(conn.execute("SELECT 4").fetchone() == (4,), "after the Sync")
 
