@@ -1,9 +1,10 @@
 //! Does a card start here? A pure look to both sides that says when the answer depends on bytes that have not come yet.
 
 use crate::{
+    engine::Engine,
     find, iban,
     iin::Lengths,
-    keep::{self, DIGITS_MAX, DIGITS_MIN},
+    keep::{DIGITS_MAX, DIGITS_MIN},
     luhn, separator,
 };
 
@@ -18,6 +19,7 @@ pub(crate) struct More;
 /// What surrounds a candidate: bytes before it as they leave, bytes from it on as they came.
 #[derive(Clone, Copy)]
 pub(crate) struct Around<'a> {
+    pub(crate) engine: &'a Engine,
     /// What left before `bytes` began; only its end matters.
     pub(crate) context: &'a [u8],
     pub(crate) bytes: &'a [u8],
@@ -132,14 +134,14 @@ impl<'a> Around<'a> {
         let mut head = [0; 4];
         if let Some(four) = self.bytes.get(start..).and_then(|rest| rest.first_chunk::<4>()) {
             let head = four.map(|byte| byte.wrapping_sub(b'0'));
-            let issued = head.iter().all(|&digit| digit < 10).then(|| Lengths::balanced(&head));
+            let issued = head.iter().all(|&digit| digit < 10).then(|| self.engine.heads.balanced(&head));
             return Ok(issued.filter(|lengths| !lengths.is_empty()));
         }
         for (offset, slot) in head.iter_mut().enumerate() {
             let Some(digit) = self.digit(start + offset)? else { return Ok(None) };
             *slot = digit;
         }
-        Ok(Some(Lengths::balanced(&head)).filter(|lengths| !lengths.is_empty()))
+        Ok(Some(self.engine.heads.balanced(&head)).filter(|lengths| !lengths.is_empty()))
     }
 
     /// A whole run of digits that is a card.
@@ -160,7 +162,8 @@ impl<'a> Around<'a> {
         {
             return Ok(None);
         }
-        card.hidden = (1 << (count - keep::LAST)) - (1 << keep::first(count));
+        let keep = self.engine.keep;
+        card.hidden = (1 << (count - keep.last())) - (1 << keep.first(count));
         card.tail = match self.peek(end)? {
             Some(b'D' | b'd') => Some((end + 1, Tail::Track2)),
             _ => self.tail_behind(start, end)?,
@@ -185,7 +188,7 @@ impl<'a> Around<'a> {
             for _ in 0..wanted {
                 let (Some(digit), Some(slot)) = (self.digit(at)?, digits.get_mut(count)) else { return Ok(None) };
                 *slot = digit;
-                hidden |= u64::from(keep::hides(count, total)) << (at - start);
+                hidden |= u64::from(self.engine.keep.hides(count, total)) << (at - start);
                 count += 1;
                 at += 1;
             }
@@ -249,7 +252,7 @@ impl<'a> Around<'a> {
             return Ok(false);
         }
         let Some(lengths) = self.head_at(group)? else { return Ok(false) };
-        Ok(self.plain_at(group, lengths)?.is_some_and(|next| keep::first(next.count) == end - group))
+        Ok(self.plain_at(group, lengths)?.is_some_and(|next| self.engine.keep.first(next.count) == end - group))
     }
 
     /// Whether the groups on the left lead back to the head of an account number.

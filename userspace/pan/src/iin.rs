@@ -7,17 +7,41 @@ static STRICT: &[u8; 10_000] = include_bytes!(concat!(env!("OUT_DIR"), "/strict.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lengths(u8);
 
-impl Lengths {
+/// First four digits -> lengths, for both modes: the built-in ranges and what an operator added.
+#[derive(Debug)]
+pub(crate) struct Heads {
+    balanced: Box<[u8; 10_000]>,
+    strict: Box<[u8; 10_000]>,
+}
+
+impl Heads {
+    pub(crate) fn builtin() -> Heads {
+        Heads { balanced: Box::new(*BALANCED), strict: Box::new(*STRICT) }
+    }
+
+    /// Adds a range: the first four of `digits` (values 0..=9), or all numbers that begin with fewer.
+    pub(crate) fn add(&mut self, digits: &[u8], lengths: &[u8]) {
+        let head = digits.get(..digits.len().min(4)).unwrap_or_default();
+        let scale = 10_usize.pow(4 - head.len() as u32);
+        let first = head.iter().fold(0, |sum, &digit| sum * 10 + usize::from(digit)) * scale;
+        let bits = lengths.iter().fold(0, |bits, length| bits | 1 << (length - 12));
+        for table in [&mut self.balanced, &mut self.strict] {
+            table.iter_mut().skip(first).take(scale).for_each(|known| *known |= bits);
+        }
+    }
+
     /// Lengths found by content in every value. `digits` are values 0..=9; fewer than four have none.
-    pub(crate) fn balanced(digits: &[u8]) -> Lengths {
-        Lengths::of(BALANCED, digits)
+    pub(crate) fn balanced(&self, digits: &[u8]) -> Lengths {
+        Lengths::of(&self.balanced, digits)
     }
 
     /// Lengths found by the strict scan: a superset.
-    pub(crate) fn strict(digits: &[u8]) -> Lengths {
-        Lengths::of(STRICT, digits)
+    pub(crate) fn strict(&self, digits: &[u8]) -> Lengths {
+        Lengths::of(&self.strict, digits)
     }
+}
 
+impl Lengths {
     fn of(table: &[u8; 10_000], digits: &[u8]) -> Lengths {
         let [a, b, c, d, ..] = *digits else { return Lengths(0) };
         let head = usize::from(a) * 1000 + usize::from(b) * 100 + usize::from(c) * 10 + usize::from(d);
@@ -42,25 +66,25 @@ mod tests {
     fn bits_that_must_stay_clear() {
         for head in 0..10_000_u16 {
             let digits = [head / 1000, head / 100 % 10, head / 10 % 10, head % 10].map(|d| d as u8);
-            assert!(!Lengths::balanced(&digits).contains(13), "phones and EAN-13: {head}");
-            assert!(!Lengths::strict(&digits).contains(12), "{head}");
+            assert!(!Heads::builtin().balanced(&digits).contains(13), "phones and EAN-13: {head}");
+            assert!(!Heads::builtin().strict(&digits).contains(12), "{head}");
         }
-        assert!(!Lengths::balanced(&[3, 5, 3, 0]).contains(15), "IMEI");
-        assert!(Lengths::strict(&[8, 9, 4, 9]).is_empty(), "ICCID");
-        assert!(!Lengths::balanced(&[2, 2, 0, 1]).contains(19), "snowflakes of June 2027");
-        assert!(Lengths::strict(&[2, 0, 2, 6]).is_empty(), "order numbers that start with a year");
-        assert!(Lengths::strict(&[1, 7, 6, 3]).is_empty(), "epochs");
+        assert!(!Heads::builtin().balanced(&[3, 5, 3, 0]).contains(15), "IMEI");
+        assert!(Heads::builtin().strict(&[8, 9, 4, 9]).is_empty(), "ICCID");
+        assert!(!Heads::builtin().balanced(&[2, 2, 0, 1]).contains(19), "snowflakes of June 2027");
+        assert!(Heads::builtin().strict(&[2, 0, 2, 6]).is_empty(), "order numbers that start with a year");
+        assert!(Heads::builtin().strict(&[1, 7, 6, 3]).is_empty(), "epochs");
     }
 
     /// One number in ten passes the check digit; of random ones the table may take no more than this (facts: pan.md E).
     #[test]
     fn budgets_of_random_numbers() {
         let heads = |first: u32| [first / 1000, first / 100 % 10, first / 10 % 10, first % 10].map(|d| d as u8);
-        let ids = (0..10_000).filter(|&head| Lengths::balanced(&heads(head)).contains(16)).count();
+        let ids = (0..10_000).filter(|&head| Heads::builtin().balanced(&heads(head)).contains(16)).count();
         assert!(ids <= 3_000, "30,000 per million 16-digit ids: {ids}");
         let mut bigints = 0_u64;
         for (length, head) in (14..=19).flat_map(|length| (1000..10_000).map(move |head| (length, head))) {
-            if Lengths::balanced(&heads(head)).contains(length as usize) {
+            if Heads::builtin().balanced(&heads(head)).contains(length as usize) {
                 let (from, size) = (u64::from(head) * 10_u64.pow(length - 4), 10_u64.pow(length - 4));
                 bigints += from.saturating_add(size).min(1 << 63).saturating_sub(from);
             }
@@ -70,7 +94,7 @@ mod tests {
 
     #[test]
     fn edges_of_the_ranges() {
-        let has = |digits: [u8; 4], length| Lengths::balanced(&digits).contains(length);
+        let has = |digits: [u8; 4], length| Heads::builtin().balanced(&digits).contains(length);
         assert!(!has([2, 2, 2, 0], 16) && has([2, 2, 2, 1], 16) && has([2, 7, 2, 0], 16) && !has([2, 7, 2, 1], 16));
         assert!(!has([3, 5, 2, 7], 16) && has([3, 5, 2, 8], 16) && has([3, 5, 8, 9], 16) && !has([3, 5, 9, 0], 16));
         assert!(has([4, 9, 9, 9], 16) && has([5, 5, 9, 9], 16) && !has([5, 6, 0, 0], 16) && has([3, 7, 8, 2], 15));

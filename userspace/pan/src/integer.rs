@@ -1,8 +1,8 @@
 //! Card numbers in binary integers.
 
 use crate::{
-    iin::Lengths,
-    keep::{self, DIGITS_MAX, DIGITS_MIN},
+    Engine,
+    keep::{DIGITS_MAX, DIGITS_MIN},
     luhn,
     whole::Whole,
 };
@@ -11,7 +11,7 @@ use crate::{
 pub fn mask_int8(v: i64) -> Option<i64> {
     let (mut digits, count) = digits_of(v);
     let digits = digits.get_mut(..count)?;
-    (Lengths::balanced(digits).contains(count) && luhn::holds(digits)).then(|| filled(v, digits))
+    (Engine::current().heads.balanced(digits).contains(count) && luhn::holds(digits)).then(|| filled(v, digits))
 }
 
 /// Masks an int8 of a sensitive column whatever it holds: a number of 13 to 19 digits keeps its ends where `whole` says so, else 0.
@@ -41,9 +41,9 @@ fn digits_of(v: i64) -> ([u8; DIGITS_MAX], usize) {
     (digits, count)
 }
 
-/// The number with `digits`' hidden part filled. It fits: the first four digits or more stay, and what is hidden becomes 0 or 1.
+/// The number with `digits`' hidden part filled. It fits: the first four digits or more stay, or become 1000, and what else is hidden becomes 0 or 1.
 fn filled(v: i64, digits: &mut [u8]) -> i64 {
-    keep::fill_number(digits);
+    Engine::current().keep.fill_number(digits);
     let magnitude = digits.iter().fold(0_i64, |sum, &digit| sum.saturating_mul(10).saturating_add(i64::from(digit)));
     if v < 0 { -magnitude } else { magnitude }
 }

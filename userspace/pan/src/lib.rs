@@ -11,7 +11,9 @@
 
 #![forbid(unsafe_code)]
 
+mod balanced;
 mod candidate;
+mod engine;
 mod find;
 mod hex;
 mod iban;
@@ -28,7 +30,9 @@ mod separator;
 mod strict;
 mod whole;
 
+pub use engine::{Engine, Mode, Prefix, Settings, Unfit};
 pub use integer::{mask_int8, whole_int4, whole_int8};
+pub use keep::Keep;
 pub use masked::Masked;
 pub use numeric::{Malformed, mask_numeric, whole_numeric};
 pub use scanner::{Scan, Scanner};

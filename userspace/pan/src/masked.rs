@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Fill, mask_text, strict};
+use crate::{Engine, Fill, mask_text, strict};
 
 /// Text that the strict scan has been over: the only text that the record, logs and errors accept. It is made here alone.
 #[derive(Clone, PartialEq, Eq)]
@@ -14,7 +14,7 @@ impl Masked {
     pub fn of(text: &str) -> Masked {
         let mut bytes = text.as_bytes().to_vec();
         mask_text(&mut bytes, Fill::Text);
-        strict::scan(text.as_bytes(), |at| {
+        strict::scan(Engine::current(), text.as_bytes(), |at| {
             if let Some(byte) = bytes.get_mut(at) {
                 *byte = b'*';
             }

@@ -3,12 +3,17 @@
 //! The rule in one sentence: going left to right, a number is judged by what stands left of it in the *output* (so what we hid counts as
 //! hidden) and by what stands right of it in the *input*. Then the output, scanned again, holds no card.
 
-use crate::{Fill, hex, iban, iin::Lengths, keep};
+use crate::{Engine, Fill, hex, iban};
 
 /// Masks a whole value; returns the number of cards found.
 pub fn mask_text(value: &mut [u8], fill: Fill) -> u32 {
+    mask_text_with(Engine::current(), value, fill)
+}
+
+/// The same with settings other than the process's.
+pub fn mask_text_with(engine: &Engine, value: &mut [u8], fill: Fill) -> u32 {
     if fill == Fill::Hex {
-        return mask_hex(value);
+        return mask_hex(engine, value);
     }
     let (input, in_string) = (value.to_vec(), strings(value));
     let mut hidden = vec![false; value.len()];
@@ -22,13 +27,13 @@ pub fn mask_text(value: &mut [u8], fill: Fill) -> u32 {
         }
         let starred = fill == Fill::Text || (fill == Fill::Json && in_string[i]);
         if !hidden[i]
-            && let Some(card) = card_at(&input, value, i, starred)
+            && let Some(card) = card_at(engine, &input, value, i, starred)
         {
             cards += 1;
             let mut digits: Vec<u8> = card.iter().map(|&at| input[at] - b'0').collect();
-            keep::fill_number(&mut digits);
+            engine.keep.fill_number(&mut digits);
             let plain = card.last().copied() == Some(i + card.len() - 1);
-            for (index, &at) in card.iter().enumerate().filter(|(index, _)| keep::hides(*index, card.len())) {
+            for (index, &at) in card.iter().enumerate().filter(|(index, _)| engine.keep.hides(*index, card.len())) {
                 hidden[at] = true;
                 value[at] = if starred || !plain { b'*' } else { b'0' + digits[index] };
             }
@@ -46,13 +51,13 @@ enum Tail {
 }
 
 /// The positions of the digits of the card that starts at `i`, if one does.
-fn card_at(input: &[u8], output: &[u8], i: usize, starred: bool) -> Option<Vec<usize>> {
+fn card_at(engine: &Engine, input: &[u8], output: &[u8], i: usize, starred: bool) -> Option<Vec<usize>> {
     if !input[i].is_ascii_digit() || !left_allows(&output[..i]) {
         return None;
     }
     let run = run_at(input, i);
     let plain: Vec<usize> = (i..i + run).collect();
-    if valid(input, &plain) && right_allows(&input[i + run..], true) {
+    if valid(engine, input, &plain) && right_allows(&input[i + run..], true) {
         return Some(plain);
     }
     [&[4, 4, 4, 4, 3][..], &[4, 4, 4, 4], &[4, 6, 5], &[4, 6, 4], &[4, 4, 5]].iter().find_map(|shape| {
@@ -67,7 +72,7 @@ fn card_at(input: &[u8], output: &[u8], i: usize, starred: bool) -> Option<Vec<u
             }
             let run = run_at(input, at);
             let ends_in_next_card =
-                index + 1 == shape.len() && starred && separator != b"." && begins_next_card(input, at, count);
+                index + 1 == shape.len() && starred && separator != b"." && begins_next_card(engine, input, at, count);
             if run != count && !ends_in_next_card {
                 return None;
             }
@@ -76,19 +81,19 @@ fn card_at(input: &[u8], output: &[u8], i: usize, starred: bool) -> Option<Vec<u
         }
         let fours = shape.len() >= 4;
         let end_is_free = run_at(input, group) > at - group || right_allows(&input[at..], false);
-        (valid(input, &digits) && end_is_free && !(fours && in_iban(&output[..i], separator))).then_some(digits)
+        (valid(engine, input, &digits) && end_is_free && !(fours && in_iban(&output[..i], separator))).then_some(digits)
     })
 }
 
 /// A plain card right behind a grouping shows its first digits; where those would complete the grouping they count as its last group,
 /// because in the output they will stand alone.
-fn begins_next_card(input: &[u8], at: usize, count: usize) -> bool {
+fn begins_next_card(engine: &Engine, input: &[u8], at: usize, count: usize) -> bool {
     let run = run_at(input, at);
     let plain: Vec<usize> = (at..at + run).collect();
-    keep::first(run) == count && valid(input, &plain) && right_allows(&input[at + run..], true)
+    engine.keep.first(run) == count && valid(engine, input, &plain) && right_allows(&input[at + run..], true)
 }
 
-fn valid(input: &[u8], at: &[usize]) -> bool {
+fn valid(engine: &Engine, input: &[u8], at: &[usize]) -> bool {
     let digits: Vec<u8> = at.iter().map(|&at| input[at] - b'0').collect();
     let sum: u32 = digits
         .iter()
@@ -96,7 +101,7 @@ fn valid(input: &[u8], at: &[usize]) -> bool {
         .enumerate()
         .map(|(i, &d)| u32::from(if i % 2 == 0 { d } else { d * 2 / 10 + d * 2 % 10 }))
         .sum();
-    Lengths::balanced(&digits).contains(digits.len()) && sum.is_multiple_of(10)
+    engine.heads.balanced(&digits).contains(digits.len()) && sum.is_multiple_of(10)
 }
 
 fn run_at(input: &[u8], at: usize) -> usize {
@@ -193,14 +198,14 @@ fn strings(value: &[u8]) -> Vec<bool> {
     value.iter().map(step).collect()
 }
 
-fn mask_hex(value: &mut [u8]) -> u32 {
-    let Some(text) = value.strip_prefix(b"\\x") else { return mask_text(value, Fill::Text) };
+fn mask_hex(engine: &Engine, value: &mut [u8]) -> u32 {
+    let Some(text) = value.strip_prefix(b"\\x") else { return mask_text_with(engine, value, Fill::Text) };
     let decoded: Vec<u8> = text.chunks_exact(2).map_while(|pair| hex::decode(pair[0], pair[1])).collect();
     let mut masked = decoded.clone();
-    let mut cards = mask_text(&mut masked, Fill::Text);
+    let mut cards = mask_text_with(engine, &mut masked, Fill::Text);
     for (index, _) in masked.iter().enumerate().filter(|(index, byte)| decoded[*index] != **byte) {
         value[2 + index * 2..4 + index * 2].copy_from_slice(&hex::encode(masked[index]));
     }
-    cards += mask_text(&mut value[2 + decoded.len() * 2..], Fill::Text); // what is no hex is text again
+    cards += mask_text_with(engine, &mut value[2 + decoded.len() * 2..], Fill::Text); // what is no hex is text again
     cards
 }

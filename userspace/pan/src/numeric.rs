@@ -2,8 +2,8 @@
 //! 10000^weight; words that would be zero at the end are left out (PostgreSQL 15, src/backend/utils/adt/numeric.c, `numeric_send`).
 
 use crate::{
-    iin::Lengths,
-    keep::{self, DIGITS_MAX, DIGITS_MIN},
+    Engine,
+    keep::{DIGITS_MAX, DIGITS_MIN},
     luhn,
     whole::Whole,
 };
@@ -25,7 +25,7 @@ pub fn mask_numeric(value: &mut [u8]) -> Result<u32, Malformed> {
     let mut numeric = Numeric::parse(value)?;
     let Some((mut digits, count)) = numeric.integer() else { return Ok(0) };
     let digits = digits.get_mut(..count).unwrap_or_default();
-    if !Lengths::balanced(digits).contains(count) || !luhn::holds(digits) {
+    if !Engine::current().heads.balanced(digits).contains(count) || !luhn::holds(digits) {
         return Ok(0);
     }
     numeric.hide_middle(digits);
@@ -96,7 +96,7 @@ impl<'a> Numeric<'a> {
     /// is there changes by one instead, which shows less and fails the check digit just as well.
     fn hide_middle(&mut self, digits: &mut [u8]) {
         let Some(last) = self.last_integer_word() else { return };
-        keep::fill_number(digits);
+        Engine::current().keep.fill_number(digits);
         let mut lost = false;
         for (from_end, four) in digits.rchunks(4).enumerate() {
             let word = four.iter().fold(0, |word, &digit| word * 10 + u16::from(digit));

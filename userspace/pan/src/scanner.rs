@@ -1,16 +1,6 @@
 //! The streaming scan of one value: finds card numbers by content and masks them in place, holding back only what could be part of one.
 
-use crate::{
-    Fill,
-    candidate::{Around, Card, More, Tail},
-    find, hex, json,
-    keep::{self, DIGITS_MAX, DIGITS_MIN},
-};
-
-/// How far a rule looks to the left: three groups, their separators and the head of an account number with the byte before it.
-const CONTEXT: usize = 32;
-/// The longest grouping, `^`, the longest name, `^`.
-const TEXT_HOLD_MAX: usize = 19 + 4 * 3 + 1 + 33;
+use crate::{Engine, Fill, balanced, hex};
 
 /// What one call of [`Scanner::scan`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,16 +16,22 @@ pub struct Scan {
 pub struct Scanner {
     fill: Fill,
     hex: Hex,
-    text: Text,
+    text: balanced::Text,
 }
 
 impl Scanner {
     /// The most bytes that `scan` may hold back: a grouping, or a track with its name, in hex two digits to the byte, and half a pair.
-    pub const HOLD_MAX: usize = 2 * TEXT_HOLD_MAX + 1;
+    pub const HOLD_MAX: usize = 2 * balanced::HOLD_MAX + 1;
 
     /// A scanner at the beginning of a value.
     pub fn new(fill: Fill) -> Scanner {
-        Scanner { fill, hex: Hex::Start, text: Text::new(if fill == Fill::Hex { Fill::Text } else { fill }) }
+        Scanner::with(Engine::current(), fill)
+    }
+
+    /// The same with settings other than the process's.
+    pub fn with(engine: &'static Engine, fill: Fill) -> Scanner {
+        let text = balanced::Text::new(engine, if fill == Fill::Hex { Fill::Text } else { fill });
+        Scanner { fill, hex: Hex::Start, text }
     }
 
     /// Masks in place. `bytes` are the bytes held back by the previous call followed by new ones; all but the last `hold` are final and
@@ -90,7 +86,7 @@ impl Scanner {
             }
         }
         if broken || (last && all && !rest.is_empty()) {
-            (self.hex, self.text) = (Hex::Not, Text::new(Fill::Text));
+            (self.hex, self.text) = (Hex::Not, balanced::Text::new(self.text.engine, Fill::Text));
             return Window { cards: scan.cards, done: count * 2, whole: false };
         }
         Window { cards: scan.cards, done: (count - scan.hold) * 2, whole: all }
@@ -99,7 +95,7 @@ impl Scanner {
 
 /// Pairs decoded at a time; a window holds more than the text scan may hold back, so it always goes on.
 const WINDOW: usize = 512;
-const _: () = assert!(WINDOW > 2 * TEXT_HOLD_MAX && Scanner::HOLD_MAX <= 256);
+const _: () = assert!(WINDOW > 2 * balanced::HOLD_MAX && Scanner::HOLD_MAX <= 256);
 
 struct Window {
     cards: u32,
@@ -115,173 +111,4 @@ enum Hex {
     Pairs,
     /// Written in another form (`bytea_output = escape`), or broken: scanned as text.
     Not,
-}
-
-/// The scan of text. Every `usize` kept between calls counts from the first held byte.
-#[derive(Clone, Copy)]
-struct Text {
-    fill: Fill,
-    context: [u8; CONTEXT],
-    context_length: usize,
-    strings: json::Strings,
-    /// Bit n: the byte n of the held ones belongs to a card already found and becomes a star when it leaves.
-    owed: u64,
-    /// Where the kept last digits of a found card begin: alone in the output, so a number may start there.
-    suffix: Option<usize>,
-    tail: Option<(usize, Tail)>,
-}
-
-impl Text {
-    fn new(fill: Fill) -> Text {
-        Text {
-            fill,
-            context: [0; CONTEXT],
-            context_length: 0,
-            strings: json::Strings::default(),
-            owed: 0,
-            suffix: None,
-            tail: None,
-        }
-    }
-
-    fn scan(&mut self, bytes: &mut [u8], last: bool) -> Scan {
-        let mut pass = Pass { bytes, last, settled: 0, read: 0, at: 0, cards: 0 };
-        let cut = loop {
-            let start = find::digit(pass.bytes, pass.at);
-            if let Some((from, tail)) = self.tail
-                && from <= start
-            {
-                if self.hide_tail(&mut pass, from, tail) {
-                    continue;
-                }
-                break pass.bytes.len();
-            }
-            if start == pass.bytes.len() {
-                break start;
-            }
-            if self.visit(&mut pass, start).is_err() {
-                break start;
-            }
-        };
-        self.settle(&mut pass, cut);
-        if self.fill == Fill::Json {
-            self.strings.read(pass.bytes.get(pass.read..cut).unwrap_or_default());
-        }
-        self.suffix = self.suffix.and_then(|at| at.checked_sub(cut));
-        self.tail = self.tail.map(|(at, tail)| (at.saturating_sub(cut), tail));
-        self.remember(pass.bytes.get(..cut).unwrap_or_default());
-        Scan { cards: pass.cards, hold: pass.bytes.len() - cut }
-    }
-
-    /// Looks at the run of digits that begins at `start`, or at the rest of a run behind hidden digits.
-    fn visit(&mut self, pass: &mut Pass<'_>, start: usize) -> Result<(), More> {
-        let end = find::end_of_run(pass.bytes, start);
-        let open = end == pass.bytes.len() && !pass.last;
-        let digits = end - start;
-        let may_start = digits == 4 || (DIGITS_MIN..=DIGITS_MAX).contains(&digits) || (open && digits <= DIGITS_MAX);
-        if may_start {
-            self.settle(pass, start);
-        }
-        if may_start && self.owed & 1 == 0 {
-            let starred = self.stars_at(pass, start);
-            let context = self.context.get(..self.context_length).unwrap_or_default();
-            let around = Around { context, bytes: pass.bytes, last: pass.last, starred };
-            if let Some(card) = around.card_at(start)? {
-                self.hide(pass, start, &card, starred);
-            }
-        }
-        pass.at = match self.suffix {
-            Some(suffix) if start < suffix && suffix < end => suffix,
-            _ => end,
-        };
-        Ok(())
-    }
-
-    /// Whether a hidden digit at `at` becomes a star.
-    fn stars_at(&mut self, pass: &mut Pass<'_>, at: usize) -> bool {
-        match self.fill {
-            Fill::Text | Fill::Hex => true,
-            Fill::Number => false,
-            Fill::Json => {
-                self.strings.read(pass.bytes.get(pass.read..at).unwrap_or_default());
-                pass.read = at;
-                self.strings.inside()
-            }
-        }
-    }
-
-    fn hide(&mut self, pass: &mut Pass<'_>, start: usize, card: &Card, starred: bool) {
-        pass.cards += 1;
-        self.tail = self.tail.or(card.tail);
-        if starred || !card.is_plain(start) {
-            self.owed |= card.hidden;
-            self.suffix = card.end.checked_sub(keep::LAST);
-            return;
-        }
-        let mut digits = [0; DIGITS_MAX];
-        let Some(digits) = digits.get_mut(..card.digits().len()) else { return };
-        digits.copy_from_slice(card.digits());
-        keep::fill_number(digits);
-        for (byte, digit) in pass.bytes.iter_mut().skip(start).zip(digits) {
-            *byte = b'0' + *digit;
-        }
-    }
-
-    /// Writes the stars that are owed before `upto`: from there on nothing looks at these digits any more.
-    fn settle(&mut self, pass: &mut Pass<'_>, upto: usize) {
-        let step = upto - pass.settled;
-        let mut due = if step < 64 { self.owed & ((1 << step) - 1) } else { self.owed };
-        while due != 0 {
-            if let Some(byte) = pass.bytes.get_mut(pass.settled + due.trailing_zeros() as usize) {
-                *byte = b'*';
-            }
-            due &= due - 1;
-        }
-        self.owed = if step < 64 { self.owed >> step } else { 0 };
-        pass.settled = upto;
-    }
-
-    /// Hides the rest of a stripe from `from` on; false when it may go on behind the bytes at hand.
-    fn hide_tail(&mut self, pass: &mut Pass<'_>, from: usize, tail: Tail) -> bool {
-        self.settle(pass, from);
-        let rest = pass.bytes.get_mut(from..).unwrap_or_default();
-        let length = rest.iter().position(|&byte| tail.ends_at(byte));
-        let here = rest.get_mut(..length.unwrap_or(usize::MAX).min(rest.len())).unwrap_or_default();
-        here.iter_mut().filter(|byte| byte.is_ascii_alphanumeric()).for_each(|byte| *byte = b'*');
-        let Some(length) = length else {
-            self.tail = Some((pass.bytes.len(), tail));
-            return false;
-        };
-        self.tail = None;
-        pass.at = from + length;
-        true
-    }
-
-    /// Keeps the end of what left, for the rules that look to the left.
-    fn remember(&mut self, left: &[u8]) {
-        match left.last_chunk() {
-            Some(chunk) => (self.context, self.context_length) = (*chunk, CONTEXT),
-            None => {
-                let keep = self.context_length.min(CONTEXT - left.len());
-                self.context.copy_within(self.context_length - keep..self.context_length, 0);
-                for (slot, byte) in self.context.iter_mut().skip(keep).zip(left) {
-                    *slot = *byte;
-                }
-                self.context_length = keep + left.len();
-            }
-        }
-    }
-}
-
-/// One call's way over its bytes.
-struct Pass<'a> {
-    bytes: &'a mut [u8],
-    last: bool,
-    /// Bytes before this hold their stars; bit 0 of `owed` is this byte.
-    settled: usize,
-    /// Bytes before this went through the JSON state.
-    read: usize,
-    /// Where the search for digits goes on.
-    at: usize,
-    cards: u32,
 }

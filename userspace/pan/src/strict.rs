@@ -5,15 +5,15 @@
 //! parity is equal at both its ends.
 
 use crate::{
-    iin::Lengths,
-    keep::{self, DIGITS_MAX, DIGITS_MIN},
+    Engine,
+    keep::{DIGITS_MAX, DIGITS_MIN},
 };
 
 /// How many separators in a row may stand between two digits of one number.
 const GAP_MAX: usize = 3;
 
 /// Calls `hide` with the position of every digit that has to go.
-pub(crate) fn scan(bytes: &[u8], mut hide: impl FnMut(usize)) {
+pub(crate) fn scan(engine: &Engine, bytes: &[u8], mut hide: impl FnMut(usize)) {
     let (mut run, mut at, mut gap) = (Run::default(), 0, 0);
     while let Some(&byte) = bytes.get(at) {
         if byte.is_ascii_digit() {
@@ -24,11 +24,11 @@ pub(crate) fn scan(bytes: &[u8], mut hide: impl FnMut(usize)) {
         let length = separator_length(bytes.get(at..).unwrap_or_default());
         gap += 1;
         if length == 0 || gap > GAP_MAX {
-            run.finish(&mut hide);
+            run.finish(engine, &mut hide);
         }
         at += length.max(1);
     }
-    run.finish(&mut hide);
+    run.finish(engine, &mut hide);
 }
 
 fn separator_length(bytes: &[u8]) -> usize {
@@ -55,18 +55,18 @@ impl Run {
         self.digits.push(digit);
     }
 
-    fn finish(&mut self, hide: &mut impl FnMut(usize)) {
+    fn finish(&mut self, engine: &Engine, hide: &mut impl FnMut(usize)) {
         if self.digits.len() >= DIGITS_MIN {
-            self.scan(hide);
+            self.scan(engine, hide);
         }
         self.places.clear();
         self.digits.clear();
     }
 
-    fn scan(&self, hide: &mut impl FnMut(usize)) {
+    fn scan(&self, engine: &Engine, hide: &mut impl FnMut(usize)) {
         let sums = [self.sums(0), self.sums(1)];
         for start in 0..=self.digits.len() - DIGITS_MIN {
-            let lengths = Lengths::strict(self.digits.get(start..).unwrap_or_default());
+            let lengths = engine.heads.strict(self.digits.get(start..).unwrap_or_default());
             if lengths.is_empty() {
                 continue;
             }
@@ -78,7 +78,7 @@ impl Run {
                     places
                         .iter()
                         .enumerate()
-                        .filter(|(index, _)| keep::hides(*index, length))
+                        .filter(|(index, _)| engine.keep.hides(*index, length))
                         .for_each(|(_, &place)| hide(place));
                 }
             }

@@ -3,17 +3,17 @@
 mod json;
 
 use crate::{
-    Fill,
+    Engine, Fill,
     candidate::SHAPES,
     hex,
-    keep::{self, DIGITS_MAX, DIGITS_MIN},
+    keep::{DIGITS_MAX, DIGITS_MIN},
     separator,
 };
 
 /// What stays of a sensitive value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whole {
-    /// Of a value that is one number of 13 to 19 digits, plain or in a printed grouping: the first min(6, L-9) and the last 4. Of anything
+    /// Of a value that is one number of 13 to 19 digits, plain or in a printed grouping: what the deployment's format ([`crate::Keep`]) says. Of anything
     /// else nothing: its last four characters could be a security code.
     KeepEnds,
     /// Nothing.
@@ -126,7 +126,7 @@ fn hide_number(value: &mut [u8], whole: Whole) {
     match number_alone(unsigned, whole).filter(plain) {
         Some(number) => {
             let mut digits = number.digits;
-            keep::fill_number(digits.get_mut(..number.count).unwrap_or_default());
+            Engine::current().keep.fill_number(digits.get_mut(..number.count).unwrap_or_default());
             number.each_hidden(unsigned, |byte, index| *byte = b'0' + digits.get(index).copied().unwrap_or(0));
             fraction.iter_mut().filter(|byte| **byte != b'.').for_each(|byte| *byte = b'0');
         }
@@ -195,7 +195,7 @@ impl Number {
     /// Calls `hide` with each hidden byte and the index of its digit.
     fn each_hidden(&self, value: &mut [u8], hide: impl Fn(&mut u8, usize)) {
         for (index, &place) in self.places.iter().enumerate().take(self.count) {
-            if keep::hides(index, self.count)
+            if Engine::current().keep.hides(index, self.count)
                 && let Some(byte) = value.get_mut(place)
             {
                 hide(byte, index);

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot build its input must fail")]
 
-use pan::{Fill, Masked, Scanner, mask_text, naive};
+use pan::{Engine, Fill, Keep, Masked, Scanner, Settings, mask_text, naive};
 
 /// A small generator (xorshift64*): the same inputs on every run.
 struct Random(u64);
@@ -165,8 +165,8 @@ fn value(random: &mut Random) -> Vec<u8> {
 }
 
 /// Feeds `input` in pieces of random sizes as a caller does: what is held comes again in front of the next.
-fn in_pieces(input: &[u8], fill: Fill, mut size: impl FnMut() -> usize) -> (Vec<u8>, u32) {
-    let (mut scanner, mut out, mut held, mut cards, mut at) = (Scanner::new(fill), Vec::new(), Vec::new(), 0, 0);
+fn in_pieces(mut scanner: Scanner, input: &[u8], mut size: impl FnMut() -> usize) -> (Vec<u8>, u32) {
+    let (mut out, mut held, mut cards, mut at) = (Vec::new(), Vec::new(), 0, 0);
     loop {
         let end = (at + size()).min(input.len());
         held.extend_from_slice(&input[at..end]);
@@ -197,7 +197,7 @@ fn check(input: &[u8], fill: Fill, random: &mut Random, seed: u64) -> u32 {
     let fast_cards = mask_text(&mut fast, fill);
     assert!(fast == expected, "bytes differ, seed {seed}, {fill:?}");
     assert_eq!(fast_cards, cards, "seed {seed}, {fill:?}");
-    let (pieces, piece_cards) = in_pieces(input, fill, || random.below(12));
+    let (pieces, piece_cards) = in_pieces(Scanner::new(fill), input, || random.below(12));
     assert!(pieces == expected, "pieces differ, seed {seed}, {fill:?}");
     assert_eq!(piece_cards, cards, "pieces, seed {seed}, {fill:?}");
     let mut again = expected.clone();
@@ -260,6 +260,31 @@ fn chains_of_groups() {
         }
         check(input.as_bytes(), Fill::Text, &mut random, seed);
         check(input.as_bytes(), Fill::Number, &mut random, seed);
+    }
+}
+
+/// The other masked formats, whole and in pieces.
+#[test]
+fn every_format() {
+    for keep in [Keep::FirstEightLastFour, Keep::LastFour, Keep::Nothing] {
+        let engine: &'static Engine =
+            Box::leak(Box::new(Engine::new(&Settings { keep, ..Settings::default() }).unwrap()));
+        let mut cards = 0;
+        for seed in 1..=10_000_u64 {
+            let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let (input, fill) = (value(&mut random), [Fill::Text, Fill::Number, Fill::Json][(seed % 3) as usize]);
+            let mut expected = input.clone();
+            cards += naive::mask_text_with(engine, &mut expected, fill);
+            let (pieces, _) = in_pieces(Scanner::with(engine, fill), &input, || random.below(40));
+            assert!(pieces == expected, "seed {seed}, {keep:?}, {fill:?}");
+            let mut again = expected.clone();
+            assert_eq!(
+                naive::mask_text_with(engine, &mut again, fill),
+                0,
+                "found again, seed {seed}, {keep:?}, {fill:?}"
+            );
+        }
+        assert!(cards > 1_500);
     }
 }
 
