@@ -34,6 +34,14 @@ impl Masks for Portable {
     }
 }
 
+/// [`Masks::tenths`] for any processor.
+#[inline(always)]
+pub(super) fn tenths(sums: &[u8; WORD]) -> u64 {
+    let high: [u8; WORD] = std::array::from_fn(|at| if sums[at].is_multiple_of(10) { 0x80 } else { 0 });
+    let (words, _) = high.as_chunks::<8>();
+    words.iter().enumerate().fold(0, |mask, (index, word)| mask | gather(u64::from_le_bytes(*word)) << (index * 8))
+}
+
 /// The high bits of eight bytes as eight bits.
 #[inline(always)]
 fn gather(high: u64) -> u64 {
