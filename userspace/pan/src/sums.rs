@@ -94,31 +94,28 @@ impl Sums {
 
     /// Bit n: the terms of the position n of this word add up to a multiple of ten.
     #[inline(always)]
-    fn tenths<M: Masks>(&self, word: usize, terms: &[Term<'_>]) -> u64 {
-        let mut sum = [0_u8; WORD];
-        for (row, offset) in terms {
-            let row = &row[word * WORD + offset..][..WORD];
-            for (sum, term) in sum.iter_mut().zip(row) {
-                *sum = sum.wrapping_add(*term);
-            }
-        }
-        M::tenths(&sum)
+    fn tenths<M: Masks, const N: usize>(word: usize, terms: [Term<'_>; N]) -> u64 {
+        let rows = terms.map(|(row, offset)| {
+            let row = row.get(word * WORD + offset..).and_then(|row| row.first_chunk());
+            row.unwrap_or(&[0; WORD])
+        });
+        M::tenths(&rows)
     }
 
     /// The check digit of a plain run of so many digits.
     #[inline(always)]
     fn plain<M: Masks>(&self, word: usize, digits: usize) -> u64 {
         // Counted from its end the last digit of a number counts one; so of an even number of digits the first counts two.
-        let (one, two) = ((&self.one, 0), (&self.two_one, 0));
-        let of = |terms: &[Term<'_>]| self.tenths::<M>(word, terms);
+        let (one, two, four, eight, sixteen) =
+            (&self.one, &self.two_one, &self.four_two, &self.eight_two, &self.sixteen_two);
         match digits {
-            13 => of(&[one, (&self.eight_two, 1), (&self.four_two, 9)]),
-            14 => of(&[(&self.eight_two, 0), (&self.four_two, 8), (two.0, 12)]),
-            15 => of(&[one, (&self.eight_two, 1), (&self.four_two, 9), (two.0, 13)]),
-            16 => of(&[(&self.sixteen_two, 0)]),
-            17 => of(&[one, (&self.sixteen_two, 1)]),
-            18 => of(&[(&self.sixteen_two, 0), (two.0, 16)]),
-            _ => of(&[one, (&self.sixteen_two, 1), (two.0, 17)]),
+            13 => Sums::tenths::<M, _>(word, [(one, 0), (eight, 1), (four, 9)]),
+            14 => Sums::tenths::<M, _>(word, [(eight, 0), (four, 8), (two, 12)]),
+            15 => Sums::tenths::<M, _>(word, [(one, 0), (eight, 1), (four, 9), (two, 13)]),
+            16 => Sums::tenths::<M, _>(word, [(sixteen, 0)]),
+            17 => Sums::tenths::<M, _>(word, [(one, 0), (sixteen, 1)]),
+            18 => Sums::tenths::<M, _>(word, [(sixteen, 0), (two, 16)]),
+            _ => Sums::tenths::<M, _>(word, [(one, 0), (sixteen, 1), (two, 17)]),
         }
     }
 
@@ -137,25 +134,30 @@ impl Sums {
         let (one, two) = (&self.four_one, &self.four_two);
         let third = second + 6 + GAP;
         let mut keep = 0;
-        for (starts, terms) in [
-            (fours & ends(3 * step, 4), &[(two, 0), (two, step), (two, 2 * step), (two, 3 * step)][..]),
-            (five & ends(2 * step, 5), &[(one, 0), (one, step), (one, 2 * step), (&self.one, 2 * step + 4)]),
-            (six & ends(third, 4), &[(two, 0), (two, second), (&self.two_one, second + 4), (two, third)]),
-        ] {
-            if starts != 0 {
-                keep |= starts & self.tenths::<M>(word, terms);
-            }
+        let fours = fours & ends(3 * step, 4);
+        if fours != 0 {
+            keep |= fours & Sums::tenths::<M, _>(word, [(two, 0), (two, step), (two, 2 * step), (two, 3 * step)]);
+        }
+        let five = five & ends(2 * step, 5);
+        if five != 0 {
+            let last = (&self.one, 2 * step + 4);
+            keep |= five & Sums::tenths::<M, _>(word, [(one, 0), (one, step), (one, 2 * step), last]);
+        }
+        let with_four = six & ends(third, 4);
+        if with_four != 0 {
+            let sixth = (&self.two_one, second + 4);
+            keep |= with_four & Sums::tenths::<M, _>(word, [(two, 0), (two, second), sixth, (two, third)]);
         }
         if with_three != 0 {
             let last = [(&self.one_two, 4 * step), (&self.one, 4 * step + 2)];
             let terms = [(one, 0), (one, step), (one, 2 * step), (one, 3 * step), last[0], last[1]];
-            keep |= with_three & self.tenths::<M>(word, &terms);
+            keep |= with_three & Sums::tenths::<M, _>(word, terms);
         }
         let with_five = six & digit(third + 4) & ends(third, 5);
         if with_five != 0 {
             let sixth = (&self.one_two, second + 4);
             let terms = [(one, 0), (one, second), sixth, (one, third), (&self.one, third + 4)];
-            keep |= with_five & self.tenths::<M>(word, &terms);
+            keep |= with_five & Sums::tenths::<M, _>(word, terms);
         }
         keep
     }

@@ -72,10 +72,17 @@ impl Masks for Avx2 {
     }
 
     #[inline(always)]
-    fn tenths(sums: &[u8; WORD]) -> u64 {
-        let [low, high] = halves(sums);
+    fn tenths(rows: &[&[u8; WORD]]) -> u64 {
         // SAFETY: as above.
-        unsafe { u64::from(tenths_of(low)) | u64::from(tenths_of(high)) << 32 }
+        unsafe {
+            let (mut low, mut high) = (_mm256_setzero_si256(), _mm256_setzero_si256());
+            for row in rows {
+                let halves = halves(row);
+                low = _mm256_add_epi8(low, load(halves[0]));
+                high = _mm256_add_epi8(high, load(halves[1]));
+            }
+            u64::from(tenths_of(low)) | u64::from(tenths_of(high)) << 32
+        }
     }
 
     #[inline(always)]
@@ -110,10 +117,13 @@ impl Masks for Avx512 {
     }
 
     #[inline(always)]
-    fn tenths(sums: &[u8; WORD]) -> u64 {
-        // SAFETY: as above.
+    fn tenths(rows: &[&[u8; WORD]]) -> u64 {
+        // SAFETY: as above; each load is of a row's 64 bytes.
         unsafe {
-            let sums = _mm512_loadu_si512(sums.as_ptr().cast::<__m512i>());
+            let mut sums = _mm512_setzero_si512();
+            for row in rows {
+                sums = _mm512_add_epi8(sums, _mm512_loadu_si512(row.as_ptr().cast::<__m512i>()));
+            }
             let nibble = _mm512_set1_epi8(15);
             let low = _mm512_shuffle_epi8(all_four(&LOW_REST), _mm512_and_si512(sums, nibble));
             let high = _mm512_and_si512(_mm512_srli_epi16::<4>(sums), nibble);
@@ -182,10 +192,10 @@ unsafe fn leads_of(bytes: &[u8; 32]) -> u32 {
 /// # Safety
 /// The processor has AVX2.
 #[inline(always)]
-unsafe fn tenths_of(sums: &[u8; 32]) -> u32 {
+unsafe fn tenths_of(sums: __m256i) -> u32 {
     // SAFETY: AVX2 is there, as the caller promises.
     unsafe {
-        let (sums, nibble) = (load(sums), _mm256_set1_epi8(15));
+        let nibble = _mm256_set1_epi8(15);
         let low = _mm256_shuffle_epi8(both(&LOW_REST), _mm256_and_si256(sums, nibble));
         let high = _mm256_and_si256(_mm256_srli_epi16::<4>(sums), nibble);
         let rest = _mm256_add_epi8(low, _mm256_shuffle_epi8(both(&HIGH_REST), high));
