@@ -78,9 +78,14 @@ impl Block {
             *slot = M::separators(chunk);
         }
         let mut groups = Groups::EMPTY;
-        if groups.find(&self.digits, &separators) {
+        let [one, two, three] = groups.find(&self.digits, &separators);
+        if one {
             groups.add_starts::<1>(&mut self.starts);
+        }
+        if two {
             groups.add_starts::<2>(&mut self.starts);
+        }
+        if three {
             groups.add_starts::<3>(&mut self.starts);
         }
     }
@@ -119,9 +124,9 @@ struct Groups {
 impl Groups {
     const EMPTY: Groups = Groups { four: [0; READ], six: [0; READ], four_on: [0; READ], five_on: [0; READ] };
 
-    /// Finds them; false where no two follow each other as the first two of a grouping do.
+    /// Finds them. Answers whether any two follow each other as the first two of a grouping do, with one, two, three bytes between them.
     #[inline(always)]
-    fn find(&mut self, digits: &[u64; 1 + READ], separators: &[u64; READ + 1]) -> bool {
+    fn find(&mut self, digits: &[u64; 1 + READ], separators: &[u64; READ + 1]) -> [bool; 3] {
         for index in 0..READ - 1 {
             let (before, here, behind) = (digits[index], digits[index + 1], digits[index + 2]);
             let ends = |n| shift(separators[index], separators[index + 1], n);
@@ -133,12 +138,14 @@ impl Groups {
             self.four[index] = four & !five & ends(4);
             self.six[index] = five & shift(here, behind, 5) & !shift(here, behind, 6) & ends(6);
         }
-        let mut any = 0;
+        let mut any = [0; 3];
         for index in 0..WORDS {
-            let (here, behind) = (self.four_on[index], self.four_on[index + 1]);
-            any |= self.four[index] & (shift(here, behind, 5) | shift(here, behind, 6) | shift(here, behind, 7));
+            let (four, here, behind) = (self.four[index], self.four_on[index], self.four_on[index + 1]);
+            any[0] |= four & shift(here, behind, 5);
+            any[1] |= four & shift(here, behind, 6);
+            any[2] |= four & shift(here, behind, 7);
         }
-        any != 0
+        any.map(|any| any != 0)
     }
 
     /// The shapes of `crate::candidate::SHAPES`, by the length of the separator.

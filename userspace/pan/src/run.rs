@@ -181,8 +181,8 @@ impl<'r, 'b> Run<'r, 'b> {
         let engine = self.engine;
         for index in 0..count {
             let (start, id) = self.hits[index];
-            if start < self.pass.at {
-                continue; // within what went the exact way
+            if start < self.pass.at || self.owed_from(start) & 1 == 1 {
+                continue; // within what went the exact way, or a hidden digit, which starts nothing
             }
             let form = engine.forms.get(id);
             let several = index + 1 < count && self.hits[index + 1].0 == start;
@@ -190,7 +190,6 @@ impl<'r, 'b> Run<'r, 'b> {
                 _ if several => Some(start),
                 Says::Closed => None,
                 Says::Depends => Some(start),
-                Says::Open if self.owed_from(start) & 1 == 1 => None, // a hidden digit starts nothing
                 Says::Open => {
                     self.accept(start, id, form);
                     if form.end_in_run { self.end_may_start(block, start, form) } else { None }
@@ -270,9 +269,6 @@ impl<'r, 'b> Run<'r, 'b> {
         let from = start + form.span + 1;
         let digits = block.digits_from(from - self.at).trailing_ones() as usize;
         let mark = self.pass.bytes.get(from - 1).copied();
-        if self.owed_from(start) & 1 == 1 {
-            return None; // a hidden digit starts nothing
-        }
         let Some(tail) = self.pass.bytes.get_mut(from..from + digits) else { return Some(start) };
         // A letter needs a year and a month behind it; a long rest, and none, are for the exact way too.
         if mark != Some(b'=') || digits == 0 || digits > WORD / 2 {
