@@ -10,7 +10,9 @@ use super::frontend::Sent;
 use super::judge::Verdict;
 use super::portals::{Rows, Stamp};
 use super::queue::{Request, Run};
+use super::record::UNSEEN_MAX;
 use super::refuse::{NO_BINARY, READ_AS_TEXT};
+use super::room::Room;
 use super::simple::too_many;
 use super::{Connection, Cx, Fatal, Step, messages};
 use crate::verdicts::{Inner, Judged, Refusal, Why};
@@ -26,6 +28,9 @@ impl Connection {
         if !self.statements.has_room(text.len(), cx.shared.limits) {
             verdict.refusal = Some(too_many());
             verdict.forwarded = false;
+        }
+        if !self.finds_room(&mut verdict, false, cx) {
+            return Ok(());
         }
         if verdict.refuses() {
             return self.refuse_extended("parse", name, &verdict, cx);
@@ -55,6 +60,9 @@ impl Connection {
                 verdict.refusal = Some(no_binary());
                 verdict.forwarded = false;
             }
+            if verdict.refuses() && !self.finds_room(&mut verdict, false, cx) {
+                return Ok(());
+            }
             if verdict.refuses() {
                 return self.refuse_extended("bind", NOBODY, &verdict, cx);
             }
@@ -73,7 +81,10 @@ impl Connection {
         if self.portals.len() >= cx.shared.limits.portals && self.portals.find(portal).is_none() {
             let bytes = judged.map(|judged| judged.bytes().to_vec()).unwrap_or_default();
             let judged = self.judge_text(&bytes, cx);
-            let verdict = Verdict { judged, inner, refusal: Some(too_many()), forwarded: false };
+            let mut verdict = Verdict { judged, inner, refusal: Some(too_many()), forwarded: false };
+            if !self.finds_room(&mut verdict, false, cx) {
+                return Ok(());
+            }
             return self.refuse_extended("bind", NOBODY, &verdict, cx);
         }
         let slot = self.portals.open(portal, self.queue.next_seq(), false, judged, inner);
@@ -159,8 +170,7 @@ impl Connection {
     fn run_of(&mut self, slot: u32, seq: u64, cx: &mut Cx<'_, '_>) -> Result<Option<Run>, Fatal> {
         let Some(known) = self.portals.get(slot) else { return Ok(None) };
         let Some(judged) = known.judged.clone() else {
-            let record = self.record_unseen(cx);
-            return Ok(Some(Run { judged: None, inner: Inner::default(), record, started_ns: cx.now.mono_ns }));
+            return self.unseen_run(cx);
         };
         let unmaskable = self.masks() && known.rows == Rows::Known && known.columns.unmaskable().is_some();
         let holds = known.stamp.is(cx.shared.policy, self.schemas.epoch()) && judged.is_valid(cx.wall_s());
@@ -169,8 +179,11 @@ impl Connection {
         } else {
             self.judge(judged.bytes(), cx)
         };
-        let verdict =
+        let mut verdict =
             if unmaskable { Verdict { refusal: Some(no_binary()), forwarded: false, ..verdict } } else { verdict };
+        if !self.finds_room(&mut verdict, true, cx) {
+            return Ok(None);
+        }
         if verdict.refuses() {
             self.refuse_extended("execute", NOBODY, &verdict, cx)?;
             return Ok(None);
@@ -178,6 +191,21 @@ impl Connection {
         let run = self.decided("execute", &verdict, cx);
         self.statement_goes_on(&verdict, seq, true, cx);
         Ok(Some(run))
+    }
+
+    /// `observe`: a portal that was opened inside the server runs.
+    fn unseen_run(&mut self, cx: &mut Cx<'_, '_>) -> Result<Option<Run>, Fatal> {
+        match self.statement_room(UNSEEN_MAX, true, cx) {
+            Room::Here => {
+                let record = self.record_unseen(cx);
+                Ok(Some(Run { judged: None, inner: Inner::default(), record, started_ns: cx.now.mono_ns }))
+            }
+            Room::Later => Ok(None),
+            Room::Nowhere => {
+                self.refuse_unasked(FrontendTag::Execute, cx)?;
+                Ok(None)
+            }
+        }
     }
 
     pub(super) fn close_target(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
