@@ -7,7 +7,6 @@
 //! - `attach` and `admit` write that they begin, act, and write the outcome. Where the first cannot be written nothing is done;
 //!   where the second cannot, the verb fails (a unit whose admission fails does not start) and what holds stays: to undo a
 //!   protection because the disk is full would be the worse end. One that begins and has no outcome was killed in between.
-//!   "Begins" has no success yet, and is recorded as none.
 //! - `exec` makes the cgroup and its entry, writes the admission with the cgroup's id, and only then starts the command: there
 //!   is nothing to do between the record and the first instruction, so one record is enough. Where it cannot be written the
 //!   cgroup goes and nothing starts. What fails, before or at the start, is one more record, of a failure.
@@ -151,15 +150,12 @@ impl HostRecord {
     }
 }
 
-/// A record has no word for "not yet": this one's success is 0, and its message says why.
-const BEGINS: &str = "begins, no outcome yet: a later record has it";
-
 /// Encodes the event and answers the type of its frame.
 fn encode(deed: &Deed<'_>, stage: Stage<'_>, payload: &mut Vec<u8>) -> u8 {
-    let (success, message) = match stage {
-        Stage::Begins => (false, Masked::literal(BEGINS)),
-        Stage::Done(words) => (true, Masked::of(words)),
-        Stage::Failed(words) => (false, Masked::of(words)),
+    let (stage, message) = match stage {
+        Stage::Begins => (audit::Stage::Begins, Masked::literal("")),
+        Stage::Done(words) => (audit::Stage::Done, Masked::of(words)),
+        Stage::Failed(words) => (audit::Stage::Failed, Masked::of(words)),
     };
     let message = (!message.as_str().is_empty()).then_some(Text::Masked(&message));
     let name = Masked::of(&who());
@@ -170,9 +166,9 @@ fn encode(deed: &Deed<'_>, stage: Stage<'_>, payload: &mut Vec<u8>) -> u8 {
     };
     let (object, unit) = (Text::Masked(&first), Text::Masked(&second));
     let event = match deed {
-        Deed::Attach { .. } => Event::Attach { operator, object, success, message },
-        Deed::Detach { .. } => Event::Detach { operator, object, success, message },
-        Deed::Admission { .. } => Event::Admission { operator, agent: object, unit, success, message },
+        Deed::Attach { .. } => Event::Attach { operator, object, stage, message },
+        Deed::Detach { .. } => Event::Detach { operator, object, stage, message },
+        Deed::Admission { .. } => Event::Admission { operator, agent: object, unit, stage, message },
     };
     audit::encode(&event, payload);
     event.kind()

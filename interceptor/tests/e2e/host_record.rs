@@ -30,8 +30,8 @@ fn records(host: &Service, name: &str) -> Vec<serde_json::Value> {
     records.filter(|record: &serde_json::Value| record["type"] == name).collect()
 }
 
-fn successes(records: &[serde_json::Value]) -> Vec<bool> {
-    records.iter().map(|record| record["success"] == 1 || record["success"] == true).collect()
+fn stages(records: &[serde_json::Value]) -> Vec<&str> {
+    records.iter().map(|record| record["stage"].as_str().unwrap_or_default()).collect()
 }
 
 #[track_caller]
@@ -75,10 +75,10 @@ fn attach_exec_and_detach_are_records_beside_those_of_the_shards() {
 
     for name in ["attach", "detach"] {
         let found = records(&stage.service, name);
-        assert_eq!(successes(&found), [false, true], "{name}: {found:?}");
+        assert_eq!(stages(&found), ["begins", "done"], "{name}: {found:?}");
     }
     let admissions = records(&stage.service, "admission");
-    assert_eq!(successes(&admissions), [true], "{admissions:?}");
+    assert_eq!(stages(&admissions), ["done"], "{admissions:?}");
     let text = admissions[0].to_string();
     for part in ["reconciler", "cgroup ", "nobody", "operator"] {
         assert!(text.contains(part), "{part} is missing: {text}");
@@ -162,7 +162,7 @@ fn many_at_once_do_not_tear_the_record() {
     for mut child in started {
         assert!(child.wait().expect("ends").success());
     }
-    assert_eq!(successes(&records(&host, "admission")), [true; 12]);
+    assert_eq!(stages(&records(&host, "admission")), ["done"; 12]);
     whole(&host);
 }
 
@@ -179,9 +179,12 @@ fn what_fails_is_a_record_too() {
     assert!(!host.verb("admit").arg("nowhere.service").status().expect("runs").success());
     // The admission, and that its command could not be run.
     assert!(!host.exec("reconciler", "/nowhere/program", &[]).status().expect("runs").success());
-    let admissions = successes(&records(&host, "admission"));
-    assert_eq!(admissions, [false, false, false, false, true, false]);
-    assert_eq!(successes(&records(&host, "attach")), [false, false, false, true]);
+    let admissions = records(&host, "admission");
+    assert_eq!(stages(&admissions), ["failed", "failed", "begins", "failed", "done", "failed"]);
+    assert_eq!(stages(&records(&host, "attach")), ["begins", "failed", "begins", "done"]);
+    let outcomes: Vec<_> =
+        admissions.iter().map(|record| record["pci"]["outcome"].as_str().unwrap_or_default()).collect();
+    assert_eq!(outcomes, ["failure", "failure", "begins", "failure", "success", "failure"]);
     whole(&host);
 }
 
