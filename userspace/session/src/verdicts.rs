@@ -203,6 +203,11 @@ impl Judged {
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.key.bytes
     }
+
+    /// They came in LATIN1.
+    pub(crate) fn is_latin1(&self) -> bool {
+        self.key.latin1
+    }
 }
 
 fn hash(asked: &Asked<'_>) -> u64 {

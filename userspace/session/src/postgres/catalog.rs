@@ -316,17 +316,52 @@ fn like(text: &mut String, column: &str, pattern: &str) {
     }
     let star = pattern.contains('*');
     text.push_str(column);
-    text.push_str(if star { " OPERATOR(pg_catalog.~~) '" } else { " OPERATOR(pg_catalog.=) '" });
+    text.push_str(if star { " OPERATOR(pg_catalog.~~) " } else { " OPERATOR(pg_catalog.=) " });
+    let mut value = String::with_capacity(pattern.len());
     for letter in pattern.chars() {
         match letter {
+            '*' => value.push('%'),
+            '%' | '_' | '\\' if star => value.extend(['\\', letter]),
+            letter => value.push(letter),
+        }
+    }
+    literal(text, &value);
+}
+
+/// A string constant in ASCII alone: it means the same in every client_encoding. (Letters that the server's own encoding lacks are an
+/// error there, and no such name exists.)
+fn literal(text: &mut String, value: &str) {
+    let plain = value.is_ascii();
+    text.push_str(if plain { "'" } else { "U&'" });
+    for letter in value.chars() {
+        match letter {
             '\'' => text.push_str("''"),
-            '*' => text.push('%'),
-            '%' | '_' | '\\' if star => {
-                text.push('\\');
-                text.push(letter);
-            }
-            letter => text.push(letter),
+            '\\' if !plain => text.push_str("\\\\"),
+            letter if letter.is_ascii() => text.push(letter),
+            // Written to a String: cannot fail.
+            letter => _ = write!(text, "\\+{:06x}", u32::from(letter)),
         }
     }
     text.push('\'');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_compared_in_any_encoding() {
+        for (pattern, expected) in [
+            ("pan", "c OPERATOR(pg_catalog.=) 'pan'"),
+            ("a_b*", r"c OPERATOR(pg_catalog.~~) 'a\_b%'"),
+            (r"o'\x", r"c OPERATOR(pg_catalog.=) 'o''\x'"),
+            ("größe", r"c OPERATOR(pg_catalog.=) U&'gr\+0000f6\+0000dfe'"),
+            ("ł_'*", r"c OPERATOR(pg_catalog.~~) U&'\+000142\\_''%'"),
+            ("*", "true"),
+        ] {
+            let mut text = String::new();
+            like(&mut text, "c", pattern);
+            assert_eq!(text, expected);
+        }
+    }
 }

@@ -20,7 +20,8 @@ use crate::verdicts::{Inner, Judged, Refusal, Why};
 impl Connection {
     pub(super) fn parse(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
         let message = Parse::parse(sent.body()).map_err(Fatal::of_agent)?;
-        let (name, text) = (message.statement, message.text);
+        let text = message.text;
+        let Some(name) = self.name("parse", message.statement, cx)? else { return Ok(()) };
         if text.len() > cx.shared.limits.statement {
             return self.refuse_too_long(FrontendTag::Parse, cx);
         }
@@ -33,19 +34,21 @@ impl Connection {
             return Ok(());
         }
         if verdict.refuses() {
-            return self.refuse_extended("parse", name, &verdict, cx);
+            return self.refuse_extended("parse", message.statement, &verdict, cx);
         }
         self.record_decision("parse", &verdict, cx);
-        self.statements.add(name, (self.queue.next_seq(), 0), true, &verdict.judged);
+        self.statements.add(&name, (self.queue.next_seq(), 0), true, &verdict.judged);
         let sensitive = verdict.judged.sensitive;
-        self.queue.push(Request::Parse { name: name.into(), sensitive });
+        self.queue.push(Request::Parse { name: Box::from(&*name), sensitive });
         sent.forward(cx);
         Ok(())
     }
 
     pub(super) fn bind(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
         let message = Bind::parse(sent.body()).map_err(Fatal::of_agent)?;
-        let (portal, name) = (message.portal, message.statement);
+        let Some(portal) = self.name("bind", message.portal, cx)? else { return Ok(()) };
+        let Some(name) = self.name("bind", message.statement, cx)? else { return Ok(()) };
+        let (portal, name) = (&*portal, &*name);
         if self.is_undecided(name) {
             self.agent.waiting = true;
             return Ok(());
@@ -55,7 +58,8 @@ impl Connection {
         if let Some(version) = self.statements.find(name).last() {
             let known = Arc::clone(&version.judged);
             let unmaskable = self.masks() && version.is_unmaskable(&message.result_formats);
-            let mut verdict = self.judge(known.bytes(), cx);
+            let known = self.judge_again(&known, cx);
+            let mut verdict = self.judge_here(known, None, cx);
             if unmaskable {
                 verdict.refusal = Some(no_binary());
                 verdict.forwarded = false;
@@ -79,8 +83,7 @@ impl Connection {
             return self.refuse_unresolved("bind", &message, *b"26000", cx);
         }
         if self.portals.len() >= cx.shared.limits.portals && self.portals.find(portal).is_none() {
-            let bytes = judged.map(|judged| judged.bytes().to_vec()).unwrap_or_default();
-            let judged = self.judge_text(&bytes, cx);
+            let judged = judged.unwrap_or_else(|| self.judge_words("", cx));
             let mut verdict = Verdict { judged, inner, refusal: Some(too_many()), forwarded: false };
             if !self.finds_room(&mut verdict, false, cx) {
                 return Ok(());
@@ -113,7 +116,8 @@ impl Connection {
 
     pub(super) fn describe(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
         let Describe(target) = Describe::parse(sent.body()).map_err(Fatal::of_agent)?;
-        let name = target.name;
+        let Some(name) = self.name("describe", target.name, cx)? else { return Ok(()) };
+        let name = &*name;
         if target.kind == Kind::Statement {
             self.queue.push(Request::DescribeStatement { name: name.into() });
             sent.forward(cx);
@@ -144,15 +148,16 @@ impl Connection {
     }
 
     pub(super) fn execute(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
-        let name = Execute::parse(sent.body()).map_err(Fatal::of_agent)?.portal;
-        let Some(slot) = self.portal(name, cx)? else { return Ok(()) };
+        let raw = Execute::parse(sent.body()).map_err(Fatal::of_agent)?.portal;
+        let Some(name) = self.name("execute", raw, cx)? else { return Ok(()) };
+        let Some(slot) = self.portal(&name, cx)? else { return Ok(()) };
         let unasked = self.portals.get(slot).is_some_and(|known| known.rows == Rows::Unasked);
         // Our Describe goes in front of it.
         let seq = self.queue.next_seq() + u64::from(unasked);
         let Some(run) = self.run_of(slot, seq, cx)? else { return Ok(()) };
         if unasked {
             let mark = cx.out.mark();
-            messages::describe_portal(&mut cx.out.own, name)?;
+            messages::describe_portal(&mut cx.out.own, raw)?;
             cx.out.database_own(mark);
             if let Some(known) = self.portals.get_mut(slot) {
                 known.rows = Rows::Asked;
@@ -177,7 +182,8 @@ impl Connection {
         let verdict = if holds && judged.refusal.is_none() {
             Verdict { judged, inner: known.inner, refusal: None, forwarded: false }
         } else {
-            self.judge(judged.bytes(), cx)
+            let judged = self.judge_again(&judged, cx);
+            self.judge_here(judged, None, cx)
         };
         let mut verdict =
             if unmaskable { Verdict { refusal: Some(no_binary()), forwarded: false, ..verdict } } else { verdict };
@@ -210,7 +216,8 @@ impl Connection {
 
     pub(super) fn close_target(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
         let Close(target) = Close::parse(sent.body()).map_err(Fatal::of_agent)?;
-        let name = target.name;
+        let Some(name) = self.name("close", target.name, cx)? else { return Ok(()) };
+        let name = &*name;
         if target.kind == Kind::Statement {
             self.queue.push(Request::CloseStatement { name: name.into() });
         } else {

@@ -15,6 +15,7 @@ mod frontend;
 mod judge;
 mod login;
 mod messages;
+mod names;
 mod portals;
 mod queue;
 mod record;

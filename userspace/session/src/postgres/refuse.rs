@@ -78,7 +78,11 @@ impl Connection {
         code: [u8; 5],
         cx: &mut Cx<'_, '_>,
     ) -> Step {
-        let refusal = Refusal::new(Why::Unjudged, message, "").with_code(code);
+        self.refuse_unread(request, Refusal::new(Why::Unjudged, message, "").with_code(code), cx)
+    }
+
+    /// A request of which nothing was read that could be judged.
+    pub(super) fn refuse_unread(&mut self, request: &'static str, refusal: Refusal, cx: &mut Cx<'_, '_>) -> Step {
         let Some((refusal, record)) = self.record_refusal(request, refusal, cx) else { return Ok(()) };
         self.send_rejected_parse(NOBODY, refusal, record, cx)
     }

@@ -43,9 +43,12 @@ impl Connection {
         let call = FunctionCall::parse(sent.body()).map_err(Fatal::of_agent)?;
         let (oid, binary) = (call.function, call.result_format == Format::Binary);
         let mut verdict = match LARGE_OBJECTS.iter().find(|(known, _)| *known == oid) {
-            Some((_, name)) => self.judge(format!("SELECT pg_catalog.{name}()").as_bytes(), cx),
+            Some((_, name)) => {
+                let judged = self.judge_words(&format!("SELECT pg_catalog.{name}()"), cx);
+                self.judge_here(judged, None, cx)
+            }
             None => {
-                let judged = self.judge_text(format!("function call of OID {oid}").as_bytes(), cx);
+                let judged = self.judge_words(&format!("function call of OID {oid}"), cx);
                 let refusal = Refusal::new(
                     Why::Unjudged,
                     "a function call by OID cannot be judged",
@@ -90,7 +93,7 @@ impl Connection {
     /// PREPARE and DECLARE name something from now on, if the server takes them.
     fn names_may_change(&mut self, judged: &Arc<Judged>, seq: u64, extended: bool, cx: &mut Cx<'_, '_>) {
         for (part, name, inner) in prepares(judged, usize::MAX) {
-            let inner = self.judge_text(inner.as_bytes(), cx);
+            let inner = self.judge_words(inner, cx);
             self.statements.add(name.as_bytes(), (seq, part), extended, &inner);
         }
         for statement in &judged.statements {

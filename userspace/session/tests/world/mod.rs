@@ -113,6 +113,8 @@ pub struct World {
     held: Vec<u8>,
     /// Everything that the agent was sent.
     pub agent: Vec<u8>,
+    /// Everything that the database was sent.
+    pub sent: Vec<u8>,
     /// Records: type and payload.
     pub records: Vec<(u8, Vec<u8>)>,
     pub finished: Finish,
@@ -155,6 +157,7 @@ impl World {
             next_seq: 1,
             held: Vec::new(),
             agent: Vec::new(),
+            sent: Vec::new(),
             records: Vec::new(),
             finished: Finish::No,
             durable: 0,
@@ -217,6 +220,7 @@ impl World {
         }
         if !sent.is_empty() {
             assert!(self.connected, "bytes before the connection");
+            self.sent.extend_from_slice(&sent);
             self.server.feed(&sent);
         }
         if self.out.connect {
