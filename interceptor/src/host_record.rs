@@ -7,7 +7,6 @@
 //! - `attach` and `admit` write that they begin, act, and write the outcome. Where the first cannot be written nothing is done;
 //!   where the second cannot, the verb fails (a unit whose admission fails does not start) and what holds stays: to undo a
 //!   protection because the disk is full would be the worse end. One that begins and has no outcome was killed in between.
-//!   "Begins" has no success yet, and is recorded as none.
 //! - `exec` makes the cgroup and its entry, writes the admission with the cgroup's id, and only then starts the command: there
 //!   is nothing to do between the record and the first instruction, so one record is enough. Where it cannot be written the
 //!   cgroup goes and nothing starts. What fails, before or at the start, is one more record, of a failure.
@@ -16,22 +15,23 @@
 //!
 //! A record is on disk before its verb goes on.
 //!
-//! # As whom
-//! The folder is the service's, which is less trusted than root: root that opens files there by name could be led to any file
-//! of the host by a link. So all of it is done as the service's account (effective uid, gid and groups, given back after), which
-//! also makes the files its own, mode 0600, for the service and `audit verify` to read.
+//! # Where
+//! The service is less trusted than root: root that opens files by name in a folder of the service's could be led to any file of
+//! the host by a link. So the series has a folder of its own beside the service's, root's and 0700, which the service can neither
+//! write nor read: root needs no other account and no capability for it, and a service that was taken over cannot touch what root
+//! did. The folder must be the caller's own, no link, and nobody else may be able to put another in its place: all folders
+//! above it are root's or the caller's, and not writable for others unless sticky.
 
-use std::fs::{self, DirBuilder, File};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, Metadata};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
 use audit::segment::{Corrupt, Refused};
 use audit::{Event, Operator, RecordId, Text};
-use nix::unistd::{Gid, Uid, User, getgroups, setegid, seteuid, setgroups};
+use nix::unistd::{Uid, User};
 use pan::Masked;
-
-use crate::privileges::Account;
 
 mod series;
 
@@ -82,10 +82,10 @@ pub enum Stage<'a> {
 /// Why a record was not written.
 #[derive(Debug)]
 pub enum Error {
-    /// Only root and the service's account can write there.
+    /// The folder is root's: only root can write there.
     NotRoot,
-    /// The service's account cannot be taken on, or root's not be taken back.
-    Account(u32, nix::Error),
+    /// Somebody else owns this folder or may write in it, or it is no folder: it could lead us anywhere.
+    Led(PathBuf),
     /// The folder, or a file in it.
     File(PathBuf, io::Error),
     /// Another process holds the lock and does not let go.
@@ -103,7 +103,11 @@ impl fmt::Display for Error {
         write!(f, "the record: ")?;
         match self {
             Error::NotRoot => write!(f, "this needs root: only root can write it beside the service"),
-            Error::Account(uid, why) => write!(f, "cannot work as the service's account (uid {uid}): {why}"),
+            Error::Led(path) => write!(
+                f,
+                "{} must be a folder of root's, no link, and not writable for others: move it away, or name a state_dir whose parents are",
+                path.display()
+            ),
             Error::File(path, why) => write!(f, "{}: {why}", path.display()),
             Error::Busy(path) => write!(f, "{} is held by another process that does not end", path.display()),
             Error::Corrupt(path, why) => write!(
@@ -119,41 +123,39 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// The folder of the service's own series, beside that of its shards: `state_dir` and `-host`.
+pub fn folder(state_dir: &Path) -> PathBuf {
+    let mut name = state_dir.file_name().map_or_else(|| OsString::from("interceptor"), OsString::from);
+    name.push("-host");
+    state_dir.with_file_name(name)
+}
+
 /// The service's own series in its folder.
 #[derive(Clone, Debug)]
 pub struct HostRecord {
     folder: PathBuf,
-    account: Account,
 }
 
 impl HostRecord {
-    /// In the service's `state_dir`, as its account. Nothing is opened yet.
-    pub fn new(state_dir: &Path, account: Account) -> HostRecord {
-        HostRecord { folder: state_dir.to_path_buf(), account }
+    /// Beside the service's `state_dir`. Nothing is opened yet.
+    pub fn new(state_dir: &Path) -> HostRecord {
+        HostRecord { folder: folder(state_dir) }
     }
 
     /// Writes one record; it is on disk when this returns.
     pub fn write(&self, deed: &Deed<'_>, stage: Stage<'_>) -> Result<RecordId, Error> {
-        let own = Uid::effective();
-        if !own.is_root() && own.as_raw() != self.account.uid {
-            return Err(Error::NotRoot);
-        }
         let mut payload = Vec::new();
         let kind = encode(deed, stage, &mut payload);
-        make_folder(&self.folder, self.account).map_err(|why| Error::File(self.folder.clone(), why))?;
-        as_account(self.account, || series::append(&self.folder, kind, &payload))
+        series::append(&own_folder(&self.folder)?, kind, &payload)
     }
 }
 
-/// A record has no word for "not yet": this one's success is 0, and its message says why.
-const BEGINS: &str = "begins, no outcome yet: a later record has it";
-
 /// Encodes the event and answers the type of its frame.
 fn encode(deed: &Deed<'_>, stage: Stage<'_>, payload: &mut Vec<u8>) -> u8 {
-    let (success, message) = match stage {
-        Stage::Begins => (false, Masked::literal(BEGINS)),
-        Stage::Done(words) => (true, Masked::of(words)),
-        Stage::Failed(words) => (false, Masked::of(words)),
+    let (stage, message) = match stage {
+        Stage::Begins => (audit::Stage::Begins, Masked::literal("")),
+        Stage::Done(words) => (audit::Stage::Done, Masked::of(words)),
+        Stage::Failed(words) => (audit::Stage::Failed, Masked::of(words)),
     };
     let message = (!message.as_str().is_empty()).then_some(Text::Masked(&message));
     let name = Masked::of(&who());
@@ -164,9 +166,9 @@ fn encode(deed: &Deed<'_>, stage: Stage<'_>, payload: &mut Vec<u8>) -> u8 {
     };
     let (object, unit) = (Text::Masked(&first), Text::Masked(&second));
     let event = match deed {
-        Deed::Attach { .. } => Event::Attach { operator, object, success, message },
-        Deed::Detach { .. } => Event::Detach { operator, object, success, message },
-        Deed::Admission { .. } => Event::Admission { operator, agent: object, unit, success, message },
+        Deed::Attach { .. } => Event::Attach { operator, object, stage, message },
+        Deed::Detach { .. } => Event::Detach { operator, object, stage, message },
+        Deed::Admission { .. } => Event::Admission { operator, agent: object, unit, stage, message },
     };
     audit::encode(&event, payload);
     event.kind()
@@ -184,61 +186,156 @@ fn who() -> String {
     }
 }
 
-/// The folder, 0700 and the service's. One that is there already is left as it is, unless it is root's and empty: then it was
-/// made a moment ago, by this verb or another.
-fn make_folder(folder: &Path, account: Account) -> io::Result<()> {
+/// The folder by its true name, made if it is missing, and only if nobody else can have a hand in it.
+fn own_folder(folder: &Path) -> Result<PathBuf, Error> {
+    let failed = |why| Error::File(folder.to_path_buf(), why);
     let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if !folder.is_dir() {
-        fs::create_dir_all(parent)?;
-        match DirBuilder::new().mode(0o700).create(folder) {
-            Err(why) if why.kind() != io::ErrorKind::AlreadyExists => return Err(why),
-            _ => File::open(parent)?.sync_all()?,
+    // What is missing is made only below what nobody else can change.
+    if let Some(there) = parent.ancestors().find(|above| above.exists()) {
+        trusted(there)?;
+    }
+    DirBuilder::new().recursive(true).mode(0o755).create(parent).map_err(failed)?;
+    let parent = trusted(parent)?;
+    let folder = parent.join(folder.file_name().unwrap_or_default());
+    match DirBuilder::new().mode(0o700).create(&folder) {
+        Ok(()) => File::open(&parent).and_then(|parent| parent.sync_all()).map_err(failed)?,
+        Err(why) if why.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(why) if why.kind() == io::ErrorKind::PermissionDenied && !Uid::effective().is_root() => {
+            return Err(Error::NotRoot);
         }
+        Err(why) => return Err(failed(why)),
     }
-    let roots = Uid::effective().is_root() && fs::metadata(folder)?.uid() == 0;
-    if roots && account.uid != 0 && fs::read_dir(folder)?.next().is_none() {
-        chown(folder, Some(account.uid), Some(account.gid))?;
+    let is = fs::symlink_metadata(&folder).map_err(failed)?;
+    if is.is_dir() && is.uid() == 0 && !is_own(&is) {
+        return Err(Error::NotRoot);
     }
-    Ok(())
+    if is.is_dir() && is_own(&is) && !others_write(&is) { Ok(folder) } else { Err(Error::Led(folder)) }
 }
 
-/// Does it with the account's rights alone. Only for a process without other threads that need root meanwhile: the C library
-/// changes the account of all of them.
-fn as_account<T>(account: Account, act: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    let (uid, gid) = (Uid::from_raw(account.uid), Gid::from_raw(account.gid));
-    let (own_uid, own_gid) = (Uid::effective(), Gid::effective());
-    if own_uid == uid {
-        return act();
+/// The true name of a folder that is, with all above it, nobody's to change but root's and the caller's.
+fn trusted(folder: &Path) -> Result<PathBuf, Error> {
+    let failed = |why| Error::File(folder.to_path_buf(), why);
+    let folder = folder.canonicalize().map_err(failed)?;
+    for above in folder.ancestors() {
+        let is = fs::symlink_metadata(above).map_err(failed)?;
+        let sticky = is.mode() & 0o1000 != 0;
+        if !(is.is_dir() && (is.uid() == 0 || is_own(&is)) && (sticky || !others_write(&is))) {
+            return Err(Error::Led(above.to_path_buf()));
+        }
     }
-    let failed = |why| Error::Account(account.uid, why);
-    let groups = getgroups().map_err(failed)?;
-    let taken = setgroups(&[gid]).and_then(|()| setegid(gid)).and_then(|()| seteuid(uid));
-    let done = taken.map_err(failed).and_then(|()| act());
-    // The real and saved uid are still root's, so this cannot be refused; were it, nothing of the verb's would work.
-    seteuid(own_uid).and_then(|()| setegid(own_gid)).and_then(|()| setgroups(&groups)).map_err(failed)?;
-    done
+    Ok(folder)
+}
+
+fn is_own(is: &Metadata) -> bool {
+    is.uid() == Uid::effective().as_raw()
+}
+
+fn others_write(is: &Metadata) -> bool {
+    is.mode() & 0o022 != 0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const DEED: Deed<'_> = Deed::Admission { agent: "reconciler", unit: "cgroup 7" };
+
+    /// A folder that is removed, with all in it.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Scratch {
+            let path = std::env::temp_dir().join(format!("host-record-{}-{name}", std::process::id()));
+            DirBuilder::new().mode(0o755).create(&path).unwrap();
+            Scratch(path)
+        }
+
+        fn record(&self) -> HostRecord {
+            HostRecord::new(&self.0.join("state"))
+        }
+
+        fn folder(&self) -> PathBuf {
+            self.0.join("state-host")
+        }
+
+        /// Nothing may be written, and nothing may have been in `elsewhere`.
+        #[track_caller]
+        fn refuses(&self, elsewhere: &Path) {
+            assert!(matches!(self.record().write(&DEED, Stage::Done("done")), Err(Error::Led(_))));
+            assert_eq!(fs::read_dir(elsewhere).unwrap().count(), 0, "root was led elsewhere");
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn mode(path: &Path, mode: u32) {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
     #[test]
-    fn a_folder_that_is_missing_is_made_for_the_account_alone() {
-        let own = Account { uid: Uid::effective().as_raw(), gid: Gid::effective().as_raw() };
-        let root = std::env::temp_dir().join(format!("host-record-{}-folder", std::process::id()));
-        let record = HostRecord::new(&root.join("lib").join("state"), own);
-        let deed = Deed::Admission { agent: "reconciler", unit: "cgroup 7" };
-        assert_eq!(record.write(&deed, Stage::Done("done")).unwrap().seq, 1);
-        let mode = fs::metadata(root.join("lib/state")).unwrap().mode();
-        assert_eq!(mode & 0o7777, 0o700);
-        let bytes = fs::read(root.join("lib/state/65535-0000000001.seg")).unwrap();
+    fn a_folder_that_is_missing_is_made_for_the_caller_alone() {
+        let scratch = Scratch::new("folder");
+        let record = HostRecord::new(&scratch.0.join("lib").join("state"));
+        assert_eq!(record.write(&DEED, Stage::Done("done")).unwrap().seq, 1);
+        let folder = scratch.0.join("lib/state-host");
+        assert_eq!(fs::metadata(&folder).unwrap().mode() & 0o7777, 0o700);
+        let bytes = fs::read(folder.join("65535-0000000001.seg")).unwrap();
         let first = audit::segment::frames(&bytes).next().map(|frame| audit::show::json(u16::MAX, &frame).to_string());
         let first = first.unwrap();
         for part in ["admission", "reconciler", "cgroup 7", "done"] {
             assert!(first.contains(part), "{part}");
         }
-        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_the_folder_is_not_followed() {
+        let scratch = Scratch::new("linked");
+        let elsewhere = scratch.0.join("elsewhere");
+        DirBuilder::new().mode(0o700).create(&elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, scratch.folder()).unwrap();
+        scratch.refuses(&elsewhere);
+    }
+
+    #[test]
+    fn a_folder_that_others_may_write_in_is_refused() {
+        let scratch = Scratch::new("open");
+        DirBuilder::new().create(scratch.folder()).unwrap();
+        for open in [0o770, 0o702, 0o777, 0o1777] {
+            mode(&scratch.folder(), open);
+            scratch.refuses(&scratch.folder());
+        }
+        mode(&scratch.folder(), 0o700);
+        assert!(scratch.record().write(&DEED, Stage::Done("done")).is_ok());
+    }
+
+    #[test]
+    fn a_folder_that_others_could_replace_is_refused() {
+        let scratch = Scratch::new("above");
+        DirBuilder::new().mode(0o700).create(scratch.folder()).unwrap();
+        mode(&scratch.0, 0o777);
+        scratch.refuses(&scratch.folder());
+        // Sticky: a name is its owner's alone.
+        mode(&scratch.0, 0o1777);
+        assert!(scratch.record().write(&DEED, Stage::Done("done")).is_ok());
+    }
+
+    #[test]
+    fn a_folder_of_somebody_else_is_refused() {
+        if !Uid::effective().is_root() {
+            return; // Only root can make one.
+        }
+        let scratch = Scratch::new("foreign");
+        DirBuilder::new().mode(0o700).create(scratch.folder()).unwrap();
+        std::os::unix::fs::chown(scratch.folder(), Some(65_534), None).unwrap();
+        scratch.refuses(&scratch.folder());
+        std::os::unix::fs::chown(scratch.folder(), Some(0), None).unwrap();
+        std::os::unix::fs::chown(&scratch.0, Some(65_534), None).unwrap();
+        scratch.refuses(&scratch.folder());
     }
 
     #[test]

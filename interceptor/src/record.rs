@@ -13,19 +13,20 @@ use audit::verify::{Finding, Options, Summary, Verdict, verify as verify_segment
 use serde_json::json;
 
 use crate::config::Config;
+use crate::host_record;
 
 /// A record that is being written can look torn while it is read: so often it is read before that is believed.
 const READINGS: u32 = 5;
 
 /// `audit verify`: exit 0 whole, 1 tampered, 4 only a torn tail, 5 cannot tell.
 pub fn verify(path: &Path, folder: Option<PathBuf>, as_json: bool) -> Result<u8> {
-    let (folder, open) = folder_and_state(path, folder)?;
-    let mut verdict = judge(&folder, open)?;
+    let (folders, open) = folders_and_state(path, folder)?;
+    let mut verdict = judge(&folders, open)?;
     for _ in 1..READINGS {
         if !open || matches!(verdict, Verdict::Whole(_)) {
             break;
         }
-        verdict = judge(&folder, open)?;
+        verdict = judge(&folders, open)?;
     }
     if as_json {
         println!("{:#}", as_value(&verdict))
@@ -35,35 +36,42 @@ pub fn verify(path: &Path, folder: Option<PathBuf>, as_json: bool) -> Result<u8>
     Ok(verdict.exit_status())
 }
 
-fn judge(folder: &Path, open: bool) -> Result<Verdict> {
-    let files = segments(folder)?;
+fn judge(folders: &[PathBuf], open: bool) -> Result<Verdict> {
+    let files = segments(folders)?;
     let readers = files.iter().map(|path| (path.display().to_string(), File::open(path)));
     Ok(verify_segments(readers, &Options { anchors: &[], open }))
 }
 
-/// The folder that is meant, and whether a service may be writing to it.
-fn folder_and_state(path: &Path, folder: Option<PathBuf>) -> Result<(PathBuf, bool)> {
+/// The folders that are meant, and whether a service may be writing to them: one that is named, or the shards' and root's own.
+fn folders_and_state(path: &Path, folder: Option<PathBuf>) -> Result<(Vec<PathBuf>, bool)> {
     match folder {
-        Some(folder) => Ok((folder, false)),
+        Some(folder) => Ok((vec![folder], false)),
         None => {
             let config = Config::load(path)?;
             let open = control::client::get(&config.admin_socket(), "/status").is_ok();
-            Ok((config.service.state_dir, open))
+            let host = host_record::folder(&config.service.state_dir);
+            Ok((vec![config.service.state_dir, host], open))
         }
     }
 }
 
-/// The segments of a folder in the order of their names, which is that of shard and number.
-fn segments(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
-    let mut files: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.file_name().and_then(|n| n.to_str()).and_then(parse_file_name).is_some())
-        .collect();
-    if files.is_empty() {
-        bail!("{} holds no segment (*.seg) of a record", folder.display());
+/// The segments of the folders in the order of their names, which is that of shard and number. Of several folders some may be
+/// missing: a host may have attached and never served.
+fn segments(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut files: Vec<PathBuf> = Vec::new();
+    for folder in folders {
+        let entries = match std::fs::read_dir(folder) {
+            Err(why) if why.kind() == std::io::ErrorKind::NotFound && folders.len() > 1 => continue,
+            entries => entries.with_context(|| format!("cannot read {}", folder.display()))?,
+        };
+        files.extend(entries.filter_map(|entry| Some(entry.ok()?.path())));
     }
-    files.sort();
+    files.retain(|path| path.file_name().and_then(|n| n.to_str()).and_then(parse_file_name).is_some());
+    if files.is_empty() {
+        let names: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
+        bail!("no segment (*.seg) of a record is in {}", names.join(" or "));
+    }
+    files.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
     Ok(files)
 }
 
@@ -108,9 +116,9 @@ fn as_value(verdict: &Verdict) -> serde_json::Value {
 
 /// `audit export`: all shards' records, oldest first.
 pub fn export(path: &Path, folder: Option<PathBuf>, as_json: bool) -> Result<u8> {
-    let (folder, _) = folder_and_state(path, folder)?;
+    let (folders, _) = folders_and_state(path, folder)?;
     let mut shards: BTreeMap<u16, Cursor> = BTreeMap::new();
-    for file in segments(&folder)? {
+    for file in segments(&folders)? {
         if let Some((shard, _)) = file.file_name().and_then(|n| n.to_str()).and_then(parse_file_name) {
             shards.entry(shard).or_insert_with(|| Cursor::new(shard, as_json)).files.push_back(file);
         }

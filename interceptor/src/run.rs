@@ -168,11 +168,14 @@ fn watch_over(service: &Arc<Service>, signals: &SignalFd, watch: &Watch, canary:
             full = !full;
             if full {
                 tracing::error!(
-                    "a shard refuses connections and statements: its record has no room for a next segment; is the disk full?"
+                    "a shard refuses connections and statements (53100): its record has no room for a next segment; is the disk full?"
                 );
             } else {
                 tracing::info!("the record has room again, and every shard serves");
             }
+            // What `systemctl status` shows of the unit.
+            let state = if full { "DEGRADED: the record has no room; is the disk full?" } else { "serving" };
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Status(state)]);
         }
         if let Some(why) = service.all_stopped() {
             bail!("every shard has stopped: {why}");

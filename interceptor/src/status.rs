@@ -37,7 +37,9 @@ pub fn print(path: &Path, json: bool, metrics: bool) -> Result<u8> {
     } else {
         print!("{}", text(&status));
     }
-    Ok(u8::from(status["canary"]["is"] != "works"))
+    let shards = status["shards"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let refusing = shards.iter().any(|shard| ["record-full", "stopped"].iter().any(|is| shard["state"]["is"] == *is));
+    Ok(u8::from(status["canary"]["is"] != "works" || refusing))
 }
 
 /// For a person.

@@ -27,7 +27,7 @@ pub fn attach(path: &Path) -> Result<u8> {
 /// Attaches, and writes both records of it.
 pub(crate) fn attach_recorded(config: &Config) -> Result<load::Report> {
     let object = plan::instance(&config.service).display().to_string();
-    recorded(&host_record(&config.service)?, &Deed::Attach { object: &object }, || {
+    recorded(&HostRecord::new(&config.service.state_dir), &Deed::Attach { object: &object }, || {
         check::load_policy(config)?;
         let report = load::attach(&plan::plan(config)?)?;
         let words = format!("{}; closed {} older connections", pinned(&report), report.closed);
@@ -51,9 +51,8 @@ pub fn detach(path: &Path) -> Result<u8> {
     let instance = plan::instance(&service);
     let object = instance.display().to_string();
     let deed = Deed::Detach { object: &object };
-    let record = host_record(&service);
+    let record = HostRecord::new(&service.state_dir);
     let say = |stage: Stage<'_>| -> Result<()> {
-        let record = record.as_ref().map_err(|why| anyhow::anyhow!("{why:#}"))?;
         record.write(&deed, stage)?;
         Ok(())
     };
@@ -90,7 +89,7 @@ pub fn admit(path: &Path, unit: &str) -> Result<u8> {
         port: config.service.port,
     };
     let deed = Deed::Admission { agent: order.agent.unwrap_or_default(), unit };
-    let admitted = recorded(&host_record(&config.service)?, &deed, || {
+    let admitted = recorded(&HostRecord::new(&config.service.state_dir), &deed, || {
         let admitted = admit::admit(&order)?;
         let what = if order.agent.is_some() { "" } else { "no agent, may dial closed databases; " };
         let words = format!(
@@ -108,7 +107,7 @@ pub fn admit(path: &Path, unit: &str) -> Result<u8> {
 /// `exec`.
 pub fn exec(path: &Path, agent: &str, user: Option<&str>, command: &[OsString]) -> Result<u8> {
     let config = Config::load(path)?;
-    let record = host_record(&config.service)?;
+    let record = HostRecord::new(&config.service.state_dir);
     let outcome = exec_recorded(&config, &record, agent, user, command);
     if let Err(why) = &outcome
         && !matches!(why.downcast_ref(), Some(exec::Error::Unrecorded(_) | exec::Error::Wait(_)))
@@ -146,10 +145,6 @@ fn exec_recorded(
         record.write(&deed, Stage::Done(&words)).map(|_| ())
     })?;
     Ok(u8::try_from(status).unwrap_or(1))
-}
-
-fn host_record(service: &config::Service) -> Result<HostRecord> {
-    Ok(HostRecord::new(&service.state_dir, privileges::account(&service.user)?))
 }
 
 /// Writes that it begins, does it, and writes what came of it, with the words that `act` has for it. Nothing is done that

@@ -245,7 +245,8 @@ def verify(files, running):
 
 def main(arguments):
     running = "--open" in arguments
-    names = sorted(a for a in arguments if a != "--open")
+    # By name alone: the series may lie in several folders.
+    names = sorted((a for a in arguments if a != "--open"), key=lambda name: os.path.basename(name))
     try:
         files = []
         for name in names:

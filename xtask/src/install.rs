@@ -39,9 +39,11 @@ const FILES: &[File] = &[
 /// Folders that are ours alone and go with the last file.
 const FOLDERS: &[&str] = &["etc/interceptor", "usr/share/doc/interceptor"];
 
-/// The most exposure that each unit may have, in tenths (`systemd-analyze security`). attach was to have 2.0; writing its own
-/// record as the account of the service costs it two capabilities and 0.2 (docs/decisions/0007).
-const EXPOSURE: &[(&str, u32)] = &[("systemd/interceptor.service", 13), ("systemd/interceptor-attach.service", 22)];
+/// The folders of the record: the service's, and root's own beside it.
+const RECORD: &[&str] = &["var/lib/interceptor", "var/lib/interceptor-host"];
+
+/// The most exposure that each unit may have, in tenths (`systemd-analyze security`).
+const EXPOSURE: &[(&str, u32)] = &[("systemd/interceptor.service", 13), ("systemd/interceptor-attach.service", 20)];
 
 struct Options {
     root: PathBuf,
@@ -106,9 +108,9 @@ pub(crate) fn install(args: &[String]) -> Result<()> {
 /// `cargo xtask uninstall [--root DIR] [--purge | --keep-records]`.
 pub(crate) fn uninstall(args: &[String]) -> Result<()> {
     let options = options(args)?;
-    let state = options.root.join("var/lib/interceptor");
-    let records = state.read_dir().is_ok_and(|mut entries| entries.next().is_some());
-    if records && !options.purge && !options.keep_records {
+    let mut states = RECORD.iter().map(|folder| options.root.join(folder));
+    let kept = states.find(|state| state.read_dir().is_ok_and(|mut entries| entries.next().is_some()));
+    if let Some(state) = kept.filter(|_| !options.purge && !options.keep_records) {
         bail!("{} holds records, which are evidence: say --purge to delete them, or --keep-records", state.display());
     }
     if options.host && under_systemd() {
@@ -123,7 +125,7 @@ pub(crate) fn uninstall(args: &[String]) -> Result<()> {
     }
     let mut folders: Vec<&str> = FOLDERS.to_vec();
     if !options.keep_records {
-        folders.push("var/lib/interceptor");
+        folders.extend(RECORD);
     }
     for folder in folders {
         shell::run(rights(&options, "rm", &["-rf", &options.root.join(folder).to_string_lossy()])?)?;

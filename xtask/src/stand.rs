@@ -303,6 +303,11 @@ impl Service {
         self.folder.path().join("state")
     }
 
+    /// The folder of root's own series, beside it.
+    pub fn host_record(&self) -> PathBuf {
+        self.folder.path().join("state-host")
+    }
+
     /// From now on a drop leaves all as it is.
     pub fn keep(&mut self) {
         self.keep = true;

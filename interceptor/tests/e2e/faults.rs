@@ -497,8 +497,26 @@ impl Drop for Small {
     }
 }
 
+/// The SQLSTATE of an answer's error, where there is one.
+fn refusal(answer: &[raw::Message]) -> Option<String> {
+    answer.iter().find(|message| message.tag == b'E').map(raw::Message::code)
+}
+
+/// Asks until the record has no room; says which code came then, and whether the connection goes on.
+fn ask_until_full(wire: &mut raw::Wire, asked: &mut u32, long: usize) -> (String, bool) {
+    loop {
+        *asked += 1;
+        assert!(*asked < 20_000, "the record does not fill up");
+        let answer = wire.ask(&format!("SELECT {asked} AS marked_{asked} /* {} */", "long ".repeat(long)));
+        let answer = answer.expect("the connection lives");
+        if let Some(code) = refusal(&answer) {
+            return (code, answer.last().map(|message| message.tag) == Some(b'Z'));
+        }
+    }
+}
+
 #[test]
-fn a_full_disk_under_the_record_stops_statements_and_not_the_service() {
+fn a_full_disk_under_the_record_refuses_statements_and_connections_with_53100() {
     let Some(mut stage) = Stage::usual() else { return };
     stage.service.stop("TERM").expect("stopped");
     let disk = Small::over(stage.service.state(), 5 << 20, stage.service.uid());
@@ -510,60 +528,81 @@ fn a_full_disk_under_the_record_stops_statements_and_not_the_service() {
     let health = Health::of(&stage);
     let agent = Agent::start(&stage);
     stage.ask("SELECT 1").says("1");
+    // On every shard, before the disk is full.
+    let mut wires: Vec<raw::Wire> = (0..8).map(|_| agent.login().expect("logged in")).collect();
     disk.fill();
 
-    // Until no shard takes a connection any more.
-    let (mut asked, mut refused) = (0, 0);
-    let mut codes = BTreeSet::new();
-    while refused < 20 {
-        assert!(asked < 20_000, "the record does not fill up");
-        let Ok(mut wire) = agent.login() else {
-            refused += 1;
-            continue;
-        };
-        refused = 0;
-        for _ in 0..500 {
-            asked += 1;
-            let answer = wire.ask(&format!("SELECT {asked} AS marked_{asked} /* {} */", "long ".repeat(400)));
-            let over = match &answer {
-                Ok(messages) => {
-                    let error = messages.iter().find(|message| message.tag == b'E');
-                    error.inspect(|error| _ = codes.insert(error.code())).is_some()
-                }
-                Err(_) => true,
-            };
-            if over {
-                break;
-            }
+    let mut asked = 0;
+    for long in [400, 0] {
+        for wire in &mut wires {
+            assert_eq!(ask_until_full(wire, &mut asked, long), ("53100".to_owned(), true));
         }
     }
-    assert!(codes.iter().all(|code| code == "53100"), "refused with {codes:?}");
-    let answer = stage.ask("SELECT 1");
-    assert!(!answer.ok, "a statement was answered that no record holds: {}", answer.out);
-    // Nothing was executed that is not in the record.
-    let record = stage.record();
-    let decisions = record.iter().filter(|line| line.contains("\"decision\""));
-    let decided: BTreeSet<String> =
-        decisions.flat_map(|line| marks(&format!("statement: {line}"), "marked_")).collect();
-    for name in marks(&stage.database.log(), "marked_") {
-        assert!(decided.contains(&name), "{name} was executed and is not in the record");
+    for wire in &mut wires {
+        let again = wire.ask("SELECT 1 AS marked_again").expect("the connection lives on");
+        assert_eq!(refusal(&again).as_deref(), Some("53100"), "it is refused each time");
+        let hint = again.iter().find_map(|message| message.field(b'H')).unwrap_or_default();
+        assert!(hint.contains("state_dir") && hint.contains("interceptor status"), "{hint}");
     }
-    let said = status(&stage);
-    let full = said["shards"].as_array().is_some_and(|shards| shards.iter().all(|s| s["state"]["is"] == "record-full"));
-    assert!(full && said["warnings"].to_string().contains("is the disk full?"), "{said:#}");
-    await_log(&stage, "is the disk full?");
+    for _ in 0..8 {
+        let mut new = agent.dial().expect("dialled");
+        new.send(&usual_startup()).expect("sent");
+        assert_eq!(new.until_end(), (Some("53100".into()), End::Closed), "a new connection");
+    }
+    let answer = stage.ask("SELECT 1");
+    assert!(!answer.ok && answer.err.contains("FATAL:  the interceptor has no room to record"), "{}", answer.err);
+    check_recorded(&stage);
+    full_is_loud(&stage);
 
-    // With room again it serves again, by itself.
+    // With room again it serves again, by itself, on the same connections too.
     std::fs::remove_file(disk.filler()).expect("removed");
     rustix::mount::mount_remount(&disk.0, MountFlags::empty(), "size=16777216").expect("larger");
     await_status(&stage, |status| {
         status["shards"].as_array().is_some_and(|shards| shards.iter().all(|s| s["state"]["is"] == "serving"))
     });
+    for wire in &mut wires {
+        let answer = wire.ask("SELECT 7 AS marked_later").expect("the connection lived through it");
+        assert_eq!(refusal(&answer), None);
+    }
+    check_recorded(&stage);
+    drop(wires);
     health.holds(&stage);
     drop(agent);
     stage.service.stop("TERM").expect("stopped");
-    let (status, text) = crate::faults::said(&mut stage.service.verb("audit verify"));
+    let (status, text) = said(&mut stage.service.verb("audit verify"));
     assert_eq!(status, Some(0), "{text}");
+}
+
+/// Nothing was executed that is not in the record.
+#[track_caller]
+fn check_recorded(stage: &Stage) {
+    let record = stage.record();
+    let decisions = record.iter().filter(|line| line.contains("\"decision\""));
+    let decided: BTreeSet<String> =
+        decisions.flat_map(|line| marks(&format!("statement: {line}"), "marked_")).collect();
+    let ran = marks(&stage.database.log(), "marked_");
+    assert!(!ran.is_empty() && !ran.contains("marked_again"), "what was refused was executed");
+    for name in ran {
+        assert!(decided.contains(&name), "{name} was executed and is not in the record");
+    }
+}
+
+/// Status, metrics and log say that the record is full.
+#[track_caller]
+fn full_is_loud(stage: &Stage) {
+    let told = status(stage);
+    let full = told["shards"].as_array().is_some_and(|shards| shards.iter().all(|s| s["state"]["is"] == "record-full"));
+    assert!(full && told["warnings"].to_string().contains("is the disk full?"), "{told:#}");
+    let (code, text) = said(&mut stage.service.verb("status"));
+    assert!(code == Some(1) && text.contains("WARNING") && text.contains("53100"), "{code:?} {text}");
+    let (_, metrics) = said(stage.service.verb("status").arg("--metrics"));
+    let value = |name: &str| -> u64 {
+        let lines = metrics.lines().filter(|line| line.starts_with(name) && !line.starts_with('#'));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    };
+    assert_eq!((value("interceptor_record_full"), value("interceptor_shard_serving")), (2, 0));
+    assert!(value("interceptor_refused_statements") >= 16 && value("interceptor_refused_record") >= 9, "{metrics}");
+    await_log(stage, "is the disk full?");
 }
 
 /// The marks (a prefix and digits, or more of a name) of statements that the server logged.

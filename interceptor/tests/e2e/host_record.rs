@@ -1,7 +1,7 @@
 //! What root does by hand or at boot (attach, exec, detach) is in the record too, whole, or it is not done.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -30,8 +30,8 @@ fn records(host: &Service, name: &str) -> Vec<serde_json::Value> {
     records.filter(|record: &serde_json::Value| record["type"] == name).collect()
 }
 
-fn successes(records: &[serde_json::Value]) -> Vec<bool> {
-    records.iter().map(|record| record["success"] == 1 || record["success"] == true).collect()
+fn stages(records: &[serde_json::Value]) -> Vec<&str> {
+    records.iter().map(|record| record["stage"].as_str().unwrap_or_default()).collect()
 }
 
 #[track_caller]
@@ -44,34 +44,18 @@ fn words(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
 }
 
-/// A mode that lets its owner only read, until dropped.
-struct Shut<'a>(&'a Path);
+/// A file system over a folder, until dropped.
+struct Over<'a>(&'a Path);
 
-impl<'a> Shut<'a> {
-    fn new(folder: &'a Path) -> Shut<'a> {
-        fs::set_permissions(folder, Permissions::from_mode(0o500)).expect("the mode");
-        Shut(folder)
-    }
-}
-
-impl Drop for Shut<'_> {
-    fn drop(&mut self) {
-        let _ = fs::set_permissions(self.0, Permissions::from_mode(0o700));
-    }
-}
-
-/// A file system of this size over a folder, until dropped.
-struct Small<'a>(&'a Path);
-
-impl<'a> Small<'a> {
-    fn new(folder: &'a Path, bytes: u32, uid: u32) -> Small<'a> {
-        let options = format!("size={bytes},uid={uid},gid={uid},mode=0700");
+impl<'a> Over<'a> {
+    fn new(folder: &'a Path, options: &str) -> Over<'a> {
+        let options = format!("{options},mode=0700");
         succeed(Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder)).expect("mounted");
-        Small(folder)
+        Over(folder)
     }
 }
 
-impl Drop for Small<'_> {
+impl Drop for Over<'_> {
     fn drop(&mut self) {
         if let Err(error) = succeed(Command::new("umount").arg(self.0)) {
             eprintln!("{error}");
@@ -91,10 +75,10 @@ fn attach_exec_and_detach_are_records_beside_those_of_the_shards() {
 
     for name in ["attach", "detach"] {
         let found = records(&stage.service, name);
-        assert_eq!(successes(&found), [false, true], "{name}: {found:?}");
+        assert_eq!(stages(&found), ["begins", "done"], "{name}: {found:?}");
     }
     let admissions = records(&stage.service, "admission");
-    assert_eq!(successes(&admissions), [true], "{admissions:?}");
+    assert_eq!(stages(&admissions), ["done"], "{admissions:?}");
     let text = admissions[0].to_string();
     for part in ["reconciler", "cgroup ", "nobody", "operator"] {
         assert!(text.contains(part), "{part} is missing: {text}");
@@ -111,20 +95,62 @@ fn attach_exec_and_detach_are_records_beside_those_of_the_shards() {
 /// The verifier that shares no code with us.
 fn second_opinion(host: &Service) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../userspace/audit/verify.py");
-    let segments = fs::read_dir(host.state()).expect("readable").flatten().map(|entry| entry.path());
-    let segments = segments.filter(|path| path.extension().is_some_and(|extension| extension == "seg"));
+    let folders = [host.state(), host.host_record()];
+    let entries = folders.iter().flat_map(|folder| fs::read_dir(folder).expect("readable").flatten());
+    let segments =
+        entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|extension| extension == "seg"));
     succeed(Command::new("python3").arg(script).args(segments)).expect("whole by verify.py too");
 }
 
 #[test]
-fn without_a_service_and_without_a_folder_the_record_is_whole_and_the_services() {
+fn without_a_service_and_without_its_folder_the_record_is_whole_and_roots() {
     let Some(host) = host() else { return };
     fs::remove_dir(host.state()).expect("removed");
     succeed(&mut host.verb("attach")).expect("attached");
-    for (path, mode) in [(host.state(), 0o700), (host.state().join(FIRST_SEGMENT), 0o600)] {
+    for (path, mode) in [(host.host_record(), 0o700), (host.host_record().join(FIRST_SEGMENT), 0o600)] {
         let is = fs::metadata(&path).expect("made");
-        assert_eq!((is.uid(), is.mode() & 0o7777), (host.uid(), mode), "{}", path.display());
+        assert_eq!((is.uid(), is.mode() & 0o7777), (0, mode), "{}", path.display());
     }
+    assert!(!host.state().exists(), "root has no hand in the service's folder");
+    whole(&host);
+}
+
+#[test]
+fn a_link_or_a_foreign_folder_in_its_place_leads_root_nowhere() {
+    let Some(host) = host() else { return };
+    let place = host.host_record();
+    let refused = || {
+        let attach = host.verb("attach").output().expect("runs");
+        assert!(!attach.status.success() && words(&attach).contains("nothing was done"), "{}", words(&attach));
+        assert_eq!(fs::read_dir(host.state()).expect("readable").count(), 0, "root was led into the service's folder");
+    };
+    std::os::unix::fs::symlink(host.state(), &place).expect("linked");
+    refused();
+    fs::remove_file(&place).expect("removed");
+    fs::create_dir(&place).expect("made");
+    std::os::unix::fs::chown(&place, Some(host.uid()), Some(host.uid())).expect("given away");
+    refused();
+    assert_eq!(fs::read_dir(&place).expect("readable").count(), 0, "root wrote in a folder of somebody else");
+    fs::remove_dir(&place).expect("removed");
+    succeed(&mut host.verb("attach")).expect("attached");
+    whole(&host);
+}
+
+#[test]
+fn attach_works_and_is_recorded_with_the_capabilities_of_its_unit() {
+    let Some(host) = host() else { return };
+    let unit = include_str!("../../../systemd/interceptor-attach.service");
+    let set = unit.lines().find_map(|line| line.strip_prefix("CapabilityBoundingSet=")).expect("it is there");
+    let set: String =
+        set.split(' ').map(|name| format!(",+{}", name.trim_start_matches("CAP_").to_lowercase())).collect();
+    let attach = host.verb("attach");
+    let mut narrow = Command::new("setpriv");
+    narrow.args(["--no-new-privs", &format!("--bounding-set=-all{set}"), "--"]);
+    narrow.arg(attach.get_program()).args(attach.get_args());
+    // Twice: the folder is missing, and it is there.
+    succeed(&mut narrow).expect("attached");
+    succeed(&mut narrow).expect("attached again");
+    assert_eq!(records(&host, "attach").len(), 4);
     whole(&host);
 }
 
@@ -136,7 +162,7 @@ fn many_at_once_do_not_tear_the_record() {
     for mut child in started {
         assert!(child.wait().expect("ends").success());
     }
-    assert_eq!(successes(&records(&host, "admission")), [true; 12]);
+    assert_eq!(stages(&records(&host, "admission")), ["done"; 12]);
     whole(&host);
 }
 
@@ -153,9 +179,12 @@ fn what_fails_is_a_record_too() {
     assert!(!host.verb("admit").arg("nowhere.service").status().expect("runs").success());
     // The admission, and that its command could not be run.
     assert!(!host.exec("reconciler", "/nowhere/program", &[]).status().expect("runs").success());
-    let admissions = successes(&records(&host, "admission"));
-    assert_eq!(admissions, [false, false, false, false, true, false]);
-    assert_eq!(successes(&records(&host, "attach")), [false, false, false, true]);
+    let admissions = records(&host, "admission");
+    assert_eq!(stages(&admissions), ["failed", "failed", "begins", "failed", "done", "failed"]);
+    assert_eq!(stages(&records(&host, "attach")), ["begins", "failed", "begins", "done"]);
+    let outcomes: Vec<_> =
+        admissions.iter().map(|record| record["pci"]["outcome"].as_str().unwrap_or_default()).collect();
+    assert_eq!(outcomes, ["failure", "failure", "begins", "failure", "success", "failure"]);
     whole(&host);
 }
 
@@ -166,10 +195,10 @@ fn what_cannot_be_recorded_does_not_start_and_detach_says_so() {
     let _ = fs::remove_file(&marker);
     let run = || host.exec("reconciler", "touch", &[&marker.display().to_string()]).output().expect("runs");
     succeed(&mut host.verb("attach")).expect("attached");
+    let folder = host.host_record();
     {
         // Full: no place for a segment.
-        let state = host.state();
-        let _small = Small::new(&state, 64 << 10, host.uid());
+        let _small = Over::new(&folder, "size=65536");
         let refused = run();
         assert_eq!(refused.status.code(), Some(1), "{}", words(&refused));
         assert!(words(&refused).contains("cannot be recorded"), "{}", words(&refused));
@@ -179,16 +208,11 @@ fn what_cannot_be_recorded_does_not_start_and_detach_says_so() {
     assert!(!marker.exists(), "the agent ran without a record");
     {
         // A medium that has become read-only, and nothing to write on.
-        let state = host.state();
-        let kept = host.state().with_file_name("kept");
-        fs::rename(state.join(FIRST_SEGMENT), &kept).expect("moved");
-        let shut = Shut::new(&state);
+        let _shut = Over::new(&folder, "ro");
         assert_eq!(run().status.code(), Some(1));
         let detach = host.verb("detach").output().expect("runs");
         assert!(detach.status.success(), "{}", words(&detach));
         assert!(words(&detach).contains("NOT in the record"), "{}", words(&detach));
-        drop(shut);
-        fs::rename(&kept, state.join(FIRST_SEGMENT)).expect("moved back");
     }
     assert!(!marker.exists(), "the agent ran without a record");
     whole(&host);

@@ -1,6 +1,6 @@
 //! What a person with psql sees.
 
-use crate::stage::Stage;
+use crate::stage::{Answer, POLICY, Stage};
 
 #[test]
 fn rows_are_masked_and_lengths_stay() {
@@ -71,6 +71,28 @@ fn settings_that_blind_us_are_refused() {
     stage.ask("SELECT set_config('standard_conforming_strings', 'off', false)").refused("42501");
     stage.ask("SET client_encoding = 'UTF8'").says("SET");
     stage.ask("SET application_name = 'x'").says("SET");
+}
+
+#[test]
+fn latin1_names_and_separators_are_those_of_the_server() {
+    let policy =
+        POLICY.to_owned() + "\n[[sensitive]]\ncolumns = [\"public.tickets.gr\u{f6}\u{df}e\"]\nkind = \"secret\"\n";
+    let Some(stage) = Stage::set("", &policy) else { return };
+    let made = "ALTER TABLE tickets ADD COLUMN \"gr\u{f6}\u{df}e\" text DEFAULT 'forty two'; \
+                UPDATE tickets SET note = replace(note, ' ', chr(160)) WHERE id = 1";
+    stage.database.sql("postgres", made).expect("made");
+    // The first connection's question is asked in LATIN1.
+    for encoding in ["LATIN1", "UTF8"] {
+        let ask = |sql: &str| {
+            let mut psql = stage.agent(&["-v", "VERBOSITY=verbose", "-c", sql]);
+            Answer::of(psql.env("PGCLIENTENCODING", encoding).output().expect("psql starts"))
+        };
+        ask("SHOW client_encoding").says(encoding);
+        ask("SELECT U&\"gr\\00f6\\00dfe\" FROM tickets WHERE id = 1").says("*********");
+        ask("SELECT note FROM tickets WHERE id = 1").holds_no_card();
+        let note = ask("SELECT note FROM tickets WHERE id = 1").out;
+        assert!(note.contains("****") && note.matches("1111").count() == 1, "{encoding}: the groups are not masked");
+    }
 }
 
 #[test]

@@ -140,7 +140,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn of(output: Output) -> Answer {
+    pub fn of(output: Output) -> Answer {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Answer { out: text(&output.stdout), err: text(&output.stderr), ok: output.status.success() }
     }

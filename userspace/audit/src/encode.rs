@@ -2,7 +2,9 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::event::{Actor, Decided, Event, Operator, Outcome, SessionTotals, SqlState, Statement, Text, VerdictFacts};
+use crate::event::{
+    Actor, Decided, Event, Operator, Outcome, SessionTotals, SqlState, Stage, Statement, Text, VerdictFacts,
+};
 use crate::id::RecordId;
 use crate::{LIST_MAX, NAME_MAX, TEXT_MAX, field};
 
@@ -98,8 +100,8 @@ pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
 /// The events of the service itself.
 fn service(event: &Event<'_>, out: &mut Vec<u8>) {
     match event {
-        Event::Admission { operator, agent, unit, success, message } => {
-            operator.append(out, *success);
+        Event::Admission { operator, agent, unit, stage, message } => {
+            deed(out, operator, *stage);
             name(out, field::AGENT, *agent);
             name(out, field::UNIT, *unit);
             name_if(out, field::MESSAGE, *message);
@@ -111,9 +113,12 @@ fn service(event: &Event<'_>, out: &mut Vec<u8>) {
             number(out, field::RULES, u64::from(*rules));
             name_if(out, field::MESSAGE, *message);
         }
-        Event::Attach { operator, object, success, message }
-        | Event::Detach { operator, object, success, message }
-        | Event::Canary { operator, object, success, message } => {
+        Event::Attach { operator, object, stage, message } | Event::Detach { operator, object, stage, message } => {
+            deed(out, operator, *stage);
+            name(out, field::OBJECT, *object);
+            name_if(out, field::MESSAGE, *message);
+        }
+        Event::Canary { operator, object, success, message } => {
             operator.append(out, *success);
             name(out, field::OBJECT, *object);
             name_if(out, field::MESSAGE, *message);
@@ -235,10 +240,23 @@ impl SessionTotals {
 impl Operator<'_> {
     fn append(&self, out: &mut Vec<u8>, success: bool) {
         number(out, field::SUCCESS, u64::from(success));
+        self.append_names(out);
+    }
+
+    fn append_names(&self, out: &mut Vec<u8>) {
         name(out, field::OPERATOR, self.name);
         number(out, field::UID, u64::from(self.uid));
         number(out, field::PID, u64::from(self.pid));
     }
+}
+
+/// What every record of something that root does begins with. What only begins has no success.
+fn deed(out: &mut Vec<u8>, operator: &Operator<'_>, stage: Stage) {
+    if let Some(success) = stage.success() {
+        number(out, field::SUCCESS, u64::from(success));
+    }
+    number(out, field::STAGE, u64::from(stage.code()));
+    operator.append_names(out);
 }
 
 /// What every record of a session begins with.

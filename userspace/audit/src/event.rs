@@ -62,6 +62,49 @@ impl SqlState {
     }
 }
 
+/// How far something that root does to the host has come: each is a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It begins: neither a success nor a failure yet. A later record says how it ended.
+    Begins,
+    /// It holds.
+    Done,
+    /// It does not hold.
+    Failed,
+}
+
+impl Stage {
+    /// Every stage.
+    pub const ALL: [Stage; 3] = [Stage::Begins, Stage::Done, Stage::Failed];
+
+    /// The word in JSON and in a line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Stage::Begins => "begins",
+            Stage::Done => "done",
+            Stage::Failed => "failed",
+        }
+    }
+
+    /// The number on disk.
+    pub fn code(self) -> u8 {
+        match self {
+            Stage::Begins => 1,
+            Stage::Done => 2,
+            Stage::Failed => 3,
+        }
+    }
+
+    /// Whether it succeeded, once that can be said.
+    pub fn success(self) -> Option<bool> {
+        match self {
+            Stage::Begins => None,
+            Stage::Done => Some(true),
+            Stage::Failed => Some(false),
+        }
+    }
+}
+
 /// Who acts, over which connection, frozen at connect: all that stays the same in a session.
 #[derive(Clone, Copy, Debug)]
 pub struct Actor<'a> {
@@ -317,8 +360,8 @@ pub enum Event<'a> {
         agent: Text<'a>,
         /// The unit, cgroup or user.
         unit: Text<'a>,
-        /// It is protected now.
-        success: bool,
+        /// How far it has come.
+        stage: Stage,
         /// What was done, or why not.
         message: Option<Text<'a>>,
     },
@@ -343,8 +386,8 @@ pub enum Event<'a> {
         operator: Operator<'a>,
         /// What: programs, links, directory.
         object: Text<'a>,
-        /// It holds.
-        success: bool,
+        /// How far it has come.
+        stage: Stage,
         /// Why not.
         message: Option<Text<'a>>,
     },
@@ -354,8 +397,8 @@ pub enum Event<'a> {
         operator: Operator<'a>,
         /// What.
         object: Text<'a>,
-        /// It is gone.
-        success: bool,
+        /// How far it has come.
+        stage: Stage,
         /// Why not.
         message: Option<Text<'a>>,
     },

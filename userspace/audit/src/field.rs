@@ -46,7 +46,7 @@ macro_rules! fields {
 }
 
 fields! {
-    1 SUCCESS "success" Number "PCI DSS 10.2.2 success (1) or failure (0); a decision succeeds when the statement goes on";
+    1 SUCCESS "success" Number "PCI DSS 10.2.2 success (1) or failure (0); a decision succeeds when the statement goes on; what only begins has none";
     2 AGENT "agent" Text "the agent's configured name";
     3 CGROUP "cgroup" Number "the cgroup's id, frozen at connect";
     4 PID "pid" Number "the process (of an agent at connect; of an operator at the command)";
@@ -93,6 +93,7 @@ fields! {
     45 REFUSED "refused" Number "of them, those that did not go on";
     46 SENT "sent" Number "bytes that passed to the database";
     47 OBJECT "object" Text "what was loaded, attached or checked";
+    48 STAGE "stage" Number "of what root does: 1 begins (no success yet: a later record has it), 2 done, 3 failed";
     64 FIRST_SEQ "first_seq" Number "the first record of the batch";
     65 COUNT "count" Number "how many records the batch has";
     66 BATCH_ROOT "batch_root" Hash "RFC 6962 root of the batch's records";

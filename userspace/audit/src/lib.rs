@@ -20,7 +20,7 @@ pub mod verify;
 
 pub use encode::{ActorPart, StatementPart, VerdictPart, encode};
 pub use event::{
-    Actor, Decided, Event, Operator, Outcome, RecordType, SessionTotals, SqlState, Statement, Text, Verdict,
+    Actor, Decided, Event, Operator, Outcome, RecordType, SessionTotals, SqlState, Stage, Statement, Text, Verdict,
     VerdictFacts,
 };
 pub use id::{MalformedId, RecordId};

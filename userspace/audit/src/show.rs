@@ -7,7 +7,7 @@ use pan::Masked;
 use serde_json::{Map, Value, json};
 
 use crate::decode::{Fields, number};
-use crate::event::{RecordType, Verdict};
+use crate::event::{RecordType, Stage, Verdict};
 use crate::field::{self, Form};
 use crate::id::RecordId;
 use crate::segment::Frame;
@@ -58,6 +58,9 @@ pub fn line(shard: u16, frame: &Frame<'_>) -> String {
     if object.get("success") == Some(&Value::Bool(false)) {
         line.push_str(" FAILED");
     }
+    if text("stage") == Stage::Begins.as_str() {
+        line.push_str(" BEGINS");
+    }
     match text("text") {
         "" => {}
         statement => _ = write!(line, ": {statement}"),
@@ -89,6 +92,10 @@ fn value(field: u8, form: Form, bytes: &[u8]) -> Value {
             let verdict = Verdict::ALL.iter().find(|verdict| u64::from(verdict.code()) == code);
             verdict.map_or("unknown", |verdict| verdict.as_str()).into()
         }
+        (Form::Number, Some(code)) if field == field::STAGE => {
+            let stage = Stage::ALL.iter().find(|stage| u64::from(stage.code()) == code);
+            stage.map_or("unknown", |stage| stage.as_str()).into()
+        }
         (Form::Number, Some(value)) => value.into(),
         (Form::Number, None) => Value::Null,
         (Form::Text | Form::List, _) => text(bytes),
@@ -112,7 +119,7 @@ fn record_id(bytes: &[u8]) -> Option<RecordId> {
     Some(RecordId { shard: u16::from_le_bytes(*shard), seq: number(seq)? })
 }
 
-/// User identification, type, date and time, success or failure, origination, affected resource.
+/// User identification, type, date and time, success or failure (or that it only begins), origination, affected resource.
 fn pci(object: &Map<String, Value>, frame: &Frame<'_>) -> Value {
     let joined = |keys: &[&str], between: &str| {
         let found: Vec<String> = keys
@@ -133,9 +140,13 @@ fn pci(object: &Map<String, Value>, frame: &Frame<'_>) -> Value {
         let resource = joined(&["object", "agent", "unit", "policy"], " ");
         (joined(&["operator", "uid"], " "), joined(&["pid"], " "), resource)
     };
-    let success = if object.get("success") == Some(&Value::Bool(true)) { "success" } else { "failure" };
+    let outcome = match (object.get("success"), object.get("stage")) {
+        (Some(Value::Bool(true)), _) => "success",
+        (None, Some(Value::String(stage))) if stage == Stage::Begins.as_str() => "begins",
+        _ => "failure",
+    };
     json!({
-        "user": user, "type": type_name(frame.kind), "time": time(frame.stamp.wall_ns), "outcome": success,
+        "user": user, "type": type_name(frame.kind), "time": time(frame.stamp.wall_ns), "outcome": outcome,
         "origination": origination, "resource": resource,
     })
 }

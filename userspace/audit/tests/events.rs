@@ -66,6 +66,23 @@ fn an_outcome_and_counters_say_all_that_they_were_told() {
 }
 
 #[test]
+fn what_root_does_begins_is_done_or_fails() {
+    let cases = [
+        ("attach", "begins", Value::Null, "begins", " BEGINS"),
+        ("detach", "done", true.into(), "success", ""),
+        ("admission", "failed", false.into(), "failure", " FAILED"),
+    ];
+    for (kind, stage, success, outcome, end) in cases {
+        let (json, line) = shown().into_iter().find(|(json, _)| json["type"] == kind).expect("it is there");
+        assert_eq!(
+            (&json["stage"], &json["success"], &json["pci"]["outcome"]),
+            (&stage.into(), &success, &outcome.into())
+        );
+        assert_eq!((line.contains("FAILED"), line.contains("BEGINS")), (end == " FAILED", end == " BEGINS"), "{kind}");
+    }
+}
+
+#[test]
 fn every_event_has_the_six_fields_of_pci_10_2_2() {
     for (json, line) in shown() {
         for key in ["user", "type", "time", "outcome", "origination", "resource"] {

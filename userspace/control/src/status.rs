@@ -181,7 +181,7 @@ impl Status {
             ShardState::Serving => None,
             ShardState::Draining => Some(format!("shard {} is draining", shard.number)),
             ShardState::RecordFull => Some(format!(
-                "shard {} REFUSES connections and statements: its record has no room for a next segment; is the disk full?",
+                "shard {} REFUSES connections and statements (53100): its record has no room for a next segment; is the disk full?",
                 shard.number
             )),
             ShardState::Stuck => Some(format!("shard {} has not ticked in time", shard.number)),

@@ -71,8 +71,6 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             &counters.refused_full
         } else if self.per_agent.get(agent).is_some_and(|count| *count >= limits.sessions_per_agent) {
             &counters.refused_agent
-        } else if !self.parts.journal.has_room() {
-            &counters.refused_record
         } else {
             return Some(admitted);
         };
@@ -100,7 +98,12 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         });
         *self.per_agent.entry(agent_name.clone()).or_insert(0) += 1;
         self.handshakes += 1;
-        let index = self.links.insert(Box::new(Link::new(conversation, agent_name, socket)));
+        // What cannot be recorded gets an answer all the same: its session says why, in the database's own words.
+        let turned_away = !self.parts.journal.has_room(self.owed);
+        if turned_away {
+            Counters::add(&self.parts.counters.refused_record, 1);
+        }
+        let index = self.links.insert(Box::new(Link::new(conversation, agent_name, socket, turned_away)));
         // The session's first call: it records its start and answers with the deadline of the login.
         self.tell(index, Input::Deadline)
     }

@@ -53,6 +53,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             catalogs: &mut self.catalogs,
             cancels: &*self.parts.cancels,
             next_record: RecordId { shard: self.parts.shard, seq: self.parts.journal.next_seq() },
+            room: if link.turned_away { 0 } else { self.parts.journal.room(self.owed) },
             limits: &self.parts.limits,
         };
         let input = match (chunk, input) {
@@ -74,6 +75,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
 
     fn act(&mut self, index: u32, chunk: Option<Chunk>, effects: &mut Effects) -> Result<(), Stopped> {
         let recorded = self.record(index, effects)?;
+        Counters::add(&self.parts.counters.refused_statements, u64::from(effects.unrecorded));
         if !recorded || effects.finish == Finish::Abort {
             if let Some(chunk) = chunk {
                 self.parts.driver.release(chunk.buffer);
@@ -102,18 +104,21 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         self.go_on(index)
     }
 
-    /// Writes the records of the call. False: there is no room, and nothing of the call may leave.
+    /// Writes the records of the call. False: the session asked for more room than it was given, and nothing of the call may leave.
     fn record(&mut self, index: u32, effects: &Effects) -> Result<bool, Stopped> {
         let now = self.parts.driver.now();
-        let conversation = &self.links.at(index).conversation;
-        let session = conversation.opened().id;
-        for (kind, payload) in conversation.records(effects) {
-            match self.parts.journal.append(kind, session, now, payload) {
+        let link = self.links.at(index);
+        let owes = link.conversation.owes();
+        let owed = self.owed - link.owes + owes;
+        let session = link.conversation.opened().id;
+        for (kind, payload) in link.conversation.records(effects) {
+            match self.parts.journal.append(kind, session, now, payload, owed) {
                 Ok(_) => {}
                 Err(RecordFailure::Full | RecordFailure::Unfit) => return Ok(false),
                 Err(failure) => return Err(failure.into()),
             }
         }
+        (link.owes, self.owed) = (owes, owed);
         Ok(true)
     }
 

@@ -11,6 +11,8 @@ pub trait Conversation {
     fn handle(&mut self, input: Input<'_>, now: Now, shared: &mut Shared<'_>, out: &mut Effects);
     /// The records of the call that `out` is the answer to: each one's type and payload.
     fn records<'a>(&'a self, out: &'a Effects) -> impl Iterator<Item = (u8, &'a [u8])>;
+    /// Bytes of records that it will write whatever happens: the shard keeps room for them.
+    fn owes(&self) -> usize;
     /// The session is over.
     fn close(&mut self, now: Now, shared: &mut Shared<'_>, out: &mut Effects);
     /// What the session was opened with.
@@ -28,6 +30,10 @@ impl Conversation for Session {
 
     fn records<'a>(&'a self, out: &'a Effects) -> impl Iterator<Item = (u8, &'a [u8])> {
         out.records.iter()
+    }
+
+    fn owes(&self) -> usize {
+        Session::owes(self)
     }
 
     fn close(&mut self, now: Now, shared: &mut Shared<'_>, out: &mut Effects) {

@@ -43,10 +43,12 @@ counters! {
     refused_full,
     /// Connections closed because their agent had its fill of sessions.
     refused_agent,
-    /// 1 while no new session's record would have room: connections are refused, and statements once the last room is gone.
+    /// 1 while no new session's record would have room: connections are refused (53100), and statements once the last room is gone.
     record_full,
-    /// Connections closed because no record can be written.
+    /// Connections refused (53100) because no record can be written.
     refused_record,
+    /// Statements refused (53100) because their records have no room: no record tells of them.
+    refused_statements,
     /// Failed accepts, for want of descriptors for example.
     accept_errors,
     /// Connections to a database that could not be made.

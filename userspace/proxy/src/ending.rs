@@ -91,6 +91,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             catalogs: &mut self.catalogs,
             cancels: &*self.parts.cancels,
             next_record: RecordId { shard: self.parts.shard, seq: self.parts.journal.next_seq() },
+            room: 0,
             limits: &self.parts.limits,
         };
         link.conversation.close(now, &mut shared, &mut effects);
@@ -98,6 +99,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         for (kind, payload) in link.conversation.records(&effects) {
             self.parts.journal.append_last(kind, session, now, payload)?;
         }
+        self.owed -= std::mem::take(&mut link.owes);
         Ok(())
     }
 

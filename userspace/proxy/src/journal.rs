@@ -133,12 +133,23 @@ impl<S: Segment> Journal<S> {
         self.segment.broken() || self.old.iter().any(|(segment, _)| segment.broken())
     }
 
-    /// Whether new sessions can be recorded.
-    pub(crate) fn has_room(&mut self) -> bool {
-        if self.next.is_none() && self.appender.left() < 2 * self.call_bytes() {
+    /// Whether new sessions can be recorded beside what the open ones owe.
+    pub(crate) fn has_room(&mut self, owed: usize) -> bool {
+        let wanted = 2 * self.call_bytes() + owed;
+        if self.next.is_none() && self.appender.left() < wanted {
             self.next = self.supply.next();
         }
-        self.next.is_some() || self.appender.left() >= 2 * self.call_bytes()
+        self.next.is_some() || self.appender.left() >= wanted
+    }
+
+    /// Bytes of records that a call may write and come to owe. Where no next segment is at hand, what sessions owe already (the
+    /// outcomes of what runs, their ends) is set aside: no statement goes on that could not be told to its end.
+    pub(crate) fn room(&self, owed: usize) -> usize {
+        self.appender.left().saturating_sub(self.call_bytes() / 4 + self.set_aside(owed))
+    }
+
+    fn set_aside(&self, owed: usize) -> usize {
+        if self.next.is_some() { 0 } else { owed }
     }
 
     /// Before a call: begins the next segment where this one has little room left for the call's records.
@@ -156,16 +167,22 @@ impl<S: Segment> Journal<S> {
     }
 
     /// Appends a record and returns its number. What it describes may leave once this returned, or, where it must outlive a power
-    /// cut, once [`Journal::synced_seq`] has reached the number. Where no next segment is ready, room is kept for the
-    /// last records of the sessions that end because of it.
-    pub(crate) fn append(&mut self, kind: u8, session: u64, now: Now, payload: &[u8]) -> Result<u64, RecordFailure> {
-        if self.appender.left() < payload.len() + self.call_bytes() / 4 {
+    /// cut, once [`Journal::synced_seq`] has reached the number. The room of what sessions owe then is not touched.
+    pub(crate) fn append(
+        &mut self,
+        kind: u8,
+        session: u64,
+        now: Now,
+        payload: &[u8],
+        owed: usize,
+    ) -> Result<u64, RecordFailure> {
+        if self.appender.left() < payload.len() + self.set_aside(owed) {
             return Err(RecordFailure::Full);
         }
         self.append_last(kind, session, now, payload)
     }
 
-    /// Appends a record of something that has ended, into the room that is kept for it if need be.
+    /// Appends a session's last record, or one of the service itself, into whatever room there is.
     pub(crate) fn append_last(
         &mut self,
         kind: u8,

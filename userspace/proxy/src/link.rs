@@ -47,6 +47,10 @@ pub(crate) struct Link<C: Conversation> {
     halves: [Half; 2],
     /// Whether the session wants the agent's bytes.
     pub(crate) read_agent: bool,
+    /// The record had no room when it came: it is told so and let go.
+    pub(crate) turned_away: bool,
+    /// Bytes of records that it will write whatever happens.
+    pub(crate) owes: usize,
     /// Whether it counts among the handshakes.
     pub(crate) handshake: bool,
     /// When the session wants [`session::Input::Deadline`].
@@ -112,7 +116,7 @@ pub(crate) struct Turn {
 }
 
 impl<C: Conversation> Link<C> {
-    pub(crate) fn new(conversation: C, agent_name: String, agent: Socket) -> Link<C> {
+    pub(crate) fn new(conversation: C, agent_name: String, agent: Socket, turned_away: bool) -> Link<C> {
         let mut link = Link {
             conversation,
             agent_name,
@@ -120,6 +124,8 @@ impl<C: Conversation> Link<C> {
             operations: 0,
             halves: [Half::new(), Half::new()],
             read_agent: true,
+            turned_away,
+            owes: 0,
             handshake: true,
             deadline_ns: NEVER,
             connect_by_ns: NEVER,

@@ -112,6 +112,8 @@ pub struct Shard<D: Driver, C: Conversation = Session> {
     pub(crate) pieces: Vec<uring::Piece>,
     pub(crate) per_agent: HashMap<String, u32>,
     pub(crate) handshakes: u32,
+    /// Bytes of records that the open sessions will write whatever happens.
+    pub(crate) owed: usize,
     pub(crate) sessions_opened: u64,
     /// Whether an accept is in flight, per listener.
     pub(crate) accepting: Vec<bool>,
@@ -140,6 +142,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             pieces: Vec::new(),
             per_agent: HashMap::new(),
             handshakes: 0,
+            owed: 0,
             sessions_opened: 0,
             accept_after_ns: 0,
             drain_until_ns: None,
@@ -333,7 +336,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         Counters::set(&counters.ticked_ns, now_ns);
         Counters::set(&counters.sessions, self.links.len() as u64);
         Counters::set(&counters.handshakes, u64::from(self.handshakes));
-        Counters::set(&counters.record_full, u64::from(!self.parts.journal.has_room()));
+        Counters::set(&counters.record_full, u64::from(!self.parts.journal.has_room(self.owed)));
         Counters::set(&counters.records, self.parts.journal.last_seq());
         Counters::set(&counters.last_seq, self.parts.journal.last_seq());
         Counters::set(&counters.synced_seq, self.parts.journal.synced_seq());

@@ -92,6 +92,8 @@ pub struct Effects {
     pub durable: bool,
     /// Open the connection to [`crate::Open::origin`]; answered by `DatabaseConnected` or `DatabaseFailed`.
     pub connect: bool,
+    /// Statements of the agent that were refused because their records have no room: nobody else writes them down.
+    pub unrecorded: u32,
     /// False: feed no more agent bytes until a call answers true. What was given already is kept by the session.
     pub read_agent: bool,
     /// What becomes of the sockets after the pieces are sent.
@@ -110,6 +112,7 @@ impl Default for Effects {
             records: Records::default(),
             durable: false,
             connect: false,
+            unrecorded: 0,
             read_agent: true,
             finish: Finish::No,
             deadline: None,
@@ -127,6 +130,7 @@ impl Effects {
         self.records.clear();
         self.durable = false;
         self.connect = false;
+        self.unrecorded = 0;
         self.read_agent = true;
         self.finish = Finish::No;
         self.deadline = None;

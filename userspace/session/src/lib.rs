@@ -45,6 +45,12 @@ impl Session {
         self.connection.close(&mut postgres::Cx { now, shared, out });
     }
 
+    /// Bytes of records that the session will write whatever happens: the outcomes of what runs, its login and its end. The shard
+    /// keeps that much room for it, so what went on can always be told to its end.
+    pub fn owes(&self) -> usize {
+        self.connection.owes()
+    }
+
     /// What the session was opened with.
     pub fn open(&self) -> &Open {
         self.connection.open()

@@ -16,6 +16,9 @@ pub struct Shared<'a> {
     pub cancels: &'a dyn Cancels,
     /// The id that the first record of this call will get; the next ones follow without a gap.
     pub next_record: RecordId,
+    /// Bytes of records that this call may write and come to owe, beside those that the session owed before it
+    /// ([`crate::Session::owes`]). What has no room here is refused, and leaves no record.
+    pub room: usize,
     /// The bounds.
     pub limits: &'a Limits,
 }

@@ -32,13 +32,26 @@ pub(crate) enum Why {
     Unjudged,
     /// What the session needs for it is missing or out of bounds; `observe` does not lift it.
     Firm,
+    /// Its records have no room: nothing is written of it, and nothing goes on.
+    Unrecorded,
 }
 
 pub(crate) const PRIVILEGE: [u8; 5] = *b"42501";
+/// `disk_full`.
+pub(crate) const DISK_FULL: &[u8; 5] = b"53100";
+/// What helps when the record is full.
+pub(crate) const MAKE_ROOM: &str = "an operator makes room on the disk of the interceptor's state_dir (`interceptor status` names the \
+shard); then try again";
 
 impl Refusal {
     pub(crate) fn new(why: Why, message: &str, hint: &'static str) -> Refusal {
         Refusal { code: PRIVILEGE, message: Masked::of(message), hint, why }
+    }
+
+    /// For what the record has no room for.
+    pub(crate) fn unrecorded() -> Refusal {
+        Refusal::new(Why::Unrecorded, "the interceptor has no room to record this; nothing was forwarded", MAKE_ROOM)
+            .with_code(*DISK_FULL)
     }
 
     pub(crate) fn with_code(mut self, code: [u8; 5]) -> Refusal {
@@ -189,6 +202,11 @@ impl Judged {
     /// The bytes as they came: what a later judgement is taken of.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.key.bytes
+    }
+
+    /// They came in LATIN1.
+    pub(crate) fn is_latin1(&self) -> bool {
+        self.key.latin1
     }
 }
 

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 
 use audit::segment::{Appender, Identity, Previous, Refused, Stamp, file_name};
 use audit::{
-    Actor, ActorPart, Decided, Event, Operator, Outcome, RecordId, SessionTotals, SqlState, Statement, StatementPart,
-    Text, Verdict, VerdictFacts, VerdictPart, encode,
+    Actor, ActorPart, Decided, Event, Operator, Outcome, RecordId, SessionTotals, SqlState, Stage, Statement,
+    StatementPart, Text, Verdict, VerdictFacts, VerdictPart, encode,
 };
 use pan::Masked;
 
@@ -110,7 +110,7 @@ impl Parts {
                 operator,
                 agent: "reconciler".into(),
                 unit: Text::Masked(&self.name),
-                success: true,
+                stage: Stage::Failed,
                 message: masked,
             },
             Event::PolicyLoad {
@@ -121,8 +121,8 @@ impl Parts {
                 success: false,
                 message: masked,
             },
-            Event::Attach { operator, object: "7 programs".into(), success: true, message: None },
-            Event::Detach { operator, object: "7 programs".into(), success: true, message: masked },
+            Event::Attach { operator, object: "7 programs".into(), stage: Stage::Begins, message: None },
+            Event::Detach { operator, object: "7 programs".into(), stage: Stage::Done, message: masked },
             Event::ServiceStart {
                 operator,
                 version: "0.1.0",

@@ -23,6 +23,10 @@ pub(super) fn reply(n: u64) -> u8 {
     0x80 | (n % 127) as u8
 }
 
+const END: &[u8] = b"end";
+/// What a record takes beside its payload.
+const FRAME: usize = audit::segment::FRAME_LEN + 7;
+
 /// An agent that has said nothing by then is ended.
 const LOGIN_NS: u64 = 10_000_000_000;
 
@@ -39,6 +43,8 @@ pub(super) struct Adversary {
     replies: u64,
     held: [usize; 2],
     paused: bool,
+    /// The record had no room: nothing goes to the database any more.
+    refusing: bool,
     records: Vec<(u8, Vec<u8>)>,
     login_until_ns: Option<u64>,
 }
@@ -57,6 +63,7 @@ impl Conversation for Adversary {
             replies: 0,
             held: [0; 2],
             paused: false,
+            refusing: false,
             records: Vec::new(),
             login_until_ns: None,
         }
@@ -68,15 +75,9 @@ impl Conversation for Adversary {
         // The journal's own records, roots and seals, take numbers between calls.
         assert!(ledger.scarce || shared.next_record.seq > ledger.last_seq, "the shard lost count of its records");
         ledger.last_seq = shared.next_record.seq - 1;
-        self.records.clear();
+        self.draw_records(shared.room, &mut ledger);
         let login_until_ns = *self.login_until_ns.get_or_insert(now.mono_ns + LOGIN_NS);
         self.input(input, &mut ledger, out);
-        for _ in 0..ledger.rng.skewed(3) {
-            ledger.last_seq += 1;
-            ledger.last_own_seq = ledger.last_seq;
-            let payload = vec![0x5A; 500 + ledger.rng.skewed(500)];
-            self.records.push((RecordType::Decision.code(), payload));
-        }
         let sent: u64 = out.to_database.iter().map(length).sum();
         if sent > 0 && ledger.rng.once_in(4) {
             out.durable = true;
@@ -105,6 +106,11 @@ impl Conversation for Adversary {
         self.records.iter().map(|(kind, payload)| (*kind, &payload[..]))
     }
 
+    fn owes(&self) -> usize {
+        // Its last record; one that was never called has none to come.
+        if self.login_until_ns.is_some() { END.len() + FRAME } else { 0 }
+    }
+
     fn close(&mut self, _now: Now, shared: &mut Shared<'_>, _out: &mut Effects) {
         let mut ledger = self.ledger.borrow_mut();
         assert!(ledger.scarce || shared.next_record.seq > ledger.last_seq);
@@ -113,7 +119,7 @@ impl Conversation for Adversary {
         ledger.closed.push(self.opened.id);
         ledger.last_seq += 1;
         self.records.clear();
-        self.records.push((RecordType::SessionEnd.code(), b"end".to_vec()));
+        self.records.push((RecordType::SessionEnd.code(), END.to_vec()));
     }
 
     fn opened(&self) -> &Open {
@@ -122,6 +128,29 @@ impl Conversation for Adversary {
 }
 
 impl Adversary {
+    /// The records of this call. What has no room is not written by one that obeys, and then nothing more goes to the database.
+    fn draw_records(&mut self, room: usize, ledger: &mut Ledger) {
+        self.records.clear();
+        for _ in 0..ledger.rng.skewed(3) {
+            let payload = vec![0x5A; 500 + ledger.rng.skewed(500)];
+            self.records.push((RecordType::Decision.code(), payload));
+        }
+        let first = self.login_until_ns.is_none();
+        let owed = if first { END.len() + FRAME } else { 0 };
+        let need: usize = owed + self.records.iter().map(|(_, payload)| payload.len() + FRAME).sum::<usize>();
+        if need > room && (first || ledger.obeys) {
+            self.records.clear();
+            if !std::mem::replace(&mut self.refusing, true) {
+                ledger.refusing += 1;
+                ledger.spoiled.push(self.agent());
+            }
+        }
+        ledger.last_seq += self.records.len() as u64;
+        if !self.records.is_empty() {
+            ledger.last_own_seq = ledger.last_seq;
+        }
+    }
+
     fn agent(&self) -> usize {
         usize::from(self.opened.origin.port())
     }
@@ -131,7 +160,9 @@ impl Adversary {
             Input::FromAgent(bytes) => {
                 assert!(!self.agent_closed, "bytes after the end");
                 let done = self.change(0, bytes, ledger, out);
-                if self.connected {
+                if self.refusing {
+                    out.connect = !std::mem::replace(&mut self.connecting, true);
+                } else if self.connected {
                     self.to_database += done.len() as u64;
                     pieces(done, ledger, &mut out.own, &mut out.to_database);
                 } else {
@@ -149,6 +180,9 @@ impl Adversary {
             }
             Input::DatabaseConnected => {
                 self.connected = true;
+                if self.refusing {
+                    return;
+                }
                 let start = out.own.len() as u32;
                 out.own.extend_from_slice(&self.early);
                 out.to_database.push(Piece::Own(start..out.own.len() as u32));

@@ -32,6 +32,10 @@ pub(super) struct Ledger {
     pub(super) aborts: bool,
     /// Records may be refused for want of a segment.
     pub(super) scarce: bool,
+    /// Sessions write no more than they were given room for.
+    pub(super) obeys: bool,
+    /// Sessions that refused their agent for want of room.
+    pub(super) refusing: usize,
 }
 
 thread_local! {
@@ -54,6 +58,8 @@ impl Ledger {
             closed: Vec::new(),
             aborts,
             scarce,
+            obeys: true,
+            refusing: 0,
         }));
         CURRENT.with(|current| *current.borrow_mut() = Some(Rc::clone(&ledger)));
         ledger

@@ -33,6 +33,8 @@ struct Plan {
     stream_max: usize,
     buffers: usize,
     segments: i32,
+    /// Sessions write no more than they were given room for; others are ended at once.
+    obeys: bool,
     faults: Faults,
     /// Each peer misbehaves once in so many; 0: none does.
     rude: usize,
@@ -46,6 +48,7 @@ const PLAN: Plan = Plan {
     stream_max: 100_000,
     buffers: 16,
     segments: i32::MAX,
+    obeys: true,
     faults: Faults { connect_refused: false, connect_hangs: false, accept_fails: false, sync_fails: false },
     rude: 0,
     aborts: false,
@@ -106,6 +109,7 @@ fn journal(supply: MemorySupply) -> Journal<MemorySegment> {
 
 fn build(seed: u64, plan: Plan) -> (Done, Mailbox) {
     let ledger = Ledger::begin(seed, plan.aborts, plan.segments < i32::MAX);
+    ledger.borrow_mut().obeys = plan.obeys;
     let mut world = World::new(seed, plan.buffers, Rc::clone(&ledger));
     world.faults = plan.faults;
     let mut rng = Rng::new(seed ^ 0x9EE5);
@@ -179,6 +183,7 @@ fn check_nothing_leaked(done: &Done) {
     let world = &done.shard.parts.driver;
     assert_eq!((world.buffers_taken(), world.staged_taken()), (0, 0), "memory leaked");
     assert_eq!((done.shard.links.len(), done.shard.turns.len()), (0, 0), "places leaked");
+    assert_eq!(done.shard.owed, 0, "room is set aside for nobody");
     assert_eq!((done.shard.handshakes, done.shard.per_agent.len()), (0, 0), "counts leaked");
     assert!(world.wires.iter().all(|wire| wire.closed), "a socket was left open");
     assert_eq!(done.ledger.borrow().closed.len() as u64, done.shard.sessions_opened, "a session has no last record");
@@ -331,19 +336,40 @@ fn a_drain_ends_all_sessions_by_its_deadline() {
 }
 
 #[test]
-fn without_a_next_segment_sessions_end_and_nothing_leaves_unrecorded() {
+fn without_a_next_segment_sessions_refuse_and_live_to_their_end() {
+    let refusing = Cell::new(0);
     seeds(
         "without_a_next",
-        30,
+        40,
         |seed| Plan { agents: 8, segments: (seed % 4) as i32, ..PLAN },
         |done, counters| {
+            assert_eq!((done.stopped, counters.aborted), (None, 0), "what was owed had its room");
+            check_nothing_leaked(done);
+            check_streams(done);
+            assert_eq!(counters.accepted, 8);
+            refusing.set(refusing.get() + done.ledger.borrow().refusing);
+        },
+    );
+    assert!(refusing.get() > 40 || std::env::var("SEED").is_ok(), "{refusing:?} sessions refused: too tame");
+}
+
+#[test]
+fn a_session_that_writes_more_than_its_room_is_ended_and_nothing_leaves_unrecorded() {
+    let aborted = Cell::new(0);
+    seeds(
+        "a_session_that_writes_more",
+        30,
+        |seed| Plan { agents: 8, segments: (seed % 4) as i32, obeys: false, ..PLAN },
+        |done, counters| {
+            // It may leave too little for the roots; then the shard stops.
             if done.stopped.is_none() {
                 check_nothing_leaked(done);
             }
             check_streams(done);
-            assert_eq!(counters.accepted, 8);
+            aborted.set(aborted.get() + counters.aborted);
         },
     );
+    assert!(aborted.get() > 0 || std::env::var("SEED").is_ok());
 }
 
 #[test]

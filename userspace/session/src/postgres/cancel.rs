@@ -8,6 +8,10 @@ use crate::Key;
 
 impl Connection {
     pub(super) fn cancel_request(&mut self, request: CancelRequest<'_>, cx: &mut Cx<'_, '_>) -> Step {
+        if !self.cancel_has_room(cx) {
+            self.end("a cancel request that the record has no room for", cx);
+            return Ok(());
+        }
         let target = Key::new(request.pid, request.key).and_then(|issued| cx.shared.cancels.find(&issued));
         let target = target.filter(|target| {
             target.subject.policy.agent == self.open.subject.policy.agent && target.origin == self.open.origin

@@ -17,6 +17,7 @@ use wire::postgres::encode;
 
 use super::backend::Frame;
 use super::queue::Request;
+use super::room::Room;
 use super::settings::{self, Encoding};
 use super::{Connection, Cx, Fatal, Phase, Step};
 use crate::catalogs::{Builder, CatalogColumn, treatment_of};
@@ -50,6 +51,17 @@ struct Asking {
     commands: usize,
 }
 
+/// Whether the session's own question comes before a frame of the agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Question {
+    /// There is none.
+    None,
+    /// It does: the frame waits.
+    Asked,
+    /// It would, and cannot be recorded: the frame is refused.
+    Unrecorded,
+}
+
 impl OwnQuery {
     pub(super) fn is_asking(&self) -> bool {
         self.asking.is_some()
@@ -67,7 +79,7 @@ impl Connection {
     }
 
     /// Before this frame of the agent the question has to be asked; it is asked then, and the frame waits.
-    pub(super) fn wants_catalog_first(&mut self, tag: FrontendTag, cx: &mut Cx<'_, '_>) -> Result<bool, Fatal> {
+    pub(super) fn wants_catalog_first(&mut self, tag: FrontendTag, cx: &mut Cx<'_, '_>) -> Result<Question, Fatal> {
         let idle = self.phase == Phase::Ready
             && self.status == TransactionStatus::Idle
             && self.queue.is_between_transactions()
@@ -78,13 +90,15 @@ impl Connection {
             _ => false,
         };
         if !idle || !uses || !self.asks_catalog() || self.is_current(cx) {
-            return Ok(false);
+            return Ok(Question::None);
         }
         if std::mem::take(&mut self.own.answered) {
-            return Ok(false);
+            return Ok(Question::None);
         }
-        self.ask_catalog(false, cx)?;
-        Ok(true)
+        match self.ask_catalog(false, cx)? {
+            Room::Here | Room::Later => Ok(Question::Asked),
+            Room::Nowhere => Ok(Question::Unrecorded),
+        }
     }
 
     fn oldest_ns(cx: &Cx<'_, '_>) -> u64 {
@@ -95,12 +109,16 @@ impl Connection {
         self.schemas.is_sure() && cx.shared.catalogs.is_current(&self.catalog, cx.shared.policy, Self::oldest_ns(cx))
     }
 
-    pub(super) fn ask_catalog(&mut self, first: bool, cx: &mut Cx<'_, '_>) -> Step {
+    pub(super) fn ask_catalog(&mut self, first: bool, cx: &mut Cx<'_, '_>) -> Result<Room, Fatal> {
         let place = (self.open.database.name.as_str(), self.startup.dbname.as_str(), self.startup.user.as_str());
         let known = cx.shared.catalogs.find(place, cx.shared.policy, Self::oldest_ns(cx));
         let mut text = String::from(SCHEMAS);
         if known.is_none() {
             write_tables(&mut text, cx.shared.policy, &self.open.database.name, cx.shared.limits.catalog_rows);
+        }
+        let room = self.own_room(&text, cx);
+        if room != Room::Here {
+            return Ok(room);
         }
         let builder = known.is_none().then(Builder::default);
         if let Some(known) = known {
@@ -125,7 +143,7 @@ impl Connection {
         encode::query(&mut cx.out.own, text.as_bytes())?;
         cx.out.database_own(mark);
         self.queue.push(Request::Catalog);
-        Ok(())
+        Ok(Room::Here)
     }
 
     /// A message of the answer.
@@ -298,17 +316,52 @@ fn like(text: &mut String, column: &str, pattern: &str) {
     }
     let star = pattern.contains('*');
     text.push_str(column);
-    text.push_str(if star { " OPERATOR(pg_catalog.~~) '" } else { " OPERATOR(pg_catalog.=) '" });
+    text.push_str(if star { " OPERATOR(pg_catalog.~~) " } else { " OPERATOR(pg_catalog.=) " });
+    let mut value = String::with_capacity(pattern.len());
     for letter in pattern.chars() {
         match letter {
+            '*' => value.push('%'),
+            '%' | '_' | '\\' if star => value.extend(['\\', letter]),
+            letter => value.push(letter),
+        }
+    }
+    literal(text, &value);
+}
+
+/// A string constant in ASCII alone: it means the same in every client_encoding. (Letters that the server's own encoding lacks are an
+/// error there, and no such name exists.)
+fn literal(text: &mut String, value: &str) {
+    let plain = value.is_ascii();
+    text.push_str(if plain { "'" } else { "U&'" });
+    for letter in value.chars() {
+        match letter {
             '\'' => text.push_str("''"),
-            '*' => text.push('%'),
-            '%' | '_' | '\\' if star => {
-                text.push('\\');
-                text.push(letter);
-            }
-            letter => text.push(letter),
+            '\\' if !plain => text.push_str("\\\\"),
+            letter if letter.is_ascii() => text.push(letter),
+            // Written to a String: cannot fail.
+            letter => _ = write!(text, "\\+{:06x}", u32::from(letter)),
         }
     }
     text.push('\'');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_compared_in_any_encoding() {
+        for (pattern, expected) in [
+            ("pan", "c OPERATOR(pg_catalog.=) 'pan'"),
+            ("a_b*", r"c OPERATOR(pg_catalog.~~) 'a\_b%'"),
+            (r"o'\x", r"c OPERATOR(pg_catalog.=) 'o''\x'"),
+            ("größe", r"c OPERATOR(pg_catalog.=) U&'gr\+0000f6\+0000dfe'"),
+            ("ł_'*", r"c OPERATOR(pg_catalog.~~) U&'\+000142\\_''%'"),
+            ("*", "true"),
+        ] {
+            let mut text = String::new();
+            like(&mut text, "c", pattern);
+            assert_eq!(text, expected);
+        }
+    }
 }

@@ -10,7 +10,9 @@ use super::frontend::Sent;
 use super::judge::Verdict;
 use super::portals::{Rows, Stamp};
 use super::queue::{Request, Run};
+use super::record::UNSEEN_MAX;
 use super::refuse::{NO_BINARY, READ_AS_TEXT};
+use super::room::Room;
 use super::simple::too_many;
 use super::{Connection, Cx, Fatal, Step, messages};
 use crate::verdicts::{Inner, Judged, Refusal, Why};
@@ -18,7 +20,8 @@ use crate::verdicts::{Inner, Judged, Refusal, Why};
 impl Connection {
     pub(super) fn parse(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
         let message = Parse::parse(sent.body()).map_err(Fatal::of_agent)?;
-        let (name, text) = (message.statement, message.text);
+        let text = message.text;
+        let Some(name) = self.name("parse", message.statement, cx)? else { return Ok(()) };
         if text.len() > cx.shared.limits.statement {
             return self.refuse_too_long(FrontendTag::Parse, cx);
         }
@@ -27,20 +30,25 @@ impl Connection {
             verdict.refusal = Some(too_many());
             verdict.forwarded = false;
         }
+        if !self.finds_room(&mut verdict, false, cx) {
+            return Ok(());
+        }
         if verdict.refuses() {
-            return self.refuse_extended("parse", name, &verdict, cx);
+            return self.refuse_extended("parse", message.statement, &verdict, cx);
         }
         self.record_decision("parse", &verdict, cx);
-        self.statements.add(name, (self.queue.next_seq(), 0), true, &verdict.judged);
+        self.statements.add(&name, (self.queue.next_seq(), 0), true, &verdict.judged);
         let sensitive = verdict.judged.sensitive;
-        self.queue.push(Request::Parse { name: name.into(), sensitive });
+        self.queue.push(Request::Parse { name: Box::from(&*name), sensitive });
         sent.forward(cx);
         Ok(())
     }
 
     pub(super) fn bind(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
         let message = Bind::parse(sent.body()).map_err(Fatal::of_agent)?;
-        let (portal, name) = (message.portal, message.statement);
+        let Some(portal) = self.name("bind", message.portal, cx)? else { return Ok(()) };
+        let Some(name) = self.name("bind", message.statement, cx)? else { return Ok(()) };
+        let (portal, name) = (&*portal, &*name);
         if self.is_undecided(name) {
             self.agent.waiting = true;
             return Ok(());
@@ -50,10 +58,14 @@ impl Connection {
         if let Some(version) = self.statements.find(name).last() {
             let known = Arc::clone(&version.judged);
             let unmaskable = self.masks() && version.is_unmaskable(&message.result_formats);
-            let mut verdict = self.judge(known.bytes(), cx);
+            let known = self.judge_again(&known, cx);
+            let mut verdict = self.judge_here(known, None, cx);
             if unmaskable {
                 verdict.refusal = Some(no_binary());
                 verdict.forwarded = false;
+            }
+            if verdict.refuses() && !self.finds_room(&mut verdict, false, cx) {
+                return Ok(());
             }
             if verdict.refuses() {
                 return self.refuse_extended("bind", NOBODY, &verdict, cx);
@@ -71,9 +83,11 @@ impl Connection {
             return self.refuse_unresolved("bind", &message, *b"26000", cx);
         }
         if self.portals.len() >= cx.shared.limits.portals && self.portals.find(portal).is_none() {
-            let bytes = judged.map(|judged| judged.bytes().to_vec()).unwrap_or_default();
-            let judged = self.judge_text(&bytes, cx);
-            let verdict = Verdict { judged, inner, refusal: Some(too_many()), forwarded: false };
+            let judged = judged.unwrap_or_else(|| self.judge_words("", cx));
+            let mut verdict = Verdict { judged, inner, refusal: Some(too_many()), forwarded: false };
+            if !self.finds_room(&mut verdict, false, cx) {
+                return Ok(());
+            }
             return self.refuse_extended("bind", NOBODY, &verdict, cx);
         }
         let slot = self.portals.open(portal, self.queue.next_seq(), false, judged, inner);
@@ -102,7 +116,8 @@ impl Connection {
 
     pub(super) fn describe(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
         let Describe(target) = Describe::parse(sent.body()).map_err(Fatal::of_agent)?;
-        let name = target.name;
+        let Some(name) = self.name("describe", target.name, cx)? else { return Ok(()) };
+        let name = &*name;
         if target.kind == Kind::Statement {
             self.queue.push(Request::DescribeStatement { name: name.into() });
             sent.forward(cx);
@@ -133,15 +148,16 @@ impl Connection {
     }
 
     pub(super) fn execute(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
-        let name = Execute::parse(sent.body()).map_err(Fatal::of_agent)?.portal;
-        let Some(slot) = self.portal(name, cx)? else { return Ok(()) };
+        let raw = Execute::parse(sent.body()).map_err(Fatal::of_agent)?.portal;
+        let Some(name) = self.name("execute", raw, cx)? else { return Ok(()) };
+        let Some(slot) = self.portal(&name, cx)? else { return Ok(()) };
         let unasked = self.portals.get(slot).is_some_and(|known| known.rows == Rows::Unasked);
         // Our Describe goes in front of it.
         let seq = self.queue.next_seq() + u64::from(unasked);
         let Some(run) = self.run_of(slot, seq, cx)? else { return Ok(()) };
         if unasked {
             let mark = cx.out.mark();
-            messages::describe_portal(&mut cx.out.own, name)?;
+            messages::describe_portal(&mut cx.out.own, raw)?;
             cx.out.database_own(mark);
             if let Some(known) = self.portals.get_mut(slot) {
                 known.rows = Rows::Asked;
@@ -159,18 +175,21 @@ impl Connection {
     fn run_of(&mut self, slot: u32, seq: u64, cx: &mut Cx<'_, '_>) -> Result<Option<Run>, Fatal> {
         let Some(known) = self.portals.get(slot) else { return Ok(None) };
         let Some(judged) = known.judged.clone() else {
-            let record = self.record_unseen(cx);
-            return Ok(Some(Run { judged: None, inner: Inner::default(), record, started_ns: cx.now.mono_ns }));
+            return self.unseen_run(cx);
         };
         let unmaskable = self.masks() && known.rows == Rows::Known && known.columns.unmaskable().is_some();
         let holds = known.stamp.is(cx.shared.policy, self.schemas.epoch()) && judged.is_valid(cx.wall_s());
         let verdict = if holds && judged.refusal.is_none() {
             Verdict { judged, inner: known.inner, refusal: None, forwarded: false }
         } else {
-            self.judge(judged.bytes(), cx)
+            let judged = self.judge_again(&judged, cx);
+            self.judge_here(judged, None, cx)
         };
-        let verdict =
+        let mut verdict =
             if unmaskable { Verdict { refusal: Some(no_binary()), forwarded: false, ..verdict } } else { verdict };
+        if !self.finds_room(&mut verdict, true, cx) {
+            return Ok(None);
+        }
         if verdict.refuses() {
             self.refuse_extended("execute", NOBODY, &verdict, cx)?;
             return Ok(None);
@@ -180,9 +199,25 @@ impl Connection {
         Ok(Some(run))
     }
 
+    /// `observe`: a portal that was opened inside the server runs.
+    fn unseen_run(&mut self, cx: &mut Cx<'_, '_>) -> Result<Option<Run>, Fatal> {
+        match self.statement_room(UNSEEN_MAX, true, cx) {
+            Room::Here => {
+                let record = self.record_unseen(cx);
+                Ok(Some(Run { judged: None, inner: Inner::default(), record, started_ns: cx.now.mono_ns }))
+            }
+            Room::Later => Ok(None),
+            Room::Nowhere => {
+                self.refuse_unasked(FrontendTag::Execute, cx)?;
+                Ok(None)
+            }
+        }
+    }
+
     pub(super) fn close_target(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
         let Close(target) = Close::parse(sent.body()).map_err(Fatal::of_agent)?;
-        let name = target.name;
+        let Some(name) = self.name("close", target.name, cx)? else { return Ok(()) };
+        let name = &*name;
         if target.kind == Kind::Statement {
             self.queue.push(Request::CloseStatement { name: name.into() });
         } else {

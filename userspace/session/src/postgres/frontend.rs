@@ -5,6 +5,7 @@ use wire::postgres::frontend::CopyFail;
 use wire::postgres::limits::HEADER;
 use wire::postgres::{FrontendTag, Header, Malformed, Tag, header, startup};
 
+use super::catalog::Question;
 use super::{Connection, Cx, Fatal, Phase, Step};
 use crate::Limits;
 
@@ -18,6 +19,8 @@ pub(super) struct Agent {
     pub(super) skipping: bool,
     /// The frame in front of the inbox waits for an answer to what was sent before it.
     pub(super) waiting: bool,
+    /// It waits for room in the record, which the next call may have.
+    pub(super) short_of_room: bool,
     /// The agent has sent its last byte.
     pub(super) closed: bool,
     /// The database was told so.
@@ -110,6 +113,7 @@ impl Connection {
         }
         let mut inbox = std::mem::take(&mut self.agent.inbox);
         self.agent.waiting = false;
+        self.agent.short_of_room = false;
         let done = self.frames(&inbox, None, cx)?;
         inbox.drain(..done);
         if self.agent.terminated {
@@ -237,14 +241,23 @@ impl Connection {
             self.agent.flow = if len == 0 { Flow::Frame } else { flow };
             return Ok(HEADER);
         }
-        if self.wants_catalog_first(tag, cx)? {
-            return Ok(0);
+        match self.wants_catalog_first(tag, cx)? {
+            Question::None => {}
+            Question::Asked => return Ok(0),
+            Question::Unrecorded => {
+                self.refuse_unasked(tag, cx)?;
+                self.agent.flow = if len == 0 { Flow::Frame } else { Flow::Drop { left: len } };
+                return Ok(HEADER);
+            }
         }
         if len > longest(tag, cx.shared.limits) {
             if !matches!(tag, FrontendTag::Query | FrontendTag::Parse) {
                 return Err(Fatal::new(b"54000", "a message is longer than the interceptor's limit"));
             }
             self.refuse_too_long(tag, cx)?;
+            if self.agent.waiting {
+                return Ok(0);
+            }
             self.agent.flow = Flow::Drop { left: len };
             return Ok(HEADER);
         }

@@ -30,11 +30,11 @@ impl Verdict {
 }
 
 impl Connection {
-    /// The text alone: policy and settings.
-    pub(super) fn judge_text(&self, bytes: &[u8], cx: &mut Cx<'_, '_>) -> Arc<Judged> {
+    /// The text alone, in the encoding that it came in: policy and settings.
+    fn judge_bytes(&self, bytes: &[u8], latin1: bool, cx: &mut Cx<'_, '_>) -> Arc<Judged> {
         let asked = Asked {
             bytes,
-            latin1: self.login.encoding == Encoding::Latin1,
+            latin1,
             subject: &self.open.subject.policy,
             database: &self.open.database.name,
             schemas: self.schemas.current(),
@@ -44,23 +44,33 @@ impl Connection {
         cx.shared.statements.judge(cx.shared.policy, asked)
     }
 
-    /// The text in this session.
-    pub(super) fn judge(&self, bytes: &[u8], cx: &mut Cx<'_, '_>) -> Verdict {
-        let judged = self.judge_text(bytes, cx);
-        self.judge_here(judged, cx)
+    /// A text of ours, or a part of one that was read: UTF-8 whatever the session's encoding is.
+    pub(super) fn judge_words(&self, text: &str, cx: &mut Cx<'_, '_>) -> Arc<Judged> {
+        self.judge_bytes(text.as_bytes(), false, cx)
     }
 
-    /// A judged text in this session.
-    pub(super) fn judge_here(&self, judged: Arc<Judged>, cx: &mut Cx<'_, '_>) -> Verdict {
-        let mut verdict =
-            Verdict { refusal: judged.refusal.clone(), judged, inner: Inner::default(), forwarded: false };
+    /// A text that was judged before, now. It is read as it was when it came, whatever the session's encoding is by now.
+    pub(super) fn judge_again(&self, judged: &Judged, cx: &mut Cx<'_, '_>) -> Arc<Judged> {
+        self.judge_bytes(judged.bytes(), judged.is_latin1(), cx)
+    }
+
+    /// What the agent has just sent.
+    pub(super) fn judge(&self, bytes: &[u8], cx: &mut Cx<'_, '_>) -> Verdict {
+        let judged = self.judge_bytes(bytes, self.login.encoding == Encoding::Latin1, cx);
+        let unread = (self.encoding_is_unsure() && !bytes.is_ascii()).then(|| {
+            let message = "client_encoding may be changing: a statement beyond ASCII cannot be read";
+            Refusal::new(Why::Unjudged, message, WAIT)
+        });
+        self.judge_here(judged, unread, cx)
+    }
+
+    /// A judged text in this session; `unread`: why it may say something else than was judged.
+    pub(super) fn judge_here(&self, judged: Arc<Judged>, unread: Option<Refusal>, cx: &mut Cx<'_, '_>) -> Verdict {
+        let refusal = unread.or_else(|| judged.refusal.clone());
+        let mut verdict = Verdict { refusal, judged, inner: Inner::default(), forwarded: false };
         if self.login.misreads {
             let message = "standard_conforming_strings is off: the statement cannot be read as the server does";
             verdict.refusal = Some(Refusal::new(Why::Unjudged, message, ""));
-        }
-        if self.encoding_is_unsure() && !verdict.judged.bytes().is_ascii() {
-            let message = "client_encoding may be changing: a statement beyond ASCII cannot be read";
-            verdict.refusal = Some(Refusal::new(Why::Unjudged, message, "wait for the answer first"));
         }
         if verdict.refusal.is_none() && verdict.judged.has_effects {
             self.resolve_executes(&mut verdict, cx);
@@ -87,7 +97,7 @@ impl Connection {
                 let mut known = false;
                 for version in self.statements.find(name.as_bytes()) {
                     known = true;
-                    let inner = self.judge_text(version.judged.bytes(), cx);
+                    let inner = self.judge_again(&version.judged, cx);
                     verdict.refusal = verdict.refusal.take().or_else(|| inner.refusal.clone());
                     verdict.inner.add(&inner);
                 }
@@ -95,7 +105,7 @@ impl Connection {
                 for (_, text, inner) in prepares(&judged, at) {
                     if text == name {
                         known = true;
-                        let inner = self.judge_text(inner.as_bytes(), cx);
+                        let inner = self.judge_words(inner, cx);
                         verdict.refusal = verdict.refusal.take().or_else(|| inner.refusal.clone());
                         verdict.inner.add(&inner);
                     }
@@ -127,6 +137,9 @@ impl Connection {
         }
     }
 }
+
+/// What helps while the encoding may be changing.
+pub(super) const WAIT: &str = "wait for the answer first";
 
 /// The statements that the first `before` ones prepare: by which one, name, and inner text as it will be kept.
 pub(super) fn prepares(judged: &Judged, before: usize) -> impl Iterator<Item = (usize, &str, &str)> {

@@ -8,6 +8,7 @@ use wire::postgres::backend::{
 use wire::postgres::encode;
 use wire::postgres::frontend::authentication::{Password, SaslInitialResponse};
 
+use super::room::Room;
 use super::settings::{self, Encoding};
 use super::{Connection, Cx, Fatal, Phase, Step};
 use crate::{CancelTarget, Key};
@@ -212,7 +213,10 @@ impl Connection {
         self.status = status;
         self.startup.unknown = Vec::new();
         if self.asks_catalog() {
-            return self.ask_catalog(true, cx);
+            return match self.ask_catalog(true, cx)? {
+                Room::Here => Ok(()),
+                Room::Later | Room::Nowhere => Err(Fatal::unrecorded()),
+            };
         }
         self.send_ready(status, cx);
         Ok(())

@@ -15,11 +15,13 @@ mod frontend;
 mod judge;
 mod login;
 mod messages;
+mod names;
 mod portals;
 mod queue;
 mod record;
 mod refuse;
 pub mod rewrite;
+mod room;
 mod schemas;
 pub(crate) mod settings;
 mod simple;
@@ -130,6 +132,8 @@ pub(crate) struct Connection {
     /// deferred constraint at COMMIT, a cursor's FETCH).
     tainted: bool,
     stopping: bool,
+    /// The record had no room for its start: it is told so once it names itself, and leaves no record.
+    turned_away: bool,
     ended: Ending,
     journal: Journal,
 }
@@ -154,6 +158,7 @@ impl Connection {
             status: TransactionStatus::Idle,
             tainted: false,
             stopping: false,
+            turned_away: false,
             ended: Ending::default(),
             journal: Journal::default(),
         }
@@ -255,20 +260,30 @@ impl Connection {
             encode::terminate(&mut cx.out.own);
             cx.out.database_own(mark);
         }
-        self.ended = Ending { cause: fatal.message.clone(), code: Some(*fatal.code), orderly: fatal.code == b"57P01" };
+        self.ended = Ending {
+            cause: fatal.message.clone(),
+            code: Some(*fatal.code),
+            orderly: fatal.code == b"57P01",
+            ..Ending::default()
+        };
         self.phase = Phase::Closed;
         cx.out.hold = 0;
         cx.out.finish = Finish::Close;
     }
 
     fn end(&mut self, why: &'static str, cx: &mut Cx<'_, '_>) {
-        self.ended = Ending { cause: Masked::literal(why), code: self.ended.code, orderly: true };
+        self.ended = Ending { cause: Masked::literal(why), code: self.ended.code, orderly: true, told: false };
         self.phase = Phase::Closed;
         cx.out.hold = 0;
         cx.out.finish = Finish::Close;
     }
 
     fn deadline(&self, cx: &Cx<'_, '_>) -> Option<u64> {
+        if self.wakes_for_room() { Some(cx.now.mono_ns) } else { self.due_ns(cx) }
+    }
+
+    /// When what is under way has taken too long.
+    fn due_ns(&self, cx: &Cx<'_, '_>) -> Option<u64> {
         let after = |from_ns: u64, ms: u64| from_ns.saturating_add(ms.saturating_mul(1_000_000));
         match self.phase {
             Phase::Startup | Phase::Connecting | Phase::Login | Phase::Cancelling => {
@@ -280,7 +295,7 @@ impl Connection {
     }
 
     fn overdue(&mut self, cx: &mut Cx<'_, '_>) -> Step {
-        match self.deadline(cx) {
+        match self.due_ns(cx) {
             Some(at) if cx.now.mono_ns >= at => match self.phase {
                 Phase::Ready => {
                     Err(Fatal::new(b"57P03", "the database did not answer the interceptor's catalog query in time"))

@@ -34,7 +34,8 @@ impl Run {
 #[derive(Debug)]
 pub(super) struct Refused {
     pub(super) refusal: Refusal,
-    pub(super) record: RecordId,
+    /// `None`: the record has no room, and that is why it is refused.
+    pub(super) record: Option<RecordId>,
 }
 
 /// What was asked.
@@ -133,6 +134,8 @@ pub(super) struct Queue {
     next_seq: u64,
     /// COPYs from the agent that the requests in the queue may begin.
     copies_in: u32,
+    /// Requests that run a statement: each has an outcome to come.
+    runs: usize,
     /// The last Sync that was sent.
     synced: Option<u64>,
     /// A message of the extended protocol was sent since the server was last seen between transactions: the agent's implicit
@@ -153,6 +156,7 @@ impl Queue {
 
     pub(super) fn push(&mut self, request: Request) {
         self.copies_in += request.run().map_or(0, Run::copies_in);
+        self.runs += usize::from(request.run().is_some());
         self.open |= request.is_extended();
         if matches!(request, Request::Sync { .. }) {
             self.synced = Some(self.next_seq);
@@ -177,11 +181,17 @@ impl Queue {
     pub(super) fn pop(&mut self) -> Option<Entry> {
         let entry = self.entries.pop_front()?;
         self.copies_in -= entry.request.run().map_or(0, Run::copies_in);
+        self.runs -= usize::from(entry.request.run().is_some());
         Some(entry)
     }
 
     pub(super) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Statements whose outcome is to come.
+    pub(super) fn runs(&self) -> usize {
+        self.runs
     }
 
     /// Nothing is outstanding. Requests that may never be answered do not count.

@@ -10,6 +10,7 @@ use pan::Masked;
 
 use super::judge::Verdict;
 use super::queue::Run;
+use super::room::Room;
 use super::{Connection, Cx};
 use crate::verdicts::{Refusal, Why};
 
@@ -61,11 +62,13 @@ pub(super) struct Ending {
     /// The last error that we or the database closed it with.
     pub(super) code: Option<[u8; 5]>,
     pub(super) orderly: bool,
+    /// Its record is written.
+    pub(super) told: bool,
 }
 
 impl Default for Ending {
     fn default() -> Ending {
-        Ending { cause: Masked::literal("the connection was lost"), code: None, orderly: false }
+        Ending { cause: Masked::literal("the connection was lost"), code: None, orderly: false, told: false }
     }
 }
 
@@ -77,8 +80,24 @@ pub(super) struct Journal {
     totals: SessionTotals,
     /// Verdicts other than a plain allow are encoded here.
     verdict: VerdictPart,
-    login_told: bool,
+    pub(super) login_told: bool,
 }
+
+impl Journal {
+    /// How many bytes the actor adds to a record.
+    pub(super) fn actor_len(&self) -> usize {
+        self.actor.len()
+    }
+
+    /// A statement that did not go on.
+    pub(super) fn count_refused(&mut self) {
+        self.totals.statements += 1;
+        self.totals.refused += 1;
+    }
+}
+
+/// The bytes of [`unseen`], and some.
+pub(super) const UNSEEN_MAX: usize = 128;
 
 /// A statement that no text is known of.
 fn unseen() -> StatementPart {
@@ -135,6 +154,10 @@ impl Connection {
 
     pub(super) fn record_start(&mut self, cx: &mut Cx<'_, '_>) {
         self.name_actor();
+        self.enters(cx);
+        if self.turned_away {
+            return;
+        }
         let number = self.number();
         cx.record(&Event::SessionStart { actor: &self.journal.actor, number });
     }
@@ -156,6 +179,10 @@ impl Connection {
     }
 
     pub(super) fn record_end(&mut self, cx: &mut Cx<'_, '_>) {
+        if self.turned_away {
+            return;
+        }
+        self.ended.told = true;
         let number = self.number();
         let began_ns = self.began.map_or(cx.now.mono_ns, |began| began.mono_ns);
         cx.record(&Event::SessionEnd {
@@ -195,6 +222,17 @@ impl Connection {
         }))
     }
 
+    /// The decision on a text that does not go on; `None`: there is no room for it, and that is why.
+    pub(super) fn record_refused(
+        &mut self,
+        request: &'static str,
+        verdict: &Verdict,
+        cx: &mut Cx<'_, '_>,
+    ) -> Option<RecordId> {
+        let unrecorded = verdict.refusal.as_ref().is_some_and(|refusal| refusal.why == Why::Unrecorded);
+        (!unrecorded).then(|| self.record_decision(request, verdict, cx))
+    }
+
     fn encode_refusal(&mut self, refusal: &Refusal, forwarded: bool, rule: Option<&Masked>, cx: &Cx<'_, '_>) {
         let verdict = match (forwarded, refusal.why) {
             (true, Why::Unjudged) => audit::Verdict::Unjudged,
@@ -211,10 +249,26 @@ impl Connection {
         });
     }
 
-    /// A refusal of something whose text was not read, or does not exist.
-    pub(super) fn record_refusal(&mut self, request: &'static str, refusal: &Refusal, cx: &mut Cx<'_, '_>) -> RecordId {
-        self.encode_refusal(refusal, false, None, cx);
-        self.record_unread(request, cx)
+    /// A refusal of something whose text was not read, or does not exist. What is said of it, and its record if it has one;
+    /// `None`: its frame waits for room.
+    pub(super) fn record_refusal(
+        &mut self,
+        request: &'static str,
+        refusal: Refusal,
+        cx: &mut Cx<'_, '_>,
+    ) -> Option<(Refusal, Option<RecordId>)> {
+        match self.statement_room(UNSEEN_MAX, false, cx) {
+            Room::Here => {
+                self.encode_refusal(&refusal, false, None, cx);
+                let record = self.record_unread(request, cx);
+                Some((refusal, Some(record)))
+            }
+            Room::Later => None,
+            Room::Nowhere => {
+                self.count_unrecorded(cx);
+                Some((Refusal::unrecorded(), None))
+            }
+        }
     }
 
     /// `observe`: a portal that was opened inside the server runs.

@@ -17,20 +17,23 @@ use crate::verdicts::{Refusal, Why};
 /// What the server answers to a text that its grammar rejects.
 const SYNTAX_ERROR: &[u8] = b"42601";
 
-fn rejected_text(record: RecordId) -> String {
-    format!("interceptor refused record {}-{}", record.shard, record.seq)
+fn rejected_text(record: Option<RecordId>) -> String {
+    match record {
+        Some(record) => format!("interceptor refused record {}-{}", record.shard, record.seq),
+        None => "interceptor refused without a record".to_owned(),
+    }
 }
 
 impl Connection {
     /// For Query and FunctionCall: an error and ReadyForQuery will come.
     pub(super) fn refuse_query(&mut self, request: &'static str, verdict: &Verdict, cx: &mut Cx<'_, '_>) -> Step {
-        let record = self.record_decision(request, verdict, cx);
+        let record = self.record_refused(request, verdict, cx);
         let Some(refusal) = verdict.refusal.clone() else { return Ok(()) };
         self.portals.close(b"");
         self.send_rejected_query(refusal, record, cx)
     }
 
-    fn send_rejected_query(&mut self, refusal: Refusal, record: RecordId, cx: &mut Cx<'_, '_>) -> Step {
+    fn send_rejected_query(&mut self, refusal: Refusal, record: Option<RecordId>, cx: &mut Cx<'_, '_>) -> Step {
         let mark = cx.out.mark();
         encode::query(&mut cx.out.own, rejected_text(record).as_bytes())?;
         cx.out.database_own(mark);
@@ -46,12 +49,18 @@ impl Connection {
         verdict: &Verdict,
         cx: &mut Cx<'_, '_>,
     ) -> Step {
-        let record = self.record_decision(request, verdict, cx);
+        let record = self.record_refused(request, verdict, cx);
         let Some(refusal) = verdict.refusal.clone() else { return Ok(()) };
         self.send_rejected_parse(name, refusal, record, cx)
     }
 
-    fn send_rejected_parse(&mut self, name: &[u8], refusal: Refusal, record: RecordId, cx: &mut Cx<'_, '_>) -> Step {
+    fn send_rejected_parse(
+        &mut self,
+        name: &[u8],
+        refusal: Refusal,
+        record: Option<RecordId>,
+        cx: &mut Cx<'_, '_>,
+    ) -> Step {
         let mark = cx.out.mark();
         encode::parse(&mut cx.out.own, name, rejected_text(record).as_bytes(), std::iter::empty())?;
         cx.out.database_own(mark);
@@ -69,8 +78,12 @@ impl Connection {
         code: [u8; 5],
         cx: &mut Cx<'_, '_>,
     ) -> Step {
-        let refusal = Refusal::new(Why::Unjudged, message, "").with_code(code);
-        let record = self.record_refusal(request, &refusal, cx);
+        self.refuse_unread(request, Refusal::new(Why::Unjudged, message, "").with_code(code), cx)
+    }
+
+    /// A request of which nothing was read that could be judged.
+    pub(super) fn refuse_unread(&mut self, request: &'static str, refusal: Refusal, cx: &mut Cx<'_, '_>) -> Step {
+        let Some((refusal, record)) = self.record_refusal(request, refusal, cx) else { return Ok(()) };
         self.send_rejected_parse(NOBODY, refusal, record, cx)
     }
 
@@ -79,8 +92,24 @@ impl Connection {
         let hint = "the longest statement that is judged is set in the interceptor's limits";
         let refusal = Refusal::new(Why::Firm, "statement is too long to be judged", hint).with_code(*b"54000");
         let request = if tag == FrontendTag::Query { "query" } else { "parse" };
-        let record = self.record_refusal(request, &refusal, cx);
-        if tag == FrontendTag::Query {
+        let Some((refusal, record)) = self.record_refusal(request, refusal, cx) else { return Ok(()) };
+        self.send_rejected(tag, refusal, record, cx)
+    }
+
+    /// The session's own question has no room in the record, so the statement that waits for its answer is refused.
+    pub(super) fn refuse_unasked(&mut self, tag: FrontendTag, cx: &mut Cx<'_, '_>) -> Step {
+        self.count_unrecorded(cx);
+        self.send_rejected(tag, Refusal::unrecorded(), None, cx)
+    }
+
+    fn send_rejected(
+        &mut self,
+        tag: FrontendTag,
+        refusal: Refusal,
+        record: Option<RecordId>,
+        cx: &mut Cx<'_, '_>,
+    ) -> Step {
+        if matches!(tag, FrontendTag::Query | FrontendTag::FunctionCall) {
             self.send_rejected_query(refusal, record, cx)
         } else {
             self.send_rejected_parse(NOBODY, refusal, record, cx)
@@ -96,7 +125,7 @@ impl Connection {
         else {
             return self.rejected_otherwise(frame, cx);
         };
-        let detail = format!("record {}-{}", refused.record.shard, refused.record.seq);
+        let detail = refused.record.map(|record| format!("record {}-{}", record.shard, record.seq)).unwrap_or_default();
         let error = ErrorText {
             severity: said.text(report::SEVERITY).unwrap_or(b"ERROR"),
             severity_word: said.text(report::SEVERITY_UNTRANSLATED).unwrap_or(b"ERROR"),

@@ -18,9 +18,13 @@ impl Connection {
         if text.len() > cx.shared.limits.statement {
             return self.refuse_too_long(FrontendTag::Query, cx);
         }
-        let verdict = self.judge(text, cx);
-        if let Some(refusal) = self.no_room(&verdict, cx) {
-            return self.refuse_query("query", &Verdict { refusal: Some(refusal), forwarded: false, ..verdict }, cx);
+        let mut verdict = self.judge(text, cx);
+        if let Some(refusal) = self.too_many_names(&verdict, cx) {
+            verdict.refusal = Some(refusal);
+            verdict.forwarded = false;
+        }
+        if !self.finds_room(&mut verdict, true, cx) {
+            return Ok(());
         }
         if verdict.refuses() {
             return self.refuse_query("query", &verdict, cx);
@@ -38,10 +42,13 @@ impl Connection {
     pub(super) fn function_call(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
         let call = FunctionCall::parse(sent.body()).map_err(Fatal::of_agent)?;
         let (oid, binary) = (call.function, call.result_format == Format::Binary);
-        let verdict = match LARGE_OBJECTS.iter().find(|(known, _)| *known == oid) {
-            Some((_, name)) => self.judge(format!("SELECT pg_catalog.{name}()").as_bytes(), cx),
+        let mut verdict = match LARGE_OBJECTS.iter().find(|(known, _)| *known == oid) {
+            Some((_, name)) => {
+                let judged = self.judge_words(&format!("SELECT pg_catalog.{name}()"), cx);
+                self.judge_here(judged, None, cx)
+            }
             None => {
-                let judged = self.judge_text(format!("function call of OID {oid}").as_bytes(), cx);
+                let judged = self.judge_words(&format!("function call of OID {oid}"), cx);
                 let refusal = Refusal::new(
                     Why::Unjudged,
                     "a function call by OID cannot be judged",
@@ -50,6 +57,9 @@ impl Connection {
                 Verdict { judged, inner: Inner::default(), refusal: Some(refusal), forwarded: self.observes() }
             }
         };
+        if !self.finds_room(&mut verdict, true, cx) {
+            return Ok(());
+        }
         if verdict.refuses() {
             return self.refuse_query("function-call", &verdict, cx);
         }
@@ -83,7 +93,7 @@ impl Connection {
     /// PREPARE and DECLARE name something from now on, if the server takes them.
     fn names_may_change(&mut self, judged: &Arc<Judged>, seq: u64, extended: bool, cx: &mut Cx<'_, '_>) {
         for (part, name, inner) in prepares(judged, usize::MAX) {
-            let inner = self.judge_text(inner.as_bytes(), cx);
+            let inner = self.judge_words(inner, cx);
             self.statements.add(name.as_bytes(), (seq, part), extended, &inner);
         }
         for statement in &judged.statements {
@@ -116,7 +126,7 @@ impl Connection {
     }
 
     /// More named statements or cursors than the session may have.
-    fn no_room(&self, verdict: &Verdict, cx: &Cx<'_, '_>) -> Option<Refusal> {
+    fn too_many_names(&self, verdict: &Verdict, cx: &Cx<'_, '_>) -> Option<Refusal> {
         if !verdict.judged.has_effects {
             return None;
         }

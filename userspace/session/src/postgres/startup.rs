@@ -46,6 +46,9 @@ impl Connection {
     }
 
     fn startup_message(&mut self, message: StartupMessage<'_>, cx: &mut Cx<'_, '_>) -> Step {
+        if self.turned_away {
+            return Err(Fatal::unrecorded());
+        }
         if message.parameters.duplicate().is_some() {
             return Err(Fatal::agent("a startup key is given twice"));
         }

@@ -103,12 +103,18 @@ pub struct World {
     pub catalogs: Catalogs,
     pub keys: Keys,
     pub limits: Limits,
+    /// Bytes of records that a call may write.
+    pub room: usize,
+    /// Statements that were refused without a record.
+    pub unrecorded: u32,
     pub now: Now,
     pub out: Effects,
     next_seq: u64,
     held: Vec<u8>,
     /// Everything that the agent was sent.
     pub agent: Vec<u8>,
+    /// Everything that the database was sent.
+    pub sent: Vec<u8>,
     /// Records: type and payload.
     pub records: Vec<(u8, Vec<u8>)>,
     pub finished: Finish,
@@ -126,7 +132,16 @@ impl World {
         World::with(open("reconciler", Mode::Enforce, true), POLICY)
     }
 
+    /// A session that begins with so much room in the record.
+    pub fn new_in(room: usize) -> World {
+        World::begin(open("reconciler", Mode::Enforce, true), POLICY, room)
+    }
+
     pub fn with(open: Open, text: &str) -> World {
+        World::begin(open, text, 1 << 30)
+    }
+
+    fn begin(open: Open, text: &str, room: usize) -> World {
         let mut world = World {
             session: Session::new(open),
             server: Server::new(),
@@ -135,11 +150,14 @@ impl World {
             catalogs: Catalogs::new(),
             keys: Keys::default(),
             limits: Limits::default(),
+            room,
+            unrecorded: 0,
             now: Now { mono_ns: 1_000_000_000, wall_ns: 1_790_000_000_000_000_000 },
             out: Effects::default(),
             next_seq: 1,
             held: Vec::new(),
             agent: Vec::new(),
+            sent: Vec::new(),
             records: Vec::new(),
             finished: Finish::No,
             durable: 0,
@@ -174,11 +192,16 @@ impl World {
             catalogs: &mut self.catalogs,
             cancels: &self.keys,
             next_record: RecordId { shard: 3, seq: self.next_seq },
+            room: self.room,
             limits: &self.limits,
         };
+        let owed = self.session.owes();
         let before = (self.probe)();
         self.session.handle(input, self.now, &mut shared, &mut self.out);
         self.allocations += (self.probe)() - before;
+        let (taken, written) = (self.room - shared.room, cost(&self.out));
+        assert!(written + self.session.owes() <= owed + taken, "{written} bytes of records without their room");
+        self.unrecorded += self.out.unrecorded;
         assert!(self.out.hold <= HOLD_MAX && (self.out.hold == 0 || from_database));
         if from_database {
             self.held = chunk[chunk.len() - self.out.hold..].to_vec();
@@ -197,6 +220,7 @@ impl World {
         }
         if !sent.is_empty() {
             assert!(self.connected, "bytes before the connection");
+            self.sent.extend_from_slice(&sent);
             self.server.feed(&sent);
         }
         if self.out.connect {
@@ -260,9 +284,13 @@ impl World {
             catalogs: &mut self.catalogs,
             cancels: &self.keys,
             next_record: RecordId { shard: 3, seq: self.next_seq },
+            room: self.room,
             limits: &self.limits,
         };
+        let owed = self.session.owes();
         self.session.close(self.now, &mut shared, &mut self.out);
+        assert!(cost(&self.out) <= owed, "the session's last records have no room");
+        assert_eq!(self.session.owes(), 0);
         self.records.extend(self.out.records.iter().map(|(kind, payload)| (kind, payload.to_vec())));
     }
 
@@ -279,6 +307,11 @@ impl World {
             .filter(|(_, payload)| ["query", "execute", "function-call"].iter().any(|word| has(payload, word)))
             .count()
     }
+}
+
+/// The most bytes that the call's records take in a segment.
+fn cost(out: &Effects) -> usize {
+    out.records.iter().map(|(_, payload)| audit::segment::FRAME_LEN + payload.len() + 7).sum()
 }
 
 pub fn startup(minor: u16, parameters: &[(&str, &str)]) -> Vec<u8> {

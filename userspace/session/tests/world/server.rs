@@ -429,7 +429,7 @@ impl Server {
 }
 
 fn is_nonsense(text: &str) -> bool {
-    text.starts_with("interceptor refused record")
+    text.starts_with("interceptor refused ")
 }
 
 fn value(column: &str) -> &'static str {

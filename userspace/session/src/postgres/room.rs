@@ -1,0 +1,129 @@
+//! The record's room. A statement goes on only where its decision and, later, its outcome can be written down; where they cannot it
+//! is refused with 53100 and the connection lives, so that statements work again once there is room.
+//!
+//! Room is taken before the record is encoded, by bounds: what is left over serves the next call.
+
+use audit::NAME_MAX;
+
+use super::judge::Verdict;
+use super::{Connection, Cx, Fatal, Phase};
+use crate::verdicts::{DISK_FULL, MAKE_ROOM, Refusal};
+
+/// What a record takes beside its payload.
+const FRAME: usize = audit::segment::FRAME_LEN + 7;
+/// The longest actor: seven names, numbers and two addresses.
+const ACTOR_MAX: usize = 2048;
+/// A decision beside actor and statement: rule, reason, policy.
+const DECISION: usize = 1024 + FRAME;
+/// An outcome beside its actor.
+const OUTCOME: usize = 192 + FRAME;
+/// A start, a login, an end or a cancel request beside its actor: a cause and numbers.
+const PLAIN: usize = 512 + FRAME;
+const _: () = assert!(7 * (NAME_MAX + 3) + 5 * 10 + 2 * 20 <= ACTOR_MAX && 3 * (NAME_MAX + 3) + 64 <= DECISION - FRAME);
+const _: () = assert!(NAME_MAX + 3 + 128 <= PLAIN - FRAME);
+
+/// Where a record finds room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// In this call.
+    Here,
+    /// Not in this call, which has written much already; perhaps in the next.
+    Later,
+    /// Nowhere, until an operator makes some.
+    Nowhere,
+}
+
+impl Connection {
+    /// See [`crate::Session::owes`].
+    pub(crate) fn owes(&self) -> usize {
+        if self.began.is_none() || self.turned_away || self.ended.told {
+            return 0;
+        }
+        if !self.journal.login_told {
+            // User, database and application are not named yet.
+            return 2 * (ACTOR_MAX + PLAIN);
+        }
+        let actor = self.journal.actor_len();
+        actor + PLAIN + self.queue.runs() * (actor + OUTCOME)
+    }
+
+    /// At the session's start: whether its start, login and end can be recorded. If not it is told so, and let go.
+    pub(super) fn enters(&mut self, cx: &mut Cx<'_, '_>) {
+        let need = self.journal.actor_len() + PLAIN + 2 * (ACTOR_MAX + PLAIN);
+        self.turned_away = take(need, cx) != Room::Here;
+    }
+
+    /// A cancel request.
+    pub(super) fn cancel_has_room(&self, cx: &mut Cx<'_, '_>) -> bool {
+        !self.turned_away && take(self.journal.actor_len() + PLAIN, cx) == Room::Here
+    }
+
+    /// A question of the session's own.
+    pub(super) fn own_room(&mut self, text: &str, cx: &mut Cx<'_, '_>) -> Room {
+        let need = self.journal.actor_len() + text.len() + PLAIN;
+        self.room(need, cx)
+    }
+
+    /// Room for the decision on a statement, and for its outcome if it runs. Without it the verdict is a refusal. False: not in
+    /// this call, the agent's frame waits for the next.
+    pub(super) fn finds_room(&mut self, verdict: &mut Verdict, runs: bool, cx: &mut Cx<'_, '_>) -> bool {
+        match self.statement_room(verdict.judged.part.len(), runs && !verdict.refuses(), cx) {
+            Room::Here => {}
+            Room::Later => return false,
+            Room::Nowhere => {
+                self.count_unrecorded(cx);
+                verdict.refusal = Some(Refusal::unrecorded());
+                verdict.forwarded = false;
+            }
+        }
+        true
+    }
+
+    /// The same for a statement of which `part` bytes are known.
+    pub(super) fn statement_room(&mut self, part: usize, runs: bool, cx: &mut Cx<'_, '_>) -> Room {
+        let actor = self.journal.actor_len();
+        let outcome = if runs { actor + OUTCOME } else { 0 };
+        self.room(actor + part + DECISION + outcome, cx)
+    }
+
+    fn room(&mut self, need: usize, cx: &mut Cx<'_, '_>) -> Room {
+        let room = take(need, cx);
+        if room == Room::Later {
+            self.agent.waiting = true;
+            self.agent.short_of_room = true;
+        }
+        room
+    }
+
+    /// A statement was refused that no record tells of: the session's end does, by its sums.
+    pub(super) fn count_unrecorded(&mut self, cx: &mut Cx<'_, '_>) {
+        cx.out.unrecorded += 1;
+        self.journal.count_refused();
+    }
+}
+
+fn take(need: usize, cx: &mut Cx<'_, '_>) -> Room {
+    match cx.shared.room.checked_sub(need) {
+        Some(left) => {
+            cx.shared.room = left;
+            Room::Here
+        }
+        None if cx.out.records.is_empty() => Room::Nowhere,
+        None => Room::Later,
+    }
+}
+
+impl Fatal {
+    /// Neither the session nor what it asks can be recorded.
+    pub(super) fn unrecorded() -> Fatal {
+        Fatal::new(DISK_FULL, "the interceptor has no room to record this session; nothing was forwarded")
+            .hint(MAKE_ROOM)
+    }
+}
+
+/// Agent frames that wait for room are worked off in a call of their own, at once.
+impl Connection {
+    pub(super) fn wakes_for_room(&self) -> bool {
+        self.phase == Phase::Ready && self.agent.short_of_room
+    }
+}
