@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         "bench" => bench::run(&rest),
         "demo" => demo::run(&rest),
         "suites" => suites::run(&rest),
+        "shred" => suites::shredder::shred(&rest), // not for people: the suites start it
         "nightly" => nightly::run(),
         "install" => install::install(&rest),
         "uninstall" => install::uninstall(&rest),

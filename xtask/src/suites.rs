@@ -3,8 +3,10 @@
 //! PostgreSQL's own regression, isolation and libpq_pipeline tests come from the distribution's source package of the very
 //! version that is installed. They run in `observe` without masking: being there must change nothing.
 
+mod asyncpg;
 mod coverage;
 mod postgres;
+pub(crate) mod shredder;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +16,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use coverage::Coverage;
+use shredder::Program;
 use source::Built;
 
 use crate::stand::{Postgres, Service, succeed};
@@ -26,18 +29,39 @@ const OBSERVE_MASKED: &str = "mode = \"observe\"";
 
 const POLICY: &str = "[[rule]]\nname = \"nothing is allowed, everything is seen\"\nstatements = [\"copy-program\"]\naction = \"block\"\n";
 
+/// How a test ended; the later ones say more about a test that has several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Outcome {
+    Passed,
+    Skipped,
+    Failed,
+    Error,
+}
+
+impl Outcome {
+    fn of(passed: bool) -> Outcome {
+        if passed { Outcome::Passed } else { Outcome::Failed }
+    }
+}
+
 /// Outcome by test id.
-type Outcomes = BTreeMap<String, bool>;
+type Outcomes = BTreeMap<String, Outcome>;
 
 struct Suite {
     name: &'static str,
     run: fn(&Built, u16, &mut Launcher<'_>) -> Result<Outcomes>,
+    /// Both sides of us write a byte at a time.
+    shredded: bool,
+    /// Tests that print card numbers, so that masking changes what they see.
+    masked_differ: &'static [&'static str],
 }
 
 const SUITES: &[Suite] = &[
-    Suite { name: "pg_regress", run: postgres::regress },
-    Suite { name: "isolation", run: postgres::isolation },
-    Suite { name: "libpq_pipeline", run: postgres::pipeline },
+    Suite { name: "pg_regress", run: postgres::regress, shredded: false, masked_differ: &["int8", "numeric"] },
+    Suite { name: "isolation", run: postgres::isolation, shredded: false, masked_differ: &[] },
+    Suite { name: "libpq_pipeline", run: postgres::pipeline, shredded: false, masked_differ: &[] },
+    Suite { name: "1-byte-writes", run: postgres::protocol_heavy, shredded: true, masked_differ: &[] },
+    Suite { name: "asyncpg", run: asyncpg::asyncpg, shredded: false, masked_differ: &[] },
 ];
 
 /// Starts a program as the account `postgres`, directly or as an agent.
@@ -75,7 +99,7 @@ fn compare(built: &Built, suite: &Suite) -> Result<u32> {
     println!("  direct:                       {}", count(&direct));
     let mut differing = 0;
     for (what, mode, may_differ) in
-        [("observe, no masking", OBSERVE, &[][..]), ("observe, masked", OBSERVE_MASKED, &["int8", "numeric"][..])]
+        [("observe, no masking", OBSERVE, &[][..]), ("observe, masked", OBSERVE_MASKED, suite.masked_differ)]
     {
         let database = Postgres::start(&built.bin, SETTINGS)?;
         let (outcomes, coverage) = through(built, suite, &database, mode)?;
@@ -107,18 +131,33 @@ fn compare(built: &Built, suite: &Suite) -> Result<u32> {
 const SETTINGS: &str = "max_connections = 100\nautovacuum = off\n";
 
 fn through(built: &Built, suite: &Suite, database: &Postgres, mode: &str) -> Result<(Outcomes, Coverage)> {
+    let shredder = if suite.shredded { Some(Program::new()?) } else { None };
+    let directly = |program: &Path, args: &[String]| Ok(as_postgres(program, args, Path::new("/")));
+    let behind = shredder.as_ref().map(|shredder| shredder.start(database.port, directly)).transpose()?;
+    let protected = behind.as_ref().map_or(database.port, |relay| relay.port);
     let config = format!(
-        "[[database]]\nname = \"suite\"\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:{}\"]\n{mode}\n\n[[agent]]\nname = \"suite\"\n",
-        database.port
+        "[[database]]\nname = \"suite\"\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:{protected}\"]\n{mode}\n\n[[agent]]\nname = \"suite\"\n"
     );
     let mut service =
         Service::start(&shell::target().join("release/interceptor"), "segment_bytes = 67108864", &config, POLICY)?;
     let before = database.log().len();
-    let outcomes = (suite.run)(built, database.port, &mut |program, args, folder| {
+    let as_agent = |program: &Path, args: &[String]| {
         let mut command = service.verb("exec");
-        command.args(["--agent", "suite", "--user", "postgres", "--"]).arg(program).args(args).current_dir(folder);
+        command.args(["--agent", "suite", "--user", "postgres", "--"]).arg(program).args(args);
         Ok(command)
-    })?;
+    };
+    let outcomes = match &shredder {
+        // The relay is the agent; the suite, outside, dials the relay.
+        Some(shredder) => {
+            let front = shredder.start(protected, as_agent)?;
+            (suite.run)(built, front.port, &mut |program, args, folder| Ok(as_postgres(program, args, folder)))?
+        }
+        None => (suite.run)(built, protected, &mut |program, args, folder| {
+            let mut command = as_agent(program, args)?;
+            command.current_dir(folder);
+            Ok(command)
+        })?,
+    };
     // What the agents' last connections left behind is written when the service ends.
     service.stop("TERM")?;
     let export = succeed(service.verb("audit export").arg("--json"))?;
@@ -128,10 +167,19 @@ fn through(built: &Built, suite: &Suite, database: &Postgres, mode: &str) -> Res
 }
 
 fn count(outcomes: &Outcomes) -> String {
-    let passed = outcomes.values().filter(|ok| **ok).count();
-    let failed: Vec<&str> = outcomes.iter().filter(|(_, ok)| !**ok).map(|(id, _)| id.as_str()).collect();
-    let tail = if failed.is_empty() { String::new() } else { format!("; failed: {}", failed.join(" ")) };
-    format!("{passed}/{}{tail}", outcomes.len())
+    let of = |wanted: Outcome| outcomes.iter().filter(move |(_, one)| **one == wanted).map(|(id, _)| id.as_str());
+    let mut line = format!("{}/{}", of(Outcome::Passed).count(), outcomes.len());
+    let skipped = of(Outcome::Skipped).count();
+    if skipped > 0 {
+        line += &format!("; skipped: {skipped}");
+    }
+    for (word, outcome) in [("failed", Outcome::Failed), ("errors", Outcome::Error)] {
+        let ids: Vec<&str> = of(outcome).collect();
+        if !ids.is_empty() {
+            line += &format!("; {word}: {} ({})", ids.len(), ids.join(" "));
+        }
+    }
+    line
 }
 
 fn as_postgres(program: &Path, args: &[String], folder: &Path) -> Command {

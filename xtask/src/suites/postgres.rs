@@ -1,12 +1,29 @@
 //! PostgreSQL's own regression, isolation and libpq_pipeline tests.
 
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Result, bail};
 
 use super::source::Built;
-use super::{Launcher, Outcomes};
-use crate::stand::succeed;
+use super::{Launcher, Outcome, Outcomes};
+use crate::stand::{Folder, succeed};
+
+/// COPY in both directions, prepared statements and transactions, portals, long texts and values, many result columns,
+/// errors and notices; `test_setup` and those up to `create_misc` are what the others build on.
+const SCHEDULE: &str = "\
+test: test_setup
+test: strings
+test: create_index
+test: create_misc create_am
+test: copy copyselect copydml insert_conflict
+test: create_procedure select errors
+test: transactions random portals arrays prepared_xacts
+test: psql psql_crosstab
+test: create_view
+test: portals_p2 guc json jsonb jsonb_jsonpath
+test: plancache plpgsql copy2 temp prepare largeobject returning rowtypes
+";
 
 pub(super) fn regress(built: &Built, port: u16, launch: &mut Launcher<'_>) -> Result<Outcomes> {
     let folder = built.source.join("src/test/regress");
@@ -18,6 +35,19 @@ pub(super) fn isolation(built: &Built, port: u16, launch: &mut Launcher<'_>) -> 
     let folder = built.source.join("src/test/isolation");
     let extra = ["--schedule=./isolation_schedule", "--dbname=isolation_regression"];
     pg_regress(built, port, launch, &folder, "pg_isolation_regress", &extra)
+}
+
+/// The files of pg_regress with the most protocol in them and what they build on, and all of libpq_pipeline.
+pub(super) fn protocol_heavy(built: &Built, port: u16, launch: &mut Launcher<'_>) -> Result<Outcomes> {
+    let schedule = Folder::new("schedule")?;
+    let file = schedule.path().join("schedule");
+    fs::write(&file, SCHEDULE)?;
+    let folder = built.source.join("src/test/regress");
+    let chosen = format!("--schedule={}", file.display());
+    let extra = ["--dlpath=.", "--max-connections=4", &chosen, "--dbname=regression"];
+    let mut outcomes = pg_regress(built, port, launch, &folder, "pg_regress", &extra)?;
+    outcomes.extend(pipeline(built, port, launch)?);
+    Ok(outcomes)
 }
 
 /// Both drivers print `test NAME ... ok` or, in a parallel group, `     NAME ... FAILED`.
@@ -39,7 +69,7 @@ fn pg_regress(
         let Some((left, right)) = line.split_once(" ... ") else { continue };
         let id = left.trim().trim_start_matches("test ").trim();
         if right.starts_with("ok") || right.starts_with("FAILED") || right.starts_with("failed") {
-            outcomes.insert(id.to_owned(), right.starts_with("ok"));
+            outcomes.insert(id.to_owned(), Outcome::of(right.starts_with("ok")));
         }
     }
     if outcomes.is_empty() {
@@ -57,7 +87,7 @@ pub(super) fn pipeline(built: &Built, port: u16, launch: &mut Launcher<'_>) -> R
     for test in String::from_utf8_lossy(&list.stdout).lines() {
         let status =
             launch(&program, &[test.to_owned(), target.clone()], &folder)?.env("PATH", path(built)).output()?.status;
-        outcomes.insert(test.to_owned(), status.success());
+        outcomes.insert(test.to_owned(), Outcome::of(status.success()));
     }
     Ok(outcomes)
 }

@@ -9,7 +9,7 @@ use crate::stand::succeed;
 use crate::{setup, shell};
 
 /// Where sources are built once; every account may enter it, which a checkout below /root does not allow.
-const CACHE: &str = "/var/tmp/interceptor-suites";
+pub(super) const CACHE: &str = "/var/tmp/interceptor-suites";
 
 pub(super) struct Built {
     pub(super) source: PathBuf,
