@@ -55,7 +55,7 @@ struct Suite {
     shredded: bool,
     /// Tests that print card numbers, so that masking changes what they see.
     masked_differ: &'static [&'static str],
-    /// Tests whose result is a race also without us: a comparison in which nothing else differs is made again.
+    /// Tests whose result depends on the moment: a comparison in which nothing else differs is made again.
     races: &'static [&'static str],
 }
 
