@@ -24,7 +24,7 @@ cargo xtask VERB
   demo        see it work: an unchanged psql, outside and as an agent   [--yes] [--keep]
   bench       load direct and through the interceptor, interleaved      [--rounds N] [--slice-ms N]
   suites      foreign test suites, direct and through the interceptor   [NAME…]
-  nightly     the longer runs: suites, 100 kills, fuzzing
+  nightly     the longer runs: test, suites, 100 kills, fuzzing          [STEP…]
   tidy        arrows, unsafe allow-list, sizes, licences (part of test)
   install     put the service on this host                              [--root DIR]
   uninstall   take it off again; leaves nothing                         [--root DIR] [--purge]
@@ -41,7 +41,8 @@ fn main() -> ExitCode {
         "bench" => bench::run(&rest),
         "demo" => demo::run(&rest),
         "suites" => suites::run(&rest),
-        "nightly" => nightly::run(),
+        "shred" => suites::shredder::shred(&rest), // not for people: the suites start it
+        "nightly" => nightly::run(&rest),
         "install" => install::install(&rest),
         "uninstall" => install::uninstall(&rest),
         "" | "help" | "--help" | "-h" => {

@@ -1,46 +1,88 @@
 //! `nightly`: what takes longer than a change may wait for.
 
-use anyhow::Result;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
 
 use crate::{setup, shell};
 
 /// The fuzz targets of userspace/fuzz and how long each runs, in seconds.
 const TARGETS: &[&str] = &["pan", "wire_frontend", "wire_backend", "sql"];
 const FUZZ_SECONDS: u32 = 600;
+/// Another time for each.
+const FUZZ_SECONDS_VARIABLE: &str = "INTERCEPTOR_FUZZ_SECONDS";
+const KILLS: u32 = 100;
+/// What drives them.
+const CARGO_FUZZ: &str = "=0.13.2";
 
-/// `cargo xtask nightly`.
-pub(crate) fn run() -> Result<()> {
+type Step = (&'static str, fn() -> Result<()>);
+
+const STEPS: &[Step] =
+    &[("test", crate::test::run), ("suites", || crate::suites::run(&[])), ("kills", kills), ("fuzz", fuzz)];
+
+/// `cargo xtask nightly [STEP…]`.
+pub(crate) fn run(args: &[String]) -> Result<()> {
+    if let Some(unknown) = args.iter().find(|arg| !STEPS.iter().any(|(name, _)| name == arg)) {
+        bail!(
+            "`{unknown}` is no step; there are {}",
+            STEPS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+        );
+    }
     setup::ensure()?;
-    crate::test::run()?;
-    crate::suites::run(&[])?;
-    kills()?;
-    fuzz()
+    for (_, step) in STEPS.iter().filter(|(name, _)| args.is_empty() || args.iter().any(|arg| arg == name)) {
+        step()?;
+    }
+    Ok(())
 }
 
 /// A hundred kills of the service under load, where `test` does twenty.
 fn kills() -> Result<()> {
-    shell::step("100 kills under load");
+    shell::step(&format!("{KILLS} kills under load"));
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    let mut tests = shell::as_root(
-        &cargo,
-        &["test", "--package", "interceptor", "--test", "e2e", "--", "--test-threads=1", "kills"],
-    )?;
-    tests.env("INTERCEPTOR_KILLS", "100");
-    shell::run(tests)
+    let kills = format!("INTERCEPTOR_KILLS={KILLS}");
+    // By `env`: sudo passes on only what it is told to.
+    let mut args = vec![kills.as_str(), &cargo];
+    args.extend([
+        "test",
+        "--package",
+        "interceptor",
+        "--test",
+        "e2e",
+        "--",
+        "--test-threads=1",
+        "--nocapture",
+        "kills",
+    ]);
+    shell::run(shell::as_root("env", &args)?)
 }
 
-/// cargo-fuzz needs a nightly compiler: said, not hidden, where there is none.
+/// The fuzzer's instrumentation is a compiler flag that only nightly accepts; this variable opens it in a stable one.
 fn fuzz() -> Result<()> {
-    if shell::output("cargo", &["+nightly", "fuzz", "--version"]).is_none() {
-        println!("  SKIPPED: fuzzing needs a nightly toolchain and `cargo install cargo-fuzz`");
-        return Ok(());
-    }
+    let seconds = match std::env::var(FUZZ_SECONDS_VARIABLE) {
+        Ok(text) => text.parse().with_context(|| format!("{FUZZ_SECONDS_VARIABLE} is no number"))?,
+        Err(_) => FUZZ_SECONDS,
+    };
+    let tools = fuzzer()?;
+    let built = shell::target().join("fuzz").to_string_lossy().into_owned();
+    let path = format!("{}:{}", tools.join("bin").display(), std::env::var("PATH").unwrap_or_default());
     for target in TARGETS {
-        shell::step(&format!("fuzz {target} for {FUZZ_SECONDS} s"));
-        let limit = format!("-max_total_time={FUZZ_SECONDS}");
-        let mut fuzz = shell::command("cargo", &["+nightly", "fuzz", "run", target, "--", &limit]);
-        fuzz.current_dir(shell::root().join("userspace"));
+        shell::step(&format!("fuzz {target} for {seconds} s"));
+        let limit = format!("-max_total_time={seconds}");
+        let place = ["--fuzz-dir", "userspace/fuzz", "--target-dir", &built];
+        let mut fuzz = shell::cargo(&["fuzz", "run"]);
+        fuzz.args(place).args([target, "--", &limit]).env("RUSTC_BOOTSTRAP", "1").env("PATH", &path);
         shell::run(fuzz)?;
     }
     Ok(())
+}
+
+/// The folder with cargo-fuzz: built once.
+fn fuzzer() -> Result<PathBuf> {
+    let tools = shell::target().join("fuzz-tools");
+    if !tools.join("bin/cargo-fuzz").exists() {
+        shell::step(&format!("cargo-fuzz {CARGO_FUZZ}, built once into {}", tools.display()));
+        let root = tools.to_string_lossy();
+        shell::run(shell::cargo(&["install", "cargo-fuzz", "--version", CARGO_FUZZ, "--locked", "--root", &root]))?;
+    }
+    Ok(tools)
 }

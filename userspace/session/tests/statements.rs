@@ -288,9 +288,32 @@ action = "allow"
 #[test]
 fn when_the_catalog_cannot_be_read_statements_are_refused() {
     let mut world = World::new();
-    world.server.catalog_fails = true;
+    world.server.catalog_fails = Some(("42501", "permission denied for table pg_class"));
     let mut world = world.login();
     assert!(world.ask(&query("SELECT 1"))[0].contains("could not be looked up: permission denied"));
-    world.server.catalog_fails = false;
+    world.server.catalog_fails = None;
     assert_eq!(world.ask(&query("SELECT 1"))[1], "D 1");
+}
+
+/// The agent's cancel request meant its statement, which waits for our question.
+#[test]
+fn a_cancel_that_hits_our_question_cancels_the_statement_that_waits_for_it() {
+    const CANCELLED: (&str, &str) = ("57014", "canceling statement due to user request");
+    let mut world = World::new();
+    world.server.catalog_fails = Some(CANCELLED);
+    let mut world = world.login();
+    // There was no statement yet: asked again, and again in vain.
+    for asked in [query("SELECT 1"), extended(&["P  SELECT 1", "B  ", "E ", "S"])] {
+        let heard = world.ask(&asked);
+        assert!(heard[0].starts_with("E ERROR 57014") && heard[0].contains(CANCELLED.1), "{heard:?}");
+        assert_eq!(heard[1..], ["Z I"]);
+    }
+    world.server.catalog_fails = None;
+    assert_eq!(world.ask(&query("SELECT 1"))[1], "D 1");
+
+    let mut world = World::new();
+    world.server.catalog_fails = Some(CANCELLED);
+    let mut world = world.login();
+    world.server.catalog_fails = None;
+    assert_eq!(world.ask(&query("SELECT 1"))[1], "D 1", "the cancel came before the first statement");
 }

@@ -1,5 +1,8 @@
 //! The server's own log (`log_statement = all`) against the record: each text that it executed was decided, as often as it ran.
 //!
+//! And exactly once: what the record calls successful stands in the log as often as it was decided. What failed may have failed
+//! before the server logs a text (in its parser, say), and what was skipped after an error must not be there at all.
+//!
 //! Texts are compared by their ASCII letters alone: digits are masked in the record.
 
 use std::collections::HashMap;
@@ -13,6 +16,8 @@ const KEY_LETTERS: usize = 200;
 
 /// Stands for every call by OID: the log names the function, the record the OID or the function.
 const FASTPATH: &str = "fastpath function call";
+/// What the record says of a statement that the server read over up to Sync.
+const SKIPPED: &str = "skipped after an error";
 /// The words with which our own statements begin.
 const OWN: &str = "/* interceptor */";
 
@@ -21,6 +26,18 @@ struct Decisions {
     judged: usize,
     unjudged: usize,
     reason: String,
+    /// Of both: those that ended well.
+    succeeded: usize,
+    executed: usize,
+}
+
+/// What a decision's outcome says of the server's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Succeeded,
+    Failed,
+    /// The server read over it.
+    Skipped,
 }
 
 /// What the server's log and the record say of each other.
@@ -31,7 +48,10 @@ pub(super) struct Coverage {
     decided: usize,
     parses: usize,
     refused: usize,
+    skipped: usize,
     undecided: Vec<String>,
+    /// Decided, successful, and not in the log.
+    surplus: Vec<String>,
     unjudged: usize,
     /// Unjudged, and the server did not execute it either.
     rejected: usize,
@@ -50,13 +70,22 @@ impl Coverage {
             }
             coverage.executed += 1;
             match decisions.get_mut(&key(text)) {
-                Some(known) if known.judged > 0 => known.judged -= 1,
+                Some(known) if known.judged > 0 => {
+                    known.judged -= 1;
+                    known.executed += 1;
+                }
                 Some(known) if known.unjudged > 0 => {
                     known.unjudged -= 1;
+                    known.executed += 1;
                     coverage.unjudged += 1;
                     *coverage.reasons.entry(known.reason.clone()).or_default() += 1;
                 }
                 _ => coverage.undecided.push(key(text)),
+            }
+        }
+        for (text, known) in &decisions {
+            for _ in known.executed..known.succeeded {
+                coverage.surplus.push(text.clone());
             }
         }
         coverage.rejected = decisions.values().map(|left| left.unjudged).sum();
@@ -65,22 +94,27 @@ impl Coverage {
 
     /// Decisions on what was to run and went on, by text.
     fn decisions(&mut self, export: &str) -> Result<HashMap<String, Decisions>> {
+        let fates = fates(export)?;
         let mut decisions: HashMap<String, Decisions> = HashMap::new();
-        for line in export.lines().filter(|line| line.contains("\"decision\"")) {
-            let record: Value = serde_json::from_str(line).context("audit export --json: a line is no JSON")?;
-            let word = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default();
-            if word("type") != "decision" {
-                continue;
-            }
-            match (word("request"), word("verdict")) {
+        for record in records(export, "decision") {
+            let record = record?;
+            match (word(&record, "request"), word(&record, "verdict")) {
                 ("query" | "execute" | "function-call", "block" | "hold") => self.refused += 1,
-                ("query" | "execute" | "function-call", verdict) => {
+                (request @ ("query" | "execute" | "function-call"), verdict) => {
                     self.decided += 1;
-                    let text = if word("request") == "function-call" { FASTPATH } else { word("text") };
+                    let fate = fates.get(word(&record, "record")).copied().unwrap_or(Fate::Failed);
+                    if fate == Fate::Skipped {
+                        self.skipped += 1;
+                        continue;
+                    }
+                    let text = if request == "function-call" { FASTPATH } else { word(&record, "text") };
                     let known = decisions.entry(key(text)).or_default();
+                    // The server does not log an Execute of a text without a statement (exec_execute_message, postgres.c).
+                    let empty = request == "execute" && known_kinds(&record) == 0 && verdict != "unjudged";
+                    known.succeeded += usize::from(fate == Fate::Succeeded && !empty);
                     if verdict == "unjudged" {
                         known.unjudged += 1;
-                        known.reason = word("reason").to_owned();
+                        word(&record, "reason").clone_into(&mut known.reason);
                     } else {
                         known.judged += 1;
                     }
@@ -95,19 +129,23 @@ impl Coverage {
         100.0 * self.unjudged as f64 / self.executed.max(1) as f64
     }
 
-    /// Every executed text has its decision, and few were unjudged.
+    /// Every executed text has its one decision, and few were unjudged.
     pub(super) fn holds(&self) -> bool {
-        self.executed > 0 && self.undecided.is_empty() && self.unjudged_percent() <= UNJUDGED_PERCENT_MAX
+        self.executed > 0
+            && self.undecided.is_empty()
+            && self.surplus.is_empty()
+            && self.unjudged_percent() <= UNJUDGED_PERCENT_MAX
     }
 
     pub(super) fn print(&self) {
         println!(
-            "    the server executed {} texts of the agents ({} more were ours); decided and sent on: {}, refused: {}, Parse alone: {}",
-            self.executed, self.own, self.decided, self.refused, self.parses
+            "    the server executed {} texts of the agents ({} more were ours); decided and sent on: {} ({} of them the server skipped after an error), refused: {}, Parse alone: {}",
+            self.executed, self.own, self.decided, self.skipped, self.refused, self.parses
         );
         println!(
-            "    executed without a decision: {}; executed unjudged: {} ({:.2} %); unjudged that the server rejected too: {}",
+            "    executed without a decision: {}; decided more often than executed: {}; executed unjudged: {} ({:.2} %); unjudged that the server rejected too: {}",
             self.undecided.len(),
+            self.surplus.len(),
             self.unjudged,
             self.unjudged_percent(),
             self.rejected
@@ -115,12 +153,48 @@ impl Coverage {
         for text in self.undecided.iter().take(5) {
             println!("      without a decision: {text}");
         }
+        for text in self.surplus.iter().take(5) {
+            println!("      decided too often: {text}");
+        }
         let mut reasons: Vec<_> = self.reasons.iter().collect();
         reasons.sort_by(|one, other| other.1.cmp(one.1).then(one.0.cmp(other.0)));
         for (reason, count) in reasons.iter().take(8) {
             println!("      unjudged: {count} x {reason}");
         }
     }
+}
+
+/// The records of one type.
+fn records<'a>(export: &'a str, wanted: &'a str) -> impl Iterator<Item = Result<Value>> + 'a {
+    let of_type = move |record: &Result<Value>| record.as_ref().map_or(true, |record| word(record, "type") == wanted);
+    export
+        .lines()
+        .filter(move |line| line.contains(wanted))
+        .map(|line| serde_json::from_str(line).context("audit export --json: a line is no JSON"))
+        .filter(of_type)
+}
+
+fn word<'a>(record: &'a Value, name: &str) -> &'a str {
+    record.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn known_kinds(record: &Value) -> usize {
+    record.get("kinds").and_then(Value::as_array).map_or(0, Vec::len)
+}
+
+/// By the decision's record.
+fn fates(export: &str) -> Result<HashMap<String, Fate>> {
+    let mut fates = HashMap::new();
+    for record in records(export, "outcome") {
+        let record = record?;
+        let fate = match (record.get("success").and_then(Value::as_bool), word(&record, "cause")) {
+            (Some(true), _) => Fate::Succeeded,
+            (_, SKIPPED) => Fate::Skipped,
+            _ => Fate::Failed,
+        };
+        fates.insert(word(&record, "decision").to_owned(), fate);
+    }
+    Ok(fates)
 }
 
 /// The texts that the log says were executed. An entry's further lines begin with a tab.
@@ -184,5 +258,24 @@ t [1] a LOG:  fastpath function call: \"f\" (OID 7)\nt [1] a LOG:  statement: SE
         export += &decision("query", "unjudged", "SELEC");
         let whole = Coverage::of(LOG, &export).unwrap_or_default();
         assert_eq!((whole.undecided.len(), whole.unjudged, whole.holds()), (0, 2, false), "half of it is unjudged");
+    }
+
+    #[test]
+    fn each_text_has_one_decision_and_no_more() {
+        let log = "t [1] a LOG:  statement: SELECT 1\n";
+        let one = |number: u32, outcome: &str| {
+            decision("query", "allow", "SELECT 1").replace("\"type\"", &format!("\"record\":\"0-{number}\",\"type\""))
+                + &format!("{{\"type\":\"outcome\",\"decision\":\"0-{number}\",{outcome}}}\n")
+        };
+        let found = |export: &str| {
+            Coverage::of(log, export).map(|c| (c.undecided.len(), c.surplus.len(), c.skipped, c.holds())).ok()
+        };
+        let (good, failed) = ("\"success\":true", "\"success\":false,\"sqlstate\":\"42601\"");
+        let skipped = "\"success\":false,\"cause\":\"skipped after an error\"";
+        assert_eq!(found(&one(1, good)), Some((0, 0, 0, true)));
+        assert_eq!(found(&(one(1, good) + &one(2, good))), Some((0, 1, 0, false)), "one of them did not run");
+        assert_eq!(found(&(one(1, good) + &one(2, failed))), Some((0, 0, 0, true)), "it failed before it was logged");
+        assert_eq!(found(&(one(1, good) + &one(2, skipped))), Some((0, 0, 1, true)));
+        assert_eq!(found(&one(2, skipped)), Some((1, 0, 1, false)), "the record says that it did not run");
     }
 }

@@ -23,13 +23,24 @@ use super::{Connection, Cx, Fatal, Phase, Step};
 use crate::catalogs::{Builder, CatalogColumn, treatment_of};
 use crate::verdicts::{Refusal, Why};
 
+/// query_canceled
+const CANCELLED: &[u8; 5] = b"57014";
+
 /// The question that is being asked.
 #[derive(Debug, Default)]
 pub(super) struct OwnQuery {
     asking: Option<Asking>,
-    failed: Option<Masked>,
+    failed: Option<Failure>,
     /// Asked since the last statement: it is not asked twice for one, whatever came of it.
     answered: bool,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+struct Failure {
+    message: Masked,
+    /// Somebody cancelled it, or a time limit of the agent's did: meant for the statement that waits for it.
+    cancelled: bool,
 }
 
 #[derive(Debug)]
@@ -47,7 +58,7 @@ struct Asking {
     path: Vec<String>,
     builder: Option<Builder>,
     rows: usize,
-    failed: Option<Masked>,
+    failed: Option<Failure>,
     commands: usize,
 }
 
@@ -157,7 +168,10 @@ impl Connection {
             b'C' => asking.commands += 1,
             b'E' => {
                 let error = Report::parse(frame.body()).map_err(Fatal::of_database)?;
-                asking.failed = Some(Masked::of_bytes(error.text(report::MESSAGE).unwrap_or_default()));
+                asking.failed = Some(Failure {
+                    message: Masked::of_bytes(error.text(report::MESSAGE).unwrap_or_default()),
+                    cancelled: error.text(report::CODE) == Some(CANCELLED.as_slice()),
+                });
             }
             _ => return Err(misread()),
         }
@@ -173,9 +187,16 @@ impl Connection {
         self.statements.close(b"", (self.queue.next_seq(), 0));
         self.portals.close(b"");
         let failed = asking.failed.or_else(|| {
-            (asking.rows > cx.shared.limits.catalog_rows)
-                .then(|| Masked::literal("the database has too many sensitive columns"))
+            (asking.rows > cx.shared.limits.catalog_rows).then(|| Failure {
+                message: Masked::literal("the database has too many sensitive columns"),
+                cancelled: false,
+            })
         });
+        // A cancel before the first statement has found nothing to cancel.
+        self.own.answered = match &failed {
+            Some(why) if asking.first => !why.cancelled,
+            _ => !asking.first,
+        };
         match failed {
             Some(why) => {
                 self.own.failed = Some(why);
@@ -193,7 +214,6 @@ impl Connection {
                 }
             }
         }
-        self.own.answered = !asking.first || self.own.failed.is_some();
         if asking.first {
             self.send_ready(status, cx);
         }
@@ -203,7 +223,12 @@ impl Connection {
     /// Why statements are refused while the sensitive columns are not known.
     pub(super) fn unknown_catalog(&self) -> Refusal {
         let why = match &self.own.failed {
-            Some(why) => format!("the sensitive columns of this database could not be looked up: {}", why.as_str()),
+            Some(Failure { message, cancelled: true }) => {
+                return Refusal::new(Why::Firm, message.as_str(), "").with_code(*CANCELLED);
+            }
+            Some(Failure { message, .. }) => {
+                format!("the sensitive columns of this database could not be looked up: {}", message.as_str())
+            }
             None => "the policy has changed since the sensitive columns were looked up".to_owned(),
         };
         Refusal::new(Why::Firm, &why, "end the transaction, or connect again")

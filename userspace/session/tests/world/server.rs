@@ -32,7 +32,8 @@ pub struct Server {
     pub cancelled: Option<(i32, Vec<u8>)>,
     pub closed: bool,
     pub parameters: Vec<(&'static str, &'static str)>,
-    pub catalog_fails: bool,
+    /// The code and message with which the catalog's question fails.
+    pub catalog_fails: Option<(&'static str, &'static str)>,
     /// The session is ended while it is asked for the catalog.
     pub catalog_dies: bool,
     /// Asks for a password in the clear.
@@ -67,7 +68,7 @@ impl Server {
                 ("session_authorization", "app"),
                 ("standard_conforming_strings", "on"),
             ],
-            catalog_fails: false,
+            catalog_fails: None,
             catalog_dies: false,
             asks_password: false,
             deferred: false,
@@ -399,8 +400,8 @@ impl Server {
             let code = SqlState::of_bytes(b"57P01").unwrap();
             return encode::error_response(&mut self.out, "FATAL", code, "terminating connection", &[]);
         }
-        if self.catalog_fails {
-            return self.fail("42501", "permission denied for table pg_class", "");
+        if let Some((code, message)) = self.catalog_fails {
+            return self.fail(code, message, "");
         }
         let out = &mut self.out;
         let mut rows = |columns: &[&str], rows: &[&[&str]]| {
