@@ -9,6 +9,7 @@
 mod client;
 mod compare;
 mod cpu;
+mod dice;
 mod ratio;
 mod slice;
 mod worker;
