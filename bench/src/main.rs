@@ -10,6 +10,7 @@ mod client;
 mod compare;
 mod cpu;
 mod dice;
+mod pan;
 mod ratio;
 mod slice;
 mod worker;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 bench worker  --port P [--user U] [--dbname D]       reads slices from standard input, one a line; answers one line each
 bench compare --port P [--user U] [--dbname D] [--pid PROXY] [--rounds N] [--slice-ms N] -- PREFIX…
+bench pan     [--quick] [--check] [--class WORD] [--json FILE] [--markdown] [--report] [--search SECONDS] [--seed N]
 ";
 
 fn main() -> ExitCode {
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
     let result = match args.first().map(String::as_str) {
         Some("worker") => worker::run(&args[1..]),
         Some("compare") => compare::run(&args[1..]),
+        Some("pan") => pan::run(&args[1..]),
         _ => {
             eprint!("{HELP}");
             return ExitCode::from(2);

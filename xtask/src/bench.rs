@@ -31,8 +31,28 @@ statements = ["session"]
 action     = "allow"
 "#;
 
+/// `cargo xtask bench pan …`: the scan alone, which needs neither root nor a database.
+pub(crate) fn pan(args: &[String]) -> Result<()> {
+    scan("pan", args)
+}
+
+/// `cargo xtask pan-truth …`.
+pub(crate) fn truth(args: &[String]) -> Result<()> {
+    scan("pan-truth", args)
+}
+
+fn scan(verb: &str, args: &[String]) -> Result<()> {
+    shell::step(verb);
+    shell::run(shell::cargo(&["build", "--release", "--package", "bench", "--quiet"]))?;
+    let args: Vec<&str> = std::iter::once(verb).chain(args.iter().map(String::as_str)).collect();
+    shell::run(shell::command(&shell::target().join("release/bench").to_string_lossy(), &args))
+}
+
 /// `cargo xtask bench [--rounds N] [--slice-ms N]`.
 pub(crate) fn run(args: &[String]) -> Result<()> {
+    if let Some(("pan", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return pan(rest);
+    }
     setup::ensure()?;
     shell::step("build");
     shell::run(shell::cargo(&["build", "--release", "--package", "interceptor", "--package", "bench"]))?;

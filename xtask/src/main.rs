@@ -23,6 +23,9 @@ cargo xtask VERB
   test        everything that a change must pass: setup, fmt, clippy, tidy, unit and kernel tests
   demo        see it work: an unchanged psql, outside and as an agent   [--yes] [--keep]
   bench       load direct and through the interceptor, interleaved      [--rounds N] [--slice-ms N]
+  bench pan   the scan of card numbers alone, by backend and kind of input   [--quick] [--check] [--class WORD] [--json FILE]
+              [--markdown] [--report] [--search SECONDS [--seed N]]
+  pan-truth   what is found and what is wrongly masked; status 1 over a budget   [--quick] [--markdown] [--report]
   suites      foreign test suites, direct and through the interceptor   [NAME…]
   nightly     the longer runs: suites, 100 kills, fuzzing
   tidy        arrows, unsafe allow-list, sizes, licences (part of test)
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         "test" => test::run(),
         "tidy" => tidy::run(),
         "bench" => bench::run(&rest),
+        "pan-truth" => bench::truth(&rest),
         "demo" => demo::run(&rest),
         "suites" => suites::run(&rest),
         "nightly" => nightly::run(),

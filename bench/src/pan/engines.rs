@@ -1,0 +1,40 @@
+//! The engines that are measured: one per backend of this processor, the process's own choice first.
+
+use pan::{Engine, Fill, Masked, Scanner, Settings};
+
+use crate::pan::classes::Scan;
+
+/// A scan that can be measured.
+#[derive(Clone, Copy)]
+pub(crate) struct Measured {
+    pub(crate) name: &'static str,
+    engine: &'static Engine,
+}
+
+/// All that this processor can run.
+pub(crate) fn available() -> Result<Vec<Measured>, String> {
+    let engine = Engine::new(&Settings::default()).map_err(|unfit| unfit.to_string())?;
+    Ok(vec![Measured { name: "pan", engine: Box::leak(Box::new(engine)) }])
+}
+
+impl Measured {
+    /// What the product does with a value that is whole: masks in place, returns the number of cards. The strict scan has a copy to write to.
+    pub(crate) fn scan(&self, scan: Scan, bytes: &mut [u8]) -> u32 {
+        match scan {
+            Scan::Balanced => Scanner::with(self.engine, Fill::Text).scan(bytes, true).cards,
+            Scan::Strict => Masked::of_bytes(bytes).as_str().len() as u32,
+        }
+    }
+
+    /// Whether it does on `sample` what the oracle does: the same bytes, the same count.
+    pub(crate) fn agrees(&self, scan: Scan, sample: &[u8]) -> bool {
+        let (mut ours, mut theirs) = (sample.to_vec(), sample.to_vec());
+        match scan {
+            Scan::Balanced => {
+                let expected = pan::naive::mask_text_with(self.engine, &mut theirs, Fill::Text);
+                self.scan(scan, &mut ours) == expected && ours == theirs
+            }
+            Scan::Strict => true,
+        }
+    }
+}
