@@ -33,6 +33,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// Who may hold `unsafe`, as path prefixes; everything else forbids it.
 const UNSAFE: &[&str] = &[
+    "userspace/pan/src/arch/",
     "userspace/uring/src/",
     "userspace/sql/src/grammar.rs",
     "interceptor-ebpf/src/",

@@ -5,6 +5,7 @@ use crate::{
     candidate::{Around, Card, More, Tail},
     find, json,
     keep::{DIGITS_MAX, DIGITS_MIN},
+    run::{Run, Stop},
 };
 
 /// How far a rule looks to the left: three groups, their separators and the head of an account number with the byte before it.
@@ -46,6 +47,14 @@ impl Text {
     pub(crate) fn scan(&mut self, bytes: &mut [u8], last: bool) -> Scan {
         let mut pass = Pass { bytes, last, settled: 0, read: 0, at: 0, cards: 0 };
         let cut = loop {
+            if self.may_run(&pass)
+                && let Stop::Exact(start) = self.run(&mut pass)
+            {
+                if self.visit(&mut pass, start).is_err() {
+                    break start;
+                }
+                continue;
+            }
             let start = find::digit(pass.bytes, pass.at);
             if let Some((from, tail)) = self.tail
                 && from <= start
@@ -70,6 +79,24 @@ impl Text {
         self.tail = self.tail.map(|(at, tail)| (at.saturating_sub(cut), tail));
         self.remember(pass.bytes.get(..cut).unwrap_or_default());
         Scan { cards: pass.cards, hold: pass.bytes.len() - cut }
+    }
+
+    /// Whether the fast way may be taken: for text, behind the last tail and the last kept end.
+    fn may_run(&self, pass: &Pass<'_>) -> bool {
+        Run::has_room(pass.bytes.len(), pass.at) && self.tail.is_none() && self.suffix.is_none_or(|at| at < pass.at)
+    }
+
+    /// Goes the fast way as far as it leads.
+    fn run(&mut self, pass: &mut Pass<'_>) -> Stop {
+        self.settle(pass, pass.at);
+        let before = self.context.get(..self.context_length).and_then(<[u8]>::last).copied();
+        let starred = matches!(self.fill, Fill::Text | Fill::Hex);
+        let mut run = Run::new(self.engine, starred, pass.bytes, before, pass.at, self.owed);
+        let (stop, owed) = run.go();
+        pass.cards += run.cards;
+        (pass.at, self.owed) = (run.at, owed);
+        pass.settled = pass.at;
+        stop
     }
 
     /// Looks at the run of digits that begins at `start`, or at the rest of a run behind hidden digits.

@@ -75,10 +75,22 @@ fn ends_track1(byte: u8) -> bool {
     matches!(byte, b'?' | b'"' | b'\\' | 0..=0x1f | 0x7f..)
 }
 
+/// A letter beside the run, a plus or a decimal point says that it is no card; `%B` and an escape's letter do not.
+pub(crate) fn left_allows(second: Option<u8>, first: Option<u8>) -> bool {
+    match first {
+        None => true,
+        Some(b'0'..=b'9' | b'+') => false,
+        Some(b'.') => !matches!(second, Some(b'0'..=b'9' | b'*')),
+        Some(b'B' | b'b') if second == Some(b'%') => true,
+        Some(b'n' | b'r' | b't' | b'b' | b'f' | b'v') if second == Some(b'\\') => true,
+        Some(byte) => !byte.is_ascii_alphabetic(),
+    }
+}
+
 impl<'a> Around<'a> {
     /// The card that starts at `start`, where a digit stands.
     pub(crate) fn card_at(&self, start: usize) -> Result<Option<Card>, More> {
-        if !self.left_allows(start) {
+        if !left_allows(self.before(start, 2), self.before(start, 1)) {
             return Ok(None);
         }
         let Some(lengths) = self.head_at(start)? else { return Ok(None) };
@@ -113,19 +125,6 @@ impl<'a> Around<'a> {
         match at.checked_sub(distance) {
             Some(index) => self.bytes.get(index).copied(),
             None => self.context.len().checked_sub(distance - at).and_then(|index| self.context.get(index)).copied(),
-        }
-    }
-
-    /// A letter beside the run, a plus or a decimal point says that it is no card; `%B` and an escape's letter do not.
-    fn left_allows(&self, start: usize) -> bool {
-        let second = self.before(start, 2);
-        match self.before(start, 1) {
-            None => true,
-            Some(b'0'..=b'9' | b'+') => false,
-            Some(b'.') => !matches!(second, Some(b'0'..=b'9' | b'*')),
-            Some(b'B' | b'b') if second == Some(b'%') => true,
-            Some(b'n' | b'r' | b't' | b'b' | b'f' | b'v') if second == Some(b'\\') => true,
-            Some(byte) => !byte.is_ascii_alphabetic(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::{
     sync::{LazyLock, OnceLock},
 };
 
-use crate::{iin::Heads, keep::Keep};
+use crate::{arch::Backend, form::Forms, iin::Heads, keep::Keep};
 
 /// How eagerly values are searched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct Settings {
     pub keep: Keep,
     /// Beside the built-in table.
     pub prefixes: Vec<Prefix>,
+    /// The instructions to use; None: what the environment names ([`crate::BACKEND_VARIABLE`]), else the fastest that the processor has.
+    pub backend: Option<Backend>,
 }
 
 /// Why settings are refused.
@@ -63,10 +65,12 @@ impl std::error::Error for Unfit {}
 pub struct Engine {
     pub(crate) keep: Keep,
     pub(crate) heads: Heads,
+    pub(crate) forms: Forms,
+    pub(crate) backend: Backend,
 }
 
 static INSTALLED: OnceLock<Engine> = OnceLock::new();
-static DEFAULT: LazyLock<Engine> = LazyLock::new(|| Engine { keep: Keep::default(), heads: Heads::builtin() });
+static DEFAULT: LazyLock<Engine> = LazyLock::new(|| Engine::of(Keep::default(), Heads::builtin(), None));
 
 impl Engine {
     /// Checks the settings.
@@ -82,7 +86,16 @@ impl Engine {
             }
             heads.add(&digits, &prefix.lengths);
         }
-        Ok(Engine { keep: settings.keep, heads })
+        Ok(Engine::of(settings.keep, heads, settings.backend))
+    }
+
+    fn of(keep: Keep, heads: Heads, backend: Option<Backend>) -> Engine {
+        Engine { keep, heads, forms: Forms::new(keep), backend: backend.unwrap_or_else(Backend::preferred) }
+    }
+
+    /// The instructions that it uses.
+    pub fn backend(&self) -> Backend {
+        self.backend
     }
 
     /// Makes it the process's engine; once, before the first scan.

@@ -35,6 +35,16 @@ impl Heads {
         Lengths::of(&self.balanced, digits)
     }
 
+    /// The same for a text whose first four bytes are digits.
+    #[inline(always)]
+    pub(crate) fn balanced_of(&self, text: &[u8; 32]) -> Lengths {
+        let [a, b, c, d, ..] = *text;
+        let digits = u32::from_le_bytes([a, b, c, d]) & 0x0f0f_0f0f;
+        let pairs = (digits & 0x000f_000f) * 10 + (digits >> 8 & 0x000f_000f);
+        let head = (pairs & 0xff) * 100 + (pairs >> 16);
+        Lengths(self.balanced.get(head as usize).copied().unwrap_or(0))
+    }
+
     /// Lengths found by the strict scan: a superset.
     pub(crate) fn strict(&self, digits: &[u8]) -> Lengths {
         Lengths::of(&self.strict, digits)

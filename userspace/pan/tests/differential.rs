@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot build its input must fail")]
 
-use pan::{Engine, Fill, Keep, Masked, Scanner, Settings, mask_text, naive};
+use pan::{Backend, Engine, Fill, Keep, Masked, Scanner, Settings, mask_text, naive};
 
 /// A small generator (xorshift64*): the same inputs on every run.
 struct Random(u64);
@@ -239,6 +239,35 @@ fn equals_the_oracle_on_long_values() {
         let at = 2 + random.below(broken.len() - 2);
         broken[at] = b'!';
         check(&broken, Fill::Hex, &mut random, seed);
+    }
+}
+
+/// Every backend on long values without a pause, which the fast way goes through.
+#[test]
+fn every_backend() {
+    for backend in Backend::available() {
+        let engine = Engine::new(&Settings { backend: Some(backend), ..Settings::default() }).unwrap();
+        let engine: &'static Engine = Box::leak(Box::new(engine));
+        for seed in 1..=1_500_u64 {
+            let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let mut input = Vec::new();
+            let length = 200 + random.below(4000);
+            while input.len() < length {
+                match seed % 3 {
+                    0 => input.extend(value(&mut random)),
+                    1 => input.extend(grouped(&mut random).bytes().chain(random.pick(&BESIDE).bytes())),
+                    _ => input.extend(number(&mut random, 13 + (seed % 7) as usize).bytes().chain(*b"\n")),
+                }
+            }
+            for fill in [Fill::Text, Fill::Json] {
+                let mut expected = input.clone();
+                let cards = naive::mask_text_with(engine, &mut expected, fill);
+                let (once, found) = in_pieces(Scanner::with(engine, fill), &input, || input.len());
+                assert!(once == expected && found == cards, "seed {seed}, {backend:?}, {fill:?}");
+                let (pieces, found) = in_pieces(Scanner::with(engine, fill), &input, || random.below(700));
+                assert!(pieces == expected && found == cards, "pieces, seed {seed}, {backend:?}, {fill:?}");
+            }
+        }
     }
 }
 

@@ -1,0 +1,150 @@
+//! The instructions that the scan uses: all that a processor family contributes is which of 64 bytes are digits, and the letters of its
+//! name. What is built on those masks is one piece of code, compiled once per family.
+//!
+//! `unsafe` lives below here and nowhere else in this crate: a call into code that is compiled for a feature is sound because a
+//! [`Backend`] exists only where the processor has that feature.
+
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use std::fmt;
+
+use crate::run::{Run, Stop};
+
+/// One word of the scan: so many bytes become the bits of one mask.
+pub(crate) const WORD: usize = 64;
+
+/// What a processor family has to say about 64 bytes.
+pub(crate) trait Masks {
+    /// Bit n: the byte n is an ASCII digit.
+    fn digits(bytes: &[u8; WORD]) -> u64;
+}
+
+/// A set of instructions that this processor has; made only where it does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Backend(Family);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+}
+
+/// Names the backend for the whole process (`portable`, `avx2`, `avx512`, `neon`); one that the processor lacks ends it.
+pub const BACKEND_VARIABLE: &str = "INTERCEPTOR_PAN_BACKEND";
+
+impl Backend {
+    /// Everything that this processor can do, the fastest last.
+    pub fn available() -> Vec<Backend> {
+        let mut all = vec![Backend(Family::Portable)];
+        #[cfg(target_arch = "x86_64")]
+        {
+            all.extend(x86::has_avx2().then_some(Backend(Family::Avx2)));
+            all.extend(x86::has_avx512().then_some(Backend(Family::Avx512)));
+        }
+        #[cfg(target_arch = "aarch64")]
+        all.push(Backend(Family::Neon)); // part of the architecture
+        all
+    }
+
+    /// The one of this name, where the processor has it.
+    pub fn named(name: &str) -> Option<Backend> {
+        Backend::available().into_iter().find(|backend| backend.name() == name)
+    }
+
+    /// The fastest, or the one that the environment names.
+    pub(crate) fn preferred() -> Backend {
+        let Some(name) = std::env::var_os(BACKEND_VARIABLE) else {
+            return Backend::available().pop().unwrap_or(Backend(Family::Portable));
+        };
+        let names = || Backend::available().iter().map(|backend| backend.name()).collect::<Vec<_>>().join(", ");
+        match name.to_str().and_then(Backend::named) {
+            Some(backend) => backend,
+            None => panic!("{BACKEND_VARIABLE} names no backend of this processor; there are: {}", names()),
+        }
+    }
+
+    /// What the environment variable calls it.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Family::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Family::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Family::Avx512 => "avx512",
+            #[cfg(target_arch = "aarch64")]
+            Family::Neon => "neon",
+        }
+    }
+
+    /// Goes over the bytes of `run` with these instructions.
+    pub(crate) fn go(self, run: &mut Run<'_>) -> Stop {
+        match self.0 {
+            Family::Portable => portable::go(run),
+            #[cfg(target_arch = "x86_64")]
+            Family::Avx2 => x86::go_avx2(run),
+            #[cfg(target_arch = "x86_64")]
+            Family::Avx512 => x86::go_avx512(run),
+            #[cfg(target_arch = "aarch64")]
+            Family::Neon => neon::go(run),
+        }
+    }
+}
+
+impl fmt::Debug for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn by_name() {
+        for backend in Backend::available() {
+            assert_eq!(Backend::named(backend.name()), Some(backend));
+            assert_eq!(format!("{backend:?}"), backend.name());
+        }
+        assert_eq!(Backend::named("abacus"), None);
+        assert!(Backend::named("portable").is_some());
+    }
+
+    fn every_byte_at_every_place<M: Masks>() {
+        for byte in 0..=255_u8 {
+            for place in 0..WORD {
+                for (other, rest) in [(b'x', 0), (b'7', u64::MAX)] {
+                    let mut bytes = [other; WORD];
+                    bytes[place] = byte;
+                    let wanted = rest & !(1 << place) | u64::from(byte.is_ascii_digit()) << place;
+                    assert_eq!(M::digits(&bytes), wanted, "byte {byte:#x} at {place}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn digits() {
+        every_byte_at_every_place::<portable::Portable>();
+        #[cfg(target_arch = "x86_64")]
+        {
+            if x86::has_avx2() {
+                every_byte_at_every_place::<x86::Avx2>();
+            }
+            if x86::has_avx512() {
+                every_byte_at_every_place::<x86::Avx512>();
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        every_byte_at_every_place::<neon::Neon>();
+    }
+}

@@ -1,0 +1,28 @@
+//! Any processor: eight bytes to a word.
+
+use super::{Masks, WORD};
+use crate::run::{self, Run, Stop};
+
+pub(super) struct Portable;
+
+const HIGH: u64 = 0x8080_8080_8080_8080;
+/// Brings the high bit of each byte into the top byte: bit 8i+7 times the i-th power lands at bit 56+i.
+const GATHER: u64 = 0x0002_0408_1020_4081;
+
+impl Masks for Portable {
+    #[inline(always)]
+    fn digits(bytes: &[u8; WORD]) -> u64 {
+        let (words, _) = bytes.as_chunks::<8>();
+        words.iter().enumerate().fold(0, |mask, (index, word)| {
+            let word = u64::from_le_bytes(*word);
+            let low = word & !HIGH;
+            // Adding to seven bits never carries into the next byte: 0x50 sets the high bit from `0` on, 0x46 from `:` on.
+            let digits = (low + 0x5050_5050_5050_5050) & !(low + 0x4646_4646_4646_4646) & !word & HIGH;
+            mask | (digits.wrapping_mul(GATHER) >> 56) << (index * 8)
+        })
+    }
+}
+
+pub(super) fn go(run: &mut Run<'_>) -> Stop {
+    run::go::<Portable>(run)
+}

@@ -1,0 +1,171 @@
+//! The forms in which a number is written: a plain run of 13 to 19 digits, or one of five groupings with a separator of one to three bytes.
+//! What there is to know of each stands in a table, so that a number is judged without a loop over its groups.
+
+use crate::{
+    candidate::SHAPES,
+    keep::{DIGITS_MAX, DIGITS_MIN, Keep},
+    separator,
+};
+
+/// The most bytes of a written number, rounded up: 19 digits and four separators of three bytes are 31.
+pub(crate) const SPAN_MAX: usize = 32;
+const PLAIN: usize = DIGITS_MAX - DIGITS_MIN + 1;
+const GAPS: usize = separator::BYTES_MAX;
+const COUNT: usize = PLAIN + SHAPES.len() * GAPS;
+
+/// One form.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Form {
+    /// 0xff where a digit stands.
+    pub(crate) digits: [u8; SPAN_MAX],
+    /// 0xff where a digit stands that the check sum doubles.
+    pub(crate) doubled: [u8; SPAN_MAX],
+    /// 0xff where a digit is hidden.
+    pub(crate) hidden: [u8; SPAN_MAX],
+    /// The same as bits.
+    pub(crate) hidden_bits: u64,
+    /// `digits` as bits.
+    pub(crate) pattern: u64,
+    /// How many digits.
+    pub(crate) count: usize,
+    /// How many bytes.
+    pub(crate) span: usize,
+    /// Bytes of a separator; 0 in a plain run.
+    pub(crate) gap: usize,
+    /// How many groups.
+    pub(crate) groups: usize,
+    /// Digits of the last group.
+    pub(crate) last_group: usize,
+    /// The kept end may stand in the middle of a run of digits, so a grouping may begin with it.
+    pub(crate) end_in_run: bool,
+}
+
+/// All of them, for one masked format.
+#[derive(Debug)]
+pub(crate) struct Forms([Form; COUNT]);
+
+/// Which form.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FormId(u8);
+
+impl Forms {
+    pub(crate) fn new(keep: Keep) -> Forms {
+        Forms(std::array::from_fn(|index| match index.checked_sub(PLAIN) {
+            None => Form::new(keep, &[DIGITS_MIN + index], 0),
+            Some(grouping) => {
+                Form::new(keep, SHAPES.get(grouping / GAPS).copied().unwrap_or_default(), grouping % GAPS + 1)
+            }
+        }))
+    }
+
+    #[inline(always)]
+    pub(crate) fn get(&self, id: FormId) -> &Form {
+        let FormId(index) = id;
+        &self.0[usize::from(index)]
+    }
+}
+
+impl FormId {
+    /// A run of so many digits; 13 to 19.
+    #[inline(always)]
+    pub(crate) fn plain(digits: usize) -> FormId {
+        FormId((digits - DIGITS_MIN) as u8)
+    }
+
+    /// A shape by its index, with a separator of so many bytes; 1 to 3.
+    #[inline(always)]
+    pub(crate) fn grouping(shape: usize, gap: usize) -> FormId {
+        FormId((PLAIN + shape * GAPS + gap - 1) as u8)
+    }
+}
+
+impl Form {
+    fn new(keep: Keep, shape: &[usize], gap: usize) -> Form {
+        let count = shape.iter().sum();
+        let mut form = Form {
+            digits: [0; SPAN_MAX],
+            doubled: [0; SPAN_MAX],
+            hidden: [0; SPAN_MAX],
+            hidden_bits: 0,
+            pattern: 0,
+            count,
+            span: 0,
+            gap,
+            groups: shape.len(),
+            last_group: shape.last().copied().unwrap_or(0),
+            end_in_run: keep.last() > 0 && shape.last().is_some_and(|&last| last > keep.last()),
+        };
+        let mut index = 0;
+        for (group, &wanted) in shape.iter().enumerate() {
+            form.span += if group > 0 { gap } else { 0 };
+            for _ in 0..wanted {
+                form.put(form.span, (count - index) % 2 == 0, keep.hides(index, count));
+                form.span += 1;
+                index += 1;
+            }
+        }
+        form
+    }
+
+    fn put(&mut self, at: usize, doubled: bool, hidden: bool) {
+        let byte = |yes: bool| if yes { 0xff } else { 0 };
+        self.digits[at] = 0xff;
+        self.doubled[at] = byte(doubled);
+        self.hidden[at] = byte(hidden);
+        self.pattern |= 1 << at;
+        self.hidden_bits |= u64::from(hidden) << at;
+    }
+
+    /// Whether the check digit holds. No branch: a loop over a fixed number of bytes that becomes vector code.
+    #[inline(always)]
+    pub(crate) fn luhn_holds(&self, bytes: &[u8; SPAN_MAX]) -> bool {
+        let mut sum = 0_u16;
+        for at in 0..SPAN_MAX {
+            let digit = bytes[at].wrapping_sub(b'0') & self.digits[at];
+            // A doubled digit adds twice itself, and 1 more (10 for 9) from five on.
+            let again = (digit + u8::from(digit > 4)) & self.doubled[at];
+            sum += u16::from(digit + again);
+        }
+        sum % 10 == 0
+    }
+
+    /// Whether the bits of the digits from its first on are this grouping, and nothing behind it makes it another. Bits of what is no digit
+    /// are zero. A run of 13 and more may begin with the last group: what is kept of a card behind it may stand alone.
+    #[inline(always)]
+    pub(crate) fn fits(&self, digits: u64) -> bool {
+        let next = digits >> self.span;
+        let run = digits >> (self.span - self.last_group);
+        digits & ((1 << self.span) - 1) == self.pattern && (next & 1 == 0 || run & 0x1fff == 0x1fff)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_spans_what_it_says() {
+        let forms = Forms::new(Keep::default());
+        for (index, form) in forms.0.iter().enumerate() {
+            assert_eq!(form.pattern.count_ones() as usize, form.count, "form {index}");
+            assert_eq!(form.span, form.count + form.gap * (form.groups - 1));
+            assert_eq!(form.pattern >> (form.span - 1), 1);
+            assert_eq!(form.hidden_bits.count_ones() as usize, form.count - 4 - Keep::default().first(form.count));
+        }
+        assert_eq!(forms.get(FormId::plain(16)).count, 16);
+        assert_eq!(forms.get(FormId::grouping(4, 3)).span, 19);
+        assert_eq!(forms.get(FormId::grouping(0, 3)).span, 31);
+        assert!(forms.get(FormId::grouping(2, 1)).end_in_run && !forms.get(FormId::grouping(1, 1)).end_in_run);
+    }
+
+    #[test]
+    fn luhn_over_a_grouping() {
+        let forms = Forms::new(Keep::default());
+        let form = forms.get(FormId::grouping(1, 1));
+        let mut bytes = [b'9'; SPAN_MAX];
+        bytes[..19].copy_from_slice(b"4111 1111 1111 1111");
+        assert!(form.luhn_holds(&bytes));
+        bytes[3] = b'2';
+        assert!(!form.luhn_holds(&bytes));
+    }
+}
