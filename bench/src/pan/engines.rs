@@ -1,6 +1,6 @@
 //! The engines that are measured: one per backend of this processor, the process's own choice first.
 
-use pan::{Engine, Fill, Masked, Scanner, Settings};
+use pan::{Backend, Engine, Fill, Masked, Scanner, Settings};
 
 use crate::pan::classes::Scan;
 
@@ -11,10 +11,20 @@ pub(crate) struct Measured {
     engine: &'static Engine,
 }
 
-/// All that this processor can run.
+/// All that this processor can run; the first is the one that the product would take here.
 pub(crate) fn available() -> Result<Vec<Measured>, String> {
-    let engine = Engine::new(&Settings::default()).map_err(|unfit| unfit.to_string())?;
-    Ok(vec![Measured { name: "pan", engine: Box::leak(Box::new(engine)) }])
+    let preferred = Engine::current().backend();
+    let mut backends: Vec<Backend> = Backend::available().into_iter().rev().collect(); // the fastest first
+    backends.sort_by_key(|backend| *backend != preferred);
+    backends
+        .into_iter()
+        .map(|backend| {
+            let settings = Settings { backend: Some(backend), ..Settings::default() };
+            let engine = Engine::new(&settings).map_err(|unfit| unfit.to_string())?;
+            // One per backend and run: it lives as long as the process.
+            Ok(Measured { name: backend.name(), engine: Box::leak(Box::new(engine)) })
+        })
+        .collect()
 }
 
 impl Measured {
