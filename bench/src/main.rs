@@ -21,6 +21,7 @@ const HELP: &str = "\
 bench worker  --port P [--user U] [--dbname D]       reads slices from standard input, one a line; answers one line each
 bench compare --port P [--user U] [--dbname D] [--pid PROXY] [--rounds N] [--slice-ms N] -- PREFIX…
 bench pan     [--quick] [--check] [--class WORD] [--json FILE] [--markdown] [--report] [--search SECONDS] [--seed N]
+bench pan-truth [--quick] [--markdown] [--report]
 ";
 
 fn main() -> ExitCode {
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Some("worker") => worker::run(&args[1..]),
         Some("compare") => compare::run(&args[1..]),
         Some("pan") => pan::run(&args[1..]),
+        Some("pan-truth") => pan::truth::run(&args[1..]),
         _ => {
             eprint!("{HELP}");
             return ExitCode::from(2);

@@ -13,6 +13,7 @@ mod report;
 mod rivals;
 mod search;
 mod slowest;
+pub(crate) mod truth;
 
 use std::process::Command;
 use std::time::Duration;
