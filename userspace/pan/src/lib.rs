@@ -13,6 +13,7 @@
 
 mod arch;
 mod balanced;
+mod beside;
 mod block;
 mod candidate;
 mod engine;

@@ -4,18 +4,26 @@
 //! Detect first, store later: what is hidden is written when a block is done, since a store in front of the loads of the next number
 //! costs more than the number. So all that is read from a start on is the input; what left of it differs in the output are digits
 //! that became stars, and no rule for a start asks for those but the ones that say so here.
+//!
+//! Of the starts most are no cards, and which ones nobody can foresee. So they are first reduced without a branch to those whose lengths, head
+//! and check digit are a card's (`collect`), and only these are looked at one by one (`resolve`).
 
 use crate::{
     Engine,
     arch::{Masks, WORD},
+    beside::{self, BESIDE, Says},
     block::{AHEAD, Block, WORDS},
-    candidate::{self, Around},
+    candidate::SHAPES,
     form::{Form, FormId, SPAN_MAX},
     separator,
 };
 
+/// Numbers that wait to be looked at.
+const HITS: usize = 128;
+/// A word has at most 13 starts, each of at most three forms.
+const HITS_PER_WORD: usize = 3 * 13;
 /// Numbers that wait to be written.
-const QUEUE: usize = 64;
+const QUEUE: usize = 128;
 
 /// Why the fast way ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,10 +36,10 @@ pub(crate) enum Stop {
 
 /// The fast way over some bytes.
 pub(crate) struct Run<'a> {
-    pub(crate) engine: &'a Engine,
+    engine: &'a Engine,
     /// Hidden digits become stars; where they do not, every card goes the exact way.
     starred: bool,
-    pub(crate) bytes: &'a mut [u8],
+    bytes: &'a mut [u8],
     /// A digit stands before the first byte.
     carry: bool,
     /// Starts before this are done; everything before it is written.
@@ -42,16 +50,9 @@ pub(crate) struct Run<'a> {
     base: usize,
     /// The part of `owed` that is in no entry of the queue.
     pending: (usize, u64),
+    hits: [(usize, FormId); HITS],
     queue: [(usize, FormId); QUEUE],
     queued: usize,
-}
-
-/// What a start came to.
-enum Judged {
-    /// No card.
-    Nothing,
-    Card,
-    Exact,
 }
 
 impl<'a> Run<'a> {
@@ -69,8 +70,10 @@ impl<'a> Run<'a> {
             None => before,
         };
         let carry = previous.is_some_and(|byte| byte.is_ascii_digit());
-        let queue = [(0, FormId::default()); QUEUE];
-        Run { engine, starred, bytes, carry, at, cards: 0, owed, base: at, pending: (at, owed), queue, queued: 0 }
+        let none = (0, FormId::default());
+        let (hits, queue) = ([none; HITS], [none; QUEUE]);
+        let pending = (at, owed);
+        Run { engine, starred, bytes, carry, at, cards: 0, owed, base: at, pending, hits, queue, queued: 0 }
     }
 
     /// Whether it is worth a start.
@@ -80,8 +83,7 @@ impl<'a> Run<'a> {
 
     /// Goes on until the end or a start that has to go the exact way. Everything before `at` is written then; returns what is owed from there.
     pub(crate) fn go(&mut self) -> (Stop, u64) {
-        let backend = self.engine.backend;
-        let stop = backend.go(self);
+        let stop = self.engine.backend().go(self);
         if let Stop::Exact(start) = stop {
             self.at = start;
         }
@@ -89,84 +91,103 @@ impl<'a> Run<'a> {
         (stop, self.owed)
     }
 
+    /// Of the starts from `word` on those whose lengths, head and check digit are a card's. Returns how many, and the word after the last that
+    /// was looked at.
     #[inline(always)]
-    fn judge(&mut self, block: &Block, start: usize) -> Judged {
-        let digits = block.digits_from(start - self.at);
-        let Some(bytes) = self.bytes.get(start..).and_then(|rest| rest.first_chunk::<SPAN_MAX>()) else {
-            return Judged::Exact;
-        };
+    fn collect<M: Masks>(&mut self, block: &Block, words: usize, word: usize) -> (usize, usize) {
+        let (mut count, mut word) = (0, word);
+        while word < words && count <= HITS - HITS_PER_WORD {
+            let mut starts = block.starts[word];
+            while starts != 0 {
+                let offset = word * WORD + starts.trailing_zeros() as usize;
+                starts &= starts - 1;
+                count = self.sift::<M>(block.digits_from(offset), self.at + offset, count);
+            }
+            word += 1;
+        }
+        (count, word)
+    }
+
+    /// Adds the forms that a start may have to the `count` hits before it; returns how many they are then.
+    #[inline(always)]
+    fn sift<M: Masks>(&mut self, digits: u64, start: usize, count: usize) -> usize {
+        let Some(bytes) = self.bytes.get(start..).and_then(|rest| rest.first_chunk::<SPAN_MAX>()) else { return count };
         let lengths = self.engine.heads.balanced_of(bytes);
         let run = digits.trailing_ones() as usize;
         if run > 4 {
             let id = FormId::plain(run);
             let form = self.engine.forms.get(id);
-            if lengths.contains(run) & form.luhn_holds(bytes) {
-                return self.plain(start, id);
-            }
-            return Judged::Nothing;
+            self.hits[count] = (start, id);
+            let card = lengths.contains(run) & holds(M::luhn_sum(bytes, form));
+            return count + usize::from(card);
         }
         let gap = (digits >> 4).trailing_zeros() as usize;
-        let mut found = None;
-        for shape in 0..candidate::SHAPES.len() {
+        let mut count = count;
+        for shape in 0..SHAPES.len() {
             let id = FormId::grouping(shape, gap);
             let form = self.engine.forms.get(id);
-            if form.fits(digits) && lengths.contains(form.count) && form.luhn_holds(bytes) {
-                if found.is_some() {
-                    return Judged::Exact;
-                }
-                found = Some(id);
+            if form.fits(digits) {
+                self.hits[count] = (start, id);
+                let card = lengths.contains(form.count) & holds(M::luhn_sum(bytes, form));
+                count += usize::from(card);
             }
         }
-        match found {
-            Some(id) => self.grouping(start, id),
-            None => Judged::Nothing,
-        }
+        count
     }
 
-    /// A run whose length, head and check digit are a card's.
+    /// Looks at the hits in their order; the start that has to go the exact way, if one does.
     #[inline(always)]
-    fn plain(&mut self, start: usize, id: FormId) -> Judged {
+    fn resolve(&mut self, block: &Block, count: usize) -> Option<usize> {
         let engine = self.engine;
-        let form = engine.forms.get(id);
-        if !self.starred {
-            return Judged::Exact;
+        for index in 0..count {
+            let (start, id) = self.hits[index];
+            let form = engine.forms.get(id);
+            let several = index + 1 < count && self.hits[index + 1].0 == start;
+            match self.says(start, form) {
+                _ if several => return Some(start),
+                Says::Closed => {}
+                Says::Depends => return Some(start),
+                Says::Open if self.owed_from(start) & 1 == 1 => {} // a hidden digit starts nothing
+                Says::Open => {
+                    self.accept(start, id, form);
+                    if form.end_in_run
+                        && let Some(end) = self.end_may_start(block, start, form)
+                    {
+                        return Some(end);
+                    }
+                }
+            }
         }
-        match (self.left(start), self.bytes.get(start + form.span)) {
-            (_, None | Some(b'D' | b'd' | b'=' | b'^')) | (None, _) => Judged::Exact,
-            (Some(false), _) => Judged::Nothing,
-            (Some(true), Some(next)) if next.is_ascii_alphanumeric() => Judged::Nothing,
-            (Some(true), Some(_)) => self.accept(start, id, form),
-        }
+        None
     }
 
-    /// A grouping whose lengths, head and check digit are a card's.
+    /// What stands beside a number and within it.
     #[inline(always)]
-    fn grouping(&mut self, start: usize, id: FormId) -> Judged {
-        let engine = self.engine;
-        let form = engine.forms.get(id);
+    fn says(&self, start: usize, form: &Form) -> Says {
+        let Some(before) = start.checked_sub(2) else { return Says::Depends };
+        let (Some(&[second, first]), Some(&next)) =
+            (self.bytes.get(before..).and_then(|rest| rest.first_chunk()), self.bytes.get(start + form.span))
+        else {
+            return Says::Depends;
+        };
         if !self.starred {
-            return Judged::Exact;
+            return Says::Depends;
         }
-        match (self.left(start), self.bytes.get(start + form.span)) {
-            (_, None | Some(b'=' | b'^' | b'0'..=b'9')) | (None, _) => return Judged::Exact,
-            (Some(false), _) => return Judged::Nothing,
-            (Some(true), Some(next)) if next.is_ascii_alphabetic() => return Judged::Nothing,
-            (Some(true), Some(_)) => {}
+        if !beside::left_allows(second, first) {
+            return Says::Closed;
         }
-        let Some(separator) = self.separator(start, form) else { return Judged::Nothing };
+        let next = BESIDE[usize::from(next)];
+        if form.groups == 1 { next.plain } else { self.grouping_says(start, form, next.group) }
+    }
+
+    #[inline(always)]
+    fn grouping_says(&self, start: usize, form: &Form, next: Says) -> Says {
+        let Some(separator) = self.separator(start, form) else { return Says::Closed };
         let before = self.bytes.get(start - form.gap..start);
         if form.groups >= 4 && before == Some(separator.bytes()) && self.may_be_account(start) {
-            return Judged::Exact;
+            return Says::Depends;
         }
-        self.accept(start, id, form)
-    }
-
-    /// Whether the left side allows a card; None where that needs bytes from before `bytes`.
-    #[inline(always)]
-    fn left(&self, start: usize) -> Option<bool> {
-        let at = start.checked_sub(2)?;
-        let [second, first, ..] = *self.bytes.get(at..)? else { return None };
-        Some(candidate::left_allows(Some(second), Some(first)))
+        next
     }
 
     /// The separator that stands between all the groups.
@@ -195,10 +216,7 @@ impl<'a> Run<'a> {
     }
 
     #[inline(always)]
-    fn accept(&mut self, start: usize, id: FormId, form: &Form) -> Judged {
-        if self.owed_from(start) & 1 == 1 {
-            return Judged::Nothing; // a hidden digit starts nothing
-        }
+    fn accept(&mut self, start: usize, id: FormId, form: &Form) {
         if self.queued == QUEUE {
             self.flush(start);
         }
@@ -207,14 +225,6 @@ impl<'a> Run<'a> {
         self.queue[self.queued] = (start, id);
         self.queued += 1;
         self.cards += 1;
-        Judged::Card
-    }
-
-    /// The form of the number that was found last; there is one.
-    #[inline(always)]
-    fn last_form(&self) -> &'a Form {
-        let engine = self.engine;
-        engine.forms.get(self.queue[self.queued - 1].1)
     }
 
     /// What is owed, with bit 0 at `start`, which lies at or behind `base`.
@@ -231,7 +241,7 @@ impl<'a> Run<'a> {
         let digits = block.digits_from(end - self.at);
         let gap = (digits >> 4).trailing_zeros() as usize;
         let fits = |shape| self.engine.forms.get(FormId::grouping(shape, gap)).fits(digits);
-        ((1..=separator::BYTES_MAX).contains(&gap) && (0..candidate::SHAPES.len()).any(fits)).then_some(end)
+        ((1..=separator::BYTES_MAX).contains(&gap) && (0..SHAPES.len()).any(fits)).then_some(end)
     }
 
     /// Writes all that is hidden before `upto`, which lies at or behind every start so far.
@@ -257,6 +267,12 @@ impl<'a> Run<'a> {
     }
 }
 
+/// Whether a sum of at most 19 digits ends in zero.
+#[inline(always)]
+fn holds(sum: u32) -> bool {
+    sum.is_multiple_of(10)
+}
+
 fn hide_bits(bytes: &mut [u8], from: usize, mut bits: u64, upto: usize) {
     while bits != 0 {
         let at = from + bits.trailing_zeros() as usize;
@@ -272,30 +288,21 @@ fn hide_bits(bytes: &mut [u8], from: usize, mut bits: u64, upto: usize) {
 /// The loop over blocks, compiled for each family of instructions.
 #[inline(always)]
 pub(crate) fn go<M: Masks>(run: &mut Run<'_>) -> Stop {
+    let mut block = Block::EMPTY;
     loop {
         let rest = run.bytes.get(run.at..).unwrap_or_default();
         let words = (rest.len() / WORD).saturating_sub(AHEAD).min(WORDS);
         if words == 0 {
             return Stop::End;
         }
-        let block = Block::read::<M>(rest, words, run.carry);
-        for (index, &starts) in block.starts.iter().enumerate() {
-            let mut starts = starts;
-            while starts != 0 {
-                let start = run.at + index * WORD + starts.trailing_zeros() as usize;
-                starts &= starts - 1;
-                match run.judge(&block, start) {
-                    Judged::Nothing => {}
-                    Judged::Exact => return Stop::Exact(start),
-                    Judged::Card => {
-                        let form = run.last_form();
-                        if form.end_in_run
-                            && let Some(end) = run.end_may_start(&block, start, form)
-                        {
-                            return Stop::Exact(end);
-                        }
-                    }
+        if block.read::<M>(rest, words, run.carry) {
+            let mut word = 0;
+            while word < words {
+                let (count, next) = run.collect::<M>(&block, words, word);
+                if let Some(start) = run.resolve(&block, count) {
+                    return Stop::Exact(start);
                 }
+                word = next;
             }
         }
         let end = run.at + words * WORD;
@@ -305,5 +312,5 @@ pub(crate) fn go<M: Masks>(run: &mut Run<'_>) -> Stop {
     }
 }
 
-/// What [`Around`] looks at is all that decides; this way only goes round it where the answer is certain.
-const _: () = assert!(size_of::<Around<'_>>() <= 64 && SPAN_MAX <= AHEAD * WORD);
+/// A number that starts in a block lies within its words and those behind them.
+const _: () = assert!(SPAN_MAX <= AHEAD * WORD && HITS > HITS_PER_WORD);

@@ -12,7 +12,10 @@ mod x86;
 
 use std::fmt;
 
-use crate::run::{Run, Stop};
+use crate::{
+    form::{Form, SPAN_MAX},
+    run::{Run, Stop},
+};
 
 /// One word of the scan: so many bytes become the bits of one mask.
 pub(crate) const WORD: usize = 64;
@@ -21,6 +24,15 @@ pub(crate) const WORD: usize = 64;
 pub(crate) trait Masks {
     /// Bit n: the byte n is an ASCII digit.
     fn digits(bytes: &[u8; WORD]) -> u64;
+
+    /// Bit n: the byte n may begin a separator: space, `-`, `.`, 0xa0, and the lead bytes 0xc2, 0xe2, 0xe3.
+    fn separators(bytes: &[u8; WORD]) -> u64;
+
+    /// The sum of the check digit over a number written in this form.
+    #[inline(always)]
+    fn luhn_sum(bytes: &[u8; SPAN_MAX], form: &Form) -> u32 {
+        form.luhn_sum(bytes)
+    }
 }
 
 /// A set of instructions that this processor has; made only where it does.
@@ -108,6 +120,7 @@ impl fmt::Debug for Backend {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Keep, form::Forms};
 
     #[test]
     fn by_name() {
@@ -119,7 +132,24 @@ mod tests {
         assert!(Backend::named("portable").is_some());
     }
 
+    fn is_lead(byte: u8) -> bool {
+        matches!(byte, b' ' | b'-' | b'.' | 0xa0 | 0xc2 | 0xe2 | 0xe3)
+    }
+
+    fn every_sum<M: Masks>() {
+        let forms = Forms::new(Keep::default());
+        for (index, form) in forms.iter().enumerate() {
+            for seed in 0..500_usize {
+                let bytes = std::array::from_fn(|at| {
+                    if form.digits[at] > 0 { b'0' + ((seed * 7 + at * (seed / 10 + 3)) % 10) as u8 } else { seed as u8 }
+                });
+                assert_eq!(M::luhn_sum(&bytes, form), form.luhn_sum(&bytes), "form {index}, seed {seed}");
+            }
+        }
+    }
+
     fn every_byte_at_every_place<M: Masks>() {
+        every_sum::<M>();
         for byte in 0..=255_u8 {
             for place in 0..WORD {
                 for (other, rest) in [(b'x', 0), (b'7', u64::MAX)] {
@@ -127,6 +157,7 @@ mod tests {
                     bytes[place] = byte;
                     let wanted = rest & !(1 << place) | u64::from(byte.is_ascii_digit()) << place;
                     assert_eq!(M::digits(&bytes), wanted, "byte {byte:#x} at {place}");
+                    assert_eq!(M::separators(&bytes), u64::from(is_lead(byte)) << place, "byte {byte:#x} at {place}");
                 }
             }
         }

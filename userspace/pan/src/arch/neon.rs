@@ -5,7 +5,7 @@ use std::arch::aarch64::{
     uint8x16_t, vandq_u8, vcltq_u8, vdupq_n_u8, vgetq_lane_u64, vld1q_u8, vpaddq_u8, vreinterpretq_u64_u8, vsubq_u8,
 };
 
-use super::{Masks, WORD};
+use super::{Masks, WORD, portable::Portable};
 use crate::run::{self, Run, Stop};
 
 pub(super) struct Neon;
@@ -32,5 +32,10 @@ impl Masks for Neon {
             let sums = vpaddq_u8(low, high);
             vgetq_lane_u64::<0>(vreinterpretq_u64_u8(vpaddq_u8(sums, sums)))
         }
+    }
+
+    #[inline(always)]
+    fn separators(bytes: &[u8; WORD]) -> u64 {
+        Portable::separators(bytes) // asked for only where groups of four digits stand side by side
     }
 }

@@ -18,9 +18,34 @@ impl Masks for Portable {
             let low = word & !HIGH;
             // Adding to seven bits never carries into the next byte: 0x50 sets the high bit from `0` on, 0x46 from `:` on.
             let digits = (low + 0x5050_5050_5050_5050) & !(low + 0x4646_4646_4646_4646) & !word & HIGH;
-            mask | (digits.wrapping_mul(GATHER) >> 56) << (index * 8)
+            mask | gather(digits) << (index * 8)
         })
     }
+
+    #[inline(always)]
+    fn separators(bytes: &[u8; WORD]) -> u64 {
+        let (words, _) = bytes.as_chunks::<8>();
+        words.iter().enumerate().fold(0, |mask, (index, word)| {
+            let word = u64::from_le_bytes(*word);
+            let leads =
+                [b' ', b'-', b'.', 0xa0, 0xc2, 0xe2, 0xe3].iter().fold(0, |leads, &lead| leads | equal(word, lead));
+            mask | gather(leads) << (index * 8)
+        })
+    }
+}
+
+/// The high bits of eight bytes as eight bits.
+#[inline(always)]
+fn gather(high: u64) -> u64 {
+    high.wrapping_mul(GATHER) >> 56
+}
+
+/// The high bit of each byte that is `byte`.
+#[inline(always)]
+fn equal(word: u64, byte: u8) -> u64 {
+    let other = word ^ u64::from_ne_bytes([byte; 8]);
+    // Zero is the only seven bits that do not carry into the eighth when 0x7f is added.
+    !((other & !HIGH) + !HIGH | other) & HIGH
 }
 
 pub(super) fn go(run: &mut Run<'_>) -> Stop {

@@ -2,12 +2,19 @@
 #![allow(unsafe_code, reason = "intrinsics, and calls into code compiled for them")]
 
 use std::arch::x86_64::{
-    __m256i, __m512i, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_set1_epi8,
-    _mm256_sub_epi8, _mm512_cmplt_epu8_mask, _mm512_loadu_si512, _mm512_set1_epi8, _mm512_sub_epi8,
+    __m128i, __m256i, __m512i, _mm_add_epi32, _mm_cvtsi128_si32, _mm_loadu_si128, _mm_unpackhi_epi64, _mm256_and_si256,
+    _mm256_blendv_epi8, _mm256_broadcastsi128_si256, _mm256_castsi256_si128, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8,
+    _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_sad_epu8,
+    _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16, _mm256_sub_epi8, _mm512_and_si512,
+    _mm512_broadcast_i32x4, _mm512_cmplt_epu8_mask, _mm512_loadu_si512, _mm512_set1_epi8, _mm512_shuffle_epi8,
+    _mm512_srli_epi16, _mm512_sub_epi8, _mm512_test_epi8_mask,
 };
 
 use super::{Masks, WORD};
-use crate::run::{self, Run, Stop};
+use crate::{
+    form::{Form, SPAN_MAX},
+    run::{self, Run, Stop},
+};
 
 pub(super) struct Avx2;
 pub(super) struct Avx512;
@@ -51,17 +58,33 @@ pub(super) fn go_avx512(run: &mut Run<'_>) -> Stop {
 impl Masks for Avx2 {
     #[inline(always)]
     fn digits(bytes: &[u8; WORD]) -> u64 {
-        // SAFETY: AVX2 is there, since this is reached through `go_avx2` alone (and tests that ask first). Both loads are of 32 of the
-        // array's 64 bytes and need no alignment.
+        // SAFETY: AVX2 is there, since this is reached through `go_avx2` alone (and tests that ask first).
         unsafe {
-            let half = |at: *const __m256i| {
-                let values = _mm256_sub_epi8(_mm256_loadu_si256(at), _mm256_set1_epi8(b'0' as i8));
-                let least = _mm256_min_epu8(values, _mm256_set1_epi8(9));
-                _mm256_movemask_epi8(_mm256_cmpeq_epi8(values, least)).cast_unsigned()
-            };
-            let at = bytes.as_ptr().cast::<__m256i>();
-            u64::from(half(at)) | u64::from(half(at.add(1))) << 32
+            words(bytes, |bytes| {
+                let values = _mm256_sub_epi8(bytes, _mm256_set1_epi8(b'0' as i8));
+                _mm256_cmpeq_epi8(values, _mm256_min_epu8(values, _mm256_set1_epi8(9)))
+            })
         }
+    }
+
+    #[inline(always)]
+    fn separators(bytes: &[u8; WORD]) -> u64 {
+        // SAFETY: as above.
+        unsafe {
+            words(bytes, |bytes| {
+                let nibble = _mm256_set1_epi8(15);
+                let low = _mm256_shuffle_epi8(both(&LEAD_LOW), _mm256_and_si256(bytes, nibble));
+                let high = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), nibble);
+                let leads = _mm256_and_si256(low, _mm256_shuffle_epi8(both(&LEAD_HIGH), high));
+                _mm256_cmpgt_epi8(leads, _mm256_setzero_si256())
+            })
+        }
+    }
+
+    #[inline(always)]
+    fn luhn_sum(bytes: &[u8; SPAN_MAX], form: &Form) -> u32 {
+        // SAFETY: as above.
+        unsafe { luhn_sum(bytes, form) }
     }
 }
 
@@ -75,5 +98,73 @@ impl Masks for Avx512 {
                 _mm512_sub_epi8(_mm512_loadu_si512(bytes.as_ptr().cast::<__m512i>()), _mm512_set1_epi8(b'0' as i8));
             _mm512_cmplt_epu8_mask(values, _mm512_set1_epi8(10))
         }
+    }
+
+    #[inline(always)]
+    fn separators(bytes: &[u8; WORD]) -> u64 {
+        // SAFETY: as above.
+        unsafe {
+            let bytes = _mm512_loadu_si512(bytes.as_ptr().cast::<__m512i>());
+            let nibble = _mm512_set1_epi8(15);
+            let table = |table: &[u8; 16]| _mm512_broadcast_i32x4(_mm_loadu_si128(table.as_ptr().cast::<__m128i>()));
+            let low = _mm512_shuffle_epi8(table(&LEAD_LOW), _mm512_and_si512(bytes, nibble));
+            let high = _mm512_and_si512(_mm512_srli_epi16::<4>(bytes), nibble);
+            _mm512_test_epi8_mask(low, _mm512_shuffle_epi8(table(&LEAD_HIGH), high))
+        }
+    }
+
+    #[inline(always)]
+    fn luhn_sum(bytes: &[u8; SPAN_MAX], form: &Form) -> u32 {
+        // SAFETY: AVX2 is there wherever AVX-512 is (`has_avx512`).
+        unsafe { luhn_sum(bytes, form) }
+    }
+}
+
+/// The bytes that may begin a separator by their nibbles: one bit for each high nibble (2, a, c, e).
+const LEAD_LOW: [u8; 16] = [1 | 2, 0, 4 | 8, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0];
+const LEAD_HIGH: [u8; 16] = [0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 4, 0, 8, 0];
+/// What a doubled digit adds: the digit sum of its double.
+const DOUBLED: [u8; 16] = [0, 2, 4, 6, 8, 1, 3, 5, 7, 9, 0, 0, 0, 0, 0, 0];
+
+/// Asks `which` of the bytes of either half (0xff: yes).
+///
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+unsafe fn words(bytes: &[u8; WORD], which: impl Fn(__m256i) -> __m256i) -> u64 {
+    // SAFETY: AVX2 is there, as the caller promises. Both loads are of 32 of the array's 64 bytes and need no alignment.
+    unsafe {
+        let half = |at| u64::from(_mm256_movemask_epi8(which(_mm256_loadu_si256(at))).cast_unsigned());
+        let at = bytes.as_ptr().cast::<__m256i>();
+        half(at) | half(at.add(1)) << 32
+    }
+}
+
+/// A table of nibbles for both lanes.
+///
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+unsafe fn both(table: &[u8; 16]) -> __m256i {
+    // SAFETY: AVX2 is there, as the caller promises; the load is of the table's 16 bytes.
+    unsafe { _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast::<__m128i>())) }
+}
+
+/// [`Form::luhn_sum`] in a dozen instructions.
+///
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+unsafe fn luhn_sum(bytes: &[u8; SPAN_MAX], form: &Form) -> u32 {
+    // SAFETY: AVX2 is there, as the caller promises. Each load is of the 32 bytes of an array.
+    unsafe {
+        let load = |from: &[u8; SPAN_MAX]| _mm256_loadu_si256(from.as_ptr().cast::<__m256i>());
+        let values = _mm256_sub_epi8(load(bytes), _mm256_set1_epi8(b'0' as i8));
+        let digits = _mm256_and_si256(values, load(&form.digits));
+        let added = _mm256_blendv_epi8(digits, _mm256_shuffle_epi8(both(&DOUBLED), digits), load(&form.doubled));
+        let sums = _mm256_sad_epu8(added, _mm256_setzero_si256());
+        let halves = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256::<1>(sums));
+        let sum = _mm_add_epi32(halves, _mm_unpackhi_epi64(halves, halves));
+        _mm_cvtsi128_si32(sum).cast_unsigned()
     }
 }

@@ -1,0 +1,79 @@
+//! What may stand beside a number, byte by byte, as a table: most bytes say yes or no at once.
+
+use crate::candidate;
+
+/// What a byte says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Says {
+    /// A card may be here.
+    Open,
+    /// No card.
+    Closed,
+    /// It depends on more than this byte.
+    Depends,
+}
+
+/// Of each byte what it says on the left, behind a plain run, and behind a grouping.
+#[derive(Clone, Copy)]
+pub(crate) struct Beside {
+    pub(crate) left: Says,
+    pub(crate) plain: Says,
+    pub(crate) group: Says,
+}
+
+/// The table.
+pub(crate) static BESIDE: [Beside; 256] = table();
+
+const fn table() -> [Beside; 256] {
+    let mut table = [Beside { left: Says::Open, plain: Says::Open, group: Says::Open }; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = of(byte as u8);
+        byte += 1;
+    }
+    table
+}
+
+const fn of(byte: u8) -> Beside {
+    let left = match byte {
+        b'.' | b'B' | b'b' | b'n' | b'r' | b't' | b'f' | b'v' => Says::Depends,
+        b'+' => Says::Closed,
+        byte if byte.is_ascii_alphanumeric() => Says::Closed,
+        _ => Says::Open,
+    };
+    let plain = match byte {
+        b'D' | b'd' | b'=' | b'^' => Says::Depends,
+        byte if byte.is_ascii_alphanumeric() => Says::Closed,
+        _ => Says::Open,
+    };
+    let group = match byte {
+        b'=' | b'^' | b'0'..=b'9' => Says::Depends,
+        byte if byte.is_ascii_alphabetic() => Says::Closed,
+        _ => Says::Open,
+    };
+    Beside { left, plain, group }
+}
+
+/// Whether the two bytes on the left allow a card.
+#[inline(always)]
+pub(crate) fn left_allows(second: u8, first: u8) -> bool {
+    match BESIDE[usize::from(first)].left {
+        Says::Open => true,
+        Says::Closed => false,
+        Says::Depends => candidate::left_allows(Some(second), Some(first)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_left_side_says_what_the_rule_says() {
+        for second in 0..=255 {
+            for first in 0..=255 {
+                assert_eq!(left_allows(second, first), candidate::left_allows(Some(second), Some(first)));
+            }
+        }
+    }
+}
