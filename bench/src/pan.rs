@@ -73,7 +73,7 @@ impl Options {
         const MILLISECOND: Duration = Duration::from_millis(1);
         const SMALL: Plan = Plan { column: 0, size: 64 * 1024, rounds: 41, rivals_every: 3, slice: MILLISECOND };
         const LARGE: Plan =
-            Plan { column: 1, size: 64 * 1024 * 1024, rounds: 15, rivals_every: 5, slice: Duration::ZERO };
+            Plan { column: 1, size: 64 * 1024 * 1024, rounds: 11, rivals_every: 5, slice: Duration::ZERO };
         const QUICK: Plan = Plan { rounds: 9, rivals_every: 3, ..SMALL };
         if self.quick { &[QUICK] } else { &[SMALL, LARGE] }
     }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout)] // a tool's output is its purpose
 
+mod backends;
 mod bench;
 mod clients;
 mod demo;

@@ -1,7 +1,7 @@
 //! The search for the slowest input: a seeded hill-climb over genomes, by time per byte.
 //!
 //! A candidate is measured against the best one so far in turns, each by the fastest of its passes, so that what the machine does meanwhile
-//! hits both. 256 KiB: more than a predictor learns, and in the second cache.
+//! hits both. 128 KiB: more than a predictor learns, and in the second cache.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::pan::classes::Scan;
 use crate::pan::engines::Measured;
 use crate::pan::slowest::{Genome, KEPT_AT};
 
-const SIZE: usize = 256 * 1024;
+const SIZE: usize = 128 * 1024;
 const TURNS: usize = 3;
 /// A neighbour has to be this much slower; less is noise.
 const STEP: f64 = 1.01;
@@ -45,7 +45,7 @@ pub(crate) fn run(measured: Measured, limit: Duration, seed: u64) -> Result<(), 
     let kept = Input::of(Genome::kept());
     let [kept_took, found_took] = fastest_passes(measured, [&kept, &slowest], 9);
     println!("  {tried} inputs in {climbs} climbs, seed {seed}, backend {}", measured.name);
-    println!("  kept {:.2} GB/s, found {:.2} GB/s, at 256 KiB in cache", rate(kept_took), rate(found_took));
+    println!("  kept {:.2} GB/s, found {:.2} GB/s, at 128 KiB in cache", rate(kept_took), rate(found_took));
     if slowest.genome == kept.genome {
         println!("  nothing slower than {KEPT_AT}");
         return Ok(());
