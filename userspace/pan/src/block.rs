@@ -27,12 +27,15 @@ impl Block {
         self.digits[0] = u64::from(carry) << 63;
         let (chunks, _) = bytes.as_chunks::<WORD>();
         let read = words + AHEAD;
-        let mut any = 0;
+        // Four digits side by side within a word: of every run of 13, and of one of the first two groups of every grouping, one word has so many.
+        let mut any_four = 0;
         for (slot, chunk) in self.digits[1..=read].iter_mut().zip(chunks) {
-            *slot = M::digits(chunk);
-            any |= *slot;
+            let digits = M::digits(chunk);
+            *slot = digits;
+            let two = digits & digits >> 1;
+            any_four |= two & two >> 2;
         }
-        if any == 0 {
+        if any_four == 0 {
             return false;
         }
         self.digits[1 + read..].fill(0);
@@ -74,9 +77,11 @@ impl Block {
         for (slot, chunk) in separators.iter_mut().zip(chunks).take(read) {
             *slot = M::separators(chunk);
         }
-        let groups = Groups::new(&self.digits, &separators);
-        for gap in 1..=3 {
-            groups.add_starts(gap, &mut self.starts);
+        let mut groups = Groups::EMPTY;
+        if groups.find(&self.digits, &separators) {
+            groups.add_starts::<1>(&mut self.starts);
+            groups.add_starts::<2>(&mut self.starts);
+            groups.add_starts::<3>(&mut self.starts);
         }
     }
 
@@ -94,37 +99,40 @@ struct Groups {
     four: [u64; READ],
     /// The same of six.
     six: [u64; READ],
-    /// A run of at least three, four, five begins.
-    three_on: [u64; READ],
+    /// A run of at least four, five begins.
     four_on: [u64; READ],
     five_on: [u64; READ],
 }
 
 impl Groups {
+    const EMPTY: Groups = Groups { four: [0; READ], six: [0; READ], four_on: [0; READ], five_on: [0; READ] };
+
+    /// Finds them; false where no two follow each other as the first two of a grouping do.
     #[inline(always)]
-    fn new(digits: &[u64; 1 + READ], separators: &[u64; READ + 1]) -> Groups {
-        let mut groups =
-            Groups { four: [0; READ], six: [0; READ], three_on: [0; READ], four_on: [0; READ], five_on: [0; READ] };
+    fn find(&mut self, digits: &[u64; 1 + READ], separators: &[u64; READ + 1]) -> bool {
         for index in 0..READ - 1 {
             let (before, here, behind) = (digits[index], digits[index + 1], digits[index + 2]);
             let ends = |n| shift(separators[index], separators[index + 1], n);
             let begins = here & !(here << 1 | before >> 63);
-            let three = begins & shift(here, behind, 1) & shift(here, behind, 2);
-            let four = three & shift(here, behind, 3);
+            let four = begins & shift(here, behind, 1) & shift(here, behind, 2) & shift(here, behind, 3);
             let five = four & shift(here, behind, 4);
-            groups.three_on[index] = three;
-            groups.four_on[index] = four;
-            groups.five_on[index] = five;
-            groups.four[index] = four & !five & ends(4);
-            groups.six[index] = five & shift(here, behind, 5) & !shift(here, behind, 6) & ends(6);
+            self.four_on[index] = four;
+            self.five_on[index] = five;
+            self.four[index] = four & !five & ends(4);
+            self.six[index] = five & shift(here, behind, 5) & !shift(here, behind, 6) & ends(6);
         }
-        groups
+        let mut any = 0;
+        for index in 0..WORDS {
+            let (here, behind) = (self.four_on[index], self.four_on[index + 1]);
+            any |= self.four[index] & (shift(here, behind, 5) | shift(here, behind, 6) | shift(here, behind, 7));
+        }
+        any != 0
     }
 
     /// The shapes of `crate::candidate::SHAPES`, by the length of the separator.
     #[inline(always)]
-    fn add_starts(&self, gap: u32, starts: &mut [u64; WORDS]) {
-        let step = 4 + gap;
+    fn add_starts<const GAP: u32>(&self, starts: &mut [u64; WORDS]) {
+        let step = 4 + GAP;
         for (index, slot) in starts.iter_mut().enumerate() {
             let at = |mask: &[u64; READ], n| shift(mask[index], mask[index + 1], n);
             let first = self.four[index];

@@ -20,10 +20,8 @@ pub(crate) struct Form {
     pub(crate) digits: [u8; SPAN_MAX],
     /// 0xff where a digit stands that the check sum doubles.
     pub(crate) doubled: [u8; SPAN_MAX],
-    /// 0xff where a digit is hidden.
-    pub(crate) hidden: [u8; SPAN_MAX],
-    /// The same as bits.
-    pub(crate) hidden_bits: u64,
+    /// Bit n: a digit is hidden.
+    pub(crate) hidden: u64,
     /// `digits` as bits.
     pub(crate) pattern: u64,
     /// How many digits.
@@ -32,6 +30,10 @@ pub(crate) struct Form {
     pub(crate) span: usize,
     /// Bytes of a separator; 0 in a plain run.
     pub(crate) gap: usize,
+    /// The bytes of a separator in the first of four, as a mask.
+    pub(crate) gap_bytes: u32,
+    /// Where the separators stand; the last is said again up to the fourth.
+    pub(crate) gaps: [u8; 4],
     /// How many groups.
     pub(crate) groups: usize,
     /// Digits of the last group.
@@ -90,19 +92,23 @@ impl Form {
         let mut form = Form {
             digits: [0; SPAN_MAX],
             doubled: [0; SPAN_MAX],
-            hidden: [0; SPAN_MAX],
-            hidden_bits: 0,
+            hidden: 0,
             pattern: 0,
             count,
             span: 0,
             gap,
+            gap_bytes: ((1_u64 << (8 * gap)) - 1) as u32,
+            gaps: [0; 4],
             groups: shape.len(),
             last_group: shape.last().copied().unwrap_or(0),
             end_in_run: keep.last() > 0 && shape.last().is_some_and(|&last| last > keep.last()),
         };
         let mut index = 0;
         for (group, &wanted) in shape.iter().enumerate() {
-            form.span += if group > 0 { gap } else { 0 };
+            if group > 0 {
+                form.gaps[group - 1..].fill(form.span as u8);
+                form.span += gap;
+            }
             for _ in 0..wanted {
                 form.put(form.span, (count - index) % 2 == 0, keep.hides(index, count));
                 form.span += 1;
@@ -116,9 +122,8 @@ impl Form {
         let byte = |yes: bool| if yes { 0xff } else { 0 };
         self.digits[at] = 0xff;
         self.doubled[at] = byte(doubled);
-        self.hidden[at] = byte(hidden);
         self.pattern |= 1 << at;
-        self.hidden_bits |= u64::from(hidden) << at;
+        self.hidden |= u64::from(hidden) << at;
     }
 
     /// The sum of the check digit: a loop over a fixed number of bytes.
@@ -154,7 +159,7 @@ mod tests {
             assert_eq!(form.pattern.count_ones() as usize, form.count, "form {index}");
             assert_eq!(form.span, form.count + form.gap * (form.groups - 1));
             assert_eq!(form.pattern >> (form.span - 1), 1);
-            assert_eq!(form.hidden_bits.count_ones() as usize, form.count - 4 - Keep::default().first(form.count));
+            assert_eq!(form.hidden.count_ones() as usize, form.count - 4 - Keep::default().first(form.count));
         }
         assert_eq!(forms.get(FormId::plain(16)).count, 16);
         assert_eq!(forms.get(FormId::grouping(4, 3)).span, 19);

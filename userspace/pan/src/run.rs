@@ -182,28 +182,19 @@ impl<'a> Run<'a> {
 
     #[inline(always)]
     fn grouping_says(&self, start: usize, form: &Form, next: Says) -> Says {
-        let Some(separator) = self.separator(start, form) else { return Says::Closed };
-        let before = self.bytes.get(start - form.gap..start);
-        if form.groups >= 4 && before == Some(separator.bytes()) && self.may_be_account(start) {
+        let at = |at: usize| self.bytes.get(at..).and_then(|rest| rest.first_chunk()).copied().map(u32::from_le_bytes);
+        let Some(before) = start.checked_sub(form.gap).and_then(at) else { return Says::Depends };
+        let gap = |at: u32| at & form.gap_bytes;
+        let same = |&offset: &u8| at(start + usize::from(offset)).map(gap);
+        let [first, others @ ..] = &form.gaps;
+        let Some(separator) = same(first) else { return Says::Depends };
+        if !separator::is(separator, form.gap) || others.iter().any(|offset| same(offset) != Some(separator)) {
+            return Says::Closed;
+        }
+        if form.groups >= 4 && gap(before) == separator && self.may_be_account(start) {
             return Says::Depends;
         }
         next
-    }
-
-    /// The separator that stands between all the groups.
-    #[inline(always)]
-    fn separator(&self, start: usize, form: &Form) -> Option<separator::Separator> {
-        let bytes = self.bytes.get(start..start + form.span)?;
-        let separator = separator::at(bytes.get(4..4 + form.gap)?)?;
-        let mut gaps = !form.pattern & ((1 << form.span) - 1);
-        while gaps != 0 {
-            let at = gaps.trailing_zeros() as usize;
-            if bytes.get(at..at + form.gap) != Some(separator.bytes()) {
-                return None;
-            }
-            gaps &= !(((1 << form.gap) - 1) << at);
-        }
-        Some(separator)
     }
 
     /// An account number's head has two letters, and stands at most 28 bytes to the left.
@@ -220,7 +211,7 @@ impl<'a> Run<'a> {
         if self.queued == QUEUE {
             self.flush(start);
         }
-        self.owed = self.owed_from(start) | form.hidden_bits;
+        self.owed = self.owed_from(start) | form.hidden;
         self.base = start;
         self.queue[self.queued] = (start, id);
         self.queued += 1;
@@ -249,16 +240,7 @@ impl<'a> Run<'a> {
         let (from, bits) = self.pending;
         hide_bits(self.bytes, from, bits, upto);
         for &(start, id) in self.queue.get(..self.queued).unwrap_or_default() {
-            let form = self.engine.forms.get(id);
-            let whole = self.bytes.get_mut(start..).and_then(|rest| rest.first_chunk_mut::<SPAN_MAX>());
-            match whole.filter(|_| start + form.span <= upto) {
-                Some(bytes) => {
-                    for (byte, hidden) in bytes.iter_mut().zip(form.hidden) {
-                        *byte = *byte & !hidden | b'*' & hidden;
-                    }
-                }
-                None => hide_bits(self.bytes, start, form.hidden_bits, upto),
-            }
+            hide_bits(self.bytes, start, self.engine.forms.get(id).hidden, upto);
         }
         self.queued = 0;
         self.owed = self.owed_from(upto);
@@ -273,12 +255,14 @@ fn holds(sum: u32) -> bool {
     sum.is_multiple_of(10)
 }
 
-fn hide_bits(bytes: &mut [u8], from: usize, mut bits: u64, upto: usize) {
+/// Byte by byte: a wider store would have to load first, what the store for the number before it has just written.
+#[inline(always)]
+fn hide_bits(bytes: &mut [u8], from: usize, bits: u64, upto: usize) {
+    let room = upto.saturating_sub(from);
+    let mut bits = if room < 64 { bits & ((1 << room) - 1) } else { bits };
+    let Some(bytes) = bytes.get_mut(from..) else { return };
     while bits != 0 {
-        let at = from + bits.trailing_zeros() as usize;
-        if at < upto
-            && let Some(byte) = bytes.get_mut(at)
-        {
+        if let Some(byte) = bytes.get_mut(bits.trailing_zeros() as usize) {
             *byte = b'*';
         }
         bits &= bits - 1;

@@ -44,6 +44,17 @@ pub(crate) fn read(seen: &[u8]) -> Read {
     }
 }
 
+/// Whether the first `length` bytes of a little-endian word are one; the others are zero.
+#[inline(always)]
+pub(crate) fn is(word: u32, length: usize) -> bool {
+    let [a, b, c, _] = word.to_le_bytes();
+    match length {
+        1 => matches!(a, b' ' | b'-' | b'.' | 0xa0),
+        2 => [a, b] == [0xc2, 0xa0],
+        _ => matches!(read(&[a, b, c]), Read::Is(_)),
+    }
+}
+
 /// The separator that `bytes` begin with.
 pub(crate) fn at(bytes: &[u8]) -> Option<Separator> {
     (1..=BYTES_MAX).find_map(|length| match read(bytes.get(..length)?) {

@@ -58,27 +58,16 @@ pub(super) fn go_avx512(run: &mut Run<'_>) -> Stop {
 impl Masks for Avx2 {
     #[inline(always)]
     fn digits(bytes: &[u8; WORD]) -> u64 {
+        let [low, high] = halves(bytes);
         // SAFETY: AVX2 is there, since this is reached through `go_avx2` alone (and tests that ask first).
-        unsafe {
-            words(bytes, |bytes| {
-                let values = _mm256_sub_epi8(bytes, _mm256_set1_epi8(b'0' as i8));
-                _mm256_cmpeq_epi8(values, _mm256_min_epu8(values, _mm256_set1_epi8(9)))
-            })
-        }
+        unsafe { u64::from(digits_of(low)) | u64::from(digits_of(high)) << 32 }
     }
 
     #[inline(always)]
     fn separators(bytes: &[u8; WORD]) -> u64 {
+        let [low, high] = halves(bytes);
         // SAFETY: as above.
-        unsafe {
-            words(bytes, |bytes| {
-                let nibble = _mm256_set1_epi8(15);
-                let low = _mm256_shuffle_epi8(both(&LEAD_LOW), _mm256_and_si256(bytes, nibble));
-                let high = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), nibble);
-                let leads = _mm256_and_si256(low, _mm256_shuffle_epi8(both(&LEAD_HIGH), high));
-                _mm256_cmpgt_epi8(leads, _mm256_setzero_si256())
-            })
-        }
+        unsafe { u64::from(leads_of(low)) | u64::from(leads_of(high)) << 32 }
     }
 
     #[inline(always)]
@@ -106,10 +95,9 @@ impl Masks for Avx512 {
         unsafe {
             let bytes = _mm512_loadu_si512(bytes.as_ptr().cast::<__m512i>());
             let nibble = _mm512_set1_epi8(15);
-            let table = |table: &[u8; 16]| _mm512_broadcast_i32x4(_mm_loadu_si128(table.as_ptr().cast::<__m128i>()));
-            let low = _mm512_shuffle_epi8(table(&LEAD_LOW), _mm512_and_si512(bytes, nibble));
+            let low = _mm512_shuffle_epi8(all_four(&LEAD_LOW), _mm512_and_si512(bytes, nibble));
             let high = _mm512_and_si512(_mm512_srli_epi16::<4>(bytes), nibble);
-            _mm512_test_epi8_mask(low, _mm512_shuffle_epi8(table(&LEAD_HIGH), high))
+            _mm512_test_epi8_mask(low, _mm512_shuffle_epi8(all_four(&LEAD_HIGH), high))
         }
     }
 
@@ -126,17 +114,44 @@ const LEAD_HIGH: [u8; 16] = [0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 4, 0, 8, 0];
 /// What a doubled digit adds: the digit sum of its double.
 const DOUBLED: [u8; 16] = [0, 2, 4, 6, 8, 1, 3, 5, 7, 9, 0, 0, 0, 0, 0, 0];
 
-/// Asks `which` of the bytes of either half (0xff: yes).
-///
+/// Either half of a word.
+#[inline(always)]
+fn halves(bytes: &[u8; WORD]) -> [&[u8; WORD / 2]; 2] {
+    let (halves, _) = bytes.as_chunks();
+    [&halves[0], &halves[1]]
+}
+
 /// # Safety
 /// The processor has AVX2.
 #[inline(always)]
-unsafe fn words(bytes: &[u8; WORD], which: impl Fn(__m256i) -> __m256i) -> u64 {
-    // SAFETY: AVX2 is there, as the caller promises. Both loads are of 32 of the array's 64 bytes and need no alignment.
+unsafe fn load(bytes: &[u8; 32]) -> __m256i {
+    // SAFETY: AVX2 is there, as the caller promises; the load is of the array's 32 bytes and needs no alignment.
+    unsafe { _mm256_loadu_si256(bytes.as_ptr().cast::<__m256i>()) }
+}
+
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+unsafe fn digits_of(bytes: &[u8; 32]) -> u32 {
+    // SAFETY: AVX2 is there, as the caller promises.
     unsafe {
-        let half = |at| u64::from(_mm256_movemask_epi8(which(_mm256_loadu_si256(at))).cast_unsigned());
-        let at = bytes.as_ptr().cast::<__m256i>();
-        half(at) | half(at.add(1)) << 32
+        let values = _mm256_sub_epi8(load(bytes), _mm256_set1_epi8(b'0' as i8));
+        let least = _mm256_min_epu8(values, _mm256_set1_epi8(9));
+        _mm256_movemask_epi8(_mm256_cmpeq_epi8(values, least)).cast_unsigned()
+    }
+}
+
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+unsafe fn leads_of(bytes: &[u8; 32]) -> u32 {
+    // SAFETY: AVX2 is there, as the caller promises.
+    unsafe {
+        let (bytes, nibble) = (load(bytes), _mm256_set1_epi8(15));
+        let low = _mm256_shuffle_epi8(both(&LEAD_LOW), _mm256_and_si256(bytes, nibble));
+        let high = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), nibble);
+        let leads = _mm256_and_si256(low, _mm256_shuffle_epi8(both(&LEAD_HIGH), high));
+        _mm256_movemask_epi8(_mm256_cmpgt_epi8(leads, _mm256_setzero_si256())).cast_unsigned()
     }
 }
 
@@ -150,15 +165,24 @@ unsafe fn both(table: &[u8; 16]) -> __m256i {
     unsafe { _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast::<__m128i>())) }
 }
 
+/// The same for four lanes.
+///
+/// # Safety
+/// The processor has AVX-512F.
+#[inline(always)]
+unsafe fn all_four(table: &[u8; 16]) -> __m512i {
+    // SAFETY: AVX-512F is there, as the caller promises; the load is of the table's 16 bytes.
+    unsafe { _mm512_broadcast_i32x4(_mm_loadu_si128(table.as_ptr().cast::<__m128i>())) }
+}
+
 /// [`Form::luhn_sum`] in a dozen instructions.
 ///
 /// # Safety
 /// The processor has AVX2.
 #[inline(always)]
 unsafe fn luhn_sum(bytes: &[u8; SPAN_MAX], form: &Form) -> u32 {
-    // SAFETY: AVX2 is there, as the caller promises. Each load is of the 32 bytes of an array.
+    // SAFETY: AVX2 is there, as the caller promises.
     unsafe {
-        let load = |from: &[u8; SPAN_MAX]| _mm256_loadu_si256(from.as_ptr().cast::<__m256i>());
         let values = _mm256_sub_epi8(load(bytes), _mm256_set1_epi8(b'0' as i8));
         let digits = _mm256_and_si256(values, load(&form.digits));
         let added = _mm256_blendv_epi8(digits, _mm256_shuffle_epi8(both(&DOUBLED), digits), load(&form.doubled));
