@@ -29,6 +29,7 @@ cargo xtask VERB
   pan-truth   what is found and what is wrongly masked; status 1 over a budget   [--quick] [--markdown] [--report]
   suites      foreign test suites, direct and through the interceptor   [NAME…]
   nightly     the longer runs: suites, 100 kills, fuzzing
+  backends    pan's tests with every set of instructions (part of test)
   tidy        arrows, unsafe allow-list, sizes, licences (part of test)
   install     put the service on this host                              [--root DIR]
   uninstall   take it off again; leaves nothing                         [--root DIR] [--purge]
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         "setup" => setup::run(),
         "test" => test::run(),
         "tidy" => tidy::run(),
+        "backends" => backends::run(),
         "bench" => bench::run(&rest),
         "pan-truth" => bench::truth(&rest),
         "demo" => demo::run(&rest),
