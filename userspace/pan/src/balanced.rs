@@ -22,7 +22,7 @@ pub(crate) struct Text {
     context_length: usize,
     strings: json::Strings,
     /// Bit n: the byte n of the held ones belongs to a card already found and becomes a star when it leaves.
-    owed: u64,
+    pub(crate) owed: u64,
     /// Where the kept last digits of a found card begin: alone in the output, so a number may start there.
     suffix: Option<usize>,
     tail: Option<(usize, Tail)>,
@@ -47,13 +47,13 @@ impl Text {
     pub(crate) fn scan(&mut self, bytes: &mut [u8], last: bool) -> Scan {
         let mut pass = Pass { bytes, last, settled: 0, read: 0, at: 0, cards: 0 };
         let cut = loop {
-            if self.may_run(&pass)
-                && let Stop::Exact(start) = self.run(&mut pass)
-            {
-                if self.visit(&mut pass, start).is_err() {
-                    break start;
+            if self.may_run(&pass) {
+                let before = self.context.get(..self.context_length).and_then(<[u8]>::last).copied();
+                match Run::new(self, &mut pass, before).go() {
+                    Stop::More(start) => break start,
+                    Stop::Exact => continue,
+                    Stop::End => {}
                 }
-                continue;
             }
             let start = find::digit(pass.bytes, pass.at);
             if let Some((from, tail)) = self.tail
@@ -81,26 +81,13 @@ impl Text {
         Scan { cards: pass.cards, hold: pass.bytes.len() - cut }
     }
 
-    /// Whether the fast way may be taken: for text, behind the last tail and the last kept end.
-    fn may_run(&self, pass: &Pass<'_>) -> bool {
+    /// Whether the fast way may be taken: behind the last tail, and not to the middle of a run.
+    pub(crate) fn may_run(&self, pass: &Pass<'_>) -> bool {
         Run::has_room(pass.bytes.len(), pass.at) && self.tail.is_none() && self.suffix.is_none_or(|at| at < pass.at)
     }
 
-    /// Goes the fast way as far as it leads.
-    fn run(&mut self, pass: &mut Pass<'_>) -> Stop {
-        self.settle(pass, pass.at);
-        let before = self.context.get(..self.context_length).and_then(<[u8]>::last).copied();
-        let starred = matches!(self.fill, Fill::Text | Fill::Hex);
-        let mut run = Run::new(self.engine, starred, pass.bytes, before, pass.at, self.owed);
-        let (stop, owed) = run.go();
-        pass.cards += run.cards;
-        (pass.at, self.owed) = (run.at, owed);
-        pass.settled = pass.at;
-        stop
-    }
-
     /// Looks at the run of digits that begins at `start`, or at the rest of a run behind hidden digits.
-    fn visit(&mut self, pass: &mut Pass<'_>, start: usize) -> Result<(), More> {
+    pub(crate) fn visit(&mut self, pass: &mut Pass<'_>, start: usize) -> Result<(), More> {
         let end = find::end_of_run(pass.bytes, start);
         let open = end == pass.bytes.len() && !pass.last;
         let digits = end - start;
@@ -123,6 +110,11 @@ impl Text {
         Ok(())
     }
 
+    /// Whether every hidden digit becomes a star.
+    pub(crate) fn stars_everywhere(&self) -> bool {
+        matches!(self.fill, Fill::Text | Fill::Hex)
+    }
+
     /// Whether a hidden digit at `at` becomes a star.
     fn stars_at(&mut self, pass: &mut Pass<'_>, at: usize) -> bool {
         match self.fill {
@@ -142,7 +134,9 @@ impl Text {
         if starred || !card.is_plain(start) {
             self.owed |= card.hidden;
             let last = self.engine.keep.last();
-            self.suffix = if last > 0 { card.end.checked_sub(last) } else { None };
+            // Only in the middle of a run does anything depend on it: elsewhere a number may start there all the same.
+            let in_run = |at: &usize| pass.bytes.get(at.wrapping_sub(1)).is_some_and(u8::is_ascii_digit);
+            self.suffix = card.end.checked_sub(last).filter(|_| last > 0).filter(in_run);
             return;
         }
         let mut digits = [0; DIGITS_MAX];
@@ -155,7 +149,7 @@ impl Text {
     }
 
     /// Writes the stars that are owed before `upto`: from there on nothing looks at these digits any more.
-    fn settle(&mut self, pass: &mut Pass<'_>, upto: usize) {
+    pub(crate) fn settle(&mut self, pass: &mut Pass<'_>, upto: usize) {
         let step = upto - pass.settled;
         let mut due = if step < 64 { self.owed & ((1 << step) - 1) } else { self.owed };
         while due != 0 {
@@ -201,14 +195,14 @@ impl Text {
 }
 
 /// One call's way over its bytes.
-struct Pass<'a> {
-    bytes: &'a mut [u8],
+pub(crate) struct Pass<'a> {
+    pub(crate) bytes: &'a mut [u8],
     last: bool,
     /// Bytes before this hold their stars; bit 0 of `owed` is this byte.
-    settled: usize,
+    pub(crate) settled: usize,
     /// Bytes before this went through the JSON state.
     read: usize,
     /// Where the search for digits goes on.
-    at: usize,
-    cards: u32,
+    pub(crate) at: usize,
+    pub(crate) cards: u32,
 }

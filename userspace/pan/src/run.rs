@@ -11,6 +11,7 @@
 use crate::{
     Engine,
     arch::{Masks, WORD},
+    balanced::{Pass, Text},
     beside::{self, BESIDE, Says},
     block::{AHEAD, Block, WORDS},
     candidate::SHAPES,
@@ -30,21 +31,23 @@ const QUEUE: usize = 128;
 pub(crate) enum Stop {
     /// Too few bytes are left for it.
     End,
-    /// What starts here has to go the exact way.
-    Exact(usize),
+    /// What starts here depends on bytes that have not come yet.
+    More(usize),
+    /// What comes next has to go the exact way.
+    Exact,
 }
 
-/// The fast way over some bytes.
-pub(crate) struct Run<'a> {
-    engine: &'a Engine,
+/// The fast way over the bytes of a pass.
+pub(crate) struct Run<'r, 'b> {
+    engine: &'static Engine,
+    text: &'r mut Text,
+    pass: &'r mut Pass<'b>,
     /// Hidden digits become stars; where they do not, every card goes the exact way.
     starred: bool,
-    bytes: &'a mut [u8],
-    /// A digit stands before the first byte.
+    /// A digit stands before the block.
     carry: bool,
-    /// Starts before this are done; everything before it is written.
-    pub(crate) at: usize,
-    pub(crate) cards: u32,
+    /// Where the block begins. Everything before it is written.
+    at: usize,
     /// Bit n: the byte `base + n` is a hidden digit.
     owed: u64,
     base: usize,
@@ -55,25 +58,29 @@ pub(crate) struct Run<'a> {
     queued: usize,
 }
 
-impl<'a> Run<'a> {
-    /// From `at` on, where `owed` are hidden digits not yet written (bit 0 is `at`). `before` is the byte before `bytes`.
-    pub(crate) fn new(
-        engine: &'a Engine,
-        starred: bool,
-        bytes: &'a mut [u8],
-        before: Option<u8>,
-        at: usize,
-        owed: u64,
-    ) -> Run<'a> {
-        let previous = match at.checked_sub(1) {
-            Some(index) => bytes.get(index).copied(),
+impl<'r, 'b> Run<'r, 'b> {
+    /// From where the pass is. `before` is the byte before the first of the pass.
+    pub(crate) fn new(text: &'r mut Text, pass: &'r mut Pass<'b>, before: Option<u8>) -> Run<'r, 'b> {
+        text.settle(pass, pass.at);
+        let previous = match pass.at.checked_sub(1) {
+            Some(index) => pass.bytes.get(index).copied(),
             None => before,
         };
-        let carry = previous.is_some_and(|byte| byte.is_ascii_digit());
         let none = (0, FormId::default());
-        let (hits, queue) = ([none; HITS], [none; QUEUE]);
-        let pending = (at, owed);
-        Run { engine, starred, bytes, carry, at, cards: 0, owed, base: at, pending, hits, queue, queued: 0 }
+        Run {
+            engine: text.engine,
+            starred: text.stars_everywhere(),
+            carry: previous.is_some_and(|byte| byte.is_ascii_digit()),
+            at: pass.at,
+            owed: text.owed,
+            base: pass.at,
+            pending: (pass.at, text.owed),
+            hits: [none; HITS],
+            queue: [none; QUEUE],
+            queued: 0,
+            text,
+            pass,
+        }
     }
 
     /// Whether it is worth a start.
@@ -81,14 +88,32 @@ impl<'a> Run<'a> {
         length - at >= (1 + AHEAD) * WORD
     }
 
-    /// Goes on until the end or a start that has to go the exact way. Everything before `at` is written then; returns what is owed from there.
-    pub(crate) fn go(&mut self) -> (Stop, u64) {
+    /// Goes on as far as it leads. Everything before the pass's place is written then.
+    pub(crate) fn go(&mut self) -> Stop {
         let stop = self.engine.backend().go(self);
-        if let Stop::Exact(start) = stop {
-            self.at = start;
+        if stop == Stop::End {
+            self.settle(self.at);
         }
-        self.flush(self.at);
-        (stop, self.owed)
+        stop
+    }
+
+    /// Brings the text and the pass to `at`.
+    fn settle(&mut self, at: usize) {
+        self.flush(at);
+        (self.text.owed, self.pass.settled, self.pass.at) = (self.owed, at, at);
+    }
+
+    /// Lets `start` go the exact way; a stop where that does not lead back to this one.
+    #[cold]
+    #[inline(never)]
+    fn exact(&mut self, start: usize) -> Option<Stop> {
+        self.settle(start);
+        if self.text.visit(self.pass, start).is_err() {
+            return Some(Stop::More(start));
+        }
+        (self.owed, self.base) = (self.text.owed, self.pass.settled);
+        self.pending = (self.base, self.owed);
+        (!self.text.may_run(self.pass)).then_some(Stop::Exact)
     }
 
     /// Of the starts from `word` on those whose lengths, head and check digit are a card's. Returns how many, and the word after the last that
@@ -111,7 +136,9 @@ impl<'a> Run<'a> {
     /// Adds the forms that a start may have to the `count` hits before it; returns how many they are then.
     #[inline(always)]
     fn sift<M: Masks>(&mut self, digits: u64, start: usize, count: usize) -> usize {
-        let Some(bytes) = self.bytes.get(start..).and_then(|rest| rest.first_chunk::<SPAN_MAX>()) else { return count };
+        let Some(bytes) = self.pass.bytes.get(start..).and_then(|rest| rest.first_chunk::<SPAN_MAX>()) else {
+            return count;
+        };
         let lengths = self.engine.heads.balanced_of(bytes);
         let run = digits.trailing_ones() as usize;
         if run > 4 {
@@ -135,27 +162,31 @@ impl<'a> Run<'a> {
         count
     }
 
-    /// Looks at the hits in their order; the start that has to go the exact way, if one does.
+    /// Looks at the hits in their order.
     #[inline(always)]
-    fn resolve(&mut self, block: &Block, count: usize) -> Option<usize> {
+    fn resolve(&mut self, block: &Block, count: usize) -> Option<Stop> {
         let engine = self.engine;
         for index in 0..count {
             let (start, id) = self.hits[index];
+            if start < self.pass.at {
+                continue; // within what went the exact way
+            }
             let form = engine.forms.get(id);
             let several = index + 1 < count && self.hits[index + 1].0 == start;
-            match self.says(start, form) {
-                _ if several => return Some(start),
-                Says::Closed => {}
-                Says::Depends => return Some(start),
-                Says::Open if self.owed_from(start) & 1 == 1 => {} // a hidden digit starts nothing
+            let exact = match self.says(start, form) {
+                _ if several => Some(start),
+                Says::Closed => None,
+                Says::Depends => Some(start),
+                Says::Open if self.owed_from(start) & 1 == 1 => None, // a hidden digit starts nothing
                 Says::Open => {
                     self.accept(start, id, form);
-                    if form.end_in_run
-                        && let Some(end) = self.end_may_start(block, start, form)
-                    {
-                        return Some(end);
-                    }
+                    if form.end_in_run { self.end_may_start(block, start, form) } else { None }
                 }
+            };
+            if let Some(start) = exact
+                && let Some(stop) = self.exact(start)
+            {
+                return Some(stop);
             }
         }
         None
@@ -166,7 +197,7 @@ impl<'a> Run<'a> {
     fn says(&self, start: usize, form: &Form) -> Says {
         let Some(before) = start.checked_sub(2) else { return Says::Depends };
         let (Some(&[second, first]), Some(&next)) =
-            (self.bytes.get(before..).and_then(|rest| rest.first_chunk()), self.bytes.get(start + form.span))
+            (self.pass.bytes.get(before..).and_then(|rest| rest.first_chunk()), self.pass.bytes.get(start + form.span))
         else {
             return Says::Depends;
         };
@@ -182,7 +213,8 @@ impl<'a> Run<'a> {
 
     #[inline(always)]
     fn grouping_says(&self, start: usize, form: &Form, next: Says) -> Says {
-        let at = |at: usize| self.bytes.get(at..).and_then(|rest| rest.first_chunk()).copied().map(u32::from_le_bytes);
+        let at =
+            |at: usize| self.pass.bytes.get(at..).and_then(|rest| rest.first_chunk()).copied().map(u32::from_le_bytes);
         let Some(before) = start.checked_sub(form.gap).and_then(at) else { return Says::Depends };
         let gap = |at: u32| at & form.gap_bytes;
         let same = |&offset: &u8| at(start + usize::from(offset)).map(gap);
@@ -201,7 +233,7 @@ impl<'a> Run<'a> {
     #[inline(always)]
     fn may_be_account(&self, start: usize) -> bool {
         let before =
-            start.checked_sub(SPAN_MAX).and_then(|at| self.bytes.get(at..)).and_then(|rest| rest.first_chunk());
+            start.checked_sub(SPAN_MAX).and_then(|at| self.pass.bytes.get(at..)).and_then(|rest| rest.first_chunk());
         let Some(before): Option<&[u8; SPAN_MAX]> = before else { return true };
         before.iter().fold(false, |any, byte| any | byte.is_ascii_uppercase())
     }
@@ -215,7 +247,7 @@ impl<'a> Run<'a> {
         self.base = start;
         self.queue[self.queued] = (start, id);
         self.queued += 1;
-        self.cards += 1;
+        self.pass.cards += 1;
     }
 
     /// What is owed, with bit 0 at `start`, which lies at or behind `base`.
@@ -238,9 +270,9 @@ impl<'a> Run<'a> {
     /// Writes all that is hidden before `upto`, which lies at or behind every start so far.
     fn flush(&mut self, upto: usize) {
         let (from, bits) = self.pending;
-        hide_bits(self.bytes, from, bits, upto);
+        hide_bits(self.pass.bytes, from, bits, upto);
         for &(start, id) in self.queue.get(..self.queued).unwrap_or_default() {
-            hide_bits(self.bytes, start, self.engine.forms.get(id).hidden, upto);
+            hide_bits(self.pass.bytes, start, self.engine.forms.get(id).hidden, upto);
         }
         self.queued = 0;
         self.owed = self.owed_from(upto);
@@ -271,10 +303,10 @@ fn hide_bits(bytes: &mut [u8], from: usize, bits: u64, upto: usize) {
 
 /// The loop over blocks, compiled for each family of instructions.
 #[inline(always)]
-pub(crate) fn go<M: Masks>(run: &mut Run<'_>) -> Stop {
+pub(crate) fn go<M: Masks>(run: &mut Run<'_, '_>) -> Stop {
     let mut block = Block::EMPTY;
     loop {
-        let rest = run.bytes.get(run.at..).unwrap_or_default();
+        let rest = run.pass.bytes.get(run.at..).unwrap_or_default();
         let words = (rest.len() / WORD).saturating_sub(AHEAD).min(WORDS);
         if words == 0 {
             return Stop::End;
@@ -283,8 +315,8 @@ pub(crate) fn go<M: Masks>(run: &mut Run<'_>) -> Stop {
             let mut word = 0;
             while word < words {
                 let (count, next) = run.collect::<M>(&block, words, word);
-                if let Some(start) = run.resolve(&block, count) {
-                    return Stop::Exact(start);
+                if let Some(stop) = run.resolve(&block, count) {
+                    return stop;
                 }
                 word = next;
             }

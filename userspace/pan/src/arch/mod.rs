@@ -98,7 +98,7 @@ impl Backend {
     }
 
     /// Goes over the bytes of `run` with these instructions.
-    pub(crate) fn go(self, run: &mut Run<'_>) -> Stop {
+    pub(crate) fn go(self, run: &mut Run<'_, '_>) -> Stop {
         match self.0 {
             Family::Portable => portable::go(run),
             #[cfg(target_arch = "x86_64")]

@@ -10,7 +10,7 @@ use crate::run::{self, Run, Stop};
 
 pub(super) struct Neon;
 
-pub(super) fn go(run: &mut Run<'_>) -> Stop {
+pub(super) fn go(run: &mut Run<'_, '_>) -> Stop {
     run::go::<Neon>(run)
 }
 

@@ -48,6 +48,6 @@ fn equal(word: u64, byte: u8) -> u64 {
     !((other & !HIGH) + !HIGH | other) & HIGH
 }
 
-pub(super) fn go(run: &mut Run<'_>) -> Stop {
+pub(super) fn go(run: &mut Run<'_, '_>) -> Stop {
     run::go::<Portable>(run)
 }

@@ -37,18 +37,18 @@ pub(super) fn has_avx512() -> bool {
         && is_x86_feature_detected!("avx512vl")
 }
 
-pub(super) fn go_avx2(run: &mut Run<'_>) -> Stop {
+pub(super) fn go_avx2(run: &mut Run<'_, '_>) -> Stop {
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-    fn inner(run: &mut Run<'_>) -> Stop {
+    fn inner(run: &mut Run<'_, '_>) -> Stop {
         run::go::<Avx2>(run)
     }
     // SAFETY: the processor has these features: `Backend` is made for AVX2 only where `has_avx2` says so.
     unsafe { inner(run) }
 }
 
-pub(super) fn go_avx512(run: &mut Run<'_>) -> Stop {
+pub(super) fn go_avx512(run: &mut Run<'_, '_>) -> Stop {
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
-    fn inner(run: &mut Run<'_>) -> Stop {
+    fn inner(run: &mut Run<'_, '_>) -> Stop {
         run::go::<Avx512>(run)
     }
     // SAFETY: the processor has these features: `Backend` is made for AVX-512 only where `has_avx512` says so.
