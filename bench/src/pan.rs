@@ -14,6 +14,7 @@ mod rivals;
 mod search;
 mod slowest;
 pub(crate) mod truth;
+mod vectorscan;
 
 use std::process::Command;
 use std::time::Duration;
@@ -35,6 +36,8 @@ struct Options {
     json: Option<String>,
     class: Option<String>,
     search: Option<u64>,
+    /// The program that runs Vectorscan.
+    vectorscan: Option<String>,
     seed: u64,
 }
 
@@ -50,6 +53,7 @@ impl Options {
                 "--report" => options.report = true,
                 "--markdown" => options.markdown = true,
                 "--json" => options.json = Some(value()?),
+                "--vectorscan" => options.vectorscan = Some(value()?),
                 "--class" => options.class = Some(value()?),
                 "--search" => options.search = Some(number(&value()?)?),
                 "--seed" => options.seed = number(&value()?)?,
@@ -70,10 +74,10 @@ impl Options {
     }
 
     fn plans(&self) -> &'static [Plan] {
-        const MILLISECOND: Duration = Duration::from_millis(1);
-        const SMALL: Plan = Plan { column: 0, size: 64 * 1024, rounds: 41, rivals_every: 3, slice: MILLISECOND };
+        const SLICE: Duration = Duration::from_micros(400);
+        const SMALL: Plan = Plan { column: 0, size: 64 * 1024, rounds: 41, rivals_every: 3, takes: 3, slice: SLICE };
         const LARGE: Plan =
-            Plan { column: 1, size: 64 * 1024 * 1024, rounds: 11, rivals_every: 5, slice: Duration::ZERO };
+            Plan { column: 1, size: 64 * 1024 * 1024, rounds: 11, rivals_every: 5, takes: 1, slice: Duration::ZERO };
         const QUICK: Plan = Plan { rounds: 9, rivals_every: 3, ..SMALL };
         if self.quick { &[QUICK] } else { &[SMALL, LARGE] }
     }
@@ -137,7 +141,10 @@ fn check(classes: &[&Class], engines: &[Measured]) -> Result<(), String> {
 }
 
 fn measure(options: &Options, classes: &[&'static Class], engines: &[Measured]) -> Result<Vec<Measurement>, String> {
-    let rivals = rivals::rivals()?;
+    let rivals = rivals::rivals(options.vectorscan.as_deref())?;
+    if options.vectorscan.is_none() {
+        println!("  Vectorscan: not installed (Debian: libvectorscan5), so it is not compared");
+    }
     let mut ways = vec![Way::Memcpy, Way::Memchr];
     ways.extend(engines.iter().map(|engine| Way::Pan(*engine)));
     ways.extend(rivals.iter().map(Way::Rival));

@@ -33,7 +33,23 @@ action     = "allow"
 
 /// `cargo xtask bench pan …`: the scan alone, which needs neither root nor a database.
 pub(crate) fn pan(args: &[String]) -> Result<()> {
-    scan("pan", args)
+    let mut args = args.to_vec();
+    args.extend(vectorscan()?);
+    scan("pan", &args)
+}
+
+/// The options that name Vectorscan's worker, compiled here where the library is installed; it is no dependency of the build.
+fn vectorscan() -> Result<Vec<String>> {
+    if !shell::output("ldconfig", &["-p"])
+        .or(shell::output("/sbin/ldconfig", &["-p"]))
+        .is_some_and(|list| list.contains("libhs.so.5"))
+    {
+        return Ok(Vec::new());
+    }
+    let worker = shell::target().join("vectorscan").to_string_lossy().into_owned();
+    std::fs::create_dir_all(shell::target()).context("the target folder")?;
+    shell::run(shell::command("cc", &["-O2", "-o", &worker, "bench/src/pan/vectorscan.c", "-ldl"]))?;
+    Ok(vec!["--vectorscan".to_owned(), worker])
 }
 
 /// `cargo xtask pan-truth …`.

@@ -14,7 +14,20 @@ pub(crate) fn run() -> Result<()> {
     crate::test::run()?;
     crate::suites::run(&[])?;
     kills()?;
+    miri()?;
     fuzz()
+}
+
+/// The portable path of the scan under Miri, a component of nightly toolchains that no distribution packages.
+fn miri() -> Result<()> {
+    shell::step("pan under Miri");
+    if shell::output("cargo", &["+nightly", "miri", "--version"]).is_none() {
+        println!("  SKIPPED: needs a nightly toolchain with the component miri (`rustup +nightly component add miri`)");
+        return Ok(());
+    }
+    let mut tests = shell::command("cargo", &["+nightly", "miri", "test", "--package", "pan", "--lib"]);
+    tests.env("INTERCEPTOR_PAN_BACKEND", "portable").env("MIRIFLAGS", "-Zmiri-disable-isolation");
+    shell::run(tests)
 }
 
 /// A hundred kills of the service under load, where `test` does twenty.

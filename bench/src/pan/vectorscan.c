@@ -12,7 +12,7 @@ enum { HS_FLAG_DOTALL = 2, HS_MODE_BLOCK = 1 };
 
 /* Match ends only (no start of match), and every end counts: the least that the library can do. */
 static const char *const PATTERNS[] = {
-    "4[0-9]{15}|5[1-5][0-9]{14}|2[2-7][0-9]{14}|3[47][0-9]{13}|6011[0-9]{12}|65[0-9]{14}|62[0-9]{14}",
+    "\\b(?:4[0-9]{15}|5[1-5][0-9]{14}|2[2-7][0-9]{14}|3[47][0-9]{13}|6011[0-9]{12}|65[0-9]{14}|62[0-9]{14})\\b",
     "[0-9]([ -]?[0-9]){12,18}",
 };
 
