@@ -62,11 +62,11 @@ fn time(dice: &mut Dice) -> u64 {
 }
 
 fn snowflake(dice: &mut Dice, epoch: u64) -> String {
-    ((time(dice) - epoch) << 22 | dice.below_wide(1 << 22)).to_string()
+    (((time(dice) - epoch) << 22) | dice.below_wide(1 << 22)).to_string()
 }
 
 fn sonyflake(dice: &mut Dice) -> String {
-    ((time(dice) - SONY_MS) / 10 << 24 | dice.below_wide(1 << 24)).to_string()
+    ((((time(dice) - SONY_MS) / 10) << 24) | dice.below_wide(1 << 24)).to_string()
 }
 
 fn uuid(dice: &mut Dice) -> String {
