@@ -85,6 +85,18 @@ impl Block {
         }
     }
 
+    /// The digits of a word and of the one behind it.
+    #[inline(always)]
+    pub(crate) fn word(&self, word: usize) -> (u64, u64) {
+        (self.digits[word + 1], self.digits[word + 2])
+    }
+
+    /// How many starts there are.
+    #[inline(always)]
+    pub(crate) fn count(&self) -> u32 {
+        self.starts.iter().map(|starts| starts.count_ones()).sum()
+    }
+
     /// The bits of the 64 bytes from `at` on, which lies in the block's words or the first one behind them.
     #[inline(always)]
     pub(crate) fn digits_from(&self, at: usize) -> u64 {
@@ -147,7 +159,7 @@ impl Groups {
 
 /// `here >> n`, filled from `behind`.
 #[inline(always)]
-fn shift(here: u64, behind: u64, n: u32) -> u64 {
+pub(crate) fn shift(here: u64, behind: u64, n: u32) -> u64 {
     here >> n | behind << (64 - n)
 }
 

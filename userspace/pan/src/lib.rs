@@ -33,6 +33,7 @@ mod run;
 mod scanner;
 mod separator;
 mod strict;
+mod sums;
 mod whole;
 
 pub use arch::{BACKEND_VARIABLE, Backend};

@@ -17,6 +17,7 @@ use crate::{
     candidate::SHAPES,
     form::{Form, FormId, SPAN_MAX},
     separator,
+    sums::Sums,
 };
 
 /// Numbers that wait to be looked at.
@@ -149,8 +150,10 @@ impl<'r, 'b> Run<'r, 'b> {
             return count + usize::from(card);
         }
         let gap = (digits >> 4).trailing_zeros() as usize;
+        // By the second group's fifth digit: 4-6-5 and 4-6-4, or the others.
+        let shapes = if digits >> (8 + gap) & 1 == 1 { &[2, 3][..] } else { &[0, 1, 4] };
         let mut count = count;
-        for shape in 0..SHAPES.len() {
+        for &shape in shapes {
             let id = FormId::grouping(shape, gap);
             let form = self.engine.forms.get(id);
             if form.fits(digits) {
@@ -304,7 +307,7 @@ fn hide_bits(bytes: &mut [u8], from: usize, bits: u64, upto: usize) {
 /// The loop over blocks, compiled for each family of instructions.
 #[inline(always)]
 pub(crate) fn go<M: Masks>(run: &mut Run<'_, '_>) -> Stop {
-    let mut block = Block::EMPTY;
+    let (mut block, mut sums) = (Block::EMPTY, None);
     loop {
         let rest = run.pass.bytes.get(run.at..).unwrap_or_default();
         let words = (rest.len() / WORD).saturating_sub(AHEAD).min(WORDS);
@@ -312,6 +315,11 @@ pub(crate) fn go<M: Masks>(run: &mut Run<'_, '_>) -> Stop {
             return Stop::End;
         }
         if block.read::<M>(rest, words, run.carry) {
+            if block.count() as usize >= words / 2
+                && let Some(bytes) = rest.first_chunk()
+            {
+                sums.get_or_insert(Sums::EMPTY).sieve::<M>(&mut block, bytes, words);
+            }
             let mut word = 0;
             while word < words {
                 let (count, next) = run.collect::<M>(&block, words, word);

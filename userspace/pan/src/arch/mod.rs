@@ -28,6 +28,12 @@ pub(crate) trait Masks {
     /// Bit n: the byte n may begin a separator: space, `-`, `.`, 0xa0, and the lead bytes 0xc2, 0xe2, 0xe3.
     fn separators(bytes: &[u8; WORD]) -> u64;
 
+    /// Bit n: the bytes n of all the rows add up to a multiple of ten. Their sum is at most 255.
+    #[inline(always)]
+    fn tenths(rows: &[&[u8; WORD]]) -> u64 {
+        portable::tenths(rows)
+    }
+
     /// The sum of the check digit over a number written in this form.
     #[inline(always)]
     fn luhn_sum(bytes: &[u8; SPAN_MAX], form: &Form) -> u32 {
@@ -151,6 +157,10 @@ mod tests {
     fn every_byte_at_every_place<M: Masks>() {
         every_sum::<M>();
         for byte in 0..=255_u8 {
+            let places: [u8; WORD] = std::array::from_fn(|at| at as u8);
+            let sum = |at: &usize| byte.wrapping_add(*at as u8);
+            let wanted = (0..WORD).filter(|at| sum(at) % 10 == 0).fold(0, |bits, at| bits | 1 << at);
+            assert_eq!(M::tenths(&[&[byte; WORD], &places]), wanted, "from {byte}");
             for place in 0..WORD {
                 for (other, rest) in [(b'x', 0), (b'7', u64::MAX)] {
                     let mut bytes = [other; WORD];

@@ -34,6 +34,45 @@ impl Masks for Portable {
     }
 }
 
+/// [`Masks::tenths`] for any processor.
+#[inline(always)]
+pub(super) fn tenths(rows: &[&[u8; WORD]]) -> u64 {
+    let mut mask = 0;
+    for index in 0..WORD / 8 {
+        let sum = rows.iter().fold(0, |sum, row| add(sum, eight(row, index)));
+        mask |= gather(multiple_of_ten(sum)) << (index * 8);
+    }
+    mask
+}
+
+/// The eight bytes of a row at 8 `index`.
+#[inline(always)]
+fn eight(row: &[u8; WORD], index: usize) -> u64 {
+    let (words, _) = row.as_chunks::<8>();
+    u64::from_le_bytes(words[index])
+}
+
+/// Adds eight bytes to eight bytes; none carries into the next.
+#[inline(always)]
+fn add(first: u64, second: u64) -> u64 {
+    (first & !HIGH) + (second & !HIGH) ^ (first ^ second) & HIGH
+}
+
+/// The high bit of each byte that is a multiple of ten.
+#[inline(always)]
+fn multiple_of_ten(bytes: u64) -> u64 {
+    const EVEN: u64 = 0x00ff_00ff_00ff_00ff;
+    // Sixteen bits to a byte: n * 205 >> 11 is n / 10 up to 255, and n less ten times that is the rest.
+    let rests = [bytes & EVEN, bytes >> 8 & EVEN].map(|lanes| {
+        let tenth = (lanes & 0xff) * 205 >> 11
+            | ((lanes >> 16 & 0xff) * 205 >> 11) << 16
+            | ((lanes >> 32 & 0xff) * 205 >> 11) << 32
+            | ((lanes >> 48 & 0xff) * 205 >> 11) << 48;
+        lanes - tenth * 10
+    });
+    equal(rests[0] | rests[1] << 8, 0)
+}
+
 /// The high bits of eight bytes as eight bits.
 #[inline(always)]
 fn gather(high: u64) -> u64 {

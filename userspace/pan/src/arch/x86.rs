@@ -2,11 +2,12 @@
 #![allow(unsafe_code, reason = "intrinsics, and calls into code compiled for them")]
 
 use std::arch::x86_64::{
-    __m128i, __m256i, __m512i, _mm_add_epi32, _mm_cvtsi128_si32, _mm_loadu_si128, _mm_unpackhi_epi64, _mm256_and_si256,
-    _mm256_blendv_epi8, _mm256_broadcastsi128_si256, _mm256_castsi256_si128, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8,
-    _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_sad_epu8,
-    _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16, _mm256_sub_epi8, _mm512_and_si512,
-    _mm512_broadcast_i32x4, _mm512_cmplt_epu8_mask, _mm512_loadu_si512, _mm512_set1_epi8, _mm512_shuffle_epi8,
+    __m128i, __m256i, __m512i, _mm_add_epi32, _mm_cvtsi128_si32, _mm_loadu_si128, _mm_unpackhi_epi64, _mm256_add_epi8,
+    _mm256_and_si256, _mm256_blendv_epi8, _mm256_broadcastsi128_si256, _mm256_castsi256_si128, _mm256_cmpeq_epi8,
+    _mm256_cmpgt_epi8, _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8,
+    _mm256_or_si256, _mm256_sad_epu8, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16,
+    _mm256_sub_epi8, _mm512_add_epi8, _mm512_and_si512, _mm512_broadcast_i32x4, _mm512_cmpeq_epi8_mask,
+    _mm512_cmplt_epu8_mask, _mm512_loadu_si512, _mm512_set1_epi8, _mm512_setzero_si512, _mm512_shuffle_epi8,
     _mm512_srli_epi16, _mm512_sub_epi8, _mm512_test_epi8_mask,
 };
 
@@ -71,6 +72,20 @@ impl Masks for Avx2 {
     }
 
     #[inline(always)]
+    fn tenths(rows: &[&[u8; WORD]]) -> u64 {
+        // SAFETY: as above.
+        unsafe {
+            let (mut low, mut high) = (_mm256_setzero_si256(), _mm256_setzero_si256());
+            for row in rows {
+                let halves = halves(row);
+                low = _mm256_add_epi8(low, load(halves[0]));
+                high = _mm256_add_epi8(high, load(halves[1]));
+            }
+            u64::from(tenths_of(low)) | u64::from(tenths_of(high)) << 32
+        }
+    }
+
+    #[inline(always)]
     fn luhn_sum(bytes: &[u8; SPAN_MAX], form: &Form) -> u32 {
         // SAFETY: as above.
         unsafe { luhn_sum(bytes, form) }
@@ -102,6 +117,22 @@ impl Masks for Avx512 {
     }
 
     #[inline(always)]
+    fn tenths(rows: &[&[u8; WORD]]) -> u64 {
+        // SAFETY: as above; each load is of a row's 64 bytes.
+        unsafe {
+            let mut sums = _mm512_setzero_si512();
+            for row in rows {
+                sums = _mm512_add_epi8(sums, _mm512_loadu_si512(row.as_ptr().cast::<__m512i>()));
+            }
+            let nibble = _mm512_set1_epi8(15);
+            let low = _mm512_shuffle_epi8(all_four(&LOW_REST), _mm512_and_si512(sums, nibble));
+            let high = _mm512_and_si512(_mm512_srli_epi16::<4>(sums), nibble);
+            let rest = _mm512_add_epi8(low, _mm512_shuffle_epi8(all_four(&HIGH_REST), high));
+            _mm512_cmpeq_epi8_mask(rest, _mm512_setzero_si512()) | _mm512_cmpeq_epi8_mask(rest, _mm512_set1_epi8(10))
+        }
+    }
+
+    #[inline(always)]
     fn luhn_sum(bytes: &[u8; SPAN_MAX], form: &Form) -> u32 {
         // SAFETY: AVX2 is there wherever AVX-512 is (`has_avx512`).
         unsafe { luhn_sum(bytes, form) }
@@ -111,6 +142,9 @@ impl Masks for Avx512 {
 /// The bytes that may begin a separator by their nibbles: one bit for each high nibble (2, a, c, e).
 const LEAD_LOW: [u8; 16] = [1 | 2, 0, 4 | 8, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0];
 const LEAD_HIGH: [u8; 16] = [0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 4, 0, 8, 0];
+/// What a byte leaves when it is divided by ten, by its nibbles: n and 16 n.
+const LOW_REST: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5];
+const HIGH_REST: [u8; 16] = [0, 6, 2, 8, 4, 0, 6, 2, 8, 4, 0, 6, 2, 8, 4, 0];
 /// What a doubled digit adds: the digit sum of its double.
 const DOUBLED: [u8; 16] = [0, 2, 4, 6, 8, 1, 3, 5, 7, 9, 0, 0, 0, 0, 0, 0];
 
@@ -152,6 +186,21 @@ unsafe fn leads_of(bytes: &[u8; 32]) -> u32 {
         let high = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), nibble);
         let leads = _mm256_and_si256(low, _mm256_shuffle_epi8(both(&LEAD_HIGH), high));
         _mm256_movemask_epi8(_mm256_cmpgt_epi8(leads, _mm256_setzero_si256())).cast_unsigned()
+    }
+}
+
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+unsafe fn tenths_of(sums: __m256i) -> u32 {
+    // SAFETY: AVX2 is there, as the caller promises.
+    unsafe {
+        let nibble = _mm256_set1_epi8(15);
+        let low = _mm256_shuffle_epi8(both(&LOW_REST), _mm256_and_si256(sums, nibble));
+        let high = _mm256_and_si256(_mm256_srli_epi16::<4>(sums), nibble);
+        let rest = _mm256_add_epi8(low, _mm256_shuffle_epi8(both(&HIGH_REST), high));
+        let zero = _mm256_cmpeq_epi8(rest, _mm256_setzero_si256());
+        _mm256_movemask_epi8(_mm256_or_si256(zero, _mm256_cmpeq_epi8(rest, _mm256_set1_epi8(10)))).cast_unsigned()
     }
 }
 
