@@ -11,6 +11,8 @@ pub(crate) enum Says {
     Closed,
     /// It depends on more than this byte.
     Depends,
+    /// It may begin the rest of track 2.
+    Track2,
 }
 
 /// Of each byte what it says on the left, behind a plain run, and behind a grouping.
@@ -19,13 +21,15 @@ pub(crate) struct Beside {
     pub(crate) left: Says,
     pub(crate) plain: Says,
     pub(crate) group: Says,
+    /// It may begin a separator.
+    pub(crate) leads: bool,
 }
 
 /// The table.
 pub(crate) static BESIDE: [Beside; 256] = table();
 
 const fn table() -> [Beside; 256] {
-    let mut table = [Beside { left: Says::Open, plain: Says::Open, group: Says::Open }; 256];
+    let mut table = [Beside { left: Says::Open, plain: Says::Open, group: Says::Open, leads: false }; 256];
     let mut byte = 0;
     while byte < 256 {
         table[byte] = of(byte as u8);
@@ -42,16 +46,19 @@ const fn of(byte: u8) -> Beside {
         _ => Says::Open,
     };
     let plain = match byte {
-        b'D' | b'd' | b'=' | b'^' => Says::Depends,
+        b'D' | b'd' | b'=' => Says::Track2,
+        b'^' => Says::Depends,
         byte if byte.is_ascii_alphanumeric() => Says::Closed,
         _ => Says::Open,
     };
     let group = match byte {
-        b'=' | b'^' | b'0'..=b'9' => Says::Depends,
+        b'=' => Says::Track2,
+        b'^' | b'0'..=b'9' => Says::Depends,
         byte if byte.is_ascii_alphabetic() => Says::Closed,
         _ => Says::Open,
     };
-    Beside { left, plain, group }
+    let leads = matches!(byte, b' ' | b'-' | b'.' | 0xa0 | 0xc2 | 0xe2 | 0xe3);
+    Beside { left, plain, group, leads }
 }
 
 /// Whether the two bytes on the left allow a card.
@@ -60,7 +67,7 @@ pub(crate) fn left_allows(second: u8, first: u8) -> bool {
     match BESIDE[usize::from(first)].left {
         Says::Open => true,
         Says::Closed => false,
-        Says::Depends => candidate::left_allows(Some(second), Some(first)),
+        Says::Depends | Says::Track2 => candidate::left_allows(Some(second), Some(first)),
     }
 }
 

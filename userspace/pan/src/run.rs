@@ -104,6 +104,16 @@ impl<'r, 'b> Run<'r, 'b> {
         (self.text.owed, self.pass.settled, self.pass.at) = (self.owed, at, at);
     }
 
+    /// Goes over words without a digit.
+    #[inline(always)]
+    fn skip(&mut self, words: usize) {
+        let at = self.at + words * WORD;
+        if self.queued > 0 || self.pending.1 != 0 {
+            self.flush(at);
+        }
+        self.at = at;
+    }
+
     /// Lets `start` go the exact way; a stop where that does not lead back to this one.
     #[cold]
     #[inline(never)]
@@ -185,6 +195,7 @@ impl<'r, 'b> Run<'r, 'b> {
                     self.accept(start, id, form);
                     if form.end_in_run { self.end_may_start(block, start, form) } else { None }
                 }
+                Says::Track2 => self.accept_track2(block, start, id, form),
             };
             if let Some(start) = exact
                 && let Some(stop) = self.exact(start)
@@ -253,6 +264,26 @@ impl<'r, 'b> Run<'r, 'b> {
         self.pass.cards += 1;
     }
 
+    /// Accepts a card with the rest of track 2 behind it, and hides that at once; the start that has to go the exact way where it is not that simple.
+    #[inline(always)]
+    fn accept_track2(&mut self, block: &Block, start: usize, id: FormId, form: &Form) -> Option<usize> {
+        let from = start + form.span + 1;
+        let digits = block.digits_from(from - self.at).trailing_ones() as usize;
+        let mark = self.pass.bytes.get(from - 1).copied();
+        if self.owed_from(start) & 1 == 1 {
+            return None; // a hidden digit starts nothing
+        }
+        let Some(tail) = self.pass.bytes.get_mut(from..from + digits) else { return Some(start) };
+        // A letter needs a year and a month behind it; a long rest, and none, are for the exact way too.
+        if mark != Some(b'=') || digits == 0 || digits > WORD / 2 {
+            return Some(start);
+        }
+        tail.fill(b'*');
+        self.accept(start, id, form);
+        self.pass.at = from + digits;
+        None
+    }
+
     /// What is owed, with bit 0 at `start`, which lies at or behind `base`.
     #[inline(always)]
     fn owed_from(&self, start: usize) -> u64 {
@@ -264,6 +295,10 @@ impl<'r, 'b> Run<'r, 'b> {
     #[inline(always)]
     fn end_may_start(&self, block: &Block, start: usize, form: &Form) -> Option<usize> {
         let end = start + form.span - 4;
+        let next = self.pass.bytes.get(end + 4).copied().unwrap_or(0);
+        if !BESIDE[usize::from(next)].leads {
+            return None;
+        }
         let digits = block.digits_from(end - self.at);
         let gap = (digits >> 4).trailing_zeros() as usize;
         let fits = |shape| self.engine.forms.get(FormId::grouping(shape, gap)).fits(digits);
@@ -275,7 +310,11 @@ impl<'r, 'b> Run<'r, 'b> {
         let (from, bits) = self.pending;
         hide_bits(self.pass.bytes, from, bits, upto);
         for &(start, id) in self.queue.get(..self.queued).unwrap_or_default() {
-            hide_bits(self.pass.bytes, start, self.engine.forms.get(id).hidden, upto);
+            let form = self.engine.forms.get(id);
+            match self.pass.bytes.get_mut(start..) {
+                Some(bytes) if form.groups == 1 && start + form.span <= upto => hide_run(bytes, form),
+                _ => hide_bits(self.pass.bytes, start, form.hidden, upto),
+            }
         }
         self.queued = 0;
         self.owed = self.owed_from(upto);
@@ -288,6 +327,29 @@ impl<'r, 'b> Run<'r, 'b> {
 #[inline(always)]
 fn holds(sum: u32) -> bool {
     sum.is_multiple_of(10)
+}
+
+/// The hidden digits of a plain run stand side by side.
+#[inline(always)]
+fn hide_run(bytes: &mut [u8], form: &Form) {
+    let first = form.hidden.trailing_zeros() as usize;
+    let count = form.hidden.count_ones() as usize;
+    let Some(hidden) = bytes.get_mut(first..first + count) else { return };
+    if count < 8 {
+        // Two overlapping stores of four bytes, as a rule.
+        match hidden.first_chunk_mut::<4>() {
+            Some(first) => *first = [b'*'; 4],
+            None => hidden.fill(b'*'),
+        }
+        if let Some(last) = hidden.last_chunk_mut::<4>() {
+            *last = [b'*'; 4];
+        }
+        return;
+    }
+    if let Some(first) = hidden.first_chunk_mut::<8>() {
+        *first = [b'*'; 8];
+    }
+    hidden.get_mut(8..).unwrap_or_default().fill(b'*');
 }
 
 /// Byte by byte: a wider store would have to load first, what the store for the number before it has just written.
@@ -310,12 +372,20 @@ pub(crate) fn go<M: Masks>(run: &mut Run<'_, '_>) -> Stop {
     let (mut block, mut sums) = (Block::EMPTY, None);
     loop {
         let rest = run.pass.bytes.get(run.at..).unwrap_or_default();
-        let words = (rest.len() / WORD).saturating_sub(AHEAD).min(WORDS);
+        let room = (rest.len() / WORD).saturating_sub(AHEAD);
+        let words = room.min(WORDS);
         if words == 0 {
             return Stop::End;
         }
+        if !run.carry {
+            let clean = clean::<M>(rest, room);
+            if clean > 0 {
+                run.skip(clean);
+                continue;
+            }
+        }
         if block.read::<M>(rest, words, run.carry) {
-            if block.count() as usize >= words / 2
+            if block.count() as usize >= 2 * words
                 && let Some(bytes) = rest.first_chunk()
             {
                 sums.get_or_insert(Sums::EMPTY).sieve::<M>(&mut block, bytes, words);
@@ -334,6 +404,13 @@ pub(crate) fn go<M: Masks>(run: &mut Run<'_, '_>) -> Stop {
         run.flush(end);
         run.at = end;
     }
+}
+
+/// How many of the first `words` words, in fours, hold no digit.
+#[inline(always)]
+fn clean<M: Masks>(bytes: &[u8], words: usize) -> usize {
+    let (fours, _) = bytes.as_chunks::<{ 4 * WORD }>();
+    4 * fours.iter().take(words / 4).take_while(|four| !M::any_digit(four)).count()
 }
 
 /// A number that starts in a block lies within its words and those behind them.

@@ -25,6 +25,13 @@ pub(crate) trait Masks {
     /// Bit n: the byte n is an ASCII digit.
     fn digits(bytes: &[u8; WORD]) -> u64;
 
+    /// Whether any of 256 bytes is an ASCII digit.
+    #[inline(always)]
+    fn any_digit(bytes: &[u8; 4 * WORD]) -> bool {
+        let (words, _) = bytes.as_chunks::<WORD>();
+        words.iter().any(|word| Self::digits(word) != 0)
+    }
+
     /// Bit n: the byte n may begin a separator: space, `-`, `.`, 0xa0, and the lead bytes 0xc2, 0xe2, 0xe3.
     fn separators(bytes: &[u8; WORD]) -> u64;
 
@@ -157,6 +164,11 @@ mod tests {
     fn every_byte_at_every_place<M: Masks>() {
         every_sum::<M>();
         for byte in 0..=255_u8 {
+            for place in 0..4 * WORD {
+                let mut bytes = [b'/'; 4 * WORD];
+                bytes[place] = byte;
+                assert_eq!(M::any_digit(&bytes), byte.is_ascii_digit(), "byte {byte:#x} at {place}");
+            }
             let places: [u8; WORD] = std::array::from_fn(|at| at as u8);
             let sum = |at: &usize| byte.wrapping_add(*at as u8);
             let wanted = (0..WORD).filter(|at| sum(at) % 10 == 0).fold(0, |bits, at| bits | 1 << at);

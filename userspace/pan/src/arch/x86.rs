@@ -6,9 +6,9 @@ use std::arch::x86_64::{
     _mm256_and_si256, _mm256_blendv_epi8, _mm256_broadcastsi128_si256, _mm256_castsi256_si128, _mm256_cmpeq_epi8,
     _mm256_cmpgt_epi8, _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8,
     _mm256_or_si256, _mm256_sad_epu8, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16,
-    _mm256_sub_epi8, _mm512_add_epi8, _mm512_and_si512, _mm512_broadcast_i32x4, _mm512_cmpeq_epi8_mask,
-    _mm512_cmplt_epu8_mask, _mm512_loadu_si512, _mm512_set1_epi8, _mm512_setzero_si512, _mm512_shuffle_epi8,
-    _mm512_srli_epi16, _mm512_sub_epi8, _mm512_test_epi8_mask,
+    _mm256_sub_epi8, _mm256_testz_si256, _mm512_add_epi8, _mm512_and_si512, _mm512_broadcast_i32x4,
+    _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask, _mm512_loadu_si512, _mm512_min_epu8, _mm512_set1_epi8,
+    _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_srli_epi16, _mm512_sub_epi8, _mm512_test_epi8_mask,
 };
 
 use super::{Masks, WORD};
@@ -65,6 +65,20 @@ impl Masks for Avx2 {
     }
 
     #[inline(always)]
+    fn any_digit(bytes: &[u8; 4 * WORD]) -> bool {
+        let (halves, _) = bytes.as_chunks::<32>();
+        // SAFETY: as above.
+        unsafe {
+            let mut least = _mm256_set1_epi8(-1);
+            for half in halves {
+                least = _mm256_min_epu8(least, _mm256_sub_epi8(load(half), _mm256_set1_epi8(b'0' as i8)));
+            }
+            let digits = _mm256_cmpeq_epi8(least, _mm256_min_epu8(least, _mm256_set1_epi8(9)));
+            _mm256_testz_si256(digits, digits) == 0
+        }
+    }
+
+    #[inline(always)]
     fn separators(bytes: &[u8; WORD]) -> u64 {
         let [low, high] = halves(bytes);
         // SAFETY: as above.
@@ -101,6 +115,20 @@ impl Masks for Avx512 {
             let values =
                 _mm512_sub_epi8(_mm512_loadu_si512(bytes.as_ptr().cast::<__m512i>()), _mm512_set1_epi8(b'0' as i8));
             _mm512_cmplt_epu8_mask(values, _mm512_set1_epi8(10))
+        }
+    }
+
+    #[inline(always)]
+    fn any_digit(bytes: &[u8; 4 * WORD]) -> bool {
+        let (words, _) = bytes.as_chunks::<WORD>();
+        // SAFETY: as above; each load is of a word's 64 bytes.
+        unsafe {
+            let mut least = _mm512_set1_epi8(-1);
+            for word in words {
+                let bytes = _mm512_loadu_si512(word.as_ptr().cast::<__m512i>());
+                least = _mm512_min_epu8(least, _mm512_sub_epi8(bytes, _mm512_set1_epi8(b'0' as i8)));
+            }
+            _mm512_cmplt_epu8_mask(least, _mm512_set1_epi8(10)) != 0
         }
     }
 
