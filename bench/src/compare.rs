@@ -4,7 +4,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use crate::cpu;
-use crate::ratio::{Dice, Ratio, paired};
+use crate::dice::Dice;
+use crate::ratio::{Ratio, paired};
 use crate::slice::{Outcome, Slice, Work};
 use crate::worker;
 

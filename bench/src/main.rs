@@ -9,6 +9,8 @@
 mod client;
 mod compare;
 mod cpu;
+mod dice;
+mod pan;
 mod ratio;
 mod slice;
 mod worker;
@@ -18,6 +20,8 @@ use std::process::ExitCode;
 const HELP: &str = "\
 bench worker  --port P [--user U] [--dbname D]       reads slices from standard input, one a line; answers one line each
 bench compare --port P [--user U] [--dbname D] [--pid PROXY] [--rounds N] [--slice-ms N] -- PREFIX…
+bench pan     [--quick] [--check] [--class WORD] [--json FILE] [--markdown] [--report] [--search SECONDS] [--seed N]
+bench pan-truth [--quick] [--markdown] [--report]
 ";
 
 fn main() -> ExitCode {
@@ -25,6 +29,8 @@ fn main() -> ExitCode {
     let result = match args.first().map(String::as_str) {
         Some("worker") => worker::run(&args[1..]),
         Some("compare") => compare::run(&args[1..]),
+        Some("pan") => pan::run(&args[1..]),
+        Some("pan-truth") => pan::truth::run(&args[1..]),
         _ => {
             eprint!("{HELP}");
             return ExitCode::from(2);

@@ -31,8 +31,44 @@ statements = ["session"]
 action     = "allow"
 "#;
 
+/// `cargo xtask bench pan …`: the scan alone, which needs neither root nor a database.
+pub(crate) fn pan(args: &[String]) -> Result<()> {
+    let mut args = args.to_vec();
+    args.extend(vectorscan()?);
+    scan("pan", &args)
+}
+
+/// The options that name Vectorscan's worker, compiled here where the library is installed; it is no dependency of the build.
+fn vectorscan() -> Result<Vec<String>> {
+    if !shell::output("ldconfig", &["-p"])
+        .or(shell::output("/sbin/ldconfig", &["-p"]))
+        .is_some_and(|list| list.contains("libhs.so.5"))
+    {
+        return Ok(Vec::new());
+    }
+    let worker = shell::target().join("vectorscan").to_string_lossy().into_owned();
+    std::fs::create_dir_all(shell::target()).context("the target folder")?;
+    shell::run(shell::command("cc", &["-O2", "-o", &worker, "bench/src/pan/vectorscan.c", "-ldl"]))?;
+    Ok(vec!["--vectorscan".to_owned(), worker])
+}
+
+/// `cargo xtask pan-truth …`.
+pub(crate) fn truth(args: &[String]) -> Result<()> {
+    scan("pan-truth", args)
+}
+
+fn scan(verb: &str, args: &[String]) -> Result<()> {
+    shell::step(verb);
+    shell::run(shell::cargo(&["build", "--release", "--package", "bench", "--quiet"]))?;
+    let args: Vec<&str> = std::iter::once(verb).chain(args.iter().map(String::as_str)).collect();
+    shell::run(shell::command(&shell::target().join("release/bench").to_string_lossy(), &args))
+}
+
 /// `cargo xtask bench [--rounds N] [--slice-ms N]`.
 pub(crate) fn run(args: &[String]) -> Result<()> {
+    if let Some(("pan", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return pan(rest);
+    }
     setup::ensure()?;
     shell::step("build");
     shell::run(shell::cargo(&["build", "--release", "--package", "interceptor", "--package", "bench"]))?;

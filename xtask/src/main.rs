@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout)] // a tool's output is its purpose
 
+mod backends;
 mod bench;
 mod clients;
 mod demo;
@@ -23,8 +24,12 @@ cargo xtask VERB
   test        everything that a change must pass: setup, fmt, clippy, tidy, unit and kernel tests
   demo        see it work: an unchanged psql, outside and as an agent   [--yes] [--keep]
   bench       load direct and through the interceptor, interleaved      [--rounds N] [--slice-ms N]
+  bench pan   the scan of card numbers alone, by backend and kind of input   [--quick] [--check] [--class WORD] [--json FILE]
+              [--markdown] [--report] [--search SECONDS [--seed N]]
+  pan-truth   what is found and what is wrongly masked; status 1 over a budget   [--quick] [--markdown] [--report]
   suites      foreign test suites, direct and through the interceptor   [NAME…]
   nightly     the longer runs: test, suites, 100 kills, fuzzing          [STEP…]
+  backends    pan's tests with every set of instructions (part of test)
   tidy        arrows, unsafe allow-list, sizes, licences (part of test)
   install     put the service on this host                              [--root DIR]
   uninstall   take it off again; leaves nothing                         [--root DIR] [--purge]
@@ -38,7 +43,9 @@ fn main() -> ExitCode {
         "setup" => setup::run(),
         "test" => test::run(),
         "tidy" => tidy::run(),
+        "backends" => backends::run(),
         "bench" => bench::run(&rest),
+        "pan-truth" => bench::truth(&rest),
         "demo" => demo::run(&rest),
         "suites" => suites::run(&rest),
         "shred" => suites::shredder::shred(&rest), // not for people: the suites start it

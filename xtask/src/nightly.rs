@@ -17,8 +17,13 @@ const CARGO_FUZZ: &str = "=0.13.2";
 
 type Step = (&'static str, fn() -> Result<()>);
 
-const STEPS: &[Step] =
-    &[("test", crate::test::run), ("suites", || crate::suites::run(&[])), ("kills", kills), ("fuzz", fuzz)];
+const STEPS: &[Step] = &[
+    ("test", crate::test::run),
+    ("suites", || crate::suites::run(&[])),
+    ("kills", kills),
+    ("miri", miri),
+    ("fuzz", fuzz),
+];
 
 /// `cargo xtask nightly [STEP…]`.
 pub(crate) fn run(args: &[String]) -> Result<()> {
@@ -33,6 +38,18 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         step()?;
     }
     Ok(())
+}
+
+/// The portable path of the scan under Miri, a component of nightly toolchains that no distribution packages.
+fn miri() -> Result<()> {
+    shell::step("pan under Miri");
+    if shell::output("cargo", &["+nightly", "miri", "--version"]).is_none() {
+        println!("  SKIPPED: needs a nightly toolchain with the component miri (`rustup +nightly component add miri`)");
+        return Ok(());
+    }
+    let mut tests = shell::command("cargo", &["+nightly", "miri", "test", "--package", "pan", "--lib"]);
+    tests.env("INTERCEPTOR_PAN_BACKEND", "portable").env("MIRIFLAGS", "-Zmiri-disable-isolation");
+    shell::run(tests)
 }
 
 /// A hundred kills of the service under load, where `test` does twenty.

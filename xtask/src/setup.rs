@@ -62,10 +62,7 @@ const PIECES: &[Piece] = &[
         debian: &["rustc-web", "cargo-web", "rust-web-src"],
         elsewhere: "any nightly toolchain with the rust-src component",
         without: "the crates below userspace/ build; the program, which embeds the kernel half, does not",
-        present: || {
-            (Path::new("/usr/bin/rustc").exists() && Path::new("/usr/bin/cargo").exists() && core_sources())
-                || nightly()
-        },
+        present: || distribution_rust() || nightly(),
     },
     Piece {
         name: "LLVM 22",
@@ -172,6 +169,11 @@ pub(crate) fn postgres_bin() -> Option<PathBuf> {
         .collect();
     found.sort();
     found.pop()
+}
+
+/// Whether the distribution's own Rust is there with the sources of core and std.
+pub(crate) fn distribution_rust() -> bool {
+    Path::new("/usr/bin/rustc").exists() && Path::new("/usr/bin/cargo").exists() && core_sources()
 }
 
 fn core_sources() -> bool {

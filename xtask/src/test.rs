@@ -2,12 +2,13 @@
 
 use anyhow::{Result, bail};
 
-use crate::{clients, install, setup, shell, tidy};
+use crate::{backends, bench, clients, install, setup, shell, tidy};
 
 /// `cargo xtask test`.
 pub(crate) fn run() -> Result<()> {
     setup::ensure()?;
     clients::ensure()?;
+    backends::ensure()?;
     shell::step("format");
     shell::run(shell::cargo(&["fmt", "--all", "--check"]))?;
     tidy::run()?;
@@ -16,6 +17,9 @@ pub(crate) fn run() -> Result<()> {
     shell::step("unit tests");
     shell::run(shell::cargo(&["test", "--workspace", "--exclude", "interceptor", "--quiet"]))?;
     shell::run(shell::cargo(&["test", "--package", "interceptor", "--lib", "--bins", "--quiet"]))?;
+    backends::test()?;
+    bench::truth(&["--quick".to_owned()])?;
+    bench::pan(&["--check".to_owned()])?;
     install::check_exposure()?;
     kernel()
 }

@@ -27,7 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "interceptor",
         &["interceptor-abi", "pan", "wire", "sql", "policy", "audit", "session", "uring", "proxy", "control"],
     ),
-    ("bench", &[]),
+    ("bench", &["pan"]), // the scan alone, without a database and a service around it
     ("xtask", &[]),
 ];
 
