@@ -186,11 +186,9 @@ const BEGUN_MAX: usize = 12;
 /// one line.
 fn may_hold(bytes: &[u8], from: usize) -> bool {
     let mut groups = [0_u8; WINDOW];
-    let mut broken = false;
-    for (group, &byte) in groups.iter_mut().zip(bytes.get(from..).unwrap_or_default()) {
-        *group = u8::from(begins_group(byte));
-        broken |= (byte == b'\n') | (byte == b'\r');
-    }
+    let rest = bytes.get(from..).unwrap_or_default();
+    groups.iter_mut().zip(rest).for_each(|(group, &byte)| *group = u8::from(begins_group(byte)));
+    let broken = rest.iter().fold(0, |any, &byte| any | u8::from(byte == b'\n') | u8::from(byte == b'\r')) != 0;
     let mut found = 0;
     if broken {
         for at in 0..WINDOW - 4 {
@@ -207,7 +205,8 @@ fn may_hold(bytes: &[u8], from: usize) -> bool {
 /// Whether a group that begins with this character can begin with the byte of a digit (`M`, `N`, `O`) or of a separator.
 #[inline(always)]
 fn begins_group(byte: u8) -> bool {
-    (b'L'..=b'O').contains(&byte) | (byte == b'C') | (byte == b'D') | (byte == b'I') | (byte == b'X')
+    let letters = [b'C', b'D', b'I', b'X'];
+    letters.iter().fold(byte.wrapping_sub(b'L') < 4, |any, &letter| any | (byte == letter))
 }
 
 /// Whether a byte that begins with this character, at any alignment, can be an ASCII digit.

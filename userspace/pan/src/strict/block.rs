@@ -10,16 +10,21 @@ use crate::{
 };
 
 /// Ends in a block.
-pub(super) const ENDS: usize = 128;
-/// Digits that a block looks at: those before the first end, and the ends.
-pub(super) const DIGITS: usize = PENDING + ENDS;
+pub(super) const ENDS: usize = 512;
+/// Digits before the first end: more than a window's, so that every loop is whole vectors long.
+pub(super) const BEFORE: usize = 64;
+/// Digits that a block looks at.
+pub(super) const DIGITS: usize = BEFORE + ENDS;
+/// From here on, sums and lengths are computed: those of the first end look back so far.
+const FROM: usize = 32;
+const _: () = assert!(BEFORE - FROM > PENDING);
 
 pub(super) type Sums = [u8; DIGITS];
 
-/// For every digit, the lengths (bit n: 12 + n) of the cards that end with it, as they are read forward and backward.
+/// For every digit, the lengths (bit n: 12 + n) of the cards that end with it, as they are read forward and backward; and room behind.
 pub(super) struct Cards {
-    forward: [u8; DIGITS],
-    backward: [u8; DIGITS],
+    forward: [u8; DIGITS + FROM],
+    backward: [u8; DIGITS + FROM],
 }
 
 /// `digits` are values; `allowed` are the lengths that reach back no further than the run.
@@ -43,7 +48,7 @@ pub(super) fn cards(engine: &Engine, digits: &Sums, allowed: &[u8; DIGITS]) -> C
     let sixteen = joined::<8>(&eight, &eight);
     let back_sixteen = joined::<8>(&back_eight, &back_eight);
 
-    let mut cards = Cards { forward: [0; DIGITS], backward: [0; DIGITS] };
+    let mut cards = Cards { forward: [0; DIGITS + FROM], backward: [0; DIGITS + FROM] };
     let forward = &mut cards.forward;
     let backward = &mut cards.backward;
     let sum = joined::<12>(&twelve, digits);
@@ -83,44 +88,44 @@ fn reduced(sum: u8) -> u8 {
 #[inline(always)]
 fn joined<const BACK: usize>(last: &Sums, before: &Sums) -> Sums {
     let mut sums = [0; DIGITS];
-    for at in BACK..DIGITS {
+    for at in FROM..DIGITS {
         sums[at] = reduced(last[at] + before[at - BACK]);
     }
     sums
 }
 
 #[inline(always)]
-fn take<const LENGTH: usize>(sums: &Sums, begins: &[u8; DIGITS], cards: &mut [u8; DIGITS]) {
-    for at in PENDING..DIGITS {
+fn take<const LENGTH: usize>(sums: &Sums, begins: &[u8; DIGITS], cards: &mut [u8; DIGITS + FROM]) {
+    for at in BEFORE..DIGITS {
         let holds = if sums[at] == 0 { 1 << (LENGTH - 12) } else { 0 };
-        cards[at] |= begins[at + 1 - LENGTH] & holds;
+        cards[at] |= begins[at + 4 - LENGTH] & holds;
     }
 }
 
 #[inline(always)]
-fn take_back<const LENGTH: usize>(sums: &Sums, ends: &[u8; DIGITS], cards: &mut [u8; DIGITS]) {
-    for at in PENDING..DIGITS {
+fn take_back<const LENGTH: usize>(sums: &Sums, ends: &[u8; DIGITS], cards: &mut [u8; DIGITS + FROM]) {
+    for at in BEFORE..DIGITS {
         let holds = if sums[at] == 0 { 1 << (LENGTH - 12) } else { 0 };
         cards[at] |= ends[at] & holds;
     }
 }
 
-/// The lengths of numbers that begin at each digit, and of those that, read backward, begin there.
+/// By the last of four digits: the lengths of numbers that begin with them, and of those that, read backward, begin with the last.
 #[inline(always)]
 fn issued(engine: &Engine, digits: &[u8; DIGITS], begins: &mut [u8; DIGITS], ends: &mut [u8; DIGITS]) {
     let mut tens = [0_u8; DIGITS];
-    for at in 0..DIGITS - 1 {
-        tens[at] = digits[at] * 10 + digits[at + 1];
+    for at in FROM - 8..DIGITS {
+        tens[at] = digits[at - 1] * 10 + digits[at];
     }
     let mut heads = [0_u16; DIGITS];
-    for at in 0..DIGITS - 3 {
-        heads[at] = u16::from(tens[at]) * 100 + u16::from(tens[at + 2]);
+    for at in FROM..DIGITS {
+        heads[at] = u16::from(tens[at - 2]) * 100 + u16::from(tens[at]);
     }
     let table = engine.heads.strict_ends();
-    for at in 0..DIGITS - 3 {
+    for at in FROM..DIGITS {
         let lengths = table[usize::from(heads[at]) % table.len()];
         begins[at] = lengths as u8;
-        ends[at + 3] = (lengths >> 8) as u8;
+        ends[at] = (lengths >> 8) as u8;
     }
 }
 
@@ -132,8 +137,8 @@ impl Cards {
             if forward | backward == 0 {
                 continue;
             }
-            let (Some(cards), Some(reversed)) = (self.forward.get(back..), self.backward.get(back..)) else { continue };
-            for ((hidden, cards), reversed) in hidden.iter_mut().zip(cards).zip(reversed) {
+            let ends = self.forward[FROM + back..DIGITS + back].iter().zip(&self.backward[FROM + back..DIGITS + back]);
+            for (hidden, (cards, reversed)) in hidden[FROM..].iter_mut().zip(ends) {
                 *hidden |= (cards & forward) | (reversed & backward);
             }
         }
@@ -141,8 +146,8 @@ impl Cards {
 
     /// Counts those that do not overlap one counted before; `covered` is where those end, from the block's first digit.
     pub(super) fn count(&self, covered: &mut usize) -> u32 {
-        let (mut at, mut count) = ((*covered + DIGITS_MIN - 1).max(PENDING), 0);
-        while let Some((forward, backward)) = self.forward.get(at).zip(self.backward.get(at)) {
+        let (mut at, mut count) = ((*covered + DIGITS_MIN - 1).max(BEFORE), 0);
+        while let Some((forward, backward)) = self.forward.get(at).zip(self.backward.get(at)).filter(|_| at < DIGITS) {
             let lengths = forward | backward;
             if lengths != 0 && at + 1 >= *covered + 12 + lengths.trailing_zeros() as usize {
                 count += 1;
