@@ -131,8 +131,9 @@ impl Events {
             if allowed.iter().skip(BEFORE).fold(0, |any, allowed| any | allowed) == 0 {
                 continue;
             }
-            let found = block::cards(engine, digits, allowed);
-            found.hide(&reach, places);
+            let end = (BEFORE + self.count - from).next_multiple_of(64);
+            let found = block::cards(engine, digits, allowed, end);
+            found.hide(&reach, places, end);
             let mut local = (counted + BEFORE).saturating_sub(from);
             let here = found.count(&mut local);
             if here > 0 {
