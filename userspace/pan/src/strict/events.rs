@@ -5,7 +5,7 @@ use super::{
     block::{self, BEFORE, DIGITS, ENDS, Reach},
     marks::{Places, WINDOW},
     place,
-    run::{PENDING, card_ends},
+    run::{PENDING, Run, card_ends},
 };
 use crate::{
     Engine,
@@ -16,6 +16,10 @@ const SIZE: usize = BEFORE + WINDOW;
 const _: () = assert!(WINDOW.is_multiple_of(ENDS));
 /// All of 13 to 19, as bits from 12 on.
 const ALL: u8 = 0xfe;
+/// No length: a run's first digit.
+const FIRST: u8 = 1;
+/// So few digits are looked at one by one.
+const FEW: usize = 48;
 
 /// In all arrays, a digit stands `BEFORE` places behind its index, so that a block can look back.
 pub(super) struct Events {
@@ -52,6 +56,9 @@ impl Events {
         }
         self.digits[slot] = digit;
         self.starts[slot] = place(start);
+        if length == 1 {
+            self.allowed[slot] = FIRST;
+        }
         if length >= DIGITS_MIN {
             self.allowed[slot] = ALL & ((1_u16 << (length.min(DIGITS_MAX) - 11)) - 1) as u8;
             self.any_allowed = true;
@@ -115,6 +122,9 @@ impl Events {
         if !self.any_allowed {
             return 0;
         }
+        if self.count <= FEW {
+            return self.hide_cards_of_few(engine, covered, hidden);
+        }
         let reach = Reach::new(engine);
         let mut places = [0_u8; SIZE];
         let mut counted =
@@ -128,7 +138,7 @@ impl Events {
             ) else {
                 break;
             };
-            if allowed.iter().skip(BEFORE).fold(0, |any, allowed| any | allowed) == 0 {
+            if allowed.iter().skip(BEFORE).fold(0, |any, allowed| any | allowed) & ALL == 0 {
                 continue;
             }
             let end = (BEFORE + self.count - from).next_multiple_of(64);
@@ -145,6 +155,19 @@ impl Events {
             *covered = (*covered).max(usize::from(self.starts[counted + BEFORE - 1]) + 1);
         }
         self.spread(&places, hidden);
+        cards
+    }
+
+    fn hide_cards_of_few(&self, engine: &Engine, covered: &mut usize, hidden: &mut Places) -> u32 {
+        let (mut run, mut cards) = (Run::new(*covered), 0);
+        for slot in BEFORE..BEFORE + self.count {
+            if self.allowed[slot] == FIRST {
+                run.clear();
+            }
+            run.push(self.digits[slot], self.starts[slot].into());
+            cards += run.hide_cards(engine, |at| hidden.set(at));
+        }
+        *covered = run.covered;
         cards
     }
 

@@ -27,7 +27,7 @@ impl Pairs {
             let run = &mut runs[(at - from) % 2];
             if high == b'3' && low.is_ascii_digit() {
                 run.push(low - b'0', at);
-                cards += run.hide_cards(window.engine, |at| marks.pairs.set(at)).cards;
+                cards += run.hide_cards(window.engine, |at| marks.pairs.set(at));
             } else if run.count > 0 {
                 if is_separator_pair(high, low) {
                     run.separate();
@@ -71,10 +71,7 @@ fn quiet(bytes: &[u8], from: usize) -> Option<usize> {
             | ((high | 0x20 == b'a') & (low == b'0'));
         *like = u8::from(digit | separator);
     }
-    let two = both::<2>(&like);
-    let four = both::<4>(&two);
-    let eight = both::<8>(&four);
-    if both::<10>(&eight).iter().fold(0, |any, row| any | row) != 0 {
+    if seconds.len() >= 25 && thirteen(&like, seconds.len()) {
         return None;
     }
     let first_of_last = |mut at: usize| {
@@ -86,11 +83,19 @@ fn quiet(bytes: &[u8], from: usize) -> Option<usize> {
     Some(from + first_of_last(seconds.len()).min(first_of_last(seconds.len() + 1)).min(seconds.len()))
 }
 
+/// Whether thirteen stand in a row.
+fn thirteen(like: &Row, end: usize) -> bool {
+    let two = both::<2>(like, end);
+    let four = both::<4>(&two, end);
+    let eight = both::<8>(&four, end);
+    both::<10>(&eight, end).iter().fold(0, |any, row| any | row) != 0
+}
+
 /// Where both a row of pairs and the one `STEP` behind it are.
 #[inline(always)]
-fn both<const STEP: usize>(row: &Row) -> Row {
+fn both<const STEP: usize>(row: &Row, end: usize) -> Row {
     let mut both = [0; WINDOW + 16];
-    for at in 0..WINDOW {
+    for at in 0..end.min(WINDOW) {
         both[at] = row[at] & row[at + STEP];
     }
     both
