@@ -32,7 +32,7 @@ mod numeric;
 mod run;
 mod scanner;
 mod separator;
-mod strict;
+pub mod strict;
 mod sums;
 mod whole;
 

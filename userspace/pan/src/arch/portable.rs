@@ -55,7 +55,7 @@ fn eight(row: &[u8; WORD], index: usize) -> u64 {
 /// Adds eight bytes to eight bytes; none carries into the next.
 #[inline(always)]
 fn add(first: u64, second: u64) -> u64 {
-    (first & !HIGH) + (second & !HIGH) ^ (first ^ second) & HIGH
+    ((first & !HIGH) + (second & !HIGH)) ^ ((first ^ second) & HIGH)
 }
 
 /// The high bit of each byte that is a multiple of ten.

@@ -1,0 +1,246 @@
+//! The third reading: base64, standard and URL-safe, at each of its alignments. A token whose decoding holds a card becomes stars from the
+//! card's first character to its end: nobody takes stars for data, and what is decoded no further shows nothing.
+//!
+//! Every character but the first completes three bytes, one of each alignment but one. A line break goes on with the token behind a line of
+//! `LINE_MIN` characters (PostgreSQL's `encode` breaks lines at 76). What stands behind a backslash is no character of a token: stars there
+//! would break JSON.
+
+use super::{
+    Place, Window,
+    marks::{Marks, WINDOW},
+    place,
+    run::Run,
+};
+
+/// The shortest line that may be broken inside a token.
+pub(super) const LINE_MIN: u8 = 16;
+
+/// Between two windows.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Base64 {
+    pub(super) at: Place,
+    /// All that follows in this token goes.
+    hiding: bool,
+    /// Characters since the token or its line began, and line breaks since the last.
+    line: u8,
+    breaks: u8,
+    escape: Escape,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Escape {
+    #[default]
+    None,
+    /// Behind a backslash.
+    Letter,
+    /// So many hex digits of `\uXXXX` are to come.
+    Digits(u8),
+}
+
+/// The four decodings of a token.
+struct Decodings {
+    runs: [Run; 4],
+    characters: usize,
+    previous: Option<(u8, usize)>,
+}
+
+impl Base64 {
+    pub(super) fn read(&mut self, window: &Window<'_>, marks: &mut Marks) -> u32 {
+        let (mut lines, mut cards) = ([0; WINDOW], 0);
+        let mut token = Decodings { runs: [Run::new(0); 4], characters: 0, previous: None };
+        let from = if self.hiding { self.at.into() } else { self.enter(window.bytes) };
+        for (at, &byte) in window.bytes.iter().enumerate().skip(from) {
+            if let Some(slot) = lines.get_mut(at) {
+                *slot = self.line;
+            }
+            match self.character(byte) {
+                Some(_) if self.hiding => marks.hidden.set(at),
+                Some(value) => {
+                    if let Some(from) = token.read(window, value, at) {
+                        (from..=at).filter(|&at| !is_break(window.bytes, at)).for_each(|at| marks.hidden.set(at));
+                        self.hiding = true;
+                        cards += 1;
+                        token.clear();
+                    }
+                }
+                None if self.breaks > 0 => {}
+                None => {
+                    self.hiding = false;
+                    token.clear();
+                }
+            }
+        }
+        let end = window.bytes.len();
+        let at = if window.last { end } else { token.pending_from().unwrap_or(end) };
+        if at < end {
+            self.line = lines.get(at).copied().unwrap_or(0);
+            (self.breaks, self.escape) = (0, Escape::None);
+        }
+        self.at = place(at);
+        cards
+    }
+
+    /// Where decoding has to begin: where no card can be whole in the window, with what may go on behind it. Brings the state there.
+    fn enter(&mut self, bytes: &[u8]) -> usize {
+        let from = usize::from(self.at);
+        if may_hold_from(bytes, from) {
+            return from;
+        }
+        let last = bytes.len().saturating_sub(SPAN_MAX).max(from);
+        let begins = bytes.get(last..).is_some_and(|rest| rest.iter().any(|&byte| begins_group(byte)));
+        let start = if begins { last } else { bytes.len().saturating_sub(BEGUN_MAX).max(last) };
+        // The length of the line, and whether an escape goes on, are known from far enough before.
+        let mut known = start.saturating_sub(2 * usize::from(LINE_MIN)).max(from);
+        while known > from && bytes.get(known.saturating_sub(7)..known).is_some_and(|before| before.contains(&b'\\')) {
+            known -= 1;
+        }
+        if known > from {
+            (self.line, self.breaks, self.escape) = (0, 0, Escape::None);
+        }
+        for &byte in bytes.get(known..start).unwrap_or_default() {
+            self.character(byte);
+        }
+        start
+    }
+
+    /// The value of a byte as a character of a token; None when it is none. `self.breaks` says whether the token goes on behind it.
+    fn character(&mut self, byte: u8) -> Option<u8> {
+        let escape = std::mem::take(&mut self.escape);
+        let value = match escape {
+            Escape::Letter if byte == b'u' => {
+                self.escape = Escape::Digits(4);
+                None
+            }
+            Escape::Letter => None,
+            Escape::Digits(left) if byte.is_ascii_hexdigit() => {
+                self.escape = if left > 1 { Escape::Digits(left - 1) } else { Escape::None };
+                None
+            }
+            Escape::None | Escape::Digits(_) => {
+                let value = value(byte);
+                if byte == b'\\' {
+                    self.escape = Escape::Letter;
+                }
+                value
+            }
+        };
+        if value.is_some() {
+            (self.line, self.breaks) = (self.line.saturating_add(1), 0);
+        } else if matches!(byte, b'\n' | b'\r') && escape == Escape::None && (self.line >= LINE_MIN || self.breaks == 1)
+        {
+            (self.line, self.breaks) = (0, self.breaks + 1);
+        } else {
+            (self.line, self.breaks) = (0, 0);
+        }
+        value
+    }
+
+    pub(super) fn rebase(&mut self, cut: Place) {
+        self.at -= cut;
+    }
+}
+
+impl Decodings {
+    fn clear(&mut self) {
+        self.runs.iter_mut().for_each(Run::clear);
+        self.previous = None;
+    }
+
+    /// Reads a character; where a card ends with it, says where that begins.
+    fn read(&mut self, window: &Window<'_>, value: u8, at: usize) -> Option<usize> {
+        self.characters += 1;
+        let (before, start) = self.previous.replace((value, at))?;
+        let bytes = [before << 2 | value >> 4, before << 4 | value >> 2, before << 6 | value];
+        let mut from = None;
+        for (offset, byte) in bytes.into_iter().enumerate() {
+            let run = &mut self.runs[(self.characters + 3 - offset) % 4];
+            if byte.is_ascii_digit() {
+                run.push(byte - b'0', start);
+                if let Some(card) = run.card_from(window.engine) {
+                    from = Some(from.map_or(card, |from: usize| from.min(card)));
+                }
+            } else if run.count > 0 {
+                if is_separator(byte) {
+                    run.separate();
+                } else {
+                    run.clear();
+                }
+            }
+        }
+        from
+    }
+
+    /// Where the oldest character stands that may still turn out to belong to a card.
+    fn pending_from(&self) -> Option<usize> {
+        let newest = self.previous.filter(|&(value, _)| begins_digit(value)).map(|(_, at)| at);
+        self.runs.iter().filter_map(Run::pending_from).chain(newest).min()
+    }
+}
+
+/// The most that a card of 19 digits spans, with three separators in each gap and broken lines.
+const SPAN_MAX: usize = 128;
+/// A card that has begun and completed no group: one group of four characters, two more, and the breaks of a line.
+const BEGUN_MAX: usize = 12;
+
+/// Thirteen digits.
+const CHARACTERS_MIN: usize = 18;
+
+/// Whether a card can be whole behind `from`: of thirteen bytes that are digits or separators, four begin a group, and two of these stand in
+/// one line.
+fn may_hold_from(bytes: &[u8], from: usize) -> bool {
+    let rest = bytes.get(from..).unwrap_or_default();
+    if rest.len() < CHARACTERS_MIN {
+        return false;
+    }
+    let mut groups = [0_u8; WINDOW];
+    groups.iter_mut().zip(rest).for_each(|(group, &byte)| *group = u8::from(begins_group(byte)));
+    let broken = rest.iter().fold(0, |any, &byte| any | u8::from(byte == b'\n') | u8::from(byte == b'\r')) != 0;
+    let mut found = 0;
+    if broken {
+        for at in 0..rest.len().min(WINDOW) - 4 {
+            found |= groups[at] & groups[at + 4];
+        }
+    } else {
+        for at in 0..rest.len().min(WINDOW) - 12 {
+            found |= groups[at] & groups[at + 4] & groups[at + 8] & groups[at + 12];
+        }
+    }
+    found != 0
+}
+
+/// The same for a whole value.
+pub(super) fn may_hold(bytes: &[u8]) -> bool {
+    bytes.len() > WINDOW || may_hold_from(bytes, 0)
+}
+
+/// Whether a group that begins with this character can begin with the byte of a digit (`M`, `N`, `O`) or of a separator.
+#[inline(always)]
+fn begins_group(byte: u8) -> bool {
+    let letters = [b'C', b'D', b'I', b'X'];
+    letters.iter().fold(byte.wrapping_sub(b'L') < 4, |any, &letter| any | (byte == letter))
+}
+
+/// Whether a byte that begins with this character, at any alignment, can be an ASCII digit.
+fn begins_digit(value: u8) -> bool {
+    value >> 2 == 0b0011 || value & 15 == 0b0011 || value & 3 == 0
+}
+
+/// The separators of one byte.
+fn is_separator(byte: u8) -> bool {
+    matches!(byte, b' ' | b'-' | b'.' | b'_' | b'/' | b'\t' | b'\n' | b'\r')
+}
+
+fn is_break(bytes: &[u8], at: usize) -> bool {
+    matches!(bytes.get(at), Some(b'\n' | b'\r'))
+}
+
+pub(super) fn value(byte: u8) -> Option<u8> {
+    Some(match byte {
+        b'A'..=b'Z' => byte - b'A',
+        b'a'..=b'z' => byte - b'a' + 26,
+        b'0'..=b'9' => byte - b'0' + 52,
+        b'+' | b'-' => 62,
+        b'/' | b'_' => 63,
+        _ => return None,
+    })
+}
