@@ -64,11 +64,11 @@ fn multiple_of_ten(bytes: u64) -> u64 {
     const EVEN: u64 = 0x00ff_00ff_00ff_00ff;
     // Sixteen bits to a byte: n * 205 >> 11 is n / 10 up to 255, and n less ten times that is the rest.
     let rests = [bytes & EVEN, bytes >> 8 & EVEN].map(|lanes| {
-        let tenth = (lanes & 0xff) * 205 >> 11
-            | ((lanes >> 16 & 0xff) * 205 >> 11) << 16
-            | ((lanes >> 32 & 0xff) * 205 >> 11) << 32
-            | ((lanes >> 48 & 0xff) * 205 >> 11) << 48;
-        lanes - tenth * 10
+        let tenths = [0, 16, 32, 48].into_iter().fold(0, |tenths, at| {
+            let byte = (lanes >> at) & 0xff;
+            tenths | ((byte * 205) >> 11) << at
+        });
+        lanes - tenths * 10
     });
     equal(rests[0] | rests[1] << 8, 0)
 }
@@ -84,7 +84,7 @@ fn gather(high: u64) -> u64 {
 fn equal(word: u64, byte: u8) -> u64 {
     let other = word ^ u64::from_ne_bytes([byte; 8]);
     // Zero is the only seven bits that do not carry into the eighth when 0x7f is added.
-    !((other & !HIGH) + !HIGH | other) & HIGH
+    !(((other & !HIGH) + !HIGH) | other) & HIGH
 }
 
 pub(super) fn go(run: &mut Run<'_, '_>) -> Stop {
