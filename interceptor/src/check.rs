@@ -66,6 +66,11 @@ pub fn describe(config: &Config, policy: &Policy) -> String {
         service.state_dir.display(),
         service.user
     );
+    let masking = &config.masking;
+    let _ = writeln!(out, "masking    {}; {}", masking.format, masking.mode);
+    for prefix in &masking.prefix {
+        let _ = writeln!(out, "prefix     {:<16} numbers of {:?} digits", prefix.digits, prefix.lengths);
+    }
     for database in &config.databases {
         let shown: Vec<String> = database.addresses.iter().map(ToString::to_string).collect();
         let _ = writeln!(out, "database   {:<16} {}", database.name, shown.join(" "));
@@ -78,7 +83,7 @@ pub fn describe(config: &Config, policy: &Policy) -> String {
             Others::Pass => "others pass".to_owned(),
             Others::Refuse => format!("others refused but {:?}", database.allow),
         };
-        let _ = writeln!(out, "           {mode}; {others}");
+        let _ = writeln!(out, "           {mode}; masking {}; {others}", database.masking);
     }
     for agent in &config.agents {
         let _ = writeln!(out, "agent      {:<16} {}{}", agent.name, by(agent), in_groups(agent));

@@ -1,5 +1,6 @@
 //! The running service as the rest of the program sees it: status, reload, its own records, the end.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,8 @@ const SHARD_PATIENCE: Duration = Duration::from_secs(5);
 /// Everything behind the admin socket.
 pub struct Service {
     config: Config,
+    /// Where the configuration was read.
+    path: PathBuf,
     /// Taken at the end, when the shards are waited for.
     handle: Mutex<Option<Handle>>,
     counters: Counters,
@@ -34,14 +37,24 @@ struct State {
     policy: String,
     /// Why the last reload was refused.
     refused: Option<String>,
+    /// What the configuration says otherwise by now, seen at the last reload.
+    restart: Option<&'static str>,
     canary: Canary,
 }
 
 impl Service {
     /// Over started shards.
-    pub fn new(config: Config, handle: Handle, policy: String, counters: Counters, known: Arc<Known>) -> Service {
-        let state = Mutex::new(State { policy, refused: None, canary: Canary::Unproven });
-        Service { config, handle: Mutex::new(Some(handle)), counters, known, started: Instant::now(), state }
+    pub fn new(
+        path: &Path,
+        config: Config,
+        handle: Handle,
+        policy: String,
+        counters: Counters,
+        known: Arc<Known>,
+    ) -> Service {
+        let state = Mutex::new(State { policy, refused: None, restart: None, canary: Canary::Unproven });
+        let path = path.to_path_buf();
+        Service { config, path, handle: Mutex::new(Some(handle)), counters, known, started: Instant::now(), state }
     }
 
     /// Serves the admin socket.
@@ -70,8 +83,21 @@ impl Service {
             Ok((version, rules))
         });
         self.state().refused = outcome.as_ref().err().cloned();
+        self.state().restart = self.masking_changed();
         self.record_policy(&previous, &outcome);
         outcome.map(|(version, _)| version)
+    }
+
+    /// The masked format is set once, before anything is masked; a database's mode of search goes with its sessions.
+    fn masking_changed(&self) -> Option<&'static str> {
+        let text = std::fs::read_to_string(&self.path).ok()?;
+        (config::masking_of(&text)? != self.config.all_masking())
+            .then_some("the configuration's masking has changed since the start: it takes a restart, and the old one holds until then")
+    }
+
+    /// What a reload could not put in force.
+    pub fn wants_restart(&self) -> Option<&'static str> {
+        self.state().restart
     }
 
     fn record_policy(&self, previous: &str, outcome: &Result<(String, usize), String>) {
@@ -212,12 +238,14 @@ impl Source for Service {
     fn status(&self) -> Status {
         let state = self.state();
         let (policy, refused, canary) = (state.policy.clone(), state.refused.clone(), state.canary.clone());
+        let restart = state.restart.map(str::to_owned);
         drop(state);
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
             uptime_s: self.started.elapsed().as_secs(),
             policy: Policy { version: policy, refused },
+            restart,
             shards: self.shards(),
             sessions: self.sessions(),
             agents: self.config.agents.iter().map(|agent| self.agent(agent)).collect(),
@@ -254,6 +282,7 @@ impl Service {
             protocol: "postgres".into(),
             mode: if database.mode == config::Mode::Enforce { Mode::Enforce } else { Mode::Observe },
             mask: database.mask,
+            masking: database.masking.to_string(),
             sessions: self.known.sessions_on_database(&database.name),
         }
     }

@@ -57,7 +57,11 @@ fn text(status: &Value) -> String {
         let _ = writeln!(out, "WARNING   {}", word(warning));
     }
     for database in status["databases"].as_array().into_iter().flatten() {
-        let masked = if database["mask"] == true { "masked" } else { "NOT MASKED" };
+        let masked = if database["mask"] == true {
+            format!("masked ({})", word(&database["masking"]))
+        } else {
+            "NOT MASKED".to_owned()
+        };
         let (name, mode, sessions) = (word(&database["name"]), word(&database["mode"]), &database["sessions"]);
         let _ = writeln!(out, "database  {name:<20} {mode}, {masked}, {sessions} sessions");
     }

@@ -12,6 +12,8 @@ pub struct Status {
     pub uptime_s: u64,
     /// The policy in force.
     pub policy: Policy,
+    /// What of the configuration a reload could not put in force.
+    pub restart: Option<String>,
     /// Every shard.
     pub shards: Vec<Shard>,
     /// Sessions that are open, all shards together.
@@ -100,6 +102,8 @@ pub struct Database {
     pub mode: Mode,
     /// Whether what comes back is masked.
     pub mask: bool,
+    /// How eagerly it is searched for card numbers: `balanced` or `strict`.
+    pub masking: String,
     /// Its open sessions.
     pub sessions: u64,
 }
@@ -205,6 +209,7 @@ impl Status {
             .chain(unmasked)
             .chain(shards)
             .chain(refused)
+            .chain(self.restart.iter().cloned())
             .chain(gaps)
             .collect()
     }

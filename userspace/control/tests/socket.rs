@@ -52,6 +52,7 @@ impl Source for Service {
             pid: 7,
             uptime_s: 60,
             policy: Policy { version: "ab12".into(), refused: None },
+            restart: None,
             shards: vec![
                 Shard { number: 0, state: ShardState::Serving, sessions: 2, last_seq: 41, synced_seq: 40 },
                 Shard {
@@ -69,6 +70,7 @@ impl Source for Service {
                 protocol: "postgres".into(),
                 mode: self.mode,
                 mask: true,
+                masking: "balanced".into(),
                 sessions: 2,
             }],
             canary: Canary::Works,
