@@ -19,7 +19,7 @@ use super::backend::Frame;
 use super::queue::Request;
 use super::settings::{self, Encoding};
 use super::{Connection, Cx, Fatal, Phase, Step};
-use crate::catalogs::{Builder, CatalogColumn, treatment_of};
+use crate::catalogs::{Builder, CatalogColumn, sought_of, treatment_of};
 use crate::verdicts::{Refusal, Why};
 
 /// The question that is being asked.
@@ -229,7 +229,8 @@ impl Asking {
                 let (oid, schema, table) = (text(0)?.parse().ok()?, text(1)?, text(2)?);
                 let (number, name, type_oid) = (text(3)?.parse().ok()?, text(4)?, text(5)?.parse().ok()?);
                 let treatment = treatment_of(&self.policy, database, &schema, &table, &name);
-                let column = CatalogColumn { number, name, type_oid, treatment };
+                let sought = sought_of(&self.policy, database, &schema, &table, &name);
+                let column = CatalogColumn { number, name, type_oid, treatment, sought };
                 self.builder.as_mut()?.column(oid, schema, table, column);
             }
             4 => {
@@ -251,19 +252,22 @@ pg_catalog.lower(n.nspname::pg_catalog.text)) \
 OPERATOR(pg_catalog.>) 0); \
 SELECT CURRENT_USER, pg_catalog.current_setting('search_path'); ";
 
-/// The columns of every table that has a sensitive one, then the types that are not built in.
+/// The columns of every table that has one that policy names, then the types that are not built in.
 fn write_tables(text: &mut String, policy: &Policy, database: &str, rows_max: usize) {
     let mut hits = String::new();
-    for sensitive in policy.sensitive(database) {
+    let sensitive = policy.sensitive(database).map(|s| (&s.schema, &s.table, &s.column));
+    let named = policy.patterns(database).flat_map(|pattern| &pattern.columns);
+    let sought = policy.scans(database).map(|scan| &scan.column).chain(named);
+    for (schema, table, column) in sensitive.chain(sought.map(|c| (&c.schema, &c.table, &c.column))) {
         if !hits.is_empty() {
             hits.push_str(" OR ");
         }
         hits.push('(');
-        like(&mut hits, "n.nspname", &sensitive.schema);
+        like(&mut hits, "n.nspname", schema);
         hits.push_str(" AND ");
-        like(&mut hits, "c.relname", &sensitive.table);
+        like(&mut hits, "c.relname", table);
         hits.push_str(" AND ");
-        like(&mut hits, "s.attname", &sensitive.column);
+        like(&mut hits, "s.attname", column);
         hits.push(')');
     }
     if hits.is_empty() {

@@ -9,6 +9,7 @@ mod answers;
 mod backend;
 mod cancel;
 mod catalog;
+mod content;
 mod copy;
 mod extended;
 mod frontend;
@@ -122,6 +123,7 @@ pub(crate) struct Connection {
     portals: Portals,
     schemas: Schemas,
     catalog: Arc<Catalog>,
+    content: content::Content,
     own: OwnQuery,
     tally: Tally,
     /// Status of the last ReadyForQuery.
@@ -149,6 +151,7 @@ impl Connection {
             portals: Portals::default(),
             schemas: Schemas::default(),
             catalog: Arc::default(),
+            content: content::Content::default(),
             own: OwnQuery::default(),
             tally: Tally::default(),
             status: TransactionStatus::Idle,
@@ -172,6 +175,7 @@ impl Connection {
             cx.out.finish = Finish::Close;
             return;
         }
+        self.learn_content(cx);
         let step = self.input(input, cx).and_then(|()| self.settle(cx));
         if let Err(fatal) = step {
             self.fail(&fatal, cx);

@@ -1,7 +1,8 @@
 //! Array literals: `{a,"b c",NULL}`, nested, with `\` before a quote or a backslash inside quotes
 //! (`array_out`, src/backend/utils/adt/arrayfuncs.c).
 
-use pan::{Fill, Scanner};
+use super::search::{Patterns, Search, Sought};
+use pan::Fill;
 
 /// Text with escapes that are no letters or digits beside a number, searched by content; the search starts afresh behind each.
 ///
@@ -10,7 +11,8 @@ use pan::{Fill, Scanner};
 #[derive(Clone)]
 pub(super) struct Escaped {
     escapes: Escapes,
-    scanner: Scanner,
+    sought: Sought,
+    search: Search,
     hex: bool,
 }
 
@@ -23,18 +25,18 @@ pub(super) enum Escapes {
 }
 
 impl Escaped {
-    pub(super) fn new(escapes: Escapes) -> Escaped {
-        Escaped { escapes, scanner: Scanner::new(Fill::Text), hex: false }
+    pub(super) fn new(sought: Sought, escapes: Escapes) -> Escaped {
+        Escaped { escapes, sought, search: Search::new(sought, Fill::Text), hex: false }
     }
 
     /// How many bytes are final, and the cards in them.
-    pub(super) fn scan(&mut self, chunk: &mut [u8], ends: bool) -> (usize, u32) {
+    pub(super) fn scan(&mut self, chunk: &mut [u8], ends: bool, patterns: Option<&Patterns>) -> (usize, u32) {
         let (mut done, mut cards) = (0, 0);
         while let Some(rest) = chunk.get_mut(done..) {
             let stop = self.stop(rest);
             let (part, tail) = rest.split_at_mut(stop.unwrap_or(rest.len()));
             if !part.is_empty() {
-                let scan = self.scanner.scan(part, ends || stop.is_some());
+                let scan = self.search.scan(part, ends || stop.is_some(), patterns);
                 cards += scan.cards;
                 done += part.len().saturating_sub(scan.hold);
             }
@@ -46,7 +48,7 @@ impl Escaped {
                 Escapes::Octal => octal_escape(tail, ends),
             };
             self.hex = passed == Some(0); // a bytea: searched from its prefix on
-            self.scanner = Scanner::new(if self.hex { Fill::Hex } else { Fill::Text });
+            self.search = Search::new(self.sought, if self.hex { Fill::Hex } else { Fill::Text });
             match passed {
                 Some(passed) => done += passed,
                 None => break,

@@ -1,5 +1,6 @@
 //! What the columns of a result are: their types, their formats, and which of them policy names.
 
+use super::search::{Patterns, Sought};
 use super::types::{self, Kind, Text, UserTypes};
 use pan::Whole;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub(super) struct Resolved {
     pub(super) whole: Option<Whole>,
     /// Policy says that this column is never masked by content.
     pub(super) clear: bool,
+    pub(super) sought: Sought,
 }
 
 /// The columns of one result. Reusable: `clear` keeps the capacity, so the steady state allocates nothing.
@@ -32,6 +34,8 @@ pub(super) struct Resolved {
 pub struct Columns {
     resolved: Vec<Resolved>,
     types: Option<Arc<UserTypes>>,
+    patterns: Option<Arc<Patterns>>,
+    sought: Sought,
 }
 
 impl Columns {
@@ -45,6 +49,12 @@ impl Columns {
         self.types = types;
     }
 
+    /// What strings outside results, and columns that say nothing else, are searched for. Before `push`.
+    pub fn set_sought(&mut self, sought: Sought, patterns: Option<Arc<Patterns>>) {
+        self.sought = sought;
+        self.patterns = patterns;
+    }
+
     /// Forgets the columns, keeps the memory and the types.
     pub fn clear(&mut self) {
         self.resolved.clear();
@@ -52,22 +62,27 @@ impl Columns {
 
     /// Adds the next column.
     pub fn push(&mut self, column: Column) {
-        self.add(column, false);
+        self.add(column, false, self.sought);
     }
 
     /// Adds a column whose values are never masked by content (policy's kind `clear`).
     pub fn push_clear(&mut self, type_oid: u32, binary: bool) {
-        self.add(Column { type_oid, binary, whole: None }, true);
+        self.add(Column { type_oid, binary, whole: None }, true, self.sought);
     }
 
-    fn add(&mut self, column: Column, clear: bool) {
+    /// Adds a column that is searched in a way of its own.
+    pub fn push_sought(&mut self, type_oid: u32, binary: bool, sought: Sought) {
+        self.add(Column { type_oid, binary, whole: None }, false, sought);
+    }
+
+    fn add(&mut self, column: Column, clear: bool, sought: Sought) {
         let types = self.types.as_deref();
         let mut kind = types::kind_of(column.type_oid, types);
         if column.binary && column.whole.is_some() && types::array_is_unmaskable(column.type_oid, types) {
             kind = Kind::Opaque;
         }
         let text = types::text_of(column.type_oid, types);
-        self.resolved.push(Resolved { kind, text, binary: column.binary, whole: column.whole, clear });
+        self.resolved.push(Resolved { kind, text, binary: column.binary, whole: column.whole, clear, sought });
     }
 
     /// How many columns there are.
@@ -98,12 +113,21 @@ impl Columns {
     pub(super) fn types(&self) -> Option<&UserTypes> {
         self.types.as_deref()
     }
+
+    pub(super) fn patterns(&self) -> Option<&Patterns> {
+        self.patterns.as_deref()
+    }
+
+    pub(super) fn sought(&self) -> Sought {
+        self.sought
+    }
 }
 
 impl Resolved {
     /// Text of no known type and no sensitivity: strings outside results, the header line of a COPY.
-    pub(super) const PLAIN: Resolved =
-        Resolved { kind: Kind::Unknown, text: Text::Plain, binary: false, whole: None, clear: false };
+    pub(super) fn plain(sought: Sought) -> Resolved {
+        Resolved { kind: Kind::Unknown, text: Text::Plain, binary: false, whole: None, clear: false, sought }
+    }
 
     fn is_unmaskable(&self) -> bool {
         self.binary && self.whole.is_some() && !self.kind.has_fill()

@@ -9,9 +9,10 @@ use super::arrays::hex_end;
 use super::columns::{Columns, Resolved};
 use super::copy_format::{CopyFormat, Unit};
 use super::cursor::{Cursor, Step};
+use super::search::Search;
 use super::types::Text;
 use super::{HOLD_MAX, Malformed};
-use pan::{Fill, Scanner, Whole};
+use pan::{Fill, Whole};
 
 /// The copy as far as it has come.
 #[derive(Clone)]
@@ -30,7 +31,7 @@ enum Now {
     FieldStart,
     /// By content. The scanner of hexadecimal text stops where the digits do.
     Scan {
-        scanner: Scanner,
+        search: Search,
         hex: bool,
     },
     /// A column that is never masked by content.
@@ -98,13 +99,13 @@ impl CopyText {
                 cursor.advance(prefix.len() - 2); // the format's own backslash
             }
         }
-        self.now = Now::Scan { scanner: Scanner::new(fill_of(column.text, hex)), hex };
+        self.now = Now::Scan { search: Search::new(column.sought, fill_of(column.text, hex)), hex };
         Ok(Step::Done)
     }
 
     fn resolved(&self, columns: &Columns) -> Result<Resolved, Malformed> {
         let column = *columns.get(self.column).ok_or(Malformed::Count)?;
-        Ok(if self.header { Resolved::PLAIN } else { column })
+        Ok(if self.header { Resolved::plain(columns.sought()) } else { column })
     }
 
     /// A sensitive field: masked at once if it is short, byte by byte if it is not.
@@ -140,13 +141,14 @@ impl CopyText {
 
     /// Searches up to the next byte that means something to the format, and takes that.
     fn scan(&mut self, cursor: &mut Cursor<'_>, columns: &Columns) -> Result<Step, Malformed> {
-        let text = self.resolved(columns)?.text;
-        let Now::Scan { scanner, hex } = &mut self.now else { return Ok(Step::Done) };
+        let patterns = cursor.patterns;
+        let Resolved { text, sought, .. } = self.resolved(columns)?;
+        let Now::Scan { search, hex } = &mut self.now else { return Ok(Step::Done) };
         let rest = cursor.chunk(usize::MAX);
         let stop = if *hex { hex_end(rest) } else { self.format.find_special(rest, self.quoted) };
         let part = stop.unwrap_or(rest.len());
         if part > 0 {
-            let scan = scanner.scan(cursor.chunk(part), stop.is_some());
+            let scan = search.scan(cursor.chunk(part), stop.is_some(), patterns);
             cursor.cards += scan.cards;
             cursor.advance(part.saturating_sub(scan.hold));
         }
@@ -155,7 +157,7 @@ impl CopyText {
         }
         if let (Text::Escaped | Text::Record, Some(skip)) = (text, self.format.hex_element(cursor.rest())) {
             cursor.advance(skip);
-            self.now = Now::Scan { scanner: Scanner::new(Fill::Hex), hex: true };
+            self.now = Now::Scan { search: Search::new(sought, Fill::Hex), hex: true };
             return Ok(Step::Done);
         }
         let step = match self.format.bytea_escape(cursor.rest()) {
@@ -167,7 +169,7 @@ impl CopyText {
             _ => self.unit(cursor, columns, false)?,
         };
         if matches!(self.now, Now::Scan { .. }) {
-            self.now = Now::Scan { scanner: Scanner::new(fill_of(text, false)), hex: false };
+            self.now = Now::Scan { search: Search::new(sought, fill_of(text, false)), hex: false };
         }
         Ok(step)
     }

@@ -3,8 +3,9 @@
 use super::arrays::{Escaped, Escapes, Hidden};
 use super::cursor::{Cursor, Step};
 use super::numeric;
+use super::search::{Search, Sought};
 use super::{HOLD_MAX, Malformed};
-use pan::{Fill, Scanner, Whole, WholeScanner};
+use pan::{Fill, Whole, WholeScanner};
 
 /// What is done to the bytes of one value. Those that need the whole value hold it, and it is at most `HOLD_MAX` long.
 #[derive(Clone)]
@@ -12,13 +13,13 @@ pub(super) enum Leaf {
     /// Passes as it is: too short or too strict a form for a card, or policy says `clear`.
     Verbatim,
     /// Text, searched by content.
-    Scan(Scanner),
+    Scan(Search),
     /// Text with escapes, searched by content.
     Escaped(Escaped),
     /// So many bytes as they are, then text.
-    Prefix(u8, Fill, Option<Whole>),
+    Prefix(u8, Fill, Sought, Option<Whole>),
     /// bytea as text: its first two bytes say which of the two forms it is.
-    Bytea(Option<Whole>),
+    Bytea(Sought, Option<Whole>),
     Int8,
     Float8,
     Numeric,
@@ -36,15 +37,16 @@ pub(super) enum Leaf {
 
 impl Leaf {
     /// Text, by content or as a whole.
-    pub(super) fn text(fill: Fill, whole: Option<Whole>) -> Leaf {
+    pub(super) fn text(sought: Sought, fill: Fill, whole: Option<Whole>) -> Leaf {
         match whole {
-            None => Leaf::Scan(Scanner::new(fill)),
+            None => Leaf::Scan(Search::new(sought, fill)),
             Some(whole) => Leaf::Whole(WholeScanner::new(whole, fill)),
         }
     }
 
     /// Goes on with the value, of which `left` bytes are not final.
     pub(super) fn step(&mut self, cursor: &mut Cursor<'_>, left: &mut usize) -> Result<Step, Malformed> {
+        let patterns = cursor.patterns;
         loop {
             let chunk = cursor.chunk(*left);
             let here = chunk.len();
@@ -54,20 +56,20 @@ impl Leaf {
             }
             let done = match self {
                 Leaf::Verbatim => here,
-                Leaf::Scan(scanner) => {
-                    let scan = scanner.scan(chunk, ends);
+                Leaf::Scan(search) => {
+                    let scan = search.scan(chunk, ends, patterns);
                     cursor.cards += scan.cards;
                     here.saturating_sub(scan.hold)
                 }
                 Leaf::Escaped(escaped) => {
-                    let (done, cards) = escaped.scan(chunk, ends);
+                    let (done, cards) = escaped.scan(chunk, ends, patterns);
                     cursor.cards += cards;
                     done
                 }
                 Leaf::Hidden(hidden) => hidden.hide(chunk),
                 Leaf::Whole(scanner) => here.saturating_sub(scanner.mask(chunk, ends)),
                 Leaf::NumericWords => numeric::hide_words(chunk),
-                Leaf::Prefix(..) | Leaf::Bytea(_) => match self.resolve(cursor, left)? {
+                Leaf::Prefix(..) | Leaf::Bytea(..) => match self.resolve(cursor, left)? {
                     Step::Done => continue,
                     Step::More => return Ok(Step::More),
                 },
@@ -93,12 +95,12 @@ impl Leaf {
     fn resolve(&mut self, cursor: &mut Cursor<'_>, left: &mut usize) -> Result<Step, Malformed> {
         let start = cursor.chunk(2.min(*left));
         *self = match *self {
-            Leaf::Bytea(_) if start.len() < 2.min(*left) => return Ok(Step::More),
-            Leaf::Bytea(whole) if *start == *b"\\x" => Leaf::text(Fill::Hex, whole),
-            Leaf::Bytea(None) => Leaf::Escaped(Escaped::new(Escapes::Octal)),
-            Leaf::Bytea(whole) => Leaf::text(Fill::Text, whole),
-            Leaf::Prefix(0, fill, whole) => Leaf::text(fill, whole),
-            Leaf::Prefix(count, fill, whole) => {
+            Leaf::Bytea(..) if start.len() < 2.min(*left) => return Ok(Step::More),
+            Leaf::Bytea(sought, whole) if *start == *b"\\x" => Leaf::text(sought, Fill::Hex, whole),
+            Leaf::Bytea(sought, None) => Leaf::Escaped(Escaped::new(sought, Escapes::Octal)),
+            Leaf::Bytea(sought, whole) => Leaf::text(sought, Fill::Text, whole),
+            Leaf::Prefix(0, fill, sought, whole) => Leaf::text(sought, fill, whole),
+            Leaf::Prefix(count, fill, sought, whole) => {
                 let here = cursor.chunk((*left).min(count.into())).len();
                 cursor.advance(here);
                 *left -= here;
@@ -106,7 +108,7 @@ impl Leaf {
                 if missing > 0 && *left == 0 {
                     return Err(Malformed::Value);
                 }
-                *self = Leaf::Prefix(missing, fill, whole);
+                *self = Leaf::Prefix(missing, fill, sought, whole);
                 return Ok(if missing == 0 { Step::Done } else { Step::More });
             }
             _ => return Err(Malformed::Value),
@@ -143,7 +145,7 @@ impl Leaf {
                 quietly(replace(value, |v: [u8; 8]| Some(pan::whole_int8(i64::from_be_bytes(v), *whole).to_be_bytes())))
             }
             Leaf::WholeNumeric(whole) => pan::whole_numeric(value, *whole).map(|()| 0).map_err(|_| Malformed::Value),
-            Leaf::Verbatim | Leaf::Scan(_) | Leaf::Escaped(_) | Leaf::Prefix(..) | Leaf::Bytea(_) => Ok(0),
+            Leaf::Verbatim | Leaf::Scan(_) | Leaf::Escaped(_) | Leaf::Prefix(..) | Leaf::Bytea(..) => Ok(0),
             Leaf::NumericWords | Leaf::Whole(_) | Leaf::Hidden(_) => Ok(0),
         }
     }

@@ -1,6 +1,7 @@
 //! Input and what leaves, for every way of cutting a body.
 
 mod copy;
+mod patterns;
 mod rows;
 mod server;
 mod streams;
