@@ -1,6 +1,6 @@
 //! The streaming scan of one value: finds card numbers by content and masks them in place, holding back only what could be part of one.
 
-use crate::{Engine, Fill, balanced, hex};
+use crate::{Engine, Fill, Mode, balanced, hex, strict};
 
 /// What one call of [`Scanner::scan`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,24 +14,37 @@ pub struct Scan {
 /// Scans one value as it streams. Small, no heap; a fresh one per value.
 #[derive(Clone, Copy)]
 pub struct Scanner {
+    engine: &'static Engine,
+    mode: Mode,
     fill: Fill,
     hex: Hex,
-    text: balanced::Text,
+    text: Text,
 }
 
 impl Scanner {
-    /// The most bytes that `scan` may hold back: a grouping, or a track with its name, in hex two digits to the byte, and half a pair.
-    pub const HOLD_MAX: usize = 2 * balanced::HOLD_MAX + 1;
+    /// The most bytes that `scan` may hold back in any mode: what the mode's scan of text holds, in hex two digits to the byte, and half a
+    /// pair.
+    pub const HOLD_MAX: usize = 2 * TEXT_HOLD_MAX + 1;
 
-    /// A scanner at the beginning of a value.
+    /// A balanced scanner at the beginning of a value.
     pub fn new(fill: Fill) -> Scanner {
-        Scanner::with(Engine::current(), fill)
+        Scanner::of(Mode::Balanced, fill)
     }
 
-    /// The same with settings other than the process's.
+    /// A scanner of this mode at the beginning of a value.
+    pub fn of(mode: Mode, fill: Fill) -> Scanner {
+        Scanner::with_mode(Engine::current(), mode, fill)
+    }
+
+    /// A balanced scanner with settings other than the process's.
     pub fn with(engine: &'static Engine, fill: Fill) -> Scanner {
-        let text = balanced::Text::new(engine, if fill == Fill::Hex { Fill::Text } else { fill });
-        Scanner { fill, hex: Hex::Start, text }
+        Scanner::with_mode(engine, Mode::Balanced, fill)
+    }
+
+    /// A scanner of this mode with settings other than the process's.
+    pub fn with_mode(engine: &'static Engine, mode: Mode, fill: Fill) -> Scanner {
+        let text = Text::new(engine, mode, if fill == Fill::Hex { Fill::Text } else { fill });
+        Scanner { engine, mode, fill, hex: Hex::Start, text }
     }
 
     /// Masks in place. `bytes` are the bytes held back by the previous call followed by new ones; all but the last `hold` are final and
@@ -86,7 +99,7 @@ impl Scanner {
             }
         }
         if broken || (last && all && !rest.is_empty()) {
-            (self.hex, self.text) = (Hex::Not, balanced::Text::new(self.text.engine, Fill::Text));
+            (self.hex, self.text) = (Hex::Not, Text::new(self.engine, self.mode, Fill::Text));
             return Window { cards: scan.cards, done: count * 2, whole: false };
         }
         Window { cards: scan.cards, done: (count - scan.hold) * 2, whole: all }
@@ -95,7 +108,32 @@ impl Scanner {
 
 /// Pairs decoded at a time; a window holds more than the text scan may hold back, so it always goes on.
 const WINDOW: usize = 512;
-const _: () = assert!(WINDOW > 2 * balanced::HOLD_MAX && Scanner::HOLD_MAX <= 256);
+const TEXT_HOLD_MAX: usize = if strict::HOLD_MAX > balanced::HOLD_MAX { strict::HOLD_MAX } else { balanced::HOLD_MAX };
+const _: () = assert!(WINDOW > 2 * TEXT_HOLD_MAX && Scanner::HOLD_MAX <= 512);
+
+/// The scan of text, by mode.
+#[derive(Clone, Copy)]
+enum Text {
+    Balanced(balanced::Text),
+    Strict(strict::Text),
+}
+
+impl Text {
+    /// `fill` is not [`Fill::Hex`].
+    fn new(engine: &'static Engine, mode: Mode, fill: Fill) -> Text {
+        match mode {
+            Mode::Balanced => Text::Balanced(balanced::Text::new(engine, fill)),
+            Mode::Strict => Text::Strict(strict::Text::new(engine, fill)),
+        }
+    }
+
+    fn scan(&mut self, bytes: &mut [u8], last: bool) -> Scan {
+        match self {
+            Text::Balanced(text) => text.scan(bytes, last),
+            Text::Strict(text) => text.scan(bytes, last),
+        }
+    }
+}
 
 struct Window {
     cards: u32,

@@ -5,12 +5,35 @@
 //! parity is equal at both its ends.
 
 use crate::{
-    Engine,
+    Engine, Fill, Scan,
     keep::{DIGITS_MAX, DIGITS_MIN},
 };
 
 /// How many separators in a row may stand between two digits of one number.
 const GAP_MAX: usize = 3;
+
+/// The most bytes that are held back.
+pub(crate) const HOLD_MAX: usize = 231;
+
+/// The scan of text as it streams. For now every digit goes.
+#[derive(Clone, Copy)]
+pub(crate) struct Text {
+    fill: Fill,
+}
+
+impl Text {
+    /// At the beginning of a value; `fill` is not [`Fill::Hex`].
+    pub(crate) fn new(_engine: &'static Engine, fill: Fill) -> Text {
+        Text { fill }
+    }
+
+    /// As [`crate::Scanner::scan`].
+    pub(crate) fn scan(&mut self, bytes: &mut [u8], _last: bool) -> Scan {
+        let with = if self.fill == Fill::Text { b'*' } else { b'0' };
+        bytes.iter_mut().filter(|byte| byte.is_ascii_digit()).for_each(|byte| *byte = with);
+        Scan { cards: 0, hold: 0 }
+    }
+}
 
 /// Calls `hide` with the position of every digit that has to go.
 pub(crate) fn scan(engine: &Engine, bytes: &[u8], mut hide: impl FnMut(usize)) {

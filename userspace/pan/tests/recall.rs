@@ -259,7 +259,7 @@ fn holds_only_what_may_be_a_card() {
 #[test]
 fn small() {
     assert!(size_of::<Scanner>() <= 160);
-    const { assert!(Scanner::HOLD_MAX <= 256) };
+    const { assert!(Scanner::HOLD_MAX <= 512) };
     assert_eq!(naive::mask_text(&mut [], Fill::Text), 0);
 }
 
