@@ -7,6 +7,8 @@ use policy::{Names, Policy, Question, Subject};
 
 use crate::config::{Agent, AgentBy, Config, Mode, Others};
 
+mod cost;
+
 /// Why configuration or policy were refused.
 #[derive(Debug)]
 pub enum Error {
@@ -89,7 +91,28 @@ pub fn describe(config: &Config, policy: &Policy) -> String {
         let _ = writeln!(out, "agent      {:<16} {}{}", agent.name, by(agent), in_groups(agent));
     }
     let _ = writeln!(out, "policy     {} ({})", service.policy.display(), policy.version());
+    let names: Vec<String> = config.databases.iter().map(|d| d.name.clone()).collect();
+    out.push_str(&searched(policy, &names));
+    out.push_str(&cost::lines(policy, &names));
     out
+}
+
+/// The columns that are searched in a mode of their own, each once.
+fn searched(policy: &Policy, databases: &[String]) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for scan in databases.iter().flat_map(|database| policy.scans(database)) {
+        let policy::ColumnPattern { schema, table, column } = &scan.column;
+        let whose = scan.database.as_deref().unwrap_or("every database");
+        let mode = match scan.mode {
+            policy::ScanMode::Balanced => "balanced",
+            policy::ScanMode::Strict => "strict",
+        };
+        let line = format!("scan       {schema}.{table}.{column} of {whose}: {mode}\n");
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines.concat()
 }
 
 fn by(agent: &Agent) -> String {

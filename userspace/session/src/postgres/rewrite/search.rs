@@ -52,8 +52,9 @@ impl Patterns {
 
 /// Bytes that are looked at together; matches in them wait on the stack for the scanner.
 const WINDOW: usize = 2048;
-/// What patterns and scanner hold back together: undecided bytes, one of context, and what could be part of a card.
-const HELD: usize = MATCH_BYTES_MAX + 1 + Scanner::HOLD_MAX;
+/// What patterns and scanner hold back together: undecided bytes, one of context, and what could be part of a card. Hex text, of which the
+/// scanner holds two bytes for each, has no patterns.
+const HELD: usize = MATCH_BYTES_MAX + 1 + (Scanner::HOLD_MAX - 1) / 2;
 const _: () = assert!(HELD <= HOLD_MAX && WINDOW >= 2 * HOLD_MAX && WINDOW.is_multiple_of(64));
 
 /// One value's search. Of fixed size.
@@ -76,7 +77,7 @@ impl Search {
         // In hex text a pattern would see digits of bytes: nothing of it is meant.
         let patterns = if fill == Fill::Hex { 0 } else { sought.patterns };
         Search {
-            scanner: scanner(sought.mode, fill),
+            scanner: Scanner::of(sought.mode, fill),
             patterns,
             filler: Filler::new(fill),
             decided: 0,
@@ -143,12 +144,6 @@ impl Search {
         }
         decided
     }
-}
-
-/// The one place where a value's scanner is made.
-pub(super) fn scanner(mode: pan::Mode, fill: Fill) -> Scanner {
-    let _ = mode;
-    Scanner::new(fill)
 }
 
 /// Without the parts of characters at both ends: half a character would leave text that nobody can read.

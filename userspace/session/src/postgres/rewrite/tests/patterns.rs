@@ -111,6 +111,19 @@ fn whole(regexes: &[&str], value: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+fn a_strict_column_beside_a_balanced_one() {
+    let mut columns = searched(&[STAFF], false, &[25]);
+    columns.push_sought(25, false, Sought { mode: pan::Mode::Strict, patterns: 1 });
+    let value = [b"EMP-123456 x", VISA].concat();
+    let sent = row(&[Some(&value), Some(&value)]);
+    let (out, ..) = feed(&BodyMask::row(), &columns, &[&sent], |_| true).expect("well formed");
+    let (balanced, strict) = out.split_at(out.len() / 2 + 1);
+    assert_eq!(balanced.windows(VISA.len()).filter(|window| *window == VISA).count(), 1, "a letter stands beside it");
+    assert_eq!(strict.windows(VISA.len()).filter(|window| *window == VISA).count(), 0);
+    assert_eq!(out.windows(12).filter(|window| *window == b"********** x").count(), 2);
+}
+
+#[test]
 fn any_value_in_any_pieces() {
     const REGEXES: [&str; 4] = [r"\b[0-9]{4,6}\b", r"(?i)ab{1,60}c|ab", r"^x|y$|\Bz", r"[0-9 ]{1,40}4"];
     let columns = searched(&REGEXES, false, &[25]);
