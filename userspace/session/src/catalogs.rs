@@ -7,6 +7,7 @@ use std::sync::Arc;
 use pan::Whole;
 use policy::{ColumnPattern, Pattern, Policy, ScanMode, Sensitive, SensitiveKind};
 
+use crate::evidence::{Evidence, Index};
 use crate::postgres::rewrite::{Patterns, UserTypes};
 
 /// How one column is masked.
@@ -204,6 +205,8 @@ pub struct Catalogs {
     epoch: u64,
     /// The policy that `patterns` are of.
     policy: Option<Arc<Policy>>,
+    /// What was seen in the columns.
+    pub(crate) seen: Index,
     /// Of each database, for this shard alone.
     patterns: HashMap<String, Option<Arc<Patterns>>>,
 }
@@ -215,6 +218,11 @@ impl Catalogs {
     /// An empty cache.
     pub fn new() -> Catalogs {
         Catalogs::default()
+    }
+
+    /// An empty cache of a shard whose evidence others read.
+    pub fn with_evidence(evidence: Arc<Evidence>) -> Catalogs {
+        Catalogs { seen: Index::new(evidence), ..Catalogs::default() }
     }
 
     /// The patterns of a database.

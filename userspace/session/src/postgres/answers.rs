@@ -70,7 +70,7 @@ impl Connection {
         }
         if matches!(self.queue.front(), Some(Request::Catalog)) {
             let fatal = kind == b'E' && Report::parse(frame.body()).map_err(Fatal::of_database)?.ends_the_connection();
-            return if fatal { self.last_words(frame, cx) } else { self.own_answer(&frame) };
+            return if fatal { self.last_words(frame, cx) } else { self.own_answer(&frame, cx) };
         }
         match kind {
             b'1' | b'2' | b'3' => self.acknowledged(kind)?,
@@ -79,7 +79,7 @@ impl Connection {
                 asked.then_some(()).ok_or_else(misplaced)?;
             }
             b'T' => {
-                let own = self.described(&frame)?;
+                let own = self.described(&frame, cx)?;
                 if own {
                     return Ok(());
                 }
@@ -97,7 +97,7 @@ impl Connection {
             }
             b'I' | b's' => self.complete(b"", cx)?,
             b'G' => self.copy_in_begins(frame.body())?,
-            b'H' => self.copy_out_begins(frame.body())?,
+            b'H' => self.copy_out_begins(frame.body(), cx)?,
             b'c' => {
                 self.database.copy.take().ok_or_else(misplaced)?;
             }
@@ -122,7 +122,7 @@ impl Connection {
     }
 
     /// RowDescription. True: it answers our own Describe.
-    fn described(&mut self, frame: &Frame<'_>) -> Result<bool, Fatal> {
+    fn described(&mut self, frame: &Frame<'_>, cx: &mut Cx<'_, '_>) -> Result<bool, Fatal> {
         let described = RowDescription::parse(frame.body()).map_err(Fatal::of_database)?;
         let (catalog, content) = (&self.catalog, &self.content);
         let masks = self.open.database.mask || self.open.database.mode != crate::Mode::Observe;
@@ -137,9 +137,9 @@ impl Connection {
                 let no_binary = || {
                     let mut columns = Columns::new();
                     columns.set_types(catalog.types.clone());
-                    described
-                        .fields()
-                        .for_each(|f| push(&mut columns, catalog, content, &Field { format: Format::Binary, ..f }));
+                    described.fields().for_each(|f| {
+                        push(&mut columns, catalog, content, &Field { format: Format::Binary, ..f }, None)
+                    });
                     columns.each_unmaskable().collect()
                 };
                 self.statements.described(name, no_binary);
@@ -159,8 +159,11 @@ impl Connection {
         columns.set_types(catalog.types.clone());
         content.prepare(columns);
         columns.clear();
+        let (seen, now_s) = (&mut cx.shared.catalogs.seen, cx.now.wall_ns / 1_000_000_000);
+        columns.set_evidence(seen.evidence());
         for field in described.fields() {
-            push(columns, catalog, content, &field);
+            let slot = seen.describe(self.place, field.table, field.attribute, now_s);
+            push(columns, catalog, content, &field, slot);
         }
         if masks && runs && columns.unmaskable().is_some() {
             return Err(Fatal::new(b"42501", NO_BINARY).hint(READ_AS_TEXT));
@@ -370,11 +373,12 @@ fn slot_of(request: &Request) -> Option<u32> {
 }
 
 /// One column of a result, with what policy says of the table's column that it comes from.
-fn push(columns: &mut Columns, catalog: &Catalog, content: &Content, field: &Field<'_>) {
+fn push(columns: &mut Columns, catalog: &Catalog, content: &Content, field: &Field<'_>, slot: Option<u32>) {
     let (type_oid, binary) = (field.type_oid, field.format == Format::Binary);
     match catalog.treatment(field.table, field.attribute) {
         Treatment::Content => {
-            columns.push_sought(type_oid, binary, content.of_column(catalog, field.table, field.attribute));
+            let sought = content.of_column(catalog, field.table, field.attribute);
+            columns.push_counted(type_oid, binary, sought, slot);
         }
         Treatment::Whole(whole) => columns.push(Column { type_oid, binary, whole: Some(whole) }),
         Treatment::Clear => columns.push_clear(type_oid, binary),

@@ -287,6 +287,9 @@ impl Connection {
         if matches!(kind, b'D' | b'd' | b'V') {
             self.tally.bytes += progress.done as u64;
         }
+        if cx.shared.catalogs.seen.evidence().has_crossed() {
+            self.record_findings(cx);
+        }
         cx.out.agent_chunk(at..at + progress.done);
         if last {
             self.database.flow = Flow::Boundary;

@@ -20,6 +20,7 @@ use super::queue::Request;
 use super::settings::{self, Encoding};
 use super::{Connection, Cx, Fatal, Phase, Step};
 use crate::catalogs::{Builder, CatalogColumn, sought_of, treatment_of};
+use crate::evidence::ColumnName;
 use crate::verdicts::{Refusal, Why};
 
 /// The question that is being asked.
@@ -46,6 +47,8 @@ struct Asking {
     path: Vec<String>,
     builder: Option<Builder>,
     rows: usize,
+    /// Which result set has the names of columns in which cards were seen.
+    names_at: usize,
     failed: Option<Masked>,
     commands: usize,
 }
@@ -102,7 +105,10 @@ impl Connection {
         if known.is_none() {
             write_tables(&mut text, cx.shared.policy, &self.open.database.name, cx.shared.limits.catalog_rows);
         }
+        let unnamed = cx.shared.catalogs.seen.unnamed(self.place);
+        write_names(&mut text, &unnamed);
         let builder = known.is_none().then(Builder::default);
+        let names_at = if known.is_none() { 5 } else { 3 };
         if let Some(known) = known {
             self.catalog = known;
         }
@@ -117,6 +123,7 @@ impl Connection {
             path: Vec::new(),
             builder,
             rows: 0,
+            names_at,
             failed: None,
             commands: 0,
         });
@@ -129,12 +136,16 @@ impl Connection {
     }
 
     /// A message of the answer.
-    pub(super) fn own_answer(&mut self, frame: &Frame<'_>) -> Step {
+    pub(super) fn own_answer(&mut self, frame: &Frame<'_>, cx: &mut Cx<'_, '_>) -> Step {
         let misread = || Fatal::database("the catalog query's answer cannot be read");
         let latin1 = self.login.encoding == Encoding::Latin1;
         let asking = self.own.asking.as_mut().ok_or_else(misread)?;
         match frame.kind() {
             b'T' => asking.results += 1,
+            b'D' if asking.results == asking.names_at => {
+                let (table, number, name) = column_name(frame.body(), latin1).ok_or_else(misread)?;
+                cx.shared.catalogs.seen.name(self.place, table, number, name);
+            }
             b'D' => asking.row(frame.body(), latin1, &self.open.database.name).ok_or_else(misread)?,
             b'C' => asking.commands += 1,
             b'E' => {
@@ -194,19 +205,9 @@ impl Connection {
 
 impl Asking {
     fn row(&mut self, body: &[u8], latin1: bool, database: &str) -> Option<()> {
-        let mut values: [Option<&[u8]>; 6] = [None; 6];
-        for (place, value) in values.iter_mut().zip(DataRow::parse(body).ok()?.values()) {
-            *place = value;
-        }
+        let values = values(body)?;
         self.rows += 1;
-        let text = |at: usize| {
-            let bytes = values.get(at).copied().flatten()?;
-            if latin1 {
-                Some(bytes.iter().map(|&byte| char::from(byte)).collect())
-            } else {
-                String::from_utf8(bytes.to_vec()).ok()
-            }
-        };
+        let text = |at: usize| text(values.get(at).copied().flatten()?, latin1);
         match self.results {
             1 => {
                 let name = text(0)?;
@@ -241,6 +242,50 @@ impl Asking {
         }
         Some(())
     }
+}
+
+/// The first values of a row.
+fn values(body: &[u8]) -> Option<[Option<&[u8]>; 6]> {
+    let mut values = [None; 6];
+    for (place, value) in values.iter_mut().zip(DataRow::parse(body).ok()?.values()) {
+        *place = value;
+    }
+    Some(values)
+}
+
+fn text(bytes: &[u8], latin1: bool) -> Option<String> {
+    if latin1 {
+        return Some(bytes.iter().map(|&byte| char::from(byte)).collect());
+    }
+    String::from_utf8(bytes.to_vec()).ok()
+}
+
+/// One row of what [`write_names`] asks.
+fn column_name(body: &[u8], latin1: bool) -> Option<(u32, i16, ColumnName)> {
+    let values = values(body)?;
+    let text = |at: usize| text(values.get(at).copied().flatten()?, latin1);
+    let name = ColumnName { schema: text(2)?, table: text(3)?, column: text(4)? };
+    Some((text(0)?.parse().ok()?, text(1)?.parse().ok()?, name))
+}
+
+/// Asks what columns are called, of which only the numbers are known.
+fn write_names(into: &mut String, columns: &[(u32, i16)]) {
+    if columns.is_empty() {
+        return;
+    }
+    let one = |&(table, number): &(u32, i16)| {
+        format!("(c.oid OPERATOR(pg_catalog.=) {table}::pg_catalog.oid AND a.attnum OPERATOR(pg_catalog.=) {number})")
+    };
+    let wanted: Vec<String> = columns.iter().map(one).collect();
+    let separator = if into.trim_end().ends_with(';') { "" } else { "; " };
+    // Written to a String: cannot fail.
+    let _ = write!(
+        into,
+        "{separator}SELECT c.oid, a.attnum, n.nspname, c.relname, a.attname FROM pg_catalog.pg_class AS c \
+JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) c.oid WHERE {}",
+        wanted.join(" OR ")
+    );
 }
 
 /// Not `current_schemas()`: where the path begins with `pg_temp` it makes the session's temporary schema, which the agent would see.

@@ -8,7 +8,7 @@ use super::content::Content;
 use super::queue::Request;
 use super::rewrite::{self, BodyMask, Column, Columns, CopyOptions};
 use super::settings;
-use super::{Connection, Fatal, Step};
+use super::{Connection, Cx, Fatal, Step};
 use crate::catalogs::{Catalog, CatalogColumn, CatalogTable, Treatment};
 
 /// How a COPY to the agent is to be read.
@@ -99,7 +99,7 @@ impl Connection {
     }
 
     /// CopyOutResponse.
-    pub(super) fn copy_out_begins(&mut self, body: &[u8]) -> Step {
+    pub(super) fn copy_out_begins(&mut self, body: &[u8], cx: &mut Cx<'_, '_>) -> Step {
         let misread = || Fatal::database("a COPY that the statement did not announce");
         let response = CopyResponse::parse(body).map_err(Fatal::of_database)?;
         let (binary, count) = (response.format == Format::Binary, response.columns.len());
@@ -125,7 +125,11 @@ impl Connection {
                         if plan.format.is_none() != binary {
                             return Err(misread());
                         }
-                        fill(&mut columns, &plan, (&self.catalog, &self.content), count, binary)?;
+                        let seen = &mut cx.shared.catalogs.seen;
+                        columns.set_evidence(seen.evidence());
+                        let now_s = cx.now.wall_ns / 1_000_000_000;
+                        let mut slot = |table, number| seen.describe(self.place, table, number, now_s);
+                        fill(&mut columns, &plan, (&self.catalog, &self.content), &mut slot, count, binary)?;
                         plan.format.map_or_else(BodyMask::copy_binary, BodyMask::copy_text)
                     }
                     // Only where nothing is masked anyway.
@@ -170,6 +174,7 @@ fn fill(
     columns: &mut Columns,
     plan: &Plan<'_>,
     (catalog, content): (&Catalog, &Content),
+    slot: &mut dyn FnMut(u32, i16) -> Option<u32>,
     count: usize,
     binary: bool,
 ) -> Step {
@@ -184,7 +189,8 @@ fn fill(
         || Fatal::new(b"42501", "the table has changed since its sensitive columns were looked up").hint("try again");
     let mut push = |column: &CatalogColumn| match (column.treatment, column.type_oid) {
         (Treatment::Content, type_oid) => {
-            columns.push_sought(type_oid, binary, content.of_column(catalog, table.oid, column.number));
+            let sought = content.of_column(catalog, table.oid, column.number);
+            columns.push_counted(type_oid, binary, sought, slot(table.oid, column.number));
         }
         (Treatment::Whole(whole), type_oid) => columns.push(Column { type_oid, binary, whole: Some(whole) }),
         (Treatment::Clear, type_oid) => columns.push_clear(type_oid, binary),

@@ -124,6 +124,8 @@ pub(crate) struct Connection {
     schemas: Schemas,
     catalog: Arc<Catalog>,
     content: content::Content,
+    /// Where the columns of this session are counted.
+    place: Option<u32>,
     own: OwnQuery,
     tally: Tally,
     /// Status of the last ReadyForQuery.
@@ -152,6 +154,7 @@ impl Connection {
             schemas: Schemas::default(),
             catalog: Arc::default(),
             content: content::Content::default(),
+            place: None,
             own: OwnQuery::default(),
             tally: Tally::default(),
             status: TransactionStatus::Idle,

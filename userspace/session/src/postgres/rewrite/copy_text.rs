@@ -22,6 +22,9 @@ pub struct CopyText {
     header: bool,
     column: usize,
     quoted: bool,
+    /// What is counted of this field: a value, and a card in it.
+    value: bool,
+    hit: bool,
     now: Now,
 }
 
@@ -46,7 +49,15 @@ enum Now {
 
 impl CopyText {
     pub(super) fn new(format: CopyFormat) -> CopyText {
-        CopyText { format, header: format.header, column: 0, quoted: false, now: Now::RowStart }
+        CopyText {
+            format,
+            header: format.header,
+            column: 0,
+            quoted: false,
+            value: false,
+            hit: false,
+            now: Now::RowStart,
+        }
     }
 
     /// Done: between rows, where a frame may end.
@@ -80,6 +91,14 @@ impl CopyText {
 
     fn start_field(&mut self, cursor: &mut Cursor<'_>, columns: &Columns) -> Result<Step, Malformed> {
         let column = self.resolved(columns)?;
+        self.hit = false;
+        self.value = !self.header && columns.is_counted(self.column);
+        if self.value {
+            match self.format.is_null(cursor.rest()) {
+                Some(null) => self.value = !null,
+                None => return Ok(Step::More),
+            }
+        }
         if let Some(whole) = column.whole {
             return Ok(self.mask_whole(cursor, column.text, whole));
         }
@@ -150,6 +169,7 @@ impl CopyText {
         if part > 0 {
             let scan = search.scan(cursor.chunk(part), stop.is_some(), patterns);
             cursor.cards += scan.cards;
+            self.hit |= scan.cards > 0;
             cursor.advance(part.saturating_sub(scan.hold));
         }
         if stop.is_none() {
@@ -180,6 +200,12 @@ impl CopyText {
         self.unit(cursor, columns, hide)
     }
 
+    fn end_field(&self, columns: &Columns) {
+        if self.value {
+            columns.count(self.column, self.hit);
+        }
+    }
+
     /// Takes the next unit of the format.
     fn unit(&mut self, cursor: &mut Cursor<'_>, columns: &Columns, hide: bool) -> Result<Step, Malformed> {
         let Some(unit) = self.format.unit(cursor.rest(), self.quoted) else { return Ok(Step::More) };
@@ -200,6 +226,7 @@ impl CopyText {
                 cursor.advance(1);
             }
             Unit::Field => {
+                self.end_field(columns);
                 self.column += 1;
                 self.quoted = false;
                 self.now = Now::FieldStart;
@@ -209,6 +236,7 @@ impl CopyText {
                 }
             }
             Unit::Row => {
+                self.end_field(columns);
                 if self.column + 1 != columns.len() {
                     return Err(Malformed::Count);
                 }
