@@ -1,5 +1,6 @@
 //! The running service as the rest of the program sees it: status, reload, its own records, the end.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,15 +8,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use audit::{Event, Operator, Text};
 use control::{
-    Agent, Canary, Coverage, Database, Figure, FigureKind, Label, Mode, Policy, Shard, ShardState, Source, Status,
+    Agent, Canary, Columns, Coverage, Database, Figure, FigureKind, Label, Looks, Mode, Policy, Shard, ShardState,
+    Source, Status,
 };
 use pan::Masked;
 use proxy::Handle;
 
-use crate::check;
 use crate::config::{self, AgentBy, Config};
 use crate::origin::Counters;
 use crate::origins::Known;
+use crate::{check, columns};
 
 /// How long a shard's loop may stand still before it counts as dead.
 const SHARD_PATIENCE: Duration = Duration::from_secs(5);
@@ -39,6 +41,8 @@ struct State {
     refused: Option<String>,
     /// What the configuration says otherwise by now, seen at the last reload.
     restart: Option<&'static str>,
+    /// How many findings there were at the last look, and which of them were told in the journal.
+    told: (u32, HashSet<(String, String, u32, i16)>),
     canary: Canary,
 }
 
@@ -52,7 +56,13 @@ impl Service {
         counters: Counters,
         known: Arc<Known>,
     ) -> Service {
-        let state = Mutex::new(State { policy, refused: None, restart: None, canary: Canary::Unproven });
+        let state = Mutex::new(State {
+            policy,
+            refused: None,
+            restart: None,
+            told: Default::default(),
+            canary: Canary::Unproven,
+        });
         let path = path.to_path_buf();
         Service { config, path, handle: Mutex::new(Some(handle)), counters, known, started: Instant::now(), state }
     }
@@ -145,6 +155,30 @@ impl Service {
         }
     }
 
+    /// Columns that are plainly cards and that no rule names.
+    fn findings(&self) -> Vec<String> {
+        if self.with_handle(found).unwrap_or(0) == 0 {
+            return Vec::new();
+        }
+        let columns = Source::columns(self).columns.into_iter().filter(|column| column.looks == Looks::Cards);
+        columns.map(|column| format!("{}/{} {}", column.database, column.dbname, column.column)).collect()
+    }
+
+    /// Findings that were not told here before: each once.
+    pub fn new_findings(&self) -> Vec<String> {
+        let count = self.with_handle(found).unwrap_or(0);
+        if count == self.state().told.0 {
+            return Vec::new();
+        }
+        let columns = Source::columns(self).columns.into_iter().filter(|column| column.looks == Looks::Cards);
+        let mut state = self.state();
+        state.told.0 = count;
+        columns
+            .filter(|c| state.told.1.insert((c.database.clone(), c.dbname.clone(), c.table_oid, c.attribute)))
+            .map(|c| format!("{}/{} {}", c.database, c.dbname, c.column))
+            .collect()
+    }
+
     /// Every shard's loop has turned lately.
     pub fn ticked(&self, within: Duration) -> bool {
         self.with_handle(|handle| handle.ticked_since(since_ns(within))).unwrap_or(false)
@@ -214,6 +248,11 @@ impl Service {
     }
 }
 
+/// How many findings all shards have.
+fn found(handle: &Handle) -> u32 {
+    handle.evidence().map(session::Evidence::findings).sum()
+}
+
 /// So long ago, on the clock that the shards tick by.
 fn since_ns(ago: Duration) -> u64 {
     let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).map(Duration::from);
@@ -255,9 +294,14 @@ impl Source for Service {
                 protected: self.config.agents.iter().map(|a| a.name.clone()).collect(),
                 gaps: Vec::new(),
             },
+            findings: self.findings(),
             canary,
             figures: self.figures(),
         }
+    }
+
+    fn columns(&self) -> Columns {
+        self.with_handle(|handle| columns::of_all(handle.evidence())).unwrap_or_default()
     }
 
     fn reload(&self) -> Result<String, String> {

@@ -8,15 +8,27 @@ use anyhow::{Context, Result};
 use control::client::{self, Unreachable};
 use serde_json::Value;
 
+use crate::columns;
 use crate::config::Config;
 
 /// The exit status of a service that cannot be reached.
 const UNREACHABLE: u8 = 3;
 
+/// What the service is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// How it is.
+    Status,
+    /// What it saw in the columns of tables.
+    Columns,
+    /// Its figures for Prometheus.
+    Metrics,
+}
+
 /// Prints it.
-pub fn print(path: &Path, json: bool, metrics: bool) -> Result<u8> {
+pub fn print(path: &Path, asked: Asked, json: bool) -> Result<u8> {
     let socket = Config::load(path)?.admin_socket();
-    let answer = match client::get(&socket, if metrics { "/metrics" } else { "/status" }) {
+    let answer = match client::get(&socket, page(asked)) {
         Ok(answer) => answer,
         Err(error @ Unreachable::Socket(_)) => {
             eprintln!(
@@ -27,17 +39,30 @@ pub fn print(path: &Path, json: bool, metrics: bool) -> Result<u8> {
         }
         Err(error) => return Err(error.into()),
     };
-    if metrics {
+    if asked == Asked::Metrics {
         print!("{answer}");
         return Ok(0);
     }
     let status: Value = serde_json::from_str(&answer).context("the service's answer is not JSON")?;
     if json {
         println!("{status:#}");
+    } else if asked == Asked::Columns {
+        print!("{}", columns::text(&status));
     } else {
         print!("{}", text(&status));
     }
+    if asked == Asked::Columns {
+        return Ok(0);
+    }
     Ok(u8::from(status["canary"]["is"] != "works"))
+}
+
+fn page(asked: Asked) -> &'static str {
+    match asked {
+        Asked::Status => "/status",
+        Asked::Columns => "/columns",
+        Asked::Metrics => "/metrics",
+    }
 }
 
 /// For a person.

@@ -22,6 +22,8 @@ pub struct Status {
     pub agents: Vec<Agent>,
     /// Every configured database.
     pub databases: Vec<Database>,
+    /// Columns that hold card numbers plainly and that no rule names, each as `database/dbname column`.
+    pub findings: Vec<String>,
     /// Whether redirection was proven.
     pub canary: Canary,
     /// What is protected, and what is known not to be.
@@ -210,6 +212,9 @@ impl Status {
             .chain(shards)
             .chain(refused)
             .chain(self.restart.iter().cloned())
+            .chain(self.findings.iter().map(|column| {
+                format!("{column} holds CARD NUMBERS and no rule names it: declare it `kind = \"pan\"` ([[sensitive]])")
+            }))
             .chain(gaps)
             .collect()
     }
