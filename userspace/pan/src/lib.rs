@@ -27,7 +27,7 @@ pub mod naive;
 mod numeric;
 mod scanner;
 mod separator;
-mod strict;
+pub mod strict;
 mod whole;
 
 pub use engine::{Engine, Mode, Prefix, Settings, Unfit};

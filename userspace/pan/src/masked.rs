@@ -2,24 +2,19 @@
 
 use std::fmt;
 
-use crate::{Engine, Fill, mask_text, strict};
+use crate::{Fill, Mode, Scanner};
 
 /// Text that the strict scan has been over: the only text that the record, logs and errors accept. It is made here alone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Masked(String);
 
 impl Masked {
-    /// Masks every window of 13 to 19 digits, separators dropped, that is a card by issuer range, length and check digit, and the rest of
-    /// every track.
+    /// Masks with the strict scan: every window of 13 to 19 digits, in any encoding and either direction, that is a card by issuer range, length
+    /// and check digit, and the rest of every track.
     pub fn of(text: &str) -> Masked {
         let mut bytes = text.as_bytes().to_vec();
-        mask_text(&mut bytes, Fill::Text);
-        strict::scan(Engine::current(), text.as_bytes(), |at| {
-            if let Some(byte) = bytes.get_mut(at) {
-                *byte = b'*';
-            }
-        });
-        // Only ASCII letters and digits were replaced, by ASCII.
+        Scanner::of(Mode::Strict, Fill::Text).scan(&mut bytes, true);
+        // Only whole characters were replaced, by ASCII.
         Masked(String::from_utf8_lossy(&bytes).into_owned())
     }
 

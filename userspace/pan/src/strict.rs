@@ -1,123 +1,109 @@
-//! The strict scan: any window of 13 to 19 digits, separators dropped, boundaries ignored. It masks too much for results and is right for what
-//! we write down ourselves.
+//! The strict scan of text as it streams: any window of 13 to 19 digits, in either direction, whatever stands beside it. It masks too much for
+//! results in general and is right for what we write down ourselves and for columns that an operator names.
 //!
-//! With two running sums modulo 10 over a run, one per parity that is doubled, a window passes the check digit when the sum of the right
-//! parity is equal at both its ends.
+//! Three readings go over the same bytes, each on its own: [`digits`] (ASCII, fullwidth, Arabic-Indic, `\u0034`, `%34`, separators dropped),
+//! [`pairs`] (hex text) and [`base64`]. Each marks what has to go and says from where on it is not sure; [`write`] overwrites what all three
+//! are done with. What they mark depends on the input alone and is united, so a window of the output that no mark touches was one of the
+//! input, and was no card.
+//!
+//! A run that is written so widely that it cannot be decided within [`SPAN_MAX`] bytes goes whole.
 
-use crate::{
-    Engine, Fill, Scan,
-    keep::{DIGITS_MAX, DIGITS_MIN},
-};
+mod base64;
+mod digits;
+mod marks;
+pub mod naive;
+mod pairs;
+mod run;
+mod skip;
+mod token;
+mod write;
 
-/// How many separators in a row may stand between two digits of one number.
-const GAP_MAX: usize = 3;
+use crate::{Engine, Fill, Scan};
+use marks::{Held, Marks, Places, WINDOW};
 
-/// The most bytes that are held back.
-pub(crate) const HOLD_MAX: usize = 231;
+/// The most bytes that a card may span: 19 digits as `\u0034`, each with one separator written so. ASCII digits with three separators of three
+/// bytes in each gap need 181, fullwidth ones 219.
+const SPAN_MAX: usize = 19 * 6 + 18 * 6;
+/// The most bytes that are held back: a card's, the beginning of the token behind it, the rest of the token before it, and what the fill of a
+/// number looks ahead.
+pub(crate) const HOLD_MAX: usize = SPAN_MAX + 2 * write::TOKEN_REST + write::AHEAD;
+const _: () = assert!(WINDOW > 2 * HOLD_MAX);
 
-/// The scan of text as it streams. For now every digit goes.
+/// The scan of text. Every place kept between calls counts from the first held byte.
 #[derive(Clone, Copy)]
 pub(crate) struct Text {
+    engine: &'static Engine,
     fill: Fill,
+    digits: digits::Digits,
+    pairs: pairs::Pairs,
+    base64: base64::Base64,
+    writer: write::Writer,
+    /// Marks on held bytes.
+    hidden: Held,
+    hidden_pairs: Held,
+}
+
+/// A place in a window, kept small: every value that streams has a few.
+type Place = u16;
+
+fn place(at: usize) -> Place {
+    debug_assert!(at <= WINDOW);
+    at as Place
+}
+
+/// The bytes that one step looks at.
+struct Window<'a> {
+    engine: &'a Engine,
+    bytes: &'a [u8],
+    /// The value ends here.
+    last: bool,
+    json: bool,
 }
 
 impl Text {
     /// At the beginning of a value; `fill` is not [`Fill::Hex`].
-    pub(crate) fn new(_engine: &'static Engine, fill: Fill) -> Text {
-        Text { fill }
+    pub(crate) fn new(engine: &'static Engine, fill: Fill) -> Text {
+        Text {
+            engine,
+            fill,
+            digits: digits::Digits::default(),
+            pairs: pairs::Pairs::default(),
+            base64: base64::Base64::default(),
+            writer: write::Writer::default(),
+            hidden: Held::default(),
+            hidden_pairs: Held::default(),
+        }
     }
 
     /// As [`crate::Scanner::scan`].
-    pub(crate) fn scan(&mut self, bytes: &mut [u8], _last: bool) -> Scan {
-        let with = if self.fill == Fill::Text { b'*' } else { b'0' };
-        bytes.iter_mut().filter(|byte| byte.is_ascii_digit()).for_each(|byte| *byte = with);
-        Scan { cards: 0, hold: 0 }
-    }
-}
-
-/// Calls `hide` with the position of every digit that has to go.
-pub(crate) fn scan(engine: &Engine, bytes: &[u8], mut hide: impl FnMut(usize)) {
-    let (mut run, mut at, mut gap) = (Run::default(), 0, 0);
-    while let Some(&byte) = bytes.get(at) {
-        if byte.is_ascii_digit() {
-            run.push(at, byte - b'0');
-            (at, gap) = (at + 1, 0);
-            continue;
-        }
-        let length = separator_length(bytes.get(at..).unwrap_or_default());
-        gap += 1;
-        if length == 0 || gap > GAP_MAX {
-            run.finish(engine, &mut hide);
-        }
-        at += length.max(1);
-    }
-    run.finish(engine, &mut hide);
-}
-
-fn separator_length(bytes: &[u8]) -> usize {
-    match *bytes {
-        [b' ' | b'-' | b'.' | b'_' | b'/' | b'\t' | b'\n' | b'\r' | 0xa0, ..] => 1,
-        [0xc2, 0xa0, ..] => 2,
-        [0xe2, 0x80, 0x80..=0x95 | 0xaf, ..]
-        | [0xe2, 0x81, 0x9f, ..]
-        | [0xe2, 0x88, 0x92, ..]
-        | [0xe3, 0x80, 0x80, ..] => 3,
-        _ => 0,
-    }
-}
-
-#[derive(Default)]
-struct Run {
-    places: Vec<usize>,
-    digits: Vec<u8>,
-}
-
-impl Run {
-    fn push(&mut self, place: usize, digit: u8) {
-        self.places.push(place);
-        self.digits.push(digit);
-    }
-
-    fn finish(&mut self, engine: &Engine, hide: &mut impl FnMut(usize)) {
-        if self.digits.len() >= DIGITS_MIN {
-            self.scan(engine, hide);
-        }
-        self.places.clear();
-        self.digits.clear();
-    }
-
-    fn scan(&self, engine: &Engine, hide: &mut impl FnMut(usize)) {
-        let sums = [self.sums(0), self.sums(1)];
-        for start in 0..=self.digits.len() - DIGITS_MIN {
-            let lengths = engine.heads.strict(self.digits.get(start..).unwrap_or_default());
-            if lengths.is_empty() {
-                continue;
-            }
-            for length in DIGITS_MIN..=DIGITS_MAX.min(self.digits.len() - start) {
-                // The digit before the last is the first doubled one.
-                let sum = &sums[(start + length) % 2];
-                if lengths.contains(length) && sum.get(start) == sum.get(start + length) {
-                    let places = self.places.get(start..start + length).unwrap_or_default();
-                    places
-                        .iter()
-                        .enumerate()
-                        .filter(|(index, _)| engine.keep.hides(*index, length))
-                        .for_each(|(_, &place)| hide(place));
-                }
+    pub(crate) fn scan(&mut self, bytes: &mut [u8], last: bool) -> Scan {
+        let (mut at, mut cards) = (0, 0);
+        loop {
+            let rest = bytes.get_mut(at..).unwrap_or_default();
+            let length = rest.len().min(WINDOW);
+            let ends = length == rest.len();
+            let (found, done) = self.step(rest.get_mut(..length).unwrap_or_default(), last && ends);
+            (cards, at) = (cards + found, at + done);
+            if ends {
+                return Scan { cards, hold: bytes.len() - at };
             }
         }
     }
 
-    /// Sums modulo 10 before each digit, the digits at indices of `parity` doubled.
-    fn sums(&self, parity: usize) -> Vec<u8> {
-        let mut sum = 0;
-        let mut sums = Vec::with_capacity(self.digits.len() + 1);
-        sums.push(0);
-        for (index, &digit) in self.digits.iter().enumerate() {
-            let double = digit * 2 / 10 + digit * 2 % 10;
-            sum = (sum + if index % 2 == parity { double } else { digit }) % 10;
-            sums.push(sum);
-        }
-        sums
+    /// Scans one window; returns the cards found and how many bytes are final.
+    fn step(&mut self, bytes: &mut [u8], last: bool) -> (u32, usize) {
+        let mut marks = Marks { hidden: Places::resume(&self.hidden), pairs: Places::resume(&self.hidden_pairs) };
+        let window = Window { engine: self.engine, bytes, last, json: self.fill == Fill::Json };
+        let cards = self.digits.read(&window, &mut marks)
+            + self.pairs.read(&window, &mut marks)
+            + self.base64.read(&window, &mut marks);
+        let decided = self.digits.at.min(self.pairs.at).min(self.base64.at).into();
+        let mut page = write::Page { engine: self.engine, fill: self.fill, bytes, marks: &marks, last };
+        let cut = self.writer.write(&mut page, decided);
+        self.digits.rebase(place(cut));
+        self.pairs.rebase(place(cut));
+        self.base64.rebase(place(cut));
+        (self.hidden, self.hidden_pairs) = (marks.hidden.held(cut), marks.pairs.held(cut));
+        (cards, cut)
     }
 }

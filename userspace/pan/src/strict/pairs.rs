@@ -1,0 +1,49 @@
+//! The second reading: hex text. A digit is the pair `30` to `39`, at either parity; the pairs of the separators of one byte may stand between.
+//! A number needs thirteen such pairs at one parity, 26 characters and more, so decimal numbers are not read so by chance.
+
+use super::{Place, Window, marks::Marks, place, run::Run, token::is_separator_pair};
+
+/// Between two windows.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Pairs {
+    pub(super) at: Place,
+    /// Of the pairs that begin at `at`, at `at + 2` …, and of the others.
+    covered: [Place; 2],
+}
+
+impl Pairs {
+    pub(super) fn read(&mut self, window: &Window<'_>, marks: &mut Marks) -> u32 {
+        let bytes = window.bytes;
+        let mut runs = self.covered.map(|covered| Run::new(covered.into()));
+        let from = usize::from(self.at);
+        let (mut at, mut cards) = (from, 0);
+        while let Some(&[high, low]) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+            let run = &mut runs[(at - from) % 2];
+            if high == b'3' && low.is_ascii_digit() {
+                run.push(low - b'0', at);
+                cards += run.hide_cards(window.engine, |at| marks.pairs.set(at)).cards;
+            } else if run.count > 0 {
+                if is_separator_pair(high, low) {
+                    run.separate();
+                } else {
+                    run.clear();
+                }
+            }
+            at += 1;
+        }
+        let open = if bytes.get(at) == Some(&b'3') { at } else { bytes.len() };
+        let pending = runs.iter().filter_map(Run::pending_from).fold(open, usize::min);
+        let next = if window.last { bytes.len() } else { pending };
+        self.covered = runs.map(|run| place(run.covered));
+        if next.abs_diff(from) % 2 == 1 {
+            self.covered.swap(0, 1);
+        }
+        self.at = place(next);
+        cards
+    }
+
+    pub(super) fn rebase(&mut self, cut: Place) {
+        self.at -= cut;
+        self.covered = self.covered.map(|covered| covered.saturating_sub(cut));
+    }
+}

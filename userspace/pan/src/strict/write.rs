@@ -1,0 +1,234 @@
+//! Writes over what has to go, once every reading is done with it.
+
+use super::{
+    marks::Marks,
+    run::{GAP_MAX, card_ends},
+    token::{self, Token},
+};
+use crate::{Engine, Fill, json::Strings, keep::DIGITS_MAX};
+
+/// A hidden digit of a number looks so many digits ahead, so that those kept behind it need not change.
+pub(super) const AHEAD: usize = 4;
+/// The longest token less one: a token is written whole, so this much may wait with its beginning.
+pub(super) const TOKEN_REST: usize = 5;
+/// What a hidden digit of a number becomes, the first that fits: no issuer's numbers begin with the first four, in either direction.
+const FILLS: [u8; 10] = [0, 1, 7, 2, 8, 9, 4, 5, 6, 3];
+
+/// Between two windows.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Writer {
+    strings: Strings,
+    recent: Recent,
+    /// The last byte that left; whether it, and the one before it, began a hidden pair.
+    before: u8,
+    pairs_before: [bool; 2],
+}
+
+/// The newest digits of a number as they left.
+#[derive(Clone, Copy, Default)]
+struct Recent {
+    digits: [u8; DIGITS_MAX],
+    count: u8,
+    gap: u8,
+    /// The last separator was written as an escape.
+    escaped: bool,
+    /// Digits since the last one that is not the value's own.
+    since_fill: Option<u8>,
+}
+
+/// What is being written.
+pub(super) struct Page<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) fill: Fill,
+    pub(super) bytes: &'a mut [u8],
+    pub(super) marks: &'a Marks,
+    /// The value ends with `bytes`.
+    pub(super) last: bool,
+}
+
+impl Writer {
+    /// Writes what stands before `decided`; returns how far it got.
+    pub(super) fn write(&mut self, page: &mut Page<'_>, decided: usize) -> usize {
+        let cut = match page.fill {
+            Fill::Number | Fill::Json => self.write_tokens(page, decided),
+            Fill::Text | Fill::Hex => self.write_stars(page, decided),
+        };
+        if let Some(&byte) = cut.checked_sub(1).and_then(|at| page.bytes.get(at)) {
+            self.before = byte;
+        }
+        self.pairs_before = [1, 2].map(|back| self.pair_at(page.marks, cut, back));
+        cut
+    }
+
+    fn write_stars(&self, page: &mut Page<'_>, decided: usize) -> usize {
+        let crosses = |&at: &usize| page.marks.hidden.has(at) && at + page.token_length(at) > decided;
+        let cut = (decided.saturating_sub(TOKEN_REST)..decided).find(crosses).unwrap_or(decided);
+        let touched = page.marks.hidden.touched(&page.marks.pairs);
+        let mut at = if self.pairs_before[0] && cut > 0 { self.write_at(page, 0) } else { 0 };
+        while let Some(next) = touched.next(at, cut) {
+            at = self.write_at(page, next);
+        }
+        cut
+    }
+
+    /// Whether a hidden pair begins `back` bytes before `at`.
+    fn pair_at(&self, marks: &Marks, at: usize, back: usize) -> bool {
+        match at.checked_sub(back) {
+            Some(at) => marks.pairs.has(at),
+            None => self.pairs_before.get(back - at - 1).copied().unwrap_or(false),
+        }
+    }
+
+    /// Writes over the byte at `at` what its marks say, or over the whole digit that begins there; returns what comes next.
+    ///
+    /// A hidden pair becomes `2a`, the first of several `aa`: the digit 2 could go on with a number on its left.
+    fn write_at(&self, page: &mut Page<'_>, at: usize) -> usize {
+        let pair = |back| self.pair_at(page.marks, at, back);
+        let with = if page.marks.hidden.has(at) {
+            return at + page.bytes.get_mut(at..).map_or(1, token::star);
+        } else if pair(0) {
+            if pair(2) && !pair(1) { b'2' } else { b'a' }
+        } else if pair(1) {
+            b'a'
+        } else {
+            return at + 1;
+        };
+        if let Some(byte) = page.bytes.get_mut(at) {
+            *byte = with;
+        }
+        at + 1
+    }
+
+    /// The way of values where a hidden digit may have to stay a digit: token by token.
+    fn write_tokens(&mut self, page: &mut Page<'_>, decided: usize) -> usize {
+        let gone = |at: &usize| self.is_gone(page.marks, *at);
+        let ahead = if page.last { 0 } else { AHEAD };
+        let cut = (decided.saturating_sub(ahead)..decided).find(gone).unwrap_or(decided);
+        let mut at = 0;
+        while at < cut {
+            let token = token::at(page.bytes, at, page.last, page.fill == Fill::Json);
+            let (Token::Digit(_, length) | Token::Separator(length) | Token::Other(length)) = token else { break };
+            if at + length > cut {
+                break;
+            }
+            let starred = self.strings.inside();
+            if page.fill == Fill::Json {
+                self.strings.read(page.bytes.get(at..at + length).unwrap_or_default());
+            }
+            let gone = (at..at + length).any(|at| self.is_gone(page.marks, at));
+            match token {
+                Token::Digit(digit, 1) if !starred => self.write_digit(page, at, digit, gone),
+                Token::Digit(digit, _) if !starred && !gone && !self.recent.completes(page.engine, digit) => {
+                    self.recent.push(digit, false);
+                }
+                Token::Digit(_, 2..) if !starred => {
+                    page.bytes.get_mut(at..).map(token::star);
+                    self.recent = Recent::default();
+                }
+                Token::Separator(_) if !starred && !gone => self.recent.separate(length > 3 || page.escapes_at(at)),
+                _ => {
+                    let mut next = at;
+                    while next < at + length {
+                        next = self.write_at(page, next);
+                    }
+                    self.recent = Recent::default();
+                }
+            }
+            at += length;
+        }
+        at
+    }
+
+    fn is_gone(&self, marks: &Marks, at: usize) -> bool {
+        marks.hidden.has(at) || self.pair_at(marks, at, 0) || self.pair_at(marks, at, 1)
+    }
+
+    /// A digit of a number: the value's own, or one that completes no card with what left before it.
+    fn write_digit(&mut self, page: &mut Page<'_>, at: usize, digit: u8, gone: bool) {
+        if gone && self.recent.escaped {
+            page.bytes.get_mut(at..).map(token::star); // no number is written so
+            self.recent = Recent::default();
+            return;
+        }
+        let filled = gone || self.recent.completes(page.engine, digit);
+        let digit = if filled { self.fill(page, at, gone) } else { digit };
+        if let Some(byte) = page.bytes.get_mut(at) {
+            *byte = b'0' + digit;
+        }
+        self.recent.push(digit, filled);
+    }
+
+    /// Depends on what left before and, behind a hidden digit, on the kept digits that follow: never on what is hidden.
+    fn fill(&self, page: &Page<'_>, at: usize, gone: bool) -> u8 {
+        let mut ahead = [0; AHEAD];
+        let mut count = 0;
+        for (slot, at) in ahead.iter_mut().zip(at + 1..).take(if gone { AHEAD } else { 0 }) {
+            match page.bytes.get(at) {
+                Some(byte @ b'0'..=b'9') if !self.is_gone(page.marks, at) => *slot = byte - b'0',
+                _ => break,
+            }
+            count += 1;
+        }
+        let ahead = ahead.get(..count).unwrap_or_default();
+        let before = at.checked_sub(1).map_or(Some(self.before), |at| page.bytes.get(at).copied());
+        let leads = !before.is_some_and(|byte| byte.is_ascii_digit()); // a number does not begin with a zero
+        let fits = |ahead: &[u8]| {
+            FILLS.into_iter().skip(usize::from(leads)).find(|&fill| !self.recent.complete(page.engine, fill, ahead))
+        };
+        fits(ahead).or_else(|| fits(&[])).unwrap_or(1)
+    }
+}
+
+impl Page<'_> {
+    fn token_length(&self, at: usize) -> usize {
+        match token::at(self.bytes, at, true, false) {
+            Token::Digit(_, length) => length,
+            _ => 1,
+        }
+    }
+
+    fn escapes_at(&self, at: usize) -> bool {
+        matches!(self.bytes.get(at), Some(b'%' | b'\\'))
+    }
+}
+
+impl Recent {
+    fn push(&mut self, digit: u8, filled: bool) {
+        self.digits.rotate_left(1);
+        self.digits[DIGITS_MAX - 1] = digit;
+        self.count = (self.count + 1).min(DIGITS_MAX as u8);
+        (self.gap, self.escaped) = (0, false);
+        self.since_fill = if filled {
+            Some(0)
+        } else {
+            self.since_fill.map(|since| since + 1).filter(|&since| usize::from(since) < DIGITS_MAX)
+        };
+    }
+
+    fn separate(&mut self, escaped: bool) {
+        self.gap += 1;
+        self.escaped = escaped;
+        if self.gap > GAP_MAX {
+            *self = Recent::default();
+        }
+    }
+
+    /// Whether a kept digit completes a card that holds a digit which is not the value's own.
+    fn completes(&self, engine: &Engine, digit: u8) -> bool {
+        self.since_fill.is_some() && self.complete(engine, digit, &[])
+    }
+
+    /// Whether a card ends at `digit` or at one of `ahead` behind it.
+    fn complete(&self, engine: &Engine, digit: u8, ahead: &[u8]) -> bool {
+        let mut digits = [0; DIGITS_MAX + 1 + AHEAD];
+        let from = DIGITS_MAX - usize::from(self.count);
+        digits.iter_mut().zip(&self.digits).for_each(|(slot, digit)| *slot = *digit);
+        digits
+            .iter_mut()
+            .skip(DIGITS_MAX)
+            .zip([&digit].into_iter().chain(ahead))
+            .for_each(|(slot, digit)| *slot = *digit);
+        let end = DIGITS_MAX + 1;
+        (end..=end + ahead.len()).any(|end| digits.get(from..end).is_some_and(|digits| card_ends(engine, digits)))
+    }
+}
