@@ -48,7 +48,9 @@ impl Escaped {
                 Escapes::Octal => octal_escape(tail, ends),
             };
             self.hex = passed == Some(0); // a bytea: searched from its prefix on
-            self.search = Search::new(self.sought, if self.hex { Fill::Hex } else { Fill::Text });
+            let octal = self.escapes == Escapes::Elements && octal_digits(tail.get(1..).unwrap_or_default());
+            let sought = if tail.first() == Some(&b'\\') && octal { self.sought.strictly() } else { self.sought };
+            self.search = Search::new(sought, if self.hex { Fill::Hex } else { Fill::Text });
             match passed {
                 Some(passed) => done += passed,
                 None => break,
@@ -76,10 +78,17 @@ pub(super) fn hex_end(rest: &[u8]) -> Option<usize> {
 fn element_escape(tail: &[u8], ends: bool) -> Option<usize> {
     match tail {
         [b'\\'] if !ends => None,
+        [b'\\', b'0'..=b'3'] | [b'\\', b'0'..=b'3', b'0'..=b'7'] if !ends => None,
         [b'\\', b'x', ..] => Some(0),
         [b'\\', letter, ..] if letter.is_ascii_alphabetic() => Some(2),
         _ => Some(1),
     }
+}
+
+/// A byte in bytea's older format may begin here, behind a backslash, or a number that a backslash stands in front of: only a search for any
+/// window of digits is right for both.
+pub(super) fn octal_digits(rest: &[u8]) -> bool {
+    false && matches!(rest, [b'0'..=b'3', b'0'..=b'7', b'0'..=b'7', ..])
 }
 
 /// The length of what stands in front. None: bytes are missing to tell.

@@ -5,7 +5,7 @@
 //! A field is searched as one value. What the format writes in front of a letter or a delimiter (`\n` for a line feed) ends a number and
 //! is no letter beside it, so the search starts afresh behind each escape and each quote.
 
-use super::arrays::hex_end;
+use super::arrays::{hex_end, octal_digits};
 use super::columns::{Columns, Resolved};
 use super::copy_format::{CopyFormat, Unit};
 use super::cursor::{Cursor, Step};
@@ -180,6 +180,13 @@ impl CopyText {
             self.now = Now::Scan { search: Search::new(sought, Fill::Hex), hex: true };
             return Ok(Step::Done);
         }
+        let mut sought = sought;
+        if let (Text::Escaped | Text::Record, [b'\\', ..]) = (text, cursor.rest()) {
+            match self.octal_behind(cursor.rest()) {
+                Some(octal) => sought = if octal { sought.strictly() } else { sought },
+                None => return Ok(Step::More),
+            }
+        }
         let step = match self.format.bytea_escape(cursor.rest()) {
             Some(None) if text == Text::Bytea => Step::More,
             Some(Some(length)) if text == Text::Bytea => {
@@ -192,6 +199,14 @@ impl CopyText {
             self.now = Now::Scan { search: Search::new(sought, fill_of(text, false)), hex: false };
         }
         Ok(step)
+    }
+
+    /// Whether what stands behind the escape at the front reads like a byte of bytea's older format. None: bytes are missing to tell.
+    fn octal_behind(&self, rest: &[u8]) -> Option<bool> {
+        let Unit::Data(count) = self.format.unit(rest, self.quoted)? else { return Some(false) };
+        let behind = rest.get(count..).unwrap_or_default();
+        let partial = matches!(behind, [] | [b'0'..=b'3'] | [b'0'..=b'3', b'0'..=b'7']);
+        if partial { None } else { Some(octal_digits(behind)) }
     }
 
     /// Takes a field unit by unit: hides it, or lets it pass.

@@ -25,6 +25,11 @@ pub struct Sought {
 const _: () = assert!(PATTERNS_MAX <= u16::BITS as usize);
 
 impl Sought {
+    /// For any window of digits.
+    pub(super) fn strictly(self) -> Sought {
+        Sought { mode: pan::Mode::Strict, ..self }
+    }
+
     /// Cards alone.
     pub(super) fn cards(self) -> Sought {
         Sought { patterns: 0, ..self }

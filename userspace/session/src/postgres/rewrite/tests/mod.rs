@@ -6,6 +6,7 @@ mod rows;
 mod server;
 mod streams;
 mod strings;
+mod types;
 
 use super::*;
 use pan::Whole;
