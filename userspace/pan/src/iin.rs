@@ -12,11 +12,30 @@ pub(crate) struct Lengths(u8);
 pub(crate) struct Heads {
     balanced: Box<[u8; 10_000]>,
     strict: Box<[u8; 10_000]>,
+    ends: Box<[u16; ENDS]>,
 }
+
+/// Four digits as an index, rounded up so that any 14 bits are in range.
+const ENDS: usize = 1 << 14;
 
 impl Heads {
     pub(crate) fn builtin() -> Heads {
-        Heads { balanced: Box::new(*BALANCED), strict: Box::new(*STRICT) }
+        let mut heads = Heads { balanced: Box::new(*BALANCED), strict: Box::new(*STRICT), ends: Box::new([0; ENDS]) };
+        heads.join_ends();
+        heads
+    }
+
+    /// For four digits: the lengths of numbers that begin with them (low byte) and of numbers that, read backward, end with them.
+    fn join_ends(&mut self) {
+        for (head, slot) in self.ends.iter_mut().enumerate().take(10_000) {
+            let back = head % 10 * 1000 + head / 10 % 10 * 100 + head / 100 % 10 * 10 + head / 1000;
+            *slot = u16::from(self.strict[head]) | u16::from(self.strict[back]) << 8;
+        }
+    }
+
+    /// Both directions of the strict lengths by four digits as a number: see `join_ends`.
+    pub(crate) fn strict_ends(&self) -> &[u16; ENDS] {
+        &self.ends
     }
 
     /// Adds a range: the first four of `digits` (values 0..=9), or all numbers that begin with fewer.
@@ -28,6 +47,7 @@ impl Heads {
         for table in [&mut self.balanced, &mut self.strict] {
             table.iter_mut().skip(first).take(scale).for_each(|known| *known |= bits);
         }
+        self.join_ends();
     }
 
     /// Lengths found by content in every value. `digits` are values 0..=9; fewer than four have none.

@@ -9,7 +9,9 @@
 //! A run that is written so widely that it cannot be decided within [`SPAN_MAX`] bytes goes whole.
 
 mod base64;
+mod block;
 mod digits;
+mod events;
 mod marks;
 pub mod naive;
 mod pairs;

@@ -48,7 +48,8 @@ impl Base64 {
     pub(super) fn read(&mut self, window: &Window<'_>, marks: &mut Marks) -> u32 {
         let (mut lines, mut cards) = ([0; WINDOW], 0);
         let mut token = Decodings { runs: [Run::new(0); 4], characters: 0, previous: None };
-        for (at, &byte) in window.bytes.iter().enumerate().skip(self.at.into()) {
+        let from = if self.hiding { self.at.into() } else { self.enter(window.bytes) };
+        for (at, &byte) in window.bytes.iter().enumerate().skip(from) {
             if let Some(slot) = lines.get_mut(at) {
                 *slot = self.line;
             }
@@ -77,6 +78,29 @@ impl Base64 {
         }
         self.at = place(at);
         cards
+    }
+
+    /// Where decoding has to begin: where no card can be whole in the window, with what may go on behind it. Brings the state there.
+    fn enter(&mut self, bytes: &[u8]) -> usize {
+        let from = usize::from(self.at);
+        if may_hold(bytes, from) {
+            return from;
+        }
+        let last = bytes.len().saturating_sub(SPAN_MAX).max(from);
+        let begins = bytes.get(last..).is_some_and(|rest| rest.iter().any(|&byte| begins_group(byte)));
+        let start = if begins { last } else { bytes.len().saturating_sub(BEGUN_MAX).max(last) };
+        // The length of the line, and whether an escape goes on, are known from far enough before.
+        let mut known = start.saturating_sub(2 * usize::from(LINE_MIN)).max(from);
+        while known > from && bytes.get(known.saturating_sub(7)..known).is_some_and(|before| before.contains(&b'\\')) {
+            known -= 1;
+        }
+        if known > from {
+            (self.line, self.breaks, self.escape) = (0, 0, Escape::None);
+        }
+        for &byte in bytes.get(known..start).unwrap_or_default() {
+            self.character(byte);
+        }
+        start
     }
 
     /// The value of a byte as a character of a token; None when it is none. `self.breaks` says whether the token goes on behind it.
@@ -153,6 +177,39 @@ impl Decodings {
     }
 }
 
+/// The most that a card of 19 digits spans, with three separators in each gap and broken lines.
+const SPAN_MAX: usize = 128;
+/// A card that has begun and completed no group: one group of four characters, two more, and the breaks of a line.
+const BEGUN_MAX: usize = 12;
+
+/// Whether a card can be whole behind `from`: of thirteen bytes that are digits or separators, four begin a group, and two of these stand in
+/// one line.
+fn may_hold(bytes: &[u8], from: usize) -> bool {
+    let mut groups = [0_u8; WINDOW];
+    let mut broken = false;
+    for (group, &byte) in groups.iter_mut().zip(bytes.get(from..).unwrap_or_default()) {
+        *group = u8::from(begins_group(byte));
+        broken |= (byte == b'\n') | (byte == b'\r');
+    }
+    let mut found = 0;
+    if broken {
+        for at in 0..WINDOW - 4 {
+            found |= groups[at] & groups[at + 4];
+        }
+    } else {
+        for at in 0..WINDOW - 12 {
+            found |= groups[at] & groups[at + 4] & groups[at + 8] & groups[at + 12];
+        }
+    }
+    found != 0
+}
+
+/// Whether a group that begins with this character can begin with the byte of a digit (`M`, `N`, `O`) or of a separator.
+#[inline(always)]
+fn begins_group(byte: u8) -> bool {
+    (b'L'..=b'O').contains(&byte) | (byte == b'C') | (byte == b'D') | (byte == b'I') | (byte == b'X')
+}
+
 /// Whether a byte that begins with this character, at any alignment, can be an ASCII digit.
 fn begins_digit(value: u8) -> bool {
     value >> 2 == 0b0011 || value & 15 == 0b0011 || value & 3 == 0
@@ -160,7 +217,7 @@ fn begins_digit(value: u8) -> bool {
 
 /// The separators of one byte.
 fn is_separator(byte: u8) -> bool {
-    matches!(byte, b' ' | b'-' | b'.' | b'_' | b'/' | b'\t' | b'\n' | b'\r' | 0xa0)
+    matches!(byte, b' ' | b'-' | b'.' | b'_' | b'/' | b'\t' | b'\n' | b'\r')
 }
 
 fn is_break(bytes: &[u8], at: usize) -> bool {

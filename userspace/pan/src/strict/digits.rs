@@ -2,9 +2,11 @@
 
 use super::{
     Place, SPAN_MAX, Window,
+    events::Events,
     marks::Marks,
     place,
-    run::{GAP_MAX, PENDING, Run},
+    run::GAP_MAX,
+    skip,
     token::{self, Token},
 };
 use crate::candidate::Tail;
@@ -31,13 +33,14 @@ pub(super) struct Digits {
 struct Reading<'a> {
     window: &'a Window<'a>,
     marks: &'a mut Marks,
-    run: Run,
+    events: Events,
     at: usize,
     /// The caret behind a card stands here, shifted by `NAME_MAX` to be positive.
     name: Option<usize>,
-    overlong: Option<u8>,
-    /// A card ends at the newest digit; so it did in the last window at the digit that begins here.
-    card_ends: bool,
+    overlong: bool,
+    /// Separators since the newest digit.
+    gap: u8,
+    /// A card ends with the digit that begins here.
     ended: Option<usize>,
     cards: u32,
 }
@@ -48,11 +51,11 @@ impl Digits {
         let mut reading = Reading {
             window,
             marks,
-            run: Run::new(self.covered.into()),
+            events: Events::new(),
             at: self.at.into(),
             name: self.name.map(|since| usize::from(self.at) + NAME_MAX + 1 - usize::from(since)),
-            overlong: self.overlong,
-            card_ends: self.overlong == Some(0),
+            overlong: self.overlong.is_some(),
+            gap: self.overlong.unwrap_or(0),
             ended: self.ends.map(usize::from),
             cards: 0,
         };
@@ -67,14 +70,16 @@ impl Digits {
                 break;
             }
         }
-        let at = if window.last { window.bytes.len() } else { reading.run.pending_from().unwrap_or(reading.at) };
+        let mut covered = self.covered.into();
+        let cards = reading.events.hide_cards(window.engine, &mut covered, &mut reading.marks.hidden);
+        let at = if window.last { window.bytes.len() } else { reading.events.pending_from().unwrap_or(reading.at) };
         let since = reading.name.and_then(|from| (at + NAME_MAX + 1).checked_sub(from));
         self.name = since.filter(|&since| since <= NAME_MAX + 1).map(|since| since as u8);
-        self.overlong = reading.overlong;
-        self.covered = place(reading.run.covered);
-        self.ends = reading.run.newest().filter(|_| reading.card_ends).map(place);
+        self.overlong = reading.overlong.then_some(reading.gap);
+        self.covered = place(covered);
+        self.ends = reading.events.newest().filter(|_| reading.card_ends()).map(place);
         self.at = place(at);
-        reading.cards
+        cards + reading.cards
     }
 
     pub(super) fn rebase(&mut self, cut: Place) {
@@ -88,9 +93,10 @@ impl Reading<'_> {
     /// Reads one token; false at the end of what can be read.
     fn step(&mut self, tail: &mut Option<Tail>) -> bool {
         let bytes = self.window.bytes;
-        if self.run.count == 0 && self.overlong.is_none() && self.name.is_none() {
-            self.at = super::skip::to_token(bytes, self.at);
+        if self.events.length() == 0 && !self.overlong && self.name.is_none() {
+            self.at = skip::to_digit(bytes, self.at);
         }
+        self.at += self.events.push_plain(bytes.get(self.at..).unwrap_or_default(), self.at);
         let Some(&first) = bytes.get(self.at) else { return false };
         let token = token::at(bytes, self.at, self.window.last, self.window.json);
         match token {
@@ -119,44 +125,46 @@ impl Reading<'_> {
 
     fn digit(&mut self, digit: u8, length: usize) {
         self.watch_span(self.at + length);
-        if self.overlong.is_some() {
-            (self.overlong, self.card_ends) = (Some(0), true);
+        self.gap = 0;
+        if self.overlong {
             self.marks.hidden.set(self.at);
-            return;
+        } else {
+            self.events.push(digit, self.at);
         }
-        self.run.push(digit, self.at);
-        let found = self.run.hide_cards(self.window.engine, |at| self.marks.hidden.set(at));
-        self.card_ends = found.ends || self.ended == Some(self.at);
-        self.cards += found.cards;
     }
 
     fn separator(&mut self, length: usize) {
-        self.card_ends = false;
-        if let Some(gap) = self.overlong {
-            self.overlong = Some(gap + 1).filter(|&gap| gap <= GAP_MAX);
-        } else if self.run.count > 0 && self.run.separate() {
-            self.watch_span(self.at + length);
+        if self.overlong || self.events.length() > 0 {
+            self.gap += 1;
+            if self.gap > GAP_MAX {
+                self.end_run();
+            } else {
+                self.watch_span(self.at + length);
+            }
         }
     }
 
     /// Hides all of a run that cannot be decided within the span: what is written so widely is no honest text.
     fn watch_span(&mut self, end: usize) {
-        if self.overlong.is_none()
-            && let Some(from) = self.run.pending_from()
-            && end - from > SPAN_MAX
-        {
-            for index in self.run.count.saturating_sub(PENDING)..self.run.count {
-                self.marks.hidden.set(self.run.start(index));
-            }
-            self.overlong = Some(self.run.gap());
-            self.run.clear();
+        if self.events.pending_from().is_some_and(|from| end - from > SPAN_MAX) {
+            self.events.pending().for_each(|at| self.marks.hidden.set(at));
+            self.events.end_run();
+            self.overlong = true;
             self.cards += 1;
         }
     }
 
+    /// Whether a card ends right before here.
+    fn card_ends(&self) -> bool {
+        let newest = self.events.newest();
+        self.gap == 0
+            && (self.overlong
+                || (newest.is_some() && (newest == self.ended || self.events.card_ends(self.window.engine))))
+    }
+
     fn end_run(&mut self) {
-        self.run.clear();
-        (self.overlong, self.card_ends) = (None, false);
+        self.events.end_run();
+        (self.overlong, self.gap) = (false, 0);
     }
 
     /// Whether the byte here, which ends a run, begins a stripe's rest.
@@ -167,8 +175,8 @@ impl Reading<'_> {
                 self.name = None;
                 return Stripe::Begins(Tail::Track1);
             }
-            b'^' => self.name = self.card_ends.then_some(here),
-            b'=' | b'D' | b'd' if self.card_ends => match self.window.bytes.get(self.at + 1) {
+            b'^' => self.name = self.card_ends().then_some(here),
+            b'=' | b'D' | b'd' if self.card_ends() => match self.window.bytes.get(self.at + 1) {
                 Some(b'0'..=b'9') => return Stripe::Begins(Tail::Track2),
                 None if !self.window.last => return Stripe::Open,
                 _ => {}

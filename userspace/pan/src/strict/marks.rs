@@ -2,67 +2,51 @@
 
 /// Bytes that one step of the scan looks at.
 pub(super) const WINDOW: usize = 1024;
-const WORDS: usize = WINDOW / 64;
 /// Words for the bytes that may be held back.
 const HELD: usize = 4;
 const _: () = assert!(super::HOLD_MAX <= HELD * 64);
 
-/// A set of places in the window.
-#[derive(Clone, Copy)]
-pub(super) struct Places([u64; WORDS]);
+/// A set of places in the window, a byte each: most are written and read in blocks.
+pub(super) struct Places(pub(super) [u8; WINDOW]);
 
 /// The same for the bytes held back.
 pub(super) type Held = [u64; HELD];
 
 impl Places {
     pub(super) fn resume(held: &Held) -> Places {
-        let mut words = [0; WORDS];
-        words.iter_mut().zip(held).for_each(|(word, held)| *word = *held);
-        Places(words)
+        let mut places = Places([0; WINDOW]);
+        for (index, &word) in held.iter().enumerate() {
+            let mut word = word;
+            while word != 0 {
+                places.set(index * 64 + word.trailing_zeros() as usize);
+                word &= word - 1;
+            }
+        }
+        places
     }
 
     pub(super) fn set(&mut self, at: usize) {
-        if let Some(word) = self.0.get_mut(at / 64) {
-            *word |= 1 << (at % 64);
+        if let Some(place) = self.0.get_mut(at) {
+            *place = 1;
         }
     }
 
     pub(super) fn has(&self, at: usize) -> bool {
-        self.0.get(at / 64).is_some_and(|word| word >> (at % 64) & 1 == 1)
-    }
-
-    /// The first place at or after `from` and before `end`.
-    pub(super) fn next(&self, from: usize, end: usize) -> Option<usize> {
-        let mut index = from / 64;
-        let mut word = self.0.get(index)? >> (from % 64) << (from % 64);
-        while word == 0 {
-            index += 1;
-            if index * 64 >= end {
-                return None;
-            }
-            word = *self.0.get(index)?;
-        }
-        Some(index * 64 + word.trailing_zeros() as usize).filter(|&at| at < end)
-    }
-
-    /// The places of either, and those behind `pairs`.
-    pub(super) fn touched(&self, pairs: &Places) -> Places {
-        let mut words = self.0;
-        let mut carry = 0;
-        for (word, pairs) in words.iter_mut().zip(pairs.0) {
-            *word |= pairs | pairs << 1 | carry;
-            carry = pairs >> 63;
-        }
-        Places(words)
+        self.0.get(at).is_some_and(|place| *place != 0)
     }
 
     /// What is left from `cut` on.
     pub(super) fn held(&self, cut: usize) -> Held {
-        let word = |index: usize| self.0.get(index).copied().unwrap_or(0);
-        std::array::from_fn(|index| {
-            let (at, shift) = (cut / 64 + index, cut % 64);
-            word(at) >> shift | if shift > 0 { word(at + 1) << (64 - shift) } else { 0 }
-        })
+        let mut held = [0; HELD];
+        let rest = self.0.get(cut..).unwrap_or_default();
+        for (word, places) in held.iter_mut().zip(rest.chunks(64)) {
+            if places.iter().fold(0, |any, place| any | place) != 0 {
+                for (bit, _) in places.iter().enumerate().filter(|(_, place)| **place != 0) {
+                    *word |= 1 << bit;
+                }
+            }
+        }
+        held
     }
 }
 

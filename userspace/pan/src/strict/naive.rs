@@ -367,7 +367,7 @@ fn card_in_base64(engine: &Engine, token: &[(usize, u8)]) -> Option<usize> {
                         }
                     }
                 }
-                b' ' | b'-' | b'.' | b'_' | b'/' | b'\t' | b'\n' | b'\r' | 0xa0 if gap < 3 => gap += 1,
+                b' ' | b'-' | b'.' | b'_' | b'/' | b'\t' | b'\n' | b'\r' if gap < 3 => gap += 1,
                 _ => {
                     run.clear();
                     gap = 0;

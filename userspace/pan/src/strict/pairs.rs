@@ -1,7 +1,13 @@
 //! The second reading: hex text. A digit is the pair `30` to `39`, at either parity; the pairs of the separators of one byte may stand between.
 //! A number needs thirteen such pairs at one parity, 26 characters and more, so decimal numbers are not read so by chance.
 
-use super::{Place, Window, marks::Marks, place, run::Run, token::is_separator_pair};
+use super::{
+    Place, Window,
+    marks::{Marks, WINDOW},
+    place,
+    run::Run,
+    token::is_separator_pair,
+};
 
 /// Between two windows.
 #[derive(Clone, Copy, Default)]
@@ -16,7 +22,7 @@ impl Pairs {
         let bytes = window.bytes;
         let mut runs = self.covered.map(|covered| Run::new(covered.into()));
         let from = usize::from(self.at);
-        let (mut at, mut cards) = (from, 0);
+        let (mut at, mut cards) = (quiet(bytes, from).unwrap_or(from), 0);
         while let Some(&[high, low]) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
             let run = &mut runs[(at - from) % 2];
             if high == b'3' && low.is_ascii_digit() {
@@ -45,5 +51,43 @@ impl Pairs {
     pub(super) fn rebase(&mut self, cut: Place) {
         self.at -= cut;
         self.covered = self.covered.map(|covered| covered.saturating_sub(cut));
+    }
+}
+
+/// Where the reading can begin when no thirteen pairs in a row, digits or separators, are at hand: with those that may go on behind.
+fn quiet(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut like = [0_u8; WINDOW];
+    let bytes = bytes.get(..WINDOW.min(bytes.len()))?;
+    let (rest, seconds) = (bytes.get(from..)?, bytes.get(from + 1..)?);
+    for ((like, &high), &low) in like.iter_mut().zip(rest).zip(seconds) {
+        let (decimal, letter) = (low.is_ascii_digit(), low > b'9');
+        let digit = (high == b'3') & decimal;
+        let separator = ((high == b'2') & ((low == b'0') | letter))
+            | ((high == b'0') & ((low == b'9') | letter))
+            | ((high == b'5') & letter)
+            | ((high | 0x20 == b'a') & (low == b'0'));
+        *like = u8::from(digit | separator);
+    }
+    let mut row = like;
+    for step in [2, 4, 8, 10] {
+        and_shifted(&mut row, step);
+    }
+    if row.iter().fold(0, |any, row| any | row) != 0 {
+        return None;
+    }
+    let first_of_last = |mut at: usize| {
+        while at >= 2 && like.get(at - 2) == Some(&1) {
+            at -= 2;
+        }
+        at
+    };
+    Some(from + first_of_last(seconds.len()).min(first_of_last(seconds.len() + 1)).min(seconds.len()))
+}
+
+/// In place, from the left: what is read has not been written yet.
+#[inline(always)]
+fn and_shifted(row: &mut [u8; WINDOW], step: usize) {
+    for at in 0..WINDOW {
+        row[at] &= row.get(at + step).copied().unwrap_or(0);
     }
 }

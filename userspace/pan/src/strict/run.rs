@@ -59,10 +59,6 @@ impl Run {
         self.count > 0
     }
 
-    pub(super) fn gap(&self) -> u8 {
-        self.gap
-    }
-
     pub(super) fn push(&mut self, digit: u8, start: usize) {
         let slot = self.count % SLOTS;
         let double = DOUBLED.get(usize::from(digit)).copied().unwrap_or(0);
@@ -81,11 +77,6 @@ impl Run {
 
     pub(super) fn start(&self, index: usize) -> usize {
         self.starts[index % SLOTS] as usize
-    }
-
-    /// Where the newest digit begins.
-    pub(super) fn newest(&self) -> Option<usize> {
-        self.count.checked_sub(1).map(|index| self.start(index))
     }
 
     /// Where the oldest digit begins that may still turn out to belong to a card.

@@ -28,31 +28,6 @@ pub(super) fn at(bytes: &[u8], at: usize, last: bool, json: bool) -> Token {
     }
 }
 
-/// Whether a byte can begin a digit, a separator or an escape.
-pub(super) const fn may_begin(byte: u8) -> bool {
-    matches!(
-        byte,
-        b'0'..=b'9'
-            | b' '
-            | b'-'
-            | b'.'
-            | b'_'
-            | b'/'
-            | b'\t'
-            | b'\n'
-            | b'\r'
-            | b'%'
-            | b'\\'
-            | 0xa0
-            | 0xc2
-            | 0xd9
-            | 0xdb
-            | 0xe2
-            | 0xe3
-            | 0xef
-    )
-}
-
 /// The answer when fewer than `length` bytes are at hand.
 fn whole(rest: &[u8], length: usize, last: bool) -> Option<Token> {
     (rest.len() < length).then_some(if last { Token::Other(1) } else { Token::More })

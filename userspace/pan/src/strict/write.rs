@@ -11,6 +11,8 @@ use crate::{Engine, Fill, json::Strings, keep::DIGITS_MAX};
 pub(super) const AHEAD: usize = 4;
 /// The longest token less one: a token is written whole, so this much may wait with its beginning.
 pub(super) const TOKEN_REST: usize = 5;
+/// Bytes written at a time where nothing is special.
+const BLOCK: usize = 64;
 /// What a hidden digit of a number becomes, the first that fits: no issuer's numbers begin with the first four, in either direction.
 const FILLS: [u8; 10] = [0, 1, 7, 2, 8, 9, 4, 5, 6, 3];
 
@@ -63,12 +65,40 @@ impl Writer {
     fn write_stars(&self, page: &mut Page<'_>, decided: usize) -> usize {
         let crosses = |&at: &usize| page.marks.hidden.has(at) && at + page.token_length(at) > decided;
         let cut = (decided.saturating_sub(TOKEN_REST)..decided).find(crosses).unwrap_or(decided);
-        let touched = page.marks.hidden.touched(&page.marks.pairs);
-        let mut at = if self.pairs_before[0] && cut > 0 { self.write_at(page, 0) } else { 0 };
-        while let Some(next) = touched.next(at, cut) {
-            at = self.write_at(page, next);
+        let mut at = 0;
+        while at < cut {
+            let end = cut.min(at + BLOCK);
+            at = if self.write_block(page, at, end) { end } else { self.write_each(page, at, end) };
         }
         cut
+    }
+
+    /// Writes a block whose marks are all on bytes that stand for themselves; false where there are others.
+    fn write_block(&self, page: &mut Page<'_>, at: usize, end: usize) -> bool {
+        let (Some(bytes), Some(hidden), Some(pairs)) =
+            (page.bytes.get_mut(at..end), page.marks.hidden.0.get(at..end), page.marks.pairs.0.get(at..end))
+        else {
+            return false;
+        };
+        let paired = pairs.iter().fold(0, |any, pair| any | pair) != 0;
+        let plain = |(&byte, &hidden): (&u8, &u8)| (hidden == 0) | byte.is_ascii_alphanumeric();
+        if paired
+            || self.pair_at(page.marks, at, 1)
+            || !bytes.iter().zip(hidden).fold(true, |all, each| all & plain(each))
+        {
+            return false;
+        }
+        for (byte, &hidden) in bytes.iter_mut().zip(hidden) {
+            *byte = if hidden == 0 { *byte } else { b'*' };
+        }
+        true
+    }
+
+    fn write_each(&self, page: &mut Page<'_>, mut at: usize, end: usize) -> usize {
+        while at < end {
+            at = self.write_at(page, at);
+        }
+        at
     }
 
     /// Whether a hidden pair begins `back` bytes before `at`.
