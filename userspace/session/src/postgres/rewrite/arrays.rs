@@ -88,7 +88,7 @@ fn element_escape(tail: &[u8], ends: bool) -> Option<usize> {
 /// A byte in bytea's older format may begin here, behind a backslash, or a number that a backslash stands in front of: only a search for any
 /// window of digits is right for both.
 pub(super) fn octal_digits(rest: &[u8]) -> bool {
-    false && matches!(rest, [b'0'..=b'3', b'0'..=b'7', b'0'..=b'7', ..])
+    matches!(rest, [b'0'..=b'3', b'0'..=b'7', b'0'..=b'7', ..])
 }
 
 /// The length of what stands in front. None: bytes are missing to tell.

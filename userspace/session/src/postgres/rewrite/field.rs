@@ -133,9 +133,9 @@ fn binary_leaf(kind: Kind, sought: Sought, whole: Option<Whole>, len: usize) -> 
         }
         (Kind::Int2, whole) => size(2).map(|()| whole.map_or(Leaf::Verbatim, Leaf::WholeInt2))?,
         (Kind::Int4, whole) => size(4).map(|()| whole.map_or(Leaf::Verbatim, Leaf::WholeInt4))?,
-        (Kind::Int8, whole) => size(8).map(|()| whole.map_or(Leaf::Int8, Leaf::WholeInt8))?,
-        (Kind::Float8, _) => size(8).map(|()| Leaf::Float8)?,
-        (Kind::Numeric, whole) => whole.map_or(Leaf::Numeric, Leaf::WholeNumeric),
+        (Kind::Int8, whole) => size(8).map(|()| whole.map_or(Leaf::Int8(sought.mode), Leaf::WholeInt8))?,
+        (Kind::Float8, _) => size(8).map(|()| Leaf::Float8(sought.mode))?,
+        (Kind::Numeric, whole) => whole.map_or(Leaf::Numeric(sought.mode), Leaf::WholeNumeric),
         (Kind::Json, whole) => Leaf::text(sought, Fill::Json, whole),
         (Kind::Jsonb, whole) => Leaf::Prefix(1, Fill::Json, sought, whole),
         (Kind::Prefixed(count), whole) => Leaf::Prefix(count, Fill::Text, sought, whole),

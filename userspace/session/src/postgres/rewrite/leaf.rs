@@ -4,8 +4,9 @@ use super::arrays::{Escaped, Escapes, Hidden};
 use super::cursor::{Cursor, Step};
 use super::numeric;
 use super::search::{Search, Sought};
+use super::strict;
 use super::{HOLD_MAX, Malformed};
-use pan::{Fill, Whole, WholeScanner};
+use pan::{Fill, Mode, Whole, WholeScanner};
 
 /// What is done to the bytes of one value. Those that need the whole value hold it, and it is at most `HOLD_MAX` long.
 #[derive(Clone)]
@@ -20,9 +21,9 @@ pub(super) enum Leaf {
     Prefix(u8, Fill, Sought, Option<Whole>),
     /// bytea as text: its first two bytes say which of the two forms it is.
     Bytea(Sought, Option<Whole>),
-    Int8,
-    Float8,
-    Numeric,
+    Int8(Mode),
+    Float8(Mode),
+    Numeric(Mode),
     WholeInt2(Whole),
     WholeInt4(Whole),
     WholeInt8(Whole),
@@ -73,7 +74,7 @@ impl Leaf {
                     Step::Done => continue,
                     Step::More => return Ok(Step::More),
                 },
-                Leaf::Numeric | Leaf::WholeNumeric(_) if *left > HOLD_MAX => {
+                Leaf::Numeric(_) | Leaf::WholeNumeric(_) if *left > HOLD_MAX => {
                     match self.open_long_numeric(cursor, left)? {
                         Step::Done => continue,
                         Step::More => return Ok(Step::More),
@@ -131,9 +132,16 @@ impl Leaf {
     /// The whole value is here.
     fn finish(&self, value: &mut [u8]) -> Result<u32, Malformed> {
         match self {
-            Leaf::Int8 => replace(value, |v: [u8; 8]| pan::mask_int8(i64::from_be_bytes(v)).map(i64::to_be_bytes)),
-            Leaf::Float8 => replace(value, |v: [u8; 8]| mask_float8(f64::from_be_bytes(v)).map(f64::to_be_bytes)),
-            Leaf::Numeric => pan::mask_numeric(value).map_err(|_| Malformed::Value),
+            Leaf::Int8(mode) => {
+                replace(value, |v: [u8; 8]| mask_int8(i64::from_be_bytes(v), *mode).map(i64::to_be_bytes))
+            }
+            Leaf::Float8(mode) => {
+                replace(value, |v: [u8; 8]| mask_float8(f64::from_be_bytes(v), *mode).map(f64::to_be_bytes))
+            }
+            Leaf::Numeric(mode) => {
+                let cards = pan::mask_numeric(value).map_err(|_| Malformed::Value)?;
+                Ok(cards + if *mode == Mode::Strict { strict::numeric(value) } else { 0 })
+            }
             Leaf::WholeInt2(whole) => quietly(replace(value, |v: [u8; 2]| {
                 let filled = pan::whole_int4(i16::from_be_bytes(v).into(), *whole);
                 Some(i16::try_from(filled).unwrap_or(0).to_be_bytes()) // five digits may not fit
@@ -151,13 +159,21 @@ impl Leaf {
     }
 }
 
+/// A whole number that is a card, or in strict mode has one in it.
+fn mask_int8(value: i64, mode: Mode) -> Option<i64> {
+    match mode {
+        Mode::Balanced => pan::mask_int8(value),
+        Mode::Strict => pan::mask_int8(value).or_else(|| strict::int8(value)),
+    }
+}
+
 /// A float that is exactly a card's number. Beyond 2^53 a float holds only some whole numbers, so it cannot hold a card as such.
-fn mask_float8(value: f64) -> Option<f64> {
+fn mask_float8(value: f64, mode: Mode) -> Option<f64> {
     const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
     if value.fract() != 0.0 || value.abs() >= EXACT {
         return None;
     }
-    pan::mask_int8(value as i64).map(|masked| masked as f64)
+    mask_int8(value as i64, mode).map(|masked| masked as f64)
 }
 
 /// Replaces a value of exactly N bytes; 1 if there was something to replace.

@@ -19,6 +19,7 @@ mod numeric;
 mod quotes;
 mod row;
 mod search;
+mod strict;
 mod strings;
 #[cfg(test)]
 mod tests;
