@@ -1,7 +1,7 @@
 //! Array literals: `{a,"b c",NULL}`, nested, with `\` before a quote or a backslash inside quotes
 //! (`array_out`, src/backend/utils/adt/arrayfuncs.c).
 
-use super::search::{Patterns, Search, Sought};
+use super::search::{Ahead, Patterns, Search, Sought};
 use pan::Fill;
 
 /// Text with escapes that are no letters or digits beside a number, searched by content; the search starts afresh behind each.
@@ -30,13 +30,19 @@ impl Escaped {
     }
 
     /// How many bytes are final, and the cards in them.
-    pub(super) fn scan(&mut self, chunk: &mut [u8], ends: bool, patterns: Option<&Patterns>) -> (usize, u32) {
+    pub(super) fn scan(
+        &mut self,
+        chunk: &mut [u8],
+        ends: bool,
+        patterns: Option<&Patterns>,
+        ahead: &mut Ahead,
+    ) -> (usize, u32) {
         let (mut done, mut cards) = (0, 0);
         while let Some(rest) = chunk.get_mut(done..) {
             let stop = self.stop(rest);
             let (part, tail) = rest.split_at_mut(stop.unwrap_or(rest.len()));
             if !part.is_empty() {
-                let scan = self.search.scan(part, ends || stop.is_some(), patterns);
+                let scan = self.search.scan(part, ends || stop.is_some(), patterns, ahead);
                 cards += scan.cards;
                 done += part.len().saturating_sub(scan.hold);
             }

@@ -9,7 +9,7 @@ use super::arrays::{hex_end, octal_digits};
 use super::columns::{Columns, Resolved};
 use super::copy_format::{CopyFormat, Unit};
 use super::cursor::{Cursor, Step};
-use super::search::Search;
+use super::search::{Ahead, Search};
 use super::types::Text;
 use super::{HOLD_MAX, Malformed};
 use pan::{Fill, Whole};
@@ -26,6 +26,7 @@ pub struct CopyText {
     value: bool,
     hit: bool,
     now: Now,
+    ahead: Ahead,
 }
 
 #[derive(Clone)]
@@ -57,6 +58,7 @@ impl CopyText {
             value: false,
             hit: false,
             now: Now::RowStart,
+            ahead: Ahead::NONE,
         }
     }
 
@@ -167,7 +169,7 @@ impl CopyText {
         let stop = if *hex { hex_end(rest) } else { self.format.find_special(rest, self.quoted) };
         let part = stop.unwrap_or(rest.len());
         if part > 0 {
-            let scan = search.scan(cursor.chunk(part), stop.is_some(), patterns);
+            let scan = search.scan(cursor.chunk(part), stop.is_some(), patterns, &mut self.ahead);
             cursor.cards += scan.cards;
             self.hit |= scan.cards > 0;
             cursor.advance(part.saturating_sub(scan.hold));

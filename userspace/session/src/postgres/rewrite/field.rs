@@ -5,7 +5,7 @@ use super::binary::{self, DEPTH, Frame, Next};
 use super::columns::Resolved;
 use super::cursor::{Cursor, Step};
 use super::leaf::Leaf;
-use super::search::{Search, Sought};
+use super::search::{Ahead, Search, Sought};
 use super::types::{Kind, Text, UserTypes};
 use super::{HOLD_MAX, Malformed};
 use pan::{Fill, Scanner, Whole};
@@ -16,6 +16,7 @@ pub(super) struct Field {
     now: Now,
     whole: Option<Whole>,
     sought: Sought,
+    ahead: Ahead,
     stack: [Frame; DEPTH],
     depth: usize,
 }
@@ -36,6 +37,7 @@ impl Field {
         now: Now::Frames,
         whole: None,
         sought: Sought { mode: pan::Mode::Balanced, patterns: 0 },
+        ahead: Ahead::NONE,
         stack: [Frame::EMPTY; DEPTH],
         depth: 0,
     };
@@ -61,7 +63,7 @@ impl Field {
         loop {
             match &mut self.now {
                 Now::Leaf(leaf, left) => {
-                    if leaf.step(cursor, left)? == Step::More {
+                    if leaf.step(cursor, left, &mut self.ahead)? == Step::More {
                         return Ok(Step::More);
                     }
                     self.now = Now::Frames;

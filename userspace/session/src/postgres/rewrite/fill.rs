@@ -25,7 +25,7 @@ enum Json {
 }
 
 impl Filler {
-    pub(super) fn new(fill: Fill) -> Filler {
+    pub(super) const fn new(fill: Fill) -> Filler {
         Filler { fill, json: Json::Outside, in_number: false }
     }
 

@@ -3,7 +3,7 @@
 use super::arrays::{Escaped, Escapes, Hidden};
 use super::cursor::{Cursor, Step};
 use super::numeric;
-use super::search::{Search, Sought};
+use super::search::{Ahead, Search, Sought};
 use super::strict;
 use super::{HOLD_MAX, Malformed};
 use pan::{Fill, Mode, Whole, WholeScanner};
@@ -46,7 +46,12 @@ impl Leaf {
     }
 
     /// Goes on with the value, of which `left` bytes are not final.
-    pub(super) fn step(&mut self, cursor: &mut Cursor<'_>, left: &mut usize) -> Result<Step, Malformed> {
+    pub(super) fn step(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        left: &mut usize,
+        ahead: &mut Ahead,
+    ) -> Result<Step, Malformed> {
         let patterns = cursor.patterns;
         loop {
             let chunk = cursor.chunk(*left);
@@ -58,12 +63,12 @@ impl Leaf {
             let done = match self {
                 Leaf::Verbatim => here,
                 Leaf::Scan(search) => {
-                    let scan = search.scan(chunk, ends, patterns);
+                    let scan = search.scan(chunk, ends, patterns, ahead);
                     cursor.cards += scan.cards;
                     here.saturating_sub(scan.hold)
                 }
                 Leaf::Escaped(escaped) => {
-                    let (done, cards) = escaped.scan(chunk, ends, patterns);
+                    let (done, cards) = escaped.scan(chunk, ends, patterns, ahead);
                     cursor.cards += cards;
                     done
                 }

@@ -4,7 +4,7 @@
 //! byte beyond ASCII counts as one.
 
 use super::HOLD_MAX;
-use super::search::{Patterns, Search, Sought};
+use super::search::{Ahead, Patterns, Search, Sought};
 use pan::Fill;
 
 /// A SQLSTATE's five characters.
@@ -25,7 +25,13 @@ impl Quoted {
     }
 
     /// Bytes that are final, and the cards in them.
-    pub(super) fn mask(&mut self, chunk: &mut [u8], ends: bool, patterns: Option<&Patterns>) -> (usize, u32) {
+    pub(super) fn mask(
+        &mut self,
+        chunk: &mut [u8],
+        ends: bool,
+        patterns: Option<&Patterns>,
+        ahead: &mut Ahead,
+    ) -> (usize, u32) {
         if let Quoted::Whole(sought) = *self
             && chunk.len() > HOLD_MAX
         {
@@ -40,7 +46,7 @@ impl Quoted {
                     let end = if last > first { last + 1 } else { chunk.len() };
                     hide(chunk.get_mut(first..end).unwrap_or_default());
                 }
-                let scan = Search::new(*sought, Fill::Text).scan(chunk, true, patterns);
+                let scan = Search::new(*sought, Fill::Text).scan(chunk, true, patterns, ahead);
                 (chunk.len(), scan.cards)
             }
             Quoted::Long { hiding, search } => {
@@ -48,7 +54,7 @@ impl Quoted {
                 if let Some(first) = first {
                     chunk.get_mut(first..).unwrap_or_default().fill(b'*');
                 }
-                let scan = search.scan(chunk, ends, patterns);
+                let scan = search.scan(chunk, ends, patterns, ahead);
                 let done = chunk.len().saturating_sub(scan.hold);
                 *hiding = first.is_some(); // the quote itself is hidden, so only this remembers it
                 (done, scan.cards)

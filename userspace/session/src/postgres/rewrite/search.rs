@@ -62,18 +62,29 @@ const WINDOW: usize = 2048;
 const HELD: usize = MATCH_BYTES_MAX + 1 + (Scanner::HOLD_MAX - 1) / 2;
 const _: () = assert!(HELD <= HOLD_MAX && WINDOW >= 2 * HOLD_MAX && WINDOW.is_multiple_of(64));
 
-/// One value's search. Of fixed size.
+/// One value's search. Of fixed size; what only patterns need is kept beside it, so that a value without any costs nothing more.
 #[derive(Clone)]
 pub(super) struct Search {
     scanner: Scanner,
+    fill: Fill,
     patterns: u16,
+    /// No byte of the value was seen yet.
+    fresh: bool,
+}
+
+/// How far the patterns are ahead of what has left, of the one value that is being searched.
+#[derive(Clone)]
+pub(super) struct Ahead {
     filler: Filler,
-    /// Bytes at the front of what comes next that the patterns have decided on.
-    decided: u16,
-    /// Where each pattern goes on, from the front.
+    /// Where each pattern goes on, from the front of what comes next.
     from: [u16; PATTERNS_MAX],
     /// What the patterns found in the bytes that are held, a bit each from the front.
     found: [u64; HOLD_MAX.div_ceil(64)],
+}
+
+impl Ahead {
+    pub(super) const NONE: Ahead =
+        Ahead { filler: Filler::new(Fill::Text), from: [0; PATTERNS_MAX], found: [0; HOLD_MAX.div_ceil(64)] };
 }
 
 impl Search {
@@ -81,25 +92,28 @@ impl Search {
     pub(super) fn new(sought: Sought, fill: Fill) -> Search {
         // In hex text a pattern would see digits of bytes: nothing of it is meant.
         let patterns = if fill == Fill::Hex { 0 } else { sought.patterns };
-        Search {
-            scanner: Scanner::of(sought.mode, fill),
-            patterns,
-            filler: Filler::new(fill),
-            decided: 0,
-            from: [0; PATTERNS_MAX],
-            found: [0; HOLD_MAX.div_ceil(64)],
-        }
+        Search { scanner: Scanner::of(sought.mode, fill), fill, patterns, fresh: true }
     }
 
-    /// As [`Scanner::scan`]: masks in place, and says how many bytes at the end are not final. `patterns` are the same for the whole value.
-    pub(super) fn scan(&mut self, bytes: &mut [u8], last: bool, patterns: Option<&Patterns>) -> Scan {
+    /// As [`Scanner::scan`]: masks in place, and says how many bytes at the end are not final. Patterns and what is ahead are the same for the
+    /// whole value.
+    pub(super) fn scan(
+        &mut self,
+        bytes: &mut [u8],
+        last: bool,
+        patterns: Option<&Patterns>,
+        ahead: &mut Ahead,
+    ) -> Scan {
         let Some(patterns) = patterns.filter(|_| self.patterns != 0) else { return self.scanner.scan(bytes, last) };
+        if std::mem::take(&mut self.fresh) {
+            *ahead = Ahead { filler: Filler::new(self.fill), ..Ahead::NONE };
+        }
         let (mut done, mut cards) = (0, 0);
         loop {
             let rest = bytes.get_mut(done..).unwrap_or_default();
             let here = rest.len().min(WINDOW);
             let ends = here == rest.len();
-            let scan = self.window(rest.get_mut(..here).unwrap_or_default(), last && ends, patterns);
+            let scan = self.window(rest.get_mut(..here).unwrap_or_default(), last && ends, patterns, ahead);
             cards += scan.cards;
             done += here - scan.hold;
             if ends {
@@ -108,26 +122,30 @@ impl Search {
         }
     }
 
-    fn window(&mut self, bytes: &mut [u8], last: bool, patterns: &Patterns) -> Scan {
-        let mut found = Found::of(&self.found);
-        let decided = self.decide(bytes, last, patterns, &mut found);
+    fn window(&mut self, bytes: &mut [u8], last: bool, patterns: &Patterns, ahead: &mut Ahead) -> Scan {
+        let mut found = Found::of(&ahead.found);
+        let decided = self.decide(bytes, last, patterns, &mut ahead.from, &mut found);
         // One byte that is decided stays unscanned, as it was sent: it is the context of the next match.
         let given = if last { bytes.len() } else { decided.saturating_sub(1) };
         let scan = self.scanner.scan(bytes.get_mut(..given).unwrap_or_default(), last);
         let done = given - scan.hold;
-        let final_bytes = bytes.get_mut(..done).unwrap_or_default();
-        self.filler.write(final_bytes, &found.bits);
-        found.keep(done, &mut self.found);
-        let forward = |at: u16| at.saturating_sub(done as u16); // at most WINDOW
-        self.decided = forward(decided as u16);
-        self.from = self.from.map(forward);
+        ahead.filler.write(bytes.get_mut(..done).unwrap_or_default(), &found.bits);
+        found.keep(done, &mut ahead.found);
+        ahead.from = ahead.from.map(|at| at.saturating_sub(done as u16)); // at most WINDOW
         Scan { cards: scan.cards, hold: bytes.len() - done }
     }
 
     /// Marks what the patterns match; says how many bytes from the front all of them have decided on.
-    fn decide(&mut self, bytes: &[u8], last: bool, patterns: &Patterns, found: &mut Found) -> usize {
+    fn decide(
+        &self,
+        bytes: &[u8],
+        last: bool,
+        patterns: &Patterns,
+        from: &mut [u16; PATTERNS_MAX],
+        found: &mut Found,
+    ) -> usize {
         let mut decided = bytes.len();
-        for (at, (pattern, from)) in patterns.each.iter().zip(&mut self.from).enumerate() {
+        for (at, (pattern, from)) in patterns.each.iter().zip(from).enumerate() {
             if self.patterns & 1 << at == 0 {
                 continue;
             }

@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_window_inside_of_a_number() {
-        let masked = int8(7_741_111_111_111_111_11).expect("a card in it");
+        let masked = int8(774_111_111_111_111_111).expect("a card in it");
         assert_eq!(masked.to_string().len(), 18);
         assert!(!masked.to_string().contains("4111111111111111") && int8(masked).is_none());
         assert_eq!(int8(-774_111_111_111_111_111), Some(-masked));

@@ -3,7 +3,7 @@
 use super::Malformed;
 use super::cursor::{Cursor, Step};
 use super::quotes::{self, Quoted};
-use super::search::{Search, Sought};
+use super::search::{Ahead, Search, Sought};
 use pan::Fill;
 
 /// Which message (the manual's page on message formats has their layouts).
@@ -40,6 +40,7 @@ pub struct Strings {
     /// Strings still to come, where that is counted.
     left: u16,
     sqlstate: Option<[u8; 5]>,
+    ahead: Ahead,
 }
 
 #[derive(Clone)]
@@ -63,7 +64,7 @@ enum Mode {
 
 impl Strings {
     pub(super) fn new(message: Message, strip: Strip) -> Strings {
-        Strings { message, strip, state: State::Start, left: 0, sqlstate: None }
+        Strings { message, strip, state: State::Start, left: 0, sqlstate: None, ahead: Ahead::NONE }
     }
 
     /// The SQLSTATE of the last error or notice, once its field has passed.
@@ -173,10 +174,10 @@ impl Strings {
                 (here, 0)
             }
             Mode::Scan(search) => {
-                let scan = search.scan(chunk, ends, patterns);
+                let scan = search.scan(chunk, ends, patterns, &mut self.ahead);
                 (here.saturating_sub(scan.hold), scan.cards)
             }
-            Mode::Quotes(quoted) => quoted.mask(chunk, ends, patterns),
+            Mode::Quotes(quoted) => quoted.mask(chunk, ends, patterns, &mut self.ahead),
             Mode::SqlState if here > quotes::SQLSTATE_LEN => return Err(Malformed::Value),
             Mode::SqlState if !ends => (0, 0),
             Mode::SqlState => {
