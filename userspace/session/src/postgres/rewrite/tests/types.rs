@@ -105,3 +105,23 @@ fn nothing_leaves_by_content() {
         }
     }
 }
+
+/// A number of eighteen digits with a card in it: no whole run is one, a window is.
+#[test]
+fn strict_numbers_are_searched_in_either_format() {
+    let number: i64 = 774_111_111_111_111_111;
+    let words = numeric(4, &[77, 4111, 1111, 1111, 1111]);
+    for (mode, hit) in [(pan::Mode::Balanced, false), (pan::Mode::Strict, true)] {
+        let mut columns = Columns::new();
+        columns.set_sought(Sought { mode, patterns: 0 }, None);
+        columns.push(Column { type_oid: 20, binary: false, whole: None });
+        columns.push(Column { type_oid: 20, binary: true, whole: None });
+        columns.push(Column { type_oid: 1700, binary: true, whole: None });
+        let text = number.to_string();
+        let sent = row(&[Some(text.as_bytes()), Some(&number.to_be_bytes()), Some(&words)]);
+        let (out, cards, _) = feed(&BodyMask::row(), &columns, &[&sent], |_| false).expect("well formed");
+        assert_eq!((out != sent, cards >= 3), (hit, hit), "{mode:?}");
+        let same = |form: &[u8]| count(&out, form) > 0;
+        assert_eq!((same(text.as_bytes()), same(&number.to_be_bytes()), same(&words)), (!hit, !hit, !hit), "{mode:?}");
+    }
+}
