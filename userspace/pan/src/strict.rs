@@ -40,6 +40,8 @@ pub(crate) struct Text {
     pairs: pairs::Pairs,
     base64: base64::Base64,
     writer: write::Writer,
+    /// Nothing was scanned yet.
+    fresh: bool,
     /// Marks on held bytes.
     hidden: Held,
     hidden_pairs: Held,
@@ -72,6 +74,7 @@ impl Text {
             pairs: pairs::Pairs::default(),
             base64: base64::Base64::default(),
             writer: write::Writer::default(),
+            fresh: true,
             hidden: Held::default(),
             hidden_pairs: Held::default(),
         }
@@ -79,6 +82,10 @@ impl Text {
 
     /// As [`crate::Scanner::scan`].
     pub(crate) fn scan(&mut self, bytes: &mut [u8], last: bool) -> Scan {
+        if self.fresh && last && !may_hold(bytes) {
+            return Scan { cards: 0, hold: 0 };
+        }
+        self.fresh = false;
         let (mut at, mut cards) = (0, 0);
         loop {
             let rest = bytes.get_mut(at..).unwrap_or_default();
@@ -108,4 +115,12 @@ impl Text {
         (self.hidden, self.hidden_pairs) = (marks.hidden.held(cut), marks.pairs.held(cut));
         (cards, cut)
     }
+}
+
+/// Whether a whole value can hold a card at all: thirteen bytes that are a digit or end one, or a longest of words that may be base64.
+fn may_hold(bytes: &[u8]) -> bool {
+    let digits =
+        |chunk: &[u8]| chunk.iter().map(|&byte| u8::from(byte.is_ascii_digit()) + u8::from(byte >= 0xd9)).sum::<u8>();
+    let count: usize = bytes.chunks(64).map(|chunk| usize::from(digits(chunk))).sum();
+    count >= crate::keep::DIGITS_MIN || base64::may_hold(bytes)
 }

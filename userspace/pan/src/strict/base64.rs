@@ -83,7 +83,7 @@ impl Base64 {
     /// Where decoding has to begin: where no card can be whole in the window, with what may go on behind it. Brings the state there.
     fn enter(&mut self, bytes: &[u8]) -> usize {
         let from = usize::from(self.at);
-        if may_hold(bytes, from) {
+        if may_hold_from(bytes, from) {
             return from;
         }
         let last = bytes.len().saturating_sub(SPAN_MAX).max(from);
@@ -182,32 +182,42 @@ const SPAN_MAX: usize = 128;
 /// A card that has begun and completed no group: one group of four characters, two more, and the breaks of a line.
 const BEGUN_MAX: usize = 12;
 
+/// Thirteen digits.
+const CHARACTERS_MIN: usize = 18;
+
 /// Whether a card can be whole behind `from`: of thirteen bytes that are digits or separators, four begin a group, and two of these stand in
 /// one line.
-fn may_hold(bytes: &[u8], from: usize) -> bool {
-    let mut groups = [0_u8; WINDOW];
-    let mut broken = false;
-    for (group, &byte) in groups.iter_mut().zip(bytes.get(from..).unwrap_or_default()) {
-        *group = u8::from(begins_group(byte));
-        broken |= (byte == b'\n') | (byte == b'\r');
+fn may_hold_from(bytes: &[u8], from: usize) -> bool {
+    let rest = bytes.get(from..).unwrap_or_default();
+    if rest.len() < CHARACTERS_MIN {
+        return false;
     }
+    let mut groups = [0_u8; WINDOW];
+    groups.iter_mut().zip(rest).for_each(|(group, &byte)| *group = u8::from(begins_group(byte)));
+    let broken = rest.iter().fold(0, |any, &byte| any | u8::from(byte == b'\n') | u8::from(byte == b'\r')) != 0;
     let mut found = 0;
     if broken {
-        for at in 0..WINDOW - 4 {
+        for at in 0..rest.len().min(WINDOW) - 4 {
             found |= groups[at] & groups[at + 4];
         }
     } else {
-        for at in 0..WINDOW - 12 {
+        for at in 0..rest.len().min(WINDOW) - 12 {
             found |= groups[at] & groups[at + 4] & groups[at + 8] & groups[at + 12];
         }
     }
     found != 0
 }
 
+/// The same for a whole value.
+pub(super) fn may_hold(bytes: &[u8]) -> bool {
+    bytes.len() > WINDOW || may_hold_from(bytes, 0)
+}
+
 /// Whether a group that begins with this character can begin with the byte of a digit (`M`, `N`, `O`) or of a separator.
 #[inline(always)]
 fn begins_group(byte: u8) -> bool {
-    (b'L'..=b'O').contains(&byte) | (byte == b'C') | (byte == b'D') | (byte == b'I') | (byte == b'X')
+    let letters = [b'C', b'D', b'I', b'X'];
+    letters.iter().fold(byte.wrapping_sub(b'L') < 4, |any, &letter| any | (byte == letter))
 }
 
 /// Whether a byte that begins with this character, at any alignment, can be an ASCII digit.

@@ -2,21 +2,26 @@
 
 use super::{
     Place,
-    block::{self, DIGITS, ENDS, Reach},
+    block::{self, BEFORE, DIGITS, ENDS, Reach},
     marks::{Places, WINDOW},
     place,
-    run::{PENDING, card_ends},
+    run::{PENDING, Run, card_ends},
 };
 use crate::{
     Engine,
     keep::{DIGITS_MAX, DIGITS_MIN},
 };
 
-const SIZE: usize = PENDING + WINDOW + ENDS;
+const SIZE: usize = BEFORE + WINDOW;
+const _: () = assert!(WINDOW.is_multiple_of(ENDS));
 /// All of 13 to 19, as bits from 12 on.
 const ALL: u8 = 0xfe;
+/// No length: a run's first digit.
+const FIRST: u8 = 1;
+/// So few digits are looked at one by one.
+const FEW: usize = 48;
 
-/// In all arrays, a digit stands `PENDING` places behind its index, so that a block can look back.
+/// In all arrays, a digit stands `BEFORE` places behind its index, so that a block can look back.
 pub(super) struct Events {
     digits: [u8; SIZE],
     /// The lengths of windows that end with a digit and reach back no further than its run.
@@ -45,12 +50,15 @@ impl Events {
 
     pub(super) fn push(&mut self, digit: u8, start: usize) {
         let length = self.length() + 1;
-        let slot = self.count + PENDING;
+        let slot = self.count + BEFORE;
         if slot >= SIZE {
             return;
         }
         self.digits[slot] = digit;
         self.starts[slot] = place(start);
+        if length == 1 {
+            self.allowed[slot] = FIRST;
+        }
         if length >= DIGITS_MIN {
             self.allowed[slot] = ALL & ((1_u16 << (length.min(DIGITS_MAX) - 11)) - 1) as u8;
             self.any_allowed = true;
@@ -67,7 +75,7 @@ impl Events {
         }
         let mut taken = 0;
         for chunk in text.chunks_exact(MANY) {
-            let slot = self.count + PENDING;
+            let slot = self.count + BEFORE;
             let (Some(digits), Some(allowed), Some(starts)) = (
                 self.digits.get_mut(slot..slot + MANY),
                 self.allowed.get_mut(slot..slot + MANY),
@@ -89,7 +97,7 @@ impl Events {
 
     /// Where the newest digit of the run begins.
     pub(super) fn newest(&self) -> Option<usize> {
-        (self.length() > 0).then(|| usize::from(self.starts[self.count + PENDING - 1]))
+        (self.length() > 0).then(|| usize::from(self.starts[self.count + BEFORE - 1]))
     }
 
     /// The digits of the run that may still turn out to belong to a card begin here.
@@ -99,14 +107,14 @@ impl Events {
 
     pub(super) fn pending(&self) -> impl Iterator<Item = usize> {
         let from = self.run.max(self.count.saturating_sub(PENDING));
-        let starts = self.starts.get(from + PENDING..self.count + PENDING).unwrap_or_default();
+        let starts = self.starts.get(from + BEFORE..self.count + BEFORE).unwrap_or_default();
         starts.iter().map(|&start| start.into())
     }
 
     /// Whether a card ends with the newest digit of the run.
     pub(super) fn card_ends(&self, engine: &Engine) -> bool {
         let from = self.run.max(self.count.saturating_sub(DIGITS_MAX));
-        self.digits.get(from + PENDING..self.count + PENDING).is_some_and(|digits| card_ends(engine, digits))
+        self.digits.get(from + BEFORE..self.count + BEFORE).is_some_and(|digits| card_ends(engine, digits))
     }
 
     /// Marks what has to go of every card; returns how many do not overlap one counted before. Digits before `covered` belong to one.
@@ -114,10 +122,13 @@ impl Events {
         if !self.any_allowed {
             return 0;
         }
+        if self.count <= FEW {
+            return self.hide_cards_of_few(engine, covered, hidden);
+        }
         let reach = Reach::new(engine);
         let mut places = [0_u8; SIZE];
         let mut counted =
-            self.starts.iter().skip(PENDING).take(self.count).take_while(|&&at| usize::from(at) < *covered).count();
+            self.starts.iter().skip(BEFORE).take(self.count).take_while(|&&at| usize::from(at) < *covered).count();
         let mut cards = 0;
         for from in (0..self.count).step_by(ENDS) {
             let (Some(digits), Some(allowed), Some(places)) = (
@@ -127,29 +138,43 @@ impl Events {
             ) else {
                 break;
             };
-            if allowed.iter().skip(PENDING).fold(0, |any, allowed| any | allowed) == 0 {
+            if allowed.iter().skip(BEFORE).fold(0, |any, allowed| any | allowed) & ALL == 0 {
                 continue;
             }
-            let found = block::cards(engine, digits, allowed);
-            found.hide(&reach, places);
-            let mut local = (counted + PENDING).saturating_sub(from);
+            let end = (BEFORE + self.count - from).next_multiple_of(64);
+            let found = block::cards(engine, digits, allowed, end);
+            found.hide(&reach, places, end);
+            let mut local = (counted + BEFORE).saturating_sub(from);
             let here = found.count(&mut local);
             if here > 0 {
                 cards += here;
-                counted = local + from - PENDING;
+                counted = local + from - BEFORE;
             }
         }
         if cards > 0 {
-            *covered = (*covered).max(usize::from(self.starts[counted + PENDING - 1]) + 1);
+            *covered = (*covered).max(usize::from(self.starts[counted + BEFORE - 1]) + 1);
         }
         self.spread(&places, hidden);
         cards
     }
 
+    fn hide_cards_of_few(&self, engine: &Engine, covered: &mut usize, hidden: &mut Places) -> u32 {
+        let (mut run, mut cards) = (Run::new(*covered), 0);
+        for slot in BEFORE..BEFORE + self.count {
+            if self.allowed[slot] == FIRST {
+                run.clear();
+            }
+            run.push(self.digits[slot], self.starts[slot].into());
+            cards += run.hide_cards(engine, |at| hidden.set(at));
+        }
+        *covered = run.covered;
+        cards
+    }
+
     /// From digits to where they begin.
     fn spread(&self, places: &[u8; SIZE], hidden: &mut Places) {
-        let end = self.count + PENDING;
-        let (Some(places), Some(starts)) = (places.get(PENDING..end), self.starts.get(PENDING..end)) else { return };
+        let end = self.count + BEFORE;
+        let (Some(places), Some(starts)) = (places.get(BEFORE..end), self.starts.get(BEFORE..end)) else { return };
         for (places, starts) in places.chunks(64).zip(starts.chunks(64)) {
             let (Some(&first), Some(&last)) = (starts.first(), starts.last()) else { return };
             if usize::from(last - first) + 1 == starts.len()

@@ -1,7 +1,7 @@
 //! Which bytes of a window have to go. Marks on bytes that are held back are carried to the next window.
 
 /// Bytes that one step of the scan looks at.
-pub(super) const WINDOW: usize = 1024;
+pub(super) const WINDOW: usize = 2048;
 /// Words for the bytes that may be held back.
 const HELD: usize = 4;
 const _: () = assert!(super::HOLD_MAX <= HELD * 64);

@@ -27,7 +27,7 @@ impl Pairs {
             let run = &mut runs[(at - from) % 2];
             if high == b'3' && low.is_ascii_digit() {
                 run.push(low - b'0', at);
-                cards += run.hide_cards(window.engine, |at| marks.pairs.set(at)).cards;
+                cards += run.hide_cards(window.engine, |at| marks.pairs.set(at));
             } else if run.count > 0 {
                 if is_separator_pair(high, low) {
                     run.separate();
@@ -54,9 +54,12 @@ impl Pairs {
     }
 }
 
+/// A byte for every place, and room behind.
+type Row = [u8; WINDOW + 16];
+
 /// Where the reading can begin when no thirteen pairs in a row, digits or separators, are at hand: with those that may go on behind.
 fn quiet(bytes: &[u8], from: usize) -> Option<usize> {
-    let mut like = [0_u8; WINDOW];
+    let mut like: Row = [0; WINDOW + 16];
     let bytes = bytes.get(..WINDOW.min(bytes.len()))?;
     let (rest, seconds) = (bytes.get(from..)?, bytes.get(from + 1..)?);
     for ((like, &high), &low) in like.iter_mut().zip(rest).zip(seconds) {
@@ -68,11 +71,7 @@ fn quiet(bytes: &[u8], from: usize) -> Option<usize> {
             | ((high | 0x20 == b'a') & (low == b'0'));
         *like = u8::from(digit | separator);
     }
-    let mut row = like;
-    for step in [2, 4, 8, 10] {
-        and_shifted(&mut row, step);
-    }
-    if row.iter().fold(0, |any, row| any | row) != 0 {
+    if seconds.len() >= 25 && thirteen(&like, seconds.len()) {
         return None;
     }
     let first_of_last = |mut at: usize| {
@@ -84,10 +83,20 @@ fn quiet(bytes: &[u8], from: usize) -> Option<usize> {
     Some(from + first_of_last(seconds.len()).min(first_of_last(seconds.len() + 1)).min(seconds.len()))
 }
 
-/// In place, from the left: what is read has not been written yet.
+/// Whether thirteen stand in a row.
+fn thirteen(like: &Row, end: usize) -> bool {
+    let two = both::<2>(like, end);
+    let four = both::<4>(&two, end);
+    let eight = both::<8>(&four, end);
+    both::<10>(&eight, end).iter().fold(0, |any, row| any | row) != 0
+}
+
+/// Where both a row of pairs and the one `STEP` behind it are.
 #[inline(always)]
-fn and_shifted(row: &mut [u8; WINDOW], step: usize) {
-    for at in 0..WINDOW {
-        row[at] &= row.get(at + step).copied().unwrap_or(0);
+fn both<const STEP: usize>(row: &Row, end: usize) -> Row {
+    let mut both = [0; WINDOW + 16];
+    for at in 0..end.min(WINDOW) {
+        both[at] = row[at] & row[at + STEP];
     }
+    both
 }

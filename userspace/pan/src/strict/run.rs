@@ -108,11 +108,11 @@ impl Run {
         }
     }
 
-    /// Looks for cards that end at the newest digit and calls `hide` with where each digit begins that has to go.
-    pub(super) fn hide_cards(&mut self, engine: &Engine, mut hide: impl FnMut(usize)) -> Found {
-        let (mut found, mut counts) = (Found::default(), false);
+    /// Looks for cards that end at the newest digit and calls `hide` with where each digit begins that has to go; returns how many do not
+    /// overlap one counted before.
+    pub(super) fn hide_cards(&mut self, engine: &Engine, mut hide: impl FnMut(usize)) -> u32 {
+        let mut counts = false;
         self.cards(engine, |card| {
-            found.ends = true;
             counts |= self.start(card.first) >= self.covered;
             for index in 0..card.length {
                 let place = if card.reversed { card.length - 1 - index } else { index };
@@ -123,9 +123,8 @@ impl Run {
         });
         if counts {
             self.covered = self.start(self.count - 1) + 1;
-            found.cards = 1;
         }
-        found
+        u32::from(counts)
     }
 
     /// Where the longest card that ends at the newest digit begins.
@@ -134,15 +133,6 @@ impl Run {
         self.cards(engine, |card| from = Some(self.start(card.first)));
         from
     }
-}
-
-/// What a new digit brought.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Found {
-    /// A card ends here.
-    pub(super) ends: bool,
-    /// Cards that do not overlap one counted before.
-    pub(super) cards: u32,
 }
 
 /// Whether a card in either direction ends at the last of `digits`. The plain way, for the few places that are not on the way of every digit.
