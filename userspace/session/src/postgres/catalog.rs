@@ -80,7 +80,12 @@ impl Connection {
             FrontendTag::Parse | FrontendTag::Bind | FrontendTag::Execute => !self.statements.has_unnamed(),
             _ => false,
         };
-        if !idle || !uses || !self.asks_catalog() || self.is_current(cx) {
+        if !idle || !uses || !self.asks_catalog() {
+            return Ok(false);
+        }
+        if self.is_current(cx) {
+            // What was answered has served: the next time that something changes is another time.
+            self.own.answered = false;
             return Ok(false);
         }
         if std::mem::take(&mut self.own.answered) {
