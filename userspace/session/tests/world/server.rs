@@ -420,6 +420,7 @@ impl Server {
                     &["16384", "public", "payments", "1", "id", "23"],
                     &["16384", "public", "payments", "2", "pan", "25"],
                     &["16384", "public", "payments", "3", "cvv", "25"],
+                    &["16501", "public", "odds", "1", "odd", "25"],
                 ],
             );
             rows(&["a", "b", "c"], &[]);
@@ -438,6 +439,7 @@ fn value(column: &str) -> &'static str {
     match column {
         "pan" | "note" => PAN,
         "cvv" => CVV,
+        "odd" => "x4111111111111111",
         _ => "1",
     }
 }
@@ -450,6 +452,8 @@ fn columns(text: &str) -> Option<&'static [&'static str]> {
         "pan" => &["pan"],
         // Of a table of which policy names nothing.
         "note" => &["note"],
+        // Of a table that the catalog names.
+        "odd" => &["odd"],
         "cvv" => &["cvv"],
         // The same column, of a type that cannot be masked in binary.
         "cvv_at" => &["cvv_at"],
@@ -464,11 +468,19 @@ fn describe(out: &mut Vec<u8>, columns: &[&str], format: Format) {
             let cvv_at = *name == "cvv_at";
             let known = ["", "id", "pan", "cvv"].iter().position(|known| known == name).unwrap_or(0) as i16;
             let note = *name == "note";
-            let attribute = if cvv_at { 3 } else { known + i16::from(note) };
+            let attribute = match *name {
+                "cvv_at" => 3,
+                "odd" => 1,
+                _ => known + i16::from(note),
+            };
             Field {
                 name: name.as_bytes(),
                 name_range: 0..0,
-                table: if note { 16500 } else { 16384 * u32::from(attribute > 0) },
+                table: match *name {
+                    "note" => 16500,
+                    "odd" => 16501,
+                    _ => 16384 * u32::from(attribute > 0),
+                },
                 attribute,
                 type_oid: if cvv_at { 1114 } else { 25 },
                 type_len: -1,
