@@ -7,6 +7,8 @@ use policy::{Names, Policy, Question, Subject};
 
 use crate::config::{Agent, AgentBy, Config, Mode, Others};
 
+mod cost;
+
 /// Why configuration or policy were refused.
 #[derive(Debug)]
 pub enum Error {
@@ -66,6 +68,11 @@ pub fn describe(config: &Config, policy: &Policy) -> String {
         service.state_dir.display(),
         service.user
     );
+    let masking = &config.masking;
+    let _ = writeln!(out, "masking    {}; {}", masking.format, masking.mode);
+    for prefix in &masking.prefix {
+        let _ = writeln!(out, "prefix     {:<16} numbers of {:?} digits", prefix.digits, prefix.lengths);
+    }
     for database in &config.databases {
         let shown: Vec<String> = database.addresses.iter().map(ToString::to_string).collect();
         let _ = writeln!(out, "database   {:<16} {}", database.name, shown.join(" "));
@@ -78,13 +85,34 @@ pub fn describe(config: &Config, policy: &Policy) -> String {
             Others::Pass => "others pass".to_owned(),
             Others::Refuse => format!("others refused but {:?}", database.allow),
         };
-        let _ = writeln!(out, "           {mode}; {others}");
+        let _ = writeln!(out, "           {mode}; masking {}; {others}", database.masking);
     }
     for agent in &config.agents {
         let _ = writeln!(out, "agent      {:<16} {}{}", agent.name, by(agent), in_groups(agent));
     }
     let _ = writeln!(out, "policy     {} ({})", service.policy.display(), policy.version());
+    let names: Vec<String> = config.databases.iter().map(|d| d.name.clone()).collect();
+    out.push_str(&searched(policy, &names));
+    out.push_str(&cost::lines(policy, &names));
     out
+}
+
+/// The columns that are searched in a mode of their own, each once.
+fn searched(policy: &Policy, databases: &[String]) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for scan in databases.iter().flat_map(|database| policy.scans(database)) {
+        let policy::ColumnPattern { schema, table, column } = &scan.column;
+        let whose = scan.database.as_deref().unwrap_or("every database");
+        let mode = match scan.mode {
+            policy::ScanMode::Balanced => "balanced",
+            policy::ScanMode::Strict => "strict",
+        };
+        let line = format!("scan       {schema}.{table}.{column} of {whose}: {mode}\n");
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines.concat()
 }
 
 fn by(agent: &Agent) -> String {

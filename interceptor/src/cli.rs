@@ -63,6 +63,9 @@ pub enum Verb {
         /// Prometheus text instead.
         #[arg(long, conflicts_with = "json")]
         metrics: bool,
+        /// What was seen in the columns of tables: where card numbers are, and where numbers only look like some.
+        #[arg(long, conflicts_with = "metrics")]
+        columns: bool,
     },
     /// Run a command as an agent: in a cgroup of its own, then dropped to the account (root).
     Exec {

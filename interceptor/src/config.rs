@@ -10,6 +10,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+mod masking;
+
+pub use masking::{AllMasking, Eagerness, Format, IssuerPrefix, Masking, masking_of};
+
 /// Where the configuration is when `--config` does not say.
 pub const DEFAULT_PATH: &str = "/etc/interceptor/interceptor.toml";
 /// The longest name of an agent or database: it has to fit the kernel half's map value.
@@ -20,6 +24,8 @@ pub const NAME_BYTES_MAX: usize = 31;
 pub struct Config {
     /// `[service]`
     pub service: Service,
+    /// `[masking]`
+    pub masking: Masking,
     /// `[[database]]`, in the order of the file.
     pub databases: Vec<Database>,
     /// `[[agent]]`, in the order of the file.
@@ -95,6 +101,8 @@ pub struct Database {
     pub mode: Mode,
     /// Whether what comes back is masked; `false` only with [`Mode::Observe`].
     pub mask: bool,
+    /// How eagerly it is searched; where it is not written, as `[masking]` says.
+    pub masking: Eagerness,
     /// What becomes of connections by processes that are no agent.
     pub others: Others,
     /// With [`Others::Refuse`]: the units that pass all the same.
@@ -203,6 +211,11 @@ impl Config {
         typed.resolve()
     }
 
+    /// Makes its `[masking]` the process's: once, before anything is masked.
+    pub fn installed(self) -> Result<Config, Error> {
+        self.masking.install().map(|()| self)
+    }
+
     /// The agent of this name.
     pub fn agent(&self, name: &str) -> Option<&Agent> {
         self.agents.iter().find(|a| a.name == name)
@@ -225,6 +238,8 @@ struct Typed {
     #[serde(default)]
     service: Service,
     #[serde(default)]
+    masking: Masking,
+    #[serde(default)]
     database: Vec<TypedDatabase>,
     #[serde(default)]
     agent: Vec<TypedAgent>,
@@ -244,6 +259,7 @@ struct TypedDatabase {
     mode: Mode,
     #[serde(default = "yes")]
     mask: bool,
+    masking: Option<Eagerness>,
     #[serde(default = "pass")]
     others: Others,
     #[serde(default)]
@@ -286,16 +302,17 @@ impl Typed {
             return Err(meaning("[admin]", "the web page is not in this version; remove the table"));
         }
         self.service.check()?;
+        self.masking.check()?;
         if self.database.is_empty() {
             return Err(meaning("[[database]]", "none is configured: nothing would be protected"));
         }
         let databases: Vec<Database> =
-            self.database.into_iter().map(TypedDatabase::resolve).collect::<Result<_, _>>()?;
+            self.database.into_iter().map(|d| d.resolve(self.masking.mode)).collect::<Result<_, _>>()?;
         let agents: Vec<Agent> = self.agent.into_iter().map(TypedAgent::resolve).collect::<Result<_, _>>()?;
         unique("[[database]]", databases.iter().map(|d| d.name.as_str()))?;
         unique("[[agent]]", agents.iter().map(|a| a.name.as_str()))?;
         no_shared_endpoint(&databases)?;
-        Ok(Config { service: self.service, databases, agents })
+        Ok(Config { service: self.service, masking: self.masking, databases, agents })
     }
 }
 
@@ -322,7 +339,7 @@ impl Service {
 }
 
 impl TypedDatabase {
-    fn resolve(self) -> Result<Database, Error> {
+    fn resolve(self, masking: Eagerness) -> Result<Database, Error> {
         let place = format!("[[database]] {}", self.name);
         check_name(&place, &self.name)?;
         if self.protocol != "postgres" {
@@ -357,6 +374,7 @@ impl TypedDatabase {
             dbnames: self.dbnames,
             mode: self.mode,
             mask: self.mask,
+            masking: self.masking.unwrap_or(masking),
             others: self.others,
             allow: self.allow,
             unix_directories: self.unix_directories,

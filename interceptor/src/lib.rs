@@ -4,6 +4,7 @@
 pub mod admit;
 pub mod check;
 pub mod cli;
+pub mod columns;
 pub mod config;
 pub mod diagnostics;
 pub mod doctor;

@@ -25,7 +25,14 @@ fn main() -> ExitCode {
             verbs::explain(&from.config, &asked, json)
         }
         Verb::Units { from, write } => verbs::units(&from.config, write.as_deref()),
-        Verb::Status { from, json, metrics } => status::print(&from.config, json, metrics),
+        Verb::Status { from, json, metrics, columns } => {
+            let asked = match (metrics, columns) {
+                (true, _) => status::Asked::Metrics,
+                (false, true) => status::Asked::Columns,
+                (false, false) => status::Asked::Status,
+            };
+            status::print(&from.config, asked, json)
+        }
         Verb::Audit(Audit::Verify { from, folder, json }) => record::verify(&from.config, folder, json),
         Verb::Audit(Audit::Export { from, folder, json }) => record::export(&from.config, folder, json),
         Verb::Completions { shell } => {

@@ -57,6 +57,7 @@ fn database(database: &config::Database) -> Database {
             config::Mode::Observe => Mode::Observe,
         },
         mask: database.mask,
+        masking: database.masking.into(),
     }
 }
 

@@ -116,6 +116,10 @@ fn as_value(verdict: &Verdict) -> serde_json::Value {
 
 /// `audit export`: all shards' records, oldest first.
 pub fn export(path: &Path, folder: Option<PathBuf>, as_json: bool) -> Result<u8> {
+    // What is shown is masked once more, in the deployment's format; a folder from elsewhere may have no configuration beside it.
+    if folder.is_none() || path.exists() {
+        Config::load(path)?.masking.install()?;
+    }
     let (folders, _) = folders_and_state(path, folder)?;
     let mut shards: BTreeMap<u16, Cursor> = BTreeMap::new();
     for file in segments(&folders)? {

@@ -28,6 +28,7 @@ const CANARY_PATIENCE: Duration = Duration::from_secs(2);
 /// Runs until SIGTERM or SIGINT, or until every shard has stopped.
 pub fn run(path: &Path) -> Result<()> {
     let (config, policy) = check::load(path)?;
+    config.masking.install()?;
     let instance = plan::instance(&config.service);
     let account = privileges::account(&config.service.user)?;
     attach_where_nobody_did(&config)?;
@@ -55,7 +56,7 @@ pub fn run(path: &Path) -> Result<()> {
     privileges::drop_to(account)?;
     confine(path, &config, &instance)?;
     let handle = proxy::start(&settings(&config, shards), Arc::new(policy.clone()), origins)?;
-    let service = Arc::new(Service::new(config, handle, policy.version().to_owned(), counters, known));
+    let service = Arc::new(Service::new(path, config, handle, policy.version().to_owned(), counters, known));
     service.record_start();
     prove(&canary, &service).context("redirection does not work, so the service does not start")?;
     let control = service.serve_control()?;
@@ -149,7 +150,12 @@ fn watch_over(service: &Arc<Service>, signals: &SignalFd, watch: &Watch, canary:
                 return Ok(());
             }
             match service.reload() {
-                Ok(version) => tracing::info!(policy = %version, "policy reloaded"),
+                Ok(version) => {
+                    tracing::info!(policy = %version, "policy reloaded");
+                    if let Some(what) = service.wants_restart() {
+                        tracing::warn!("{what}");
+                    }
+                }
                 Err(why) => tracing::error!(%why, "the policy was not reloaded; the old one stays in force"),
             }
         }
@@ -163,6 +169,9 @@ fn watch_over(service: &Arc<Service>, signals: &SignalFd, watch: &Watch, canary:
             if let Err(error) = prove(canary, service) {
                 tracing::error!(%error, "redirection is broken: agents may reach databases directly; run `interceptor attach`");
             }
+        }
+        for column in service.new_findings() {
+            tracing::warn!(%column, "FINDING: a column holds card numbers plainly and no rule names it (PCI DSS 12.10.7); they are masked by content");
         }
         if full != service.record_is_full() {
             full = !full;

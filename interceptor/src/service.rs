@@ -1,20 +1,23 @@
 //! The running service as the rest of the program sees it: status, reload, its own records, the end.
 
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use audit::{Event, Operator, Text};
 use control::{
-    Agent, Canary, Coverage, Database, Figure, FigureKind, Label, Mode, Policy, Shard, ShardState, Source, Status,
+    Agent, Canary, Columns, Coverage, Database, Figure, FigureKind, Label, Looks, Mode, Policy, Shard, ShardState,
+    Source, Status,
 };
 use pan::Masked;
 use proxy::Handle;
 
-use crate::check;
 use crate::config::{self, AgentBy, Config};
 use crate::origin::Counters;
 use crate::origins::Known;
+use crate::{check, columns};
 
 /// How long a shard's loop may stand still before it counts as dead.
 const SHARD_PATIENCE: Duration = Duration::from_secs(5);
@@ -22,6 +25,8 @@ const SHARD_PATIENCE: Duration = Duration::from_secs(5);
 /// Everything behind the admin socket.
 pub struct Service {
     config: Config,
+    /// Where the configuration was read.
+    path: PathBuf,
     /// Taken at the end, when the shards are waited for.
     handle: Mutex<Option<Handle>>,
     counters: Counters,
@@ -34,14 +39,32 @@ struct State {
     policy: String,
     /// Why the last reload was refused.
     refused: Option<String>,
+    /// What the configuration says otherwise by now, seen at the last reload.
+    restart: Option<&'static str>,
+    /// How many findings there were at the last look, and which of them were told in the journal.
+    told: (u32, HashSet<(String, String, u32, i16)>),
     canary: Canary,
 }
 
 impl Service {
     /// Over started shards.
-    pub fn new(config: Config, handle: Handle, policy: String, counters: Counters, known: Arc<Known>) -> Service {
-        let state = Mutex::new(State { policy, refused: None, canary: Canary::Unproven });
-        Service { config, handle: Mutex::new(Some(handle)), counters, known, started: Instant::now(), state }
+    pub fn new(
+        path: &Path,
+        config: Config,
+        handle: Handle,
+        policy: String,
+        counters: Counters,
+        known: Arc<Known>,
+    ) -> Service {
+        let state = Mutex::new(State {
+            policy,
+            refused: None,
+            restart: None,
+            told: Default::default(),
+            canary: Canary::Unproven,
+        });
+        let path = path.to_path_buf();
+        Service { config, path, handle: Mutex::new(Some(handle)), counters, known, started: Instant::now(), state }
     }
 
     /// Serves the admin socket.
@@ -70,8 +93,21 @@ impl Service {
             Ok((version, rules))
         });
         self.state().refused = outcome.as_ref().err().cloned();
+        self.state().restart = self.masking_changed();
         self.record_policy(&previous, &outcome);
         outcome.map(|(version, _)| version)
+    }
+
+    /// The masked format is set once, before anything is masked; a database's mode of search goes with its sessions.
+    fn masking_changed(&self) -> Option<&'static str> {
+        let text = std::fs::read_to_string(&self.path).ok()?;
+        (config::masking_of(&text)? != self.config.all_masking())
+            .then_some("the configuration's masking has changed since the start: it takes a restart, and the old one holds until then")
+    }
+
+    /// What a reload could not put in force.
+    pub fn wants_restart(&self) -> Option<&'static str> {
+        self.state().restart
     }
 
     fn record_policy(&self, previous: &str, outcome: &Result<(String, usize), String>) {
@@ -117,6 +153,30 @@ impl Service {
         if heard.is_none_or(|told| told.is_err()) {
             tracing::error!("a record of the service itself could not be written: no shard listens");
         }
+    }
+
+    /// Columns that are plainly cards and that no rule names.
+    fn findings(&self) -> Vec<String> {
+        if self.with_handle(found).unwrap_or(0) == 0 {
+            return Vec::new();
+        }
+        let columns = Source::columns(self).columns.into_iter().filter(|column| column.looks == Looks::Cards);
+        columns.map(|column| format!("{}/{} {}", column.database, column.dbname, column.column)).collect()
+    }
+
+    /// Findings that were not told here before: each once.
+    pub fn new_findings(&self) -> Vec<String> {
+        let count = self.with_handle(found).unwrap_or(0);
+        if count == self.state().told.0 {
+            return Vec::new();
+        }
+        let columns = Source::columns(self).columns.into_iter().filter(|column| column.looks == Looks::Cards);
+        let mut state = self.state();
+        state.told.0 = count;
+        columns
+            .filter(|c| state.told.1.insert((c.database.clone(), c.dbname.clone(), c.table_oid, c.attribute)))
+            .map(|c| format!("{}/{} {}", c.database, c.dbname, c.column))
+            .collect()
     }
 
     /// Every shard's loop has turned lately.
@@ -188,6 +248,11 @@ impl Service {
     }
 }
 
+/// How many findings all shards have.
+fn found(handle: &Handle) -> u32 {
+    handle.evidence().map(session::Evidence::findings).sum()
+}
+
 /// So long ago, on the clock that the shards tick by.
 fn since_ns(ago: Duration) -> u64 {
     let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).map(Duration::from);
@@ -212,12 +277,14 @@ impl Source for Service {
     fn status(&self) -> Status {
         let state = self.state();
         let (policy, refused, canary) = (state.policy.clone(), state.refused.clone(), state.canary.clone());
+        let restart = state.restart.map(str::to_owned);
         drop(state);
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
             uptime_s: self.started.elapsed().as_secs(),
             policy: Policy { version: policy, refused },
+            restart,
             shards: self.shards(),
             sessions: self.sessions(),
             agents: self.config.agents.iter().map(|agent| self.agent(agent)).collect(),
@@ -227,9 +294,14 @@ impl Source for Service {
                 protected: self.config.agents.iter().map(|a| a.name.clone()).collect(),
                 gaps: Vec::new(),
             },
+            findings: self.findings(),
             canary,
             figures: self.figures(),
         }
+    }
+
+    fn columns(&self) -> Columns {
+        self.with_handle(|handle| columns::of_all(handle.evidence())).unwrap_or_default()
     }
 
     fn reload(&self) -> Result<String, String> {
@@ -254,6 +326,7 @@ impl Service {
             protocol: "postgres".into(),
             mode: if database.mode == config::Mode::Enforce { Mode::Enforce } else { Mode::Observe },
             mask: database.mask,
+            masking: database.masking.to_string(),
             sessions: self.known.sessions_on_database(&database.name),
         }
     }

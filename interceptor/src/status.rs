@@ -8,15 +8,27 @@ use anyhow::{Context, Result};
 use control::client::{self, Unreachable};
 use serde_json::Value;
 
+use crate::columns;
 use crate::config::Config;
 
 /// The exit status of a service that cannot be reached.
 const UNREACHABLE: u8 = 3;
 
+/// What the service is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// How it is.
+    Status,
+    /// What it saw in the columns of tables.
+    Columns,
+    /// Its figures for Prometheus.
+    Metrics,
+}
+
 /// Prints it.
-pub fn print(path: &Path, json: bool, metrics: bool) -> Result<u8> {
+pub fn print(path: &Path, asked: Asked, json: bool) -> Result<u8> {
     let socket = Config::load(path)?.admin_socket();
-    let answer = match client::get(&socket, if metrics { "/metrics" } else { "/status" }) {
+    let answer = match client::get(&socket, page(asked)) {
         Ok(answer) => answer,
         Err(error @ Unreachable::Socket(_)) => {
             eprintln!(
@@ -27,19 +39,32 @@ pub fn print(path: &Path, json: bool, metrics: bool) -> Result<u8> {
         }
         Err(error) => return Err(error.into()),
     };
-    if metrics {
+    if asked == Asked::Metrics {
         print!("{answer}");
         return Ok(0);
     }
     let status: Value = serde_json::from_str(&answer).context("the service's answer is not JSON")?;
     if json {
         println!("{status:#}");
+    } else if asked == Asked::Columns {
+        print!("{}", columns::text(&status));
     } else {
         print!("{}", text(&status));
+    }
+    if asked == Asked::Columns {
+        return Ok(0);
     }
     let shards = status["shards"].as_array().map(Vec::as_slice).unwrap_or_default();
     let refusing = shards.iter().any(|shard| ["record-full", "stopped"].iter().any(|is| shard["state"]["is"] == *is));
     Ok(u8::from(status["canary"]["is"] != "works" || refusing))
+}
+
+fn page(asked: Asked) -> &'static str {
+    match asked {
+        Asked::Status => "/status",
+        Asked::Columns => "/columns",
+        Asked::Metrics => "/metrics",
+    }
 }
 
 /// For a person.
@@ -59,7 +84,11 @@ fn text(status: &Value) -> String {
         let _ = writeln!(out, "WARNING   {}", word(warning));
     }
     for database in status["databases"].as_array().into_iter().flatten() {
-        let masked = if database["mask"] == true { "masked" } else { "NOT MASKED" };
+        let masked = if database["mask"] == true {
+            format!("masked ({})", word(&database["masking"]))
+        } else {
+            "NOT MASKED".to_owned()
+        };
         let (name, mode, sessions) = (word(&database["name"]), word(&database["mode"]), &database["sessions"]);
         let _ = writeln!(out, "database  {name:<20} {mode}, {masked}, {sessions} sessions");
     }

@@ -14,7 +14,7 @@ use crate::{admit, check, doctor, exec, load, plan, privileges};
 
 /// `attach`.
 pub fn attach(path: &Path) -> Result<u8> {
-    let config = Config::load(path)?;
+    let config = Config::load(path)?.installed()?;
     let report = attach_recorded(&config)?;
     println!("attached {}", pinned(&report));
     if report.closed > 0 {
@@ -41,7 +41,7 @@ fn pinned(report: &load::Report) -> String {
 
 /// `detach`. Works without a configuration that can be read, and without a record: what is attached must be removable.
 pub fn detach(path: &Path) -> Result<u8> {
-    let service = match Config::load(path) {
+    let service = match Config::load(path).and_then(Config::installed) {
         Ok(config) => config.service,
         Err(error) => {
             eprintln!("interceptor: {error}; detaching the usual instance");
@@ -76,7 +76,7 @@ pub fn detach(path: &Path) -> Result<u8> {
 
 /// `admit`.
 pub fn admit(path: &Path, unit: &str) -> Result<u8> {
-    let config = Config::load(path)?;
+    let config = Config::load(path)?.installed()?;
     let agent = config.agents.iter().find(|a| a.by == AgentBy::Unit(unit.into()));
     let closed = config.databases.iter().zip(0u32..).filter(|(d, _)| d.allow.iter().any(|a| a == unit));
     let allowed: Vec<u32> = closed.map(|(_, index)| index).collect();
@@ -106,7 +106,7 @@ pub fn admit(path: &Path, unit: &str) -> Result<u8> {
 
 /// `exec`.
 pub fn exec(path: &Path, agent: &str, user: Option<&str>, command: &[OsString]) -> Result<u8> {
-    let config = Config::load(path)?;
+    let config = Config::load(path)?.installed()?;
     let record = HostRecord::new(&config.service.state_dir);
     let outcome = exec_recorded(&config, &record, agent, user, command);
     if let Err(why) = &outcome
@@ -195,6 +195,7 @@ fn account(user: Option<&str>) -> Result<exec::Account> {
 /// `check`.
 pub fn check(path: &Path) -> Result<u8> {
     let (config, policy) = check::load(path)?;
+    config.masking.install()?;
     print!("{}", check::describe(&config, &policy));
     Ok(0)
 }
@@ -239,6 +240,7 @@ pub struct Explain<'a> {
 /// `explain`.
 pub fn explain(path: &Path, asked: &Explain<'_>, json: bool) -> Result<u8> {
     let (config, policy) = check::load(path)?;
+    config.masking.install()?;
     let wall_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let asked = check::Asked {
         agent: asked.agent,

@@ -13,5 +13,6 @@ mod kills;
 mod psql;
 mod raw;
 mod record;
+mod searched;
 mod stage;
 mod volumes;

@@ -85,6 +85,14 @@ pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
             name(out, field::CAUSE, Text::Literal(purpose));
             long_text(out, *text);
         }
+        Event::Finding { actor, object, counters, number: count } => {
+            session(out, actor, true, *count);
+            name(out, field::OBJECT, *object);
+            for (counter, value) in counters.iter().take(LIST_MAX) {
+                counted(out, counter, *value);
+            }
+            omitted(out, counters.len().saturating_sub(LIST_MAX));
+        }
         Event::Cancel { actor, target, success, cause } => {
             number(out, field::SUCCESS, u64::from(*success));
             out.extend_from_slice(&actor.0);
@@ -150,6 +158,7 @@ fn service(event: &Event<'_>, out: &mut Vec<u8>) {
         | Event::Decision(_)
         | Event::Outcome(_)
         | Event::Own { .. }
+        | Event::Finding { .. }
         | Event::Cancel { .. } => {}
     }
 }

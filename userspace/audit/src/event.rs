@@ -341,6 +341,17 @@ pub enum Event<'a> {
         /// The session's own count of its records.
         number: u64,
     },
+    /// A column holds card numbers plainly and no rule names it (12.10.7).
+    Finding {
+        /// In whose session it was seen.
+        actor: &'a ActorPart,
+        /// The column.
+        object: Text<'a>,
+        /// What was seen of it.
+        counters: &'a [(&'static str, u64)],
+        /// The session's own count of its records, from 1.
+        number: u64,
+    },
     /// A cancel request.
     Cancel {
         /// Who asked.
@@ -479,6 +490,7 @@ record_types! {
     5 Outcome "outcome" "A statement that went on ended.";
     6 Own "own" "A statement of ours to the database.";
     7 Cancel "cancel" "A cancel request.";
+    8 Finding "finding" "A column holds card numbers plainly and no rule names it.";
     16 Admission "admission" "An agent was put under protection.";
     17 PolicyLoad "policy-load" "A policy was loaded or refused.";
     18 Attach "attach" "The kernel half was attached.";
@@ -516,6 +528,7 @@ impl Event<'_> {
             Event::Outcome(_) => RecordType::Outcome,
             Event::Own { .. } => RecordType::Own,
             Event::Cancel { .. } => RecordType::Cancel,
+            Event::Finding { .. } => RecordType::Finding,
             Event::Admission { .. } => RecordType::Admission,
             Event::PolicyLoad { .. } => RecordType::PolicyLoad,
             Event::Attach { .. } => RecordType::Attach,

@@ -134,7 +134,7 @@ fn pci(object: &Map<String, Value>, frame: &Frame<'_>) -> Value {
     };
     let session = object.contains_key("database");
     let (user, origination, resource) = if session {
-        let resource = joined(&["database", "dbname", "tables", "decision"], " ");
+        let resource = joined(&["database", "dbname", "tables", "object", "decision"], " ");
         (joined(&["agent", "database_user"], " as "), joined(&["agent_address", "pid", "exe_name"], " "), resource)
     } else {
         let resource = joined(&["object", "agent", "unit", "policy"], " ");

@@ -5,16 +5,19 @@
 //!
 //! ```text
 //! GET  /status    the service as JSON (Status)
+//! GET  /columns   what was seen in the columns of tables (Columns)
 //! GET  /metrics   the same figures as Prometheus text
 //! POST /reload    reads the policy again; 409 and the reason where the old one stays in force
 //! ```
 #![forbid(unsafe_code)]
 
 pub mod client;
+mod columns;
 mod metrics;
 mod server;
 mod status;
 
+pub use columns::{Column, Columns, Looks};
 pub use server::{Handle, ServeError, Settings, Source, serve};
 pub use status::{
     Agent, Canary, Coverage, Database, Figure, FigureKind, Label, Mode, Policy, Shard, ShardState, Status,

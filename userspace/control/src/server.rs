@@ -15,6 +15,7 @@ use axum::routing::{get, post};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
+use crate::columns::Columns;
 use crate::metrics;
 use crate::status::Status;
 
@@ -29,6 +30,8 @@ pub struct Settings {
 pub trait Source: Send + Sync + 'static {
     /// The service as it is now.
     fn status(&self) -> Status;
+    /// What was seen in the columns of tables.
+    fn columns(&self) -> Columns;
     /// Reads the policy again: the version now in force, or why the old one stays.
     fn reload(&self) -> Result<String, String>;
 }
@@ -125,6 +128,7 @@ fn listen(path: &Path) -> Result<UnixListener, ServeError> {
 fn router(source: Arc<dyn Source>) -> axum::Router {
     axum::Router::new()
         .route("/status", get(status))
+        .route("/columns", get(columns))
         .route("/metrics", get(page))
         .route("/reload", post(reload))
         .with_state(source)
@@ -141,6 +145,10 @@ struct Answer {
 async fn status(State(source): State<Arc<dyn Source>>) -> Response {
     let status = source.status();
     Json(Answer { warnings: status.warnings(), status }).into_response()
+}
+
+async fn columns(State(source): State<Arc<dyn Source>>) -> Response {
+    Json(source.columns()).into_response()
 }
 
 async fn page(State(source): State<Arc<dyn Source>>) -> Response {

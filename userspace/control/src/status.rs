@@ -12,6 +12,8 @@ pub struct Status {
     pub uptime_s: u64,
     /// The policy in force.
     pub policy: Policy,
+    /// What of the configuration a reload could not put in force.
+    pub restart: Option<String>,
     /// Every shard.
     pub shards: Vec<Shard>,
     /// Sessions that are open, all shards together.
@@ -20,6 +22,8 @@ pub struct Status {
     pub agents: Vec<Agent>,
     /// Every configured database.
     pub databases: Vec<Database>,
+    /// Columns that hold card numbers plainly and that no rule names, each as `database/dbname column`.
+    pub findings: Vec<String>,
     /// Whether redirection was proven.
     pub canary: Canary,
     /// What is protected, and what is known not to be.
@@ -100,6 +104,8 @@ pub struct Database {
     pub mode: Mode,
     /// Whether what comes back is masked.
     pub mask: bool,
+    /// How eagerly it is searched for card numbers: `balanced` or `strict`.
+    pub masking: String,
     /// Its open sessions.
     pub sessions: u64,
 }
@@ -205,6 +211,10 @@ impl Status {
             .chain(unmasked)
             .chain(shards)
             .chain(refused)
+            .chain(self.restart.iter().cloned())
+            .chain(self.findings.iter().map(|column| {
+                format!("{column} holds CARD NUMBERS and no rule names it: declare it `kind = \"pan\"` ([[sensitive]])")
+            }))
             .chain(gaps)
             .collect()
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use control::{
-    Canary, Coverage, Database, Figure, FigureKind, Handle, Label, Mode, Policy, ServeError, Settings, Shard,
-    ShardState, Source, Status, client, serve,
+    Canary, Column, Columns, Coverage, Database, Figure, FigureKind, Handle, Label, Looks, Mode, Policy, ServeError,
+    Settings, Shard, ShardState, Source, Status, client, serve,
 };
 
 /// A fresh directory that is removed again.
@@ -52,6 +52,7 @@ impl Source for Service {
             pid: 7,
             uptime_s: 60,
             policy: Policy { version: "ab12".into(), refused: None },
+            restart: None,
             shards: vec![
                 Shard { number: 0, state: ShardState::Serving, sessions: 2, last_seq: 41, synced_seq: 40 },
                 Shard {
@@ -69,8 +70,10 @@ impl Source for Service {
                 protocol: "postgres".into(),
                 mode: self.mode,
                 mask: true,
+                masking: "balanced".into(),
                 sessions: 2,
             }],
+            findings: vec!["payments/app public.t.c".into()],
             canary: Canary::Works,
             coverage: Coverage { attached: true, ..Coverage::default() },
             figures: [(0, "block"), (1, "allow")]
@@ -83,6 +86,23 @@ impl Source for Service {
                 })
                 .into(),
         }
+    }
+
+    fn columns(&self) -> Columns {
+        let column = Column {
+            database: "payments".into(),
+            dbname: "app".into(),
+            column: "public.t.c".into(),
+            table_oid: 16_400,
+            attribute: 2,
+            values: 2000,
+            hits: 3,
+            first_s: 5,
+            last_s: 9,
+            looks: Looks::Chance,
+            clear: Some("x".into()),
+        };
+        Columns { columns: vec![column], overflow: 1 }
     }
 
     fn reload(&self) -> Result<String, String> {
@@ -103,7 +123,11 @@ fn status_is_json_and_observe_is_loud() {
     let warnings = status["warnings"].as_array().expect("warnings");
     assert!(warnings.iter().any(|w| w.as_str().is_some_and(|w| w.contains("OBSERVE"))));
     assert!(warnings.iter().any(|w| w.as_str().is_some_and(|w| w.contains("shard 1 has stopped"))));
-    assert_eq!(warnings.len(), 2);
+    assert!(warnings.iter().any(|w| w.as_str().is_some_and(|w| w.contains("public.t.c holds CARD NUMBERS"))));
+    assert_eq!(warnings.len(), 3);
+    let columns: serde_json::Value =
+        serde_json::from_str(&client::get(&folder.socket(), "/columns").expect("answers")).expect("JSON");
+    assert_eq!((&columns["columns"][0]["looks"], &columns["overflow"]), (&"chance".into(), &1.into()));
 }
 
 #[test]

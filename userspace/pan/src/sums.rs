@@ -42,10 +42,10 @@ impl Sums {
 
     #[inline(always)]
     fn fill(&mut self, bytes: &[u8; LENGTH]) {
-        for at in 0..LENGTH {
-            let digit = bytes[at].wrapping_sub(b'0');
-            self.one[at] = digit;
-            self.two[at] = digit.wrapping_add(digit).wrapping_sub(if digit > 4 { 9 } else { 0 });
+        for ((byte, one), two) in bytes.iter().zip(&mut self.one).zip(&mut self.two) {
+            let digit = byte.wrapping_sub(b'0');
+            *one = digit;
+            *two = digit.wrapping_add(digit).wrapping_sub(if digit > 4 { 9 } else { 0 });
         }
         add::<1>(&mut self.one_two, &self.one, &self.two);
         add::<1>(&mut self.two_one, &self.two, &self.one);

@@ -19,6 +19,7 @@
 
 mod judge;
 mod load;
+mod pattern;
 mod patterns;
 mod spelling;
 mod window;
@@ -29,6 +30,7 @@ use patterns::{Names as NamePatterns, Objects};
 use window::Window;
 
 pub use judge::judge;
+pub use pattern::{MATCH_BYTES_MAX, PATTERNS_MAX, Pattern};
 
 /// Names that rules may use; a rule with another one is refused.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +48,8 @@ pub struct Names {
 pub struct Policy {
     version: String,
     sensitive: Vec<Sensitive>,
+    scans: Vec<Scanned>,
+    patterns: Vec<Pattern>,
     /// In the order of their names.
     rules: Vec<Rule>,
 }
@@ -103,6 +107,16 @@ impl Policy {
     /// The columns that the policy names sensitive and that may be of this database.
     pub fn sensitive<'a>(&'a self, database: &'a str) -> impl Iterator<Item = &'a Sensitive> + 'a {
         self.sensitive.iter().filter(move |s| s.database.as_deref().is_none_or(|d| d == database))
+    }
+
+    /// The columns of this database that are searched in a mode of their own.
+    pub fn scans<'a>(&'a self, database: &'a str) -> impl Iterator<Item = &'a Scanned> + 'a {
+        self.scans.iter().filter(move |s| s.database.as_deref().is_none_or(|d| d == database))
+    }
+
+    /// What is masked in this database beside card numbers, in the order of the file; at most [`PATTERNS_MAX`].
+    pub fn patterns<'a>(&'a self, database: &'a str) -> impl Iterator<Item = &'a Pattern> + 'a {
+        self.patterns.iter().filter(move |p| p.is_for(database))
     }
 
     /// How many rules there are.
@@ -197,6 +211,37 @@ pub struct Sensitive {
     pub column: String,
     /// What it holds.
     pub kind: SensitiveKind,
+}
+
+/// Columns by name; a star matches inside each part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnPattern {
+    /// Schema.
+    pub schema: String,
+    /// Table.
+    pub table: String,
+    /// Column.
+    pub column: String,
+}
+
+/// One column of a `[[scan]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scanned {
+    /// Only in this database; `None`: in all.
+    pub database: Option<String>,
+    /// Which.
+    pub column: ColumnPattern,
+    /// How eagerly it is searched.
+    pub mode: ScanMode,
+}
+
+/// How eagerly a column is searched for card numbers. Where several tables name one, strict holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ScanMode {
+    /// Whole runs of digits and printed groupings.
+    Balanced,
+    /// Any window of digits, and the encodings that hide one.
+    Strict,
 }
 
 /// What a sensitive column holds.

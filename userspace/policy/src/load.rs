@@ -11,17 +11,27 @@ use toml::de::{DeTable, DeValue};
 use crate::patterns::{NamePattern, Names as NamePatterns, ObjectPattern, Objects, dotted};
 use crate::spelling::nearest;
 use crate::window::Window;
-use crate::{Action, Error, Names, Policy, Rule, Sensitive, SensitiveKind};
+use crate::{Action, ColumnPattern, Error, Names, Policy, Rule, Sensitive, SensitiveKind};
+
+mod search;
 
 pub(crate) fn policy(text: &str, names: &Names) -> Result<Policy, Error> {
     let file = File { text };
     let root = DeTable::parse(text).map_err(|error| {
         file.error(error.span().unwrap_or_default(), format!("not TOML: {}", error.message().replace('\n', " ")))
     })?;
-    file.keys(root.get_ref(), &["sensitive", "rule"])?;
+    file.keys(root.get_ref(), &["sensitive", "scan", "pattern", "rule"])?;
     let mut sensitive = Vec::new();
     for table in file.tables(root.get_ref(), "sensitive")? {
         read_sensitive(&file, table, names, &mut sensitive)?;
+    }
+    let mut scans = Vec::new();
+    for table in file.tables(root.get_ref(), "scan")? {
+        search::read_scan(&file, table, names, &mut scans)?;
+    }
+    let mut patterns = Vec::new();
+    for table in file.tables(root.get_ref(), "pattern")? {
+        search::read_pattern(&file, table, names, &mut patterns)?;
     }
     let mut rules: Vec<Rule> = Vec::new();
     for table in file.tables(root.get_ref(), "rule")? {
@@ -32,7 +42,7 @@ pub(crate) fn policy(text: &str, names: &Names) -> Result<Policy, Error> {
         rules.push(rule);
     }
     rules.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(Policy { version: version(text), sensitive, rules })
+    Ok(Policy { version: version(text), sensitive, scans, patterns, rules })
 }
 
 fn version(text: &str) -> String {
@@ -131,12 +141,7 @@ impl File<'_> {
 fn read_sensitive(file: &File<'_>, whole: &Table<'_>, names: &Names, into: &mut Vec<Sensitive>) -> Result<(), Error> {
     let table = file.table(whole)?;
     file.keys(table, &["database", "columns", "kind"])?;
-    let database = file.optional(table, "database")?;
-    if let Some(word) = &database
-        && !names.databases.iter().any(|known| known == word.text)
-    {
-        return Err(file.unknown(word, "database", names.databases.iter().map(String::as_str)));
-    }
+    let database = database(file, table, names)?;
     let kind = file.required(table, "kind", whole)?;
     let Some((_, kind)) = SensitiveKind::ALL.into_iter().find(|(name, _)| *name == kind.text) else {
         return Err(file.unknown(&kind, "kind of sensitive column", SensitiveKind::ALL.iter().map(|(name, _)| *name)));
@@ -145,16 +150,8 @@ fn read_sensitive(file: &File<'_>, whole: &Table<'_>, names: &Names, into: &mut 
         return Err(file.error(whole.span(), "`columns` is missing"));
     };
     for word in columns {
-        let (schema, table, column) = match dotted(word.text).unwrap_or_default().as_slice() {
-            [schema, table, column] => (schema.clone(), table.clone(), column.clone()),
-            [any, column] if any == "*" => (any.clone(), any.clone(), column.clone()),
-            _ => {
-                let message = format!("`{}` is not `schema.table.column` or `*.column`", word.text);
-                return Err(file.error(word.span, message));
-            }
-        };
-        let database = database.as_ref().map(|word| word.text.to_owned());
-        let sensitive = Sensitive { database, schema, table, column, kind };
+        let ColumnPattern { schema, table, column } = column(file, &word)?;
+        let sensitive = Sensitive { database: database.clone(), schema, table, column, kind };
         let same = |known: &Sensitive| Sensitive { kind, ..known.clone() } == sensitive;
         if into.iter().any(same) {
             return Err(file.error(word.span, format!("`{}` is named sensitive twice", word.text)));
@@ -162,6 +159,31 @@ fn read_sensitive(file: &File<'_>, whole: &Table<'_>, names: &Names, into: &mut 
         into.push(sensitive);
     }
     Ok(())
+}
+
+/// `database`, of those that the configuration has.
+fn database(file: &File<'_>, table: &DeTable<'_>, names: &Names) -> Result<Option<String>, Error> {
+    let Some(word) = file.optional(table, "database")? else { return Ok(None) };
+    match names.databases.iter().any(|known| known == word.text) {
+        true => Ok(Some(word.text.to_owned())),
+        false => Err(file.unknown(&word, "database", names.databases.iter().map(String::as_str))),
+    }
+}
+
+/// `schema.table.column` or `*.column`.
+fn column(file: &File<'_>, word: &Word<'_>) -> Result<ColumnPattern, Error> {
+    match dotted(word.text).unwrap_or_default().as_slice() {
+        [schema, table, column] => {
+            Ok(ColumnPattern { schema: schema.clone(), table: table.clone(), column: column.clone() })
+        }
+        [any, column] if any == "*" => {
+            Ok(ColumnPattern { schema: any.clone(), table: any.clone(), column: column.clone() })
+        }
+        _ => {
+            let message = format!("`{}` is not `schema.table.column` or `*.column`", word.text);
+            Err(file.error(word.span.clone(), message))
+        }
+    }
 }
 
 const RULE_KEYS: [&str; 11] = [

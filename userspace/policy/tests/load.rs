@@ -144,3 +144,52 @@ message    = "bulk export of payments is held for approval"
     assert_ne!(policy.version(), other.version());
     assert_eq!(Policy::parse("", &names()).unwrap().rules(), 0);
 }
+
+#[test]
+fn what_is_searched_is_checked() {
+    for (text, expected) in [
+        ("[[scan]]\ncolumns = [\"a.b.c\"]\nmode = \"stict\"", "line 3: unknown mode `stict`; did you mean `strict`?"),
+        (
+            "[[scan]]\ncolumns = [\"a.b\"]\nmode = \"strict\"",
+            "line 2: `a.b` is not `schema.table.column` or `*.column`",
+        ),
+        ("[[scan]]\ncolumns = [\"*.b\", \"*.b\"]\nmode = \"strict\"", "line 2: `*.b` is given a mode twice"),
+        ("[[scan]]\ndatabase = \"payment\"\n", "line 2: unknown database `payment`; did you mean `payments`?"),
+        (
+            "[[scan]]\nmode = \"strict\"",
+            "line 1: `columns` is missing; a whole database has `masking` in the configuration",
+        ),
+        (
+            "[[pattern]]\nname = \"p\"\nregex = 'a*'",
+            "line 3: `regex` can match nothing at all, so it would match everywhere",
+        ),
+        ("[[pattern]]\nname = \"p\"\nregx = 'a'", "line 3: unknown key `regx`; did you mean `regex`?"),
+        ("[[pattern]]\nname = \"p\"\nregex = '(a'", "line 3: `regex` cannot be read: unclosed group"),
+        (
+            "[[pattern]]\nname = \"p\"\nregex = 'a'\n[[pattern]]\nname = \"p\"\nregex = 'b'",
+            "line 4: the name `p` is taken by another pattern",
+        ),
+        ("[[pattern]]\nname = \"p\"\nregex = 'a'\ndatabases = [\"x\"]", "line 4: unknown database `x`"),
+        (
+            "[[pattern]]\nname = \"p\"\nregex = 'a'\ncolumns = [\"x\"]",
+            "line 4: `x` is not `schema.table.column` or `*.column`",
+        ),
+    ] {
+        assert_eq!(refused(text), expected, "{text}");
+    }
+    let many: String = (0..17).map(|n| format!("[[pattern]]\nname = \"p{n}\"\nregex = 'a{n}'\n")).collect();
+    assert_eq!(refused(&many), "line 49: database `payments` has more than 16 patterns");
+}
+
+#[test]
+fn what_is_searched_is_read() {
+    let text = "[[scan]]\ncolumns = [\"public.t.Note\", \"*.memo\"]\nmode = \"strict\"\n[[pattern]]\nname = \"staff\"\nregex = 'EMP-\\d{6}'\ncolumns = [\"*.note\"]\n";
+    let policy = Policy::parse(text, &names()).unwrap();
+    let scans: Vec<String> = policy
+        .scans("payments")
+        .map(|s| format!("{}.{}.{} {:?}", s.column.schema, s.column.table, s.column.column, s.mode))
+        .collect();
+    assert_eq!(scans, ["public.t.note Strict", "*.*.memo Strict"]);
+    let pattern = policy.patterns("payments").next().unwrap();
+    assert_eq!((pattern.name.as_str(), pattern.longest(), pattern.columns.len()), ("staff", 10, 1));
+}

@@ -1,10 +1,17 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use session::{Evidence, Raised};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// What a shard counts. Written by the shard alone, read by anyone, each for itself (relaxed).
         #[derive(Debug, Default)]
-        pub struct Counters { $($(#[$doc])* pub(crate) $name: AtomicU64,)* }
+        pub struct Counters {
+            /// What its sessions saw in columns.
+            pub(crate) evidence: Arc<Evidence>,
+            $($(#[$doc])* pub(crate) $name: AtomicU64,)*
+        }
 
         /// The counters of one shard at one moment.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,6 +87,11 @@ counters! {
 }
 
 impl Counters {
+    /// Of one shard of several: what is found in a column is raised once for all.
+    pub(crate) fn with(raised: &Arc<Raised>) -> Counters {
+        Counters { evidence: Arc::new(Evidence::new(Arc::clone(raised))), ..Counters::default() }
+    }
+
     pub(crate) fn add(counter: &AtomicU64, count: u64) {
         // One writer: a plain load and store would do, but this says what is meant and costs the same here.
         counter.fetch_add(count, Ordering::Relaxed);

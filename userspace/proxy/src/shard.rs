@@ -135,7 +135,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             turns: Slab::new(),
             timers: Timers::default(),
             statements: StatementCache::default(),
-            catalogs: Catalogs::default(),
+            catalogs: Catalogs::with_evidence(Arc::clone(&parts.counters.evidence)),
             effects: Effects::default(),
             starved: VecDeque::new(),
             waiting: VecDeque::new(),

@@ -7,7 +7,7 @@ use std::{fmt, io};
 
 use audit::segment::Identity;
 use policy::Policy;
-use session::Cancels;
+use session::{Cancels, Evidence, Raised};
 use uring::{BoundListeners, Missing, Ring};
 
 use crate::cancels::Registry;
@@ -80,12 +80,13 @@ pub fn start(settings: &Settings, policy: Arc<Policy>, origins: Vec<Box<dyn Orig
     let cpus = uring::allowed_cpus().map_err(StartError::Host)?;
     let cancels: Arc<dyn Cancels + Send + Sync> = Arc::new(Registry::default());
     let identity = identity(settings);
+    let raised = Arc::new(Raised::default());
     let mut shards = Vec::with_capacity(origins.len());
     let (ready, all_ready) = channel();
     for (number, (listeners, origins)) in bound.into_iter().zip(origins).enumerate() {
         let number = u16::try_from(number).map_err(|_| StartError::Origins)?;
         let (mailbox, inbox) = mailbox().map_err(StartError::Host)?;
-        let counters = Arc::new(Counters::default());
+        let counters = Arc::new(Counters::with(&raised));
         let journal = recovery::open(&settings.record, identity, number).map_err(StartError::Record)?;
         let fate = Arc::new(OnceLock::new());
         let seed = Seed {
@@ -207,6 +208,11 @@ impl Handle {
     /// The counters of each shard.
     pub fn snapshots(&self) -> Vec<Snapshot> {
         self.shards.iter().map(|shard| shard.counters.snapshot()).collect()
+    }
+
+    /// What each shard saw in the columns of tables; readable while the shards run.
+    pub fn evidence(&self) -> impl Iterator<Item = &Evidence> {
+        self.shards.iter().map(|shard| &*shard.counters.evidence)
     }
 
     /// Whether every shard's loop has turned since `since_ns` (monotonic): food for the watchdog. Each turns at least once a second.

@@ -25,7 +25,13 @@ impl Origins for Everyone {
             exe_inode: 5,
             exe_name: "test".into(),
         };
-        let database = Database { name: "payments".into(), dbnames: Vec::new(), mode: Mode::Enforce, mask: true };
+        let database = Database {
+            name: "payments".into(),
+            dbnames: Vec::new(),
+            mode: Mode::Enforce,
+            mask: true,
+            masking: Default::default(),
+        };
         Some(Admitted { destination: self.0?, database: Arc::new(database), subject: Arc::new(subject) })
     }
 

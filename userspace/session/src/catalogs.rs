@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use pan::Whole;
-use policy::{Policy, Sensitive, SensitiveKind};
+use policy::{ColumnPattern, Pattern, Policy, ScanMode, Sensitive, SensitiveKind};
 
-use crate::postgres::rewrite::UserTypes;
+use crate::evidence::{Evidence, Index};
+use crate::postgres::rewrite::{Patterns, UserTypes};
 
 /// How one column is masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,16 @@ pub(crate) struct CatalogColumn {
     pub(crate) name: String,
     pub(crate) type_oid: u32,
     pub(crate) treatment: Treatment,
+    pub(crate) sought: NamedSought,
+}
+
+/// How policy wants one column to be searched by content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct NamedSought {
+    /// None: as its database.
+    pub(crate) mode: Option<pan::Mode>,
+    /// A bit for each of the database's patterns that is for it.
+    pub(crate) patterns: u16,
 }
 
 /// A table (or view, or partition) that has a sensitive column, with all its columns in order.
@@ -51,14 +62,15 @@ pub(crate) struct Catalog {
 
 impl Catalog {
     pub(crate) fn treatment(&self, table_oid: u32, number: i16) -> Treatment {
-        let Ok(at) = self.tables.binary_search_by_key(&table_oid, |table| table.oid) else { return Treatment::Content };
-        self.tables
-            .get(at)
-            .and_then(|table| table.columns.iter().find(|column| column.number == number))
-            .map_or(Treatment::Content, |column| column.treatment)
+        self.column(table_oid, number).map_or(Treatment::Content, |column| column.treatment)
     }
 
-    /// Every sensitive table that the name may mean.
+    pub(crate) fn column(&self, table_oid: u32, number: i16) -> Option<&CatalogColumn> {
+        let at = self.tables.binary_search_by_key(&table_oid, |table| table.oid).ok()?;
+        self.tables.get(at).and_then(|table| table.columns.iter().find(|column| column.number == number))
+    }
+
+    /// Every table that policy names a column of and that the name may mean.
     pub(crate) fn named<'a>(
         &'a self,
         name: &'a sql::Name,
@@ -129,6 +141,22 @@ pub(crate) fn treatment_of(policy: &Policy, database: &str, schema: &str, table:
     found
 }
 
+/// How policy wants this column to be searched by content; of several modes strict holds.
+pub(crate) fn sought_of(policy: &Policy, database: &str, schema: &str, table: &str, column: &str) -> NamedSought {
+    let hit = |names: &ColumnPattern| {
+        matches(&names.schema, schema) && matches(&names.table, table) && matches(&names.column, column)
+    };
+    let mode = policy.scans(database).filter(|scan| hit(&scan.column)).map(|scan| scan.mode).max();
+    let wanted = |pattern: &Pattern| pattern.columns.is_empty() || pattern.columns.iter().any(hit);
+    NamedSought {
+        mode: mode.map(|mode| match mode {
+            ScanMode::Balanced => pan::Mode::Balanced,
+            ScanMode::Strict => pan::Mode::Strict,
+        }),
+        patterns: (0..).zip(policy.patterns(database)).fold(0, |bits, (at, one)| bits | u16::from(wanted(one)) << at),
+    }
+}
+
 fn treatment(kind: SensitiveKind) -> Treatment {
     match kind {
         SensitiveKind::Pan => Treatment::Whole(Whole::KeepEnds),
@@ -175,6 +203,12 @@ struct Place {
 pub struct Catalogs {
     known: HashMap<Place, Arc<Catalog>>,
     epoch: u64,
+    /// The policy that `patterns` are of.
+    policy: Option<Arc<Policy>>,
+    /// What was seen in the columns.
+    pub(crate) seen: Index,
+    /// Of each database, for this shard alone.
+    patterns: HashMap<String, Option<Arc<Patterns>>>,
 }
 
 /// Places remembered; over it all are forgotten and asked for anew.
@@ -184,6 +218,21 @@ impl Catalogs {
     /// An empty cache.
     pub fn new() -> Catalogs {
         Catalogs::default()
+    }
+
+    /// An empty cache of a shard whose evidence others read.
+    pub fn with_evidence(evidence: Arc<Evidence>) -> Catalogs {
+        Catalogs { seen: Index::new(evidence), ..Catalogs::default() }
+    }
+
+    /// The patterns of a database.
+    pub(crate) fn patterns(&mut self, policy: &Arc<Policy>, database: &str) -> Option<Arc<Patterns>> {
+        if !self.policy.as_ref().is_some_and(|known| Arc::ptr_eq(known, policy)) {
+            self.policy = Some(Arc::clone(policy));
+            self.patterns.clear();
+        }
+        let fresh = || Patterns::new(policy.patterns(database)).map(Arc::new);
+        self.patterns.entry(database.to_owned()).or_insert_with(fresh).clone()
     }
 
     /// A session of this shard changed the catalog: what is known is too old for the next statements.

@@ -6,6 +6,7 @@
 mod cancel;
 mod catalogs;
 mod effects;
+mod evidence;
 mod input;
 mod limits;
 mod open;
@@ -17,6 +18,7 @@ pub use audit::RecordId;
 pub use cancel::{CancelTarget, Cancels, Key, SECRET_MAX};
 pub use catalogs::Catalogs;
 pub use effects::{Effects, Finish, HOLD_MAX, Piece, Records};
+pub use evidence::{COLUMNS_MAX, ColumnName, Evidence, Place, Raised, SeenColumn};
 pub use input::{Failure, Input, Now};
 pub use limits::Limits;
 pub use open::{Database, Mode, Open, Subject};

@@ -43,6 +43,8 @@ pub struct Database {
     pub mode: Mode,
     /// False only with [`Mode::Observe`]: rows pass unmasked.
     pub mask: bool,
+    /// How eagerly its values are searched for card numbers.
+    pub masking: pan::Mode,
 }
 
 /// A new connection of an agent.

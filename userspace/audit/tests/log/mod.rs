@@ -104,6 +104,12 @@ impl Parts {
                 number: 4,
             }),
             Event::Own { actor, purpose: "catalog", text: Text::Masked(&self.text), number: 5 },
+            Event::Finding {
+                actor,
+                object: Text::Masked(&self.name),
+                counters: &[("values", 16), ("hits", 8)],
+                number: 6,
+            },
             Event::Cancel { actor, target: Some(77), success: true, cause: None },
             Event::Cancel { actor, target: None, success: false, cause: Some("no session has this key") },
             Event::Admission {

@@ -80,7 +80,13 @@ impl Origins for SimOrigins {
             exe_inode: 5,
             exe_name: "sim".into(),
         };
-        let database = Database { name: "sim".into(), dbnames: Vec::new(), mode: Mode::Enforce, mask: true };
+        let database = Database {
+            name: "sim".into(),
+            dbnames: Vec::new(),
+            mode: Mode::Enforce,
+            mask: true,
+            masking: Default::default(),
+        };
         // The agent's port is its number; the origin carries it on to the database's side.
         Some(Admitted { destination: agent, database: Arc::new(database), subject: Arc::new(subject) })
     }

@@ -4,6 +4,7 @@ use wire::postgres::Format;
 use wire::postgres::backend::{CommandComplete, Field, ReadyForQuery, Report, RowDescription, TransactionStatus};
 
 use super::backend::Frame;
+use super::content::Content;
 use super::portals::Rows;
 use super::queue::{Entry, Request};
 use super::record::Tally;
@@ -41,12 +42,12 @@ impl Connection {
             b'E' => {
                 let code = Report::parse(frame.body()).map_err(Fatal::of_database)?.sqlstate();
                 let code = code.map_or(*b"XX000", |code| *code.as_bytes());
-                frame.mask(Message::Error, Strip::Nothing)?;
+                self.database.mask(&mut frame, Message::Error, Strip::Nothing)?;
                 self.record_login(Some(code), None, cx);
                 self.ended.code = Some(code);
             }
             _ => {
-                frame.mask(Message::Error, Strip::Nothing)?;
+                self.database.mask(&mut frame, Message::Error, Strip::Nothing)?;
             }
         }
         frame.relay(cx);
@@ -55,7 +56,7 @@ impl Connection {
 
     fn parameter(&mut self, mut frame: Frame<'_>, cx: &mut Cx<'_, '_>) -> Step {
         self.watch(frame.body())?;
-        frame.mask(Message::ParameterStatus, Strip::Nothing)?;
+        self.database.mask(&mut frame, Message::ParameterStatus, Strip::Nothing)?;
         frame.relay(cx);
         Ok(())
     }
@@ -69,7 +70,7 @@ impl Connection {
         }
         if matches!(self.queue.front(), Some(Request::Catalog)) {
             let fatal = kind == b'E' && Report::parse(frame.body()).map_err(Fatal::of_database)?.ends_the_connection();
-            return if fatal { self.last_words(frame, cx) } else { self.own_answer(&frame) };
+            return if fatal { self.last_words(frame, cx) } else { self.own_answer(&frame, cx) };
         }
         match kind {
             b'1' | b'2' | b'3' => self.acknowledged(kind)?,
@@ -78,11 +79,11 @@ impl Connection {
                 asked.then_some(()).ok_or_else(misplaced)?;
             }
             b'T' => {
-                let own = self.described(&frame)?;
+                let own = self.described(&frame, cx)?;
                 if own {
                     return Ok(());
                 }
-                frame.mask(Message::RowDescription, Strip::Nothing)?;
+                self.database.mask(&mut frame, Message::RowDescription, Strip::Nothing)?;
             }
             b'n' => {
                 if self.described_nothing()? {
@@ -90,13 +91,13 @@ impl Connection {
                 }
             }
             b'C' => {
-                let masked = frame.mask(Message::CommandComplete, Strip::Nothing)?;
+                let masked = self.database.mask(&mut frame, Message::CommandComplete, Strip::Nothing)?;
                 self.tally.cards += masked.cards;
                 self.complete(frame.body(), cx)?;
             }
             b'I' | b's' => self.complete(b"", cx)?,
             b'G' => self.copy_in_begins(frame.body())?,
-            b'H' => self.copy_out_begins(frame.body())?,
+            b'H' => self.copy_out_begins(frame.body(), cx)?,
             b'c' => {
                 self.database.copy.take().ok_or_else(misplaced)?;
             }
@@ -121,9 +122,9 @@ impl Connection {
     }
 
     /// RowDescription. True: it answers our own Describe.
-    fn described(&mut self, frame: &Frame<'_>) -> Result<bool, Fatal> {
+    fn described(&mut self, frame: &Frame<'_>, cx: &mut Cx<'_, '_>) -> Result<bool, Fatal> {
         let described = RowDescription::parse(frame.body()).map_err(Fatal::of_database)?;
-        let catalog = &self.catalog;
+        let (catalog, content) = (&self.catalog, &self.content);
         let masks = self.open.database.mask || self.open.database.mode != crate::Mode::Observe;
         let mut runs = true;
         let (columns, own, done) = match self.queue.front() {
@@ -136,9 +137,9 @@ impl Connection {
                 let no_binary = || {
                     let mut columns = Columns::new();
                     columns.set_types(catalog.types.clone());
-                    described
-                        .fields()
-                        .for_each(|f| push(&mut columns, catalog, &Field { format: Format::Binary, ..f }));
+                    described.fields().for_each(|f| {
+                        push(&mut columns, catalog, content, &Field { format: Format::Binary, ..f }, None)
+                    });
                     columns.each_unmaskable().collect()
                 };
                 self.statements.described(name, no_binary);
@@ -156,9 +157,13 @@ impl Connection {
             _ => return Err(misplaced()),
         };
         columns.set_types(catalog.types.clone());
+        content.prepare(columns);
         columns.clear();
+        let (seen, now_s) = (&mut cx.shared.catalogs.seen, cx.now.wall_ns / 1_000_000_000);
+        columns.set_evidence(seen.evidence());
         for field in described.fields() {
-            push(columns, catalog, &field);
+            let slot = seen.describe(self.place, field.table, field.attribute, now_s);
+            push(columns, catalog, content, &field, slot);
         }
         if masks && runs && columns.unmaskable().is_some() {
             return Err(Fatal::new(b"42501", NO_BINARY).hint(READ_AS_TEXT));
@@ -217,6 +222,7 @@ impl Connection {
         match self.queue.front() {
             Some(&Request::Function { binary, .. }) => {
                 self.database.result.clear();
+                self.content.prepare(&mut self.database.result);
                 // The result's type is not told: unknown types are read by their shape.
                 self.database.result.push(Column { type_oid: 0, binary, whole: None });
                 Ok(())
@@ -310,7 +316,7 @@ impl Connection {
     fn last_words(&mut self, mut frame: Frame<'_>, cx: &mut Cx<'_, '_>) -> Step {
         let code = Report::parse(frame.body()).map_err(Fatal::of_database)?.sqlstate();
         self.ended.code = code.map(|code| *code.as_bytes());
-        frame.mask(Message::Error, Strip::Nothing)?;
+        self.database.mask(&mut frame, Message::Error, Strip::Nothing)?;
         frame.relay(cx);
         Ok(())
     }
@@ -367,10 +373,13 @@ fn slot_of(request: &Request) -> Option<u32> {
 }
 
 /// One column of a result, with what policy says of the table's column that it comes from.
-fn push(columns: &mut Columns, catalog: &Catalog, field: &Field<'_>) {
+fn push(columns: &mut Columns, catalog: &Catalog, content: &Content, field: &Field<'_>, slot: Option<u32>) {
     let (type_oid, binary) = (field.type_oid, field.format == Format::Binary);
     match catalog.treatment(field.table, field.attribute) {
-        Treatment::Content => columns.push(Column { type_oid, binary, whole: None }),
+        Treatment::Content => {
+            let sought = content.of_column(catalog, field.table, field.attribute);
+            columns.push_counted(type_oid, binary, sought, slot);
+        }
         Treatment::Whole(whole) => columns.push(Column { type_oid, binary, whole: Some(whole) }),
         Treatment::Clear => columns.push_clear(type_oid, binary),
     }

@@ -37,7 +37,8 @@ pub(super) struct Database {
     pub(super) result: Columns,
     /// `result` belongs to the result that is being sent.
     pub(super) result_known: bool,
-    none: Columns,
+    /// No columns: how strings are searched.
+    plain: Columns,
 }
 
 impl Default for Database {
@@ -52,12 +53,22 @@ impl Default for Database {
             function: BodyMask::function(),
             result: Columns::new(),
             result_known: false,
-            none: Columns::new(),
+            plain: Columns::new(),
         }
     }
 }
 
 impl Database {
+    pub(super) fn strings_columns(&mut self) -> &mut Columns {
+        &mut self.plain
+    }
+
+    /// Masks the strings in a whole message's body.
+    pub(super) fn mask(&self, frame: &mut Frame<'_>, message: Message, strip: Strip) -> Result<Progress, Fatal> {
+        let body = frame.bytes.get_mut(5..).unwrap_or_default();
+        BodyMask::strings(message, strip).feed(body, true, &self.plain).map_err(unreadable)
+    }
+
     /// The agent has been sent whole messages only.
     pub(super) fn at_boundary(&self) -> bool {
         matches!(self.flow, Flow::Boundary | Flow::Dropping { .. } | Flow::Whole { .. })
@@ -89,12 +100,6 @@ impl Frame<'_> {
                 cx.out.agent_own(mark);
             }
         }
-    }
-
-    /// Masks the strings in its body.
-    pub(super) fn mask(&mut self, message: Message, strip: Strip) -> Result<Progress, Fatal> {
-        let body = self.bytes.get_mut(5..).unwrap_or_default();
-        BodyMask::strings(message, strip).feed(body, true, &Columns::new()).map_err(unreadable)
     }
 }
 
@@ -282,6 +287,9 @@ impl Connection {
         if matches!(kind, b'D' | b'd' | b'V') {
             self.tally.bytes += progress.done as u64;
         }
+        if cx.shared.catalogs.seen.evidence().has_crossed() {
+            self.record_findings(cx);
+        }
         cx.out.agent_chunk(at..at + progress.done);
         if last {
             self.database.flow = Flow::Boundary;
@@ -293,18 +301,20 @@ impl Connection {
     }
 
     fn feed(&mut self, kind: u8, bytes: &mut [u8], last: bool) -> Result<Progress, Malformed> {
-        let Database { row, copy, copy_columns, strings, function, result, none, .. } = &mut self.database;
+        let Database { row, copy, copy_columns, strings, function, result, plain, .. } = &mut self.database;
         match kind {
             b'D' => {
                 let columns = match self.queue.front() {
-                    Some(Request::Execute { slot, .. }) => self.portals.get(*slot).map_or(&*none, |slot| &slot.columns),
+                    Some(Request::Execute { slot, .. }) => {
+                        self.portals.get(*slot).map_or(&*plain, |slot| &slot.columns)
+                    }
                     _ => &*result,
                 };
                 row.feed(bytes, last, columns)
             }
             b'd' => copy.as_mut().ok_or(Malformed::Value)?.feed(bytes, last, copy_columns),
             b'V' => function.feed(bytes, last, result),
-            _ => strings.feed(bytes, last, none),
+            _ => strings.feed(bytes, last, plain),
         }
     }
 

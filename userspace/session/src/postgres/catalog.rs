@@ -20,7 +20,8 @@ use super::queue::Request;
 use super::room::Room;
 use super::settings::{self, Encoding};
 use super::{Connection, Cx, Fatal, Phase, Step};
-use crate::catalogs::{Builder, CatalogColumn, treatment_of};
+use crate::catalogs::{Builder, CatalogColumn, sought_of, treatment_of};
+use crate::evidence::ColumnName;
 use crate::verdicts::{Refusal, Why};
 
 /// query_canceled
@@ -58,6 +59,8 @@ struct Asking {
     path: Vec<String>,
     builder: Option<Builder>,
     rows: usize,
+    /// Which result set has the names of columns in which cards were seen.
+    names_at: usize,
     failed: Option<Failure>,
     commands: usize,
 }
@@ -100,7 +103,12 @@ impl Connection {
             FrontendTag::Parse | FrontendTag::Bind | FrontendTag::Execute => !self.statements.has_unnamed(),
             _ => false,
         };
-        if !idle || !uses || !self.asks_catalog() || self.is_current(cx) {
+        if !idle || !uses || !self.asks_catalog() {
+            return Ok(Question::None);
+        }
+        if self.is_current(cx) {
+            // What was answered has served: the next time that something changes is another time.
+            self.own.answered = false;
             return Ok(Question::None);
         }
         if std::mem::take(&mut self.own.answered) {
@@ -127,11 +135,14 @@ impl Connection {
         if known.is_none() {
             write_tables(&mut text, cx.shared.policy, &self.open.database.name, cx.shared.limits.catalog_rows);
         }
+        let unnamed = cx.shared.catalogs.seen.unnamed(self.place);
+        write_names(&mut text, &unnamed);
         let room = self.own_room(&text, cx);
         if room != Room::Here {
             return Ok(room);
         }
         let builder = known.is_none().then(Builder::default);
+        let names_at = if known.is_none() { 5 } else { 3 };
         if let Some(known) = known {
             self.catalog = known;
         }
@@ -146,6 +157,7 @@ impl Connection {
             path: Vec::new(),
             builder,
             rows: 0,
+            names_at,
             failed: None,
             commands: 0,
         });
@@ -158,12 +170,16 @@ impl Connection {
     }
 
     /// A message of the answer.
-    pub(super) fn own_answer(&mut self, frame: &Frame<'_>) -> Step {
+    pub(super) fn own_answer(&mut self, frame: &Frame<'_>, cx: &mut Cx<'_, '_>) -> Step {
         let misread = || Fatal::database("the catalog query's answer cannot be read");
         let latin1 = self.login.encoding == Encoding::Latin1;
         let asking = self.own.asking.as_mut().ok_or_else(misread)?;
         match frame.kind() {
             b'T' => asking.results += 1,
+            b'D' if asking.results == asking.names_at => {
+                let (table, number, name) = column_name(frame.body(), latin1).ok_or_else(misread)?;
+                cx.shared.catalogs.seen.name(self.place, table, number, name);
+            }
             b'D' => asking.row(frame.body(), latin1, &self.open.database.name).ok_or_else(misread)?,
             b'C' => asking.commands += 1,
             b'E' => {
@@ -237,19 +253,9 @@ impl Connection {
 
 impl Asking {
     fn row(&mut self, body: &[u8], latin1: bool, database: &str) -> Option<()> {
-        let mut values: [Option<&[u8]>; 6] = [None; 6];
-        for (place, value) in values.iter_mut().zip(DataRow::parse(body).ok()?.values()) {
-            *place = value;
-        }
+        let values = values(body)?;
         self.rows += 1;
-        let text = |at: usize| {
-            let bytes = values.get(at).copied().flatten()?;
-            if latin1 {
-                Some(bytes.iter().map(|&byte| char::from(byte)).collect())
-            } else {
-                String::from_utf8(bytes.to_vec()).ok()
-            }
-        };
+        let text = |at: usize| text(values.get(at).copied().flatten()?, latin1);
         match self.results {
             1 => {
                 let name = text(0)?;
@@ -272,7 +278,8 @@ impl Asking {
                 let (oid, schema, table) = (text(0)?.parse().ok()?, text(1)?, text(2)?);
                 let (number, name, type_oid) = (text(3)?.parse().ok()?, text(4)?, text(5)?.parse().ok()?);
                 let treatment = treatment_of(&self.policy, database, &schema, &table, &name);
-                let column = CatalogColumn { number, name, type_oid, treatment };
+                let sought = sought_of(&self.policy, database, &schema, &table, &name);
+                let column = CatalogColumn { number, name, type_oid, treatment, sought };
                 self.builder.as_mut()?.column(oid, schema, table, column);
             }
             4 => {
@@ -285,6 +292,50 @@ impl Asking {
     }
 }
 
+/// The first values of a row.
+fn values(body: &[u8]) -> Option<[Option<&[u8]>; 6]> {
+    let mut values = [None; 6];
+    for (place, value) in values.iter_mut().zip(DataRow::parse(body).ok()?.values()) {
+        *place = value;
+    }
+    Some(values)
+}
+
+fn text(bytes: &[u8], latin1: bool) -> Option<String> {
+    if latin1 {
+        return Some(bytes.iter().map(|&byte| char::from(byte)).collect());
+    }
+    String::from_utf8(bytes.to_vec()).ok()
+}
+
+/// One row of what [`write_names`] asks.
+fn column_name(body: &[u8], latin1: bool) -> Option<(u32, i16, ColumnName)> {
+    let values = values(body)?;
+    let text = |at: usize| text(values.get(at).copied().flatten()?, latin1);
+    let name = ColumnName { schema: text(2)?, table: text(3)?, column: text(4)? };
+    Some((text(0)?.parse().ok()?, text(1)?.parse().ok()?, name))
+}
+
+/// Asks what columns are called, of which only the numbers are known.
+fn write_names(into: &mut String, columns: &[(u32, i16)]) {
+    if columns.is_empty() {
+        return;
+    }
+    let one = |&(table, number): &(u32, i16)| {
+        format!("(c.oid OPERATOR(pg_catalog.=) {table}::pg_catalog.oid AND a.attnum OPERATOR(pg_catalog.=) {number})")
+    };
+    let wanted: Vec<String> = columns.iter().map(one).collect();
+    let separator = if into.trim_end().ends_with(';') { "" } else { "; " };
+    // Written to a String: cannot fail.
+    let _ = write!(
+        into,
+        "{separator}SELECT c.oid, a.attnum, n.nspname, c.relname, a.attname FROM pg_catalog.pg_class AS c \
+JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) c.oid WHERE {}",
+        wanted.join(" OR ")
+    );
+}
+
 /// Not `current_schemas()`: where the path begins with `pg_temp` it makes the session's temporary schema, which the agent would see.
 const SCHEMAS: &str = "/* interceptor */ SET TRANSACTION READ ONLY; \
 SELECT n.nspname FROM pg_catalog.pg_namespace AS n \
@@ -294,19 +345,22 @@ pg_catalog.lower(n.nspname::pg_catalog.text)) \
 OPERATOR(pg_catalog.>) 0); \
 SELECT CURRENT_USER, pg_catalog.current_setting('search_path'); ";
 
-/// The columns of every table that has a sensitive one, then the types that are not built in.
+/// The columns of every table that has one that policy names, then the types that are not built in.
 fn write_tables(text: &mut String, policy: &Policy, database: &str, rows_max: usize) {
     let mut hits = String::new();
-    for sensitive in policy.sensitive(database) {
+    let sensitive = policy.sensitive(database).map(|s| (&s.schema, &s.table, &s.column));
+    let named = policy.patterns(database).flat_map(|pattern| &pattern.columns);
+    let sought = policy.scans(database).map(|scan| &scan.column).chain(named);
+    for (schema, table, column) in sensitive.chain(sought.map(|c| (&c.schema, &c.table, &c.column))) {
         if !hits.is_empty() {
             hits.push_str(" OR ");
         }
         hits.push('(');
-        like(&mut hits, "n.nspname", &sensitive.schema);
+        like(&mut hits, "n.nspname", schema);
         hits.push_str(" AND ");
-        like(&mut hits, "c.relname", &sensitive.table);
+        like(&mut hits, "c.relname", table);
         hits.push_str(" AND ");
-        like(&mut hits, "s.attname", &sensitive.column);
+        like(&mut hits, "s.attname", column);
         hits.push(')');
     }
     if hits.is_empty() {

@@ -4,30 +4,39 @@ use sql::{CopyDirection, CopyEnd, CopyFormat, CopySource, Statement};
 use wire::postgres::Format;
 use wire::postgres::backend::CopyResponse;
 
+use super::content::Content;
 use super::queue::Request;
 use super::rewrite::{self, BodyMask, Column, Columns, CopyOptions};
 use super::settings;
-use super::{Connection, Fatal, Step};
-use crate::catalogs::{CatalogTable, Treatment};
+use super::{Connection, Cx, Fatal, Step};
+use crate::catalogs::{Catalog, CatalogColumn, CatalogTable, Treatment};
 
 /// How a COPY to the agent is to be read.
 pub(super) struct Plan<'a> {
     format: Option<rewrite::CopyFormat>,
-    /// The table, if it has sensitive columns, and the columns named.
+    /// The table, if policy names columns of it, and the columns named.
     table: Option<(&'a CatalogTable, &'a [String])>,
+    /// Of a query over a table of which policy wants a column searched strictly.
+    strict: bool,
 }
 
 impl Connection {
     /// The plan of a COPY to the agent, or why there is none.
     pub(super) fn copy_plan<'a>(&'a self, statement: &'a Statement) -> Result<Plan<'a>, &'static str> {
         let copy = statement.copy.as_ref().ok_or("this is no COPY")?;
+        let mut strict = false;
         let table = match &copy.source {
             CopySource::Query => {
-                let touches = statement.pairs.iter().any(|pair| match &pair.object {
-                    sql::Object::Table(name) => self.catalog.named(name, self.schemas.current()).next().is_some(),
-                    sql::Object::None | sql::Object::Function(_) => false,
-                });
-                if touches {
+                let read = |any: fn(&CatalogColumn) -> bool| {
+                    statement.pairs.iter().any(|pair| match &pair.object {
+                        sql::Object::Table(name) => {
+                            self.catalog.named(name, self.schemas.current()).any(|table| table.columns.iter().any(any))
+                        }
+                        sql::Object::None | sql::Object::Function(_) => false,
+                    })
+                };
+                strict = read(|column| column.sought.mode == Some(pan::Mode::Strict));
+                if read(|column| column.treatment != Treatment::Content) {
                     return Err("COPY of a query over a table with sensitive columns cannot be masked");
                 }
                 None
@@ -42,7 +51,7 @@ impl Connection {
             }
         };
         let csv = match copy.format {
-            CopyFormat::Binary => return Ok(Plan { format: None, table }),
+            CopyFormat::Binary => return Ok(Plan { format: None, table, strict }),
             CopyFormat::Csv => true,
             CopyFormat::Text => false,
             CopyFormat::Unknown => return Err("the format of this COPY is not known"),
@@ -73,7 +82,7 @@ impl Connection {
         if !copy.option("encoding").is_none_or(readable) {
             return Err("COPY in this encoding cannot be masked");
         }
-        Ok(Plan { format: Some(format), table })
+        Ok(Plan { format: Some(format), table, strict })
     }
 
     /// The statement that the answer at hand belongs to.
@@ -90,7 +99,7 @@ impl Connection {
     }
 
     /// CopyOutResponse.
-    pub(super) fn copy_out_begins(&mut self, body: &[u8]) -> Step {
+    pub(super) fn copy_out_begins(&mut self, body: &[u8], cx: &mut Cx<'_, '_>) -> Step {
         let misread = || Fatal::database("a COPY that the statement did not announce");
         let response = CopyResponse::parse(body).map_err(Fatal::of_database)?;
         let (binary, count) = (response.format == Format::Binary, response.columns.len());
@@ -102,6 +111,7 @@ impl Connection {
         let mut columns = std::mem::take(&mut self.database.copy_columns);
         columns.clear();
         columns.set_types(self.catalog.types.clone());
+        self.content.prepare(&mut columns);
         let mask = match self.copying() {
             Some(statement) => {
                 let said = statement
@@ -115,7 +125,11 @@ impl Connection {
                         if plan.format.is_none() != binary {
                             return Err(misread());
                         }
-                        fill(&mut columns, &plan, count, binary)?;
+                        let seen = &mut cx.shared.catalogs.seen;
+                        columns.set_evidence(seen.evidence());
+                        let now_s = cx.now.wall_ns / 1_000_000_000;
+                        let mut slot = |table, number| seen.describe(self.place, table, number, now_s);
+                        fill(&mut columns, &plan, (&self.catalog, &self.content), &mut slot, count, binary)?;
                         plan.format.map_or_else(BodyMask::copy_binary, BodyMask::copy_text)
                     }
                     // Only where nothing is masked anyway.
@@ -156,26 +170,37 @@ impl Connection {
 }
 
 /// The columns in the order in which COPY writes them.
-fn fill(columns: &mut Columns, plan: &Plan<'_>, count: usize, binary: bool) -> Step {
+fn fill(
+    columns: &mut Columns,
+    plan: &Plan<'_>,
+    (catalog, content): (&Catalog, &Content),
+    slot: &mut dyn FnMut(u32, i16) -> Option<u32>,
+    count: usize,
+    binary: bool,
+) -> Step {
     let Some((table, named)) = plan.table else {
+        let sought = content.in_mode(plan.strict.then_some(pan::Mode::Strict));
         for _ in 0..count {
-            columns.push(Column { type_oid: 0, binary, whole: None });
+            columns.push_sought(0, binary, sought);
         }
         return Ok(());
     };
     let drifted =
         || Fatal::new(b"42501", "the table has changed since its sensitive columns were looked up").hint("try again");
-    let mut push = |treatment: Treatment, type_oid: u32| match treatment {
-        Treatment::Content => columns.push(Column { type_oid, binary, whole: None }),
-        Treatment::Whole(whole) => columns.push(Column { type_oid, binary, whole: Some(whole) }),
-        Treatment::Clear => columns.push_clear(type_oid, binary),
+    let mut push = |column: &CatalogColumn| match (column.treatment, column.type_oid) {
+        (Treatment::Content, type_oid) => {
+            let sought = content.of_column(catalog, table.oid, column.number);
+            columns.push_counted(type_oid, binary, sought, slot(table.oid, column.number));
+        }
+        (Treatment::Whole(whole), type_oid) => columns.push(Column { type_oid, binary, whole: Some(whole) }),
+        (Treatment::Clear, type_oid) => columns.push_clear(type_oid, binary),
     };
     if named.is_empty() {
-        table.columns.iter().for_each(|column| push(column.treatment, column.type_oid));
+        table.columns.iter().for_each(&mut push);
     }
     for name in named {
         let column = table.columns.iter().find(|column| column.name == *name).ok_or_else(drifted)?;
-        push(column.treatment, column.type_oid);
+        push(column);
     }
     if columns.len() != count {
         return Err(drifted());

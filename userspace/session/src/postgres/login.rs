@@ -210,6 +210,7 @@ impl Connection {
         self.check_encoding()?;
         self.record_login(None, None, cx);
         self.phase = Phase::Ready;
+        self.place = cx.shared.catalogs.seen.place(&self.open.database.name, &self.startup.dbname);
         self.status = status;
         self.startup.unknown = Vec::new();
         if self.asks_catalog() {

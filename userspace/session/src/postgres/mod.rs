@@ -9,6 +9,7 @@ mod answers;
 mod backend;
 mod cancel;
 mod catalog;
+mod content;
 mod copy;
 mod extended;
 mod frontend;
@@ -124,6 +125,9 @@ pub(crate) struct Connection {
     portals: Portals,
     schemas: Schemas,
     catalog: Arc<Catalog>,
+    content: content::Content,
+    /// Where the columns of this session are counted.
+    place: Option<u32>,
     own: OwnQuery,
     tally: Tally,
     /// Status of the last ReadyForQuery.
@@ -153,6 +157,8 @@ impl Connection {
             portals: Portals::default(),
             schemas: Schemas::default(),
             catalog: Arc::default(),
+            content: content::Content::default(),
+            place: None,
             own: OwnQuery::default(),
             tally: Tally::default(),
             status: TransactionStatus::Idle,
@@ -177,6 +183,7 @@ impl Connection {
             cx.out.finish = Finish::Close;
             return;
         }
+        self.learn_content(cx);
         let step = self.input(input, cx).and_then(|()| self.settle(cx));
         if let Err(fatal) = step {
             self.fail(&fatal, cx);

@@ -290,6 +290,20 @@ impl Connection {
         }))
     }
 
+    /// Columns that are plainly cards and that no rule names: each once.
+    pub(super) fn record_findings(&mut self, cx: &mut Cx<'_, '_>) {
+        for found in cx.shared.catalogs.seen.evidence().take_crossed() {
+            let number = self.number();
+            let object = Masked::of(&found.to_string());
+            cx.record(&Event::Finding {
+                actor: &self.journal.actor,
+                object: (&object).into(),
+                counters: &[("values", found.values), ("hits", found.hits)],
+                number,
+            });
+        }
+    }
+
     /// A statement of ours.
     pub(super) fn record_own(&mut self, text: &str, cx: &mut Cx<'_, '_>) {
         let number = self.number();

@@ -146,7 +146,7 @@ impl Connection {
     fn rejected_otherwise(&mut self, frame: &Frame<'_>, cx: &mut Cx<'_, '_>) -> Step {
         let mut bytes = frame.bytes.to_vec();
         let mut copy = Frame { bytes: &mut bytes, at: None };
-        copy.mask(Message::Error, self.strip())?;
+        self.database.mask(&mut copy, Message::Error, self.strip())?;
         copy.relay(cx);
         let said = Report::parse(frame.body()).map_err(Fatal::of_database)?;
         let code = said.sqlstate().map_or(*b"XX000", |code| *code.as_bytes());

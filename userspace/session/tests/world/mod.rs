@@ -90,7 +90,13 @@ pub fn open(agent: &str, mode: Mode, mask: bool) -> Open {
         subject: subject(agent),
         agent_address: "127.0.0.1:40000".parse().unwrap(),
         origin: address,
-        database: Arc::new(Database { name: "payments".into(), dbnames: vec![], mode, mask }),
+        database: Arc::new(Database {
+            name: "payments".into(),
+            dbnames: vec![],
+            mode,
+            mask,
+            masking: pan::Mode::default(),
+        }),
         secret: *b"ours-0123456789-0123456789-01234",
     }
 }

@@ -297,7 +297,7 @@ impl Server {
     /// False: a COPY goes on.
     fn query(&mut self, text: &str) -> bool {
         if text.starts_with("/* interceptor */ SET TRANSACTION READ ONLY") {
-            self.catalog(text.contains("pg_attribute"));
+            self.catalog(text.contains("pg_type"), text.contains("SELECT c.oid, a.attnum, n.nspname"));
             return true;
         }
         if is_nonsense(text) {
@@ -395,7 +395,7 @@ impl Server {
         true
     }
 
-    fn catalog(&mut self, tables: bool) {
+    fn catalog(&mut self, tables: bool, names: bool) {
         if self.catalog_dies {
             let code = SqlState::of_bytes(b"57P01").unwrap();
             return encode::error_response(&mut self.out, "FATAL", code, "terminating connection", &[]);
@@ -414,18 +414,21 @@ impl Server {
         };
         rows(&["s"], &[&["pg_catalog"], &["public"]]);
         rows(&["u", "p"], &[&["app", "\"$user\", public"]]);
-        if !tables {
-            return;
+        if tables {
+            rows(
+                &["a", "b", "c", "d", "e", "f"],
+                &[
+                    &["16384", "public", "payments", "1", "id", "23"],
+                    &["16384", "public", "payments", "2", "pan", "25"],
+                    &["16384", "public", "payments", "3", "cvv", "25"],
+                    &["16501", "public", "odds", "1", "odd", "25"],
+                ],
+            );
+            rows(&["a", "b", "c"], &[]);
         }
-        rows(
-            &["a", "b", "c", "d", "e", "f"],
-            &[
-                &["16384", "public", "payments", "1", "id", "23"],
-                &["16384", "public", "payments", "2", "pan", "25"],
-                &["16384", "public", "payments", "3", "cvv", "25"],
-            ],
-        );
-        rows(&["a", "b", "c"], &[]);
+        if names {
+            rows(&["a", "b", "c", "d", "e"], &[&["16500", "1", "public", "tickets", "note"]]);
+        }
     }
 }
 
@@ -435,8 +438,9 @@ fn is_nonsense(text: &str) -> bool {
 
 fn value(column: &str) -> &'static str {
     match column {
-        "pan" => PAN,
+        "pan" | "note" => PAN,
         "cvv" => CVV,
+        "odd" => "x4111111111111111",
         _ => "1",
     }
 }
@@ -447,6 +451,10 @@ fn columns(text: &str) -> Option<&'static [&'static str]> {
     Some(match rest.split(" FROM").next()? {
         "*" => &["id", "pan", "cvv"],
         "pan" => &["pan"],
+        // Of a table of which policy names nothing.
+        "note" => &["note"],
+        // Of a table that the catalog names.
+        "odd" => &["odd"],
         "cvv" => &["cvv"],
         // The same column, of a type that cannot be masked in binary.
         "cvv_at" => &["cvv_at"],
@@ -460,11 +468,20 @@ fn describe(out: &mut Vec<u8>, columns: &[&str], format: Format) {
         .map(|name| {
             let cvv_at = *name == "cvv_at";
             let known = ["", "id", "pan", "cvv"].iter().position(|known| known == name).unwrap_or(0) as i16;
-            let attribute = if cvv_at { 3 } else { known };
+            let note = *name == "note";
+            let attribute = match *name {
+                "cvv_at" => 3,
+                "odd" => 1,
+                _ => known + i16::from(note),
+            };
             Field {
                 name: name.as_bytes(),
                 name_range: 0..0,
-                table: if attribute > 0 { 16384 } else { 0 },
+                table: match *name {
+                    "note" => 16500,
+                    "odd" => 16501,
+                    _ => 16384 * u32::from(attribute > 0),
+                },
                 attribute,
                 type_oid: if cvv_at { 1114 } else { 25 },
                 type_len: -1,

@@ -1,7 +1,8 @@
 //! Array literals: `{a,"b c",NULL}`, nested, with `\` before a quote or a backslash inside quotes
 //! (`array_out`, src/backend/utils/adt/arrayfuncs.c).
 
-use pan::{Fill, Scanner};
+use super::search::{Ahead, Patterns, Search, Sought};
+use pan::Fill;
 
 /// Text with escapes that are no letters or digits beside a number, searched by content; the search starts afresh behind each.
 ///
@@ -10,7 +11,8 @@ use pan::{Fill, Scanner};
 #[derive(Clone)]
 pub(super) struct Escaped {
     escapes: Escapes,
-    scanner: Scanner,
+    sought: Sought,
+    search: Search,
     hex: bool,
 }
 
@@ -23,18 +25,24 @@ pub(super) enum Escapes {
 }
 
 impl Escaped {
-    pub(super) fn new(escapes: Escapes) -> Escaped {
-        Escaped { escapes, scanner: Scanner::new(Fill::Text), hex: false }
+    pub(super) fn new(sought: Sought, escapes: Escapes) -> Escaped {
+        Escaped { escapes, sought, search: Search::new(sought, Fill::Text), hex: false }
     }
 
     /// How many bytes are final, and the cards in them.
-    pub(super) fn scan(&mut self, chunk: &mut [u8], ends: bool) -> (usize, u32) {
+    pub(super) fn scan(
+        &mut self,
+        chunk: &mut [u8],
+        ends: bool,
+        patterns: Option<&Patterns>,
+        ahead: &mut Ahead,
+    ) -> (usize, u32) {
         let (mut done, mut cards) = (0, 0);
         while let Some(rest) = chunk.get_mut(done..) {
             let stop = self.stop(rest);
             let (part, tail) = rest.split_at_mut(stop.unwrap_or(rest.len()));
             if !part.is_empty() {
-                let scan = self.scanner.scan(part, ends || stop.is_some());
+                let scan = self.search.scan(part, ends || stop.is_some(), patterns, ahead);
                 cards += scan.cards;
                 done += part.len().saturating_sub(scan.hold);
             }
@@ -46,7 +54,9 @@ impl Escaped {
                 Escapes::Octal => octal_escape(tail, ends),
             };
             self.hex = passed == Some(0); // a bytea: searched from its prefix on
-            self.scanner = Scanner::new(if self.hex { Fill::Hex } else { Fill::Text });
+            let octal = self.escapes == Escapes::Elements && octal_digits(tail.get(1..).unwrap_or_default());
+            let sought = if tail.first() == Some(&b'\\') && octal { self.sought.strictly() } else { self.sought };
+            self.search = Search::new(sought, if self.hex { Fill::Hex } else { Fill::Text });
             match passed {
                 Some(passed) => done += passed,
                 None => break,
@@ -74,10 +84,17 @@ pub(super) fn hex_end(rest: &[u8]) -> Option<usize> {
 fn element_escape(tail: &[u8], ends: bool) -> Option<usize> {
     match tail {
         [b'\\'] if !ends => None,
+        [b'\\', b'0'..=b'3'] | [b'\\', b'0'..=b'3', b'0'..=b'7'] if !ends => None,
         [b'\\', b'x', ..] => Some(0),
         [b'\\', letter, ..] if letter.is_ascii_alphabetic() => Some(2),
         _ => Some(1),
     }
+}
+
+/// A byte in bytea's older format may begin here, behind a backslash, or a number that a backslash stands in front of: only a search for any
+/// window of digits is right for both.
+pub(super) fn octal_digits(rest: &[u8]) -> bool {
+    matches!(rest, [b'0'..=b'3', b'0'..=b'7', b'0'..=b'7', ..])
 }
 
 /// The length of what stands in front. None: bytes are missing to tell.

@@ -1,6 +1,8 @@
 //! What the columns of a result are: their types, their formats, and which of them policy names.
 
+use super::search::{Patterns, Sought};
 use super::types::{self, Kind, Text, UserTypes};
+use crate::evidence::Evidence;
 use pan::Whole;
 use std::sync::Arc;
 
@@ -25,6 +27,9 @@ pub(super) struct Resolved {
     pub(super) whole: Option<Whole>,
     /// Policy says that this column is never masked by content.
     pub(super) clear: bool,
+    pub(super) sought: Sought,
+    /// Where its values are counted.
+    slot: Option<u32>,
 }
 
 /// The columns of one result. Reusable: `clear` keeps the capacity, so the steady state allocates nothing.
@@ -32,6 +37,9 @@ pub(super) struct Resolved {
 pub struct Columns {
     resolved: Vec<Resolved>,
     types: Option<Arc<UserTypes>>,
+    patterns: Option<Arc<Patterns>>,
+    sought: Sought,
+    evidence: Option<Arc<Evidence>>,
 }
 
 impl Columns {
@@ -45,6 +53,12 @@ impl Columns {
         self.types = types;
     }
 
+    /// What strings outside results, and columns that say nothing else, are searched for. Before `push`.
+    pub fn set_sought(&mut self, sought: Sought, patterns: Option<Arc<Patterns>>) {
+        self.sought = sought;
+        self.patterns = patterns;
+    }
+
     /// Forgets the columns, keeps the memory and the types.
     pub fn clear(&mut self) {
         self.resolved.clear();
@@ -52,22 +66,52 @@ impl Columns {
 
     /// Adds the next column.
     pub fn push(&mut self, column: Column) {
-        self.add(column, false);
+        self.add(column, false, self.sought, None);
     }
 
     /// Adds a column whose values are never masked by content (policy's kind `clear`).
     pub fn push_clear(&mut self, type_oid: u32, binary: bool) {
-        self.add(Column { type_oid, binary, whole: None }, true);
+        self.add(Column { type_oid, binary, whole: None }, true, self.sought, None);
     }
 
-    fn add(&mut self, column: Column, clear: bool) {
+    /// Adds a column that is searched in a way of its own.
+    pub fn push_sought(&mut self, type_oid: u32, binary: bool, sought: Sought) {
+        self.add(Column { type_oid, binary, whole: None }, false, sought, None);
+    }
+
+    /// The same, and its values are counted there.
+    pub(crate) fn push_counted(&mut self, type_oid: u32, binary: bool, sought: Sought, slot: Option<u32>) {
+        self.add(Column { type_oid, binary, whole: None }, false, sought, slot);
+    }
+
+    /// Where the values of counted columns are counted.
+    pub(crate) fn set_evidence(&mut self, evidence: &Arc<Evidence>) {
+        if self.evidence.is_none() {
+            self.evidence = Some(Arc::clone(evidence));
+        }
+    }
+
+    /// Whether the column's values are counted.
+    pub(super) fn is_counted(&self, index: usize) -> bool {
+        self.evidence.is_some() && self.get(index).is_some_and(|column| column.slot.is_some())
+    }
+
+    /// A value of the column has passed, with a card in it or not.
+    pub(super) fn count(&self, index: usize, hit: bool) {
+        if let (Some(evidence), Some(slot)) = (&self.evidence, self.get(index).and_then(|column| column.slot)) {
+            evidence.count(slot, hit);
+        }
+    }
+
+    fn add(&mut self, column: Column, clear: bool, sought: Sought, slot: Option<u32>) {
         let types = self.types.as_deref();
         let mut kind = types::kind_of(column.type_oid, types);
         if column.binary && column.whole.is_some() && types::array_is_unmaskable(column.type_oid, types) {
             kind = Kind::Opaque;
         }
         let text = types::text_of(column.type_oid, types);
-        self.resolved.push(Resolved { kind, text, binary: column.binary, whole: column.whole, clear });
+        let Column { binary, whole, .. } = column;
+        self.resolved.push(Resolved { kind, text, binary, whole, clear, sought, slot });
     }
 
     /// How many columns there are.
@@ -98,12 +142,29 @@ impl Columns {
     pub(super) fn types(&self) -> Option<&UserTypes> {
         self.types.as_deref()
     }
+
+    pub(super) fn patterns(&self) -> Option<&Patterns> {
+        self.patterns.as_deref()
+    }
+
+    pub(super) fn sought(&self) -> Sought {
+        self.sought
+    }
 }
 
 impl Resolved {
     /// Text of no known type and no sensitivity: strings outside results, the header line of a COPY.
-    pub(super) const PLAIN: Resolved =
-        Resolved { kind: Kind::Unknown, text: Text::Plain, binary: false, whole: None, clear: false };
+    pub(super) fn plain(sought: Sought) -> Resolved {
+        Resolved {
+            kind: Kind::Unknown,
+            text: Text::Plain,
+            binary: false,
+            whole: None,
+            clear: false,
+            sought,
+            slot: None,
+        }
+    }
 
     fn is_unmaskable(&self) -> bool {
         self.binary && self.whole.is_some() && !self.kind.has_fill()

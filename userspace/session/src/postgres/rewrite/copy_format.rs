@@ -94,6 +94,17 @@ impl CopyFormat {
         self.null.get(..self.null_len).unwrap_or_default()
     }
 
+    /// Whether the field that begins here is a null. None: bytes are missing to tell.
+    pub(super) fn is_null(&self, rest: &[u8]) -> Option<bool> {
+        let null = self.null();
+        match rest.strip_prefix(null) {
+            Some([next, ..]) => Some(*next == self.delimiter || *next == b'\n'),
+            Some([]) => None,
+            None if null.starts_with(rest) => None,
+            None => Some(false),
+        }
+    }
+
     /// What a bytea in hexadecimal form starts with.
     pub(super) fn hex_prefix(&self) -> &'static [u8] {
         if self.csv { b"\\x" } else { b"\\\\x" }

@@ -5,13 +5,14 @@
 //! A field is searched as one value. What the format writes in front of a letter or a delimiter (`\n` for a line feed) ends a number and
 //! is no letter beside it, so the search starts afresh behind each escape and each quote.
 
-use super::arrays::hex_end;
+use super::arrays::{hex_end, octal_digits};
 use super::columns::{Columns, Resolved};
 use super::copy_format::{CopyFormat, Unit};
 use super::cursor::{Cursor, Step};
+use super::search::{Ahead, Search};
 use super::types::Text;
 use super::{HOLD_MAX, Malformed};
-use pan::{Fill, Scanner, Whole};
+use pan::{Fill, Whole};
 
 /// The copy as far as it has come.
 #[derive(Clone)]
@@ -21,7 +22,11 @@ pub struct CopyText {
     header: bool,
     column: usize,
     quoted: bool,
+    /// What is counted of this field: a value, and a card in it.
+    value: bool,
+    hit: bool,
     now: Now,
+    ahead: Ahead,
 }
 
 #[derive(Clone)]
@@ -30,7 +35,7 @@ enum Now {
     FieldStart,
     /// By content. The scanner of hexadecimal text stops where the digits do.
     Scan {
-        scanner: Scanner,
+        search: Search,
         hex: bool,
     },
     /// A column that is never masked by content.
@@ -45,7 +50,16 @@ enum Now {
 
 impl CopyText {
     pub(super) fn new(format: CopyFormat) -> CopyText {
-        CopyText { format, header: format.header, column: 0, quoted: false, now: Now::RowStart }
+        CopyText {
+            format,
+            header: format.header,
+            column: 0,
+            quoted: false,
+            value: false,
+            hit: false,
+            now: Now::RowStart,
+            ahead: Ahead::NONE,
+        }
     }
 
     /// Done: between rows, where a frame may end.
@@ -79,6 +93,14 @@ impl CopyText {
 
     fn start_field(&mut self, cursor: &mut Cursor<'_>, columns: &Columns) -> Result<Step, Malformed> {
         let column = self.resolved(columns)?;
+        self.hit = false;
+        self.value = !self.header && columns.is_counted(self.column);
+        if self.value {
+            match self.format.is_null(cursor.rest()) {
+                Some(null) => self.value = !null,
+                None => return Ok(Step::More),
+            }
+        }
         if let Some(whole) = column.whole {
             return Ok(self.mask_whole(cursor, column.text, whole));
         }
@@ -98,13 +120,13 @@ impl CopyText {
                 cursor.advance(prefix.len() - 2); // the format's own backslash
             }
         }
-        self.now = Now::Scan { scanner: Scanner::new(fill_of(column.text, hex)), hex };
+        self.now = Now::Scan { search: Search::new(column.sought, fill_of(column.text, hex)), hex };
         Ok(Step::Done)
     }
 
     fn resolved(&self, columns: &Columns) -> Result<Resolved, Malformed> {
         let column = *columns.get(self.column).ok_or(Malformed::Count)?;
-        Ok(if self.header { Resolved::PLAIN } else { column })
+        Ok(if self.header { Resolved::plain(columns.sought()) } else { column })
     }
 
     /// A sensitive field: masked at once if it is short, byte by byte if it is not.
@@ -140,14 +162,16 @@ impl CopyText {
 
     /// Searches up to the next byte that means something to the format, and takes that.
     fn scan(&mut self, cursor: &mut Cursor<'_>, columns: &Columns) -> Result<Step, Malformed> {
-        let text = self.resolved(columns)?.text;
-        let Now::Scan { scanner, hex } = &mut self.now else { return Ok(Step::Done) };
+        let patterns = cursor.patterns;
+        let Resolved { text, sought, .. } = self.resolved(columns)?;
+        let Now::Scan { search, hex } = &mut self.now else { return Ok(Step::Done) };
         let rest = cursor.chunk(usize::MAX);
         let stop = if *hex { hex_end(rest) } else { self.format.find_special(rest, self.quoted) };
         let part = stop.unwrap_or(rest.len());
         if part > 0 {
-            let scan = scanner.scan(cursor.chunk(part), stop.is_some());
+            let scan = search.scan(cursor.chunk(part), stop.is_some(), patterns, &mut self.ahead);
             cursor.cards += scan.cards;
+            self.hit |= scan.cards > 0;
             cursor.advance(part.saturating_sub(scan.hold));
         }
         if stop.is_none() {
@@ -155,8 +179,15 @@ impl CopyText {
         }
         if let (Text::Escaped | Text::Record, Some(skip)) = (text, self.format.hex_element(cursor.rest())) {
             cursor.advance(skip);
-            self.now = Now::Scan { scanner: Scanner::new(Fill::Hex), hex: true };
+            self.now = Now::Scan { search: Search::new(sought, Fill::Hex), hex: true };
             return Ok(Step::Done);
+        }
+        let mut sought = sought;
+        if let (Text::Escaped | Text::Record, [b'\\', ..]) = (text, cursor.rest()) {
+            match self.octal_behind(cursor.rest()) {
+                Some(octal) => sought = if octal { sought.strictly() } else { sought },
+                None => return Ok(Step::More),
+            }
         }
         let step = match self.format.bytea_escape(cursor.rest()) {
             Some(None) if text == Text::Bytea => Step::More,
@@ -167,15 +198,29 @@ impl CopyText {
             _ => self.unit(cursor, columns, false)?,
         };
         if matches!(self.now, Now::Scan { .. }) {
-            self.now = Now::Scan { scanner: Scanner::new(fill_of(text, false)), hex: false };
+            self.now = Now::Scan { search: Search::new(sought, fill_of(text, false)), hex: false };
         }
         Ok(step)
+    }
+
+    /// Whether what stands behind the escape at the front reads like a byte of bytea's older format. None: bytes are missing to tell.
+    fn octal_behind(&self, rest: &[u8]) -> Option<bool> {
+        let Unit::Data(count) = self.format.unit(rest, self.quoted)? else { return Some(false) };
+        let behind = rest.get(count..).unwrap_or_default();
+        let partial = matches!(behind, [] | [b'0'..=b'3'] | [b'0'..=b'3', b'0'..=b'7']);
+        if partial { None } else { Some(octal_digits(behind)) }
     }
 
     /// Takes a field unit by unit: hides it, or lets it pass.
     fn pass(&mut self, cursor: &mut Cursor<'_>, columns: &Columns) -> Result<Step, Malformed> {
         let hide = matches!(self.now, Now::Long { .. });
         self.unit(cursor, columns, hide)
+    }
+
+    fn end_field(&self, columns: &Columns) {
+        if self.value {
+            columns.count(self.column, self.hit);
+        }
     }
 
     /// Takes the next unit of the format.
@@ -198,6 +243,7 @@ impl CopyText {
                 cursor.advance(1);
             }
             Unit::Field => {
+                self.end_field(columns);
                 self.column += 1;
                 self.quoted = false;
                 self.now = Now::FieldStart;
@@ -207,6 +253,7 @@ impl CopyText {
                 }
             }
             Unit::Row => {
+                self.end_field(columns);
                 if self.column + 1 != columns.len() {
                     return Err(Malformed::Count);
                 }

@@ -1,9 +1,13 @@
 //! The bytes at hand of one message body, and how far they are final.
 
+use super::search::Patterns;
+
 /// A place in the bytes of one call. What lies before it is final; what is left when the call ends is held.
 pub(super) struct Cursor<'a> {
     bytes: &'a mut [u8],
     at: usize,
+    /// What the columns' `Sought` speaks of.
+    pub(super) patterns: Option<&'a Patterns>,
     pub(super) cards: u32,
     pub(super) sensitive: u32,
 }
@@ -18,8 +22,8 @@ pub(super) enum Step {
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(bytes: &'a mut [u8]) -> Cursor<'a> {
-        Cursor { bytes, at: 0, cards: 0, sensitive: 0 }
+    pub(super) fn new(bytes: &'a mut [u8], patterns: Option<&'a Patterns>) -> Cursor<'a> {
+        Cursor { bytes, at: 0, patterns, cards: 0, sensitive: 0 }
     }
 
     /// Bytes from the start that are final.

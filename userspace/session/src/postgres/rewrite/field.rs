@@ -5,6 +5,7 @@ use super::binary::{self, DEPTH, Frame, Next};
 use super::columns::Resolved;
 use super::cursor::{Cursor, Step};
 use super::leaf::Leaf;
+use super::search::{Ahead, Search, Sought};
 use super::types::{Kind, Text, UserTypes};
 use super::{HOLD_MAX, Malformed};
 use pan::{Fill, Scanner, Whole};
@@ -14,6 +15,8 @@ use pan::{Fill, Scanner, Whole};
 pub(super) struct Field {
     now: Now,
     whole: Option<Whole>,
+    sought: Sought,
+    ahead: Ahead,
     stack: [Frame; DEPTH],
     depth: usize,
 }
@@ -30,12 +33,20 @@ enum Now {
 
 impl Field {
     /// No value: it has ended.
-    pub(super) const NONE: Field = Field { now: Now::Frames, whole: None, stack: [Frame::EMPTY; DEPTH], depth: 0 };
+    pub(super) const NONE: Field = Field {
+        now: Now::Frames,
+        whole: None,
+        sought: Sought { mode: pan::Mode::Balanced, patterns: 0 },
+        ahead: Ahead::NONE,
+        stack: [Frame::EMPTY; DEPTH],
+        depth: 0,
+    };
 
     /// Begins a value of `len` bytes.
     pub(super) fn open(&mut self, column: &Resolved, len: usize) -> Result<(), Malformed> {
         self.depth = 0;
         self.whole = column.whole;
+        self.sought = column.sought;
         if column.clear {
             self.now = Now::Leaf(Leaf::Verbatim, len);
             return Ok(());
@@ -43,7 +54,7 @@ impl Field {
         if column.binary {
             return self.enter(column.kind, len);
         }
-        self.now = Now::Leaf(text_leaf(column.text, column.whole), len);
+        self.now = Now::Leaf(text_leaf(column), len);
         Ok(())
     }
 
@@ -52,7 +63,7 @@ impl Field {
         loop {
             match &mut self.now {
                 Now::Leaf(leaf, left) => {
-                    if leaf.step(cursor, left)? == Step::More {
+                    if leaf.step(cursor, left, &mut self.ahead)? == Step::More {
                         return Ok(Step::More);
                     }
                     self.now = Now::Frames;
@@ -89,25 +100,26 @@ impl Field {
         }
         self.now = match kind {
             Kind::Unknown if len > 0 => Now::Sniff(len),
-            _ => Now::Leaf(binary_leaf(kind, self.whole, len)?, len),
+            _ => Now::Leaf(binary_leaf(kind, self.sought, self.whole, len)?, len),
         };
         Ok(())
     }
 }
 
-fn text_leaf(text: Text, whole: Option<Whole>) -> Leaf {
-    match (text, whole) {
+fn text_leaf(column: &Resolved) -> Leaf {
+    let sought = column.sought;
+    match (column.text, column.whole) {
         (Text::Array | Text::Escaped, Some(_)) => Leaf::Hidden(Hidden::new(false)),
         (Text::Numbers, Some(_)) => Leaf::Hidden(Hidden::new(true)),
-        (Text::Escaped | Text::Record, None) => Leaf::Escaped(Escaped::new(Escapes::Elements)),
-        (Text::Bytea, whole) => Leaf::Bytea(whole),
-        (Text::Plain | Text::Number | Text::Json | Text::Array | Text::Numbers | Text::Record, whole) => {
-            Leaf::text(text.fill(), whole)
+        (Text::Escaped | Text::Record, None) => Leaf::Escaped(Escaped::new(sought, Escapes::Elements)),
+        (Text::Bytea, whole) => Leaf::Bytea(sought, whole),
+        (text @ (Text::Plain | Text::Number | Text::Json | Text::Array | Text::Numbers | Text::Record), whole) => {
+            Leaf::text(sought, text.fill(), whole)
         }
     }
 }
 
-fn binary_leaf(kind: Kind, whole: Option<Whole>, len: usize) -> Result<Leaf, Malformed> {
+fn binary_leaf(kind: Kind, sought: Sought, whole: Option<Whole>, len: usize) -> Result<Leaf, Malformed> {
     if len == 0 && !matches!(kind, Kind::Fixed(_)) {
         return Ok(Leaf::Verbatim); // nothing there: an empty text, or a null part
     }
@@ -118,18 +130,20 @@ fn binary_leaf(kind: Kind, whole: Option<Whole>, len: usize) -> Result<Leaf, Mal
     Ok(match (kind, whole) {
         (Kind::Fixed(wanted), _) => {
             size(wanted.into())?;
-            if len < 13 { Leaf::Verbatim } else { Leaf::Scan(Scanner::new(Fill::Text)) } // 13: the shortest card
+            let bytes = || Leaf::Scan(Search::new(sought.cards(), Fill::Text));
+            if len < 13 { Leaf::Verbatim } else { bytes() } // 13: the shortest card
         }
         (Kind::Int2, whole) => size(2).map(|()| whole.map_or(Leaf::Verbatim, Leaf::WholeInt2))?,
         (Kind::Int4, whole) => size(4).map(|()| whole.map_or(Leaf::Verbatim, Leaf::WholeInt4))?,
-        (Kind::Int8, whole) => size(8).map(|()| whole.map_or(Leaf::Int8, Leaf::WholeInt8))?,
-        (Kind::Float8, _) => size(8).map(|()| Leaf::Float8)?,
-        (Kind::Numeric, whole) => whole.map_or(Leaf::Numeric, Leaf::WholeNumeric),
-        (Kind::Json, whole) => Leaf::text(Fill::Json, whole),
-        (Kind::Jsonb, whole) => Leaf::Prefix(1, Fill::Json, whole),
-        (Kind::Prefixed(count), whole) => Leaf::Prefix(count, Fill::Text, whole),
-        (Kind::Text, whole) => Leaf::text(Fill::Text, whole),
-        (Kind::Bytes | Kind::Unknown, _) => Leaf::Scan(Scanner::new(Fill::Text)),
+        (Kind::Int8, whole) => size(8).map(|()| whole.map_or(Leaf::Int8(sought.mode), Leaf::WholeInt8))?,
+        (Kind::Float8, _) => size(8).map(|()| Leaf::Float8(sought.mode))?,
+        (Kind::Numeric, whole) => whole.map_or(Leaf::Numeric(sought.mode), Leaf::WholeNumeric),
+        (Kind::Json, whole) => Leaf::text(sought, Fill::Json, whole),
+        (Kind::Jsonb, whole) => Leaf::Prefix(1, Fill::Json, sought, whole),
+        (Kind::Prefixed(count), whole) => Leaf::Prefix(count, Fill::Text, sought, whole),
+        (Kind::Text, whole) => Leaf::text(sought, Fill::Text, whole),
+        // What is not text there is for no pattern to write over.
+        (Kind::Bytes | Kind::Unknown, _) => Leaf::Scan(Search::new(sought.cards(), Fill::Text)),
         (Kind::Opaque, _) => return Err(Malformed::Unmaskable { column: 0 }),
         (Kind::Array | Kind::Record | Kind::Hstore | Kind::Range(_) | Kind::Multirange(_), _) => {
             return Err(Malformed::Value);

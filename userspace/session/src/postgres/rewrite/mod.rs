@@ -13,10 +13,13 @@ mod copy_format;
 mod copy_text;
 mod cursor;
 mod field;
+mod fill;
 mod leaf;
 mod numeric;
 mod quotes;
 mod row;
+mod search;
+mod strict;
 mod strings;
 #[cfg(test)]
 mod tests;
@@ -27,6 +30,7 @@ pub use copy_binary::CopyBinary;
 pub use copy_format::{CopyFormat, CopyOptions, UnfitCopy};
 pub use copy_text::CopyText;
 pub use row::{Function, Row};
+pub use search::{Patterns, Sought};
 pub use strings::{Message, Strings, Strip};
 pub use types::{Kind, UserTypes};
 
@@ -124,12 +128,12 @@ impl BodyMask {
     /// Masks what is here of one body: the bytes held by the former call, then new ones. `last`: the body ends with them.
     pub fn feed(&mut self, bytes: &mut [u8], last: bool, columns: &Columns) -> Result<Progress, Malformed> {
         let len = bytes.len();
-        let mut cursor = Cursor::new(bytes);
+        let mut cursor = Cursor::new(bytes, columns.patterns());
         let step = match self {
             BodyMask::Row(row) => row.step(&mut cursor, columns)?,
             BodyMask::CopyText(copy) => copy.step(&mut cursor, columns)?,
             BodyMask::CopyBinary(copy) => copy.step(&mut cursor, columns)?,
-            BodyMask::Strings(strings) => strings.step(&mut cursor)?,
+            BodyMask::Strings(strings) => strings.step(&mut cursor, columns.sought())?,
             BodyMask::Function(function) => function.step(&mut cursor, columns)?,
         };
         let held = len - cursor.done();

@@ -11,11 +11,13 @@ pub(super) struct Fields {
     next: usize,
     field: Field,
     inside: bool,
+    /// A card was found in this field.
+    hit: bool,
 }
 
 impl Fields {
     pub(super) const fn new() -> Fields {
-        Fields { next: 0, field: Field::NONE, inside: false }
+        Fields { next: 0, field: Field::NONE, inside: false, hit: false }
     }
 
     /// Begins a row.
@@ -28,11 +30,14 @@ impl Fields {
     pub(super) fn step(&mut self, cursor: &mut Cursor<'_>, columns: &Columns) -> Result<Step, Malformed> {
         loop {
             if self.inside {
+                let before = cursor.cards;
                 let step = self.field.step(cursor, columns.types()).map_err(|fault| fault.in_column(self.next))?;
+                self.hit |= cursor.cards > before;
                 if step == Step::More {
                     return Ok(Step::More);
                 }
                 self.inside = false;
+                columns.count(self.next, self.hit);
                 self.next += 1;
             }
             let Some(column) = columns.get(self.next) else { return Ok(Step::Done) };
@@ -44,6 +49,7 @@ impl Fields {
                     self.field.open(column, length).map_err(|fault| fault.in_column(self.next))?;
                     cursor.sensitive += u32::from(column.whole.is_some());
                     self.inside = true;
+                    self.hit = false;
                 }
             }
         }

@@ -3,7 +3,8 @@
 use super::Malformed;
 use super::cursor::{Cursor, Step};
 use super::quotes::{self, Quoted};
-use pan::{Fill, Scanner};
+use super::search::{Ahead, Search, Sought};
+use pan::Fill;
 
 /// Which message (the manual's page on message formats has their layouts).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,7 @@ pub struct Strings {
     /// Strings still to come, where that is counted.
     left: u16,
     sqlstate: Option<[u8; 5]>,
+    ahead: Ahead,
 }
 
 #[derive(Clone)]
@@ -54,7 +56,7 @@ enum State {
 
 #[derive(Clone)]
 enum Mode {
-    Scan(Scanner),
+    Scan(Search),
     Hide,
     Quotes(Quoted),
     SqlState,
@@ -62,7 +64,7 @@ enum Mode {
 
 impl Strings {
     pub(super) fn new(message: Message, strip: Strip) -> Strings {
-        Strings { message, strip, state: State::Start, left: 0, sqlstate: None }
+        Strings { message, strip, state: State::Start, left: 0, sqlstate: None, ahead: Ahead::NONE }
     }
 
     /// The SQLSTATE of the last error or notice, once its field has passed.
@@ -74,19 +76,20 @@ impl Strings {
         self.state = State::Start;
     }
 
-    pub(super) fn step(&mut self, cursor: &mut Cursor<'_>) -> Result<Step, Malformed> {
+    /// `sought`: in strings that may hold a value. The server's own words are searched for cards alone.
+    pub(super) fn step(&mut self, cursor: &mut Cursor<'_>, sought: Sought) -> Result<Step, Malformed> {
         loop {
             let more = match &mut self.state {
-                State::Start => self.start(cursor),
-                State::Code => self.code(cursor),
+                State::Start => self.start(cursor, sought),
+                State::Code => self.code(cursor, sought),
                 State::Numbers => match cursor.take::<18>() {
                     None => true,
                     Some(_) => {
-                        self.next_string();
+                        self.next_string(sought);
                         false
                     }
                 },
-                State::Text(_) => self.text(cursor)?,
+                State::Text(_) => self.text(cursor, sought)?,
                 State::End => return Ok(Step::Done),
             };
             if more {
@@ -95,7 +98,7 @@ impl Strings {
         }
     }
 
-    fn start(&mut self, cursor: &mut Cursor<'_>) -> bool {
+    fn start(&mut self, cursor: &mut Cursor<'_>, sought: Sought) -> bool {
         match self.message {
             Message::Error => {
                 self.sqlstate = None;
@@ -113,30 +116,39 @@ impl Strings {
                 Some(count) => self.left = u16::from_be_bytes(count),
             },
         }
-        self.next_string();
+        self.next_string(sought);
         false
     }
 
-    fn next_string(&mut self) {
+    fn next_string(&mut self, sought: Sought) {
         self.state = match self.left.checked_sub(1) {
             None => State::End,
             Some(left) => {
                 self.left = left;
-                State::Text(Mode::Scan(Scanner::new(Fill::Text)))
+                let own = match self.message {
+                    Message::CommandComplete => true,
+                    Message::ParameterStatus => left == 1, // the name
+                    Message::Error | Message::Notification | Message::RowDescription => false,
+                };
+                let sought = if own { sought.cards() } else { sought };
+                State::Text(Mode::Scan(Search::new(sought, Fill::Text)))
             }
         };
     }
 
-    fn code(&mut self, cursor: &mut Cursor<'_>) -> bool {
+    fn code(&mut self, cursor: &mut Cursor<'_>, sought: Sought) -> bool {
         let Some([code]) = cursor.take::<1>() else { return true };
+        let own = matches!(code, b'S' | b'V' | b'P' | b'p' | b'F' | b'L' | b'R');
+        let sought = if own { sought.cards() } else { sought };
+        let scan = || State::Text(Mode::Scan(Search::new(sought, Fill::Text)));
         self.state = match (code, self.strip) {
             (0, _) => State::End,
             (b'C', _) => State::Text(Mode::SqlState),
-            (_, Strip::Nothing) => State::Text(Mode::Scan(Scanner::new(Fill::Text))),
-            (b'M' | b'H', Strip::Values) if !self.raised() => State::Text(Mode::Quotes(Quoted::new())),
+            (_, Strip::Nothing) => scan(),
+            (b'M' | b'H', Strip::Values) if !self.raised() => State::Text(Mode::Quotes(Quoted::new(sought))),
             // Severity, and names and places in the server's source or the statement: no values.
             (b'S' | b'V' | b'P' | b'p' | b's' | b't' | b'c' | b'd' | b'n' | b'F' | b'L' | b'R', Strip::Values) => {
-                State::Text(Mode::Scan(Scanner::new(Fill::Text)))
+                scan()
             }
             (_, Strip::Values) => State::Text(Mode::Hide),
         };
@@ -149,7 +161,8 @@ impl Strings {
     }
 
     /// Goes on with a string; true: bytes are missing.
-    fn text(&mut self, cursor: &mut Cursor<'_>) -> Result<bool, Malformed> {
+    fn text(&mut self, cursor: &mut Cursor<'_>, sought: Sought) -> Result<bool, Malformed> {
+        let patterns = cursor.patterns;
         let State::Text(mode) = &mut self.state else { return Ok(false) };
         let end = cursor.rest().iter().position(|byte| *byte == 0);
         let ends = end.is_some();
@@ -160,11 +173,11 @@ impl Strings {
                 chunk.fill(b'*');
                 (here, 0)
             }
-            Mode::Scan(scanner) => {
-                let scan = scanner.scan(chunk, ends);
+            Mode::Scan(search) => {
+                let scan = search.scan(chunk, ends, patterns, &mut self.ahead);
                 (here.saturating_sub(scan.hold), scan.cards)
             }
-            Mode::Quotes(quoted) => quoted.mask(chunk, ends),
+            Mode::Quotes(quoted) => quoted.mask(chunk, ends, patterns, &mut self.ahead),
             Mode::SqlState if here > quotes::SQLSTATE_LEN => return Err(Malformed::Value),
             Mode::SqlState if !ends => (0, 0),
             Mode::SqlState => {
@@ -181,7 +194,9 @@ impl Strings {
         match self.message {
             Message::Error => self.state = State::Code,
             Message::RowDescription => self.state = State::Numbers,
-            Message::ParameterStatus | Message::Notification | Message::CommandComplete => self.next_string(),
+            Message::ParameterStatus | Message::Notification | Message::CommandComplete => {
+                self.next_string(sought);
+            }
         }
         Ok(false)
     }

@@ -243,3 +243,30 @@ fn malformed_binary() {
     bad(&[header(), vec![0, 1, 0, 0, 0, 9]].concat(), Malformed::End);
     bad(&[header(), vec![0, 1]].concat(), Malformed::End);
 }
+
+/// Values that are not null are counted once each, and once for a card in them, however the rows are cut.
+#[test]
+fn what_is_counted() {
+    let csv = CopyOptions { csv: true, header: true, ..CopyOptions::default() };
+    let text: (CopyOptions<'_>, &[&[u8]]) = (
+        CopyOptions::default(),
+        &[b"4111111111111111\t1\n", b"\\N\t\\N\n", b"\t2\n", b"4111\\t5555555555554444\t\\N\n"],
+    );
+    let csv: (CopyOptions<'_>, &[&[u8]]) =
+        (csv, &[b"a,b\n", b"4111111111111111,1\n", b",\n", b"\"\",2\n", b"\"a\"\"5555555555554444\",\n"]);
+    for (options, frames) in [text, csv] {
+        for cut in [usize::MAX, 1, 2, 3, 7] {
+            let mut index = crate::evidence::Index::default();
+            let place = index.place("payments", "app");
+            let mut columns = Columns::new();
+            columns.set_evidence(index.evidence());
+            for (attribute, type_oid) in [(1, 25), (2, 23)] {
+                columns.push_counted(type_oid, false, Sought::default(), index.describe(place, 16_400, attribute, 0));
+            }
+            let mask = BodyMask::copy_text(CopyFormat::new(&options).expect("fit"));
+            feed(&mask, &columns, frames, |place| place % cut == 0).expect("well formed");
+            let seen: Vec<(u64, u64)> = index.evidence().columns().iter().map(|s| (s.values, s.hits)).collect();
+            assert_eq!(seen, [(3, 2), (2, 0)], "cut at every {cut}");
+        }
+    }
+}

@@ -1,10 +1,12 @@
 //! Input and what leaves, for every way of cutting a body.
 
 mod copy;
+mod patterns;
 mod rows;
 mod server;
 mod streams;
 mod strings;
+mod types;
 
 use super::*;
 use pan::Whole;

@@ -10,7 +10,7 @@ const FORMS: [&[u8]; 4] = [
     &[0x10, 0x0f, 0x04, 0x57, 0x04, 0x57, 0x04, 0x57],
 ];
 
-fn mask_of(kind: &str) -> BodyMask {
+pub(super) fn mask_of(kind: &str) -> BodyMask {
     let copy = |options| BodyMask::copy_text(CopyFormat::new(&options).expect("fit options"));
     let csv = CopyOptions { csv: true, ..CopyOptions::default() };
     match kind {
@@ -25,7 +25,7 @@ fn mask_of(kind: &str) -> BodyMask {
     }
 }
 
-fn unhex(hex: &str) -> Vec<u8> {
+pub(super) fn unhex(hex: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex")).collect()
 }
 
@@ -47,7 +47,7 @@ fn sent() -> impl Iterator<Item = (usize, Sent)> {
     })
 }
 
-fn count(haystack: &[u8], form: &[u8]) -> usize {
+pub(super) fn count(haystack: &[u8], form: &[u8]) -> usize {
     haystack.windows(form.len()).filter(|window| *window == form).count()
 }
 
