@@ -33,9 +33,7 @@ pub(crate) enum Stop {
     /// Too few bytes are left for it.
     End,
     /// What starts here depends on bytes that have not come yet.
-    More(usize),
-    /// What comes next has to go the exact way.
-    Exact,
+    Cut(usize),
 }
 
 /// The fast way over the bytes of a pass.
@@ -114,17 +112,31 @@ impl<'r, 'b> Run<'r, 'b> {
         self.at = at;
     }
 
-    /// Lets `start` go the exact way; a stop where that does not lead back to this one.
+    /// Lets `start` go the exact way, until that leads back to this one. Only bytes before the pass's place have changed then.
     #[cold]
     #[inline(never)]
     fn exact(&mut self, start: usize) -> Option<Stop> {
         self.settle(start);
         if self.text.visit(self.pass, start).is_err() {
-            return Some(Stop::More(start));
+            return Some(Stop::Cut(start));
+        }
+        while !self.text.is_free(self.pass) {
+            if let Some(cut) = self.text.step(self.pass) {
+                return Some(Stop::Cut(cut));
+            }
         }
         (self.owed, self.base) = (self.text.owed, self.pass.settled);
         self.pending = (self.base, self.owed);
-        (!self.text.may_run(self.pass)).then_some(Stop::Exact)
+        None
+    }
+
+    /// The block is done: on to the next, or to where the exact way has led.
+    #[inline(always)]
+    fn next_block(&mut self, end: usize, carry: bool) {
+        self.at = end.max(self.pass.at);
+        self.carry =
+            if self.at == end { carry } else { self.pass.bytes.get(self.at - 1).is_some_and(u8::is_ascii_digit) };
+        self.flush(self.at);
     }
 
     /// Of the starts from `word` on those whose lengths, head and check digit are a card's. Returns how many, and the word after the last that
@@ -395,10 +407,8 @@ pub(crate) fn go<M: Masks>(run: &mut Run<'_, '_>) -> Stop {
                 word = next;
             }
         }
-        let end = run.at + words * WORD;
-        run.carry = block.digits_from(words * WORD - 1) & 1 == 1;
-        run.flush(end);
-        run.at = end;
+        let carry = block.digits_from(words * WORD - 1) & 1 == 1;
+        run.next_block(run.at + words * WORD, carry);
     }
 }
 
