@@ -201,7 +201,7 @@ impl<'r, 'b> Run<'r, 'b> {
             let exact = match self.says(start, form) {
                 _ if several => Some(start),
                 Says::Closed => None,
-                Says::Depends => Some(start),
+                Says::Depends | Says::Track1 => Some(start),
                 Says::Open => {
                     self.accept(start, id, form);
                     if form.end_in_run { self.end_may_start(block, start, form) } else { None }
@@ -232,7 +232,16 @@ impl<'r, 'b> Run<'r, 'b> {
         if !beside::left_allows(second, first) {
             return Says::Closed;
         }
-        let next = BESIDE[usize::from(next)];
+        let next = match BESIDE[usize::from(next)] {
+            // The caret means something behind `%B` alone.
+            mut next if next.plain == Says::Track1 => {
+                let track = second == b'%' && matches!(first, b'B' | b'b');
+                next.plain = if track { Says::Depends } else { Says::Open };
+                next.group = next.plain;
+                next
+            }
+            next => next,
+        };
         if form.groups == 1 { next.plain } else { self.grouping_says(start, form, next.group) }
     }
 
@@ -282,13 +291,15 @@ impl<'r, 'b> Run<'r, 'b> {
         let digits = block.digits_from(from - self.at).trailing_ones() as usize;
         let mark = self.pass.bytes.get(from - 1).copied();
         let Some(tail) = self.pass.bytes.get_mut(from..from + digits) else { return Some(start) };
-        // A letter needs a year and a month behind it; a long rest, and none, are for the exact way too.
-        if mark != Some(b'=') || digits == 0 || digits > WORD / 2 {
+        // A letter needs a year and a month behind it; a long rest is for the exact way too.
+        if mark != Some(b'=') || digits > WORD / 2 {
             return Some(start);
         }
         tail.fill(b'*');
         self.accept(start, id, form);
-        self.pass.at = from + digits;
+        if digits > 0 {
+            self.pass.at = from + digits;
+        }
         None
     }
 
