@@ -14,7 +14,7 @@ use crate::{
     balanced::{Pass, Text},
     beside::{self, BESIDE, Says},
     block::{AHEAD, Block, WORDS},
-    candidate::SHAPES,
+    candidate::{Around, SHAPES},
     form::{Form, FormId, SPAN_MAX},
     separator,
     sums::Sums,
@@ -191,15 +191,16 @@ impl<'r, 'b> Run<'r, 'b> {
     #[inline(always)]
     fn resolve(&mut self, block: &Block, count: usize) -> Option<Stop> {
         let engine = self.engine;
+        let mut judged = usize::MAX;
         for index in 0..count {
             let (start, id) = self.hits[index];
-            if start < self.pass.at || self.owed_from(start) & 1 == 1 {
-                continue; // within what went the exact way, or a hidden digit, which starts nothing
+            if start < self.pass.at || start == judged || self.owed_from(start) & 1 == 1 {
+                continue; // within what went the exact way, found in a longer form, or a hidden digit, which starts nothing
             }
             let form = engine.forms.get(id);
-            let several = index + 1 < count && self.hits[index + 1].0 == start;
-            let exact = match self.says(start, form) {
-                _ if several => Some(start),
+            let says = self.says(start, form);
+            judged = if says == Says::Closed { judged } else { start };
+            let exact = match says {
                 Says::Closed => None,
                 Says::Depends | Says::Track1 => Some(start),
                 Says::Open => {
@@ -257,19 +258,22 @@ impl<'r, 'b> Run<'r, 'b> {
         if !separator::is(separator, form.gap) || others.iter().any(|offset| same(offset) != Some(separator)) {
             return Says::Closed;
         }
-        if form.groups >= 4 && gap(before) == separator && self.may_be_account(start) {
-            return Says::Depends;
-        }
-        next
+        if form.groups >= 4 && gap(before) == separator { self.account_says(start, form, next) } else { next }
     }
 
-    /// An account number's head has two letters, and stands at most 28 bytes to the left.
+    /// Whether the groups are an account number's. Its head has two letters, and stands at most 28 bytes to the left; what is hidden there counts
+    /// like the digits that it was.
     #[inline(always)]
-    fn may_be_account(&self, start: usize) -> bool {
-        let before =
-            start.checked_sub(SPAN_MAX).and_then(|at| self.pass.bytes.get(at..)).and_then(|rest| rest.first_chunk());
-        let Some(before): Option<&[u8; SPAN_MAX]> = before else { return true };
-        before.iter().fold(false, |any, byte| any | byte.is_ascii_uppercase())
+    fn account_says(&self, start: usize, form: &Form, next: Says) -> Says {
+        let before = start.checked_sub(SPAN_MAX).and_then(|at| self.pass.bytes.get(at..start));
+        let Some(before) = before.and_then(|before| before.first_chunk::<SPAN_MAX>()) else { return Says::Depends };
+        if !before.iter().fold(false, |any, byte| any | byte.is_ascii_uppercase()) {
+            return next;
+        }
+        let around =
+            Around { engine: self.engine, context: &[], bytes: self.pass.bytes, last: false, starred: self.starred };
+        let gap = self.pass.bytes.get(start + 4..start + 4 + form.gap).and_then(separator::at);
+        if gap.is_some_and(|gap| around.in_iban(start, gap)) { Says::Closed } else { next }
     }
 
     #[inline(always)]
