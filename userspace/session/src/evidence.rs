@@ -146,9 +146,24 @@ impl Evidence {
             slot.hits.store(hits, Relaxed);
         }
         if (hit || values == LATER) && slot.state.load(Relaxed) == QUIET && is_plainly_cards(values, hits) {
-            slot.state.store(CROSSED, Relaxed);
-            self.crossed.store(self.crossed.load(Relaxed) + 1, Relaxed);
+            self.cross(slot);
         }
+    }
+
+    /// So many values without a card have passed: the same as one after the other.
+    pub(crate) fn count_clean(&self, slot: u32, values: u64) {
+        let Some(slot) = self.slot(slot) else { return };
+        let before = slot.values.load(Relaxed);
+        slot.values.store(before + values, Relaxed);
+        let reaches = before < LATER && before + values >= LATER;
+        if reaches && slot.state.load(Relaxed) == QUIET && is_plainly_cards(LATER, slot.hits.load(Relaxed)) {
+            self.cross(slot);
+        }
+    }
+
+    fn cross(&self, slot: &Slot) {
+        slot.state.store(CROSSED, Relaxed);
+        self.crossed.store(self.crossed.load(Relaxed) + 1, Relaxed);
     }
 
     /// How many columns have become plainly cards and were not taken yet.

@@ -4,6 +4,7 @@
 use wire::postgres::limits::HEADER;
 use wire::postgres::{BackendTag, Header, Tag, header};
 
+use super::bulk::Bulk;
 use super::queue::Request;
 use super::rewrite::{BodyMask, Columns, Malformed, Message, Progress, Strip};
 use super::{Connection, Cx, Fatal, Phase, Step};
@@ -39,6 +40,7 @@ pub(super) struct Database {
     pub(super) result_known: bool,
     /// No columns: how strings are searched.
     plain: Columns,
+    pub(super) bulk: Bulk,
 }
 
 impl Default for Database {
@@ -54,6 +56,7 @@ impl Default for Database {
             result: Columns::new(),
             result_known: false,
             plain: Columns::new(),
+            bulk: Bulk::default(),
         }
     }
 }
@@ -120,11 +123,14 @@ impl Connection {
                 return Err(Fatal::database("bytes before the startup"));
             }
         }
-        let mut at = 0;
+        let (mut at, mut clean) = (0, 0);
         while at < chunk.len() && self.phase != Phase::Closed {
             let before = at;
             at = match self.database.flow {
-                Flow::Boundary => self.begin_message(chunk, at, cx)?,
+                Flow::Boundary => match self.pass(chunk, at, &mut clean, cx) {
+                    end if end == chunk.len() => end,
+                    next => self.begin_message(chunk, next, cx)?,
+                },
                 Flow::Masking { kind, left } => self.mask_some(chunk, at, kind, left, cx)?,
                 Flow::Passing { left } => {
                     let take = left.min(chunk.len() - at);

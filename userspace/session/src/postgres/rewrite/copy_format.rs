@@ -153,6 +153,27 @@ impl CopyFormat {
         })
     }
 
+    /// How many fields one whole row has, if nothing in it stands for something else but escapes of a letter that no digit follows.
+    pub(super) fn fields_of_plain_row(&self, row: &[u8]) -> Option<usize> {
+        let (b'\n', row) = row.split_last()? else { return None };
+        let odd = |byte: u8| byte == b'\n' || self.csv && (byte == self.quote || byte == self.escape || byte == b'\\');
+        let (mut delimiters, mut escapes, mut odds) = (0_usize, 0_usize, false);
+        for &byte in row {
+            delimiters += usize::from(byte == self.delimiter);
+            escapes += usize::from(byte == b'\\');
+            odds |= odd(byte);
+        }
+        let plain = |rest: &[u8]| match rest {
+            [b'\\', letter, rest @ ..] => {
+                letter.is_ascii_alphabetic() && *letter != b'x' && !rest.first().is_some_and(u8::is_ascii_digit)
+            }
+            _ => false,
+        };
+        let mut places = row.iter().enumerate().filter(|(_, byte)| **byte == b'\\');
+        let fits = !odds && (escapes == 0 || places.all(|(at, _)| plain(row.get(at..).unwrap_or_default())));
+        fits.then_some(delimiters + 1)
+    }
+
     /// The unit at the front. None: bytes are missing to tell.
     pub(super) fn unit(&self, rest: &[u8], quoted: bool) -> Option<Unit> {
         let first = *rest.first()?;

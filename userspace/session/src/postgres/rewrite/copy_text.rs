@@ -62,6 +62,15 @@ impl CopyText {
         }
     }
 
+    /// Where a row of data begins.
+    pub(super) fn is_between_rows(&self) -> bool {
+        !self.header && matches!(self.now, Now::RowStart)
+    }
+
+    pub(super) fn format(&self) -> &CopyFormat {
+        &self.format
+    }
+
     /// Done: between rows, where a frame may end.
     pub(super) fn step(&mut self, cursor: &mut Cursor<'_>, columns: &Columns) -> Result<Step, Malformed> {
         while !cursor.is_empty() {
