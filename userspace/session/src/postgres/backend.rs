@@ -6,7 +6,7 @@ use wire::postgres::{BackendTag, Header, Tag, header};
 
 use super::bulk::Bulk;
 use super::queue::Request;
-use super::rewrite::{BodyMask, Columns, Malformed, Message, Progress, Strip};
+use super::rewrite::{BodyMask, Clean, Columns, Malformed, Message, Progress, Strip};
 use super::{Connection, Cx, Fatal, Phase, Step};
 
 /// What is being done with the message at hand.
@@ -123,7 +123,7 @@ impl Connection {
                 return Err(Fatal::database("bytes before the startup"));
             }
         }
-        let (mut at, mut clean) = (0, 0);
+        let (mut at, mut clean) = (0, Clean::default());
         while at < chunk.len() && self.phase != Phase::Closed {
             let before = at;
             at = match self.database.flow {

@@ -1,12 +1,14 @@
 //! Rows and COPY data that surely hold no card pass as they came: the raw bytes of a chunk are looked at once, and of a message only that its
 //! parts add up. What is cut by the chunk's end, or may hold a card, goes the way of all messages, through its masker.
 
+use std::ops::Range;
+
 use wire::postgres::limits::HEADER;
 use wire::postgres::{BackendTag, Header, Tag, header};
 
 use super::portals::Rows;
 use super::queue::Request;
-use super::rewrite::{Columns, Passed};
+use super::rewrite::{Clean, Columns, Copies, Pass, Passed, Rows as RowsPass};
 use super::{Connection, Cx, Phase};
 
 /// After so many looks in a row that let nothing pass, some messages are walked without a look,
@@ -42,7 +44,7 @@ impl Bulk {
         walks
     }
 
-    /// The next message may hold a card, and nothing has passed in front of it.
+    /// The message at hand was looked at, and has to be walked.
     fn looked_in_vain(&mut self) {
         self.vain += 1;
         if self.vain >= VAIN {
@@ -50,55 +52,64 @@ impl Bulk {
         }
     }
 
-    /// Lets messages of one type pass; returns where the next one begins, and how many they were. `clean`: the chunk holds no card up to there.
-    fn pass(
-        &mut self,
-        chunk: &[u8],
-        from: usize,
-        clean: &mut usize,
-        mut passes: impl FnMut(&[u8], &mut Passed) -> bool,
-    ) -> (usize, usize) {
-        let (mut at, mut count) = (from, 0);
+    /// Lets messages of one type pass.
+    fn pass(&mut self, chunk: &mut [u8], from: usize, clean: &mut Clean, mut way: impl Pass) -> Run {
         let kind = chunk.get(from).copied();
-        while let Some(body) = whole(chunk, at, kind) {
-            let end = at + HEADER + body.len();
-            if *clean <= at {
-                *clean = at + pan::clean_prefix(chunk.get(at..).unwrap_or_default());
-                #[cfg(test)]
-                {
-                    self.looks += 1;
-                }
-                if *clean < end {
-                    self.looked_in_vain();
-                }
-            }
-            if *clean < end || !passes(body, &mut self.passed) {
-                break;
-            }
-            self.vain = 0;
+        let mut run = Run { end: from, messages: 0, cards: 0 };
+        while let Some(body) = whole(chunk, run.end, kind) {
+            let looked = clean.look(chunk, run.end);
             #[cfg(test)]
             {
-                self.total += 1;
+                self.looks += u64::from(looked);
             }
-            (at, count) = (end, count + 1);
+            let cards = if clean.reaches(body.end) {
+                way.passes(chunk.get(body.clone()).unwrap_or_default()).then_some(0)
+            } else {
+                way.mask(chunk, body.clone(), clean)
+            };
+            let Some(cards) = cards else {
+                if looked {
+                    self.looked_in_vain();
+                }
+                break;
+            };
+            self.vain = 0;
+            run = Run { end: body.end, messages: run.messages + 1, cards: run.cards + cards };
+            if cards > 0 && way.has_found() {
+                break;
+            }
         }
-        (at, count)
+        #[cfg(test)]
+        {
+            self.total += run.messages as u64;
+        }
+        run
     }
 }
 
-/// The body of the message at `at`, if it is of this type and its end is here.
+/// What has passed.
+struct Run {
+    /// Where the next message begins.
+    end: usize,
+    messages: usize,
+    cards: u32,
+}
+
+/// Where the body of the message at `at` is, if it is of this type and its end is here.
 #[inline(always)]
-fn whole(chunk: &[u8], at: usize, kind: Option<u8>) -> Option<&[u8]> {
-    let bytes = chunk.get(at..)?;
-    match header::<BackendTag>(bytes) {
-        Header::Frame { tag, body_len } if Some(tag.byte()) == kind => bytes.get(HEADER..HEADER + body_len),
+fn whole(chunk: &[u8], at: usize, kind: Option<u8>) -> Option<Range<usize>> {
+    match header::<BackendTag>(chunk.get(at..)?) {
+        Header::Frame { tag, body_len } if Some(tag.byte()) == kind => {
+            let body = at + HEADER..at + HEADER + body_len;
+            (body.end <= chunk.len()).then_some(body)
+        }
         _ => None,
     }
 }
 
 impl Connection {
     /// Lets what it may pass from `at` on, between messages; returns where the first message begins that has to be read.
-    pub(super) fn pass(&mut self, chunk: &[u8], at: usize, clean: &mut usize, cx: &mut Cx<'_, '_>) -> usize {
+    pub(super) fn pass(&mut self, chunk: &mut [u8], at: usize, clean: &mut Clean, cx: &mut Cx<'_, '_>) -> usize {
         let kind = chunk.get(at).copied();
         if !matches!(kind, Some(b'D' | b'd')) || self.phase != Phase::Ready || !self.masks() {
             return at;
@@ -111,24 +122,27 @@ impl Connection {
             return at;
         }
         let mut bulk = std::mem::take(&mut self.database.bulk);
+        let mut passed = std::mem::take(&mut bulk.passed);
         let columns = if row { self.row_columns() } else { self.copy_columns() };
-        let (end, count) = match (columns, &self.database.copy) {
+        let run = match (columns, &self.database.copy) {
             (Some(columns), _) if row => {
-                let passed = bulk.pass(chunk, at, clean, |body, passed| columns.passes(body, passed));
-                columns.count_passed(&mut bulk.passed);
-                passed
+                let run = bulk.pass(chunk, at, clean, RowsPass { columns, passed: &mut passed });
+                columns.count_passed(&mut passed);
+                run
             }
-            (Some(columns), Some(copy)) => bulk.pass(chunk, at, clean, |body, _| copy.passes(body, columns)),
-            _ => (at, 0),
+            (Some(columns), Some(copy)) => bulk.pass(chunk, at, clean, Copies { copy, columns }),
+            _ => Run { end: at, messages: 0, cards: 0 },
         };
+        bulk.passed = passed;
         self.database.bulk = bulk;
-        self.tally.rows_seen += if row { count as u64 } else { 0 };
-        self.tally.bytes += (end - at - HEADER * count) as u64;
+        self.tally.rows_seen += if row { run.messages as u64 } else { 0 };
+        self.tally.bytes += (run.end - at - HEADER * run.messages) as u64;
+        self.tally.cards += run.cards;
         if cx.shared.catalogs.seen.evidence().crossed() > 0 {
             self.record_findings(cx);
         }
-        cx.out.agent_chunk(at..end);
-        end
+        cx.out.agent_chunk(at..run.end);
+        run.end
     }
 
     fn copy_columns(&self) -> Option<&Columns> {

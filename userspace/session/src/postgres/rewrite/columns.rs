@@ -1,6 +1,6 @@
 //! What the columns of a result are: their types, their formats, and which of them policy names.
 
-use super::pass::{Check, Pass, Passed};
+use super::pass::{Check, Passed, Way};
 use super::search::{Patterns, Sought};
 use super::types::{self, Kind, Text, UserTypes};
 use crate::evidence::Evidence;
@@ -32,7 +32,7 @@ pub(super) struct Resolved {
     /// Where its values are counted.
     slot: Option<u32>,
     /// What must be seen of a value that passes without its masker.
-    check: Check,
+    pub(super) check: Check,
 }
 
 /// The columns of one result. Reusable: `clear` keeps the capacity, so the steady state allocates nothing.
@@ -44,7 +44,7 @@ pub struct Columns {
     sought: Sought,
     evidence: Option<Arc<Evidence>>,
     /// How rows may pass: decided once, when the result is described.
-    pass: Pass,
+    way: Way,
     /// A column's values are counted.
     counted: bool,
 }
@@ -69,7 +69,7 @@ impl Columns {
     /// Forgets the columns, keeps the memory and the types.
     pub fn clear(&mut self) {
         self.resolved.clear();
-        self.pass = Pass::default();
+        self.way = Way::default();
         self.counted = false;
     }
 
@@ -122,13 +122,17 @@ impl Columns {
         let Column { binary, whole, .. } = column;
         let mut resolved = Resolved { kind, text, binary, whole, clear, sought, slot, check: Check::Never };
         resolved.check = Check::of(&resolved);
-        self.pass = self.pass.max(resolved.check.pass());
+        self.way = self.way.max(resolved.check.way());
         self.counted |= slot.is_some();
         self.resolved.push(resolved);
     }
 
-    pub(super) fn pass(&self) -> Pass {
-        self.pass
+    pub(super) fn way(&self) -> Way {
+        self.way
+    }
+
+    pub(super) fn each(&self) -> impl Iterator<Item = &Resolved> {
+        self.resolved.iter()
     }
 
     /// Of each column what must be seen of a value that passes without its masker.
@@ -141,14 +145,28 @@ impl Columns {
         self.counted && self.evidence.is_some()
     }
 
-    /// Rows have passed, with no card in them.
+    /// Rows have passed, with no card in what is counted now.
     pub(super) fn count_rows(&self, passed: &Passed) {
         let Some(evidence) = &self.evidence else { return };
-        let (rows, nulls) = passed.each();
         for (at, column) in self.resolved.iter().enumerate() {
             if let Some(slot) = column.slot {
-                evidence.count_clean(slot, rows.saturating_sub(nulls.get(at).copied().unwrap_or(0)).into());
+                evidence.count_clean(slot, passed.values(at).into());
             }
+        }
+    }
+
+    /// Whether a column has become plainly cards that nobody has written down.
+    pub(super) fn has_found(&self) -> bool {
+        self.counts() && self.evidence.as_ref().is_some_and(|evidence| evidence.crossed() > 0)
+    }
+
+    /// The last of the rows that have passed had a card in this column.
+    pub(super) fn count_hit(&self, index: usize, passed: &mut Passed) {
+        if let (Some(evidence), Some(slot)) = (&self.evidence, self.get(index).and_then(|column| column.slot)) {
+            let values = passed.values(index);
+            evidence.count_clean(slot, values.saturating_sub(1).into());
+            evidence.count(slot, true);
+            passed.leave_out(index, values);
         }
     }
 

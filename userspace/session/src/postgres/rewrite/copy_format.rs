@@ -153,25 +153,17 @@ impl CopyFormat {
         })
     }
 
+    pub(super) fn delimiter(&self) -> u8 {
+        self.delimiter
+    }
+
     /// How many fields one whole row has, if nothing in it stands for something else but escapes of a letter that no digit follows.
     pub(super) fn fields_of_plain_row(&self, row: &[u8]) -> Option<usize> {
         let (b'\n', row) = row.split_last()? else { return None };
-        let odd = |byte: u8| byte == b'\n' || self.csv && (byte == self.quote || byte == self.escape || byte == b'\\');
-        let (mut delimiters, mut escapes, mut odds) = (0_usize, 0_usize, false);
-        for &byte in row {
-            delimiters += usize::from(byte == self.delimiter);
-            escapes += usize::from(byte == b'\\');
-            odds |= odd(byte);
-        }
-        let plain = |rest: &[u8]| match rest {
-            [b'\\', letter, rest @ ..] => {
-                letter.is_ascii_alphabetic() && *letter != b'x' && !rest.first().is_some_and(u8::is_ascii_digit)
-            }
-            _ => false,
-        };
-        let mut places = row.iter().enumerate().filter(|(_, byte)| **byte == b'\\');
-        let fits = !odds && (escapes == 0 || places.all(|(at, _)| plain(row.get(at..).unwrap_or_default())));
-        fits.then_some(delimiters + 1)
+        let escapes = count(row, b'\\');
+        let quoted = self.csv && (escapes > 0 || count(row, self.quote) + count(row, self.escape) > 0);
+        let fits = count(row, b'\n') == 0 && !quoted && (escapes == 0 || are_plain(row));
+        fits.then(|| count(row, self.delimiter) + 1)
     }
 
     /// The unit at the front. None: bytes are missing to tell.
@@ -228,4 +220,32 @@ impl CopyFormat {
             }
         }
     }
+}
+
+/// How often the byte occurs; so written that it is counted in many places at once.
+fn count(bytes: &[u8], wanted: u8) -> usize {
+    let sum = |part: &[u8]| part.iter().fold(0_u8, |sum, byte| sum + u8::from(*byte == wanted));
+    let (parts, rest) = bytes.as_chunks::<128>();
+    let (blocks, rest) = rest.as_chunks::<16>();
+    let mut last = [0; 16];
+    for (slot, byte) in last.iter_mut().zip(rest) {
+        *slot = *byte;
+    }
+    // No byte that is asked for is a zero.
+    let parts = parts.iter().map(|part| usize::from(sum(part))).sum::<usize>();
+    parts + usize::from(sum(blocks.as_flattened())) + usize::from(sum(&last))
+}
+
+/// Whether every backslash stands in front of a letter, other than `x`, that no digit follows.
+fn are_plain(mut rest: &[u8]) -> bool {
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        match rest.get(at + 1..).unwrap_or_default() {
+            [letter, behind @ ..] if letter.is_ascii_alphabetic() && *letter != b'x' => rest = behind,
+            _ => return false,
+        }
+        if rest.first().is_some_and(u8::is_ascii_digit) {
+            return false;
+        }
+    }
+    true
 }

@@ -276,7 +276,7 @@ impl CopyText {
 }
 
 /// JSON's numbers and strings cannot be told apart behind the format's own escapes, so digits hide digits in both.
-fn fill_of(text: Text, hex: bool) -> Fill {
+pub(super) fn fill_of(text: Text, hex: bool) -> Fill {
     match text {
         _ if hex => Fill::Hex,
         Text::Number | Text::Numbers | Text::Json => Fill::Number,

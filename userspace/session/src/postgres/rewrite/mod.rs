@@ -22,6 +22,7 @@ mod row;
 mod search;
 mod strict;
 mod strings;
+mod suspect;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -34,6 +35,7 @@ pub use pass::Passed;
 pub use row::{Function, Row};
 pub use search::{Patterns, Sought};
 pub use strings::{Message, Strings, Strip};
+pub use suspect::{Clean, Copies, Pass, Rows};
 pub use types::{Kind, UserTypes};
 
 use crate::HOLD_MAX;

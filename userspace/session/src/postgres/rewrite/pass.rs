@@ -32,7 +32,7 @@ pub(super) enum Check {
 
 /// How whole rows of a result may pass: the strictest of its columns' checks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Pass {
+pub(super) enum Way {
     /// Lengths tell all.
     #[default]
     Lengths,
@@ -73,11 +73,11 @@ impl Check {
         }
     }
 
-    pub(super) fn pass(self) -> Pass {
+    pub(super) fn way(self) -> Way {
         match self {
-            Check::Length => Pass::Lengths,
-            Check::Never => Pass::Never,
-            _ => Pass::Checked,
+            Check::Length => Way::Lengths,
+            Check::Never => Way::Never,
+            _ => Way::Checked,
         }
     }
 
@@ -114,38 +114,40 @@ fn is_short_numeric(value: &[u8]) -> bool {
         && words.iter().all(|word| u16::from_be_bytes(*word) <= 9999)
 }
 
-/// Rows that have passed since they were last counted, and the nulls in them.
+/// Rows that have passed and are not counted yet.
 #[derive(Debug, Default)]
 pub struct Passed {
     rows: u32,
-    nulls: Vec<u32>,
+    /// Of each column, those in which it is null or counted already.
+    without: Vec<u32>,
 }
 
 impl Passed {
-    /// How many rows, and of each column how many nulls.
-    pub(super) fn each(&self) -> (u32, &[u32]) {
-        (self.rows, &self.nulls)
+    /// Values of a column that are to be counted.
+    pub(super) fn values(&self, column: usize) -> u32 {
+        self.rows.saturating_sub(self.without.get(column).copied().unwrap_or(0))
     }
 
-    fn null(&mut self, column: usize) {
-        if self.nulls.len() <= column {
-            self.nulls.resize(column + 1, 0);
+    /// So many more values of the column are not.
+    pub(super) fn leave_out(&mut self, column: usize, values: u32) {
+        if self.without.len() <= column {
+            self.without.resize(column + 1, 0);
         }
-        if let Some(count) = self.nulls.get_mut(column) {
-            *count += 1;
+        if let Some(count) = self.without.get_mut(column) {
+            *count += values;
         }
     }
 
     fn clear(&mut self) {
         self.rows = 0;
-        self.nulls.clear();
+        self.without.clear();
     }
 }
 
 impl Columns {
     /// Whether a row may pass at all.
     pub fn may_pass(&self) -> bool {
-        self.pass() != Pass::Never
+        self.way() != Way::Never
     }
 
     /// Whether a whole DataRow, of which the raw bytes hold no card, may pass. Then it is counted in `passed`.
@@ -155,17 +157,17 @@ impl Columns {
             return false;
         }
         let mut nulls = 0_u32;
-        let fits = match self.pass() {
-            Pass::Lengths => self.walk(values, |_, _| true, |_| nulls += 1),
-            Pass::Checked => self.walk(values, Check::holds, |_| nulls += 1),
-            Pass::Never => false,
+        let fits = match self.way() {
+            Way::Lengths => self.walk(values, |_, _| true, |_| nulls += 1),
+            Way::Checked => self.walk(values, Check::holds, |_| nulls += 1),
+            Way::Never => false,
         };
         if !fits {
             return false;
         }
         passed.rows += 1;
         if nulls > 0 && self.counts() {
-            self.walk(values, |_, _| true, |column| passed.null(column));
+            self.walk(values, |_, _| true, |column| passed.leave_out(column, 1));
         }
         true
     }
