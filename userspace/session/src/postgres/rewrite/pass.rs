@@ -5,8 +5,11 @@
 
 use super::columns::{Columns, Resolved};
 use super::copy_text::CopyText;
+use super::search::Sought;
+use super::strings::Message;
 use super::types::{Kind, Text};
 use super::{BodyMask, HOLD_MAX};
+use wire::postgres::backend::RowDescription;
 
 /// A card has thirteen digits or more; below this a number has twelve at most.
 const THIRTEEN_DIGITS: u64 = 1_000_000_000_000;
@@ -170,6 +173,17 @@ impl Columns {
             self.walk(values, |_, _| true, |column| passed.leave_out(column, 1));
         }
         true
+    }
+
+    /// Whether the strings of a whole message may stay as they are. Only of the messages that answer every statement.
+    pub fn strings_pass(&self, message: Message, body: &[u8]) -> bool {
+        let sought = self.sought();
+        let adds_up = match message {
+            Message::CommandComplete => body.split_last().is_some_and(|(last, text)| *last == 0 && !text.contains(&0)),
+            Message::RowDescription => RowDescription::parse(body).is_ok(),
+            Message::Error | Message::Notification | Message::ParameterStatus => false,
+        };
+        adds_up && sought == Sought { mode: pan::Mode::Balanced, patterns: 0 } && pan::clean_prefix(body) == body.len()
     }
 
     /// Over the lengths; whether they sum to the body.
