@@ -349,6 +349,27 @@ mod tests {
     }
 
     #[test]
+    fn many_clean_values_count_as_one_after_the_other() {
+        for (hits, clean) in [(20, 40), (32, 31), (32, 32), (40, 500), (31, 33), (70, 0)] {
+            let counted = |at_once: bool| {
+                let index = with(1);
+                // Not plainly cards in the first values.
+                (0..9).for_each(|_| index.evidence.count(0, false));
+                (0..hits).for_each(|_| index.evidence.count(0, true));
+                let before = index.evidence.crossed();
+                if at_once {
+                    index.evidence.count_clean(0, clean);
+                } else {
+                    (0..clean).for_each(|_| index.evidence.count(0, false));
+                }
+                let seen = &index.evidence.columns()[0];
+                (before, seen.values, seen.hits, index.evidence.take_crossed(u32::MAX).len())
+            };
+            assert_eq!(counted(true), counted(false), "{hits} hits, {clean} clean");
+        }
+    }
+
+    #[test]
     fn a_finding_is_raised_once_by_all_shards() {
         let raised = Arc::new(Raised::default());
         let mut told = 0;

@@ -45,14 +45,16 @@ fn lines(seed: u64) -> Vec<u8> {
     let (mut seed, mut out) = (Seed(seed), Vec::new());
     for n in 0..400 {
         let card = if seed.next(9) == 0 { PAN } else { "\\N" };
-        let note = ["a few words", "tab\\tin it", "two\\\\nlines", "4111\\t1111"][seed.next(4)];
+        let note = ["a few words", "tab\\tin it 4111111111111111", "two\\\\nlines", "4111\\t1111"][seed.next(4)];
         encode::backend_copy_data(&mut out, format!("{n}\t{note}\t{card}\n").as_bytes()).unwrap();
     }
     out
 }
 
-/// What the agent hears, what is counted, and what is written down.
-fn told(question: &str, answer: &[u8], cut: usize) -> (Vec<u8>, String, Vec<(u8, Vec<u8>)>) {
+/// What the agent hears, what is counted and how it ends, and what is written down.
+type Told = (Vec<u8>, String, Vec<(u8, Vec<u8>)>);
+
+fn told(question: &str, answer: &[u8], cut: usize) -> Told {
     let evidence = Arc::new(Evidence::default());
     let mut world = World::new();
     world.catalogs = Catalogs::with_evidence(Arc::clone(&evidence));

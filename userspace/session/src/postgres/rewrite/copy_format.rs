@@ -160,10 +160,11 @@ impl CopyFormat {
     /// How many fields one whole row has, if nothing in it stands for something else but escapes of a letter that no digit follows.
     pub(super) fn fields_of_plain_row(&self, row: &[u8]) -> Option<usize> {
         let (b'\n', row) = row.split_last()? else { return None };
-        let escapes = count(row, b'\\');
-        let quoted = self.csv && (escapes > 0 || count(row, self.quote) + count(row, self.escape) > 0);
-        let fits = count(row, b'\n') == 0 && !quoted && (escapes == 0 || are_plain(row));
-        fits.then(|| count(row, self.delimiter) + 1)
+        let blocks = Blocks::of(row);
+        let escapes = blocks.count(b'\\');
+        let quoted = self.csv && (escapes > 0 || blocks.count(self.quote) + blocks.count(self.escape) > 0);
+        let fits = blocks.count(b'\n') == 0 && !quoted && (escapes == 0 || are_plain(row));
+        fits.then(|| blocks.count(self.delimiter) + 1)
     }
 
     /// The unit at the front. None: bytes are missing to tell.
@@ -222,18 +223,29 @@ impl CopyFormat {
     }
 }
 
-/// How often the byte occurs; so written that it is counted in many places at once.
-fn count(bytes: &[u8], wanted: u8) -> usize {
-    let sum = |part: &[u8]| part.iter().fold(0_u8, |sum, byte| sum + u8::from(*byte == wanted));
-    let (parts, rest) = bytes.as_chunks::<128>();
-    let (blocks, rest) = rest.as_chunks::<16>();
-    let mut last = [0; 16];
-    for (slot, byte) in last.iter_mut().zip(rest) {
-        *slot = *byte;
+/// Bytes to count in, cut so that many are looked at at once.
+struct Blocks<'a> {
+    parts: &'a [[u8; 128]],
+    blocks: &'a [[u8; 16]],
+    /// The rest, and zeros.
+    last: [u8; 16],
+}
+
+impl<'a> Blocks<'a> {
+    fn of(bytes: &'a [u8]) -> Blocks<'a> {
+        let (parts, rest) = bytes.as_chunks();
+        let (blocks, rest) = rest.as_chunks();
+        let mut last = [0; 16];
+        last.split_at_mut(rest.len()).0.copy_from_slice(rest); // fewer than sixteen
+        Blocks { parts, blocks, last }
     }
-    // No byte that is asked for is a zero.
-    let parts = parts.iter().map(|part| usize::from(sum(part))).sum::<usize>();
-    parts + usize::from(sum(blocks.as_flattened())) + usize::from(sum(&last))
+
+    /// How often the byte, which is no zero, occurs.
+    fn count(&self, wanted: u8) -> usize {
+        let sum = |part: &[u8]| usize::from(part.iter().fold(0_u8, |sum, byte| sum + u8::from(*byte == wanted)));
+        let parts: usize = self.parts.iter().map(|part| sum(part)).sum();
+        parts + sum(self.blocks.as_flattened()) + sum(&self.last)
+    }
 }
 
 /// Whether every backslash stands in front of a letter, other than `x`, that no digit follows.
