@@ -146,9 +146,24 @@ impl Evidence {
             slot.hits.store(hits, Relaxed);
         }
         if (hit || values == LATER) && slot.state.load(Relaxed) == QUIET && is_plainly_cards(values, hits) {
-            slot.state.store(CROSSED, Relaxed);
-            self.crossed.store(self.crossed.load(Relaxed) + 1, Relaxed);
+            self.cross(slot);
         }
+    }
+
+    /// So many values without a card have passed: the same as one after the other.
+    pub(crate) fn count_clean(&self, slot: u32, values: u64) {
+        let Some(slot) = self.slot(slot) else { return };
+        let before = slot.values.load(Relaxed);
+        slot.values.store(before + values, Relaxed);
+        let reaches = before < LATER && before + values >= LATER;
+        if reaches && slot.state.load(Relaxed) == QUIET && is_plainly_cards(LATER, slot.hits.load(Relaxed)) {
+            self.cross(slot);
+        }
+    }
+
+    fn cross(&self, slot: &Slot) {
+        slot.state.store(CROSSED, Relaxed);
+        self.crossed.store(self.crossed.load(Relaxed) + 1, Relaxed);
     }
 
     /// How many columns have become plainly cards and were not taken yet.
@@ -331,6 +346,27 @@ mod tests {
         assert_eq!(after((0..63).map(|n| n >= 20)), 0, "not early, and not enough yet");
         assert_eq!(after((0..64).map(|n| n >= 20)), 1);
         assert_eq!(after((0..10_000).map(|n| n > 16 && n % 3 == 0)), 0);
+    }
+
+    #[test]
+    fn many_clean_values_count_as_one_after_the_other() {
+        for (hits, clean) in [(20, 40), (32, 31), (32, 32), (40, 500), (31, 33), (70, 0)] {
+            let counted = |at_once: bool| {
+                let index = with(1);
+                // Not plainly cards in the first values.
+                (0..9).for_each(|_| index.evidence.count(0, false));
+                (0..hits).for_each(|_| index.evidence.count(0, true));
+                let before = index.evidence.crossed();
+                if at_once {
+                    index.evidence.count_clean(0, clean);
+                } else {
+                    (0..clean).for_each(|_| index.evidence.count(0, false));
+                }
+                let seen = &index.evidence.columns()[0];
+                (before, seen.values, seen.hits, index.evidence.take_crossed(u32::MAX).len())
+            };
+            assert_eq!(counted(true), counted(false), "{hits} hits, {clean} clean");
+        }
     }
 
     #[test]

@@ -4,8 +4,9 @@
 use wire::postgres::limits::HEADER;
 use wire::postgres::{BackendTag, Header, Tag, header};
 
+use super::bulk::Bulk;
 use super::queue::Request;
-use super::rewrite::{BodyMask, Columns, Malformed, Message, Progress, Strip};
+use super::rewrite::{BodyMask, Clean, Columns, Malformed, Message, Progress, Strip};
 use super::{Connection, Cx, Fatal, Phase, Step};
 
 /// What is being done with the message at hand.
@@ -39,6 +40,7 @@ pub(super) struct Database {
     pub(super) result_known: bool,
     /// No columns: how strings are searched.
     plain: Columns,
+    pub(super) bulk: Bulk,
 }
 
 impl Default for Database {
@@ -54,6 +56,7 @@ impl Default for Database {
             result: Columns::new(),
             result_known: false,
             plain: Columns::new(),
+            bulk: Bulk::default(),
         }
     }
 }
@@ -66,6 +69,9 @@ impl Database {
     /// Masks the strings in a whole message's body.
     pub(super) fn mask(&self, frame: &mut Frame<'_>, message: Message, strip: Strip) -> Result<Progress, Fatal> {
         let body = frame.bytes.get_mut(5..).unwrap_or_default();
+        if strip == Strip::Nothing && self.plain.strings_pass(message, body) {
+            return Ok(Progress { done: body.len(), ..Progress::default() });
+        }
         BodyMask::strings(message, strip).feed(body, true, &self.plain).map_err(unreadable)
     }
 
@@ -120,11 +126,14 @@ impl Connection {
                 return Err(Fatal::database("bytes before the startup"));
             }
         }
-        let mut at = 0;
+        let (mut at, mut clean) = (0, Clean::default());
         while at < chunk.len() && self.phase != Phase::Closed {
             let before = at;
             at = match self.database.flow {
-                Flow::Boundary => self.begin_message(chunk, at, cx)?,
+                Flow::Boundary => match self.pass(chunk, at, &mut clean, cx) {
+                    end if end == chunk.len() => end,
+                    next => self.begin_message(chunk, next, cx)?,
+                },
                 Flow::Masking { kind, left } => self.mask_some(chunk, at, kind, left, cx)?,
                 Flow::Passing { left } => {
                     let take = left.min(chunk.len() - at);
