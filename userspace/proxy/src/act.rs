@@ -31,7 +31,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         let link = self.links.at(index);
         assert!(!link.half(side).busy, "a side was read before what came of its last chunk was sent");
         let bytes = self.parts.driver.buffer(buffer);
-        let start = link.half(side).place_held(bytes);
+        let start = link.half(side).place_held(bytes, &mut self.holds);
         let chunk = Chunk { side, buffer, start, end };
         self.call(index, Some(chunk), None)
     }
@@ -129,7 +129,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         }
         if let Some(Chunk { side, buffer, start, end }) = chunk {
             let bytes = &self.parts.driver.buffer(buffer)[start..end];
-            self.links.at(index).half(side).hold(bytes, effects.hold);
+            self.links.at(index).half(side).hold(bytes, effects.hold, &mut self.holds);
         }
         self.queue(index, chunk, effects);
         let link = self.links.at(index);
