@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use policy::{Names, Policy};
 use proxy::{Admitted, Handle, Origins, RecordSettings, Settings, ShardLimits, Stopped, start};
@@ -51,7 +52,9 @@ impl Stand {
         let _ = std::fs::remove_dir_all(&folder);
         let mut record = RecordSettings::new(folder.clone());
         record.segment_bytes = 16 << 20;
-        let shard = ShardLimits { sessions, sessions_per_agent: sessions, ..ShardLimits::default() };
+        // Every statement is slow: telling so is part of the steady state.
+        let slow = Some(Duration::ZERO);
+        let shard = ShardLimits { sessions, sessions_per_agent: sessions, slow, ..ShardLimits::default() };
         let settings = Settings { port: 0, shards: 1, shard, limits: Limits::default(), record };
         let policy = Arc::new(Policy::parse(POLICY, &Names::default()).unwrap());
         let subject = Subject {
