@@ -150,10 +150,11 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
 
     fn free(&mut self, index: u32) {
         let link = self.links.remove(index);
-        if let Some(count) = self.per_agent.get_mut(&link.agent_name) {
+        let agent = &link.conversation.opened().subject.policy.agent;
+        if let Some(count) = self.per_agent.get_mut(agent) {
             *count -= 1;
             if *count == 0 {
-                self.per_agent.remove(&link.agent_name);
+                self.per_agent.remove(agent);
             }
         }
     }

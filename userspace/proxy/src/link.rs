@@ -41,7 +41,6 @@ pub(crate) enum Phase {
 /// One session's place in the shard.
 pub(crate) struct Link<C: Conversation> {
     pub(crate) conversation: C,
-    pub(crate) agent_name: String,
     pub(crate) phase: Phase,
     /// Operations in flight on either socket.
     pub(crate) operations: u32,
@@ -147,10 +146,9 @@ impl Holds {
 }
 
 impl<C: Conversation> Link<C> {
-    pub(crate) fn new(conversation: C, agent_name: String, agent: Socket, turned_away: bool) -> Link<C> {
+    pub(crate) fn new(conversation: C, agent: Socket, turned_away: bool) -> Link<C> {
         let mut link = Link {
             conversation,
-            agent_name,
             phase: Phase::Open,
             operations: 0,
             halves: [Half::new(), Half::new()],

@@ -84,6 +84,8 @@ pub(super) struct World {
     /// Bytes that a socket's buffer holds, each way.
     pub(super) room: usize,
     pub(super) mail: bool,
+    /// Receives that stood behind a send: how many began, and how many were cancelled.
+    pub(super) chained: (u64, u64),
 }
 
 impl World {
@@ -102,6 +104,7 @@ impl World {
             buffers: (0..buffers).map(|_| (vec![0xEE; HEADROOM + BUFFER_BYTES], Place::Free)).collect(),
             staged: Vec::new(),
             mail: false,
+            chained: (0, 0),
         }
     }
 
@@ -306,7 +309,9 @@ impl World {
         let token = self.pending[index].token;
         for receive in self.pending.iter_mut().filter(|pending| pending.behind == Some(token)) {
             (receive.behind, receive.chained) = (None, true);
+            self.chained.0 += u64::from(result == Ok(total));
             if result != Ok(total) {
+                self.chained.1 += 1;
                 receive.op = Operation::Plain(Err(Errno::CANCELED));
             }
         }
