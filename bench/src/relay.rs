@@ -142,7 +142,10 @@ impl Relay {
             (Ok(_), Some(buffer)) => self.ring.release(buffer),
             (Ok(_), None) => {
                 pair.ended[side] = true;
-                self.shut(index, 1 - side, Direction::Write);
+                // Where both have ended, both are closed at once.
+                if !pair.ended[1 - side] {
+                    self.shut(index, 1 - side, Direction::Write);
+                }
             }
             (Err(Errno::NO_BUFFERS), _) if !pair.broken => {
                 pair.operations += 1; // it waits as if it were in flight

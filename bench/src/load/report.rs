@@ -156,7 +156,7 @@ pub(crate) fn print_goals(run: &Run) {
 
 fn goals_text(run: &Run) -> String {
     let mut text = String::from("\ngoals (an interval is widened by the pair of null relays before it is judged)\n");
-    for judged in &run.judged {
+    for judged in run.judged.iter().filter(|judged| judged.verdict != Verdict::Absent) {
         let (found, verdict) = (interval(judged.found), judged.verdict.word());
         let _ = writeln!(text, "  {:<62} {:<24} {found:>24}  {verdict}", judged.what, judged.claim);
     }
@@ -192,7 +192,7 @@ pub(crate) fn write(run: &Run) -> Result<(), String> {
 /// The README's table: the median of ours and the ratios, for what people look at first.
 fn short(run: &Run) -> String {
     let mut text = format!("{}, `cargo xtask bench --report`\n\n", run.machine);
-    text += "| | ours | of direct | of the null relay | of HAProxy | of pgbouncer |\n|---|---:|---:|---:|---:|---:|\n";
+    text += "| p50, or GB/s | ours | of direct | of the null relay | of HAProxy | of pgbouncer |\n|---|---:|---:|---:|---:|---:|\n";
     for measured in &run.measured {
         let statements = measured.case.figure == Figure::Statements;
         let metric = if statements { Metric::P50 } else { Metric::GbPerSecond };

@@ -173,14 +173,14 @@ impl Stand {
                 .concat();
             let text = format!(
                 "[databases]\n{databases}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
-                 auth_type = trust\nauth_file = {}\npool_mode = session\nmax_client_conn = 12000\ndefault_pool_size = 12000\n\
+                 auth_type = trust\nauth_file = {}\npool_mode = session\nmax_client_conn = 4000\ndefault_pool_size = 4000\n\
                  server_check_query =\nlog_connections = 0\nlog_disconnections = 0\nlog_stats = 0\nverbose = 0\n",
                 users.display()
             );
             let path = folder.join(format!("pgbouncer-{index}.ini"));
             write(&path, &text)?;
             let mut command = as_nobody("pgbouncer");
-            command.arg("-q").arg(&path).stderr(Stdio::null());
+            command.arg("-q").arg(&path);
             pids[index] = self.run(command, cpu, &[port])?;
         }
         let places = [(a, "bench", Some(pids[0])), (b, "near", Some(pids[1])), (b, "far", Some(pids[1]))];
@@ -203,13 +203,13 @@ impl Stand {
         let mut pids = [0; 2];
         for (index, (listens, cpu, ports)) in families.into_iter().enumerate() {
             let text = format!(
-                "global\n  nbthread 1\n  maxconn 12000\ndefaults\n  mode tcp\n  option splice-auto\n  timeout connect 10s\n  \
+                "global\n  nbthread 1\n  maxconn 4000\ndefaults\n  mode tcp\n  option splice-auto\n  timeout connect 10s\n  \
                  timeout client 1h\n  timeout server 1h\n{listens}"
             );
             let path = folder.join(format!("haproxy-{index}.cfg"));
             write(&path, &text)?;
             let mut command = as_nobody("haproxy");
-            command.arg("-db").arg("-f").arg(&path).stderr(Stdio::null());
+            command.args(["-q", "-db", "-f"]).arg(&path);
             pids[index] = self.run(command, cpu, &ports)?;
         }
         let places = [(a, "bench", Some(pids[0])), (b, "bench", Some(pids[1])), (c, "bench", Some(pids[1]))];
