@@ -1,7 +1,7 @@
 //! The goals, and whether a run meets them.
 //!
 //! An interval is widened by what two equal relays of the same rounds differ by. Wholly inside the goal: met; wholly outside:
-//! missed; across it: no verdict, which counts as missed.
+//! missed; across it: no verdict, which counts as missed. Inside, but wider than what is claimed: no verdict either.
 
 use crate::load::idle::Idle;
 use crate::load::measure::{Measured, Metric};
@@ -139,7 +139,10 @@ fn one(goal: &Goal, measured: &[Measured]) -> Judged {
         Bound::Most(most) => format!("<= {most:.2}"),
     };
     let found = measured.iter().find(|m| m.case.id == goal.case).and_then(|m| Some((m, found(goal, m)?)));
-    let verdict = found.map_or(Verdict::Absent, |(m, found)| verdict(goal.bound, widened(goal, m, found)));
+    let verdict = found.map_or(Verdict::Absent, |(m, found)| match verdict(goal.bound, widened(goal, m, found)) {
+        Verdict::Met if is_wide(goal.bound, found) => Verdict::Open,
+        verdict => verdict,
+    });
     Judged { what: goal.what.clone(), claim, found: found.map(|(_, found)| found), verdict }
 }
 
@@ -163,6 +166,16 @@ fn widened(goal: &Goal, measured: &Measured, found: Ratio) -> Ratio {
             let theirs = measured.value(goal.metric, NULL).map_or(0.0, |value| value.median);
             Ratio { low: found.low - theirs * (1.0 - down), high: found.high + theirs * (up - 1.0), ..found }
         }
+    }
+}
+
+/// Whether the interval says less than the claim does. (That ours is not above theirs claims no width.)
+fn is_wide(bound: Bound, found: Ratio) -> bool {
+    match bound {
+        Bound::Times(times) | Bound::AtLeastTimes(times) if times != 1.0 => {
+            found.high - found.low > (times - 1.0).abs()
+        }
+        Bound::Times(_) | Bound::AtLeastTimes(_) | Bound::Plus(_) | Bound::Most(_) => false,
     }
 }
 
@@ -194,6 +207,12 @@ mod tests {
         assert_eq!(verdict(Bound::Times(1.08), interval(1.09, 1.1)), Verdict::Missed);
         assert_eq!(verdict(Bound::AtLeastTimes(1.1), interval(1.2, 1.3)), Verdict::Met);
         assert_eq!(verdict(Bound::AtLeastTimes(1.1), interval(0.2, 1.0)), Verdict::Missed);
+    }
+
+    #[test]
+    fn an_interval_wider_than_the_claim_meets_nothing() {
+        assert!(is_wide(Bound::Times(1.08), interval(0.08, 1.02)) && !is_wide(Bound::Times(1.08), interval(0.9, 0.95)));
+        assert!(!is_wide(Bound::Times(1.0), interval(0.5, 0.9)) && !is_wide(Bound::Times(0.05), interval(0.01, 0.04)));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::load::options::Options;
 use crate::load::targets::{DIRECT, HAPROXY, NULL, US};
 use crate::pan::readme;
 use crate::ratio::Ratio;
+use crate::slice::Work;
 
 /// All that a run found.
 pub(crate) struct Run {
@@ -65,12 +66,15 @@ fn cells(measured: &Measured, line: &Line) -> [String; 8] {
     match measured.case.figure {
         Figure::Statements => {
             let operations = total.latencies.len();
+            // Beside a stream the time is the stream's, not the statements'.
+            let each = line.nanos as f64 / 1e3 / operations.max(1) as f64;
+            let cpu = if measured.case.work == Work::Beside { "-".into() } else { cpu(each) };
             [
                 format!("{:.1}", total.quantile(0.5)),
                 format!("{:.0}", total.quantile(0.99)),
                 format!("{:.0}", total.quantile(0.999)),
                 format!("{:.0}", operations as f64 / seconds),
-                cpu(line.nanos as f64 / 1e3 / operations.max(1) as f64),
+                cpu,
                 ratio(Metric::P50, DIRECT),
                 ratio(Metric::P50, NULL),
                 mib,
@@ -122,6 +126,9 @@ pub(crate) fn table(measured: &Measured) -> String {
 
 /// Whether the null relay is a floor here: no dearer than HAProxy.
 fn floor(measured: &Measured) -> Option<String> {
+    if measured.case.work == Work::Beside {
+        return None;
+    }
     let (first, second, names) = match measured.case.figure {
         Figure::Statements => (Metric::P50, Metric::CpuUs, ["p50", "CPU"]),
         Figure::Bytes => (Metric::CpuPerGb, Metric::CpuPerGb, ["CPU", ""]),

@@ -144,7 +144,7 @@ impl Stand {
     }
 
     fn relay(&mut self, name: &'static str, options: &Options) -> Result<(), String> {
-        let [a, b, c] = [free_port()?, free_port()?, free_port()?];
+        let [a, b, c] = free_ports()?;
         let words = |pairs: &[(u16, u16)]| -> Vec<String> {
             let one = |(from, to): &(u16, u16)| {
                 ["--listen".to_owned(), from.to_string(), "--to".to_owned(), format!("127.0.0.1:{to}")]
@@ -164,7 +164,7 @@ impl Stand {
         self.versions.push(format!("{version}, session mode"));
         let users = folder.join("users.txt");
         write(&users, "\"app\" \"\"\n")?;
-        let [a, b] = [free_port()?, free_port()?];
+        let [a, b] = free_ports()?;
         let mut pids = [0; 2];
         for (index, (port, cpu)) in [(a, None), (b, Some(options.cpus.0))].into_iter().enumerate() {
             let database = |name: &str, port: u16| format!("{name} = host=127.0.0.1 port={port} dbname=bench\n");
@@ -194,7 +194,7 @@ impl Stand {
         };
         let version: Vec<&str> = version.split(' ').take(3).collect();
         self.versions.push(format!("{}, tcp mode, nbthread 1, splice-auto", version.join(" ")));
-        let [a, b, c] = [free_port()?, free_port()?, free_port()?];
+        let [a, b, c] = free_ports()?;
         let one = |from: u16, to: u16| format!("listen p{from}\n  bind 127.0.0.1:{from}\n  server s 127.0.0.1:{to}\n");
         let families = [
             (one(a, options.postgres), None, vec![a]),
@@ -248,9 +248,17 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
     std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-fn free_port() -> Result<u16, String> {
-    let bound = std::net::TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
-    bound.map(|address| address.port()).map_err(|error| format!("a free port: {error}"))
+/// Ports of loopback that were free a moment ago, each another.
+fn free_ports<const COUNT: usize>() -> Result<[u16; COUNT], String> {
+    let wrong = |error: std::io::Error| format!("a free port: {error}");
+    let mut ports = [0; COUNT];
+    let mut held = Vec::new();
+    for port in &mut ports {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(wrong)?;
+        *port = listener.local_addr().map_err(wrong)?.port();
+        held.push(listener);
+    }
+    Ok(ports)
 }
 
 /// A worker's process.
