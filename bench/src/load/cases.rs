@@ -78,7 +78,7 @@ fn latency(quick: bool) -> Vec<Case> {
         }
     }
     for share in OPEN_SHARES {
-        let title = format!("open loop, {share} % of the slowest path's rate, 8 connections");
+        let title = format!("open loop at {share} %, 8 connections");
         let id = format!("pg-open-{share}");
         all.push(case(&id, &title, Backend::Postgres, Work::Open(0), 8, Figure::Statements));
     }
@@ -113,8 +113,8 @@ fn bulk() -> Vec<Case> {
 fn case(id: &str, title: &str, backend: Backend, work: Work, connections: u32, figure: Figure) -> Case {
     let place = match backend {
         Backend::Postgres => "PostgreSQL",
-        Backend::Near => "stub, all on one CPU",
-        Backend::Far => "stub, the path's middle has a CPU for itself",
+        Backend::Near => "stub, one CPU",
+        Backend::Far => "stub, a CPU for itself",
     };
     Case { id: id.to_owned(), title: format!("{title} ({place})"), backend, work, connections, figure }
 }

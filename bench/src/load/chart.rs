@@ -13,9 +13,9 @@ const PANEL: f64 = 540.0;
 const TOP: f64 = 104.0;
 const LINE: f64 = 26.0;
 /// The ends of the logarithmic axis.
-const FROM: f64 = 0.2;
-const TO: f64 = 16.0;
-const TICKS: [f64; 6] = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0];
+const FROM: f64 = 0.1;
+const TO: f64 = 32.0;
+const TICKS: [f64; 8] = [0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
 
 /// Paths, their names in the legend, and their colours for light and dark grounds by class.
 const MARKS: [(&str, &str, f64); 5] =
@@ -45,6 +45,10 @@ pub(crate) fn svg(run: &Run) -> String {
             x + 12.0
         );
     }
+    let _ = writeln!(
+        svg,
+        "<text class=\"faint\" x=\"{WIDTH}\" dx=\"-20\" y=\"58\" text-anchor=\"end\">at an edge: beyond it</text>"
+    );
     for tick in TICKS {
         let (x, class) = (x_at(tick), if tick == 1.0 { "null" } else { "grid" });
         let _ = writeln!(
