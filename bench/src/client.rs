@@ -2,22 +2,30 @@
 //!
 //! It counts messages and bytes and reads nothing else, so that its own cost is small and the same on every path.
 
+use std::collections::HashMap;
 use std::io::{Error, Read, Result, Write};
 use std::net::TcpStream;
 
 /// Where and as whom to connect.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Target {
     pub(crate) port: u16,
     pub(crate) user: String,
     pub(crate) dbname: String,
 }
 
+/// What one read of a big answer may bring.
+const BULK_BUFFER: usize = 256 << 10;
+
 /// One connection.
 pub(crate) struct Client {
     stream: TcpStream,
     buffer: Vec<u8>,
     filled: usize,
+    /// How long the answers of big statements are: they are the same each time, so that only the first is read by message.
+    sizes: HashMap<String, u64>,
+    /// All that came, where the bytes themselves are looked at.
+    capture: Option<Vec<u8>>,
 }
 
 /// What came back for one round trip.
@@ -32,7 +40,7 @@ impl Client {
     pub(crate) fn connect(target: &Target) -> Result<Client> {
         let stream = TcpStream::connect(("127.0.0.1", target.port))?;
         stream.set_nodelay(true)?;
-        let mut client = Client { stream, buffer: vec![0; 256 << 10], filled: 0 };
+        let mut client = Client { stream, buffer: vec![0; 16 << 10], filled: 0, sizes: HashMap::new(), capture: None };
         let mut body = vec![0, 3, 0, 0];
         for (key, value) in [("user", &target.user), ("database", &target.dbname)] {
             body.extend(key.bytes().chain([0]).chain(value.bytes()).chain([0]));
@@ -53,6 +61,48 @@ impl Client {
         self.read_ready()
     }
 
+    /// A simple Query with a big answer of constant length. Only the first is read message by message, so that counting does not
+    /// take the core that the path under test needs.
+    pub(crate) fn bulk(&mut self, sql: &str) -> Result<u64> {
+        if self.buffer.len() < BULK_BUFFER {
+            self.buffer.resize(BULK_BUFFER, 0);
+        }
+        let Some(&size) = self.sizes.get(sql) else {
+            let size = self.query(sql)?.bytes;
+            self.sizes.insert(sql.to_owned(), size);
+            return Ok(size);
+        };
+        let mut packet = Vec::with_capacity(sql.len() + 6);
+        frame(&mut packet, b'Q', &[sql.as_bytes(), b"\0"]);
+        self.stream.write_all(&packet)?;
+        let (mut left, mut last) = (size, 0);
+        while left > 0 {
+            let got = self.stream.read(&mut self.buffer)?;
+            if got == 0 || got as u64 > left {
+                return Err(Error::other("an answer of another length than before"));
+            }
+            (left, last) = (left - got as u64, got);
+        }
+        match self.buffer.get(..last).and_then(|part| part.last()) {
+            Some(b'I') => Ok(size), // ReadyForQuery, idle
+            _ => Err(Error::other("an answer that does not end as before")),
+        }
+    }
+
+    /// All bytes of the answer to a simple Query.
+    pub(crate) fn captured(&mut self, sql: &str) -> Result<Vec<u8>> {
+        self.capture = Some(Vec::new());
+        self.query(sql)?;
+        Ok(self.capture.take().unwrap_or_default())
+    }
+
+    /// Parse of the unnamed statement, Bind, Describe, Execute, Sync.
+    pub(crate) fn extended(&mut self, sql: &str) -> Result<Answer> {
+        let mut packet = Vec::new();
+        frame(&mut packet, b'P', &[b"\0", sql.as_bytes(), b"\0\0\0"]);
+        self.bind(packet, "")
+    }
+
     /// Parse a named statement without parameters.
     pub(crate) fn prepare(&mut self, name: &str, sql: &str) -> Result<()> {
         let mut packet = Vec::new();
@@ -64,7 +114,10 @@ impl Client {
 
     /// Bind, Describe, Execute, Sync of a prepared statement, as drivers do.
     pub(crate) fn execute(&mut self, name: &str) -> Result<Answer> {
-        let mut packet = Vec::new();
+        self.bind(Vec::new(), name)
+    }
+
+    fn bind(&mut self, mut packet: Vec<u8>, name: &str) -> Result<Answer> {
         frame(&mut packet, b'B', &[b"\0", name.as_bytes(), b"\0\0\0\0\0\0\0"]);
         frame(&mut packet, b'D', &[b"P\0"]);
         frame(&mut packet, b'E', &[b"\0\0\0\0\0"]);
@@ -106,6 +159,9 @@ impl Client {
             let got = self.stream.read(&mut self.buffer[self.filled..])?;
             if got == 0 {
                 return Err(Error::other("the connection was closed"));
+            }
+            if let Some(capture) = &mut self.capture {
+                capture.extend_from_slice(&self.buffer[self.filled..self.filled + got]);
             }
             self.filled += got;
         }

@@ -1,25 +1,31 @@
 //! Load: direct and through the interceptor in interleaved rounds of one run.
 //!
-//! `bench compare` starts two workers, one as itself and one behind a prefix (such as `interceptor exec … --`), and gives
+//! `bench load` starts a worker for each path, those through us behind a prefix (such as `interceptor exec … --`), and gives
 //! them slices of work in a shuffled order. It judges ratios of one round, never absolute times. `cargo xtask bench` makes
-//! the database and the service and calls it.
+//! the database and the services and calls it.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout)] // a benchmark's output is its purpose
 
+mod answers;
 mod client;
-mod compare;
 mod cpu;
 mod dice;
+mod load;
 mod pan;
 mod ratio;
+mod relay;
 mod slice;
+mod stub;
 mod worker;
 
 use std::process::ExitCode;
 
 const HELP: &str = "\
-bench worker  --port P [--user U] [--dbname D]       reads slices from standard input, one a line; answers one line each
-bench compare --port P [--user U] [--dbname D] [--pid PROXY] [--rounds N] [--slice-ms N] -- PREFIX…
+bench worker                                         reads slices from standard input, one a line; answers one line each
+bench relay   --listen PORT --to ADDRESS […]         a relay that does nothing: the floor of every proxy on our ring
+bench stub    --port PORT                            a server that says what PostgreSQL would say, from canned bytes
+bench load    [idle] [latency] [bulk] [churn] [all] --postgres PORT --near PORT --far PORT [--through FILE]…
+              [--rounds N] [--slice-ms N] [--quick] [--full] [--idle SESSIONS] [--json FILE] [--report]
 bench pan     [--quick] [--check] [--class WORD] [--json FILE] [--markdown] [--report] [--search SECONDS] [--seed N]
 bench pan-truth [--quick] [--markdown] [--report]
 ";
@@ -27,8 +33,10 @@ bench pan-truth [--quick] [--markdown] [--report]
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let result = match args.first().map(String::as_str) {
-        Some("worker") => worker::run(&args[1..]),
-        Some("compare") => compare::run(&args[1..]),
+        Some("worker") => worker::run(),
+        Some("relay") => relay::run(&args[1..]),
+        Some("stub") => stub::run(&args[1..]),
+        Some("load") => load::run(&args[1..]),
         Some("pan") => pan::run(&args[1..]),
         Some("pan-truth") => pan::truth::run(&args[1..]),
         _ => {

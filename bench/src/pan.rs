@@ -3,12 +3,12 @@
 //! Per class of input and backend GB/s and the ratios to memcpy and `memchr`, all of them in interleaved rounds of one process, and before that
 //! whether each backend does what the oracle does. A goal that is missed is printed; only a wrong result makes the exit status 1.
 
-mod cards;
+pub(crate) mod cards;
 mod chart;
 mod classes;
 mod engines;
 mod measure;
-mod readme;
+pub(crate) mod readme;
 mod report;
 mod rivals;
 mod search;

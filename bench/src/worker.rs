@@ -1,100 +1,134 @@
 //! A worker: keeps its connections warm, does the slices that it is told, answers with what came of each.
 
-use std::io::{BufRead, Write};
+use std::collections::HashMap;
+use std::io::{BufRead, Error, Result, Write};
 use std::time::{Duration, Instant};
 
+use crate::answers::{COPY, Flow, POINT, card};
 use crate::client::{Client, Target};
 use crate::slice::{Outcome, Slice, Work};
 
-const POINT: &str = "SELECT id, note FROM bench_small WHERE id = 42";
 const PREPARED: &str = "point";
-const ROWS: &str = "SELECT * FROM bench_rows";
-const COPY: &str = "COPY bench_rows (id, a, b, c, at, note) TO STDOUT";
+const USER: &str = "app";
+
+/// Warm connections by place, and by the CPU on which they were made.
+type Pools = HashMap<(Target, Option<u32>), Vec<Client>>;
 
 /// Reads slices until its input ends.
-pub(crate) fn run(args: &[String]) -> Result<(), String> {
-    let (target, _) = parse(args)?;
-    let mut pool: Vec<Client> = Vec::new();
+pub(crate) fn run() -> std::result::Result<(), String> {
+    // An open loop's sleeps end when they should; where the kernel refuses it they are late on every path alike.
+    let _ = std::fs::write("/proc/self/timerslack_ns", "1");
+    let mut pools = Pools::new();
     let mut out = std::io::stdout().lock();
     for line in std::io::stdin().lock().lines() {
         let slice: Slice = line.map_err(|e| e.to_string())?.parse()?;
-        let outcome = work(&target, &mut pool, slice).map_err(|e| format!("{slice}: {e}"))?;
+        // On a thread of its own, because a thread that was kept on a CPU stays there.
+        let outcome = std::thread::scope(|scope| {
+            let thread = scope.spawn(|| work(&mut pools, &slice));
+            thread.join().unwrap_or_else(|_| Err(Error::other("a thread ended")))
+        });
+        let outcome = outcome.map_err(|e| format!("{slice}: {e}"))?;
         writeln!(out, "{outcome}").and_then(|()| out.flush()).map_err(|e| e.to_string())?;
     }
     Ok(())
 }
 
-/// `--port P --user U --dbname D`, and what it does not know.
-pub(crate) fn parse(args: &[String]) -> Result<(Target, Vec<String>), String> {
-    let mut target = Target { port: 0, user: "app".into(), dbname: "bench".into() };
-    let mut rest = Vec::new();
-    let mut args = args.iter();
-    while let Some(arg) = args.next() {
-        let mut value = || args.next().cloned().ok_or(format!("{arg} needs a value"));
-        match arg.as_str() {
-            "--port" => target.port = value()?.parse().map_err(|_| "--port needs a number")?,
-            "--user" => target.user = value()?,
-            "--dbname" => target.dbname = value()?,
-            _ => rest.push(arg.clone()),
-        }
+fn work(pools: &mut Pools, slice: &Slice) -> Result<Outcome> {
+    let target = Target { port: slice.port, user: USER.to_owned(), dbname: slice.dbname.clone() };
+    if slice.work == Work::Close {
+        pools.clear();
+        return Ok(Outcome::new());
     }
-    if target.port == 0 { Err("--port is missing".into()) } else { Ok((target, rest)) }
+    if let Some((connect, _)) = slice.cpus {
+        uring::pin_to(connect)?;
+    }
+    let wanted = if slice.work == Work::Connect { 0 } else { slice.connections as usize };
+    let pool = pools.entry((target.clone(), slice.cpus.map(|cpus| cpus.0))).or_default();
+    pool.truncate(wanted);
+    while pool.len() < wanted {
+        let mut client = Client::connect(&target)?;
+        client.prepare(PREPARED, POINT)?;
+        pool.push(client);
+    }
+    if let Some((_, work)) = slice.cpus {
+        uring::pin_to(work)?;
+    }
+    match slice.work {
+        Work::Check(flow) => check(pool, flow),
+        Work::Idle => each(pool, |client| client.query(POINT).map(|answer| answer.bytes)),
+        Work::IdleBulk => each(pool, |client| client.bulk(&Flow::Some.sql())),
+        _ => together(&target, pool, slice),
+    }
 }
 
-fn work(target: &Target, pool: &mut Vec<Client>, slice: Slice) -> std::io::Result<Outcome> {
-    if slice.work != Work::Connect {
-        while pool.len() < slice.connections as usize {
-            let mut client = Client::connect(target)?;
-            client.prepare(PREPARED, POINT)?;
-            pool.push(client);
-        }
+/// The bytes themselves, as FNV-1a of them, and how often the card stands in them.
+fn check(pool: &mut [Client], flow: Flow) -> Result<Outcome> {
+    let client = pool.first_mut().ok_or(Error::other("a check wants one connection"))?;
+    let bytes = client.captured(&flow.sql())?;
+    let sum = bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    let cards = memchr::memmem::find_iter(&bytes, card().as_bytes()).count() as u64;
+    Ok(Outcome { bytes: bytes.len() as u64, sum, cards, ..Outcome::new() })
+}
+
+/// Once on each connection, one after the other.
+fn each(pool: &mut [Client], ask: impl Fn(&mut Client) -> Result<u64>) -> Result<Outcome> {
+    let mut outcome = Outcome::new();
+    for client in pool {
+        outcome.bytes += ask(client)?;
     }
+    Ok(outcome)
+}
+
+/// All connections at a time, each on a thread of its own.
+fn together(target: &Target, pool: &mut [Client], slice: &Slice) -> Result<Outcome> {
     let start = Instant::now();
     let end = start + Duration::from_millis(slice.millis.into());
-    // Only other work than connecting uses the warm ones.
-    let warm = if slice.work == Work::Connect { &mut [][..] } else { pool.as_mut_slice() };
-    let clients = warm.iter_mut().map(Some).chain(std::iter::repeat_with(|| None)).take(slice.connections as usize);
-    let results: Vec<std::io::Result<Outcome>> = std::thread::scope(|scope| {
+    let clients = pool.iter_mut().map(Some).chain(std::iter::repeat_with(|| None)).take(slice.connections as usize);
+    let results: Vec<Result<Outcome>> = std::thread::scope(|scope| {
         let threads: Vec<_> = clients
             .enumerate()
             .map(|(index, client)| scope.spawn(move || one(target, client, slice, index as u32, start, end)))
             .collect();
-        threads.into_iter().map(|t| t.join().unwrap_or_else(|_| Err(std::io::Error::other("a thread ended")))).collect()
+        threads.into_iter().map(|t| t.join().unwrap_or_else(|_| Err(Error::other("a thread ended")))).collect()
     });
     let mut sum = Outcome::new();
     for result in results {
-        sum.add(&result?);
+        sum.beside(&result?);
     }
     Ok(sum)
 }
 
 fn one(
     target: &Target,
-    client: Option<&mut Client>,
-    slice: Slice,
+    mut client: Option<&mut Client>,
+    slice: &Slice,
     index: u32,
     start: Instant,
     end: Instant,
-) -> std::io::Result<Outcome> {
+) -> Result<Outcome> {
     let mut outcome = Outcome::new();
-    match (slice.work, client) {
-        (Work::Open(rate), Some(client)) => {
-            open_loop(client, rate, slice.connections, index, (start, end), &mut outcome)?
-        }
-        (work, mut client) => {
-            while Instant::now() < end {
-                let begin = Instant::now();
-                let answer = match (work, client.as_deref_mut()) {
-                    (Work::Prepared, Some(client)) => client.execute(PREPARED)?,
-                    (Work::Rows, Some(client)) => client.query(ROWS)?,
-                    (Work::Copy, Some(client)) => client.query(COPY)?,
-                    (_, Some(client)) => client.query(POINT)?,
-                    (_, None) => Client::connect(target)?.query(POINT)?,
-                };
-                record(&mut outcome, begin);
-                outcome.bytes += answer.bytes;
+    if let (Work::Open(rate), Some(client)) = (slice.work, client.as_deref_mut()) {
+        open_loop(client, rate, slice.connections, index, (start, end), &mut outcome)?;
+        outcome.micros = start.elapsed().as_micros() as u64;
+        return Ok(outcome);
+    }
+    while Instant::now() < end {
+        let begin = Instant::now();
+        outcome.bytes += match (slice.work, client.as_deref_mut()) {
+            (Work::Extended, Some(client)) => client.extended(POINT)?.bytes,
+            (Work::Prepared, Some(client)) => client.execute(PREPARED)?.bytes,
+            (Work::Bulk(flow), Some(client)) => client.bulk(&flow.sql())?,
+            (Work::Copy, Some(client)) => client.bulk(COPY)?,
+            (Work::Beside, Some(client)) if index == 0 => {
+                outcome.bytes += client.bulk(&Flow::Rows.sql())?;
+                continue; // its latency is nobody's
             }
-        }
+            (_, Some(client)) => client.query(POINT)?.bytes,
+            (_, None) => Client::connect(target)?.query(POINT)?.bytes,
+        };
+        record(&mut outcome, begin);
     }
     outcome.micros = start.elapsed().as_micros() as u64;
     Ok(outcome)
@@ -108,7 +142,7 @@ fn open_loop(
     index: u32,
     span: (Instant, Instant),
     outcome: &mut Outcome,
-) -> std::io::Result<()> {
+) -> Result<()> {
     let gap = Duration::from_secs_f64(f64::from(connections) / f64::from(rate.max(1)));
     let mut intended = span.0 + gap.mul_f64(f64::from(index) / f64::from(connections.max(1)));
     while intended < span.1 {
@@ -124,5 +158,5 @@ fn open_loop(
 }
 
 fn record(outcome: &mut Outcome, begin: Instant) {
-    outcome.latencies.saturating_record((begin.elapsed().as_micros() as u64).max(1));
+    outcome.latencies.saturating_record((begin.elapsed().as_nanos() as u64).max(1));
 }

@@ -1,8 +1,10 @@
-//! `bench`: direct and through the interceptor, in interleaved rounds on one throw-away database.
+//! `bench`: every path in interleaved rounds: nothing in between, relays that do nothing, us, what others use.
+
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::stand::{AGENT_USER, Postgres, Service, succeed};
+use crate::stand::{AGENT_USER, Folder, Postgres, Service, free_port, succeed};
 use crate::{setup, shell};
 
 const TABLES: &str = "
@@ -22,7 +24,7 @@ const POLICY: &str = r#"
 [[rule]]
 name       = "read"
 statements = ["select", "copy-out"]
-tables     = ["public.bench_small", "public.bench_rows", "@catalog"]
+tables     = ["public.bench_small", "public.bench_rows", "public.bench_rows8", "public.bench_wide", "public.bench_cards", "public.bench_some", "@catalog"]
 action     = "allow"
 
 [[rule]]
@@ -64,41 +66,89 @@ fn scan(verb: &str, args: &[String]) -> Result<()> {
     shell::run(shell::command(&shell::target().join("release/bench").to_string_lossy(), &args))
 }
 
-/// `cargo xtask bench [--rounds N] [--slice-ms N]`.
+/// `cargo xtask bench [pan | latency | bulk | churn | idle | all] …`: without a word all but `pan`.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     if let Some(("pan", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return pan(rest);
     }
     setup::ensure()?;
+    let (install, args): (Vec<&String>, Vec<&String>) = args.iter().partition(|arg| *arg == "--install-peers");
+    if !install.is_empty() {
+        install_peers()?;
+    }
     shell::step("build");
     shell::run(shell::cargo(&["build", "--release", "--package", "interceptor", "--package", "bench"]))?;
     if !shell::is_root() {
         let own = std::env::current_exe().context("where is xtask?")?;
-        let args: Vec<&str> = std::iter::once("bench").chain(args.iter().map(String::as_str)).collect();
+        let args: Vec<&str> = std::iter::once("bench").chain(args.iter().map(|arg| arg.as_str())).collect();
         return shell::run(shell::as_root(&own.to_string_lossy(), &args)?);
     }
+    load(&args)?;
+    if args.iter().any(|arg| *arg == "all") {
+        let quick = args.iter().any(|arg| *arg == "--quick");
+        return pan(&quick.then(|| "--quick".to_owned()).into_iter().collect::<Vec<_>>());
+    }
+    Ok(())
+}
+
+/// A database, two services in front of it (one for each durability of the record), and the load.
+fn load(args: &[&String]) -> Result<()> {
     let release = shell::target().join("release");
     let bin = setup::postgres_bin().context("PostgreSQL's programs are not below /usr/lib/postgresql")?;
-    let database = Postgres::start(&bin, "log_statement = none\nmax_connections = 200\nshared_buffers = 256MB\n")?;
-    let tables = release.join("bench-tables.sql");
+    let database = Postgres::start(&bin, "log_statement = none\nmax_connections = 700\nshared_buffers = 256MB\n")?;
+    let folder = Folder::new("bench")?;
+    let tables = folder.path().join("tables.sql");
     std::fs::write(&tables, TABLES)?;
     succeed(database.psql("postgres").arg("-f").arg(&tables))?;
+    let (near, far) = (free_port()?, free_port()?);
+    let addresses = [database.port, near, far].map(|port| format!("\"127.0.0.1:{port}\"")).join(", ");
     let config = format!(
-        "[[database]]\nname = \"bench\"\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:{}\"]\n\n[[agent]]\nname = \"load\"\n",
-        database.port
+        "[[database]]\nname = \"bench\"\nprotocol = \"postgres\"\naddresses = [{addresses}]\n\n[[agent]]\nname = \"load\"\n"
     );
-    let service = Service::start(&release.join("interceptor"), "segment_bytes = 67108864", &config, POLICY)?;
+    let start = |durability: &str| {
+        let service = format!("segment_bytes = 67108864\ndurability = \"{durability}\"");
+        Service::start(&release.join("interceptor"), &service, &config, POLICY)
+    };
+    let services = [("standard", start("standard")?), ("strict", start("strict")?)];
     machine();
+    let ports = [("--postgres", database.port), ("--near", near), ("--far", far)];
+    let mut load = shell::command(&release.join("bench").to_string_lossy(), &["load"]);
+    load.args(args).args(ports.iter().flat_map(|(flag, port)| [(*flag).to_owned(), port.to_string()]));
+    for (name, service) in &services {
+        load.arg("--through").arg(through(folder.path(), name, service)?);
+    }
+    println!("  ours: as account {AGENT_USER} by `interceptor exec`, everything on: policy, masking, record");
+    println!("  (`standard` durability, and once more `strict`)");
+    shell::run(load)
+}
+
+/// How a worker is started as an agent of this service, in a file, because a prefix has spaces and dashes.
+fn through(folder: &Path, name: &str, service: &Service) -> Result<PathBuf> {
     let Some(pid) = service.pid() else { bail!("the service is not running") };
-    let prefix = service.exec("load", "", &[]);
-    let mut compare = shell::command(
-        &release.join("bench").to_string_lossy(),
-        &["compare", "--port", &database.port.to_string(), "--pid", &pid.to_string()],
+    let exec = service.exec("load", "", &[]);
+    let words = std::iter::once(exec.get_program()).chain(exec.get_args()).filter(|word| !word.is_empty());
+    let lines: Vec<String> = [name.to_owned(), pid.to_string()]
+        .into_iter()
+        .chain(words.map(|word| word.to_string_lossy().into_owned()))
+        .collect();
+    let path = folder.join(name);
+    std::fs::write(&path, lines.join("\n"))?;
+    Ok(path)
+}
+
+/// pgbouncer and HAProxy from the distribution; their services are not started where a policy can say so.
+fn install_peers() -> Result<()> {
+    shell::step("peers");
+    const POLICY_RC: &str = "/usr/sbin/policy-rc.d";
+    let apt = ["apt-get", "install", "--yes", "--no-install-recommends", "pgbouncer", "haproxy"];
+    if Path::new(POLICY_RC).exists() {
+        return shell::run(shell::as_root(apt[0], &apt[1..])?);
+    }
+    let script = format!(
+        "printf '#!/bin/sh\\nexit 101\\n' > {POLICY_RC}; chmod 755 {POLICY_RC}; {}; status=$?; rm -f {POLICY_RC}; exit $status",
+        apt.join(" ")
     );
-    compare.args(args).arg("--").arg(prefix.get_program());
-    compare.args(prefix.get_args().filter(|a| !a.is_empty()));
-    println!("  as account {AGENT_USER}, everything on: default policy, masking, record with `standard` durability\n");
-    shell::run(compare)
+    shell::run(shell::as_root("sh", &["-c", &script])?)
 }
 
 /// What the figures were measured on.

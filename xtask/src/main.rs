@@ -23,7 +23,9 @@ cargo xtask VERB
   setup       install what this machine lacks (PostgreSQL, libclang, the eBPF tools); says what and why
   test        everything that a change must pass: setup, fmt, clippy, tidy, unit and kernel tests
   demo        see it work: an unchanged psql, outside and as an agent   [--yes] [--keep]
-  bench       load direct and through the interceptor, interleaved      [--rounds N] [--slice-ms N]
+  bench       load on every path, interleaved: direct, a null relay, us, pgbouncer, HAProxy; goals and their verdicts
+              [idle] [latency] [bulk] [churn] [all]   [--install-peers] [--rounds N] [--slice-ms N] [--quick] [--full]
+              [--idle SESSIONS] [--json FILE] [--report]
   bench pan   the scan of card numbers alone, by backend and kind of input   [--quick] [--check] [--class WORD] [--json FILE]
               [--markdown] [--report] [--search SECONDS [--seed N]]
   pan-truth   what is found and what is wrongly masked; status 1 over a budget   [--quick] [--markdown] [--report]

@@ -1,12 +1,16 @@
 //! Tables of the README that a command regenerates: what stands between two markers is the command's.
 
-/// Replaces what stands between `<!-- NAME: … -->` and `<!-- /NAME -->`.
+/// Replaces what stands between `<!-- NAME: … -->` and `<!-- /NAME -->` in the README.
 pub(crate) fn replace(name: &str, body: &str) -> Result<(), String> {
-    const README: &str = "README.md";
-    let text = std::fs::read_to_string(README).map_err(|error| format!("{README}: {error}"))?;
-    let replaced = replaced(&text, name, body).ok_or_else(|| format!("{README}: no markers for `{name}`"))?;
-    std::fs::write(README, replaced).map_err(|error| format!("{README}: {error}"))?;
-    println!("\n  written: {README}, between the markers of `{name}`");
+    replace_in("README.md", name, body)
+}
+
+/// The same in another file.
+pub(crate) fn replace_in(path: &str, name: &str, body: &str) -> Result<(), String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+    let replaced = replaced(&text, name, body).ok_or_else(|| format!("{path}: no markers for `{name}`"))?;
+    std::fs::write(path, replaced).map_err(|error| format!("{path}: {error}"))?;
+    println!("\n  written: {path}, between the markers of `{name}`");
     Ok(())
 }
 

@@ -1,0 +1,97 @@
+//! Load on every path in interleaved rounds: `cargo xtask bench`.
+//!
+//! Ratios of one round are judged, never absolute times. Before anything is timed, every path must bring the same bytes.
+
+mod cases;
+mod chart;
+mod goals;
+mod idle;
+mod measure;
+mod options;
+mod report;
+mod targets;
+
+use crate::answers::Flow;
+use crate::dice::Dice;
+use crate::slice::{Slice, Work};
+use cases::{Case, Group};
+use measure::{Measured, Metric};
+use options::Options;
+use report::Run;
+use targets::{Backend, DIRECT, STRICT, Stand, US};
+
+/// `bench load …`.
+pub(crate) fn run(args: &[String]) -> Result<(), String> {
+    let options = Options::of(args)?;
+    let mut stand = Stand::start(&options)?;
+    for version in &stand.versions {
+        println!("  {version}");
+    }
+    check(&options, &mut stand)?;
+    let mut dice = Dice(u64::from(std::process::id()) | 1);
+    let mut run = Run::new(&options, stand.versions.clone());
+    if options.groups.contains(&Group::Idle) {
+        run.idle = idle::run(&options, &mut stand)?;
+        report::print_idle(&run.idle);
+    }
+    for group in Group::ALL.into_iter().filter(|group| options.groups.contains(group)) {
+        for case in cases::cases(group, options.quick) {
+            let case = cases::with_rate(case, slowest(&run.measured));
+            run.measured.push(one(&case, &options, &mut stand, &mut dice)?);
+        }
+    }
+    run.finish();
+    report::print_goals(&run);
+    if let Some(path) = &options.json {
+        std::fs::write(path, report::json(&run)).map_err(|error| format!("{path}: {error}"))?;
+    }
+    if options.report { report::write(&run) } else { Ok(()) }
+}
+
+fn one(case: &Case, options: &Options, stand: &mut Stand, dice: &mut Dice) -> Result<Measured, String> {
+    let measured = measure::case(case, options, stand, dice)?;
+    print!("{}", report::table(&measured));
+    // Warm connections are kept within a case only: a server with hundreds of idle ones is another server.
+    for target in &mut stand.targets {
+        let place = target.place(case.backend).clone();
+        let slice =
+            Slice { work: Work::Close, port: place.port, dbname: place.dbname, connections: 0, millis: 0, cpus: None };
+        target.worker.slice(&slice)?;
+    }
+    Ok(measured)
+}
+
+/// What the slowest path did in the closed loop with 8 connections on PostgreSQL; a low guess where that was not run.
+fn slowest(measured: &[Measured]) -> f64 {
+    const GUESS: f64 = 3000.0;
+    let closed = measured.iter().find(|m| m.case.id == "pg-simple-8");
+    let rates = closed.into_iter().flat_map(|m| m.lines.iter().filter_map(|l| m.value(Metric::PerSecond, l.target)));
+    rates.map(|rate| rate.median).reduce(f64::min).unwrap_or(GUESS)
+}
+
+/// Every path brings the bytes that the direct one brings; through us no card is left, and through the others all are.
+fn check(options: &Options, stand: &mut Stand) -> Result<(), String> {
+    let streams = [(Backend::Postgres, Flow::Rows), (Backend::Far, Flow::Rows), (Backend::Far, Flow::Wide)];
+    for (backend, flow) in streams.into_iter().chain([(Backend::Far, Flow::Cards)]) {
+        let mut direct = None;
+        for target in &mut stand.targets {
+            let place = target.place(backend).clone();
+            let (port, dbname) = (place.port, place.dbname);
+            let cpus = measure::cpus(backend, options);
+            let slice = Slice { work: Work::Check(flow), port, dbname, connections: 1, millis: 0, cpus };
+            let got = target.worker.slice(&slice).map_err(|error| format!("{}: {error}", target.name))?;
+            if target.name == DIRECT {
+                direct = Some(got.clone());
+            }
+            let Some(wanted) = &direct else { return Err("the direct path comes first".into()) };
+            let masks = flow == Flow::Cards && (target.name == US || target.name == STRICT);
+            let cards = if masks { 0 } else { wanted.cards };
+            let same = got.bytes == wanted.bytes && got.cards == cards && (got.sum == wanted.sum) != masks;
+            if !same {
+                return Err(format!("{}: another stream than the direct one ({})", target.name, flow.table()));
+            }
+        }
+    }
+    println!("  every path brings the same bytes (masked where there are cards)");
+    Ok(())
+}

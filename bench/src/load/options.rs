@@ -1,0 +1,116 @@
+//! What the command line of `bench load` asks for. `cargo xtask bench` writes the first part of it.
+
+use crate::load::cases::Group;
+
+/// A path through a service: who pays, and what is put before a worker's command line.
+#[derive(Debug)]
+pub(crate) struct Through {
+    pub(crate) name: String,
+    pub(crate) pid: u32,
+    pub(crate) words: Vec<String>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) groups: Vec<Group>,
+    pub(crate) postgres: u16,
+    /// Where the two stubs are to listen.
+    pub(crate) near: u16,
+    pub(crate) far: u16,
+    pub(crate) through: Vec<Through>,
+    pub(crate) rounds: u32,
+    pub(crate) millis: u32,
+    pub(crate) quick: bool,
+    pub(crate) idle: u32,
+    pub(crate) json: Option<String>,
+    pub(crate) report: bool,
+    /// The first CPU and the last.
+    pub(crate) cpus: (u32, u32),
+}
+
+impl Options {
+    pub(crate) fn of(args: &[String]) -> Result<Options, String> {
+        let cpus = uring::allowed_cpus().map_err(|error| format!("which CPUs: {error}"))?;
+        let (Some(first), Some(last)) = (cpus.first(), cpus.last()) else { return Err("no CPU".into()) };
+        let mut options = Options {
+            groups: Vec::new(),
+            postgres: 0,
+            near: 0,
+            far: 0,
+            through: Vec::new(),
+            rounds: 0,
+            millis: 0,
+            quick: args.iter().any(|arg| arg == "--quick"),
+            idle: 0,
+            json: None,
+            report: false,
+            cpus: (*first, *last),
+        };
+        options.read(args)?;
+        let (rounds, millis) = if options.quick { (3, 40) } else { (15, 120) };
+        let default = |value: &mut u32, or: u32| *value = if *value == 0 { or } else { *value };
+        default(&mut options.rounds, rounds);
+        default(&mut options.millis, millis);
+        default(&mut options.idle, if options.quick { 200 } else { 1000 });
+        if options.groups.is_empty() {
+            options.groups = Group::ALL.to_vec();
+        }
+        match (options.postgres, options.near, options.far) {
+            (1.., 1.., 1..) => Ok(options),
+            _ => Err("--postgres, --near and --far are missing; `cargo xtask bench` gives them".into()),
+        }
+    }
+
+    fn read(&mut self, args: &[String]) -> Result<(), String> {
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
+            let mut value = || args.next().cloned().ok_or_else(|| format!("{arg} needs a value"));
+            match arg.as_str() {
+                "all" => self.groups = Group::ALL.to_vec(),
+                "--quick" => {}
+                "--full" => self.idle = 2000,
+                "--report" => self.report = true,
+                "--json" => self.json = Some(value()?),
+                "--postgres" => self.postgres = number(&value()?)?,
+                "--near" => self.near = number(&value()?)?,
+                "--far" => self.far = number(&value()?)?,
+                "--rounds" => self.rounds = number(&value()?)?,
+                "--slice-ms" => self.millis = number(&value()?)?,
+                "--idle" => self.idle = number(&value()?)?,
+                "--through" => self.through.push(through(&value()?)?),
+                word => self.groups.push(Group::of(word).ok_or_else(|| format!("`{word}` is not known"))?),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("`{text}` is no number that fits here"))
+}
+
+/// A file of words, one a line: a name, a process, and the prefix.
+fn through(path: &str) -> Result<Through, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+    let mut lines = text.lines().map(str::to_owned);
+    let (name, pid) = (lines.next(), lines.next().and_then(|pid| pid.parse().ok()));
+    match (name, pid) {
+        (Some(name), Some(pid)) => Ok(Through { name, pid, words: lines.collect() }),
+        _ => Err(format!("{path}: a name and a process are missing")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_checked() {
+        let of = |words: &str| Options::of(&words.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        let ports = "--postgres 1 --near 2 --far 3";
+        assert!(of(ports).is_ok() && of(&format!("churn {ports}")).is_ok());
+        assert_eq!(of(&format!("--slice-ms 7 {ports}")).unwrap().millis, 7);
+        assert!(of("--near 2 --far 3").is_err());
+        assert!(of(&format!("fast {ports}")).is_err() && of(&format!("{ports} --rounds")).is_err());
+    }
+}

@@ -1,0 +1,301 @@
+//! What is compared: nothing in between, relays that do nothing, us, and what people would use instead.
+//!
+//! Each path has a worker of its own, the same program. All that is started here listens on loopback and ends with the run.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::load::options::Options;
+use crate::slice::{Outcome, Slice};
+
+pub(crate) const DIRECT: &str = "direct";
+pub(crate) const NULL: &str = "null relay";
+pub(crate) const AGAIN: &str = "null relay, again";
+pub(crate) const US: &str = "interceptor";
+pub(crate) const STRICT: &str = "strict record";
+pub(crate) const PGBOUNCER: &str = "pgbouncer";
+pub(crate) const HAPROXY: &str = "HAProxy";
+
+/// What stands at the end of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Backend {
+    /// A real PostgreSQL; nothing is kept on a CPU.
+    Postgres,
+    /// The stub; all of the path on one CPU.
+    Near,
+    /// The stub; what stands between has a CPU for itself.
+    Far,
+}
+
+/// Where a path begins, and whose CPU time it costs.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) port: u16,
+    pub(crate) dbname: String,
+    pub(crate) pid: Option<u32>,
+}
+
+/// One path.
+pub(crate) struct Target {
+    pub(crate) name: &'static str,
+    /// By backend: PostgreSQL, near, far.
+    places: [Place; 3],
+    pub(crate) worker: Worker,
+}
+
+impl Target {
+    pub(crate) fn place(&self, backend: Backend) -> &Place {
+        &self.places[backend as usize]
+    }
+}
+
+/// All paths and what was started for them.
+pub(crate) struct Stand {
+    pub(crate) targets: Vec<Target>,
+    pub(crate) versions: Vec<String>,
+    _children: Vec<Running>,
+    _folder: Folder,
+}
+
+/// A child that ends when this does.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Stand {
+    /// Starts everything; a peer that is not installed is left out, and `versions` says so.
+    pub(crate) fn start(options: &Options) -> Result<Stand, String> {
+        let folder = std::env::temp_dir().join(format!("interceptor-bench-{}", std::process::id()));
+        std::fs::create_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let mut stand =
+            Stand { targets: Vec::new(), versions: Vec::new(), _children: Vec::new(), _folder: Folder(folder.clone()) };
+        let [postgres, near, far] = [options.postgres, options.near, options.far];
+        let (first, last) = options.cpus;
+        for (port, cpu) in [(near, first), (far, last)] {
+            stand.run(own(&["stub", "--port", &port.to_string()])?, Some(cpu), &[port])?;
+        }
+        stand.add(DIRECT, [(postgres, "bench", None), (near, "bench", None), (far, "bench", None)], &[])?;
+        for name in [NULL, AGAIN] {
+            stand.relay(name, options)?;
+        }
+        for through in &options.through {
+            let pid = Some(through.pid);
+            let places = [postgres, near, far].map(|port| (port, "bench", pid));
+            let name = if through.name == "strict" { STRICT } else { US };
+            stand.add(name, places, &through.words)?;
+        }
+        stand.pgbouncer(options, &folder)?;
+        stand.haproxy(options, &folder)?;
+        Ok(stand)
+    }
+
+    fn add(
+        &mut self,
+        name: &'static str,
+        places: [(u16, &str, Option<u32>); 3],
+        prefix: &[String],
+    ) -> Result<(), String> {
+        let places = places.map(|(port, dbname, pid)| Place { port, dbname: dbname.to_owned(), pid });
+        self.targets.push(Target { name, places, worker: Worker::start(prefix)? });
+        Ok(())
+    }
+
+    /// Starts one and waits until all its ports answer.
+    fn run(&mut self, mut command: Command, cpu: Option<u32>, ports: &[u16]) -> Result<u32, String> {
+        let shown = command.get_program().to_string_lossy().into_owned();
+        command.stdin(Stdio::null()).stdout(Stdio::null()).current_dir("/");
+        // A child runs where the thread that makes it does.
+        let spawned = std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                cpu.map_or(Ok(()), uring::pin_to)?;
+                command.spawn()
+            });
+            thread.join().unwrap_or_else(|_| Err(std::io::Error::other("a thread ended")))
+        });
+        let child = Running(spawned.map_err(|error| format!("{shown}: {error}"))?);
+        let pid = child.0.id();
+        self._children.push(child);
+        let until = Instant::now() + Duration::from_secs(10);
+        for &port in ports {
+            while TcpStream::connect(("127.0.0.1", port)).is_err() {
+                if Instant::now() > until {
+                    return Err(format!("{shown} does not answer on port {port}"));
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+        Ok(pid)
+    }
+
+    fn relay(&mut self, name: &'static str, options: &Options) -> Result<(), String> {
+        let [a, b, c] = free_ports()?;
+        let words = |pairs: &[(u16, u16)]| -> Vec<String> {
+            let one = |(from, to): &(u16, u16)| {
+                ["--listen".to_owned(), from.to_string(), "--to".to_owned(), format!("127.0.0.1:{to}")]
+            };
+            std::iter::once("relay".to_owned()).chain(pairs.iter().flat_map(one)).collect()
+        };
+        let postgres = self.run(own(&words(&[(a, options.postgres)]))?, None, &[a])?;
+        let stub = self.run(own(&words(&[(b, options.near), (c, options.far)]))?, Some(options.cpus.0), &[b, c])?;
+        self.add(name, [(a, "bench", Some(postgres)), (b, "bench", Some(stub)), (c, "bench", Some(stub))], &[])
+    }
+
+    fn pgbouncer(&mut self, options: &Options, folder: &Path) -> Result<(), String> {
+        let Some(version) = version("pgbouncer", &["--version"]) else {
+            self.versions.push("pgbouncer: not installed, not compared (`--install-peers`)".to_owned());
+            return Ok(());
+        };
+        self.versions.push(format!("{version}, session mode"));
+        let users = folder.join("users.txt");
+        write(&users, "\"app\" \"\"\n")?;
+        let [a, b] = free_ports()?;
+        let mut pids = [0; 2];
+        for (index, (port, cpu)) in [(a, None), (b, Some(options.cpus.0))].into_iter().enumerate() {
+            let database = |name: &str, port: u16| format!("{name} = host=127.0.0.1 port={port} dbname=bench\n");
+            let databases = [("bench", options.postgres), ("near", options.near), ("far", options.far)]
+                .map(|(name, port)| database(name, port))
+                .concat();
+            let text = format!(
+                "[databases]\n{databases}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
+                 auth_type = trust\nauth_file = {}\npool_mode = session\nmax_client_conn = 4000\ndefault_pool_size = 4000\n\
+                 server_check_query =\nlog_connections = 0\nlog_disconnections = 0\nlog_stats = 0\nverbose = 0\n",
+                users.display()
+            );
+            let path = folder.join(format!("pgbouncer-{index}.ini"));
+            write(&path, &text)?;
+            let mut command = as_nobody("pgbouncer");
+            command.arg("-q").arg(&path);
+            pids[index] = self.run(command, cpu, &[port])?;
+        }
+        let places = [(a, "bench", Some(pids[0])), (b, "near", Some(pids[1])), (b, "far", Some(pids[1]))];
+        self.add(PGBOUNCER, places, &[])
+    }
+
+    fn haproxy(&mut self, options: &Options, folder: &Path) -> Result<(), String> {
+        let Some(version) = version("haproxy", &["-v"]) else {
+            self.versions.push("HAProxy: not installed, not compared (`--install-peers`)".to_owned());
+            return Ok(());
+        };
+        let version: Vec<&str> = version.split(' ').take(3).collect();
+        self.versions.push(format!("{}, tcp mode, nbthread 1, splice-auto", version.join(" ")));
+        let [a, b, c] = free_ports()?;
+        let one = |from: u16, to: u16| format!("listen p{from}\n  bind 127.0.0.1:{from}\n  server s 127.0.0.1:{to}\n");
+        let families = [
+            (one(a, options.postgres), None, vec![a]),
+            (one(b, options.near) + &one(c, options.far), Some(options.cpus.0), vec![b, c]),
+        ];
+        let mut pids = [0; 2];
+        for (index, (listens, cpu, ports)) in families.into_iter().enumerate() {
+            let text = format!(
+                "global\n  nbthread 1\n  maxconn 4000\ndefaults\n  mode tcp\n  option splice-auto\n  timeout connect 10s\n  \
+                 timeout client 1h\n  timeout server 1h\n{listens}"
+            );
+            let path = folder.join(format!("haproxy-{index}.cfg"));
+            write(&path, &text)?;
+            let mut command = as_nobody("haproxy");
+            command.args(["-q", "-db", "-f"]).arg(&path);
+            pids[index] = self.run(command, cpu, &ports)?;
+        }
+        let places = [(a, "bench", Some(pids[0])), (b, "bench", Some(pids[1])), (c, "bench", Some(pids[1]))];
+        self.add(HAPROXY, places, &[])
+    }
+}
+
+fn own(args: &[impl AsRef<std::ffi::OsStr>]) -> Result<Command, String> {
+    let mut command = Command::new(std::env::current_exe().map_err(|error| error.to_string())?);
+    command.args(args);
+    Ok(command)
+}
+
+/// Neither peer has to be root, and one of them refuses to be.
+fn as_nobody(program: &str) -> Command {
+    if version("id", &["-u"]).is_none_or(|uid| uid != "0") {
+        return Command::new(path_of(program));
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"]).arg(path_of(program));
+    command
+}
+
+/// Debian keeps both where an ordinary account's PATH does not look.
+fn path_of(program: &str) -> String {
+    let path = format!("/usr/sbin/{program}");
+    if Path::new(&path).exists() { path } else { program.to_owned() }
+}
+
+fn version(program: &str, args: &[&str]) -> Option<String> {
+    let output = Command::new(path_of(program)).args(args).stdin(Stdio::null()).output().ok()?;
+    String::from_utf8_lossy(&output.stdout).lines().next().map(str::to_owned)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Ports of loopback that were free a moment ago, each another.
+fn free_ports<const COUNT: usize>() -> Result<[u16; COUNT], String> {
+    let wrong = |error: std::io::Error| format!("a free port: {error}");
+    let mut ports = [0; COUNT];
+    let mut held = Vec::new();
+    for port in &mut ports {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(wrong)?;
+        *port = listener.local_addr().map_err(wrong)?.port();
+        held.push(listener);
+    }
+    Ok(ports)
+}
+
+/// A worker's process.
+pub(crate) struct Worker {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Worker {
+    fn start(prefix: &[String]) -> Result<Worker, String> {
+        let own = std::env::current_exe().map_err(|error| error.to_string())?.to_string_lossy().into_owned();
+        let words: Vec<&str> = prefix.iter().map(String::as_str).chain([own.as_str(), "worker"]).collect();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| format!("{}: {error}", words[0]))?;
+        match (child.stdin.take(), child.stdout.take()) {
+            (Some(input), Some(output)) => Ok(Worker { child, input, output: BufReader::new(output) }),
+            _ => Err("a worker without pipes".into()),
+        }
+    }
+
+    /// Lets it do one slice and waits for what came of it.
+    pub(crate) fn slice(&mut self, slice: &Slice) -> Result<Outcome, String> {
+        writeln!(self.input, "{slice}").map_err(|e| format!("a worker is gone: {e}"))?;
+        let mut line = String::new();
+        self.output.read_line(&mut line).map_err(|e| e.to_string())?;
+        if line.is_empty() {
+            return Err(format!("a worker ended at `{slice}`; what it said stands above"));
+        }
+        line.parse()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
