@@ -128,7 +128,7 @@ impl Side {
         }
         match copy {
             Some(format) => {
-                connection.database.copy = Some(BodyMask::copy_text(format));
+                connection.database.copy = Some(Box::new(BodyMask::copy_text(format)));
                 connection.database.copy_columns = known;
             }
             None => {
