@@ -103,7 +103,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         if turned_away {
             Counters::add(&self.parts.counters.refused_record, 1);
         }
-        let index = self.links.insert(Box::new(Link::new(conversation, agent_name, socket, turned_away)));
+        let index = self.links.insert(Box::new(Link::new(conversation, agent_name, admitted.tls, socket, turned_away)));
         // The session's first call: it records its start and answers with the deadline of the login.
         self.tell(index, Input::Deadline)
     }

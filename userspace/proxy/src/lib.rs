@@ -33,6 +33,7 @@ mod slab;
 mod start;
 mod supply;
 mod timers;
+mod tls;
 mod token;
 
 pub use conversation::Conversation;
@@ -46,3 +47,4 @@ pub use settings::{Durability, RecordSettings, Settings, ShardLimits};
 pub use shard::{Parts, Shard, Stopped};
 pub use start::{Handle, StartError, start};
 pub use supply::Supply;
+pub use tls::{AgentTls, DatabaseTls, KeyError, Tls};

@@ -1,12 +1,14 @@
 //! What a shard keeps of one session: two sockets, and what is on its way between them.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use session::HOLD_MAX;
 use uring::{BufferId, HEADROOM, Piece, Socket, StagedId};
 
 use crate::conversation::Conversation;
 use crate::timers::NEVER;
+use crate::tls::{Leg, Tls};
 
 // Held bytes go into the headroom of the next buffer.
 const _: () = assert!(HOLD_MAX <= HEADROOM);
@@ -41,6 +43,8 @@ pub(crate) enum Phase {
 pub(crate) struct Link<C: Conversation> {
     pub(crate) conversation: C,
     pub(crate) agent_name: String,
+    /// What TLS of either leg would be made from.
+    pub(crate) tls: Arc<Tls>,
     pub(crate) phase: Phase,
     /// Operations in flight on either socket.
     pub(crate) operations: u32,
@@ -83,6 +87,8 @@ pub(crate) struct Half {
     pub(crate) shutdown: Shutdown,
     /// What goes to it, in order.
     pub(crate) outgoing: VecDeque<Outgoing>,
+    /// From the moment that it turns to TLS.
+    pub(crate) tls: Option<Box<Leg>>,
     held: [u8; HOLD_MAX],
     held_len: usize,
 }
@@ -111,15 +117,37 @@ pub(crate) struct Turn {
     /// The side whose chunk the call was given; it is not read before this turn ends.
     pub(crate) from: Option<Side>,
     pub(crate) buffer: Option<BufferId>,
-    pub(crate) staged: Option<StagedId>,
+    pub(crate) staged: Staged,
     pub(crate) left: u32,
 }
 
+/// Staged bytes of one call: the session's own, what was decrypted, what was encrypted for one side or both; never all four.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Staged([Option<StagedId>; 3]);
+
+impl Staged {
+    pub(crate) fn of(id: StagedId) -> Staged {
+        Staged([Some(id), None, None])
+    }
+
+    pub(crate) fn push(&mut self, id: StagedId) {
+        let Some(place) = self.0.iter_mut().find(|place| place.is_none()) else {
+            panic!("a call stages at most three")
+        };
+        *place = Some(id);
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = StagedId> {
+        self.0.into_iter().flatten()
+    }
+}
+
 impl<C: Conversation> Link<C> {
-    pub(crate) fn new(conversation: C, agent_name: String, agent: Socket, turned_away: bool) -> Link<C> {
+    pub(crate) fn new(conversation: C, agent_name: String, tls: Arc<Tls>, agent: Socket, turned_away: bool) -> Link<C> {
         let mut link = Link {
             conversation,
             agent_name,
+            tls,
             phase: Phase::Open,
             operations: 0,
             halves: [Half::new(), Half::new()],
@@ -181,6 +209,7 @@ impl Half {
             starved: false,
             shutdown: Shutdown::No,
             outgoing: VecDeque::new(),
+            tls: None,
             held: [0; HOLD_MAX],
             held_len: 0,
         }
@@ -198,6 +227,13 @@ impl Half {
         assert!(len <= HOLD_MAX && len <= chunk.len(), "held more than a chunk's end");
         self.held[..len].copy_from_slice(&chunk[chunk.len() - len..]);
         self.held_len = len;
+    }
+
+    /// Appends the held bytes to those that come next.
+    pub(crate) fn take_held(&mut self, into: &mut Vec<u8>) {
+        into.extend_from_slice(&self.held[..self.held_len]);
+        self.held[..self.held_len].fill(0);
+        self.held_len = 0;
     }
 
     /// Puts the held bytes in front of newly received ones; returns where the chunk starts in the buffer.

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use audit::Event;
 
+use crate::Secure;
+
 /// The most bytes of a chunk's end that a session hands back; the shard's buffers have this much headroom.
 pub const HOLD_MAX: usize = 512;
 
@@ -92,6 +94,8 @@ pub struct Effects {
     pub durable: bool,
     /// Open the connection to [`crate::Open::origin`]; answered by `DatabaseConnected` or `DatabaseFailed`.
     pub connect: bool,
+    /// A leg turns to TLS, once the pieces of this call are sent; answered by `AgentSecured` or `DatabaseSecured`.
+    pub secure: Option<Secure>,
     /// Statements of the agent that were refused because their records have no room: nobody else writes them down.
     pub unrecorded: u32,
     /// False: feed no more agent bytes until a call answers true. What was given already is kept by the session.
@@ -112,6 +116,7 @@ impl Default for Effects {
             records: Records::default(),
             durable: false,
             connect: false,
+            secure: None,
             unrecorded: 0,
             read_agent: true,
             finish: Finish::No,
@@ -130,6 +135,7 @@ impl Effects {
         self.records.clear();
         self.durable = false;
         self.connect = false;
+        self.secure = None;
         self.unrecorded = 0;
         self.read_agent = true;
         self.finish = Finish::No;
