@@ -151,16 +151,16 @@ impl Evidence {
         }
     }
 
-    /// Whether a column has become plainly cards since it was last asked.
-    pub(crate) fn has_crossed(&self) -> bool {
-        self.crossed.load(Relaxed) > 0
+    /// How many columns have become plainly cards and were not taken yet.
+    pub(crate) fn crossed(&self) -> u32 {
+        self.crossed.load(Relaxed)
     }
 
-    /// The columns that have; those that another shard has told of are not told again.
-    pub(crate) fn take_crossed(&self) -> Vec<SeenColumn> {
-        self.crossed.store(0, Relaxed);
+    /// At most so many of them; those that another shard has told of are not told again.
+    pub(crate) fn take_crossed(&self, most: u32) -> Vec<SeenColumn> {
+        self.crossed.store(self.crossed().saturating_sub(most), Relaxed);
         let mut told = Vec::new();
-        for slot in self.slots().filter(|slot| slot.state.load(Relaxed) == CROSSED) {
+        for slot in self.slots().filter(|slot| slot.state.load(Relaxed) == CROSSED).take(most as usize) {
             slot.state.store(FOUND, Relaxed);
             self.found.store(self.found.load(Relaxed) + 1, Relaxed);
             told.extend(slot.seen().filter(|seen| self.raised.first(&seen.place, seen.table, seen.attribute)));
@@ -320,7 +320,7 @@ mod tests {
     fn after(values: impl IntoIterator<Item = bool>) -> usize {
         let index = with(1);
         values.into_iter().for_each(|hit| index.evidence.count(0, hit));
-        index.evidence.take_crossed().len()
+        index.evidence.take_crossed(u32::MAX).len()
     }
 
     #[test]
@@ -343,7 +343,7 @@ mod tests {
             let slot = index.describe(place, 16_400, 1, 5).unwrap();
             for _ in 0..20 {
                 index.evidence.count(slot, true);
-                told += index.evidence.take_crossed().len();
+                told += index.evidence.take_crossed(u32::MAX).len();
             }
             assert!(index.evidence.columns()[0].found);
             assert_eq!(index.evidence.findings(), 1);

@@ -290,7 +290,7 @@ impl Connection {
         if matches!(kind, b'D' | b'd' | b'V') {
             self.tally.bytes += progress.done as u64;
         }
-        if cx.shared.catalogs.seen.evidence().has_crossed() {
+        if cx.shared.catalogs.seen.evidence().crossed() > 0 {
             self.record_findings(cx);
         }
         cx.out.agent_chunk(at..at + progress.done);

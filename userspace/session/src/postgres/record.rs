@@ -296,9 +296,11 @@ impl Connection {
         }))
     }
 
-    /// Columns that are plainly cards and that no rule names: each once.
+    /// Columns that are plainly cards and that no rule names: each once, where the record has room for it.
     pub(super) fn record_findings(&mut self, cx: &mut Cx<'_, '_>) {
-        for found in cx.shared.catalogs.seen.evidence().take_crossed() {
+        let crossed = cx.shared.catalogs.seen.evidence().crossed();
+        let most = (0..crossed).take_while(|_| self.finding_has_room(cx)).count() as u32;
+        for found in cx.shared.catalogs.seen.evidence().take_crossed(most) {
             let number = self.number();
             let object = Masked::of(&found.to_string());
             cx.record(&Event::Finding {
