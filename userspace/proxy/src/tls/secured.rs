@@ -60,6 +60,8 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             return self.insecure(index, side, &error);
         }
         if let Some(secured) = secured {
+            // No receive is armed before what came with the handshake's end is worked off too.
+            self.links.at(index).half(side).busy = brought;
             self.tell(
                 index,
                 match side {
@@ -70,6 +72,8 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         }
         if brought && self.is_open(index) {
             self.feed_plain(index, side)?;
+        } else if let Some(link) = self.links.get(index) {
+            link.half(side).busy = false;
         }
         if peer_closed && self.is_open(index) {
             return self.peer_closed(index, side);
