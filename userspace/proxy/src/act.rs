@@ -7,9 +7,11 @@ use crate::conversation::Conversation;
 use crate::counters::Counters;
 use crate::driver::Driver;
 use crate::journal::RecordFailure;
+use crate::latency::Stage;
 use crate::link::{Outgoing, Phase, Shutdown, Side, Staged, Turn};
 use crate::settings::Durability;
-use crate::shard::{Shard, Stopped};
+use crate::shard::{Shard, Stopped, Waiting};
+use crate::slow::Slow;
 use crate::timers::NEVER;
 
 /// The chunk that a call was given.
@@ -36,6 +38,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
     pub(crate) fn feed(&mut self, index: u32, side: Side, buffer: BufferId, len: u32) -> Result<(), Stopped> {
         let end = HEADROOM + len as usize;
         let link = self.links.at(index);
+        assert!(!link.half(side).busy, "a side was read before what came of its last chunk was sent");
         if link.half(side).tls.is_some() {
             return self.feed_secured(index, side, buffer, len);
         }
@@ -62,7 +65,8 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
     fn call(&mut self, index: u32, chunk: Option<Chunk>, input: Option<Input<'static>>) -> Result<(), Stopped> {
         let mut effects = std::mem::take(&mut self.effects);
         effects.clear();
-        let now = self.parts.driver.now();
+        self.now.mono_ns = self.parts.driver.mono_ns();
+        let now = self.now;
         self.parts.journal.prepare(now)?;
         let link = self.links.at(index);
         let mut shared = Shared {
@@ -89,9 +93,49 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             (None, None) => return Ok(()),
         };
         link.conversation.handle(input, now, &mut shared, &mut effects);
+        self.now.mono_ns = self.parts.driver.mono_ns();
+        if let Some(chunk) = chunk {
+            self.spent(index, chunk.side, self.now.mono_ns - now.mono_ns);
+        }
+        self.ended(index, &effects);
         let done = self.act(index, chunk, &mut effects);
         self.effects = effects;
         done
+    }
+
+    /// A call on a chunk took so long.
+    fn spent(&mut self, index: u32, side: Side, took_ns: u64) {
+        let spent = &mut self.links.at(index).spent;
+        let stage = match side {
+            Side::Agent => {
+                spent.judged_ns += took_ns;
+                Stage::Judge
+            }
+            Side::Database => {
+                spent.masked_ns += took_ns;
+                Stage::Mask
+            }
+        };
+        self.parts.counters.latencies.record(stage, took_ns);
+    }
+
+    /// Statements that came to their outcome in a call.
+    fn ended(&mut self, index: u32, effects: &Effects) {
+        for ended in &effects.ended {
+            let link = self.links.at(index);
+            let spent = std::mem::take(&mut link.spent);
+            let counters = &self.parts.counters;
+            counters.latencies.record(Stage::Statement, ended.duration_ns);
+            if !self.parts.slow.is_slow(ended.duration_ns) {
+                continue;
+            }
+            Counters::add(&counters.slow, 1);
+            let session = link.conversation.opened().id;
+            let slow = Slow { session, decision: ended.decision, duration_ns: ended.duration_ns, spent };
+            if !self.parts.slow.tell(slow) {
+                Counters::add(&counters.slow_untold, 1);
+            }
+        }
     }
 
     fn act(&mut self, index: u32, chunk: Option<Chunk>, effects: &mut Effects) -> Result<(), Stopped> {
@@ -141,7 +185,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
 
     /// Writes the records of the call. False: the session asked for more room than it was given, and nothing of the call may leave.
     fn record(&mut self, index: u32, effects: &Effects) -> Result<bool, Stopped> {
-        let now = self.parts.driver.now();
+        let now = self.now;
         let link = self.links.at(index);
         let owes = link.conversation.owes();
         let owed = self.owed - link.owes + owes;
@@ -167,8 +211,13 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             Memory::Buffer(buffer) => Some(buffer),
             Memory::Plain => None,
         });
-        let turn =
-            self.turns.insert(Turn { from: chunk.map(|chunk| chunk.side), buffer, staged: Staged::default(), left: 0 });
+        let turn = self.turns.insert(Turn {
+            from: chunk.map(|chunk| chunk.side),
+            buffer,
+            staged: Staged::default(),
+            left: 0,
+            came_ns: if chunk.is_some() { self.reaped_ns } else { 0 },
+        });
         let waits = |waits: bool| if waits { last_seq } else { 0 };
         // What is encrypted first: it is read where the call left it, and staging takes that away.
         let mut left = self.queue_encrypted(index, Side::Agent, chunk, effects, (turn, waits(agent_waits)));
@@ -179,7 +228,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         if (agent_waits || database_waits) && last_seq > self.parts.journal.synced_seq() {
             Counters::add(&self.parts.counters.waited_for_disk, 1);
             self.parts.journal.want_sync();
-            self.waiting.push_back((last_seq, index));
+            self.waiting.push_back(Waiting { seq: last_seq, link: index, since_ns: self.now.mono_ns });
         }
         self.turns.at(turn).left = left;
         if let Some(chunk) = chunk {
@@ -259,7 +308,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
 
     /// All pieces of a turn are sent, or dropped: its memory goes back, and the side that its chunk came from may be read again.
     pub(crate) fn end_turn(&mut self, index: u32, turn: u32) {
-        let Turn { from, buffer, staged, left } = self.turns.remove(turn);
+        let Turn { from, buffer, staged, left, came_ns: _ } = self.turns.remove(turn);
         assert!(left == 0, "a turn ended before its pieces");
         if let Some(buffer) = buffer {
             self.parts.driver.release(buffer);

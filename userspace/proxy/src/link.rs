@@ -7,6 +7,7 @@ use session::HOLD_MAX;
 use uring::{BufferId, HEADROOM, Piece, Socket, StagedId};
 
 use crate::conversation::Conversation;
+use crate::slow::Spent;
 use crate::timers::NEVER;
 use crate::tls::{Leg, Tls};
 
@@ -65,6 +66,10 @@ pub(crate) struct Link<C: Conversation> {
     pub(crate) connect_timed_out: bool,
     /// When a session that is over ends, sent or not.
     pub(crate) end_by_ns: u64,
+    /// When it was accepted; 0 once its agent was sent its first byte.
+    pub(crate) accepted_ns: u64,
+    /// What of its time was ours since the last statement's end.
+    pub(crate) spent: Spent,
     /// The timer entry that counts; see [`crate::timers::Timers`].
     pub(crate) armed_at_ns: u64,
 }
@@ -119,6 +124,8 @@ pub(crate) struct Turn {
     pub(crate) buffer: Option<BufferId>,
     pub(crate) staged: Staged,
     pub(crate) left: u32,
+    /// When the chunk came; 0 once the first of what came of it is on its way, or where there was none.
+    pub(crate) came_ns: u64,
 }
 
 /// Staged bytes of one call: the session's own, what was decrypted, what was encrypted for one side or both; never all four.
@@ -159,6 +166,8 @@ impl<C: Conversation> Link<C> {
             connect_by_ns: NEVER,
             connect_timed_out: false,
             end_by_ns: NEVER,
+            accepted_ns: 0,
+            spent: Spent::default(),
             armed_at_ns: NEVER,
         };
         link.half(Side::Agent).socket = Some(agent);
@@ -177,10 +186,15 @@ impl<C: Conversation> Link<C> {
 
     /// Whether a receive should be in flight on this side.
     pub(crate) fn wants_bytes(&mut self, side: Side) -> bool {
+        !self.half(side).busy && self.will_want_bytes(side)
+    }
+
+    /// Whether one should be once what came of its last chunk is sent.
+    pub(crate) fn will_want_bytes(&mut self, side: Side) -> bool {
         let phase = self.phase;
         let read_agent = self.read_agent;
         let half = self.half(side);
-        let able = half.connected && !half.receiving && !half.read_done && !half.busy && !half.starved;
+        let able = half.connected && !half.receiving && !half.read_done && !half.starved;
         let wanted = match (phase, side) {
             (Phase::Open, Side::Agent) => read_agent,
             (Phase::Open, Side::Database) => true,

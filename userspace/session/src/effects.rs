@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use audit::Event;
+use audit::{Event, RecordId};
 
 use crate::Secure;
 
@@ -32,6 +32,15 @@ pub enum Finish {
     Close,
     /// Close both at once; nothing more may leave.
     Abort,
+}
+
+/// A statement's outcome was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// The record of its verdict.
+    pub decision: RecordId,
+    /// From its verdict to its outcome.
+    pub duration_ns: u64,
 }
 
 /// Encoded records of one call, in the order in which they get their sequence numbers.
@@ -96,6 +105,8 @@ pub struct Effects {
     pub connect: bool,
     /// A leg turns to TLS, once the pieces of this call are sent; answered by `AgentSecured` or `DatabaseSecured`.
     pub secure: Option<Secure>,
+    /// Statements that came to their outcome.
+    pub ended: Vec<Ended>,
     /// Statements of the agent that were refused because their records have no room: nobody else writes them down.
     pub unrecorded: u32,
     /// False: feed no more agent bytes until a call answers true. What was given already is kept by the session.
@@ -117,6 +128,7 @@ impl Default for Effects {
             durable: false,
             connect: false,
             secure: None,
+            ended: Vec::new(),
             unrecorded: 0,
             read_agent: true,
             finish: Finish::No,
@@ -136,6 +148,7 @@ impl Effects {
         self.durable = false;
         self.connect = false;
         self.secure = None;
+        self.ended.clear();
         self.unrecorded = 0;
         self.read_agent = true;
         self.finish = Finish::No;

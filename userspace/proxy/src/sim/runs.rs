@@ -25,6 +25,7 @@ use crate::mailbox::{Mailbox, Message, mailbox};
 use crate::origins::{Admitted, Origins};
 use crate::settings::{Durability, ShardLimits};
 use crate::shard::{Parts, Shard, Stopped};
+use crate::slow::slow_log;
 
 /// What one run is made of.
 #[derive(Clone, Copy, Debug)]
@@ -157,6 +158,7 @@ fn build(seed: u64, plan: Plan) -> (Done, Mailbox) {
         journal: journal(supply),
         inbox,
         counters: Arc::new(Counters::default()),
+        slow: slow_log(Some(Duration::from_millis(1))).0,
     });
     (Done { shard, ledger, agents, databases, stopped: None, scarce: plan.segments < i32::MAX }, mailbox)
 }
@@ -259,7 +261,7 @@ fn streams_are_exact_when_nobody_does_wrong() {
     let (rolled, durable) = (Cell::new(0), Cell::new(0));
     seeds(
         "streams_are_exact",
-        120,
+        400,
         |_| PLAN,
         |done, counters| {
             check_nothing_leaked(done);
@@ -308,7 +310,7 @@ fn resets_silence_and_refusals_end_sessions_and_leak_nothing() {
     let plan = Plan { agents: 8, rude: 3, aborts: true, faults, stream_max: 20_000, ..PLAN };
     seeds(
         "resets_silence",
-        120,
+        380,
         |_| plan,
         |done, _| {
             check_nothing_leaked(done);

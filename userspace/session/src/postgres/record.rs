@@ -12,6 +12,7 @@ use super::judge::Verdict;
 use super::queue::Run;
 use super::room::Room;
 use super::{Connection, Cx};
+use crate::Ended;
 use crate::verdicts::{Refusal, Why};
 
 /// What the statement at hand has come to so far.
@@ -350,6 +351,8 @@ impl Connection {
 
     fn record_outcome(&mut self, run: &Run, cause: Option<&'static str>, cx: &mut Cx<'_, '_>) {
         let number = self.number();
+        let duration_ns = cx.now.mono_ns.saturating_sub(run.started_ns);
+        cx.out.ended.push(Ended { decision: run.record, duration_ns });
         let tally = &self.tally;
         let totals = &mut self.journal.totals;
         totals.rows += tally.rows_seen;
@@ -366,7 +369,7 @@ impl Connection {
             bytes: tally.bytes,
             masked: u64::from(tally.cards),
             sensitive: u64::from(tally.sensitive),
-            duration_ns: cx.now.mono_ns.saturating_sub(run.started_ns),
+            duration_ns,
             number,
         }));
     }
