@@ -10,7 +10,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, Stream};
 
-use crate::raw::{Agent, Message, query, usual_startup};
+use crate::health::Health;
+use crate::raw::{Agent, Message, Wire, query, usual_startup};
 use crate::stage::{Answer, POLICY, Stage, postgres_bin};
 use crate::stand::{Folder, Postgres, succeed};
 
@@ -55,7 +56,7 @@ impl Keys {
     /// A PostgreSQL with TLS by these.
     fn database(&self) -> std::io::Result<Postgres> {
         let settings = format!(
-            "ssl = on\nssl_cert_file = '{}'\nssl_key_file = '{}'\nhba_file = '{}'\n",
+            "ssl = on\nmax_connections = 300\nssl_cert_file = '{}'\nssl_key_file = '{}'\nhba_file = '{}'\n",
             self.path("db.pem"),
             self.path("db.key"),
             self.path("hba.conf")
@@ -212,47 +213,89 @@ fn bytes_stuffed_behind_the_request_are_refused_unread() {
 }
 
 /// A client that begins with TLS at once.
-fn at_once(agent: &Agent, root: &str, alpn: &[&[u8]]) -> std::io::Result<Vec<Message>> {
+struct AtOnce {
+    tls: ClientConnection,
+    wire: Wire,
+}
+
+impl AtOnce {
+    fn dial(agent: &Agent, config: &Arc<ClientConfig>) -> std::io::Result<AtOnce> {
+        let name = ServerName::try_from("127.0.0.1").map_err(std::io::Error::other)?;
+        let tls = ClientConnection::new(Arc::clone(config), name).map_err(std::io::Error::other)?;
+        Ok(AtOnce { tls, wire: agent.dial()? })
+    }
+
+    /// Sends, and reads until the server was ready so many times.
+    fn ask(&mut self, bytes: &[u8], mut ready: usize) -> std::io::Result<Vec<Message>> {
+        let mut stream = Stream::new(&mut self.tls, &mut self.wire.socket);
+        stream.write_all(bytes)?;
+        let mut messages = Vec::new();
+        while ready > 0 {
+            let mut head = [0; 5];
+            stream.read_exact(&mut head)?;
+            let len = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
+            let mut body = vec![0; len.saturating_sub(4)];
+            stream.read_exact(&mut body)?;
+            ready -= usize::from(head[0] == b'Z');
+            messages.push(Message { tag: head[0], body });
+        }
+        Ok(messages)
+    }
+}
+
+/// What such a client trusts, and which protocols it names.
+fn client(root: &str, alpn: &[&[u8]]) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
-    let pem = std::fs::read(root)?;
+    let pem = std::fs::read(root).expect("read");
     for certificate in CertificateDer::pem_slice_iter(&pem) {
-        roots.add(certificate.map_err(std::io::Error::other)?).map_err(std::io::Error::other)?;
+        roots.add(certificate.expect("PEM")).expect("a root");
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(std::io::Error::other)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let mut config = builder.expect("versions").with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
-    let name = ServerName::try_from("127.0.0.1").map_err(std::io::Error::other)?;
-    let mut tls = ClientConnection::new(Arc::new(config), name).map_err(std::io::Error::other)?;
-    let mut wire = agent.dial()?;
-    let mut stream = Stream::new(&mut tls, &mut wire.socket);
-    stream.write_all(&[usual_startup(), query(CARD)].concat())?;
-    let mut messages = Vec::new();
-    let mut ready = 0;
-    while ready < 2 {
-        let mut head = [0; 5];
-        stream.read_exact(&mut head)?;
-        let len = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
-        let mut body = vec![0; len.saturating_sub(4)];
-        stream.read_exact(&mut body)?;
-        ready += usize::from(head[0] == b'Z');
-        messages.push(Message { tag: head[0], body });
-    }
-    Ok(messages)
+    Arc::new(config)
+}
+
+/// Sessions that are logged in and idle, both legs under TLS: what each costs the service.
+#[test]
+fn an_idle_session_under_tls_stays_small() {
+    const SESSIONS: u64 = 160;
+    let keys = Keys::new("db.example");
+    let Some(stage) = both(&keys) else { return };
+    let (agent, trusted) = (Agent::start(&stage), Trusted::of(&stage));
+    let config = client(&trusted.path(), &[b"postgresql"]);
+    let health = Health::of(&stage);
+    let open = |count: u64| -> Vec<AtOnce> {
+        let one = |_| {
+            let mut client = AtOnce::dial(&agent, &config).expect("dialled");
+            client.ask(&[usual_startup(), query(CARD)].concat(), 2).expect("served");
+            client
+        };
+        (0..count).map(one).collect()
+    };
+    // The first ones pay for what all share.
+    let warm = open(32);
+    let before = health.memory();
+    let idle = open(SESSIONS);
+    let each = health.memory().saturating_sub(before) / SESSIONS;
+    println!("{each} bytes for each of {SESSIONS} idle sessions under TLS on both legs");
+    assert!(each <= 24 << 10, "{each} bytes for an idle session");
+    drop((warm, idle));
+    health.holds(&stage);
 }
 
 #[test]
 fn direct_tls_is_served_by_its_protocols_name_alone() {
     let Some(stage) = Stage::set("agent_tls = \"require\"", POLICY) else { return };
     let (agent, trusted) = (Agent::start(&stage), Trusted::of(&stage));
-    let messages = at_once(&agent, &trusted.path(), &[b"postgresql"]).expect("served");
+    let hello = [usual_startup(), query(CARD)].concat();
+    let ask = |alpn: &[&[u8]]| AtOnce::dial(&agent, &client(&trusted.path(), alpn))?.ask(&hello, 2);
+    let messages = ask(&[b"postgresql"]).expect("served");
     let row = messages.iter().find(|message| message.tag == b'D').expect("a row");
     assert!(row.body.ends_with(MASKED.as_bytes()), "the card is masked");
     for alpn in [[].as_slice(), &[b"http/1.1".as_slice()]] {
-        assert!(at_once(&agent, &trusted.path(), alpn).is_err(), "{alpn:?}");
+        assert!(ask(alpn).is_err(), "{alpn:?}");
     }
 }
 
