@@ -43,7 +43,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             return self.feed_secured(index, side, buffer, len);
         }
         let bytes = self.parts.driver.buffer(buffer);
-        let start = link.half(side).place_held(bytes);
+        let start = link.half(side).place_held(bytes, &mut self.holds);
         let chunk = Chunk { side, memory: Memory::Buffer(buffer), start, end };
         self.call(index, Some(chunk), None)
     }
@@ -161,7 +161,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
                 Memory::Buffer(buffer) => &self.parts.driver.buffer(buffer)[start..end],
                 Memory::Plain => &self.plain[start..end],
             };
-            self.links.at(index).half(side).hold(bytes, effects.hold);
+            self.links.at(index).half(side).hold(bytes, effects.hold, &mut self.holds);
         }
         self.queue(index, chunk, effects);
         if effects.secure.is_some_and(|secure| !self.secure(index, secure)) {

@@ -219,6 +219,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
                 self.piece_done(index, turn);
             }
         }
+        self.links.at(index).half(side).shrink();
     }
 
     fn piece_done(&mut self, index: u32, turn: u32) {

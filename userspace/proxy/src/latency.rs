@@ -58,6 +58,21 @@ impl Stage {
     }
 }
 
+impl Stage {
+    /// From where to where, in words.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Stage::FirstByte => "connection accepted, to the first byte for its agent",
+            Stage::ToDatabase => "bytes of an agent received, to handed on for the database",
+            Stage::ToAgent => "bytes of a database received, to handed on for the agent",
+            Stage::Judge => "of that way in: parsing and the verdict",
+            Stage::Mask => "of that way back: masking, and understanding the answers",
+            Stage::RecordWait => "waiting until the record is on disk",
+            Stage::Statement => "a statement's verdict, to its outcome: the database with it",
+        }
+    }
+}
+
 /// One shard's histograms.
 #[derive(Default)]
 pub struct Latencies([Histogram; Stage::ALL.len()]);

@@ -94,9 +94,20 @@ pub(crate) struct Half {
     pub(crate) outgoing: VecDeque<Outgoing>,
     /// From the moment that it turns to TLS.
     pub(crate) tls: Option<Box<Leg>>,
-    held: [u8; HOLD_MAX],
-    held_len: usize,
+    /// What its last chunk ended with; a place for it is there only while something is held.
+    held: Option<Box<Held>>,
 }
+
+/// Bytes that come back in front of the next ones.
+pub(crate) struct Held {
+    bytes: [u8; HOLD_MAX],
+    len: usize,
+}
+
+/// Places for held bytes that nobody uses, so that none is made for a chunk. An idle session has none.
+#[derive(Default)]
+#[allow(clippy::vec_box)] // the box is what moves in and out of a half
+pub(crate) struct Holds(Vec<Box<Held>>);
 
 /// Whether we have told a side that no more bytes come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,6 +157,19 @@ impl Staged {
 
     pub(crate) fn iter(self) -> impl Iterator<Item = StagedId> {
         self.0.into_iter().flatten()
+    }
+}
+
+/// Pieces that a side keeps room for.
+const OUTGOING_KEPT: usize = 8;
+/// Unused places for held bytes that a shard keeps.
+const HOLDS_KEPT: usize = 256;
+
+impl Holds {
+    fn keep(&mut self, held: Box<Held>) {
+        if self.0.len() < HOLDS_KEPT {
+            self.0.push(held);
+        }
     }
 }
 
@@ -224,8 +248,7 @@ impl Half {
             shutdown: Shutdown::No,
             outgoing: VecDeque::new(),
             tls: None,
-            held: [0; HOLD_MAX],
-            held_len: 0,
+            held: None,
         }
     }
 
@@ -237,26 +260,41 @@ impl Half {
     }
 
     /// Keeps the last `len` bytes of a chunk for the next one.
-    pub(crate) fn hold(&mut self, chunk: &[u8], len: usize) {
+    pub(crate) fn hold(&mut self, chunk: &[u8], len: usize, holds: &mut Holds) {
         assert!(len <= HOLD_MAX && len <= chunk.len(), "held more than a chunk's end");
-        self.held[..len].copy_from_slice(&chunk[chunk.len() - len..]);
-        self.held_len = len;
+        assert!(self.held.is_none(), "held bytes were not put in front of what came next");
+        if len == 0 {
+            return;
+        }
+        let mut held = holds.0.pop().unwrap_or_else(|| Box::new(Held { bytes: [0; HOLD_MAX], len: 0 }));
+        held.bytes[..len].copy_from_slice(&chunk[chunk.len() - len..]);
+        held.len = len;
+        self.held = Some(held);
     }
 
     /// Appends the held bytes to those that come next.
-    pub(crate) fn take_held(&mut self, into: &mut Vec<u8>) {
-        into.extend_from_slice(&self.held[..self.held_len]);
-        self.held[..self.held_len].fill(0);
-        self.held_len = 0;
+    pub(crate) fn take_held(&mut self, into: &mut Vec<u8>, holds: &mut Holds) {
+        let Some(mut held) = self.held.take() else { return };
+        into.extend_from_slice(&held.bytes[..held.len]);
+        held.bytes[..held.len].fill(0);
+        holds.keep(held);
     }
 
     /// Puts the held bytes in front of newly received ones; returns where the chunk starts in the buffer.
-    pub(crate) fn place_held(&mut self, buffer: &mut [u8]) -> usize {
-        let start = HEADROOM - self.held_len;
-        buffer[start..HEADROOM].copy_from_slice(&self.held[..self.held_len]);
+    pub(crate) fn place_held(&mut self, buffer: &mut [u8], holds: &mut Holds) -> usize {
+        let Some(mut held) = self.held.take() else { return HEADROOM };
+        let start = HEADROOM - held.len;
+        buffer[start..HEADROOM].copy_from_slice(&held.bytes[..held.len]);
         // They were the database's bytes: no copy stays behind.
-        self.held[..self.held_len].fill(0);
-        self.held_len = 0;
+        held.bytes[..held.len].fill(0);
+        holds.keep(held);
         start
+    }
+
+    /// Room for pieces that was needed once is given back.
+    pub(crate) fn shrink(&mut self) {
+        if self.outgoing.is_empty() && self.outgoing.capacity() > OUTGOING_KEPT {
+            self.outgoing = VecDeque::new();
+        }
     }
 }

@@ -17,7 +17,7 @@ use crate::counters::Counters;
 use crate::driver::Driver;
 use crate::journal::{Journal, RecordFailure};
 use crate::latency::Stage;
-use crate::link::{Link, Phase, Side, Turn};
+use crate::link::{Holds, Link, Phase, Side, Turn};
 use crate::mailbox::{Inbox, Message};
 use crate::origins::Origins;
 use crate::settings::{Durability, ShardLimits};
@@ -116,6 +116,7 @@ pub struct Shard<D: Driver, C: Conversation = Session> {
     pub(crate) waiting: VecDeque<Waiting>,
     /// Stages that end when the operations queued so far are handed to the kernel, each with its begin.
     pub(crate) leaving: Vec<(Stage, u64)>,
+    pub(crate) holds: Holds,
     /// The pieces of the send that is being put together.
     pub(crate) pieces: Vec<uring::Piece>,
     /// What the chunk at hand held, decrypted.
@@ -166,6 +167,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             starved: VecDeque::new(),
             waiting: VecDeque::new(),
             leaving: Vec::new(),
+            holds: Holds::default(),
             pieces: Vec::new(),
             plain: Vec::new(),
             gathered: Vec::new(),

@@ -37,7 +37,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         let mut plain = std::mem::take(&mut self.plain);
         plain.clear();
         let half = self.links.at(index).half(side);
-        half.take_held(&mut plain);
+        half.take_held(&mut plain, &mut self.holds);
         let held = plain.len();
         let Some(leg) = &mut half.tls else { return Ok(()) };
         let bytes = &mut self.parts.driver.buffer(buffer)[HEADROOM..HEADROOM + len as usize];
@@ -48,7 +48,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         // What the session held back waits on, where nothing came behind it.
         let brought = plain.len() > held;
         if !brought {
-            half.hold(&plain, held);
+            half.hold(&plain, held, &mut self.holds);
         }
         self.plain = plain;
         self.parts.driver.release(buffer);

@@ -29,10 +29,12 @@ pub(super) struct Database {
     flow: Flow,
     whole: Vec<u8>,
     row: BodyMask,
-    pub(super) copy: Option<BodyMask>,
+    pub(super) copy: Option<Box<BodyMask>>,
     pub(super) copy_columns: Columns,
-    strings: BodyMask,
-    function: BodyMask,
+    /// Made for the first error, notice or notification.
+    strings: Option<Box<BodyMask>>,
+    /// Made for the first one: few sessions call functions by their OID.
+    function: Option<Box<BodyMask>>,
     /// Columns of the result of a simple Query.
     pub(super) result: Columns,
     /// `result` belongs to the result that is being sent.
@@ -49,8 +51,8 @@ impl Default for Database {
             row: BodyMask::row(),
             copy: None,
             copy_columns: Columns::new(),
-            strings: BodyMask::strings(Message::Error, Strip::Nothing),
-            function: BodyMask::function(),
+            strings: None,
+            function: None,
             result: Columns::new(),
             result_known: false,
             plain: Columns::new(),
@@ -59,6 +61,15 @@ impl Default for Database {
 }
 
 impl Database {
+    /// The next body is strings.
+    fn begin_strings(&mut self, message: Message, strip: Strip) {
+        let mask = BodyMask::strings(message, strip);
+        match &mut self.strings {
+            Some(strings) => **strings = mask,
+            None => self.strings = Some(Box::new(mask)),
+        }
+    }
+
     pub(super) fn strings_columns(&mut self) -> &mut Columns {
         &mut self.plain
     }
@@ -240,9 +251,9 @@ impl Connection {
             b'V' => self.begin_function_result()?,
             b'E' | b'N' => {
                 let strip = self.strip();
-                self.database.strings = BodyMask::strings(Message::Error, strip);
+                self.database.begin_strings(Message::Error, strip);
             }
-            _ => self.database.strings = BodyMask::strings(Message::Notification, Strip::Nothing),
+            _ => self.database.begin_strings(Message::Notification, Strip::Nothing),
         }
         let raw = matches!(kind, b'D' | b'd' | b'V') && !self.masks();
         self.database.flow = if raw { Flow::Passing { left } } else { Flow::Masking { kind, left } };
@@ -316,15 +327,15 @@ impl Connection {
                 row.feed(bytes, last, columns)
             }
             b'd' => copy.as_mut().ok_or(Malformed::Value)?.feed(bytes, last, copy_columns),
-            b'V' => function.feed(bytes, last, result),
-            _ => strings.feed(bytes, last, plain),
+            b'V' => function.get_or_insert_with(|| Box::new(BodyMask::function())).feed(bytes, last, result),
+            _ => strings.as_mut().ok_or(Malformed::Value)?.feed(bytes, last, plain),
         }
     }
 
     /// The SQLSTATE of the error or notice that has just passed.
     pub(super) fn streamed_sqlstate(&self) -> Option<[u8; 5]> {
-        match &self.database.strings {
-            BodyMask::Strings(strings) => strings.sqlstate(),
+        match self.database.strings.as_deref() {
+            Some(BodyMask::Strings(strings)) => strings.sqlstate(),
             _ => None,
         }
     }
