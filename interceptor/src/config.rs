@@ -581,7 +581,7 @@ mod tests {
         refused("addresses = [\"127.0.0.1\"]", "port is missing");
         refused("addresses = [\"127.0.0.1:0\"]", "1 to 65535");
         refused("addresses = [\"10.20.0.1/16:5432\"]\ntls = \"disable\"", "did you mean 10.20.0.0/16");
-        refused("addresses = [\"10.0.0.1:5432\"]", "write tls = \"disable\"");
+        refused("addresses = [\"10.0.0.1:5432\"]", "or tls = \"disable\" to accept");
         refused("addresses = [\"127.0.0.1:5432\"]\ntls = \"prefer\"", "`disable`, `require` or `verify-full`");
         refused("addresses = [\"nowhere.invalid:5432\"]\ntls = \"disable\"", "does not resolve");
         refused("addresses = [\"127.0.0.1:5432\"]\nmask = false", "goes only with mode");
