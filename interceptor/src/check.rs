@@ -5,7 +5,7 @@ use std::path::Path;
 
 use policy::{Names, Policy, Question, Subject};
 
-use crate::config::{Agent, AgentBy, Config, Mode, Others};
+use crate::config::{Agent, AgentBy, AgentTls, Config, DatabaseTls, Mode, Others, Tls};
 
 mod cost;
 
@@ -85,6 +85,7 @@ pub fn describe(config: &Config, policy: &Policy) -> String {
             Others::Pass => "others pass".to_owned(),
             Others::Refuse => format!("others refused but {:?}", database.allow),
         };
+        let _ = writeln!(out, "           {}", tls(&database.tls));
         let _ = writeln!(out, "           {mode}; masking {}; {others}", database.masking);
     }
     for agent in &config.agents {
@@ -113,6 +114,24 @@ fn searched(policy: &Policy, databases: &[String]) -> String {
         }
     }
     lines.concat()
+}
+
+/// Both legs.
+fn tls(tls: &Tls) -> String {
+    let agent = match (tls.agent, tls.names.is_empty()) {
+        (AgentTls::Disable, _) => "agents plain".to_owned(),
+        (_, true) => "agents TLS, but no name to verify: give `names`".to_owned(),
+        (AgentTls::Allow, false) => format!("agents TLS or plain, as {}", tls.names.join(" ")),
+        (AgentTls::Require, false) => format!("agents TLS only, as {}", tls.names.join(" ")),
+    };
+    let database = match &tls.database {
+        DatabaseTls::Disable => "database plain".to_owned(),
+        DatabaseTls::Require(_) => "database TLS, NOT VERIFIED: anybody between may pose as it".to_owned(),
+        DatabaseTls::VerifyFull { name, .. } => {
+            format!("database TLS, verified as {}", name.as_deref().unwrap_or("the address that is dialled"))
+        }
+    };
+    format!("{agent}; {database}")
 }
 
 fn by(agent: &Agent) -> String {

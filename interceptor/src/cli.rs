@@ -39,6 +39,8 @@ pub enum Verb {
         /// The systemd unit, such as reconciler.service.
         unit: String,
     },
+    /// The certificate that agents must trust for TLS, on standard output, and how, on the other. Makes the authority if there is none (root).
+    Ca(From),
     /// The service: stays in the foreground, ready when `status` exits 0.
     Run(From),
     /// Parse configuration and policy, print what they resolve to; exit 1 on any doubt.

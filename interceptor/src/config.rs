@@ -11,8 +11,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 mod masking;
+mod tls;
 
 pub use masking::{AllMasking, Eagerness, Format, IssuerPrefix, Masking, masking_of};
+pub use tls::{AgentTls, ClientKeys, DatabaseTls, Tls};
 
 /// Where the configuration is when `--config` does not say.
 pub const DEFAULT_PATH: &str = "/etc/interceptor/interceptor.toml";
@@ -106,6 +108,8 @@ pub struct Database {
     pub mask: bool,
     /// How eagerly it is searched; where it is not written, as `[masking]` says.
     pub masking: Eagerness,
+    /// How its two legs are encrypted.
+    pub tls: Tls,
     /// What becomes of connections by processes that are no agent.
     pub others: Others,
     /// With [`Others::Refuse`]: the units that pass all the same.
@@ -257,7 +261,15 @@ struct TypedDatabase {
     addresses: Vec<String>,
     #[serde(default)]
     dbnames: Vec<String>,
+    #[serde(default)]
+    agent_tls: AgentTls,
+    #[serde(default)]
+    names: Vec<String>,
     tls: Option<String>,
+    roots: Option<PathBuf>,
+    server_name: Option<String>,
+    client_certificate: Option<PathBuf>,
+    client_key: Option<PathBuf>,
     #[serde(default = "enforce")]
     mode: Mode,
     #[serde(default = "yes")]
@@ -370,7 +382,7 @@ impl TypedDatabase {
         for text in &self.addresses {
             addresses.extend(endpoints(text).map_err(|why| meaning(&place, format!("addresses: `{text}`: {why}")))?);
         }
-        self.check_tls(&place, &addresses)?;
+        let tls = self.tls(&place, &addresses)?;
         Ok(Database {
             name: self.name,
             addresses: addresses.into_iter().collect(),
@@ -378,28 +390,11 @@ impl TypedDatabase {
             mode: self.mode,
             mask: self.mask,
             masking: self.masking.unwrap_or(masking),
+            tls,
             others: self.others,
             allow: self.allow,
             unix_directories: self.unix_directories,
         })
-    }
-
-    fn check_tls(&self, place: &str, addresses: &BTreeSet<Endpoint>) -> Result<(), Error> {
-        match self.tls.as_deref() {
-            Some("disable") => Ok(()),
-            Some(other) => {
-                Err(meaning(place, format!("tls = \"{other}\" is not in this version; write tls = \"disable\"")))
-            }
-            None => match addresses.iter().find(|e| !e.is_loopback()) {
-                Some(far) => Err(meaning(
-                    place,
-                    format!(
-                        "{far} is not a loopback address and this version speaks no TLS: write tls = \"disable\" to accept that"
-                    ),
-                )),
-                None => Ok(()),
-            },
-        }
     }
 }
 
@@ -586,8 +581,8 @@ mod tests {
         refused("addresses = [\"127.0.0.1\"]", "port is missing");
         refused("addresses = [\"127.0.0.1:0\"]", "1 to 65535");
         refused("addresses = [\"10.20.0.1/16:5432\"]\ntls = \"disable\"", "did you mean 10.20.0.0/16");
-        refused("addresses = [\"10.0.0.1:5432\"]", "write tls = \"disable\"");
-        refused("addresses = [\"127.0.0.1:5432\"]\ntls = \"require\"", "not in this version");
+        refused("addresses = [\"10.0.0.1:5432\"]", "or tls = \"disable\" to accept");
+        refused("addresses = [\"127.0.0.1:5432\"]\ntls = \"prefer\"", "`disable`, `require` or `verify-full`");
         refused("addresses = [\"nowhere.invalid:5432\"]\ntls = \"disable\"", "does not resolve");
         refused("addresses = [\"127.0.0.1:5432\"]\nmask = false", "goes only with mode");
         refused("addresses = [\"127.0.0.1:5432\"]\nallow = [\"a.service\"]", "only with others");

@@ -2,6 +2,7 @@
 #![deny(unsafe_code)] // the loader's modules that need it say so
 
 pub mod admit;
+pub mod ca;
 pub mod check;
 pub mod cli;
 pub mod columns;
@@ -21,4 +22,5 @@ pub mod run;
 pub mod service;
 pub mod status;
 mod sys;
+pub mod tls;
 pub mod verbs;

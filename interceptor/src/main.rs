@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         Verb::Admit { from, unit } => verbs::admit(&from.config, &unit),
         Verb::Exec { from, agent, user, command } => verbs::exec(&from.config, &agent, user.as_deref(), &command),
         Verb::Check(from) => verbs::check(&from.config),
+        Verb::Ca(from) => verbs::ca(&from.config),
         Verb::Doctor { from, json } => verbs::doctor(&from.config, json),
         Verb::Explain { from, agent, database, search_path, json, sql } => {
             let asked = verbs::Explain { agent: &agent, database: &database, search_path: &search_path, sql: &sql };

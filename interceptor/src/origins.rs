@@ -5,27 +5,33 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use proxy::Admitted;
-use session::{Database, Mode, Subject};
+use session::{AgentTls, Database, Mode, Subject};
 
 use crate::config::{self, Config};
 use crate::identity::Identity;
 use crate::origin::{Arrival, KernelOrigins};
+use crate::tls::Legs;
 
 /// The configuration's databases and agents by name. Names and not numbers: `attach` may have read an older file.
-#[derive(Debug)]
 pub struct Known {
     databases: HashMap<String, Arc<Database>>,
+    tls: Legs,
     groups: HashMap<String, Vec<String>>,
     /// Subjects of sessions that were open at the last look; touched at accept and by `status` only.
     live: Mutex<Vec<Weak<Subject>>>,
 }
 
 impl Known {
-    /// Of a configuration.
-    pub fn new(config: &Config) -> Known {
+    /// Of a configuration, with the keys and certificates that it names.
+    pub fn new(config: &Config, tls: Legs) -> Known {
         let databases = config.databases.iter().map(|d| (d.name.clone(), Arc::new(database(d)))).collect();
         let groups = config.agents.iter().map(|a| (a.name.clone(), a.groups.clone())).collect();
-        Known { databases, groups, live: Mutex::default() }
+        Known { databases, tls, groups, live: Mutex::default() }
+    }
+
+    /// Keys and certificates.
+    pub fn tls(&self) -> &Legs {
+        &self.tls
     }
 
     /// Sessions of this agent that are open.
@@ -58,11 +64,16 @@ fn database(database: &config::Database) -> Database {
         },
         mask: database.mask,
         masking: database.masking.into(),
+        agent_tls: match database.tls.agent {
+            config::AgentTls::Disable => AgentTls::Disable,
+            config::AgentTls::Allow => AgentTls::Allow,
+            config::AgentTls::Require => AgentTls::Require,
+        },
+        database_tls: database.tls.database != config::DatabaseTls::Disable,
     }
 }
 
 /// One shard's.
-#[derive(Debug)]
 pub struct Origins {
     kernel: KernelOrigins,
     known: Arc<Known>,
@@ -94,7 +105,7 @@ impl Origins {
         };
         let subject = Arc::new(subject);
         self.known.opened(&subject);
-        Some(Admitted { destination, database: Arc::clone(database), subject })
+        Some(Admitted { destination, database: Arc::clone(database), tls: self.known.tls.of(name), subject })
     }
 }
 

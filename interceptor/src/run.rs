@@ -16,7 +16,8 @@ use crate::load::{self, locals::Watch};
 use crate::origin::{Canary, KernelOrigins};
 use crate::origins::{Known, Origins};
 use crate::service::Service;
-use crate::{check, plan, privileges};
+use crate::tls::Legs;
+use crate::{ca, check, plan, privileges};
 
 /// How often the loop looks around when nothing happens.
 const TICK: Duration = Duration::from_secs(1);
@@ -33,9 +34,12 @@ pub fn run(path: &Path) -> Result<()> {
     let account = privileges::account(&config.service.user)?;
     attach_where_nobody_did(&config)?;
     own_folders(&config, account)?;
+    if ca::is_needed(&config) && ca::ensure(&config, account)? {
+        tracing::info!("made this host's certificate authority; `interceptor ca` says how agents trust it");
+    }
 
     let canary = Arc::new(Canary::default());
-    let known = Arc::new(Known::new(&config));
+    let known = Arc::new(Known::new(&config, Legs::new(&config)?));
     let shards = shards(&config);
     let origins = (0..shards)
         .map(|_| KernelOrigins::open(&instance, Arc::clone(&canary)))
@@ -56,7 +60,8 @@ pub fn run(path: &Path) -> Result<()> {
     privileges::drop_to(account)?;
     confine(path, &config, &instance)?;
     let handle = proxy::start(&settings(&config, shards), Arc::new(policy.clone()), origins)?;
-    let service = Arc::new(Service::new(path, config, handle, policy.version().to_owned(), counters, known));
+    let service =
+        Arc::new(Service::new(path, config, handle, policy.version().to_owned(), counters, Arc::clone(&known)));
     service.record_start();
     prove(&canary, &service).context("redirection does not work, so the service does not start")?;
     let control = service.serve_control()?;
@@ -64,7 +69,7 @@ pub fn run(path: &Path) -> Result<()> {
     tracing::info!(shards, policy = policy.version(), "ready");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
 
-    let outcome = watch_over(&service, &signals, &watch, &canary);
+    let outcome = watch_over(&service, &signals, &watch, &canary, known.tls());
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     service.record_stop();
     let drained = service.drain();
@@ -138,7 +143,7 @@ fn settings(config: &Config, shards: u16) -> Settings {
 }
 
 /// Until a signal ends it: reload, watchdog, canary, the host's addresses.
-fn watch_over(service: &Arc<Service>, signals: &SignalFd, watch: &Watch, canary: &Canary) -> Result<()> {
+fn watch_over(service: &Arc<Service>, signals: &SignalFd, watch: &Watch, canary: &Canary, tls: &Legs) -> Result<()> {
     let mut proven = Instant::now();
     let mut full = false;
     loop {
@@ -170,6 +175,9 @@ fn watch_over(service: &Arc<Service>, signals: &SignalFd, watch: &Watch, canary:
             if let Err(error) = prove(canary, service) {
                 tracing::error!(%error, "redirection is broken: agents may reach databases directly; run `interceptor attach`");
             }
+        }
+        if let Err(error) = tls.renew() {
+            tracing::error!(%error, "agents' certificates were not renewed; the old ones are valid for days yet");
         }
         for slow in service.slow() {
             log_slow(&slow);

@@ -10,7 +10,7 @@ use nix::unistd::User;
 
 use crate::config::{self, AgentBy, Config, Others};
 use crate::host_record::{Deed, HostRecord, Stage};
-use crate::{admit, check, doctor, exec, load, plan, privileges};
+use crate::{admit, ca, check, doctor, exec, load, plan, privileges};
 
 /// `attach`.
 pub fn attach(path: &Path) -> Result<u8> {
@@ -21,6 +21,17 @@ pub fn attach(path: &Path) -> Result<u8> {
         println!("closed {} connections of agents that were older than this", report.closed);
     }
     report.notes.iter().for_each(|note| println!("{note}"));
+    Ok(0)
+}
+
+/// `ca`.
+pub fn ca(path: &Path) -> Result<u8> {
+    let config = Config::load(path)?;
+    if nix::unistd::Uid::effective().is_root() {
+        ca::ensure(&config, privileges::account(&config.service.user)?)?;
+    }
+    print!("{}", ca::certificate(&config)?);
+    eprint!("{}", ca::directions(&config));
     Ok(0)
 }
 

@@ -15,4 +15,5 @@ mod raw;
 mod record;
 mod searched;
 mod stage;
+mod tls;
 mod volumes;

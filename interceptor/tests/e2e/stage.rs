@@ -79,11 +79,16 @@ pub struct Stage {
 impl Stage {
     /// `None`, said loudly, where the kernel tests cannot run; a failure where CI should have been able to.
     pub fn set(lines: &str, policy: &str) -> Option<Stage> {
+        Stage::before(lines, policy, || Postgres::start(&postgres_bin(), ""))
+    }
+
+    /// In front of a database of the test's own making.
+    pub fn before(lines: &str, policy: &str, start: impl FnOnce() -> std::io::Result<Postgres>) -> Option<Stage> {
         if !may_run() {
             return None;
         }
         let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let database = Postgres::start(&postgres_bin(), "").expect("a throw-away PostgreSQL");
+        let database = start().expect("a throw-away PostgreSQL");
         database.sql("postgres", TABLE).expect("the tables");
         let config = format!(
             "[[database]]\nname = \"payments\"\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:{0}\", \"[::1]:{0}\"]\nunix_directories = [\"{1}\"]\n{lines}\n[[agent]]\nname = \"reconciler\"\ngroups = [\"payments-agents\"]\n",
@@ -184,7 +189,8 @@ fn may_run() -> bool {
     root
 }
 
-fn postgres_bin() -> PathBuf {
+/// Where the newest PostgreSQL of the host has its programs.
+pub fn postgres_bin() -> PathBuf {
     let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()

@@ -286,6 +286,17 @@ pub struct Operator<'a> {
     pub pid: u32,
 }
 
+/// TLS of a session's two legs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LoginTls<'a> {
+    /// The agent's: version and suite.
+    pub agent: Option<Text<'a>>,
+    /// The database's: version and suite.
+    pub database: Option<Text<'a>>,
+    /// The name that the database's certificate was verified for.
+    pub peer: Option<Text<'a>>,
+}
+
 /// Everything that is recorded. Each variant carries or implies the six fields of PCI DSS v4.0.1 10.2.2: the user (agent and
 /// database user, or operator), the type ([`RecordType`]), date and time (the frame's clocks), success, origination (the
 /// address and process; the host is in the segment's header) and the resource (database and tables, unit, policy, object).
@@ -308,6 +319,8 @@ pub enum Event<'a> {
         sqlstate: Option<SqlState>,
         /// Where we refused it ourselves: why.
         cause: Option<Text<'a>>,
+        /// How both legs were encrypted.
+        tls: LoginTls<'a>,
         /// The session's own count of its records.
         number: u64,
     },

@@ -94,6 +94,9 @@ fields! {
     46 SENT "sent" Number "bytes that passed to the database";
     47 OBJECT "object" Text "what was loaded, attached or checked";
     48 STAGE "stage" Number "of what root does: 1 begins (no success yet: a later record has it), 2 done, 3 failed";
+    49 AGENT_TLS "agent_tls" Text "TLS of the agent's leg, version and suite; absent: plain";
+    50 DATABASE_TLS "database_tls" Text "TLS of the database's leg, version and suite; absent: plain";
+    51 DATABASE_PEER "database_peer" Text "the name that the database's certificate was verified for; absent: it was not";
     64 FIRST_SEQ "first_seq" Number "the first record of the batch";
     65 COUNT "count" Number "how many records the batch has";
     66 BATCH_ROOT "batch_root" Hash "RFC 6962 root of the batch's records";

@@ -106,7 +106,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         if turned_away {
             Counters::add(&self.parts.counters.refused_record, 1);
         }
-        let mut link = Box::new(Link::new(conversation, socket, turned_away));
+        let mut link = Box::new(Link::new(conversation, admitted.tls, socket, turned_away));
         link.accepted_ns = self.reaped_ns;
         let index = self.links.insert(link);
         // The session's first call: it records its start and answers with the deadline of the login.

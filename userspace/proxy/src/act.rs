@@ -1,6 +1,6 @@
 //! What one call of a session asked for, carried out: records first, then pieces, then the rest.
 
-use session::{Effects, Finish, Input, Piece, RecordId, Shared};
+use session::{Effects, Finish, Input, Piece, RecordId, Secure, Shared};
 use uring::{BufferId, HEADROOM, StagedId};
 
 use crate::conversation::Conversation;
@@ -8,7 +8,7 @@ use crate::counters::Counters;
 use crate::driver::Driver;
 use crate::journal::RecordFailure;
 use crate::latency::Stage;
-use crate::link::{Outgoing, Phase, Shutdown, Side, Turn};
+use crate::link::{Outgoing, Phase, Shutdown, Side, Staged, Turn};
 use crate::settings::Durability;
 use crate::shard::{Shard, Stopped, Waiting};
 use crate::slow::Slow;
@@ -16,12 +16,21 @@ use crate::timers::NEVER;
 
 /// The chunk that a call was given.
 #[derive(Clone, Copy)]
-struct Chunk {
-    side: Side,
-    buffer: BufferId,
-    /// Where it starts in the buffer: held bytes lie in the headroom.
-    start: usize,
-    end: usize,
+pub(crate) struct Chunk {
+    pub(crate) side: Side,
+    pub(crate) memory: Memory,
+    /// Where it starts in its memory: held bytes lie in a buffer's headroom.
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+/// Where a chunk lies.
+#[derive(Clone, Copy)]
+pub(crate) enum Memory {
+    /// As it was received.
+    Buffer(BufferId),
+    /// In [`Shard::plain`], decrypted.
+    Plain,
 }
 
 impl<D: Driver, C: Conversation> Shard<D, C> {
@@ -30,9 +39,18 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         let end = HEADROOM + len as usize;
         let link = self.links.at(index);
         assert!(!link.half(side).busy, "a side was read before what came of its last chunk was sent");
+        if link.half(side).tls.is_some() {
+            return self.feed_secured(index, side, buffer, len);
+        }
         let bytes = self.parts.driver.buffer(buffer);
         let start = link.half(side).place_held(bytes, &mut self.holds);
-        let chunk = Chunk { side, buffer, start, end };
+        let chunk = Chunk { side, memory: Memory::Buffer(buffer), start, end };
+        self.call(index, Some(chunk), None)
+    }
+
+    /// Gives the session what was decrypted.
+    pub(crate) fn feed_plain(&mut self, index: u32, side: Side) -> Result<(), Stopped> {
+        let chunk = Chunk { side, memory: Memory::Plain, start: 0, end: self.plain.len() };
         self.call(index, Some(chunk), None)
     }
 
@@ -61,8 +79,11 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             limits: &self.parts.limits,
         };
         let input = match (chunk, input) {
-            (Some(Chunk { side, buffer, start, end }), _) => {
-                let bytes = &mut self.parts.driver.buffer(buffer)[start..end];
+            (Some(Chunk { side, memory, start, end }), _) => {
+                let bytes = match memory {
+                    Memory::Buffer(buffer) => &mut self.parts.driver.buffer(buffer)[start..end],
+                    Memory::Plain => &mut self.plain[start..end],
+                };
                 match side {
                     Side::Agent => Input::FromAgent(bytes),
                     Side::Database => Input::FromDatabase(bytes),
@@ -121,17 +142,31 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         let recorded = self.record(index, effects)?;
         Counters::add(&self.parts.counters.refused_statements, u64::from(effects.unrecorded));
         if !recorded || effects.finish == Finish::Abort {
-            if let Some(chunk) = chunk {
-                self.parts.driver.release(chunk.buffer);
-            }
+            self.release_chunk(chunk);
             Counters::add(&self.parts.counters.aborted, 1);
             return self.end(index);
         }
-        if let Some(Chunk { side, buffer, start, end }) = chunk {
-            let bytes = &self.parts.driver.buffer(buffer)[start..end];
+        if let (Some(Secure::AgentAtOnce), Some(Chunk { side, memory: Memory::Buffer(buffer), start, end })) =
+            (effects.secure.take_if(|secure| *secure == Secure::AgentAtOnce), chunk)
+        {
+            // Nothing of the chunk was read as it is: it is the first of TLS.
+            if self.secure(index, Secure::AgentAtOnce) {
+                return self.feed_secured(index, side, buffer, (end - start) as u32);
+            }
+            self.release_chunk(chunk);
+            return self.end(index);
+        }
+        if let Some(Chunk { side, memory, start, end }) = chunk {
+            let bytes = match memory {
+                Memory::Buffer(buffer) => &self.parts.driver.buffer(buffer)[start..end],
+                Memory::Plain => &self.plain[start..end],
+            };
             self.links.at(index).half(side).hold(bytes, effects.hold, &mut self.holds);
         }
         self.queue(index, chunk, effects);
+        if effects.secure.is_some_and(|secure| !self.secure(index, secure)) {
+            return self.end(index);
+        }
         let link = self.links.at(index);
         link.read_agent = effects.read_agent;
         link.deadline_ns = effects.deadline.unwrap_or(NEVER);
@@ -172,24 +207,24 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         let strict = self.parts.durability == Durability::Strict;
         let agent_waits = strict && !effects.to_agent.is_empty();
         let database_waits = effects.durable && !effects.to_database.is_empty();
-        let staged = (!effects.own.is_empty()).then(|| self.parts.driver.stage(&mut effects.own));
+        let buffer = chunk.and_then(|chunk| match chunk.memory {
+            Memory::Buffer(buffer) => Some(buffer),
+            Memory::Plain => None,
+        });
         let turn = self.turns.insert(Turn {
             from: chunk.map(|chunk| chunk.side),
-            buffer: chunk.map(|chunk| chunk.buffer),
-            staged,
+            buffer,
+            staged: Staged::default(),
             left: 0,
             came_ns: if chunk.is_some() { self.reaped_ns } else { 0 },
         });
-        let place = Place { chunk, staged, turn };
-        let mut left =
-            self.queue_side(index, Side::Agent, &effects.to_agent, place, if agent_waits { last_seq } else { 0 });
-        left += self.queue_side(
-            index,
-            Side::Database,
-            &effects.to_database,
-            place,
-            if database_waits { last_seq } else { 0 },
-        );
+        let waits = |waits: bool| if waits { last_seq } else { 0 };
+        // What is encrypted first: it is read where the call left it, and staging takes that away.
+        let mut left = self.queue_encrypted(index, Side::Agent, chunk, effects, (turn, waits(agent_waits)));
+        left += self.queue_encrypted(index, Side::Database, chunk, effects, (turn, waits(database_waits)));
+        let place = self.stage(chunk, effects, turn);
+        left += self.queue_side(index, Side::Agent, &effects.to_agent, place, waits(agent_waits));
+        left += self.queue_side(index, Side::Database, &effects.to_database, place, waits(database_waits));
         if (agent_waits || database_waits) && last_seq > self.parts.journal.synced_seq() {
             Counters::add(&self.parts.counters.waited_for_disk, 1);
             self.parts.journal.want_sync();
@@ -201,6 +236,62 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         }
         if left == 0 {
             self.end_turn(index, turn);
+        }
+    }
+
+    /// A side under TLS. What cannot be encrypted, before the handshake's end or behind the last words, is not sent.
+    fn queue_encrypted(
+        &mut self,
+        index: u32,
+        side: Side,
+        chunk: Option<Chunk>,
+        effects: &mut Effects,
+        (turn, after_seq): (u32, u64),
+    ) -> u32 {
+        let half = self.links.at(index).half(side);
+        if half.tls.is_none() {
+            return 0;
+        }
+        let deaf = half.write_done || half.shutdown == Shutdown::Done;
+        let encrypted = !deaf && self.encrypt(index, side, chunk, effects);
+        match side {
+            Side::Agent => effects.to_agent.clear(),
+            Side::Database => effects.to_database.clear(),
+        }
+        if !encrypted {
+            return 0;
+        }
+        let len = self.cipher.len() as u32;
+        let staged = self.parts.driver.stage(&mut self.cipher);
+        self.turns.at(turn).staged.push(staged);
+        let piece = uring::Piece::Staged(staged, 0..len);
+        self.links.at(index).half(side).outgoing.push_back(Outgoing { piece, turn, after_seq });
+        1
+    }
+
+    /// Gives the memory of the call to its turn, as far as pieces name it.
+    fn stage(&mut self, chunk: Option<Chunk>, effects: &mut Effects, turn: u32) -> Place {
+        let mut stage = |bytes: &mut Vec<u8>, staged: &mut Staged| {
+            let id = self.parts.driver.stage(bytes);
+            staged.push(id);
+            id
+        };
+        let mut names = effects.to_agent.iter().chain(&effects.to_database);
+        let decrypted = matches!(chunk, Some(Chunk { memory: Memory::Plain, .. }));
+        let plain = decrypted && names.clone().any(|piece| matches!(piece, Piece::Chunk(_)));
+        let own = names.any(|piece| matches!(piece, Piece::Own(_)));
+        let staged = &mut self.turns.at(turn).staged;
+        Place {
+            chunk,
+            own: own.then(|| stage(&mut effects.own, staged)),
+            plain: plain.then(|| stage(&mut self.plain, staged)),
+            turn,
+        }
+    }
+
+    fn release_chunk(&mut self, chunk: Option<Chunk>) {
+        if let Some(Chunk { memory: Memory::Buffer(buffer), .. }) = chunk {
+            self.parts.driver.release(buffer);
         }
     }
 
@@ -222,7 +313,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         if let Some(buffer) = buffer {
             self.parts.driver.release(buffer);
         }
-        if let Some(staged) = staged {
+        for staged in staged.iter() {
             self.parts.driver.unstage(staged);
         }
         if let Some(side) = from {
@@ -241,23 +332,31 @@ fn is_empty(piece: &Piece) -> bool {
 #[derive(Clone, Copy)]
 struct Place {
     chunk: Option<Chunk>,
-    staged: Option<StagedId>,
+    own: Option<StagedId>,
+    /// The chunk, where it was decrypted.
+    plain: Option<StagedId>,
     turn: u32,
 }
 
 impl Place {
     /// A session's piece in the driver's terms. A range outside the call's own bytes is a bug of the session.
     fn of(&self, piece: &Piece) -> uring::Piece {
-        match (piece, self.chunk, self.staged) {
-            (Piece::Chunk(range), Some(chunk), _) => {
+        match (piece, self.chunk) {
+            (Piece::Chunk(range), Some(chunk)) => {
                 let start = chunk.start as u32;
                 assert!(range.start <= range.end && start + range.end <= chunk.end as u32, "a piece outside its chunk");
-                uring::Piece::Buffer(chunk.buffer, start + range.start..start + range.end)
+                let range = start + range.start..start + range.end;
+                match (chunk.memory, self.plain) {
+                    (Memory::Buffer(buffer), _) => uring::Piece::Buffer(buffer, range),
+                    (Memory::Plain, Some(plain)) => uring::Piece::Staged(plain, range),
+                    (Memory::Plain, None) => panic!("decrypted bytes that are not staged"),
+                }
             }
-            (Piece::Own(range), _, Some(staged)) => uring::Piece::Staged(staged, range.clone()),
-            (Piece::Chunk(_), None, _) | (Piece::Own(_), _, None) => {
-                panic!("a piece of bytes that the call does not have")
-            }
+            (Piece::Own(range), _) => match self.own {
+                Some(own) => uring::Piece::Staged(own, range.clone()),
+                None => panic!("a piece of bytes that the call does not have"),
+            },
+            (Piece::Chunk(_), None) => panic!("a piece of bytes that the call does not have"),
         }
     }
 }

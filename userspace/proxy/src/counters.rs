@@ -64,6 +64,8 @@ counters! {
     accept_errors,
     /// Connections to a database that could not be made.
     connect_errors,
+    /// Connections whose TLS did not come about, or broke.
+    insecure,
     /// Sessions that ended at once, by a fault or a reset and not in order.
     aborted,
     /// Bytes received from agents.

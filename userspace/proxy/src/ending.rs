@@ -41,6 +41,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         link.deadline_ns = NEVER;
         link.end_by_ns = link.end_by_ns.min(until_ns);
         self.timers.want(index, link.end_by_ns, &mut link.armed_at_ns);
+        Side::BOTH.into_iter().for_each(|side| self.say_goodbye(index, side));
     }
 
     /// The next step of an end in order, where it is time for it.

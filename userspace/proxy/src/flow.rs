@@ -111,6 +111,11 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         }
         if half.outgoing.is_empty() {
             if half.shutdown == Shutdown::Wanted {
+                if half.tls.as_ref().is_some_and(|leg| leg.speaks()) {
+                    self.say_goodbye(index, side);
+                    return self.send_more(index, side);
+                }
+                let half = self.links.at(index).half(side);
                 half.shutdown = Shutdown::Done;
                 self.submit(index, Task::Shutdown(side), Op::Shutdown { socket, direction: Direction::Write });
             }

@@ -35,6 +35,7 @@ mod slow;
 mod start;
 mod supply;
 mod timers;
+mod tls;
 mod token;
 
 pub use conversation::Conversation;
@@ -50,3 +51,4 @@ pub use shard::{Parts, Shard, Stopped};
 pub use slow::{Slow, SlowLog, Spent};
 pub use start::{Handle, StartError, start};
 pub use supply::Supply;
+pub use tls::{AgentTls, DatabaseTls, KeyError, Tls};

@@ -1,6 +1,7 @@
 //! What a shard keeps of one session: two sockets, and what is on its way between them.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use session::HOLD_MAX;
 use uring::{BufferId, HEADROOM, Piece, Socket, StagedId};
@@ -8,6 +9,7 @@ use uring::{BufferId, HEADROOM, Piece, Socket, StagedId};
 use crate::conversation::Conversation;
 use crate::slow::Spent;
 use crate::timers::NEVER;
+use crate::tls::{Leg, Tls};
 
 // Held bytes go into the headroom of the next buffer.
 const _: () = assert!(HOLD_MAX <= HEADROOM);
@@ -41,6 +43,8 @@ pub(crate) enum Phase {
 /// One session's place in the shard.
 pub(crate) struct Link<C: Conversation> {
     pub(crate) conversation: C,
+    /// What TLS of either leg would be made from.
+    pub(crate) tls: Arc<Tls>,
     pub(crate) phase: Phase,
     /// Operations in flight on either socket.
     pub(crate) operations: u32,
@@ -87,6 +91,8 @@ pub(crate) struct Half {
     pub(crate) shutdown: Shutdown,
     /// What goes to it, in order.
     pub(crate) outgoing: VecDeque<Outgoing>,
+    /// From the moment that it turns to TLS.
+    pub(crate) tls: Option<Box<Leg>>,
     /// What its last chunk ended with; a place for it is there only while something is held.
     held: Option<Box<Held>>,
 }
@@ -126,10 +132,31 @@ pub(crate) struct Turn {
     /// The side whose chunk the call was given; it is not read before this turn ends.
     pub(crate) from: Option<Side>,
     pub(crate) buffer: Option<BufferId>,
-    pub(crate) staged: Option<StagedId>,
+    pub(crate) staged: Staged,
     pub(crate) left: u32,
     /// When the chunk came; 0 once the first of what came of it is on its way, or where there was none.
     pub(crate) came_ns: u64,
+}
+
+/// Staged bytes of one call: the session's own, what was decrypted, what was encrypted for one side or both; never all four.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Staged([Option<StagedId>; 3]);
+
+impl Staged {
+    pub(crate) fn of(id: StagedId) -> Staged {
+        Staged([Some(id), None, None])
+    }
+
+    pub(crate) fn push(&mut self, id: StagedId) {
+        let Some(place) = self.0.iter_mut().find(|place| place.is_none()) else {
+            panic!("a call stages at most three")
+        };
+        *place = Some(id);
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = StagedId> {
+        self.0.into_iter().flatten()
+    }
 }
 
 /// Pieces that a side keeps room for.
@@ -146,9 +173,10 @@ impl Holds {
 }
 
 impl<C: Conversation> Link<C> {
-    pub(crate) fn new(conversation: C, agent: Socket, turned_away: bool) -> Link<C> {
+    pub(crate) fn new(conversation: C, tls: Arc<Tls>, agent: Socket, turned_away: bool) -> Link<C> {
         let mut link = Link {
             conversation,
+            tls,
             phase: Phase::Open,
             operations: 0,
             halves: [Half::new(), Half::new()],
@@ -217,6 +245,7 @@ impl Half {
             starved: false,
             shutdown: Shutdown::No,
             outgoing: VecDeque::new(),
+            tls: None,
             held: None,
         }
     }
@@ -239,6 +268,14 @@ impl Half {
         held.bytes[..len].copy_from_slice(&chunk[chunk.len() - len..]);
         held.len = len;
         self.held = Some(held);
+    }
+
+    /// Appends the held bytes to those that come next.
+    pub(crate) fn take_held(&mut self, into: &mut Vec<u8>, holds: &mut Holds) {
+        let Some(mut held) = self.held.take() else { return };
+        into.extend_from_slice(&held.bytes[..held.len]);
+        held.bytes[..held.len].fill(0);
+        holds.keep(held);
     }
 
     /// Puts the held bytes in front of newly received ones; returns where the chunk starts in the buffer.

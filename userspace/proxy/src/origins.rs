@@ -3,6 +3,8 @@ use std::sync::Arc;
 
 use session::{Database, Subject};
 
+use crate::tls::Tls;
+
 /// A redirected connection, as the kernel half handed it over.
 #[derive(Clone, Debug)]
 pub struct Admitted {
@@ -10,6 +12,8 @@ pub struct Admitted {
     pub destination: SocketAddr,
     /// The endpoint of the configuration that this address belongs to.
     pub database: Arc<Database>,
+    /// Keys and certificates of its two legs.
+    pub tls: Arc<Tls>,
     /// Who asked, frozen at connect.
     pub subject: Arc<Subject>,
 }

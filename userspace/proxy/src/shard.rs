@@ -119,6 +119,12 @@ pub struct Shard<D: Driver, C: Conversation = Session> {
     pub(crate) holds: Holds,
     /// The pieces of the send that is being put together.
     pub(crate) pieces: Vec<uring::Piece>,
+    /// What the chunk at hand held, decrypted.
+    pub(crate) plain: Vec<u8>,
+    /// Pieces that are encrypted as one.
+    pub(crate) gathered: Vec<u8>,
+    /// What they became.
+    pub(crate) cipher: Vec<u8>,
     pub(crate) per_agent: HashMap<String, u32>,
     pub(crate) handshakes: u32,
     /// Bytes of records that the open sessions will write whatever happens.
@@ -163,6 +169,9 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             leaving: Vec::new(),
             holds: Holds::default(),
             pieces: Vec::new(),
+            plain: Vec::new(),
+            gathered: Vec::new(),
+            cipher: Vec::new(),
             per_agent: HashMap::new(),
             handshakes: 0,
             owed: 0,

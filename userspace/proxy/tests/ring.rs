@@ -31,8 +31,15 @@ impl Origins for Everyone {
             mode: Mode::Enforce,
             mask: true,
             masking: Default::default(),
+            agent_tls: Default::default(),
+            database_tls: false,
         };
-        Some(Admitted { destination: self.0?, database: Arc::new(database), subject: Arc::new(subject) })
+        Some(Admitted {
+            destination: self.0?,
+            database: Arc::new(database),
+            tls: Arc::default(),
+            subject: Arc::new(subject),
+        })
     }
 
     fn sweep(&mut self) {}

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use audit::{Event, RecordId};
 
+use crate::Secure;
+
 /// The most bytes of a chunk's end that a session hands back; the shard's buffers have this much headroom.
 pub const HOLD_MAX: usize = 512;
 
@@ -101,6 +103,8 @@ pub struct Effects {
     pub durable: bool,
     /// Open the connection to [`crate::Open::origin`]; answered by `DatabaseConnected` or `DatabaseFailed`.
     pub connect: bool,
+    /// A leg turns to TLS, once the pieces of this call are sent; answered by `AgentSecured` or `DatabaseSecured`.
+    pub secure: Option<Secure>,
     /// Statements that came to their outcome.
     pub ended: Vec<Ended>,
     /// Statements of the agent that were refused because their records have no room: nobody else writes them down.
@@ -123,6 +127,7 @@ impl Default for Effects {
             records: Records::default(),
             durable: false,
             connect: false,
+            secure: None,
             ended: Vec::new(),
             unrecorded: 0,
             read_agent: true,
@@ -142,6 +147,7 @@ impl Effects {
         self.records.clear();
         self.durable = false;
         self.connect = false;
+        self.secure = None;
         self.ended.clear();
         self.unrecorded = 0;
         self.read_agent = true;

@@ -1,5 +1,7 @@
 //! What can happen to a session.
 
+use crate::Secured;
+
 /// Both clocks, read by the shard; the session reads none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
@@ -20,6 +22,8 @@ pub enum Failure {
     TimedOut,
     /// The shard has no room for one more connection.
     Exhausted,
+    /// TLS did not come about, or broke: why.
+    Insecure(&'static str),
 }
 
 /// One event. Chunks are the shard's receive buffers, masked in place; [`crate::Effects`] points back into them.
@@ -37,6 +41,12 @@ pub enum Input<'a> {
     DatabaseConnected,
     /// The connection asked for with `connect` could not be made, or broke.
     DatabaseFailed(Failure),
+    /// TLS stands between the agent and us: what came since is what it encrypted.
+    AgentSecured(Secured),
+    /// TLS with the agent did not come about, or broke: why. Nothing more can be said to it.
+    AgentInsecure(&'static str),
+    /// TLS stands between us and the database.
+    DatabaseSecured(Secured),
     /// The wake-up asked for with `deadline`.
     Deadline,
     /// The service stops: finish the statement that runs, then end the session.

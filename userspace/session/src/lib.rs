@@ -12,6 +12,7 @@ mod limits;
 mod open;
 pub mod postgres;
 mod shared;
+mod tls;
 mod verdicts;
 
 pub use audit::RecordId;
@@ -23,6 +24,7 @@ pub use input::{Failure, Input, Now};
 pub use limits::Limits;
 pub use open::{Database, Mode, Open, Subject};
 pub use shared::Shared;
+pub use tls::{AgentTls, Secure, Secured};
 pub use verdicts::StatementCache;
 
 /// One agent connection and its one connection to the database.

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::AgentTls;
+
 /// Who asked, frozen at connect: the policy's words and the kernel's facts.
 #[derive(Clone, Debug)]
 pub struct Subject {
@@ -45,6 +47,10 @@ pub struct Database {
     pub mask: bool,
     /// How eagerly its values are searched for card numbers.
     pub masking: pan::Mode,
+    /// Towards the agent.
+    pub agent_tls: AgentTls,
+    /// Towards the database: a session goes on only under TLS.
+    pub database_tls: bool,
 }
 
 /// A new connection of an agent.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use audit::segment::{Appender, Identity, Previous, Refused, Stamp, file_name};
 use audit::{
-    Actor, ActorPart, Decided, Event, Operator, Outcome, RecordId, SessionTotals, SqlState, Stage, Statement,
+    Actor, ActorPart, Decided, Event, LoginTls, Operator, Outcome, RecordId, SessionTotals, SqlState, Stage, Statement,
     StatementPart, Text, Verdict, VerdictFacts, VerdictPart, encode,
 };
 use pan::Masked;
@@ -81,7 +81,14 @@ impl Parts {
         };
         let mut events = vec![
             Event::SessionStart { actor, number: 1 },
-            Event::Login { actor, success: false, sqlstate: Some(SqlState::of(b"28P01")), cause: masked, number: 2 },
+            Event::Login {
+                actor,
+                success: false,
+                sqlstate: Some(SqlState::of(b"28P01")),
+                cause: masked,
+                tls: LoginTls { agent: masked, database: Some("TLSv1.3".into()), peer: masked },
+                number: 2,
+            },
             Event::SessionEnd {
                 actor,
                 success: true,

@@ -178,6 +178,9 @@ impl Adversary {
                 pieces(done, ledger, &mut out.own, &mut out.to_agent);
                 self.replies(ledger, out);
             }
+            Input::AgentSecured(_) | Input::AgentInsecure(_) | Input::DatabaseSecured(_) => {
+                panic!("TLS that nobody asked for")
+            }
             Input::DatabaseConnected => {
                 self.connected = true;
                 if self.refusing {

@@ -87,9 +87,16 @@ impl Origins for SimOrigins {
             mode: Mode::Enforce,
             mask: true,
             masking: Default::default(),
+            agent_tls: Default::default(),
+            database_tls: false,
         };
         // The agent's port is its number; the origin carries it on to the database's side.
-        Some(Admitted { destination: agent, database: Arc::new(database), subject: Arc::new(subject) })
+        Some(Admitted {
+            destination: agent,
+            database: Arc::new(database),
+            tls: Arc::default(),
+            subject: Arc::new(subject),
+        })
     }
 
     fn sweep(&mut self) {}

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy::{Names, Policy};
-use proxy::{Admitted, Handle, Origins, RecordSettings, Settings, ShardLimits, Stopped, start};
-use session::{Database, Limits, Mode, Subject};
+use proxy::{Admitted, Handle, Origins, RecordSettings, Settings, ShardLimits, Stopped, Tls, start};
+use session::{AgentTls, Database, Limits, Mode, Subject};
 
 #[path = "../../../session/tests/world/server.rs"]
 mod server;
@@ -29,11 +29,16 @@ action     = "allow"
 "#;
 
 /// Admits every connection to one destination.
-struct Everyone(SocketAddr, Arc<Database>, Arc<Subject>);
+struct Everyone(SocketAddr, Arc<Database>, Arc<Subject>, Arc<Tls>);
 
 impl Origins for Everyone {
     fn take(&mut self, _agent: SocketAddr, _local: SocketAddr) -> Option<Admitted> {
-        Some(Admitted { destination: self.0, database: Arc::clone(&self.1), subject: Arc::clone(&self.2) })
+        Some(Admitted {
+            destination: self.0,
+            database: Arc::clone(&self.1),
+            tls: Arc::clone(&self.3),
+            subject: Arc::clone(&self.2),
+        })
     }
 
     fn sweep(&mut self) {}
@@ -48,6 +53,11 @@ pub struct Stand {
 impl Stand {
     /// One shard in front of this database.
     pub fn start(name: &str, database: SocketAddr, sessions: u32) -> Stand {
+        Stand::secured(name, database, sessions, Tls::default())
+    }
+
+    /// The same with TLS on the legs that have some.
+    pub fn secured(name: &str, database: SocketAddr, sessions: u32, tls: Tls) -> Stand {
         let folder = std::env::temp_dir().join(format!("proxy-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         let mut record = RecordSettings::new(folder.clone());
@@ -72,8 +82,10 @@ impl Stand {
             mode: Mode::Enforce,
             mask: true,
             masking: Default::default(),
+            agent_tls: if tls.agent.is_some() { AgentTls::Require } else { AgentTls::Disable },
+            database_tls: tls.database.is_some(),
         };
-        let origins = Everyone(database, Arc::new(payments), Arc::new(subject));
+        let origins = Everyone(database, Arc::new(payments), Arc::new(subject), Arc::new(tls));
         let handle = start(&settings, policy, vec![Box::new(origins)]).unwrap();
         Stand { handle: Some(handle), folder }
     }

@@ -32,7 +32,12 @@ impl Connection {
         }
         self.tell_version(cx)?;
         match frame.kind() {
-            b'R' => self.authentication(frame.body())?,
+            b'R' => {
+                self.authentication(frame.body())?;
+                if self.narrows_offer(&frame, cx)? {
+                    return Ok(());
+                }
+            }
             b'K' => return self.backend_key(frame.body(), cx),
             b'S' => return self.parameter(frame, cx),
             b'Z' => {

@@ -129,6 +129,9 @@ enum Taken {
 
 impl Connection {
     pub(super) fn database_bytes(&mut self, chunk: &mut [u8], cx: &mut Cx<'_, '_>) -> Step {
+        if self.tls.database_asked() {
+            return self.database_answers_tls(chunk, cx);
+        }
         match self.phase {
             Phase::Login | Phase::Ready => {}
             // A cancel request has no answer.

@@ -6,6 +6,7 @@ use wire::postgres::limits::HEADER;
 use wire::postgres::{FrontendTag, Header, Malformed, Tag, header, startup};
 
 use super::catalog::Question;
+use super::tls::misplaced as tls_misplaced;
 use super::{Connection, Cx, Fatal, Phase, Step};
 use crate::Limits;
 
@@ -136,7 +137,7 @@ impl Connection {
             return match startup::first(inbox) {
                 startup::First::Incomplete(missing) => Ok(missing),
                 startup::First::Packet { .. } => Ok(0),
-                startup::First::Tls => Err(Fatal::agent("TLS is not served here")),
+                startup::First::Tls => Err(tls_misplaced()),
                 startup::First::Malformed(why) => Err(Fatal::of_agent(why)),
             };
         }
@@ -186,7 +187,7 @@ impl Connection {
                     self.agent.flow = if take == left { Flow::Frame } else { Flow::Drop { left: left - take } };
                     take
                 }
-                Flow::Frame if self.phase == Phase::Startup => self.packet(rest, cx)?,
+                Flow::Frame if self.phase == Phase::Startup => self.packet(rest, place, cx)?,
                 Flow::Frame => self.frame(rest, place, cx)?,
             };
             if done == 0 {
@@ -197,13 +198,11 @@ impl Connection {
         Ok(at)
     }
 
-    fn packet(&mut self, rest: &[u8], cx: &mut Cx<'_, '_>) -> Result<usize, Fatal> {
+    fn packet(&mut self, rest: &[u8], base: Option<usize>, cx: &mut Cx<'_, '_>) -> Result<usize, Fatal> {
         match startup::first(rest) {
             startup::First::Incomplete(_) => Ok(0),
             // PostgreSQL 17, sslnegotiation=direct.
-            startup::First::Tls => {
-                Err(Fatal::agent("TLS is not served here").hint("connect with sslmode=disable or prefer"))
-            }
+            startup::First::Tls => self.tls_at_once(base, cx).map(|()| rest.len()),
             startup::First::Malformed(why @ Malformed::Version { .. }) => {
                 Err(Fatal::new(b"0A000", why.as_str()).hint("protocol 3.0 to 3.2 is served"))
             }

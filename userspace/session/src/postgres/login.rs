@@ -21,6 +21,8 @@ pub(super) struct Login {
     /// The agent knows which version and options it got.
     told: bool,
     authenticated: bool,
+    /// The database offered channel binding; the agent was not told.
+    pub(super) bound: bool,
     /// The authentication message that the database waits for.
     pub(super) asked: Option<Asked>,
     /// The secret that the agent holds.
@@ -52,6 +54,7 @@ impl Default for Login {
             negotiated: None,
             told: false,
             authenticated: false,
+            bound: false,
             asked: None,
             issued: None,
             cancel: Vec::new(),
@@ -135,7 +138,9 @@ impl Connection {
     pub(super) fn authentication_answer(&mut self, body: &[u8]) -> Step {
         match self.login.asked.take() {
             Some(Asked::Password) => Password::parse(body).map(|_| ()),
-            Some(Asked::SaslInitial) => SaslInitialResponse::parse(body).map(|_| ()),
+            Some(Asked::SaslInitial) => {
+                return self.sasl_chosen(&SaslInitialResponse::parse(body).map_err(Fatal::of_agent)?);
+            }
             Some(Asked::SaslOrGss) => Ok(()),
             None => return Err(Fatal::agent("an authentication message that was not asked for")),
         }

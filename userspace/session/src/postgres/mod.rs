@@ -1,4 +1,4 @@
-//! PostgreSQL, protocol 3.0 and 3.2, plain. One connection pair, phase by phase:
+//! PostgreSQL, protocol 3.0 and 3.2; TLS is the shard's, when it begins is said in `tls`. One connection pair, phase by phase:
 //!
 //! Startup (`startup`) → Connecting → Login (`login`) → our own catalog query (`catalog`) → Ready → Closing.
 //!
@@ -24,11 +24,13 @@ mod record;
 mod refuse;
 pub mod rewrite;
 mod room;
+mod sasl;
 mod schemas;
 pub(crate) mod settings;
 mod simple;
 mod startup;
 mod statements;
+mod tls;
 
 use std::sync::Arc;
 
@@ -120,6 +122,7 @@ pub(crate) struct Connection {
     agent: frontend::Agent,
     startup: startup::Startup,
     login: login::Login,
+    tls: tls::Legs,
     database: backend::Database,
     queue: Queue,
     statements: Statements,
@@ -152,6 +155,7 @@ impl Connection {
             agent: frontend::Agent::default(),
             startup: startup::Startup::default(),
             login: login::Login::default(),
+            tls: tls::Legs::default(),
             database: backend::Database::default(),
             queue: Queue::default(),
             statements: Statements::default(),
@@ -206,6 +210,13 @@ impl Connection {
                 Ok(())
             }
             Input::DatabaseConnected => self.connected(cx),
+            Input::AgentSecured(secured) => self.agent_secured(secured),
+            Input::AgentInsecure(why) => {
+                self.end(why, cx);
+                self.ended.orderly = false;
+                Ok(())
+            }
+            Input::DatabaseSecured(secured) => self.database_secured(secured, cx),
             Input::DatabaseFailed(failure) => Err(unreachable_database(failure)),
             Input::Deadline => self.overdue(cx),
             Input::Stop => {
@@ -343,6 +354,10 @@ fn unreachable_database(failure: Failure) -> Fatal {
         Failure::Unreachable => "the database cannot be reached",
         Failure::TimedOut => "the database did not answer",
         Failure::Exhausted => "too many connections",
+        Failure::Insecure(why) => {
+            return Fatal::new(b"08001", why)
+                .hint("nothing was sent to the database: see `tls` of it in the interceptor's configuration");
+        }
     };
     Fatal::new(b"57P03", message)
 }

@@ -3,8 +3,8 @@
 //! how the server's own log counts (`exec_simple_query` logs the whole string, `exec_execute_message` each Execute).
 
 use audit::{
-    Actor, ActorPart, Decided, Event, Outcome, RecordId, SessionTotals, SqlState, Statement, StatementPart, Text,
-    VerdictFacts, VerdictPart,
+    Actor, ActorPart, Decided, Event, LoginTls, Outcome, RecordId, SessionTotals, SqlState, Statement, StatementPart,
+    Text, VerdictFacts, VerdictPart,
 };
 use pan::Masked;
 
@@ -169,12 +169,18 @@ impl Connection {
             return;
         }
         self.name_actor();
+        let (agent_tls, database_tls, peer) = self.tls.told();
         let number = self.number();
         cx.record(&Event::Login {
             actor: &self.journal.actor,
             success: code.is_none(),
             sqlstate: code.map(|code| SqlState::of(&code)),
             cause: cause.map(Into::into),
+            tls: LoginTls {
+                agent: agent_tls.as_ref().map(Into::into),
+                database: database_tls.as_ref().map(Into::into),
+                peer: peer.as_ref().map(Into::into),
+            },
             number,
         });
     }

@@ -17,10 +17,10 @@ const ACTOR_MAX: usize = 2048;
 const DECISION: usize = 1024 + FRAME;
 /// An outcome beside its actor.
 const OUTCOME: usize = 192 + FRAME;
-/// A start, a login, an end or a cancel request beside its actor: a cause and numbers.
-const PLAIN: usize = 512 + FRAME;
+/// A start, a login, an end or a cancel request beside its actor: a cause, TLS of both legs, numbers.
+const PLAIN: usize = 1280 + FRAME;
 const _: () = assert!(7 * (NAME_MAX + 3) + 5 * 10 + 2 * 20 <= ACTOR_MAX && 3 * (NAME_MAX + 3) + 64 <= DECISION - FRAME);
-const _: () = assert!(NAME_MAX + 3 + 128 <= PLAIN - FRAME);
+const _: () = assert!(4 * (NAME_MAX + 3) + 128 <= PLAIN - FRAME);
 
 /// Where a record finds room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use wire::postgres::encode;
 use wire::postgres::startup::{MINOR_NEWEST, Packet, StartupMessage, options};
 
 use super::{Connection, Cx, Fatal, Phase, Step, settings};
-use crate::Finish;
+use crate::{AgentTls, Finish};
 
 /// What the agent asked for.
 #[derive(Debug, Default)]
@@ -25,20 +25,31 @@ pub(super) struct Startup {
     packet: Vec<u8>,
 }
 
+impl Startup {
+    /// Encryption was asked for, whatever came of it.
+    pub(super) fn negotiated(&self) -> bool {
+        self.ssl_asked || self.gss_asked
+    }
+}
+
 impl Connection {
     /// One whole packet. `alone`: nothing of the agent's is behind it.
     pub(super) fn startup_packet(&mut self, packet: Packet<'_>, alone: bool, cx: &mut Cx<'_, '_>) -> Step {
         match packet {
             Packet::SslRequest if !self.startup.ssl_asked => {
                 self.startup.ssl_asked = true;
-                decline(alone, cx)
+                if self.open.database.agent_tls == AgentTls::Disable {
+                    decline(alone, cx)
+                } else {
+                    self.grant_tls(alone, cx)
+                }
             }
-            Packet::GssEncRequest if !self.startup.gss_asked => {
+            Packet::GssEncRequest if !self.startup.gss_asked && !self.tls.agent_began() => {
                 self.startup.gss_asked = true;
                 decline(alone, cx)
             }
             Packet::SslRequest | Packet::GssEncRequest => {
-                Err(Fatal::new(b"0A000", "unsupported frontend protocol: encryption was declined already"))
+                Err(Fatal::new(b"0A000", "unsupported frontend protocol: encryption was negotiated already"))
             }
             Packet::Cancel(request) => self.cancel_request(request, cx),
             Packet::Startup(message) => self.startup_message(message, cx),
@@ -49,6 +60,7 @@ impl Connection {
         if self.turned_away {
             return Err(Fatal::unrecorded());
         }
+        self.admits_plain()?;
         if message.parameters.duplicate().is_some() {
             return Err(Fatal::agent("a startup key is given twice"));
         }
@@ -107,8 +119,11 @@ impl Connection {
         Ok(())
     }
 
-    /// The connection stands: the startup packet, or the cancel request, goes first.
+    /// The connection stands: TLS where it shall be, then the startup packet, or the cancel request.
     pub(super) fn connected(&mut self, cx: &mut Cx<'_, '_>) -> Step {
+        if self.asks_for_tls(cx) {
+            return Ok(());
+        }
         let mark = cx.out.mark();
         match self.phase {
             Phase::Connecting => {
@@ -147,11 +162,16 @@ fn admit(name: &str, value: &str) -> Step {
 }
 
 fn decline(alone: bool, cx: &mut Cx<'_, '_>) -> Step {
+    answer_encryption(b'N', alone, cx)
+}
+
+/// One byte. What was sent behind the request was not encrypted and must not be read as if it were (CVE-2021-23214).
+pub(super) fn answer_encryption(answer: u8, alone: bool, cx: &mut Cx<'_, '_>) -> Step {
     if !alone {
         return Err(Fatal::agent("received unencrypted data after encryption request"));
     }
     let mark = cx.out.mark();
-    cx.out.own.push(b'N');
+    cx.out.own.push(answer);
     cx.out.agent_own(mark);
     Ok(())
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use audit::RecordType;
 use session::{
     CancelTarget, Cancels, Catalogs, Database, Effects, Finish, HOLD_MAX, Input, Key, Limits, Mode, Now, Open, Piece,
-    RecordId, Session, Shared, StatementCache, Subject,
+    RecordId, Secure, Secured, Session, Shared, StatementCache, Subject,
 };
 use wire::postgres::backend::{CommandComplete, DataRow, Message, Report, RowDescription};
 use wire::postgres::{BackendTag, Header, encode, header};
@@ -96,6 +96,8 @@ pub fn open(agent: &str, mode: Mode, mask: bool) -> Open {
             mode,
             mask,
             masking: pan::Mode::default(),
+            agent_tls: session::AgentTls::default(),
+            database_tls: false,
         }),
         secret: *b"ours-0123456789-0123456789-01234",
     }
@@ -126,6 +128,8 @@ pub struct World {
     pub finished: Finish,
     pub durable: usize,
     connected: bool,
+    /// The last leg that was to turn to TLS; the database's does at once.
+    pub secured: Option<Secure>,
     /// Counts allocations so far, and how many the session made.
     pub probe: fn() -> usize,
     pub allocations: usize,
@@ -168,6 +172,7 @@ impl World {
             finished: Finish::No,
             durable: 0,
             connected: false,
+            secured: None,
             probe: || 0,
             allocations: 0,
             cut: usize::MAX,
@@ -232,6 +237,11 @@ impl World {
         if self.out.connect {
             self.connected = true;
             self.input(Input::DatabaseConnected);
+        } else if self.out.secure.is_some() {
+            self.secured = self.out.secure;
+            if self.secured == Some(Secure::Database) {
+                self.input(Input::DatabaseSecured(tls("db.example", true)));
+            }
         }
     }
 
@@ -313,6 +323,11 @@ impl World {
             .filter(|(_, payload)| ["query", "execute", "function-call"].iter().any(|word| has(payload, word)))
             .count()
     }
+}
+
+/// A handshake that went well.
+pub fn tls(peer: &str, alpn: bool) -> Secured {
+    Secured { version: "TLSv1.3", suite: "TLS13_AES_256_GCM_SHA384", alpn, peer: peer.into() }
 }
 
 /// The most bytes that the call's records take in a segment.

@@ -38,6 +38,10 @@ pub struct Server {
     pub catalog_dies: bool,
     /// Asks for a password in the clear.
     pub asks_password: bool,
+    /// SASL mechanisms; none: no such login.
+    pub offers: &'static [&'static [u8]],
+    /// What it answers to an SSLRequest.
+    pub tls: &'static [u8],
     /// A constraint is checked, and fails, at the transaction's end.
     deferred: bool,
 }
@@ -71,6 +75,8 @@ impl Server {
             catalog_fails: None,
             catalog_dies: false,
             asks_password: false,
+            offers: &[],
+            tls: b"",
             deferred: false,
         }
     }
@@ -123,7 +129,14 @@ impl Server {
                 if self.asks_password {
                     return encode::authentication(&mut self.out, Authentication::CleartextPassword).unwrap();
                 }
+                if !self.offers.is_empty() {
+                    return encode::authentication_sasl(&mut self.out, self.offers).unwrap();
+                }
                 self.let_in();
+            }
+            Packet::SslRequest if !self.tls.is_empty() => {
+                self.started = false;
+                self.out.extend_from_slice(self.tls);
             }
             _ => panic!("the server was asked for encryption"),
         }
@@ -235,7 +248,7 @@ impl Server {
             }
             FrontendTag::Terminate => self.closed = true,
             FrontendTag::Flush | FrontendTag::CopyData | FrontendTag::CopyDone | FrontendTag::CopyFail => {}
-            FrontendTag::Authentication if self.asks_password => self.let_in(),
+            FrontendTag::Authentication if self.asks_password || !self.offers.is_empty() => self.let_in(),
             FrontendTag::Authentication => panic!("no password was asked for"),
         }
     }

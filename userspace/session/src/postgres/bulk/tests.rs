@@ -75,6 +75,8 @@ fn open() -> Open {
         mode: Mode::Enforce,
         mask: true,
         masking: pan::Mode::Balanced,
+        agent_tls: crate::AgentTls::default(),
+        database_tls: false,
     };
     Open {
         id: 1,
