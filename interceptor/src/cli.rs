@@ -66,6 +66,9 @@ pub enum Verb {
         /// What was seen in the columns of tables: where card numbers are, and where numbers only look like some.
         #[arg(long, conflicts_with = "metrics")]
         columns: bool,
+        /// Where the time goes: how long each stage takes.
+        #[arg(long, conflicts_with_all = ["metrics", "columns"])]
+        latency: bool,
     },
     /// Run a command as an agent: in a cgroup of its own, then dropped to the account (root).
     Exec {

@@ -58,6 +58,8 @@ pub struct Service {
     pub drain_seconds: u32,
     /// Bytes of one record segment; preallocated.
     pub segment_bytes: u64,
+    /// A statement that takes so many milliseconds and longer is logged with what of its time was ours; 0: none is.
+    pub slow_ms: u32,
 }
 
 /// How long a record may be in memory of the kernel alone.
@@ -84,6 +86,7 @@ impl Default for Service {
             connections_per_shard_max: 4096,
             drain_seconds: 30,
             segment_bytes: 64 << 20,
+            slow_ms: 1000,
         }
     }
 }

@@ -25,11 +25,12 @@ fn main() -> ExitCode {
             verbs::explain(&from.config, &asked, json)
         }
         Verb::Units { from, write } => verbs::units(&from.config, write.as_deref()),
-        Verb::Status { from, json, metrics, columns } => {
-            let asked = match (metrics, columns) {
-                (true, _) => status::Asked::Metrics,
-                (false, true) => status::Asked::Columns,
-                (false, false) => status::Asked::Status,
+        Verb::Status { from, json, metrics, columns, latency } => {
+            let asked = match (metrics, columns, latency) {
+                (true, _, _) => status::Asked::Metrics,
+                (false, true, _) => status::Asked::Columns,
+                (false, false, true) => status::Asked::Latency,
+                (false, false, false) => status::Asked::Status,
             };
             status::print(&from.config, asked, json)
         }

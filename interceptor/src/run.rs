@@ -131,7 +131,8 @@ fn settings(config: &Config, shards: u16) -> Settings {
         config::Durability::Standard => Durability::Standard,
         config::Durability::Strict => Durability::Strict,
     };
-    let shard = ShardLimits { sessions: service.connections_per_shard_max, ..ShardLimits::default() };
+    let slow = (service.slow_ms > 0).then(|| Duration::from_millis(service.slow_ms.into()));
+    let shard = ShardLimits { sessions: service.connections_per_shard_max, slow, ..ShardLimits::default() };
     let limits = session::Limits { statement: service.statement_bytes_max as usize, ..session::Limits::default() };
     Settings { port: service.port, shards, shard, limits, record }
 }
@@ -170,6 +171,9 @@ fn watch_over(service: &Arc<Service>, signals: &SignalFd, watch: &Watch, canary:
                 tracing::error!(%error, "redirection is broken: agents may reach databases directly; run `interceptor attach`");
             }
         }
+        for slow in service.slow() {
+            log_slow(&slow);
+        }
         for column in service.new_findings() {
             tracing::warn!(%column, "FINDING: a column holds card numbers plainly and no rule names it (PCI DSS 12.10.7); they are masked by content");
         }
@@ -193,6 +197,20 @@ fn watch_over(service: &Arc<Service>, signals: &SignalFd, watch: &Watch, canary:
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
         }
     }
+}
+
+/// No word of the statement: `interceptor audit export` shows the record.
+fn log_slow(slow: &proxy::Slow) {
+    let micros = |ns: u64| ns / 1000;
+    tracing::warn!(
+        record = %slow.decision,
+        session = slow.session,
+        took_ms = slow.duration_ns / 1_000_000,
+        judge_us = micros(slow.spent.judged_ns),
+        mask_us = micros(slow.spent.masked_ns),
+        record_wait_us = micros(slow.spent.record_ns),
+        "SLOW: a statement took longer than slow_ms; what is not judge, mask or record_wait was the database, the network or the agent"
+    );
 }
 
 fn prove(canary: &Canary, service: &Service) -> Result<()> {

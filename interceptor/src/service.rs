@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use audit::{Event, Operator, Text};
 use control::{
-    Agent, Canary, Columns, Coverage, Database, Figure, FigureKind, Label, Looks, Mode, Policy, Shard, ShardState,
-    Source, Status,
+    Agent, Canary, Columns, Coverage, Database, Figure, FigureKind, Label, Latency, Looks, Mode, Policy, Shard,
+    ShardState, Source, Status,
 };
 use pan::Masked;
-use proxy::Handle;
+use proxy::{Handle, Spread, Stage};
 
 use crate::config::{self, AgentBy, Config};
 use crate::origin::Counters;
@@ -179,6 +179,11 @@ impl Service {
             .collect()
     }
 
+    /// Slow statements that were not logged yet.
+    pub fn slow(&self) -> Vec<proxy::Slow> {
+        self.with_handle(Handle::slow).unwrap_or_default()
+    }
+
     /// Every shard's loop has turned lately.
     pub fn ticked(&self, within: Duration) -> bool {
         self.with_handle(|handle| handle.ticked_since(since_ns(within))).unwrap_or(false)
@@ -243,8 +248,31 @@ impl Service {
         shards.chain(kernel.map(|(counter, value)| figure(counter.name(), value, Vec::new()))).collect()
     }
 
+    fn latency(&self) -> Vec<Latency> {
+        let spreads = self.with_handle(|handle| Stage::ALL.map(|stage| (stage, handle.spread(stage))));
+        spreads.into_iter().flatten().map(|(stage, spread)| latency(stage, &spread)).collect()
+    }
+
     fn sessions(&self) -> u64 {
         self.with_handle(Handle::snapshots).unwrap_or_default().iter().map(|s| s.sessions).sum()
+    }
+}
+
+/// The metrics page has bounds from 2^10 ns (1 us) to 2^34 ns (17 s).
+const POWERS: std::ops::RangeInclusive<u32> = 10..=34;
+
+fn latency(stage: Stage, spread: &Spread) -> Latency {
+    Latency {
+        stage: stage.as_str(),
+        what: stage.meaning(),
+        count: spread.count(),
+        sum_ns: spread.sum_ns,
+        p50_ns: spread.quantile(0.5),
+        p90_ns: spread.quantile(0.9),
+        p99_ns: spread.quantile(0.99),
+        p999_ns: spread.quantile(0.999),
+        max_ns: spread.max_ns,
+        below: POWERS.map(|power| (1 << power, spread.below(power))).collect(),
     }
 }
 
@@ -296,6 +324,7 @@ impl Source for Service {
             },
             findings: self.findings(),
             canary,
+            latency: self.latency(),
             figures: self.figures(),
         }
     }

@@ -23,6 +23,8 @@ pub enum Asked {
     Columns,
     /// Its figures for Prometheus.
     Metrics,
+    /// Where the time goes.
+    Latency,
 }
 
 /// Prints it.
@@ -43,15 +45,20 @@ pub fn print(path: &Path, asked: Asked, json: bool) -> Result<u8> {
         print!("{answer}");
         return Ok(0);
     }
-    let status: Value = serde_json::from_str(&answer).context("the service's answer is not JSON")?;
+    let mut status: Value = serde_json::from_str(&answer).context("the service's answer is not JSON")?;
+    if asked == Asked::Latency {
+        status = status["latency"].take();
+    }
     if json {
         println!("{status:#}");
     } else if asked == Asked::Columns {
         print!("{}", columns::text(&status));
+    } else if asked == Asked::Latency {
+        print!("{}", latency_text(&status));
     } else {
         print!("{}", text(&status));
     }
-    if asked == Asked::Columns {
+    if matches!(asked, Asked::Columns | Asked::Latency) {
         return Ok(0);
     }
     let shards = status["shards"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -61,9 +68,40 @@ pub fn print(path: &Path, asked: Asked, json: bool) -> Result<u8> {
 
 fn page(asked: Asked) -> &'static str {
     match asked {
-        Asked::Status => "/status",
+        Asked::Status | Asked::Latency => "/status",
         Asked::Columns => "/columns",
         Asked::Metrics => "/metrics",
+    }
+}
+
+/// One line per stage that was measured.
+fn latency_text(stages: &Value) -> String {
+    let mut out = format!("{:<12} {:>10}", "stage", "count");
+    const SHARES: [(&str, &str); 5] =
+        [("p50", "p50_ns"), ("p90", "p90_ns"), ("p99", "p99_ns"), ("p99.9", "p999_ns"), ("max", "max_ns")];
+    for (title, _) in SHARES {
+        let _ = write!(out, " {title:>9}");
+    }
+    out.push_str("  from and to\n");
+    for stage in stages.as_array().into_iter().flatten() {
+        let word = |key: &str| stage[key].as_str().unwrap_or_default().to_owned();
+        let _ = write!(out, "{:<12} {:>10}", word("stage"), stage["count"].as_u64().unwrap_or(0));
+        for (_, key) in SHARES {
+            let _ = write!(out, " {:>9}", duration(stage[key].as_u64().unwrap_or(0)));
+        }
+        let _ = writeln!(out, "  {}", word("what"));
+    }
+    out
+}
+
+/// Three digits or so, in the unit that fits.
+fn duration(ns: u64) -> String {
+    match ns {
+        0..10_000 => format!("{:.1} us", ns as f64 / 1e3),
+        10_000..1_000_000 => format!("{:.0} us", ns as f64 / 1e3),
+        1_000_000..10_000_000 => format!("{:.1} ms", ns as f64 / 1e6),
+        10_000_000..1_000_000_000 => format!("{:.0} ms", ns as f64 / 1e6),
+        _ => format!("{:.1} s", ns as f64 / 1e9),
     }
 }
 
@@ -114,4 +152,22 @@ fn text(status: &Value) -> String {
         let _ = writeln!(out, "count     {:<40} {}", word(&figure["name"]), figure["value"]);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latency_is_a_line_per_stage() {
+        let stages = serde_json::json!([{
+            "stage": "judge", "what": "parsing", "count": 12, "p50_ns": 900, "p90_ns": 42_000, "p99_ns": 1_500_000,
+            "p999_ns": 200_000_000, "max_ns": 3_000_000_000_u64,
+        }]);
+        let expected = "\
+stage             count       p50       p90       p99     p99.9       max  from and to
+judge                12    0.9 us     42 us    1.5 ms    200 ms     3.0 s  parsing
+";
+        assert_eq!(latency_text(&stages), expected);
+    }
 }

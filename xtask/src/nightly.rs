@@ -21,6 +21,7 @@ const STEPS: &[Step] = &[
     ("test", crate::test::run),
     ("suites", || crate::suites::run(&[])),
     ("kills", kills),
+    ("oracle", oracle),
     ("miri", miri),
     ("fuzz", fuzz),
 ];
@@ -38,6 +39,15 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         step()?;
     }
     Ok(())
+}
+
+/// Ten million inputs through the fast scan and its oracle, where `test` does a hundred thousand.
+fn oracle() -> Result<()> {
+    shell::step("10,000,000 inputs against the oracle");
+    let mut tests =
+        shell::cargo(&["test", "--release", "--package", "pan", "--test", "differential", "equals_the_oracle"]);
+    tests.env("INTERCEPTOR_PAN_INPUTS", "10000000");
+    shell::run(tests)
 }
 
 /// The portable path of the scan under Miri, a component of nightly toolchains that no distribution packages.

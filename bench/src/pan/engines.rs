@@ -1,9 +1,8 @@
 //! The engines that are measured: one per backend of this processor, the process's own choice first.
 
-use pan::{Backend, Engine, Fill, Masked, Scanner, Settings};
+use pan::{Backend, Engine, Fill, Mode, Scanner, Settings};
 
 use crate::pan::classes::Scan;
-use crate::pan::truth::{Issued, any_window};
 
 /// A scan that can be measured.
 #[derive(Clone, Copy)]
@@ -29,29 +28,22 @@ pub(crate) fn available() -> Result<Vec<Measured>, String> {
 }
 
 impl Measured {
-    /// What the product does with a value that is whole: masks in place, returns the number of cards. The strict scan has a copy to write to.
+    /// What the product does with a value that is whole: masks in place, returns the number of cards.
     pub(crate) fn scan(&self, scan: Scan, bytes: &mut [u8]) -> u32 {
-        match scan {
-            Scan::Balanced => Scanner::with(self.engine, Fill::Text).scan(bytes, true).cards,
-            Scan::Strict => Masked::of_bytes(bytes).as_str().len() as u32,
-        }
+        let mode = match scan {
+            Scan::Balanced => Mode::Balanced,
+            Scan::Strict => Mode::Strict,
+        };
+        Scanner::with_mode(self.engine, mode, Fill::Text).scan(bytes, true).cards
     }
 
     /// Whether it does on `sample` what the oracle does: the same bytes, the same count.
     pub(crate) fn agrees(&self, scan: Scan, sample: &[u8]) -> bool {
         let (mut ours, mut theirs) = (sample.to_vec(), sample.to_vec());
-        match scan {
-            Scan::Balanced => {
-                let expected = pan::naive::mask_text_with(self.engine, &mut theirs, Fill::Text);
-                self.scan(scan, &mut ours) == expected && ours == theirs
-            }
-            Scan::Strict => {
-                let masked = Masked::of_bytes(sample);
-                let hidden = any_window(&Issued::all(), sample);
-                let both = masked.as_str().bytes().zip(hidden).zip(sample);
-                masked.as_str().len() == sample.len()
-                    && both.fold(true, |same, ((ours, hidden), was)| same && ours == if hidden { b'*' } else { *was })
-            }
-        }
+        let expected = match scan {
+            Scan::Balanced => pan::naive::mask_text_with(self.engine, &mut theirs, Fill::Text),
+            Scan::Strict => pan::strict::naive::mask_text_with(self.engine, &mut theirs, Fill::Text),
+        };
+        self.scan(scan, &mut ours) == expected && ours == theirs
     }
 }

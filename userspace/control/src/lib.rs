@@ -13,11 +13,13 @@
 
 pub mod client;
 mod columns;
+mod latency;
 mod metrics;
 mod server;
 mod status;
 
 pub use columns::{Column, Columns, Looks};
+pub use latency::Latency;
 pub use server::{Handle, ServeError, Settings, Source, serve};
 pub use status::{
     Agent, Canary, Coverage, Database, Figure, FigureKind, Label, Mode, Policy, Shard, ShardState, Status,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use crate::latency;
 use crate::status::{Canary, Figure, FigureKind, Label, Mode, ShardState, Status};
 
 /// What the answer's `Content-Type` says.
@@ -28,6 +29,7 @@ pub(crate) fn page(status: &Status) -> String {
             let _ = writeln!(page, "interceptor_{name}{} {}", labels(&figure.labels), figure.value);
         }
     }
+    page.push_str(&latency::page(&status.latency));
     page
 }
 

@@ -1,6 +1,8 @@
 //! What the service says of itself.
 use serde::Serialize;
 
+use crate::latency::Latency;
+
 /// The running service.
 #[derive(Clone, Debug, Serialize)]
 pub struct Status {
@@ -28,6 +30,8 @@ pub struct Status {
     pub canary: Canary,
     /// What is protected, and what is known not to be.
     pub coverage: Coverage,
+    /// Where the time goes, stage by stage.
+    pub latency: Vec<Latency>,
     /// Everything that is counted.
     pub figures: Vec<Figure>,
 }

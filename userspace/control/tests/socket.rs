@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use control::{
-    Canary, Column, Columns, Coverage, Database, Figure, FigureKind, Handle, Label, Looks, Mode, Policy, ServeError,
-    Settings, Shard, ShardState, Source, Status, client, serve,
+    Canary, Column, Columns, Coverage, Database, Figure, FigureKind, Handle, Label, Latency, Looks, Mode, Policy,
+    ServeError, Settings, Shard, ShardState, Source, Status, client, serve,
 };
 
 /// A fresh directory that is removed again.
@@ -76,6 +76,18 @@ impl Source for Service {
             findings: vec!["payments/app public.t.c".into()],
             canary: Canary::Works,
             coverage: Coverage { attached: true, ..Coverage::default() },
+            latency: vec![Latency {
+                stage: "judge",
+                what: "parsing and the verdict",
+                count: 3,
+                sum_ns: 4_500_000,
+                p50_ns: 1_000_000,
+                p90_ns: 2_500_000,
+                p99_ns: 2_500_000,
+                p999_ns: 2_500_000,
+                max_ns: 2_500_000,
+                below: vec![(1 << 20, 2), (1 << 21, 2)],
+            }],
             figures: [(0, "block"), (1, "allow")]
                 .map(|(shard, word)| Figure {
                     name: "decisions_total",
@@ -120,6 +132,7 @@ fn status_is_json_and_observe_is_loud() {
     assert_eq!(status["shards"][0]["state"]["is"], "serving");
     assert_eq!(status["shards"][1]["state"], serde_json::json!({"is": "stopped", "why": "fsync failed"}));
     assert_eq!(status["databases"][0]["mode"], "observe");
+    assert_eq!((&status["latency"][0]["stage"], &status["latency"][0]["p50_ns"]), (&"judge".into(), &1_000_000.into()));
     let warnings = status["warnings"].as_array().expect("warnings");
     assert!(warnings.iter().any(|w| w.as_str().is_some_and(|w| w.contains("OBSERVE"))));
     assert!(warnings.iter().any(|w| w.as_str().is_some_and(|w| w.contains("shard 1 has stopped"))));
@@ -143,12 +156,23 @@ fn metrics_are_prometheus_text() {
     assert!(page.contains("interceptor_database_observed{database=\"pay\\\"ments\\\\\\n\"} 1\n"));
     assert!(page.contains("interceptor_records_unsynced{shard=\"0\"} 1\n"));
     assert!(page.contains("interceptor_shard_serving{shard=\"1\"} 0\n"));
+    let expected = "# TYPE interceptor_stage_seconds histogram\n\
+                    interceptor_stage_seconds_bucket{stage=\"judge\",le=\"0.001048576\"} 2\n\
+                    interceptor_stage_seconds_bucket{stage=\"judge\",le=\"0.002097152\"} 2\n\
+                    interceptor_stage_seconds_bucket{stage=\"judge\",le=\"+Inf\"} 3\n\
+                    interceptor_stage_seconds_sum{stage=\"judge\"} 0.0045\n\
+                    interceptor_stage_seconds_count{stage=\"judge\"} 3\n";
+    assert!(page.contains(expected), "{page}");
     let names: Vec<&str> =
         page.lines().filter_map(|l| l.strip_prefix("# TYPE ")).filter_map(|l| l.split(' ').next()).collect();
     let mut unique = names.clone();
     unique.dedup();
     assert_eq!(names, unique, "one TYPE per name");
     let sampled = page.lines().filter(|l| !l.starts_with('#')).filter_map(|l| l.split(['{', ' ']).next());
+    // A histogram's samples have its name and one of three endings.
+    let sampled = sampled.map(|name| {
+        ["_bucket", "_sum", "_count"].iter().fold(name, |name, end| name.strip_suffix(end).unwrap_or(name))
+    });
     assert!(sampled.clone().count() > 10 && sampled.into_iter().all(|name| names.contains(&name)));
 }
 

@@ -47,28 +47,14 @@ impl Text {
     pub(crate) fn scan(&mut self, bytes: &mut [u8], last: bool) -> Scan {
         let mut pass = Pass { bytes, last, settled: 0, read: 0, at: 0, cards: 0 };
         let cut = loop {
-            if self.may_run(&pass) {
+            if self.is_free(&pass) && Run::has_room(pass.bytes.len(), pass.at) {
                 let before = self.context.get(..self.context_length).and_then(<[u8]>::last).copied();
-                match Run::new(self, &mut pass, before).go() {
-                    Stop::More(start) => break start,
-                    Stop::Exact => continue,
-                    Stop::End => {}
+                if let Stop::Cut(cut) = Run::new(self, &mut pass, before).go() {
+                    break cut;
                 }
             }
-            let start = find::digit(pass.bytes, pass.at);
-            if let Some((from, tail)) = self.tail
-                && from <= start
-            {
-                if self.hide_tail(&mut pass, from, tail) {
-                    continue;
-                }
-                break pass.bytes.len();
-            }
-            if start == pass.bytes.len() {
-                break start;
-            }
-            if self.visit(&mut pass, start).is_err() {
-                break start;
+            if let Some(cut) = self.step(&mut pass) {
+                break cut;
             }
         };
         self.settle(&mut pass, cut);
@@ -82,8 +68,20 @@ impl Text {
     }
 
     /// Whether the fast way may be taken: behind the last tail, and not to the middle of a run.
-    pub(crate) fn may_run(&self, pass: &Pass<'_>) -> bool {
-        Run::has_room(pass.bytes.len(), pass.at) && self.tail.is_none() && self.suffix.is_none_or(|at| at < pass.at)
+    pub(crate) fn is_free(&self, pass: &Pass<'_>) -> bool {
+        self.tail.is_none() && self.suffix.is_none_or(|at| at < pass.at)
+    }
+
+    /// One step of the exact way; where the final bytes end, when it can go no further.
+    pub(crate) fn step(&mut self, pass: &mut Pass<'_>) -> Option<usize> {
+        let start = find::digit(pass.bytes, pass.at);
+        if let Some((from, tail)) = self.tail
+            && from <= start
+        {
+            return if self.hide_tail(pass, from, tail) { None } else { Some(pass.bytes.len()) };
+        }
+        let ended = start == pass.bytes.len() || self.visit(pass, start).is_err();
+        ended.then_some(start)
     }
 
     /// Looks at the run of digits that begins at `start`, or at the rest of a run behind hidden digits.

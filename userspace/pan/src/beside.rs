@@ -13,6 +13,8 @@ pub(crate) enum Says {
     Depends,
     /// It may begin the rest of track 2.
     Track2,
+    /// It may end the number of track 1.
+    Track1,
 }
 
 /// Of each byte what it says on the left, behind a plain run, and behind a grouping.
@@ -47,13 +49,14 @@ const fn of(byte: u8) -> Beside {
     };
     let plain = match byte {
         b'D' | b'd' | b'=' => Says::Track2,
-        b'^' => Says::Depends,
+        b'^' => Says::Track1,
         byte if byte.is_ascii_alphanumeric() => Says::Closed,
         _ => Says::Open,
     };
     let group = match byte {
         b'=' => Says::Track2,
-        b'^' | b'0'..=b'9' => Says::Depends,
+        b'^' => Says::Track1,
+        b'0'..=b'9' => Says::Depends,
         byte if byte.is_ascii_alphabetic() => Says::Closed,
         _ => Says::Open,
     };
@@ -67,7 +70,7 @@ pub(crate) fn left_allows(second: u8, first: u8) -> bool {
     match BESIDE[usize::from(first)].left {
         Says::Open => true,
         Says::Closed => false,
-        Says::Depends | Says::Track2 => candidate::left_allows(Some(second), Some(first)),
+        Says::Depends | Says::Track1 | Says::Track2 => candidate::left_allows(Some(second), Some(first)),
     }
 }
 

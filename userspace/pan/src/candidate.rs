@@ -255,7 +255,7 @@ impl<'a> Around<'a> {
     }
 
     /// Whether the groups on the left lead back to the head of an account number.
-    fn in_iban(&self, start: usize, separator: separator::Separator) -> bool {
+    pub(crate) fn in_iban(&self, start: usize, separator: separator::Separator) -> bool {
         let mut distance = 0;
         for _ in 0..4 {
             for &byte in separator.bytes().iter().rev() {

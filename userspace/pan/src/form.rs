@@ -38,6 +38,8 @@ pub(crate) struct Form {
     pub(crate) groups: usize,
     /// Digits of the last group.
     pub(crate) last_group: usize,
+    /// A plain card of so many digits may begin with the last group: its kept first digits, alone in the output, complete the grouping. 0: none.
+    pub(crate) completed_by: u32,
     /// The kept end may stand in the middle of a run of digits, so a grouping may begin with it.
     pub(crate) end_in_run: bool,
 }
@@ -101,6 +103,9 @@ impl Form {
             gaps: [0; 4],
             groups: shape.len(),
             last_group: shape.last().copied().unwrap_or(0),
+            completed_by: (DIGITS_MIN..=DIGITS_MAX)
+                .find(|&digits| shape.len() > 1 && Some(&keep.first(digits)) == shape.last())
+                .map_or(0, |digits| digits as u32),
             end_in_run: keep.last() > 0 && shape.last().is_some_and(|&last| last > keep.last()),
         };
         let mut index = 0;
@@ -138,13 +143,12 @@ impl Form {
         })
     }
 
-    /// Whether the bits of the digits from its first on are this grouping, and nothing behind it makes it another. Bits of what is no digit
-    /// are zero. A run of 13 and more may begin with the last group: what is kept of a card behind it may stand alone.
+    /// Whether the bits of the digits from its first on are this grouping, and nothing behind it makes it another.
     #[inline(always)]
     pub(crate) fn fits(&self, digits: u64) -> bool {
         let next = digits >> self.span;
-        let run = digits >> (self.span - self.last_group);
-        digits & ((1 << self.span) - 1) == self.pattern && (next & 1 == 0 || run & 0x1fff == 0x1fff)
+        let last = digits >> (self.span - self.last_group);
+        digits & ((1 << self.span) - 1) == self.pattern && (next & 1 == 0 || last.trailing_ones() == self.completed_by)
     }
 }
 
@@ -164,6 +168,9 @@ mod tests {
         assert_eq!(forms.get(FormId::plain(16)).count, 16);
         assert_eq!(forms.get(FormId::grouping(4, 3)).span, 19);
         assert_eq!(forms.get(FormId::grouping(0, 3)).span, 31);
+        let completed = |shape| forms.get(FormId::grouping(shape, 1)).completed_by;
+        assert_eq!([0, 1, 2, 3, 4].map(completed), [0, 13, 14, 13, 14]);
+        assert_eq!(Forms::new(Keep::LastFour).get(FormId::grouping(1, 1)).completed_by, 0);
         assert!(forms.get(FormId::grouping(2, 1)).end_in_run && !forms.get(FormId::grouping(1, 1)).end_in_run);
     }
 

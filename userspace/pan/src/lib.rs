@@ -3,6 +3,7 @@
 //! * [`Scanner`] masks one value by content as it streams; [`mask_text`] does so with the whole value at hand. [`naive`] is the oracle.
 //! * [`mask_int8`] and [`mask_numeric`] do it for binary forms, where the type says what the bytes are.
 //! * [`WholeScanner`], [`mask_whole_text`] and their kin mask a column that policy names sensitive, whatever it holds.
+//! * [`clean_prefix`] says how far a buffer of many values needs no look at any of them.
 //! * [`Masked`] is text that the strict scan has been over, the only text that may be written down.
 //!
 //! Content detection is *balanced*: issuer range, length and check digit of a whole run of digits or a printed grouping, with rules on what
@@ -29,6 +30,7 @@ mod luhn;
 mod masked;
 pub mod naive;
 mod numeric;
+mod prefix;
 mod run;
 mod scanner;
 mod separator;
@@ -42,6 +44,7 @@ pub use integer::{mask_int8, whole_int4, whole_int8};
 pub use keep::Keep;
 pub use masked::Masked;
 pub use numeric::{Malformed, mask_numeric, whole_numeric};
+pub use prefix::clean_prefix;
 pub use scanner::{Scan, Scanner};
 pub use whole::{Whole, WholeScanner, mask_whole_text};
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Fill, Mode, Scanner};
+use crate::{Fill, Mode, Scanner, mask_text};
 
 /// Text that the strict scan has been over: the only text that the record, logs and errors accept. It is made here alone.
 #[derive(Clone, PartialEq, Eq)]
@@ -14,6 +14,7 @@ impl Masked {
     pub fn of(text: &str) -> Masked {
         let mut bytes = text.as_bytes().to_vec();
         Scanner::of(Mode::Strict, Fill::Text).scan(&mut bytes, true);
+        mask_text(&mut bytes, Fill::Text); // an escape that the strict scan read as one digit may be plain text
         // Only whole characters were replaced, by ASCII.
         Masked(String::from_utf8_lossy(&bytes).into_owned())
     }

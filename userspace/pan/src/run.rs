@@ -14,7 +14,7 @@ use crate::{
     balanced::{Pass, Text},
     beside::{self, BESIDE, Says},
     block::{AHEAD, Block, WORDS},
-    candidate::SHAPES,
+    candidate::{Around, SHAPES},
     form::{Form, FormId, SPAN_MAX},
     separator,
     sums::Sums,
@@ -33,9 +33,7 @@ pub(crate) enum Stop {
     /// Too few bytes are left for it.
     End,
     /// What starts here depends on bytes that have not come yet.
-    More(usize),
-    /// What comes next has to go the exact way.
-    Exact,
+    Cut(usize),
 }
 
 /// The fast way over the bytes of a pass.
@@ -114,17 +112,31 @@ impl<'r, 'b> Run<'r, 'b> {
         self.at = at;
     }
 
-    /// Lets `start` go the exact way; a stop where that does not lead back to this one.
+    /// Lets `start` go the exact way, until that leads back to this one. Only bytes before the pass's place have changed then.
     #[cold]
     #[inline(never)]
     fn exact(&mut self, start: usize) -> Option<Stop> {
         self.settle(start);
         if self.text.visit(self.pass, start).is_err() {
-            return Some(Stop::More(start));
+            return Some(Stop::Cut(start));
+        }
+        while !self.text.is_free(self.pass) {
+            if let Some(cut) = self.text.step(self.pass) {
+                return Some(Stop::Cut(cut));
+            }
         }
         (self.owed, self.base) = (self.text.owed, self.pass.settled);
         self.pending = (self.base, self.owed);
-        (!self.text.may_run(self.pass)).then_some(Stop::Exact)
+        None
+    }
+
+    /// The block is done: on to the next, or to where the exact way has led.
+    #[inline(always)]
+    fn next_block(&mut self, end: usize, carry: bool) {
+        self.at = end.max(self.pass.at);
+        self.carry =
+            if self.at == end { carry } else { self.pass.bytes.get(self.at - 1).is_some_and(u8::is_ascii_digit) };
+        self.flush(self.at);
     }
 
     /// Of the starts from `word` on those whose lengths, head and check digit are a card's. Returns how many, and the word after the last that
@@ -179,17 +191,18 @@ impl<'r, 'b> Run<'r, 'b> {
     #[inline(always)]
     fn resolve(&mut self, block: &Block, count: usize) -> Option<Stop> {
         let engine = self.engine;
+        let mut judged = usize::MAX;
         for index in 0..count {
             let (start, id) = self.hits[index];
-            if start < self.pass.at || self.owed_from(start) & 1 == 1 {
-                continue; // within what went the exact way, or a hidden digit, which starts nothing
+            if start < self.pass.at || start == judged || self.owed_from(start) & 1 == 1 {
+                continue; // within what went the exact way, found in a longer form, or a hidden digit, which starts nothing
             }
             let form = engine.forms.get(id);
-            let several = index + 1 < count && self.hits[index + 1].0 == start;
-            let exact = match self.says(start, form) {
-                _ if several => Some(start),
+            let says = self.says(start, form);
+            judged = if says == Says::Closed { judged } else { start };
+            let exact = match says {
                 Says::Closed => None,
-                Says::Depends => Some(start),
+                Says::Depends | Says::Track1 => Some(start),
                 Says::Open => {
                     self.accept(start, id, form);
                     if form.end_in_run { self.end_may_start(block, start, form) } else { None }
@@ -220,7 +233,16 @@ impl<'r, 'b> Run<'r, 'b> {
         if !beside::left_allows(second, first) {
             return Says::Closed;
         }
-        let next = BESIDE[usize::from(next)];
+        let next = match BESIDE[usize::from(next)] {
+            // The caret means something behind `%B` alone.
+            mut next if next.plain == Says::Track1 => {
+                let track = second == b'%' && matches!(first, b'B' | b'b');
+                next.plain = if track { Says::Depends } else { Says::Open };
+                next.group = next.plain;
+                next
+            }
+            next => next,
+        };
         if form.groups == 1 { next.plain } else { self.grouping_says(start, form, next.group) }
     }
 
@@ -236,19 +258,22 @@ impl<'r, 'b> Run<'r, 'b> {
         if !separator::is(separator, form.gap) || others.iter().any(|offset| same(offset) != Some(separator)) {
             return Says::Closed;
         }
-        if form.groups >= 4 && gap(before) == separator && self.may_be_account(start) {
-            return Says::Depends;
-        }
-        next
+        if form.groups >= 4 && gap(before) == separator { self.account_says(start, form, next) } else { next }
     }
 
-    /// An account number's head has two letters, and stands at most 28 bytes to the left.
+    /// Whether the groups are an account number's. Its head has two letters, and stands at most 28 bytes to the left; what is hidden there counts
+    /// like the digits that it was.
     #[inline(always)]
-    fn may_be_account(&self, start: usize) -> bool {
-        let before =
-            start.checked_sub(SPAN_MAX).and_then(|at| self.pass.bytes.get(at..)).and_then(|rest| rest.first_chunk());
-        let Some(before): Option<&[u8; SPAN_MAX]> = before else { return true };
-        before.iter().fold(false, |any, byte| any | byte.is_ascii_uppercase())
+    fn account_says(&self, start: usize, form: &Form, next: Says) -> Says {
+        let before = start.checked_sub(SPAN_MAX).and_then(|at| self.pass.bytes.get(at..start));
+        let Some(before) = before.and_then(|before| before.first_chunk::<SPAN_MAX>()) else { return Says::Depends };
+        if !before.iter().fold(false, |any, byte| any | byte.is_ascii_uppercase()) {
+            return next;
+        }
+        let around =
+            Around { engine: self.engine, context: &[], bytes: self.pass.bytes, last: false, starred: self.starred };
+        let gap = self.pass.bytes.get(start + 4..start + 4 + form.gap).and_then(separator::at);
+        if gap.is_some_and(|gap| around.in_iban(start, gap)) { Says::Closed } else { next }
     }
 
     #[inline(always)]
@@ -270,13 +295,15 @@ impl<'r, 'b> Run<'r, 'b> {
         let digits = block.digits_from(from - self.at).trailing_ones() as usize;
         let mark = self.pass.bytes.get(from - 1).copied();
         let Some(tail) = self.pass.bytes.get_mut(from..from + digits) else { return Some(start) };
-        // A letter needs a year and a month behind it; a long rest, and none, are for the exact way too.
-        if mark != Some(b'=') || digits == 0 || digits > WORD / 2 {
+        // A letter needs a year and a month behind it; a long rest is for the exact way too.
+        if mark != Some(b'=') || digits > WORD / 2 {
             return Some(start);
         }
         tail.fill(b'*');
         self.accept(start, id, form);
-        self.pass.at = from + digits;
+        if digits > 0 {
+            self.pass.at = from + digits;
+        }
         None
     }
 
@@ -395,10 +422,8 @@ pub(crate) fn go<M: Masks>(run: &mut Run<'_, '_>) -> Stop {
                 word = next;
             }
         }
-        let end = run.at + words * WORD;
-        run.carry = block.digits_from(words * WORD - 1) & 1 == 1;
-        run.flush(end);
-        run.at = end;
+        let carry = block.digits_from(words * WORD - 1) & 1 == 1;
+        run.next_block(run.at + words * WORD, carry);
     }
 }
 

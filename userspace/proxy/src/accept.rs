@@ -25,7 +25,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         if self.drain_until_ns.is_some() || self.handshakes >= self.parts.shard_limits.handshakes {
             return;
         }
-        if self.accept_after_ns > self.parts.driver.now().mono_ns {
+        if self.accept_after_ns > self.now.mono_ns {
             return;
         }
         for (index, accepting) in self.accepting.iter_mut().enumerate() {
@@ -43,7 +43,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         }
         let Some(socket) = completion.socket else {
             Counters::add(&self.parts.counters.accept_errors, 1);
-            self.accept_after_ns = self.parts.driver.now().mono_ns + ACCEPT_PAUSE_NS;
+            self.accept_after_ns = self.now.mono_ns + ACCEPT_PAUSE_NS;
             return Ok(());
         };
         Counters::add(&self.parts.counters.accepted, 1);
@@ -87,7 +87,6 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         };
         self.sessions_opened += 1;
         let id = u64::from(self.parts.shard) << SESSION_BITS | self.sessions_opened;
-        let agent_name = admitted.subject.policy.agent.clone();
         let conversation = C::open(Open {
             id,
             subject: Arc::clone(&admitted.subject),
@@ -96,14 +95,20 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             database: admitted.database,
             secret,
         });
-        *self.per_agent.entry(agent_name.clone()).or_insert(0) += 1;
+        let agent = &admitted.subject.policy.agent;
+        match self.per_agent.get_mut(agent) {
+            Some(count) => *count += 1,
+            None => drop(self.per_agent.insert(agent.clone(), 1)),
+        }
         self.handshakes += 1;
         // What cannot be recorded gets an answer all the same: its session says why, in the database's own words.
         let turned_away = !self.parts.journal.has_room(self.owed);
         if turned_away {
             Counters::add(&self.parts.counters.refused_record, 1);
         }
-        let index = self.links.insert(Box::new(Link::new(conversation, agent_name, socket, turned_away)));
+        let mut link = Box::new(Link::new(conversation, socket, turned_away));
+        link.accepted_ns = self.reaped_ns;
+        let index = self.links.insert(link);
         // The session's first call: it records its start and answers with the deadline of the login.
         self.tell(index, Input::Deadline)
     }
@@ -117,7 +122,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             return self.connect_failed(index, Failure::Exhausted);
         };
         link.half(Side::Database).socket = Some(socket);
-        link.connect_by_ns = self.parts.driver.now().mono_ns + self.parts.shard_limits.connect.as_nanos() as u64;
+        link.connect_by_ns = self.now.mono_ns + self.parts.shard_limits.connect.as_nanos() as u64;
         self.timers.want(index, link.connect_by_ns, &mut link.armed_at_ns);
         self.submit(index, Task::Connect, Op::Connect { socket, to });
         Ok(())

@@ -7,9 +7,11 @@ use crate::conversation::Conversation;
 use crate::counters::Counters;
 use crate::driver::Driver;
 use crate::journal::RecordFailure;
+use crate::latency::Stage;
 use crate::link::{Outgoing, Phase, Shutdown, Side, Turn};
 use crate::settings::Durability;
-use crate::shard::{Shard, Stopped};
+use crate::shard::{Shard, Stopped, Waiting};
+use crate::slow::Slow;
 use crate::timers::NEVER;
 
 /// The chunk that a call was given.
@@ -27,8 +29,9 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
     pub(crate) fn feed(&mut self, index: u32, side: Side, buffer: BufferId, len: u32) -> Result<(), Stopped> {
         let end = HEADROOM + len as usize;
         let link = self.links.at(index);
+        assert!(!link.half(side).busy, "a side was read before what came of its last chunk was sent");
         let bytes = self.parts.driver.buffer(buffer);
-        let start = link.half(side).place_held(bytes);
+        let start = link.half(side).place_held(bytes, &mut self.holds);
         let chunk = Chunk { side, buffer, start, end };
         self.call(index, Some(chunk), None)
     }
@@ -44,7 +47,8 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
     fn call(&mut self, index: u32, chunk: Option<Chunk>, input: Option<Input<'static>>) -> Result<(), Stopped> {
         let mut effects = std::mem::take(&mut self.effects);
         effects.clear();
-        let now = self.parts.driver.now();
+        self.now.mono_ns = self.parts.driver.mono_ns();
+        let now = self.now;
         self.parts.journal.prepare(now)?;
         let link = self.links.at(index);
         let mut shared = Shared {
@@ -68,9 +72,49 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             (None, None) => return Ok(()),
         };
         link.conversation.handle(input, now, &mut shared, &mut effects);
+        self.now.mono_ns = self.parts.driver.mono_ns();
+        if let Some(chunk) = chunk {
+            self.spent(index, chunk.side, self.now.mono_ns - now.mono_ns);
+        }
+        self.ended(index, &effects);
         let done = self.act(index, chunk, &mut effects);
         self.effects = effects;
         done
+    }
+
+    /// A call on a chunk took so long.
+    fn spent(&mut self, index: u32, side: Side, took_ns: u64) {
+        let spent = &mut self.links.at(index).spent;
+        let stage = match side {
+            Side::Agent => {
+                spent.judged_ns += took_ns;
+                Stage::Judge
+            }
+            Side::Database => {
+                spent.masked_ns += took_ns;
+                Stage::Mask
+            }
+        };
+        self.parts.counters.latencies.record(stage, took_ns);
+    }
+
+    /// Statements that came to their outcome in a call.
+    fn ended(&mut self, index: u32, effects: &Effects) {
+        for ended in &effects.ended {
+            let link = self.links.at(index);
+            let spent = std::mem::take(&mut link.spent);
+            let counters = &self.parts.counters;
+            counters.latencies.record(Stage::Statement, ended.duration_ns);
+            if !self.parts.slow.is_slow(ended.duration_ns) {
+                continue;
+            }
+            Counters::add(&counters.slow, 1);
+            let session = link.conversation.opened().id;
+            let slow = Slow { session, decision: ended.decision, duration_ns: ended.duration_ns, spent };
+            if !self.parts.slow.tell(slow) {
+                Counters::add(&counters.slow_untold, 1);
+            }
+        }
     }
 
     fn act(&mut self, index: u32, chunk: Option<Chunk>, effects: &mut Effects) -> Result<(), Stopped> {
@@ -85,7 +129,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         }
         if let Some(Chunk { side, buffer, start, end }) = chunk {
             let bytes = &self.parts.driver.buffer(buffer)[start..end];
-            self.links.at(index).half(side).hold(bytes, effects.hold);
+            self.links.at(index).half(side).hold(bytes, effects.hold, &mut self.holds);
         }
         self.queue(index, chunk, effects);
         let link = self.links.at(index);
@@ -106,7 +150,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
 
     /// Writes the records of the call. False: the session asked for more room than it was given, and nothing of the call may leave.
     fn record(&mut self, index: u32, effects: &Effects) -> Result<bool, Stopped> {
-        let now = self.parts.driver.now();
+        let now = self.now;
         let link = self.links.at(index);
         let owes = link.conversation.owes();
         let owed = self.owed - link.owes + owes;
@@ -134,6 +178,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             buffer: chunk.map(|chunk| chunk.buffer),
             staged,
             left: 0,
+            came_ns: if chunk.is_some() { self.reaped_ns } else { 0 },
         });
         let place = Place { chunk, staged, turn };
         let mut left =
@@ -148,7 +193,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         if (agent_waits || database_waits) && last_seq > self.parts.journal.synced_seq() {
             Counters::add(&self.parts.counters.waited_for_disk, 1);
             self.parts.journal.want_sync();
-            self.waiting.push_back((last_seq, index));
+            self.waiting.push_back(Waiting { seq: last_seq, link: index, since_ns: self.now.mono_ns });
         }
         self.turns.at(turn).left = left;
         if let Some(chunk) = chunk {
@@ -172,7 +217,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
 
     /// All pieces of a turn are sent, or dropped: its memory goes back, and the side that its chunk came from may be read again.
     pub(crate) fn end_turn(&mut self, index: u32, turn: u32) {
-        let Turn { from, buffer, staged, left } = self.turns.remove(turn);
+        let Turn { from, buffer, staged, left, came_ns: _ } = self.turns.remove(turn);
         assert!(left == 0, "a turn ended before its pieces");
         if let Some(buffer) = buffer {
             self.parts.driver.release(buffer);

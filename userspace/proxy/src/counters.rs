@@ -3,6 +3,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use session::{Evidence, Raised};
 
+use crate::latency::Latencies;
+
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// What a shard counts. Written by the shard alone, read by anyone, each for itself (relaxed).
@@ -10,6 +12,8 @@ macro_rules! counters {
         pub struct Counters {
             /// What its sessions saw in columns.
             pub(crate) evidence: Arc<Evidence>,
+            /// Where the time goes.
+            pub(crate) latencies: Latencies,
             $($(#[$doc])* pub(crate) $name: AtomicU64,)*
         }
 
@@ -82,6 +86,10 @@ counters! {
     syncs,
     /// Calls whose pieces waited for the disk.
     waited_for_disk,
+    /// Statements that took longer than `slow_ms`.
+    slow,
+    /// Of them, those that nobody was told of: too many waited.
+    slow_untold,
     /// Messages of the mailbox that were acted on.
     mail,
 }

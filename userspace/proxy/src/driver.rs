@@ -13,6 +13,8 @@ pub trait Driver {
 
     /// Both clocks.
     fn now(&self) -> Now;
+    /// The monotonic one alone, in nanoseconds.
+    fn mono_ns(&self) -> u64;
     /// Bytes that nobody can guess.
     fn random(&mut self) -> io::Result<[u8; 32]>;
     /// Queues an operation.
@@ -52,6 +54,10 @@ impl Driver for Ring {
 
     fn now(&self) -> Now {
         Now { mono_ns: uring::mono_ns(), wall_ns: uring::wall_ns() }
+    }
+
+    fn mono_ns(&self) -> u64 {
+        uring::mono_ns()
     }
 
     fn random(&mut self) -> io::Result<[u8; 32]> {

@@ -35,7 +35,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
 
     /// The session is over once its pieces are sent.
     pub(crate) fn begin_close(&mut self, index: u32) {
-        let until_ns = self.parts.driver.now().mono_ns + self.parts.shard_limits.linger.as_nanos() as u64;
+        let until_ns = self.now.mono_ns + self.parts.shard_limits.linger.as_nanos() as u64;
         let link = self.links.at(index);
         link.phase = Phase::Closing;
         link.deadline_ns = NEVER;
@@ -81,7 +81,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
     }
 
     fn last_record(&mut self, index: u32) -> Result<(), Stopped> {
-        let now = self.parts.driver.now();
+        let now = self.now;
         self.parts.journal.prepare(now)?;
         let mut effects = Effects::default();
         let link = self.links.at(index);
@@ -150,10 +150,11 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
 
     fn free(&mut self, index: u32) {
         let link = self.links.remove(index);
-        if let Some(count) = self.per_agent.get_mut(&link.agent_name) {
+        let agent = &link.conversation.opened().subject.policy.agent;
+        if let Some(count) = self.per_agent.get_mut(agent) {
             *count -= 1;
             if *count == 0 {
-                self.per_agent.remove(&link.agent_name);
+                self.per_agent.remove(agent);
             }
         }
     }

@@ -1,12 +1,13 @@
 //! Bytes in, bytes out: one receive and one send in flight per side, and no receive before the last one's bytes are sent.
 
 use session::Input;
-use uring::{Completion, Direction, Errno, Op, PIECES_MAX};
+use uring::{Completion, Direction, Errno, Op, PIECES_MAX, Socket};
 
 use crate::accept::failure;
 use crate::conversation::Conversation;
 use crate::counters::Counters;
 use crate::driver::Driver;
+use crate::latency::Stage;
 use crate::link::{Phase, Shutdown, Side};
 use crate::shard::{Shard, Stopped};
 use crate::token::Task;
@@ -36,6 +37,12 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         link.half(side).receiving = false;
         let phase = link.phase;
         let (result, buffer) = (completion.result, completion.buffer);
+        if result == Err(Errno::CANCELED) {
+            // It stood behind a send that did not take all. What is left to send brings the next receive.
+            self.receive_more(index, side);
+            self.settle(index);
+            return Ok(());
+        }
         if result == Err(Errno::NO_BUFFERS) && matches!(phase, Phase::Open | Phase::Lingering) {
             Counters::add(&self.parts.counters.starved, 1);
             self.links.at(index).half(side).starved = true;
@@ -116,9 +123,56 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             return;
         }
         half.sending = true;
+        self.leaves(index, side);
+        let then = self.receive_after(index, side);
         let pieces = std::mem::take(&mut self.pieces);
-        self.submit(index, Task::Send(side), Op::Send { socket, pieces: &pieces });
+        match then {
+            None => self.submit(index, Task::Send(side), Op::Send { socket, pieces: &pieces }),
+            Some((other, from)) => {
+                let link = self.links.at(index);
+                link.half(other).receiving = true;
+                link.operations += 1;
+                let received = Task::Receive(other).token(index);
+                self.submit(index, Task::Send(side), Op::SendThenRecv { to: socket, pieces: &pieces, from, received });
+            }
+        }
         self.pieces = pieces;
+    }
+
+    /// Stages that end with the send that is being put together.
+    fn leaves(&mut self, index: u32, to: Side) {
+        let link = self.links.at(index);
+        if to == Side::Agent && link.accepted_ns > 0 {
+            self.leaving.push((Stage::FirstByte, std::mem::take(&mut link.accepted_ns)));
+        }
+        for outgoing in link.half(to).outgoing.iter().take(self.pieces.len()) {
+            let turn = self.turns.at(outgoing.turn);
+            if turn.came_ns == 0 {
+                continue;
+            }
+            let stage = match (turn.from, to) {
+                (Some(Side::Agent), Side::Database) => Stage::ToDatabase,
+                (Some(Side::Database), Side::Agent) => Stage::ToAgent,
+                _ => continue,
+            };
+            self.leaving.push((stage, std::mem::take(&mut turn.came_ns)));
+        }
+    }
+
+    /// The side that may be read as soon as what was just put into `pieces` is sent: that is all that is left of its last chunk.
+    /// The kernel goes on with it then, and the loop does not come round first.
+    fn receive_after(&mut self, index: u32, to: Side) -> Option<(Side, Socket)> {
+        let link = self.links.at(index);
+        let sent = self.pieces.len();
+        let turn = link.half(to).outgoing.get(sent - 1)?.turn;
+        let of_turn =
+            link.half(to).outgoing.iter().take(sent).rev().take_while(|outgoing| outgoing.turn == turn).count();
+        let place = self.turns.at(turn);
+        let side = place.from.filter(|_| place.left as usize == of_turn)?;
+        if !link.will_want_bytes(side) {
+            return None;
+        }
+        link.half(side).socket.map(|socket| (side, socket))
     }
 
     pub(crate) fn sent(&mut self, index: u32, side: Side, result: Result<u32, Errno>) -> Result<(), Stopped> {
@@ -160,6 +214,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
                 self.piece_done(index, turn);
             }
         }
+        self.links.at(index).half(side).shrink();
     }
 
     fn piece_done(&mut self, index: u32, turn: u32) {

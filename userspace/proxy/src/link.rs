@@ -6,6 +6,7 @@ use session::HOLD_MAX;
 use uring::{BufferId, HEADROOM, Piece, Socket, StagedId};
 
 use crate::conversation::Conversation;
+use crate::slow::Spent;
 use crate::timers::NEVER;
 
 // Held bytes go into the headroom of the next buffer.
@@ -40,7 +41,6 @@ pub(crate) enum Phase {
 /// One session's place in the shard.
 pub(crate) struct Link<C: Conversation> {
     pub(crate) conversation: C,
-    pub(crate) agent_name: String,
     pub(crate) phase: Phase,
     /// Operations in flight on either socket.
     pub(crate) operations: u32,
@@ -61,6 +61,10 @@ pub(crate) struct Link<C: Conversation> {
     pub(crate) connect_timed_out: bool,
     /// When a session that is over ends, sent or not.
     pub(crate) end_by_ns: u64,
+    /// When it was accepted; 0 once its agent was sent its first byte.
+    pub(crate) accepted_ns: u64,
+    /// What of its time was ours since the last statement's end.
+    pub(crate) spent: Spent,
     /// The timer entry that counts; see [`crate::timers::Timers`].
     pub(crate) armed_at_ns: u64,
 }
@@ -83,9 +87,20 @@ pub(crate) struct Half {
     pub(crate) shutdown: Shutdown,
     /// What goes to it, in order.
     pub(crate) outgoing: VecDeque<Outgoing>,
-    held: [u8; HOLD_MAX],
-    held_len: usize,
+    /// What its last chunk ended with; a place for it is there only while something is held.
+    held: Option<Box<Held>>,
 }
+
+/// Bytes that come back in front of the next ones.
+pub(crate) struct Held {
+    bytes: [u8; HOLD_MAX],
+    len: usize,
+}
+
+/// Places for held bytes that nobody uses, so that none is made for a chunk. An idle session has none.
+#[derive(Default)]
+#[allow(clippy::vec_box)] // the box is what moves in and out of a half
+pub(crate) struct Holds(Vec<Box<Held>>);
 
 /// Whether we have told a side that no more bytes come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,13 +128,27 @@ pub(crate) struct Turn {
     pub(crate) buffer: Option<BufferId>,
     pub(crate) staged: Option<StagedId>,
     pub(crate) left: u32,
+    /// When the chunk came; 0 once the first of what came of it is on its way, or where there was none.
+    pub(crate) came_ns: u64,
+}
+
+/// Pieces that a side keeps room for.
+const OUTGOING_KEPT: usize = 8;
+/// Unused places for held bytes that a shard keeps.
+const HOLDS_KEPT: usize = 256;
+
+impl Holds {
+    fn keep(&mut self, held: Box<Held>) {
+        if self.0.len() < HOLDS_KEPT {
+            self.0.push(held);
+        }
+    }
 }
 
 impl<C: Conversation> Link<C> {
-    pub(crate) fn new(conversation: C, agent_name: String, agent: Socket, turned_away: bool) -> Link<C> {
+    pub(crate) fn new(conversation: C, agent: Socket, turned_away: bool) -> Link<C> {
         let mut link = Link {
             conversation,
-            agent_name,
             phase: Phase::Open,
             operations: 0,
             halves: [Half::new(), Half::new()],
@@ -131,6 +160,8 @@ impl<C: Conversation> Link<C> {
             connect_by_ns: NEVER,
             connect_timed_out: false,
             end_by_ns: NEVER,
+            accepted_ns: 0,
+            spent: Spent::default(),
             armed_at_ns: NEVER,
         };
         link.half(Side::Agent).socket = Some(agent);
@@ -149,10 +180,15 @@ impl<C: Conversation> Link<C> {
 
     /// Whether a receive should be in flight on this side.
     pub(crate) fn wants_bytes(&mut self, side: Side) -> bool {
+        !self.half(side).busy && self.will_want_bytes(side)
+    }
+
+    /// Whether one should be once what came of its last chunk is sent.
+    pub(crate) fn will_want_bytes(&mut self, side: Side) -> bool {
         let phase = self.phase;
         let read_agent = self.read_agent;
         let half = self.half(side);
-        let able = half.connected && !half.receiving && !half.read_done && !half.busy && !half.starved;
+        let able = half.connected && !half.receiving && !half.read_done && !half.starved;
         let wanted = match (phase, side) {
             (Phase::Open, Side::Agent) => read_agent,
             (Phase::Open, Side::Database) => true,
@@ -181,8 +217,7 @@ impl Half {
             starved: false,
             shutdown: Shutdown::No,
             outgoing: VecDeque::new(),
-            held: [0; HOLD_MAX],
-            held_len: 0,
+            held: None,
         }
     }
 
@@ -194,19 +229,33 @@ impl Half {
     }
 
     /// Keeps the last `len` bytes of a chunk for the next one.
-    pub(crate) fn hold(&mut self, chunk: &[u8], len: usize) {
+    pub(crate) fn hold(&mut self, chunk: &[u8], len: usize, holds: &mut Holds) {
         assert!(len <= HOLD_MAX && len <= chunk.len(), "held more than a chunk's end");
-        self.held[..len].copy_from_slice(&chunk[chunk.len() - len..]);
-        self.held_len = len;
+        assert!(self.held.is_none(), "held bytes were not put in front of what came next");
+        if len == 0 {
+            return;
+        }
+        let mut held = holds.0.pop().unwrap_or_else(|| Box::new(Held { bytes: [0; HOLD_MAX], len: 0 }));
+        held.bytes[..len].copy_from_slice(&chunk[chunk.len() - len..]);
+        held.len = len;
+        self.held = Some(held);
     }
 
     /// Puts the held bytes in front of newly received ones; returns where the chunk starts in the buffer.
-    pub(crate) fn place_held(&mut self, buffer: &mut [u8]) -> usize {
-        let start = HEADROOM - self.held_len;
-        buffer[start..HEADROOM].copy_from_slice(&self.held[..self.held_len]);
+    pub(crate) fn place_held(&mut self, buffer: &mut [u8], holds: &mut Holds) -> usize {
+        let Some(mut held) = self.held.take() else { return HEADROOM };
+        let start = HEADROOM - held.len;
+        buffer[start..HEADROOM].copy_from_slice(&held.bytes[..held.len]);
         // They were the database's bytes: no copy stays behind.
-        self.held[..self.held_len].fill(0);
-        self.held_len = 0;
+        held.bytes[..held.len].fill(0);
+        holds.keep(held);
         start
+    }
+
+    /// Room for pieces that was needed once is given back.
+    pub(crate) fn shrink(&mut self) {
+        if self.outgoing.is_empty() && self.outgoing.capacity() > OUTGOING_KEPT {
+            self.outgoing = VecDeque::new();
+        }
     }
 }

@@ -43,6 +43,8 @@ pub struct ShardLimits {
     pub buffers: u16,
     /// How long a connection to the database may take.
     pub connect: Duration,
+    /// Statements that take so long and longer are told to the log; `None`: none is.
+    pub slow: Option<Duration>,
     /// How long a session that is over may take to hand its last bytes to its agent.
     pub linger: Duration,
 }
@@ -55,6 +57,7 @@ impl Default for ShardLimits {
             handshakes: 512,
             buffers: 8192,
             connect: Duration::from_secs(10),
+            slow: None,
             linger: Duration::from_secs(5),
         }
     }

@@ -9,18 +9,20 @@ use std::fmt;
 use std::sync::Arc;
 
 use policy::Policy;
-use session::{Cancels, Catalogs, Effects, Input, Limits, Session, StatementCache};
+use session::{Cancels, Catalogs, Effects, Input, Limits, Now, Session, StatementCache};
 use uring::{Completion, Direction, Errno, Listener, Op};
 
 use crate::conversation::Conversation;
 use crate::counters::Counters;
 use crate::driver::Driver;
 use crate::journal::{Journal, RecordFailure};
-use crate::link::{Link, Phase, Side, Turn};
+use crate::latency::Stage;
+use crate::link::{Holds, Link, Phase, Side, Turn};
 use crate::mailbox::{Inbox, Message};
 use crate::origins::Origins;
 use crate::settings::{Durability, ShardLimits};
 use crate::slab::Slab;
+use crate::slow::SlowLog;
 use crate::timers::Timers;
 use crate::token::Task;
 
@@ -93,11 +95,15 @@ pub struct Parts<D: Driver> {
     pub inbox: Inbox,
     /// What the rest of the process may read.
     pub counters: Arc<Counters>,
+    /// Where slow statements are told.
+    pub slow: SlowLog,
 }
 
 /// See the module's documentation.
 pub struct Shard<D: Driver, C: Conversation = Session> {
     pub(crate) parts: Parts<D>,
+    /// The clocks: the wall's as of the last completions, the monotonic one as of the call at hand.
+    pub(crate) now: Now,
     pub(crate) links: Slab<Box<Link<C>>>,
     pub(crate) turns: Slab<Turn>,
     pub(crate) timers: Timers,
@@ -106,8 +112,11 @@ pub struct Shard<D: Driver, C: Conversation = Session> {
     pub(crate) effects: Effects,
     /// Sides that found no receive buffer, in the order in which they asked.
     pub(crate) starved: VecDeque<(u32, Side)>,
-    /// Links with pieces that wait for the disk, by the record that they wait for.
-    pub(crate) waiting: VecDeque<(u64, u32)>,
+    /// Calls whose pieces wait for the disk, by the record that they wait for.
+    pub(crate) waiting: VecDeque<Waiting>,
+    /// Stages that end when the operations queued so far are handed to the kernel, each with its begin.
+    pub(crate) leaving: Vec<(Stage, u64)>,
+    pub(crate) holds: Holds,
     /// The pieces of the send that is being put together.
     pub(crate) pieces: Vec<uring::Piece>,
     pub(crate) per_agent: HashMap<String, u32>,
@@ -122,7 +131,18 @@ pub struct Shard<D: Driver, C: Conversation = Session> {
     /// Set while draining: when all sessions end.
     pub(crate) drain_until_ns: Option<u64>,
     completions: Vec<Completion>,
+    /// When the completions at hand came.
+    pub(crate) reaped_ns: u64,
     swept_ns: u64,
+}
+
+/// A call whose pieces wait for the disk.
+#[derive(Clone, Copy)]
+pub(crate) struct Waiting {
+    /// For the records up to this one.
+    pub(crate) seq: u64,
+    pub(crate) link: u32,
+    pub(crate) since_ns: u64,
 }
 
 impl<D: Driver, C: Conversation> Shard<D, C> {
@@ -130,7 +150,8 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
     pub fn new(parts: Parts<D>) -> Shard<D, C> {
         Shard {
             accepting: vec![false; parts.listeners.len()],
-            swept_ns: parts.driver.now().mono_ns,
+            swept_ns: parts.driver.mono_ns(),
+            now: parts.driver.now(),
             links: Slab::new(),
             turns: Slab::new(),
             timers: Timers::default(),
@@ -139,6 +160,8 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             effects: Effects::default(),
             starved: VecDeque::new(),
             waiting: VecDeque::new(),
+            leaving: Vec::new(),
+            holds: Holds::default(),
             pieces: Vec::new(),
             per_agent: HashMap::new(),
             handshakes: 0,
@@ -147,6 +170,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             accept_after_ns: 0,
             drain_until_ns: None,
             completions: Vec::new(),
+            reaped_ns: 0,
             parts,
         }
     }
@@ -169,35 +193,39 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         self.parts.driver.submit(Task::Mailbox.token(0), Op::Poll { file });
         self.accept_more();
         // Alive from now on, not only from the first turn's end.
-        self.count(self.parts.driver.now().mono_ns);
+        self.count();
     }
 
     /// One turn of the loop: one wait, and all that came of it.
     pub(crate) fn turn(&mut self) -> Result<(), Stopped> {
+        self.now.mono_ns = self.parts.driver.mono_ns();
+        for (stage, from_ns) in self.leaving.drain(..) {
+            self.parts.counters.latencies.record(stage, self.now.mono_ns.saturating_sub(from_ns));
+        }
         let until_ns = self.wait_until_ns();
         let mut completions = std::mem::take(&mut self.completions);
         self.parts.driver.complete(until_ns, &mut completions).map_err(Stopped::Driver)?;
+        self.now = self.parts.driver.now();
+        self.reaped_ns = self.now.mono_ns;
         for completion in completions.drain(..) {
             self.completed(completion)?;
         }
         self.completions = completions;
-        let now_ns = self.parts.driver.now().mono_ns;
-        self.fire_timers(now_ns)?;
+        self.fire_timers(self.now.mono_ns)?;
         self.feed_starved();
         self.accept_more();
-        self.housekeeping(now_ns)?;
+        self.housekeeping(self.now.mono_ns)?;
         let over = self.drain_until_ns.is_some() && self.links.len() == 0;
-        let now = self.parts.driver.now();
         if over {
-            self.parts.journal.stop(now)?;
+            self.parts.journal.stop(self.now)?;
         }
-        self.parts.journal.turn(&mut self.parts.driver, now)?;
-        self.count(now_ns);
+        self.parts.journal.turn(&mut self.parts.driver, self.now)?;
+        self.count();
         if over && self.parts.journal.is_synced() { Err(Stopped::Drained) } else { Ok(()) }
     }
 
     fn wait_until_ns(&self) -> u64 {
-        let now_ns = self.parts.driver.now().mono_ns;
+        let now_ns = self.now.mono_ns;
         let mut until_ns = (now_ns + TICK_NS).min(self.timers.next_ns()).min(self.parts.journal.due_ns());
         if self.accept_after_ns > now_ns {
             until_ns = until_ns.min(self.accept_after_ns);
@@ -229,9 +257,8 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             match message {
                 Message::Reload(policy) => self.parts.policy = policy,
                 Message::Record { kind, payload } => {
-                    let now = self.parts.driver.now();
-                    self.parts.journal.prepare(now)?;
-                    self.parts.journal.append_last(kind, 0, now, &payload)?;
+                    self.parts.journal.prepare(self.now)?;
+                    self.parts.journal.append_last(kind, 0, self.now, &payload)?;
                 }
                 Message::Drain { until_ns } => self.drain(until_ns)?,
             }
@@ -294,12 +321,15 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
     fn synced(&mut self, result: Result<u32, Errno>) -> Result<(), Stopped> {
         self.parts.journal.synced(result).map_err(Stopped::Sync)?;
         Counters::add(&self.parts.counters.syncs, 1);
-        while let Some((seq, index)) = self.waiting.front().copied() {
+        while let Some(Waiting { seq, link: index, since_ns }) = self.waiting.front().copied() {
             if seq > self.parts.journal.synced_seq() {
                 break;
             }
             self.waiting.pop_front();
-            if self.links.get(index).is_some() {
+            let waited_ns = self.now.mono_ns.saturating_sub(since_ns);
+            self.parts.counters.latencies.record(Stage::RecordWait, waited_ns);
+            if let Some(link) = self.links.get(index) {
+                link.spent.record_ns += waited_ns;
                 self.send_more(index, Side::Agent);
                 self.send_more(index, Side::Database);
             }
@@ -324,16 +354,16 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             next = self.links.next(index + 1);
         }
         // Hands the shutdowns to the kernel; whether that works or not, the sockets are closed with the driver.
-        let now_ns = self.parts.driver.now().mono_ns;
+        let now_ns = self.parts.driver.mono_ns();
         let _ = self.parts.driver.complete(now_ns, &mut self.completions);
         Counters::set(&self.parts.counters.sessions, 0);
         Counters::set(&self.parts.counters.handshakes, 0);
         Counters::set(&self.parts.counters.stopped, 1);
     }
 
-    fn count(&mut self, now_ns: u64) {
+    fn count(&mut self) {
         let counters = &self.parts.counters;
-        Counters::set(&counters.ticked_ns, now_ns);
+        Counters::set(&counters.ticked_ns, self.now.mono_ns);
         Counters::set(&counters.sessions, self.links.len() as u64);
         Counters::set(&counters.handshakes, u64::from(self.handshakes));
         Counters::set(&counters.record_full, u64::from(!self.parts.journal.has_room(self.owed)));

@@ -1,6 +1,6 @@
 //! Starting all shards, and the handle by which the rest of the process speaks to them.
 
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::{Builder, JoinHandle};
 use std::{fmt, io};
@@ -13,11 +13,13 @@ use uring::{BoundListeners, Missing, Ring};
 use crate::cancels::Registry;
 use crate::counters::{Counters, Snapshot};
 use crate::journal::Journal;
+use crate::latency::{Spread, Stage};
 use crate::mailbox::{Inbox, Mailbox, Message, Unheard, mailbox};
 use crate::origins::Origins;
 use crate::recovery::{self, OpenError};
 use crate::settings::Settings;
 use crate::shard::{Parts, Shard, Stopped};
+use crate::slow::{Slow, SlowLog, slow_log};
 
 /// Submission entries of a shard's ring.
 const RING_ENTRIES: u32 = 1024;
@@ -61,6 +63,7 @@ struct Running {
     mailbox: Mailbox,
     counters: Arc<Counters>,
     fate: Arc<OnceLock<Stopped>>,
+    slow: Receiver<Slow>,
     thread: JoinHandle<()>,
 }
 
@@ -89,6 +92,7 @@ pub fn start(settings: &Settings, policy: Arc<Policy>, origins: Vec<Box<dyn Orig
         let counters = Arc::new(Counters::with(&raised));
         let journal = recovery::open(&settings.record, identity, number).map_err(StartError::Record)?;
         let fate = Arc::new(OnceLock::new());
+        let (slow_log, slow) = slow_log(settings.shard.slow);
         let seed = Seed {
             number,
             // More shards than CPUs: they share, in turn.
@@ -101,13 +105,14 @@ pub fn start(settings: &Settings, policy: Arc<Policy>, origins: Vec<Box<dyn Orig
             journal,
             inbox,
             counters: Arc::clone(&counters),
+            slow: slow_log,
         };
         let (ready, told) = (ready.clone(), Arc::clone(&fate));
         let thread = Builder::new()
             .name(format!("shard-{number}"))
             .spawn(move || serve(seed, &ready, &told))
             .map_err(StartError::Host)?;
-        shards.push(Running { mailbox, counters, fate, thread });
+        shards.push(Running { mailbox, counters, fate, slow, thread });
     }
     for _ in 0..shards.len() {
         match all_ready.recv() {
@@ -131,6 +136,7 @@ struct Seed {
     journal: Journal<uring::MappedSegment>,
     inbox: Inbox,
     counters: Arc<Counters>,
+    slow: SlowLog,
 }
 
 fn serve(seed: Seed, ready: &Sender<Result<(), Missing>>, fate: &OnceLock<Stopped>) {
@@ -161,6 +167,7 @@ fn serve(seed: Seed, ready: &Sender<Result<(), Missing>>, fate: &OnceLock<Stoppe
         journal: seed.journal,
         inbox: seed.inbox,
         counters: seed.counters,
+        slow: seed.slow,
     });
     let _ = ready.send(Ok(()));
     let stopped = shard.run();
@@ -213,6 +220,20 @@ impl Handle {
     /// What each shard saw in the columns of tables; readable while the shards run.
     pub fn evidence(&self) -> impl Iterator<Item = &Evidence> {
         self.shards.iter().map(|shard| &*shard.counters.evidence)
+    }
+
+    /// How the times of a stage spread over all shards since their start.
+    pub fn spread(&self, stage: Stage) -> Spread {
+        let mut spread = Spread::default();
+        for shard in &self.shards {
+            shard.counters.latencies.add_to(stage, &mut spread);
+        }
+        spread
+    }
+
+    /// Slow statements that nobody was told of yet, oldest first within each shard.
+    pub fn slow(&self) -> Vec<Slow> {
+        self.shards.iter().flat_map(|shard| shard.slow.try_iter()).collect()
     }
 
     /// Whether every shard's loop has turned since `since_ns` (monotonic): food for the watchdog. Each turns at least once a second.

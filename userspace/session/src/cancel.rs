@@ -14,27 +14,24 @@ pub const SECRET_MAX: usize = 256;
 pub struct Key {
     /// The server's own process id; it is passed on unchanged.
     pub pid: i32,
-    secret: [u8; SECRET_MAX],
-    len: u16,
+    secret: Box<[u8]>,
 }
 
 impl Key {
     /// `None` when the secret is longer than the protocol allows.
     pub fn new(pid: i32, secret: &[u8]) -> Option<Key> {
-        let mut bytes = [0u8; SECRET_MAX];
-        bytes.get_mut(..secret.len())?.copy_from_slice(secret);
-        Some(Key { pid, secret: bytes, len: u16::try_from(secret.len()).ok()? })
+        (secret.len() <= SECRET_MAX).then(|| Key { pid, secret: secret.into() })
     }
 
     /// The secret's bytes.
     pub fn secret(&self) -> &[u8] {
-        self.secret.get(..usize::from(self.len)).unwrap_or_default()
+        &self.secret
     }
 }
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Key {{ pid: {}, secret: {} bytes }}", self.pid, self.len)
+        write!(f, "Key {{ pid: {}, secret: {} bytes }}", self.pid, self.secret.len())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use audit::Event;
+use audit::{Event, RecordId};
 
 /// The most bytes of a chunk's end that a session hands back; the shard's buffers have this much headroom.
 pub const HOLD_MAX: usize = 512;
@@ -30,6 +30,15 @@ pub enum Finish {
     Close,
     /// Close both at once; nothing more may leave.
     Abort,
+}
+
+/// A statement's outcome was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// The record of its verdict.
+    pub decision: RecordId,
+    /// From its verdict to its outcome.
+    pub duration_ns: u64,
 }
 
 /// Encoded records of one call, in the order in which they get their sequence numbers.
@@ -92,6 +101,8 @@ pub struct Effects {
     pub durable: bool,
     /// Open the connection to [`crate::Open::origin`]; answered by `DatabaseConnected` or `DatabaseFailed`.
     pub connect: bool,
+    /// Statements that came to their outcome.
+    pub ended: Vec<Ended>,
     /// Statements of the agent that were refused because their records have no room: nobody else writes them down.
     pub unrecorded: u32,
     /// False: feed no more agent bytes until a call answers true. What was given already is kept by the session.
@@ -112,6 +123,7 @@ impl Default for Effects {
             records: Records::default(),
             durable: false,
             connect: false,
+            ended: Vec::new(),
             unrecorded: 0,
             read_agent: true,
             finish: Finish::No,
@@ -130,6 +142,7 @@ impl Effects {
         self.records.clear();
         self.durable = false;
         self.connect = false;
+        self.ended.clear();
         self.unrecorded = 0;
         self.read_agent = true;
         self.finish = Finish::No;

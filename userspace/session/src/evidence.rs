@@ -146,21 +146,36 @@ impl Evidence {
             slot.hits.store(hits, Relaxed);
         }
         if (hit || values == LATER) && slot.state.load(Relaxed) == QUIET && is_plainly_cards(values, hits) {
-            slot.state.store(CROSSED, Relaxed);
-            self.crossed.store(self.crossed.load(Relaxed) + 1, Relaxed);
+            self.cross(slot);
         }
     }
 
-    /// Whether a column has become plainly cards since it was last asked.
-    pub(crate) fn has_crossed(&self) -> bool {
-        self.crossed.load(Relaxed) > 0
+    /// So many values without a card have passed: the same as one after the other.
+    pub(crate) fn count_clean(&self, slot: u32, values: u64) {
+        let Some(slot) = self.slot(slot) else { return };
+        let before = slot.values.load(Relaxed);
+        slot.values.store(before + values, Relaxed);
+        let reaches = before < LATER && before + values >= LATER;
+        if reaches && slot.state.load(Relaxed) == QUIET && is_plainly_cards(LATER, slot.hits.load(Relaxed)) {
+            self.cross(slot);
+        }
     }
 
-    /// The columns that have; those that another shard has told of are not told again.
-    pub(crate) fn take_crossed(&self) -> Vec<SeenColumn> {
-        self.crossed.store(0, Relaxed);
+    fn cross(&self, slot: &Slot) {
+        slot.state.store(CROSSED, Relaxed);
+        self.crossed.store(self.crossed.load(Relaxed) + 1, Relaxed);
+    }
+
+    /// How many columns have become plainly cards and were not taken yet.
+    pub(crate) fn crossed(&self) -> u32 {
+        self.crossed.load(Relaxed)
+    }
+
+    /// At most so many of them; those that another shard has told of are not told again.
+    pub(crate) fn take_crossed(&self, most: u32) -> Vec<SeenColumn> {
+        self.crossed.store(self.crossed().saturating_sub(most), Relaxed);
         let mut told = Vec::new();
-        for slot in self.slots().filter(|slot| slot.state.load(Relaxed) == CROSSED) {
+        for slot in self.slots().filter(|slot| slot.state.load(Relaxed) == CROSSED).take(most as usize) {
             slot.state.store(FOUND, Relaxed);
             self.found.store(self.found.load(Relaxed) + 1, Relaxed);
             told.extend(slot.seen().filter(|seen| self.raised.first(&seen.place, seen.table, seen.attribute)));
@@ -320,7 +335,7 @@ mod tests {
     fn after(values: impl IntoIterator<Item = bool>) -> usize {
         let index = with(1);
         values.into_iter().for_each(|hit| index.evidence.count(0, hit));
-        index.evidence.take_crossed().len()
+        index.evidence.take_crossed(u32::MAX).len()
     }
 
     #[test]
@@ -334,6 +349,27 @@ mod tests {
     }
 
     #[test]
+    fn many_clean_values_count_as_one_after_the_other() {
+        for (hits, clean) in [(20, 40), (32, 31), (32, 32), (40, 500), (31, 33), (70, 0)] {
+            let counted = |at_once: bool| {
+                let index = with(1);
+                // Not plainly cards in the first values.
+                (0..9).for_each(|_| index.evidence.count(0, false));
+                (0..hits).for_each(|_| index.evidence.count(0, true));
+                let before = index.evidence.crossed();
+                if at_once {
+                    index.evidence.count_clean(0, clean);
+                } else {
+                    (0..clean).for_each(|_| index.evidence.count(0, false));
+                }
+                let seen = &index.evidence.columns()[0];
+                (before, seen.values, seen.hits, index.evidence.take_crossed(u32::MAX).len())
+            };
+            assert_eq!(counted(true), counted(false), "{hits} hits, {clean} clean");
+        }
+    }
+
+    #[test]
     fn a_finding_is_raised_once_by_all_shards() {
         let raised = Arc::new(Raised::default());
         let mut told = 0;
@@ -343,7 +379,7 @@ mod tests {
             let slot = index.describe(place, 16_400, 1, 5).unwrap();
             for _ in 0..20 {
                 index.evidence.count(slot, true);
-                told += index.evidence.take_crossed().len();
+                told += index.evidence.take_crossed(u32::MAX).len();
             }
             assert!(index.evidence.columns()[0].found);
             assert_eq!(index.evidence.findings(), 1);

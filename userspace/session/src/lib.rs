@@ -17,7 +17,7 @@ mod verdicts;
 pub use audit::RecordId;
 pub use cancel::{CancelTarget, Cancels, Key, SECRET_MAX};
 pub use catalogs::Catalogs;
-pub use effects::{Effects, Finish, HOLD_MAX, Piece, Records};
+pub use effects::{Effects, Ended, Finish, HOLD_MAX, Piece, Records};
 pub use evidence::{COLUMNS_MAX, ColumnName, Evidence, Place, Raised, SeenColumn};
 pub use input::{Failure, Input, Now};
 pub use limits::Limits;

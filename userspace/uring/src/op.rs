@@ -83,6 +83,19 @@ pub enum Op<'a> {
         /// At least one byte in all; no more than [`crate::PIECES_MAX`] pieces go in one operation.
         pieces: &'a [Piece],
     },
+    /// Send as [`Op::Send`] does and, once all went out, receive as [`Op::Recv`] does: two operations handed over as one, so that
+    /// the loop does not come round between them. Where not all went out the receive ends with [`Errno::CANCELED`]. The send's
+    /// completion comes first.
+    SendThenRecv {
+        /// To where.
+        to: Socket,
+        /// As in [`Op::Send`], but no more than [`crate::PIECES_MAX`] of them.
+        pieces: &'a [Piece],
+        /// Where to receive from.
+        from: Socket,
+        /// The token of the receive.
+        received: u64,
+    },
     /// Connect a socket made by [`crate::Ring::socket`].
     Connect {
         /// Which socket.

@@ -81,12 +81,15 @@ impl Ring {
                     opcode::Accept::new(fd, std::ptr::null_mut(), std::ptr::null_mut()).flags(libc::SOCK_CLOEXEC);
                 self.push_plain(token, Kind::Accept, entry.build());
             }
-            Op::Recv { socket } => {
-                self.own_check(socket.0);
-                let entry = opcode::Recv::new(Fd(socket.0), std::ptr::null_mut(), BUFFER_BYTES as u32).buf_group(GROUP);
-                self.push_plain(token, Kind::Other, entry.build().flags(squeue::Flags::BUFFER_SELECT));
+            Op::Recv { socket } => self.recv(token, socket),
+            Op::Send { socket, pieces } => self.send(token, socket, pieces, squeue::Flags::empty()),
+            Op::SendThenRecv { to, pieces, from, received } => {
+                assert!(pieces.len() <= PIECES_MAX, "a receive behind a part of what is to be sent");
+                // A chain ends where a submission ends: both entries go in the same one.
+                self.make_room(2);
+                self.send(token, to, pieces, squeue::Flags::IO_LINK);
+                self.recv(received, from);
             }
-            Op::Send { socket, pieces } => self.send(token, socket, pieces),
             Op::Connect { socket, to } => self.connect(token, socket, &to),
             Op::Shutdown { socket, direction } => {
                 self.own_check(socket.0);
@@ -192,7 +195,13 @@ impl Ring {
         self.memory.flights.len()
     }
 
-    fn send(&mut self, token: u64, socket: Socket, pieces: &[Piece]) {
+    fn recv(&mut self, token: u64, socket: Socket) {
+        self.own_check(socket.0);
+        let entry = opcode::Recv::new(Fd(socket.0), std::ptr::null_mut(), BUFFER_BYTES as u32).buf_group(GROUP);
+        self.push_plain(token, Kind::Other, entry.build().flags(squeue::Flags::BUFFER_SELECT));
+    }
+
+    fn send(&mut self, token: u64, socket: Socket, pieces: &[Piece], chain: squeue::Flags) {
         self.own_check(socket.0);
         let memory = &mut *self.memory;
         let mut message = memory.flights.message();
@@ -219,7 +228,7 @@ impl Ring {
         let index = memory.flights.begin(token, Kind::Other, Some(message));
         // SAFETY: the entry points into pool buffers and staged vectors whose count of operations was raised above, so that they
         // are neither reachable nor released before `finish` lowers it, and into the boxed message, kept in `flights` until then.
-        unsafe { self.push(index, entry) };
+        unsafe { self.push(index, entry.flags(chain)) };
     }
 
     fn connect(&mut self, token: u64, socket: Socket, to: &SocketAddr) {
@@ -243,9 +252,21 @@ impl Ring {
     /// All memory that the entry points to stays valid until the operation's completion was reaped.
     unsafe fn push(&mut self, index: u64, entry: squeue::Entry) {
         let entry = entry.user_data(index);
+        self.make_room(1);
         // SAFETY: the caller's promise.
-        while unsafe { self.io.submission().push(&entry) }.is_err() {
-            // The queue is full: hand over what is there. A ring that takes nothing is reported by `complete`.
+        let pushed = unsafe { self.io.submission().push(&entry) };
+        assert!(pushed.is_ok(), "room was made for the entry");
+    }
+
+    /// Hands over what is queued where the queue has less room than this.
+    fn make_room(&mut self, entries: usize) {
+        loop {
+            let queue = self.io.submission();
+            if queue.capacity() - queue.len() >= entries {
+                return;
+            }
+            drop(queue);
+            // A ring that takes nothing is reported by `complete`.
             match self.io.submit() {
                 Ok(_) => {}
                 Err(error) if matches!(error.raw_os_error(), Some(libc::EINTR | libc::EAGAIN | libc::EBUSY)) => {}
@@ -355,11 +376,11 @@ fn require_operations(io: &IoUring) -> Result<(), Missing> {
     }
 }
 
-/// Limits the ring to the operations of [`OPERATIONS`] and to buffer selection, with no register operation left, and
+/// Limits the ring to the operations of [`OPERATIONS`], to buffer selection and chains, with no register operation left, and
 /// enables it. From here on the kernel answers EACCES to anything else, whoever takes this thread over.
 fn restrict(io: &IoUring) -> Result<(), Missing> {
     let mut allowed: Vec<Restriction> = OPERATIONS.iter().map(|(code, _)| Restriction::sqe_op(*code)).collect();
-    allowed.push(Restriction::sqe_flags_allowed(squeue::Flags::BUFFER_SELECT.bits()));
+    allowed.push(Restriction::sqe_flags_allowed((squeue::Flags::BUFFER_SELECT | squeue::Flags::IO_LINK).bits()));
     let submitter = io.submitter();
     submitter
         .register_restrictions(&mut allowed)

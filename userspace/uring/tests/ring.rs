@@ -73,6 +73,58 @@ fn what_comes_in_goes_out_with_our_own_bytes_around_it() {
 }
 
 #[test]
+fn a_receive_behind_a_send_begins_when_all_is_sent() {
+    let mut ring = ring(2);
+    let (here, mut left) = pair(&mut ring);
+    let (there, mut right) = pair(&mut ring);
+    left.write_all(b"ask").unwrap();
+    let (buffer, len) = receive(&mut ring, here);
+    left.write_all(b"more").unwrap();
+    let start = HEADROOM as u32;
+    let pieces = [Piece::Buffer(buffer, start..start + len as u32)];
+    ring.submit(3, Op::SendThenRecv { to: there, pieces: &pieces, from: here, received: 4 });
+    let mut done = Vec::new();
+    while done.len() < 2 {
+        ring.complete(None, &mut done).unwrap();
+    }
+    assert_eq!(done.iter().map(|c| (c.token, c.result)).collect::<Vec<_>>(), [(3, Ok(3)), (4, Ok(4))]);
+    let mut got = [0; 3];
+    right.read_exact(&mut got).unwrap();
+    assert_eq!(&got, b"ask");
+    ring.release(buffer);
+    let more = done[1].buffer.unwrap();
+    assert_eq!(&ring.buffer(more)[HEADROOM..HEADROOM + 4], b"more");
+    ring.release(more);
+    assert_eq!((ring.held(), ring.in_flight()), (0, 0));
+}
+
+#[test]
+fn a_receive_behind_a_send_that_fails_is_cancelled_and_takes_nothing() {
+    let mut ring = ring(2);
+    let (here, mut left) = pair(&mut ring);
+    let (there, _right) = pair(&mut ring);
+    left.write_all(b"ask").unwrap();
+    let (buffer, _) = receive(&mut ring, here);
+    left.write_all(b"more").unwrap();
+    ring.submit(3, Op::Shutdown { socket: there, direction: Direction::Write });
+    reap(&mut ring, 3);
+    let start = HEADROOM as u32;
+    let pieces = [Piece::Buffer(buffer, start..start + 3)];
+    ring.submit(3, Op::SendThenRecv { to: there, pieces: &pieces, from: here, received: 4 });
+    let mut done = Vec::new();
+    while done.len() < 2 {
+        ring.complete(None, &mut done).unwrap();
+    }
+    let results: Vec<_> = done.iter().map(|c| (c.token, c.result, c.buffer)).collect();
+    assert_eq!(results, [(3, Err(Errno::BROKEN_PIPE), None), (4, Err(Errno::CANCELED), None)]);
+    ring.release(buffer);
+    assert_eq!((ring.held(), ring.in_flight()), (0, 0));
+    let (buffer, len) = receive(&mut ring, here);
+    assert_eq!(&ring.buffer(buffer)[HEADROOM..HEADROOM + len], b"more");
+    ring.release(buffer);
+}
+
+#[test]
 fn connect_shutdown_and_end_of_stream() {
     let mut ring = ring(2);
     let listener = TcpListener::bind("[::1]:0").unwrap();

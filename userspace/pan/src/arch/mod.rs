@@ -110,6 +110,19 @@ impl Backend {
         }
     }
 
+    /// [`crate::clean_prefix`] with these instructions.
+    pub(crate) fn clean_prefix(self, bytes: &[u8]) -> usize {
+        match self.0 {
+            Family::Portable => portable::clean_prefix(bytes),
+            #[cfg(target_arch = "x86_64")]
+            Family::Avx2 => x86::clean_prefix_avx2(bytes),
+            #[cfg(target_arch = "x86_64")]
+            Family::Avx512 => x86::clean_prefix_avx512(bytes),
+            #[cfg(target_arch = "aarch64")]
+            Family::Neon => neon::clean_prefix(bytes),
+        }
+    }
+
     /// Goes over the bytes of `run` with these instructions.
     pub(crate) fn go(self, run: &mut Run<'_, '_>) -> Stop {
         match self.0 {

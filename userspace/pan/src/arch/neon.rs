@@ -6,9 +6,16 @@ use std::arch::aarch64::{
 };
 
 use super::{Masks, WORD, portable::Portable};
-use crate::run::{self, Run, Stop};
+use crate::{
+    prefix,
+    run::{self, Run, Stop},
+};
 
 pub(super) struct Neon;
+
+pub(super) fn clean_prefix(bytes: &[u8]) -> usize {
+    prefix::go::<Neon>(bytes)
+}
 
 pub(super) fn go(run: &mut Run<'_, '_>) -> Stop {
     run::go::<Neon>(run)

@@ -1,7 +1,10 @@
 //! Any processor: eight bytes to a word.
 
 use super::{Masks, WORD};
-use crate::run::{self, Run, Stop};
+use crate::{
+    prefix,
+    run::{self, Run, Stop},
+};
 
 pub(super) struct Portable;
 
@@ -85,6 +88,10 @@ fn equal(word: u64, byte: u8) -> u64 {
     let other = word ^ u64::from_ne_bytes([byte; 8]);
     // Zero is the only seven bits that do not carry into the eighth when 0x7f is added.
     !(((other & !HIGH) + !HIGH) | other) & HIGH
+}
+
+pub(super) fn clean_prefix(bytes: &[u8]) -> usize {
+    prefix::go::<Portable>(bytes)
 }
 
 pub(super) fn go(run: &mut Run<'_, '_>) -> Stop {

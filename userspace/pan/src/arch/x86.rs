@@ -14,6 +14,7 @@ use std::arch::x86_64::{
 use super::{Masks, WORD};
 use crate::{
     form::{Form, SPAN_MAX},
+    prefix,
     run::{self, Run, Stop},
 };
 
@@ -45,6 +46,24 @@ pub(super) fn go_avx2(run: &mut Run<'_, '_>) -> Stop {
     }
     // SAFETY: the processor has these features: `Backend` is made for AVX2 only where `has_avx2` says so.
     unsafe { inner(run) }
+}
+
+pub(super) fn clean_prefix_avx2(bytes: &[u8]) -> usize {
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+    fn inner(bytes: &[u8]) -> usize {
+        prefix::go::<Avx2>(bytes)
+    }
+    // SAFETY: as in `go_avx2`.
+    unsafe { inner(bytes) }
+}
+
+pub(super) fn clean_prefix_avx512(bytes: &[u8]) -> usize {
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
+    fn inner(bytes: &[u8]) -> usize {
+        prefix::go::<Avx512>(bytes)
+    }
+    // SAFETY: as in `go_avx512`.
+    unsafe { inner(bytes) }
 }
 
 pub(super) fn go_avx512(run: &mut Run<'_, '_>) -> Stop {

@@ -20,7 +20,8 @@ pub(super) fn at(bytes: &[u8], at: usize, last: bool, json: bool) -> Token {
     match first {
         b'0'..=b'9' => Token::Digit(first - b'0', 1),
         b' ' | b'-' | b'.' | b'_' | b'/' | b'\t' | b'\n' | b'\r' | 0xa0 => Token::Separator(1),
-        b'%' => whole(rest, 3, last).unwrap_or_else(|| percent(rest)),
+        b'%' if rest.len() < 4 && !last => Token::More,
+        b'%' => percent(rest),
         b'\\' => escape(rest, last, json),
         0xc2 | 0xd9 | 0xdb => whole(rest, 2, last).unwrap_or_else(|| two(rest)),
         0xe2 | 0xe3 | 0xef => whole(rest, 3, last).unwrap_or_else(|| three(rest)),
@@ -54,9 +55,10 @@ fn three(rest: &[u8]) -> Token {
     }
 }
 
-/// `%34`, or the separator `%20` and its like.
+/// `%34`, or the separator `%20` and its like. Before a plain digit it is a percent sign (`LIKE '%37…'`): the digits are read as they stand.
 fn percent(rest: &[u8]) -> Token {
     match *rest {
+        [_, b'3', b'0'..=b'9', b'0'..=b'9', ..] => Token::Other(1),
         [_, b'3', byte @ b'0'..=b'9', ..] => Token::Digit(byte - b'0', 3),
         [_, high, low, ..] if is_separator_pair(high, low) => Token::Separator(3),
         _ => Token::Other(1),

@@ -210,12 +210,7 @@ impl Connection {
 
     /// A row begins: whose columns are they?
     pub(super) fn begin_row(&mut self) -> Step {
-        let known = match self.queue.front() {
-            Some(Request::Query(_)) => self.database.result_known,
-            Some(Request::Execute { slot, .. }) => self.portals.get(*slot).is_some_and(|slot| slot.rows == Rows::Known),
-            _ => false,
-        };
-        if known { Ok(()) } else { Err(Fatal::database("a row whose columns are not known")) }
+        if self.row_columns().is_some() { Ok(()) } else { Err(Fatal::database("a row whose columns are not known")) }
     }
 
     pub(super) fn begin_function_result(&mut self) -> Step {

@@ -4,8 +4,9 @@
 use wire::postgres::limits::HEADER;
 use wire::postgres::{BackendTag, Header, Tag, header};
 
+use super::bulk::Bulk;
 use super::queue::Request;
-use super::rewrite::{BodyMask, Columns, Malformed, Message, Progress, Strip};
+use super::rewrite::{BodyMask, Clean, Columns, Malformed, Message, Progress, Strip};
 use super::{Connection, Cx, Fatal, Phase, Step};
 
 /// What is being done with the message at hand.
@@ -29,16 +30,19 @@ pub(super) struct Database {
     flow: Flow,
     whole: Vec<u8>,
     row: BodyMask,
-    pub(super) copy: Option<BodyMask>,
+    pub(super) copy: Option<Box<BodyMask>>,
     pub(super) copy_columns: Columns,
-    strings: BodyMask,
-    function: BodyMask,
+    /// Made for the first error, notice or notification.
+    strings: Option<Box<BodyMask>>,
+    /// Made for the first one: few sessions call functions by their OID.
+    function: Option<Box<BodyMask>>,
     /// Columns of the result of a simple Query.
     pub(super) result: Columns,
     /// `result` belongs to the result that is being sent.
     pub(super) result_known: bool,
     /// No columns: how strings are searched.
     plain: Columns,
+    pub(super) bulk: Bulk,
 }
 
 impl Default for Database {
@@ -49,16 +53,26 @@ impl Default for Database {
             row: BodyMask::row(),
             copy: None,
             copy_columns: Columns::new(),
-            strings: BodyMask::strings(Message::Error, Strip::Nothing),
-            function: BodyMask::function(),
+            strings: None,
+            function: None,
             result: Columns::new(),
             result_known: false,
             plain: Columns::new(),
+            bulk: Bulk::default(),
         }
     }
 }
 
 impl Database {
+    /// The next body is strings.
+    fn begin_strings(&mut self, message: Message, strip: Strip) {
+        let mask = BodyMask::strings(message, strip);
+        match &mut self.strings {
+            Some(strings) => **strings = mask,
+            None => self.strings = Some(Box::new(mask)),
+        }
+    }
+
     pub(super) fn strings_columns(&mut self) -> &mut Columns {
         &mut self.plain
     }
@@ -66,6 +80,9 @@ impl Database {
     /// Masks the strings in a whole message's body.
     pub(super) fn mask(&self, frame: &mut Frame<'_>, message: Message, strip: Strip) -> Result<Progress, Fatal> {
         let body = frame.bytes.get_mut(5..).unwrap_or_default();
+        if strip == Strip::Nothing && self.plain.strings_pass(message, body) {
+            return Ok(Progress { done: body.len(), ..Progress::default() });
+        }
         BodyMask::strings(message, strip).feed(body, true, &self.plain).map_err(unreadable)
     }
 
@@ -120,11 +137,14 @@ impl Connection {
                 return Err(Fatal::database("bytes before the startup"));
             }
         }
-        let mut at = 0;
+        let (mut at, mut clean) = (0, Clean::default());
         while at < chunk.len() && self.phase != Phase::Closed {
             let before = at;
             at = match self.database.flow {
-                Flow::Boundary => self.begin_message(chunk, at, cx)?,
+                Flow::Boundary => match self.pass(chunk, at, &mut clean, cx) {
+                    end if end == chunk.len() => end,
+                    next => self.begin_message(chunk, next, cx)?,
+                },
                 Flow::Masking { kind, left } => self.mask_some(chunk, at, kind, left, cx)?,
                 Flow::Passing { left } => {
                     let take = left.min(chunk.len() - at);
@@ -237,9 +257,9 @@ impl Connection {
             b'V' => self.begin_function_result()?,
             b'E' | b'N' => {
                 let strip = self.strip();
-                self.database.strings = BodyMask::strings(Message::Error, strip);
+                self.database.begin_strings(Message::Error, strip);
             }
-            _ => self.database.strings = BodyMask::strings(Message::Notification, Strip::Nothing),
+            _ => self.database.begin_strings(Message::Notification, Strip::Nothing),
         }
         let raw = matches!(kind, b'D' | b'd' | b'V') && !self.masks();
         self.database.flow = if raw { Flow::Passing { left } } else { Flow::Masking { kind, left } };
@@ -287,7 +307,7 @@ impl Connection {
         if matches!(kind, b'D' | b'd' | b'V') {
             self.tally.bytes += progress.done as u64;
         }
-        if cx.shared.catalogs.seen.evidence().has_crossed() {
+        if cx.shared.catalogs.seen.evidence().crossed() > 0 {
             self.record_findings(cx);
         }
         cx.out.agent_chunk(at..at + progress.done);
@@ -313,15 +333,15 @@ impl Connection {
                 row.feed(bytes, last, columns)
             }
             b'd' => copy.as_mut().ok_or(Malformed::Value)?.feed(bytes, last, copy_columns),
-            b'V' => function.feed(bytes, last, result),
-            _ => strings.feed(bytes, last, plain),
+            b'V' => function.get_or_insert_with(|| Box::new(BodyMask::function())).feed(bytes, last, result),
+            _ => strings.as_mut().ok_or(Malformed::Value)?.feed(bytes, last, plain),
         }
     }
 
     /// The SQLSTATE of the error or notice that has just passed.
     pub(super) fn streamed_sqlstate(&self) -> Option<[u8; 5]> {
-        match &self.database.strings {
-            BodyMask::Strings(strings) => strings.sqlstate(),
+        match self.database.strings.as_deref() {
+            Some(BodyMask::Strings(strings)) => strings.sqlstate(),
             _ => None,
         }
     }

@@ -30,7 +30,8 @@ const CANCELLED: &[u8; 5] = b"57014";
 /// The question that is being asked.
 #[derive(Debug, Default)]
 pub(super) struct OwnQuery {
-    asking: Option<Asking>,
+    /// Few sessions ask at any time: an idle one has no place for it.
+    asking: Option<Box<Asking>>,
     failed: Option<Failure>,
     /// Asked since the last statement: it is not asked twice for one, whatever came of it.
     answered: bool,
@@ -146,7 +147,7 @@ impl Connection {
         if let Some(known) = known {
             self.catalog = known;
         }
-        self.own.asking = Some(Asking {
+        self.own.asking = Some(Box::new(Asking {
             asked_ns: cx.now.mono_ns,
             first,
             results: 0,
@@ -160,7 +161,7 @@ impl Connection {
             names_at,
             failed: None,
             commands: 0,
-        });
+        }));
         self.record_own(&text, cx);
         let mark = cx.out.mark();
         encode::query(&mut cx.out.own, text.as_bytes())?;

@@ -142,7 +142,7 @@ impl Connection {
             None => return Err(Fatal::new(b"42501", "a COPY that could not be parsed cannot be masked")),
         };
         self.database.copy_columns = columns;
-        self.database.copy = Some(mask);
+        self.database.copy = Some(Box::new(mask));
         Ok(())
     }
 

@@ -14,6 +14,7 @@ use super::record::UNSEEN_MAX;
 use super::refuse::{NO_BINARY, READ_AS_TEXT};
 use super::room::Room;
 use super::simple::too_many;
+use super::statements::Version;
 use super::{Connection, Cx, Fatal, Step, messages};
 use crate::verdicts::{Inner, Judged, Refusal, Why};
 
@@ -37,7 +38,7 @@ impl Connection {
             return self.refuse_extended("parse", message.statement, &verdict, cx);
         }
         self.record_decision("parse", &verdict, cx);
-        self.statements.add(&name, (self.queue.next_seq(), 0), true, &verdict.judged);
+        self.statements.add(&name, (self.queue.next_seq(), 0), true, (&verdict.judged, self.stamp_now(cx)));
         let sensitive = verdict.judged.sensitive;
         self.queue.push(Request::Parse { name: Box::from(&*name), sensitive });
         sent.forward(cx);
@@ -49,16 +50,16 @@ impl Connection {
         let Some(portal) = self.name("bind", message.portal, cx)? else { return Ok(()) };
         let Some(name) = self.name("bind", message.statement, cx)? else { return Ok(()) };
         let (portal, name) = (&*portal, &*name);
-        if self.is_undecided(name) {
+        let versions = self.statements.find(name);
+        if self.is_undecided(versions) {
             self.agent.waiting = true;
             return Ok(());
         }
         let mut judged: Option<Arc<Judged>> = None;
         let mut inner = Inner::default();
-        if let Some(version) = self.statements.find(name).last() {
-            let known = Arc::clone(&version.judged);
+        if let Some(version) = versions.last() {
             let unmaskable = self.masks() && version.is_unmaskable(&message.result_formats);
-            let known = self.judge_again(&known, cx);
+            let known = self.judge_version(version, cx);
             let mut verdict = self.judge_here(known, None, cx);
             if unmaskable {
                 verdict.refusal = Some(no_binary());
@@ -101,14 +102,18 @@ impl Connection {
     /// Which text the name stands for is for the server to say, and it has not yet: an older one stands if the youngest was skipped
     /// after an error. Not so where that error would skip the user of the name too. Who waits is sure of an answer: a Sync is
     /// behind the request that made the text, or that was a Query.
-    fn is_undecided(&self, name: &[u8]) -> bool {
-        let versions = self.statements.find(name);
+    fn is_undecided(&self, versions: &[Version]) -> bool {
         let Some(youngest) = versions.last() else { return false };
         versions.len() > 1 && !youngest.holds_since(self.queue.synced()) && self.queue.waits_for(youngest.made.0)
     }
 
+    /// What a verdict is taken under now.
+    pub(super) fn stamp_now(&self, cx: &Cx<'_, '_>) -> Stamp {
+        Stamp { policy: Some(Arc::clone(cx.shared.policy)), epoch: self.schemas.epoch() }
+    }
+
     fn stamp(&mut self, slot: u32, cx: &Cx<'_, '_>) {
-        let stamp = Stamp { policy: Some(Arc::clone(cx.shared.policy)), epoch: self.schemas.epoch() };
+        let stamp = self.stamp_now(cx);
         if let Some(slot) = self.portals.get_mut(slot) {
             slot.stamp = stamp;
         }

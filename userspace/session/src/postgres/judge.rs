@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sql::{CopyDirection, CopyEnd, CopySource, Prepared, Statement};
 
 use super::settings::Encoding;
+use super::statements::Version;
 use super::{Connection, Cx};
 use crate::verdicts::{Asked, Inner, Judged, Refusal, Why};
 
@@ -54,6 +55,15 @@ impl Connection {
         self.judge_bytes(judged.bytes(), judged.is_latin1(), cx)
     }
 
+    /// A prepared text, now: the verdict that it came with, where all that it was taken under still holds.
+    pub(super) fn judge_version(&self, version: &Version, cx: &mut Cx<'_, '_>) -> Arc<Judged> {
+        let judged = &version.judged;
+        if version.stamp.is(cx.shared.policy, self.schemas.epoch()) && judged.is_valid(cx.wall_s()) {
+            return Arc::clone(judged);
+        }
+        self.judge_again(judged, cx)
+    }
+
     /// What the agent has just sent.
     pub(super) fn judge(&self, bytes: &[u8], cx: &mut Cx<'_, '_>) -> Verdict {
         let judged = self.judge_bytes(bytes, self.login.encoding == Encoding::Latin1, cx);
@@ -97,7 +107,7 @@ impl Connection {
                 let mut known = false;
                 for version in self.statements.find(name.as_bytes()) {
                     known = true;
-                    let inner = self.judge_again(&version.judged, cx);
+                    let inner = self.judge_version(version, cx);
                     verdict.refusal = verdict.refusal.take().or_else(|| inner.refusal.clone());
                     verdict.inner.add(&inner);
                 }

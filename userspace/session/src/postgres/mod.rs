@@ -7,6 +7,7 @@
 
 mod answers;
 mod backend;
+mod bulk;
 mod cancel;
 mod catalog;
 mod content;

@@ -12,6 +12,7 @@ use super::judge::Verdict;
 use super::queue::Run;
 use super::room::Room;
 use super::{Connection, Cx};
+use crate::Ended;
 use crate::verdicts::{Refusal, Why};
 
 /// What the statement at hand has come to so far.
@@ -290,9 +291,11 @@ impl Connection {
         }))
     }
 
-    /// Columns that are plainly cards and that no rule names: each once.
+    /// Columns that are plainly cards and that no rule names: each once, where the record has room for it.
     pub(super) fn record_findings(&mut self, cx: &mut Cx<'_, '_>) {
-        for found in cx.shared.catalogs.seen.evidence().take_crossed() {
+        let crossed = cx.shared.catalogs.seen.evidence().crossed();
+        let most = (0..crossed).take_while(|_| self.finding_has_room(cx)).count() as u32;
+        for found in cx.shared.catalogs.seen.evidence().take_crossed(most) {
             let number = self.number();
             let object = Masked::of(&found.to_string());
             cx.record(&Event::Finding {
@@ -342,6 +345,8 @@ impl Connection {
 
     fn record_outcome(&mut self, run: &Run, cause: Option<&'static str>, cx: &mut Cx<'_, '_>) {
         let number = self.number();
+        let duration_ns = cx.now.mono_ns.saturating_sub(run.started_ns);
+        cx.out.ended.push(Ended { decision: run.record, duration_ns });
         let tally = &self.tally;
         let totals = &mut self.journal.totals;
         totals.rows += tally.rows_seen;
@@ -358,7 +363,7 @@ impl Connection {
             bytes: tally.bytes,
             masked: u64::from(tally.cards),
             sensitive: u64::from(tally.sensitive),
-            duration_ns: cx.now.mono_ns.saturating_sub(run.started_ns),
+            duration_ns,
             number,
         }));
     }

@@ -58,6 +58,11 @@ impl Connection {
         !self.turned_away && take(self.journal.actor_len() + PLAIN, cx) == Room::Here
     }
 
+    /// A finding: a column that is plainly cards.
+    pub(super) fn finding_has_room(&self, cx: &mut Cx<'_, '_>) -> bool {
+        take(self.journal.actor_len() + PLAIN, cx) == Room::Here
+    }
+
     /// A question of the session's own.
     pub(super) fn own_room(&mut self, text: &str, cx: &mut Cx<'_, '_>) -> Room {
         let need = self.journal.actor_len() + text.len() + PLAIN;

@@ -94,7 +94,7 @@ impl Connection {
     fn names_may_change(&mut self, judged: &Arc<Judged>, seq: u64, extended: bool, cx: &mut Cx<'_, '_>) {
         for (part, name, inner) in prepares(judged, usize::MAX) {
             let inner = self.judge_words(inner, cx);
-            self.statements.add(name.as_bytes(), (seq, part), extended, &inner);
+            self.statements.add(name.as_bytes(), (seq, part), extended, (&inner, self.stamp_now(cx)));
         }
         for statement in &judged.statements {
             for prepared in &statement.prepared {

@@ -112,7 +112,7 @@ impl Connection {
         let mark = cx.out.mark();
         match self.phase {
             Phase::Connecting => {
-                cx.out.own.append(&mut self.startup.packet);
+                cx.out.own.append(&mut std::mem::take(&mut self.startup.packet));
                 self.phase = Phase::Login;
             }
             Phase::Cancelling => cx.out.own.append(&mut self.login.cancel),

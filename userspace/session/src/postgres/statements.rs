@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use wire::postgres::{Format, Formats};
 
+use super::portals::Stamp;
 use crate::Limits;
 use crate::verdicts::Judged;
 
@@ -19,6 +20,8 @@ pub(super) struct Version {
     /// If the server did not take it, it skips all that follows up to Sync (not so for PREPARE in a Query).
     sure_until_sync: bool,
     pub(super) judged: Arc<Judged>,
+    /// What that verdict was taken under.
+    pub(super) stamp: Stamp,
     /// Columns of its result that could not be masked in binary format, once it was described.
     no_binary: Box<[bool]>,
 }
@@ -57,10 +60,16 @@ impl Statements {
     }
 
     /// A request that makes `name` is on its way.
-    pub(super) fn add(&mut self, name: &[u8], made: Made, sure_until_sync: bool, judged: &Arc<Judged>) {
+    pub(super) fn add(
+        &mut self,
+        name: &[u8],
+        made: Made,
+        sure_until_sync: bool,
+        (judged, stamp): (&Arc<Judged>, Stamp),
+    ) {
         self.count += 1;
         self.bytes += judged.bytes().len();
-        let version = Version { made, sure_until_sync, judged: Arc::clone(judged), no_binary: Box::default() };
+        let version = Version { made, sure_until_sync, judged: Arc::clone(judged), stamp, no_binary: Box::default() };
         if name.is_empty() {
             self.unnamed.push(version);
         } else if let Some(versions) = self.named.get_mut(name) {

@@ -1,5 +1,6 @@
 //! What the columns of a result are: their types, their formats, and which of them policy names.
 
+use super::pass::{Check, Passed, Way};
 use super::search::{Patterns, Sought};
 use super::types::{self, Kind, Text, UserTypes};
 use crate::evidence::Evidence;
@@ -30,6 +31,8 @@ pub(super) struct Resolved {
     pub(super) sought: Sought,
     /// Where its values are counted.
     slot: Option<u32>,
+    /// What must be seen of a value that passes without its masker.
+    pub(super) check: Check,
 }
 
 /// The columns of one result. Reusable: `clear` keeps the capacity, so the steady state allocates nothing.
@@ -40,6 +43,10 @@ pub struct Columns {
     patterns: Option<Arc<Patterns>>,
     sought: Sought,
     evidence: Option<Arc<Evidence>>,
+    /// How rows may pass: decided once, when the result is described.
+    way: Way,
+    /// A column's values are counted.
+    counted: bool,
 }
 
 impl Columns {
@@ -62,6 +69,8 @@ impl Columns {
     /// Forgets the columns, keeps the memory and the types.
     pub fn clear(&mut self) {
         self.resolved.clear();
+        self.way = Way::default();
+        self.counted = false;
     }
 
     /// Adds the next column.
@@ -111,7 +120,54 @@ impl Columns {
         }
         let text = types::text_of(column.type_oid, types);
         let Column { binary, whole, .. } = column;
-        self.resolved.push(Resolved { kind, text, binary, whole, clear, sought, slot });
+        let mut resolved = Resolved { kind, text, binary, whole, clear, sought, slot, check: Check::Never };
+        resolved.check = Check::of(&resolved);
+        self.way = self.way.max(resolved.check.way());
+        self.counted |= slot.is_some();
+        self.resolved.push(resolved);
+    }
+
+    pub(super) fn way(&self) -> Way {
+        self.way
+    }
+
+    pub(super) fn each(&self) -> impl Iterator<Item = &Resolved> {
+        self.resolved.iter()
+    }
+
+    /// Of each column what must be seen of a value that passes without its masker.
+    pub(super) fn checks(&self) -> impl Iterator<Item = Check> + '_ {
+        self.resolved.iter().map(|column| column.check)
+    }
+
+    /// Whether any column's values are counted.
+    pub(super) fn counts(&self) -> bool {
+        self.counted && self.evidence.is_some()
+    }
+
+    /// Rows have passed, with no card in what is counted now.
+    pub(super) fn count_rows(&self, passed: &Passed) {
+        let Some(evidence) = &self.evidence else { return };
+        for (at, column) in self.resolved.iter().enumerate() {
+            if let Some(slot) = column.slot {
+                evidence.count_clean(slot, passed.values(at).into());
+            }
+        }
+    }
+
+    /// Whether a column has become plainly cards that nobody has written down.
+    pub(super) fn has_found(&self) -> bool {
+        self.counts() && self.evidence.as_ref().is_some_and(|evidence| evidence.crossed() > 0)
+    }
+
+    /// The last of the rows that have passed had a card in this column.
+    pub(super) fn count_hit(&self, index: usize, passed: &mut Passed) {
+        if let (Some(evidence), Some(slot)) = (&self.evidence, self.get(index).and_then(|column| column.slot)) {
+            let values = passed.values(index);
+            evidence.count_clean(slot, values.saturating_sub(1).into());
+            evidence.count(slot, true);
+            passed.leave_out(index, values);
+        }
     }
 
     /// How many columns there are.
@@ -163,6 +219,7 @@ impl Resolved {
             clear: false,
             sought,
             slot: None,
+            check: Check::Never,
         }
     }
 

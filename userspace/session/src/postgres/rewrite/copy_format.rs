@@ -153,6 +153,20 @@ impl CopyFormat {
         })
     }
 
+    pub(super) fn delimiter(&self) -> u8 {
+        self.delimiter
+    }
+
+    /// How many fields one whole row has, if nothing in it stands for something else but escapes of a letter that no digit follows.
+    pub(super) fn fields_of_plain_row(&self, row: &[u8]) -> Option<usize> {
+        let (b'\n', row) = row.split_last()? else { return None };
+        let blocks = Blocks::of(row);
+        let escapes = blocks.count(b'\\');
+        let quoted = self.csv && (escapes > 0 || blocks.count(self.quote) + blocks.count(self.escape) > 0);
+        let fits = blocks.count(b'\n') == 0 && !quoted && (escapes == 0 || are_plain(row));
+        fits.then(|| blocks.count(self.delimiter) + 1)
+    }
+
     /// The unit at the front. None: bytes are missing to tell.
     pub(super) fn unit(&self, rest: &[u8], quoted: bool) -> Option<Unit> {
         let first = *rest.first()?;
@@ -207,4 +221,43 @@ impl CopyFormat {
             }
         }
     }
+}
+
+/// Bytes to count in, cut so that many are looked at at once.
+struct Blocks<'a> {
+    parts: &'a [[u8; 128]],
+    blocks: &'a [[u8; 16]],
+    /// The rest, and zeros.
+    last: [u8; 16],
+}
+
+impl<'a> Blocks<'a> {
+    fn of(bytes: &'a [u8]) -> Blocks<'a> {
+        let (parts, rest) = bytes.as_chunks();
+        let (blocks, rest) = rest.as_chunks();
+        let mut last = [0; 16];
+        last.split_at_mut(rest.len()).0.copy_from_slice(rest); // fewer than sixteen
+        Blocks { parts, blocks, last }
+    }
+
+    /// How often the byte, which is no zero, occurs.
+    fn count(&self, wanted: u8) -> usize {
+        let sum = |part: &[u8]| usize::from(part.iter().fold(0_u8, |sum, byte| sum + u8::from(*byte == wanted)));
+        let parts: usize = self.parts.iter().map(|part| sum(part)).sum();
+        parts + sum(self.blocks.as_flattened()) + sum(&self.last)
+    }
+}
+
+/// Whether every backslash stands in front of a letter, other than `x`, that no digit follows.
+fn are_plain(mut rest: &[u8]) -> bool {
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        match rest.get(at + 1..).unwrap_or_default() {
+            [letter, behind @ ..] if letter.is_ascii_alphabetic() && *letter != b'x' => rest = behind,
+            _ => return false,
+        }
+        if rest.first().is_some_and(u8::is_ascii_digit) {
+            return false;
+        }
+    }
+    true
 }

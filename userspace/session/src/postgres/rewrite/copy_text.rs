@@ -62,6 +62,15 @@ impl CopyText {
         }
     }
 
+    /// Where a row of data begins.
+    pub(super) fn is_between_rows(&self) -> bool {
+        !self.header && matches!(self.now, Now::RowStart)
+    }
+
+    pub(super) fn format(&self) -> &CopyFormat {
+        &self.format
+    }
+
     /// Done: between rows, where a frame may end.
     pub(super) fn step(&mut self, cursor: &mut Cursor<'_>, columns: &Columns) -> Result<Step, Malformed> {
         while !cursor.is_empty() {
@@ -267,7 +276,7 @@ impl CopyText {
 }
 
 /// JSON's numbers and strings cannot be told apart behind the format's own escapes, so digits hide digits in both.
-fn fill_of(text: Text, hex: bool) -> Fill {
+pub(super) fn fill_of(text: Text, hex: bool) -> Fill {
     match text {
         _ if hex => Fill::Hex,
         Text::Number | Text::Numbers | Text::Json => Fill::Number,

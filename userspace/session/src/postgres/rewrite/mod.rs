@@ -16,11 +16,13 @@ mod field;
 mod fill;
 mod leaf;
 mod numeric;
+mod pass;
 mod quotes;
 mod row;
 mod search;
 mod strict;
 mod strings;
+mod suspect;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -29,9 +31,11 @@ pub use columns::{Column, Columns};
 pub use copy_binary::CopyBinary;
 pub use copy_format::{CopyFormat, CopyOptions, UnfitCopy};
 pub use copy_text::CopyText;
+pub use pass::Passed;
 pub use row::{Function, Row};
 pub use search::{Patterns, Sought};
 pub use strings::{Message, Strings, Strip};
+pub use suspect::{Clean, Copies, Pass, Rows};
 pub use types::{Kind, UserTypes};
 
 use crate::HOLD_MAX;

@@ -117,3 +117,38 @@ fn malformed() {
     check_malformed(&mask(Message::RowDescription), &Columns::new(), b"\0\x01a\0short", Malformed::End);
     check_malformed(&mask(Message::RowDescription), &Columns::new(), &[0, 0, 0], Malformed::End);
 }
+
+/// A message that may stay as it is comes out of its masker as it is.
+#[test]
+fn what_may_stay_stays() {
+    let (mut stayed, columns) = (0, Columns::new());
+    for round in 0..20_000_u64 {
+        let mut noise = Noise(0x57a1 + round * 0x9e37_79b9);
+        let names = noise.below(3);
+        let mut some = || -> Vec<u8> {
+            let parts: [&[u8]; 7] = [b"SELECT ", b"12", b"name", VISA, b"4111-1111-1111-1111", b"1234567890", b""];
+            let odd: &[u8] = if noise.below(30) == 0 { b"\0" } else { b"" };
+            [parts[noise.below(7)], parts[noise.below(7)], odd].concat()
+        };
+        let tag = [&some()[..], b"\0"].concat();
+        let count = u16::try_from(names).unwrap().to_be_bytes().to_vec();
+        let described = (0..names).fold(count, |body, _| [&body[..], &some(), b"\0", &[b'0'; 18]].concat());
+        for (message, mut body) in [(Message::CommandComplete, tag), (Message::RowDescription, described)] {
+            if noise.below(20) == 0 {
+                body.pop();
+            }
+            if columns.strings_pass(message, &body) {
+                assert!(feed(&mask(message), &columns, &[&body], |_| false) == Ok((body, 0, 0)), "round {round}");
+                stayed += 1;
+            }
+        }
+    }
+    assert!(stayed > 10_000, "{stayed}");
+    let eager = Sought { mode: pan::Mode::Strict, patterns: 0 };
+    for sought in [eager, Sought { mode: pan::Mode::Balanced, patterns: 1 }] {
+        let mut columns = Columns::new();
+        columns.set_sought(sought, None);
+        assert!(!columns.strings_pass(Message::CommandComplete, b"SELECT 1\0"));
+    }
+    assert!(!columns.strings_pass(Message::Error, b"\0"));
+}
