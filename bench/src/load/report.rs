@@ -197,12 +197,13 @@ pub(crate) fn write(run: &Run) -> Result<(), String> {
 }
 
 /// What the README shows; the rest is one link away.
-const SHORT: [&str; 8] = [
+const SHORT: [&str; 9] = [
     "stub-prepared-1",
     "stub-prepared-8",
     "pg-prepared-1",
     "pg-prepared-8",
     "pg-open-60",
+    "stub-beside",
     "stub-rows",
     "pg-rows",
     "stub-connect",
