@@ -20,8 +20,6 @@ use published::Published;
 use rules::{Heads, Hits};
 use values::{CLASSES, Values};
 
-pub(crate) use rules::{Heads as Issued, any_window};
-
 /// What the command line asks for.
 #[derive(Default)]
 struct Options {
