@@ -11,7 +11,6 @@
 mod base64;
 mod block;
 pub(crate) mod calm;
-pub(crate) mod dense;
 mod digits;
 mod events;
 mod marks;
@@ -94,8 +93,6 @@ impl Text {
         let (mut at, mut cards) = (0, 0);
         loop {
             at += self.skip(bytes.get(at..).unwrap_or_default());
-            let (found, done) = self.dense(bytes.get_mut(at..).unwrap_or_default());
-            (cards, at) = (cards + found, at + done);
             let rest = bytes.get_mut(at..).unwrap_or_default();
             let length = rest.len().min(WINDOW);
             let ends = length == rest.len();
@@ -124,30 +121,6 @@ impl Text {
         self.writer.skip(skipped, self.fill == Fill::Json);
         (self.digits, self.pairs, self.base64) = (Digits::default(), Pairs::default(), Base64::default());
         calm
-    }
-
-    /// Goes over blocks of digits alone, all but the last word of each; returns the cards found and how many bytes are final.
-    fn dense(&mut self, bytes: &mut [u8]) -> (u32, usize) {
-        const STEP: usize = dense::BLOCK - WORD;
-        let (mut cards, mut at) = (0, 0);
-        while self.fill == Fill::Text && !self.digits.is_open() && !self.base64.is_open() {
-            let reached = self.digits.at.max(self.pairs.at).max(self.base64.at);
-            let Some(block) = bytes.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) else { break };
-            if usize::from(reached) > STEP || self.hidden_pairs != Held::default() || self.writer.is_in_pair() {
-                break;
-            }
-            let mut covered = self.digits.covered();
-            let Some(mut found) = self.engine.backend().dense(self.engine, block, &mut covered) else { break };
-            found.hidden.iter_mut().zip(self.hidden).for_each(|(word, held)| *word |= held);
-            write::stars(block, STEP, &found.hidden);
-            self.writer.skip(block.get(..STEP).unwrap_or_default(), false);
-            let left = covered.saturating_sub(STEP);
-            (self.digits, self.pairs, self.base64) = (Digits::behind(place(left)), Pairs::default(), Base64::default());
-            self.hidden = Held::default();
-            self.hidden[0] = found.hidden[STEP / WORD];
-            (cards, at) = (cards + found.cards, at + STEP);
-        }
-        (cards, at)
     }
 
     /// Scans one window; returns the cards found and how many bytes are final.

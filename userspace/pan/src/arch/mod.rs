@@ -13,10 +13,9 @@ mod x86;
 use std::fmt;
 
 use crate::{
-    Engine,
     form::{Form, SPAN_MAX},
     run::{Run, Stop},
-    strict::{self, calm, dense},
+    strict::{self, calm},
 };
 
 /// One word of the scan: so many bytes become the bits of one mask.
@@ -47,12 +46,6 @@ pub(crate) trait Masks {
     #[inline(always)]
     fn any_of(bytes: &[u8; 4 * WORD], set: &Set) -> bool {
         bytes.iter().fold(0, |any, &byte| any | set.row(byte)) != 0
-    }
-
-    /// Bit n: the byte n has this bit set.
-    #[inline(always)]
-    fn with_bit(bytes: &[u8; WORD], bit: u8) -> u64 {
-        bytes.iter().enumerate().fold(0, |mask, (at, &byte)| mask | u64::from(byte & bit != 0) << at)
     }
 
     /// Bit n: the bytes n of all the rows add up to a multiple of ten. Their sum is at most 255.
@@ -193,24 +186,6 @@ impl Backend {
         }
     }
 
-    /// The cards of a block of digits: see [`dense`].
-    pub(crate) fn dense(
-        self,
-        engine: &Engine,
-        bytes: &[u8; dense::BLOCK],
-        covered: &mut usize,
-    ) -> Option<dense::Found> {
-        match self.0 {
-            Family::Portable => None, // slower than the usual way
-            #[cfg(target_arch = "x86_64")]
-            Family::Avx2 => x86::dense_avx2(engine, bytes, covered),
-            #[cfg(target_arch = "x86_64")]
-            Family::Avx512 => x86::dense_avx512(engine, bytes, covered),
-            #[cfg(target_arch = "aarch64")]
-            Family::Neon => None,
-        }
-    }
-
     /// One window of the strict scan.
     pub(crate) fn strict_step(self, text: &mut strict::Text, bytes: &mut [u8], last: bool) -> (u32, usize) {
         match self.0 {
@@ -278,10 +253,6 @@ mod tests {
             let sum = |at: &usize| byte.wrapping_add(*at as u8);
             let wanted = (0..WORD).filter(|at| sum(at) % 10 == 0).fold(0, |bits, at| bits | 1 << at);
             assert_eq!(M::tenths(&[&[byte; WORD], &places]), wanted, "from {byte}");
-            assert_eq!(
-                M::with_bit(&places, byte),
-                (0..WORD as u8).fold(0, |m, at| m | u64::from(at & byte != 0) << at)
-            );
             for place in 0..WORD {
                 for (other, rest) in [(b'x', 0), (b'7', u64::MAX)] {
                     let mut bytes = [other; WORD];

@@ -14,10 +14,9 @@ use std::arch::x86_64::{
 
 use super::{Masks, Set, WORD};
 use crate::{
-    Engine,
     form::{Form, SPAN_MAX},
     run::{self, Run, Stop},
-    strict::{self, calm, dense},
+    strict::{self, calm},
 };
 
 pub(super) struct Avx2;
@@ -77,15 +76,6 @@ pub(super) fn calm_words_avx512(bytes: &[u8]) -> usize {
     unsafe { inner(bytes) }
 }
 
-pub(super) fn dense_avx2(engine: &Engine, bytes: &[u8; dense::BLOCK], covered: &mut usize) -> Option<dense::Found> {
-    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-    fn inner(engine: &Engine, bytes: &[u8; dense::BLOCK], covered: &mut usize) -> Option<dense::Found> {
-        dense::find::<Avx2>(engine, bytes, covered)
-    }
-    // SAFETY: as in `go_avx2`.
-    unsafe { inner(engine, bytes, covered) }
-}
-
 pub(super) fn strict_step_avx2(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> (u32, usize) {
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
     fn inner(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> (u32, usize) {
@@ -93,15 +83,6 @@ pub(super) fn strict_step_avx2(text: &mut strict::Text, bytes: &mut [u8], last: 
     }
     // SAFETY: as in `go_avx2`.
     unsafe { inner(text, bytes, last) }
-}
-
-pub(super) fn dense_avx512(engine: &Engine, bytes: &[u8; dense::BLOCK], covered: &mut usize) -> Option<dense::Found> {
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
-    fn inner(engine: &Engine, bytes: &[u8; dense::BLOCK], covered: &mut usize) -> Option<dense::Found> {
-        dense::find::<Avx512>(engine, bytes, covered)
-    }
-    // SAFETY: as in `go_avx512`.
-    unsafe { inner(engine, bytes, covered) }
 }
 
 pub(super) fn strict_step_avx512(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> (u32, usize) {
@@ -159,17 +140,6 @@ impl Masks for Avx2 {
                 any = _mm256_or_si256(any, rows_of(half, set));
             }
             _mm256_testz_si256(any, any) == 0
-        }
-    }
-
-    #[inline(always)]
-    fn with_bit(bytes: &[u8; WORD], bit: u8) -> u64 {
-        let [low, high] = halves(bytes);
-        // SAFETY: as above.
-        unsafe {
-            let bit = _mm256_set1_epi8(bit.cast_signed());
-            let (low, high) = (_mm256_and_si256(load(low), bit), _mm256_and_si256(load(high), bit));
-            u64::from(members(low)) | u64::from(members(high)) << 32
         }
     }
 
@@ -258,15 +228,6 @@ impl Masks for Avx512 {
                 any = _mm512_or_si512(any, rows);
             }
             _mm512_test_epi8_mask(any, any) != 0
-        }
-    }
-
-    #[inline(always)]
-    fn with_bit(bytes: &[u8; WORD], bit: u8) -> u64 {
-        // SAFETY: as above.
-        unsafe {
-            let bytes = _mm512_loadu_si512(bytes.as_ptr().cast::<__m512i>());
-            _mm512_test_epi8_mask(bytes, _mm512_set1_epi8(bit.cast_signed()))
         }
     }
 

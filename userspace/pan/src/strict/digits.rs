@@ -83,15 +83,6 @@ impl Digits {
         cards + reading.cards
     }
 
-    /// At the beginning of a window of which the bytes before `covered` belong to a counted card.
-    pub(super) fn behind(covered: Place) -> Digits {
-        Digits { covered, ..Digits::default() }
-    }
-
-    pub(super) fn covered(&self) -> usize {
-        self.covered.into()
-    }
-
     /// Whether what is hidden depends on what came before.
     pub(super) fn is_open(&self) -> bool {
         self.tail.is_some() || self.name.is_some() || self.overlong.is_some()

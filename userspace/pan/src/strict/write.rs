@@ -38,20 +38,6 @@ struct Recent {
     since_fill: Option<u8>,
 }
 
-/// Writes stars over single bytes: bit n of word i hides the byte 64 i + n, of the first `length`.
-pub(super) fn stars(bytes: &mut [u8], length: usize, hidden: &[u64]) {
-    let bytes = bytes.get_mut(..length).unwrap_or_default();
-    for (bytes, &word) in bytes.chunks_mut(64).zip(hidden) {
-        let mut bits = word;
-        while bits != 0 {
-            if let Some(byte) = bytes.get_mut(bits.trailing_zeros() as usize) {
-                *byte = b'*';
-            }
-            bits &= bits - 1;
-        }
-    }
-}
-
 /// What is being written.
 pub(super) struct Page<'a> {
     pub(super) engine: &'a Engine,
@@ -77,12 +63,7 @@ impl Writer {
         cut
     }
 
-    /// Whether a hidden pair began in the last byte that left.
-    pub(super) fn is_in_pair(&self) -> bool {
-        self.pairs_before[0]
-    }
-
-    /// Goes over bytes behind which no number goes on, or where hidden digits become stars.
+    /// Goes over bytes without a digit.
     pub(super) fn skip(&mut self, skipped: &[u8], json: bool) {
         if json {
             self.strings.read(skipped);
