@@ -61,6 +61,10 @@ pub(crate) const CLASSES: &[Class] = &[
     Class { key: "dense",     title: "card every 17 B",               scan: Scan::Balanced, goals: of_memcpy(0.06, 0.30), fill: dense },
     Class { key: "near-miss", title: "grouped near-miss every 20 B",  scan: Scan::Balanced, goals: of_memcpy(0.06, 0.30), fill: near_misses },
     Class { key: "strict",    title: "strict, all digits",            scan: Scan::Strict,   goals: of_memcpy(0.03, 0.10), fill: digits },
+    Class { key: "strict-text", title: "strict, text without digits", scan: Scan::Strict,  goals: [Goal::None, Goal::None], fill: text },
+    Class { key: "strict-rows", title: "strict, numeric rows",      scan: Scan::Strict,   goals: [Goal::None, Goal::None], fill: rows },
+    Class { key: "strict-json", title: "strict, JSON",              scan: Scan::Strict,   goals: [Goal::None, Goal::None], fill: json },
+    Class { key: "strict-ids", title: "strict, 16-digit ids",       scan: Scan::Strict,   goals: [Goal::None, Goal::None], fill: ids },
     Class { key: "slowest",   title: "the slowest found by search",   scan: Scan::Balanced, goals: [Goal::None, Goal::Rate(2.5)], fill: slowest },
 ];
 

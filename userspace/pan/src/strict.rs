@@ -10,6 +10,7 @@
 
 mod base64;
 mod block;
+pub(crate) mod calm;
 mod digits;
 mod events;
 mod marks;
@@ -20,8 +21,11 @@ mod skip;
 mod token;
 mod write;
 
-use crate::{Engine, Fill, Scan};
+use crate::{Engine, Fill, Scan, arch::WORD};
+use base64::Base64;
+use digits::Digits;
 use marks::{Held, Marks, Places, WINDOW};
+use pairs::Pairs;
 
 /// The most bytes that a card may span: 19 digits as `\u0034`, each with one separator written so. ASCII digits with three separators of three
 /// bytes in each gap need 181, fullwidth ones 219.
@@ -36,9 +40,9 @@ const _: () = assert!(WINDOW > 2 * HOLD_MAX);
 pub(crate) struct Text {
     engine: &'static Engine,
     fill: Fill,
-    digits: digits::Digits,
-    pairs: pairs::Pairs,
-    base64: base64::Base64,
+    digits: Digits,
+    pairs: Pairs,
+    base64: Base64,
     writer: write::Writer,
     /// Nothing was scanned yet.
     fresh: bool,
@@ -70,9 +74,9 @@ impl Text {
         Text {
             engine,
             fill,
-            digits: digits::Digits::default(),
-            pairs: pairs::Pairs::default(),
-            base64: base64::Base64::default(),
+            digits: Digits::default(),
+            pairs: Pairs::default(),
+            base64: Base64::default(),
             writer: write::Writer::default(),
             fresh: true,
             hidden: Held::default(),
@@ -88,10 +92,14 @@ impl Text {
         self.fresh = false;
         let (mut at, mut cards) = (0, 0);
         loop {
+            at += self.skip(bytes.get(at..).unwrap_or_default());
             let rest = bytes.get_mut(at..).unwrap_or_default();
             let length = rest.len().min(WINDOW);
             let ends = length == rest.len();
-            let (found, done) = self.step(rest.get_mut(..length).unwrap_or_default(), last && ends);
+            let (found, done) = {
+                let backend = self.engine.backend();
+                backend.strict_step(self, rest.get_mut(..length).unwrap_or_default(), last && ends)
+            };
             (cards, at) = (cards + found, at + done);
             if ends {
                 return Scan { cards, hold: bytes.len() - at };
@@ -99,8 +107,25 @@ impl Text {
         }
     }
 
+    /// Goes over calm words, all but the last of them, when nothing is open; returns how many bytes are final.
+    fn skip(&mut self, bytes: &[u8]) -> usize {
+        let open = self.digits.is_open() || self.base64.is_open();
+        if open || self.hidden != Held::default() || self.hidden_pairs != Held::default() {
+            return 0;
+        }
+        let calm = self.engine.backend().calm_words(bytes).saturating_sub(1) * WORD;
+        let reached = self.digits.at.max(self.pairs.at).max(self.base64.at);
+        let Some(skipped) = bytes.get(..calm).filter(|skipped| !skipped.is_empty() && calm >= reached.into()) else {
+            return 0;
+        };
+        self.writer.skip(skipped, self.fill == Fill::Json);
+        (self.digits, self.pairs, self.base64) = (Digits::default(), Pairs::default(), Base64::default());
+        calm
+    }
+
     /// Scans one window; returns the cards found and how many bytes are final.
-    fn step(&mut self, bytes: &mut [u8], last: bool) -> (u32, usize) {
+    #[inline(always)]
+    pub(crate) fn step(&mut self, bytes: &mut [u8], last: bool) -> (u32, usize) {
         let mut marks = Marks { hidden: Places::resume(&self.hidden), pairs: Places::resume(&self.hidden_pairs) };
         let window = Window { engine: self.engine, bytes, last, json: self.fill == Fill::Json };
         let cards = self.digits.read(&window, &mut marks)

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot build its input must fail")]
 
-use pan::{Engine, Fill, Keep, Masked, Mode, Scanner, Settings, mask_text, strict::naive};
+use pan::{Backend, Engine, Fill, Keep, Masked, Mode, Scanner, Settings, mask_text, strict::naive};
 
 /// A small generator (xorshift64*): the same inputs on every run.
 struct Random(u64);
@@ -281,6 +281,41 @@ fn long_values() {
             check(Engine::current(), &input, fill, &mut random, seed);
         }
         check(Engine::current(), format!("\\x{}", hex(&input)).as_bytes(), Fill::Hex, &mut random, seed);
+    }
+}
+
+/// Long runs of digits, which every backend goes through by blocks: random ones, many cards, hex text that is all decimal.
+#[test]
+fn long_runs_of_digits() {
+    for backend in Backend::available() {
+        let engine = Engine::new(&Settings { backend: Some(backend), ..Settings::default() }).unwrap();
+        let engine: &'static Engine = Box::leak(Box::new(engine));
+        let mut cards = 0;
+        for seed in 1..=40_u64 {
+            let mut random = Random::seeded(seed);
+            let mut input = random.pick(&["", "x", "4111 1111 ", "3", "34", "MTEx", "DOMI"]).as_bytes().to_vec();
+            let length = 900 + random.below(4000);
+            while input.len() < length {
+                match random.below(8) {
+                    0 => input.extend(hex(text(&number(&mut random, 16)).as_bytes()).bytes()),
+                    1 => input.extend(hex(text(&number(&mut random, 16)).as_bytes()).replace('3', "320").bytes()),
+                    2 if seed % 4 == 0 => input.extend(random.pick(&BESIDE).bytes()),
+                    3 | 4 => input.extend(text(&number(&mut random, 13 + (seed % 7) as usize)).bytes()),
+                    _ => (0..200).for_each(|_| input.push(b'0' + random.below(10) as u8)),
+                }
+            }
+            input.extend(random.pick(&BESIDE).bytes());
+            let mut expected = input.clone();
+            let wanted = naive::mask_text_with(engine, &mut expected, Fill::Text);
+            for most in [input.len() + 1, 3000, 700] {
+                let scanner = Scanner::with_mode(engine, Mode::Strict, Fill::Text);
+                let (pieces, found) = in_pieces(scanner, &input, || most - random.below(1 + most / 8));
+                assert!(pieces == expected, "seed {seed}, {backend:?}, {most}");
+                assert_eq!(found, wanted, "seed {seed}, {backend:?}, {most}");
+            }
+            cards += wanted;
+        }
+        assert!(cards > 1_000);
     }
 }
 

@@ -15,6 +15,7 @@ use std::fmt;
 use crate::{
     form::{Form, SPAN_MAX},
     run::{Run, Stop},
+    strict::{self, calm},
 };
 
 /// One word of the scan: so many bytes become the bits of one mask.
@@ -35,6 +36,18 @@ pub(crate) trait Masks {
     /// Bit n: the byte n may begin a separator: space, `-`, `.`, 0xa0, and the lead bytes 0xc2, 0xe2, 0xe3.
     fn separators(bytes: &[u8; WORD]) -> u64;
 
+    /// Bit n: the byte n is in the set.
+    #[inline(always)]
+    fn of(bytes: &[u8; WORD], set: &Set) -> u64 {
+        bytes.iter().enumerate().fold(0, |mask, (at, &byte)| mask | u64::from(set.has(byte)) << at)
+    }
+
+    /// Whether any of 256 bytes is in the set.
+    #[inline(always)]
+    fn any_of(bytes: &[u8; 4 * WORD], set: &Set) -> bool {
+        bytes.iter().fold(0, |any, &byte| any | set.row(byte)) != 0
+    }
+
     /// Bit n: the bytes n of all the rows add up to a multiple of ten. Their sum is at most 255.
     #[inline(always)]
     fn tenths(rows: &[&[u8; WORD]]) -> u64 {
@@ -45,6 +58,43 @@ pub(crate) trait Masks {
     #[inline(always)]
     fn luhn_sum(bytes: &[u8; SPAN_MAX], form: &Form) -> u32 {
         form.luhn_sum(bytes)
+    }
+}
+
+/// A set of bytes, by their nibbles: a byte is in it where the entries of its low and of its high nibble have a bit in common. So each bit stands
+/// for high nibbles that go with the same low ones.
+pub(crate) struct Set {
+    low: [u8; 16],
+    high: [u8; 16],
+}
+
+impl Set {
+    /// For each high nibble the low ones; at most eight high nibbles.
+    pub(crate) const fn of(rows: &[(u8, &[u8])]) -> Set {
+        let mut set = Set { low: [0; 16], high: [0; 16] };
+        let mut row = 0;
+        while row < rows.len() {
+            let (high, lows) = rows[row];
+            set.high[high as usize] |= 1 << row;
+            let mut at = 0;
+            while at < lows.len() {
+                set.low[lows[at] as usize] |= 1 << row;
+                at += 1;
+            }
+            row += 1;
+        }
+        set
+    }
+
+    /// Not zero where the byte is in the set.
+    #[inline(always)]
+    fn row(&self, byte: u8) -> u8 {
+        self.low[usize::from(byte & 15)] & self.high[usize::from(byte >> 4)]
+    }
+
+    #[inline(always)]
+    pub(crate) fn has(&self, byte: u8) -> bool {
+        self.row(byte) != 0
     }
 }
 
@@ -135,6 +185,32 @@ impl Backend {
             Family::Neon => neon::go(run),
         }
     }
+
+    /// How many words of `bytes` the strict scan need not look at.
+    pub(crate) fn calm_words(self, bytes: &[u8]) -> usize {
+        match self.0 {
+            Family::Portable => calm::words::<portable::Portable>(bytes),
+            #[cfg(target_arch = "x86_64")]
+            Family::Avx2 => x86::calm_words_avx2(bytes),
+            #[cfg(target_arch = "x86_64")]
+            Family::Avx512 => x86::calm_words_avx512(bytes),
+            #[cfg(target_arch = "aarch64")]
+            Family::Neon => calm::words::<neon::Neon>(bytes),
+        }
+    }
+
+    /// One window of the strict scan.
+    pub(crate) fn strict_step(self, text: &mut strict::Text, bytes: &mut [u8], last: bool) -> (u32, usize) {
+        match self.0 {
+            Family::Portable => text.step(bytes, last),
+            #[cfg(target_arch = "x86_64")]
+            Family::Avx2 => x86::strict_step_avx2(text, bytes, last),
+            #[cfg(target_arch = "x86_64")]
+            Family::Avx512 => x86::strict_step_avx512(text, bytes, last),
+            #[cfg(target_arch = "aarch64")]
+            Family::Neon => text.step(bytes, last),
+        }
+    }
 }
 
 impl fmt::Debug for Backend {
@@ -162,6 +238,8 @@ mod tests {
         matches!(byte, b' ' | b'-' | b'.' | 0xa0 | 0xc2 | 0xe2 | 0xe3)
     }
 
+    const SOME: Set = Set::of(&[(0x0, b"\x01\x02"), (0x3, b"\x09"), (0x7, b"\x0f"), (0xf, b"\x00\x0e")]);
+
     fn every_sum<M: Masks>() {
         let forms = Forms::new(Keep::default());
         for (index, form) in forms.iter().enumerate() {
@@ -181,6 +259,8 @@ mod tests {
                 let mut bytes = [b'/'; 4 * WORD];
                 bytes[place] = byte;
                 assert_eq!(M::any_digit(&bytes), byte.is_ascii_digit(), "byte {byte:#x} at {place}");
+                bytes[(place + 77) % (4 * WORD)] = b'x';
+                assert_eq!(M::any_of(&bytes, &SOME), SOME.has(byte), "byte {byte:#x} at {place}");
             }
             let places: [u8; WORD] = std::array::from_fn(|at| at as u8);
             let sum = |at: &usize| byte.wrapping_add(*at as u8);
@@ -193,6 +273,8 @@ mod tests {
                     let wanted = rest & !(1 << place) | u64::from(byte.is_ascii_digit()) << place;
                     assert_eq!(M::digits(&bytes), wanted, "byte {byte:#x} at {place}");
                     assert_eq!(M::separators(&bytes), u64::from(is_lead(byte)) << place, "byte {byte:#x} at {place}");
+                    let wanted = (0..WORD).filter(|&at| SOME.has(bytes[at])).fold(0, |bits, at| bits | 1 << at);
+                    assert_eq!(M::of(&bytes, &SOME), wanted, "byte {byte:#x} at {place}");
                 }
             }
         }

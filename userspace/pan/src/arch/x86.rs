@@ -7,15 +7,17 @@ use std::arch::x86_64::{
     _mm256_cmpgt_epi8, _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8,
     _mm256_or_si256, _mm256_sad_epu8, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16,
     _mm256_sub_epi8, _mm256_testz_si256, _mm512_add_epi8, _mm512_and_si512, _mm512_broadcast_i32x4,
-    _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask, _mm512_loadu_si512, _mm512_min_epu8, _mm512_set1_epi8,
-    _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_srli_epi16, _mm512_sub_epi8, _mm512_test_epi8_mask,
+    _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask, _mm512_loadu_si512, _mm512_min_epu8, _mm512_or_si512,
+    _mm512_set1_epi8, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_srli_epi16, _mm512_sub_epi8,
+    _mm512_test_epi8_mask,
 };
 
-use super::{Masks, WORD};
+use super::{Masks, Set, WORD};
 use crate::{
     form::{Form, SPAN_MAX},
     prefix,
     run::{self, Run, Stop},
+    strict::{self, calm},
 };
 
 pub(super) struct Avx2;
@@ -75,6 +77,42 @@ pub(super) fn go_avx512(run: &mut Run<'_, '_>) -> Stop {
     unsafe { inner(run) }
 }
 
+pub(super) fn calm_words_avx2(bytes: &[u8]) -> usize {
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+    fn inner(bytes: &[u8]) -> usize {
+        calm::words::<Avx2>(bytes)
+    }
+    // SAFETY: as in `go_avx2`.
+    unsafe { inner(bytes) }
+}
+
+pub(super) fn calm_words_avx512(bytes: &[u8]) -> usize {
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
+    fn inner(bytes: &[u8]) -> usize {
+        calm::words::<Avx512>(bytes)
+    }
+    // SAFETY: as in `go_avx512`.
+    unsafe { inner(bytes) }
+}
+
+pub(super) fn strict_step_avx2(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> (u32, usize) {
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+    fn inner(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> (u32, usize) {
+        text.step(bytes, last)
+    }
+    // SAFETY: as in `go_avx2`.
+    unsafe { inner(text, bytes, last) }
+}
+
+pub(super) fn strict_step_avx512(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> (u32, usize) {
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
+    fn inner(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> (u32, usize) {
+        text.step(bytes, last)
+    }
+    // SAFETY: as in `go_avx512`.
+    unsafe { inner(text, bytes, last) }
+}
+
 impl Masks for Avx2 {
     #[inline(always)]
     fn digits(bytes: &[u8; WORD]) -> u64 {
@@ -102,6 +140,26 @@ impl Masks for Avx2 {
         let [low, high] = halves(bytes);
         // SAFETY: as above.
         unsafe { u64::from(leads_of(low)) | u64::from(leads_of(high)) << 32 }
+    }
+
+    #[inline(always)]
+    fn of(bytes: &[u8; WORD], set: &Set) -> u64 {
+        let [low, high] = halves(bytes);
+        // SAFETY: as above.
+        unsafe { u64::from(members(rows_of(low, set))) | u64::from(members(rows_of(high, set))) << 32 }
+    }
+
+    #[inline(always)]
+    fn any_of(bytes: &[u8; 4 * WORD], set: &Set) -> bool {
+        let (halves, _) = bytes.as_chunks::<32>();
+        // SAFETY: as above.
+        unsafe {
+            let mut any = _mm256_setzero_si256();
+            for half in halves {
+                any = _mm256_or_si256(any, rows_of(half, set));
+            }
+            _mm256_testz_si256(any, any) == 0
+        }
     }
 
     #[inline(always)]
@@ -160,6 +218,35 @@ impl Masks for Avx512 {
             let low = _mm512_shuffle_epi8(all_four(&LEAD_LOW), _mm512_and_si512(bytes, nibble));
             let high = _mm512_and_si512(_mm512_srli_epi16::<4>(bytes), nibble);
             _mm512_test_epi8_mask(low, _mm512_shuffle_epi8(all_four(&LEAD_HIGH), high))
+        }
+    }
+
+    #[inline(always)]
+    fn of(bytes: &[u8; WORD], set: &Set) -> u64 {
+        // SAFETY: as above.
+        unsafe {
+            let bytes = _mm512_loadu_si512(bytes.as_ptr().cast::<__m512i>());
+            let nibble = _mm512_set1_epi8(15);
+            let low = _mm512_shuffle_epi8(all_four(&set.low), _mm512_and_si512(bytes, nibble));
+            let high = _mm512_and_si512(_mm512_srli_epi16::<4>(bytes), nibble);
+            _mm512_test_epi8_mask(low, _mm512_shuffle_epi8(all_four(&set.high), high))
+        }
+    }
+
+    #[inline(always)]
+    fn any_of(bytes: &[u8; 4 * WORD], set: &Set) -> bool {
+        let (words, _) = bytes.as_chunks::<WORD>();
+        // SAFETY: as above; each load is of a word's 64 bytes.
+        unsafe {
+            let (mut any, nibble) = (_mm512_setzero_si512(), _mm512_set1_epi8(15));
+            for word in words {
+                let bytes = _mm512_loadu_si512(word.as_ptr().cast::<__m512i>());
+                let low = _mm512_shuffle_epi8(all_four(&set.low), _mm512_and_si512(bytes, nibble));
+                let high = _mm512_and_si512(_mm512_srli_epi16::<4>(bytes), nibble);
+                let rows = _mm512_and_si512(low, _mm512_shuffle_epi8(all_four(&set.high), high));
+                any = _mm512_or_si512(any, rows);
+            }
+            _mm512_test_epi8_mask(any, any) != 0
         }
     }
 
@@ -234,6 +321,31 @@ unsafe fn leads_of(bytes: &[u8; 32]) -> u32 {
         let leads = _mm256_and_si256(low, _mm256_shuffle_epi8(both(&LEAD_HIGH), high));
         _mm256_movemask_epi8(_mm256_cmpgt_epi8(leads, _mm256_setzero_si256())).cast_unsigned()
     }
+}
+
+/// Of each byte the rows of the set that it is in.
+///
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+unsafe fn rows_of(bytes: &[u8; 32], set: &Set) -> __m256i {
+    // SAFETY: AVX2 is there, as the caller promises.
+    unsafe {
+        let (bytes, nibble) = (load(bytes), _mm256_set1_epi8(15));
+        let low = _mm256_shuffle_epi8(both(&set.low), _mm256_and_si256(bytes, nibble));
+        let high = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), nibble);
+        _mm256_and_si256(low, _mm256_shuffle_epi8(both(&set.high), high))
+    }
+}
+
+/// The bytes that are not zero.
+///
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+unsafe fn members(rows: __m256i) -> u32 {
+    // SAFETY: AVX2 is there, as the caller promises.
+    unsafe { !_mm256_movemask_epi8(_mm256_cmpeq_epi8(rows, _mm256_setzero_si256())).cast_unsigned() }
 }
 
 /// # Safety

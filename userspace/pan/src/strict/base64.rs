@@ -45,6 +45,7 @@ struct Decodings {
 }
 
 impl Base64 {
+    #[inline(always)]
     pub(super) fn read(&mut self, window: &Window<'_>, marks: &mut Marks) -> u32 {
         let (mut lines, mut cards) = ([0; WINDOW], 0);
         let mut token = Decodings { runs: [Run::new(0); 4], characters: 0, previous: None };
@@ -81,6 +82,7 @@ impl Base64 {
     }
 
     /// Where decoding has to begin: where no card can be whole in the window, with what may go on behind it. Brings the state there.
+    #[inline(always)]
     fn enter(&mut self, bytes: &[u8]) -> usize {
         let from = usize::from(self.at);
         if may_hold_from(bytes, from) {
@@ -104,6 +106,7 @@ impl Base64 {
     }
 
     /// The value of a byte as a character of a token; None when it is none. `self.breaks` says whether the token goes on behind it.
+    #[inline(always)]
     fn character(&mut self, byte: u8) -> Option<u8> {
         let escape = std::mem::take(&mut self.escape);
         let value = match escape {
@@ -133,6 +136,11 @@ impl Base64 {
             (self.line, self.breaks) = (0, 0);
         }
         value
+    }
+
+    /// Whether what is hidden depends on what came before.
+    pub(super) fn is_open(&self) -> bool {
+        self.hiding
     }
 
     pub(super) fn rebase(&mut self, cut: Place) {
@@ -187,6 +195,7 @@ const CHARACTERS_MIN: usize = 18;
 
 /// Whether a card can be whole behind `from`: of thirteen bytes that are digits or separators, four begin a group, and two of these stand in
 /// one line.
+#[inline(always)]
 fn may_hold_from(bytes: &[u8], from: usize) -> bool {
     let rest = bytes.get(from..).unwrap_or_default();
     if rest.len() < CHARACTERS_MIN {

@@ -47,6 +47,7 @@ struct Reading<'a> {
 
 impl Digits {
     /// Marks what has to go; returns the number of cards. From `self.at` on nothing is decided.
+    #[inline(always)]
     pub(super) fn read(&mut self, window: &Window<'_>, marks: &mut Marks) -> u32 {
         let mut reading = Reading {
             window,
@@ -82,6 +83,11 @@ impl Digits {
         cards + reading.cards
     }
 
+    /// Whether what is hidden depends on what came before.
+    pub(super) fn is_open(&self) -> bool {
+        self.tail.is_some() || self.name.is_some() || self.overlong.is_some()
+    }
+
     pub(super) fn rebase(&mut self, cut: Place) {
         self.at -= cut;
         self.covered = self.covered.saturating_sub(cut);
@@ -91,6 +97,7 @@ impl Digits {
 
 impl Reading<'_> {
     /// Reads one token; false at the end of what can be read.
+    #[inline(always)]
     fn step(&mut self, tail: &mut Option<Tail>) -> bool {
         let bytes = self.window.bytes;
         if self.events.length() == 0 && !self.overlong && self.name.is_none() {
@@ -123,6 +130,7 @@ impl Reading<'_> {
         true
     }
 
+    #[inline(always)]
     fn digit(&mut self, digit: u8, length: usize) {
         self.watch_span(self.at + length);
         self.gap = 0;
@@ -133,6 +141,7 @@ impl Reading<'_> {
         }
     }
 
+    #[inline(always)]
     fn separator(&mut self, length: usize) {
         if self.overlong || self.events.length() > 0 {
             self.gap += 1;
@@ -145,6 +154,7 @@ impl Reading<'_> {
     }
 
     /// Hides all of a run that cannot be decided within the span: what is written so widely is no honest text.
+    #[inline(always)]
     fn watch_span(&mut self, end: usize) {
         if self.events.pending_from().is_some_and(|from| end - from > SPAN_MAX) {
             self.events.pending().for_each(|at| self.marks.hidden.set(at));
@@ -162,6 +172,7 @@ impl Reading<'_> {
                 || (newest.is_some() && (newest == self.ended || self.events.card_ends(self.window.engine))))
     }
 
+    #[inline(always)]
     fn end_run(&mut self) {
         self.events.end_run();
         (self.overlong, self.gap) = (false, 0);
@@ -188,6 +199,7 @@ impl Reading<'_> {
     }
 
     /// Hides the rest of a stripe; false when it may go on behind the window.
+    #[inline(always)]
     fn hide_tail(&mut self, tail: Tail) -> bool {
         let rest = self.window.bytes.get(self.at..).unwrap_or_default();
         let length = rest.iter().position(|&byte| tail.ends_at(byte));

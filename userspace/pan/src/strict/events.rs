@@ -40,14 +40,17 @@ impl Events {
     }
 
     /// Digits of the run.
+    #[inline(always)]
     pub(super) fn length(&self) -> usize {
         self.count - self.run
     }
 
+    #[inline(always)]
     pub(super) fn end_run(&mut self) {
         self.run = self.count;
     }
 
+    #[inline(always)]
     pub(super) fn push(&mut self, digit: u8, start: usize) {
         let length = self.length() + 1;
         let slot = self.count + BEFORE;
@@ -68,6 +71,7 @@ impl Events {
 
     /// Takes digits from the beginning of `text`, which stands at `at`, many at a time; returns how many. Needs a run whose pending digits
     /// stand right before them.
+    #[inline(always)]
     pub(super) fn push_plain(&mut self, text: &[u8], at: usize) -> usize {
         const MANY: usize = 32;
         if self.length() < DIGITS_MAX || self.pending_from() != at.checked_sub(PENDING) {
@@ -101,6 +105,7 @@ impl Events {
     }
 
     /// The digits of the run that may still turn out to belong to a card begin here.
+    #[inline(always)]
     pub(super) fn pending_from(&self) -> Option<usize> {
         self.pending().next()
     }
@@ -118,6 +123,7 @@ impl Events {
     }
 
     /// Marks what has to go of every card; returns how many do not overlap one counted before. Digits before `covered` belong to one.
+    #[inline(always)]
     pub(super) fn hide_cards(&self, engine: &Engine, covered: &mut usize, hidden: &mut Places) -> u32 {
         if !self.any_allowed {
             return 0;
@@ -172,6 +178,7 @@ impl Events {
     }
 
     /// From digits to where they begin.
+    #[inline(always)]
     fn spread(&self, places: &[u8; SIZE], hidden: &mut Places) {
         let end = self.count + BEFORE;
         let (Some(places), Some(starts)) = (places.get(BEFORE..end), self.starts.get(BEFORE..end)) else { return };

@@ -13,6 +13,7 @@ pub(super) struct Places(pub(super) [u8; WINDOW]);
 pub(super) type Held = [u64; HELD];
 
 impl Places {
+    #[inline(always)]
     pub(super) fn resume(held: &Held) -> Places {
         let mut places = Places([0; WINDOW]);
         for (index, &word) in held.iter().enumerate() {
@@ -25,17 +26,20 @@ impl Places {
         places
     }
 
+    #[inline(always)]
     pub(super) fn set(&mut self, at: usize) {
         if let Some(place) = self.0.get_mut(at) {
             *place = 1;
         }
     }
 
+    #[inline(always)]
     pub(super) fn has(&self, at: usize) -> bool {
         self.0.get(at).is_some_and(|place| *place != 0)
     }
 
     /// What is left from `cut` on.
+    #[inline(always)]
     pub(super) fn held(&self, cut: usize) -> Held {
         let mut held = [0; HELD];
         let rest = self.0.get(cut..).unwrap_or_default();

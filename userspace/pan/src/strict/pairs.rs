@@ -18,6 +18,7 @@ pub(super) struct Pairs {
 }
 
 impl Pairs {
+    #[inline(always)]
     pub(super) fn read(&mut self, window: &Window<'_>, marks: &mut Marks) -> u32 {
         let bytes = window.bytes;
         let mut runs = self.covered.map(|covered| Run::new(covered.into()));
@@ -58,6 +59,7 @@ impl Pairs {
 type Row = [u8; WINDOW + 16];
 
 /// Where the reading can begin when no thirteen pairs in a row, digits or separators, are at hand: with those that may go on behind.
+#[inline(always)]
 fn quiet(bytes: &[u8], from: usize) -> Option<usize> {
     let mut like: Row = [0; WINDOW + 16];
     let bytes = bytes.get(..WINDOW.min(bytes.len()))?;
@@ -84,6 +86,7 @@ fn quiet(bytes: &[u8], from: usize) -> Option<usize> {
 }
 
 /// Whether thirteen stand in a row.
+#[inline(always)]
 fn thirteen(like: &Row, end: usize) -> bool {
     let two = both::<2>(like, end);
     let four = both::<4>(&two, end);

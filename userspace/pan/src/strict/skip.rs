@@ -3,6 +3,7 @@
 const BLOCK: usize = 32;
 
 /// The first place at or after `from` where a digit or an escape may begin. Separators before a number are of no interest.
+#[inline(always)]
 pub(super) fn to_digit(bytes: &[u8], from: usize) -> usize {
     let rest = bytes.get(from..).unwrap_or_default();
     let clean =

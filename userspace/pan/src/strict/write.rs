@@ -50,6 +50,7 @@ pub(super) struct Page<'a> {
 
 impl Writer {
     /// Writes what stands before `decided`; returns how far it got.
+    #[inline(always)]
     pub(super) fn write(&mut self, page: &mut Page<'_>, decided: usize) -> usize {
         let cut = match page.fill {
             Fill::Number | Fill::Json => self.write_tokens(page, decided),
@@ -62,6 +63,17 @@ impl Writer {
         cut
     }
 
+    /// Goes over bytes without a digit.
+    pub(super) fn skip(&mut self, skipped: &[u8], json: bool) {
+        if json {
+            self.strings.read(skipped);
+        }
+        self.recent = Recent::default();
+        self.before = skipped.last().copied().unwrap_or(self.before);
+        self.pairs_before = [false; 2];
+    }
+
+    #[inline(always)]
     fn write_stars(&self, page: &mut Page<'_>, decided: usize) -> usize {
         let crosses = |&at: &usize| page.marks.hidden.has(at) && at + page.token_length(at) > decided;
         let cut = (decided.saturating_sub(TOKEN_REST)..decided).find(crosses).unwrap_or(decided);
@@ -74,6 +86,7 @@ impl Writer {
     }
 
     /// Writes a block whose marks are all on bytes that stand for themselves; false where there are others.
+    #[inline(always)]
     fn write_block(&self, page: &mut Page<'_>, at: usize, end: usize) -> bool {
         let (Some(bytes), Some(hidden), Some(pairs)) =
             (page.bytes.get_mut(at..end), page.marks.hidden.0.get(at..end), page.marks.pairs.0.get(at..end))
@@ -94,6 +107,7 @@ impl Writer {
         true
     }
 
+    #[inline(always)]
     fn write_each(&self, page: &mut Page<'_>, mut at: usize, end: usize) -> usize {
         while at < end {
             at = self.write_at(page, at);
@@ -112,6 +126,7 @@ impl Writer {
     /// Writes over the byte at `at` what its marks say, or over the whole digit that begins there; returns what comes next.
     ///
     /// A hidden pair becomes `2a`, the first of several `aa`: the digit 2 could go on with a number on its left.
+    #[inline(always)]
     fn write_at(&self, page: &mut Page<'_>, at: usize) -> usize {
         let pair = |back| self.pair_at(page.marks, at, back);
         let with = if page.marks.hidden.has(at) {
@@ -130,6 +145,7 @@ impl Writer {
     }
 
     /// The way of values where a hidden digit may have to stay a digit: token by token.
+    #[inline(always)]
     fn write_tokens(&mut self, page: &mut Page<'_>, decided: usize) -> usize {
         let gone = |at: &usize| self.is_gone(page.marks, *at);
         let ahead = if page.last { 0 } else { AHEAD };
