@@ -1,12 +1,23 @@
 //! The balanced scan of text as it streams.
+//!
+//! [`candidate`] is the exact way: does a card start here? [`run`] goes round it where the answer is certain, over starts that [`block`] finds.
+
+mod beside;
+pub(crate) mod block;
+pub(crate) mod candidate;
+mod find;
+pub(crate) mod form;
+pub(crate) mod iban;
+pub(crate) mod prefix;
+pub(crate) mod run;
+mod sums;
 
 use crate::{
-    Engine, Fill, Scan,
-    candidate::{Around, Card, More, Tail},
-    find, json,
+    Engine, Fill, Scan, json,
     keep::{DIGITS_MAX, DIGITS_MIN},
-    run::{Run, Stop},
 };
+use candidate::{Around, Card, More, Tail};
+use run::{Run, Stop};
 
 /// How far a rule looks to the left: three groups, their separators and the head of an account number with the byte before it.
 const CONTEXT: usize = 32;

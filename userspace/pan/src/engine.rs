@@ -5,7 +5,7 @@ use std::{
     sync::{LazyLock, OnceLock},
 };
 
-use crate::{arch::Backend, form::Forms, iin::Heads, keep::Keep};
+use crate::{arch::Backend, balanced::form::Forms, iin::Heads, keep::Keep};
 
 /// How eagerly values are searched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -14,14 +14,8 @@
 
 mod arch;
 mod balanced;
-mod beside;
-mod block;
-mod candidate;
 mod engine;
-mod find;
-mod form;
 mod hex;
-mod iban;
 mod iin;
 mod integer;
 mod json;
@@ -30,21 +24,18 @@ mod luhn;
 mod masked;
 pub mod naive;
 mod numeric;
-mod prefix;
-mod run;
 mod scanner;
 mod separator;
 pub mod strict;
-mod sums;
 mod whole;
 
 pub use arch::{BACKEND_VARIABLE, Backend};
+pub use balanced::prefix::clean_prefix;
 pub use engine::{Engine, Mode, Prefix, Settings, Unfit};
 pub use integer::{mask_int8, whole_int4, whole_int8};
 pub use keep::Keep;
 pub use masked::Masked;
 pub use numeric::{Malformed, mask_numeric, whole_numeric};
-pub use prefix::clean_prefix;
 pub use scanner::{Scan, Scanner};
 pub use whole::{Whole, WholeScanner, mask_whole_text};
 

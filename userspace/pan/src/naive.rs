@@ -3,7 +3,7 @@
 //! The rule in one sentence: going left to right, a number is judged by what stands left of it in the *output* (so what we hid counts as
 //! hidden) and by what stands right of it in the *input*. Then the output, scanned again, holds no card.
 
-use crate::{Engine, Fill, hex, iban};
+use crate::{Engine, Fill, balanced::iban, hex};
 
 /// Masks a whole value; returns the number of cards found.
 pub fn mask_text(value: &mut [u8], fill: Fill) -> u32 {

@@ -4,7 +4,7 @@ mod json;
 
 use crate::{
     Engine, Fill,
-    candidate::SHAPES,
+    balanced::candidate::SHAPES,
     hex,
     keep::{DIGITS_MAX, DIGITS_MIN},
     separator,

@@ -13,8 +13,8 @@ mod x86;
 use std::fmt;
 
 use crate::{
-    form::{Form, SPAN_MAX},
-    run::{Run, Stop},
+    balanced::form::{Form, SPAN_MAX},
+    balanced::run::{Run, Stop},
     strict::{self, calm},
 };
 
@@ -222,7 +222,7 @@ impl fmt::Debug for Backend {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Keep, form::Forms};
+    use crate::{Keep, balanced::form::Forms};
 
     #[test]
     fn by_name() {

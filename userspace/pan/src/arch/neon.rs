@@ -7,8 +7,8 @@ use std::arch::aarch64::{
 
 use super::{Masks, WORD, portable::Portable};
 use crate::{
-    prefix,
-    run::{self, Run, Stop},
+    balanced::prefix,
+    balanced::run::{self, Run, Stop},
 };
 
 pub(super) struct Neon;

@@ -2,8 +2,8 @@
 
 use super::{Masks, WORD};
 use crate::{
-    prefix,
-    run::{self, Run, Stop},
+    balanced::prefix,
+    balanced::run::{self, Run, Stop},
 };
 
 pub(super) struct Portable;

@@ -14,9 +14,9 @@ use std::arch::x86_64::{
 
 use super::{Masks, Set, WORD};
 use crate::{
-    form::{Form, SPAN_MAX},
-    prefix,
-    run::{self, Run, Stop},
+    balanced::form::{Form, SPAN_MAX},
+    balanced::prefix,
+    balanced::run::{self, Run, Stop},
     strict::{self, calm},
 };
 

@@ -9,7 +9,7 @@ use super::{
     skip,
     token::{self, Token},
 };
-use crate::candidate::Tail;
+use crate::balanced::candidate::Tail;
 
 /// The longest name between the two carets of track 1 that we look across.
 const NAME_MAX: usize = 32;

@@ -4,7 +4,7 @@ use super::{
     SPAN_MAX, base64,
     token::{self, Token},
 };
-use crate::{Engine, Fill, candidate::Tail, hex};
+use crate::{Engine, Fill, balanced::candidate::Tail, hex};
 
 /// Masks a whole value; returns the number of cards found.
 pub fn mask_text(value: &mut [u8], fill: Fill) -> u32 {

@@ -1,8 +1,9 @@
 //! Does a card start here? A pure look to both sides that says when the answer depends on bytes that have not come yet.
 
 use crate::{
+    balanced::find,
+    balanced::iban,
     engine::Engine,
-    find, iban,
     iin::Lengths,
     keep::{DIGITS_MAX, DIGITS_MIN},
     luhn, separator,

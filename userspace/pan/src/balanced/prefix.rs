@@ -3,7 +3,7 @@
 use crate::{
     Engine,
     arch::{Masks, WORD},
-    block::shift,
+    balanced::block::shift,
 };
 
 /// How many bytes at the front of `bytes` are surely no part of a card that the balanced scan would find in any text within them, wherever one value

@@ -1,6 +1,6 @@
 //! What may stand beside a number, byte by byte, as a table: most bytes say yes or no at once.
 
-use crate::candidate;
+use crate::balanced::candidate;
 
 /// What a byte says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

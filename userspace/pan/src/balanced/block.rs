@@ -148,7 +148,7 @@ impl Groups {
         any.map(|any| any != 0)
     }
 
-    /// The shapes of `crate::candidate::SHAPES`, by the length of the separator.
+    /// The shapes of `crate::balanced::candidate::SHAPES`, by the length of the separator.
     #[inline(always)]
     fn add_starts<const GAP: u32>(&self, starts: &mut [u64; WORDS]) {
         let step = 4 + GAP;
@@ -173,7 +173,7 @@ pub(crate) fn shift(here: u64, behind: u64, n: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::candidate::SHAPES;
+    use crate::balanced::candidate::SHAPES;
 
     struct Naive;
 

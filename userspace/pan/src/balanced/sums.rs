@@ -3,7 +3,7 @@
 
 use crate::{
     arch::{Masks, WORD},
-    block::{Block, WORDS, shift},
+    balanced::block::{Block, WORDS, shift},
     keep::DIGITS_MIN,
 };
 

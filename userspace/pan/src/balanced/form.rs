@@ -2,7 +2,7 @@
 //! What there is to know of each stands in a table, so that a number is judged without a loop over its groups.
 
 use crate::{
-    candidate::SHAPES,
+    balanced::candidate::SHAPES,
     keep::{DIGITS_MAX, DIGITS_MIN, Keep},
     separator,
 };

@@ -1,5 +1,5 @@
 //! The fast way through a long text: starts are found by masks, numbers judged by their form's table, and only what depends on more
-//! than its neighbours goes the exact way ([`crate::candidate`]).
+//! than its neighbours goes the exact way ([`crate::balanced::candidate`]).
 //!
 //! Detect first, store later: what is hidden is written when a block is done, since a store in front of the loads of the next number
 //! costs more than the number. So all that is read from a start on is the input; what left of it differs in the output are digits
@@ -11,13 +11,13 @@
 use crate::{
     Engine,
     arch::{Masks, WORD},
+    balanced::beside::{self, BESIDE, Says},
+    balanced::block::{AHEAD, Block, WORDS},
+    balanced::candidate::{Around, SHAPES},
+    balanced::form::{Form, FormId, SPAN_MAX},
+    balanced::sums::Sums,
     balanced::{Pass, Text},
-    beside::{self, BESIDE, Says},
-    block::{AHEAD, Block, WORDS},
-    candidate::{Around, SHAPES},
-    form::{Form, FormId, SPAN_MAX},
     separator,
-    sums::Sums,
 };
 
 /// Numbers that wait to be looked at.
