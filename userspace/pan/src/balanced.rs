@@ -56,6 +56,10 @@ impl Text {
 
     /// As [`crate::Scanner::scan`].
     pub(crate) fn scan(&mut self, bytes: &mut [u8], last: bool) -> Scan {
+        let short = !Run::has_room(bytes.len(), 0);
+        if short && last && self.is_fresh() && self.engine.backend().clean_prefix(bytes) == bytes.len() {
+            return Scan { cards: 0, hold: 0 };
+        }
         let mut pass = Pass { bytes, last, settled: 0, read: 0, at: 0, cards: 0 };
         let cut = loop {
             if self.is_free(&pass) && Run::has_room(pass.bytes.len(), pass.at) {
@@ -69,6 +73,9 @@ impl Text {
             }
         };
         self.settle(&mut pass, cut);
+        if last {
+            return Scan { cards: pass.cards, hold: 0 };
+        }
         if self.fill == Fill::Json {
             self.strings.read(pass.bytes.get(pass.read..cut).unwrap_or_default());
         }
@@ -76,6 +83,11 @@ impl Text {
         self.tail = self.tail.map(|(at, tail)| (at.saturating_sub(cut), tail));
         self.remember(pass.bytes.get(..cut).unwrap_or_default());
         Scan { cards: pass.cards, hold: pass.bytes.len() - cut }
+    }
+
+    /// Whether nothing of the value was seen yet.
+    fn is_fresh(&self) -> bool {
+        self.context_length == 0 && self.owed == 0 && self.tail.is_none() && self.suffix.is_none()
     }
 
     /// Whether the fast way may be taken: behind the last tail, and not to the middle of a run.
