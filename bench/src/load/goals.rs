@@ -105,7 +105,7 @@ pub(crate) const UNJUDGED: [(&str, &str); 4] = [
         "record over no record",
         "the product cannot run without its record; the `strict record` lines price the other setting",
     ),
-    ("TLS over plain", "there is no TLS yet"),
+    ("TLS over plain", "no case yet"),
     ("slow reader with 100 MB pending", "no case yet"),
 ];
 
