@@ -108,7 +108,7 @@ fn missing(pieces: &[Piece]) -> Vec<&Piece> {
 
 fn install_packages(missing: &[&Piece]) -> Result<()> {
     for piece in missing {
-        println!("\n  {} is missing: it {}.", piece.name, piece.why);
+        println!("\n  {} is missing; what for: {}.", piece.name, piece.why);
         println!("    Debian: {}; elsewhere: {}", piece.debian.join(" "), piece.elsewhere);
         println!("    without it: {}", piece.without);
     }
