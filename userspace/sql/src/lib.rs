@@ -15,9 +15,11 @@ mod definition;
 mod grammar;
 mod identifiers;
 mod kind;
+mod lineage;
 mod pattern;
 mod query;
 mod redact;
+mod schema;
 mod statement;
 mod tree;
 mod utility;
@@ -27,8 +29,10 @@ pub use analyze::{Analysis, Limits, Refusal, analyze};
 pub use catalog::{is_catalog, is_catalog_function, is_catalog_relation, is_safe_function};
 pub use identifiers::identifier_list;
 pub use kind::{Group, Kind};
+pub use lineage::{Clause, Flow, How, Lineage, Output, Probe, Source, Unknown};
 pub use pattern::matches;
 pub use redact::{Redacted, redact};
+pub use schema::{Column, ColumnId, Function, Relation, RelationKind, Schema, Sensitivity};
 pub use statement::{
     ColumnRef, Copy, CopyDirection, CopyEnd, CopyFormat, CopySource, Name, Object, Pair, Prepared, Scope, Setting,
     SettingValue, Statement, Transaction,
