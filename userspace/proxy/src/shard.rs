@@ -162,7 +162,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             turns: Slab::new(),
             timers: Timers::default(),
             statements: StatementCache::default(),
-            catalogs: Catalogs::with_evidence(Arc::clone(&parts.counters.evidence)),
+            catalogs: Catalogs::with(Arc::clone(&parts.counters.evidence), Arc::default()),
             effects: Effects::default(),
             starved: VecDeque::new(),
             waiting: VecDeque::new(),

@@ -12,6 +12,7 @@ mod limits;
 mod open;
 pub mod postgres;
 mod shared;
+mod taints;
 mod tls;
 mod verdicts;
 
@@ -24,6 +25,7 @@ pub use input::{Failure, Input, Now};
 pub use limits::Limits;
 pub use open::{Database, Mode, Open, Subject};
 pub use shared::Shared;
+pub use taints::{TAINTS_MAX, Tainted, Taints};
 pub use tls::{AgentTls, Secure, Secured};
 pub use verdicts::StatementCache;
 

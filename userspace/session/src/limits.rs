@@ -25,6 +25,8 @@ pub struct Limits {
     pub portals: usize,
     /// Rows that our own catalog query may return.
     pub catalog_rows: usize,
+    /// Columns of the database, and its relations and functions, that our own catalog query asks for. What lies beyond is unknown.
+    pub catalog_columns: usize,
     /// From the first byte to the end of the login, milliseconds.
     pub login_ms: u64,
     /// How long our own catalog query may take, milliseconds.
@@ -47,6 +49,7 @@ impl Default for Limits {
             statements_bytes: 16 << 20,
             portals: 1024,
             catalog_rows: 20_000,
+            catalog_columns: 50_000,
             login_ms: 10_000,
             catalog_ms: 10_000,
             catalog_age_ms: 300_000,

@@ -85,7 +85,7 @@ pub struct Function {
 }
 
 /// What one database holds for one user.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Schema {
     relations: HashMap<Name, Relation>,
     by_oid: HashMap<u32, Name>,

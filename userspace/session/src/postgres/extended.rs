@@ -109,7 +109,7 @@ impl Connection {
 
     /// What a verdict is taken under now.
     pub(super) fn stamp_now(&self, cx: &Cx<'_, '_>) -> Stamp {
-        Stamp { policy: Some(Arc::clone(cx.shared.policy)), epoch: self.schemas.epoch() }
+        Stamp { policy: Some(Arc::clone(cx.shared.policy)), epoch: self.schemas.epoch(), version: self.catalog.version }
     }
 
     fn stamp(&mut self, slot: u32, cx: &Cx<'_, '_>) {
@@ -183,7 +183,8 @@ impl Connection {
             return self.unseen_run(cx);
         };
         let unmaskable = self.masks() && known.rows == Rows::Known && known.columns.unmaskable().is_some();
-        let holds = known.stamp.is(cx.shared.policy, self.schemas.epoch()) && judged.is_valid(cx.wall_s());
+        let holds = known.stamp.is(cx.shared.policy, self.schemas.epoch(), self.catalog.version)
+            && judged.is_valid(cx.wall_s());
         let verdict = if holds && judged.refusal.is_none() {
             Verdict { judged, inner: known.inner, refusal: None, forwarded: false }
         } else {

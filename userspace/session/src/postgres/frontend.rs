@@ -282,6 +282,7 @@ impl Connection {
         if self.reads_copy() && !in_copy {
             return Err(Fatal::agent("unexpected message type during COPY from stdin"));
         }
+        self.learn_taints(cx);
         match tag {
             FrontendTag::Query => return self.query(sent, cx),
             FrontendTag::FunctionCall => return self.function_call(sent, cx),

@@ -58,7 +58,9 @@ impl Connection {
     /// A prepared text, now: the verdict that it came with, where all that it was taken under still holds.
     pub(super) fn judge_version(&self, version: &Version, cx: &mut Cx<'_, '_>) -> Arc<Judged> {
         let judged = &version.judged;
-        if version.stamp.is(cx.shared.policy, self.schemas.epoch()) && judged.is_valid(cx.wall_s()) {
+        if version.stamp.is(cx.shared.policy, self.schemas.epoch(), self.catalog.version)
+            && judged.is_valid(cx.wall_s())
+        {
             return Arc::clone(judged);
         }
         self.judge_again(judged, cx)

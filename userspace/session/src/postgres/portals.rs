@@ -45,11 +45,15 @@ pub(super) struct Slot {
 pub(super) struct Stamp {
     pub(super) policy: Option<Arc<Policy>>,
     pub(super) epoch: u64,
+    /// Of the catalog.
+    pub(super) version: u64,
 }
 
 impl Stamp {
-    pub(super) fn is(&self, policy: &Arc<Policy>, epoch: u64) -> bool {
-        self.epoch == epoch && self.policy.as_ref().is_some_and(|known| Arc::ptr_eq(known, policy))
+    pub(super) fn is(&self, policy: &Arc<Policy>, epoch: u64, version: u64) -> bool {
+        self.epoch == epoch
+            && self.version == version
+            && self.policy.as_ref().is_some_and(|known| Arc::ptr_eq(known, policy))
     }
 }
 

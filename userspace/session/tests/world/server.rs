@@ -310,7 +310,8 @@ impl Server {
     /// False: a COPY goes on.
     fn query(&mut self, text: &str) -> bool {
         if text.starts_with("/* interceptor */ SET TRANSACTION READ ONLY") {
-            self.catalog(text.contains("pg_type"), text.contains("SELECT c.oid, a.attnum, n.nspname"));
+            let asks = |words: &str| text.contains(words);
+            self.catalog(asks("pg_type"), asks("pg_operator"), asks("SELECT c.oid, a.attnum, n.nspname"));
             return true;
         }
         if is_nonsense(text) {
@@ -408,7 +409,7 @@ impl Server {
         true
     }
 
-    fn catalog(&mut self, tables: bool, names: bool) {
+    fn catalog(&mut self, tables: bool, holdings: bool, names: bool) {
         if self.catalog_dies {
             let code = SqlState::of_bytes(b"57P01").unwrap();
             return encode::error_response(&mut self.out, "FATAL", code, "terminating connection", &[]);
@@ -427,6 +428,8 @@ impl Server {
         };
         rows(&["s"], &[&["pg_catalog"], &["public"]]);
         rows(&["u", "p"], &[&["app", "\"$user\", public"]]);
+        rows(&["a", "b", "c", "d", "e", "f", "g"], &[]);
+        rows(&["a", "b", "c", "d"], &[]);
         if tables {
             rows(
                 &["a", "b", "c", "d", "e", "f"],
@@ -438,6 +441,40 @@ impl Server {
                 ],
             );
             rows(&["a", "b", "c"], &[]);
+        }
+        if holdings {
+            rows(
+                &["a", "b", "c", "d", "e", "f", "g"],
+                &[
+                    &["16384", "public", "payments", "r", "", "f", ""],
+                    &[
+                        "16390",
+                        "public",
+                        "v_payments",
+                        "v",
+                        "",
+                        "f",
+                        " SELECT payments.pan AS ref FROM public.payments;",
+                    ],
+                    &["16500", "public", "tickets", "r", "", "f", ""],
+                    &["16501", "public", "odds", "r", "", "f", ""],
+                    &["16502", "public", "plain", "r", "", "f", ""],
+                ],
+            );
+            rows(
+                &["a", "b", "c", "d"],
+                &[
+                    &["16384", "1", "id", "23"],
+                    &["16384", "2", "pan", "25"],
+                    &["16384", "3", "cvv", "25"],
+                    &["16390", "1", "ref", "25"],
+                    &["16500", "1", "note", "25"],
+                    &["16501", "1", "odd", "25"],
+                    &["16502", "1", "one", "25"],
+                ],
+            );
+            rows(&["a", "b", "c", "d"], &[]);
+            rows(&["a"], &[]);
         }
         if names {
             rows(&["a", "b", "c", "d", "e"], &[&["16500", "1", "public", "tickets", "note"]]);
