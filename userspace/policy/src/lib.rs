@@ -12,6 +12,10 @@
 //! - Absent `agents`, `databases`, `statements`: any. Absent `tables` and `functions`: any object, or none. With `tables`, a rule
 //!   matches pairs on these tables; with `functions`, pairs on these functions; and an allow also the pairs of its kinds of
 //!   the groups `read` and `session` that fall on nothing (`SELECT 1`, `FETCH`), which reach no table.
+//! - An allow may carry terms. `match = true`: a sensitive column may be compared with a whole value. `rows_over = N`: at most N rows
+//!   of what it allows leave; of several allows for one pair the loosest holds, of several pairs the strictest.
+//! - An allow whose `tables` or `functions` spell an object out, without a star, vouches for it: what it does beyond its text is the
+//!   operator's to know.
 //! - `valid` and `hours` are UTC unless they carry an offset; outside of them a rule is as if it were not there.
 //!
 //! No IO, no clock: the time is part of the question.
@@ -22,6 +26,7 @@ mod load;
 mod pattern;
 mod patterns;
 mod spelling;
+mod terms;
 mod window;
 
 use std::fmt;
@@ -31,6 +36,7 @@ use window::Window;
 
 pub use judge::judge;
 pub use pattern::{MATCH_BYTES_MAX, PATTERNS_MAX, Pattern};
+pub use terms::{may_match, rows_over, vouches};
 
 /// Names that rules may use; a rule with another one is refused.
 #[derive(Clone, Debug, Default)]
@@ -68,6 +74,10 @@ struct Rule {
     approvers: Vec<String>,
     message: Option<String>,
     window: Window,
+    /// An allow: whole values of sensitive columns may be compared for equality.
+    may_match: bool,
+    /// An allow: so many rows may leave.
+    rows_over: Option<u64>,
 }
 
 /// Why a policy was refused at load.

@@ -186,7 +186,7 @@ fn column(file: &File<'_>, word: &Word<'_>) -> Result<ColumnPattern, Error> {
     }
 }
 
-const RULE_KEYS: [&str; 11] = [
+const RULE_KEYS: [&str; 13] = [
     "name",
     "agents",
     "databases",
@@ -198,6 +198,8 @@ const RULE_KEYS: [&str; 11] = [
     "message",
     "valid",
     "hours",
+    "match",
+    "rows_over",
 ];
 
 fn read_rule(file: &File<'_>, whole: &Table<'_>, names: &Names) -> Result<Rule, Error> {
@@ -214,6 +216,8 @@ fn read_rule(file: &File<'_>, whole: &Table<'_>, names: &Names) -> Result<Rule, 
         approvers: approvers(file, table, action)?,
         message: file.optional(table, "message")?.map(|word| word.text.to_owned()),
         window: window(file, table)?,
+        may_match: may_match(file, table, action)?,
+        rows_over: rows_over(file, table, action)?,
         name,
         action,
     };
@@ -346,6 +350,24 @@ fn window(file: &File<'_>, table: &DeTable<'_>) -> Result<Window, Error> {
         })?;
     }
     Ok(window)
+}
+
+fn may_match(file: &File<'_>, table: &DeTable<'_>, action: Action) -> Result<bool, Error> {
+    let Some(value) = table.get("match") else { return Ok(false) };
+    if action != Action::Allow {
+        return Err(file.error(value.span(), "`match` is for rules whose action is `allow`"));
+    }
+    value.get_ref().as_bool().ok_or_else(|| file.error(value.span(), "`match` is true or false"))
+}
+
+fn rows_over(file: &File<'_>, table: &DeTable<'_>, action: Action) -> Result<Option<u64>, Error> {
+    let Some(value) = table.get("rows_over") else { return Ok(None) };
+    if action != Action::Allow {
+        return Err(file.error(value.span(), "`rows_over` is for rules whose action is `allow`"));
+    }
+    let number = value.get_ref().as_integer().filter(|number| number.radix() == 10);
+    let rows = number.and_then(|number| number.as_str().replace('_', "").parse().ok());
+    rows.map(Some).ok_or_else(|| file.error(value.span(), "`rows_over` is a count of rows"))
 }
 
 /// `tables` and `functions` must fit some kind that the rule is about, or it would never match.

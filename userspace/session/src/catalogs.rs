@@ -8,6 +8,7 @@ use pan::Whole;
 use policy::{ColumnPattern, Pattern, Policy, ScanMode, Sensitive, SensitiveKind};
 use sql::{Function, Relation, Schema};
 
+use crate::budgets::Budgets;
 use crate::evidence::{Evidence, Index};
 use crate::postgres::rewrite::{Patterns, UserTypes};
 use crate::taints::{Tainted, Taints};
@@ -76,7 +77,7 @@ pub(crate) struct Catalog {
     /// All that the database holds; `None` where nothing in it is sensitive, and in a catalog that was never asked for.
     pub(crate) schema: Option<Arc<Schema>>,
     /// Equal versions of one shard: the same content, so that verdicts still hold. 0: nothing is known.
-    pub(crate) version: u64,
+    pub(crate) version: u32,
     /// The taints that are in it.
     pub(crate) taints: u64,
     policy: Option<Arc<Policy>>,
@@ -302,13 +303,14 @@ struct Place {
 pub struct Catalogs {
     known: HashMap<Place, Arc<Catalog>>,
     epoch: u64,
-    versions: u64,
+    versions: u32,
     /// The policy that `patterns` are of.
     policy: Option<Arc<Policy>>,
     /// What was seen in the columns.
     pub(crate) seen: Index,
     /// What was written into columns that nobody names.
     pub(crate) taints: Arc<Taints>,
+    pub(crate) budgets: Arc<Budgets>,
     /// Of each database, for this shard alone.
     patterns: HashMap<String, Option<Arc<Patterns>>>,
 }
@@ -325,9 +327,9 @@ impl Catalogs {
         Catalogs::default()
     }
 
-    /// An empty cache of a shard whose evidence others read, and which shares with the others what is tainted.
-    pub fn with(evidence: Arc<Evidence>, taints: Arc<Taints>) -> Catalogs {
-        Catalogs { seen: Index::new(evidence), taints, ..Catalogs::default() }
+    /// An empty cache of a shard whose evidence others read, and which shares with the others what is tainted and what is spent.
+    pub fn with(evidence: Arc<Evidence>, taints: Arc<Taints>, budgets: Arc<Budgets>) -> Catalogs {
+        Catalogs { seen: Index::new(evidence), taints, budgets, ..Catalogs::default() }
     }
 
     /// The patterns of a database.
@@ -350,7 +352,7 @@ impl Catalogs {
     }
 
     /// A version that no catalog of this shard had.
-    fn next_version(&mut self) -> u64 {
+    fn next_version(&mut self) -> u32 {
         self.versions += 1;
         self.versions
     }
@@ -366,7 +368,7 @@ impl Catalogs {
         if catalog.taints == self.taints.generation() {
             return Some(catalog);
         }
-        let fresh = self.extended(&catalog, &[], place)?;
+        let fresh = self.extended(&catalog, (&[], &[]), place)?;
         self.known.insert(key, Arc::clone(&fresh));
         Some(fresh)
     }
@@ -376,11 +378,11 @@ impl Catalogs {
     pub(crate) fn extended(
         &mut self,
         catalog: &Arc<Catalog>,
-        own: &[Relation],
+        (own, own_taints): (&[Relation], &[Tainted]),
         (endpoint, dbname, _): PlaceRef<'_>,
     ) -> Option<Arc<Catalog>> {
         let (all, generation) = self.taints.snapshot();
-        let mine: Vec<&Tainted> = all.iter().filter(|one| one.is_of(endpoint, dbname)).collect();
+        let mine: Vec<&Tainted> = all.iter().filter(|one| one.is_of(endpoint, dbname)).chain(own_taints).collect();
         if !mine.is_empty() && catalog.schema.is_none() {
             return None;
         }

@@ -3,8 +3,10 @@
 //! The shard owns sockets and buffers. It hands each event to [`Session::handle`] and carries out the [`Effects`].
 #![forbid(unsafe_code)]
 
+mod budgets;
 mod cancel;
 mod catalogs;
+mod derived;
 mod effects;
 mod evidence;
 mod input;
@@ -17,6 +19,7 @@ mod tls;
 mod verdicts;
 
 pub use audit::RecordId;
+pub use budgets::Budgets;
 pub use cancel::{CancelTarget, Cancels, Key, SECRET_MAX};
 pub use catalogs::Catalogs;
 pub use effects::{Effects, Ended, Finish, HOLD_MAX, Piece, Records};

@@ -69,6 +69,10 @@ impl Taints {
         self.snapshot().0.iter().any(|one| one.is_of(endpoint, dbname))
     }
 
+    pub(crate) fn has_room(&self, count: usize) -> bool {
+        count == 0 || self.snapshot().0.len() + count <= TAINTS_MAX
+    }
+
     /// Adds what is new; says which it was. `None`: there is no room for it, and nothing was added.
     pub fn add(&self, wanted: Vec<Tainted>) -> Option<Vec<Tainted>> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

@@ -129,6 +129,7 @@ fn errors_lose_their_values_up_to_the_end_of_the_transaction() {
     assert!(heard[3].starts_with("E ERROR 23503") && !heard[3].contains(CVV), "{heard:?}");
     assert_eq!(heard[4], "Z I");
     // A cursor WITH HOLD outlives its transaction.
+    world.ask(&query("DECLARE kept CURSOR WITH HOLD FOR SELECT id FROM plain"));
     let heard = world.ask(&query("FETCH kept"));
     assert!(heard[0].starts_with("E ERROR 22P02") && !heard[0].contains(CVV), "{heard:?}");
     // Behind it, what touches nothing sensitive keeps its words.

@@ -8,10 +8,13 @@ use crate::{ColumnId, Name};
 pub enum How {
     /// It decides which rows or which branch, and is not in the value (`CASE WHEN pan > …`).
     Predicate,
-    /// Part of it, or several values folded into one (`substring`, `max`, `md5`).
+    /// Part of it, or several values folded into one (`substring`, `sum`, `md5`).
     Lossy,
-    /// All of it, in another form (`reverse`, `encode`, a JSON builder).
+    /// All of it, in another form (`reverse`, `encode`, `'x' || pan`).
     Injective,
+    /// Unchanged, beside other things or in another type (`array_agg`, `max`, a JSON builder, a row, `CASE`): whoever masks every
+    /// digit of such an output has masked it.
+    Verbatim,
     /// The column itself: its type, length and place unchanged.
     Identity,
 }
@@ -30,7 +33,8 @@ pub struct Source {
 pub struct Output {
     /// Its name as the agent wrote it or as the server will derive it; may be empty.
     pub name: String,
-    /// What it derives from: sorted, one entry per column with the strongest `how`. Only sensitive columns and clear ones.
+    /// What it derives from: sorted by column, then `how`, unique. A column stands there once for each way in which it comes in
+    /// (`ROW(pan, left(pan, 8))`: twice). Only sensitive columns and clear ones.
     pub sources: Vec<Source>,
     /// The expression in words fit for an agent (`substring(pan, …)`): function and column names alone, never a literal.
     pub expression: String,
@@ -43,6 +47,8 @@ pub enum Clause {
     Where,
     /// Equality of the whole column with a parameter or literal: what `match` may allow.
     Match,
+    /// Equality of two sensitive columns, both whole (`a.pan = b.pan`, `USING`, `NATURAL`): tells which rows share a value.
+    Join,
     /// `ORDER BY`, also of a window or an aggregate.
     OrderBy,
     /// `GROUP BY`, `DISTINCT`, `PARTITION BY`, a set operation that removes duplicates.

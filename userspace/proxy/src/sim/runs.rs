@@ -26,6 +26,7 @@ use crate::origins::{Admitted, Origins};
 use crate::settings::{Durability, ShardLimits};
 use crate::shard::{Parts, Shard, Stopped};
 use crate::slow::slow_log;
+use crate::tainted::TaintFile;
 
 /// What one run is made of.
 #[derive(Clone, Copy, Debug)]
@@ -155,6 +156,8 @@ fn build(seed: u64, plan: Plan) -> (Done, Mailbox) {
         durability: plan.durability,
         policy: Arc::new(Policy::parse("", &Names::default()).unwrap()),
         cancels: Arc::new(Registry::default()),
+        tainted: Arc::new(TaintFile::in_memory()),
+        budgets: Arc::default(),
         journal: journal(supply),
         inbox,
         counters: Arc::new(Counters::default()),

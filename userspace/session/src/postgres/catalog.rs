@@ -22,6 +22,7 @@ use super::{Connection, Cx, Fatal, Phase, Step};
 use crate::catalogs::holdings::{RelationRow, Relations};
 use crate::catalogs::{Builder, Catalog, CatalogColumn, Origin, PlaceRef, is_masked, sought_of, treatment_of};
 use crate::evidence::ColumnName;
+use crate::taints::{TAINTS_MAX, Tainted};
 use crate::verdicts::{Refusal, Why};
 
 mod question;
@@ -38,14 +39,23 @@ pub(super) struct OwnQuery {
     failed: Option<Failure>,
     /// Asked since the last statement: it is not asked twice for one, whatever came of it.
     answered: bool,
-    /// The session's temporary relations as they were told last, the catalog that they were added to, and what came of it.
+    /// Few sessions have any.
+    temporary: Option<Box<Temporary>>,
+}
+
+/// The session's temporary relations.
+#[derive(Debug, Default)]
+struct Temporary {
+    /// Those that sensitive values were written into.
+    taints: Vec<Tainted>,
+    /// As they were told last, the catalog that they were added to, and what came of it.
     extended: Option<Extended>,
 }
 
 #[derive(Debug)]
 struct Extended {
     own: Vec<sql::Relation>,
-    version: u64,
+    version: u32,
     catalog: Arc<Catalog>,
 }
 
@@ -70,6 +80,7 @@ struct Asking {
     usable: Vec<String>,
     schemas: Vec<String>,
     path: Vec<String>,
+    temporary_at: usize,
     /// The session's own temporary relations.
     own: Relations,
     builder: Option<Builder>,
@@ -96,6 +107,19 @@ pub(super) enum Question {
 impl OwnQuery {
     pub(super) fn is_asking(&self) -> bool {
         self.asking.is_some()
+    }
+
+    /// A temporary relation was filled with what must not leave.
+    pub(super) fn taint(&mut self, one: Tainted) {
+        let temporary = self.temporary.get_or_insert_default();
+        if !temporary.taints.contains(&one) && temporary.taints.len() < TAINTS_MAX {
+            temporary.taints.push(one);
+            temporary.extended = None;
+        }
+    }
+
+    fn taints(&self) -> &[Tainted] {
+        self.temporary.as_ref().map_or(&[], |temporary| temporary.taints.as_slice())
     }
 
     pub(super) fn asked_ns(&self) -> Option<u64> {
@@ -184,6 +208,7 @@ impl Connection {
             usable: Vec::new(),
             schemas: Vec::new(),
             path: Vec::new(),
+            temporary_at: 0,
             own: Relations::default(),
             builder,
             holdings,
@@ -251,7 +276,7 @@ impl Connection {
             }
             None => {
                 self.own.failed = None;
-                self.schemas.set(asking.schemas, asking.path);
+                self.schemas.set(asking.schemas, asking.path, asking.temporary_at);
                 if let Some(builder) = asking.builder {
                     let origin = Origin {
                         policy: &asking.policy,
@@ -278,27 +303,28 @@ impl Connection {
 
     /// The catalog gets the session's temporary relations.
     fn extend(&mut self, own: Vec<sql::Relation>, cx: &mut Cx<'_, '_>) {
-        if own.is_empty() {
-            self.own.extended = None;
+        if own.is_empty() && self.own.temporary.is_none() {
             return;
         }
         let version = self.catalog.version;
         let taints = cx.shared.catalogs.taints.generation();
+        let known = self.own.temporary.as_ref().and_then(|temporary| temporary.extended.as_ref());
         let same = |known: &&Extended| known.version == version && known.own == own && known.catalog.taints == taints;
-        if let Some(known) = self.own.extended.as_ref().filter(same) {
+        if let Some(known) = known.filter(same) {
             self.catalog = Arc::clone(&known.catalog);
             return;
         }
-        if let Some(catalog) = cx.shared.catalogs.extended(&self.catalog, &own, self.place_names()) {
+        if let Some(catalog) = cx.shared.catalogs.extended(&self.catalog, (&own, self.own.taints()), self.place_names())
+        {
             self.catalog = Arc::clone(&catalog);
-            self.own.extended = Some(Extended { own, version, catalog });
+            self.own.temporary.get_or_insert_default().extended = Some(Extended { own, version, catalog });
         }
     }
 
     /// What other sessions have written into columns since holds for the next statement, in a transaction too.
     pub(super) fn learn_taints(&mut self, cx: &mut Cx<'_, '_>) {
         if self.catalog.taints != cx.shared.catalogs.taints.generation() && self.catalog.version != 0 {
-            let fresh = cx.shared.catalogs.extended(&self.catalog, &[], self.place_names());
+            let fresh = cx.shared.catalogs.extended(&self.catalog, (&[], self.own.taints()), self.place_names());
             self.catalog = fresh.unwrap_or_default();
         }
     }
@@ -391,7 +417,13 @@ impl Asking {
         if !self.path.iter().any(|name| name == "pg_catalog") {
             self.schemas.push("pg_catalog".to_owned());
         }
-        self.schemas.extend(self.path.iter().filter(|name| self.usable.contains(name)).cloned());
+        for name in &self.path {
+            if name == "pg_temp" {
+                self.temporary_at = self.schemas.len();
+            } else if self.usable.contains(name) {
+                self.schemas.push(name.clone());
+            }
+        }
     }
 }
 

@@ -185,8 +185,9 @@ impl Connection {
         let unmaskable = self.masks() && known.rows == Rows::Known && known.columns.unmaskable().is_some();
         let holds = known.stamp.is(cx.shared.policy, self.schemas.epoch(), self.catalog.version)
             && judged.is_valid(cx.wall_s());
-        let verdict = if holds && judged.refusal.is_none() {
-            Verdict { judged, inner: known.inner, refusal: None, forwarded: false }
+        let settled = judged.is_settled() && known.inner.spending().is_empty();
+        let verdict = if holds && settled && judged.refusal.is_none() {
+            Verdict { judged, inner: known.inner.clone(), refusal: None, forwarded: false }
         } else {
             let judged = self.judge_again(&judged, cx);
             self.judge_here(judged, None, cx)

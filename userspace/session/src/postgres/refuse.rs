@@ -125,7 +125,12 @@ impl Connection {
         else {
             return self.rejected_otherwise(frame, cx);
         };
-        let detail = refused.record.map(|record| format!("record {}-{}", record.shard, record.seq)).unwrap_or_default();
+        let mut detail =
+            refused.record.map(|record| format!("record {}-{}", record.shard, record.seq)).unwrap_or_default();
+        if let Some(more) = &refused.refusal.detail {
+            detail.push_str(if detail.is_empty() { "" } else { ": " });
+            detail.push_str(more.as_str());
+        }
         let error = ErrorText {
             severity: said.text(report::SEVERITY).unwrap_or(b"ERROR"),
             severity_word: said.text(report::SEVERITY_UNTRANSLATED).unwrap_or(b"ERROR"),

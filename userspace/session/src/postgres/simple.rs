@@ -74,7 +74,12 @@ impl Connection {
     pub(super) fn decided(&mut self, request: &'static str, verdict: &Verdict, cx: &mut Cx<'_, '_>) -> Run {
         let record = self.record_decision(request, verdict, cx);
         cx.out.durable |= verdict.changes_data();
-        Run { judged: Some(Arc::clone(&verdict.judged)), inner: verdict.inner, record, started_ns: cx.now.mono_ns }
+        Run {
+            judged: Some(Arc::clone(&verdict.judged)),
+            inner: verdict.inner.clone(),
+            record,
+            started_ns: cx.now.mono_ns,
+        }
     }
 
     /// What it may change in the session holds from now on.
@@ -82,6 +87,10 @@ impl Connection {
     pub(super) fn statement_goes_on(&mut self, verdict: &Verdict, seq: u64, extended: bool, cx: &mut Cx<'_, '_>) {
         let judged = &verdict.judged;
         self.login.unsettled |= judged.changes_encoding;
+        if !judged.is_settled() {
+            self.remember(judged, cx);
+        }
+        verdict.inner.spending().iter().for_each(|judged| self.remember(judged, cx));
         if !judged.has_effects && !judged.changes_catalog {
             return;
         }
@@ -96,11 +105,19 @@ impl Connection {
             let inner = self.judge_words(inner, cx);
             self.statements.add(name.as_bytes(), (seq, part), extended, (&inner, self.stamp_now(cx)));
         }
-        for statement in &judged.statements {
+        for (at, statement) in judged.statements.iter().enumerate() {
             for prepared in &statement.prepared {
-                if let Prepared::Declare { name } = prepared {
-                    self.portals.open(name.as_bytes(), seq, true, Some(Arc::clone(judged)), Inner::default());
+                let Prepared::Declare { name } = prepared else { continue };
+                let mut inner = Inner::default();
+                inner.add(judged, at);
+                // Where the server does not take it the older one lives on.
+                if let Some(older) = self.portals.find(name.as_bytes()).and_then(|slot| self.portals.get(slot)) {
+                    inner.join(&older.inner);
+                    if let Some(judged) = older.judged.as_ref().filter(|_| !older.is_declared()) {
+                        inner.add(judged, 0);
+                    }
                 }
+                self.portals.open(name.as_bytes(), seq, true, Some(Arc::clone(judged)), inner);
             }
         }
     }

@@ -1,0 +1,363 @@
+//! What becomes of what derives from sensitive columns: how each column of a result is masked by its place, what a statement writes
+//! where, and why one is refused.
+//!
+//! The column itself is masked as its table's column is. What holds the whole value beside other things (an array, a row, the greatest of
+//! several) is masked whole. Anything else that derives from it has its digits where no mask finds them, so the statement is refused; and
+//! so is a question about its values, unless policy allows it. What cannot be told counts as the worst that it could be.
+
+use pan::{Masked, Whole};
+use policy::{Policy, Question};
+use sql::{Clause, ColumnId, Flow, How, Kind, Lineage, Name, Object, Output, Relation, Schema, Statement, Unknown};
+
+use crate::catalogs::{Catalog, Treatment};
+use crate::verdicts::{Refusal, Why};
+
+/// How one column of a result is masked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) treatment: Treatment,
+    /// The type of the column that it is; 0: it is none, or several.
+    pub(crate) type_oid: u32,
+}
+
+/// A column, or all of a relation, that a statement fills with what must not leave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Filled {
+    /// Its schema where that can be told.
+    pub(crate) schema: Option<String>,
+    pub(crate) table: String,
+    /// Empty: all.
+    pub(crate) column: String,
+    pub(crate) id: (u32, i16),
+}
+
+/// One statement of a text.
+#[derive(Debug, Default)]
+pub(crate) struct Of {
+    /// The columns of its result in order; empty: nothing in it derives from what is sensitive.
+    pub(crate) places: Box<[Place]>,
+    pub(crate) fills: Box<[Filled]>,
+}
+
+/// What a text was found to do with sensitive columns.
+#[derive(Debug, Default)]
+pub(crate) struct Derived {
+    pub(crate) statements: Vec<Of>,
+    pub(crate) refusal: Option<Refusal>,
+    /// What is said when the agent has no questions left.
+    pub(crate) probing: Option<Refusal>,
+    /// An error of it may quote a value.
+    pub(crate) may_quote: bool,
+    /// It has to do with a sensitive column.
+    pub(crate) sensitive: bool,
+}
+
+/// Of what a text is judged.
+#[derive(Clone, Copy)]
+pub(crate) struct Traced<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) schema: &'a Schema,
+    pub(crate) subject: &'a policy::Subject,
+    pub(crate) database: &'a str,
+    /// The schemas that policy judges bare names by.
+    pub(crate) schemas: &'a [String],
+    /// The same as the server searches them, the session's temporary one among them.
+    pub(crate) path: &'a [String],
+    /// They are what the server searches, in this order; else they are all that it may search.
+    pub(crate) sure: bool,
+    pub(crate) wall_s: i64,
+}
+
+impl Traced<'_> {
+    /// What the statements of a text, with the lineage of each, come to.
+    pub(crate) fn judge(&self, statements: &[Statement], lineages: &[Lineage]) -> Derived {
+        let mut derived = Derived::default();
+        for (at, statement) in statements.iter().enumerate() {
+            let Some(lineage) = lineages.get(at) else {
+                derived.refuse(unknown("a statement that was not traced"));
+                break;
+            };
+            let before = statements.get(..at).unwrap_or_default();
+            self.statement(statement, before, lineage, &mut derived);
+        }
+        derived
+    }
+
+    fn statement(&self, statement: &Statement, before: &[Statement], lineage: &Lineage, derived: &mut Derived) {
+        let question = Question {
+            subject: self.subject,
+            database: self.database,
+            statement,
+            schemas: self.schemas,
+            wall_s: self.wall_s,
+        };
+        derived.may_quote |= lineage.may_quote;
+        derived.sensitive |= lineage.may_quote || !lineage.probes.is_empty() || !lineage.flows.is_empty();
+        let mut places = Vec::with_capacity(lineage.outputs.len());
+        for output in &lineage.outputs {
+            match self.place(output) {
+                Ok(place) => places.push(place),
+                Err(refusal) => derived.refuse(refusal),
+            }
+        }
+        let is_masked = |place: &Place| place.treatment != Treatment::Content;
+        derived.sensitive |= places.iter().any(is_masked);
+        self.probes(lineage, &question, derived);
+        for name in &lineage.elsewhere {
+            let objects = [Object::Table(name.clone()), Object::Function(name.clone())];
+            if !objects.iter().any(|object| policy::vouches(self.policy, &question, object)) {
+                derived.refuse(elsewhere(name));
+            }
+        }
+        if let Some(why) = self.unknown(statement, before, lineage, &question) {
+            derived.refuse(unknown(&why));
+        }
+        let fills = lineage.flows.iter().filter(|flow| self.matters(flow)).map(|flow| self.filled(flow)).collect();
+        let places = if places.iter().any(is_masked) { places.into() } else { Box::default() };
+        derived.statements.push(Of { places, fills });
+    }
+
+    /// How a column of the result is masked, or why it cannot be.
+    fn place(&self, output: &Output) -> Result<Place, Refusal> {
+        let mut place = Place { treatment: Treatment::Content, type_oid: 0 };
+        let sensitive =
+            output.sources.iter().filter(|source| matches!(self.treatment(source.column), Treatment::Whole(_)));
+        for source in sensitive {
+            let treatment = match source.how {
+                How::Identity => self.treatment(source.column),
+                How::Verbatim => Treatment::Whole(Whole::KeepNothing),
+                How::Injective | How::Lossy | How::Predicate => {
+                    return Err(underivable(output, &self.said(source.column), source.how));
+                }
+            };
+            place.treatment = place.treatment.stricter(treatment);
+        }
+        if let [only] = output.sources.as_slice()
+            && only.how == How::Identity
+        {
+            place.treatment = self.treatment(only.column);
+            place.type_oid = self.column(only.column).map_or(0, |(_, column)| column.type_oid);
+        }
+        Ok(place)
+    }
+
+    fn probes(&self, lineage: &Lineage, question: &Question<'_>, derived: &mut Derived) {
+        for probe in &lineage.probes {
+            if !matches!(self.treatment(probe.column), Treatment::Whole(_)) || probe.clause == Clause::Join {
+                continue;
+            }
+            let table = self.column(probe.column).map(|(relation, _)| &relation.name);
+            let may_match = || table.is_some_and(|table| policy::may_match(self.policy, question, table));
+            if probe.clause == Clause::Match && may_match() {
+                continue;
+            }
+            let refusal = probing(probe.clause, &probe.expression, &self.said(probe.column));
+            derived.probing.get_or_insert(refusal);
+        }
+    }
+
+    /// What cannot be told of the statement, in words.
+    fn unknown(
+        &self,
+        statement: &Statement,
+        before: &[Statement],
+        lineage: &Lineage,
+        question: &Question<'_>,
+    ) -> Option<String> {
+        let traced = lineage.unknown.iter().find_map(|unknown| match unknown {
+            Unknown::Function(name) if policy::vouches(self.policy, question, &Object::Function(name.clone())) => None,
+            Unknown::Function(name) => Some(format!("what function {name} does")),
+            Unknown::Relation(name) => Some(format!("what {name} is")),
+            Unknown::Column(name) => Some(format!("which column {name} is")),
+            Unknown::Form(words) => Some(words.clone()),
+        });
+        traced.or_else(|| self.ambiguous(statement)).or_else(|| changed_before(statement, before))
+    }
+
+    /// A bare name that may mean several relations, because `search_path` may be one or another by now.
+    fn ambiguous(&self, statement: &Statement) -> Option<String> {
+        if self.sure {
+            return None;
+        }
+        statement.pairs.iter().find_map(|pair| match &pair.object {
+            Object::Table(name) if name.schema.is_none() => {
+                let is_there = |schema: &&String| {
+                    let name = Name { schema: Some(String::clone(schema)), name: name.name.clone() };
+                    self.schema.relation(&name, &[]).is_some()
+                };
+                (self.path.iter().filter(is_there).count() > 1).then(|| format!("which {name} is meant"))
+            }
+            _ => None,
+        })
+    }
+
+    fn matters(&self, flow: &Flow) -> bool {
+        flow.sources.iter().any(|source| matches!(self.treatment(source.column), Treatment::Whole(_)))
+            && !self.target(flow).is_some_and(|(relation, number)| {
+                let id = ColumnId { relation: relation.oid, number };
+                number != 0 && matches!(self.treatment(id), Treatment::Whole(_))
+            })
+    }
+
+    fn filled(&self, flow: &Flow) -> Filled {
+        let target = self.target(flow);
+        Filled {
+            schema: target.map_or(&flow.target.schema, |(relation, _)| &relation.name.schema).clone(),
+            table: flow.target.name.clone(),
+            column: flow.column.clone(),
+            id: target.map_or((0, 0), |(relation, number)| (relation.oid, number)),
+        }
+    }
+
+    /// The relation that a flow fills, if it is known, and the column's number; 0: all.
+    fn target(&self, flow: &Flow) -> Option<(&Relation, i16)> {
+        let relation =
+            self.schema.relation(&flow.target, self.path).filter(|_| self.sure || flow.target.schema.is_some())?;
+        let column = relation.columns.iter().find(|column| column.name == flow.column);
+        Some((relation, column.map_or(0, |column| column.number)))
+    }
+
+    fn treatment(&self, column: ColumnId) -> Treatment {
+        self.catalog.treatment(column.relation, column.number)
+    }
+
+    fn column(&self, id: ColumnId) -> Option<(&Relation, &sql::Column)> {
+        let relation = self.schema.relation_of(id.relation)?;
+        Some((relation, relation.columns.iter().find(|column| column.number == id.number)?))
+    }
+
+    fn said(&self, id: ColumnId) -> String {
+        self.column(id).map_or_else(String::new, |(relation, column)| format!("{}.{}", relation.name, column.name))
+    }
+}
+
+/// An object that an earlier statement of the same text makes or changes: what it is then nobody has told.
+fn changed_before(statement: &Statement, before: &[Statement]) -> Option<String> {
+    let mut changes = before.iter().filter(|earlier| earlier.changes_catalog).flat_map(|earlier| &earlier.pairs);
+    changes.find_map(|change| match &change.object {
+        _ if change.kind == Kind::DO => Some("what the DO in front of it changes".to_owned()),
+        Object::Table(name) | Object::Function(name) if defines(change.kind) => {
+            reads(statement, &name.name).then(|| format!("what {name} is, which the same text changes"))
+        }
+        _ => None,
+    })
+}
+
+/// Does this kind make, change or drop what a name means?
+pub(crate) fn defines(kind: Kind) -> bool {
+    ["create-", "alter-", "drop-"].iter().any(|verb| kind.as_str().starts_with(verb))
+}
+
+/// Does a statement use an object of that bare name, other than by defining it?
+pub(crate) fn reads(statement: &Statement, bare: &str) -> bool {
+    statement.pairs.iter().any(|pair| match &pair.object {
+        Object::Table(name) | Object::Function(name) => name.name == bare && !defines(pair.kind),
+        Object::None => false,
+    })
+}
+
+impl Derived {
+    pub(crate) fn is_settled(&self) -> bool {
+        !self.may_quote && self.probing.is_none() && self.statements.iter().all(|of| of.fills.is_empty())
+    }
+
+    /// The first reason holds, but what is forbidden says more than what is unknown.
+    fn refuse(&mut self, refusal: Refusal) {
+        let stronger =
+            self.refusal.as_ref().is_none_or(|known| known.why == Why::Unjudged && refusal.why != Why::Unjudged);
+        if stronger {
+            self.refusal = Some(refusal);
+        }
+    }
+}
+
+fn underivable(output: &Output, column: &str, how: How) -> Refusal {
+    let form = match how {
+        How::Identity | How::Verbatim | How::Injective => "in another form",
+        How::Lossy => "in part",
+        How::Predicate => "by a choice that it decides",
+    };
+    let what = if output.expression.is_empty() { &output.name } else { &output.expression };
+    Refusal::new(
+        Why::Blocked,
+        "a column of the result derives from a sensitive column and cannot be masked",
+        "select the column itself, which leaves masked, or leave the expression out",
+    )
+    .with_detail(&format!("{what} tells {column} {form}"))
+}
+
+fn probing(clause: Clause, expression: &str, column: &str) -> Refusal {
+    let (place, hint) = match clause {
+        Clause::Where => ("in a condition", "use other columns in the condition"),
+        Clause::Match => (
+            "for equality with a value",
+            "find the row by another column, or ask the operator for a rule with match = true",
+        ),
+        Clause::Join => ("in a join", "join by other columns"),
+        Clause::OrderBy => ("in an order", "order by other columns"),
+        Clause::GroupBy => ("in a grouping", "group by other columns"),
+        Clause::Case => ("in a choice", "choose by other columns"),
+        Clause::Other => ("where its value shows", "leave the expression out"),
+    };
+    Refusal::new(Why::Blocked, "the statement asks about the values of a sensitive column", hint)
+        .with_detail(&format!("{expression} asks {column} {place}"))
+}
+
+fn elsewhere(name: &Name) -> Refusal {
+    Refusal::new(
+        Why::Blocked,
+        "the statement reads what may hold the values of other tables",
+        "ask the operator for a rule that names it, or read the table itself",
+    )
+    .with_detail(&format!("{name} is not bound to the tables that the statement names"))
+}
+
+pub(crate) fn unknown(why: &str) -> Refusal {
+    Refusal::new(
+        Why::Unjudged,
+        "it cannot be told where the values of the statement come from",
+        "name tables and columns that exist, use built-in functions, and end a transaction that changes objects first",
+    )
+    .with_detail(&format!("not known: {why}"))
+}
+
+/// So many errors that may tell a value are enough.
+pub(crate) fn no_errors_left() -> Refusal {
+    Refusal::new(
+        Why::Blocked,
+        "too many statements of this agent have failed over the values of sensitive columns",
+        "wait an hour, or leave out what may fail over a sensitive column: casts, arithmetic",
+    )
+}
+
+/// What is written where cannot be remembered any more.
+pub(crate) fn no_taints_left() -> Refusal {
+    Refusal::new(
+        Why::Blocked,
+        "the statement would copy sensitive values into a column, and no more such columns can be remembered",
+        "write into a column that is known to be sensitive",
+    )
+}
+
+/// Of the same place in several results, what shows least.
+pub(crate) fn stricter(one: &[Place], other: &[Place]) -> Box<[Place]> {
+    let at = |places: &[Place], at: usize| {
+        places.get(at).copied().unwrap_or(Place { treatment: Treatment::Content, type_oid: 0 })
+    };
+    let both = |index| {
+        let (one, other) = (at(one, index), at(other, index));
+        Place {
+            treatment: one.treatment.stricter(other.treatment),
+            type_oid: if one.type_oid == other.type_oid { one.type_oid } else { 0 },
+        }
+    };
+    (0..one.len().max(other.len())).map(both).collect()
+}
+
+impl Refusal {
+    fn with_detail(mut self, detail: &str) -> Refusal {
+        self.detail = Some(Masked::of(detail));
+        self
+    }
+}
