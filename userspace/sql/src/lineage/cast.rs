@@ -1,0 +1,49 @@
+//! Casts: what a type keeps of a value that is cast to it.
+
+use super::follow::Follower;
+use super::value::Value;
+use super::words;
+use crate::How;
+use crate::tree::Node;
+
+/// Characters that any card number fits into.
+const LENGTH_MIN: i64 = 19;
+
+/// What a type keeps of a value.
+pub(super) fn keeps(type_name: Option<&Node<'_>>) -> How {
+    let Some(type_name) = type_name else { return How::Lossy };
+    match words::last(type_name.list("names")) {
+        "text" | "json" | "jsonb" | "record" => How::Verbatim,
+        "varchar" | "bpchar" if is_wide(type_name) => How::Verbatim,
+        "int8" => How::Verbatim,
+        "numeric" if type_name.list("typmods").is_empty() => How::Verbatim,
+        "bytea" | "name" | "xml" | "float8" | "citext" | "cstring" | "tsvector" => How::Injective,
+        _ => How::Lossy,
+    }
+}
+
+/// No length, or one that cuts nothing off.
+fn is_wide(type_name: &Node<'_>) -> bool {
+    let [length] = type_name.list("typmods") else { return type_name.list("typmods").is_empty() };
+    let length = length.as_node().and_then(|length| length.node("ival")).map_or(0, |length| length.int("ival"));
+    length >= LENGTH_MIN
+}
+
+impl Follower<'_> {
+    /// `value::type`: what does not fit is quoted in the error.
+    pub(super) fn cast(&mut self, value: &Value, cast: &Node<'_>) -> Value {
+        let type_name = cast.node("typeName");
+        let is_text = type_name.is_some_and(|name| {
+            let name = words::last(name.list("names"));
+            ["text", "varchar", "bpchar", "record"].contains(&name)
+        });
+        if !is_text {
+            self.may_quote(value);
+        }
+        let is_record = type_name.is_some_and(|name| words::last(name.list("names")) == "record");
+        // A text that was put together may be read as another value, or as none.
+        let is_joined = cast.node("arg").is_some_and(|argument| words::last(argument.list("name")) == "||");
+        let how = if is_joined && !is_text { How::Lossy } else { keeps(type_name) };
+        if is_record { value.clone() } else { value.at_most(how) }
+    }
+}
