@@ -7,7 +7,9 @@
 
 use pan::{Masked, Whole};
 use policy::{Policy, Question};
-use sql::{Clause, ColumnId, Flow, How, Kind, Lineage, Name, Object, Output, Relation, Schema, Statement, Unknown};
+use sql::{
+    Clause, ColumnId, Flow, How, Kind, Lineage, Name, Object, Output, Prepared, Relation, Schema, Statement, Unknown,
+};
 
 use crate::catalogs::{Catalog, Treatment};
 use crate::verdicts::{Refusal, Why};
@@ -18,6 +20,69 @@ pub(crate) struct Place {
     pub(crate) treatment: Treatment,
     /// The type of the column that it is; 0: it is none, or several.
     pub(crate) type_oid: u32,
+}
+
+/// The columns of a result in order; none: nothing in it derives from what is sensitive.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Places {
+    columns: Vec<Place>,
+    /// Between those before it and those from it on stand others, of which nothing is sensitive.
+    open_at: Option<usize>,
+    /// Of several results with columns of different kinds: all of it is hidden.
+    mixed: bool,
+}
+
+/// A place of which nothing is known.
+pub(crate) const PLAIN: Place = Place { treatment: Treatment::Content, type_oid: 0 };
+const HIDDEN: Place = Place { treatment: Treatment::Whole(Whole::KeepNothing), type_oid: 0 };
+
+impl Places {
+    pub(crate) const NONE: &'static Places = &Places { columns: Vec::new(), open_at: None, mixed: false };
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.columns.is_empty() && !self.mixed
+    }
+
+    /// The column number `at` of a result of `count`. A result that is not the one that was foreseen is hidden.
+    pub(crate) fn at(&self, at: usize, count: usize) -> Place {
+        let known = self.columns.len();
+        if self.is_empty() {
+            return PLAIN;
+        }
+        let index = match self.open_at {
+            _ if self.mixed => return HIDDEN,
+            None if known != count => return HIDDEN,
+            None => at,
+            Some(_) if known > count => return HIDDEN,
+            Some(open) if at < open => at,
+            Some(open) if at < count - (known - open) => return PLAIN,
+            Some(_) => at - (count - known),
+        };
+        self.columns.get(index).copied().unwrap_or(HIDDEN)
+    }
+
+    /// Whether any of it is hidden without a type by which it could be in binary.
+    pub(crate) fn is_untyped(&self) -> bool {
+        let untyped = |place: &Place| matches!(place.treatment, Treatment::Whole(_)) && place.type_oid == 0;
+        self.mixed || self.columns.iter().any(untyped)
+    }
+
+    /// Of either result what shows least.
+    pub(crate) fn stricter(&self, other: &Places) -> Places {
+        if self.is_empty() || other.is_empty() {
+            return if self.is_empty() { other.clone() } else { self.clone() };
+        }
+        let alike = self.open_at == other.open_at && self.columns.len() == other.columns.len();
+        let both = |(one, other): (&Place, &Place)| Place {
+            treatment: one.treatment.stricter(other.treatment),
+            type_oid: if one.type_oid == other.type_oid { one.type_oid } else { 0 },
+        };
+        Places {
+            columns: self.columns.iter().zip(&other.columns).map(both).collect(),
+            open_at: self.open_at,
+            mixed: !alike || self.mixed || other.mixed,
+        }
+    }
 }
 
 /// A column, or all of a relation, that a statement fills with what must not leave.
@@ -34,8 +99,7 @@ pub(crate) struct Filled {
 /// One statement of a text.
 #[derive(Debug, Default)]
 pub(crate) struct Of {
-    /// The columns of its result in order; empty: nothing in it derives from what is sensitive.
-    pub(crate) places: Box<[Place]>,
+    pub(crate) places: Places,
     pub(crate) fills: Box<[Filled]>,
 }
 
@@ -70,21 +134,19 @@ pub(crate) struct Traced<'a> {
 }
 
 impl Traced<'_> {
-    /// What the statements of a text, with the lineage of each, come to.
-    pub(crate) fn judge(&self, statements: &[Statement], lineages: &[Lineage]) -> Derived {
+    /// What the statements of a text come to.
+    pub(crate) fn judge(&self, statements: &[Statement]) -> Derived {
         let mut derived = Derived::default();
-        for (at, statement) in statements.iter().enumerate() {
-            let Some(lineage) = lineages.get(at) else {
-                derived.refuse(unknown("a statement that was not traced"));
-                break;
-            };
-            let before = statements.get(..at).unwrap_or_default();
-            self.statement(statement, before, lineage, &mut derived);
+        for statement in statements {
+            match &statement.lineage {
+                Some(lineage) => self.statement(statement, lineage, &mut derived),
+                None => derived.refuse(unknown("a statement that was not traced")),
+            }
         }
         derived
     }
 
-    fn statement(&self, statement: &Statement, before: &[Statement], lineage: &Lineage, derived: &mut Derived) {
+    fn statement(&self, statement: &Statement, lineage: &Lineage, derived: &mut Derived) {
         let question = Question {
             subject: self.subject,
             database: self.database,
@@ -110,11 +172,15 @@ impl Traced<'_> {
                 derived.refuse(elsewhere(name));
             }
         }
-        if let Some(why) = self.unknown(statement, before, lineage, &question) {
+        if let Some(why) = self.unknown(statement, lineage, &question) {
             derived.refuse(unknown(&why));
         }
         let fills = lineage.flows.iter().filter(|flow| self.matters(flow)).map(|flow| self.filled(flow)).collect();
-        let places = if places.iter().any(is_masked) { places.into() } else { Box::default() };
+        let places = if places.iter().any(is_masked) {
+            Places { columns: places, open_at: lineage.open_at, mixed: false }
+        } else {
+            Places::default()
+        };
         derived.statements.push(Of { places, fills });
     }
 
@@ -148,6 +214,10 @@ impl Traced<'_> {
                 continue;
             }
             let table = self.column(probe.column).map(|(relation, _)| &relation.name);
+            // What the planner expects of one value is no more than what its statistics say of the commonest.
+            if probe.clause == Clause::Match && lineage.is_plan {
+                continue;
+            }
             let may_match = || table.is_some_and(|table| policy::may_match(self.policy, question, table));
             if probe.clause == Clause::Match && may_match() {
                 continue;
@@ -158,21 +228,17 @@ impl Traced<'_> {
     }
 
     /// What cannot be told of the statement, in words.
-    fn unknown(
-        &self,
-        statement: &Statement,
-        before: &[Statement],
-        lineage: &Lineage,
-        question: &Question<'_>,
-    ) -> Option<String> {
+    fn unknown(&self, statement: &Statement, lineage: &Lineage, question: &Question<'_>) -> Option<String> {
         let traced = lineage.unknown.iter().find_map(|unknown| match unknown {
             Unknown::Function(name) if policy::vouches(self.policy, question, &Object::Function(name.clone())) => None,
             Unknown::Function(name) => Some(format!("what function {name} does")),
             Unknown::Relation(name) => Some(format!("what {name} is")),
             Unknown::Column(name) => Some(format!("which column {name} is")),
+            // The session looks its own names up.
+            Unknown::Form(_) if statement.prepared.iter().any(is_use) => None,
             Unknown::Form(words) => Some(words.clone()),
         });
-        traced.or_else(|| self.ambiguous(statement)).or_else(|| changed_before(statement, before))
+        traced.or_else(|| self.ambiguous(statement))
     }
 
     /// A bare name that may mean several relations, because `search_path` may be one or another by now.
@@ -232,16 +298,8 @@ impl Traced<'_> {
     }
 }
 
-/// An object that an earlier statement of the same text makes or changes: what it is then nobody has told.
-fn changed_before(statement: &Statement, before: &[Statement]) -> Option<String> {
-    let mut changes = before.iter().filter(|earlier| earlier.changes_catalog).flat_map(|earlier| &earlier.pairs);
-    changes.find_map(|change| match &change.object {
-        _ if change.kind == Kind::DO => Some("what the DO in front of it changes".to_owned()),
-        Object::Table(name) | Object::Function(name) if defines(change.kind) => {
-            reads(statement, &name.name).then(|| format!("what {name} is, which the same text changes"))
-        }
-        _ => None,
-    })
+fn is_use(prepared: &Prepared) -> bool {
+    matches!(prepared, Prepared::Execute { .. } | Prepared::Fetch { .. })
 }
 
 /// Does this kind make, change or drop what a name means?
@@ -338,21 +396,6 @@ pub(crate) fn no_taints_left() -> Refusal {
         "the statement would copy sensitive values into a column, and no more such columns can be remembered",
         "write into a column that is known to be sensitive",
     )
-}
-
-/// Of the same place in several results, what shows least.
-pub(crate) fn stricter(one: &[Place], other: &[Place]) -> Box<[Place]> {
-    let at = |places: &[Place], at: usize| {
-        places.get(at).copied().unwrap_or(Place { treatment: Treatment::Content, type_oid: 0 })
-    };
-    let both = |index| {
-        let (one, other) = (at(one, index), at(other, index));
-        Place {
-            treatment: one.treatment.stricter(other.treatment),
-            type_oid: if one.type_oid == other.type_oid { one.type_oid } else { 0 },
-        }
-    };
-    (0..one.len().max(other.len())).map(both).collect()
 }
 
 impl Refusal {

@@ -10,7 +10,7 @@ use policy::{Action, Policy, Question, Sensitive};
 use sql::{ColumnRef, Object, Pair, Prepared, Scope, Setting, SettingValue, Statement};
 
 use crate::catalogs::{Catalog, is_masked, is_secret, matches};
-use crate::derived::{Derived, Place, Traced, stricter};
+use crate::derived::{Derived, Places, Traced};
 use crate::postgres::settings::{self, Rule};
 
 /// Why a statement is refused, in words for the agent.
@@ -112,7 +112,7 @@ struct More {
     /// So many rows of them may leave.
     rows_over: Option<u64>,
     /// How their results are masked; of several, what shows least.
-    places: Box<[Place]>,
+    places: Places,
     /// Those of them that ask, or that write somewhere.
     spending: Vec<Arc<Judged>>,
 }
@@ -160,8 +160,8 @@ impl Inner {
     }
 
     /// How the result of a text's statement number `at` is masked: by its own places, or by those of what it runs or reads.
-    pub(crate) fn places<'a>(&'a self, judged: Option<&'a Arc<Judged>>, at: usize) -> &'a [Place] {
-        let Some(judged) = judged else { return &[] };
+    pub(crate) fn places<'a>(&'a self, judged: Option<&'a Arc<Judged>>, at: usize) -> &'a Places {
+        let Some(judged) = judged else { return Places::NONE };
         let runs = |prepared: &Prepared| matches!(prepared, Prepared::Execute { .. } | Prepared::Fetch { .. });
         match (&self.more, judged.statements.get(at)) {
             (Some(more), Some(statement)) if statement.prepared.iter().any(runs) => &more.places,
@@ -171,10 +171,8 @@ impl Inner {
 }
 
 impl More {
-    fn hide(&mut self, places: &[Place]) {
-        if !places.is_empty() {
-            self.places = stricter(&self.places, places);
-        }
+    fn hide(&mut self, places: &Places) {
+        self.places = self.places.stricter(places);
     }
 }
 
@@ -297,8 +295,8 @@ impl Judged {
     }
 
     /// How the result of its statement number `at` is masked by the place of each column; empty: nothing in it is sensitive.
-    pub(crate) fn places(&self, at: usize) -> &[Place] {
-        self.derived.as_ref().and_then(|derived| derived.statements.get(at)).map_or(&[], |of| &of.places)
+    pub(crate) fn places(&self, at: usize) -> &Places {
+        self.derived.as_ref().and_then(|derived| derived.statements.get(at)).map_or(Places::NONE, |of| &of.places)
     }
 
     /// Whether it may run again without another look: it asks nothing, writes nothing anywhere, and its errors tell nothing.
@@ -339,9 +337,14 @@ fn decode(bytes: &[u8], latin1: bool) -> Option<String> {
 fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
     let limits = sql::Limits { bytes: asked.limit.saturating_mul(2), ..sql::Limits::default() };
     let text = decode(asked.bytes, asked.latin1);
-    let analysis = match &text {
-        Some(text) => sql::analyze(text, &limits).map_err(unjudged),
-        None => {
+    let mut path = asked.schemas.to_vec();
+    path.insert(asked.temporary_at.min(path.len()), "pg_temp".to_owned());
+    let analysis = match (&text, &asked.catalog.schema) {
+        (Some(text), None) => sql::analyze(text, &limits).map_err(unjudged),
+        (Some(text), Some(schema)) => {
+            sql::analyze_in(text, &limits, &sql::Context::new(schema, &path)).map_err(unjudged)
+        }
+        (None, _) => {
             Err(Refusal::new(Why::Unjudged, "invalid byte sequence for encoding \"UTF8\"", "").with_code(*b"22021"))
         }
     };
@@ -352,7 +355,7 @@ fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
     };
     let (mut rule, valid_until_s) = decide(policy, asked, &statements, &mut refusal);
     let unjudged = refusal.as_ref().is_some_and(|refusal| refusal.why == Why::Unjudged);
-    let derived = trace(policy, asked, &text, &statements);
+    let derived = trace(policy, asked, &path, &statements);
     let found = derived.as_ref().and_then(|derived| derived.refusal.as_ref());
     if found.is_some_and(|found| refusal.as_ref().is_none_or(|known| stronger(found, known))) {
         refusal = found.cloned();
@@ -420,10 +423,8 @@ fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
 }
 
 /// Where the values of a text come from, where the database holds anything sensitive.
-fn trace(policy: &Policy, asked: &Asked<'_>, text: &str, statements: &[Statement]) -> Option<Derived> {
+fn trace(policy: &Policy, asked: &Asked<'_>, path: &[String], statements: &[Statement]) -> Option<Derived> {
     let schema = asked.catalog.schema.as_deref().filter(|_| !statements.is_empty())?;
-    let mut path = asked.schemas.to_vec();
-    path.insert(asked.temporary_at.min(path.len()), "pg_temp".to_owned());
     let traced = Traced {
         policy,
         catalog: asked.catalog,
@@ -431,17 +432,11 @@ fn trace(policy: &Policy, asked: &Asked<'_>, text: &str, statements: &[Statement
         subject: asked.subject,
         database: asked.database,
         schemas: asked.schemas,
-        path: &path,
+        path,
         sure: asked.sure,
         wall_s: asked.wall_s,
     };
-    let lineages = lineages(text)?;
-    Some(traced.judge(statements, &lineages))
-}
-
-/// Not told yet.
-fn lineages(_text: &str) -> Option<Vec<sql::Lineage>> {
-    None
+    Some(traced.judge(statements))
 }
 
 /// A refusal of what is forbidden says more than one of what a person may allow, or of what is not known.

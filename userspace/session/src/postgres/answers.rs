@@ -1,22 +1,19 @@
 //! What each message of the database means for the queue, and whether the agent gets it.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use pan::Whole;
 use wire::postgres::Format;
 use wire::postgres::backend::{CommandComplete, Field, ReadyForQuery, Report, RowDescription, TransactionStatus};
 
 use super::backend::Frame;
 use super::content::Content;
-use super::portals::Rows;
+use super::portals::{Rows, Slot};
 use super::queue::{Entry, Request};
 use super::record::Tally;
 use super::refuse::{NO_BINARY, READ_AS_TEXT};
 use super::rewrite::{Column, Columns, Message, Strip};
 use super::{Connection, Cx, Fatal, Phase, Step};
 use crate::catalogs::{Catalog, Treatment};
-use crate::derived::Place;
 use crate::verdicts::Judged;
 
 fn misplaced() -> Fatal {
@@ -142,16 +139,16 @@ impl Connection {
             Some(Request::Query(run)) => {
                 self.database.result_known = true;
                 let places = run.inner.places(run.judged.as_ref(), self.tally.statements_done());
-                (&mut self.database.result, Cow::Borrowed(places), false, false)
+                (&mut self.database.result, places, false, false)
             }
             Some(Request::DescribeStatement { name }) => {
                 // The formats are Bind's to say.
                 let no_binary = |judged: &Arc<Judged>| {
                     let mut columns = Columns::new();
                     columns.set_types(catalog.types.clone());
-                    let places = Places { places: judged.places(0), count: described.fields().count() };
+                    let (places, count) = (judged.places(0), described.fields().count());
                     described.fields().enumerate().for_each(|(at, f)| {
-                        let place = places.at(at);
+                        let place = places.at(at, count).treatment;
                         push(&mut columns, (catalog, content), place, &Field { format: Format::Binary, ..f }, None)
                     });
                     columns.each_unmaskable().collect()
@@ -166,8 +163,8 @@ impl Connection {
                 runs = self.queue.executes(slot);
                 let slot = self.portals.get_mut(slot).ok_or_else(misplaced)?;
                 slot.rows = Rows::Known;
-                let places = slot.inner.places(slot.judged.as_ref(), 0).to_vec();
-                (&mut slot.columns, Cow::Owned(places), own, true)
+                let Slot { inner, judged, columns, .. } = slot;
+                (columns, inner.places(judged.as_ref(), 0), own, true)
             }
             _ => return Err(misplaced()),
         };
@@ -176,10 +173,10 @@ impl Connection {
         columns.clear();
         let (seen, now_s) = (&mut cx.shared.catalogs.seen, cx.now.wall_ns / 1_000_000_000);
         columns.set_evidence(seen.evidence());
-        let places = Places { places: &places, count: described.fields().count() };
+        let count = described.fields().count();
         for (at, field) in described.fields().enumerate() {
             let slot = seen.describe(self.place, field.table, field.attribute, now_s);
-            push(columns, (catalog, content), places.at(at), &field, slot);
+            push(columns, (catalog, content), places.at(at, count).treatment, &field, slot);
         }
         if masks && runs && columns.unmaskable().is_some() {
             return Err(Fatal::new(b"42501", NO_BINARY).hint(READ_AS_TEXT));
@@ -415,23 +412,6 @@ fn slot_of(request: &Request) -> Option<u32> {
         | Request::OwnDescribe { slot }
         | Request::Execute { slot, .. } => Some(*slot),
         _ => None,
-    }
-}
-
-/// What is known of a result's columns by their places.
-struct Places<'a> {
-    places: &'a [Place],
-    count: usize,
-}
-
-impl Places<'_> {
-    /// A result that is not the one that was foreseen is masked whole where anything of it was to be.
-    fn at(&self, index: usize) -> Treatment {
-        match (self.places.len(), self.places.get(index)) {
-            (0, _) => Treatment::Content,
-            (len, Some(place)) if len == self.count => place.treatment,
-            _ => Treatment::Whole(Whole::KeepNothing),
-        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::rewrite::{self, BodyMask, Column, Columns, CopyOptions};
 use super::settings;
 use super::{Connection, Cx, Fatal, Step};
 use crate::catalogs::{Catalog, CatalogColumn, CatalogTable, Treatment};
-use crate::derived::Place;
+use crate::derived::Places;
 use crate::verdicts::Judged;
 
 /// How a COPY to the agent is to be read.
@@ -21,7 +21,7 @@ pub(super) struct Plan<'a> {
     /// Of a query over a table of which policy wants a column searched strictly.
     strict: bool,
     /// Of a query: how its columns are masked.
-    places: &'a [Place],
+    places: &'a Places,
 }
 
 impl Connection {
@@ -46,8 +46,7 @@ impl Connection {
                 if judged.derived.is_none() && read(|column| column.treatment != Treatment::Content) {
                     return Err("COPY of a query over a table with sensitive columns cannot be masked");
                 }
-                let untyped = |place: &Place| matches!(place.treatment, Treatment::Whole(_)) && place.type_oid == 0;
-                if copy.format == CopyFormat::Binary && places.iter().any(untyped) {
+                if copy.format == CopyFormat::Binary && places.is_untyped() {
                     return Err("a column that derives from a sensitive one cannot be masked in a binary COPY");
                 }
                 None
@@ -194,17 +193,13 @@ fn fill(
 ) -> Step {
     let Some((table, named)) = plan.table else {
         let sought = content.in_mode(plan.strict.then_some(pan::Mode::Strict));
-        if !plan.places.is_empty() && plan.places.len() != count {
-            return Err(Fatal::new(b"42501", "the result of this COPY has other columns than were foreseen"));
-        }
         for at in 0..count {
-            let place = plan.places.get(at);
-            match place.map_or(Treatment::Content, |place| place.treatment) {
+            let place = plan.places.at(at, count);
+            match place.treatment {
                 Treatment::Content => columns.push_sought(0, binary, sought),
                 Treatment::Clear => columns.push_clear(0, binary),
                 Treatment::Whole(whole) => {
-                    let type_oid = place.map_or(0, |place| place.type_oid);
-                    columns.push(Column { type_oid, binary, whole: Some(whole) });
+                    columns.push(Column { type_oid: place.type_oid, binary, whole: Some(whole) });
                 }
             }
         }

@@ -183,7 +183,7 @@ impl Schemas {
         if judged.changes_catalog {
             let path = std::mem::take(&mut self.path);
             self.widen(&path);
-            self.path = path.into();
+            self.path = path;
             self.changed = true;
             let doubts = self.doubts.get_or_insert_default();
             judged.statements.iter().filter(|statement| statement.changes_catalog).for_each(|s| doubts.add(s));

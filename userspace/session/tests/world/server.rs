@@ -417,11 +417,17 @@ impl Server {
         if let Some((code, message)) = self.catalog_fails {
             return self.fail(code, message, "");
         }
+        let is_latin1 = self.parameters.contains(&("client_encoding", "LATIN1"));
+        let encoded = |text: &str| match is_latin1 {
+            true => text.chars().map(|letter| letter as u8).collect(),
+            false => text.as_bytes().to_vec(),
+        };
         let out = &mut self.out;
         let mut rows = |columns: &[&str], rows: &[&[&str]]| {
             describe(out, columns, Format::Text);
             for row in rows {
-                let values: Vec<Option<&[u8]>> = row.iter().map(|value| Some(value.as_bytes())).collect();
+                let row: Vec<Vec<u8>> = row.iter().map(|value| encoded(value)).collect();
+                let values: Vec<Option<&[u8]>> = row.iter().map(|value| Some(value.as_slice())).collect();
                 encode::data_row(out, &values).unwrap();
             }
             encode::command_complete(out, b"SELECT 1").unwrap();
@@ -459,6 +465,7 @@ impl Server {
                     &["16500", "public", "tickets", "r", "", "f", ""],
                     &["16501", "public", "odds", "r", "", "f", ""],
                     &["16502", "public", "plain", "r", "", "f", ""],
+                    &["16503", "public", "z\u{e4}hler", "r", "", "f", ""],
                 ],
             );
             rows(
@@ -470,7 +477,10 @@ impl Server {
                     &["16390", "1", "ref", "25"],
                     &["16500", "1", "note", "25"],
                     &["16501", "1", "odd", "25"],
+                    &["16501", "2", "cvv_at", "1114"],
                     &["16502", "1", "one", "25"],
+                    &["16502", "2", "note", "25"],
+                    &["16503", "1", "one", "25"],
                 ],
             );
             rows(&["a", "b", "c", "d"], &[]);
