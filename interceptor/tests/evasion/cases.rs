@@ -70,7 +70,7 @@ impl Ground {
     /// Both runs of a case, and what is thought of them.
     pub fn run(&self, case: &Case, manner: Manner) -> Judged {
         let alone = ALONE.contains(&case.id.as_str());
-        let (direct, _) = self.talk(case, Way::Direct(self.stage.database.port), Manner { pieces: None, ..manner });
+        let (direct, _) = self.talk(case, Way::Direct(self.port()), Manner { pieces: None, ..manner });
         if alone {
             self.restore();
         }
@@ -87,8 +87,7 @@ impl Ground {
 
     /// One run in a database of its own: what was heard, and what the server executed.
     fn talk(&self, case: &Case, way: Way<'_>, manner: Manner) -> (Heard, Vec<String>) {
-        let name = format!("ev_{}", self.count.fetch_add(1, Ordering::Relaxed));
-        self.maintain(&format!("CREATE DATABASE {name} TEMPLATE evasion OWNER dba"));
+        let name = self.create("evasion");
         let folder = self.folder.path().join(&name);
         std::fs::create_dir(&folder).expect("a folder");
         std::fs::set_permissions(&folder, Permissions::from_mode(0o777)).expect("the server may write there");
@@ -97,12 +96,52 @@ impl Ground {
         perform(case, &talk);
         let heard = talk.finish();
         let executed = log.executed(&name);
-        self.maintain(&format!("DROP DATABASE {name} WITH (FORCE)"));
+        self.drop(&name);
         (heard, executed)
     }
 
+    /// A fresh database like this one.
+    pub fn create(&self, template: &str) -> String {
+        self.create_as(format!("ev_{}", self.count.fetch_add(1, Ordering::Relaxed)), template)
+    }
+
+    /// One of this name.
+    pub fn create_as(&self, name: String, template: &str) -> String {
+        self.maintain(&format!("CREATE DATABASE {name} TEMPLATE {template} OWNER dba"));
+        name
+    }
+
+    /// One like it in which this was run as the superuser.
+    pub fn prepare(&self, template: &str, sql: &str) -> String {
+        let name = self.create(template);
+        self.stage.database.sql(&name, sql).expect("its tables");
+        name
+    }
+
+    pub fn drop(&self, name: &str) {
+        self.maintain(&format!("DROP DATABASE {name} WITH (FORCE)"));
+    }
+
+    /// The database server's.
+    pub fn port(&self) -> u16 {
+        self.stage.database.port
+    }
+
+    /// `{name}` becomes the OID of that relation.
+    pub fn with_oids(&self, database: &str, text: &str) -> String {
+        let mut text = text.to_owned();
+        for relation in ["customers", "accounts", "visits", "active_customers", "totals"] {
+            let place = format!("{{{relation}}}");
+            if text.contains(&place) {
+                let sql = format!("SELECT '{relation}'::regclass::oid");
+                text = text.replace(&place, self.stage.database.sql(database, &sql).expect("known").trim());
+            }
+        }
+        text
+    }
+
     fn maintain(&self, sql: &str) {
-        let talk = Talk::new(Way::Direct(self.stage.database.port), "postgres", "", Manner::default());
+        let talk = Talk::new(Way::Direct(self.port()), "postgres", "", Manner::default());
         talk.login("postgres", &[]).q(sql);
     }
 

@@ -80,6 +80,14 @@ pub fn shape(message: &Message) -> Vec<Vec<u8>> {
     }
 }
 
+/// All of a message but what differs from run to run.
+pub fn stable(message: &Message) -> Vec<Vec<u8>> {
+    match message.tag {
+        b'T' => columns(&message.body).into_iter().flat_map(|(name, rest)| [name, kind(rest)]).collect(),
+        _ => vec![message.body.clone()],
+    }
+}
+
 /// Of a column's description: all but the OIDs of tables and types that a case made itself, which differ from run to run.
 fn kind(mut description: Vec<u8>) -> Vec<u8> {
     const FIRST_NORMAL: u32 = 16_384;

@@ -14,6 +14,7 @@ mod raw;
 #[path = "../e2e/stage.rs"]
 mod stage;
 
+mod alarms;
 mod cases;
 mod client;
 mod corpus;
