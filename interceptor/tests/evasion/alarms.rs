@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use crate::cases::Ground;
 use crate::client::{Client, Kind, Talk, Way};
 use crate::field;
+use crate::ground::Ground;
 use crate::raw::Message;
 use crate::stand::AGENT_USER;
 

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::cases::Ground;
 use crate::corpus::Case;
+use crate::ground::Ground;
 use crate::report;
 
 /// The words, one a line.
