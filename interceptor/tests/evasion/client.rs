@@ -128,6 +128,11 @@ impl<'a> Talk<'a> {
         text.replace("@DIR@", &self.folder)
     }
 
+    /// What was said and heard since the last time.
+    pub fn take(&self) -> Vec<Turn> {
+        self.turns.take()
+    }
+
     pub fn finish(self) -> Heard {
         Heard { turns: self.turns.into_inner(), bytes: self.bytes.into_inner() }
     }
@@ -273,6 +278,12 @@ impl Client<'_> {
             self.write(&query("SELECT 1"));
             self.wait(Kind::After);
         }
+    }
+
+    /// Drops the bytes of messages that were read; what is no whole message stays.
+    pub fn forget(&mut self) {
+        self.bytes.drain(..self.at);
+        self.at = 0;
     }
 
     fn wait(&mut self, kind: Kind) {

@@ -1,8 +1,10 @@
 //! What `cargo xtask evasion` asks for: it starts the test below with its own words in a variable.
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::corpus::Case;
+use crate::fuzz::{self, Bounds};
 use crate::ground::Ground;
 use crate::report;
 
@@ -19,17 +21,25 @@ struct Orders {
     report: bool,
     /// Prints what was said and heard, digits hidden.
     show: bool,
+    /// Statements that the expression fuzzer is to execute; 0: it does not run.
+    fuzz: u64,
+    /// At most this long.
+    minutes: u64,
+    seed: u64,
 }
 
 impl Orders {
     fn parse(words: &str) -> Result<Orders, String> {
-        let mut orders = Orders::default();
+        let mut orders = Orders { minutes: 60, seed: 1, ..Orders::default() };
         let mut words = words.lines();
         while let Some(word) = words.next() {
             let mut value = || words.next().map(str::to_owned).ok_or_else(|| format!("{word} takes a value"));
             match word {
                 "--json" => orders.json = Some(value()?),
                 "--only" => orders.only.push(value()?),
+                "--fuzz" => orders.fuzz = number(word, &value()?)?,
+                "--minutes" => orders.minutes = number(word, &value()?)?,
+                "--seed" => orders.seed = number(word, &value()?)?,
                 "--report" => orders.report = true,
                 "--show" => orders.show = true,
                 other => return Err(format!("`{other}` is unknown")),
@@ -43,6 +53,10 @@ impl Orders {
     }
 }
 
+fn number(word: &str, text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("{word} takes a number"))
+}
+
 #[test]
 #[ignore = "started by `cargo xtask evasion`"]
 fn evasion() {
@@ -53,7 +67,21 @@ fn evasion() {
     };
     let mut ground = Ground::set().expect("`cargo xtask evasion` runs as root");
     ground.shows = orders.show;
-    corpus(&orders, &ground);
+    if orders.fuzz > 0 {
+        fuzz(&orders, &ground);
+    } else {
+        corpus(&orders, &ground);
+    }
+}
+
+fn fuzz(orders: &Orders, ground: &Ground) {
+    let time = Duration::from_secs(60 * orders.minutes);
+    let counts = fuzz::run(ground, Bounds { seed: orders.seed, statements: orders.fuzz, time });
+    println!("\nseed {}\n{}", orders.seed, counts.text());
+    if orders.report {
+        report::write(&docs(), "fuzz", &counts.table()).expect("the report is written");
+    }
+    assert!(counts.is_clean(), "the fuzzer found a way, see above");
 }
 
 /// Every case, and whether all is as it must be.
