@@ -12,19 +12,31 @@ use crate::recipes;
 use crate::report;
 
 /// What of a case reaches beyond its database (roles, slots, the server's configuration), and would be seen by another.
-const ALONE: &[&str] = &["cpy-security-label-role", "srv-alter-system", "srv-logical-slot", "inf-advisory-lock"];
+pub const ALONE: &[&str] = &["cpy-security-label-role", "srv-alter-system", "srv-logical-slot", "inf-advisory-lock"];
 /// How many cases run at a time.
 const WORKERS: usize = 6;
 
+/// Where a case runs.
+#[derive(Clone, Copy)]
+pub enum Place<'a> {
+    /// In a database of its own, made from this one.
+    Fresh(&'a str),
+    /// In this one, which it leaves as it was.
+    In(&'a str),
+}
+
 impl Ground {
     /// Both runs of a case, and what is thought of them.
-    pub fn run(&self, case: &Case, manner: Manner) -> Judged {
+    pub fn run(&self, case: &Case, manner: Manner, place: Place<'_>) -> Judged {
         let alone = ALONE.contains(&case.id.as_str());
-        let (direct, _) = self.talk(case, Way::Direct(self.port()), Manner { pieces: None, ..manner });
+        // Directly, what changes nothing needs no database of its own.
+        let beside =
+            if reads(case) && matches!(place, Place::Fresh("evasion")) { Place::In(&self.direct) } else { place };
+        let (direct, _) = self.talk(case, Way::Direct(self.port()), Manner { pieces: None, ..manner }, beside);
         if alone {
             self.restore();
         }
-        let (through, executed) = self.talk(case, Way::Agent(&self.agent), manner);
+        let (through, executed) = self.talk(case, Way::Agent(&self.agent), manner, place);
         if alone {
             self.restore();
         }
@@ -35,16 +47,23 @@ impl Ground {
         judged
     }
 
-    /// One run in a database of its own: what was heard, and what the server executed.
-    fn talk(&self, case: &Case, way: Way<'_>, manner: Manner) -> (Heard, Vec<String>) {
-        let name = self.create("evasion");
-        let log = self.log();
-        let talk = Talk::new(way, &name, &self.folder(&name), manner);
-        perform(case, &talk);
-        let heard = talk.finish();
-        let executed = log.executed(&name);
+    /// One run: what was heard, and what the server executed.
+    fn talk(&self, case: &Case, way: Way<'_>, manner: Manner, place: Place<'_>) -> (Heard, Vec<String>) {
+        let template = match place {
+            Place::In(name) => return self.talk_in(name, "", case, way, manner),
+            Place::Fresh(template) => template,
+        };
+        let name = self.create(template);
+        let heard = self.talk_in(&name, &self.folder(&name), case, way, manner);
         self.drop(&name);
-        (heard, executed)
+        heard
+    }
+
+    fn talk_in(&self, name: &str, folder: &str, case: &Case, way: Way<'_>, manner: Manner) -> (Heard, Vec<String>) {
+        let log = self.log();
+        let talk = Talk::new(way, name, folder, manner);
+        perform(case, &talk);
+        (talk.finish(), log.executed(name))
     }
 
     /// All of these, in their order.
@@ -57,7 +76,7 @@ impl Ground {
             for _ in 0..WORKERS {
                 scope.spawn(|| {
                     while let Some((index, case)) = together.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let one = self.run(case, Manner::default());
+                        let one = self.run(case, Manner::default(), Place::Fresh("evasion"));
                         judged.lock().unwrap_or_else(PoisonError::into_inner).push((*index, one));
                     }
                 });
@@ -65,11 +84,54 @@ impl Ground {
         });
         let mut judged = judged.into_inner().unwrap_or_else(PoisonError::into_inner);
         for (index, case) in alone {
-            judged.push((index, self.run(case, Manner::default())));
+            judged.push((index, self.run(case, Manner::default(), Place::Fresh("evasion"))));
         }
         judged.sort_by_key(|(index, _)| *index);
         judged.into_iter().map(|(_, one)| one).collect()
     }
+}
+
+/// Whether a case leaves nothing behind but what ends with its session.
+pub fn reads(case: &Case) -> bool {
+    const STARTS: &[&str] = &[
+        "SELECT",
+        "WITH",
+        "VALUES",
+        "EXPLAIN",
+        "COPY (",
+        "BEGIN",
+        "COMMIT",
+        "DECLARE",
+        "FETCH",
+        "MOVE",
+        "PREPARE",
+        "EXECUTE",
+        "SHOW",
+        "SET client_encoding",
+        "CREATE TEMP",
+        "SET standard_conforming_strings",
+        ";;/*",
+    ];
+    const WRITES: &[&str] = &[
+        "DELETE",
+        "INSERT",
+        "UPDATE",
+        "MERGE",
+        "DROP",
+        "lo_",
+        "setval",
+        "pg_create",
+        "pg_drop",
+        "schema_to_xml",
+        "wr()",
+        "IN (%L)",
+        "CREATE EXTENSION",
+    ];
+    case.role == "agent"
+        && !case.steps.is_empty()
+        && case.steps.iter().all(|step| {
+            STARTS.iter().any(|start| step.starts_with(start)) && !WRITES.iter().any(|word| step.contains(word))
+        })
 }
 
 /// Says what the case says.

@@ -26,6 +26,8 @@ pub struct Ground {
     pub secrets: Secrets,
     pub agent: Agent,
     pub stage: Stage,
+    /// A database like the template, for runs past the service that change nothing.
+    pub direct: String,
     /// Where the server may write.
     folder: Folder,
     log: PathBuf,
@@ -55,7 +57,11 @@ impl Ground {
         let secrets = Secrets::new(&corpus.pans);
         let agent = Agent::start(&stage);
         let log = stage.database.socket_folder().join("log");
-        Some(Ground { corpus, secrets, agent, stage, folder, log, shows: false, count: AtomicUsize::new(0) })
+        let direct = String::new();
+        let mut ground =
+            Ground { corpus, secrets, agent, stage, direct, folder, log, shows: false, count: AtomicUsize::new(0) };
+        ground.direct = ground.create("evasion");
+        Some(ground)
     }
 
     /// The server's log from now on.

@@ -12,7 +12,7 @@ use crate::secrets::{Leak, Secrets};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// The same bytes as directly.
+    /// The same bytes as directly, but for the OIDs of objects that the case made.
     Same,
     /// The same rows and types, other bytes.
     Masked,
@@ -36,6 +36,8 @@ pub struct Judged {
     pub leaks: Vec<Leak>,
     /// What else is not as it must be; empty when all is.
     pub faults: Vec<String>,
+    /// Directly there is an error.
+    pub server_refused: bool,
 }
 
 impl Judged {
@@ -66,6 +68,7 @@ pub fn judge(case: &Case, secrets: &Secrets, direct: &Heard, through: &Heard, ex
     }
     sound(case, direct, through, executed, &mut faults);
     let leaks = if case.must == Must::Allow { Vec::new() } else { secrets.found(through) };
+    let server_refused = turns(direct).any(|turn| turn.heard.iter().any(|message| message.tag == b'E'));
     Judged {
         id: case.id.clone(),
         category: case.category.clone(),
@@ -74,6 +77,7 @@ pub fn judge(case: &Case, secrets: &Secrets, direct: &Heard, through: &Heard, ex
         outcome,
         leaks,
         faults,
+        server_refused,
     }
 }
 
@@ -96,7 +100,7 @@ fn outcome(case: &Case, direct: &Heard, through: &Heard) -> Outcome {
                     && one.iter().zip(other).all(|(one, other)| one.tag == other.tag && key(one) == key(other))
             })
     };
-    if alike(|message| vec![message.body.clone()]) {
+    if alike(field::stable) {
         Outcome::Same
     } else if alike(field::shape) {
         Outcome::Masked

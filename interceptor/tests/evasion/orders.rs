@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::corpus::Case;
 use crate::fuzz::{self, Bounds};
 use crate::ground::Ground;
-use crate::report;
+use crate::{report, variants};
 
 /// The words, one a line.
 const ORDER: &str = "INTERCEPTOR_EVASION";
@@ -23,6 +23,8 @@ struct Orders {
     show: bool,
     /// Statements that the expression fuzzer is to execute; 0: it does not run.
     fuzz: u64,
+    /// Variants of the cases; 0: the cases themselves.
+    variants: u64,
     /// At most this long.
     minutes: u64,
     seed: u64,
@@ -38,6 +40,7 @@ impl Orders {
                 "--json" => orders.json = Some(value()?),
                 "--only" => orders.only.push(value()?),
                 "--fuzz" => orders.fuzz = number(word, &value()?)?,
+                "--variants" => orders.variants = number(word, &value()?)?,
                 "--minutes" => orders.minutes = number(word, &value()?)?,
                 "--seed" => orders.seed = number(word, &value()?)?,
                 "--report" => orders.report = true,
@@ -69,6 +72,8 @@ fn evasion() {
     ground.shows = orders.show;
     if orders.fuzz > 0 {
         fuzz(&orders, &ground);
+    } else if orders.variants > 0 {
+        variants(&orders, &ground);
     } else {
         corpus(&orders, &ground);
     }
@@ -82,6 +87,15 @@ fn fuzz(orders: &Orders, ground: &Ground) {
         report::write(&docs(), "fuzz", &counts.table()).expect("the report is written");
     }
     assert!(counts.is_clean(), "the fuzzer found a way, see above");
+}
+
+fn variants(orders: &Orders, ground: &Ground) {
+    let tally = variants::run(ground, orders.variants, orders.seed);
+    println!("\nseed {}\n{}", orders.seed, tally.text());
+    if orders.report {
+        report::write(&docs(), "variants", &tally.table()).expect("the report is written");
+    }
+    assert!(tally.holds(), "not within the bounds: 99.9 % contained, 2 % of the masks over-blocked, no twin disturbed");
 }
 
 /// Every case, and whether all is as it must be.

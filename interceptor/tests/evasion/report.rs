@@ -82,7 +82,8 @@ fn word(outcome: Outcome) -> &'static str {
     }
 }
 
-fn why(one: &Judged) -> String {
+/// What is wrong with it.
+pub fn why(one: &Judged) -> String {
     // The first forms say enough; all of them are in the JSON.
     let leaks = one.leaks.iter().take(2).map(|leak| format!("a card in {} ({})", leak.carrier, leak.form));
     leaks.chain(one.faults.iter().cloned()).map(|reason| format!("; {reason}")).collect()
@@ -103,6 +104,18 @@ pub fn shown(heard: &Heard) -> String {
             let texts = field::values(message).into_iter().map(|value| hidden(value.as_deref()));
             let _ = writeln!(out, "    {} {}", char::from(message.tag), texts.collect::<Vec<_>>().join(" | "));
         }
+    }
+    out
+}
+
+/// A text in which no long number can be read.
+pub fn hidden_numbers(text: &str) -> String {
+    let is_long = |run: &str| run.len() > 4 && run.bytes().all(|byte| byte.is_ascii_digit());
+    let mut out = String::new();
+    for run in text.split_inclusive(|c: char| !c.is_ascii_digit()) {
+        let digits = run.trim_end_matches(|c: char| !c.is_ascii_digit());
+        out += &if is_long(digits) { "#".repeat(digits.len()) } else { digits.to_owned() };
+        out += &run[digits.len()..];
     }
     out
 }

@@ -74,7 +74,8 @@ fn sibling(pan: &str, dice: &mut Dice) -> String {
     }
 }
 
-fn luhn(pan: &str) -> bool {
+/// Whether the check digit is right.
+pub fn luhn(pan: &str) -> bool {
     let value = |(place, digit): (usize, u8)| {
         let digit = u32::from(digit - b'0') << (place % 2);
         digit / 10 + digit % 10
