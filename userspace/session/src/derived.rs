@@ -350,7 +350,7 @@ fn probing(clause: Clause, expression: &str, column: &str) -> Refusal {
         Clause::Where => ("in a condition", "use other columns in the condition"),
         Clause::Match => (
             "for equality with a value",
-            "find the row by another column, or ask the operator for a rule with match = true",
+            "find the row by another column; an operator can allow it by match = true, and a person would have to approve it else",
         ),
         Clause::Join => ("in a join", "join by other columns"),
         Clause::OrderBy => ("in an order", "order by other columns"),
@@ -358,7 +358,9 @@ fn probing(clause: Clause, expression: &str, column: &str) -> Refusal {
         Clause::Case => ("in a choice", "choose by other columns"),
         Clause::Other => ("where its value shows", "leave the expression out"),
     };
-    Refusal::new(Why::Blocked, "the statement asks about the values of a sensitive column", hint)
+    // Equality with a whole value is also what a lawful search asks: a person may let it pass.
+    let why = if clause == Clause::Match { Why::Held } else { Why::Blocked };
+    Refusal::new(why, "the statement asks about the values of a sensitive column", hint)
         .with_detail(&format!("{expression} asks {column} {place}"))
 }
 
