@@ -23,7 +23,7 @@ pub(crate) struct Place {
 }
 
 /// The columns of a result in order; none: nothing in it derives from what is sensitive.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Places {
     columns: Vec<Place>,
     /// Between those before it and those from it on stand others, of which nothing is sensitive.
@@ -110,6 +110,8 @@ pub(crate) struct Derived {
     pub(crate) refusal: Option<Refusal>,
     /// What is said when the agent has no questions left.
     pub(crate) probing: Option<Refusal>,
+    /// What a cursor asks: not when it is declared, but when it is read.
+    pub(crate) cursor_asks: Option<Refusal>,
     /// An error of it may quote a value.
     pub(crate) may_quote: bool,
     /// It has to do with a sensitive column.
@@ -175,7 +177,9 @@ impl Traced<'_> {
         if let Some(why) = self.unknown(statement, lineage, &question) {
             derived.refuse(unknown(&why));
         }
-        let fills = lineage.flows.iter().filter(|flow| self.matters(flow)).map(|flow| self.filled(flow)).collect();
+        let fills: Vec<&Flow> = lineage.flows.iter().filter(|flow| self.matters(flow)).collect();
+        fills.iter().filter_map(|flow| self.unkept(flow)).for_each(|refusal| derived.refuse(refusal));
+        let fills = fills.iter().map(|flow| self.filled(flow)).collect();
         let places = if places.iter().any(is_masked) {
             Places { columns: places, open_at: lineage.open_at, mixed: false }
         } else {
@@ -223,7 +227,10 @@ impl Traced<'_> {
                 continue;
             }
             let refusal = probing(probe.clause, &probe.expression, &self.said(probe.column));
-            derived.probing.get_or_insert(refusal);
+            let declares = |prepared: &Prepared| matches!(prepared, Prepared::Declare { .. });
+            let later = probe.clause == Clause::Match && question.statement.prepared.iter().any(declares);
+            let asks = if later { &mut derived.cursor_asks } else { &mut derived.probing };
+            asks.get_or_insert(refusal);
         }
     }
 
@@ -264,6 +271,22 @@ impl Traced<'_> {
                 let id = ColumnId { relation: relation.oid, number };
                 number != 0 && matches!(self.treatment(id), Treatment::Whole(_))
             })
+    }
+
+    /// What a column gets must be of the kind that a result may have: whole values.
+    fn unkept(&self, flow: &Flow) -> Option<Refusal> {
+        let source = flow.sources.iter().find(|source| {
+            matches!(self.treatment(source.column), Treatment::Whole(_)) && source.how < How::Verbatim
+        })?;
+        let (table, column) = (&flow.target.name, self.said(source.column));
+        Some(
+            Refusal::new(
+                Why::Blocked,
+                "a column would be filled with what derives from a sensitive column",
+                "copy the column itself: the copy is masked as it is",
+            )
+            .with_detail(&format!("{table} would tell {column} {}", form(source.how))),
+        )
     }
 
     fn filled(&self, flow: &Flow) -> Filled {
@@ -317,7 +340,10 @@ pub(crate) fn reads(statement: &Statement, bare: &str) -> bool {
 
 impl Derived {
     pub(crate) fn is_settled(&self) -> bool {
-        !self.may_quote && self.probing.is_none() && self.statements.iter().all(|of| of.fills.is_empty())
+        !self.may_quote
+            && self.probing.is_none()
+            && self.cursor_asks.is_none()
+            && self.statements.iter().all(|of| of.fills.is_empty())
     }
 
     /// The first reason holds, but what is forbidden says more than what is unknown.
@@ -331,18 +357,21 @@ impl Derived {
 }
 
 fn underivable(output: &Output, column: &str, how: How) -> Refusal {
-    let form = match how {
-        How::Identity | How::Verbatim | How::Injective => "in another form",
-        How::Lossy => "in part",
-        How::Predicate => "by a choice that it decides",
-    };
     let what = if output.expression.is_empty() { &output.name } else { &output.expression };
     Refusal::new(
         Why::Blocked,
         "a column of the result derives from a sensitive column and cannot be masked",
         "select the column itself, which leaves masked, or leave the expression out",
     )
-    .with_detail(&format!("{what} tells {column} {form}"))
+    .with_detail(&format!("{what} tells {column} {}", form(how)))
+}
+
+fn form(how: How) -> &'static str {
+    match how {
+        How::Identity | How::Verbatim | How::Injective => "in another form",
+        How::Lossy => "in part",
+        How::Predicate => "by a choice that it decides",
+    }
 }
 
 fn probing(clause: Clause, expression: &str, column: &str) -> Refusal {

@@ -115,6 +115,8 @@ struct More {
     places: Places,
     /// Those of them that ask, or that write somewhere.
     spending: Vec<Arc<Judged>>,
+    /// What the cursor asks that is read.
+    asks: Option<Refusal>,
 }
 
 impl Inner {
@@ -130,6 +132,7 @@ impl Inner {
         more.may_quote |= judged.derived.as_ref().is_some_and(|derived| derived.may_quote);
         more.rows_over = more.rows_over.into_iter().chain(judged.rows_over).min();
         more.hide(places);
+        more.asks = more.asks.take().or_else(|| judged.derived.as_ref()?.cursor_asks.clone());
         if !judged.is_settled() {
             more.spending.push(Arc::clone(judged));
         }
@@ -145,6 +148,7 @@ impl Inner {
         more.rows_over = more.rows_over.into_iter().chain(theirs.rows_over).min();
         more.hide(&theirs.places);
         more.spending.extend(theirs.spending.iter().cloned());
+        more.asks = more.asks.take().or_else(|| theirs.asks.clone());
     }
 
     pub(crate) fn may_quote(&self) -> bool {
@@ -153,6 +157,11 @@ impl Inner {
 
     pub(crate) fn rows_over(&self) -> Option<u64> {
         self.more.as_ref().and_then(|more| more.rows_over)
+    }
+
+    /// What is asked by reading a cursor.
+    pub(crate) fn asks(&self) -> Option<&Refusal> {
+        self.more.as_ref().and_then(|more| more.asks.as_ref())
     }
 
     pub(crate) fn spending(&self) -> &[Arc<Judged>] {

@@ -209,10 +209,20 @@ fn a_function_call_sent_ahead_does_not_change_the_rows_before_it() {
 fn every_decided_statement_has_an_outcome_skipped_ones_too() {
     let mut world = World::ready();
     let mut bytes = extended(&FAILS);
-    bytes.extend([query("SELECT 1"), sync()].concat());
+    bytes.extend(extended(&["P  SELECT 1", "B  ", "E ", "S"]));
     assert_eq!(world.ask(&bytes).len(), 4);
     assert_eq!((world.decisions_to_run(), world.count(RecordType::Outcome)), (2, 2));
     assert!(youngest(&world, RecordType::Outcome).contains("skipped"));
+}
+
+#[test]
+fn a_query_in_the_middle_of_a_pipeline_ends_the_session() {
+    let mut world = World::ready();
+    // What a client makes of a length that has wrapped: the tail of a value is read as messages (CVE-2024-27304).
+    let heard = world
+        .ask(&[extended(&["P  SELECT pan FROM payments", "B  "]), query("SELECT pan FROM payments"), sync()].concat());
+    assert!(heard.iter().any(|said| said.starts_with("E FATAL 08P01 a Query among messages")), "{heard:?}");
+    assert!(world.server.log.is_empty());
 }
 
 #[test]

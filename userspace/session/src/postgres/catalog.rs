@@ -134,13 +134,21 @@ impl Connection {
     }
 
     /// Before this frame of the agent the question has to be asked; it is asked then, and the frame waits.
-    pub(super) fn wants_catalog_first(&mut self, tag: FrontendTag, cx: &mut Cx<'_, '_>) -> Result<Question, Fatal> {
+    /// `first`: the first byte of its body, if that is here.
+    pub(super) fn wants_catalog_first(
+        &mut self,
+        tag: FrontendTag,
+        first: Option<u8>,
+        cx: &mut Cx<'_, '_>,
+    ) -> Result<Question, Fatal> {
         let idle = self.phase == Phase::Ready
             && self.status == TransactionStatus::Idle
             && self.queue.is_between_transactions()
             && !self.agent.skipping;
         let uses = match tag {
             FrontendTag::Query | FrontendTag::FunctionCall => true,
+            // A Parse without a name drops the unnamed statement by itself.
+            FrontendTag::Parse if first == Some(0) => true,
             FrontendTag::Parse | FrontendTag::Bind | FrontendTag::Execute => !self.statements.has_unnamed(),
             _ => false,
         };

@@ -65,6 +65,10 @@ impl Connection {
                 verdict.refusal = Some(no_binary());
                 verdict.forwarded = false;
             }
+            if verdict.refusal.is_none() && self.masks() && verdict.judged.places(0) != version.judged.places(0) {
+                verdict.refusal = Some(other_columns());
+                verdict.forwarded = self.observes();
+            }
             if verdict.refuses() && !self.finds_room(&mut verdict, false, cx) {
                 return Ok(());
             }
@@ -246,6 +250,12 @@ impl Connection {
 
 fn no_binary() -> Refusal {
     Refusal::new(Why::Firm, NO_BINARY, READ_AS_TEXT)
+}
+
+/// Its names mean other tables than when it was parsed, and its result would be masked otherwise than it was described.
+fn other_columns() -> Refusal {
+    let message = "the prepared statement would read other sensitive columns than when it was prepared";
+    Refusal::new(Why::Blocked, message, "prepare it anew")
 }
 
 /// A statement name that no one uses: a text that does not parse is never stored under it.

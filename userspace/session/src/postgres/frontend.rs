@@ -240,7 +240,7 @@ impl Connection {
             self.agent.flow = if len == 0 { Flow::Frame } else { flow };
             return Ok(HEADER);
         }
-        match self.wants_catalog_first(tag, cx)? {
+        match self.wants_catalog_first(tag, rest.get(HEADER).copied(), cx)? {
             Question::None => {}
             Question::Asked => return Ok(0),
             Question::Unrecorded => {

@@ -94,7 +94,9 @@ impl Connection {
         }
         if verdict.refusal.is_none() {
             let judged = &verdict.judged;
-            verdict.refusal = judged.derived.as_ref().and_then(|derived| self.refused_now(judged, derived, cx));
+            let asks = verdict.inner.asks().filter(|_| !self.budget.may_probe(cx)).cloned();
+            verdict.refusal =
+                asks.or_else(|| judged.derived.as_ref().and_then(|derived| self.refused_now(judged, derived, cx)));
         }
         // What cannot be masked is refused also where the verdict alone would let it go on.
         if verdict.refusal.is_none() || self.observes() {

@@ -219,6 +219,11 @@ impl Queue {
         !self.open && self.is_idle()
     }
 
+    /// The last request is of the extended protocol, and no Sync stands behind it.
+    pub(super) fn is_in_pipeline(&self) -> bool {
+        self.entries.back().is_some_and(|entry| entry.request.is_extended())
+    }
+
     /// ReadyForQuery came.
     pub(super) fn ready(&mut self) {
         if self.is_idle() {

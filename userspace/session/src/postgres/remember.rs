@@ -11,7 +11,7 @@ impl Connection {
     /// The statement goes on: what it asks is spent, what it fills is tainted.
     pub(super) fn remember(&mut self, judged: &Arc<Judged>, cx: &mut Cx<'_, '_>) {
         let Some(derived) = &judged.derived else { return };
-        if derived.probing.is_some() {
+        if derived.probing.is_some() || derived.cursor_asks.is_some() {
             self.budget.probes(cx);
         }
         let fills: Vec<&Filled> = derived.statements.iter().flat_map(|of| &of.fills).collect();

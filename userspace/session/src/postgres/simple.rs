@@ -15,6 +15,9 @@ use crate::verdicts::{Inner, Judged, Refusal, Why};
 impl Connection {
     pub(super) fn query(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
         let text = Query::parse(sent.body()).map_err(Fatal::of_agent)?.text;
+        if self.queue.is_in_pipeline() {
+            return Err(Fatal::agent("a Query among messages of the extended protocol that no Sync has ended"));
+        }
         if text.len() > cx.shared.limits.statement {
             return self.refuse_too_long(FrontendTag::Query, cx);
         }
