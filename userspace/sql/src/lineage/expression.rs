@@ -164,6 +164,7 @@ impl<'c> Follower<'c> {
     /// A column by its name, a whole row by that of its relation, or a function of a row in attribute notation.
     fn column(&mut self, node: &Node<'_>) -> Value {
         let words = names(node.list("fields"));
+        self.charge(self.scopes.width());
         match words.as_slice() {
             [name] => match self.scopes.column(self.schema(), name) {
                 Some(value) => value,
@@ -217,7 +218,9 @@ impl<'c> Follower<'c> {
                 None => vec![Column::new(super::scope::STAR, value.at_most(How::Verbatim))],
             };
         }
-        items.iter().flat_map(|item| item.columns.list(self.schema()).to_vec()).collect()
+        let columns: Vec<Column> = items.iter().flat_map(|item| item.columns.list(self.schema()).to_vec()).collect();
+        self.charge(columns.len());
+        columns
     }
 
     fn qualified(&mut self, qualifiers: &[Rc<str>], name: &str) -> Value {

@@ -249,6 +249,11 @@ impl<'c> Scopes<'c> {
         self.stack.pop();
     }
 
+    /// How many items a lookup may ask.
+    pub(super) fn width(&self) -> usize {
+        self.stack.iter().map(|scope| scope.from.len()).sum()
+    }
+
     /// How many are open.
     pub(super) fn depth(&self) -> usize {
         self.stack.len()
