@@ -153,7 +153,7 @@ fn elements(follower: &mut Follower<'_>, list: &[Field<'_>]) {
     for element in nodes(list) {
         let value = match element.node("expr") {
             Some(expression) => follower.expression(expression),
-            None => follower.scopes.column(follower.schema(), element.text("name")).unwrap_or_default(),
+            None => follower.named_column(element.text("name")).unwrap_or_default(),
         };
         follower.probe(&value, Clause::Other, element);
     }
@@ -241,7 +241,7 @@ fn constrained(follower: &mut Follower<'_>, constraint: &Node<'_>) {
     for key in
         super::select::names(constraint.list("keys")).iter().chain(&super::select::names(constraint.list("fk_attrs")))
     {
-        let value = follower.scopes.column(follower.schema(), key).unwrap_or_default();
+        let value = follower.named_column(key).unwrap_or_default();
         follower.probe(&value, Clause::Other, constraint);
     }
     for exclusion in nodes(constraint.list("exclusions")) {
@@ -271,7 +271,7 @@ fn alter(follower: &mut Follower<'_>, node: &Node<'_>) {
                 "AT_AlterColumnType" => {
                     if let Some(using) = definition_node.and_then(|definition| definition.node("raw_default")) {
                         let value = follower.expression(using);
-                        let is_own = follower.scopes.column(follower.schema(), column).is_some_and(|own| own == value);
+                        let is_own = follower.named_column(column).is_some_and(|own| own == value);
                         if !is_own {
                             follower.flow(&target, column, &value);
                         }

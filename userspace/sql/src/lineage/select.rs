@@ -272,7 +272,7 @@ impl<'c> Follower<'c> {
         }
         let value = match (output(key, columns), bare_name(key)) {
             (Some(value), _) => value,
-            (None, Some(name)) => match (self.scopes.column(self.schema(), name), named(name, columns)) {
+            (None, Some(name)) => match (self.named_column(name), named(name, columns)) {
                 (None, Some(value)) => value,
                 (Some(value), named) => named.map_or(value.clone(), |named| value.with(&named)),
                 (None, None) => self.expression(key),

@@ -242,6 +242,22 @@ fn documents_and_arrays() {
     ]);
 }
 
+/// Beside an item whose columns are not told, a bare name may still be that of a row.
+#[test]
+fn rows_beside_what_is_not_told() {
+    let all = "payments.pan verbatim, payments.pan_int verbatim, payments.pan_num verbatim, payments.meta verbatim, \
+               payments.raw verbatim";
+    check(&[
+        ("SELECT f, (p)::text FROM payments p, LATERAL unnest('a'::tsvector) f", &format!("p <- {all}")),
+        ("SELECT payments FROM pg_class, payments", &format!("payments <- {all}")),
+        (
+            "SELECT count(*) FROM pg_class, tickets t, payments p GROUP BY p, t",
+            "group payments.pan; group payments.pan_int; group payments.pan_num; group payments.meta; group payments.raw",
+        ),
+        ("SELECT (SELECT p FROM pg_class LIMIT 1) FROM payments p", &format!("p <- {all}")),
+    ]);
+}
+
 #[test]
 fn predicates() {
     check(&[
