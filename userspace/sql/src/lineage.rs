@@ -158,18 +158,21 @@ impl<'a> Context<'a> {
 pub(crate) struct Text<'c> {
     context: Context<'c>,
     earlier: follow::Earlier,
+    steps_left: Option<usize>,
 }
 
 impl<'c> Text<'c> {
     /// Before its first statement.
     pub(crate) fn new(context: &Context<'c>) -> Text<'c> {
-        Text { context: *context, earlier: follow::Earlier::default() }
+        Text { context: *context, earlier: follow::Earlier::default(), steps_left: None }
     }
 
     /// The lineage of the next statement, whose tree is `node`.
     pub(crate) fn follow(&mut self, node: &Node<'_>, statement: &Statement, text: &str) -> Lineage {
-        let mut follower = follow::Follower::new(self.context, std::mem::take(&mut self.earlier));
+        let steps_left = self.steps_left.unwrap_or_else(|| follow::Follower::steps_for(text));
+        let mut follower = follow::Follower::new(self.context, std::mem::take(&mut self.earlier), steps_left);
         let columns = follower.statement(node);
+        self.steps_left = Some(follower.steps_left());
         self.earlier = std::mem::take(&mut follower.earlier);
         self.remember(statement, text);
         follower.finish(&columns)

@@ -85,6 +85,18 @@ pub struct Function {
     pub arguments: Vec<String>,
 }
 
+/// What follows from the relations, kept: no part of what a schema is.
+#[derive(Clone, Debug, Default)]
+struct Inherited(OnceLock<HashMap<u32, HashMap<String, Sensitivity>>>);
+
+impl PartialEq for Inherited {
+    fn eq(&self, _: &Inherited) -> bool {
+        true
+    }
+}
+
+impl Eq for Inherited {}
+
 /// What one database holds for one user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Schema {
@@ -93,7 +105,7 @@ pub struct Schema {
     functions: HashMap<String, Vec<Function>>,
     operators: Vec<String>,
     /// By relation, then by column name; only relations that inherit or are inherited. Made when first asked for.
-    inherited: OnceLock<HashMap<u32, HashMap<String, Sensitivity>>>,
+    inherited: Inherited,
     /// Not all of it was told: more relations, columns or functions than the limit.
     pub is_partial: bool,
 }
@@ -106,7 +118,7 @@ impl Schema {
 
     /// Adds a relation, or replaces the one of its name.
     pub fn add_relation(&mut self, relation: Relation) {
-        self.inherited.take();
+        self.inherited.0.take();
         self.by_oid.insert(relation.oid, relation.name.clone());
         self.relations.insert(relation.name.clone(), relation);
     }
@@ -159,7 +171,7 @@ impl Schema {
     }
 
     fn inherited(&self) -> &HashMap<u32, HashMap<String, Sensitivity>> {
-        self.inherited.get_or_init(|| {
+        self.inherited.0.get_or_init(|| {
             let mut inherited = HashMap::new();
             for relation in self.relations() {
                 for ancestor in self.ancestors(relation) {

@@ -87,6 +87,10 @@ impl<'c> Follower<'c> {
             value.add(&self.users_function(function, node, arguments));
         }
         let built_in = name.schema.as_deref().is_none_or(|schema| schema == "pg_catalog");
+        if name.schema.as_deref() == Some("information_schema") && own.is_empty() {
+            // Parts of its views: of arguments and catalogs alone.
+            return self.transformed(&Value::all(arguments), How::Lossy);
+        }
         if self.earlier.functions.contains(&name.name) {
             self.unknown(Unknown::Function(name.clone()));
         }
@@ -197,6 +201,7 @@ impl<'c> Follower<'c> {
                 first.at_most(How::Verbatim).with(&asked)
             }
             Class::Cuts => self.cut(node, arguments),
+            Class::Fills => self.filled_record(node, &all),
             Class::Ranges => {
                 let each: Vec<Value> =
                     nodes(node.list("args")).zip(arguments).map(|(bound, value)| bounded(bound, value)).collect();
@@ -209,6 +214,20 @@ impl<'c> Follower<'c> {
                 self.transformed(&all, How::Lossy)
             }
         }
+    }
+
+    /// A record of the type of the first argument, filled from a JSON value: each field is a piece of it, as far as its type keeps it.
+    fn filled_record(&mut self, node: &Node<'_>, all: &Value) -> Value {
+        let type_name = nodes(node.list("args")).next().and_then(|first| first.node("typeName"));
+        let relation = type_name.map(|name| qualified(name.list("names")));
+        let relation = relation.and_then(|name| self.schema().relation(&name, self.context.schemas));
+        let Some(relation) = relation else { return self.transformed(all, How::Lossy) };
+        let fields = relation.columns.iter().map(|column| {
+            let how = if super::cast::is_wide_type(column.type_oid) { How::Verbatim } else { How::Lossy };
+            Column::new(&column.name, all.at_most(how))
+        });
+        self.may_quote(all);
+        Value::row(fields.collect())
     }
 
     fn cut(&mut self, node: &Node<'_>, arguments: &[Value]) -> Value {

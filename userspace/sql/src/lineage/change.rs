@@ -125,7 +125,7 @@ impl<'c> Follower<'c> {
         for element in elements {
             let value = match element.node("expr") {
                 Some(expression) => self.expression(expression),
-                None => self.scopes.column(self.schema(), element.text("name")).unwrap_or_default(),
+                None => self.named_column(element.text("name")).unwrap_or_default(),
             };
             self.probe(&value, if value.is_whole() { clause } else { Clause::Where }, element);
         }

@@ -153,7 +153,7 @@ fn elements(follower: &mut Follower<'_>, list: &[Field<'_>]) {
     for element in nodes(list) {
         let value = match element.node("expr") {
             Some(expression) => follower.expression(expression),
-            None => follower.scopes.column(follower.schema(), element.text("name")).unwrap_or_default(),
+            None => follower.named_column(element.text("name")).unwrap_or_default(),
         };
         follower.probe(&value, Clause::Other, element);
     }
@@ -208,12 +208,13 @@ fn definition(follower: &mut Follower<'_>, node: &Node<'_>, column: &str) {
         "ColumnDef" => {
             let name = node.text("colname");
             nodes(node.list("constraints")).for_each(|constraint| definition(follower, constraint, name));
-            drop(follower.sum(node.get("raw_default")));
+            default(follower, node.get("raw_default"));
         }
         "Constraint" => {
             let value = follower.sum(node.get("raw_expr"));
             match node.text("contype") {
                 "CONSTR_CHECK" => follower.probe(&value, Clause::Other, node.node("raw_expr").unwrap_or(node)),
+                "CONSTR_DEFAULT" => default(follower, node.get("raw_expr")),
                 "CONSTR_GENERATED" if !value.is_clean() => {
                     follower.unknown_form(&format!(
                         "a column {} that is generated from columns that matter",
@@ -222,12 +223,37 @@ fn definition(follower: &mut Follower<'_>, node: &Node<'_>, column: &str) {
                 }
                 _ => {}
             }
-            for key in super::select::names(node.list("keys")) {
-                let value = follower.scopes.column(follower.schema(), &key).unwrap_or_default();
-                follower.probe(&value, Clause::Other, node);
-            }
+            constrained(follower, node);
         }
         _ => {}
+    }
+}
+
+/// A default that derives from what matters fills its column with every row that comes.
+fn default(follower: &mut Follower<'_>, expression: &Field<'_>) {
+    if !follower.sum(expression).is_clean() {
+        follower.unknown_form("a default that derives from what matters");
+    }
+}
+
+/// The columns that a key, an exclusion or a reference compares: whoever inserts a guess is told whether it is there.
+fn constrained(follower: &mut Follower<'_>, constraint: &Node<'_>) {
+    for key in
+        super::select::names(constraint.list("keys")).iter().chain(&super::select::names(constraint.list("fk_attrs")))
+    {
+        let value = follower.named_column(key).unwrap_or_default();
+        follower.probe(&value, Clause::Other, constraint);
+    }
+    for exclusion in nodes(constraint.list("exclusions")) {
+        elements(follower, exclusion.list("items"));
+    }
+    let Some(referenced) = constraint.node("pktable") else { return };
+    let item = follower.range(referenced);
+    let names = super::select::names(constraint.list("pk_attrs"));
+    for column in item.columns.list(follower.schema()).iter() {
+        if names.is_empty() || names.contains(&column.name) {
+            follower.probe(&column.value, Clause::Other, constraint);
+        }
     }
 }
 
@@ -245,7 +271,7 @@ fn alter(follower: &mut Follower<'_>, node: &Node<'_>) {
                 "AT_AlterColumnType" => {
                     if let Some(using) = definition_node.and_then(|definition| definition.node("raw_default")) {
                         let value = follower.expression(using);
-                        let is_own = follower.scopes.column(follower.schema(), column).is_some_and(|own| own == value);
+                        let is_own = follower.named_column(column).is_some_and(|own| own == value);
                         if !is_own {
                             follower.flow(&target, column, &value);
                         }
@@ -313,7 +339,7 @@ fn words_of(field: &Field<'_>) -> Vec<String> {
 
 /// Does a body read, fill and call nothing that matters or that cannot be told?
 fn is_clean(follower: &mut Follower<'_>, body: &str) -> bool {
-    let mut inner = Follower::new(follower.context, follower.earlier.clone());
+    let mut inner = Follower::new(follower.context, follower.earlier.clone(), follower.steps_left());
     let columns = inner.text(body, |inner, statements| {
         inner.scopes.open();
         // Its arguments may be used by name.
@@ -321,6 +347,7 @@ fn is_clean(follower: &mut Follower<'_>, body: &str) -> bool {
         inner.scopes.add(From::Item(scope::Item { name: "".into(), schema: None, columns: any, is_stored: false }));
         Some(statements.iter().flat_map(|statement| inner.statement(statement).to_vec()).collect::<Vec<Column>>())
     });
+    follower.charge(follower.steps_left() - inner.steps_left());
     let Some(columns) = columns else { return false };
     let lineage = inner.finish(&columns);
     lineage.probes.is_empty()

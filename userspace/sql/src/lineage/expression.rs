@@ -164,16 +164,29 @@ impl<'c> Follower<'c> {
     /// A column by its name, a whole row by that of its relation, or a function of a row in attribute notation.
     fn column(&mut self, node: &Node<'_>) -> Value {
         let words = names(node.list("fields"));
+        self.charge(self.scopes.width());
         match words.as_slice() {
-            [name] => match self.scopes.column(self.schema(), name) {
-                Some(value) => value,
-                None => self.whole_row(std::slice::from_ref(name)).unwrap_or_else(|| self.no_column(name)),
-            },
+            [name] => self.named_column(name).unwrap_or_else(|| self.no_column(name)),
             [qualifiers @ .., name] if node.list("fields").len() == words.len() => self.qualified(qualifiers, name),
             // `t.*` where a value is wanted.
             qualifiers if !qualifiers.is_empty() => Value::row(Rc::from(self.row_columns(qualifiers))),
             _ => Value::row(Rc::from(self.scopes.star(self.schema()))),
         }
+    }
+
+    /// What a bare name means: a column, or where none is known by it a whole row. `None`: neither.
+    pub(super) fn named_column(&mut self, name: &str) -> Option<Value> {
+        let mut found = self.scopes.column(self.schema(), name);
+        if (found.value.is_none() || found.is_open)
+            && let Some(row) = self.whole_row(&[Rc::from(name)])
+        {
+            // Alone it keeps its fields.
+            match found.value {
+                Some(_) => found.add(row),
+                None => found.value = Some(row),
+            }
+        }
+        found.value.or_else(|| found.is_open.then(Value::clean))
     }
 
     fn no_column(&mut self, name: &str) -> Value {
@@ -204,7 +217,7 @@ impl<'c> Follower<'c> {
         if items.is_empty() {
             // `c.*` of a composite column `c`.
             let value = match qualifiers {
-                [name] => self.scopes.column(self.schema(), name),
+                [name] => self.named_column(name),
                 [qualifiers @ .., name] => Some(self.qualified(qualifiers, name)),
                 [] => None,
             };
@@ -217,7 +230,9 @@ impl<'c> Follower<'c> {
                 None => vec![Column::new(super::scope::STAR, value.at_most(How::Verbatim))],
             };
         }
-        items.iter().flat_map(|item| item.columns.list(self.schema()).to_vec()).collect()
+        let columns: Vec<Column> = items.iter().flat_map(|item| item.columns.list(self.schema()).to_vec()).collect();
+        self.charge(columns.len());
+        columns
     }
 
     fn qualified(&mut self, qualifiers: &[Rc<str>], name: &str) -> Value {

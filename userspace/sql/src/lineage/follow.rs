@@ -9,8 +9,9 @@ use super::words;
 use crate::tree::Node;
 use crate::{Clause, Context, Flow, How, Lineage, Name, Probe, Schema, Sensitivity, Unknown};
 
-/// Steps that are gone for one statement before it is called unknown: a name is looked up, an expression is entered.
-const STEPS_MAX: usize = 2_000_000;
+/// Steps that are gone for one text before it is called unknown, beside one per byte: an expression is entered, an item of FROM
+/// is asked for a name, a column is listed.
+const STEPS_MAX: usize = 200_000;
 /// Expressions, queries and views inside each other. A step of the tree takes at most one.
 const NESTED_MAX: usize = 300;
 
@@ -40,7 +41,7 @@ pub(super) struct Follower<'c> {
     /// What earlier statements of the same text did.
     pub(super) earlier: Earlier,
     pub(super) found: Found,
-    steps: usize,
+    steps_left: usize,
     nested: usize,
 }
 
@@ -78,7 +79,7 @@ pub(super) struct Found {
 }
 
 impl<'c> Follower<'c> {
-    pub(super) fn new(context: Context<'c>, earlier: Earlier) -> Follower<'c> {
+    pub(super) fn new(context: Context<'c>, earlier: Earlier, steps_left: usize) -> Follower<'c> {
         Follower {
             context,
             scopes: Scopes::default(),
@@ -90,7 +91,7 @@ impl<'c> Follower<'c> {
             open: Vec::new(),
             earlier,
             found: Found::default(),
-            steps: 0,
+            steps_left,
             nested: 0,
         }
     }
@@ -101,8 +102,8 @@ impl<'c> Follower<'c> {
 
     /// Goes one level deeper, if there is room; else the statement is unknown and the rest of it is left.
     pub(super) fn deeper<T>(&mut self, otherwise: T, body: impl FnOnce(&mut Self) -> T) -> T {
-        self.steps += 1;
-        if self.nested == NESTED_MAX || self.steps > STEPS_MAX {
+        self.charge(1);
+        if self.nested == NESTED_MAX || self.steps_left == 0 {
             self.unknown_form("a statement too large to follow");
             return otherwise;
         }
@@ -110,6 +111,11 @@ impl<'c> Follower<'c> {
         let result = body(self);
         self.nested -= 1;
         result
+    }
+
+    /// Counts work that is about to be done.
+    pub(super) fn charge(&mut self, steps: usize) {
+        self.steps_left = self.steps_left.saturating_sub(steps);
     }
 
     /// Goes through something that stands outside of what is visible here: a view's query, a function's body.
@@ -176,6 +182,16 @@ impl<'c> Follower<'c> {
             let sources = value.sources().to_vec();
             self.found.flows.insert(Flow { target: target.clone(), column: column.to_owned(), sources });
         }
+    }
+
+    /// How many steps a text of that length may take.
+    pub(super) fn steps_for(text: &str) -> usize {
+        STEPS_MAX + text.len()
+    }
+
+    /// How many are left.
+    pub(super) fn steps_left(&self) -> usize {
+        self.steps_left
     }
 
     /// What was found, with these outputs.

@@ -127,6 +127,7 @@ impl<'c> Follower<'c> {
     /// The names that both sides of a NATURAL JOIN have.
     fn common(&mut self, node: &Node<'_>, left: &From<'c>, right: &From<'c>) -> Vec<Rc<str>> {
         let (left, right) = (left.star(self.schema()), right.star(self.schema()));
+        self.charge(left.len().saturating_mul(right.len()) / 8);
         if scope::has_star(&left) || scope::has_star(&right) {
             let sum = Value::all(left.iter().chain(&right).map(|column| &column.value));
             self.probe(&sum, Clause::Where, node);
@@ -175,7 +176,7 @@ impl<'c> Follower<'c> {
     fn row_source(&mut self, function: &Node<'_>) -> (Value, bool) {
         let value = self.expression(function);
         let name = words::last(function.list("funcname"));
-        let embeds = functions::class(name) == Class::Embeds && value.is_verbatim();
+        let embeds = [Class::Embeds, Class::Fills].contains(&functions::class(name)) && value.is_verbatim();
         let is_own = !self.schema().functions(name).is_empty(); // its body was gone through
         (value, !embeds && !is_own)
     }

@@ -27,6 +27,8 @@ pub(super) enum Class {
     Extracts,
     /// Cuts a piece out of a JSON value by a path (`jsonb_path_query`).
     Cuts,
+    /// Fills a record from a JSON value (`jsonb_populate_record`).
+    Fills,
     /// Makes a range of two bounds.
     Ranges,
     /// Compares: gives true or false, or a place.
@@ -47,6 +49,9 @@ pub(super) fn class(name: &str) -> Class {
         "concat" | "concat_ws" | "format" => Class::Joins,
         "max" | "min" | "mode" | "percentile_disc" => Class::Picks,
         "to_char" => Class::Formats,
+        "json_populate_record" | "json_populate_recordset" | "jsonb_populate_record" | "jsonb_populate_recordset" => {
+            Class::Fills
+        }
         "btrim" | "ltrim" | "rtrim" => Class::Trims,
         "string_agg" | "array_to_string" => Class::Lists,
         "json_extract_path" | "json_extract_path_text" | "jsonb_extract_path" | "jsonb_extract_path_text" => {

@@ -60,24 +60,49 @@ fn searched(follower: &Follower<'_>, name: &Name) -> Vec<String> {
 
 /// The relation of that name in its schema; `None`: there is none.
 fn in_schema<'c>(follower: &mut Follower<'c>, name: &Name) -> Option<Columns<'c>> {
-    let made = follower.earlier.relations.iter().rev().find(|made| made.name == *name);
-    if let Some(made) = made {
-        return Some(Columns::Known(Rc::clone(&made.columns)));
-    }
     if let Some(relation) = follower.schema().relation(name, &[]) {
-        return Some(of_relation(follower, relation));
+        let columns = of_relation(follower, relation);
+        return Some(with_made(follower, &name.name, columns));
+    }
+    let mut made = follower.earlier.relations.iter().rev();
+    if let Some(made) = made.find(|made| made.name == *name) {
+        return Some(Columns::Known(Rc::clone(&made.columns)));
     }
     match name.schema.as_deref() {
         Some("pg_toast") => follower.elsewhere(name.clone()),
         Some("pg_catalog") if !catalog::is_catalog_relation(&name.name) => return None,
+        Some("information_schema") if !catalog::is_information_schema(&name.name) => return None,
         Some("pg_catalog" | "information_schema") => {
-            if !catalog::is_catalog(name) {
+            if catalog::holds_values(name) {
                 follower.elsewhere(name.clone());
             }
         }
         _ => return None,
     }
     Some(Columns::Any(Value::clean()))
+}
+
+/// The columns of a relation whose name an earlier statement of the text used for one that it made: it may be either.
+fn with_made<'c>(follower: &Follower<'c>, name: &str, columns: Columns<'c>) -> Columns<'c> {
+    let made: Vec<&Column> = follower
+        .earlier
+        .relations
+        .iter()
+        .filter(|made| made.name.name == name)
+        .flat_map(|made| made.columns.iter())
+        .collect();
+    if made.is_empty() {
+        return columns;
+    }
+    let known = columns.list(follower.schema());
+    if known.iter().chain(made.iter().copied()).all(|column| column.value.is_clean()) {
+        return Columns::Any(Value::clean());
+    }
+    // `*` and a name that neither has may be any of them.
+    let mut all = known.to_vec();
+    all.extend(made.into_iter().cloned());
+    all.push(Column::new(scope::STAR, Value::all(all.iter().map(|column| &column.value))));
+    Columns::Known(all.into())
 }
 
 fn of_relation<'c>(follower: &mut Follower<'c>, relation: &'c Relation) -> Columns<'c> {

@@ -69,7 +69,8 @@ pub(super) struct Found {
 }
 
 impl Found {
-    fn add(&mut self, value: Value) {
+    /// It may also be this.
+    pub(super) fn add(&mut self, value: Value) {
         self.value = Some(match self.value.take() {
             Some(known) => known.with(&value),
             None => value,
@@ -249,6 +250,11 @@ impl<'c> Scopes<'c> {
         self.stack.pop();
     }
 
+    /// How many items a lookup may ask.
+    pub(super) fn width(&self) -> usize {
+        self.stack.iter().map(|scope| scope.from.len()).sum()
+    }
+
     /// How many are open.
     pub(super) fn depth(&self) -> usize {
         self.stack.len()
@@ -282,8 +288,8 @@ impl<'c> Scopes<'c> {
         self.stack.iter().rev().filter(|scope| scope.is_visible)
     }
 
-    /// What an unqualified column may be. `None`: no such column.
-    pub(super) fn column(&self, schema: &Schema, name: &str) -> Option<Value> {
+    /// What an unqualified column may be.
+    pub(super) fn column(&self, schema: &Schema, name: &str) -> Found {
         let mut found = Found::default();
         for scope in self.visible() {
             let mut here = Found::default();
@@ -297,7 +303,7 @@ impl<'c> Scopes<'c> {
                 break;
             }
         }
-        found.value.or_else(|| found.is_open.then(Value::clean))
+        found
     }
 
     /// The items that a qualifier means: those of the innermost query that has any.

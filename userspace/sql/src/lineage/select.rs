@@ -12,6 +12,9 @@ use crate::{Clause, How};
 /// Rounds until what recursive queries hold has settled. Each round adds a source or ends it.
 const ROUNDS_MAX: usize = 64;
 
+/// Columns that a row may have (`MaxTupleAttributeNumber`).
+const COLUMNS_MAX: usize = 1664;
+
 /// The nodes of a list.
 pub(super) fn nodes<'n, 'j>(list: &'n [Field<'j>]) -> impl DoubleEndedIterator<Item = &'n Node<'j>> {
     list.iter().filter_map(Field::as_node)
@@ -65,6 +68,7 @@ impl<'c> Follower<'c> {
             let mut settled = true;
             for (at, cte) in queries.iter().enumerate() {
                 let columns = self.cte(cte);
+                self.charge(columns.len());
                 let Some(known) = self.ctes.get_mut(mark + at) else { return };
                 let merged = merged(&known.columns, &columns);
                 settled &= matches!(&known.columns, Columns::Known(old) if *old == merged);
@@ -180,7 +184,12 @@ impl<'c> Follower<'c> {
         for target in nodes(list) {
             let Some(expression) = target.node("val") else { continue };
             if let Some(star) = self.star(expression) {
+                self.charge(star.len());
                 columns.extend(star);
+                if columns.len() > COLUMNS_MAX {
+                    self.unknown_form("more columns than the server takes");
+                    break;
+                }
                 continue;
             }
             let value = self.expression(expression);
@@ -245,6 +254,7 @@ impl<'c> Follower<'c> {
 
     /// A key of ORDER BY or DISTINCT ON: an output's number, its name, or an expression.
     fn sort_key(&mut self, key: &Node<'_>, columns: &[Column]) -> Value {
+        self.charge(columns.len());
         if let Some(value) = output(key, columns) {
             return value;
         }
@@ -256,12 +266,13 @@ impl<'c> Follower<'c> {
 
     /// A key of GROUP BY: an output's number, an expression, and then an output's name.
     fn group(&mut self, key: &Node<'_>, columns: &[Column]) {
+        self.charge(columns.len() + self.scopes.width());
         if key.kind == "GroupingSet" {
             return nodes(key.list("content")).for_each(|key| self.group(key, columns));
         }
         let value = match (output(key, columns), bare_name(key)) {
             (Some(value), _) => value,
-            (None, Some(name)) => match (self.scopes.column(self.schema(), name), named(name, columns)) {
+            (None, Some(name)) => match (self.named_column(name), named(name, columns)) {
                 (None, Some(value)) => value,
                 (Some(value), named) => named.map_or(value.clone(), |named| value.with(&named)),
                 (None, None) => self.expression(key),

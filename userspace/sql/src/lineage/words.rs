@@ -203,6 +203,28 @@ fn derived<'n>(node: &'n Node<'_>, level: usize) -> Option<&'n str> {
         "RowExpr" => "row",
         "CoalesceExpr" => "coalesce",
         "MinMaxExpr" => min_max(node),
+        "XmlExpr" => match node.text("op") {
+            "IS_XMLCONCAT" => "xmlconcat",
+            "IS_XMLELEMENT" => "xmlelement",
+            "IS_XMLFOREST" => "xmlforest",
+            "IS_XMLPARSE" => "xmlparse",
+            "IS_XMLPI" => "xmlpi",
+            "IS_XMLROOT" => "xmlroot",
+            _ => return None,
+        },
+        "XmlSerialize" => "xmlserialize",
+        "JsonObjectConstructor" => "json_object",
+        "JsonArrayConstructor" | "JsonArrayQueryConstructor" => "json_array",
+        "JsonObjectAgg" => "json_objectagg",
+        "JsonArrayAgg" => "json_arrayagg",
+        "JsonParseExpr" => "json",
+        "JsonScalarExpr" => "json_scalar",
+        "JsonSerializeExpr" => "json_serialize",
+        "JsonFuncExpr" => match node.text("op") {
+            "JSON_EXISTS_OP" => "json_exists",
+            "JSON_QUERY_OP" => "json_query",
+            _ => "json_value",
+        },
         _ => return None,
     };
     (!name.is_empty()).then_some(name)

@@ -76,7 +76,7 @@ fn casts() {
         // cast-xml
         (
             r#"SELECT xmlelement(name p, xmlattributes(pan as v)) FROM payments WHERE id=1"#,
-            r#"?column? <- payments.pan verbatim"#,
+            r#"xmlelement <- payments.pan verbatim"#,
         ),
         // cast-xml-entities
         (
@@ -613,7 +613,7 @@ fn spellings() {
         // par-search-path
         (
             r#"CREATE SCHEMA IF NOT EXISTS sh; CREATE VIEW sh.payments AS SELECT id, translate(pan,'0123456789','abcdefghij') AS pan FROM public.payments; SET search_path=sh,public; SELECT pan FROM payments"#,
-            r#"clean / sh.payments.pan gets payments.pan lossy; quotes / clean / pan <- payments.pan; unknown form a name without a schema behind a change of search_path"#,
+            r#"clean / sh.payments.pan gets payments.pan lossy; quotes / clean / pan <- payments.pan lossy, payments.pan; unknown form a name without a schema behind a change of search_path"#,
         ),
         // par-function-shadow
         (

@@ -359,11 +359,11 @@ fn documents() {
         ),
         (
             r#"SELECT JSON_VALUE(meta, '$.card.pan'), JSON_QUERY(meta, '$.card ? (@.pan starts with "4")') FROM payments"#,
-            "?column? <- payments.meta verbatim; ?column? <- payments.meta lossy; quotes",
+            "json_value <- payments.meta verbatim; json_query <- payments.meta lossy; quotes",
         ),
         (
             "SELECT JSON_OBJECT('a': pan), JSON_ARRAYAGG(pan), JSON_ARRAY(pan) FROM payments",
-            "?column? <- payments.pan verbatim; ?column? <- payments.pan verbatim; ?column? <- payments.pan verbatim",
+            "json_object <- payments.pan verbatim; json_arrayagg <- payments.pan verbatim; json_array <- payments.pan verbatim",
         ),
         (
             "SELECT meta->'card'->>'pan', meta #>> '{card,pan}', meta['card'] FROM payments",
