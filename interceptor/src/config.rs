@@ -50,7 +50,7 @@ pub struct Service {
     pub policy: PathBuf,
     /// The account that the service runs as; `attach` gives it the maps that it needs. A name or a number.
     pub user: String,
-    /// `standard`: see docs/RECORD.md; `strict` waits for the disk in every case.
+    /// `standard`: see docs/AUDIT-FORMAT.md; `strict` waits for the disk in every case.
     pub durability: Durability,
     /// The longest statement that is judged, in bytes; a longer one is refused (54000).
     pub statement_bytes_max: u32,

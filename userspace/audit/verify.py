@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The second verifier of the record, written from docs/RECORD.md alone, with nothing but Python's standard library.
+"""The second verifier of the record, written from docs/AUDIT-FORMAT.md alone, with nothing but Python's standard library.
 
     verify.py [--open] FILE.seg...      (in any order; the names say theirs)
 
@@ -13,7 +13,7 @@ import sys
 
 HEADER, FRAME, PAYLOAD_MAX, SECTOR = 4096, 44, 2 << 20, 512
 ROOT, STOP, SEAL = 240, 241, 242
-FIRST_SEQ, COUNT, BATCH_ROOT, PREVIOUS_ROOT, CHAIN_ROOT = 64, 65, 66, 67, 68
+TREE_SIZE, TREE_ROOT, HEADER_HASH = 64, 65, 66
 
 
 def crc32c_table():
@@ -40,16 +40,29 @@ def sha(prefix, *parts):
     return hashlib.sha256(bytes([prefix]) + b"".join(parts)).digest()
 
 
-def tree_head(leaves):
-    """RFC 6962 section 2.1."""
-    if not leaves:
-        return hashlib.sha256(b"").digest()
-    if len(leaves) == 1:
-        return leaves[0]
-    k = 1
-    while k * 2 < len(leaves):
-        k *= 2
-    return sha(1, tree_head(leaves[:k]), tree_head(leaves[k:]))
+class Tree:
+    """RFC 6962 section 2.1, kept as the roots of its perfect subtrees, each with its size, largest first."""
+
+    def __init__(self, size=0, frontier=()):
+        sizes = [1 << bit for bit in range(63, -1, -1) if size >> bit & 1]
+        self.subtrees = list(zip(sizes, frontier))
+
+    def add(self, leaf):
+        self.subtrees.append((1, leaf))
+        while len(self.subtrees) > 1 and self.subtrees[-1][0] == self.subtrees[-2][0]:
+            (size, right), (_, left) = self.subtrees.pop(), self.subtrees.pop()
+            self.subtrees.append((size * 2, sha(1, left, right)))
+
+    def size(self):
+        return sum(size for size, _ in self.subtrees)
+
+    def root(self):
+        if not self.subtrees:
+            return hashlib.sha256(b"").digest()
+        root = self.subtrees[-1][1]
+        for _, left in reversed(self.subtrees[:-1]):
+            root = sha(1, left, root)
+        return root
 
 
 class Answer(Exception):
@@ -67,17 +80,25 @@ class Header:
         if crc != crc32c(data[: HEADER - 4]):
             raise Answer(1, name, 0, 0, "the header's checksum")
         (version, self.shard, self.shards, zero) = struct.unpack_from("<HHHH", data, 8)
-        if version != 1:
+        if version != 2:
             raise Answer(5, name, 0, 0, f"version {version}")
         (self.number, self.first_seq, self.size, self.previous_used) = struct.unpack_from("<QQQQ", data, 16)
-        self.previous_root = data[48:80]
-        reserved = zero or any(data[144:176]) or any(data[192 : HEADER - 4])
+        count = bin(self.first_seq - 1).count("1") if self.first_seq else 0
+        self.frontier = [data[at : at + 32] for at in range(192, 192 + 32 * count, 32)]
+        reserved = zero or any(data[144:176]) or any(data[192 + 32 * count : HEADER - 4])
         first = self.number == 1
         ranges = self.number and self.first_seq and 16 << 10 <= self.size <= 1 << 30
         starts = (self.previous_used == 0, self.first_seq == 1)
-        if reserved or not ranges or starts != (first, first) or (first and any(self.previous_root)):
+        if reserved or not ranges or starts != (first, first):
             raise Answer(1, name, 0, self.first_seq, "the header's numbers")
-        self.chain = sha(3, data[:HEADER])
+        before = bytes(32) if first else self.tree().root()
+        if data[48:80] != before:
+            raise Answer(1, name, 0, self.first_seq, "the header's root")
+        self.hash = sha(3, data[:HEADER])
+
+    def tree(self):
+        """The tree of the records before this segment, as its header tells of it."""
+        return Tree(self.first_seq - 1, self.frontier)
 
 
 def frame(data, at):
@@ -121,16 +142,13 @@ def fields(payload):
     return found
 
 
-def closes(record, leaves, first_seq, chain):
-    """The chain after a closing record, or None where it does not fit."""
+def closes(record, tree, header):
+    """Whether a closing record tells of the records before it and of its segment's header."""
     said = fields(record[FRAME:])
-    if said is None or any(key not in said for key in (FIRST_SEQ, COUNT, BATCH_ROOT, PREVIOUS_ROOT, CHAIN_ROOT)):
-        return None
-    numbers = (int.from_bytes(said[FIRST_SEQ], "little"), int.from_bytes(said[COUNT], "little"))
-    root = tree_head(leaves)
-    after = sha(2, chain, root)
-    hashes = (said[BATCH_ROOT], said[PREVIOUS_ROOT], said[CHAIN_ROOT])
-    return after if numbers == (first_seq, len(leaves)) and hashes == (root, chain, after) else None
+    if said is None or any(key not in said for key in (TREE_SIZE, TREE_ROOT, HEADER_HASH)):
+        return False
+    size = int.from_bytes(said[TREE_SIZE], "little")
+    return (size, said[TREE_ROOT], said[HEADER_HASH]) == (tree.size(), tree.root(), header.hash)
 
 
 class Segment:
@@ -140,7 +158,7 @@ class Segment:
         self.name, self.header = name, Header(name, data)
         self.end, self.seq, self.last = HEADER, self.header.first_seq, None
         self.records = 0
-        chain, leaves, first = self.header.chain, [], self.seq
+        self.tree = self.header.tree()
         why = "it is unfinished"
         while True:
             record = frame(data, self.end)
@@ -153,13 +171,9 @@ class Segment:
             if seq != self.seq or self.last == SEAL:
                 why = "its number is out of order"
                 break
-            if kind in (ROOT, STOP, SEAL):
-                chain = closes(record, leaves, first, chain)
-                if chain is None:
-                    raise Answer(1, name, self.end, seq, "the root does not fit the records before it")
-                leaves, first = [], seq
-            leaves.append(sha(0, record))
-            self.root = sha(2, chain, leaves[-1]) if kind == SEAL else chain
+            if kind in (ROOT, STOP, SEAL) and not closes(record, self.tree, self.header):
+                raise Answer(1, name, self.end, seq, "the root does not fit the records before it")
+            self.tree.add(sha(0, record))
             self.last = kind
             self.end += -(-len(record) // 8) * 8
             self.seq += 1
@@ -219,7 +233,8 @@ def verify(files, running):
                 raise Answer(1, name, 0, header.first_seq, f"segment {last.header.number + 1} should stand here")
             if last.last != SEAL:
                 raise Answer(1, last.name, last.end, last.seq, "it was not sealed, and another segment follows")
-            if (header.first_seq, header.previous_used, header.previous_root) != (last.seq, last.end, last.root):
+            told, true = header.tree().subtrees, last.tree.subtrees
+            if (header.first_seq, header.previous_used, told) != (last.seq, last.end, true):
                 raise Answer(1, name, 0, header.first_seq, "it does not continue the segment before it")
         else:
             if last is not None:

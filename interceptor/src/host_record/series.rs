@@ -131,7 +131,7 @@ impl Tail {
 
     /// What is known to be on disk without asking: all before this segment.
     fn durable_seq(&self) -> u64 {
-        self.appender.header().previous.last_seq
+        self.appender.header().previous.last_seq()
     }
 
     fn sync(&self) -> Result<(), Error> {

@@ -97,11 +97,9 @@ fields! {
     49 AGENT_TLS "agent_tls" Text "TLS of the agent's leg, version and suite; absent: plain";
     50 DATABASE_TLS "database_tls" Text "TLS of the database's leg, version and suite; absent: plain";
     51 DATABASE_PEER "database_peer" Text "the name that the database's certificate was verified for; absent: it was not";
-    64 FIRST_SEQ "first_seq" Number "the first record of the batch";
-    65 COUNT "count" Number "how many records the batch has";
-    66 BATCH_ROOT "batch_root" Hash "RFC 6962 root of the batch's records";
-    67 PREVIOUS_ROOT "previous_root" Hash "the chain before the batch";
-    68 CHAIN_ROOT "chain_root" Hash "the chain after the batch";
+    64 TREE_SIZE "tree_size" Number "how many records of the series the root covers: all before this one";
+    65 TREE_ROOT "tree_root" Hash "RFC 6962 root of those records";
+    66 HEADER_HASH "header_hash" Hash "of the header of the segment that it stands in";
     69 DURABLE_SEQ "durable_seq" Number "the last record that was known to be on disk when this one was written";
     70 TORN_BYTES "torn_bytes" Number "bytes of unfinished records that were cleared when writing went on";
 }
@@ -120,14 +118,14 @@ mod tests {
 
     #[test]
     fn the_document_has_every_field() {
-        let document = include_str!("../../../docs/RECORD.md");
+        let document = include_str!("../../../docs/AUDIT-FORMAT.md");
         for field in FIELDS {
             let row = format!("| {} | `{}` | {:?} | {} |", field.number, field.name, field.form, field.doc);
-            assert!(document.contains(&row), "docs/RECORD.md lacks: {row}");
+            assert!(document.contains(&row), "docs/AUDIT-FORMAT.md lacks: {row}");
         }
         for kind in crate::RecordType::ALL {
             let row = format!("| {} | `{}` | ", kind.code(), kind.name());
-            assert!(document.contains(&row), "docs/RECORD.md lacks: {row}");
+            assert!(document.contains(&row), "docs/AUDIT-FORMAT.md lacks: {row}");
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The way of a record: a session [`encode`]s an [`Event`] to a payload, its shard appends that
 //! to a mapped segment ([`segment::Appender`]), a batch step hashes what was appended and chains the batch's root
-//! ([`chain`]), and [`verify`] finds whatever was changed later. `docs/RECORD.md` describes every byte.
+//! ([`chain`]), and [`verify`] finds whatever was changed later. `docs/AUDIT-FORMAT.md` describes every byte.
 //!
 //! What is absent here, and a reviewer may rely on it: no file, no clock, no randomness, no `unsafe`; and no way to write
 //! text into an event that [`pan::Masked`] has not been over ([`Text`]).

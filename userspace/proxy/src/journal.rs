@@ -98,11 +98,11 @@ impl<S: Segment> Journal<S> {
             next: None,
             old: VecDeque::new(),
             supply,
-            synced_seq: appender.header().previous.last_seq,
+            synced_seq: appender.header().previous.last_seq(),
             wanted_seq: appender.last_seq(),
             syncing: None,
             // What a process before this one left in the page cache is not known to be on disk.
-            dirty_since_ns: (appender.last_seq() > appender.header().previous.last_seq).then_some(0),
+            dirty_since_ns: (appender.last_seq() > appender.header().previous.last_seq()).then_some(0),
             unrooted_since_ns: None,
             stopped: false,
             appender,
