@@ -1,8 +1,9 @@
 //! Records of who did what: encoding, segments, chain and verifier; bytes in, bytes out.
 //!
 //! The way of a record: a session [`encode`]s an [`Event`] to a payload, its shard appends that
-//! to a mapped segment ([`segment::Appender`]), a batch step hashes what was appended and chains the batch's root
-//! ([`chain`]), and [`verify`] finds whatever was changed later. `docs/AUDIT-FORMAT.md` describes every byte.
+//! to a mapped segment ([`segment::Appender`]), a batch step hashes what was appended into the series' tree
+//! ([`chain`]), a signed [`note`] tells of its root, [`proof`]s need nothing else, and [`verify`] finds whatever was changed later.
+//! `docs/AUDIT-FORMAT.md` describes every byte.
 //!
 //! What is absent here, and a reviewer may rely on it: no file, no clock, no randomness, no `unsafe`; and no way to write
 //! text into an event that [`pan::Masked`] has not been over ([`Text`]).
@@ -14,6 +15,8 @@ mod encode;
 mod event;
 pub mod field;
 mod id;
+pub mod note;
+pub mod proof;
 pub mod segment;
 pub mod show;
 pub mod verify;
