@@ -1,5 +1,6 @@
 //! Payloads back to fields. The bytes may be anybody's: nothing is trusted, unknown fields pass.
 use crate::chain::Hash;
+use crate::event::Head;
 use crate::field;
 
 /// The bytes end within a field, or a length is no length.
@@ -52,6 +53,25 @@ pub fn number(value: &[u8]) -> Option<u64> {
     let mut bytes = [0; 8];
     bytes.get_mut(..value.len())?.copy_from_slice(value);
     Some(u64::from_le_bytes(bytes))
+}
+
+/// One value of [`field::HEADS`]; `None`: it is none.
+pub(crate) fn head(value: &[u8]) -> Option<Head> {
+    let (shard, rest) = value.split_first_chunk::<2>()?;
+    let (root, size) = rest.split_first_chunk::<32>()?;
+    Some(Head { shard: u16::from_le_bytes(*shard), size: number(size)?, root: *root })
+}
+
+/// What a checkpoint's record says of the series; `None`: it is damaged.
+pub fn heads(payload: &[u8]) -> Option<Vec<Head>> {
+    let mut heads = Vec::new();
+    for field in Fields::of(payload) {
+        let (number_of, value) = field.ok()?;
+        if number_of == field::HEADS {
+            heads.push(head(value)?);
+        }
+    }
+    Some(heads)
 }
 
 /// What a record that closes a batch says.

@@ -3,7 +3,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::event::{
-    Actor, Decided, Event, Operator, Outcome, SessionTotals, SqlState, Stage, Statement, Text, VerdictFacts,
+    Actor, Decided, Event, Head, Operator, Outcome, SessionTotals, SqlState, Stage, Statement, Text, VerdictFacts,
 };
 use crate::id::RecordId;
 use crate::{LIST_MAX, NAME_MAX, TEXT_MAX, field};
@@ -147,6 +147,14 @@ fn service(event: &Event<'_>, out: &mut Vec<u8>) {
             name(out, field::OBJECT, Text::Literal("service"));
             name(out, field::CAUSE, *cause);
         }
+        Event::Checkpoint { operator, policy, program, heads } => {
+            operator.append(out, true);
+            name(out, field::POLICY, *policy);
+            if let Some(program) = program {
+                bytes(out, field::PROGRAM_HASH, program.as_slice());
+            }
+            heads.iter().for_each(|head| head.append(out));
+        }
         Event::Counters { operator, object, success, counters } => {
             operator.append(out, *success);
             name(out, field::OBJECT, Text::Literal(object));
@@ -246,6 +254,17 @@ impl SessionTotals {
         number(out, field::MASKED, self.masked);
         number(out, field::SENSITIVE, self.sensitive);
         number(out, field::DURATION_NS, self.duration_ns);
+    }
+}
+
+impl Head {
+    fn append(&self, out: &mut Vec<u8>) {
+        let length = 8 - self.size.leading_zeros() as usize / 8;
+        out.push(field::HEADS);
+        out.push(2 + 32 + length as u8);
+        out.extend_from_slice(&self.shard.to_le_bytes());
+        out.extend_from_slice(&self.root);
+        out.extend_from_slice(self.size.to_le_bytes().get(..length).unwrap_or_default());
     }
 }
 

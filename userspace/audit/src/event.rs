@@ -472,6 +472,28 @@ pub enum Event<'a> {
         /// The counters.
         counters: &'a [(&'static str, u64)],
     },
+    /// How far all series are: the node's own series has these, and a signed checkpoint binds it, and so all of them.
+    Checkpoint {
+        /// Who.
+        operator: Operator<'a>,
+        /// The policy in force.
+        policy: Text<'a>,
+        /// The program that runs; `None`: it cannot be read.
+        program: Option<&'a crate::chain::Hash>,
+        /// One per shard that has records on disk.
+        heads: &'a [Head],
+    },
+}
+
+/// How far one series is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Its shard.
+    pub shard: u16,
+    /// How many records.
+    pub size: u64,
+    /// Their root.
+    pub root: crate::chain::Hash,
 }
 
 macro_rules! record_types {
@@ -512,7 +534,8 @@ record_types! {
     21 ServiceStop "service-stop" "The service stops.";
     22 Canary "canary" "Redirection was found broken, or works again.";
     23 Counters "counters" "What was swept, dropped, refused.";
-    240 Root "root" "The root of a batch, chained. Written by the appender alone.";
+    24 Checkpoint "checkpoint" "How far all series are, in the node's own series; a signed checkpoint binds it.";
+    240 Root "root" "The root of all records so far. Written by the appender alone.";
     241 Stop "stop" "A root after which the writer stopped in order.";
     242 Seal "seal" "A root after which nothing follows in this segment.";
     243 Recovered "recovered" "Writing went on after a kill or a power cut; unfinished bytes were cleared.";
@@ -550,6 +573,7 @@ impl Event<'_> {
             Event::ServiceStop { .. } => RecordType::ServiceStop,
             Event::Canary { .. } => RecordType::Canary,
             Event::Counters { .. } => RecordType::Counters,
+            Event::Checkpoint { .. } => RecordType::Checkpoint,
         }
     }
 }

@@ -17,6 +17,8 @@ pub enum Form {
     Id,
     /// 32 bytes of SHA-256.
     Hash,
+    /// The shard, u16 little endian, 32 bytes of the root, and the size, a [`Form::Number`]; the field may occur many times.
+    Head,
 }
 
 /// One row of the table.
@@ -102,6 +104,8 @@ fields! {
     66 HEADER_HASH "header_hash" Hash "of the header of the segment that it stands in";
     69 DURABLE_SEQ "durable_seq" Number "the last record that was known to be on disk when this one was written";
     70 TORN_BYTES "torn_bytes" Number "bytes of unfinished records that were cleared when writing went on";
+    71 HEADS "heads" Head "how far one shard's series was on disk: its size, and the root of so many records";
+    72 PROGRAM_HASH "program_hash" Hash "SHA-256 of the running program, the kernel half in it included";
 }
 
 #[cfg(test)]

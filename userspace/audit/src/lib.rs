@@ -23,8 +23,8 @@ pub mod verify;
 
 pub use encode::{ActorPart, StatementPart, VerdictPart, encode};
 pub use event::{
-    Actor, Decided, Event, LoginTls, Operator, Outcome, RecordType, SessionTotals, SqlState, Stage, Statement, Text,
-    Verdict, VerdictFacts,
+    Actor, Decided, Event, Head, LoginTls, Operator, Outcome, RecordType, SessionTotals, SqlState, Stage, Statement,
+    Text, Verdict, VerdictFacts,
 };
 pub use id::{MalformedId, RecordId};
 

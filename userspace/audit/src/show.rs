@@ -75,7 +75,7 @@ fn type_name(kind: u8) -> String {
 fn insert(object: &mut Map<String, Value>, number: u8, bytes: &[u8]) {
     let Some(row) = field::known(number) else { return };
     let value = value(number, row.form, bytes);
-    if row.form != Form::List {
+    if !matches!(row.form, Form::List | Form::Head) {
         object.insert(row.name.into(), value);
         return;
     }
@@ -101,8 +101,14 @@ fn value(field: u8, form: Form, bytes: &[u8]) -> Value {
         (Form::Text | Form::List, _) => text(bytes),
         (Form::Address, _) => address(bytes).map_or(Value::Null, |address| address.to_string().into()),
         (Form::Id, _) => record_id(bytes).map_or(Value::Null, |id| id.to_string().into()),
-        (Form::Hash, _) => bytes.iter().take(32).map(|byte| format!("{byte:02x}")).collect::<String>().into(),
+        (Form::Hash, _) => hex(bytes).into(),
+        (Form::Head, _) => crate::decode::head(bytes)
+            .map_or(Value::Null, |head| json!({ "shard": head.shard, "size": head.size, "root": hex(&head.root) })),
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().take(32).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn address(bytes: &[u8]) -> Option<SocketAddr> {

@@ -32,6 +32,11 @@ impl<'a> Frame<'a> {
         self.record.get(HEADER_LEN..).unwrap_or_default()
     }
 
+    /// Header and payload: what is a leaf of the series' tree.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.record
+    }
+
     /// Its bytes in the segment, padding included.
     pub(crate) fn room(&self) -> usize {
         room(self.record.len() - HEADER_LEN)
