@@ -9,12 +9,14 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
 
 use audit::segment::{Appender, Identity, Refused, Stamp};
 use session::Now;
 use uring::{Errno, Op};
 
 use crate::driver::{Driver, Segment};
+use crate::head::DurableHead;
 use crate::supply::Supply;
 use crate::timers::NEVER;
 use crate::token::Task;
@@ -80,6 +82,9 @@ pub struct Journal<S: Segment> {
     unrooted_since_ns: Option<u64>,
     /// The last record is an orderly stop's.
     stopped: bool,
+    /// The state of the tree that is told once it is on disk.
+    rooted: Option<audit::Head>,
+    told: Arc<DurableHead>,
 }
 
 impl<S: Segment> Journal<S> {
@@ -91,7 +96,10 @@ impl<S: Segment> Journal<S> {
         appender: Appender,
         supply: Box<dyn Supply<S>>,
     ) -> Journal<S> {
+        let head = head(shard, &appender);
         Journal {
+            rooted: (head.size > 0).then_some(head),
+            told: Arc::default(),
             shard,
             identity,
             segment,
@@ -107,6 +115,11 @@ impl<S: Segment> Journal<S> {
             stopped: false,
             appender,
         }
+    }
+
+    /// Where the state of the record on disk is told.
+    pub fn head(&self) -> Arc<DurableHead> {
+        Arc::clone(&self.told)
     }
 
     /// The number that the next record will get.
@@ -221,9 +234,11 @@ impl<S: Segment> Journal<S> {
         if self.root_due_ns() <= now.mono_ns {
             self.unrooted_since_ns = None;
             self.appender.root(self.segment.bytes(), stamp(now), self.synced_seq)?;
+            self.rooted = Some(head(self.shard, &self.appender));
             self.stored(now)?;
         }
         self.sync(driver, now.mono_ns);
+        self.tell();
         Ok(())
     }
 
@@ -231,6 +246,8 @@ impl<S: Segment> Journal<S> {
     pub(crate) fn stop(&mut self, now: Now) -> Result<(), RecordFailure> {
         if !self.stopped {
             self.appender.stop(self.segment.bytes(), stamp(now), self.synced_seq)?;
+            self.appender.hash(self.segment.bytes(), 1);
+            self.rooted = Some(head(self.shard, &self.appender));
             self.stored(now)?;
             self.stopped = true;
             self.unrooted_since_ns = None;
@@ -249,7 +266,15 @@ impl<S: Segment> Journal<S> {
         {
             self.supply.retire(segment);
         }
+        self.tell();
         Ok(())
+    }
+
+    /// Tells of the last root, once all that it covers is on disk.
+    fn tell(&mut self) {
+        if let Some(head) = self.rooted.take_if(|head| head.size <= self.synced_seq) {
+            self.told.tell(head);
+        }
     }
 
     fn sync<D: Driver>(&mut self, driver: &mut D, now_ns: u64) {
@@ -303,6 +328,11 @@ impl<S: Segment> Journal<S> {
     fn call_bytes(&self) -> usize {
         CALL_BYTES.min(usize::try_from(self.appender.header().size / 8).unwrap_or(CALL_BYTES))
     }
+}
+
+/// The state of the tree so far hashed.
+fn head(shard: u16, appender: &Appender) -> audit::Head {
+    audit::Head { shard, size: appender.tree().size(), root: appender.tree().root() }
 }
 
 /// The session's clocks are the record's.

@@ -12,6 +12,7 @@ use uring::{BoundListeners, Missing, Ring};
 
 use crate::cancels::Registry;
 use crate::counters::{Counters, Snapshot};
+use crate::head::DurableHead;
 use crate::journal::Journal;
 use crate::latency::{Spread, Stage};
 use crate::mailbox::{Inbox, Mailbox, Message, Unheard, mailbox};
@@ -62,6 +63,7 @@ pub struct Handle {
 struct Running {
     mailbox: Mailbox,
     counters: Arc<Counters>,
+    head: Arc<DurableHead>,
     fate: Arc<OnceLock<Stopped>>,
     slow: Receiver<Slow>,
     thread: JoinHandle<()>,
@@ -91,6 +93,7 @@ pub fn start(settings: &Settings, policy: Arc<Policy>, origins: Vec<Box<dyn Orig
         let (mailbox, inbox) = mailbox().map_err(StartError::Host)?;
         let counters = Arc::new(Counters::with(&raised));
         let journal = recovery::open(&settings.record, identity, number).map_err(StartError::Record)?;
+        let head = journal.head();
         let fate = Arc::new(OnceLock::new());
         let (slow_log, slow) = slow_log(settings.shard.slow);
         let seed = Seed {
@@ -112,7 +115,7 @@ pub fn start(settings: &Settings, policy: Arc<Policy>, origins: Vec<Box<dyn Orig
             .name(format!("shard-{number}"))
             .spawn(move || serve(seed, &ready, &told))
             .map_err(StartError::Host)?;
-        shards.push(Running { mailbox, counters, fate, slow, thread });
+        shards.push(Running { mailbox, counters, head, fate, slow, thread });
     }
     for _ in 0..shards.len() {
         match all_ready.recv() {
@@ -215,6 +218,11 @@ impl Handle {
     /// The counters of each shard.
     pub fn snapshots(&self) -> Vec<Snapshot> {
         self.shards.iter().map(|shard| shard.counters.snapshot()).collect()
+    }
+
+    /// How far each shard's record is on disk; readable after the shards have stopped, too.
+    pub fn heads(&self) -> Vec<Arc<DurableHead>> {
+        self.shards.iter().map(|shard| Arc::clone(&shard.head)).collect()
     }
 
     /// What each shard saw in the columns of tables; readable while the shards run.

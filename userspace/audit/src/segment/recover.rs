@@ -28,7 +28,7 @@ pub struct Recovered {
     /// How many records the last root covers.
     pub(crate) rooted: u64,
     /// The tree of all its records and those before.
-    pub(crate) tree: Tree,
+    pub tree: Tree,
 }
 
 impl Recovered {
