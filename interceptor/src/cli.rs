@@ -140,9 +140,67 @@ pub enum Audit {
         /// The folder of the segments; without it the configuration's.
         #[arg(value_name = "DIR")]
         folder: Option<PathBuf>,
+        /// The public key that must have signed it, or a file that holds it; without it the one beside the record.
+        #[arg(long, value_name = "KEY")]
+        key: Option<String>,
+        /// A signed checkpoint that was kept elsewhere: the record must go on from there. May be given often.
+        #[arg(long, value_name = "FILE")]
+        kept: Vec<PathBuf>,
         /// For a program to read.
         #[arg(long)]
         json: bool,
+    },
+    /// Print the newest signed checkpoint: keep it on another host.
+    Checkpoint {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// The folder of the segments; without it the configuration's.
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+    },
+    /// Print the public key that the record is signed by: keep it on another host.
+    Key {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// The folder of the segments; without it the configuration's.
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+    },
+    /// Print one record with the proof that it is in the signed record; `check-proof` needs nothing else of this host.
+    Prove {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// The record, as `export` names it: SHARD-SEQ.
+        #[arg(value_name = "SHARD-SEQ")]
+        record: audit::RecordId,
+        /// The folder of the segments; without it the configuration's.
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+    },
+    /// Check what `prove` printed: exit 0 proven, 1 not.
+    CheckProof {
+        /// What `prove` printed.
+        file: PathBuf,
+        /// The public key, or a file that holds it.
+        #[arg(long, value_name = "KEY")]
+        key: String,
+    },
+    /// Does the record go on from a checkpoint that was kept elsewhere? Prints the proof: exit 0 yes, 1 no.
+    Consistency {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// The kept checkpoint.
+        kept: PathBuf,
+        /// The folder of the segments; without it the configuration's.
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+        /// The public key that must have signed both, or a file that holds it; without it the one beside the record.
+        #[arg(long, value_name = "KEY")]
+        key: Option<String>,
     },
     /// Print the records, oldest first, one line each.
     Export {

@@ -4,6 +4,7 @@
 pub mod admit;
 pub mod ca;
 pub mod check;
+pub mod checkpoints;
 pub mod cli;
 pub mod columns;
 pub mod config;

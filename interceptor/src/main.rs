@@ -35,7 +35,16 @@ fn main() -> ExitCode {
             };
             status::print(&from.config, asked, json)
         }
-        Verb::Audit(Audit::Verify { from, folder, json }) => record::verify(&from.config, folder, json),
+        Verb::Audit(Audit::Verify { from, folder, key, kept, json }) => {
+            record::verify(&from.config, folder, record::Against { key: key.as_deref(), kept: &kept }, json)
+        }
+        Verb::Audit(Audit::Checkpoint { from, folder }) => record::checkpoint(&from.config, folder),
+        Verb::Audit(Audit::Key { from, folder }) => record::key(&from.config, folder),
+        Verb::Audit(Audit::Prove { from, record, folder }) => record::prove(&from.config, folder, record),
+        Verb::Audit(Audit::CheckProof { file, key }) => record::check_proof(&file, &key),
+        Verb::Audit(Audit::Consistency { from, kept, folder, key }) => {
+            record::since(&from.config, folder, &kept, key.as_deref())
+        }
         Verb::Audit(Audit::Export { from, folder, json }) => record::export(&from.config, folder, json),
         Verb::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "interceptor", &mut std::io::stdout());

@@ -11,6 +11,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use proxy::{Durability, Handle, RecordSettings, Settings, ShardLimits};
 
+use crate::checkpoints::Checkpoints;
 use crate::config::{self, Config};
 use crate::load::{self, locals::Watch};
 use crate::origin::{Canary, KernelOrigins};
@@ -58,8 +59,10 @@ pub fn run(path: &Path) -> Result<()> {
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).context("signalfd")?;
 
     privileges::drop_to(account)?;
+    let mut checkpoints = Checkpoints::open(&config.service.state_dir)?;
     confine(path, &config, &instance)?;
     let handle = proxy::start(&settings(&config, shards), Arc::new(policy.clone()), origins)?;
+    checkpoints.of(handle.heads());
     let service =
         Arc::new(Service::new(path, config, handle, policy.version().to_owned(), counters, Arc::clone(&known)));
     service.record_start();
@@ -69,12 +72,14 @@ pub fn run(path: &Path) -> Result<()> {
     tracing::info!(shards, policy = policy.version(), "ready");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
 
-    let outcome = watch_over(&service, &signals, &watch, &canary, known.tls());
+    let watched = Watched { signals: &signals, watch: &watch, canary: &canary, tls: known.tls() };
+    let outcome = watch_over(&service, &watched, &mut checkpoints);
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     service.record_stop();
     let drained = service.drain();
     drop(control);
-    outcome.and(drained)
+    let signed = checkpoints.turn(&service.policy());
+    outcome.and(drained).and(signed.map(drop))
 }
 
 /// Root without an attached kernel half attaches it first; anyone else is told who must.
@@ -142,10 +147,19 @@ fn settings(config: &Config, shards: u16) -> Settings {
     Settings { port: service.port, shards, shard, limits, record }
 }
 
-/// Until a signal ends it: reload, watchdog, canary, the host's addresses.
-fn watch_over(service: &Arc<Service>, signals: &SignalFd, watch: &Watch, canary: &Canary, tls: &Legs) -> Result<()> {
+/// What the loop looks at.
+struct Watched<'a> {
+    signals: &'a SignalFd,
+    watch: &'a Watch,
+    canary: &'a Canary,
+    tls: &'a Legs,
+}
+
+/// Until a signal ends it: reload, watchdog, canary, the host's addresses, checkpoints.
+fn watch_over(service: &Arc<Service>, watched: &Watched<'_>, checkpoints: &mut Checkpoints) -> Result<()> {
+    let Watched { signals, watch, canary, tls } = *watched;
     let mut proven = Instant::now();
-    let mut full = false;
+    let (mut full, mut unsigned) = (false, false);
     loop {
         let mut files =
             [PollFd::new(signals.as_fd(), PollFlags::POLLIN), PollFd::new(watch.as_fd(), PollFlags::POLLIN)];
@@ -178,6 +192,17 @@ fn watch_over(service: &Arc<Service>, signals: &SignalFd, watch: &Watch, canary:
         }
         if let Err(error) = tls.renew() {
             tracing::error!(%error, "agents' certificates were not renewed; the old ones are valid for days yet");
+        }
+        match checkpoints.turn(&service.policy()) {
+            Err(error) if !unsigned => {
+                unsigned = true;
+                tracing::error!(error = format!("{error:#}"), "the record is written on and not signed");
+            }
+            Ok(true) if unsigned => {
+                unsigned = false;
+                tracing::info!("the record is signed again");
+            }
+            _ => {}
         }
         for slow in service.slow() {
             log_slow(&slow);

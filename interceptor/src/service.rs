@@ -105,6 +105,11 @@ impl Service {
             .then_some("the configuration's masking has changed since the start: it takes a restart, and the old one holds until then")
     }
 
+    /// The version of the policy in force.
+    pub fn policy(&self) -> String {
+        self.state().policy.clone()
+    }
+
     /// What a reload could not put in force.
     pub fn wants_restart(&self) -> Option<&'static str> {
         self.state().restart

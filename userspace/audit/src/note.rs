@@ -123,7 +123,7 @@ impl VerifierKey {
 
     /// Reads a signed checkpoint of the log `origin` and checks this key's signature. Other keys' lines pass unread.
     pub fn open(&self, text: &str, origin: &str) -> Result<Checkpoint, Unfit> {
-        let (body, checkpoint, signatures) = parse(text)?;
+        let Note { body, checkpoint, signatures } = parse(text)?;
         if checkpoint.origin != origin {
             return Err(Unfit::Origin);
         }
@@ -158,6 +158,21 @@ impl SignerKey {
         Ok(SignerKey { public: VerifierKey::new(name, key)?, pair })
     }
 
+    /// Reads what [`private_key`] wrote.
+    pub fn parse(text: &str) -> Result<SignerKey, Unfit> {
+        let rest = text.trim().strip_prefix("PRIVATE+KEY+").ok_or(Unfit::Key)?;
+        let mut parts = rest.splitn(3, '+');
+        let (Some(name), Some(id), Some(seed)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(Unfit::Key);
+        };
+        let bytes = BASE64.decode(seed).map_err(|_| Unfit::Key)?;
+        let key = match bytes.split_first() {
+            Some((&ED25519_TYPE, seed)) => SignerKey::of_seed(name, seed.try_into().map_err(|_| Unfit::Key)?)?,
+            _ => return Err(Unfit::Key),
+        };
+        if hex(&key.public.id()) == id { Ok(key) } else { Err(Unfit::Key) }
+    }
+
     /// What others need to check its signatures.
     pub fn public(&self) -> &VerifierKey {
         &self.public
@@ -173,6 +188,13 @@ impl SignerKey {
         let bytes = [self.public.id().as_slice(), signature.as_ref()].concat();
         Ok(format!("{body}\n— {} {}\n", self.public.name, BASE64.encode(bytes)))
     }
+}
+
+/// A private key as the public tools for signed notes keep it: `PRIVATE+KEY+name+id+seed`. Never to be shown.
+pub fn private_key(name: &str, seed: &[u8; 32]) -> Result<String, Unfit> {
+    let key = SignerKey::of_seed(name, seed)?;
+    let seed = BASE64.encode([&[ED25519_TYPE], seed.as_slice()].concat());
+    Ok(format!("PRIVATE+KEY+{name}+{}+{seed}", hex(&key.public.id())))
 }
 
 /// The proof that record `seq` is in a checkpoint's tree, as C2SP's tlog-proof writes it.
@@ -198,8 +220,18 @@ fn body(checkpoint: &Checkpoint) -> String {
     format!("{}\n{}\n{}\n", checkpoint.origin, checkpoint.size, BASE64.encode(checkpoint.root))
 }
 
-/// The signed text, what it says, and the signature lines (name, bytes). Extension lines are no part of ours and are refused.
-fn parse(text: &str) -> Result<(&str, Checkpoint, Vec<(&str, Vec<u8>)>), Unfit> {
+/// A signed note, read and not checked.
+struct Note<'a> {
+    /// The signed text.
+    body: &'a str,
+    /// What it says.
+    checkpoint: Checkpoint,
+    /// Names, each with the key id and the signature.
+    signatures: Vec<(&'a str, Vec<u8>)>,
+}
+
+/// Extension lines are no part of ours and are refused.
+fn parse(text: &str) -> Result<Note<'_>, Unfit> {
     if text.len() > CHECKPOINT_MAX {
         return Err(Unfit::Form);
     }
@@ -223,7 +255,7 @@ fn parse(text: &str) -> Result<(&str, Checkpoint, Vec<(&str, Vec<u8>)>), Unfit> 
         let start = "— ".len();
         Ok((text.get(start..start + length).ok_or(Unfit::Form)?, bytes))
     });
-    Ok((signed, checkpoint, signatures.collect::<Result<Vec<_>, Unfit>>()?))
+    Ok(Note { body: signed, checkpoint, signatures: signatures.collect::<Result<_, Unfit>>()? })
 }
 
 fn decimal(text: &str) -> Option<u64> {
@@ -296,6 +328,15 @@ mod tests {
         let text = inclusion_proof(3, &[[1; 32], [2; 32]], "o\n1\n…\n\n— k …\n");
         assert_eq!(read_inclusion_proof(&text), Ok((3, vec![[1; 32], [2; 32]], "o\n1\n…\n\n— k …\n")));
         assert_eq!(read_inclusion_proof("c2sp.org/tlog-proof@v1\nindex 03\n\nx"), Err(Unfit::Form));
+    }
+
+    #[test]
+    fn a_private_key_is_read_back_and_nothing_else() {
+        let text = private_key("host.example/interceptor", &[3; 32]).unwrap();
+        let read = SignerKey::parse(&text).unwrap();
+        assert_eq!(read.public(), SignerKey::of_seed("host.example/interceptor", &[3; 32]).unwrap().public());
+        assert!(SignerKey::parse(&text.replace("host", "tost")).is_err());
+        assert!(SignerKey::parse(&read.public().to_string()).is_err());
     }
 
     #[test]

@@ -36,6 +36,11 @@ pub fn json(shard: u16, frame: &Frame<'_>) -> Value {
     Value::Object(object)
 }
 
+/// The record in bytes that are one frame without its padding; `None`: they are none.
+pub fn frame(record: &[u8]) -> Option<Frame<'_>> {
+    Frame::whole(record)
+}
+
 /// The same in one line: when, what, whose, and what it came to.
 pub fn line(shard: u16, frame: &Frame<'_>) -> String {
     let object = json(shard, frame);

@@ -206,7 +206,7 @@ fn base(file: &str) -> &str {
 }
 
 struct Verifier<'a> {
-    anchors: Vec<(Anchor, bool)>,
+    anchors: Anchors,
     options: &'a Options<'a>,
     summary: Summary,
     /// The last segment of the series that is being read.
@@ -226,7 +226,7 @@ struct Last {
 impl<'a> Verifier<'a> {
     fn new(options: &'a Options<'a>) -> Verifier<'a> {
         Verifier {
-            anchors: options.anchors.iter().map(|anchor| (*anchor, false)).collect(),
+            anchors: Anchors::new(options.anchors),
             options,
             summary: Summary::default(),
             last: None,
@@ -261,7 +261,7 @@ impl<'a> Verifier<'a> {
 
         let (size, first_seq) = (header.size, header.first_seq());
         let anchors = &mut self.anchors;
-        let (found, why) = match scan(bytes, header, |tree| meet(anchors, shard, tree)) {
+        let (found, why) = match scan(bytes, header, |tree| anchors.meet(shard, tree)) {
             Ok(found) => found,
             Err((Corrupt::Root { offset, seq }, rooted)) => {
                 return tampered(offset, seq, Why::Batch { first_seq: rooted + 1 });
@@ -358,7 +358,7 @@ impl<'a> Verifier<'a> {
         if let Some(shard) = missing {
             return Err(absent(shard, 1, Why::MissingShard));
         }
-        if let Some((anchor, _)) = self.anchors.iter().find(|(_, met)| !met) {
+        if let Some(anchor) = self.anchors.unmet() {
             return Err(absent(anchor.shard, anchor.seq, Why::Anchor));
         }
         Ok(match self.torn {
@@ -376,10 +376,34 @@ impl Last {
     }
 }
 
-/// Marks the anchors that the record satisfies which has just made the tree so large.
-fn meet(anchors: &mut [(Anchor, bool)], shard: u16, tree: &Tree) {
-    for (anchor, met) in anchors.iter_mut().filter(|(anchor, _)| (anchor.shard, anchor.seq) == (shard, tree.size())) {
-        *met |= anchor.root.is_none_or(|root| root == tree.root());
+/// Anchors in the order in which records come, and the first that was not met.
+struct Anchors {
+    sorted: Vec<Anchor>,
+    /// The first that no record has reached.
+    at: usize,
+    unmet: Option<Anchor>,
+}
+
+impl Anchors {
+    fn new(anchors: &[Anchor]) -> Anchors {
+        let mut sorted = anchors.to_vec();
+        sorted.sort_unstable_by_key(|anchor| (anchor.shard, anchor.seq));
+        Anchors { sorted, at: 0, unmet: None }
+    }
+
+    /// A record has come that makes its shard's tree so large.
+    fn meet(&mut self, shard: u16, tree: &Tree) {
+        while let Some(anchor) = self.sorted.get(self.at).filter(|a| (a.shard, a.seq) <= (shard, tree.size())) {
+            let reached = (anchor.shard, anchor.seq) == (shard, tree.size());
+            if !reached || anchor.root.is_some_and(|root| root != tree.root()) {
+                self.unmet.get_or_insert(*anchor);
+            }
+            self.at += 1;
+        }
+    }
+
+    fn unmet(&self) -> Option<Anchor> {
+        self.unmet.or_else(|| self.sorted.get(self.at).copied())
     }
 }
 

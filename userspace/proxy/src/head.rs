@@ -13,7 +13,7 @@ impl DurableHead {
     }
 
     /// Twice a second from the shard, which does not wait: a reader that looks at this moment sees the state before.
-    pub(crate) fn tell(&self, head: audit::Head) {
+    pub fn tell(&self, head: audit::Head) {
         if let Ok(mut known) = self.0.try_lock() {
             *known = Some(head);
         }
