@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """The second verifier of the record, written from docs/AUDIT-FORMAT.md alone, with nothing but Python's standard library.
 
-    verify.py [--open] FILE.seg...      (in any order; the names say theirs)
+    verify.py [--open] [--key KEY --checkpoint FILE [--kept FILE]...] FILE.seg...      (in any order; the names say theirs)
 
 Prints one line and exits 0 whole, 1 tampered, 4 only a torn tail, 5 cannot tell, as `interceptor audit verify` does.
 """
+import base64
 import hashlib
 import os
 import re
@@ -12,8 +13,9 @@ import struct
 import sys
 
 HEADER, FRAME, PAYLOAD_MAX, SECTOR = 4096, 44, 2 << 20, 512
-ROOT, STOP, SEAL = 240, 241, 242
-TREE_SIZE, TREE_ROOT, HEADER_HASH = 64, 65, 66
+ROOT, STOP, SEAL, CHECKPOINT = 240, 241, 242, 24
+NODE = 65534
+TREE_SIZE, TREE_ROOT, HEADER_HASH, HEADS = 64, 65, 66, 71
 
 
 def crc32c_table():
@@ -63,6 +65,86 @@ class Tree:
         for _, left in reversed(self.subtrees[:-1]):
             root = sha(1, left, root)
         return root
+
+
+# Ed25519, RFC 8032 sections 5.1.3, 5.1.4, 5.1.7: slow and plain, for one signature or two.
+P = 2**255 - 19
+L = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+
+
+def point_add(a, b):
+    (ax, ay, az, at), (bx, by, bz, bt) = a, b
+    e, f = (ay - ax) * (by - bx) % P, (ay + ax) * (by + bx) % P
+    g, h = 2 * at * bt * D % P, 2 * az * bz % P
+    e, f, g, h = f - e, h - g, h + g, f + e
+    return e * f % P, g * h % P, f * g % P, e * h % P
+
+
+def point_times(n, a):
+    total = (0, 1, 1, 0)
+    while n:
+        if n & 1:
+            total = point_add(total, a)
+        a, n = point_add(a, a), n >> 1
+    return total
+
+
+def point_read(data):
+    y = int.from_bytes(data, "little")
+    sign, y = y >> 255, y & ((1 << 255) - 1)
+    square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if (x * x - square) % P:
+        x = x * pow(2, (P - 1) // 4, P) % P
+    if y >= P or (x * x - square) % P or (x == 0 and sign):
+        return None
+    x = P - x if x & 1 != sign else x
+    return x, y, 1, x * y % P
+
+
+BASE = point_read((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
+
+
+def is_signed(key, message, signature):
+    a, r, s = point_read(key), point_read(signature[:32]), int.from_bytes(signature[32:], "little")
+    if len(signature) != 64 or a is None or r is None or s >= L:
+        return False
+    h = int.from_bytes(hashlib.sha512(signature[:32] + key + message).digest(), "little") % L
+    left, right = point_times(s, BASE), point_add(r, point_times(h, a))
+    return all((left[i] * right[2] - right[i] * left[2]) % P == 0 for i in (0, 1))
+
+
+def public_key(text):
+    """Name, key id and key of NAME+ID+KEY."""
+    name, key_id, data = text.strip().split("+", 2)
+    data = base64.b64decode(data, validate=True)
+    own_id = hashlib.sha256(name.encode() + b"\n" + data).digest()[:4]
+    if len(data) != 33 or data[0] != 1 or own_id.hex() != key_id:
+        raise ValueError("no public key")
+    return name, own_id, data[1:]
+
+
+def checkpoint(name, text, key):
+    """Size and root of a signed checkpoint."""
+    (origin, key_id, public), signed = key, False
+    try:
+        body, lines = text.split("\n\n", 1)
+        first, size, root = body.split("\n")
+        root = base64.b64decode(root, validate=True)
+        fits = first == origin and str(int(size)) == size and len(root) == 32 and lines.endswith("\n")
+        for line in lines.splitlines():
+            dash, by, data = line.split(" ")
+            data = base64.b64decode(data, validate=True)
+            fits = fits and dash == "\u2014" and len(data) >= 4
+            if by == origin and data[:4] == key_id:
+                fits = fits and is_signed(public, (body + "\n").encode(), data[4:])
+                signed = True
+    except ValueError:
+        fits = False
+    if not fits or not signed:
+        raise Answer(1, name, 0, 0, "no checkpoint that this key signed")
+    return int(size), root
 
 
 class Answer(Exception):
@@ -137,7 +219,8 @@ def fields(payload):
                 break
         if at + length > len(payload):
             return None
-        found[number] = payload[at : at + length]
+        value = payload[at : at + length]
+        found[number] = found.get(number, []) + [value] if number == HEADS else value
         at += length
     return found
 
@@ -154,8 +237,9 @@ def closes(record, tree, header):
 class Segment:
     """One file, read to the end of its whole records."""
 
-    def __init__(self, name, data):
+    def __init__(self, name, data, anchors):
         self.name, self.header = name, Header(name, data)
+        self.heads = []
         self.end, self.seq, self.last = HEADER, self.header.first_seq, None
         self.records = 0
         self.tree = self.header.tree()
@@ -174,6 +258,11 @@ class Segment:
             if kind in (ROOT, STOP, SEAL) and not closes(record, self.tree, self.header):
                 raise Answer(1, name, self.end, seq, "the root does not fit the records before it")
             self.tree.add(sha(0, record))
+            anchors.meet(self.header.shard, self.tree)
+            if kind == CHECKPOINT and self.header.shard == NODE:
+                for value in (fields(record[FRAME:]) or {}).get(HEADS, []):
+                    head = (int.from_bytes(value[:2], "little"), int.from_bytes(value[34:], "little"), value[2:34])
+                    self.heads.append((seq, head))
             self.last = kind
             self.end += -(-len(record) // 8) * 8
             self.seq += 1
@@ -204,8 +293,36 @@ class Segment:
         return True
 
 
-def verify(files, running):
+class Anchors:
+    """What signed checkpoints say: (shard, size, root), each to be met."""
+
+    def __init__(self, anchors=()):
+        self.wanted = {}
+        for shard, size, root in anchors:
+            self.wanted.setdefault((shard, size), set()).add(root)
+        self.met = set()
+
+    def meet(self, shard, tree):
+        roots = self.wanted.get((shard, tree.size())) if self.wanted else None
+        if roots == {tree.root()} if roots else False:
+            self.met.add((shard, tree.size()))
+
+    def missing(self):
+        return sorted(set(self.wanted) - self.met)
+
+
+def told(files, size):
+    """What the node's own records up to this one say of the shards."""
+    heads = []
+    for name, data in files:
+        if os.path.basename(name).startswith(f"{NODE:05}-"):
+            heads += [head for seq, head in Segment(name, data, Anchors()).heads if seq <= size]
+    return heads
+
+
+def verify(files, running, anchors=None):
     """files: (name, bytes) in the order of names. The number of records, or an Answer."""
+    anchors = anchors or Anchors()
     last, torn, records, shards, seen = None, None, 0, 0, set()
 
     def series_ends(segment):
@@ -224,7 +341,7 @@ def verify(files, running):
                 raise Answer(1, name, 0, 0, "the header was never written")
             blank = named[0]
             continue
-        segment = Segment(name, data)
+        segment = Segment(name, data, anchors)
         header = segment.header
         if named and named != (header.shard, header.number):
             raise Answer(1, name, 0, header.first_seq, "the file's name is another segment's")
@@ -253,15 +370,28 @@ def verify(files, running):
     missing = set(range(shards)) - seen
     if missing:
         raise Answer(1, "-", 0, 1, f"shard {min(missing)} is missing")
+    for shard, size in anchors.missing():
+        raise Answer(1, "-", 0, size, f"the records of shard {shard} up to this one are not those that were signed")
     if torn:
         raise torn
     return records
 
 
 def main(arguments):
-    running = "--open" in arguments
+    running, key, signed, names = False, None, [], []
+    arguments = list(arguments)
+    while arguments:
+        word = arguments.pop(0)
+        if word == "--open":
+            running = True
+        elif word == "--key":
+            key = public_key(arguments.pop(0))
+        elif word in ("--checkpoint", "--kept"):
+            signed.append(arguments.pop(0))
+        else:
+            names.append(word)
     # By name alone: the series may lie in several folders.
-    names = sorted((a for a in arguments if a != "--open"), key=lambda name: os.path.basename(name))
+    names.sort(key=os.path.basename)
     try:
         files = []
         for name in names:
@@ -270,7 +400,15 @@ def main(arguments):
                     files.append((name, file.read()))
             except OSError as error:
                 raise Answer(5, name, 0, 0, error.strerror)
-        print(f"whole: {verify(files, running)} records")
+        anchors = []
+        for name in signed:
+            try:
+                with open(name, encoding="utf-8") as file:
+                    size, root = checkpoint(name, file.read(), key)
+            except FileNotFoundError:
+                raise Answer(1, name, 0, 0, "the signed checkpoint is missing")
+            anchors += [(NODE, size, root)] + (told(files, size) if not anchors else [])
+        print(f"whole: {verify(files, running, Anchors(anchors))} records")
         return 0
     except Answer as answer:
         print(answer)
