@@ -6,6 +6,7 @@ mod backends;
 mod bench;
 mod clients;
 mod demo;
+mod evasion;
 mod install;
 mod nightly;
 mod setup;
@@ -29,6 +30,8 @@ cargo xtask VERB
   bench pan   the scan of card numbers alone, by backend and kind of input   [--quick] [--check] [--class WORD] [--json FILE]
               [--markdown] [--report] [--search SECONDS [--seed N]]
   pan-truth   what is found and what is wrongly masked; status 1 over a budget   [--quick] [--markdown] [--report]
+  evasion     the corpus of evasions against the service: recall by category, over-blocking, false refusals, leaks
+              [--only ID|CATEGORY] [--json FILE] [--report] [--show]; or the expression fuzzer: --fuzz N [--minutes M] [--seed S] [--report]
   suites      foreign test suites, direct and through the interceptor   [NAME…]
   nightly     the longer runs: test, suites, 100 kills, fuzzing          [STEP…]
   backends    pan's tests with every set of instructions (part of test)
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         "bench" => bench::run(&rest),
         "pan-truth" => bench::truth(&rest),
         "demo" => demo::run(&rest),
+        "evasion" => evasion::run(&rest),
         "suites" => suites::run(&rest),
         "shred" => suites::shredder::shred(&rest), // not for people: the suites start it
         "nightly" => nightly::run(&rest),

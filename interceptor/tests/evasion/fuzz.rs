@@ -1,0 +1,167 @@
+//! The expression fuzzer: composed statements, each asked of two databases that differ in hidden digits alone, directly and as an agent.
+//!
+//! A finding is an answer to the agent from which a card can be read, or that differs between the two databases. Counted are distinct
+//! statements that the server executes on sensitive columns without an error; those whose answer it would have given away are `telling`.
+
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::client::Way;
+use crate::dice::Dice;
+use crate::grammar::{self, Program};
+use crate::ground::Ground;
+use crate::secrets::Secrets;
+use crate::twins::{self, Pair, Twins};
+
+/// How many sessions of each kind work at a time.
+const WORKERS: usize = 3;
+/// Findings that are kept whole.
+const KEPT: usize = 60;
+
+/// How far to go.
+pub struct Bounds {
+    pub seed: u64,
+    /// Distinct statements that the server executes.
+    pub statements: u64,
+    pub time: Duration,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Distinct programs that were composed.
+    pub composed: u64,
+    /// Of those: the server executes them on sensitive columns without an error.
+    pub executes: u64,
+    /// Of those: the answer depends on hidden digits.
+    pub telling: u64,
+    /// Of what the server executes: refused to the agent, or ended in another error.
+    pub refused: u64,
+    /// Of what the server executes: answered to the agent without an error.
+    pub answered: u64,
+    /// A card could be read from the answer.
+    pub readable: u64,
+    /// The answer depended on hidden digits.
+    pub dependent: u64,
+    /// The session did not answer.
+    pub silent: u64,
+    /// Findings by the form in which the card was read.
+    pub forms: BTreeMap<String, u64>,
+    /// The first findings: the number of the program, what was found, its text.
+    pub findings: Vec<(u64, String, String)>,
+}
+
+struct Shared<'g> {
+    ground: &'g Ground,
+    twins: Twins,
+    secrets: Secrets,
+    bounds: Bounds,
+    began: Instant,
+    next: AtomicU64,
+    seen: Mutex<HashSet<u64>>,
+    counts: Mutex<Counts>,
+}
+
+/// Runs until a bound is reached.
+pub fn run(ground: &Ground, bounds: Bounds) -> Counts {
+    let twins = Twins::new(ground, bounds.seed);
+    let shared = Shared {
+        ground,
+        secrets: Secrets::new(&twins.pans),
+        twins,
+        bounds,
+        began: Instant::now(),
+        next: AtomicU64::new(0),
+        seen: Mutex::default(),
+        counts: Mutex::default(),
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| shared.work());
+        }
+    });
+    shared.counts.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared<'_> {
+    fn work(&self) {
+        let direct = twins::talks(&self.twins, Way::Direct(self.ground.port()));
+        let through = twins::talks(&self.twins, Way::Agent(&self.ground.agent));
+        let (mut direct, mut through) = (Pair::new(&direct), Pair::new(&through));
+        while self.began.elapsed() < self.bounds.time {
+            let index = self.next.fetch_add(1, Ordering::Relaxed);
+            let program = grammar::program(Dice::new(self.bounds.seed, index));
+            let mut hasher = DefaultHasher::new();
+            (&program.steps, program.extended, program.binary).hash(&mut hasher);
+            if !self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(hasher.finish()) {
+                continue;
+            }
+            if self.one(index, &program, &mut direct, &mut through) >= self.bounds.statements {
+                return;
+            }
+        }
+    }
+
+    /// Asks, compares and counts; the number of statements that the server executes so far.
+    fn one(&self, index: u64, program: &Program, direct: &mut Pair<'_>, through: &mut Pair<'_>) -> u64 {
+        let [here, there] = direct.ask_both(program);
+        let [one, other] = through.ask_both(program);
+        let executes = !twins::failed(&here);
+        let leaks = self.secrets.found(&one);
+        let dependent = twins::told(&one) != twins::told(&other);
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.composed += 1;
+        counts.executes += u64::from(executes);
+        counts.telling += u64::from(executes && twins::told(&here) != twins::told(&there));
+        counts.refused += u64::from(executes && twins::failed(&one));
+        counts.answered += u64::from(executes && !twins::failed(&one));
+        counts.readable += u64::from(!leaks.is_empty());
+        counts.dependent += u64::from(dependent);
+        counts.silent += u64::from(one.turns.iter().any(|turn| turn.end == crate::client::End::Silent));
+        if let Some(leak) = leaks.first() {
+            *counts.forms.entry(format!("{}, {}", leak.carrier, leak.form)).or_default() += 1;
+        }
+        if (dependent || !leaks.is_empty()) && counts.findings.len() < KEPT {
+            let what = if leaks.is_empty() { "depends on hidden digits" } else { "a card can be read" };
+            counts.findings.push((index, what.to_owned(), program.steps.join("; ")));
+        }
+        counts.executes
+    }
+}
+
+impl Counts {
+    pub fn is_clean(&self) -> bool {
+        self.readable == 0 && self.dependent == 0 && self.silent == 0
+    }
+
+    /// For people; statements hold no digit of a card.
+    pub fn text(&self) -> String {
+        let mut out = self.table();
+        for (form, count) in &self.forms {
+            out += &format!("  {count} by {form}\n");
+        }
+        for (index, what, text) in &self.findings {
+            out += &format!("  {index}: {what}: {text}\n");
+        }
+        out
+    }
+
+    /// In Markdown.
+    pub fn table(&self) -> String {
+        let rows = [
+            ("distinct programs composed", self.composed),
+            ("executed by the server on sensitive columns without an error", self.executes),
+            ("of those: the direct answer depends on hidden digits", self.telling),
+            ("of those executed: refused to the agent", self.refused),
+            ("of those executed: answered to the agent", self.answered),
+            ("answers to the agent from which a card can be read", self.readable),
+            ("answers to the agent that depend on hidden digits", self.dependent),
+            ("sessions that did not answer", self.silent),
+        ];
+        let line = |(what, count): &(&str, u64)| format!("| {what} | {count} |\n");
+        format!("| expression fuzzer | count |\n|---|---:|\n{}", rows.iter().map(line).collect::<String>())
+    }
+}
