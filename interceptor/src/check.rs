@@ -131,7 +131,11 @@ fn tls(tls: &Tls) -> String {
             format!("database TLS, verified as {}", name.as_deref().unwrap_or("the address that is dialled"))
         }
     };
-    format!("{agent}; {database}")
+    let scram = match &tls.verifiers {
+        Some(path) => format!("; SCRAM ends here, by {}", path.display()),
+        None => String::new(),
+    };
+    format!("{agent}; {database}{scram}")
 }
 
 fn by(agent: &Agent) -> String {

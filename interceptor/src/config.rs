@@ -270,6 +270,7 @@ struct TypedDatabase {
     server_name: Option<String>,
     client_certificate: Option<PathBuf>,
     client_key: Option<PathBuf>,
+    scram_verifiers: Option<PathBuf>,
     #[serde(default = "enforce")]
     mode: Mode,
     #[serde(default = "yes")]

@@ -24,3 +24,4 @@ pub mod status;
 mod sys;
 pub mod tls;
 pub mod verbs;
+mod verifiers;

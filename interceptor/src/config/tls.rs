@@ -17,6 +17,8 @@ pub struct Tls {
     pub names: Vec<String>,
     /// Towards the database.
     pub database: DatabaseTls,
+    /// The file of roles' verifiers, with which SCRAM ends here; `None`: it passes on.
+    pub verifiers: Option<PathBuf>,
 }
 
 /// Whether agents may, or must, speak TLS.
@@ -107,7 +109,11 @@ impl TypedDatabase {
         if let Some(name) = self.names.iter().chain(&self.server_name).find(|name| !is_name(name)) {
             return refused(format!("`{name}` is neither a DNS name nor an address"));
         }
-        Ok(Tls { agent: self.agent_tls, names: self.certificate_names(addresses), database })
+        if self.scram_verifiers.is_some() && (self.agent_tls == AgentTls::Disable || database == DatabaseTls::Disable) {
+            return refused("scram_verifiers has a meaning only where both legs have TLS (agent_tls and tls): over a plain leg SCRAM passes on".into());
+        }
+        let (names, verifiers) = (self.certificate_names(addresses), self.scram_verifiers.clone());
+        Ok(Tls { agent: self.agent_tls, names, database, verifiers })
     }
 
     /// The names that are given, the host names among the addresses, and each single address.
@@ -163,6 +169,8 @@ mod tests {
             (format!("{near}tls = \"disable\"\nroots = \"/x\""), "need tls"),
             (format!("{near}tls = \"require\"\nclient_key = \"/x\""), "go together"),
             (format!("{near}names = [\"db\"]"), "only with agent_tls"),
+            (format!("{near}tls = \"require\"\nscram_verifiers = \"/x\""), "both legs have TLS"),
+            (format!("{near}agent_tls = \"allow\"\nscram_verifiers = \"/x\""), "both legs have TLS"),
             (format!("{near}agent_tls = \"allow\"\nnames = [\"d b\"]"), "neither a DNS name"),
             (format!("{near}agent_tls = \"maybe\""), "unknown variant"),
         ] {

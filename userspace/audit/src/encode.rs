@@ -66,10 +66,11 @@ pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
         Event::SessionStart { actor, number: count } => {
             session(out, actor, true, *count);
         }
-        Event::Login { actor, success, sqlstate, cause, tls, number: count } => {
+        Event::Login { actor, success, sqlstate, cause, way, tls, number: count } => {
             session(out, actor, *success, *count);
             state(out, *sqlstate);
             name_if(out, field::CAUSE, *cause);
+            name_if(out, field::AUTHENTICATION, way.map(Text::Literal));
             name_if(out, field::AGENT_TLS, tls.agent);
             name_if(out, field::DATABASE_TLS, tls.database);
             name_if(out, field::DATABASE_PEER, tls.peer);

@@ -319,6 +319,8 @@ pub enum Event<'a> {
         sqlstate: Option<SqlState>,
         /// Where we refused it ourselves: why.
         cause: Option<Text<'a>>,
+        /// How it was made: what the database asked for, and whether SCRAM ended here.
+        way: Option<&'static str>,
         /// How both legs were encrypted.
         tls: LoginTls<'a>,
         /// The session's own count of its records.

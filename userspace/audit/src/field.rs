@@ -97,6 +97,7 @@ fields! {
     49 AGENT_TLS "agent_tls" Text "TLS of the agent's leg, version and suite; absent: plain";
     50 DATABASE_TLS "database_tls" Text "TLS of the database's leg, version and suite; absent: plain";
     51 DATABASE_PEER "database_peer" Text "the name that the database's certificate was verified for; absent: it was not";
+    52 AUTHENTICATION "authentication" Text "how the login was made: what the database asked for (none, password, md5, gss, sspi, sasl), or `scram ended …` where SCRAM ended here, `scram passed on` where it could have";
     64 FIRST_SEQ "first_seq" Number "the first record of the batch";
     65 COUNT "count" Number "how many records the batch has";
     66 BATCH_ROOT "batch_root" Hash "RFC 6962 root of the batch's records";

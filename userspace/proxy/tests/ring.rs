@@ -33,6 +33,7 @@ impl Origins for Everyone {
             masking: Default::default(),
             agent_tls: Default::default(),
             database_tls: false,
+            verifiers: None,
         };
         Some(Admitted {
             destination: self.0?,

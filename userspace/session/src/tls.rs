@@ -34,4 +34,6 @@ pub struct Secured {
     pub alpn: bool,
     /// The name that the peer's certificate was verified for; empty: none was.
     pub peer: String,
+    /// The binding of the certificate that the leg's server showed (`tls-server-end-point`, RFC 5929); empty: its signature has none.
+    pub binding: Vec<u8>,
 }

@@ -82,6 +82,7 @@ impl Parts {
         let mut events = vec![
             Event::SessionStart { actor, number: 1 },
             Event::Login {
+                way: Some("md5"),
                 actor,
                 success: false,
                 sqlstate: Some(SqlState::of(b"28P01")),

@@ -89,6 +89,7 @@ impl Origins for SimOrigins {
             masking: Default::default(),
             agent_tls: Default::default(),
             database_tls: false,
+            verifiers: None,
         };
         // The agent's port is its number; the origin carries it on to the database's side.
         Some(Admitted {

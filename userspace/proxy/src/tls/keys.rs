@@ -6,12 +6,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring};
+use rustls::crypto::{WebPkiSupportedAlgorithms, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::server::{ClientHello, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig, SignatureScheme};
+
+use super::binding;
 
 /// The protocol's name in ALPN (PostgreSQL 17).
 const ALPN: &[u8] = b"postgresql";
@@ -50,37 +50,50 @@ pub struct Tls {
 
 /// Our end of the agents' leg.
 #[derive(Clone)]
-pub struct AgentTls {
-    config: Arc<ServerConfig>,
-    certificate: Arc<Certificate>,
+pub struct AgentTls(Arc<RwLock<Arc<Shown>>>);
+
+/// What one certificate makes: handshakes that show it, tickets that resume those alone, and what a login binds to.
+pub(super) struct Shown {
+    pub(super) config: Arc<ServerConfig>,
+    pub(super) binding: Vec<u8>,
 }
 
 impl AgentTls {
     /// With this certificate (PEM, the leaf first) and its key. Sessions are resumed by tickets that only this process can read, on
     /// any shard.
     pub fn new(chain: &str, key: &str) -> Result<AgentTls, KeyError> {
+        Shown::new(chain, key).map(|shown| AgentTls(Arc::new(RwLock::new(Arc::new(shown)))))
+    }
+
+    /// From the next handshake on, this certificate and key. Tickets of those before are worth nothing: whoever resumes binds to the
+    /// certificate that it has seen.
+    pub fn renew(&self, chain: &str, key: &str) -> Result<(), KeyError> {
+        let fresh = Arc::new(Shown::new(chain, key)?);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
+    }
+
+    /// The certificate in force: looked at once per handshake.
+    pub(super) fn shown(&self) -> Arc<Shown> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Shown {
+    fn new(chain: &str, key: &str) -> Result<Shown, KeyError> {
         let provider = Arc::new(ring::default_provider());
-        let certificate = Arc::new(Certificate(RwLock::new(certified(chain, key, &provider)?)));
+        let chain = certificates(chain)?;
+        let binding = chain.first().map(|leaf| binding::of(leaf)).unwrap_or_default();
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(KeyError::Unfit)?
             .with_no_client_auth()
-            .with_cert_resolver(Arc::<Certificate>::clone(&certificate));
+            .with_single_cert(chain, private_key(key)?)
+            .map_err(KeyError::Unfit)?;
         config.alpn_protocols = vec![ALPN.to_vec()];
         config.ticketer = ring::Ticketer::new().map_err(KeyError::Unfit)?;
         config.send_tls13_tickets = 1;
-        Ok(AgentTls { config: Arc::new(config), certificate })
-    }
-
-    /// From the next handshake on, this certificate and key.
-    pub fn renew(&self, chain: &str, key: &str) -> Result<(), KeyError> {
-        let fresh = certified(chain, key, self.config.crypto_provider())?;
-        *self.certificate.0.write().unwrap_or_else(PoisonError::into_inner) = fresh;
-        Ok(())
-    }
-
-    pub(super) fn config(&self) -> &Arc<ServerConfig> {
-        &self.config
+        Ok(Shown { config: Arc::new(config), binding })
     }
 }
 
@@ -88,25 +101,6 @@ impl fmt::Debug for AgentTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AgentTls")
     }
-}
-
-/// The certificate in force: looked at once per handshake.
-struct Certificate(RwLock<Arc<CertifiedKey>>);
-
-impl fmt::Debug for Certificate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Certificate")
-    }
-}
-
-impl ResolvesServerCert for Certificate {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
-    }
-}
-
-fn certified(chain: &str, key: &str, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, KeyError> {
-    CertifiedKey::from_der(certificates(chain)?, private_key(key)?, provider).map(Arc::new).map_err(KeyError::Unfit)
 }
 
 fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, KeyError> {

@@ -29,6 +29,8 @@ struct Pair {
     wires: [Vec<u8>; 2],
     got: [Vec<u8>; 2],
     secured: usize,
+    /// What a login binds to, by each end.
+    bindings: [Vec<u8>; 2],
 }
 
 impl Pair {
@@ -39,7 +41,7 @@ impl Pair {
         let [server, client] = &mut legs;
         server.begin(&mut wires[1]).unwrap();
         client.begin(&mut wires[0]).unwrap();
-        Pair { legs, wires, got: [Vec::new(), Vec::new()], secured: 0 }
+        Pair { legs, wires, got: [Vec::new(), Vec::new()], secured: 0, bindings: Default::default() }
     }
 
     /// Until nothing is on the wires.
@@ -52,7 +54,10 @@ impl Pair {
                 let received = self.legs[end].receive(&mut arrived, &mut self.got[end], &mut reply);
                 self.wires[1 - end].extend(reply);
                 received.map_err(|error| (end, error))?;
-                self.secured += usize::from(self.legs[end].newly_secured().is_some());
+                if let Some(secured) = self.legs[end].newly_secured() {
+                    self.secured += 1;
+                    self.bindings[end] = secured.binding;
+                }
             }
         }
         Ok(())
@@ -117,6 +122,7 @@ fn the_second_connection_resumes_the_first() {
         let mut pair = Pair::new(&agent, &database);
         pair.run(|| 1 << 16).unwrap();
         kinds.push(pair.legs[0].kind());
+        assert!(pair.bindings[0] == pair.bindings[1] && pair.bindings[0].len() == 32, "both bind to one certificate");
     }
     assert_eq!(kinds, [Some(HandshakeKind::Full), Some(HandshakeKind::Resumed)]);
 }
@@ -167,6 +173,27 @@ fn a_renewed_certificate_is_shown_from_the_next_handshake_on() {
     Pair::new(&agent, &database).run(|| 1 << 16).unwrap();
     assert!(agent.renew(&new.leaf, &old.key).is_err(), "another's key");
     Pair::new(&agent, &database).run(|| 1 << 16).unwrap();
+}
+
+#[test]
+fn no_ticket_outlives_the_certificate_that_it_was_given_under() {
+    let (old, new) = (keys(&["127.0.0.1"]), keys(&["127.0.0.1"]));
+    let agent = AgentTls::new(&old.leaf, &old.key).unwrap();
+    let database = DatabaseTls::unverified(None).unwrap();
+    let mut seen = Vec::new();
+    for renewed in [false, false, true, true] {
+        if renewed && seen.len() == 2 {
+            agent.renew(&new.leaf, &new.key).unwrap();
+        }
+        let mut pair = Pair::new(&agent, &database);
+        pair.run(|| 1 << 16).unwrap();
+        assert_eq!(pair.bindings[0], pair.bindings[1], "both bind to the certificate that the client has seen");
+        seen.push((pair.legs[0].kind().unwrap(), pair.bindings[0].clone()));
+    }
+    let kinds: Vec<HandshakeKind> = seen.iter().map(|(kind, _)| *kind).collect();
+    use HandshakeKind::{Full, Resumed};
+    assert_eq!(kinds, [Full, Resumed, Full, Resumed]);
+    assert!(seen[0].1 == seen[1].1 && seen[1].1 != seen[2].1 && seen[2].1 == seen[3].1);
 }
 
 #[test]

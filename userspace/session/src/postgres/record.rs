@@ -176,6 +176,7 @@ impl Connection {
             success: code.is_none(),
             sqlstate: code.map(|code| SqlState::of(&code)),
             cause: cause.map(Into::into),
+            way: Some(self.login.way).filter(|way| !way.is_empty()),
             tls: LoginTls {
                 agent: agent_tls.as_ref().map(Into::into),
                 database: database_tls.as_ref().map(Into::into),

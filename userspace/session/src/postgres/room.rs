@@ -20,7 +20,7 @@ const OUTCOME: usize = 192 + FRAME;
 /// A start, a login, an end or a cancel request beside its actor: a cause, TLS of both legs, numbers.
 const PLAIN: usize = 1280 + FRAME;
 const _: () = assert!(7 * (NAME_MAX + 3) + 5 * 10 + 2 * 20 <= ACTOR_MAX && 3 * (NAME_MAX + 3) + 64 <= DECISION - FRAME);
-const _: () = assert!(4 * (NAME_MAX + 3) + 128 <= PLAIN - FRAME);
+const _: () = assert!(4 * (NAME_MAX + 3) + 192 <= PLAIN - FRAME); // the way of a login is a few words of ours
 
 /// Where a record finds room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

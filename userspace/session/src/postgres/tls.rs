@@ -24,7 +24,8 @@ enum Leg {
     Asked,
     /// The shard is shaking hands.
     Began,
-    Secured(Secured),
+    /// Apart, because most sessions are plain and each idle one counts.
+    Secured(Box<Secured>),
 }
 
 impl Leg {
@@ -43,6 +44,11 @@ impl Legs {
 
     pub(super) fn database_asked(&self) -> bool {
         matches!(self.database, Leg::Asked)
+    }
+
+    /// The bindings of the agent's leg and of the database's, where both have TLS.
+    pub(super) fn bindings(&self) -> Option<(&[u8], &[u8])> {
+        Some((&self.agent.secured()?.binding, &self.database.secured()?.binding))
     }
 
     /// For the record: TLS of the agent's leg, of the database's, and whom the database's certificate was verified for.
@@ -80,7 +86,7 @@ impl Connection {
         if self.tls.at_once && !secured.alpn {
             return Err(Fatal::agent("direct TLS without the protocol's name (ALPN postgresql)"));
         }
-        self.tls.agent = Leg::Secured(secured);
+        self.tls.agent = Leg::Secured(Box::new(secured));
         Ok(())
     }
 
@@ -127,7 +133,7 @@ impl Connection {
     }
 
     pub(super) fn database_secured(&mut self, secured: Secured, cx: &mut Cx<'_, '_>) -> Step {
-        self.tls.database = Leg::Secured(secured);
+        self.tls.database = Leg::Secured(Box::new(secured));
         self.connected(cx)
     }
 }
