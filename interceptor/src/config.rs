@@ -265,6 +265,9 @@ struct TypedDatabase {
     agent_tls: AgentTls,
     #[serde(default)]
     names: Vec<String>,
+    agent_client_ca: Option<PathBuf>,
+    #[serde(default)]
+    agent_client_required: bool,
     tls: Option<String>,
     roots: Option<PathBuf>,
     server_name: Option<String>,

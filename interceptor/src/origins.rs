@@ -70,6 +70,7 @@ fn database(database: &config::Database, tls: &Legs) -> Database {
             config::AgentTls::Require => AgentTls::Require,
         },
         database_tls: database.tls.database != config::DatabaseTls::Disable,
+        agent_certificate: database.tls.agent_client_required,
         verifiers: tls.verifiers().of(&database.name),
     }
 }

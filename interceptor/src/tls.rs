@@ -37,7 +37,9 @@ impl Legs {
                     let names = database.tls.names.clone();
                     let keys =
                         authority.mint(&names).with_context(|| format!("a certificate for {}", database.name))?;
-                    let tls = proxy::AgentTls::new(&keys.chain, &keys.key)?;
+                    let clients = database.tls.agent_client_ca.as_deref().map(read).transpose()?;
+                    let tls = proxy::AgentTls::new(&keys.chain, &keys.key, clients.as_deref())
+                        .with_context(|| format!("[[database]] {}: agent_client_ca", database.name))?;
                     minted.push((names, tls.clone()));
                     Some(tls)
                 }

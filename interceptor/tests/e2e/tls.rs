@@ -285,6 +285,43 @@ fn an_idle_session_under_tls_stays_small() {
     health.holds(&stage);
 }
 
+/// An authority of agents and a certificate by it, where the agent's account can read them.
+fn agents_keys(name: &str) -> Keys {
+    let keys = Keys::new(name);
+    for file in ["db.pem", "db.key"] {
+        let path = keys.path(file);
+        chown(&path, Some(65534), None).expect("given");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("mode");
+    }
+    keys
+}
+
+#[test]
+fn an_agents_certificate_is_recorded_and_required() {
+    let (agents, foreign) = (agents_keys("the-agent"), agents_keys("the-agent"));
+    let ca = format!("agent_tls = \"require\"\nagent_client_ca = \"{}\"\n", agents.path("root.pem"));
+    let shows = |keys: &Keys| format!("sslcert={} sslkey={}", keys.path("db.pem"), keys.path("db.key"));
+    for required in [true, false] {
+        let Some(stage) = Stage::set(&format!("{ca}agent_client_required = {required}"), POLICY) else { return };
+        let login = |words: &str| psql(&stage, &format!("host=127.0.0.1 user=app sslmode=require {words}"), CARD);
+        login(&shows(&agents)).says(MASKED);
+        let untrusted = login(&shows(&foreign));
+        assert!(!untrusted.ok && untrusted.err.contains("alert"), "{}", untrusted.err);
+        let without = login("");
+        if required {
+            without.refused("connection requires a valid client certificate");
+        } else {
+            without.says(MASKED);
+        }
+        let record = stage.record();
+        let decided = record.iter().find(|line| line.contains("\"decision\"")).expect("a decision");
+        assert!(decided.contains("\"certificate\":\"CN=rcgen self signed cert\""), "{decided}");
+        let login = record.iter().find(|line| line.contains("\"login\"")).expect("a login");
+        assert!(login.contains("\"certificate_sha256\":\"") && login.contains("\"certificate_serial\":\""), "{login}");
+        assert!(record.iter().any(|line| line.contains("the agent's certificate is not by one of agent_client_ca")));
+    }
+}
+
 #[test]
 fn direct_tls_is_served_by_its_protocols_name_alone() {
     let Some(stage) = Stage::set("agent_tls = \"require\"", POLICY) else { return };

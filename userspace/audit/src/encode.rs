@@ -74,6 +74,10 @@ pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
             name_if(out, field::AGENT_TLS, tls.agent);
             name_if(out, field::DATABASE_TLS, tls.database);
             name_if(out, field::DATABASE_PEER, tls.peer);
+            name_if(out, field::CERTIFICATE_SERIAL, tls.serial);
+            if let Some(sha256) = &tls.sha256 {
+                bytes(out, field::CERTIFICATE_SHA256, sha256);
+            }
         }
         Event::SessionEnd { actor, success, cause, sqlstate, totals, number: count } => {
             session(out, actor, *success, *count);
@@ -182,6 +186,7 @@ impl Actor<'_> {
         name_if(out, field::DBNAME, self.dbname);
         name_if(out, field::DATABASE_USER, self.database_user);
         name_if(out, field::APPLICATION, self.application);
+        name_if(out, field::CERTIFICATE, self.certificate);
     }
 }
 

@@ -98,6 +98,9 @@ fields! {
     50 DATABASE_TLS "database_tls" Text "TLS of the database's leg, version and suite; absent: plain";
     51 DATABASE_PEER "database_peer" Text "the name that the database's certificate was verified for; absent: it was not";
     52 AUTHENTICATION "authentication" Text "how the login was made: what the database asked for (none, password, md5, gss, sspi, sasl), or `scram ended …` where SCRAM ended here, `scram passed on` where it could have";
+    53 CERTIFICATE "certificate" Text "the subject of the certificate that the agent showed, RFC 4514; absent: none";
+    54 CERTIFICATE_SERIAL "certificate_serial" Text "its serial number, hexadecimal";
+    55 CERTIFICATE_SHA256 "certificate_sha256" Hash "its SHA-256";
     64 FIRST_SEQ "first_seq" Number "the first record of the batch";
     65 COUNT "count" Number "how many records the batch has";
     66 BATCH_ROOT "batch_root" Hash "RFC 6962 root of the batch's records";

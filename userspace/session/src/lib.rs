@@ -26,7 +26,7 @@ pub use limits::Limits;
 pub use open::{Database, Mode, Open, Subject};
 pub use scram::{BadVerifiers, NONCE_LEN, Verifiers};
 pub use shared::Shared;
-pub use tls::{AgentTls, Secure, Secured};
+pub use tls::{AgentTls, ClientCertificate, Secure, Secured};
 pub use verdicts::StatementCache;
 
 /// One agent connection and its one connection to the database.

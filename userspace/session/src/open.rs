@@ -49,6 +49,8 @@ pub struct Database {
     pub masking: pan::Mode,
     /// Towards the agent.
     pub agent_tls: AgentTls,
+    /// An agent shows a certificate, or its session is refused. Cancel requests are not.
+    pub agent_certificate: bool,
     /// Towards the database: a session goes on only under TLS.
     pub database_tls: bool,
     /// With which SCRAM ends here, where both legs have TLS; `None`: it passes on.

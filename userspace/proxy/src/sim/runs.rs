@@ -90,6 +90,7 @@ impl Origins for SimOrigins {
             agent_tls: Default::default(),
             database_tls: false,
             verifiers: None,
+            agent_certificate: false,
         };
         // The agent's port is its number; the origin carries it on to the database's side.
         Some(Admitted {

@@ -89,7 +89,8 @@ fn algorithm(reader: BERReader<'_, '_>) -> yasna::ASN1Result<Algorithm> {
     })
 }
 
-fn rest(parts: &mut BERReaderSeq<'_, '_>) -> yasna::ASN1Result<()> {
+/// Reads over what is left.
+pub(super) fn rest(parts: &mut BERReaderSeq<'_, '_>) -> yasna::ASN1Result<()> {
     while parts.read_optional(|part| part.read_der())?.is_some() {}
     Ok(())
 }

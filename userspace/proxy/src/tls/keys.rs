@@ -9,6 +9,8 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{WebPkiSupportedAlgorithms, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig, SignatureScheme};
 
 use super::binding;
@@ -50,7 +52,11 @@ pub struct Tls {
 
 /// Our end of the agents' leg.
 #[derive(Clone)]
-pub struct AgentTls(Arc<RwLock<Arc<Shown>>>);
+pub struct AgentTls {
+    shown: Arc<RwLock<Arc<Shown>>>,
+    /// Whose certificates are asked for.
+    clients: Option<Arc<dyn ClientCertVerifier>>,
+}
 
 /// What one certificate makes: handshakes that show it, tickets that resume those alone, and what a login binds to.
 pub(super) struct Shown {
@@ -59,35 +65,38 @@ pub(super) struct Shown {
 }
 
 impl AgentTls {
-    /// With this certificate (PEM, the leaf first) and its key. Sessions are resumed by tickets that only this process can read, on
-    /// any shard.
-    pub fn new(chain: &str, key: &str) -> Result<AgentTls, KeyError> {
-        Shown::new(chain, key).map(|shown| AgentTls(Arc::new(RwLock::new(Arc::new(shown)))))
+    /// With this certificate (PEM, the leaf first) and its key. `clients` (PEM): an agent is asked for a certificate, and one that it
+    /// shows must be signed by one of these; whether it may show none is the session's to say. Sessions are resumed by tickets that only
+    /// this process can read, on any shard.
+    pub fn new(chain: &str, key: &str, clients: Option<&str>) -> Result<AgentTls, KeyError> {
+        let clients = clients.map(client_verifier).transpose()?;
+        let shown = Shown::new(chain, key, clients.clone())?;
+        Ok(AgentTls { shown: Arc::new(RwLock::new(Arc::new(shown))), clients })
     }
 
     /// From the next handshake on, this certificate and key. Tickets of those before are worth nothing: whoever resumes binds to the
     /// certificate that it has seen.
     pub fn renew(&self, chain: &str, key: &str) -> Result<(), KeyError> {
-        let fresh = Arc::new(Shown::new(chain, key)?);
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        let fresh = Arc::new(Shown::new(chain, key, self.clients.clone())?);
+        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
 
     /// The certificate in force: looked at once per handshake.
     pub(super) fn shown(&self) -> Arc<Shown> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.shown.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Shown {
-    fn new(chain: &str, key: &str) -> Result<Shown, KeyError> {
+    fn new(chain: &str, key: &str, clients: Option<Arc<dyn ClientCertVerifier>>) -> Result<Shown, KeyError> {
         let provider = Arc::new(ring::default_provider());
         let chain = certificates(chain)?;
         let binding = chain.first().map(|leaf| binding::of(leaf)).unwrap_or_default();
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(KeyError::Unfit)?
-            .with_no_client_auth()
+            .with_client_cert_verifier(clients.unwrap_or_else(WebPkiClientVerifier::no_client_auth))
             .with_single_cert(chain, private_key(key)?)
             .map_err(KeyError::Unfit)?;
         config.alpn_protocols = vec![ALPN.to_vec()];
@@ -101,6 +110,22 @@ impl fmt::Debug for AgentTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AgentTls")
     }
+}
+
+fn client_verifier(roots: &str) -> Result<Arc<dyn ClientCertVerifier>, KeyError> {
+    let provider = Arc::new(ring::default_provider());
+    WebPkiClientVerifier::builder_with_provider(Arc::new(store(roots)?), provider)
+        .allow_unauthenticated()
+        .build()
+        .map_err(|_| KeyError::Unreadable("the root certificate"))
+}
+
+fn store(roots: &str) -> Result<RootCertStore, KeyError> {
+    let mut store = RootCertStore::empty();
+    for root in certificates(roots)? {
+        store.add(root).map_err(KeyError::Unfit)?;
+    }
+    Ok(store)
 }
 
 fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, KeyError> {
@@ -132,10 +157,7 @@ impl DatabaseTls {
     /// Encrypted, with a database whose certificate one of these roots signed for this name; `None`: for the address that is
     /// connected to.
     pub fn verified(roots: &str, name: Option<&str>, client: Option<(&str, &str)>) -> Result<DatabaseTls, KeyError> {
-        let mut store = RootCertStore::empty();
-        for root in certificates(roots)? {
-            store.add(root).map_err(KeyError::Unfit)?;
-        }
+        let store = store(roots)?;
         let name = name.map(|name| ServerName::try_from(name.to_owned()).map_err(|_| KeyError::Name)).transpose()?;
         DatabaseTls::with(Some(store), name, client)
     }

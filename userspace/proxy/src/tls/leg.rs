@@ -10,8 +10,8 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, Insufficien
 use rustls::{CommonState, Error};
 use session::Secured;
 
-use super::binding;
 use super::keys::{AgentTls, DatabaseTls, Shown};
+use super::{binding, certificate};
 
 /// What a record of TLS adds to its bytes at most: header, explicit nonce, content type, tag.
 const RECORD_EXTRA: usize = 5 + 8 + 1 + 16;
@@ -89,11 +89,13 @@ impl Leg {
             return None;
         }
         self.told = true;
-        let binding = match (self.shown.take(), self.state().peer_certificates()) {
-            (Some(ours), _) => ours.binding.clone(),
-            (None, Some([theirs, ..])) => binding::of(theirs),
-            (None, _) => Vec::new(),
+        let theirs = self.state().peer_certificates().and_then(<[_]>::first);
+        let (binding, certificate) = match (&self.shown, theirs) {
+            (Some(ours), theirs) => (ours.binding.clone(), theirs.map(|theirs| Box::new(certificate::of(theirs)))),
+            (None, Some(theirs)) => (binding::of(theirs), None),
+            (None, None) => (Vec::new(), None),
         };
+        self.shown = None;
         let state = self.state();
         Some(Secured {
             version: state.protocol_version().and_then(|version| version.as_str()).map_or("TLS", version_name),
@@ -101,6 +103,7 @@ impl Leg {
             alpn: state.alpn_protocol().is_some(),
             peer: self.peer.clone(),
             binding,
+            certificate,
         })
     }
 

@@ -5,7 +5,7 @@ use wire::postgres::encode;
 
 use super::startup::answer_encryption;
 use super::{Connection, Cx, Fatal, Phase, Step};
-use crate::{AgentTls, Secure, Secured};
+use crate::{AgentTls, ClientCertificate, Secure, Secured};
 
 /// TLS of both legs.
 #[derive(Debug, Default)]
@@ -44,6 +44,11 @@ impl Legs {
 
     pub(super) fn database_asked(&self) -> bool {
         matches!(self.database, Leg::Asked)
+    }
+
+    /// What the agent showed of itself.
+    pub(super) fn certificate(&self) -> Option<&ClientCertificate> {
+        self.agent.secured()?.certificate.as_deref()
     }
 
     /// The bindings of the agent's leg and of the database's, where both have TLS.
@@ -90,12 +95,16 @@ impl Connection {
         Ok(())
     }
 
-    /// A startup packet outside TLS.
-    pub(super) fn admits_plain(&self) -> Step {
+    /// What a startup packet needs in front of it.
+    pub(super) fn admits_leg(&self) -> Step {
         if self.open.database.agent_tls == AgentTls::Require && self.tls.agent.secured().is_none() {
             return Err(Fatal::new(b"28000", "this database is served under TLS only").hint(
                 "connect with sslmode=require, or verify-full with the certificate that `interceptor ca` prints",
             ));
+        }
+        if self.open.database.agent_certificate && self.tls.certificate().is_none() {
+            return Err(Fatal::new(b"28000", "connection requires a valid client certificate")
+                .hint("the interceptor's configuration wants one of this database's agents: give sslcert and sslkey"));
         }
         Ok(())
     }

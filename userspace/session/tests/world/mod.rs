@@ -100,6 +100,7 @@ pub fn open(agent: &str, mode: Mode, mask: bool) -> Open {
             agent_tls: session::AgentTls::default(),
             database_tls: false,
             verifiers: None,
+            agent_certificate: false,
         }),
         secret: *b"ours-0123456789-0123456789-01234",
         nonces: Some(Box::new([*b"towards the agent.", *b"towards the server"])),
@@ -343,7 +344,14 @@ impl World {
 
 /// A handshake that went well.
 pub fn tls(peer: &str, alpn: bool) -> Secured {
-    Secured { version: "TLSv1.3", suite: "TLS13_AES_256_GCM_SHA384", alpn, peer: peer.into(), binding: vec![] }
+    Secured {
+        version: "TLSv1.3",
+        suite: "TLS13_AES_256_GCM_SHA384",
+        alpn,
+        peer: peer.into(),
+        binding: vec![],
+        certificate: None,
+    }
 }
 
 /// The most bytes that the call's records take in a segment.
