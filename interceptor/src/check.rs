@@ -131,7 +131,16 @@ fn tls(tls: &Tls) -> String {
             format!("database TLS, verified as {}", name.as_deref().unwrap_or("the address that is dialled"))
         }
     };
-    format!("{agent}; {database}")
+    let asked = match (&tls.agent_client_ca, tls.agent_client_required) {
+        (Some(path), true) => format!(" with a certificate by {}", path.display()),
+        (Some(path), false) => format!(" (asked for a certificate by {})", path.display()),
+        (None, _) => String::new(),
+    };
+    let scram = match &tls.verifiers {
+        Some(path) => format!("; SCRAM ends here, by {}", path.display()),
+        None => String::new(),
+    };
+    format!("{agent}{asked}; {database}{scram}")
 }
 
 fn by(agent: &Agent) -> String {

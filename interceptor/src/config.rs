@@ -265,11 +265,15 @@ struct TypedDatabase {
     agent_tls: AgentTls,
     #[serde(default)]
     names: Vec<String>,
+    agent_client_ca: Option<PathBuf>,
+    #[serde(default)]
+    agent_client_required: bool,
     tls: Option<String>,
     roots: Option<PathBuf>,
     server_name: Option<String>,
     client_certificate: Option<PathBuf>,
     client_key: Option<PathBuf>,
+    scram_verifiers: Option<PathBuf>,
     #[serde(default = "enforce")]
     mode: Mode,
     #[serde(default = "yes")]

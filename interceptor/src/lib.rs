@@ -25,3 +25,4 @@ pub mod status;
 mod sys;
 pub mod tls;
 pub mod verbs;
+mod verifiers;

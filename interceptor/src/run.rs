@@ -60,7 +60,7 @@ pub fn run(path: &Path) -> Result<()> {
 
     privileges::drop_to(account)?;
     let mut checkpoints = Checkpoints::open(&config.service.state_dir)?;
-    confine(path, &config, &instance)?;
+    confine(path, &config, &instance, known.tls())?;
     let handle = proxy::start(&settings(&config, shards), Arc::new(policy.clone()), origins)?;
     checkpoints.of(handle.heads());
     let service =
@@ -113,12 +113,14 @@ fn own_folders(config: &Config, account: privileges::Account) -> Result<()> {
     Ok(())
 }
 
-/// What is read again later (policy, configuration), and what is written.
-fn confine(path: &Path, config: &Config, instance: &Path) -> Result<()> {
+/// What is read again later (policy, configuration, verifiers), and what is written.
+fn confine(path: &Path, config: &Config, instance: &Path, tls: &Legs) -> Result<()> {
     let parent = |p: &Path| p.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_path_buf();
     let (config_folder, policy_folder) = (parent(path), parent(&config.service.policy));
-    let readable =
-        [config_folder.as_path(), &policy_folder, Path::new("/proc/self"), Path::new("/sys/devices/system/cpu")];
+    let verifiers = tls.verifiers().folders();
+    let mut readable =
+        vec![config_folder.as_path(), &policy_folder, Path::new("/proc/self"), Path::new("/sys/devices/system/cpu")];
+    readable.extend(verifiers.iter().map(std::path::PathBuf::as_path));
     let writable = [config.service.state_dir.as_path(), &config.service.run_dir, instance];
     if privileges::confine(&readable, &writable)? == privileges::Confined::Less {
         tracing::warn!("this kernel enforces Landlock in part only: the file system is protected by the unit alone");
@@ -177,6 +179,13 @@ fn watch_over(service: &Arc<Service>, watched: &Watched<'_>, checkpoints: &mut C
                     }
                 }
                 Err(why) => tracing::error!(%why, "the policy was not reloaded; the old one stays in force"),
+            }
+            match tls.verifiers().reload() {
+                Ok(0) => {}
+                Ok(roles) => tracing::info!(roles, "verifiers of roles reloaded"),
+                Err(why) => {
+                    tracing::error!(why = format!("{why:#}"), "a file of verifiers was not reloaded; the old ones hold")
+                }
             }
         }
         match watch.poll() {

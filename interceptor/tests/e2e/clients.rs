@@ -67,6 +67,17 @@ fn psycopg() {
     });
 }
 
+/// The folder of the drivers, where psycopg is installed.
+pub(crate) fn python() -> Option<PathBuf> {
+    installed(&Driver {
+        script: "psycopg",
+        beside: &[],
+        starts: &["/usr/bin/python3"],
+        folders: &[],
+        needs: &["/usr/bin/python3", "python/psycopg"],
+    })
+}
+
 #[test]
 fn asyncpg() {
     prove(&Driver {

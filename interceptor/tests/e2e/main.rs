@@ -13,6 +13,7 @@ mod kills;
 mod psql;
 mod raw;
 mod record;
+mod scram;
 mod searched;
 mod stage;
 mod tls;

@@ -66,13 +66,18 @@ pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
         Event::SessionStart { actor, number: count } => {
             session(out, actor, true, *count);
         }
-        Event::Login { actor, success, sqlstate, cause, tls, number: count } => {
+        Event::Login { actor, success, sqlstate, cause, way, tls, number: count } => {
             session(out, actor, *success, *count);
             state(out, *sqlstate);
             name_if(out, field::CAUSE, *cause);
+            name_if(out, field::AUTHENTICATION, way.map(Text::Literal));
             name_if(out, field::AGENT_TLS, tls.agent);
             name_if(out, field::DATABASE_TLS, tls.database);
             name_if(out, field::DATABASE_PEER, tls.peer);
+            name_if(out, field::CERTIFICATE_SERIAL, tls.serial);
+            if let Some(sha256) = &tls.sha256 {
+                bytes(out, field::CERTIFICATE_SHA256, sha256);
+            }
         }
         Event::SessionEnd { actor, success, cause, sqlstate, totals, number: count } => {
             session(out, actor, *success, *count);
@@ -189,6 +194,7 @@ impl Actor<'_> {
         name_if(out, field::DBNAME, self.dbname);
         name_if(out, field::DATABASE_USER, self.database_user);
         name_if(out, field::APPLICATION, self.application);
+        name_if(out, field::CERTIFICATE, self.certificate);
     }
 }
 

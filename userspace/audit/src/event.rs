@@ -134,6 +134,8 @@ pub struct Actor<'a> {
     pub database_user: Option<Text<'a>>,
     /// application_name, once it is known.
     pub application: Option<Text<'a>>,
+    /// The subject of the certificate that it showed, if it did.
+    pub certificate: Option<Text<'a>>,
 }
 
 /// What a statement is: the same at each of its executions.
@@ -295,6 +297,10 @@ pub struct LoginTls<'a> {
     pub database: Option<Text<'a>>,
     /// The name that the database's certificate was verified for.
     pub peer: Option<Text<'a>>,
+    /// The serial number of the agent's certificate.
+    pub serial: Option<Text<'a>>,
+    /// Its SHA-256.
+    pub sha256: Option<[u8; 32]>,
 }
 
 /// Everything that is recorded. Each variant carries or implies the six fields of PCI DSS v4.0.1 10.2.2: the user (agent and
@@ -319,6 +325,8 @@ pub enum Event<'a> {
         sqlstate: Option<SqlState>,
         /// Where we refused it ourselves: why.
         cause: Option<Text<'a>>,
+        /// How it was made: what the database asked for, and whether SCRAM ended here.
+        way: Option<&'static str>,
         /// How both legs were encrypted.
         tls: LoginTls<'a>,
         /// The session's own count of its records.

@@ -106,6 +106,10 @@ fields! {
     70 TORN_BYTES "torn_bytes" Number "bytes of unfinished records that were cleared when writing went on";
     71 HEADS "heads" Head "how far one shard's series was on disk: its size, and the root of so many records";
     72 PROGRAM_HASH "program_hash" Hash "SHA-256 of the running program, the kernel half in it included";
+    73 AUTHENTICATION "authentication" Text "how the login was made: what the database asked for (none, password, md5, gss, sspi, sasl), or `scram ended …` where SCRAM ended here, `scram passed on` where it could have";
+    74 CERTIFICATE "certificate" Text "the subject of the certificate that the agent showed, RFC 4514; absent: none";
+    75 CERTIFICATE_SERIAL "certificate_serial" Text "its serial number, hexadecimal";
+    76 CERTIFICATE_SHA256 "certificate_sha256" Hash "its SHA-256";
 }
 
 #[cfg(test)]

@@ -33,6 +33,8 @@ impl Origins for Everyone {
             masking: Default::default(),
             agent_tls: Default::default(),
             database_tls: false,
+            verifiers: None,
+            agent_certificate: false,
         };
         Some(Admitted {
             destination: self.0?,

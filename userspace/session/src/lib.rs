@@ -11,6 +11,7 @@ mod input;
 mod limits;
 mod open;
 pub mod postgres;
+mod scram;
 mod shared;
 mod tls;
 mod verdicts;
@@ -23,8 +24,9 @@ pub use evidence::{COLUMNS_MAX, ColumnName, Evidence, Place, Raised, SeenColumn}
 pub use input::{Failure, Input, Now};
 pub use limits::Limits;
 pub use open::{Database, Mode, Open, Subject};
+pub use scram::{BadVerifiers, NONCE_LEN, Verifiers};
 pub use shared::Shared;
-pub use tls::{AgentTls, Secure, Secured};
+pub use tls::{AgentTls, ClientCertificate, Secure, Secured};
 pub use verdicts::StatementCache;
 
 /// One agent connection and its one connection to the database.

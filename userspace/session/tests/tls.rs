@@ -7,7 +7,7 @@ mod world;
 use std::sync::Arc;
 
 use audit::RecordType;
-use session::{AgentTls, Database, Finish, Input, Mode, Secure};
+use session::{AgentTls, ClientCertificate, Database, Finish, Input, Mode, Secure, Secured};
 use wire::postgres::encode;
 use world::{World, open, query, startup, tls};
 
@@ -80,6 +80,37 @@ fn plain_sessions_pass_or_not_as_configured() {
     let mut world = world(AgentTls::Require, false);
     world.send(&hello());
     refused(&mut world, "28000");
+}
+
+#[test]
+fn a_certificate_of_the_agent_is_part_of_every_record_and_may_be_required() {
+    let shown = ClientCertificate { subject: "CN=the agent".into(), serial: "12ab".into(), sha256: [0xC5; 32] };
+    for (required, shows) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut world = world(AgentTls::Require, false);
+        let mut open = world.session.open().clone();
+        open.database = Arc::new(Database { agent_certificate: required, ..(*open.database).clone() });
+        world = World::with(open, world::POLICY);
+        world.send(&ssl_request());
+        world.agent.clear();
+        let certificate = shows.then(|| Box::new(shown.clone()));
+        world.input(Input::AgentSecured(Secured { certificate, ..tls("", false) }));
+        if required && !shows {
+            world.send(&hello());
+            assert!(String::from_utf8_lossy(&world.agent).contains("connection requires a valid client certificate"));
+            refused(&mut world, "28000");
+            continue;
+        }
+        let mut world = world.login();
+        world.ask(&query("SELECT 1"));
+        let has = |payload: &[u8], word: &[u8]| payload.windows(word.len()).any(|bytes| bytes == word);
+        for (kind, payload) in &world.records {
+            // A session begins before anything is shown.
+            let late = *kind != RecordType::SessionStart.code();
+            assert_eq!(has(payload, b"CN=the agent"), shows && late, "record {kind}");
+            let login = *kind == RecordType::Login.code();
+            assert_eq!(has(payload, &[0xC5; 32]) && has(payload, b"12ab"), shows && login, "record {kind}");
+        }
+    }
 }
 
 #[test]

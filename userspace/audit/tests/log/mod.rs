@@ -42,6 +42,7 @@ impl Parts {
             dbname: Some(Text::Masked(&name)),
             database_user: Some(Text::Masked(&name)),
             application: Some(Text::Masked(&name)),
+            certificate: Some(Text::Masked(&name)),
         });
         let statement = StatementPart::of(&Statement {
             kinds: &["select", "delete"],
@@ -82,11 +83,18 @@ impl Parts {
         let mut events = vec![
             Event::SessionStart { actor, number: 1 },
             Event::Login {
+                way: Some("md5"),
                 actor,
                 success: false,
                 sqlstate: Some(SqlState::of(b"28P01")),
                 cause: masked,
-                tls: LoginTls { agent: masked, database: Some("TLSv1.3".into()), peer: masked },
+                tls: LoginTls {
+                    agent: masked,
+                    database: Some("TLSv1.3".into()),
+                    peer: masked,
+                    serial: masked,
+                    sha256: Some([9; 32]),
+                },
                 number: 2,
             },
             Event::SessionEnd {

@@ -89,6 +89,8 @@ impl Origins for SimOrigins {
             masking: Default::default(),
             agent_tls: Default::default(),
             database_tls: false,
+            verifiers: None,
+            agent_certificate: false,
         };
         // The agent's port is its number; the origin carries it on to the database's side.
         Some(Admitted {

@@ -15,7 +15,7 @@ use super::disk::MemorySegment;
 use super::ledger::Ledger;
 use super::peer::{Peer, Step};
 use super::rng::Rng;
-use crate::driver::Driver;
+use crate::driver::{Driver, RANDOM_LEN};
 
 /// What goes wrong in a run, beside the peers' manners.
 #[derive(Clone, Copy, Debug, Default)]
@@ -429,8 +429,8 @@ impl Driver for World {
         self.now_ns
     }
 
-    fn random(&mut self) -> io::Result<[u8; 32]> {
-        Ok([self.rng.next() as u8; 32])
+    fn random(&mut self) -> io::Result<[u8; RANDOM_LEN]> {
+        Ok([self.rng.next() as u8; RANDOM_LEN])
     }
 
     fn submit(&mut self, token: u64, op: Op<'_>) {

@@ -291,7 +291,8 @@ impl Connection {
             FrontendTag::Execute => return self.execute(sent, cx),
             FrontendTag::Close => return self.close_target(sent, cx),
             FrontendTag::Sync => return self.sync(sent, cx),
-            FrontendTag::Authentication => self.authentication_answer(sent.body())?,
+            FrontendTag::Authentication if !self.authentication_answer(sent.body(), cx)? => return Ok(()),
+            FrontendTag::Authentication => {}
             FrontendTag::CopyFail => {
                 CopyFail::parse(sent.body()).map_err(Fatal::of_agent)?;
                 self.queue.copy_data_ended(self.tally.copies_begun());

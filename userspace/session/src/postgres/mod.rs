@@ -26,6 +26,7 @@ pub mod rewrite;
 mod room;
 mod sasl;
 mod schemas;
+mod scram;
 pub(crate) mod settings;
 mod simple;
 mod startup;

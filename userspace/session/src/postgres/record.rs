@@ -131,6 +131,7 @@ impl Connection {
         let (dbname, user) = (named(&self.startup.dbname), named(&self.startup.user));
         let application = named(&self.startup.application);
         let user = self.login.database_user.clone().or(user);
+        let certificate = self.tls.certificate().map(|shown| Masked::of(&shown.subject));
         self.journal.actor.set(&Actor {
             agent: (&agent).into(),
             cgroup: subject.cgroup,
@@ -145,6 +146,7 @@ impl Connection {
             dbname: dbname.as_ref().map(Into::into),
             database_user: user.as_ref().map(Into::into),
             application: application.as_ref().map(Into::into),
+            certificate: certificate.as_ref().map(Into::into),
         });
     }
 
@@ -170,16 +172,22 @@ impl Connection {
         }
         self.name_actor();
         let (agent_tls, database_tls, peer) = self.tls.told();
+        let certificate = self.tls.certificate();
+        let (serial, sha256) =
+            (certificate.map(|shown| Masked::of(&shown.serial)), certificate.map(|shown| shown.sha256));
         let number = self.number();
         cx.record(&Event::Login {
             actor: &self.journal.actor,
             success: code.is_none(),
             sqlstate: code.map(|code| SqlState::of(&code)),
             cause: cause.map(Into::into),
+            way: Some(self.login.way).filter(|way| !way.is_empty()),
             tls: LoginTls {
                 agent: agent_tls.as_ref().map(Into::into),
                 database: database_tls.as_ref().map(Into::into),
                 peer: peer.as_ref().map(Into::into),
+                serial: serial.as_ref().map(Into::into),
+                sha256,
             },
             number,
         });

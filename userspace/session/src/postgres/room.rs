@@ -11,16 +11,16 @@ use crate::verdicts::{DISK_FULL, MAKE_ROOM, Refusal};
 
 /// What a record takes beside its payload.
 const FRAME: usize = audit::segment::FRAME_LEN + 7;
-/// The longest actor: seven names, numbers and two addresses.
-const ACTOR_MAX: usize = 2048;
+/// The longest actor: eight names, numbers and two addresses.
+const ACTOR_MAX: usize = 2304;
 /// A decision beside actor and statement: rule, reason, policy.
 const DECISION: usize = 1024 + FRAME;
 /// An outcome beside its actor.
 const OUTCOME: usize = 192 + FRAME;
-/// A start, a login, an end or a cancel request beside its actor: a cause, TLS of both legs, numbers.
-const PLAIN: usize = 1280 + FRAME;
-const _: () = assert!(7 * (NAME_MAX + 3) + 5 * 10 + 2 * 20 <= ACTOR_MAX && 3 * (NAME_MAX + 3) + 64 <= DECISION - FRAME);
-const _: () = assert!(4 * (NAME_MAX + 3) + 128 <= PLAIN - FRAME);
+/// A start, a login, an end or a cancel request beside its actor: a cause, TLS of both legs, a certificate, numbers.
+const PLAIN: usize = 1536 + FRAME;
+const _: () = assert!(8 * (NAME_MAX + 3) + 5 * 10 + 2 * 20 <= ACTOR_MAX && 3 * (NAME_MAX + 3) + 64 <= DECISION - FRAME);
+const _: () = assert!(5 * (NAME_MAX + 3) + 34 + 192 <= PLAIN - FRAME); // the way of a login is a few words of ours
 
 /// Where a record finds room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,12 +1,13 @@
 //! One session between an agent that the test plays and a small server; bytes arrive in pieces of any size.
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used)] // each test file uses a part
 
+pub mod scram;
 pub mod server;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use audit::RecordType;
 use session::{
@@ -98,8 +99,11 @@ pub fn open(agent: &str, mode: Mode, mask: bool) -> Open {
             masking: pan::Mode::default(),
             agent_tls: session::AgentTls::default(),
             database_tls: false,
+            verifiers: None,
+            agent_certificate: false,
         }),
         secret: *b"ours-0123456789-0123456789-01234",
+        nonces: Some(Box::new([*b"towards the agent.", *b"towards the server"])),
     }
 }
 
@@ -130,6 +134,10 @@ pub struct World {
     connected: bool,
     /// The last leg that was to turn to TLS; the database's does at once.
     pub secured: Option<Secure>,
+    /// The role that logs in by SCRAM, for the server.
+    pub role: Arc<Mutex<scram::Role>>,
+    /// Of the database's certificate.
+    pub binding: Vec<u8>,
     /// Counts allocations so far, and how many the session made.
     pub probe: fn() -> usize,
     pub allocations: usize,
@@ -173,6 +181,8 @@ impl World {
             durable: 0,
             connected: false,
             secured: None,
+            role: Arc::new(Mutex::new(scram::Role::new("", b"", 1))),
+            binding: Vec::new(),
             probe: || 0,
             allocations: 0,
             cut: usize::MAX,
@@ -240,9 +250,16 @@ impl World {
         } else if self.out.secure.is_some() {
             self.secured = self.out.secure;
             if self.secured == Some(Secure::Database) {
-                self.input(Input::DatabaseSecured(tls("db.example", true)));
+                let binding = self.binding.clone();
+                self.input(Input::DatabaseSecured(Secured { binding, ..tls("db.example", true) }));
             }
         }
+    }
+
+    /// From now on the server lets in this role alone.
+    pub fn knows(&mut self, role: scram::Role) {
+        self.role = Arc::new(Mutex::new(role));
+        self.server.scram = Some(self.role.clone());
     }
 
     /// The agent sends; the server answers all that it is asked.
@@ -327,7 +344,14 @@ impl World {
 
 /// A handshake that went well.
 pub fn tls(peer: &str, alpn: bool) -> Secured {
-    Secured { version: "TLSv1.3", suite: "TLS13_AES_256_GCM_SHA384", alpn, peer: peer.into() }
+    Secured {
+        version: "TLSv1.3",
+        suite: "TLS13_AES_256_GCM_SHA384",
+        alpn,
+        peer: peer.into(),
+        binding: vec![],
+        certificate: None,
+    }
 }
 
 /// The most bytes that the call's records take in a segment.

@@ -77,6 +77,8 @@ fn open() -> Open {
         masking: pan::Mode::Balanced,
         agent_tls: crate::AgentTls::default(),
         database_tls: false,
+        verifiers: None,
+        agent_certificate: false,
     };
     Open {
         id: 1,
@@ -85,6 +87,7 @@ fn open() -> Open {
         origin: address,
         database: Arc::new(database),
         secret: [7; 32],
+        nonces: None,
     }
 }
 
