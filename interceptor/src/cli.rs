@@ -213,5 +213,8 @@ pub enum Audit {
         /// JSON lines, for a program to read.
         #[arg(long)]
         json: bool,
+        /// OCSF 1.3.0 events, one JSON object a line, for a SIEM.
+        #[arg(long, conflicts_with = "json")]
+        ocsf: bool,
     },
 }

@@ -45,7 +45,14 @@ fn main() -> ExitCode {
         Verb::Audit(Audit::Consistency { from, kept, folder, key }) => {
             record::since(&from.config, folder, &kept, key.as_deref())
         }
-        Verb::Audit(Audit::Export { from, folder, json }) => record::export(&from.config, folder, json),
+        Verb::Audit(Audit::Export { from, folder, json, ocsf }) => {
+            let form = match (json, ocsf) {
+                (_, true) => record::Form::Ocsf,
+                (true, _) => record::Form::Json,
+                _ => record::Form::Line,
+            };
+            record::export(&from.config, folder, form)
+        }
         Verb::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "interceptor", &mut std::io::stdout());
             Ok(0)

@@ -7,6 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use audit::ocsf::{self, Teller};
 use audit::segment::{frames, parse_file_name};
 use audit::show;
 use audit::verify::{Finding, Options, Summary, Verdict, verify as verify_segments};
@@ -175,7 +176,7 @@ fn as_value(verdict: &Verdict, signed: Option<&Signed>) -> serde_json::Value {
 }
 
 /// `audit export`: all shards' records, oldest first.
-pub fn export(path: &Path, folder: Option<PathBuf>, as_json: bool) -> Result<u8> {
+pub fn export(path: &Path, folder: Option<PathBuf>, form: Form) -> Result<u8> {
     // What is shown is masked once more, in the deployment's format; a folder from elsewhere may have no configuration beside it.
     if folder.is_none() || path.exists() {
         Config::load(path)?.masking.install()?;
@@ -184,7 +185,7 @@ pub fn export(path: &Path, folder: Option<PathBuf>, as_json: bool) -> Result<u8>
     let mut shards: BTreeMap<u16, Cursor> = BTreeMap::new();
     for file in segments(&folders)? {
         if let Some((shard, _)) = file.file_name().and_then(|n| n.to_str()).and_then(parse_file_name) {
-            shards.entry(shard).or_insert_with(|| Cursor::new(shard, as_json)).files.push_back(file);
+            shards.entry(shard).or_insert_with(|| Cursor::new(shard, form)).files.push_back(file);
         }
     }
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
@@ -200,18 +201,31 @@ pub fn export(path: &Path, folder: Option<PathBuf>, as_json: bool) -> Result<u8>
     Ok(0)
 }
 
+/// How an exported record looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A line for a person.
+    Line,
+    /// By its own names.
+    Json,
+    /// As a SIEM reads it.
+    Ocsf,
+}
+
 /// One shard's records, a segment at a time.
 struct Cursor {
     shard: u16,
-    as_json: bool,
+    form: Form,
+    host: String,
     files: VecDeque<PathBuf>,
     /// Wall clock and text.
     lines: VecDeque<(u64, String)>,
 }
 
 impl Cursor {
-    fn new(shard: u16, as_json: bool) -> Cursor {
-        Cursor { shard, as_json, files: VecDeque::new(), lines: VecDeque::new() }
+    fn new(shard: u16, form: Form) -> Cursor {
+        let host = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        Cursor { shard, form, host, files: VecDeque::new(), lines: VecDeque::new() }
     }
 
     /// Reads segments until there is a line, or none is left.
@@ -221,10 +235,11 @@ impl Cursor {
         {
             let bytes = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
             for frame in frames(&bytes) {
-                let text = if self.as_json {
-                    show::json(self.shard, &frame).to_string()
-                } else {
-                    show::line(self.shard, &frame)
+                let teller = Teller { host: &self.host, version: env!("CARGO_PKG_VERSION") };
+                let text = match self.form {
+                    Form::Line => show::line(self.shard, &frame),
+                    Form::Json => show::json(self.shard, &frame).to_string(),
+                    Form::Ocsf => ocsf::event(teller, self.shard, &frame).to_string(),
                 };
                 self.lines.push_back((frame.stamp.wall_ns, text));
             }

@@ -16,6 +16,7 @@ mod event;
 pub mod field;
 mod id;
 pub mod note;
+pub mod ocsf;
 pub mod proof;
 pub mod segment;
 pub mod show;
