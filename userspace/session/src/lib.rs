@@ -3,6 +3,7 @@
 //! The shard owns sockets and buffers. It hands each event to [`Session::handle`] and carries out the [`Effects`].
 #![forbid(unsafe_code)]
 
+mod approval;
 mod cancel;
 mod catalogs;
 mod effects;
@@ -15,6 +16,7 @@ mod shared;
 mod tls;
 mod verdicts;
 
+pub use approval::{Ask, AskEnd, AskId, Asking, MalformedAskId, Vote};
 pub use audit::RecordId;
 pub use cancel::{CancelTarget, Cancels, Key, SECRET_MAX};
 pub use catalogs::Catalogs;
