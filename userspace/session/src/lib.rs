@@ -25,6 +25,7 @@ pub use evidence::{COLUMNS_MAX, ColumnName, Evidence, Place, Raised, SeenColumn}
 pub use input::{Failure, Input, Now};
 pub use limits::Limits;
 pub use open::{Database, Mode, Open, Subject};
+pub use pan::Masked;
 pub use shared::Shared;
 pub use tls::{AgentTls, Secure, Secured};
 pub use verdicts::StatementCache;
