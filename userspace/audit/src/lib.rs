@@ -24,6 +24,7 @@ pub use event::{
     Stage, Statement, Text, Verdict, VerdictFacts,
 };
 pub use id::{MalformedId, RecordId};
+pub use pan::Masked;
 
 /// The longest statement text that a record keeps; what is longer is cut, and its true length is in the record.
 pub const TEXT_MAX: usize = 1 << 20;
