@@ -2,11 +2,14 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use pan::Masked;
+
 use crate::event::{
-    Actor, Decided, Event, Head, Operator, Outcome, SessionTotals, SqlState, Stage, Statement, Text, VerdictFacts,
+    Actor, Approval, AskOver, Asked, Decided, Event, Head, Operator, Outcome, SessionTotals, SqlState, Stage,
+    Statement, Text, VerdictFacts,
 };
 use crate::id::RecordId;
-use crate::{LIST_MAX, NAME_MAX, TEXT_MAX, field};
+use crate::{JUSTIFICATION_MAX, LIST_MAX, NAME_MAX, TEXT_MAX, field};
 
 macro_rules! part {
     ($(#[$doc:meta])* $name:ident of $facts:ident) => {
@@ -101,6 +104,9 @@ pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
             }
             omitted(out, counters.len().saturating_sub(LIST_MAX));
         }
+        Event::Ask(asked) => asked.append(out),
+        Event::Approval(approval) => approval.append(out),
+        Event::AskOver(over) => over.append(out),
         Event::Cancel { actor, target, success, cause } => {
             number(out, field::SUCCESS, u64::from(*success));
             out.extend_from_slice(&actor.0);
@@ -175,6 +181,9 @@ fn service(event: &Event<'_>, out: &mut Vec<u8>) {
         | Event::Outcome(_)
         | Event::Own { .. }
         | Event::Finding { .. }
+        | Event::Ask(_)
+        | Event::Approval(_)
+        | Event::AskOver(_)
         | Event::Cancel { .. } => {}
     }
 }
@@ -231,8 +240,50 @@ impl Decided<'_> {
         out.extend_from_slice(&self.verdict.0);
         out.extend_from_slice(&self.actor.0);
         name(out, field::REQUEST, Text::Literal(self.request));
+        name_if(out, field::APPROVAL, self.approval);
         number(out, field::NUMBER, self.number);
         out.extend_from_slice(&self.statement.0);
+    }
+}
+
+impl Asked<'_> {
+    fn append(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.verdict.0);
+        out.extend_from_slice(&self.actor.0);
+        name(out, field::REQUEST, Text::Literal(self.request));
+        name(out, field::APPROVAL, self.approval);
+        number(out, field::EXPIRES, self.expires_s);
+        name(out, field::NEED, self.need);
+        list(out, field::APPROVERS, self.approvers);
+        number(out, field::APPROVALS, u64::from(self.approvals));
+        list(out, field::PARAMETERS, self.parameters);
+        name(out, field::TRANSACTION, Text::Literal(self.transaction));
+        number(out, field::NUMBER, self.number);
+        out.extend_from_slice(&self.statement.0);
+    }
+}
+
+impl Approval<'_> {
+    /// Its success is that a person with the right to it has spoken, whatever the answer.
+    fn append(&self, out: &mut Vec<u8>) {
+        session(out, self.actor, true, self.number);
+        id(out, field::DECISION, self.ask);
+        name(out, field::APPROVAL, self.approval);
+        number(out, field::APPROVED, u64::from(self.approved));
+        name(out, field::REVIEWER, self.reviewer);
+        name(out, field::REVIEWER_LOGIN, self.login);
+        text(out, field::JUSTIFICATION, self.justification, JUSTIFICATION_MAX);
+        name(out, field::NEED, self.need);
+        number(out, field::EXPIRES, self.expires_s);
+    }
+}
+
+impl AskOver<'_> {
+    fn append(&self, out: &mut Vec<u8>) {
+        session(out, self.actor, false, self.number);
+        id(out, field::DECISION, self.ask);
+        name(out, field::APPROVAL, self.approval);
+        name(out, field::CAUSE, Text::Literal(self.cause));
     }
 }
 
@@ -319,6 +370,13 @@ fn name_if(out: &mut Vec<u8>, field: u8, text: Option<Text<'_>>) {
     if let Some(text) = text {
         name(out, field, text);
     }
+}
+
+fn list(out: &mut Vec<u8>, field: u8, entries: &[Masked]) {
+    for entry in entries.iter().take(LIST_MAX) {
+        name(out, field, Text::Masked(entry));
+    }
+    omitted(out, entries.len().saturating_sub(LIST_MAX));
 }
 
 fn long_text(out: &mut Vec<u8>, words: Text<'_>) {

@@ -225,6 +225,78 @@ pub struct Decided<'a> {
     pub verdict: &'a VerdictPart,
     /// How it came: `query`, `parse`, `bind`, `execute`, `function-call`, …
     pub request: &'static str,
+    /// The approval that lets it go on, or that was refused.
+    pub approval: Option<Text<'a>>,
+    /// The session's own count of its records, from 1.
+    pub number: u64,
+}
+
+/// A statement that waits for a person.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Who.
+    pub actor: &'a ActorPart,
+    /// What.
+    pub statement: &'a StatementPart,
+    /// That it is held, by which rule of which policy.
+    pub verdict: &'a VerdictPart,
+    /// How it came: `query`, `bind`, …
+    pub request: &'static str,
+    /// The id that a person types.
+    pub approval: Text<'a>,
+    /// When it is denied if nobody decides, seconds since 1970.
+    pub expires_s: u64,
+    /// The rule's message.
+    pub need: Text<'a>,
+    /// Who may approve; empty: any reviewer.
+    pub approvers: &'a [Masked],
+    /// How many must.
+    pub approvals: u32,
+    /// The parameters' values.
+    pub parameters: &'a [Masked],
+    /// `none` or `open`.
+    pub transaction: &'static str,
+    /// The session's own count of its records, from 1.
+    pub number: u64,
+}
+
+/// What a person said about a held statement. The six points of PCI DSS v4.0.1 8.6.1 are `need`, `expires_s`, `justification`,
+/// `approved`, `login` (the identity confirmed) and `reviewer` with `actor` (attributable).
+#[derive(Clone, Copy, Debug)]
+pub struct Approval<'a> {
+    /// Whose statement.
+    pub actor: &'a ActorPart,
+    /// The id.
+    pub approval: Text<'a>,
+    /// The record that asks.
+    pub ask: RecordId,
+    /// Yes or no.
+    pub approved: bool,
+    /// The person.
+    pub reviewer: Text<'a>,
+    /// How the person's identity was confirmed.
+    pub login: Text<'a>,
+    /// The reason that the person gave.
+    pub justification: Text<'a>,
+    /// The rule's message.
+    pub need: Text<'a>,
+    /// When it would have been denied, seconds since 1970.
+    pub expires_s: u64,
+    /// The session's own count of its records, from 1.
+    pub number: u64,
+}
+
+/// A held statement waits no more, without a person's last word.
+#[derive(Clone, Copy, Debug)]
+pub struct AskOver<'a> {
+    /// Whose statement.
+    pub actor: &'a ActorPart,
+    /// The id.
+    pub approval: Text<'a>,
+    /// The record that asks.
+    pub ask: RecordId,
+    /// Why: it expired, it was cancelled, …
+    pub cause: &'static str,
     /// The session's own count of its records, from 1.
     pub number: u64,
 }
@@ -373,6 +445,12 @@ pub enum Event<'a> {
         /// The session's own count of its records, from 1.
         number: u64,
     },
+    /// A statement waits for a person.
+    Ask(Asked<'a>),
+    /// A person approved or denied a held statement.
+    Approval(Approval<'a>),
+    /// A held statement waits no more: it expired, was cancelled, or its connection ended.
+    AskOver(AskOver<'a>),
     /// A cancel request.
     Cancel {
         /// Who asked.
@@ -534,6 +612,9 @@ record_types! {
     6 Own "own" "A statement of ours to the database.";
     7 Cancel "cancel" "A cancel request.";
     8 Finding "finding" "A column holds card numbers plainly and no rule names it.";
+    9 Ask "ask" "A statement is held: a person is asked.";
+    10 Approval "approval" "A person approved or denied a held statement.";
+    11 AskOver "ask-over" "A held statement waits no more, and nobody decided.";
     16 Admission "admission" "An agent was put under protection.";
     17 PolicyLoad "policy-load" "A policy was loaded or refused.";
     18 Attach "attach" "The kernel half was attached.";
@@ -573,6 +654,9 @@ impl Event<'_> {
             Event::Own { .. } => RecordType::Own,
             Event::Cancel { .. } => RecordType::Cancel,
             Event::Finding { .. } => RecordType::Finding,
+            Event::Ask(_) => RecordType::Ask,
+            Event::Approval(_) => RecordType::Approval,
+            Event::AskOver(_) => RecordType::AskOver,
             Event::Admission { .. } => RecordType::Admission,
             Event::PolicyLoad { .. } => RecordType::PolicyLoad,
             Event::Attach { .. } => RecordType::Attach,

@@ -74,7 +74,7 @@ fields! {
     24 RULE "rule" Text "the rule that decided";
     25 POLICY "policy" Text "the version of the policy";
     26 NUMBER "number" Number "the session's own count of its records, from 1: a session's missing record shows";
-    27 DECISION "decision" Id "the record of the decision that this is the outcome of";
+    27 DECISION "decision" Id "the record of the decision that this is the outcome of, or of the ask that was decided";
     28 ROWS "rows" Number "rows that passed to the agent, or that the command reports";
     29 BYTES "bytes" Number "bytes that passed to the agent";
     30 MASKED "masked" Number "values that were masked by content";
@@ -99,6 +99,17 @@ fields! {
     49 AGENT_TLS "agent_tls" Text "TLS of the agent's leg, version and suite; absent: plain";
     50 DATABASE_TLS "database_tls" Text "TLS of the database's leg, version and suite; absent: plain";
     51 DATABASE_PEER "database_peer" Text "the name that the database's certificate was verified for; absent: it was not";
+    52 APPROVAL "approval" Text "the id of the approval that a held statement waits for, or was approved under";
+    53 EXPIRES "expires" Number "when a held statement is denied if nobody decides, seconds since 1970 UTC: the time limit of PCI DSS 8.6.1";
+    54 NEED "need" Text "why a person is asked: the rule's message, the exceptional need of PCI DSS 8.6.1";
+    55 APPROVERS "approvers" List "who may approve: a reviewer or group:NAME; absent: any reviewer";
+    56 APPROVALS "approvals" Number "how many people must approve";
+    57 PARAMETERS "parameters" List "a parameter's value as shown to the reviewer, masked";
+    58 TRANSACTION "transaction" Text "the transaction that a held statement would run in: none, open";
+    59 APPROVED "approved" Number "1: the reviewer approves; 0: the reviewer denies";
+    60 REVIEWER "reviewer" Text "the person who decided";
+    61 REVIEWER_LOGIN "reviewer_login" Text "how that person's identity was confirmed";
+    62 JUSTIFICATION "justification" Text "the reason that the person gave";
     64 TREE_SIZE "tree_size" Number "how many records of the series the root covers: all before this one";
     65 TREE_ROOT "tree_root" Hash "RFC 6962 root of those records";
     66 HEADER_HASH "header_hash" Hash "of the header of the segment that it stands in";

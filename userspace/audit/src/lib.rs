@@ -24,18 +24,21 @@ pub mod verify;
 
 pub use encode::{ActorPart, StatementPart, VerdictPart, encode};
 pub use event::{
-    Actor, Decided, Event, Head, LoginTls, Operator, Outcome, RecordType, SessionTotals, SqlState, Stage, Statement,
-    Text, Verdict, VerdictFacts,
+    Actor, Approval, AskOver, Asked, Decided, Event, Head, LoginTls, Operator, Outcome, RecordType, SessionTotals,
+    SqlState, Stage, Statement, Text, Verdict, VerdictFacts,
 };
 pub use id::{MalformedId, RecordId};
+pub use pan::Masked;
 
 /// The longest statement text that a record keeps; what is longer is cut, and its true length is in the record.
 pub const TEXT_MAX: usize = 1 << 20;
 /// The longest name (table, rule, user, …) that a record keeps.
 pub const NAME_MAX: usize = 256;
+/// The longest reason of a reviewer that a record keeps.
+pub const JUSTIFICATION_MAX: usize = 1024;
 /// The most entries of one list (tables, kinds, counters) that a record keeps; how many were left off is in the record.
 pub const LIST_MAX: usize = 256;
 /// The longest payload: one text, a few full lists, and the rest. The appender refuses more, the readers read no more.
 pub const PAYLOAD_MAX: usize = 2 << 20;
 
-const _: () = assert!(TEXT_MAX + 3 * LIST_MAX * (NAME_MAX + 16) + 32 * NAME_MAX < PAYLOAD_MAX);
+const _: () = assert!(TEXT_MAX + 5 * LIST_MAX * (NAME_MAX + 16) + 32 * NAME_MAX < PAYLOAD_MAX);

@@ -17,7 +17,7 @@ use crate::token::Task;
 /// After a failed accept (no descriptors, say) the next one waits this long: failing again at once would spin.
 const ACCEPT_PAUSE_NS: u64 = 50_000_000;
 /// Session numbers carry the shard in their upper bits, so that they are unique in a run of the service.
-const SESSION_BITS: u32 = 48;
+pub(crate) const SESSION_BITS: u32 = 48;
 
 impl<D: Driver, C: Conversation> Shard<D, C> {
     /// Keeps one accept in flight per listener while there is room for a handshake; what is over waits in the backlog.

@@ -75,6 +75,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             catalogs: &mut self.catalogs,
             cancels: &*self.parts.cancels,
             next_record: RecordId { shard: self.parts.shard, seq: self.parts.journal.next_seq() },
+            next_ask: self.asks.next_id(&mut self.parts.driver),
             room: if link.turned_away { 0 } else { self.parts.journal.room(self.owed) },
             limits: &self.parts.limits,
         };
@@ -146,6 +147,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             Counters::add(&self.parts.counters.aborted, 1);
             return self.end(index);
         }
+        self.say_asking(index, effects);
         if let (Some(Secure::AgentAtOnce), Some(Chunk { side, memory: Memory::Buffer(buffer), start, end })) =
             (effects.secure.take_if(|secure| *secure == Secure::AgentAtOnce), chunk)
         {

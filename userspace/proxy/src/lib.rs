@@ -14,6 +14,7 @@
 
 mod accept;
 mod act;
+mod asks;
 mod cancels;
 mod conversation;
 mod counters;
@@ -39,13 +40,14 @@ mod timers;
 mod tls;
 mod token;
 
+pub use asks::AskLine;
 pub use conversation::Conversation;
 pub use counters::{Counters, Snapshot};
 pub use driver::{Driver, Segment};
 pub use head::DurableHead;
 pub use journal::{Journal, RecordFailure};
 pub use latency::{Latencies, Spread, Stage};
-pub use mailbox::{Inbox, Unheard};
+pub use mailbox::{Inbox, Mailbox, Unheard};
 pub use origins::{Admitted, Origins};
 pub use recovery::OpenError;
 pub use settings::{Durability, RecordSettings, Settings, ShardLimits};

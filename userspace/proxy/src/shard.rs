@@ -12,13 +12,14 @@ use policy::Policy;
 use session::{Cancels, Catalogs, Effects, Input, Limits, Now, Session, StatementCache};
 use uring::{Completion, Direction, Errno, Listener, Op};
 
+use crate::asks::{AskLine, Asks};
 use crate::conversation::Conversation;
 use crate::counters::Counters;
 use crate::driver::Driver;
 use crate::journal::{Journal, RecordFailure};
 use crate::latency::Stage;
 use crate::link::{Holds, Link, Phase, Side, Turn};
-use crate::mailbox::{Inbox, Message};
+use crate::mailbox::{Inbox, Mailbox, Message};
 use crate::origins::Origins;
 use crate::settings::{Durability, ShardLimits};
 use crate::slab::Slab;
@@ -97,6 +98,10 @@ pub struct Parts<D: Driver> {
     pub counters: Arc<Counters>,
     /// Where slow statements are told.
     pub slow: SlowLog,
+    /// Where people are asked.
+    pub ask_line: AskLine,
+    /// The mailboxes of all shards, this one's too.
+    pub shards: Vec<Mailbox>,
 }
 
 /// See the module's documentation.
@@ -110,6 +115,7 @@ pub struct Shard<D: Driver, C: Conversation = Session> {
     pub(crate) statements: StatementCache,
     pub(crate) catalogs: Catalogs,
     pub(crate) effects: Effects,
+    pub(crate) asks: Asks,
     /// Sides that found no receive buffer, in the order in which they asked.
     pub(crate) starved: VecDeque<(u32, Side)>,
     /// Calls whose pieces wait for the disk, by the record that they wait for.
@@ -164,6 +170,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             statements: StatementCache::default(),
             catalogs: Catalogs::with_evidence(Arc::clone(&parts.counters.evidence)),
             effects: Effects::default(),
+            asks: Asks::new(parts.ask_line.clone(), parts.shards.clone()),
             starved: VecDeque::new(),
             waiting: VecDeque::new(),
             leaving: Vec::new(),
@@ -221,6 +228,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         }
         self.completions = completions;
         self.fire_timers(self.now.mono_ns)?;
+        self.deny_unheard()?;
         self.feed_starved();
         self.accept_more();
         self.housekeeping(self.now.mono_ns)?;
@@ -269,6 +277,9 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
                     self.parts.journal.prepare(self.now)?;
                     self.parts.journal.append_last(kind, 0, self.now, &payload)?;
                 }
+                Message::Vote { session, vote } => self.vote(session, vote)?,
+                Message::CancelHeld { session } => self.cancel_held(session)?,
+                Message::Unheard { session, ask } => self.unheard(session, ask)?,
                 Message::Drain { until_ns } => self.drain(until_ns)?,
             }
         }

@@ -3,6 +3,7 @@
 //! The shard owns sockets and buffers. It hands each event to [`Session::handle`] and carries out the [`Effects`].
 #![forbid(unsafe_code)]
 
+mod approval;
 mod cancel;
 mod catalogs;
 mod effects;
@@ -16,6 +17,7 @@ mod shared;
 mod tls;
 mod verdicts;
 
+pub use approval::{Ask, AskEnd, AskId, Asking, MalformedAskId, Vote};
 pub use audit::RecordId;
 pub use cancel::{CancelTarget, Cancels, Key, SECRET_MAX};
 pub use catalogs::Catalogs;
@@ -24,6 +26,7 @@ pub use evidence::{COLUMNS_MAX, ColumnName, Evidence, Place, Raised, SeenColumn}
 pub use input::{Failure, Input, Now};
 pub use limits::Limits;
 pub use open::{Database, Mode, Open, Subject};
+pub use pan::Masked;
 pub use scram::{BadVerifiers, NONCE_LEN, Verifiers};
 pub use shared::Shared;
 pub use tls::{AgentTls, ClientCertificate, Secure, Secured};

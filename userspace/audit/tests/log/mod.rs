@@ -125,6 +125,39 @@ impl Parts {
                 counters: &[("values", 16), ("hits", 8)],
                 number: 6,
             },
+            Event::Ask(audit::Asked {
+                actor,
+                statement: &self.statement,
+                verdict: &self.verdicts[1],
+                request: "bind",
+                approval: "K7Q2M-9XDRT".into(),
+                expires_s: 1_790_000_600,
+                need: Text::Masked(&self.name),
+                approvers: std::slice::from_ref(&self.name),
+                approvals: 2,
+                parameters: std::slice::from_ref(&self.name),
+                transaction: "open",
+                number: 7,
+            }),
+            Event::Approval(audit::Approval {
+                actor,
+                approval: "K7Q2M-9XDRT".into(),
+                ask: RecordId { shard: 3, seq: 300 },
+                approved: true,
+                reviewer: "ann".into(),
+                login: "unix socket, uid 1001".into(),
+                justification: Text::Masked(&self.name),
+                need: Text::Masked(&self.name),
+                expires_s: 1_790_000_600,
+                number: 8,
+            }),
+            Event::AskOver(audit::AskOver {
+                actor,
+                approval: "K7Q2M-9XDRT".into(),
+                ask: RecordId { shard: 3, seq: 300 },
+                cause: "nobody decided in time",
+                number: 9,
+            }),
             Event::Cancel { actor, target: Some(77), success: true, cause: None },
             Event::Cancel { actor, target: None, success: false, cause: Some("no session has this key") },
             Event::Admission {
@@ -168,7 +201,14 @@ impl Parts {
             },
         ];
         for verdict in &self.verdicts {
-            events.push(Event::Decision(Decided { actor, statement, verdict, request: "query", number: 3 }));
+            events.push(Event::Decision(Decided {
+                actor,
+                statement,
+                verdict,
+                request: "query",
+                approval: masked,
+                number: 3,
+            }));
         }
         events
     }

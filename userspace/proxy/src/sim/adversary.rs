@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use audit::RecordType;
-use session::{Effects, Finish, HOLD_MAX, Input, Now, Open, Piece, Shared};
+use session::{Ask, AskEnd, AskId, Asking, Effects, Finish, HOLD_MAX, Input, Now, Open, Piece, Shared};
 
 use super::ledger::Ledger;
 use crate::conversation::Conversation;
@@ -46,6 +46,7 @@ pub(super) struct Adversary {
     /// The record had no room: nothing goes to the database any more.
     refusing: bool,
     records: Vec<(u8, Vec<u8>)>,
+    asked: Option<AskId>,
     login_until_ns: Option<u64>,
 }
 
@@ -65,6 +66,7 @@ impl Conversation for Adversary {
             paused: false,
             refusing: false,
             records: Vec::new(),
+            asked: None,
             login_until_ns: None,
         }
     }
@@ -78,6 +80,7 @@ impl Conversation for Adversary {
         self.draw_records(shared.room, &mut ledger);
         let login_until_ns = *self.login_until_ns.get_or_insert(now.mono_ns + LOGIN_NS);
         self.input(input, &mut ledger, out);
+        self.asks(shared.next_ask, &mut ledger, out);
         let sent: u64 = out.to_database.iter().map(length).sum();
         if sent > 0 && ledger.rng.once_in(4) {
             out.durable = true;
@@ -111,7 +114,10 @@ impl Conversation for Adversary {
         if self.login_until_ns.is_some() { END.len() + FRAME } else { 0 }
     }
 
-    fn close(&mut self, _now: Now, shared: &mut Shared<'_>, _out: &mut Effects) {
+    fn close(&mut self, _now: Now, shared: &mut Shared<'_>, out: &mut Effects) {
+        if let Some(ask) = self.asked {
+            self.over(ask, AskEnd::Closed, out);
+        }
         let mut ledger = self.ledger.borrow_mut();
         assert!(ledger.scarce || shared.next_record.seq > ledger.last_seq);
         ledger.last_seq = shared.next_record.seq - 1;
@@ -207,6 +213,13 @@ impl Adversary {
                 out.finish = Finish::Close;
             }
             Input::Deadline => self.replies(ledger, out),
+            Input::Vote(vote) => self.over(vote.ask, AskEnd::Approved, out),
+            Input::Unheard(ask) => self.over(ask, AskEnd::Unheard, out),
+            Input::CancelHeld => {
+                if let Some(ask) = self.asked {
+                    self.over(ask, AskEnd::Cancelled, out);
+                }
+            }
         }
     }
 
@@ -221,6 +234,55 @@ impl Adversary {
         out.hold = hold;
         let done = bytes.len() - hold;
         &mut bytes[..done]
+    }
+
+    /// Asks a person now and then, and gives up on it now and then.
+    fn asks(&mut self, next_ask: Option<AskId>, ledger: &mut Ledger, out: &mut Effects) {
+        match (self.asked, next_ask) {
+            (Some(ask), _) if ledger.rng.once_in(20) => self.over(ask, AskEnd::Expired, out),
+            (None, Some(id)) if ledger.rng.once_in(10) => {
+                self.asked = Some(id);
+                ledger.asked += 1;
+                out.asking.push(Asking::Ask(Box::new(self.ask(id))));
+            }
+            _ => {}
+        }
+        if ledger.rng.once_in(100) {
+            out.cancel_held = Some(self.opened.id - 1);
+        }
+    }
+
+    fn ask(&self, id: AskId) -> Ask {
+        let nothing = || session::Masked::literal("");
+        Ask {
+            id,
+            session: self.opened.id,
+            subject: self.opened.subject.clone(),
+            agent_address: self.opened.agent_address,
+            database: String::new(),
+            dbname: nothing(),
+            database_user: nothing(),
+            application: nothing(),
+            request: "query",
+            text: nothing(),
+            redacted: false,
+            kinds: Vec::new(),
+            tables: Vec::new(),
+            parameters: Vec::new(),
+            in_transaction: false,
+            terms: Vec::new(),
+            policy: String::new(),
+            record: session::RecordId { shard: 0, seq: 1 },
+            asked_s: 0,
+            expires_s: 0,
+        }
+    }
+
+    /// Also of an ask that is not this session's.
+    fn over(&mut self, ask: AskId, end: AskEnd, out: &mut Effects) {
+        let own = self.asked == Some(ask);
+        self.asked = self.asked.filter(|_| !own);
+        out.asking.push(Asking::Over(ask, if own { end } else { AskEnd::Gone }));
     }
 
     fn replies(&mut self, ledger: &mut Ledger, out: &mut Effects) {

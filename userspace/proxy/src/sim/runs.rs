@@ -4,11 +4,12 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use audit::segment::{Appender, Identity, Previous, Stamp};
 use policy::{Names, Policy};
-use session::{Database, Limits, Mode, Subject};
+use session::{AskId, Asking, Database, Limits, Mode, Subject, Vote};
 use uring::Listener;
 
 use super::adversary::{Adversary, changed, reply};
@@ -17,6 +18,7 @@ use super::ledger::Ledger;
 use super::peer::{Manners, Peer};
 use super::rng::Rng;
 use super::world::{Faults, World};
+use crate::asks::ask_line;
 use crate::cancels::Registry;
 use crate::counters::{Counters, Snapshot};
 use crate::driver::Segment;
@@ -123,7 +125,7 @@ fn journal(supply: MemorySupply) -> Journal<MemorySegment> {
     Journal::resume(0, identity, segment, appender, Box::new(supply))
 }
 
-fn build(seed: u64, plan: Plan) -> (Done, Mailbox) {
+fn build(seed: u64, plan: Plan) -> (Done, Mailbox, Receiver<Asking>) {
     let ledger = Ledger::begin(seed, plan.aborts, plan.segments < i32::MAX);
     ledger.borrow_mut().obeys = plan.obeys;
     let mut world = World::new(seed, plan.buffers, Rc::clone(&ledger));
@@ -146,6 +148,7 @@ fn build(seed: u64, plan: Plan) -> (Done, Mailbox) {
         world.arrive(at_ns, agent, database);
     }
     let (mailbox, inbox) = mailbox().unwrap();
+    let (ask_line, asks) = ask_line(3);
     let supply = MemorySupply { next: 0, left: plan.segments };
     let shard = Shard::new(Parts {
         driver: world,
@@ -161,13 +164,51 @@ fn build(seed: u64, plan: Plan) -> (Done, Mailbox) {
         inbox,
         counters: Arc::new(Counters::default()),
         slow: slow_log(Some(Duration::from_millis(1))).0,
+        ask_line,
+        shards: vec![mailbox.clone()],
     });
-    (Done { shard, ledger, agents, databases, stopped: None, scarce: plan.segments < i32::MAX }, mailbox)
+    (Done { shard, ledger, agents, databases, stopped: None, scarce: plan.segments < i32::MAX }, mailbox, asks)
+}
+
+/// The other end of the asks: decides some, now and then, also those that wait no more.
+#[derive(Default)]
+struct Control {
+    known: Vec<(u64, AskId)>,
+}
+
+impl Control {
+    /// True: there is mail for the shard.
+    fn turn(&mut self, asks: &Receiver<Asking>, mailbox: &Mailbox, ledger: &mut Ledger) -> bool {
+        if ledger.rng.once_in(3) {
+            self.known.extend(asks.try_iter().filter_map(|asking| match asking {
+                Asking::Ask(ask) => Some((ask.session, ask.id)),
+                Asking::Counted(..) | Asking::Over(..) => None,
+            }));
+        }
+        if self.known.is_empty() || !ledger.rng.once_in(4) {
+            return false;
+        }
+        let at = ledger.rng.below(self.known.len());
+        let (session, ask) = self.known[at];
+        if ledger.rng.once_in(2) {
+            self.known.swap_remove(at);
+        }
+        let (reviewer, login, reason) = (String::new(), String::new(), String::new());
+        let vote = Box::new(Vote { ask, approve: true, reviewer, groups: Vec::new(), login, reason });
+        let message = match ledger.rng.below(8) {
+            0 => Message::Unheard { session, ask },
+            1 => Message::CancelHeld { session },
+            2 => Message::Vote { session: session + 1, vote },
+            _ => Message::Vote { session, vote },
+        };
+        mailbox.send(message).is_ok()
+    }
 }
 
 /// Runs until all sessions are over, or the shard stopped.
 fn run(seed: u64, plan: Plan) -> Done {
-    let (mut done, mailbox) = build(seed, plan);
+    let (mut done, mailbox, asks) = build(seed, plan);
+    let mut control = Control::default();
     let drain_turn = plan.drain.then(|| 50 + seed % 700);
     done.shard.start();
     for turn in 0_u64.. {
@@ -176,6 +217,7 @@ fn run(seed: u64, plan: Plan) -> Done {
             mailbox.send(Message::Drain { until_ns }).unwrap();
             done.shard.parts.driver.mail = true;
         }
+        done.shard.parts.driver.mail |= control.turn(&asks, &mailbox, &mut done.ledger.borrow_mut());
         if let Err(stopped) = done.shard.turn() {
             done.stopped = Some(stopped);
             break;
@@ -201,6 +243,7 @@ fn check_nothing_leaked(done: &Done) {
     assert_eq!((world.buffers_taken(), world.staged_taken()), (0, 0), "memory leaked");
     assert_eq!((done.shard.links.len(), done.shard.turns.len()), (0, 0), "places leaked");
     assert_eq!(done.shard.owed, 0, "room is set aside for nobody");
+    assert_eq!(done.shard.asks.waiting(), 0, "somebody who left waits for a person");
     assert_eq!((done.shard.handshakes, done.shard.per_agent.len()), (0, 0), "counts leaked");
     assert!(world.wires.iter().all(|wire| wire.closed), "a socket was left open");
     assert_eq!(done.ledger.borrow().closed.len() as u64, done.shard.sessions_opened, "a session has no last record");
@@ -260,7 +303,7 @@ impl Drop for NameOnPanic<'_> {
 
 #[test]
 fn streams_are_exact_when_nobody_does_wrong() {
-    let (rolled, durable, chained) = (Cell::new(0), Cell::new(0), Cell::new((0, 0)));
+    let (rolled, durable, chained, asked) = (Cell::new(0), Cell::new(0), Cell::new((0, 0)), Cell::new((0, 0)));
     seeds(
         "streams_are_exact",
         400,
@@ -272,15 +315,18 @@ fn streams_are_exact_when_nobody_does_wrong() {
             assert_eq!(done.ledger.borrow().closed.len(), PLAN.agents);
             rolled.set(rolled.get() + done.ledger.borrow().retired.len());
             durable.set(durable.get() + done.ledger.borrow().durable_calls);
+            let (heard, gone) = asked.get();
+            asked.set((heard + done.ledger.borrow().asked, gone + counters.asks_unheard as usize));
             let ((begun, cancelled), (more, lost)) = (chained.get(), done.shard.parts.driver.chained);
             chained.set((begun + more, cancelled + lost));
         },
     );
     let tame = rolled.get() < 100 || durable.get() < 1000;
+    let tame = tame || asked.get().0 < 2_000 || asked.get().1 < 100;
     let tame = tame || chained.get().0 < 10_000 || chained.get().1 < 100;
     assert!(
         !tame || std::env::var("SEED").is_ok(),
-        "{rolled:?} segments, {durable:?} durable calls and {chained:?} receives behind a send: too tame"
+        "{rolled:?} segments, {durable:?} durable calls, {asked:?} asks and {chained:?} receives behind a send: too tame"
     );
 }
 

@@ -175,6 +175,7 @@ impl Connection {
             key: real,
             subject: self.open.subject.clone(),
             session: self.open.id,
+            held: self.held.clone(),
         };
         cx.shared.cancels.register(issued.clone(), target);
         let mark = cx.out.mark();

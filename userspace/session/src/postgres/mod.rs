@@ -14,6 +14,7 @@ mod content;
 mod copy;
 mod extended;
 mod frontend;
+mod hold;
 mod judge;
 mod login;
 mod messages;
@@ -34,13 +35,14 @@ mod statements;
 mod tls;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use pan::Masked;
 use wire::postgres::backend::TransactionStatus;
 use wire::postgres::encode;
 
 use crate::catalogs::Catalog;
-use crate::{Effects, Failure, Finish, Input, Mode, Now, Open, Shared};
+use crate::{AskEnd, Effects, Failure, Finish, Input, Mode, Now, Open, Shared};
 use catalog::OwnQuery;
 use messages::ErrorText;
 use portals::Portals;
@@ -141,6 +143,12 @@ pub(crate) struct Connection {
     /// deferred constraint at COMMIT, a cursor's FETCH).
     tainted: bool,
     stopping: bool,
+    /// The statement in front of the agent's inbox waits for a person.
+    hold: Option<Box<hold::Hold>>,
+    /// Flush was sent in front of request number so, for what a held statement waits for.
+    flushed: Option<u64>,
+    /// Whether `hold` is: for the sessions that bring cancel requests.
+    held: Arc<AtomicBool>,
     /// The record had no room for its start: it is told so once it names itself, and leaves no record.
     turned_away: bool,
     ended: Ending,
@@ -170,6 +178,9 @@ impl Connection {
             status: TransactionStatus::Idle,
             tainted: false,
             stopping: false,
+            hold: None,
+            flushed: None,
+            held: Arc::default(),
             turned_away: false,
             ended: Ending::default(),
             journal: Journal::default(),
@@ -220,8 +231,21 @@ impl Connection {
             Input::DatabaseSecured(secured) => self.database_secured(secured, cx),
             Input::DatabaseFailed(failure) => Err(unreachable_database(failure)),
             Input::Deadline => self.overdue(cx),
+            Input::Vote(vote) => {
+                self.voted(*vote, cx);
+                Ok(())
+            }
+            Input::Unheard(ask) => {
+                self.unheard(ask, cx);
+                Ok(())
+            }
+            Input::CancelHeld => {
+                self.hold_is_over(AskEnd::Cancelled);
+                Ok(())
+            }
             Input::Stop => {
                 self.stopping = true;
+                self.hold_is_over(AskEnd::Stopping);
                 Ok(())
             }
         }
@@ -229,6 +253,9 @@ impl Connection {
 
     /// What may follow once an input is worked off: agent bytes that waited, the agent's end, the service's end.
     fn settle(&mut self, cx: &mut Cx<'_, '_>) -> Step {
+        if self.agent.closed && self.hold.is_some() {
+            self.abandon_held(cx);
+        }
         self.drain_inbox(cx)?;
         if self.phase == Phase::Closed {
             return Ok(());
@@ -250,7 +277,10 @@ impl Connection {
 
     fn may_stop(&self) -> bool {
         self.phase != Phase::Ready
-            || (self.queue.is_idle() && self.status == TransactionStatus::Idle && self.database.at_boundary())
+            || (self.hold.is_none()
+                && self.queue.is_idle()
+                && self.status == TransactionStatus::Idle
+                && self.database.at_boundary())
     }
 
     /// Ends the session with an error of our own. Inside a message of the database there is no place for one: then it just ends.
@@ -309,7 +339,10 @@ impl Connection {
             Phase::Startup | Phase::Connecting | Phase::Login | Phase::Cancelling => {
                 self.began.map(|began| after(began.mono_ns, cx.shared.limits.login_ms))
             }
-            Phase::Ready => self.own.asked_ns().map(|asked| after(asked, cx.shared.limits.catalog_ms)),
+            Phase::Ready => match self.own.asked_ns() {
+                Some(asked) => Some(after(asked, cx.shared.limits.catalog_ms)),
+                None => self.hold.as_ref().and_then(|hold| hold.due_ns()),
+            },
             Phase::Closed => None,
         }
     }
@@ -317,6 +350,10 @@ impl Connection {
     fn overdue(&mut self, cx: &mut Cx<'_, '_>) -> Step {
         match self.due_ns(cx) {
             Some(at) if cx.now.mono_ns >= at => match self.phase {
+                Phase::Ready if self.own.asked_ns().is_none() => {
+                    self.hold_is_over(AskEnd::Expired);
+                    Ok(())
+                }
                 Phase::Ready => {
                     Err(Fatal::new(b"57P03", "the database did not answer the interceptor's catalog query in time"))
                 }
@@ -333,6 +370,7 @@ impl Connection {
             cx.shared.cancels.forget(&issued);
         }
         if self.began.is_some() {
+            self.hold_closes(cx);
             self.abandon_runs(cx);
             self.record_end(cx);
         }

@@ -91,6 +91,22 @@ impl Journal {
     }
 
     /// A statement that did not go on.
+    /// What the records share.
+    pub(super) fn actor(&self) -> &ActorPart {
+        &self.actor
+    }
+
+    /// Encodes a verdict other than a plain allow.
+    pub(super) fn set_verdict(&mut self, facts: &VerdictFacts<'_>) -> &VerdictPart {
+        self.verdict.set(facts);
+        &self.verdict
+    }
+
+    /// The actor, and the verdict that was encoded last.
+    pub(super) fn parts(&self) -> (&ActorPart, &VerdictPart) {
+        (&self.actor, &self.verdict)
+    }
+
     pub(super) fn count_refused(&mut self) {
         self.totals.statements += 1;
         self.totals.refused += 1;
@@ -113,7 +129,7 @@ fn unseen() -> StatementPart {
 
 impl Cx<'_, '_> {
     /// Writes one record; says which id it gets.
-    fn record(&mut self, event: &Event<'_>) -> RecordId {
+    pub(super) fn record(&mut self, event: &Event<'_>) -> RecordId {
         let RecordId { shard, seq } = self.shared.next_record;
         let id = RecordId { shard, seq: seq + self.out.records.len() as u64 };
         self.out.records.push(event);
@@ -150,7 +166,7 @@ impl Connection {
         });
     }
 
-    fn number(&mut self) -> u64 {
+    pub(super) fn number(&mut self) -> u64 {
         self.journal.number += 1;
         self.journal.number
     }
@@ -220,8 +236,13 @@ impl Connection {
         let judged = &verdict.judged;
         if let Some(refusal) = &verdict.refusal {
             self.encode_refusal(refusal, verdict.forwarded, judged.rule.as_ref(), cx);
+        } else if verdict.approval.is_some() {
+            self.encode_approved(judged.rule.as_ref(), cx);
         }
-        let part = if verdict.refusal.is_some() { &self.journal.verdict } else { &judged.allowed };
+        let plain = verdict.refusal.is_none() && verdict.approval.is_none();
+        let part = if plain { &judged.allowed } else { &self.journal.verdict };
+        let answered = verdict.refusal.as_ref().and_then(|refusal| refusal.answer.as_ref()).map(|answer| answer.ask);
+        let approval = verdict.approval.or(answered).map(|ask| Masked::of(ask.as_str()));
         self.journal.number += 1;
         let number = self.journal.number;
         if request != "parse" || verdict.refuses() {
@@ -233,6 +254,7 @@ impl Connection {
             statement: &judged.part,
             verdict: part,
             request,
+            approval: approval.as_ref().map(Into::into),
             number,
         }))
     }
@@ -260,6 +282,17 @@ impl Connection {
             verdict,
             rule: rule.map(Into::into),
             reason: Some((&refusal.message).into()),
+            policy: (&version).into(),
+        });
+    }
+
+    /// It was held, and a person let it go on.
+    fn encode_approved(&mut self, rule: Option<&Masked>, cx: &Cx<'_, '_>) {
+        let version = Masked::of(cx.shared.policy.version());
+        self.journal.verdict.set(&VerdictFacts {
+            verdict: audit::Verdict::Allow,
+            rule: rule.map(Into::into),
+            reason: Some(Text::Literal("approved by a person")),
             policy: (&version).into(),
         });
     }
@@ -301,6 +334,7 @@ impl Connection {
             statement: &unseen(),
             verdict: &self.journal.verdict,
             request,
+            approval: None,
             number,
         }))
     }

@@ -125,7 +125,11 @@ impl Connection {
         else {
             return self.rejected_otherwise(frame, cx);
         };
-        let detail = refused.record.map(|record| format!("record {}-{}", record.shard, record.seq)).unwrap_or_default();
+        let detail = match (&refused.refusal.answer, refused.record) {
+            (Some(answer), record) => answer.detail(record),
+            (None, Some(record)) => format!("record {}-{}", record.shard, record.seq),
+            (None, None) => String::new(),
+        };
         let error = ErrorText {
             severity: said.text(report::SEVERITY).unwrap_or(b"ERROR"),
             severity_word: said.text(report::SEVERITY_UNTRANSLATED).unwrap_or(b"ERROR"),

@@ -44,7 +44,8 @@ impl Connection {
             return 2 * (ACTOR_MAX + PLAIN);
         }
         let actor = self.journal.actor_len();
-        actor + PLAIN + self.queue.runs() * (actor + OUTCOME)
+        let held = usize::from(self.hold.is_some()) * (actor + PLAIN);
+        actor + PLAIN + held + self.queue.runs() * (actor + OUTCOME)
     }
 
     /// At the session's start: whether its start, login and end can be recorded. If not it is told so, and let go.
@@ -67,6 +68,17 @@ impl Connection {
     pub(super) fn own_room(&mut self, text: &str, cx: &mut Cx<'_, '_>) -> Room {
         let need = self.journal.actor_len() + text.len() + PLAIN;
         self.room(need, cx)
+    }
+
+    /// Room to ask about a held statement, and to say how that ended.
+    pub(super) fn ask_room(&mut self, part: usize, lists: usize, cx: &mut Cx<'_, '_>) -> Room {
+        let actor = self.journal.actor_len();
+        self.room(actor + part + lists + DECISION + PLAIN + actor + PLAIN, cx)
+    }
+
+    /// Room for a person's word.
+    pub(super) fn vote_has_room(&self, cx: &mut Cx<'_, '_>) -> bool {
+        take(self.journal.actor_len() + audit::JUSTIFICATION_MAX + PLAIN, cx) == Room::Here
     }
 
     /// Room for the decision on a statement, and for its outcome if it runs. Without it the verdict is a refusal. False: not in

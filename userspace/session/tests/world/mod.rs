@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 
 use audit::RecordType;
 use session::{
-    CancelTarget, Cancels, Catalogs, Database, Effects, Finish, HOLD_MAX, Input, Key, Limits, Mode, Now, Open, Piece,
-    RecordId, Secure, Secured, Session, Shared, StatementCache, Subject,
+    Asking, CancelTarget, Cancels, Catalogs, Database, Effects, Finish, HOLD_MAX, Input, Key, Limits, Mode, Now, Open,
+    Piece, RecordId, Secure, Secured, Session, Shared, StatementCache, Subject,
 };
 use wire::postgres::backend::{CommandComplete, DataRow, Message, Report, RowDescription};
 use wire::postgres::{BackendTag, Header, encode, header};
@@ -122,6 +122,12 @@ pub struct World {
     pub now: Now,
     pub out: Effects,
     next_seq: u64,
+    /// The next ask's id.
+    pub next_ask: u64,
+    /// What the control plane was told.
+    pub asking: Vec<Asking>,
+    /// Sessions whose held statements a cancel request was for.
+    pub cancel_held: Vec<u64>,
     held: Vec<u8>,
     /// Everything that the agent was sent.
     pub agent: Vec<u8>,
@@ -173,6 +179,9 @@ impl World {
             now: Now { mono_ns: 1_000_000_000, wall_ns: 1_790_000_000_000_000_000 },
             out: Effects::default(),
             next_seq: 1,
+            next_ask: 1,
+            asking: Vec::new(),
+            cancel_held: Vec::new(),
             held: Vec::new(),
             agent: Vec::new(),
             sent: Vec::new(),
@@ -213,6 +222,7 @@ impl World {
             catalogs: &mut self.catalogs,
             cancels: &self.keys,
             next_record: RecordId { shard: 3, seq: self.next_seq },
+            next_ask: Some(session::AskId::of(self.next_ask)),
             room: self.room,
             limits: &self.limits,
         };
@@ -230,6 +240,9 @@ impl World {
         self.next_seq += self.out.records.len() as u64;
         self.records.extend(self.out.records.iter().map(|(kind, payload)| (kind, payload.to_vec())));
         self.durable += usize::from(self.out.durable);
+        self.next_ask += self.out.asking.len() as u64;
+        self.asking.append(&mut self.out.asking);
+        self.cancel_held.extend(self.out.cancel_held);
         let bytes = |piece: &Piece| match piece {
             Piece::Chunk(range) => chunk[range.start as usize..range.end as usize].to_vec(),
             Piece::Own(range) => self.out.own[range.start as usize..range.end as usize].to_vec(),
@@ -317,6 +330,7 @@ impl World {
             catalogs: &mut self.catalogs,
             cancels: &self.keys,
             next_record: RecordId { shard: 3, seq: self.next_seq },
+            next_ask: Some(session::AskId::of(self.next_ask)),
             room: self.room,
             limits: &self.limits,
         };
@@ -325,6 +339,7 @@ impl World {
         assert!(cost(&self.out) <= owed, "the session's last records have no room");
         assert_eq!(self.session.owes(), 0);
         self.records.extend(self.out.records.iter().map(|(kind, payload)| (kind, payload.to_vec())));
+        self.asking.append(&mut self.out.asking);
     }
 
     /// How many records of a type there are.

@@ -166,6 +166,7 @@ impl Side {
             catalogs: &mut self.catalogs,
             cancels: &Nobody,
             next_record: RecordId { shard: 3, seq: 2 + self.records.len() as u64 },
+            next_ask: None,
             room: 1 << 20,
             limits: &Limits::default(),
         };
