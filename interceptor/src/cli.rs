@@ -107,6 +107,9 @@ pub enum Verb {
         /// The statement.
         sql: String,
     },
+    /// Statements that wait for a person.
+    #[command(subcommand)]
+    Approvals(Approvals),
     /// The record of who did what.
     #[command(subcommand)]
     Audit(Audit),
@@ -127,6 +130,54 @@ pub enum Verb {
     /// The manual page, from these same definitions.
     #[command(hide = true)]
     Man,
+}
+
+/// What can be done with held statements.
+#[derive(Debug, Subcommand)]
+pub enum Approvals {
+    /// Those that wait, and the last ones that are over.
+    List {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// For a program to read.
+        #[arg(long)]
+        json: bool,
+        /// Draw it anew each second, until it is stopped.
+        #[arg(long)]
+        watch: bool,
+    },
+    /// One in full: who, what, why, and what would happen.
+    Show {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// For a program to read.
+        #[arg(long)]
+        json: bool,
+        /// The id, such as K7Q2M-9XDRT.
+        id: String,
+    },
+    /// Let the statement go on. Exit 1 if it does not.
+    Approve(Decision),
+    /// Refuse the statement; the agent is told the reason.
+    Deny(Decision),
+}
+
+/// A person's word.
+#[derive(Debug, Clone, Args)]
+pub struct Decision {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub from: From,
+    /// For a program to read.
+    #[arg(long)]
+    pub json: bool,
+    /// The id, such as K7Q2M-9XDRT.
+    pub id: String,
+    /// Why: it is kept in the record.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
 }
 
 /// What can be done with the record.

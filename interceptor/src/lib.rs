@@ -2,6 +2,7 @@
 #![deny(unsafe_code)] // the loader's modules that need it say so
 
 pub mod admit;
+pub mod approvals;
 pub mod ca;
 pub mod check;
 pub mod checkpoints;
@@ -19,6 +20,7 @@ pub mod origins;
 pub mod plan;
 pub mod privileges;
 pub mod record;
+pub mod review;
 pub mod run;
 pub mod service;
 pub mod status;

@@ -4,8 +4,8 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use interceptor::cli::{Audit, Cli, Verb};
-use interceptor::{record, run, status, verbs};
+use interceptor::cli::{Approvals, Audit, Cli, Decision, Verb};
+use interceptor::{record, review, run, status, verbs};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -35,6 +35,10 @@ fn main() -> ExitCode {
             };
             status::print(&from.config, asked, json)
         }
+        Verb::Approvals(Approvals::List { from, json, watch }) => review::list(&from.config, json, watch),
+        Verb::Approvals(Approvals::Show { from, json, id }) => review::show(&from.config, &id, json),
+        Verb::Approvals(Approvals::Approve(word)) => decide(&word, true),
+        Verb::Approvals(Approvals::Deny(word)) => decide(&word, false),
         Verb::Audit(Audit::Verify { from, folder, key, kept, json }) => {
             record::verify(&from.config, folder, record::Against { key: key.as_deref(), kept: &kept }, json)
         }
@@ -68,4 +72,8 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn decide(word: &Decision, approve: bool) -> anyhow::Result<u8> {
+    review::decide(&word.from.config, &word.id, approve, &word.reason, word.json)
 }

@@ -18,7 +18,7 @@ use crate::origin::{Canary, KernelOrigins};
 use crate::origins::{Known, Origins};
 use crate::service::Service;
 use crate::tls::Legs;
-use crate::{ca, check, plan, privileges};
+use crate::{approvals, ca, check, plan, privileges};
 
 /// How often the loop looks around when nothing happens.
 const TICK: Duration = Duration::from_secs(1);
@@ -39,6 +39,7 @@ pub fn run(path: &Path) -> Result<()> {
         tracing::info!("made this host's certificate authority; `interceptor ca` says how agents trust it");
     }
 
+    let held = approvals::table(&config)?;
     let canary = Arc::new(Canary::default());
     let known = Arc::new(Known::new(&config, Legs::new(&config)?));
     let shards = shards(&config);
@@ -61,10 +62,14 @@ pub fn run(path: &Path) -> Result<()> {
     privileges::drop_to(account)?;
     let mut checkpoints = Checkpoints::open(&config.service.state_dir)?;
     confine(path, &config, &instance, known.tls())?;
-    let handle = proxy::start(&settings(&config, shards), Arc::new(policy.clone()), origins)?;
+    let mut handle = proxy::start(&settings(&config, shards), Arc::new(policy.clone()), origins)?;
     checkpoints.of(handle.heads());
-    let service =
-        Arc::new(Service::new(path, config, handle, policy.version().to_owned(), counters, Arc::clone(&known)));
+    let asks = handle.take_asks();
+    let version = policy.version().to_owned();
+    let service = Arc::new(Service::new(path, config, handle, version, counters, held, Arc::clone(&known)));
+    if let Some(asks) = asks {
+        approvals::start(&service, asks)?;
+    }
     service.record_start();
     prove(&canary, &service).context("redirection does not work, so the service does not start")?;
     let control = service.serve_control()?;

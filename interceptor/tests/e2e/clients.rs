@@ -230,6 +230,18 @@ fn installed(driver: &Driver) -> Option<PathBuf> {
     found
 }
 
+/// The folder of the Python drivers, for another test's script; `None`, said loudly, where this one is not installed.
+pub fn installed_python(script: &'static str, needs: &'static str) -> Option<PathBuf> {
+    let needs: &'static [&'static str] = Box::leak(Box::new(["/usr/bin/python3", needs]));
+    let driver = Driver { script, beside: &[], starts: &["/usr/bin/python3"], folders: &[], needs };
+    installed(&driver).map(|folder| folder.join("python"))
+}
+
+/// The line, ended where it takes too long.
+pub fn with_timeout(line: &[&str]) -> Vec<String> {
+    ["timeout", "-k", "5", PATIENCE].iter().chain(line).map(|word| (*word).to_owned()).collect()
+}
+
 /// Whether the agents' account finds its interpreter.
 fn starts(driver: &Driver) -> bool {
     let program = driver.starts.first().copied().unwrap_or_default();

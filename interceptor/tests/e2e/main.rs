@@ -8,6 +8,7 @@ mod stand;
 mod clients;
 mod faults;
 mod health;
+mod holds;
 mod host_record;
 mod kills;
 mod psql;
