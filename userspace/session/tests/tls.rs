@@ -167,6 +167,24 @@ fn a_database_without_tls_and_bytes_before_it_are_refused() {
 }
 
 #[test]
+fn a_cancel_goes_on_under_tls_though_its_agent_has_left() {
+    let mut world = world(AgentTls::Disable, true);
+    world.server.tls = b"S";
+    let mut other = World::new();
+    other.send(&hello());
+    world.keys = std::mem::take(&mut other.keys);
+    let mut request = Vec::new();
+    encode::cancel_request(&mut request, 4711, b"ours").unwrap();
+    world.input(Input::FromAgent(&mut request));
+    // The database has not answered the SSLRequest yet.
+    world.input(Input::AgentClosed);
+    assert_eq!(world.finished, Finish::No, "nothing was sent yet");
+    world.answer();
+    assert_eq!(world.server.cancelled, Some((4711, b"real".to_vec())));
+    assert_eq!(world.finished, Finish::ShutdownDatabase);
+}
+
+#[test]
 fn channel_binding_is_never_offered_and_a_login_that_missed_it_says_the_way_round() {
     let choice = |first: &[u8]| {
         let mut world = world(AgentTls::Disable, true);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use audit::segment::{Appender, Identity, Previous, Stamp};
 use policy::{Names, Policy};
-use session::{AskId, Asking, Database, Limits, Mode, Subject, Vote};
+use session::{AgentTls, AskId, Asking, Database, Limits, Mode, Subject, Vote};
 use uring::Listener;
 
 use super::adversary::{Adversary, changed, reply};
@@ -17,6 +17,7 @@ use super::disk::{MemorySegment, MemorySupply};
 use super::ledger::Ledger;
 use super::peer::{Manners, Peer};
 use super::rng::Rng;
+use super::secure::{Configs, Legs};
 use super::world::{Faults, World};
 use crate::asks::ask_line;
 use crate::cancels::Registry;
@@ -28,6 +29,7 @@ use crate::origins::{Admitted, Origins};
 use crate::settings::{Durability, ShardLimits};
 use crate::shard::{Parts, Shard, Stopped};
 use crate::slow::slow_log;
+use crate::tls::Tls;
 
 /// What one run is made of.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +46,7 @@ struct Plan {
     aborts: bool,
     drain: bool,
     durability: Durability,
+    legs: Legs,
 }
 
 const PLAN: Plan = Plan {
@@ -57,6 +60,7 @@ const PLAN: Plan = Plan {
     aborts: false,
     drain: false,
     durability: Durability::Standard,
+    legs: Legs { agent: false, database: false },
 };
 
 /// What is left of a run.
@@ -70,7 +74,7 @@ struct Done {
     scarce: bool,
 }
 
-struct SimOrigins;
+struct SimOrigins(Arc<Tls>);
 
 impl Origins for SimOrigins {
     fn take(&mut self, agent: SocketAddr, _local: SocketAddr) -> Option<Admitted> {
@@ -89,8 +93,8 @@ impl Origins for SimOrigins {
             mode: Mode::Enforce,
             mask: true,
             masking: Default::default(),
-            agent_tls: Default::default(),
-            database_tls: false,
+            agent_tls: if self.0.agent.is_some() { AgentTls::Require } else { AgentTls::Disable },
+            database_tls: self.0.database.is_some(),
             verifiers: None,
             agent_certificate: false,
         };
@@ -98,7 +102,7 @@ impl Origins for SimOrigins {
         Some(Admitted {
             destination: agent,
             database: Arc::new(database),
-            tls: Arc::default(),
+            tls: Arc::clone(&self.0),
             subject: Arc::new(subject),
         })
     }
@@ -107,11 +111,12 @@ impl Origins for SimOrigins {
 }
 
 /// One peer in `rude` has bad manners.
-fn manners(rng: &mut Rng, rude: usize, agent: bool) -> Manners {
+fn manners(rng: &mut Rng, rude: usize, agent: bool, tls: bool) -> Manners {
     let mut manners = Manners { sleeps: rng.once_in(4), ..Manners::default() };
     if rude > 0 && rng.once_in(rude) {
-        match rng.below(2) {
+        match rng.below(if tls { 3 } else { 2 }) {
             0 if agent => manners.silent = true,
+            2 => manners.corrupts = true,
             _ => manners.resets = true,
         }
     }
@@ -131,17 +136,25 @@ fn build(seed: u64, plan: Plan) -> (Done, Mailbox, Receiver<Asking>) {
     let mut world = World::new(seed, plan.buffers, Rc::clone(&ledger));
     world.faults = plan.faults;
     let mut rng = Rng::new(seed ^ 0x9EE5);
+    let configs = Configs::new(&mut rng, plan.legs);
     let (mut agents, mut databases) = (Vec::new(), Vec::new());
     let mut at_ns = world.now_ns;
     // Where the wires hold little, streams are short, or a run takes for ever.
     let stream_max = plan.stream_max.min(world.room * 15 + 50);
     for _ in 0..plan.agents {
-        let manners_of_agent = manners(&mut rng, plan.rude, true);
+        let manners_of_agent = manners(&mut rng, plan.rude, true, plan.legs.agent);
         let agent_len = rng.skewed(stream_max) + 1;
-        let agent = Peer::new(&mut rng, agent_len, manners_of_agent);
-        let manners_of_database = manners(&mut rng, plan.rude, false);
+        let mut agent = Peer::new(&mut rng, agent_len, manners_of_agent);
+        let manners_of_database = manners(&mut rng, plan.rude, false, plan.legs.database);
         let database_len = rng.skewed(stream_max) + 1;
-        let database = Peer::new(&mut rng, database_len, manners_of_database);
+        let mut database = Peer::new(&mut rng, database_len, manners_of_database);
+        if plan.legs.agent {
+            let tls = configs.of_agent(&mut rng);
+            agent.secure(&mut rng, tls);
+        }
+        if plan.legs.database {
+            database.secure(&mut rng, configs.of_database());
+        }
         agents.push((agent.stream().to_vec(), manners_of_agent));
         databases.push(database.stream().to_vec());
         at_ns += rng.skewed(50_000_000) as u64;
@@ -154,7 +167,7 @@ fn build(seed: u64, plan: Plan) -> (Done, Mailbox, Receiver<Asking>) {
         driver: world,
         shard: 0,
         listeners: vec![Listener(0)],
-        origins: Box::new(SimOrigins),
+        origins: Box::new(SimOrigins(configs.shard)),
         shard_limits: ShardLimits { linger: Duration::from_secs(120), ..ShardLimits::default() },
         limits: Limits::default(),
         durability: plan.durability,
@@ -259,7 +272,8 @@ fn check_streams(done: &Done) {
         let agent_got = wires.next().and_then(|wire| wire.peer.as_ref()).map_or(&[][..], |peer| &peer.got);
         let database = wires.next().and_then(|wire| wire.peer.as_ref());
         let database_got = database.map_or(&[][..], |peer| &peer.got);
-        let rude = manners.resets || manners.silent || database.is_none_or(|peer| peer.manners().resets);
+        let wrong = |manners: Manners| manners.resets || manners.silent || manners.corrupts;
+        let rude = wrong(*manners) || database.is_none_or(|peer| wrong(peer.manners()));
         let whole = !rude && !done.scarce && done.stopped.is_none() && !done.ledger.borrow().spoiled.contains(&number);
 
         let to_database: Vec<u8> = agent_sent.iter().map(|byte| changed(*byte)).collect();
@@ -276,13 +290,16 @@ fn check_streams(done: &Done) {
     }
 }
 
-/// Runs the plan for many seeds, or for the one in `SEED`; a panic names its seed.
+/// Runs the plan for many seeds, or for the one in `SEED`; a panic names its seed. Of four seeds one has plain legs, one has TLS on the
+/// agent's leg, one on the database's, one on both. `INTERCEPTOR_SIM_TIMES` is how many times as many seeds there are.
 fn seeds(name: &str, count: u64, plan: impl Fn(u64) -> Plan, check: impl Fn(&Done, Snapshot)) {
-    let one: Option<u64> = std::env::var("SEED").ok().map(|seed| seed.parse().unwrap());
-    let range = one.map_or(0..count, |seed| seed..seed + 1);
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    let count = count * number("INTERCEPTOR_SIM_TIMES").unwrap_or(1);
+    let range = number("SEED").map_or(0..count, |seed| seed..seed + 1);
     for seed in range {
         let failed = NameOnPanic { name, seed };
-        let done = run(seed, plan(seed));
+        let legs = Legs { agent: seed & 1 != 0, database: seed & 2 != 0 };
+        let done = run(seed, Plan { legs, ..plan(seed) });
         check(&done, done.shard.parts.counters.snapshot());
         drop(failed);
     }

@@ -260,7 +260,9 @@ impl Connection {
         if self.phase == Phase::Closed {
             return Ok(());
         }
-        if self.agent.closed && !self.agent.shut && !self.holds_agent_back(cx) {
+        // A cancel request that was not sent yet still goes on, with TLS in front of it where that shall be; then its agent's end.
+        let unsent = self.phase == Phase::Cancelling && !self.login.cancel.is_empty();
+        if self.agent.closed && !self.agent.shut && !unsent && !self.holds_agent_back(cx) {
             self.agent.shut = true;
             match self.phase {
                 Phase::Startup | Phase::Connecting => self.end("the agent closed the connection", cx),
