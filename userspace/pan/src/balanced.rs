@@ -10,7 +10,7 @@ pub(crate) mod form;
 pub(crate) mod iban;
 pub(crate) mod prefix;
 pub(crate) mod run;
-mod sums;
+mod sieve;
 
 use crate::{
     Engine, Fill, Scan, json,

@@ -5,8 +5,9 @@
 //! costs more than the number. So all that is read from a start on is the input; what left of it differs in the output are digits
 //! that became stars, and no rule for a start asks for those but the ones that say so here.
 //!
-//! Of the starts most are no cards, and which ones nobody can foresee. So they are first reduced without a branch to those whose lengths, head
-//! and check digit are a card's (`collect`), and only these are looked at one by one (`resolve`).
+//! Of the starts most are no cards, and which ones nobody can foresee. So a word's are first reduced without a branch to those whose lengths, head
+//! and check digit are a card's ([`sieve`]). Cards that nothing beside them has a say in are hidden there and then; where a word has others, all
+//! of its starts are looked at one by one (`resolve`).
 
 use crate::{
     Engine,
@@ -15,17 +16,13 @@ use crate::{
     balanced::block::{AHEAD, Block, WORDS},
     balanced::candidate::{Around, SHAPES},
     balanced::form::{Form, FormId, SPAN_MAX},
-    balanced::sums::Sums,
+    balanced::sieve::{Busy, Input, Sieve},
     balanced::{Pass, Text},
     separator,
 };
 
-/// Numbers that wait to be looked at.
-const HITS: usize = 128;
-/// A word has at most 13 starts, each of at most three forms.
-const HITS_PER_WORD: usize = 3 * 13;
-/// Numbers that wait to be written.
-const QUEUE: usize = 128;
+/// The most forms that a start may have: a plain run one, a grouping three.
+const FORMS: usize = 3;
 
 /// Why the fast way ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,14 +44,8 @@ pub(crate) struct Run<'r, 'b> {
     carry: bool,
     /// Where the block begins. Everything before it is written.
     at: usize,
-    /// Bit n: the byte `base + n` is a hidden digit.
-    owed: u64,
-    base: usize,
-    /// The part of `owed` that is in no entry of the queue.
-    pending: (usize, u64),
-    hits: [(usize, FormId); HITS],
-    queue: [(usize, FormId); QUEUE],
-    queued: usize,
+    /// Bit n of word i: the byte 64 i + n of the block, or behind it, is a hidden digit and not written yet.
+    hidden: [u64; WORDS + AHEAD],
 }
 
 impl<'r, 'b> Run<'r, 'b> {
@@ -65,18 +56,14 @@ impl<'r, 'b> Run<'r, 'b> {
             Some(index) => pass.bytes.get(index).copied(),
             None => before,
         };
-        let none = (0, FormId::default());
+        let mut hidden = [0; WORDS + AHEAD];
+        hidden[0] = text.owed;
         Run {
             engine: text.engine,
             starred: text.stars_everywhere(),
             carry: previous.is_some_and(|byte| byte.is_ascii_digit()),
             at: pass.at,
-            owed: text.owed,
-            base: pass.at,
-            pending: (pass.at, text.owed),
-            hits: [none; HITS],
-            queue: [none; QUEUE],
-            queued: 0,
+            hidden,
             text,
             pass,
         }
@@ -91,31 +78,53 @@ impl<'r, 'b> Run<'r, 'b> {
     pub(crate) fn go(&mut self) -> Stop {
         let stop = self.engine.backend().go(self);
         if stop == Stop::End {
-            self.settle(self.at);
+            (self.text.owed, self.pass.settled, self.pass.at) = (self.hidden[0], self.at, self.at);
         }
         stop
     }
 
-    /// Brings the text and the pass to `at`.
-    fn settle(&mut self, at: usize) {
-        self.flush(at);
-        (self.text.owed, self.pass.settled, self.pass.at) = (self.owed, at, at);
-    }
-
-    /// Goes over words without a digit.
+    /// Goes over words without a digit, so without one that is hidden.
     #[inline(always)]
     fn skip(&mut self, words: usize) {
-        let at = self.at + words * WORD;
-        if self.queued > 0 || self.pending.1 != 0 {
-            self.flush(at);
+        self.at += words * WORD;
+    }
+
+    /// Writes the stars of the block's first `words` words.
+    #[inline(always)]
+    fn write<M: Masks>(&mut self, words: usize) {
+        let (chunks, _) = self.pass.bytes.get_mut(self.at..).unwrap_or_default().as_chunks_mut::<WORD>();
+        for (chunk, &bits) in chunks.iter_mut().zip(&self.hidden).take(words) {
+            if bits != 0 {
+                M::hide(chunk, bits);
+            }
         }
-        self.at = at;
+    }
+
+    /// Writes what is hidden before `start` and hands the rest to the text.
+    fn settle(&mut self, start: usize) {
+        let (word, bit) = ((start - self.at) / WORD, (start - self.at) % WORD);
+        for (index, bits) in self.hidden.iter_mut().enumerate().take(word + 1) {
+            let due = if index == word { *bits & ((1 << bit) - 1) } else { *bits };
+            hide_bits(self.pass.bytes, self.at + index * WORD, due);
+            *bits &= !due;
+        }
+        self.text.owed = self.hidden[word] >> bit | self.hidden[word + 1] << 1 << (WORD - 1 - bit);
+        self.hidden = [0; WORDS + AHEAD];
+        (self.pass.settled, self.pass.at) = (start, start);
+    }
+
+    /// Hides the bytes whose bits are set, the lowest standing for `start`.
+    #[inline(always)]
+    fn put(&mut self, start: usize, bits: u64) {
+        let (word, bit) = ((start - self.at) / WORD, (start - self.at) % WORD);
+        self.hidden[word] |= bits << bit;
+        self.hidden[word + 1] |= bits >> 1 >> (WORD - 1 - bit);
     }
 
     /// Lets `start` go the exact way, until that leads back to this one. Only bytes before the pass's place have changed then.
     #[cold]
     #[inline(never)]
-    fn exact(&mut self, start: usize) -> Option<Stop> {
+    fn exact(&mut self, start: usize, end: usize) -> Option<Stop> {
         self.settle(start);
         if self.text.visit(self.pass, start).is_err() {
             return Some(Stop::Cut(start));
@@ -125,94 +134,117 @@ impl<'r, 'b> Run<'r, 'b> {
                 return Some(Stop::Cut(cut));
             }
         }
-        (self.owed, self.base) = (self.text.owed, self.pass.settled);
-        self.pending = (self.base, self.owed);
+        self.text.settle(self.pass, self.pass.at);
+        // Behind the block it is what the next one begins with.
+        if self.pass.at < end {
+            self.put(self.pass.at, self.text.owed);
+        }
         None
     }
 
     /// The block is done: on to the next, or to where the exact way has led.
     #[inline(always)]
-    fn next_block(&mut self, end: usize, carry: bool) {
-        self.at = end.max(self.pass.at);
-        self.carry =
-            if self.at == end { carry } else { self.pass.bytes.get(self.at - 1).is_some_and(u8::is_ascii_digit) };
-        self.flush(self.at);
-    }
-
-    /// Of the starts from `word` on those whose lengths, head and check digit are a card's. Returns how many, and the word after the last that
-    /// was looked at.
-    #[inline(always)]
-    fn collect<M: Masks>(&mut self, block: &Block, words: usize, word: usize) -> (usize, usize) {
-        let (mut count, mut word) = (0, word);
-        while word < words && count <= HITS - HITS_PER_WORD {
-            let mut starts = block.starts[word];
-            while starts != 0 {
-                let offset = word * WORD + starts.trailing_zeros() as usize;
-                starts &= starts - 1;
-                count = self.sift::<M>(block.digits_from(offset), self.at + offset, count);
+    fn next_block<M: Masks>(&mut self, words: usize, carry: bool) {
+        let end = self.at + words * WORD;
+        let owed = if self.pass.at >= end {
+            if self.pass.settled < self.pass.at {
+                self.settle(self.pass.at); // behind the rest of track 2, which was hidden at once
             }
-            word += 1;
-        }
-        (count, word)
+            (self.at, self.carry) =
+                (self.pass.at, self.pass.bytes.get(self.pass.at - 1).is_some_and(u8::is_ascii_digit));
+            self.text.owed
+        } else {
+            self.write::<M>(words);
+            (self.at, self.carry) = (end, carry);
+            self.hidden[words]
+        };
+        self.hidden = [0; WORDS + AHEAD];
+        self.hidden[0] = owed;
     }
 
-    /// Adds the forms that a start may have to the `count` hits before it; returns how many they are then.
+    /// What is left of one word of the block.
     #[inline(always)]
-    fn sift<M: Masks>(&mut self, digits: u64, start: usize, count: usize) -> usize {
+    fn word<M: Masks>(&mut self, block: &Block, sieve: &Sieve, words: usize, word: usize) -> Option<Stop> {
+        // Behind what went the exact way, and no hidden digits, which start nothing.
+        let behind = self.pass.at.saturating_sub(self.at + word * WORD);
+        let open = if behind < WORD { (u64::MAX << behind) & !self.hidden[word] } else { 0 };
+        if self.starred
+            && let Some(clear) = sieve.clear::<M>(self.input(words), &self.engine.forms, word, open)
+        {
+            self.pass.cards += clear.cards.count_ones();
+            self.hidden[word] |= clear.hidden[0];
+            self.hidden[word + 1] |= clear.hidden[1];
+            return None;
+        }
+        self.resolve::<M>(block, words, word, sieve.left[word] & open)
+    }
+
+    #[inline(always)]
+    fn input(&self, words: usize) -> Input<'_> {
+        Input { bytes: self.pass.bytes, at: self.at, words, heads: &self.engine.heads }
+    }
+
+    /// The forms that a start may have by its lengths, head and check digit, and how many.
+    #[inline(always)]
+    fn forms<M: Masks>(&self, digits: u64, start: usize) -> ([FormId; FORMS], usize) {
+        let mut found = ([FormId::default(); FORMS], 0);
         let Some(bytes) = self.pass.bytes.get(start..).and_then(|rest| rest.first_chunk::<SPAN_MAX>()) else {
-            return count;
+            return found;
         };
-        let lengths = self.engine.heads.balanced_of(bytes);
+        let lengths = self.engine.heads.balanced_of(bytes.first_chunk().unwrap_or(&[0; 4]));
+        let (ids, count) = &mut found;
         let run = digits.trailing_ones() as usize;
         if run > 4 {
             let id = FormId::plain(run);
             let form = self.engine.forms.get(id);
-            self.hits[count] = (start, id);
-            let card = lengths.contains(run) & holds(M::luhn_sum(bytes, form));
-            return count + usize::from(card);
+            ids[0] = id;
+            *count = usize::from(lengths.contains(run) & holds(M::luhn_sum(bytes, form)));
+            return found;
         }
         let gap = (digits >> 4).trailing_zeros() as usize;
         // By the second group's fifth digit: 4-6-5 and 4-6-4, or the others.
         let shapes = if digits >> (8 + gap) & 1 == 1 { &[2, 3][..] } else { &[0, 1, 4] };
-        let mut count = count;
         for &shape in shapes {
             let id = FormId::grouping(shape, gap);
             let form = self.engine.forms.get(id);
             if form.fits(digits) {
-                self.hits[count] = (start, id);
-                let card = lengths.contains(form.count) & holds(M::luhn_sum(bytes, form));
-                count += usize::from(card);
+                ids[*count] = id;
+                *count += usize::from(lengths.contains(form.count) & holds(M::luhn_sum(bytes, form)));
             }
         }
-        count
+        found
     }
 
-    /// Looks at the hits in their order.
+    /// Looks at the starts of a word in their order.
     #[inline(always)]
-    fn resolve(&mut self, block: &Block, count: usize) -> Option<Stop> {
-        let engine = self.engine;
-        let mut judged = usize::MAX;
-        for index in 0..count {
-            let (start, id) = self.hits[index];
-            if start < self.pass.at || start == judged || self.owed_from(start) & 1 == 1 {
-                continue; // within what went the exact way, found in a longer form, or a hidden digit, which starts nothing
+    fn resolve<M: Masks>(&mut self, block: &Block, words: usize, word: usize, starts: u64) -> Option<Stop> {
+        let (engine, end) = (self.engine, self.at + words * WORD);
+        let mut rest = starts;
+        while rest != 0 {
+            let bit = rest.trailing_zeros();
+            rest &= rest - 1;
+            let start = self.at + word * WORD + bit as usize;
+            if start < self.pass.at || self.hidden[word] >> bit & 1 == 1 {
+                continue; // within what went the exact way, or a hidden digit, which starts nothing
             }
-            let form = engine.forms.get(id);
-            let says = self.says(start, form);
-            judged = if says == Says::Closed { judged } else { start };
-            let exact = match says {
-                Says::Closed => None,
-                Says::Depends | Says::Track1 => Some(start),
-                Says::Open => {
-                    self.accept(start, id, form);
-                    if form.end_in_run { self.end_may_start(block, start, form) } else { None }
+            let (ids, count) = self.forms::<M>(block.digits_from(start - self.at), start);
+            for &id in ids.iter().take(count) {
+                let form = engine.forms.get(id);
+                let exact = match self.says(start, form) {
+                    Says::Closed => continue,
+                    Says::Depends | Says::Track1 => Some(start),
+                    Says::Open => {
+                        self.accept(start, form);
+                        if form.end_in_run { self.end_may_start(block, start, form) } else { None }
+                    }
+                    Says::Track2 => self.accept_track2(block, start, form),
+                };
+                if let Some(start) = exact
+                    && let Some(stop) = self.exact(start, end)
+                {
+                    return Some(stop);
                 }
-                Says::Track2 => self.accept_track2(block, start, id, form),
-            };
-            if let Some(start) = exact
-                && let Some(stop) = self.exact(start)
-            {
-                return Some(stop);
+                break;
             }
         }
         None
@@ -277,20 +309,14 @@ impl<'r, 'b> Run<'r, 'b> {
     }
 
     #[inline(always)]
-    fn accept(&mut self, start: usize, id: FormId, form: &Form) {
-        if self.queued == QUEUE {
-            self.flush(start);
-        }
-        self.owed = self.owed_from(start) | form.hidden;
-        self.base = start;
-        self.queue[self.queued] = (start, id);
-        self.queued += 1;
+    fn accept(&mut self, start: usize, form: &Form) {
+        self.put(start, form.hidden);
         self.pass.cards += 1;
     }
 
     /// Accepts a card with the rest of track 2 behind it, and hides that at once; the start that has to go the exact way where it is not that simple.
     #[inline(always)]
-    fn accept_track2(&mut self, block: &Block, start: usize, id: FormId, form: &Form) -> Option<usize> {
+    fn accept_track2(&mut self, block: &Block, start: usize, form: &Form) -> Option<usize> {
         let from = start + form.span + 1;
         let digits = block.digits_from(from - self.at).trailing_ones() as usize;
         let mark = self.pass.bytes.get(from - 1).copied();
@@ -300,18 +326,11 @@ impl<'r, 'b> Run<'r, 'b> {
             return Some(start);
         }
         tail.fill(b'*');
-        self.accept(start, id, form);
+        self.accept(start, form);
         if digits > 0 {
             self.pass.at = from + digits;
         }
         None
-    }
-
-    /// What is owed, with bit 0 at `start`, which lies at or behind `base`.
-    #[inline(always)]
-    fn owed_from(&self, start: usize) -> u64 {
-        let step = start - self.base;
-        if step < 64 { self.owed >> step } else { 0 }
     }
 
     /// Whether a grouping may start with the kept end of the card at `start`, which stands alone in the output.
@@ -327,23 +346,6 @@ impl<'r, 'b> Run<'r, 'b> {
         let fits = |shape| self.engine.forms.get(FormId::grouping(shape, gap)).fits(digits);
         ((1..=separator::BYTES_MAX).contains(&gap) && (0..SHAPES.len()).any(fits)).then_some(end)
     }
-
-    /// Writes all that is hidden before `upto`, which lies at or behind every start so far.
-    fn flush(&mut self, upto: usize) {
-        let (from, bits) = self.pending;
-        hide_bits(self.pass.bytes, from, bits, upto);
-        for &(start, id) in self.queue.get(..self.queued).unwrap_or_default() {
-            let form = self.engine.forms.get(id);
-            match self.pass.bytes.get_mut(start..) {
-                Some(bytes) if form.groups == 1 && start + form.span <= upto => hide_run(bytes, form),
-                _ => hide_bits(self.pass.bytes, start, form.hidden, upto),
-            }
-        }
-        self.queued = 0;
-        self.owed = self.owed_from(upto);
-        self.base = upto;
-        self.pending = (upto, self.owed);
-    }
 }
 
 /// Whether a sum of at most 19 digits ends in zero.
@@ -352,34 +354,8 @@ fn holds(sum: u32) -> bool {
     sum.is_multiple_of(10)
 }
 
-/// The hidden digits of a plain run stand side by side.
-#[inline(always)]
-fn hide_run(bytes: &mut [u8], form: &Form) {
-    let first = form.hidden.trailing_zeros() as usize;
-    let count = form.hidden.count_ones() as usize;
-    let Some(hidden) = bytes.get_mut(first..first + count) else { return };
-    if count < 8 {
-        // Two overlapping stores of four bytes, as a rule.
-        match hidden.first_chunk_mut::<4>() {
-            Some(first) => *first = [b'*'; 4],
-            None => hidden.fill(b'*'),
-        }
-        if let Some(last) = hidden.last_chunk_mut::<4>() {
-            *last = [b'*'; 4];
-        }
-        return;
-    }
-    if let Some(first) = hidden.first_chunk_mut::<8>() {
-        *first = [b'*'; 8];
-    }
-    hidden.get_mut(8..).unwrap_or_default().fill(b'*');
-}
-
-/// Byte by byte: a wider store would have to load first, what the store for the number before it has just written.
-#[inline(always)]
-fn hide_bits(bytes: &mut [u8], from: usize, bits: u64, upto: usize) {
-    let room = upto.saturating_sub(from);
-    let mut bits = if room < 64 { bits & ((1 << room) - 1) } else { bits };
+/// Writes a star over each byte whose bit is set, the lowest standing for `from`.
+fn hide_bits(bytes: &mut [u8], from: usize, mut bits: u64) {
     let Some(bytes) = bytes.get_mut(from..) else { return };
     while bits != 0 {
         if let Some(byte) = bytes.get_mut(bits.trailing_zeros() as usize) {
@@ -392,7 +368,7 @@ fn hide_bits(bytes: &mut [u8], from: usize, bits: u64, upto: usize) {
 /// The loop over blocks, compiled for each family of instructions.
 #[inline(always)]
 pub(crate) fn go<M: Masks>(run: &mut Run<'_, '_>) -> Stop {
-    let (mut block, mut sums) = (Block::EMPTY, None);
+    let (mut block, mut sieve) = (Block::EMPTY, Sieve::EMPTY);
     loop {
         let rest = run.pass.bytes.get(run.at..).unwrap_or_default();
         let room = (rest.len() / WORD).saturating_sub(AHEAD);
@@ -407,23 +383,17 @@ pub(crate) fn go<M: Masks>(run: &mut Run<'_, '_>) -> Stop {
                 continue;
             }
         }
-        if block.read::<M>(rest, words, run.carry) {
-            if block.count() as usize >= 2 * words
-                && let Some(bytes) = rest.first_chunk()
-            {
-                sums.get_or_insert(Sums::EMPTY).sieve::<M>(&mut block, bytes, words);
-            }
-            let mut word = 0;
-            while word < words {
-                let (count, next) = run.collect::<M>(&block, words, word);
-                if let Some(stop) = run.resolve(&block, count) {
+        let starts = block.read::<M>(rest, words, run.carry);
+        if starts.plain | starts.grouped {
+            sieve.fill::<M>(&block, &starts, run.input(words));
+            for word in Busy::of(&sieve.left, words) {
+                if let Some(stop) = run.word::<M>(&block, &sieve, words, word) {
                     return stop;
                 }
-                word = next;
             }
         }
         let carry = block.digits_from(words * WORD - 1) & 1 == 1;
-        run.next_block(run.at + words * WORD, carry);
+        run.next_block::<M>(words, carry);
     }
 }
 
@@ -435,4 +405,4 @@ fn clean<M: Masks>(bytes: &[u8], words: usize) -> usize {
 }
 
 /// A number that starts in a block lies within its words and those behind them.
-const _: () = assert!(SPAN_MAX <= AHEAD * WORD && HITS > HITS_PER_WORD);
+const _: () = assert!(SPAN_MAX <= WORD);
