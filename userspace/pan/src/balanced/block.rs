@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Words of a block whose starts are looked for.
-pub(crate) const WORDS: usize = 32;
+pub(crate) const WORDS: usize = 64;
 /// Words behind them that a number may reach into.
 pub(crate) const AHEAD: usize = 2;
 /// How many lengths a run may have.
@@ -30,29 +30,37 @@ pub(crate) struct Block {
 pub(crate) struct Starts {
     /// Runs of 13 to 19 digits.
     pub(crate) plain: bool,
-    /// Groups of four digits with a group of four and more behind one to three bytes, as every grouping begins.
+    /// Groups of four digits with two more behind them, each behind one to three bytes, as in every grouping.
     pub(crate) grouped: bool,
 }
 
 impl Block {
     pub(crate) const EMPTY: Block = Block { digits: [0; 1 + READ], plain: [0; WORDS] };
 
-    /// Reads the first `words` words of `bytes`, which have `AHEAD` more behind them. `carry`: a digit stands before them.
+    /// Reads the first `words` words of `bytes`, which have `AHEAD` more behind them. `carry`: a digit stands before them. `goes_on`: they stand right
+    /// behind a whole block that was read before, so the first of them are known.
     #[inline(always)]
-    pub(crate) fn read<M: Masks>(&mut self, bytes: &[u8], words: usize, carry: bool) -> Starts {
+    pub(crate) fn read<M: Masks>(&mut self, bytes: &[u8], words: usize, carry: bool, goes_on: bool) -> Starts {
         self.digits[0] = u64::from(carry) << 63;
         let (chunks, _) = bytes.as_chunks::<WORD>();
-        let read = words + AHEAD;
-        if let (Some(chunks), Some(slots)) = (chunks.get(..read), self.digits.get_mut(1..=read)) {
+        let (read, known) = (words + AHEAD, if goes_on { AHEAD } else { 0 });
+        for word in 1..=AHEAD {
+            self.digits[word] = self.digits[WORDS + word];
+        }
+        if let (Some(chunks), Some(slots)) = (chunks.get(known..read), self.digits.get_mut(1 + known..=read)) {
             M::all_digits(chunks, slots);
         }
-        self.digits[1 + read..].fill(0);
+        if read < READ {
+            self.digits[1 + read..].fill(0);
+        }
         if !self.has_four() {
             return Starts { plain: false, grouped: false };
         }
         let (plain, grouped) = self.find_runs();
-        self.plain[words..].fill(0);
-        Starts { plain: plain != 0, grouped: grouped != 0 }
+        if words < WORDS {
+            self.plain[words..].fill(0);
+        }
+        Starts { plain: plain != 0, grouped: grouped != 0 && self.has_third_group() }
     }
 
     /// Whether four digits stand side by side within a word: of every run of 13, and of one of the first two groups of every grouping, one word
@@ -86,6 +94,23 @@ impl Block {
         (any_run, any_group)
     }
 
+    /// Whether behind two groups of four and more there is a third, where one is in a grouping.
+    #[inline(always)]
+    fn has_third_group(&self) -> bool {
+        let mut any = 0;
+        for index in 0..WORDS {
+            let (before, here, behind) = (self.digits[index], self.digits[index + 1], self.digits[index + 2]);
+            let (here2, behind2) = (here & shift(here, behind, 1), behind & behind >> 1);
+            let (here4, behind4) = (here2 & shift(here2, behind2, 2), behind2 & behind2 >> 2);
+            let first = here4 & !(here << 1 | before >> 63) & !shift(here, behind, 4);
+            let four = |n| shift(here4, behind4, n);
+            let (twelve, fourteen) = (four(12), four(14));
+            any |= first
+                & (four(5) & (four(10) | twelve) | four(6) & (twelve | fourteen) | four(7) & (fourteen | four(16)));
+        }
+        any != 0
+    }
+
     /// The runs by their length, from 13 on. Answers of which lengths there are any.
     #[inline(always)]
     pub(crate) fn by_length(&self, runs: &mut [[u64; WORDS]; LENGTHS]) -> [bool; LENGTHS] {
@@ -110,6 +135,12 @@ impl Block {
         let mut groups = Groups::EMPTY;
         groups.find(&self.digits);
         groups
+    }
+
+    /// Whether a digit stands in what was read behind a whole block.
+    #[inline(always)]
+    pub(crate) fn any_ahead(&self) -> bool {
+        self.digits[1 + WORDS..].iter().fold(0, |any, digits| any | digits) != 0
     }
 
     /// The bits of the 64 bytes from `at` on, which lies in the block's words or the first one behind them.
@@ -272,7 +303,7 @@ mod tests {
             }
             let mut block = Block::EMPTY;
             let carry = round % 4 > 1 && bytes[0] != b'7';
-            let starts = block.read::<Naive>(&bytes, words, carry);
+            let starts = block.read::<Naive>(&bytes, words, carry, false);
             let mut runs = [[0; WORDS]; LENGTHS];
             let lengths = block.by_length(&mut runs);
             let is = |masks: &[u64; WORDS], at: usize| masks[at / WORD] >> (at % WORD) & 1 == 1;

@@ -369,6 +369,8 @@ fn hide_bits(bytes: &mut [u8], from: usize, mut bits: u64) {
 #[inline(always)]
 pub(crate) fn go<M: Masks>(run: &mut Run<'_, '_>) -> Stop {
     let (mut block, mut sieve) = (Block::EMPTY, Sieve::EMPTY);
+    // Where the words are known that stand behind the block read last.
+    let mut known_at = usize::MAX;
     loop {
         let rest = run.pass.bytes.get(run.at..).unwrap_or_default();
         let room = (rest.len() / WORD).saturating_sub(AHEAD);
@@ -376,23 +378,27 @@ pub(crate) fn go<M: Masks>(run: &mut Run<'_, '_>) -> Stop {
         if words == 0 {
             return Stop::End;
         }
-        if !run.carry {
+        let goes_on = run.at == known_at;
+        if !run.carry && !(goes_on && block.any_ahead()) {
             let clean = clean::<M>(rest, room);
             if clean > 0 {
                 run.skip(clean);
                 continue;
             }
         }
-        let starts = block.read::<M>(rest, words, run.carry);
-        if starts.plain | starts.grouped {
-            sieve.fill::<M>(&block, &starts, run.input(words));
-            for word in Busy::of(&sieve.left, words) {
-                if let Some(stop) = run.word::<M>(&block, &sieve, words, word) {
-                    return stop;
-                }
+        let starts = block.read::<M>(rest, words, run.carry, goes_on);
+        let carry = block.digits_from(words * WORD - 1) & 1 == 1;
+        known_at = if words == WORDS { run.at + words * WORD } else { usize::MAX };
+        if !starts.plain && !starts.grouped && run.hidden[0] == 0 {
+            (run.at, run.carry) = (run.at + words * WORD, carry);
+            continue;
+        }
+        sieve.fill::<M>(&block, &starts, run.input(words));
+        for word in Busy::of(&sieve.left, words) {
+            if let Some(stop) = run.word::<M>(&block, &sieve, words, word) {
+                return stop;
             }
         }
-        let carry = block.digits_from(words * WORD - 1) & 1 == 1;
         run.next_block::<M>(words, carry);
     }
 }

@@ -170,14 +170,14 @@ impl Sieve {
 }
 
 /// The words of a block in which a bit is set, in their order: which ones those are is decided without a branch for each.
-pub(crate) struct Busy(u32);
+pub(crate) struct Busy(u64);
 
 impl Busy {
     /// Among the first `words`.
     #[inline(always)]
     pub(crate) fn of(masks: &[u64; WORDS], words: usize) -> Busy {
-        let busy = masks.iter().enumerate().fold(0_u32, |busy, (index, &mask)| busy | u32::from(mask != 0) << index);
-        Busy(busy & (u32::MAX >> (WORDS - words)))
+        let busy = masks.iter().enumerate().fold(0_u64, |busy, (index, &mask)| busy | u64::from(mask != 0) << index);
+        Busy(busy & (u64::MAX >> (WORDS - words)))
     }
 }
 
