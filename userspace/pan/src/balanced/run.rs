@@ -12,17 +12,11 @@
 use crate::{
     Engine,
     arch::{Masks, WORD},
-    balanced::beside::{self, BESIDE, Says},
     balanced::block::{AHEAD, Block, WORDS},
-    balanced::candidate::{Around, SHAPES},
-    balanced::form::{Form, FormId, SPAN_MAX},
+    balanced::form::SPAN_MAX,
     balanced::sieve::{Busy, Input, Sieve},
     balanced::{Pass, Text},
-    separator,
 };
-
-/// The most forms that a start may have: a plain run one, a grouping three.
-const FORMS: usize = 3;
 
 /// Why the fast way ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,17 +29,17 @@ pub(crate) enum Stop {
 
 /// The fast way over the bytes of a pass.
 pub(crate) struct Run<'r, 'b> {
-    engine: &'static Engine,
-    text: &'r mut Text,
-    pass: &'r mut Pass<'b>,
+    pub(super) engine: &'static Engine,
+    pub(super) text: &'r mut Text,
+    pub(super) pass: &'r mut Pass<'b>,
     /// Hidden digits become stars; where they do not, every card goes the exact way.
-    starred: bool,
+    pub(super) starred: bool,
     /// A digit stands before the block.
     carry: bool,
     /// Where the block begins. Everything before it is written.
-    at: usize,
+    pub(super) at: usize,
     /// Bit n of word i: the byte 64 i + n of the block, or behind it, is a hidden digit and not written yet.
-    hidden: [u64; WORDS + AHEAD],
+    pub(super) hidden: [u64; WORDS + AHEAD],
 }
 
 impl<'r, 'b> Run<'r, 'b> {
@@ -101,7 +95,7 @@ impl<'r, 'b> Run<'r, 'b> {
     }
 
     /// Writes what is hidden before `start` and hands the rest to the text.
-    fn settle(&mut self, start: usize) {
+    pub(super) fn settle(&mut self, start: usize) {
         let (word, bit) = ((start - self.at) / WORD, (start - self.at) % WORD);
         for (index, bits) in self.hidden.iter_mut().enumerate().take(word + 1) {
             let due = if index == word { *bits & ((1 << bit) - 1) } else { *bits };
@@ -115,7 +109,7 @@ impl<'r, 'b> Run<'r, 'b> {
 
     /// Hides the bytes whose bits are set, the lowest standing for `start`.
     #[inline(always)]
-    fn put(&mut self, start: usize, bits: u64) {
+    pub(super) fn put(&mut self, start: usize, bits: u64) {
         let (word, bit) = ((start - self.at) / WORD, (start - self.at) % WORD);
         self.hidden[word] |= bits << bit;
         self.hidden[word + 1] |= bits >> 1 >> (WORD - 1 - bit);
@@ -124,7 +118,7 @@ impl<'r, 'b> Run<'r, 'b> {
     /// Lets `start` go the exact way, until that leads back to this one. Only bytes before the pass's place have changed then.
     #[cold]
     #[inline(never)]
-    fn exact(&mut self, start: usize, end: usize) -> Option<Stop> {
+    pub(super) fn exact(&mut self, start: usize, end: usize) -> Option<Stop> {
         self.settle(start);
         if self.text.visit(self.pass, start).is_err() {
             return Some(Stop::Cut(start));
@@ -169,189 +163,21 @@ impl<'r, 'b> Run<'r, 'b> {
         let behind = self.pass.at.saturating_sub(self.at + word * WORD);
         let open = if behind < WORD { (u64::MAX << behind) & !self.hidden[word] } else { 0 };
         if self.starred
-            && let Some(clear) = sieve.clear::<M>(self.input(words), &self.engine.forms, word, open)
+            && self.text.tail.is_none()
+            && let Some(clear) = sieve.clear::<M>(block, self.input(words), &self.engine.forms, word, open)
         {
             self.pass.cards += clear.cards.count_ones();
             self.hidden[word] |= clear.hidden[0];
             self.hidden[word + 1] |= clear.hidden[1];
             return None;
         }
-        self.resolve::<M>(block, words, word, sieve.left[word] & open)
+        self.resolve::<M>(block, sieve, words, word, sieve.left[word] & open)
     }
 
     #[inline(always)]
     fn input(&self, words: usize) -> Input<'_> {
         Input { bytes: self.pass.bytes, at: self.at, words, heads: &self.engine.heads }
     }
-
-    /// The forms that a start may have by its lengths, head and check digit, and how many.
-    #[inline(always)]
-    fn forms<M: Masks>(&self, digits: u64, start: usize) -> ([FormId; FORMS], usize) {
-        let mut found = ([FormId::default(); FORMS], 0);
-        let Some(bytes) = self.pass.bytes.get(start..).and_then(|rest| rest.first_chunk::<SPAN_MAX>()) else {
-            return found;
-        };
-        let lengths = self.engine.heads.balanced_of(bytes.first_chunk().unwrap_or(&[0; 4]));
-        let (ids, count) = &mut found;
-        let run = digits.trailing_ones() as usize;
-        if run > 4 {
-            let id = FormId::plain(run);
-            let form = self.engine.forms.get(id);
-            ids[0] = id;
-            *count = usize::from(lengths.contains(run) & holds(M::luhn_sum(bytes, form)));
-            return found;
-        }
-        let gap = (digits >> 4).trailing_zeros() as usize;
-        // By the second group's fifth digit: 4-6-5 and 4-6-4, or the others.
-        let shapes = if digits >> (8 + gap) & 1 == 1 { &[2, 3][..] } else { &[0, 1, 4] };
-        for &shape in shapes {
-            let id = FormId::grouping(shape, gap);
-            let form = self.engine.forms.get(id);
-            if form.fits(digits) {
-                ids[*count] = id;
-                *count += usize::from(lengths.contains(form.count) & holds(M::luhn_sum(bytes, form)));
-            }
-        }
-        found
-    }
-
-    /// Looks at the starts of a word in their order.
-    #[inline(always)]
-    fn resolve<M: Masks>(&mut self, block: &Block, words: usize, word: usize, starts: u64) -> Option<Stop> {
-        let (engine, end) = (self.engine, self.at + words * WORD);
-        let mut rest = starts;
-        while rest != 0 {
-            let bit = rest.trailing_zeros();
-            rest &= rest - 1;
-            let start = self.at + word * WORD + bit as usize;
-            if start < self.pass.at || self.hidden[word] >> bit & 1 == 1 {
-                continue; // within what went the exact way, or a hidden digit, which starts nothing
-            }
-            let (ids, count) = self.forms::<M>(block.digits_from(start - self.at), start);
-            for &id in ids.iter().take(count) {
-                let form = engine.forms.get(id);
-                let exact = match self.says(start, form) {
-                    Says::Closed => continue,
-                    Says::Depends | Says::Track1 => Some(start),
-                    Says::Open => {
-                        self.accept(start, form);
-                        if form.end_in_run { self.end_may_start(block, start, form) } else { None }
-                    }
-                    Says::Track2 => self.accept_track2(block, start, form),
-                };
-                if let Some(start) = exact
-                    && let Some(stop) = self.exact(start, end)
-                {
-                    return Some(stop);
-                }
-                break;
-            }
-        }
-        None
-    }
-
-    /// What stands beside a number and within it.
-    #[inline(always)]
-    fn says(&self, start: usize, form: &Form) -> Says {
-        let Some(before) = start.checked_sub(2) else { return Says::Depends };
-        let (Some(&[second, first]), Some(&next)) =
-            (self.pass.bytes.get(before..).and_then(|rest| rest.first_chunk()), self.pass.bytes.get(start + form.span))
-        else {
-            return Says::Depends;
-        };
-        if !self.starred {
-            return Says::Depends;
-        }
-        if !beside::left_allows(second, first) {
-            return Says::Closed;
-        }
-        let next = match BESIDE[usize::from(next)] {
-            // The caret means something behind `%B` alone.
-            mut next if next.plain == Says::Track1 => {
-                let track = second == b'%' && matches!(first, b'B' | b'b');
-                next.plain = if track { Says::Depends } else { Says::Open };
-                next.group = next.plain;
-                next
-            }
-            next => next,
-        };
-        if form.groups == 1 { next.plain } else { self.grouping_says(start, form, next.group) }
-    }
-
-    #[inline(always)]
-    fn grouping_says(&self, start: usize, form: &Form, next: Says) -> Says {
-        let at =
-            |at: usize| self.pass.bytes.get(at..).and_then(|rest| rest.first_chunk()).copied().map(u32::from_le_bytes);
-        let Some(before) = start.checked_sub(form.gap).and_then(at) else { return Says::Depends };
-        let gap = |at: u32| at & form.gap_bytes;
-        let same = |&offset: &u8| at(start + usize::from(offset)).map(gap);
-        let [first, others @ ..] = &form.gaps;
-        let Some(separator) = same(first) else { return Says::Depends };
-        if !separator::is(separator, form.gap) || others.iter().any(|offset| same(offset) != Some(separator)) {
-            return Says::Closed;
-        }
-        if form.groups >= 4 && gap(before) == separator { self.account_says(start, form, next) } else { next }
-    }
-
-    /// Whether the groups are an account number's. Its head has two letters, and stands at most 28 bytes to the left; what is hidden there counts
-    /// like the digits that it was.
-    #[inline(always)]
-    fn account_says(&self, start: usize, form: &Form, next: Says) -> Says {
-        let before = start.checked_sub(SPAN_MAX).and_then(|at| self.pass.bytes.get(at..start));
-        let Some(before) = before.and_then(|before| before.first_chunk::<SPAN_MAX>()) else { return Says::Depends };
-        if !before.iter().fold(false, |any, byte| any | byte.is_ascii_uppercase()) {
-            return next;
-        }
-        let around =
-            Around { engine: self.engine, context: &[], bytes: self.pass.bytes, last: false, starred: self.starred };
-        let gap = self.pass.bytes.get(start + 4..start + 4 + form.gap).and_then(separator::at);
-        if gap.is_some_and(|gap| around.in_iban(start, gap)) { Says::Closed } else { next }
-    }
-
-    #[inline(always)]
-    fn accept(&mut self, start: usize, form: &Form) {
-        self.put(start, form.hidden);
-        self.pass.cards += 1;
-    }
-
-    /// Accepts a card with the rest of track 2 behind it, and hides that at once; the start that has to go the exact way where it is not that simple.
-    #[inline(always)]
-    fn accept_track2(&mut self, block: &Block, start: usize, form: &Form) -> Option<usize> {
-        let from = start + form.span + 1;
-        let digits = block.digits_from(from - self.at).trailing_ones() as usize;
-        let mark = self.pass.bytes.get(from - 1).copied();
-        let Some(tail) = self.pass.bytes.get_mut(from..from + digits) else { return Some(start) };
-        // A letter needs a year and a month behind it; a long rest is for the exact way too.
-        if mark != Some(b'=') || digits > WORD / 2 {
-            return Some(start);
-        }
-        tail.fill(b'*');
-        self.accept(start, form);
-        if digits > 0 {
-            self.pass.at = from + digits;
-        }
-        None
-    }
-
-    /// Whether a grouping may start with the kept end of the card at `start`, which stands alone in the output.
-    #[inline(always)]
-    fn end_may_start(&self, block: &Block, start: usize, form: &Form) -> Option<usize> {
-        let end = start + form.span - 4;
-        let next = self.pass.bytes.get(end + 4).copied().unwrap_or(0);
-        if !BESIDE[usize::from(next)].leads {
-            return None;
-        }
-        let digits = block.digits_from(end - self.at);
-        let gap = (digits >> 4).trailing_zeros() as usize;
-        let fits = |shape| self.engine.forms.get(FormId::grouping(shape, gap)).fits(digits);
-        ((1..=separator::BYTES_MAX).contains(&gap) && (0..SHAPES.len()).any(fits)).then_some(end)
-    }
-}
-
-/// Whether a sum of at most 19 digits ends in zero.
-#[inline(always)]
-fn holds(sum: u32) -> bool {
-    sum.is_multiple_of(10)
 }
 
 /// Writes a star over each byte whose bit is set, the lowest standing for `from`.
@@ -368,7 +194,7 @@ fn hide_bits(bytes: &mut [u8], from: usize, mut bits: u64) {
 /// The loop over blocks, compiled for each family of instructions.
 #[inline(always)]
 pub(crate) fn go<M: Masks>(run: &mut Run<'_, '_>) -> Stop {
-    let (mut block, mut sieve) = (Block::EMPTY, Sieve::EMPTY);
+    let (mut block, mut sieve) = (Block::EMPTY, None);
     // Where the words are known that stand behind the block read last.
     let mut known_at = usize::MAX;
     loop {
@@ -378,8 +204,8 @@ pub(crate) fn go<M: Masks>(run: &mut Run<'_, '_>) -> Stop {
         if words == 0 {
             return Stop::End;
         }
-        let goes_on = run.at == known_at;
-        if !run.carry && !(goes_on && block.any_ahead()) {
+        let (goes_on, calm) = (run.at == known_at, run.text.tail.is_none());
+        if calm && !run.carry && !(goes_on && block.any_ahead()) {
             let clean = clean::<M>(rest, room);
             if clean > 0 {
                 run.skip(clean);
@@ -389,15 +215,21 @@ pub(crate) fn go<M: Masks>(run: &mut Run<'_, '_>) -> Stop {
         let starts = block.read::<M>(rest, words, run.carry, goes_on);
         let carry = block.digits_from(words * WORD - 1) & 1 == 1;
         known_at = if words == WORDS { run.at + words * WORD } else { usize::MAX };
-        if !starts.plain && !starts.grouped && run.hidden[0] == 0 {
+        if calm && !starts.plain && !starts.grouped && run.hidden[0] == 0 {
             (run.at, run.carry) = (run.at + words * WORD, carry);
             continue;
         }
-        sieve.fill::<M>(&block, &starts, run.input(words));
-        for word in Busy::of(&sieve.left, words) {
-            if let Some(stop) = run.word::<M>(&block, &sieve, words, word) {
-                return stop;
+        if starts.plain || starts.grouped {
+            let sieve = sieve.get_or_insert(Sieve::EMPTY);
+            sieve.fill::<M>(&block, &starts, run.input(words));
+            for word in Busy::of(&sieve.left, words) {
+                if let Some(stop) = run.word::<M>(&block, sieve, words, word) {
+                    return stop;
+                }
             }
+        }
+        if let Some(stop) = run.hide_tail::<M>(run.at + words * WORD - 1) {
+            return stop;
         }
         run.next_block::<M>(words, carry);
     }

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 
 use crate::{
     arch::{Masks, Set, WORD},
-    balanced::block::{Block, LENGTHS, Starts, WORDS},
+    balanced::block::{Block, GAPS, LENGTHS, Starts, WORDS},
     balanced::candidate::SHAPES,
     balanced::form::{Form, FormId, Forms},
     iin::{Heads, Pairs},
@@ -34,8 +34,10 @@ pub(crate) struct Sieve {
     runs: [[u64; WORDS]; LENGTHS],
     /// Of which lengths there are any left; bit 0: 13.
     lengths: u32,
-    /// Groupings of any shape.
-    grouped: [u64; WORDS],
+    /// Groupings by their shape and separator; only where `grouped` says so.
+    shapes: [[[u64; WORDS]; SHAPES.len()]; GAPS],
+    /// By word the forms of the groupings that are left in it.
+    grouped: [u32; WORDS],
     /// All that is left.
     pub(crate) left: [u64; WORDS],
 }
@@ -61,8 +63,13 @@ impl Clear {
 }
 
 impl Sieve {
-    pub(crate) const EMPTY: Sieve =
-        Sieve { runs: [[0; WORDS]; LENGTHS], lengths: 0, grouped: [0; WORDS], left: [0; WORDS] };
+    pub(crate) const EMPTY: Sieve = Sieve {
+        runs: [[0; WORDS]; LENGTHS],
+        lengths: 0,
+        shapes: [[[0; WORDS]; SHAPES.len()]; GAPS],
+        grouped: [0; WORDS],
+        left: [0; WORDS],
+    };
 
     /// Sifts the first `words` words of a block that begins at `at`.
     #[inline(always)]
@@ -82,18 +89,17 @@ impl Sieve {
         self.grouped = [0; WORDS];
         if starts.grouped {
             let groups = block.groups();
-            let mut shapes = [[0; WORDS]; SHAPES.len()];
             if groups.any[0] {
-                let any = groups.shapes::<1>(&mut shapes);
-                self.sift_groups::<M, 1>(input, &shapes, any);
+                let any = groups.shapes::<1>(&mut self.shapes[0]);
+                self.sift_groups::<M, 1>(input, any);
             }
             if groups.any[1] {
-                let any = groups.shapes::<2>(&mut shapes);
-                self.sift_groups::<M, 2>(input, &shapes, any);
+                let any = groups.shapes::<2>(&mut self.shapes[1]);
+                self.sift_groups::<M, 2>(input, any);
             }
             if groups.any[2] {
-                let any = groups.shapes::<3>(&mut shapes);
-                self.sift_groups::<M, 3>(input, &shapes, any);
+                let any = groups.shapes::<3>(&mut self.shapes[2]);
+                self.sift_groups::<M, 3>(input, any);
             }
         }
     }
@@ -119,33 +125,59 @@ impl Sieve {
 
     /// Groupings with separators of `GAP` bytes.
     #[inline(always)]
-    fn sift_groups<M: Masks, const GAP: isize>(
-        &mut self,
-        input: Input<'_>,
-        shapes: &[[u64; WORDS]; SHAPES.len()],
-        any: [bool; SHAPES.len()],
-    ) {
-        for (shape, starts) in shapes.iter().enumerate() {
+    fn sift_groups<M: Masks, const GAP: isize>(&mut self, input: Input<'_>, any: [bool; SHAPES.len()]) {
+        for (shape, starts) in self.shapes[GAP as usize - 1].iter_mut().enumerate() {
             if !any[shape] {
                 continue;
             }
             let pairs = input.heads.pairs(SHAPES[shape].iter().sum());
             for index in Busy::of(starts, input.words) {
-                let mut right = starts[index];
                 if let Some(word) = input.word::<M>(index) {
-                    right &= word.grouped::<GAP>(shape, pairs);
+                    starts[index] &= word.grouped::<GAP>(shape, pairs);
                 }
-                self.grouped[index] |= right;
-                self.left[index] |= right;
+                self.grouped[index] |= u32::from(starts[index] != 0) << FormId::grouping(shape, GAP as usize).index();
+                self.left[index] |= starts[index];
             }
         }
     }
 
+    /// The forms that may be a card's of the start at `bit` of a word that was [sifted](Sieve::sifted), as bits by [`FormId::index`].
+    #[inline(always)]
+    pub(crate) fn forms(&self, word: usize, bit: u32) -> u32 {
+        let is = |starts: &[u64; WORDS]| (starts[word] >> bit & 1) as u32;
+        let (mut forms, mut lengths, mut groupings) = (0, self.lengths, self.grouped[word]);
+        while lengths != 0 {
+            let length = lengths.trailing_zeros();
+            forms |= is(&self.runs[length as usize]) << length;
+            lengths &= lengths - 1;
+        }
+        while groupings != 0 {
+            let form = groupings.trailing_zeros();
+            let grouping = form as usize - LENGTHS;
+            forms |= is(&self.shapes[grouping % GAPS][grouping / GAPS]) << form;
+            groupings &= groupings - 1;
+        }
+        forms
+    }
+
+    /// Whether a word that begins at `at` has bytes enough before it.
+    #[inline(always)]
+    pub(crate) fn sifted(at: usize) -> bool {
+        at >= BEFORE
+    }
+
     /// Of a word's starts that are `open` the cards that are clear; None if there are others.
     #[inline(always)]
-    pub(crate) fn clear<M: Masks>(&self, input: Input<'_>, forms: &Forms, index: usize, open: u64) -> Option<Clear> {
+    pub(crate) fn clear<M: Masks>(
+        &self,
+        block: &Block,
+        input: Input<'_>,
+        forms: &Forms,
+        index: usize,
+        open: u64,
+    ) -> Option<Clear> {
         let word = input.word::<M>(index)?;
-        if self.grouped[index] & open != 0 {
+        if self.grouped[index] != 0 {
             return None;
         }
         let closed = M::of(word.at(-1), &LEFT);
@@ -159,8 +191,19 @@ impl Sieve {
                 continue;
             }
             let digits = DIGITS_MIN + length;
-            if runs & (closed | !word.stands_free(digits) | !word.issued(input.heads, digits, runs)) != 0 {
+            let next = word.at(digits as isize);
+            if runs & (closed | M::of(next, &RIGHT) | !word.issued(input.heads, digits, runs)) != 0 {
                 return None;
+            }
+            // A grouping may begin with the kept end of a card.
+            let mut leads = runs & M::of(next, &separator::LEADS);
+            while leads != 0 {
+                let behind = block.digits_from(index * WORD + leads.trailing_zeros() as usize + digits);
+                let group = (behind >> behind.trailing_zeros().min(GAPS as u32)).trailing_ones();
+                if group == 4 || group == 6 {
+                    return None;
+                }
+                leads &= leads - 1;
             }
             clear.cards |= runs;
             clear.hide(runs, forms.get(FormId::plain(digits)));
@@ -263,14 +306,6 @@ impl<M: Masks> Word<'_, M> {
             unsure &= unsure - 1;
         }
         issued
-    }
-
-    /// Where nothing behind a run of so many digits has a say in it, nor does its end in what is behind: a grouping may begin with the kept end of a
-    /// card.
-    #[inline(always)]
-    fn stands_free(&self, digits: usize) -> u64 {
-        let next = self.at(digits as isize);
-        !(M::of(next, &RIGHT) | M::of(next, &separator::LEADS))
     }
 
     /// Where sixteen and less or more digits end in their check digit.
