@@ -75,6 +75,19 @@ impl Forms {
 }
 
 impl FormId {
+    /// The one of this index.
+    #[inline(always)]
+    pub(crate) fn of(index: u32) -> FormId {
+        FormId(index as u8)
+    }
+
+    /// Plain runs by their length, then the groupings by their shape, then by their separator.
+    #[inline(always)]
+    pub(crate) fn index(self) -> u32 {
+        let FormId(index) = self;
+        u32::from(index)
+    }
+
     /// A run of so many digits; 13 to 19.
     #[inline(always)]
     pub(crate) fn plain(digits: usize) -> FormId {
