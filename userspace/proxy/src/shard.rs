@@ -29,6 +29,8 @@ use crate::token::Task;
 
 /// The loop turns at least this often, so that the watchdog sees it.
 const TICK_NS: u64 = 1_000_000_000;
+/// How often the wall's clock is read at most.
+const WALL_NS: u64 = 1_000_000;
 /// How often entries of connections that never came are swept out of the kernel map.
 const SWEEP_NS: u64 = 10_000_000_000;
 
@@ -109,6 +111,10 @@ pub struct Shard<D: Driver, C: Conversation = Session> {
     pub(crate) parts: Parts<D>,
     /// The clocks: the wall's as of the last completions, the monotonic one as of the call at hand.
     pub(crate) now: Now,
+    /// No call was made since `now` was read.
+    pub(crate) now_is_fresh: bool,
+    /// When the wall's clock was read, by both.
+    walled: Now,
     pub(crate) links: Slab<Box<Link<C>>>,
     pub(crate) turns: Slab<Turn>,
     pub(crate) timers: Timers,
@@ -164,6 +170,8 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             accepting: vec![false; parts.listeners.len()],
             swept_ns: parts.driver.mono_ns(),
             now: parts.driver.now(),
+            now_is_fresh: true,
+            walled: parts.driver.now(),
             links: Slab::new(),
             turns: Slab::new(),
             timers: Timers::default(),
@@ -214,14 +222,11 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
 
     /// One turn of the loop: one wait, and all that came of it.
     pub(crate) fn turn(&mut self) -> Result<(), Stopped> {
-        self.now.mono_ns = self.parts.driver.mono_ns();
-        for (stage, from_ns) in self.leaving.drain(..) {
-            self.parts.counters.latencies.record(stage, self.now.mono_ns.saturating_sub(from_ns));
-        }
+        self.departed();
         let until_ns = self.wait_until_ns();
         let mut completions = std::mem::take(&mut self.completions);
         self.parts.driver.complete(until_ns, &mut completions).map_err(Stopped::Driver)?;
-        self.now = self.parts.driver.now();
+        self.read_clocks();
         self.reaped_ns = self.now.mono_ns;
         for completion in completions.drain(..) {
             self.completed(completion)?;
@@ -239,6 +244,30 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         self.parts.journal.turn(&mut self.parts.driver, self.now)?;
         self.count();
         if over && self.parts.journal.is_synced() { Err(Stopped::Drained) } else { Ok(()) }
+    }
+
+    /// What was queued is about to be handed to the kernel: the stages that end with it are told.
+    fn departed(&mut self) {
+        if self.leaving.is_empty() {
+            return;
+        }
+        self.now.mono_ns = self.parts.driver.mono_ns();
+        for (stage, from_ns) in self.leaving.drain(..) {
+            self.parts.counters.latencies.record(stage, self.now.mono_ns.saturating_sub(from_ns));
+        }
+    }
+
+    /// The clocks, as of now. The wall's is read once a millisecond; in between it goes as the monotonic one does.
+    fn read_clocks(&mut self) {
+        let mono_ns = self.parts.driver.mono_ns();
+        let since_ns = mono_ns.saturating_sub(self.walled.mono_ns);
+        if since_ns >= WALL_NS {
+            self.walled = self.parts.driver.now();
+            self.now = self.walled;
+        } else {
+            self.now = Now { mono_ns, wall_ns: self.walled.wall_ns.saturating_add(since_ns) };
+        }
+        self.now_is_fresh = true;
     }
 
     fn wait_until_ns(&self) -> u64 {
@@ -339,7 +368,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
     }
 
     fn synced(&mut self, result: Result<u32, Errno>) -> Result<(), Stopped> {
-        self.parts.journal.synced(result).map_err(Stopped::Sync)?;
+        self.parts.journal.synced(result, self.now.mono_ns).map_err(Stopped::Sync)?;
         Counters::add(&self.parts.counters.syncs, 1);
         while let Some(Waiting { seq, link: index, since_ns }) = self.waiting.front().copied() {
             if seq > self.parts.journal.synced_seq() {
