@@ -85,7 +85,10 @@ impl Class {
                 | RecordType::Decision
                 | RecordType::Outcome
                 | RecordType::Own
-                | RecordType::Cancel,
+                | RecordType::Cancel
+                | RecordType::Ask
+                | RecordType::Approval
+                | RecordType::AskOver,
             ) => Class::Datastore,
             _ => Class::Base,
         }
@@ -110,7 +113,7 @@ impl Class {
             (Class::ApplicationLifecycle, Some(RecordType::ServiceStop)) => 4,
             (Class::ApplicationLifecycle, _) => 3,
             (Class::Datastore, Some(RecordType::SessionStart)) => 3,
-            (Class::Datastore, Some(RecordType::SessionEnd | RecordType::Cancel)) => OTHER,
+            (Class::Datastore, Some(RecordType::SessionEnd | RecordType::Cancel | RecordType::AskOver)) => OTHER,
             (Class::Datastore, _) => datastore_activity(record),
         }
     }
@@ -210,7 +213,11 @@ fn query(event: &mut Map<String, Value>, record: &Map<String, Value>) {
 /// The profile `security_control`: what was decided, by which rule.
 fn control(event: &mut Map<String, Value>, record: &Map<String, Value>) {
     let masked = ["masked", "sensitive"].iter().filter_map(|key| record.get(*key)?.as_u64()).sum::<u64>() > 0;
+    let approved = record.get("approved").and_then(Value::as_u64);
     let (action, disposition) = match word(record, "verdict") {
+        // A person's word: approved, rejected.
+        None if approved == Some(1) => (1, 8),
+        None if approved == Some(0) => (2, 25),
         // Corrected: what left was masked.
         None if masked => (1, 11),
         None | Some("allow" | "would-block") => (1, 1),
