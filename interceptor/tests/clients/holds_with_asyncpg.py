@@ -75,5 +75,5 @@ async def main():
 
 try:
     asyncio.run(asyncio.wait_for(main(), 100))
-except BaseException:
-    failed()
+except BaseException as reason:
+    failed(reason)
