@@ -143,6 +143,12 @@ impl Block {
         self.digits[1 + WORDS..].iter().fold(0, |any, digits| any | digits) != 0
     }
 
+    /// Bit n: a digit stands `offset` behind the byte n of a word; 1 to 63.
+    #[inline(always)]
+    pub(crate) fn digit(&self, word: usize, offset: usize) -> u64 {
+        shift(self.digits[word + 1], self.digits[word + 2], offset as u32)
+    }
+
     /// The bits of the 64 bytes from `at` on, which lies in the block's words or the first one behind them.
     #[inline(always)]
     pub(crate) fn digits_from(&self, at: usize) -> u64 {

@@ -6,9 +6,9 @@ use std::marker::PhantomData;
 
 use crate::{
     arch::{Masks, Set, WORD},
-    balanced::block::{Block, GAPS, LENGTHS, Starts, WORDS},
+    balanced::block::{Block, GAPS, Groups, LENGTHS, Starts, WORDS},
     balanced::candidate::SHAPES,
-    balanced::form::{Form, FormId, Forms},
+    balanced::form::{self, Form, FormId, Forms},
     iin::{Heads, Pairs},
     keep::DIGITS_MIN,
     separator,
@@ -30,19 +30,15 @@ static RIGHT: Set =
 
 /// What is left of the starts of a block. Bit n of word i: the byte 64 i + n.
 pub(crate) struct Sieve {
-    /// Plain runs by their length, from 13 on, whose head may be issued and whose check digit is right.
-    runs: [[u64; WORDS]; LENGTHS],
-    /// Of which lengths there are any left; bit 0: 13.
-    lengths: u32,
-    /// Groupings by their shape and separator; only where `grouped` says so.
-    shapes: [[[u64; WORDS]; SHAPES.len()]; GAPS],
-    /// By word the forms of the groupings that are left in it.
-    grouped: [u32; WORDS],
+    /// By the form those whose head may be issued and whose check digit is right; only where `found` says so.
+    starts: [[u64; WORDS]; form::COUNT],
+    /// By word the forms of which there are any.
+    found: [u32; WORDS],
     /// All that is left.
     pub(crate) left: [u64; WORDS],
 }
 
-/// The plain cards of a word that depend on nothing: their neighbours are no matter of rules.
+/// The cards of a word that depend on nothing: their neighbours are no matter of rules.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Clear {
     pub(crate) cards: u64,
@@ -51,33 +47,32 @@ pub(crate) struct Clear {
 }
 
 impl Clear {
-    /// Each card's are a difference of two powers, and none touches another's; so it takes one subtraction over both words.
+    /// What is hidden of each is a difference of two powers for each of its intervals, and none touches another's; so one subtraction does for both
+    /// words.
     #[inline(always)]
-    fn hide(&mut self, runs: u64, form: &Form) {
-        let (from, to) = (form.hidden.trailing_zeros(), u64::BITS - form.hidden.leading_zeros());
-        let over = |shift: u32| runs >> 1 >> (u64::BITS - 1 - shift);
-        let (low, borrow) = (runs << to).overflowing_sub(runs << from);
-        self.hidden[0] |= low;
-        self.hidden[1] |= over(to).wrapping_sub(over(from)).wrapping_sub(u64::from(borrow));
+    fn hide(&mut self, cards: u64, form: &Form) {
+        self.cards |= cards;
+        for &(from, to) in form.stars.iter().take_while(|(from, to)| from < to) {
+            let over = |shift: u32| cards >> 1 >> (u64::BITS - 1 - shift);
+            let (low, borrow) = (cards << to).overflowing_sub(cards << from);
+            self.hidden[0] |= low;
+            self.hidden[1] |= over(to).wrapping_sub(over(from)).wrapping_sub(u64::from(borrow));
+        }
     }
 }
 
 impl Sieve {
-    pub(crate) const EMPTY: Sieve = Sieve {
-        runs: [[0; WORDS]; LENGTHS],
-        lengths: 0,
-        shapes: [[[0; WORDS]; SHAPES.len()]; GAPS],
-        grouped: [0; WORDS],
-        left: [0; WORDS],
-    };
+    pub(crate) const EMPTY: Sieve = Sieve { starts: [[0; WORDS]; form::COUNT], found: [0; WORDS], left: [0; WORDS] };
 
     /// Sifts the first `words` words of a block that begins at `at`.
     #[inline(always)]
     pub(crate) fn fill<M: Masks>(&mut self, block: &Block, starts: &Starts, input: Input<'_>) {
         self.left = [0; WORDS];
-        self.lengths = 0;
-        if starts.plain {
-            let any = block.by_length(&mut self.runs);
+        self.found = [0; WORDS];
+        if starts.plain
+            && let Some(runs) = self.starts.first_chunk_mut()
+        {
+            let any = block.by_length(runs);
             self.sift::<M, 13>(input, any);
             self.sift::<M, 14>(input, any);
             self.sift::<M, 15>(input, any);
@@ -86,20 +81,16 @@ impl Sieve {
             self.sift::<M, 18>(input, any);
             self.sift::<M, 19>(input, any);
         }
-        self.grouped = [0; WORDS];
         if starts.grouped {
             let groups = block.groups();
             if groups.any[0] {
-                let any = groups.shapes::<1>(&mut self.shapes[0]);
-                self.sift_groups::<M, 1>(input, any);
+                self.sift_groups::<M, 1>(&groups, input);
             }
             if groups.any[1] {
-                let any = groups.shapes::<2>(&mut self.shapes[1]);
-                self.sift_groups::<M, 2>(input, any);
+                self.sift_groups::<M, 2>(&groups, input);
             }
             if groups.any[2] {
-                let any = groups.shapes::<3>(&mut self.shapes[2]);
-                self.sift_groups::<M, 3>(input, any);
+                self.sift_groups::<M, 3>(&groups, input);
             }
         }
     }
@@ -110,33 +101,35 @@ impl Sieve {
         if !any[DIGITS - DIGITS_MIN] {
             return;
         }
-        let mut left = 0;
         let pairs = input.heads.pairs(DIGITS);
-        let runs = &mut self.runs[DIGITS - DIGITS_MIN];
-        for index in Busy::of(runs, input.words) {
+        let form = DIGITS - DIGITS_MIN;
+        for index in Busy::of(&self.starts[form], input.words) {
+            let starts = &mut self.starts[form][index];
             if let Some(word) = input.word::<M>(index) {
-                runs[index] &= word.headed(&pairs.some) & word.check::<DIGITS>();
+                *starts &= word.headed(&pairs.some) & word.check::<DIGITS>();
             }
-            self.left[index] |= runs[index];
-            left |= runs[index];
+            self.left[index] |= *starts;
+            self.found[index] |= u32::from(*starts != 0) << form;
         }
-        self.lengths |= u32::from(left != 0) << (DIGITS - DIGITS_MIN);
     }
 
     /// Groupings with separators of `GAP` bytes.
     #[inline(always)]
-    fn sift_groups<M: Masks, const GAP: isize>(&mut self, input: Input<'_>, any: [bool; SHAPES.len()]) {
-        for (shape, starts) in self.shapes[GAP as usize - 1].iter_mut().enumerate() {
+    fn sift_groups<M: Masks, const GAP: usize>(&mut self, groups: &Groups, input: Input<'_>) {
+        let first = FormId::grouping(0, GAP).index() as usize;
+        let Some(shapes) = self.starts.get_mut(first..).and_then(|forms| forms.first_chunk_mut()) else { return };
+        let any = groups.shapes::<GAP>(shapes);
+        for (shape, starts) in shapes.iter_mut().enumerate() {
             if !any[shape] {
                 continue;
             }
             let pairs = input.heads.pairs(SHAPES[shape].iter().sum());
             for index in Busy::of(starts, input.words) {
                 if let Some(word) = input.word::<M>(index) {
-                    starts[index] &= word.grouped::<GAP>(shape, pairs);
+                    starts[index] &= word.grouped(shape, GAP as isize, pairs);
                 }
-                self.grouped[index] |= u32::from(starts[index] != 0) << FormId::grouping(shape, GAP as usize).index();
                 self.left[index] |= starts[index];
+                self.found[index] |= u32::from(starts[index] != 0) << (first + shape);
             }
         }
     }
@@ -144,18 +137,11 @@ impl Sieve {
     /// The forms that may be a card's of the start at `bit` of a word that was [sifted](Sieve::sifted), as bits by [`FormId::index`].
     #[inline(always)]
     pub(crate) fn forms(&self, word: usize, bit: u32) -> u32 {
-        let is = |starts: &[u64; WORDS]| (starts[word] >> bit & 1) as u32;
-        let (mut forms, mut lengths, mut groupings) = (0, self.lengths, self.grouped[word]);
-        while lengths != 0 {
-            let length = lengths.trailing_zeros();
-            forms |= is(&self.runs[length as usize]) << length;
-            lengths &= lengths - 1;
-        }
-        while groupings != 0 {
-            let form = groupings.trailing_zeros();
-            let grouping = form as usize - LENGTHS;
-            forms |= is(&self.shapes[grouping % GAPS][grouping / GAPS]) << form;
-            groupings &= groupings - 1;
+        let (mut forms, mut found) = (0, self.found[word]);
+        while found != 0 {
+            let form = found.trailing_zeros();
+            forms |= ((self.starts[form as usize][word] >> bit & 1) as u32) << form;
+            found &= found - 1;
         }
         forms
     }
@@ -176,39 +162,41 @@ impl Sieve {
         index: usize,
         open: u64,
     ) -> Option<Clear> {
-        let word = input.word::<M>(index)?;
-        if self.grouped[index] != 0 {
-            return None;
+        let (word, mut found) = (input.word::<M>(index)?, self.found[index]);
+        if found >= 1 << FormId::grouping(0, 2).index() {
+            return None; // a longer separator, of which only the first byte was looked at
         }
-        let closed = M::of(word.at(-1), &LEFT);
+        let left = M::of(word.at(-1), &LEFT);
         let mut clear = Clear::default();
-        let mut lengths = self.lengths;
-        while lengths != 0 {
-            let length = lengths.trailing_zeros() as usize;
-            lengths &= lengths - 1;
-            let runs = self.runs[length][index] & open;
-            if runs == 0 {
-                continue;
+        while found != 0 {
+            let id = FormId::of(found.trailing_zeros());
+            found &= found - 1;
+            let (form, starts) = (forms.get(id), self.starts[id.index() as usize][index] & open);
+            let next = word.at(form.span as isize);
+            let mut closed = left | M::of(next, &RIGHT) | !word.issued(input.heads, form.count, starts);
+            if form.groups > 1 {
+                // A digit behind it, or groups before it that may be an account number's.
+                closed |= block.digit(index, form.span) | M::of(word.at(-1), &separator::LEADS);
             }
-            let digits = DIGITS_MIN + length;
-            let next = word.at(digits as isize);
-            if runs & (closed | M::of(next, &RIGHT) | !word.issued(input.heads, digits, runs)) != 0 {
+            if starts & (closed | clear.cards) != 0 {
                 return None;
             }
-            // A grouping may begin with the kept end of a card.
-            let mut leads = runs & M::of(next, &separator::LEADS);
-            while leads != 0 {
-                let behind = block.digits_from(index * WORD + leads.trailing_zeros() as usize + digits);
-                let group = (behind >> behind.trailing_zeros().min(GAPS as u32)).trailing_ones();
-                if group == 4 || group == 6 {
-                    return None;
+            if form.end_in_run {
+                // A grouping may begin with the kept end of a card: one whose second group has four digits or six.
+                let mut leads = starts & M::of(next, &separator::LEADS);
+                while leads != 0 {
+                    let behind = block.digits_from(index * WORD + leads.trailing_zeros() as usize + form.span);
+                    let group = (behind >> behind.trailing_zeros().min(GAPS as u32)).trailing_ones();
+                    if group == 4 || group == 6 {
+                        return None;
+                    }
+                    leads &= leads - 1;
                 }
-                leads &= leads - 1;
             }
-            clear.cards |= runs;
-            clear.hide(runs, forms.get(FormId::plain(digits)));
+            clear.hide(starts, form);
         }
-        Some(clear)
+        // A hidden digit starts nothing.
+        (clear.hidden[0] & clear.cards == 0).then_some(clear)
     }
 }
 
@@ -337,37 +325,37 @@ impl<M: Masks> Word<'_, M> {
         M::plus(M::plus(self.two(at), self.one(at + 1)), M::plus(self.two(at + 2), self.one(at + 3)))
     }
 
-    /// Where groupings of this shape, with separators of `GAP` bytes, have the same separator throughout, a head and a check digit.
+    /// Where groupings of this shape, with separators of `gap` bytes, have the same separator throughout, a head and a check digit.
     #[inline(always)]
-    fn grouped<const GAP: isize>(&self, shape: usize, pairs: &Pairs) -> u64 {
-        let (second, third, fourth, fifth) = (4 + GAP, 2 * (4 + GAP), 3 * (4 + GAP), 4 * (4 + GAP));
+    fn grouped(&self, shape: usize, gap: isize, pairs: &Pairs) -> u64 {
+        let (second, third, fourth, fifth) = (4 + gap, 2 * (4 + gap), 3 * (4 + gap), 4 * (4 + gap));
         let behind_six = third + 2;
-        let leads = M::of(self.at(4), &separator::LEADS);
+        let leads = M::of(self.at(4), if gap == 1 { &separator::SINGLE } else { &separator::LEADS });
         let (same, sums, singles) = match shape {
             0 => {
                 let fours =
                     sum::<M, _>([self.four_one(0), self.four_one(second), self.four_one(third), self.four_one(fourth)]);
                 let last = sum::<M, _>([self.one(fifth), self.two(fifth + 1), self.one(fifth + 2)]);
-                let same = self.again(third - GAP) & self.again(fourth - GAP) & self.again(fifth - GAP);
+                let same = self.again(third - gap) & self.again(fourth - gap) & self.again(fifth - gap);
                 (same, M::plus(fours, last), 10)
             }
             1 => {
                 let fours =
                     sum::<M, _>([self.four_two(0), self.four_two(second), self.four_two(third), self.four_two(fourth)]);
-                (self.again(third - GAP) & self.again(fourth - GAP), fours, 8)
+                (self.again(third - gap) & self.again(fourth - gap), fours, 8)
             }
             2 => {
                 let six = sum::<M, _>([self.four_one(second), self.one(second + 4), self.two(second + 5)]);
                 let five = M::plus(self.four_one(behind_six), self.one(behind_six + 4));
-                (self.again(behind_six - GAP), sum::<M, _>([self.four_one(0), six, five]), 8)
+                (self.again(behind_six - gap), sum::<M, _>([self.four_one(0), six, five]), 8)
             }
             3 => {
                 let six = sum::<M, _>([self.four_two(second), self.two(second + 4), self.one(second + 5)]);
-                (self.again(behind_six - GAP), sum::<M, _>([self.four_two(0), six, self.four_two(behind_six)]), 7)
+                (self.again(behind_six - gap), sum::<M, _>([self.four_two(0), six, self.four_two(behind_six)]), 7)
             }
             _ => {
                 let five = M::plus(self.four_one(third), self.one(third + 4));
-                (self.again(third - GAP), sum::<M, _>([self.four_one(0), self.four_one(second), five]), 7)
+                (self.again(third - gap), sum::<M, _>([self.four_one(0), self.four_one(second), five]), 7)
             }
         };
         leads & same & self.headed(&pairs.some) & M::tenths(sums, singles)
