@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::{setup, shell};
 
-/// `cargo xtask evasion [--only ID|CATEGORY] [--json FILE] [--report] [--show]`.
+/// `cargo xtask evasion [--only ID|CATEGORY] [--json FILE] [--report] [--show] | --variants N [--seed S] | --fuzz N [--minutes M] [--seed S]`.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     setup::ensure()?;
     shell::step("evasion");

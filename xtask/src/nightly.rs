@@ -7,11 +7,14 @@ use anyhow::{Context, Result, bail};
 use crate::{setup, shell};
 
 /// The fuzz targets of userspace/fuzz and how long each runs, in seconds.
-const TARGETS: &[&str] = &["pan", "wire_frontend", "wire_backend", "sql"];
+const TARGETS: &[&str] = &["pan", "wire_frontend", "wire_backend", "sql", "lineage"];
 const FUZZ_SECONDS: u32 = 600;
 /// Another time for each.
 const FUZZ_SECONDS_VARIABLE: &str = "INTERCEPTOR_FUZZ_SECONDS";
 const KILLS: u32 = 100;
+/// Variants of the corpus of evasions, and statements that the expression fuzzer has the server execute.
+const VARIANTS: &str = "10000";
+const EXPRESSIONS: &str = "100000";
 /// What drives them.
 const CARGO_FUZZ: &str = "=0.13.2";
 
@@ -21,6 +24,8 @@ const STEPS: &[Step] = &[
     ("test", crate::test::run),
     ("suites", || crate::suites::run(&[])),
     ("kills", kills),
+    ("variants", || crate::evasion::run(&["--variants", VARIANTS, "--seed", "1"].map(str::to_owned))),
+    ("expressions", || crate::evasion::run(&["--fuzz", EXPRESSIONS, "--minutes", "60"].map(str::to_owned))),
     ("oracle", oracle),
     ("miri", miri),
     ("fuzz", fuzz),

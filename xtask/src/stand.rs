@@ -28,9 +28,14 @@ pub struct Folder(PathBuf, bool);
 impl Folder {
     /// A new one below the system's temporary folder, that every account may enter.
     pub fn new(what: &str) -> Result<Folder> {
+        Folder::below(&std::env::temp_dir(), what)
+    }
+
+    /// A new one there.
+    pub fn below(place: &Path, what: &str) -> Result<Folder> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("interceptor-{what}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
+        let path = place.join(name);
         fs::create_dir(&path)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
         Ok(Folder(path, false))
@@ -73,7 +78,11 @@ pub struct Postgres {
 impl Postgres {
     /// Initialises and starts one; `settings` are lines of postgresql.conf.
     pub fn start(bin: &Path, settings: &str) -> Result<Postgres> {
-        let folder = Folder::new("postgres")?;
+        Postgres::start_in(Folder::new("postgres")?, bin, settings)
+    }
+
+    /// One with its files in this folder.
+    pub fn start_in(folder: Folder, bin: &Path, settings: &str) -> Result<Postgres> {
         let (uid, gid) = ids("postgres")?;
         chown(folder.path(), Some(uid), Some(gid))?;
         let server = Postgres { folder, bin: bin.to_path_buf(), keep: false, port: free_port()? };

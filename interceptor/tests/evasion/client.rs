@@ -272,10 +272,11 @@ impl Client<'_> {
         self.turn(end, Kind::Case);
     }
 
-    /// Does the session answer? Keeps the answer as a turn of its own.
+    /// Does the session answer? Keeps the answer as a turn of its own. In small letters: no case says it so, and the log is searched for
+    /// what a case says.
     pub fn after(&mut self) {
         if self.is_open() {
-            self.write(&query("SELECT 1"));
+            self.write(&query("select 1"));
             self.wait(Kind::After);
         }
     }

@@ -186,7 +186,8 @@ fn wrap(q: &str, dice: &mut Dice, done: &mut Vec<&'static str>) -> Vec<String> {
             "cursor",
             vec!["BEGIN".into(), format!("DECLARE w1 CURSOR FOR {q}"), "FETCH ALL w1".into(), "COMMIT".into()],
         ),
-        7 => ("COPY", vec![format!("COPY ({q}) TO STDOUT")]),
+        // A copy of no table at all is a matter of rules.
+        7 if q.to_ascii_lowercase().contains("from") => ("COPY", vec![format!("COPY ({q}) TO STDOUT")]),
         8 => ("PREPARE", vec![format!("PREPARE w1 AS {q}"), "EXECUTE w1".into()]),
         9 => ("view", vec![format!("CREATE TEMP VIEW w1 AS {q}"), "SELECT * FROM w1".into()]),
         10 => ("table made from it", vec![format!("CREATE TEMP TABLE w1 AS {q}"), "SELECT * FROM w1".into()]),

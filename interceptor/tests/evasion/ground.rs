@@ -2,7 +2,7 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::client::{Manner, Talk, Way};
@@ -18,7 +18,8 @@ const POLICY: &str = include_str!("policy.toml");
 /// The superuser's statements before the setup of the corpus.
 const ROLES: &[&str] = &["CREATE ROLE agent LOGIN", "CREATE ROLE dba LOGIN SUPERUSER"];
 /// What the cases ask of the server.
-const SETTINGS: &str = "max_connections = 60\nautovacuum = off\nwal_level = logical\nmax_replication_slots = 4\n";
+const SETTINGS: &str =
+    "max_connections = 60\nautovacuum = off\nwal_level = logical\nmax_replication_slots = 4\nmax_wal_size = 256MB\n";
 
 /// All of it.
 pub struct Ground {
@@ -45,7 +46,7 @@ impl Ground {
     /// Under another policy.
     pub fn under(policy: &str) -> Option<Ground> {
         let settings = format!("{SETTINGS}{}", server_log::SETTING);
-        let stage = Stage::before("", policy, || Postgres::start(&postgres_bin(), &settings))?;
+        let stage = Stage::before("", policy, || Postgres::start_in(in_memory()?, &postgres_bin(), &settings))?;
         let corpus = Corpus::read();
         let sql = |database: &str, sql: &str| stage.database.sql(database, sql).expect("the corpus is set up");
         for role in ROLES {
@@ -131,4 +132,10 @@ impl Ground {
             self.stage.database.sql("postgres", one).expect("the cluster is as it was");
         }
     }
+}
+
+/// A folder for the server's files: in memory where the host has that, because hundreds of databases are made and dropped.
+fn in_memory() -> std::io::Result<Folder> {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { Folder::below(memory, "evasion") } else { Folder::new("evasion") }
 }

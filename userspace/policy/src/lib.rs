@@ -13,6 +13,10 @@
 //!   matches pairs on these tables; with `functions`, pairs on these functions; and an allow also the pairs of its kinds of
 //!   the groups `read` and `session` that fall on nothing (`SELECT 1`, `FETCH`), which reach no table.
 //! - What several rules hold goes on when each of them has its approvals ([`holds`]).
+//! - An allow may carry terms. `match = true`: a sensitive column may be compared with a whole value. `rows_over = N`: at most N rows
+//!   of what it allows leave; of several allows for one pair the loosest holds, of several pairs the strictest.
+//! - An allow whose `tables` or `functions` spell an object out, without a star, vouches for it: what it does beyond its text is the
+//!   operator's to know.
 //! - `valid` and `hours` are UTC unless they carry an offset; outside of them a rule is as if it were not there.
 //!
 //! No IO, no clock: the time is part of the question.
@@ -23,6 +27,7 @@ mod load;
 mod pattern;
 mod patterns;
 mod spelling;
+mod terms;
 mod window;
 
 use std::fmt;
@@ -33,6 +38,7 @@ use window::Window;
 
 pub use judge::{holds, judge};
 pub use pattern::{MATCH_BYTES_MAX, PATTERNS_MAX, Pattern};
+pub use terms::{may_match, rows_over, vouches};
 
 /// Names that rules may use; a rule with another one is refused.
 #[derive(Clone, Debug, Default)]
@@ -71,6 +77,10 @@ struct Rule {
     terms: Option<Arc<Terms>>,
     message: Option<String>,
     window: Window,
+    /// An allow: whole values of sensitive columns may be compared for equality.
+    may_match: bool,
+    /// An allow: so many rows may leave.
+    rows_over: Option<u64>,
 }
 
 /// What a hold asks for before its statement goes on.

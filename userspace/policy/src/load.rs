@@ -187,7 +187,7 @@ fn column(file: &File<'_>, word: &Word<'_>) -> Result<ColumnPattern, Error> {
     }
 }
 
-const RULE_KEYS: [&str; 13] = [
+const RULE_KEYS: [&str; 15] = [
     "name",
     "agents",
     "databases",
@@ -201,6 +201,8 @@ const RULE_KEYS: [&str; 13] = [
     "message",
     "valid",
     "hours",
+    "match",
+    "rows_over",
 ];
 
 fn read_rule(file: &File<'_>, whole: &Table<'_>, names: &Names) -> Result<Rule, Error> {
@@ -218,6 +220,8 @@ fn read_rule(file: &File<'_>, whole: &Table<'_>, names: &Names) -> Result<Rule, 
         terms: terms::read(file, table, action, (&name, message.as_deref()))?,
         message,
         window: window(file, table)?,
+        may_match: may_match(file, table, action)?,
+        rows_over: rows_over(file, table, action)?,
         name,
         action,
     };
@@ -336,6 +340,24 @@ fn window(file: &File<'_>, table: &DeTable<'_>) -> Result<Window, Error> {
         })?;
     }
     Ok(window)
+}
+
+fn may_match(file: &File<'_>, table: &DeTable<'_>, action: Action) -> Result<bool, Error> {
+    let Some(value) = table.get("match") else { return Ok(false) };
+    if action != Action::Allow {
+        return Err(file.error(value.span(), "`match` is for rules whose action is `allow`"));
+    }
+    value.get_ref().as_bool().ok_or_else(|| file.error(value.span(), "`match` is true or false"))
+}
+
+fn rows_over(file: &File<'_>, table: &DeTable<'_>, action: Action) -> Result<Option<u64>, Error> {
+    let Some(value) = table.get("rows_over") else { return Ok(None) };
+    if action != Action::Allow {
+        return Err(file.error(value.span(), "`rows_over` is for rules whose action is `allow`"));
+    }
+    let number = value.get_ref().as_integer().filter(|number| number.radix() == 10);
+    let rows = number.and_then(|number| number.as_str().replace('_', "").parse().ok());
+    rows.map(Some).ok_or_else(|| file.error(value.span(), "`rows_over` is a count of rows"))
 }
 
 /// `tables` and `functions` must fit some kind that the rule is about, or it would never match.

@@ -144,7 +144,8 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
     fn act(&mut self, index: u32, chunk: Option<Chunk>, effects: &mut Effects) -> Result<(), Stopped> {
         let recorded = self.record(index, effects)?;
         Counters::add(&self.parts.counters.refused_statements, u64::from(effects.unrecorded));
-        if !recorded || effects.finish == Finish::Abort {
+        let kept = effects.tainted.is_empty() || self.parts.tainted.keep(&effects.tainted).is_ok();
+        if !recorded || !kept || effects.finish == Finish::Abort {
             self.release_chunk(chunk);
             Counters::add(&self.parts.counters.aborted, 1);
             return self.end(index);

@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use policy::Policy;
-use session::{Cancels, Catalogs, Effects, Input, Limits, Now, Session, StatementCache};
+use session::{Budgets, Cancels, Catalogs, Effects, Input, Limits, Now, Session, StatementCache};
 use uring::{Completion, Direction, Errno, Listener, Op};
 
 use crate::asks::{AskLine, Asks};
@@ -24,6 +24,7 @@ use crate::origins::Origins;
 use crate::settings::{Durability, ShardLimits};
 use crate::slab::Slab;
 use crate::slow::SlowLog;
+use crate::tainted::TaintFile;
 use crate::timers::Timers;
 use crate::token::Task;
 
@@ -92,6 +93,10 @@ pub struct Parts<D: Driver> {
     pub policy: Arc<Policy>,
     /// Issued cancel keys of all shards.
     pub cancels: Arc<dyn Cancels + Send + Sync>,
+    /// Where sensitive values were written, of all shards.
+    pub tainted: Arc<TaintFile>,
+    /// What agents have spent of their questions, on all shards.
+    pub budgets: Arc<Budgets>,
     /// The record.
     pub journal: Journal<D::Segment>,
     /// What the rest of the process says.
@@ -176,7 +181,11 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             turns: Slab::new(),
             timers: Timers::default(),
             statements: StatementCache::default(),
-            catalogs: Catalogs::with_evidence(Arc::clone(&parts.counters.evidence)),
+            catalogs: Catalogs::with(
+                Arc::clone(&parts.counters.evidence),
+                Arc::clone(parts.tainted.taints()),
+                Arc::clone(&parts.budgets),
+            ),
             effects: Effects::default(),
             asks: Asks::new(parts.ask_line.clone(), parts.shards.clone()),
             starved: VecDeque::new(),

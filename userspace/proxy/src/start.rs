@@ -7,7 +7,7 @@ use std::{fmt, io};
 
 use audit::segment::Identity;
 use policy::Policy;
-use session::{AskId, Asking, Cancels, Evidence, Raised, Vote};
+use session::{AskId, Asking, Budgets, Cancels, Evidence, Raised, Vote};
 use uring::{BoundListeners, Missing, Ring};
 
 use crate::asks::{AskLine, Asks, WAITING_MAX, ask_line};
@@ -22,6 +22,7 @@ use crate::recovery::{self, OpenError};
 use crate::settings::Settings;
 use crate::shard::{Parts, Shard, Stopped};
 use crate::slow::{Slow, SlowLog, slow_log};
+use crate::tainted::TaintFile;
 
 /// Submission entries of a shard's ring.
 const RING_ENTRIES: u32 = 1024;
@@ -35,6 +36,8 @@ pub enum StartError {
     Listen(io::Error),
     /// The operator: the record's directory cannot be used.
     Record(OpenError),
+    /// The operator: what is remembered of where sensitive values were written cannot be read.
+    Tainted(io::Error),
     /// The host: no thread, no descriptor.
     Host(io::Error),
     /// The caller: there must be as many origins as shards, and at least one.
@@ -47,6 +50,9 @@ impl fmt::Display for StartError {
             StartError::Ring(missing) => missing.fmt(f),
             StartError::Listen(error) => write!(f, "cannot listen on the proxy's port: {error}"),
             StartError::Record(error) => error.fmt(f),
+            StartError::Tainted(error) => {
+                write!(f, "cannot read the file `tainted` in the record's directory: {error}")
+            }
             StartError::Host(error) => write!(f, "cannot start a shard: {error}"),
             StartError::Origins => f.write_str("one set of origins per shard is needed, and at least one shard"),
         }
@@ -88,6 +94,8 @@ pub fn start(settings: &Settings, policy: Arc<Policy>, origins: Vec<Box<dyn Orig
     let cancels: Arc<dyn Cancels + Send + Sync> = Arc::new(Registry::default());
     let identity = identity(settings);
     let raised = Arc::new(Raised::default());
+    let tainted = Arc::new(TaintFile::open(&settings.record.directory).map_err(StartError::Tainted)?);
+    let budgets = Arc::new(Budgets::default());
     let mut shards = Vec::with_capacity(origins.len());
     let (ask_line, asks) = ask_line(WAITING_MAX);
     let boxes = (0..origins.len()).map(|_| mailbox()).collect::<Result<Vec<_>, _>>().map_err(StartError::Host)?;
@@ -109,6 +117,8 @@ pub fn start(settings: &Settings, policy: Arc<Policy>, origins: Vec<Box<dyn Orig
             origins,
             policy: Arc::clone(&policy),
             cancels: Arc::clone(&cancels),
+            tainted: Arc::clone(&tainted),
+            budgets: Arc::clone(&budgets),
             journal,
             inbox,
             counters: Arc::clone(&counters),
@@ -142,6 +152,8 @@ struct Seed {
     origins: Box<dyn Origins>,
     policy: Arc<Policy>,
     cancels: Arc<dyn Cancels + Send + Sync>,
+    tainted: Arc<TaintFile>,
+    budgets: Arc<Budgets>,
     journal: Journal<uring::MappedSegment>,
     inbox: Inbox,
     counters: Arc<Counters>,
@@ -175,6 +187,8 @@ fn serve(seed: Seed, ready: &Sender<Result<(), Missing>>, fate: &OnceLock<Stoppe
         durability: seed.settings.record.durability,
         policy: seed.policy,
         cancels: seed.cancels,
+        tainted: seed.tainted,
+        budgets: seed.budgets,
         journal: seed.journal,
         inbox: seed.inbox,
         counters: seed.counters,

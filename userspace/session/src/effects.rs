@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use audit::{Event, RecordId};
 
-use crate::{Asking, Secure};
+use crate::{Asking, Secure, Tainted};
 
 /// The most bytes of a chunk's end that a session hands back; the shard's buffers have this much headroom.
 pub const HOLD_MAX: usize = 512;
@@ -101,6 +101,8 @@ pub struct Effects {
     pub records: Records,
     /// No piece to the database leaves before these records are on disk.
     pub durable: bool,
+    /// What the statements of this call write into columns that nobody names: on disk before any piece leaves.
+    pub tainted: Vec<Tainted>,
     /// Open the connection to [`crate::Open::origin`]; answered by `DatabaseConnected` or `DatabaseFailed`.
     pub connect: bool,
     /// A leg turns to TLS, once the pieces of this call are sent; answered by `AgentSecured` or `DatabaseSecured`.
@@ -130,6 +132,7 @@ impl Default for Effects {
             hold: 0,
             records: Records::default(),
             durable: false,
+            tainted: Vec::new(),
             connect: false,
             secure: None,
             asking: Vec::new(),
@@ -152,6 +155,7 @@ impl Effects {
         self.hold = 0;
         self.records.clear();
         self.durable = false;
+        self.tainted.clear();
         self.connect = false;
         self.secure = None;
         self.asking.clear();

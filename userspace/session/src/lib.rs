@@ -4,8 +4,10 @@
 #![forbid(unsafe_code)]
 
 mod approval;
+mod budgets;
 mod cancel;
 mod catalogs;
+mod derived;
 mod effects;
 mod evidence;
 mod input;
@@ -14,11 +16,13 @@ mod open;
 pub mod postgres;
 mod scram;
 mod shared;
+mod taints;
 mod tls;
 mod verdicts;
 
 pub use approval::{Ask, AskEnd, AskId, Asking, MalformedAskId, Vote};
 pub use audit::RecordId;
+pub use budgets::Budgets;
 pub use cancel::{CancelTarget, Cancels, Key, SECRET_MAX};
 pub use catalogs::Catalogs;
 pub use effects::{Effects, Ended, Finish, HOLD_MAX, Piece, Records};
@@ -29,6 +33,7 @@ pub use open::{Database, Mode, Open, Subject};
 pub use pan::Masked;
 pub use scram::{BadVerifiers, NONCE_LEN, Verifiers};
 pub use shared::Shared;
+pub use taints::{TAINTS_MAX, Tainted, Taints};
 pub use tls::{AgentTls, ClientCertificate, Secure, Secured};
 pub use verdicts::StatementCache;
 

@@ -27,6 +27,12 @@ pub struct Limits {
     pub portals: usize,
     /// Rows that our own catalog query may return.
     pub catalog_rows: usize,
+    /// Columns of the database, and its relations and functions, that our own catalog query asks for. What lies beyond is unknown.
+    pub catalog_columns: usize,
+    /// Questions about the values of sensitive columns that an agent may ask in an hour, beside those that policy lets it ask.
+    pub probes_per_hour: u32,
+    /// Statements of an agent that may fail in an hour with an error that a sensitive value decides.
+    pub value_errors_per_hour: u32,
     /// From the first byte to the end of the login, milliseconds.
     pub login_ms: u64,
     /// How long our own catalog query may take, milliseconds.
@@ -50,6 +56,9 @@ impl Default for Limits {
             statements_bytes: 16 << 20,
             portals: 1024,
             catalog_rows: 20_000,
+            catalog_columns: 50_000,
+            probes_per_hour: 0,
+            value_errors_per_hour: 8,
             login_ms: 10_000,
             catalog_ms: 10_000,
             catalog_age_ms: 300_000,

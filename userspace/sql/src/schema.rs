@@ -3,6 +3,7 @@
 //! The server's own relations (`pg_catalog`, `information_schema`) are not in it: [`crate::is_catalog_relation`] knows them.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use crate::Name;
 
@@ -84,13 +85,27 @@ pub struct Function {
     pub arguments: Vec<String>,
 }
 
-/// What one database holds for one user.
+/// What follows from the relations, kept: no part of what a schema is.
 #[derive(Clone, Debug, Default)]
+struct Inherited(OnceLock<HashMap<u32, HashMap<String, Sensitivity>>>);
+
+impl PartialEq for Inherited {
+    fn eq(&self, _: &Inherited) -> bool {
+        true
+    }
+}
+
+impl Eq for Inherited {}
+
+/// What one database holds for one user.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Schema {
     relations: HashMap<Name, Relation>,
     by_oid: HashMap<u32, Name>,
     functions: HashMap<String, Vec<Function>>,
     operators: Vec<String>,
+    /// By relation, then by column name; only relations that inherit or are inherited. Made when first asked for.
+    inherited: Inherited,
     /// Not all of it was told: more relations, columns or functions than the limit.
     pub is_partial: bool,
 }
@@ -103,6 +118,7 @@ impl Schema {
 
     /// Adds a relation, or replaces the one of its name.
     pub fn add_relation(&mut self, relation: Relation) {
+        self.inherited.0.take();
         self.by_oid.insert(relation.oid, relation.name.clone());
         self.relations.insert(relation.name.clone(), relation);
     }
@@ -135,9 +151,49 @@ impl Schema {
         self.by_oid.get(&oid).and_then(|name| self.relations.get(name))
     }
 
+    /// What is known of a column's values: its own, that of the columns of its name which its relation inherits, and that of those
+    /// which inherit it (reading a parent reads its children).
+    pub fn sensitivity_in(&self, relation: &Relation, column: &Column) -> Sensitivity {
+        let Some(inherited) = self.inherited().get(&relation.oid) else { return column.sensitivity };
+        inherited.get(&column.name).copied().unwrap_or_default().max(column.sensitivity)
+    }
+
+    /// As [`Schema::sensitivity_in`], by number.
+    pub fn sensitivity(&self, id: ColumnId) -> Sensitivity {
+        let Some(relation) = self.relation_of(id.relation) else { return Sensitivity::None };
+        let column = relation.columns.iter().find(|column| column.number == id.number);
+        column.map_or(Sensitivity::None, |column| self.sensitivity_in(relation, column))
+    }
+
     /// All relations, in no order.
     pub fn relations(&self) -> impl Iterator<Item = &Relation> {
         self.relations.values()
+    }
+
+    fn inherited(&self) -> &HashMap<u32, HashMap<String, Sensitivity>> {
+        self.inherited.0.get_or_init(|| {
+            let mut inherited = HashMap::new();
+            for relation in self.relations() {
+                for ancestor in self.ancestors(relation) {
+                    inherit(&mut inherited, relation, ancestor);
+                    inherit(&mut inherited, ancestor, relation);
+                }
+            }
+            inherited
+        })
+    }
+
+    fn ancestors<'s>(&'s self, relation: &Relation) -> Vec<&'s Relation> {
+        let mut open: Vec<u32> = relation.parents.clone();
+        let mut known: Vec<&Relation> = Vec::new();
+        while let Some(oid) = open.pop() {
+            let Some(parent) = self.relation_of(oid) else { continue };
+            if parent.oid != relation.oid && known.iter().all(|one| one.oid != oid) {
+                known.push(parent);
+                open.extend(&parent.parents);
+            }
+        }
+        known
     }
 
     /// The functions of the user's that bear a bare name, in any schema.
@@ -148,6 +204,15 @@ impl Schema {
     /// Is there an operator of that name that is not the server's own?
     pub fn has_operator(&self, name: &str) -> bool {
         self.operators.iter().any(|known| known == name)
+    }
+}
+
+/// Notes for `to` what is known of the columns of `from`.
+fn inherit(inherited: &mut HashMap<u32, HashMap<String, Sensitivity>>, to: &Relation, from: &Relation) {
+    let known = inherited.entry(to.oid).or_default();
+    for column in from.columns.iter().filter(|column| column.sensitivity != Sensitivity::None) {
+        let entry = known.entry(column.name.clone()).or_default();
+        *entry = column.sensitivity.max(*entry);
     }
 }
 

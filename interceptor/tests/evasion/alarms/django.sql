@@ -1,4 +1,4 @@
--- source: Django 5.2.19 with psycopg2 2.9.13 (`inspectdb --include-views`, then a walk through its ORM), as a PostgreSQL 15.18 logged it
+-- source: Django 5.2.19 with psycopg2 2.9.13 (`inspectdb --include-views`, then a walk through its ORM), as a PostgreSQL 15.20 logged it
 -- (log_statement = all) on 2026-11-25 over the tables of applications.sql; each text once, OIDs of tables as {name}.
 --@ run
 SELECT set_config('TimeZone', 'UTC', false);

@@ -1,4 +1,4 @@
--- source: SQLAlchemy 2.1.9 with psycopg2 2.9.13 (every question of its inspector, MetaData.reflect(), a walk through its core), as a PostgreSQL 15.18 logged it
+-- source: SQLAlchemy 2.1.9 with psycopg2 2.9.13 (every question of its inspector, MetaData.reflect(), a walk through its core), as a PostgreSQL 15.20 logged it
 -- (log_statement = all) on 2026-11-25 over the tables of applications.sql; each text once, OIDs of tables as {name}.
 --@ run
 BEGIN;

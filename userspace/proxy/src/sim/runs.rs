@@ -29,6 +29,7 @@ use crate::origins::{Admitted, Origins};
 use crate::settings::{Durability, ShardLimits};
 use crate::shard::{Parts, Shard, Stopped};
 use crate::slow::slow_log;
+use crate::tainted::TaintFile;
 use crate::tls::Tls;
 
 /// What one run is made of.
@@ -173,6 +174,8 @@ fn build(seed: u64, plan: Plan) -> (Done, Mailbox, Receiver<Asking>) {
         durability: plan.durability,
         policy: Arc::new(Policy::parse("", &Names::default()).unwrap()),
         cancels: Arc::new(Registry::default()),
+        tainted: Arc::new(TaintFile::in_memory()),
+        budgets: Arc::default(),
         journal: journal(supply),
         inbox,
         counters: Arc::new(Counters::default()),

@@ -70,6 +70,11 @@ impl Connection {
             if full {
                 verdict.refuse(too_many());
             }
+            let moved = self.masks() && verdict.judged.places(0) != version.judged.places(0);
+            if moved && verdict.refusal.as_ref().is_none_or(|refusal| refusal.why == Why::Held) {
+                verdict.refusal = Some(other_columns());
+                verdict.forwarded = self.observes();
+            }
             if self.is_about_a_hold(&verdict) {
                 if self.waits_for_a_person(Held::bind(&sent, &message), &mut verdict, cx) {
                     return Ok(());
@@ -123,7 +128,7 @@ impl Connection {
 
     /// What a verdict is taken under now.
     pub(super) fn stamp_now(&self, cx: &Cx<'_, '_>) -> Stamp {
-        Stamp { policy: Some(Arc::clone(cx.shared.policy)), epoch: self.schemas.epoch() }
+        Stamp { policy: Some(Arc::clone(cx.shared.policy)), epoch: self.schemas.epoch(), version: self.catalog.version }
     }
 
     fn stamp(&mut self, slot: u32, cx: &Cx<'_, '_>) {
@@ -197,9 +202,11 @@ impl Connection {
             return self.unseen_run(cx);
         };
         let unmaskable = self.masks() && known.rows == Rows::Known && known.columns.unmaskable().is_some();
-        let holds = known.stamp.is(cx.shared.policy, self.schemas.epoch()) && judged.is_valid(cx.wall_s());
-        let verdict = if holds && judged.refusal.is_none() {
-            Verdict { inner: known.inner, ..Verdict::of(judged, None) }
+        let holds = known.stamp.is(cx.shared.policy, self.schemas.epoch(), self.catalog.version)
+            && judged.is_valid(cx.wall_s());
+        let settled = judged.is_settled() && known.inner.spending().is_empty();
+        let verdict = if holds && settled && judged.refusal.is_none() {
+            Verdict { inner: known.inner.clone(), ..Verdict::of(judged, None) }
         } else {
             let judged = self.judge_again(&judged, cx);
             self.judge_here(judged, None, cx)
@@ -262,6 +269,12 @@ impl Connection {
 
 fn no_binary() -> Refusal {
     Refusal::new(Why::Firm, NO_BINARY, READ_AS_TEXT)
+}
+
+/// Its names mean other tables than when it was parsed, and its result would be masked otherwise than it was described.
+fn other_columns() -> Refusal {
+    let message = "the prepared statement would read other sensitive columns than when it was prepared";
+    Refusal::new(Why::Blocked, message, "prepare it anew")
 }
 
 /// A statement name that no one uses: a text that does not parse is never stored under it.

@@ -256,7 +256,7 @@ impl Connection {
             self.agent.flow = if len == 0 { Flow::Frame } else { flow };
             return Ok(HEADER);
         }
-        match self.wants_catalog_first(tag, cx)? {
+        match self.wants_catalog_first(tag, rest.get(HEADER).copied(), cx)? {
             Question::None => {}
             Question::Asked => return Ok(0),
             Question::Unrecorded => {
@@ -298,6 +298,7 @@ impl Connection {
         if self.reads_copy() && !in_copy {
             return Err(Fatal::agent("unexpected message type during COPY from stdin"));
         }
+        self.learn_taints(cx);
         match tag {
             FrontendTag::Query => return self.query(sent, cx),
             FrontendTag::FunctionCall => return self.function_call(sent, cx),

@@ -8,6 +8,7 @@ use wire::postgres::backend::{
 use wire::postgres::encode;
 use wire::postgres::frontend::authentication::{Password, SaslInitialResponse};
 
+use super::budget::Budget;
 use super::room::Room;
 use super::scram::Scram;
 use super::settings::{self, Encoding};
@@ -225,6 +226,7 @@ impl Connection {
         self.check_encoding()?;
         self.record_login(None, None, cx);
         self.phase = Phase::Ready;
+        self.budget = Budget::open(&self.open.subject.policy.agent, cx);
         self.place = cx.shared.catalogs.seen.place(&self.open.database.name, &self.startup.dbname);
         self.status = status;
         self.startup.unknown = Vec::new();

@@ -7,6 +7,7 @@
 
 mod answers;
 mod backend;
+mod budget;
 mod bulk;
 mod cancel;
 mod catalog;
@@ -23,6 +24,7 @@ mod portals;
 mod queue;
 mod record;
 mod refuse;
+mod remember;
 pub mod rewrite;
 mod room;
 mod sasl;
@@ -136,6 +138,7 @@ pub(crate) struct Connection {
     /// Where the columns of this session are counted.
     place: Option<u32>,
     own: OwnQuery,
+    budget: budget::Budget,
     tally: Tally,
     /// Status of the last ReadyForQuery.
     status: TransactionStatus,
@@ -174,6 +177,7 @@ impl Connection {
             content: content::Content::default(),
             place: None,
             own: OwnQuery::default(),
+            budget: budget::Budget::default(),
             tally: Tally::default(),
             status: TransactionStatus::Idle,
             tainted: false,

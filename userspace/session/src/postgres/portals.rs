@@ -37,22 +37,35 @@ pub(super) struct Slot {
     pub(super) stamp: Stamp,
     pub(super) rows: Rows,
     pub(super) columns: Columns,
+    /// Rows of it that have left.
+    pub(super) sent: u32,
     /// The request that made it.
     seq: u64,
     /// Made by DECLARE: may outlive its transaction.
     declared: bool,
 }
 
+impl Slot {
+    /// By DECLARE: what it reads is in `inner`.
+    pub(super) fn is_declared(&self) -> bool {
+        self.declared
+    }
+}
+
 /// What a verdict depends on beside the text. Equal stamps: the verdict still holds.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stamp {
     pub(super) policy: Option<Arc<Policy>>,
-    pub(super) epoch: u64,
+    pub(super) epoch: u32,
+    /// Of the catalog.
+    pub(super) version: u32,
 }
 
 impl Stamp {
-    pub(super) fn is(&self, policy: &Arc<Policy>, epoch: u64) -> bool {
-        self.epoch == epoch && self.policy.as_ref().is_some_and(|known| Arc::ptr_eq(known, policy))
+    pub(super) fn is(&self, policy: &Arc<Policy>, epoch: u32, version: u32) -> bool {
+        self.epoch == epoch
+            && self.version == version
+            && self.policy.as_ref().is_some_and(|known| Arc::ptr_eq(known, policy))
     }
 }
 
@@ -106,6 +119,7 @@ impl Portals {
             fresh.stamp = Stamp::default();
             fresh.rows = Rows::Unasked;
             fresh.columns.clear();
+            fresh.sent = 0;
             fresh.seq = seq;
             fresh.declared = declared;
         }

@@ -24,6 +24,21 @@ impl Run {
         self.inner.sensitive || self.judged.as_ref().is_none_or(|judged| judged.sensitive)
     }
 
+    /// So many rows of it may leave.
+    pub(super) fn rows_over(&self) -> Option<u64> {
+        let own = self.judged.as_ref().and_then(|judged| judged.rows_over);
+        own.into_iter().chain(self.inner.rows_over()).min()
+    }
+
+    /// An error of it may be decided by a sensitive column's value.
+    pub(super) fn may_quote(&self) -> bool {
+        self.inner.may_quote()
+            || self
+                .judged
+                .as_ref()
+                .is_some_and(|judged| judged.derived.as_ref().is_some_and(|derived| derived.may_quote))
+    }
+
     /// How many COPYs from the agent it begins.
     pub(super) fn copies_in(&self) -> u32 {
         self.judged.as_ref().map_or(0, |judged| judged.copies_in)
@@ -202,6 +217,11 @@ impl Queue {
     /// Idle, and nothing was sent that a Sync would still have to end.
     pub(super) fn is_between_transactions(&self) -> bool {
         !self.open && self.is_idle()
+    }
+
+    /// The last request is of the extended protocol, and no Sync stands behind it.
+    pub(super) fn is_in_pipeline(&self) -> bool {
+        self.entries.back().is_some_and(|entry| entry.request.is_extended())
     }
 
     /// ReadyForQuery came.

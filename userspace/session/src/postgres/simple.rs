@@ -16,6 +16,9 @@ use crate::verdicts::{Inner, Judged, Refusal, Why};
 impl Connection {
     pub(super) fn query(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
         let text = Query::parse(sent.body()).map_err(Fatal::of_agent)?.text;
+        if self.queue.is_in_pipeline() {
+            return Err(Fatal::agent("a Query among messages of the extended protocol that no Sync has ended"));
+        }
         if text.len() > cx.shared.limits.statement {
             return self.refuse_too_long(FrontendTag::Query, cx);
         }
@@ -82,7 +85,12 @@ impl Connection {
     pub(super) fn decided(&mut self, request: &'static str, verdict: &Verdict, cx: &mut Cx<'_, '_>) -> Run {
         let record = self.record_decision(request, verdict, cx);
         cx.out.durable |= verdict.changes_data() || verdict.approval.is_some();
-        Run { judged: Some(Arc::clone(&verdict.judged)), inner: verdict.inner, record, started_ns: cx.now.mono_ns }
+        Run {
+            judged: Some(Arc::clone(&verdict.judged)),
+            inner: verdict.inner.clone(),
+            record,
+            started_ns: cx.now.mono_ns,
+        }
     }
 
     /// What it may change in the session holds from now on.
@@ -90,6 +98,10 @@ impl Connection {
     pub(super) fn statement_goes_on(&mut self, verdict: &Verdict, seq: u64, extended: bool, cx: &mut Cx<'_, '_>) {
         let judged = &verdict.judged;
         self.login.unsettled |= judged.changes_encoding;
+        if !judged.is_settled() {
+            self.remember(judged, cx);
+        }
+        verdict.inner.spending().iter().for_each(|judged| self.remember(judged, cx));
         if !judged.has_effects && !judged.changes_catalog {
             return;
         }
@@ -105,13 +117,20 @@ impl Connection {
             let inner = self.judge_words(inner, cx);
             self.statements.add(name.as_bytes(), (seq, part), extended, (&inner, self.stamp_now(cx)));
         }
-        for statement in &judged.statements {
+        for (at, statement) in judged.statements.iter().enumerate() {
             for prepared in &statement.prepared {
-                if let Prepared::Declare { name } = prepared {
-                    let slot =
-                        self.portals.open(name.as_bytes(), seq, true, Some(Arc::clone(judged)), Inner::default());
-                    self.portals.approved(slot, verdict.approval);
+                let Prepared::Declare { name } = prepared else { continue };
+                let mut inner = Inner::default();
+                inner.add(judged, at);
+                // Where the server does not take it the older one lives on.
+                if let Some(older) = self.portals.find(name.as_bytes()).and_then(|slot| self.portals.get(slot)) {
+                    inner.join(&older.inner);
+                    if let Some(judged) = older.judged.as_ref().filter(|_| !older.is_declared()) {
+                        inner.add(judged, 0);
+                    }
                 }
+                let slot = self.portals.open(name.as_bytes(), seq, true, Some(Arc::clone(judged)), inner);
+                self.portals.approved(slot, verdict.approval);
             }
         }
     }

@@ -109,7 +109,7 @@ struct Side {
 impl Side {
     fn new(policy: &Arc<Policy>, columns: &[Meant], copy: Option<CopyFormat>, off: bool) -> Side {
         let evidence = Arc::new(Evidence::default());
-        let mut catalogs = Catalogs::with_evidence(Arc::clone(&evidence));
+        let mut catalogs = Catalogs::with(Arc::clone(&evidence), Arc::default(), Arc::default());
         let place = catalogs.seen.place("payments", "app");
         for attribute in 1..=4 {
             catalogs.seen.describe(place, 16_400, attribute, 5);
