@@ -16,6 +16,8 @@ pub(crate) const NULL: &str = "null relay";
 pub(crate) const AGAIN: &str = "null relay, again";
 pub(crate) const US: &str = "interceptor";
 pub(crate) const STRICT: &str = "strict record";
+/// Another build of ours, to be compared with.
+pub(crate) const BESIDE: &str = "other build";
 pub(crate) const PGBOUNCER: &str = "pgbouncer";
 pub(crate) const HAPROXY: &str = "HAProxy";
 
@@ -97,7 +99,11 @@ impl Stand {
         for through in &options.through {
             let pid = Some(through.pid);
             let places = [postgres, near, far].map(|port| (port, "bench", pid));
-            let name = if through.name == "strict" { STRICT } else { US };
+            let name = match through.name.as_str() {
+                "strict" => STRICT,
+                "beside" => BESIDE,
+                _ => US,
+            };
             stand.add(name, places, &through.words)?;
         }
         stand.pgbouncer(options, &folder)?;

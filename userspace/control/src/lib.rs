@@ -7,10 +7,16 @@
 //! GET  /status    the service as JSON (Status)
 //! GET  /columns   what was seen in the columns of tables (Columns)
 //! GET  /metrics   the same figures as Prometheus text
+//! GET  /approvals                 held statements, those that wait and those that are over
+//! GET  /approvals/ID              one of them
+//! POST /approvals/ID/approve      lets it go on, for a reason: {"reason": "…"}
+//! POST /approvals/ID/deny         refuses it, for a reason
 //! POST /reload    reads the policy again; 409 and the reason where the old one stays in force
 //! ```
 #![forbid(unsafe_code)]
 
+mod api;
+pub mod approvals;
 pub mod client;
 mod columns;
 mod latency;

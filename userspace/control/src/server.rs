@@ -1,4 +1,4 @@
-//! The server's end: a socket file, a thread, three routes.
+//! The server's end: a socket file, a thread, a few routes.
 use std::fmt;
 use std::fs::Permissions;
 use std::io;
@@ -15,6 +15,8 @@ use axum::routing::{get, post};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
+use crate::api;
+use crate::approvals::{Approvals, Vote};
 use crate::columns::Columns;
 use crate::metrics;
 use crate::status::Status;
@@ -32,6 +34,10 @@ pub trait Source: Send + Sync + 'static {
     fn status(&self) -> Status;
     /// What was seen in the columns of tables.
     fn columns(&self) -> Columns;
+    /// Held statements.
+    fn approvals(&self) -> &Approvals;
+    /// Hands a person's word to the session that waits for it. False: its shard does not listen.
+    fn vote(&self, vote: &Vote) -> bool;
     /// Reads the policy again: the version now in force, or why the old one stays.
     fn reload(&self) -> Result<String, String>;
 }
@@ -94,9 +100,10 @@ pub fn serve(settings: Settings, source: Arc<dyn Source>) -> Result<Handle, Serv
     let thread = Builder::new().name("control".to_owned()).spawn(move || {
         runtime.block_on(async {
             let Ok(listener) = tokio::net::UnixListener::from_std(listener) else { return };
+            let service = router(source).into_make_service_with_connect_info::<api::Peer>();
             tokio::select! {
                 _ = stopped => {}
-                _ = axum::serve(listener, router(source)) => {}
+                _ = axum::serve(listener, service) => {}
             }
         });
     });
@@ -131,6 +138,7 @@ fn router(source: Arc<dyn Source>) -> axum::Router {
         .route("/columns", get(columns))
         .route("/metrics", get(page))
         .route("/reload", post(reload))
+        .merge(api::routes())
         .with_state(source)
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use control::approvals::{Approvals, Limits, Reviewer, State, Vote};
 use control::{
     Canary, Column, Columns, Coverage, Database, Figure, FigureKind, Handle, Label, Latency, Looks, Mode, Policy,
     ServeError, Settings, Shard, ShardState, Source, Status, client, serve,
@@ -41,11 +42,32 @@ impl Drop for Folder {
 struct Service {
     mode: Mode,
     reload: Result<String, String>,
+    approvals: Approvals,
 }
 
-const WELL: Service = Service { mode: Mode::Enforce, reload: Ok(String::new()) };
+/// The account that runs the tests is the reviewer `me`.
+fn own_uid() -> u32 {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").expect("of this process").uid()
+}
+
+fn well() -> Service {
+    let me = Reviewer { name: "me".into(), uid: own_uid(), groups: vec!["leads".into()] };
+    Service { mode: Mode::Enforce, reload: Ok(String::new()), approvals: Approvals::new(Limits::default(), vec![me]) }
+}
 
 impl Source for Service {
+    fn approvals(&self) -> &Approvals {
+        &self.approvals
+    }
+
+    /// A session that does what it is told at once.
+    fn vote(&self, vote: &Vote) -> bool {
+        let state = if vote.approve { State::Approved } else { State::Denied };
+        self.approvals.over(&vote.id, state, "", 1);
+        true
+    }
+
     fn status(&self) -> Status {
         Status {
             version: "0.1.0".into(),
@@ -125,7 +147,7 @@ impl Source for Service {
 #[test]
 fn status_is_json_and_observe_is_loud() {
     let folder = Folder::new();
-    let _server = folder.serve(Service { mode: Mode::Observe, ..WELL });
+    let _server = folder.serve(Service { mode: Mode::Observe, ..well() });
     let body = client::get(&folder.socket(), "/status").expect("an answer");
     let status: serde_json::Value = serde_json::from_str(&body).expect("JSON");
     assert_eq!(status["version"], "0.1.0");
@@ -146,7 +168,7 @@ fn status_is_json_and_observe_is_loud() {
 #[test]
 fn metrics_are_prometheus_text() {
     let folder = Folder::new();
-    let _server = folder.serve(Service { mode: Mode::Observe, ..WELL });
+    let _server = folder.serve(Service { mode: Mode::Observe, ..well() });
     let page = client::get(&folder.socket(), "/metrics").expect("an answer");
     let expected = "# HELP interceptor_decisions_total statements judged\n\
                     # TYPE interceptor_decisions_total counter\n\
@@ -182,7 +204,7 @@ fn reload_answers_version_or_reason() {
         [(Ok("cd34".to_owned()), Ok("cd34".to_owned())), (Err("line 3".to_owned()), Err("line 3".to_owned()))]
     {
         let folder = Folder::new();
-        let _server = folder.serve(Service { reload, ..WELL });
+        let _server = folder.serve(Service { reload, ..well() });
         assert_eq!(client::reload(&folder.socket()).expect("an answer"), expected);
     }
 }
@@ -190,7 +212,7 @@ fn reload_answers_version_or_reason() {
 #[test]
 fn other_requests_are_refused() {
     let folder = Folder::new();
-    let server = folder.serve(WELL);
+    let server = folder.serve(well());
     assert!(matches!(client::get(&folder.socket(), "/nothing"), Err(client::Unreachable::Status(404, _))));
     assert!(matches!(client::get(&folder.socket(), "/reload"), Err(client::Unreachable::Status(405, _))));
     assert!(server.is_alive());
@@ -199,7 +221,7 @@ fn other_requests_are_refused() {
 #[test]
 fn the_socket_is_for_root_and_the_group_alone() {
     let folder = Folder::new();
-    let _server = folder.serve(WELL);
+    let _server = folder.serve(well());
     let mode = std::fs::metadata(folder.socket()).expect("the socket").permissions().mode();
     assert_eq!(mode & 0o7777, 0o660);
     assert_eq!(std::fs::read_dir(&folder.0).expect("the directory").count(), 1, "no other file is left");
@@ -209,11 +231,93 @@ fn the_socket_is_for_root_and_the_group_alone() {
 fn a_dead_socket_is_replaced_and_a_live_one_is_not() {
     let folder = Folder::new();
     drop(UnixListener::bind(folder.socket()).expect("a socket that nobody serves"));
-    let server = folder.serve(WELL);
-    let second = serve(Settings { socket: folder.socket() }, Arc::new(WELL));
+    let server = folder.serve(well());
+    let second = serve(Settings { socket: folder.socket() }, Arc::new(well()));
     assert!(matches!(second, Err(ServeError::Taken(_))));
     assert!(client::get(&folder.socket(), "/status").is_ok());
     drop(server);
     assert!(!folder.socket().exists(), "the socket goes with its server");
     assert!(matches!(client::get(&folder.socket(), "/status"), Err(client::Unreachable::Socket(_))));
+}
+
+mod approvals {
+    use std::sync::Arc;
+
+    use control::approvals::{Ask, Rule};
+    use serde_json::Value;
+
+    use super::*;
+
+    fn ask(id: &str, uid: u32) -> Ask {
+        let terms = policy::Terms {
+            rule: "writes".into(),
+            approvers: vec!["group:leads".into()],
+            approvals: 1,
+            expires_s: 600,
+            message: None,
+        };
+        let approvers = terms.approvers.clone();
+        Ask {
+            id: id.into(),
+            session: 7,
+            agent: "reconciler".into(),
+            groups: vec![],
+            uid,
+            pid: 1,
+            executable: "psql".into(),
+            cgroup: 1,
+            agent_address: "127.0.0.1:4".into(),
+            database: "payments".into(),
+            dbname: "app".into(),
+            database_user: "app".into(),
+            application: "psql".into(),
+            request: "query",
+            text: "DELETE FROM t".into(),
+            redacted: false,
+            kinds: vec!["delete"],
+            tables: vec![],
+            parameters: vec![],
+            in_transaction: false,
+            rules: vec![Rule { name: "writes".into(), approvers, approvals: 1, message: None, terms: Arc::new(terms) }],
+            policy: "ab".into(),
+            record: "0-1".into(),
+            asked_s: 1,
+            expires_s: u64::MAX / 2,
+        }
+    }
+
+    #[test]
+    fn are_listed_shown_and_decided() {
+        let folder = Folder::new();
+        let service = Arc::new(well());
+        let handle = serve(Settings { socket: folder.socket() }, Arc::clone(&service) as Arc<dyn Source>);
+        let _handle = handle.expect("serves");
+        let socket = folder.socket();
+        let own = service.approvals().reviewer(own_uid()).expect("me").uid;
+        let other = own + 1;
+        for (id, uid) in [("AAAAA-AAAAA", other), ("BBBBB-BBBBB", other), ("CCCCC-CCCCC", own)] {
+            assert!(service.approvals().asked(ask(id, uid)));
+        }
+        let list: Value = serde_json::from_str(&client::get(&socket, "/approvals").expect("a list")).expect("JSON");
+        assert_eq!(list["pending"].as_array().map(Vec::len), Some(3));
+        let one: Value =
+            serde_json::from_str(&client::get(&socket, "/approvals/AAAAA-AAAAA").expect("one")).expect("JSON");
+        assert_eq!((&one["text"], &one["state"]), (&"DELETE FROM t".into(), &"pending".into()));
+        let said = r#"{"reason": "ticket 7"}"#;
+        for (path, body, status, words) in [
+            ("AAAAA-AAAAA/approve", said, 200, "\"state\":\"approved\""),
+            ("AAAAA-AAAAA/approve", said, 409, "it is over: approved: by me: ticket 7"),
+            ("BBBBB-BBBBB/deny", said, 200, "\"state\":\"denied\""),
+            ("CCCCC-CCCCC/approve", said, 403, "own account"),
+            ("DDDDD-DDDDD/approve", said, 404, "no held statement"),
+            ("CCCCC-CCCCC/approve", "{}", 422, "reason"),
+            ("CCCCC-CCCCC/approve", "{\"reason\": \" \"}", 400, "say why"),
+            ("CCCCC-CCCCC/approve", &format!("{{\"reason\": \"{}\"}}", "x".repeat(9000)), 413, "length"),
+        ] {
+            let (code, answer) = client::post(&socket, &format!("/approvals/{path}"), body).expect("an answer");
+            assert_eq!(code, status, "{path}: {answer}");
+            assert!(answer.contains(words), "{path}: {answer}");
+        }
+        assert_eq!(service.approvals().get("BBBBB-BBBBB").map(|one| one.state), Some(State::Denied));
+    }
 }

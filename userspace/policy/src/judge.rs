@@ -1,8 +1,10 @@
 //! The verdict: pairs against rules.
 
+use std::sync::Arc;
+
 use sql::{Group, Name, Object, Pair};
 
-use crate::{Action, Policy, Question, Rule, Verdict};
+use crate::{Action, Policy, Question, Rule, Terms, Verdict};
 
 /// Judges one statement. Of several rules that say the same, the first by name is named.
 pub fn judge<'a>(policy: &'a Policy, question: Question<'a>) -> Verdict<'a> {
@@ -24,6 +26,19 @@ pub fn judge<'a>(policy: &'a Policy, question: Question<'a>) -> Verdict<'a> {
         }
     }
     verdict
+}
+
+/// The terms of every rule that holds the statement: a person's word must satisfy each.
+pub fn holds(policy: &Policy, question: Question<'_>) -> Vec<Arc<Terms>> {
+    let held = |rule: &&Rule| {
+        rule.window.is_open(question.wall_s)
+            && question.statement.pairs.iter().any(|pair| {
+                let candidates = candidates(&pair.object, question.schemas);
+                covers(rule, pair, None) || candidates.iter().any(|name| covers(rule, pair, Some(name)))
+            })
+    };
+    let concerned = policy.rules.iter().filter(|rule| rule.terms.is_some() && concerns(rule, &question));
+    concerned.filter(held).filter_map(|rule| rule.terms.clone()).collect()
 }
 
 /// Is it for this agent, on this database, about a kind that the statement has?

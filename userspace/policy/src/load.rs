@@ -14,6 +14,7 @@ use crate::window::Window;
 use crate::{Action, ColumnPattern, Error, Names, Policy, Rule, Sensitive, SensitiveKind};
 
 mod search;
+mod terms;
 
 pub(crate) fn policy(text: &str, names: &Names) -> Result<Policy, Error> {
     let file = File { text };
@@ -186,7 +187,7 @@ fn column(file: &File<'_>, word: &Word<'_>) -> Result<ColumnPattern, Error> {
     }
 }
 
-const RULE_KEYS: [&str; 13] = [
+const RULE_KEYS: [&str; 15] = [
     "name",
     "agents",
     "databases",
@@ -195,6 +196,8 @@ const RULE_KEYS: [&str; 13] = [
     "functions",
     "action",
     "approvers",
+    "approvals",
+    "expires",
     "message",
     "valid",
     "hours",
@@ -207,14 +210,15 @@ fn read_rule(file: &File<'_>, whole: &Table<'_>, names: &Names) -> Result<Rule, 
     file.keys(table, &RULE_KEYS)?;
     let name = file.required(table, "name", whole)?.text.to_owned();
     let action = action(file, table, whole)?;
+    let message = file.optional(table, "message")?.map(|word| word.text.to_owned());
     let rule = Rule {
         agents: agents(file, table, names)?,
         databases: databases(file, table, names)?,
         kinds: kinds(file, table)?,
         tables: objects(file, table, "tables")?,
         functions: objects(file, table, "functions")?,
-        approvers: approvers(file, table, action)?,
-        message: file.optional(table, "message")?.map(|word| word.text.to_owned()),
+        terms: terms::read(file, table, action, (&name, message.as_deref()))?,
+        message,
         window: window(file, table)?,
         may_match: may_match(file, table, action)?,
         rows_over: rows_over(file, table, action)?,
@@ -318,20 +322,6 @@ fn objects(file: &File<'_>, table: &DeTable<'_>, key: &str) -> Result<Option<Obj
         return Err(file.error(span, format!("`{key}` excludes what it names")));
     }
     Ok(Some(Objects { wanted, excluded }))
-}
-
-fn approvers(file: &File<'_>, table: &DeTable<'_>, action: Action) -> Result<Vec<String>, Error> {
-    let Some(words) = file.list(table, "approvers")? else { return Ok(Vec::new()) };
-    if action != Action::Hold {
-        let span = table.get("approvers").map(Spanned::span).unwrap_or_default();
-        return Err(file.error(span, "`approvers` is for rules whose action is `hold`"));
-    }
-    for word in &words {
-        if word.text.starts_with('!') || word.text.strip_prefix("group:").unwrap_or(word.text).is_empty() {
-            return Err(file.error(word.span.clone(), format!("`{}` is not a name or `group:NAME`", word.text)));
-        }
-    }
-    Ok(words.iter().map(|word| word.text.to_owned()).collect())
 }
 
 fn window(file: &File<'_>, table: &DeTable<'_>) -> Result<Window, Error> {

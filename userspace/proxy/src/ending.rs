@@ -92,6 +92,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             catalogs: &mut self.catalogs,
             cancels: &*self.parts.cancels,
             next_record: RecordId { shard: self.parts.shard, seq: self.parts.journal.next_seq() },
+            next_ask: None,
             room: 0,
             limits: &self.parts.limits,
         };
@@ -101,6 +102,8 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             self.parts.journal.append_last(kind, session, now, payload)?;
         }
         self.owed -= std::mem::take(&mut link.owes);
+        self.say_asking(index, &mut effects);
+        self.waits_no_more(index);
         Ok(())
     }
 

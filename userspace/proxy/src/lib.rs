@@ -14,12 +14,14 @@
 
 mod accept;
 mod act;
+mod asks;
 mod cancels;
 mod conversation;
 mod counters;
 mod driver;
 mod ending;
 mod flow;
+mod head;
 mod journal;
 mod latency;
 mod link;
@@ -39,12 +41,14 @@ mod timers;
 mod tls;
 mod token;
 
+pub use asks::AskLine;
 pub use conversation::Conversation;
 pub use counters::{Counters, Snapshot};
 pub use driver::{Driver, Segment};
+pub use head::DurableHead;
 pub use journal::{Journal, RecordFailure};
 pub use latency::{Latencies, Spread, Stage};
-pub use mailbox::{Inbox, Unheard};
+pub use mailbox::{Inbox, Mailbox, Unheard};
 pub use origins::{Admitted, Origins};
 pub use recovery::OpenError;
 pub use settings::{Durability, RecordSettings, Settings, ShardLimits};

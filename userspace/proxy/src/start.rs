@@ -7,11 +7,13 @@ use std::{fmt, io};
 
 use audit::segment::Identity;
 use policy::Policy;
-use session::{Budgets, Cancels, Evidence, Raised};
+use session::{AskId, Asking, Budgets, Cancels, Evidence, Raised, Vote};
 use uring::{BoundListeners, Missing, Ring};
 
+use crate::asks::{AskLine, Asks, WAITING_MAX, ask_line};
 use crate::cancels::Registry;
 use crate::counters::{Counters, Snapshot};
+use crate::head::DurableHead;
 use crate::journal::Journal;
 use crate::latency::{Spread, Stage};
 use crate::mailbox::{Inbox, Mailbox, Message, Unheard, mailbox};
@@ -63,11 +65,13 @@ impl std::error::Error for StartError {}
 pub struct Handle {
     port: u16,
     shards: Vec<Running>,
+    asks: Option<Receiver<Asking>>,
 }
 
 struct Running {
     mailbox: Mailbox,
     counters: Arc<Counters>,
+    head: Arc<DurableHead>,
     fate: Arc<OnceLock<Stopped>>,
     slow: Receiver<Slow>,
     thread: JoinHandle<()>,
@@ -93,12 +97,15 @@ pub fn start(settings: &Settings, policy: Arc<Policy>, origins: Vec<Box<dyn Orig
     let tainted = Arc::new(TaintFile::open(&settings.record.directory).map_err(StartError::Tainted)?);
     let budgets = Arc::new(Budgets::default());
     let mut shards = Vec::with_capacity(origins.len());
+    let (ask_line, asks) = ask_line(WAITING_MAX);
+    let boxes = (0..origins.len()).map(|_| mailbox()).collect::<Result<Vec<_>, _>>().map_err(StartError::Host)?;
+    let mailboxes: Vec<Mailbox> = boxes.iter().map(|(mailbox, _)| mailbox.clone()).collect();
     let (ready, all_ready) = channel();
-    for (number, (listeners, origins)) in bound.into_iter().zip(origins).enumerate() {
+    for (number, ((listeners, origins), (mailbox, inbox))) in bound.into_iter().zip(origins).zip(boxes).enumerate() {
         let number = u16::try_from(number).map_err(|_| StartError::Origins)?;
-        let (mailbox, inbox) = mailbox().map_err(StartError::Host)?;
         let counters = Arc::new(Counters::with(&raised));
         let journal = recovery::open(&settings.record, identity, number).map_err(StartError::Record)?;
+        let head = journal.head();
         let fate = Arc::new(OnceLock::new());
         let (slow_log, slow) = slow_log(settings.shard.slow);
         let seed = Seed {
@@ -116,13 +123,15 @@ pub fn start(settings: &Settings, policy: Arc<Policy>, origins: Vec<Box<dyn Orig
             inbox,
             counters: Arc::clone(&counters),
             slow: slow_log,
+            ask_line: ask_line.clone(),
+            shards: mailboxes.clone(),
         };
         let (ready, told) = (ready.clone(), Arc::clone(&fate));
         let thread = Builder::new()
             .name(format!("shard-{number}"))
             .spawn(move || serve(seed, &ready, &told))
             .map_err(StartError::Host)?;
-        shards.push(Running { mailbox, counters, fate, slow, thread });
+        shards.push(Running { mailbox, counters, head, fate, slow, thread });
     }
     for _ in 0..shards.len() {
         match all_ready.recv() {
@@ -131,7 +140,7 @@ pub fn start(settings: &Settings, policy: Arc<Policy>, origins: Vec<Box<dyn Orig
             Err(_) => return Err(StartError::Host(io::ErrorKind::BrokenPipe.into())),
         }
     }
-    Ok(Handle { port, shards })
+    Ok(Handle { port, shards, asks: Some(asks) })
 }
 
 /// What a shard's thread is born with. The ring is made on the thread: it is tied to it.
@@ -149,6 +158,8 @@ struct Seed {
     inbox: Inbox,
     counters: Arc<Counters>,
     slow: SlowLog,
+    ask_line: AskLine,
+    shards: Vec<Mailbox>,
 }
 
 fn serve(seed: Seed, ready: &Sender<Result<(), Missing>>, fate: &OnceLock<Stopped>) {
@@ -182,6 +193,8 @@ fn serve(seed: Seed, ready: &Sender<Result<(), Missing>>, fate: &OnceLock<Stoppe
         inbox: seed.inbox,
         counters: seed.counters,
         slow: seed.slow,
+        ask_line: seed.ask_line,
+        shards: seed.shards,
     });
     let _ = ready.send(Ok(()));
     let stopped = shard.run();
@@ -226,9 +239,33 @@ impl Handle {
         self.tell_all(|| Message::Drain { until_ns })
     }
 
+    /// What sessions tell the control plane of held statements; whoever takes it must read it, or what is held is denied.
+    pub fn take_asks(&mut self) -> Option<Receiver<Asking>> {
+        self.asks.take()
+    }
+
+    /// Hands a person's word to the session that waits for it.
+    pub fn vote(&self, session: u64, vote: Vote) -> Result<(), Unheard> {
+        self.shard_of(session)?.mailbox.send(Message::Vote { session, vote: Box::new(vote) })
+    }
+
+    /// Nobody can be asked about what the session holds: it is denied.
+    pub fn unheard(&self, session: u64, ask: AskId) -> Result<(), Unheard> {
+        self.shard_of(session)?.mailbox.send(Message::Unheard { session, ask })
+    }
+
+    fn shard_of(&self, session: u64) -> Result<&Running, Unheard> {
+        self.shards.get(Asks::shard_of(session)).filter(|shard| shard.fate.get().is_none()).ok_or(Unheard)
+    }
+
     /// The counters of each shard.
     pub fn snapshots(&self) -> Vec<Snapshot> {
         self.shards.iter().map(|shard| shard.counters.snapshot()).collect()
+    }
+
+    /// How far each shard's record is on disk; readable after the shards have stopped, too.
+    pub fn heads(&self) -> Vec<Arc<DurableHead>> {
+        self.shards.iter().map(|shard| Arc::clone(&shard.head)).collect()
     }
 
     /// What each shard saw in the columns of tables; readable while the shards run.

@@ -9,6 +9,7 @@ use pan::Masked;
 use policy::{Action, Policy, Question, Sensitive};
 use sql::{ColumnRef, Object, Pair, Prepared, Scope, Setting, SettingValue, Statement};
 
+use crate::approval::{AskEnd, AskId};
 use crate::catalogs::{Catalog, is_masked, is_secret, matches};
 use crate::derived::{Derived, Places, Traced};
 use crate::postgres::settings::{self, Rule};
@@ -22,6 +23,17 @@ pub(crate) struct Refusal {
     pub(crate) detail: Option<Masked>,
     pub(crate) hint: &'static str,
     pub(crate) why: Why,
+    /// How the ask about it ended.
+    pub(crate) answer: Option<Arc<Answer>>,
+}
+
+/// What an agent is told of a held statement that does not go on, beside its refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) end: AskEnd,
+    pub(crate) ask: AskId,
+    /// The person, and the reason.
+    pub(crate) by: Option<(Masked, Masked)>,
 }
 
 /// Which kind of refusal it is; `observe` forwards all of them but records them apart.
@@ -31,6 +43,8 @@ pub(crate) enum Why {
     Blocked,
     /// A rule holds it for a person.
     Held,
+    /// It was held, and no person let it go on.
+    Denied,
     /// It could not be judged.
     Unjudged,
     /// What the session needs for it is missing or out of bounds; `observe` does not lift it.
@@ -48,13 +62,21 @@ shard); then try again";
 
 impl Refusal {
     pub(crate) fn new(why: Why, message: &str, hint: &'static str) -> Refusal {
-        Refusal { code: PRIVILEGE, message: Masked::of(message), detail: None, hint, why }
+        Refusal { code: PRIVILEGE, message: Masked::of(message), detail: None, hint, why, answer: None }
     }
 
     /// For what the record has no room for.
     pub(crate) fn unrecorded() -> Refusal {
         Refusal::new(Why::Unrecorded, "the interceptor has no room to record this; nothing was forwarded", MAKE_ROOM)
             .with_code(*DISK_FULL)
+    }
+
+    /// The one that refuses for certain: a person can lift a hold and nothing else.
+    pub(crate) fn stronger(one: Option<Refusal>, other: Option<Refusal>) -> Option<Refusal> {
+        match (one, other) {
+            (Some(held), Some(other)) if held.why == Why::Held && other.why != Why::Held => Some(other),
+            (one, other) => one.or(other),
+        }
     }
 
     pub(crate) fn with_code(mut self, code: [u8; 5]) -> Refusal {
@@ -82,6 +104,8 @@ pub(crate) struct Judged {
     valid_until_s: Option<i64>,
     /// Touches, or may touch, a sensitive column of any kind: its errors may quote what stands there.
     pub(crate) sensitive: bool,
+    /// Touches, or may touch, a column whose values nobody may see: its literals and parameters are shown to nobody.
+    pub(crate) secret: bool,
     pub(crate) changes_data: bool,
     pub(crate) changes_catalog: bool,
     /// Has effects on what the session knows (settings, named statements, transactions of schemas): the slow path looks at it.
@@ -379,8 +403,8 @@ fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
     let sensitive = sensitive || derived.as_ref().is_some_and(|derived| derived.sensitive);
     let record_text = if secret { Masked::of(sql::redact(&text).as_str()) } else { Masked::of(&text) };
     let part = StatementPart::of(&audit::Statement {
-        kinds: &kinds(&statements),
-        tables: &tables(&statements),
+        kinds: &kinds(statements.iter()),
+        tables: &tables(statements.iter()),
         text: (&record_text).into(),
         text_bytes: asked.bytes.len() as u64,
         redacted: secret,
@@ -405,6 +429,7 @@ fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
         part,
         allowed,
         sensitive,
+        secret,
         // What could not be judged may change anything.
         changes_data: statements.iter().any(|statement| statement.changes_data) || unjudged,
         changes_catalog: statements.iter().any(|statement| statement.changes_catalog) || unjudged,
@@ -468,7 +493,7 @@ fn decide(
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
-        let found = refused(&verdict).or_else(|| statement.settings.iter().find_map(refused_setting));
+        let found = Refusal::stronger(refused(&verdict), statement.settings.iter().find_map(refused_setting));
         // One refusal refuses all; a block says more than a hold.
         let is_stronger = |new| refusal.as_ref().is_none_or(|known| stronger(new, known));
         if found.as_ref().is_some_and(is_stronger) {
@@ -503,7 +528,7 @@ fn refused(verdict: &policy::Verdict<'_>) -> Option<Refusal> {
         Action::Hold => Some(Refusal::new(
             Why::Held,
             verdict.message.unwrap_or("the statement is held for approval"),
-            "a person would have to approve it; approvals are not available yet, so it is denied",
+            "a person must approve it",
         )),
         Action::Block => Some(match (verdict.message, verdict.rule) {
             (Some(message), _) => Refusal::new(Why::Blocked, message, "the policy of this agent blocks it"),
@@ -569,17 +594,16 @@ fn touches(policy: &Policy, database: &str, statement: &Statement, which: fn(&Se
     })
 }
 
-fn kinds(statements: &[Statement]) -> Vec<&'static str> {
+pub(crate) fn kinds<'a>(statements: impl Iterator<Item = &'a Statement>) -> Vec<&'static str> {
     let mut words: Vec<&str> =
-        statements.iter().flat_map(|statement| statement.kinds.iter().map(|kind| kind.as_str())).collect();
+        statements.flat_map(|statement| statement.kinds.iter().map(|kind| kind.as_str())).collect();
     words.sort_unstable();
     words.dedup();
     words
 }
 
-fn tables(statements: &[Statement]) -> Vec<Masked> {
+pub(crate) fn tables<'a>(statements: impl Iterator<Item = &'a Statement>) -> Vec<Masked> {
     let mut words: Vec<String> = statements
-        .iter()
         .flat_map(|statement| &statement.pairs)
         .filter_map(|pair| match &pair.object {
             Object::Table(name) => Some(name.to_string()),

@@ -7,7 +7,7 @@ use io_uring::opcode;
 use crate::ring::{Ring, Settings};
 
 /// Every operation that a shard uses, by the kernel's name. The ring is restricted to these before it is enabled.
-pub(crate) const OPERATIONS: [(u8, &str); 10] = [
+pub(crate) const OPERATIONS: [(u8, &str); 12] = [
     (opcode::Accept::CODE, "IORING_OP_ACCEPT"),
     (opcode::Recv::CODE, "IORING_OP_RECV"),
     (opcode::Send::CODE, "IORING_OP_SEND"),
@@ -18,6 +18,8 @@ pub(crate) const OPERATIONS: [(u8, &str); 10] = [
     (opcode::PollAdd::CODE, "IORING_OP_POLL_ADD"),
     (opcode::Fsync::CODE, "IORING_OP_FSYNC"),
     (opcode::AsyncCancel::CODE, "IORING_OP_ASYNC_CANCEL"),
+    (opcode::Timeout::CODE, "IORING_OP_TIMEOUT"),
+    (opcode::TimeoutUpdate::CODE, "IORING_OP_TIMEOUT_REMOVE"),
 ];
 
 /// Why no ring can be made here. The text names what is missing and its cure.

@@ -324,3 +324,24 @@ mod misuse {
         ring.submit(2, Op::Recv { socket });
     }
 }
+
+#[test]
+fn a_wait_ends_at_its_time_whatever_was_asked_before() {
+    const HOUR_NS: u64 = 3_600_000_000_000;
+    let mut ring = ring(1);
+    let event = Event::new().unwrap();
+    event.signal();
+    // An alarm far away is armed, and stays when the event ends the wait.
+    ring.submit(1, Op::Poll { file: event.file() });
+    let mut done = Vec::new();
+    ring.complete(Some(uring::mono_ns() + HOUR_NS), &mut done).unwrap();
+    assert_eq!(done.drain(..).map(|done| done.token).collect::<Vec<_>>(), [1]);
+    // It is moved to be earlier, fires, and is armed anew; each wait comes back, and nothing has ended.
+    for ahead_ns in [2_000_000, 1_000_000, 0] {
+        let until_ns = uring::mono_ns() + ahead_ns;
+        while uring::mono_ns() < until_ns {
+            ring.complete(Some(until_ns), &mut done).unwrap();
+        }
+        assert_eq!((done.len(), ring.in_flight()), (0, 0));
+    }
+}

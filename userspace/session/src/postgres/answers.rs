@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use pan::Masked;
 use wire::postgres::Format;
-use wire::postgres::backend::{CommandComplete, Field, ReadyForQuery, Report, RowDescription, TransactionStatus};
+use wire::postgres::backend::{
+    Authentication, CommandComplete, Field, ReadyForQuery, Report, RowDescription, TransactionStatus,
+};
 
 use super::backend::Frame;
 use super::content::Content;
@@ -12,6 +15,7 @@ use super::queue::{Entry, Request};
 use super::record::Tally;
 use super::refuse::{NO_BINARY, READ_AS_TEXT};
 use super::rewrite::{Column, Columns, Message, Strip};
+use super::scram::refused_with_hint;
 use super::{Connection, Cx, Fatal, Phase, Step};
 use crate::catalogs::{Catalog, Treatment};
 use crate::verdicts::Judged;
@@ -36,8 +40,12 @@ impl Connection {
         self.tell_version(cx)?;
         match frame.kind() {
             b'R' => {
-                self.authentication(frame.body())?;
-                if self.narrows_offer(&frame, cx)? {
+                let step = Authentication::parse(frame.body()).map_err(Fatal::of_database)?;
+                if self.ends_scram(&step, cx)? {
+                    return Ok(());
+                }
+                self.authentication(step)?;
+                if self.narrows_offer(&step, cx)? {
                     return Ok(());
                 }
             }
@@ -51,8 +59,12 @@ impl Connection {
                 let code = Report::parse(frame.body()).map_err(Fatal::of_database)?.sqlstate();
                 let code = code.map_or(*b"XX000", |code| *code.as_bytes());
                 self.database.mask(&mut frame, Message::Error, Strip::Nothing)?;
-                self.record_login(Some(code), None, cx);
+                let cause = self.login.scram.doomed().map(Masked::literal);
+                self.record_login(Some(code), cause.as_ref(), cx);
                 self.ended.code = Some(code);
+                if cause.is_some() {
+                    return refused_with_hint(&frame, cx);
+                }
             }
             _ => {
                 self.database.mask(&mut frame, Message::Error, Strip::Nothing)?;

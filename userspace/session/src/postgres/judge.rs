@@ -7,6 +7,7 @@ use sql::{CopyDirection, CopyEnd, CopySource, Prepared, Statement};
 use super::settings::Encoding;
 use super::statements::Version;
 use super::{Connection, Cx};
+use crate::AskId;
 use crate::derived::{self, Derived};
 use crate::verdicts::{Asked, Inner, Judged, Refusal, Why};
 
@@ -19,11 +20,31 @@ pub(super) struct Verdict {
     pub(super) refusal: Option<Refusal>,
     /// `observe`: it goes on all the same.
     pub(super) forwarded: bool,
+    /// It is held, and only read by the server now: a person is asked before it is planned.
+    pub(super) later: bool,
+    /// It was held, and may go on under this approval.
+    pub(super) approval: Option<AskId>,
 }
 
 impl Verdict {
+    /// Of a text in itself.
+    pub(super) fn of(judged: Arc<Judged>, refusal: Option<Refusal>) -> Verdict {
+        Verdict { judged, inner: Inner::default(), refusal, forwarded: false, later: false, approval: None }
+    }
+
     pub(super) fn refuses(&self) -> bool {
-        self.refusal.is_some() && !self.forwarded
+        self.refusal.is_some() && !self.forwarded && !self.later
+    }
+
+    /// A person may let it go on.
+    pub(super) fn is_held(&self) -> bool {
+        self.refuses() && self.refusal.as_ref().is_some_and(|refusal| refusal.why == Why::Held)
+    }
+
+    /// Refused, and nothing lifts that.
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
+        self.refusal = Some(refusal);
+        self.forwarded = false;
     }
 
     pub(super) fn changes_data(&self) -> bool {
@@ -83,23 +104,25 @@ impl Connection {
     /// A judged text in this session; `unread`: why it may say something else than was judged.
     pub(super) fn judge_here(&self, judged: Arc<Judged>, unread: Option<Refusal>, cx: &mut Cx<'_, '_>) -> Verdict {
         let refusal = unread.or_else(|| judged.refusal.clone());
-        let mut verdict = Verdict { refusal, judged, inner: Inner::default(), forwarded: false };
+        let mut verdict = Verdict::of(judged, refusal);
         if self.login.misreads {
             let message = "standard_conforming_strings is off: the statement cannot be read as the server does";
             verdict.refusal = Some(Refusal::new(Why::Unjudged, message, ""));
         }
-        if verdict.refusal.is_none() && verdict.judged.has_effects {
+        let open = |verdict: &Verdict| verdict.refusal.as_ref().is_none_or(|refusal| refusal.why == Why::Held);
+        if open(&verdict) && verdict.judged.has_effects {
             self.resolve_executes(&mut verdict, cx);
             self.resolve_cursors(&mut verdict);
         }
-        if verdict.refusal.is_none() {
+        if open(&verdict) {
             let judged = &verdict.judged;
             let asks = verdict.inner.asks().filter(|_| !self.budget.may_probe(cx)).cloned();
-            verdict.refusal =
+            let now =
                 asks.or_else(|| judged.derived.as_ref().and_then(|derived| self.refused_now(judged, derived, cx)));
+            verdict.refusal = Refusal::stronger(verdict.refusal.take(), now);
         }
         // What cannot be masked is refused also where the verdict alone would let it go on.
-        if verdict.refusal.is_none() || self.observes() {
+        if open(&verdict) || self.observes() {
             let copies = 0..verdict.judged.statements.len();
             let copy = copies.into_iter().find_map(|at| self.refused_copy(&verdict.judged, at));
             verdict.refusal = copy.or(verdict.refusal);
@@ -132,18 +155,19 @@ impl Connection {
                         self.runs_too(verdict, &inner, cx);
                     }
                 }
-                if !known && verdict.refusal.is_none() {
+                if !known {
                     let message = format!("prepared statement \"{name}\" does not exist");
                     let refusal = Refusal::new(Why::Unjudged, &message, "").with_code(*b"26000");
-                    verdict.refusal = Some(refusal);
+                    verdict.refusal = Refusal::stronger(verdict.refusal.take(), Some(refusal));
                 }
             }
         }
     }
 
     fn runs_too(&self, verdict: &mut Verdict, inner: &Arc<Judged>, cx: &Cx<'_, '_>) {
-        let now = || inner.derived.as_ref().and_then(|derived| self.refused_now(inner, derived, cx));
-        verdict.refusal = verdict.refusal.take().or_else(|| inner.refusal.clone()).or_else(now);
+        let now = inner.derived.as_ref().and_then(|derived| self.refused_now(inner, derived, cx));
+        let inner_refusal = Refusal::stronger(inner.refusal.clone(), now);
+        verdict.refusal = Refusal::stronger(verdict.refusal.take(), inner_refusal);
         verdict.inner.add(inner, 0);
     }
 

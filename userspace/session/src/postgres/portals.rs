@@ -7,6 +7,7 @@ use std::sync::Arc;
 use policy::Policy;
 
 use super::rewrite::Columns;
+use crate::AskId;
 use crate::verdicts::{Inner, Judged};
 
 /// What is known of a portal's rows.
@@ -30,6 +31,8 @@ pub(super) struct Slot {
     pub(super) judged: Option<Arc<Judged>>,
     /// What an EXECUTE in it runs.
     pub(super) inner: Inner,
+    /// A person let it go on.
+    pub(super) approval: Option<AskId>,
     /// What the verdict was taken under.
     pub(super) stamp: Stamp,
     pub(super) rows: Rows,
@@ -112,6 +115,7 @@ impl Portals {
             fresh.refs = 1;
             fresh.judged = judged;
             fresh.inner = inner;
+            fresh.approval = None;
             fresh.stamp = Stamp::default();
             fresh.rows = Rows::Unasked;
             fresh.columns.clear();
@@ -130,6 +134,13 @@ impl Portals {
             self.release(old);
         }
         slot
+    }
+
+    /// What the slot runs was held, and may go on.
+    pub(super) fn approved(&mut self, slot: u32, approval: Option<AskId>) {
+        if let Some(slot) = self.get_mut(slot) {
+            slot.approval = approval;
+        }
     }
 
     /// A request in the queue uses the slot.

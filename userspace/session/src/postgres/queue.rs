@@ -298,7 +298,7 @@ impl Queue {
 
     /// Syncs at the front that were never going to be answered: an answer to what is behind them has come.
     pub(super) fn exorcise(&mut self) {
-        if self.is_idle() {
+        if !matches!(self.front(), Some(Request::Sync { ghost: true, .. })) || self.is_idle() {
             return; // one of them may be answered yet
         }
         while matches!(self.front(), Some(Request::Sync { ghost: true, .. })) {

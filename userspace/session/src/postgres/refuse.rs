@@ -125,9 +125,13 @@ impl Connection {
         else {
             return self.rejected_otherwise(frame, cx);
         };
-        let mut detail =
-            refused.record.map(|record| format!("record {}-{}", record.shard, record.seq)).unwrap_or_default();
-        if let Some(more) = &refused.refusal.detail {
+        let mut detail = match (&refused.refusal.answer, refused.record) {
+            (Some(answer), record) => answer.detail(record),
+            (None, Some(record)) => format!("record {}-{}", record.shard, record.seq),
+            (None, None) => String::new(),
+        };
+        // How an ask ended is one line of JSON, for programs: nothing stands beside it.
+        if let (Some(more), None) = (&refused.refusal.detail, &refused.refusal.answer) {
             detail.push_str(if detail.is_empty() { "" } else { ": " });
             detail.push_str(more.as_str());
         }

@@ -7,6 +7,7 @@ use wire::postgres::frontend::{FunctionCall, Query};
 use wire::postgres::{Format, FrontendTag};
 
 use super::frontend::Sent;
+use super::hold::Held;
 use super::judge::{Verdict, prepares};
 use super::queue::{Request, Run};
 use super::{Connection, Cx, Fatal, Step};
@@ -23,12 +24,15 @@ impl Connection {
         }
         let mut verdict = self.judge(text, cx);
         if let Some(refusal) = self.too_many_names(&verdict, cx) {
-            verdict.refusal = Some(refusal);
-            verdict.forwarded = false;
+            verdict.refuse(refusal);
+        }
+        if self.is_about_a_hold(&verdict) && self.waits_for_a_person(Held::query(&sent), &mut verdict, cx) {
+            return Ok(());
         }
         if !self.finds_room(&mut verdict, true, cx) {
             return Ok(());
         }
+        self.hold_ends(&verdict, cx);
         if verdict.refuses() {
             return self.refuse_query("query", &verdict, cx);
         }
@@ -57,9 +61,13 @@ impl Connection {
                     "a function call by OID cannot be judged",
                     "call the function in a SELECT instead",
                 );
-                Verdict { judged, inner: Inner::default(), refusal: Some(refusal), forwarded: self.observes() }
+                Verdict { forwarded: self.observes(), ..Verdict::of(judged, Some(refusal)) }
             }
         };
+        if verdict.is_held() {
+            let message = "a function call by OID cannot be held for approval";
+            verdict.refuse(Refusal::new(Why::Firm, message, "call the function in a SELECT instead"));
+        }
         if !self.finds_room(&mut verdict, true, cx) {
             return Ok(());
         }
@@ -76,7 +84,7 @@ impl Connection {
     /// The decision is recorded; the statement may go.
     pub(super) fn decided(&mut self, request: &'static str, verdict: &Verdict, cx: &mut Cx<'_, '_>) -> Run {
         let record = self.record_decision(request, verdict, cx);
-        cx.out.durable |= verdict.changes_data();
+        cx.out.durable |= verdict.changes_data() || verdict.approval.is_some();
         Run {
             judged: Some(Arc::clone(&verdict.judged)),
             inner: verdict.inner.clone(),
@@ -99,11 +107,12 @@ impl Connection {
         }
         let user = self.login.database_user.as_ref().map_or(self.startup.user.as_str(), |user| user.as_str());
         self.schemas.may_change(judged, user);
-        self.names_may_change(judged, seq, extended, cx);
+        self.names_may_change(verdict, seq, extended, cx);
     }
 
     /// PREPARE and DECLARE name something from now on, if the server takes them.
-    fn names_may_change(&mut self, judged: &Arc<Judged>, seq: u64, extended: bool, cx: &mut Cx<'_, '_>) {
+    fn names_may_change(&mut self, verdict: &Verdict, seq: u64, extended: bool, cx: &mut Cx<'_, '_>) {
+        let judged = &verdict.judged;
         for (part, name, inner) in prepares(judged, usize::MAX) {
             let inner = self.judge_words(inner, cx);
             self.statements.add(name.as_bytes(), (seq, part), extended, (&inner, self.stamp_now(cx)));
@@ -120,7 +129,8 @@ impl Connection {
                         inner.add(judged, 0);
                     }
                 }
-                self.portals.open(name.as_bytes(), seq, true, Some(Arc::clone(judged)), inner);
+                let slot = self.portals.open(name.as_bytes(), seq, true, Some(Arc::clone(judged)), inner);
+                self.portals.approved(slot, verdict.approval);
             }
         }
     }

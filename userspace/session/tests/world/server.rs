@@ -2,6 +2,7 @@
 //! Sync, unnamed statement, portals, COPY). It writes down every statement that it runs, as `log_statement = all` does.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 use wire::postgres::backend::{Authentication, Field, TransactionStatus};
 use wire::postgres::frontend::{Bind, Close, Describe, Execute, Kind, Parse, Query};
@@ -40,10 +41,27 @@ pub struct Server {
     pub asks_password: bool,
     /// SASL mechanisms; none: no such login.
     pub offers: &'static [&'static [u8]],
+    /// Checks who logs in by SCRAM; `None`: whatever comes is let in.
+    pub scram: Option<Arc<Mutex<dyn Scram + Send>>>,
+    /// Reads, and says nothing.
+    pub mute: bool,
     /// What it answers to an SSLRequest.
     pub tls: &'static [u8],
     /// A constraint is checked, and fails, at the transaction's end.
     deferred: bool,
+}
+
+/// Who plays the server's part of SCRAM.
+pub trait Scram {
+    fn step(&mut self, body: &[u8]) -> Said;
+}
+
+/// What it says.
+pub enum Said {
+    Challenge(Vec<u8>),
+    /// Lets in, with these last words if there are any.
+    Right(Vec<u8>),
+    Wrong,
 }
 
 pub const PAN: &str = "4111111111111111";
@@ -76,6 +94,8 @@ impl Server {
             catalog_dies: false,
             asks_password: false,
             offers: &[],
+            scram: None,
+            mute: false,
             tls: b"",
             deferred: false,
         }
@@ -139,6 +159,27 @@ impl Server {
                 self.out.extend_from_slice(self.tls);
             }
             _ => panic!("the server was asked for encryption"),
+        }
+    }
+
+    fn scram(&mut self, body: &[u8]) {
+        let Some(scram) = &self.scram else { return };
+        let said = scram.lock().unwrap().step(body);
+        match said {
+            Said::Challenge(text) => {
+                encode::authentication(&mut self.out, Authentication::SaslContinue(&text)).unwrap();
+            }
+            Said::Right(text) => {
+                if !text.is_empty() {
+                    encode::authentication(&mut self.out, Authentication::SaslFinal(&text)).unwrap();
+                }
+                self.let_in();
+            }
+            Said::Wrong => {
+                let code = SqlState::of_bytes(b"28P01").unwrap();
+                let message = "password authentication failed for user \"app\"";
+                encode::error_response(&mut self.out, "FATAL", code, message, &[]);
+            }
         }
     }
 
@@ -248,6 +289,8 @@ impl Server {
             }
             FrontendTag::Terminate => self.closed = true,
             FrontendTag::Flush | FrontendTag::CopyData | FrontendTag::CopyDone | FrontendTag::CopyFail => {}
+            FrontendTag::Authentication if self.mute => {}
+            FrontendTag::Authentication if self.scram.is_some() => self.scram(body),
             FrontendTag::Authentication if self.asks_password || !self.offers.is_empty() => self.let_in(),
             FrontendTag::Authentication => panic!("no password was asked for"),
         }

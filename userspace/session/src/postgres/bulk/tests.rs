@@ -77,6 +77,8 @@ fn open() -> Open {
         masking: pan::Mode::Balanced,
         agent_tls: crate::AgentTls::default(),
         database_tls: false,
+        verifiers: None,
+        agent_certificate: false,
     };
     Open {
         id: 1,
@@ -85,6 +87,7 @@ fn open() -> Open {
         origin: address,
         database: Arc::new(database),
         secret: [7; 32],
+        nonces: None,
     }
 }
 
@@ -163,6 +166,7 @@ impl Side {
             catalogs: &mut self.catalogs,
             cancels: &Nobody,
             next_record: RecordId { shard: 3, seq: 2 + self.records.len() as u64 },
+            next_ask: None,
             room: 1 << 20,
             limits: &Limits::default(),
         };
