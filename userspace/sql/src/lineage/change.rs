@@ -74,7 +74,7 @@ impl<'c> Follower<'c> {
         if value.is_clean() || known.is_some_and(|known| known.value == value) {
             return;
         }
-        if target.is_view {
+        if target.is_view && self.is_sensitive(&value) {
             self.unknown_form("a view is filled from columns that matter");
         }
         self.flow(&target.name, column, &value);

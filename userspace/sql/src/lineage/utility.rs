@@ -148,6 +148,8 @@ impl<'c> Follower<'c> {
             return Rc::from([]);
         }
         let columns = item.columns.list(self.schema());
+        let name = super::relations::resolve(self, &range_name(relation)).name;
+        self.found.unbounded.insert(name);
         let wanted = names(node.list("attlist"));
         if wanted.is_empty() {
             return columns;

@@ -3,6 +3,7 @@
 
 mod composed;
 mod database;
+mod effects;
 mod evasions;
 mod forms;
 mod limits;
