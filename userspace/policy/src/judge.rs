@@ -2,7 +2,7 @@
 
 use sql::{Group, Name, Object, Pair};
 
-use crate::{Action, Policy, Question, Rule, Verdict};
+use crate::{Action, Policy, Question, Rule, Verdict, conditions};
 
 /// Judges one statement. Of several rules that say the same, the first by name is named.
 pub fn judge<'a>(policy: &'a Policy, question: Question<'a>) -> Verdict<'a> {
@@ -31,6 +31,7 @@ fn concerns(rule: &Rule, question: &Question<'_>) -> bool {
     rule.agents.matches(&question.subject.agent, &question.subject.groups)
         && rule.databases.matches(question.database, &[])
         && question.statement.pairs.iter().any(|pair| has_kind(rule, pair))
+        && conditions::hold(rule, question.statement)
 }
 
 fn has_kind(rule: &Rule, pair: &Pair) -> bool {

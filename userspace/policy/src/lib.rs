@@ -12,11 +12,14 @@
 //! - Absent `agents`, `databases`, `statements`: any. Absent `tables` and `functions`: any object, or none. With `tables`, a rule
 //!   matches pairs on these tables; with `functions`, pairs on these functions; and an allow also the pairs of its kinds of
 //!   the groups `read` and `session` that fall on nothing (`SELECT 1`, `FETCH`), which reach no table.
+//! - Conditions (`columns`, `where`, `unbounded`, `without_where`, `database_wide`) are of the whole statement, and of the rule's
+//!   `tables` where it has some. All of a rule's must hold. A fact that is not known is as if a block or hold asked for it.
 //! - `valid` and `hours` are UTC unless they carry an offset; outside of them a rule is as if it were not there.
 //!
 //! No IO, no clock: the time is part of the question.
 #![forbid(unsafe_code)]
 
+mod conditions;
 mod judge;
 mod load;
 mod pattern;
@@ -64,6 +67,7 @@ struct Rule {
     kinds: Option<Vec<sql::Kind>>,
     tables: Option<Objects>,
     functions: Option<Objects>,
+    conditions: conditions::Conditions,
     action: Action,
     approvers: Vec<String>,
     message: Option<String>,
@@ -112,6 +116,12 @@ impl Policy {
     /// The columns of this database that are searched in a mode of their own.
     pub fn scans<'a>(&'a self, database: &'a str) -> impl Iterator<Item = &'a Scanned> + 'a {
         self.scans.iter().filter(move |s| s.database.as_deref().is_none_or(|d| d == database))
+    }
+
+    /// The columns of this database that rules ask about: whoever describes it to `sql` marks them as watched.
+    pub fn watched<'a>(&'a self, database: &'a str) -> Vec<ColumnPattern> {
+        let of_database = |rule: &&Rule| rule.databases.matches(database, &[]);
+        self.rules.iter().filter(of_database).flat_map(conditions::watched).collect()
     }
 
     /// What is masked in this database beside card numbers, in the order of the file; at most [`PATTERNS_MAX`].

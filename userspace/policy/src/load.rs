@@ -13,6 +13,7 @@ use crate::spelling::nearest;
 use crate::window::Window;
 use crate::{Action, ColumnPattern, Error, Names, Policy, Rule, Sensitive, SensitiveKind};
 
+mod conditions;
 mod search;
 
 pub(crate) fn policy(text: &str, names: &Names) -> Result<Policy, Error> {
@@ -202,7 +203,7 @@ const RULE_KEYS: [&str; 11] = [
 
 fn read_rule(file: &File<'_>, whole: &Table<'_>, names: &Names) -> Result<Rule, Error> {
     let table = file.table(whole)?;
-    file.keys(table, &RULE_KEYS)?;
+    file.keys(table, &[RULE_KEYS.as_slice(), &conditions::KEYS].concat())?;
     let name = file.required(table, "name", whole)?.text.to_owned();
     let action = action(file, table, whole)?;
     let rule = Rule {
@@ -211,6 +212,7 @@ fn read_rule(file: &File<'_>, whole: &Table<'_>, names: &Names) -> Result<Rule, 
         kinds: kinds(file, table)?,
         tables: objects(file, table, "tables")?,
         functions: objects(file, table, "functions")?,
+        conditions: conditions::read_conditions(file, table, action)?,
         approvers: approvers(file, table, action)?,
         message: file.optional(table, "message")?.map(|word| word.text.to_owned()),
         window: window(file, table)?,

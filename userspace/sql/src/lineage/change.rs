@@ -69,6 +69,9 @@ impl<'c> Follower<'c> {
     /// Notes what a column of the target gets.
     fn assign(&mut self, target: &mut Target<'c>, column: &str, value: Value) {
         let known = target.columns.iter().find(|known| &*known.name == column);
+        if let Some(known) = known {
+            self.used(known.value.clone());
+        }
         self.may_quote(&Value::all(target.columns.iter().map(|column| &column.value)));
         self.may_quote(&value);
         if value.is_clean() || known.is_some_and(|known| known.value == value) {

@@ -44,6 +44,12 @@ fn columns_that_are_used() {
         ("UPDATE tickets SET note = total FROM orders o", "orders.total"),
         ("COPY (SELECT sum(total) FROM orders) TO STDOUT", "orders.total"),
         ("SELECT id, pan FROM payments", "payments.pan"),
+        ("UPDATE orders SET total = 1 WHERE id = 1", "orders.total"),
+        ("INSERT INTO orders(id, ref) VALUES (1, 'x')", ""),
+        ("INSERT INTO orders VALUES (1, 'x', now(), 2)", "orders.total"),
+        ("COPY orders FROM STDIN", "orders.total"),
+        ("COPY orders(id, ref) TO STDOUT", ""),
+        ("COPY orders TO STDOUT", "orders.total"),
     ];
     check(&cases, |statement| columns(&lineage(statement).used));
 }
