@@ -6,6 +6,7 @@ mod call;
 mod cast;
 mod change;
 mod define;
+mod explain;
 mod expression;
 mod follow;
 mod from;
@@ -17,6 +18,8 @@ mod select;
 mod utility;
 mod value;
 mod words;
+
+pub use explain::{Explained, Fate, explain};
 
 use crate::tree::Node;
 use crate::{ColumnId, Name, Prepared, Schema, Statement};

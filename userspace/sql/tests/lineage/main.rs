@@ -5,6 +5,7 @@ mod composed;
 mod database;
 mod effects;
 mod evasions;
+mod explained;
 mod forms;
 mod limits;
 mod queries;
