@@ -102,3 +102,20 @@ fn errors_that_a_value_decides_are_counted() {
     let heard = world.ask(&text);
     assert!(heard[0].starts_with("E ERROR 42501 too many statements of this agent have failed"), "{heard:?}");
 }
+
+#[test]
+fn in_observe_what_would_be_refused_is_hidden() {
+    let mut world = World::with(open("reconciler", Mode::Observe, true), POLICY).login();
+    // The small server calls the column `one`.
+    assert_eq!(world.ask(&query("SELECT reverse(pan) FROM payments"))[1], "D *");
+    let heard = world.ask(&query("COPY (SELECT reverse(nothing) FROM payments) TO STDOUT"));
+    assert!(heard[0].starts_with("E ERROR 42501"), "it cannot be told what would be copied: {heard:?}");
+}
+
+#[test]
+fn a_table_is_not_made_of_what_a_name_stands_for() {
+    let mut world = world(ANY);
+    world.ask(&query("PREPARE q AS SELECT pan FROM payments"));
+    let heard = world.ask(&query("CREATE TABLE copy AS EXECUTE q"));
+    assert!(heard[0].contains("not known: EXECUTE of an unknown statement"), "{heard:?}");
+}
