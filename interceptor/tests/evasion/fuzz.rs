@@ -13,6 +13,7 @@ use crate::client::Way;
 use crate::dice::Dice;
 use crate::grammar::{self, Program};
 use crate::ground::Ground;
+use crate::report;
 use crate::secrets::Secrets;
 use crate::twins::{self, Pair, Twins};
 
@@ -27,6 +28,8 @@ pub struct Bounds {
     /// Distinct statements that the server executes.
     pub statements: u64,
     pub time: Duration,
+    /// Only the program of this number, and all that is said is printed, digits hidden.
+    pub only: Option<u64>,
 }
 
 /// What came of it.
@@ -72,14 +75,14 @@ pub fn run(ground: &Ground, bounds: Bounds) -> Counts {
         ground,
         secrets: Secrets::new(&twins.pans),
         twins,
-        bounds,
         began: Instant::now(),
-        next: AtomicU64::new(0),
+        next: AtomicU64::new(bounds.only.unwrap_or(0)),
+        bounds,
         seen: Mutex::default(),
         counts: Mutex::default(),
     };
     std::thread::scope(|scope| {
-        for _ in 0..WORKERS {
+        for _ in 0..if shared.bounds.only.is_some() { 1 } else { WORKERS } {
             scope.spawn(|| shared.work());
         }
     });
@@ -99,7 +102,8 @@ impl Shared<'_> {
             if !self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(hasher.finish()) {
                 continue;
             }
-            if self.one(index, &program, &mut direct, &mut through) >= self.bounds.statements {
+            let executed = self.one(index, &program, &mut direct, &mut through);
+            if executed >= self.bounds.statements || self.bounds.only.is_some() {
                 return;
             }
         }
@@ -109,6 +113,11 @@ impl Shared<'_> {
     fn one(&self, index: u64, program: &Program, direct: &mut Pair<'_>, through: &mut Pair<'_>) -> u64 {
         let [here, there] = direct.ask_both(program);
         let [one, other] = through.ask_both(program);
+        if self.bounds.only.is_some() {
+            for (what, heard) in [("directly", &here), ("as an agent", &one), ("as an agent, other digits", &other)] {
+                println!(" {what}\n{}", report::shown(heard));
+            }
+        }
         let executes = !twins::failed(&here);
         let leaks = self.secrets.found(&one);
         let dependent = twins::told(&one) != twins::told(&other);
