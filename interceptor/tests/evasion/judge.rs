@@ -81,7 +81,7 @@ pub fn judge(case: &Case, secrets: &Secrets, direct: &Heard, through: &Heard, ex
         leaks,
         faults,
         server_refused,
-        is_no_sql: server_refuses(direct),
+        is_no_sql: is_no_sql(direct),
     }
 }
 
@@ -163,6 +163,13 @@ fn stopped(case: &Case, direct: &Heard, through: &Heard, outcome: Outcome, fault
 fn server_refuses(direct: &Heard) -> bool {
     turns(direct)
         .all(|turn| turn.heard.iter().any(|m| m.tag == b'E' && ["42601", "22023"].contains(&m.code().as_str())))
+}
+
+/// The server's grammar takes nothing of it, or only what comes after that fails too.
+fn is_no_sql(direct: &Heard) -> bool {
+    let error = |turn: &Turn| turn.heard.iter().find(|message| message.tag == b'E').map(Message::code);
+    turns(direct).next().and_then(error).is_some_and(|code| code == "42601")
+        && turns(direct).all(|turn| error(turn).is_some())
 }
 
 /// The session after all: what was refused was not executed, the transaction's state is right, and `SELECT 1` works.
