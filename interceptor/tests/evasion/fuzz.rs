@@ -49,6 +49,8 @@ pub struct Counts {
     pub readable: u64,
     /// The answer depended on hidden digits.
     pub dependent: u64,
+    /// It did once, and not when asked again in untouched databases (another plan, another order).
+    pub unrepeated: u64,
     /// The session did not answer.
     pub silent: u64,
     /// Findings by the form in which the card was read.
@@ -60,6 +62,8 @@ pub struct Counts {
 struct Shared<'g> {
     ground: &'g Ground,
     twins: Twins,
+    /// For what was found: no other program was there that left dead rows and another plan behind.
+    untouched: Twins,
     secrets: Secrets,
     bounds: Bounds,
     began: Instant,
@@ -74,6 +78,7 @@ pub fn run(ground: &Ground, bounds: Bounds) -> Counts {
     let shared = Shared {
         ground,
         secrets: Secrets::new(&twins.pans),
+        untouched: twins.again(ground),
         twins,
         began: Instant::now(),
         next: AtomicU64::new(bounds.only.unwrap_or(0)),
@@ -121,6 +126,7 @@ impl Shared<'_> {
         let executes = !twins::failed(&here);
         let leaks = self.secrets.found(&one);
         let dependent = twins::told(&one) != twins::told(&other);
+        let repeated = dependent && self.is_dependent(program);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.composed += 1;
         counts.executes += u64::from(executes);
@@ -128,16 +134,26 @@ impl Shared<'_> {
         counts.refused += u64::from(executes && twins::failed(&one));
         counts.answered += u64::from(executes && !twins::failed(&one));
         counts.readable += u64::from(!leaks.is_empty());
-        counts.dependent += u64::from(dependent);
+        counts.dependent += u64::from(repeated);
+        counts.unrepeated += u64::from(dependent && !repeated);
         counts.silent += u64::from(one.turns.iter().any(|turn| turn.end == crate::client::End::Silent));
         if let Some(leak) = leaks.first() {
             *counts.forms.entry(format!("{}, {}", leak.carrier, leak.form)).or_default() += 1;
         }
-        if (dependent || !leaks.is_empty()) && counts.findings.len() < KEPT {
+        if (repeated || !leaks.is_empty()) && counts.findings.len() < KEPT {
             let what = if leaks.is_empty() { "depends on hidden digits" } else { "a card can be read" };
             counts.findings.push((index, what.to_owned(), program.steps.join("; ")));
         }
         counts.executes
+    }
+}
+
+impl Shared<'_> {
+    /// Asked again where nobody else was.
+    fn is_dependent(&self, program: &Program) -> bool {
+        let through = twins::talks(&self.untouched, Way::Agent(&self.ground.agent));
+        let [one, other] = Pair::new(&through).ask_both(program);
+        twins::told(&one) != twins::told(&other)
     }
 }
 
@@ -168,6 +184,7 @@ impl Counts {
             ("of those executed: answered to the agent", self.answered),
             ("answers to the agent from which a card can be read", self.readable),
             ("answers to the agent that depend on hidden digits", self.dependent),
+            ("those that differed once and not again in untouched databases", self.unrepeated),
             ("sessions that did not answer", self.silent),
         ];
         let line = |(what, count): &(&str, u64)| format!("| {what} | {count} |\n");
