@@ -119,10 +119,11 @@ fn turns(heard: &Heard) -> impl Iterator<Item = &Turn> {
 
 /// The service's own refusal: its DETAIL names the record, its HINT says whether a person could approve. Or a login that it ended.
 fn refusal(turn: &Turn) -> Option<Outcome> {
+    if turn.held {
+        return Some(Outcome::Held);
+    }
     let errors = turn.heard.iter().filter(|message| message.tag == b'E');
-    let ours = errors.filter(|error| {
-        error.field(b'D').is_some_and(|detail| detail.starts_with("record ")) || turn.kind == Kind::Login
-    });
+    let ours = errors.filter(|error| field::is_own(error) || turn.kind == Kind::Login);
     ours.map(|error| {
         let asks = error.field(b'H').is_some_and(|hint| hint.contains("approve"));
         if asks { Outcome::Held } else { Outcome::Refused }
@@ -149,7 +150,9 @@ fn stopped(case: &Case, direct: &Heard, through: &Heard, outcome: Outcome, fault
     }
     let carried = |turn: &Turn| -> Vec<(u8, Vec<u8>)> {
         // A setting that the server reports brings nothing by itself; another identity does.
-        let tells = |m: &&Message| b"DdNAV".contains(&m.tag) || m.tag == b'S' && m.body.starts_with(b"session_auth");
+        let tells = |m: &&Message| {
+            b"DdNAV".contains(&m.tag) && !field::is_ask(m) || m.tag == b'S' && m.body.starts_with(b"session_auth")
+        };
         turn.heard.iter().filter(tells).map(|message| (message.tag, message.body.clone())).collect()
     };
     for (index, (one, other)) in turns(direct).zip(turns(through)).enumerate() {
