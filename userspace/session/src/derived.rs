@@ -230,7 +230,10 @@ impl Traced<'_> {
             let declares = |prepared: &Prepared| matches!(prepared, Prepared::Declare { .. });
             let later = probe.clause == Clause::Match && question.statement.prepared.iter().any(declares);
             let asks = if later { &mut derived.cursor_asks } else { &mut derived.probing };
-            asks.get_or_insert(refusal);
+            // What no person may allow says more.
+            if asks.as_ref().is_none_or(|known| known.why == Why::Held) {
+                *asks = Some(refusal);
+            }
         }
     }
 
