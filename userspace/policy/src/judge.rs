@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sql::{Group, Name, Object, Pair};
 
-use crate::{Action, Policy, Question, Rule, Terms, Verdict};
+use crate::{Action, Policy, Question, Rule, Terms, Verdict, conditions};
 
 /// Judges one statement. Of several rules that say the same, the first by name is named.
 pub fn judge<'a>(policy: &'a Policy, question: Question<'a>) -> Verdict<'a> {
@@ -46,6 +46,7 @@ pub(crate) fn concerns(rule: &Rule, question: &Question<'_>) -> bool {
     rule.agents.matches(&question.subject.agent, &question.subject.groups)
         && rule.databases.matches(question.database, &[])
         && question.statement.pairs.iter().any(|pair| has_kind(rule, pair))
+        && conditions::hold(rule, question.statement)
 }
 
 fn has_kind(rule: &Rule, pair: &Pair) -> bool {

@@ -17,11 +17,14 @@
 //!   of what it allows leave; of several allows for one pair the loosest holds, of several pairs the strictest.
 //! - An allow whose `tables` or `functions` spell an object out, without a star, vouches for it: what it does beyond its text is the
 //!   operator's to know.
+//! - Conditions (`columns`, `where`, `unbounded`, `without_where`, `database_wide`) are of the whole statement, and of the rule's
+//!   `tables` where it has some. All of a rule's must hold. A fact that is not known is as if a block or hold asked for it.
 //! - `valid` and `hours` are UTC unless they carry an offset; outside of them a rule is as if it were not there.
 //!
 //! No IO, no clock: the time is part of the question.
 #![forbid(unsafe_code)]
 
+mod conditions;
 mod judge;
 mod load;
 mod pattern;
@@ -72,6 +75,7 @@ struct Rule {
     kinds: Option<Vec<sql::Kind>>,
     tables: Option<Objects>,
     functions: Option<Objects>,
+    conditions: conditions::Conditions,
     action: Action,
     /// Of a hold.
     terms: Option<Arc<Terms>>,
@@ -158,6 +162,12 @@ impl Policy {
     /// The columns of this database that are searched in a mode of their own.
     pub fn scans<'a>(&'a self, database: &'a str) -> impl Iterator<Item = &'a Scanned> + 'a {
         self.scans.iter().filter(move |s| s.database.as_deref().is_none_or(|d| d == database))
+    }
+
+    /// The columns of this database that rules ask about: whoever describes it to `sql` marks them as watched.
+    pub fn watched<'a>(&'a self, database: &'a str) -> Vec<ColumnPattern> {
+        let of_database = |rule: &&Rule| rule.databases.matches(database, &[]);
+        self.rules.iter().filter(of_database).flat_map(conditions::watched).collect()
     }
 
     /// What is masked in this database beside card numbers, in the order of the file; at most [`PATTERNS_MAX`].

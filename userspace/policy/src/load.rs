@@ -13,6 +13,7 @@ use crate::spelling::nearest;
 use crate::window::Window;
 use crate::{Action, ColumnPattern, Error, Names, Policy, Rule, Sensitive, SensitiveKind};
 
+mod conditions;
 mod search;
 mod terms;
 
@@ -207,7 +208,7 @@ const RULE_KEYS: [&str; 15] = [
 
 fn read_rule(file: &File<'_>, whole: &Table<'_>, names: &Names) -> Result<Rule, Error> {
     let table = file.table(whole)?;
-    file.keys(table, &RULE_KEYS)?;
+    file.keys(table, &[RULE_KEYS.as_slice(), &conditions::KEYS].concat())?;
     let name = file.required(table, "name", whole)?.text.to_owned();
     let action = action(file, table, whole)?;
     let message = file.optional(table, "message")?.map(|word| word.text.to_owned());
@@ -219,6 +220,7 @@ fn read_rule(file: &File<'_>, whole: &Table<'_>, names: &Names) -> Result<Rule, 
         functions: objects(file, table, "functions")?,
         terms: terms::read(file, table, action, (&name, message.as_deref()))?,
         message,
+        conditions: conditions::read_conditions(file, table, action)?,
         window: window(file, table)?,
         may_match: may_match(file, table, action)?,
         rows_over: rows_over(file, table, action)?,

@@ -147,6 +147,8 @@ fn statement(text: &str, node: &Node<'_>, span: Range<usize>) -> Option<Statemen
         transaction: walk.transaction,
         changes_catalog: walk.changes_catalog,
         search_path_sensitive: walk.search_path_sensitive,
+        without_where: walk.without_where.into_iter().collect(),
+        is_database_wide: walk.is_database_wide,
         lineage: None,
     })
 }

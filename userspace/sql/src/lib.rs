@@ -29,7 +29,9 @@ pub use analyze::{Analysis, Limits, Refusal, analyze, analyze_in};
 pub use catalog::{is_catalog, is_catalog_function, is_catalog_relation, is_safe_function};
 pub use identifiers::identifier_list;
 pub use kind::{Group, Kind};
-pub use lineage::{Clause, Context, Flow, How, Lineage, Output, Probe, Source, Unknown};
+pub use lineage::{
+    Clause, Context, Explained, Fate, Flow, How, Lineage, Output, Probe, Source, Unknown, Used, explain,
+};
 pub use pattern::matches;
 pub use redact::{Redacted, redact};
 pub use schema::{Column, ColumnId, Function, Relation, RelationKind, Schema, Sensitivity};

@@ -1,10 +1,12 @@
 //! Where the values of a statement come from: for each output the columns that it derives from, and what a statement lets out
 //! beside its outputs.
 
+mod bounds;
 mod call;
 mod cast;
 mod change;
 mod define;
+mod explain;
 mod expression;
 mod follow;
 mod from;
@@ -16,6 +18,8 @@ mod select;
 mod utility;
 mod value;
 mod words;
+
+pub use explain::{Explained, Fate, explain};
 
 use crate::tree::Node;
 use crate::{ColumnId, Name, Prepared, Schema, Statement};
@@ -132,6 +136,21 @@ pub struct Lineage {
     /// Where in `outputs` columns stand that were not told (`*` of one of the server's own relations), and that derive from nothing
     /// that matters: the outputs before it count from the first column of the result, those from it on from the last.
     pub open_at: Option<usize>,
+    /// The columns that rules ask about and that are used in any way: sorted, unique. `None`: the schema does not tell which those are.
+    pub used: Option<Vec<Used>>,
+    /// Of these, those that a predicate asks about (`WHERE`, `ON`, `HAVING`, `CASE`): sorted, unique.
+    pub asked: Option<Vec<Used>>,
+    /// Relations of which every row is read to be returned, counted or written: no LIMIT, and no key that is given. Sorted, unique.
+    pub unbounded: Vec<Name>,
+}
+
+/// A column by its names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Used {
+    /// Its relation, with its schema.
+    pub relation: Name,
+    /// Its own.
+    pub column: String,
 }
 
 /// What is known where a statement is judged.
@@ -198,25 +217,4 @@ impl<'c> Text<'c> {
             }
         }
     }
-}
-
-/// The outputs alone.
-fn outputs(columns: &[value::Column]) -> Lineage {
-    let mut lineage = Lineage::default();
-    for column in columns {
-        if &*column.name == scope::STAR {
-            let again = lineage.open_at.is_some();
-            if !column.value.is_clean() || again && !columns.iter().all(|column| column.value.is_clean()) {
-                lineage.unknown.push(Unknown::Form("* of columns that are not known".to_owned()));
-            }
-            lineage.open_at = lineage.open_at.or(Some(lineage.outputs.len()));
-            continue;
-        }
-        lineage.outputs.push(Output {
-            name: column.name.to_string(),
-            sources: column.value.sources().to_vec(),
-            expression: column.words.to_string(),
-        });
-    }
-    lineage
 }

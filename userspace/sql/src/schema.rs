@@ -22,6 +22,8 @@ pub enum Sensitivity {
     /// Nobody named it.
     #[default]
     None,
+    /// A rule asks whether it is used (`columns`, `where`); nothing else is known of it.
+    Watched,
     /// Policy calls it clear: nothing that derives from it is masked by name or by content.
     Clear,
     /// Its values must not leave.
@@ -106,6 +108,9 @@ pub struct Schema {
     operators: Vec<String>,
     /// By relation, then by column name; only relations that inherit or are inherited. Made when first asked for.
     inherited: Inherited,
+    keys: HashMap<u32, Vec<Vec<i16>>>,
+    /// Every column that a rule asks about is [`Sensitivity::Watched`] or more; else what is used of a relation is not told.
+    pub is_watching: bool,
     /// Not all of it was told: more relations, columns or functions than the limit.
     pub is_partial: bool,
 }
@@ -126,6 +131,16 @@ impl Schema {
     /// Adds a function; overloads stand beside each other.
     pub fn add_function(&mut self, function: Function) {
         self.functions.entry(function.name.name.clone()).or_default().push(function);
+    }
+
+    /// Adds a key of a relation: columns, by number, of which no two rows have the same values.
+    pub fn add_key(&mut self, relation: u32, columns: Vec<i16>) {
+        self.keys.entry(relation).or_default().push(columns);
+    }
+
+    /// The keys of a relation.
+    pub fn keys(&self, relation: u32) -> &[Vec<i16>] {
+        self.keys.get(&relation).map_or(&[], Vec::as_slice)
     }
 
     /// Adds the name of an operator that is not the server's own.

@@ -7,6 +7,12 @@ use crate::{Kind, copy};
 
 /// Notes the effects of `node` if it is one of these; else says `false`.
 pub(crate) fn visit(walk: &mut Walk, node: &Node<'_>) -> bool {
+    walk.is_database_wide |= match node.kind {
+        "VacuumStmt" => node.list("rels").is_empty(),
+        "ClusterStmt" | "ReindexStmt" => node.node("relation").is_none(),
+        "CheckPointStmt" => true,
+        _ => false,
+    };
     match node.kind {
         "CopyStmt" => copy::visit(walk, node),
         "VariableSetStmt" => set(walk, node),

@@ -208,6 +208,7 @@ impl<'c> Follower<'c> {
                 Value::all(&each)
             }
             Class::Transforms => self.transformed(&all, How::Lossy),
+            Class::Elsewhere | Class::Acts if !self.is_sensitive(&all) => all.at_most(How::Lossy),
             Class::Elsewhere | Class::Acts => {
                 self.unknown(Unknown::Function(name.clone()));
                 self.probe(&all, Clause::Other, node);

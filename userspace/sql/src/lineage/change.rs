@@ -69,12 +69,15 @@ impl<'c> Follower<'c> {
     /// Notes what a column of the target gets.
     fn assign(&mut self, target: &mut Target<'c>, column: &str, value: Value) {
         let known = target.columns.iter().find(|known| &*known.name == column);
+        if let Some(known) = known {
+            self.used(known.value.clone());
+        }
         self.may_quote(&Value::all(target.columns.iter().map(|column| &column.value)));
         self.may_quote(&value);
         if value.is_clean() || known.is_some_and(|known| known.value == value) {
             return;
         }
-        if target.is_view {
+        if target.is_view && self.is_sensitive(&value) {
             self.unknown_form("a view is filled from columns that matter");
         }
         self.flow(&target.name, column, &value);

@@ -162,7 +162,7 @@ fn elements(follower: &mut Follower<'_>, list: &[Field<'_>]) {
 /// Does anything that matters stand in a relation of that name?
 fn matters(follower: &mut Follower<'_>, relation: &Node<'_>) -> bool {
     let item = follower.range(relation);
-    item.columns.list(follower.schema()).iter().any(|column| !column.value.is_clean())
+    item.columns.list(follower.schema()).iter().any(|column| follower.is_sensitive(&column.value))
 }
 
 /// CREATE TABLE: its columns, those that it takes over from others, and their defaults.
@@ -215,7 +215,7 @@ fn definition(follower: &mut Follower<'_>, node: &Node<'_>, column: &str) {
             match node.text("contype") {
                 "CONSTR_CHECK" => follower.probe(&value, Clause::Other, node.node("raw_expr").unwrap_or(node)),
                 "CONSTR_DEFAULT" => default(follower, node.get("raw_expr")),
-                "CONSTR_GENERATED" if !value.is_clean() => {
+                "CONSTR_GENERATED" if follower.is_sensitive(&value) => {
                     follower.unknown_form(&format!(
                         "a column {} that is generated from columns that matter",
                         super::words::identifier(column)
@@ -231,7 +231,8 @@ fn definition(follower: &mut Follower<'_>, node: &Node<'_>, column: &str) {
 
 /// A default that derives from what matters fills its column with every row that comes.
 fn default(follower: &mut Follower<'_>, expression: &Field<'_>) {
-    if !follower.sum(expression).is_clean() {
+    let value = follower.sum(expression);
+    if follower.is_sensitive(&value) {
         follower.unknown_form("a default that derives from what matters");
     }
 }
@@ -308,7 +309,7 @@ fn renamed(follower: &mut Follower<'_>, node: &Node<'_>) {
     let subject = node.text("subname");
     let is_column = node.text("renameType") == "OBJECT_COLUMN";
     let named = |column: &&Column| !is_column || [subject, node.text("newname")].contains(&&*column.name);
-    if columns.iter().filter(named).any(|column| !column.value.is_clean()) {
+    if columns.iter().filter(named).any(|column| follower.is_sensitive(&column.value)) {
         follower.unknown_form("ALTER … RENAME of what matters");
     }
 }
@@ -354,5 +355,5 @@ fn is_clean(follower: &mut Follower<'_>, body: &str) -> bool {
         && lineage.flows.is_empty()
         && lineage.unknown.is_empty()
         && lineage.elsewhere.is_empty()
-        && columns.iter().all(|column| column.value.is_clean())
+        && lineage.outputs.iter().all(|output| output.sources.is_empty())
 }

@@ -136,7 +136,7 @@ impl<'c> Follower<'c> {
         for (_, field) in node.fields() {
             value.add(&self.sum(field));
         }
-        if !value.is_clean() {
+        if self.is_sensitive(&value) {
             self.unknown_form(kind);
         }
         self.transformed(&value, How::Lossy)
@@ -166,11 +166,20 @@ impl<'c> Follower<'c> {
         let words = names(node.list("fields"));
         self.charge(self.scopes.width());
         match words.as_slice() {
-            [name] => self.named_column(name).unwrap_or_else(|| self.no_column(name)),
-            [qualifiers @ .., name] if node.list("fields").len() == words.len() => self.qualified(qualifiers, name),
+            [name] => {
+                let value = self.named_column(name).unwrap_or_else(|| self.no_column(name));
+                self.used(value)
+            }
+            [qualifiers @ .., name] if node.list("fields").len() == words.len() => {
+                let value = self.qualified(qualifiers, name);
+                self.used(value)
+            }
             // `t.*` where a value is wanted.
             qualifiers if !qualifiers.is_empty() => Value::row(Rc::from(self.row_columns(qualifiers))),
-            _ => Value::row(Rc::from(self.scopes.star(self.schema()))),
+            _ => {
+                let value = Value::row(Rc::from(self.scopes.star(self.schema())));
+                self.used(value)
+            }
         }
     }
 
@@ -232,6 +241,7 @@ impl<'c> Follower<'c> {
         }
         let columns: Vec<Column> = items.iter().flat_map(|item| item.columns.list(self.schema()).to_vec()).collect();
         self.charge(columns.len());
+        self.used(Value::all(columns.iter().map(|column| &column.value)));
         columns
     }
 
@@ -408,7 +418,9 @@ impl<'c> Follower<'c> {
 
     fn sublink(&mut self, node: &Node<'_>) -> Value {
         let Some(query) = node.node("subselect") else { return Value::clean() };
+        let was_asked = std::mem::replace(&mut self.is_asked, true);
         let columns = self.query(query);
+        self.is_asked = was_asked;
         let all = || Value::all(columns.iter().map(|column| &column.value));
         match node.text("subLinkType") {
             "EXISTS_SUBLINK" => {

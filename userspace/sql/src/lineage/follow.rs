@@ -3,11 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
-use super::scope::{Columns, Scopes};
+use super::scope::{self, Columns, Scopes};
 use super::value::{Column, Value};
 use super::words;
 use crate::tree::Node;
-use crate::{Clause, Context, Flow, How, Lineage, Name, Probe, Schema, Sensitivity, Unknown};
+use crate::{
+    Clause, ColumnId, Context, Flow, How, Lineage, Name, Output, Probe, Schema, Sensitivity, Source, Unknown, Used,
+};
 
 /// Steps that are gone for one text before it is called unknown, beside one per byte: an expression is entered, an item of FROM
 /// is asked for a name, a column is listed.
@@ -34,6 +36,8 @@ pub(super) struct Follower<'c> {
     pub(super) clause: Clause,
     /// Inside a view or a function without arguments: what it asks about was decided by its owner, and is the same each time.
     pub(super) is_stored: bool,
+    /// Inside a query whose rows are asked about and not returned (`EXISTS`, `IN`).
+    pub(super) is_asked: bool,
     /// What views that were met hold.
     pub(super) views: HashMap<u32, Rc<[Column]>>,
     /// Views and functions that are being looked into.
@@ -74,6 +78,9 @@ pub(super) struct Found {
     pub(super) flows: BTreeSet<Flow>,
     pub(super) elsewhere: BTreeSet<Name>,
     pub(super) unknown: BTreeSet<Unknown>,
+    pub(super) used: BTreeSet<ColumnId>,
+    pub(super) asked: BTreeSet<ColumnId>,
+    pub(super) unbounded: BTreeSet<Name>,
     pub(super) may_quote: bool,
     pub(super) is_plan: bool,
 }
@@ -87,6 +94,7 @@ impl<'c> Follower<'c> {
             arguments: Vec::new(),
             clause: Clause::Where,
             is_stored: false,
+            is_asked: false,
             views: HashMap::new(),
             open: Vec::new(),
             earlier,
@@ -140,6 +148,9 @@ impl<'c> Follower<'c> {
         let asked = value.sources().iter().filter(|source| source.how > How::Predicate);
         let mut columns: Vec<_> = asked.map(|source| source.column).collect();
         columns.dedup();
+        if [Clause::Where, Clause::Match, Clause::Join, Clause::Case].contains(&clause) {
+            self.found.asked.extend(&columns);
+        }
         columns.retain(|column| self.schema().sensitivity(*column) == Sensitivity::Sensitive);
         for column in columns {
             self.found.probes.insert(Probe { column, clause, expression: words::expression(node) });
@@ -151,6 +162,14 @@ impl<'c> Follower<'c> {
         if !value.is_verbatim() {
             self.probe(value, Clause::Other, node);
         }
+    }
+
+    /// Notes that columns are used, and gives them back.
+    pub(super) fn used(&mut self, value: Value) -> Value {
+        if !self.is_stored {
+            self.found.used.extend(value.sources().iter().map(|source| source.column));
+        }
+        value
     }
 
     /// Is anything sensitive in it?
@@ -178,8 +197,8 @@ impl<'c> Follower<'c> {
 
     /// Notes that a column is filled.
     pub(super) fn flow(&mut self, target: &Name, column: &str, value: &Value) {
-        if !value.is_clean() {
-            let sources = value.sources().to_vec();
+        let sources = self.told(value);
+        if !sources.is_empty() {
             self.found.flows.insert(Flow { target: target.clone(), column: column.to_owned(), sources });
         }
     }
@@ -195,15 +214,56 @@ impl<'c> Follower<'c> {
     }
 
     /// What was found, with these outputs.
-    pub(super) fn finish(self, columns: &[Column]) -> Lineage {
-        let mut lineage = super::outputs(columns);
-        lineage.probes = self.found.probes.into_iter().collect();
-        lineage.flows = self.found.flows.into_iter().collect();
-        lineage.elsewhere = self.found.elsewhere.into_iter().collect();
-        lineage.unknown.extend(self.found.unknown);
-        lineage.unknown.sort_unstable();
-        lineage.may_quote = self.found.may_quote;
-        lineage.is_plan = self.found.is_plan;
-        lineage
+    pub(super) fn finish(mut self, columns: &[Column]) -> Lineage {
+        let (outputs, open_at) = self.outputs(columns);
+        let found = std::mem::take(&mut self.found);
+        let named = |columns: &BTreeSet<ColumnId>| {
+            let all: BTreeSet<Used> = columns.iter().filter_map(|column| self.by_name(*column)).collect();
+            self.schema().is_watching.then(|| all.into_iter().collect())
+        };
+        Lineage {
+            outputs,
+            used: named(&found.used),
+            asked: named(&found.asked),
+            probes: found.probes.into_iter().collect(),
+            flows: found.flows.into_iter().collect(),
+            elsewhere: found.elsewhere.into_iter().collect(),
+            may_quote: found.may_quote,
+            unknown: found.unknown.into_iter().collect(),
+            is_plan: found.is_plan,
+            open_at,
+            unbounded: found.unbounded.into_iter().collect(),
+        }
+    }
+
+    /// The outputs, and where others stand between them.
+    fn outputs(&mut self, columns: &[Column]) -> (Vec<Output>, Option<usize>) {
+        let mut outputs = Vec::with_capacity(columns.len());
+        let mut open_at = None;
+        for column in columns {
+            if &*column.name != scope::STAR {
+                let (name, expression) = (column.name.to_string(), column.words.to_string());
+                outputs.push(Output { name, sources: self.told(&column.value), expression });
+                continue;
+            }
+            let places_matter = open_at.is_some() && columns.iter().any(|column| self.is_sensitive(&column.value));
+            if places_matter || self.is_sensitive(&column.value) {
+                self.unknown_form("* of columns that are not known");
+            }
+            open_at = open_at.or(Some(outputs.len()));
+        }
+        (outputs, open_at)
+    }
+
+    /// The sources that are told of: columns that rules alone ask about are not.
+    fn told(&self, value: &Value) -> Vec<Source> {
+        let is_told = |source: &&Source| self.schema().sensitivity(source.column) > Sensitivity::Watched;
+        value.sources().iter().filter(is_told).copied().collect()
+    }
+
+    fn by_name(&self, id: ColumnId) -> Option<Used> {
+        let relation = self.schema().relation_of(id.relation)?;
+        let column = relation.columns.iter().find(|column| column.number == id.number)?;
+        Some(Used { relation: relation.name.clone(), column: column.name.clone() })
     }
 }

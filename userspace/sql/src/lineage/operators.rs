@@ -51,7 +51,7 @@ impl Follower<'_> {
         let [left, right] = &values;
         let foreign = name.schema.as_deref().is_some_and(|schema| schema != "pg_catalog");
         let own = foreign || self.schema().has_operator(&name.name);
-        if own && values.iter().any(|value| !value.is_clean()) {
+        if own && values.iter().any(|value| self.is_sensitive(value)) {
             self.unknown(Unknown::Function(name.clone()));
         }
         let sides = (node.node("lexpr"), node.node("rexpr"));

@@ -87,7 +87,7 @@ pub(super) fn is_system(name: &str) -> bool {
 pub(super) fn stored(schema: &Schema, relation: &Relation, column: &crate::Column) -> Value {
     match schema.sensitivity_in(relation, column) {
         Sensitivity::None => Value::clean(),
-        Sensitivity::Clear | Sensitivity::Sensitive => {
+        Sensitivity::Watched | Sensitivity::Clear | Sensitivity::Sensitive => {
             Value::column(ColumnId { relation: relation.oid, number: column.number })
         }
     }
@@ -275,6 +275,11 @@ impl<'c> Scopes<'c> {
     /// Puts other items in the place of the innermost query's, and gives back those.
     pub(super) fn replace(&mut self, from: Vec<From<'c>>) -> Vec<From<'c>> {
         self.stack.last_mut().map(|scope| std::mem::replace(&mut scope.from, from)).unwrap_or_default()
+    }
+
+    /// The FROM of the innermost query.
+    pub(super) fn innermost(&self) -> &[From<'c>] {
+        self.stack.last().map_or(&[], |scope| &scope.from)
     }
 
     /// Shows or hides the query at that depth.

@@ -166,6 +166,9 @@ impl<'c> Follower<'c> {
         self.scopes.open();
         nodes(node.list("fromClause")).for_each(|item| self.source(item));
         self.predicate(node.get("whereClause"));
+        if !self.is_asked && !self.is_stored {
+            self.bounds(node);
+        }
         let columns: Rc<[Column]> = self.targets(node.list("targetList")).into();
         for item in nodes(node.list("groupClause")) {
             self.group(item, &columns);
@@ -185,6 +188,7 @@ impl<'c> Follower<'c> {
             let Some(expression) = target.node("val") else { continue };
             if let Some(star) = self.star(expression) {
                 self.charge(star.len());
+                self.used(Value::all(star.iter().map(|column| &column.value)));
                 columns.extend(star);
                 if columns.len() > COLUMNS_MAX {
                     self.unknown_form("more columns than the server takes");
@@ -272,7 +276,7 @@ impl<'c> Follower<'c> {
         }
         let value = match (output(key, columns), bare_name(key)) {
             (Some(value), _) => value,
-            (None, Some(name)) => match (self.named_column(name), named(name, columns)) {
+            (None, Some(name)) => match (self.named_column(name).map(|value| self.used(value)), named(name, columns)) {
                 (None, Some(value)) => value,
                 (Some(value), named) => named.map_or(value.clone(), |named| value.with(&named)),
                 (None, None) => self.expression(key),

@@ -144,11 +144,16 @@ impl<'c> Follower<'c> {
         }
         let Some(relation) = node.node("relation") else { return Rc::from([]) };
         let item = self.range(relation);
+        let columns = item.columns.list(self.schema());
+        let named = names(node.list("attlist"));
+        let is_moved = |column: &&Column| named.is_empty() || named.contains(&column.name);
+        self.used(Value::all(columns.iter().filter(is_moved).map(|column| &column.value)));
         if node.flag("is_from") {
             return Rc::from([]);
         }
-        let columns = item.columns.list(self.schema());
-        let wanted = names(node.list("attlist"));
+        let name = super::relations::resolve(self, &range_name(relation)).name;
+        self.found.unbounded.insert(name);
+        let wanted = named;
         if wanted.is_empty() {
             return columns;
         }

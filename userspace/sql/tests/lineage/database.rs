@@ -2,12 +2,12 @@
 
 use sql::{Column, Function, Name, Relation, RelationKind, Schema, Sensitivity};
 
-/// Tables by name, with their columns; one with `!` is sensitive, one with `~` clear.
+/// Tables by name, with their columns; one with `!` is sensitive, one with `~` clear, and a rule asks about one with `^`.
 const TABLES: &[(u32, &str, &str)] = &[
     (1, "payments", "id customer pan! pan_int! pan_num! exp amount meta! raw!"),
     (2, "card_events", "n pan! what"),
     (3, "tickets", "id note"),
-    (4, "orders", "id ref ordered_at total trace"),
+    (4, "orders", "id ref ordered_at total^ trace"),
     (10, "charges", "id card! day"),
     (11, "charges_2026", "id card day"),
     (12, "base", "id secret"),
@@ -51,11 +51,12 @@ fn name(name: &str) -> Name {
 fn columns(words: &str) -> Vec<Column> {
     let one = |(at, word): (usize, &str)| Column {
         number: i16::try_from(at + 1).expect("few columns"),
-        name: word.trim_end_matches(['!', '~']).to_owned(),
+        name: word.trim_end_matches(['!', '~', '^']).to_owned(),
         type_oid: if word == "meta!" { 3802 } else { 25 },
         sensitivity: match word.chars().next_back() {
             Some('!') => Sensitivity::Sensitive,
             Some('~') => Sensitivity::Clear,
+            Some('^') => Sensitivity::Watched,
             _ => Sensitivity::None,
         },
     };
@@ -97,6 +98,10 @@ pub(crate) fn schema() -> Schema {
         let arguments = arguments.split(' ').map(str::to_owned).collect();
         schema.add_function(Function { name: name(function), body: body.map(str::to_owned), arguments });
     }
+    for oid in [1, 3, 4] {
+        schema.add_key(oid, vec![1]);
+    }
+    schema.is_watching = true;
     schema.add_operator("~?~");
     schema
 }

@@ -3,7 +3,9 @@
 
 mod composed;
 mod database;
+mod effects;
 mod evasions;
+mod explained;
 mod forms;
 mod limits;
 mod queries;
