@@ -1,5 +1,9 @@
 //! Issuer ranges: which lengths does a brand issue under these first four digits? The data is `iin.csv`, compiled by `build.rs`.
 
+use std::sync::OnceLock;
+
+use crate::strict::Issued;
+
 static BALANCED: &[u8; 10_000] = include_bytes!(concat!(env!("OUT_DIR"), "/balanced.bin"));
 static STRICT: &[u8; 10_000] = include_bytes!(concat!(env!("OUT_DIR"), "/strict.bin"));
 
@@ -13,6 +17,8 @@ pub(crate) struct Heads {
     balanced: Box<[u8; 10_000]>,
     strict: Box<[u8; 10_000]>,
     ends: Box<[u16; ENDS]>,
+    /// The strict lengths once more, for many numbers at once: made when it is first asked for.
+    issued: OnceLock<Box<Issued>>,
 }
 
 /// Four digits as an index, rounded up so that any 14 bits are in range.
@@ -20,7 +26,12 @@ const ENDS: usize = 1 << 14;
 
 impl Heads {
     pub(crate) fn builtin() -> Heads {
-        let mut heads = Heads { balanced: Box::new(*BALANCED), strict: Box::new(*STRICT), ends: Box::new([0; ENDS]) };
+        let mut heads = Heads {
+            balanced: Box::new(*BALANCED),
+            strict: Box::new(*STRICT),
+            ends: Box::new([0; ENDS]),
+            issued: OnceLock::new(),
+        };
         heads.join_ends();
         heads
     }
@@ -31,11 +42,17 @@ impl Heads {
             let back = head % 10 * 1000 + head / 10 % 10 * 100 + head / 100 % 10 * 10 + head / 1000;
             *slot = u16::from(self.strict[head]) | u16::from(self.strict[back]) << 8;
         }
+        self.issued = OnceLock::new();
     }
 
     /// Both directions of the strict lengths by four digits as a number: see `join_ends`.
     pub(crate) fn strict_ends(&self) -> &[u16; ENDS] {
         &self.ends
+    }
+
+    /// The strict lengths by pairs of digits.
+    pub(crate) fn issued(&self) -> &Issued {
+        self.issued.get_or_init(|| Box::new(Issued::of(&self.strict)))
     }
 
     /// Adds a range: the first four of `digits` (values 0..=9), or all numbers that begin with fewer.
