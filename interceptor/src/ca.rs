@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
         let minted = Authority::load(&config).unwrap().mint(&config.databases[0].tls.names).unwrap();
         assert_eq!(minted.chain.matches("BEGIN CERTIFICATE").count(), 2);
-        proxy::AgentTls::new(&minted.chain, &minted.key).unwrap();
+        proxy::AgentTls::new(&minted.chain, &minted.key, None).unwrap();
         proxy::DatabaseTls::verified(&certificate(&config).unwrap(), Some("db.example"), None).unwrap();
         fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).unwrap();
         assert!(Authority::load(&config).is_err(), "others may read the key");

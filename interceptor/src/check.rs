@@ -92,6 +92,25 @@ pub fn describe(config: &Config, policy: &Policy) -> String {
         let _ = writeln!(out, "agent      {:<16} {}{}", agent.name, by(agent), in_groups(agent));
     }
     let _ = writeln!(out, "policy     {} ({})", service.policy.display(), policy.version());
+    if let Some(page) = config.page {
+        let _ = writeln!(out, "page       http://{page}/, for reviewers of this host");
+    }
+    for reviewer in &config.reviewers {
+        let groups =
+            if reviewer.groups.is_empty() { String::new() } else { format!(", in {}", reviewer.groups.join(", ")) };
+        let _ = writeln!(out, "reviewer   {:<16} account {}{groups}", reviewer.name, reviewer.user);
+    }
+    for terms in policy.holds() {
+        let able = config.reviewers.iter().filter(|r| terms.admits(&r.name, &r.groups)).count();
+        let enough = if able < terms.approvals as usize {
+            format!(
+                "; NOBODY CAN APPROVE: {able} of the configured reviewers may, so what it holds is denied in the end"
+            )
+        } else {
+            String::new()
+        };
+        let _ = writeln!(out, "hold       {}{enough}", said(terms));
+    }
     let names: Vec<String> = config.databases.iter().map(|d| d.name.clone()).collect();
     out.push_str(&searched(policy, &names));
     out.push_str(&cost::lines(policy, &names));
@@ -131,7 +150,16 @@ fn tls(tls: &Tls) -> String {
             format!("database TLS, verified as {}", name.as_deref().unwrap_or("the address that is dialled"))
         }
     };
-    format!("{agent}; {database}")
+    let asked = match (&tls.agent_client_ca, tls.agent_client_required) {
+        (Some(path), true) => format!(" with a certificate by {}", path.display()),
+        (Some(path), false) => format!(" (asked for a certificate by {})", path.display()),
+        (None, _) => String::new(),
+    };
+    let scram = match &tls.verifiers {
+        Some(path) => format!("; SCRAM ends here, by {}", path.display()),
+        None => String::new(),
+    };
+    format!("{agent}{asked}; {database}{scram}")
 }
 
 fn by(agent: &Agent) -> String {
@@ -170,6 +198,8 @@ pub struct Explained {
     pub rule: Option<String>,
     /// Why, for a person.
     pub why: String,
+    /// Of a hold: who must approve, and how long it waits.
+    pub asks: Vec<String>,
     /// The statement's kinds.
     pub kinds: Vec<String>,
     /// What each kind touches.
@@ -185,6 +215,7 @@ impl Explained {
         if let Some(rule) = &self.rule {
             let _ = writeln!(out, "rule      {rule}");
         }
+        self.asks.iter().for_each(|ask| out.push_str(&format!("asks      {ask}\n")));
         let _ = writeln!(out, "kinds     {}", self.kinds.join(" "));
         self.pairs.iter().for_each(|pair| out.push_str(&format!("effect    {pair}\n")));
         self.masked.iter().for_each(|column| out.push_str(&format!("masked    {column}\n")));
@@ -215,6 +246,7 @@ fn unjudgeable(why: &str) -> Explained {
         verdict: "block",
         rule: None,
         why,
+        asks: Vec::new(),
         kinds: vec!["unknown".into()],
         pairs: Vec::new(),
         masked: Vec::new(),
@@ -239,10 +271,21 @@ fn one(policy: &Policy, asked: &Asked<'_>, subject: &Subject, statement: &sql::S
         verdict: word,
         rule: verdict.rule.map(str::to_owned),
         why: verdict.sentence(&question),
+        asks: match verdict.action {
+            policy::Action::Hold => policy::holds(policy, question).iter().map(|terms| said(terms)).collect(),
+            policy::Action::Allow | policy::Action::Block => Vec::new(),
+        },
         kinds: statement.kinds.iter().map(ToString::to_string).collect(),
         pairs: statement.pairs.iter().map(ToString::to_string).collect(),
         masked: sensitive(policy, asked.database, statement),
     }
+}
+
+/// What a hold asks for, in words.
+fn said(terms: &policy::Terms) -> String {
+    let who = if terms.approvers.is_empty() { "any reviewer".to_owned() } else { terms.approvers.join(", ") };
+    let people = if terms.approvals == 1 { "one person".to_owned() } else { format!("{} people", terms.approvals) };
+    format!("rule `{}`: {people} of {who}, within {} s", terms.rule, terms.expires_s)
 }
 
 /// The policy's columns that the statement names, or may mean by a star.

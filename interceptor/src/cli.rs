@@ -107,6 +107,9 @@ pub enum Verb {
         /// The statement.
         sql: String,
     },
+    /// Statements that wait for a person.
+    #[command(subcommand)]
+    Approvals(Approvals),
     /// The record of who did what.
     #[command(subcommand)]
     Audit(Audit),
@@ -129,6 +132,56 @@ pub enum Verb {
     Man,
 }
 
+/// What can be done with held statements.
+#[derive(Debug, Subcommand)]
+pub enum Approvals {
+    /// Those that wait, and the last ones that are over.
+    List {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// For a program to read.
+        #[arg(long)]
+        json: bool,
+        /// Draw it anew each second, until it is stopped.
+        #[arg(long)]
+        watch: bool,
+    },
+    /// One in full: who, what, why, and what would happen.
+    Show {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// For a program to read.
+        #[arg(long)]
+        json: bool,
+        /// The id, such as K7Q2M-9XDRT.
+        id: String,
+    },
+    /// A login link of the web page, for the account that asks: good once, for two minutes.
+    Login(From),
+    /// Let the statement go on. Exit 1 if it does not.
+    Approve(Decision),
+    /// Refuse the statement; the agent is told the reason.
+    Deny(Decision),
+}
+
+/// A person's word.
+#[derive(Debug, Clone, Args)]
+pub struct Decision {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub from: From,
+    /// For a program to read.
+    #[arg(long)]
+    pub json: bool,
+    /// The id, such as K7Q2M-9XDRT.
+    pub id: String,
+    /// Why: it is kept in the record.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+}
+
 /// What can be done with the record.
 #[derive(Debug, Subcommand)]
 pub enum Audit {
@@ -140,9 +193,67 @@ pub enum Audit {
         /// The folder of the segments; without it the configuration's.
         #[arg(value_name = "DIR")]
         folder: Option<PathBuf>,
+        /// The public key that must have signed it, or a file that holds it; without it the one beside the record.
+        #[arg(long, value_name = "KEY")]
+        key: Option<String>,
+        /// A signed checkpoint that was kept elsewhere: the record must go on from there. May be given often.
+        #[arg(long, value_name = "FILE")]
+        kept: Vec<PathBuf>,
         /// For a program to read.
         #[arg(long)]
         json: bool,
+    },
+    /// Print the newest signed checkpoint: keep it on another host.
+    Checkpoint {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// The folder of the segments; without it the configuration's.
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+    },
+    /// Print the public key that the record is signed by: keep it on another host.
+    Key {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// The folder of the segments; without it the configuration's.
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+    },
+    /// Print one record with the proof that it is in the signed record; `check-proof` needs nothing else of this host.
+    Prove {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// The record, as `export` names it: SHARD-SEQ.
+        #[arg(value_name = "SHARD-SEQ")]
+        record: audit::RecordId,
+        /// The folder of the segments; without it the configuration's.
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+    },
+    /// Check what `prove` printed: exit 0 proven, 1 not.
+    CheckProof {
+        /// What `prove` printed.
+        file: PathBuf,
+        /// The public key, or a file that holds it.
+        #[arg(long, value_name = "KEY")]
+        key: String,
+    },
+    /// Does the record go on from a checkpoint that was kept elsewhere? Prints the proof: exit 0 yes, 1 no.
+    Consistency {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// The kept checkpoint.
+        kept: PathBuf,
+        /// The folder of the segments; without it the configuration's.
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+        /// The public key that must have signed both, or a file that holds it; without it the one beside the record.
+        #[arg(long, value_name = "KEY")]
+        key: Option<String>,
     },
     /// Print the records, oldest first, one line each.
     Export {
@@ -155,5 +266,8 @@ pub enum Audit {
         /// JSON lines, for a program to read.
         #[arg(long)]
         json: bool,
+        /// OCSF 1.3.0 events, one JSON object a line, for a SIEM.
+        #[arg(long, conflicts_with = "json")]
+        ocsf: bool,
     },
 }

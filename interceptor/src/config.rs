@@ -11,9 +11,12 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 mod masking;
+mod reviewers;
 mod tls;
 
 pub use masking::{AllMasking, Eagerness, Format, IssuerPrefix, Masking, masking_of};
+use reviewers::Admin;
+pub use reviewers::{Approvals, Reviewer};
 pub use tls::{AgentTls, ClientKeys, DatabaseTls, Tls};
 
 /// Where the configuration is when `--config` does not say.
@@ -32,6 +35,12 @@ pub struct Config {
     pub databases: Vec<Database>,
     /// `[[agent]]`, in the order of the file.
     pub agents: Vec<Agent>,
+    /// `[[reviewer]]`, in the order of the file.
+    pub reviewers: Vec<Reviewer>,
+    /// `[approvals]`
+    pub approvals: Approvals,
+    /// `[admin] listen`: where the web page is, on loopback; `None`: nowhere.
+    pub page: Option<SocketAddr>,
 }
 
 /// `[service]`: where things are, and the bounds of the process.
@@ -50,7 +59,7 @@ pub struct Service {
     pub policy: PathBuf,
     /// The account that the service runs as; `attach` gives it the maps that it needs. A name or a number.
     pub user: String,
-    /// `standard`: see docs/RECORD.md; `strict` waits for the disk in every case.
+    /// `standard`: see docs/AUDIT-FORMAT.md; `strict` waits for the disk in every case.
     pub durability: Durability,
     /// The longest statement that is judged, in bytes; a longer one is refused (54000).
     pub statement_bytes_max: u32,
@@ -250,7 +259,11 @@ struct Typed {
     database: Vec<TypedDatabase>,
     #[serde(default)]
     agent: Vec<TypedAgent>,
-    admin: Option<toml::Table>,
+    #[serde(default)]
+    reviewer: Vec<Reviewer>,
+    #[serde(default)]
+    approvals: Approvals,
+    admin: Option<Admin>,
 }
 
 #[derive(Deserialize)]
@@ -265,11 +278,15 @@ struct TypedDatabase {
     agent_tls: AgentTls,
     #[serde(default)]
     names: Vec<String>,
+    agent_client_ca: Option<PathBuf>,
+    #[serde(default)]
+    agent_client_required: bool,
     tls: Option<String>,
     roots: Option<PathBuf>,
     server_name: Option<String>,
     client_certificate: Option<PathBuf>,
     client_key: Option<PathBuf>,
+    scram_verifiers: Option<PathBuf>,
     #[serde(default = "enforce")]
     mode: Mode,
     #[serde(default = "yes")]
@@ -313,9 +330,6 @@ fn meaning(place: impl Into<String>, why: impl Into<String>) -> Error {
 
 impl Typed {
     fn resolve(self) -> Result<Config, Error> {
-        if self.admin.is_some() {
-            return Err(meaning("[admin]", "the web page is not in this version; remove the table"));
-        }
         self.service.check()?;
         self.masking.check()?;
         if self.database.is_empty() {
@@ -327,7 +341,12 @@ impl Typed {
         unique("[[database]]", databases.iter().map(|d| d.name.as_str()))?;
         unique("[[agent]]", agents.iter().map(|a| a.name.as_str()))?;
         no_shared_endpoint(&databases)?;
-        Ok(Config { service: self.service, masking: self.masking, databases, agents })
+        let (reviewers, approvals) = (self.reviewer, self.approvals);
+        let page = self.admin.map(|admin| admin.resolve()).transpose()?;
+        let config =
+            Config { page, service: self.service, masking: self.masking, databases, agents, reviewers, approvals };
+        reviewers::check(&config)?;
+        Ok(config)
     }
 }
 
@@ -589,6 +608,15 @@ mod tests {
         refused("adresses = [\"127.0.0.1:5432\"]", "did you mean `addresses`");
         refused("addresses = [\"127.0.0.1:5432\"]\n[[agent]]\nname = \"a\"\nunit = \"a\"", "needs its suffix");
         refused("addresses = [\"127.0.0.1:5432\"]\n[[agent]]\nname = \"a\"\n[[agent]]\nname = \"a\"", "there twice");
-        refused("addresses = [\"127.0.0.1:5432\"]\n[admin]\nlisten = \"x\"", "not in this version");
+        let reviewer = |lines: &str| format!("addresses = [\"127.0.0.1:5432\"]\n{lines}");
+        let ann = "[[reviewer]]\nname = \"ann\"\nuser = \"ann\"\n";
+        refused(&reviewer(&format!("{ann}{ann}")), "there twice");
+        refused(&reviewer(&format!("{ann}[[reviewer]]\nname = \"bob\"\nuser = \"ann\"")), "another reviewer's");
+        refused(&reviewer(&format!("{ann}[[agent]]\nname = \"a\"\nuser = \"ann\"")), "is the agent `a`");
+        refused(&reviewer(&format!("{ann}group = [\"leads\"]")), "did you mean `groups`");
+        refused(&reviewer("[approvals]\npending_max = 10001"), "at most 10000");
+        refused("addresses = [\"127.0.0.1:5432\"]\n[admin]\nlisten = \"x\"", "is no address with a port");
+        refused("addresses = [\"127.0.0.1:5432\"]\n[admin]\nlisten = \"0.0.0.0:7443\"", "on loopback alone");
+        refused("addresses = [\"127.0.0.1:5432\"]\n[admin]\nlisten = \"127.0.0.1:443\"", "1024 or above");
     }
 }

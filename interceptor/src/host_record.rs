@@ -28,12 +28,12 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
-use audit::segment::{Corrupt, Refused};
+use audit::segment::{Corrupt, Refused, SERVICE_SHARD};
 use audit::{Event, Operator, RecordId, Text};
 use nix::unistd::{Uid, User};
 use pan::Masked;
 
-mod series;
+pub(crate) mod series;
 
 /// What is done to the host.
 #[derive(Clone, Copy, Debug)]
@@ -146,7 +146,8 @@ impl HostRecord {
     pub fn write(&self, deed: &Deed<'_>, stage: Stage<'_>) -> Result<RecordId, Error> {
         let mut payload = Vec::new();
         let kind = encode(deed, stage, &mut payload);
-        series::append(&own_folder(&self.folder)?, kind, &payload)
+        let place = series::Place { folder: &own_folder(&self.folder)?, shard: SERVICE_SHARD };
+        series::append(&place, kind, &payload).map(|(record, _)| record)
     }
 }
 

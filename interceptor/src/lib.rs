@@ -2,8 +2,10 @@
 #![deny(unsafe_code)] // the loader's modules that need it say so
 
 pub mod admit;
+pub mod approvals;
 pub mod ca;
 pub mod check;
+pub mod checkpoints;
 pub mod cli;
 pub mod columns;
 pub mod config;
@@ -18,9 +20,11 @@ pub mod origins;
 pub mod plan;
 pub mod privileges;
 pub mod record;
+pub mod review;
 pub mod run;
 pub mod service;
 pub mod status;
 mod sys;
 pub mod tls;
 pub mod verbs;
+mod verifiers;

@@ -4,8 +4,8 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use interceptor::cli::{Audit, Cli, Verb};
-use interceptor::{record, run, status, verbs};
+use interceptor::cli::{Approvals, Audit, Cli, Decision, Verb};
+use interceptor::{record, review, run, status, verbs};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -35,8 +35,29 @@ fn main() -> ExitCode {
             };
             status::print(&from.config, asked, json)
         }
-        Verb::Audit(Audit::Verify { from, folder, json }) => record::verify(&from.config, folder, json),
-        Verb::Audit(Audit::Export { from, folder, json }) => record::export(&from.config, folder, json),
+        Verb::Approvals(Approvals::List { from, json, watch }) => review::list(&from.config, json, watch),
+        Verb::Approvals(Approvals::Show { from, json, id }) => review::show(&from.config, &id, json),
+        Verb::Approvals(Approvals::Login(from)) => review::login(&from.config),
+        Verb::Approvals(Approvals::Approve(word)) => decide(&word, true),
+        Verb::Approvals(Approvals::Deny(word)) => decide(&word, false),
+        Verb::Audit(Audit::Verify { from, folder, key, kept, json }) => {
+            record::verify(&from.config, folder, record::Against { key: key.as_deref(), kept: &kept }, json)
+        }
+        Verb::Audit(Audit::Checkpoint { from, folder }) => record::checkpoint(&from.config, folder),
+        Verb::Audit(Audit::Key { from, folder }) => record::key(&from.config, folder),
+        Verb::Audit(Audit::Prove { from, record, folder }) => record::prove(&from.config, folder, record),
+        Verb::Audit(Audit::CheckProof { file, key }) => record::check_proof(&file, &key),
+        Verb::Audit(Audit::Consistency { from, kept, folder, key }) => {
+            record::since(&from.config, folder, &kept, key.as_deref())
+        }
+        Verb::Audit(Audit::Export { from, folder, json, ocsf }) => {
+            let form = match (json, ocsf) {
+                (_, true) => record::Form::Ocsf,
+                (true, _) => record::Form::Json,
+                _ => record::Form::Line,
+            };
+            record::export(&from.config, folder, form)
+        }
         Verb::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "interceptor", &mut std::io::stdout());
             Ok(0)
@@ -52,4 +73,8 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn decide(word: &Decision, approve: bool) -> anyhow::Result<u8> {
+    review::decide(&word.from.config, &word.id, approve, &word.reason, word.json)
 }

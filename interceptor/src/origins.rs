@@ -24,7 +24,7 @@ pub struct Known {
 impl Known {
     /// Of a configuration, with the keys and certificates that it names.
     pub fn new(config: &Config, tls: Legs) -> Known {
-        let databases = config.databases.iter().map(|d| (d.name.clone(), Arc::new(database(d)))).collect();
+        let databases = config.databases.iter().map(|d| (d.name.clone(), Arc::new(database(d, &tls)))).collect();
         let groups = config.agents.iter().map(|a| (a.name.clone(), a.groups.clone())).collect();
         Known { databases, tls, groups, live: Mutex::default() }
     }
@@ -54,7 +54,7 @@ impl Known {
     }
 }
 
-fn database(database: &config::Database) -> Database {
+fn database(database: &config::Database, tls: &Legs) -> Database {
     Database {
         name: database.name.clone(),
         dbnames: database.dbnames.clone(),
@@ -70,6 +70,8 @@ fn database(database: &config::Database) -> Database {
             config::AgentTls::Require => AgentTls::Require,
         },
         database_tls: database.tls.database != config::DatabaseTls::Disable,
+        agent_certificate: database.tls.agent_client_required,
+        verifiers: tls.verifiers().of(&database.name),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `audit verify` and `audit export`: the record, read from its segments.
+//! `audit verify` and `audit export`: the record, read from its segments; what of it can be shown elsewhere is in `prove`.
 #![allow(clippy::print_stdout)] // what a verb prints is its answer
 
 use std::collections::{BTreeMap, VecDeque};
@@ -7,39 +7,81 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use audit::ocsf::{self, Teller};
 use audit::segment::{frames, parse_file_name};
 use audit::show;
 use audit::verify::{Finding, Options, Summary, Verdict, verify as verify_segments};
 use serde_json::json;
 
+use self::signed::{Signed, Unsigned};
 use crate::config::Config;
 use crate::host_record;
+
+mod prove;
+mod signed;
+
+pub use prove::{check_proof, checkpoint, key, prove, since};
 
 /// A record that is being written can look torn while it is read: so often it is read before that is believed.
 const READINGS: u32 = 5;
 
+/// What the record is held against.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Against<'a> {
+    /// The public key, or a file that holds it; none: the one beside the record.
+    pub key: Option<&'a str>,
+    /// Signed checkpoints that were kept elsewhere.
+    pub kept: &'a [PathBuf],
+}
+
 /// `audit verify`: exit 0 whole, 1 tampered, 4 only a torn tail, 5 cannot tell.
-pub fn verify(path: &Path, folder: Option<PathBuf>, as_json: bool) -> Result<u8> {
+pub fn verify(path: &Path, folder: Option<PathBuf>, against: Against<'_>, as_json: bool) -> Result<u8> {
     let (folders, open) = folders_and_state(path, folder)?;
-    let mut verdict = judge(&folders, open)?;
+    let mut judged = judge(&folders, against, open)?;
     for _ in 1..READINGS {
-        if !open || matches!(verdict, Verdict::Whole(_)) {
+        if !open || matches!(judged, Ok((Verdict::Whole(_), _))) {
             break;
         }
-        verdict = judge(&folders, open)?;
+        judged = judge(&folders, against, open)?;
     }
+    let (verdict, signed) = match judged {
+        Ok(judged) => judged,
+        Err(why) if as_json => {
+            println!("{:#}", json!({ "verdict": "tampered", "finding": { "why": why } }));
+            return Ok(1);
+        }
+        Err(why) => {
+            println!("TAMPERED: {why}");
+            return Ok(1);
+        }
+    };
     if as_json {
-        println!("{:#}", as_value(&verdict))
+        println!("{:#}", as_value(&verdict, signed.as_ref()))
     } else {
-        print!("{}", words(&verdict, open))
+        print!("{}", words(&verdict, open, signed.as_ref()))
     }
     Ok(verdict.exit_status())
 }
 
-fn judge(folders: &[PathBuf], open: bool) -> Result<Verdict> {
+/// The verdict, and what was signed; or why what is signed does not fit. The checkpoint is read before the segments, which only grow.
+fn judge(folders: &[PathBuf], against: Against<'_>, open: bool) -> Result<Result<(Verdict, Option<Signed>), String>> {
+    let signed = match signed::read(folders, against.key, against.kept)? {
+        Ok(signed) => Some(signed),
+        Err(Unsigned::Never) => None,
+        Err(Unsigned::Broken(why)) => return Ok(Err(why)),
+    };
     let files = segments(folders)?;
     let readers = files.iter().map(|path| (path.display().to_string(), File::open(path)));
-    Ok(verify_segments(readers, &Options { anchors: &[], open }))
+    let anchors = signed.as_ref().map_or(&[][..], |signed| &signed.anchors);
+    Ok(Ok((verify_segments(readers, &Options { anchors, open }), signed)))
+}
+
+/// The segments of one series, in order.
+fn series_of(folders: &[PathBuf], shard: u16) -> Result<Vec<PathBuf>> {
+    let mut files = segments(folders)?;
+    let number = |path: &PathBuf| path.file_name().and_then(|n| n.to_str()).and_then(parse_file_name);
+    files.retain(|path| number(path).is_some_and(|(of, _)| of == shard));
+    Ok(files)
 }
 
 /// The folders that are meant, and whether a service may be writing to them: one that is named, or the shards' and root's own.
@@ -75,15 +117,24 @@ fn segments(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn words(verdict: &Verdict, open: bool) -> String {
+fn words(verdict: &Verdict, open: bool, signed: Option<&Signed>) -> String {
+    let bound = |summary: &Summary| match signed {
+        Some(signed) => signed.words(summary),
+        None => "not signed: the service has written no checkpoint here yet\n".to_owned(),
+    };
     match verdict {
         Verdict::Whole(summary) => {
             let running = if open { "; the service is writing on" } else { "" };
-            format!("whole: {}{running}\n{}", extent(summary), series(summary))
+            format!("whole: {}{running}\n{}{}", extent(summary), series(summary), bound(summary))
         }
         Verdict::Tampered(finding) => format!("TAMPERED: {finding}\n"),
         Verdict::TornTail(summary, finding) => {
-            format!("torn tail: {finding}\nall before it is whole: {}\n{}", extent(summary), series(summary))
+            format!(
+                "torn tail: {finding}\nall before it is whole: {}\n{}{}",
+                extent(summary),
+                series(summary),
+                bound(summary)
+            )
         }
         Verdict::CannotTell(finding) => format!("cannot tell: {finding}\n"),
     }
@@ -103,19 +154,29 @@ fn series(summary: &Summary) -> String {
     summary.series.iter().map(line).collect()
 }
 
-fn as_value(verdict: &Verdict) -> serde_json::Value {
+fn as_value(verdict: &Verdict, signed: Option<&Signed>) -> serde_json::Value {
     let place = |f: &Finding| json!({ "file": f.file, "offset": f.offset, "record": format!("{}-{}", f.shard, f.seq), "why": f.why.to_string() });
+    let signature = |summary: &Summary| {
+        signed.map(|signed| {
+            let (key, size) = (signed.key.to_string(), signed.checkpoint.size);
+            json!({ "key": key, "checkpoint": size, "after": signed.unsigned(summary) })
+        })
+    };
+    let signature = match verdict {
+        Verdict::Whole(summary) | Verdict::TornTail(summary, _) => signature(summary),
+        Verdict::Tampered(_) | Verdict::CannotTell(_) => None,
+    };
     let (word, records, finding) = match verdict {
         Verdict::Whole(summary) => ("whole", Some(summary.records), None),
         Verdict::Tampered(finding) => ("tampered", None, Some(place(finding))),
         Verdict::TornTail(summary, finding) => ("torn-tail", Some(summary.records), Some(place(finding))),
         Verdict::CannotTell(finding) => ("cannot-tell", None, Some(place(finding))),
     };
-    json!({ "verdict": word, "records": records, "finding": finding })
+    json!({ "verdict": word, "records": records, "finding": finding, "signed": signature })
 }
 
 /// `audit export`: all shards' records, oldest first.
-pub fn export(path: &Path, folder: Option<PathBuf>, as_json: bool) -> Result<u8> {
+pub fn export(path: &Path, folder: Option<PathBuf>, form: Form) -> Result<u8> {
     // What is shown is masked once more, in the deployment's format; a folder from elsewhere may have no configuration beside it.
     if folder.is_none() || path.exists() {
         Config::load(path)?.masking.install()?;
@@ -124,7 +185,7 @@ pub fn export(path: &Path, folder: Option<PathBuf>, as_json: bool) -> Result<u8>
     let mut shards: BTreeMap<u16, Cursor> = BTreeMap::new();
     for file in segments(&folders)? {
         if let Some((shard, _)) = file.file_name().and_then(|n| n.to_str()).and_then(parse_file_name) {
-            shards.entry(shard).or_insert_with(|| Cursor::new(shard, as_json)).files.push_back(file);
+            shards.entry(shard).or_insert_with(|| Cursor::new(shard, form)).files.push_back(file);
         }
     }
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
@@ -140,18 +201,31 @@ pub fn export(path: &Path, folder: Option<PathBuf>, as_json: bool) -> Result<u8>
     Ok(0)
 }
 
+/// How an exported record looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A line for a person.
+    Line,
+    /// By its own names.
+    Json,
+    /// As a SIEM reads it.
+    Ocsf,
+}
+
 /// One shard's records, a segment at a time.
 struct Cursor {
     shard: u16,
-    as_json: bool,
+    form: Form,
+    host: String,
     files: VecDeque<PathBuf>,
     /// Wall clock and text.
     lines: VecDeque<(u64, String)>,
 }
 
 impl Cursor {
-    fn new(shard: u16, as_json: bool) -> Cursor {
-        Cursor { shard, as_json, files: VecDeque::new(), lines: VecDeque::new() }
+    fn new(shard: u16, form: Form) -> Cursor {
+        let host = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        Cursor { shard, form, host, files: VecDeque::new(), lines: VecDeque::new() }
     }
 
     /// Reads segments until there is a line, or none is left.
@@ -161,14 +235,216 @@ impl Cursor {
         {
             let bytes = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
             for frame in frames(&bytes) {
-                let text = if self.as_json {
-                    show::json(self.shard, &frame).to_string()
-                } else {
-                    show::line(self.shard, &frame)
+                let teller = Teller { host: &self.host, version: env!("CARGO_PKG_VERSION") };
+                let text = match self.form {
+                    Form::Line => show::line(self.shard, &frame),
+                    Form::Json => show::json(self.shard, &frame).to_string(),
+                    Form::Ocsf => ocsf::event(teller, self.shard, &frame).to_string(),
                 };
                 self.lines.push_back((frame.stamp.wall_ns, text));
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use audit::note::VerifierKey;
+    use audit::segment::{NODE_SHARD, file_name};
+    use audit::{Head, RecordType};
+    use proxy::DurableHead;
+
+    use super::*;
+    use crate::checkpoints::{CHECKPOINT, Checkpoints, PUBLIC_KEY};
+    use crate::host_record::series::{self, Place};
+
+    /// A record in a folder of its own, which is removed. Each series is written as root's is: a stop follows each record.
+    pub(super) struct Scratch(PathBuf);
+
+    impl Scratch {
+        pub(super) fn new(name: &str) -> Scratch {
+            let path = std::env::temp_dir().join(format!("signed-record-{}-{name}", std::process::id()));
+            let _ = std::fs::remove_dir_all(&path);
+            std::fs::create_dir(&path).unwrap();
+            Scratch(path)
+        }
+
+        pub(super) fn folders(&self) -> Vec<PathBuf> {
+            vec![self.0.clone()]
+        }
+
+        pub(super) fn append(&self, shard: u16, count: u32) {
+            let place = Place { folder: &self.0, shard };
+            (0..count).for_each(|_| _ = series::append(&place, RecordType::Canary.code(), b"").unwrap());
+        }
+
+        /// Signs all series as they are on disk.
+        pub(super) fn sign(&self) {
+            let mut checkpoints = Checkpoints::open(&self.0).unwrap();
+            let Ok((Verdict::Whole(summary), _)) = judge(&self.folders(), Against::default(), false).unwrap() else {
+                panic!("it is not whole before it is signed")
+            };
+            let shards = summary.series.iter().filter(|series| series.shard != NODE_SHARD).map(|series| {
+                let head = DurableHead::default();
+                head.tell(Head { shard: series.shard, size: series.last_seq, root: series.root });
+                Arc::new(head)
+            });
+            checkpoints.of(shards.collect());
+            assert!(checkpoints.turn("ab12").unwrap());
+            assert!(!checkpoints.turn("ab12").unwrap(), "nothing new");
+        }
+
+        pub(super) fn key(&self) -> VerifierKey {
+            VerifierKey::parse(&std::fs::read_to_string(self.0.join(PUBLIC_KEY)).unwrap()).unwrap()
+        }
+
+        fn segment(&self, shard: u16) -> PathBuf {
+            self.0.join(file_name(shard, 1))
+        }
+
+        fn kept(&self) -> PathBuf {
+            let kept = self.0.join("kept");
+            std::fs::copy(self.0.join(CHECKPOINT), &kept).unwrap();
+            kept
+        }
+
+        /// Exit status as `audit verify` has it. With a key the second verifier, in Python, must say the same.
+        fn verdict(&self, key: Option<&str>, kept: &[PathBuf]) -> u8 {
+            let status = verify(Path::new("/none"), Some(self.0.clone()), Against { key, kept }, true).unwrap();
+            let second = key.and_then(|key| self.second(key, kept));
+            assert!(second.is_none_or(|second| second == i32::from(status)), "the second verifier: {second:?}");
+            status
+        }
+
+        fn second(&self, key: &str, kept: &[PathBuf]) -> Option<i32> {
+            let mut command = std::process::Command::new("python3");
+            command.arg("-B").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../userspace/audit/verify.py"));
+            command.args(["--key", key, "--checkpoint"]).arg(self.0.join(CHECKPOINT));
+            kept.iter().for_each(|kept| _ = command.arg("--kept").arg(kept));
+            command.args(segments(&self.folders()).unwrap());
+            match command.output() {
+                Ok(output) => output.status.code(),
+                Err(_) => {
+                    assert!(
+                        std::env::var_os("CI").is_none_or(|ci| ci != "true"),
+                        "python3 is missing, and CI needs it"
+                    );
+                    println!("SKIPPED: python3 is missing, so the second verifier was not run");
+                    None
+                }
+            }
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn signed(name: &str) -> (Scratch, String) {
+        let scratch = Scratch::new(name);
+        scratch.append(0, 5);
+        scratch.append(1, 2);
+        scratch.sign();
+        let key = scratch.key().to_string();
+        assert_eq!(scratch.verdict(Some(&key), &[]), 0);
+        (scratch, key)
+    }
+
+    #[test]
+    fn what_was_recorded_since_is_whole_and_not_bound_yet() {
+        let (scratch, key) = signed("since");
+        scratch.append(0, 3);
+        let Ok((Verdict::Whole(summary), Some(signed))) =
+            judge(&scratch.folders(), Against { key: Some(&key), kept: &[] }, false).unwrap()
+        else {
+            panic!("whole")
+        };
+        assert_eq!(signed.unsigned(&summary), 6);
+    }
+
+    #[test]
+    fn a_series_that_was_written_anew_is_found() {
+        let (scratch, key) = signed("anew");
+        std::fs::remove_file(scratch.segment(0)).unwrap();
+        scratch.append(0, 5);
+        assert_eq!(scratch.verdict(Some(&key), &[]), 1);
+    }
+
+    #[test]
+    fn a_shortened_and_a_missing_series_are_found() {
+        for shard in [0, 1, NODE_SHARD] {
+            let (scratch, key) = signed(&format!("missing-{shard}"));
+            std::fs::remove_file(scratch.segment(shard)).unwrap();
+            assert_eq!(scratch.verdict(Some(&key), &[]), 1, "{shard}");
+            if shard != NODE_SHARD {
+                scratch.append(shard, 1);
+                assert_eq!(scratch.verdict(Some(&key), &[]), 1, "{shard}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_missing_a_foreign_and_a_changed_checkpoint_are_found() {
+        let (scratch, key) = signed("checkpoint");
+        let path = scratch.0.join(CHECKPOINT);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replacen("/interceptor", "/interceptos", 1)).unwrap();
+        assert_eq!(scratch.verdict(Some(&key), &[]), 1);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(scratch.verdict(Some(&key), &[]), 1);
+        assert_eq!(scratch.verdict(None, &[]), 1, "also by the record's own key");
+        // Whoever holds the folder may sign anew with a key of his own: only a kept key shows it.
+        std::fs::remove_file(scratch.0.join("record.key")).unwrap();
+        std::fs::remove_file(scratch.segment(NODE_SHARD)).unwrap();
+        scratch.sign();
+        assert_eq!(scratch.verdict(None, &[]), 0);
+        assert_eq!(scratch.verdict(Some(&key), &[]), 1);
+    }
+
+    #[test]
+    fn a_record_that_was_put_back_to_an_earlier_state_is_found_by_a_kept_checkpoint() {
+        let (scratch, key) = signed("rollback");
+        let before: Vec<(PathBuf, Vec<u8>)> =
+            [scratch.segment(0), scratch.segment(1), scratch.segment(NODE_SHARD), scratch.0.join(CHECKPOINT)]
+                .into_iter()
+                .map(|path| (path.clone(), std::fs::read(path).unwrap()))
+                .collect();
+        scratch.append(0, 4);
+        scratch.sign();
+        let kept = [scratch.kept()];
+        assert_eq!(scratch.verdict(Some(&key), &kept), 0);
+        before.iter().for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap());
+        assert_eq!(scratch.verdict(Some(&key), &[]), 0, "nobody can tell it from the record of that time");
+        assert_eq!(scratch.verdict(Some(&key), &kept), 1);
+        assert_eq!(since(Path::new("/none"), Some(scratch.0.clone()), &kept[0], Some(&key)).unwrap(), 1);
+        // A history that goes another way from there, signed by the true key: a fork.
+        scratch.append(0, 6);
+        scratch.sign();
+        assert_eq!(scratch.verdict(Some(&key), &[]), 0);
+        assert_eq!(scratch.verdict(Some(&key), &kept), 1);
+        assert_eq!(since(Path::new("/none"), Some(scratch.0.clone()), &kept[0], Some(&key)).unwrap(), 1);
+    }
+
+    #[test]
+    fn what_goes_on_from_a_kept_checkpoint_is_consistent() {
+        let (scratch, key) = signed("goes-on");
+        let kept = scratch.kept();
+        scratch.append(1, 4);
+        scratch.sign();
+        assert_eq!(since(Path::new("/none"), Some(scratch.0.clone()), &kept, Some(&key)).unwrap(), 0);
+        assert_eq!(since(Path::new("/none"), Some(scratch.0.clone()), &scratch.0.join(CHECKPOINT), None).unwrap(), 0);
+    }
+
+    #[test]
+    fn the_private_key_is_the_services_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let (scratch, _) = signed("private");
+        let mode = std::fs::metadata(scratch.0.join("record.key")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
     }
 }

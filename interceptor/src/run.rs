@@ -1,5 +1,6 @@
 //! `run`: the service, from the configuration to the last drained session. Reads top to bottom.
 
+use std::net::TcpListener;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,13 +12,14 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use proxy::{Durability, Handle, RecordSettings, Settings, ShardLimits};
 
+use crate::checkpoints::Checkpoints;
 use crate::config::{self, Config};
 use crate::load::{self, locals::Watch};
 use crate::origin::{Canary, KernelOrigins};
 use crate::origins::{Known, Origins};
 use crate::service::Service;
 use crate::tls::Legs;
-use crate::{ca, check, plan, privileges};
+use crate::{approvals, ca, check, plan, privileges};
 
 /// How often the loop looks around when nothing happens.
 const TICK: Duration = Duration::from_secs(1);
@@ -38,6 +40,8 @@ pub fn run(path: &Path) -> Result<()> {
         tracing::info!("made this host's certificate authority; `interceptor ca` says how agents trust it");
     }
 
+    let held = approvals::table(&config)?;
+    let page = listen(&config)?;
     let canary = Arc::new(Canary::default());
     let known = Arc::new(Known::new(&config, Legs::new(&config)?));
     let shards = shards(&config);
@@ -58,23 +62,38 @@ pub fn run(path: &Path) -> Result<()> {
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).context("signalfd")?;
 
     privileges::drop_to(account)?;
-    confine(path, &config, &instance)?;
-    let handle = proxy::start(&settings(&config, shards), Arc::new(policy.clone()), origins)?;
-    let service =
-        Arc::new(Service::new(path, config, handle, policy.version().to_owned(), counters, Arc::clone(&known)));
+    let mut checkpoints = Checkpoints::open(&config.service.state_dir)?;
+    confine(path, &config, &instance, known.tls())?;
+    let mut handle = proxy::start(&settings(&config, shards), Arc::new(policy.clone()), origins)?;
+    checkpoints.of(handle.heads());
+    let asks = handle.take_asks();
+    let version = policy.version().to_owned();
+    let service = Arc::new(Service::new(path, config, handle, version, counters, held, Arc::clone(&known)));
+    if let Some(asks) = asks {
+        approvals::start(&service, asks)?;
+    }
     service.record_start();
     prove(&canary, &service).context("redirection does not work, so the service does not start")?;
-    let control = service.serve_control()?;
+    let control = service.serve_control(page)?;
     privileges::seal()?;
     tracing::info!(shards, policy = policy.version(), "ready");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
 
-    let outcome = watch_over(&service, &signals, &watch, &canary, known.tls());
+    let watched = Watched { signals: &signals, watch: &watch, canary: &canary, tls: known.tls() };
+    let outcome = watch_over(&service, &watched, &mut checkpoints);
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     service.record_stop();
     let drained = service.drain();
     drop(control);
-    outcome.and(drained)
+    let signed = checkpoints.turn(&service.policy());
+    outcome.and(drained).and(signed.map(drop))
+}
+
+/// The page's port, taken before anything is dropped or confined.
+fn listen(config: &Config) -> Result<Option<TcpListener>> {
+    let bind =
+        |address| TcpListener::bind(address).with_context(|| format!("[admin] listen: cannot listen on {address}"));
+    config.page.map(bind).transpose()
 }
 
 /// Root without an attached kernel half attaches it first; anyone else is told who must.
@@ -108,12 +127,14 @@ fn own_folders(config: &Config, account: privileges::Account) -> Result<()> {
     Ok(())
 }
 
-/// What is read again later (policy, configuration), and what is written.
-fn confine(path: &Path, config: &Config, instance: &Path) -> Result<()> {
+/// What is read again later (policy, configuration, verifiers), and what is written.
+fn confine(path: &Path, config: &Config, instance: &Path, tls: &Legs) -> Result<()> {
     let parent = |p: &Path| p.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_path_buf();
     let (config_folder, policy_folder) = (parent(path), parent(&config.service.policy));
-    let readable =
-        [config_folder.as_path(), &policy_folder, Path::new("/proc/self"), Path::new("/sys/devices/system/cpu")];
+    let verifiers = tls.verifiers().folders();
+    let mut readable =
+        vec![config_folder.as_path(), &policy_folder, Path::new("/proc/self"), Path::new("/sys/devices/system/cpu")];
+    readable.extend(verifiers.iter().map(std::path::PathBuf::as_path));
     let writable = [config.service.state_dir.as_path(), &config.service.run_dir, instance];
     if privileges::confine(&readable, &writable)? == privileges::Confined::Less {
         tracing::warn!("this kernel enforces Landlock in part only: the file system is protected by the unit alone");
@@ -142,10 +163,19 @@ fn settings(config: &Config, shards: u16) -> Settings {
     Settings { port: service.port, shards, shard, limits, record }
 }
 
-/// Until a signal ends it: reload, watchdog, canary, the host's addresses.
-fn watch_over(service: &Arc<Service>, signals: &SignalFd, watch: &Watch, canary: &Canary, tls: &Legs) -> Result<()> {
+/// What the loop looks at.
+struct Watched<'a> {
+    signals: &'a SignalFd,
+    watch: &'a Watch,
+    canary: &'a Canary,
+    tls: &'a Legs,
+}
+
+/// Until a signal ends it: reload, watchdog, canary, the host's addresses, checkpoints.
+fn watch_over(service: &Arc<Service>, watched: &Watched<'_>, checkpoints: &mut Checkpoints) -> Result<()> {
+    let Watched { signals, watch, canary, tls } = *watched;
     let mut proven = Instant::now();
-    let mut full = false;
+    let (mut full, mut unsigned) = (false, false);
     loop {
         let mut files =
             [PollFd::new(signals.as_fd(), PollFlags::POLLIN), PollFd::new(watch.as_fd(), PollFlags::POLLIN)];
@@ -164,6 +194,13 @@ fn watch_over(service: &Arc<Service>, signals: &SignalFd, watch: &Watch, canary:
                 }
                 Err(why) => tracing::error!(%why, "the policy was not reloaded; the old one stays in force"),
             }
+            match tls.verifiers().reload() {
+                Ok(0) => {}
+                Ok(roles) => tracing::info!(roles, "verifiers of roles reloaded"),
+                Err(why) => {
+                    tracing::error!(why = format!("{why:#}"), "a file of verifiers was not reloaded; the old ones hold")
+                }
+            }
         }
         match watch.poll() {
             Ok(true) => tracing::info!("the host's addresses changed"),
@@ -178,6 +215,17 @@ fn watch_over(service: &Arc<Service>, signals: &SignalFd, watch: &Watch, canary:
         }
         if let Err(error) = tls.renew() {
             tracing::error!(%error, "agents' certificates were not renewed; the old ones are valid for days yet");
+        }
+        match checkpoints.turn(&service.policy()) {
+            Err(error) if !unsigned => {
+                unsigned = true;
+                tracing::error!(error = format!("{error:#}"), "the record is written on and not signed");
+            }
+            Ok(true) if unsigned => {
+                unsigned = false;
+                tracing::info!("the record is signed again");
+            }
+            _ => {}
         }
         for slow in service.slow() {
             log_slow(&slow);

@@ -1,12 +1,14 @@
 //! The running service as the rest of the program sees it: status, reload, its own records, the end.
 
 use std::collections::HashSet;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use audit::{Event, Operator, Text};
+use control::approvals::Approvals;
 use control::{
     Agent, Canary, Columns, Coverage, Database, Figure, FigureKind, Label, Latency, Looks, Mode, Policy, Shard,
     ShardState, Source, Status,
@@ -17,7 +19,7 @@ use proxy::{Handle, Spread, Stage};
 use crate::config::{self, AgentBy, Config};
 use crate::origin::Counters;
 use crate::origins::Known;
-use crate::{check, columns};
+use crate::{approvals, check, columns};
 
 /// How long a shard's loop may stand still before it counts as dead.
 const SHARD_PATIENCE: Duration = Duration::from_secs(5);
@@ -30,6 +32,7 @@ pub struct Service {
     /// Taken at the end, when the shards are waited for.
     handle: Mutex<Option<Handle>>,
     counters: Counters,
+    held: Approvals,
     known: Arc<Known>,
     started: Instant,
     state: Mutex<State>,
@@ -54,6 +57,7 @@ impl Service {
         handle: Handle,
         policy: String,
         counters: Counters,
+        held: Approvals,
         known: Arc<Known>,
     ) -> Service {
         let state = Mutex::new(State {
@@ -64,12 +68,33 @@ impl Service {
             canary: Canary::Unproven,
         });
         let path = path.to_path_buf();
-        Service { config, path, handle: Mutex::new(Some(handle)), counters, known, started: Instant::now(), state }
+        Service {
+            config,
+            path,
+            handle: Mutex::new(Some(handle)),
+            counters,
+            held,
+            known,
+            started: Instant::now(),
+            state,
+        }
     }
 
-    /// Serves the admin socket.
-    pub fn serve_control(self: &Arc<Service>) -> Result<control::Handle> {
-        let settings = control::Settings { socket: self.config.admin_socket() };
+    /// Held statements.
+    pub fn held(&self) -> &Approvals {
+        &self.held
+    }
+
+    /// Nobody can be asked about what the session holds: it is denied.
+    pub fn unheard(&self, session: u64, ask: session::AskId) {
+        if self.with_handle(|handle| handle.unheard(session, ask)).is_none_or(|heard| heard.is_err()) {
+            tracing::error!(%ask, "a shard does not listen: a held statement waits until it expires");
+        }
+    }
+
+    /// Serves the admin socket, and the page where it has one.
+    pub fn serve_control(self: &Arc<Service>, page: Option<TcpListener>) -> Result<control::Handle> {
+        let settings = control::Settings { socket: self.config.admin_socket(), page };
         let source: Arc<dyn Source> = Arc::<Service>::clone(self);
         control::serve(settings, source).context("the admin socket")
     }
@@ -103,6 +128,11 @@ impl Service {
         let text = std::fs::read_to_string(&self.path).ok()?;
         (config::masking_of(&text)? != self.config.all_masking())
             .then_some("the configuration's masking has changed since the start: it takes a restart, and the old one holds until then")
+    }
+
+    /// The version of the policy in force.
+    pub fn policy(&self) -> String {
+        self.state().policy.clone()
     }
 
     /// What a reload could not put in force.
@@ -331,6 +361,16 @@ impl Source for Service {
 
     fn columns(&self) -> Columns {
         self.with_handle(|handle| columns::of_all(handle.evidence())).unwrap_or_default()
+    }
+
+    fn approvals(&self) -> &Approvals {
+        &self.held
+    }
+
+    fn vote(&self, vote: &control::approvals::Vote) -> bool {
+        let session = vote.session;
+        let sent = approvals::vote(vote).and_then(|vote| self.with_handle(|handle| handle.vote(session, vote)));
+        sent.is_some_and(|sent| sent.is_ok())
     }
 
     fn reload(&self) -> Result<String, String> {

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 
 use crate::ca::{self, Authority};
 use crate::config::{AgentTls, ClientKeys, Config, DatabaseTls};
+use crate::verifiers::Files;
 
 /// How long a minted certificate is shown. It is valid for much longer.
 const RENEW_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -20,6 +21,7 @@ pub struct Legs {
     /// What is minted anew: by whom, for which names.
     authority: Option<Authority>,
     minted: Vec<(Vec<String>, proxy::AgentTls)>,
+    verifiers: Files,
     renewed: Mutex<Instant>,
 }
 
@@ -35,7 +37,9 @@ impl Legs {
                     let names = database.tls.names.clone();
                     let keys =
                         authority.mint(&names).with_context(|| format!("a certificate for {}", database.name))?;
-                    let tls = proxy::AgentTls::new(&keys.chain, &keys.key)?;
+                    let clients = database.tls.agent_client_ca.as_deref().map(read).transpose()?;
+                    let tls = proxy::AgentTls::new(&keys.chain, &keys.key, clients.as_deref())
+                        .with_context(|| format!("[[database]] {}: agent_client_ca", database.name))?;
                     minted.push((names, tls.clone()));
                     Some(tls)
                 }
@@ -45,7 +49,13 @@ impl Legs {
                 .with_context(|| format!("[[database]] {}: TLS towards it", database.name))?;
             by_database.insert(database.name.clone(), Arc::new(proxy::Tls { agent, database: upstream }));
         }
-        Ok(Legs { by_database, authority, minted, renewed: Mutex::new(Instant::now()) })
+        let verifiers = Files::read(config)?;
+        Ok(Legs { by_database, authority, minted, verifiers, renewed: Mutex::new(Instant::now()) })
+    }
+
+    /// The verifiers of roles.
+    pub(crate) fn verifiers(&self) -> &Files {
+        &self.verifiers
     }
 
     /// One database's.

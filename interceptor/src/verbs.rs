@@ -10,7 +10,7 @@ use nix::unistd::User;
 
 use crate::config::{self, AgentBy, Config, Others};
 use crate::host_record::{Deed, HostRecord, Stage};
-use crate::{admit, ca, check, doctor, exec, load, plan, privileges};
+use crate::{admit, ca, check, doctor, exec, load, plan, privileges, verifiers};
 
 /// `attach`.
 pub fn attach(path: &Path) -> Result<u8> {
@@ -207,7 +207,8 @@ fn account(user: Option<&str>) -> Result<exec::Account> {
 pub fn check(path: &Path) -> Result<u8> {
     let (config, policy) = check::load(path)?;
     config.masking.install()?;
-    print!("{}", check::describe(&config, &policy));
+    let verifiers = verifiers::describe(&config)?;
+    print!("{}{verifiers}", check::describe(&config, &policy));
     Ok(0)
 }
 

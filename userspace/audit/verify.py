@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""The second verifier of the record, written from docs/RECORD.md alone, with nothing but Python's standard library.
+"""The second verifier of the record, written from docs/AUDIT-FORMAT.md alone, with nothing but Python's standard library.
 
-    verify.py [--open] FILE.seg...      (in any order; the names say theirs)
+    verify.py [--open] [--key KEY --checkpoint FILE [--kept FILE]...] FILE.seg...      (in any order; the names say theirs)
 
 Prints one line and exits 0 whole, 1 tampered, 4 only a torn tail, 5 cannot tell, as `interceptor audit verify` does.
 """
+import base64
 import hashlib
 import os
 import re
@@ -12,8 +13,9 @@ import struct
 import sys
 
 HEADER, FRAME, PAYLOAD_MAX, SECTOR = 4096, 44, 2 << 20, 512
-ROOT, STOP, SEAL = 240, 241, 242
-FIRST_SEQ, COUNT, BATCH_ROOT, PREVIOUS_ROOT, CHAIN_ROOT = 64, 65, 66, 67, 68
+ROOT, STOP, SEAL, CHECKPOINT = 240, 241, 242, 24
+NODE = 65534
+TREE_SIZE, TREE_ROOT, HEADER_HASH, HEADS = 64, 65, 66, 71
 
 
 def crc32c_table():
@@ -40,16 +42,109 @@ def sha(prefix, *parts):
     return hashlib.sha256(bytes([prefix]) + b"".join(parts)).digest()
 
 
-def tree_head(leaves):
-    """RFC 6962 section 2.1."""
-    if not leaves:
-        return hashlib.sha256(b"").digest()
-    if len(leaves) == 1:
-        return leaves[0]
-    k = 1
-    while k * 2 < len(leaves):
-        k *= 2
-    return sha(1, tree_head(leaves[:k]), tree_head(leaves[k:]))
+class Tree:
+    """RFC 6962 section 2.1, kept as the roots of its perfect subtrees, each with its size, largest first."""
+
+    def __init__(self, size=0, frontier=()):
+        sizes = [1 << bit for bit in range(63, -1, -1) if size >> bit & 1]
+        self.subtrees = list(zip(sizes, frontier))
+
+    def add(self, leaf):
+        self.subtrees.append((1, leaf))
+        while len(self.subtrees) > 1 and self.subtrees[-1][0] == self.subtrees[-2][0]:
+            (size, right), (_, left) = self.subtrees.pop(), self.subtrees.pop()
+            self.subtrees.append((size * 2, sha(1, left, right)))
+
+    def size(self):
+        return sum(size for size, _ in self.subtrees)
+
+    def root(self):
+        if not self.subtrees:
+            return hashlib.sha256(b"").digest()
+        root = self.subtrees[-1][1]
+        for _, left in reversed(self.subtrees[:-1]):
+            root = sha(1, left, root)
+        return root
+
+
+# Ed25519, RFC 8032 sections 5.1.3, 5.1.4, 5.1.7: slow and plain, for one signature or two.
+P = 2**255 - 19
+L = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+
+
+def point_add(a, b):
+    (ax, ay, az, at), (bx, by, bz, bt) = a, b
+    e, f = (ay - ax) * (by - bx) % P, (ay + ax) * (by + bx) % P
+    g, h = 2 * at * bt * D % P, 2 * az * bz % P
+    e, f, g, h = f - e, h - g, h + g, f + e
+    return e * f % P, g * h % P, f * g % P, e * h % P
+
+
+def point_times(n, a):
+    total = (0, 1, 1, 0)
+    while n:
+        if n & 1:
+            total = point_add(total, a)
+        a, n = point_add(a, a), n >> 1
+    return total
+
+
+def point_read(data):
+    y = int.from_bytes(data, "little")
+    sign, y = y >> 255, y & ((1 << 255) - 1)
+    square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if (x * x - square) % P:
+        x = x * pow(2, (P - 1) // 4, P) % P
+    if y >= P or (x * x - square) % P or (x == 0 and sign):
+        return None
+    x = P - x if x & 1 != sign else x
+    return x, y, 1, x * y % P
+
+
+BASE = point_read((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
+
+
+def is_signed(key, message, signature):
+    a, r, s = point_read(key), point_read(signature[:32]), int.from_bytes(signature[32:], "little")
+    if len(signature) != 64 or a is None or r is None or s >= L:
+        return False
+    h = int.from_bytes(hashlib.sha512(signature[:32] + key + message).digest(), "little") % L
+    left, right = point_times(s, BASE), point_add(r, point_times(h, a))
+    return all((left[i] * right[2] - right[i] * left[2]) % P == 0 for i in (0, 1))
+
+
+def public_key(text):
+    """Name, key id and key of NAME+ID+KEY."""
+    name, key_id, data = text.strip().split("+", 2)
+    data = base64.b64decode(data, validate=True)
+    own_id = hashlib.sha256(name.encode() + b"\n" + data).digest()[:4]
+    if len(data) != 33 or data[0] != 1 or own_id.hex() != key_id:
+        raise ValueError("no public key")
+    return name, own_id, data[1:]
+
+
+def checkpoint(name, text, key):
+    """Size and root of a signed checkpoint."""
+    (origin, key_id, public), signed = key, False
+    try:
+        body, lines = text.split("\n\n", 1)
+        first, size, root = body.split("\n")
+        root = base64.b64decode(root, validate=True)
+        fits = first == origin and str(int(size)) == size and len(root) == 32 and lines.endswith("\n")
+        for line in lines.splitlines():
+            dash, by, data = line.split(" ")
+            data = base64.b64decode(data, validate=True)
+            fits = fits and dash == "\u2014" and len(data) >= 4
+            if by == origin and data[:4] == key_id:
+                fits = fits and is_signed(public, (body + "\n").encode(), data[4:])
+                signed = True
+    except ValueError:
+        fits = False
+    if not fits or not signed:
+        raise Answer(1, name, 0, 0, "no checkpoint that this key signed")
+    return int(size), root
 
 
 class Answer(Exception):
@@ -67,17 +162,25 @@ class Header:
         if crc != crc32c(data[: HEADER - 4]):
             raise Answer(1, name, 0, 0, "the header's checksum")
         (version, self.shard, self.shards, zero) = struct.unpack_from("<HHHH", data, 8)
-        if version != 1:
+        if version != 2:
             raise Answer(5, name, 0, 0, f"version {version}")
         (self.number, self.first_seq, self.size, self.previous_used) = struct.unpack_from("<QQQQ", data, 16)
-        self.previous_root = data[48:80]
-        reserved = zero or any(data[144:176]) or any(data[192 : HEADER - 4])
+        count = bin(self.first_seq - 1).count("1") if self.first_seq else 0
+        self.frontier = [data[at : at + 32] for at in range(192, 192 + 32 * count, 32)]
+        reserved = zero or any(data[144:176]) or any(data[192 + 32 * count : HEADER - 4])
         first = self.number == 1
         ranges = self.number and self.first_seq and 16 << 10 <= self.size <= 1 << 30
         starts = (self.previous_used == 0, self.first_seq == 1)
-        if reserved or not ranges or starts != (first, first) or (first and any(self.previous_root)):
+        if reserved or not ranges or starts != (first, first):
             raise Answer(1, name, 0, self.first_seq, "the header's numbers")
-        self.chain = sha(3, data[:HEADER])
+        before = bytes(32) if first else self.tree().root()
+        if data[48:80] != before:
+            raise Answer(1, name, 0, self.first_seq, "the header's root")
+        self.hash = sha(3, data[:HEADER])
+
+    def tree(self):
+        """The tree of the records before this segment, as its header tells of it."""
+        return Tree(self.first_seq - 1, self.frontier)
 
 
 def frame(data, at):
@@ -116,31 +219,30 @@ def fields(payload):
                 break
         if at + length > len(payload):
             return None
-        found[number] = payload[at : at + length]
+        value = payload[at : at + length]
+        found[number] = found.get(number, []) + [value] if number == HEADS else value
         at += length
     return found
 
 
-def closes(record, leaves, first_seq, chain):
-    """The chain after a closing record, or None where it does not fit."""
+def closes(record, tree, header):
+    """Whether a closing record tells of the records before it and of its segment's header."""
     said = fields(record[FRAME:])
-    if said is None or any(key not in said for key in (FIRST_SEQ, COUNT, BATCH_ROOT, PREVIOUS_ROOT, CHAIN_ROOT)):
-        return None
-    numbers = (int.from_bytes(said[FIRST_SEQ], "little"), int.from_bytes(said[COUNT], "little"))
-    root = tree_head(leaves)
-    after = sha(2, chain, root)
-    hashes = (said[BATCH_ROOT], said[PREVIOUS_ROOT], said[CHAIN_ROOT])
-    return after if numbers == (first_seq, len(leaves)) and hashes == (root, chain, after) else None
+    if said is None or any(key not in said for key in (TREE_SIZE, TREE_ROOT, HEADER_HASH)):
+        return False
+    size = int.from_bytes(said[TREE_SIZE], "little")
+    return (size, said[TREE_ROOT], said[HEADER_HASH]) == (tree.size(), tree.root(), header.hash)
 
 
 class Segment:
     """One file, read to the end of its whole records."""
 
-    def __init__(self, name, data):
+    def __init__(self, name, data, anchors):
         self.name, self.header = name, Header(name, data)
+        self.heads = []
         self.end, self.seq, self.last = HEADER, self.header.first_seq, None
         self.records = 0
-        chain, leaves, first = self.header.chain, [], self.seq
+        self.tree = self.header.tree()
         why = "it is unfinished"
         while True:
             record = frame(data, self.end)
@@ -153,13 +255,14 @@ class Segment:
             if seq != self.seq or self.last == SEAL:
                 why = "its number is out of order"
                 break
-            if kind in (ROOT, STOP, SEAL):
-                chain = closes(record, leaves, first, chain)
-                if chain is None:
-                    raise Answer(1, name, self.end, seq, "the root does not fit the records before it")
-                leaves, first = [], seq
-            leaves.append(sha(0, record))
-            self.root = sha(2, chain, leaves[-1]) if kind == SEAL else chain
+            if kind in (ROOT, STOP, SEAL) and not closes(record, self.tree, self.header):
+                raise Answer(1, name, self.end, seq, "the root does not fit the records before it")
+            self.tree.add(sha(0, record))
+            anchors.meet(self.header.shard, self.tree)
+            if kind == CHECKPOINT and self.header.shard == NODE:
+                for value in (fields(record[FRAME:]) or {}).get(HEADS, []):
+                    head = (int.from_bytes(value[:2], "little"), int.from_bytes(value[34:], "little"), value[2:34])
+                    self.heads.append((seq, head))
             self.last = kind
             self.end += -(-len(record) // 8) * 8
             self.seq += 1
@@ -190,8 +293,36 @@ class Segment:
         return True
 
 
-def verify(files, running):
+class Anchors:
+    """What signed checkpoints say: (shard, size, root), each to be met."""
+
+    def __init__(self, anchors=()):
+        self.wanted = {}
+        for shard, size, root in anchors:
+            self.wanted.setdefault((shard, size), set()).add(root)
+        self.met = set()
+
+    def meet(self, shard, tree):
+        roots = self.wanted.get((shard, tree.size())) if self.wanted else None
+        if roots == {tree.root()} if roots else False:
+            self.met.add((shard, tree.size()))
+
+    def missing(self):
+        return sorted(set(self.wanted) - self.met)
+
+
+def told(files, size):
+    """What the node's own records up to this one say of the shards."""
+    heads = []
+    for name, data in files:
+        if os.path.basename(name).startswith(f"{NODE:05}-"):
+            heads += [head for seq, head in Segment(name, data, Anchors()).heads if seq <= size]
+    return heads
+
+
+def verify(files, running, anchors=None):
     """files: (name, bytes) in the order of names. The number of records, or an Answer."""
+    anchors = anchors or Anchors()
     last, torn, records, shards, seen = None, None, 0, 0, set()
 
     def series_ends(segment):
@@ -210,7 +341,7 @@ def verify(files, running):
                 raise Answer(1, name, 0, 0, "the header was never written")
             blank = named[0]
             continue
-        segment = Segment(name, data)
+        segment = Segment(name, data, anchors)
         header = segment.header
         if named and named != (header.shard, header.number):
             raise Answer(1, name, 0, header.first_seq, "the file's name is another segment's")
@@ -219,7 +350,8 @@ def verify(files, running):
                 raise Answer(1, name, 0, header.first_seq, f"segment {last.header.number + 1} should stand here")
             if last.last != SEAL:
                 raise Answer(1, last.name, last.end, last.seq, "it was not sealed, and another segment follows")
-            if (header.first_seq, header.previous_used, header.previous_root) != (last.seq, last.end, last.root):
+            told, true = header.tree().subtrees, last.tree.subtrees
+            if (header.first_seq, header.previous_used, told) != (last.seq, last.end, true):
                 raise Answer(1, name, 0, header.first_seq, "it does not continue the segment before it")
         else:
             if last is not None:
@@ -238,15 +370,28 @@ def verify(files, running):
     missing = set(range(shards)) - seen
     if missing:
         raise Answer(1, "-", 0, 1, f"shard {min(missing)} is missing")
+    for shard, size in anchors.missing():
+        raise Answer(1, "-", 0, size, f"the records of shard {shard} up to this one are not those that were signed")
     if torn:
         raise torn
     return records
 
 
 def main(arguments):
-    running = "--open" in arguments
+    running, key, signed, names = False, None, [], []
+    arguments = list(arguments)
+    while arguments:
+        word = arguments.pop(0)
+        if word == "--open":
+            running = True
+        elif word == "--key":
+            key = public_key(arguments.pop(0))
+        elif word in ("--checkpoint", "--kept"):
+            signed.append(arguments.pop(0))
+        else:
+            names.append(word)
     # By name alone: the series may lie in several folders.
-    names = sorted((a for a in arguments if a != "--open"), key=lambda name: os.path.basename(name))
+    names.sort(key=os.path.basename)
     try:
         files = []
         for name in names:
@@ -255,7 +400,15 @@ def main(arguments):
                     files.append((name, file.read()))
             except OSError as error:
                 raise Answer(5, name, 0, 0, error.strerror)
-        print(f"whole: {verify(files, running)} records")
+        anchors = []
+        for name in signed:
+            try:
+                with open(name, encoding="utf-8") as file:
+                    size, root = checkpoint(name, file.read(), key)
+            except FileNotFoundError:
+                raise Answer(1, name, 0, 0, "the signed checkpoint is missing")
+            anchors += [(NODE, size, root)] + (told(files, size) if not anchors else [])
+        print(f"whole: {verify(files, running, Anchors(anchors))} records")
         return 0
     except Answer as answer:
         print(answer)

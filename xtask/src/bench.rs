@@ -66,7 +66,7 @@ fn scan(verb: &str, args: &[String]) -> Result<()> {
     shell::run(shell::command(&shell::target().join("release/bench").to_string_lossy(), &args))
 }
 
-/// `cargo xtask bench [pan | latency | bulk | churn | idle | all] …`: without a word all but `pan`.
+/// `cargo xtask bench [pan | latency | bulk | churn | idle | tls | all] …`: without a word all but `pan`.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     if let Some(("pan", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return pan(rest);
@@ -93,6 +93,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
 
 /// A database, two services in front of it (one for each durability of the record), and the load.
 fn load(args: &[&String]) -> Result<()> {
+    let (args, other) = beside(args)?;
     let release = shell::target().join("release");
     let bin = setup::postgres_bin().context("PostgreSQL's programs are not below /usr/lib/postgresql")?;
     let database = Postgres::start(&bin, "log_statement = none\nmax_connections = 700\nshared_buffers = 256MB\n")?;
@@ -100,26 +101,44 @@ fn load(args: &[&String]) -> Result<()> {
     let tables = folder.path().join("tables.sql");
     std::fs::write(&tables, TABLES)?;
     succeed(database.psql("postgres").arg("-f").arg(&tables))?;
-    let (near, far) = (free_port()?, free_port()?);
+    let (near, far, sealed) = (free_port()?, free_port()?, free_port()?);
+    let bench = release.join("bench").to_string_lossy().into_owned();
+    let keys = folder.path().display().to_string();
+    shell::run(shell::command(&bench, &["tls-keys", &keys]))?;
     let addresses = [database.port, near, far].map(|port| format!("\"127.0.0.1:{port}\"")).join(", ");
     let config = format!(
-        "[[database]]\nname = \"bench\"\nprotocol = \"postgres\"\naddresses = [{addresses}]\n\n[[agent]]\nname = \"load\"\n"
+        "[[database]]\nname = \"bench\"\nprotocol = \"postgres\"\naddresses = [{addresses}]\n\n\
+         [[database]]\nname = \"sealed\"\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:{sealed}\"]\nagent_tls = \"allow\"\n\
+         tls = \"verify-full\"\nroots = \"{keys}/root.pem\"\nserver_name = \"db.bench\"\n\n[[agent]]\nname = \"load\"\n"
     );
-    let start = |durability: &str| {
+    let start = |program: &Path, durability: &str| {
         let service = format!("segment_bytes = 67108864\ndurability = \"{durability}\"");
-        Service::start(&release.join("interceptor"), &service, &config, POLICY)
+        Service::start(program, &service, &config, POLICY)
     };
-    let services = [("standard", start("standard")?), ("strict", start("strict")?)];
+    let ours = release.join("interceptor");
+    let second = match &other {
+        Some(program) => ("beside", start(Path::new(program), "standard")?),
+        None => ("strict", start(&ours, "strict")?),
+    };
+    let services = [("standard", start(&ours, "standard")?), second];
     machine();
-    let ports = [("--postgres", database.port), ("--near", near), ("--far", far)];
-    let mut load = shell::command(&release.join("bench").to_string_lossy(), &["load"]);
+    let ports = [("--postgres", database.port), ("--near", near), ("--far", far), ("--sealed", sealed)];
+    let mut load = shell::command(&bench, &["load", "--keys", &keys]);
     load.args(args).args(ports.iter().flat_map(|(flag, port)| [(*flag).to_owned(), port.to_string()]));
     for (name, service) in &services {
         load.arg("--through").arg(through(folder.path(), name, service)?);
     }
     println!("  ours: as account {AGENT_USER} by `interceptor exec`, everything on: policy, masking, record");
-    println!("  (`standard` durability, and once more `strict`)");
+    println!("  (`standard` durability, and once more {})", other.as_deref().unwrap_or("`strict`"));
     shell::run(load)
+}
+
+/// `--beside PROGRAM`: another build of ours, in place of the one with the strict record; and the other words.
+fn beside<'a>(args: &[&'a String]) -> Result<(Vec<&'a String>, Option<String>)> {
+    let Some(at) = args.iter().position(|arg| *arg == "--beside") else { return Ok((args.to_vec(), None)) };
+    let Some(program) = args.get(at + 1) else { bail!("--beside needs the path of a program") };
+    let rest = args[..at].iter().chain(&args[at + 2..]).copied().collect();
+    Ok((rest, Some((*program).clone())))
 }
 
 /// How a worker is started as an agent of this service, in a file, because a prefix has spaces and dashes.

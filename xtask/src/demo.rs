@@ -11,6 +11,8 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::stand::{AGENT_USER, Postgres, Service, succeed};
 use crate::{setup, shell};
 
+mod held;
+
 /// Card numbers that the brands publish for tests.
 const TABLE: &str = "
 CREATE ROLE app LOGIN;
@@ -56,6 +58,15 @@ agents     = ["group:payments-agents"]
 statements = ["schema"]
 action     = "block"
 message    = "schema changes are made by people, not by agents"
+
+[[rule]]
+name       = "changes of payments need a person"
+agents     = ["group:payments-agents"]
+statements = ["update", "delete"]
+tables     = ["public.payments"]
+action     = "hold"
+approvers  = ["group:payments-leads"]
+message    = "a payments lead agrees to every change of a payment"
 "#;
 
 const ROWS: &str = "SELECT customer, pan, cvv, amount FROM payments ORDER BY id";
@@ -79,10 +90,11 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     }
     ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::SeqCst)).context("cannot watch for Ctrl-C")?;
     let binary = shell::target().join("release/interceptor");
-    show(&binary, args.iter().any(|a| a == "--keep"))
+    let given = |word: &str| args.iter().any(|a| a == word);
+    show(&binary, given("--yes"), given("--keep"))
 }
 
-fn show(binary: &Path, keep: bool) -> Result<()> {
+fn show(binary: &Path, yes: bool, keep: bool) -> Result<()> {
     shell::step("a throw-away PostgreSQL with a payments table");
     let bin = setup::postgres_bin().context("PostgreSQL's programs are not below /usr/lib/postgresql")?;
     let mut database = Postgres::start(&bin, "")?;
@@ -91,7 +103,7 @@ fn show(binary: &Path, keep: bool) -> Result<()> {
 
     shell::step("attach the kernel half, start the service");
     let config = format!(
-        "[[database]]\nname = \"payments\"\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:{0}\", \"[::1]:{0}\"]\nunix_directories = [\"{1}\"]\n\n[[agent]]\nname = \"reconciler\"\ngroups = [\"payments-agents\"]\n",
+        "[[database]]\nname = \"payments\"\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:{0}\", \"[::1]:{0}\"]\nunix_directories = [\"{1}\"]\n\n[[agent]]\nname = \"reconciler\"\ngroups = [\"payments-agents\"]\n\n[[reviewer]]\nname = \"you\"\nuser = \"root\"\ngroups = [\"payments-leads\"]\n",
         database.port,
         database.socket_folder().display()
     );
@@ -102,6 +114,8 @@ fn show(binary: &Path, keep: bool) -> Result<()> {
     rows(&database, &service)?;
     proceed()?;
     refusal(&database, &service)?;
+    proceed()?;
+    held::show(&database, &service, yes)?;
     proceed()?;
     record(&mut service)?;
 

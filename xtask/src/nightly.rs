@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use crate::{setup, shell};
 
 /// The fuzz targets of userspace/fuzz and how long each runs, in seconds.
-const TARGETS: &[&str] = &["pan", "wire_frontend", "wire_backend", "sql"];
+const TARGETS: &[&str] = &["pan", "wire_frontend", "wire_backend", "sql", "lineage"];
 const FUZZ_SECONDS: u32 = 600;
 /// Another time for each.
 const FUZZ_SECONDS_VARIABLE: &str = "INTERCEPTOR_FUZZ_SECONDS";
@@ -23,6 +23,7 @@ type Step = (&'static str, fn() -> Result<()>);
 const STEPS: &[Step] = &[
     ("test", crate::test::run),
     ("suites", || crate::suites::run(&[])),
+    ("sim", sim),
     ("kills", kills),
     ("variants", || crate::evasion::run(&["--variants", VARIANTS, "--seed", "1"].map(str::to_owned))),
     ("expressions", || crate::evasion::run(&["--fuzz", EXPRESSIONS, "--minutes", "60"].map(str::to_owned))),
@@ -64,6 +65,14 @@ fn miri() -> Result<()> {
     }
     let mut tests = shell::command("cargo", &["+nightly", "miri", "test", "--package", "pan", "--lib"]);
     tests.env("INTERCEPTOR_PAN_BACKEND", "portable").env("MIRIFLAGS", "-Zmiri-disable-isolation");
+    shell::run(tests)
+}
+
+/// 100,000 seeds of the simulated world, plain and under TLS, where `test` does a thousand.
+fn sim() -> Result<()> {
+    shell::step("100,000 seeds of the simulated world");
+    let mut tests = shell::cargo(&["test", "--release", "--package", "proxy", "--lib", "sim"]);
+    tests.env("INTERCEPTOR_SIM_TIMES", "100");
     shell::run(tests)
 }
 

@@ -302,6 +302,11 @@ impl Service {
         self.folder.path().join("interceptor.toml")
     }
 
+    /// The folder of its socket.
+    pub fn run_dir(&self) -> PathBuf {
+        self.folder.path().join("run")
+    }
+
     /// Where its kernel half is pinned.
     pub fn pins(&self) -> PathBuf {
         PathBuf::from(format!("/sys/fs/bpf/interceptor-{}", self.uid - SERVICE_UID_MIN))

@@ -1,7 +1,7 @@
 //! `suites`: foreign test suites, direct and through the interceptor, and the *sets* of test ids compared.
 //!
 //! PostgreSQL's own regression, isolation and libpq_pipeline tests come from the distribution's source package of the very
-//! version that is installed, asyncpg's from its own. They run in `observe` without masking: being there must change nothing;
+//! version that is installed (or of the nearest that can be had: see [`source`]), asyncpg's from its own. They run in `observe` without masking: being there must change nothing;
 //! and masked. What carries the most protocol runs once more with every byte sent by itself on both sides of us.
 
 mod asyncpg;
@@ -100,10 +100,13 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     }
     let built = source::build()?;
     let chosen = SUITES.iter().filter(|s| args.is_empty() || args.iter().any(|a| a == s.name));
+    let mismatch = || built.mismatch.iter().for_each(|versions| println!("\n  NOTE: {versions}"));
+    mismatch();
     let mut differing = 0;
     for suite in chosen {
         differing += compare(&built, suite)?;
     }
+    mismatch();
     if differing > 0 { bail!("{differing} comparison(s) differ, see above") } else { Ok(()) }
 }
 
@@ -149,7 +152,13 @@ fn unexpected<'a>(direct: &'a Outcomes, outcomes: &'a Outcomes, may_differ: &[&s
         .filter(|id| direct.get(*id) != outcomes.get(*id))
         .map(String::as_str)
         .partition(|id| may_differ.contains(id));
-    for (why, ids) in [("differ, as they must (card numbers in their output)", &expected), ("differ", &unexpected)] {
+    let fails = |id: &&str| direct.get(*id) == outcomes.get(*id) && direct.get(*id) > Some(&Outcome::Skipped);
+    let both: BTreeSet<&str> = direct.keys().map(String::as_str).filter(fails).collect();
+    for (why, ids) in [
+        ("fail direct too", &both),
+        ("differ, as they must (card numbers in their output)", &expected),
+        ("differ", &unexpected),
+    ] {
         if !ids.is_empty() {
             println!("    {why}: {}", ids.iter().copied().collect::<Vec<_>>().join(" "));
         }

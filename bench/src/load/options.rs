@@ -1,6 +1,6 @@
 //! What the command line of `bench load` asks for. `cargo xtask bench` writes the first part of it.
 
-use crate::load::cases::Group;
+use crate::load::cases::{Case, Group};
 
 /// A path through a service: who pays, and what is put before a worker's command line.
 #[derive(Debug)]
@@ -13,11 +13,16 @@ pub(crate) struct Through {
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) groups: Vec<Group>,
+    /// Only cases whose name begins like one of these; none: all.
+    pub(crate) cases: Vec<String>,
     pub(crate) postgres: u16,
     /// Where the two stubs are to listen.
     pub(crate) near: u16,
     pub(crate) far: u16,
     pub(crate) through: Vec<Through>,
+    /// Where the stub under TLS is to listen, and the folder of its certificate.
+    pub(crate) sealed: u16,
+    pub(crate) keys: String,
     pub(crate) rounds: u32,
     pub(crate) millis: u32,
     pub(crate) quick: bool,
@@ -34,10 +39,13 @@ impl Options {
         let (Some(first), Some(last)) = (cpus.first(), cpus.last()) else { return Err("no CPU".into()) };
         let mut options = Options {
             groups: Vec::new(),
+            cases: Vec::new(),
             postgres: 0,
             near: 0,
             far: 0,
             through: Vec::new(),
+            sealed: 0,
+            keys: String::new(),
             rounds: 0,
             millis: 0,
             quick: args.iter().any(|arg| arg == "--quick"),
@@ -61,6 +69,10 @@ impl Options {
         }
     }
 
+    pub(crate) fn wants(&self, case: &Case) -> bool {
+        self.cases.is_empty() || self.cases.iter().any(|name| case.id.starts_with(name.as_str()))
+    }
+
     fn read(&mut self, args: &[String]) -> Result<(), String> {
         let mut args = args.iter();
         while let Some(arg) = args.next() {
@@ -70,10 +82,13 @@ impl Options {
                 "--quick" => {}
                 "--full" => self.idle = 2000,
                 "--report" => self.report = true,
+                "--case" => self.cases.push(value()?),
                 "--json" => self.json = Some(value()?),
                 "--postgres" => self.postgres = number(&value()?)?,
                 "--near" => self.near = number(&value()?)?,
                 "--far" => self.far = number(&value()?)?,
+                "--sealed" => self.sealed = number(&value()?)?,
+                "--keys" => self.keys = value()?,
                 "--rounds" => self.rounds = number(&value()?)?,
                 "--slice-ms" => self.millis = number(&value()?)?,
                 "--idle" => self.idle = number(&value()?)?,

@@ -16,6 +16,8 @@ pub(crate) const NULL: &str = "null relay";
 pub(crate) const AGAIN: &str = "null relay, again";
 pub(crate) const US: &str = "interceptor";
 pub(crate) const STRICT: &str = "strict record";
+/// Another build of ours, to be compared with.
+pub(crate) const BESIDE: &str = "other build";
 pub(crate) const PGBOUNCER: &str = "pgbouncer";
 pub(crate) const HAPROXY: &str = "HAProxy";
 
@@ -90,6 +92,10 @@ impl Stand {
         for (port, cpu) in [(near, first), (far, last)] {
             stand.run(own(&["stub", "--port", &port.to_string()])?, Some(cpu), &[port])?;
         }
+        if options.sealed > 0 {
+            let port = options.sealed.to_string();
+            stand.run(own(&["tls-stub", "--port", &port, "--keys", &options.keys])?, None, &[options.sealed])?;
+        }
         stand.add(DIRECT, [(postgres, "bench", None), (near, "bench", None), (far, "bench", None)], &[])?;
         for name in [NULL, AGAIN] {
             stand.relay(name, options)?;
@@ -97,7 +103,11 @@ impl Stand {
         for through in &options.through {
             let pid = Some(through.pid);
             let places = [postgres, near, far].map(|port| (port, "bench", pid));
-            let name = if through.name == "strict" { STRICT } else { US };
+            let name = match through.name.as_str() {
+                "strict" => STRICT,
+                "beside" => BESIDE,
+                _ => US,
+            };
             stand.add(name, places, &through.words)?;
         }
         stand.pgbouncer(options, &folder)?;

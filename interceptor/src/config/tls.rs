@@ -13,10 +13,16 @@ use super::{Endpoint, Error, TypedDatabase, meaning};
 pub struct Tls {
     /// Towards agents.
     pub agent: AgentTls,
+    /// Who signs agents' certificates (PEM); `None`: they are asked for none.
+    pub agent_client_ca: Option<PathBuf>,
+    /// A session without one is refused.
+    pub agent_client_required: bool,
     /// What our certificate for it is made out to: names and addresses that agents dial, no others.
     pub names: Vec<String>,
     /// Towards the database.
     pub database: DatabaseTls,
+    /// The file of roles' verifiers, with which SCRAM ends here; `None`: it passes on.
+    pub verifiers: Option<PathBuf>,
 }
 
 /// Whether agents may, or must, speak TLS.
@@ -107,7 +113,23 @@ impl TypedDatabase {
         if let Some(name) = self.names.iter().chain(&self.server_name).find(|name| !is_name(name)) {
             return refused(format!("`{name}` is neither a DNS name nor an address"));
         }
-        Ok(Tls { agent: self.agent_tls, names: self.certificate_names(addresses), database })
+        if self.scram_verifiers.is_some() && (self.agent_tls == AgentTls::Disable || database == DatabaseTls::Disable) {
+            return refused("scram_verifiers has a meaning only where both legs have TLS (agent_tls and tls): over a plain leg SCRAM passes on".into());
+        }
+        if self.agent_client_ca.is_some() && self.agent_tls == AgentTls::Disable {
+            return refused("agent_client_ca has a meaning only with agent_tls = \"allow\" or \"require\"".into());
+        }
+        if self.agent_client_required && (self.agent_client_ca.is_none() || self.agent_tls != AgentTls::Require) {
+            return refused("agent_client_required needs agent_client_ca = \"FILE\" (who signs agents' certificates, PEM) and agent_tls = \"require\"".into());
+        }
+        Ok(Tls {
+            agent: self.agent_tls,
+            agent_client_ca: self.agent_client_ca.clone(),
+            agent_client_required: self.agent_client_required,
+            names: self.certificate_names(addresses),
+            database,
+            verifiers: self.scram_verifiers.clone(),
+        })
     }
 
     /// The names that are given, the host names among the addresses, and each single address.
@@ -163,6 +185,14 @@ mod tests {
             (format!("{near}tls = \"disable\"\nroots = \"/x\""), "need tls"),
             (format!("{near}tls = \"require\"\nclient_key = \"/x\""), "go together"),
             (format!("{near}names = [\"db\"]"), "only with agent_tls"),
+            (format!("{near}tls = \"require\"\nscram_verifiers = \"/x\""), "both legs have TLS"),
+            (format!("{near}agent_client_ca = \"/x\""), "only with agent_tls"),
+            (format!("{near}agent_tls = \"require\"\nagent_client_required = true"), "needs agent_client_ca"),
+            (
+                format!("{near}agent_tls = \"allow\"\nagent_client_ca = \"/x\"\nagent_client_required = true"),
+                "agent_tls = \"require\"",
+            ),
+            (format!("{near}agent_tls = \"allow\"\nscram_verifiers = \"/x\""), "both legs have TLS"),
             (format!("{near}agent_tls = \"allow\"\nnames = [\"d b\"]"), "neither a DNS name"),
             (format!("{near}agent_tls = \"maybe\""), "unknown variant"),
         ] {

@@ -1,4 +1,4 @@
-//! The service's own series on disk: find its end, write one record and a stop, let go.
+//! A series of the host's on disk: find its end, write one record and a stop, let go.
 //!
 //! A new segment is made under another name and gets its own when its first records are in it and on disk, and it is made
 //! before the one before it is sealed: so a full disk or a kill leaves the series as it was. Only a kill between that seal and
@@ -11,11 +11,10 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use audit::RecordId;
 use audit::segment::{
-    Appender, Corrupt, HeaderFault, Identity, Previous, Recovered, Refused, SERVICE_SHARD, Stamp, file_name,
-    parse_file_name, recover,
+    Appender, Corrupt, HeaderFault, Identity, Previous, Recovered, Refused, Stamp, file_name, parse_file_name, recover,
 };
+use audit::{Head, RecordId};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use uring::MappedSegment;
@@ -24,35 +23,57 @@ use super::Error;
 
 /// Bytes of one segment: some thousand records of these verbs, and made anew in a few milliseconds.
 const SEGMENT_BYTES: usize = 1 << 20;
-/// The lock's file; it stays.
-const LOCK: &str = "65535.lock";
-/// What the next segment is called until its first records are on disk.
-const NEW: &str = "65535.new";
 /// How long another process may hold the lock: it writes one record.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often the lock is tried meanwhile.
 const TRY_EVERY: Duration = Duration::from_millis(5);
 
-/// Writes one record at the end of the series in `folder`, and an orderly stop behind it; all is on disk when this returns.
-pub(super) fn append(folder: &Path, kind: u8, payload: &[u8]) -> Result<RecordId, Error> {
-    let _lock = lock(folder)?;
-    let mut tail = Tail::open(folder)?;
+/// Which series, and in which folder.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    /// The folder of its segments.
+    pub(crate) folder: &'a Path,
+    /// The shard number that it has.
+    pub(crate) shard: u16,
+}
+
+impl Place<'_> {
+    /// The lock's file; it stays.
+    fn lock(&self) -> PathBuf {
+        self.folder.join(format!("{:05}.lock", self.shard))
+    }
+
+    /// What the next segment is called until its first records are on disk.
+    fn unfinished(&self) -> PathBuf {
+        self.folder.join(format!("{:05}.new", self.shard))
+    }
+
+    fn segment(&self, number: u64) -> PathBuf {
+        self.folder.join(file_name(self.shard, number))
+    }
+}
+
+/// Writes one record at the end of the series, and an orderly stop behind it; all is on disk when this returns. Says the record's
+/// number, and how far the series is.
+pub(crate) fn append(place: &Place<'_>, kind: u8, payload: &[u8]) -> Result<(RecordId, Head), Error> {
+    let _lock = lock(place)?;
+    let mut tail = Tail::open(place)?;
     let seq = match tail.store(kind, payload) {
         Err(Refused::Full) => {
-            tail = tail.next(folder)?;
+            tail = tail.next(place)?;
             tail.store(kind, payload)
         }
         other => other,
     };
     let seq = seq.map_err(|why| Error::Segment(tail.path.clone(), why))?;
-    tail.stop(folder)?;
-    Ok(RecordId { shard: SERVICE_SHARD, seq })
+    let head = tail.stop(place)?;
+    Ok((RecordId { shard: place.shard, seq }, head))
 }
 
 /// One writer at a time; let go when dropped, or with the process. Without a bound a process that stands still would keep a
 /// detach waiting for good.
-fn lock(folder: &Path) -> Result<Flock<File>, Error> {
-    let path = folder.join(LOCK);
+fn lock(place: &Place<'_>) -> Result<Flock<File>, Error> {
+    let path = place.lock();
     let failed = |why: io::Error| Error::File(path.clone(), why);
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(libc::O_NOFOLLOW);
@@ -80,35 +101,35 @@ struct Tail {
 
 impl Tail {
     /// The end of the series: its last segment, where that is of this boot and host and not sealed, else a new one.
-    fn open(folder: &Path) -> Result<Tail, Error> {
-        let Some((path, mut segment, recovered)) = last(folder)? else {
-            return Tail::begin(folder, make(folder)?, Previous::NONE);
+    fn open(place: &Place<'_>) -> Result<Tail, Error> {
+        let Some((path, mut segment, recovered)) = last(place)? else {
+            return Tail::begin(place, make(place)?, Previous::NONE);
         };
         if let Some(previous) = recovered.previous() {
-            return Tail::begin(folder, make(folder)?, previous);
+            return Tail::begin(place, make(place)?, previous);
         }
         let appender = Appender::resume(segment.bytes(), &recovered, stamp());
         let appender = appender.map_err(|why| Error::Segment(path.clone(), why))?;
         let tail = Tail { path, segment, appender, new: false };
-        if recovered.header.identity == identity() { Ok(tail) } else { tail.next(folder) }
+        if recovered.header.identity == identity() { Ok(tail) } else { tail.next(place) }
     }
 
-    fn begin(folder: &Path, mut segment: MappedSegment, previous: Previous) -> Result<Tail, Error> {
-        let path = folder.join(NEW);
-        match Appender::begin(segment.bytes(), SERVICE_SHARD, identity(), previous, stamp()) {
+    fn begin(place: &Place<'_>, mut segment: MappedSegment, previous: Previous) -> Result<Tail, Error> {
+        let path = place.unfinished();
+        match Appender::begin(segment.bytes(), place.shard, identity(), previous, stamp()) {
             Ok(appender) => Ok(Tail { path, segment, appender, new: true }),
             Err(why) => Err(Error::Segment(path, why)),
         }
     }
 
     /// Seals this segment and begins the next.
-    fn next(mut self, folder: &Path) -> Result<Tail, Error> {
-        let segment = make(folder)?;
+    fn next(mut self, place: &Place<'_>) -> Result<Tail, Error> {
+        let segment = make(place)?;
         let durable_seq = self.durable_seq();
         let sealed = self.appender.seal(self.segment.bytes(), stamp(), durable_seq);
         let previous = sealed.map_err(|why| Error::Segment(self.path.clone(), why))?;
         self.sync()?;
-        Tail::begin(folder, segment, previous)
+        Tail::begin(place, segment, previous)
     }
 
     fn store(&mut self, kind: u8, payload: &[u8]) -> Result<u64, Refused> {
@@ -116,22 +137,24 @@ impl Tail {
     }
 
     /// The last record of a verb; from here on it is on disk, under its own name.
-    fn stop(mut self, folder: &Path) -> Result<(), Error> {
+    fn stop(mut self, place: &Place<'_>) -> Result<Head, Error> {
         let durable_seq = self.durable_seq();
         let stopped = self.appender.stop(self.segment.bytes(), stamp(), durable_seq);
         stopped.map_err(|why| Error::Segment(self.path.clone(), why))?;
         self.sync()?;
         if self.new {
-            let own = folder.join(file_name(SERVICE_SHARD, self.appender.header().number()));
-            let named = fs::rename(&self.path, &own).and_then(|()| File::open(folder)?.sync_all());
+            let own = place.segment(self.appender.header().number());
+            let named = fs::rename(&self.path, &own).and_then(|()| File::open(place.folder)?.sync_all());
             named.map_err(|why| Error::File(own, why))?;
         }
-        Ok(())
+        self.appender.hash(self.segment.bytes(), 1);
+        let tree = self.appender.tree();
+        Ok(Head { shard: place.shard, size: tree.size(), root: tree.root() })
     }
 
     /// What is known to be on disk without asking: all before this segment.
     fn durable_seq(&self) -> u64 {
-        self.appender.header().previous.last_seq
+        self.appender.header().previous.last_seq()
     }
 
     fn sync(&self) -> Result<(), Error> {
@@ -141,8 +164,8 @@ impl Tail {
 }
 
 /// The next segment, all its blocks taken; what an earlier verb left half made goes.
-fn make(folder: &Path) -> Result<MappedSegment, Error> {
-    let path = folder.join(NEW);
+fn make(place: &Place<'_>) -> Result<MappedSegment, Error> {
+    let path = place.unfinished();
     let failed = |why| Error::File(path.clone(), why);
     match fs::remove_file(&path) {
         Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(failed(why)),
@@ -152,15 +175,15 @@ fn make(folder: &Path) -> Result<MappedSegment, Error> {
 }
 
 /// The last segment that was begun. One without a header is no work of ours, and is not passed over.
-fn last(folder: &Path) -> Result<Option<(PathBuf, MappedSegment, Recovered)>, Error> {
-    let Some(number) = last_number(folder).map_err(|why| Error::File(folder.to_path_buf(), why))? else {
+fn last(place: &Place<'_>) -> Result<Option<(PathBuf, MappedSegment, Recovered)>, Error> {
+    let Some(number) = last_number(place).map_err(|why| Error::File(place.folder.to_path_buf(), why))? else {
         return Ok(None);
     };
-    let path = folder.join(file_name(SERVICE_SHARD, number));
+    let path = place.segment(number);
     let mut segment = MappedSegment::open(&path).map_err(|why| Error::File(path.clone(), why))?;
     match recover(segment.bytes()) {
         // Its name is not in what it says of itself: somebody moved it here.
-        Ok(recovered) if (recovered.header.shard, recovered.header.number()) != (SERVICE_SHARD, number) => {
+        Ok(recovered) if (recovered.header.shard, recovered.header.number()) != (place.shard, number) => {
             Err(Error::Corrupt(path, Corrupt::Header(HeaderFault::Range)))
         }
         Ok(recovered) => Ok(Some((path, segment, recovered))),
@@ -168,11 +191,13 @@ fn last(folder: &Path) -> Result<Option<(PathBuf, MappedSegment, Recovered)>, Er
     }
 }
 
-fn last_number(folder: &Path) -> io::Result<Option<u64>> {
+fn last_number(place: &Place<'_>) -> io::Result<Option<u64>> {
     let mut last = None;
-    for entry in fs::read_dir(folder)? {
+    for entry in fs::read_dir(place.folder)? {
         let name = entry?.file_name();
-        if let Some((SERVICE_SHARD, number)) = name.to_str().and_then(parse_file_name) {
+        if let Some((shard, number)) = name.to_str().and_then(parse_file_name)
+            && shard == place.shard
+        {
             last = last.max(Some(number));
         }
     }
@@ -199,6 +224,7 @@ fn stamp() -> Stamp {
 mod tests {
     use super::*;
     use audit::RecordType;
+    use audit::segment::SERVICE_SHARD;
     use audit::verify::{Options, Verdict, verify};
 
     const ATTACH: u8 = RecordType::Attach.code();
@@ -213,7 +239,11 @@ mod tests {
         }
 
         fn append(&self, payload: &[u8]) -> u64 {
-            append(&self.0, ATTACH, payload).unwrap().seq
+            append(&self.place(), ATTACH, payload).unwrap().0.seq
+        }
+
+        fn place(&self) -> Place<'_> {
+            Place { folder: &self.0, shard: SERVICE_SHARD }
         }
 
         fn segment(&self, number: u64) -> PathBuf {
@@ -259,7 +289,7 @@ mod tests {
         let (status, records, segments) = scratch.verdict();
         // Each record and its stop, and the seals of all segments but the last.
         assert_eq!((status, records), (0, 20 + segments - 1));
-        assert!(segments > 1 && !scratch.0.join(NEW).exists());
+        assert!(segments > 1 && !scratch.place().unfinished().exists());
     }
 
     #[test]
@@ -271,7 +301,7 @@ mod tests {
         // A frame without its length.
         bytes[end + 4..end + 20].fill(9);
         fs::write(scratch.segment(1), bytes).unwrap();
-        fs::write(scratch.0.join(NEW), b"half").unwrap();
+        fs::write(scratch.place().unfinished(), b"half").unwrap();
         assert_eq!(scratch.verdict(), (4, 2, 1));
         scratch.append(b"");
         assert_eq!(scratch.verdict(), (0, 5, 1));
@@ -284,7 +314,7 @@ mod tests {
         let mut bytes = fs::read(scratch.segment(1)).unwrap();
         bytes[audit::segment::HEADER_LEN + 50] ^= 1;
         fs::write(scratch.segment(1), &bytes).unwrap();
-        assert!(matches!(append(&scratch.0, ATTACH, b""), Err(Error::Corrupt(..))));
+        assert!(matches!(append(&scratch.place(), ATTACH, b""), Err(Error::Corrupt(..))));
         assert!(fs::read(scratch.segment(1)).unwrap() == bytes, "the evidence was changed");
     }
 
@@ -314,8 +344,8 @@ mod tests {
     #[test]
     fn a_link_in_the_place_of_the_lock_is_not_followed() {
         let scratch = Scratch::new("link");
-        std::os::unix::fs::symlink("elsewhere", scratch.0.join(LOCK)).unwrap();
-        assert!(matches!(append(&scratch.0, ATTACH, b""), Err(Error::File(..))));
+        std::os::unix::fs::symlink("elsewhere", scratch.place().lock()).unwrap();
+        assert!(matches!(append(&scratch.place(), ATTACH, b""), Err(Error::File(..))));
         assert!(!scratch.0.join("elsewhere").exists());
     }
 }

@@ -67,6 +67,17 @@ fn psycopg() {
     });
 }
 
+/// The folder of the drivers, where psycopg is installed.
+pub(crate) fn python() -> Option<PathBuf> {
+    installed(&Driver {
+        script: "psycopg",
+        beside: &[],
+        starts: &["/usr/bin/python3"],
+        folders: &[],
+        needs: &["/usr/bin/python3", "python/psycopg"],
+    })
+}
+
 #[test]
 fn asyncpg() {
     prove(&Driver {
@@ -217,6 +228,18 @@ fn installed(driver: &Driver) -> Option<PathBuf> {
         return None;
     }
     found
+}
+
+/// The folder of the Python drivers, for another test's script; `None`, said loudly, where this one is not installed.
+pub fn installed_python(script: &'static str, needs: &'static str) -> Option<PathBuf> {
+    let needs: &'static [&'static str] = Box::leak(Box::new(["/usr/bin/python3", needs]));
+    let driver = Driver { script, beside: &[], starts: &["/usr/bin/python3"], folders: &[], needs };
+    installed(&driver).map(|folder| folder.join("python"))
+}
+
+/// The line, ended where it takes too long.
+pub fn with_timeout(line: &[&str]) -> Vec<String> {
+    ["timeout", "-k", "5", PATIENCE].iter().chain(line).map(|word| (*word).to_owned()).collect()
 }
 
 /// Whether the agents' account finds its interpreter.

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use crate::stage::{Stage, binary};
 use crate::stand::{Service, succeed};
 
-/// The service's own series: docs/RECORD.md.
+/// The service's own series: docs/AUDIT-FORMAT.md.
 const FIRST_SEGMENT: &str = "65535-0000000001.seg";
 
 /// Files and a kernel half, no service and no database: these verbs need neither. `None` where the kernel tests cannot run.

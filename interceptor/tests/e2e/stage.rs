@@ -82,6 +82,19 @@ impl Stage {
         Stage::before(lines, policy, || Postgres::start(&postgres_bin(), ""))
     }
 
+    /// With tables of the configuration beside the database's own lines.
+    pub fn set_beside(lines: &str, tables: &str, policy: &str) -> Option<Stage> {
+        // The agent's table ends the configuration: what follows it is beside it.
+        Stage::set(&format!("{lines}\n{tables}"), policy)
+    }
+
+    /// Fails unless the database itself says so, asked by nobody's agent.
+    #[track_caller]
+    pub fn database_has(&self, sql: &str, expected: &str) {
+        let said = self.database.sql("postgres", sql).expect("the database answers");
+        assert_eq!(said.trim(), expected, "{sql}");
+    }
+
     /// In front of a database of the test's own making.
     pub fn before(lines: &str, policy: &str, start: impl FnOnce() -> std::io::Result<Postgres>) -> Option<Stage> {
         if !may_run() {

@@ -19,13 +19,13 @@ const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 const LOGIN: &str = "CREATE ROLE scram LOGIN PASSWORD 'open sesame'; GRANT ALL ON ALL TABLES IN SCHEMA public TO scram";
 
 /// Certificates of a database, and who signed them.
-struct Keys {
+pub(crate) struct Keys {
     folder: Folder,
 }
 
 impl Keys {
     /// For this name; readable by PostgreSQL alone, as it wants it.
-    fn new(name: &str) -> Keys {
+    pub(crate) fn new(name: &str) -> Keys {
         let folder = Folder::new("keys").expect("a folder");
         let mut root = CertificateParams::new(Vec::<String>::new()).expect("no names");
         root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -42,19 +42,19 @@ impl Keys {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("mode");
             chown(&path, Some(owner), None).expect("given");
         }
-        let rules = "local all all trust\nhostssl all scram all scram-sha-256\nhostnossl all scram all scram-sha-256\nhost all all all trust\n";
+        let rules = "local all all trust\nhost all app all trust\nhost all postgres all trust\nhost all all all scram-sha-256\n";
         let path = folder.path().join("hba.conf");
         std::fs::write(&path, rules).expect("written");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("mode");
         Keys { folder }
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.folder.path().join(name).display().to_string()
     }
 
     /// A PostgreSQL with TLS by these.
-    fn database(&self) -> std::io::Result<Postgres> {
+    pub(crate) fn database(&self) -> std::io::Result<Postgres> {
         let settings = format!(
             "ssl = on\nmax_connections = 300\nssl_cert_file = '{}'\nssl_key_file = '{}'\nhba_file = '{}'\n",
             self.path("db.pem"),
@@ -68,10 +68,10 @@ impl Keys {
 }
 
 /// The certificate that agents trust, where the agent's account can read it.
-struct Trusted(Folder);
+pub(crate) struct Trusted(Folder);
 
 impl Trusted {
-    fn of(stage: &Stage) -> Trusted {
+    pub(crate) fn of(stage: &Stage) -> Trusted {
         let folder = Folder::new("trusted").expect("a folder");
         let output = succeed(&mut stage.service.verb("ca")).expect("interceptor ca");
         assert!(String::from_utf8_lossy(&output.stderr).contains("sslrootcert="), "says how");
@@ -81,13 +81,13 @@ impl Trusted {
         Trusted(folder)
     }
 
-    fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         self.0.path().join("ca.pem").display().to_string()
     }
 }
 
 /// psql by a connection string.
-fn psql(stage: &Stage, words: &str, sql: &str) -> Answer {
+pub(crate) fn psql(stage: &Stage, words: &str, sql: &str) -> Answer {
     let conninfo = format!("port={} dbname=postgres {words}", stage.database.port);
     let args = ["-X", "-At", "-v", "VERBOSITY=verbose", "-d", &conninfo, "-c", sql];
     let mut command = stage.service.exec("reconciler", "psql", &args);
@@ -104,8 +104,8 @@ fn both(keys: &Keys) -> Option<Stage> {
     Stage::before(&lines, POLICY, || keys.database())
 }
 
-const CARD: &str = "SELECT pan FROM payments WHERE id = 1";
-const MASKED: &str = "411111******1111";
+pub(crate) const CARD: &str = "SELECT pan FROM payments WHERE id = 1";
+pub(crate) const MASKED: &str = "411111******1111";
 
 #[test]
 fn every_sslmode_of_an_unchanged_psql_works_and_cards_are_masked() {
@@ -283,6 +283,43 @@ fn an_idle_session_under_tls_stays_small() {
     assert!(each <= 24 << 10, "{each} bytes for an idle session");
     drop((warm, idle));
     health.holds(&stage);
+}
+
+/// An authority of agents and a certificate by it, where the agent's account can read them.
+fn agents_keys(name: &str) -> Keys {
+    let keys = Keys::new(name);
+    for file in ["db.pem", "db.key"] {
+        let path = keys.path(file);
+        chown(&path, Some(65534), None).expect("given");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("mode");
+    }
+    keys
+}
+
+#[test]
+fn an_agents_certificate_is_recorded_and_required() {
+    let (agents, foreign) = (agents_keys("the-agent"), agents_keys("the-agent"));
+    let ca = format!("agent_tls = \"require\"\nagent_client_ca = \"{}\"\n", agents.path("root.pem"));
+    let shows = |keys: &Keys| format!("sslcert={} sslkey={}", keys.path("db.pem"), keys.path("db.key"));
+    for required in [true, false] {
+        let Some(stage) = Stage::set(&format!("{ca}agent_client_required = {required}"), POLICY) else { return };
+        let login = |words: &str| psql(&stage, &format!("host=127.0.0.1 user=app sslmode=require {words}"), CARD);
+        login(&shows(&agents)).says(MASKED);
+        let untrusted = login(&shows(&foreign));
+        assert!(!untrusted.ok && untrusted.err.contains("alert"), "{}", untrusted.err);
+        let without = login("");
+        if required {
+            without.refused("connection requires a valid client certificate");
+        } else {
+            without.says(MASKED);
+        }
+        let record = stage.record();
+        let decided = record.iter().find(|line| line.contains("\"decision\"")).expect("a decision");
+        assert!(decided.contains("\"certificate\":\"CN=rcgen self signed cert\""), "{decided}");
+        let login = record.iter().find(|line| line.contains("\"login\"")).expect("a login");
+        assert!(login.contains("\"certificate_sha256\":\"") && login.contains("\"certificate_serial\":\""), "{login}");
+        assert!(record.iter().any(|line| line.contains("the agent's certificate is not by one of agent_client_ca")));
+    }
 }
 
 #[test]

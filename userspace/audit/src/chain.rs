@@ -1,7 +1,7 @@
-//! Hashes over records: RFC 6962 within a batch, and a chain over the batches' roots.
+//! Hashes over records: one RFC 6962 tree per series, that grows over all its segments.
 //!
-//! Three kinds of input never share a prefix: a record (0x00), a tree's node (0x01), a link of the chain (0x02), a segment's
-//! header (0x03), so none can pass for another.
+//! Three kinds of input never share a prefix: a record (0x00), a tree's node (0x01), a segment's header (0x03), so none can pass
+//! for another.
 use sha2::{Digest, Sha256};
 
 /// A SHA-256.
@@ -17,12 +17,7 @@ pub fn node(left: &Hash, right: &Hash) -> Hash {
     hash(0x01, left, right)
 }
 
-/// The chain after a batch: `SHA-256(0x02 || chain before || root of the batch)`.
-pub fn link(previous: &Hash, batch_root: &Hash) -> Hash {
-    hash(0x02, previous, batch_root)
-}
-
-/// Where a segment's chain begins: `SHA-256(0x03 || the 4096 bytes of its header)`, which holds the chain of the segment before.
+/// A segment's header, `SHA-256(0x03 || its 4096 bytes)`: the records that close batches name it.
 pub fn header(header: &[u8]) -> Hash {
     hash(0x03, header, &[])
 }
@@ -33,7 +28,7 @@ fn hash(prefix: u8, first: &[u8], second: &[u8]) -> Hash {
 
 /// An RFC 6962 tree that grows leaf by leaf and keeps one hash per level: the roots of the perfect subtrees that its size is
 /// the sum of, largest first.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Tree {
     /// `roots[..count_ones(size)]` are in use.
     roots: [Hash; 64],
@@ -42,11 +37,44 @@ pub struct Tree {
 
 impl Default for Tree {
     fn default() -> Tree {
-        Tree { roots: [[0; 32]; 64], size: 0 }
+        Tree::EMPTY
+    }
+}
+
+impl PartialEq for Tree {
+    fn eq(&self, other: &Tree) -> bool {
+        self.size == other.size && self.frontier() == other.frontier()
+    }
+}
+
+impl Eq for Tree {}
+
+impl std::fmt::Debug for Tree {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "a tree of {} leaves", self.size)
     }
 }
 
 impl Tree {
+    /// No leaf.
+    pub const EMPTY: Tree = Tree { roots: [[0; 32]; 64], size: 0 };
+
+    /// Goes on with a tree whose [`Tree::frontier`] was kept. `None`: not as many hashes as such a size has.
+    pub fn resume(size: u64, frontier: &[Hash]) -> Option<Tree> {
+        let mut tree = Tree { size, ..Tree::EMPTY };
+        let used = size.count_ones() as usize;
+        if frontier.len() != used {
+            return None;
+        }
+        tree.roots.get_mut(..used)?.copy_from_slice(frontier);
+        Some(tree)
+    }
+
+    /// The roots of the perfect subtrees, largest first: all that is needed to go on.
+    pub fn frontier(&self) -> &[Hash] {
+        self.roots.get(..self.size.count_ones() as usize).unwrap_or_default()
+    }
+
     /// How many leaves.
     pub fn size(&self) -> u64 {
         self.size
@@ -67,16 +95,10 @@ impl Tree {
 
     /// The root; of no leaves, the hash of nothing.
     pub fn root(&self) -> Hash {
-        let used = &self.roots[..self.size.count_ones() as usize];
-        match used.split_last() {
+        match self.frontier().split_last() {
             Some((last, rest)) => rest.iter().rev().fold(*last, |right, left| node(left, &right)),
             None => Sha256::digest([]).into(),
         }
-    }
-
-    /// Begins again.
-    pub fn clear(&mut self) {
-        self.size = 0;
     }
 }
 
@@ -107,9 +129,9 @@ mod tests {
                 tree.push(*next);
             }
         }
-        tree.clear();
-        tree.push(leaves[7]);
-        assert_eq!(tree.root(), leaves[7]);
+        let again = Tree::resume(300, tree.frontier()).unwrap();
+        assert_eq!((again.root(), &again), (tree.root(), &tree));
+        assert_eq!(Tree::resume(301, tree.frontier()), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Payloads back to fields. The bytes may be anybody's: nothing is trusted, unknown fields pass.
 use crate::chain::Hash;
+use crate::event::Head;
 use crate::field;
 
 /// The bytes end within a field, or a length is no length.
@@ -54,33 +55,50 @@ pub fn number(value: &[u8]) -> Option<u64> {
     Some(u64::from_le_bytes(bytes))
 }
 
-/// What a record that closes a batch says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ChainFields {
-    pub(crate) first_seq: u64,
-    pub(crate) count: u64,
-    pub(crate) batch_root: Hash,
-    pub(crate) previous_root: Hash,
-    pub(crate) chain_root: Hash,
+/// One value of [`field::HEADS`]; `None`: it is none.
+pub(crate) fn head(value: &[u8]) -> Option<Head> {
+    let (shard, rest) = value.split_first_chunk::<2>()?;
+    let (root, size) = rest.split_first_chunk::<32>()?;
+    Some(Head { shard: u16::from_le_bytes(*shard), size: number(size)?, root: *root })
 }
 
-impl ChainFields {
+/// What a checkpoint's record says of the series; `None`: it is damaged.
+pub fn heads(payload: &[u8]) -> Option<Vec<Head>> {
+    let mut heads = Vec::new();
+    for field in Fields::of(payload) {
+        let (number_of, value) = field.ok()?;
+        if number_of == field::HEADS {
+            heads.push(head(value)?);
+        }
+    }
+    Some(heads)
+}
+
+/// What a record that closes a batch says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RootFields {
+    /// How many records of the series the root covers.
+    pub(crate) size: u64,
+    pub(crate) root: Hash,
+    /// Of the segment's header.
+    pub(crate) header: Hash,
+}
+
+impl RootFields {
     /// `None`: a field is missing or is none.
-    pub(crate) fn read(payload: &[u8]) -> Option<ChainFields> {
-        let mut found = ChainFields::default();
+    pub(crate) fn read(payload: &[u8]) -> Option<RootFields> {
+        let mut found = RootFields::default();
         let mut seen = 0;
         for field in Fields::of(payload) {
             let (number_of, value) = field.ok()?;
             match number_of {
-                field::FIRST_SEQ => found.first_seq = number(value)?,
-                field::COUNT => found.count = number(value)?,
-                field::BATCH_ROOT => found.batch_root = value.try_into().ok()?,
-                field::PREVIOUS_ROOT => found.previous_root = value.try_into().ok()?,
-                field::CHAIN_ROOT => found.chain_root = value.try_into().ok()?,
+                field::TREE_SIZE => found.size = number(value)?,
+                field::TREE_ROOT => found.root = value.try_into().ok()?,
+                field::HEADER_HASH => found.header = value.try_into().ok()?,
                 _ => continue,
             }
             seen += 1;
         }
-        (seen == 5).then_some(found)
+        (seen == 3).then_some(found)
     }
 }

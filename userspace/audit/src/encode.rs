@@ -2,11 +2,14 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use pan::Masked;
+
 use crate::event::{
-    Actor, Decided, Event, Operator, Outcome, SessionTotals, SqlState, Stage, Statement, Text, VerdictFacts,
+    Actor, Approval, AskOver, Asked, Decided, Event, Head, Operator, Outcome, SessionTotals, SqlState, Stage,
+    Statement, Text, VerdictFacts,
 };
 use crate::id::RecordId;
-use crate::{LIST_MAX, NAME_MAX, TEXT_MAX, field};
+use crate::{JUSTIFICATION_MAX, LIST_MAX, NAME_MAX, TEXT_MAX, field};
 
 macro_rules! part {
     ($(#[$doc:meta])* $name:ident of $facts:ident) => {
@@ -66,13 +69,18 @@ pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
         Event::SessionStart { actor, number: count } => {
             session(out, actor, true, *count);
         }
-        Event::Login { actor, success, sqlstate, cause, tls, number: count } => {
+        Event::Login { actor, success, sqlstate, cause, way, tls, number: count } => {
             session(out, actor, *success, *count);
             state(out, *sqlstate);
             name_if(out, field::CAUSE, *cause);
+            name_if(out, field::AUTHENTICATION, way.map(Text::Literal));
             name_if(out, field::AGENT_TLS, tls.agent);
             name_if(out, field::DATABASE_TLS, tls.database);
             name_if(out, field::DATABASE_PEER, tls.peer);
+            name_if(out, field::CERTIFICATE_SERIAL, tls.serial);
+            if let Some(sha256) = &tls.sha256 {
+                bytes(out, field::CERTIFICATE_SHA256, sha256);
+            }
         }
         Event::SessionEnd { actor, success, cause, sqlstate, totals, number: count } => {
             session(out, actor, *success, *count);
@@ -96,6 +104,9 @@ pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
             }
             omitted(out, counters.len().saturating_sub(LIST_MAX));
         }
+        Event::Ask(asked) => asked.append(out),
+        Event::Approval(approval) => approval.append(out),
+        Event::AskOver(over) => over.append(out),
         Event::Cancel { actor, target, success, cause } => {
             number(out, field::SUCCESS, u64::from(*success));
             out.extend_from_slice(&actor.0);
@@ -147,6 +158,14 @@ fn service(event: &Event<'_>, out: &mut Vec<u8>) {
             name(out, field::OBJECT, Text::Literal("service"));
             name(out, field::CAUSE, *cause);
         }
+        Event::Checkpoint { operator, policy, program, heads } => {
+            operator.append(out, true);
+            name(out, field::POLICY, *policy);
+            if let Some(program) = program {
+                bytes(out, field::PROGRAM_HASH, program.as_slice());
+            }
+            heads.iter().for_each(|head| head.append(out));
+        }
         Event::Counters { operator, object, success, counters } => {
             operator.append(out, *success);
             name(out, field::OBJECT, Text::Literal(object));
@@ -162,6 +181,9 @@ fn service(event: &Event<'_>, out: &mut Vec<u8>) {
         | Event::Outcome(_)
         | Event::Own { .. }
         | Event::Finding { .. }
+        | Event::Ask(_)
+        | Event::Approval(_)
+        | Event::AskOver(_)
         | Event::Cancel { .. } => {}
     }
 }
@@ -181,6 +203,7 @@ impl Actor<'_> {
         name_if(out, field::DBNAME, self.dbname);
         name_if(out, field::DATABASE_USER, self.database_user);
         name_if(out, field::APPLICATION, self.application);
+        name_if(out, field::CERTIFICATE, self.certificate);
     }
 }
 
@@ -217,8 +240,50 @@ impl Decided<'_> {
         out.extend_from_slice(&self.verdict.0);
         out.extend_from_slice(&self.actor.0);
         name(out, field::REQUEST, Text::Literal(self.request));
+        name_if(out, field::APPROVAL, self.approval);
         number(out, field::NUMBER, self.number);
         out.extend_from_slice(&self.statement.0);
+    }
+}
+
+impl Asked<'_> {
+    fn append(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.verdict.0);
+        out.extend_from_slice(&self.actor.0);
+        name(out, field::REQUEST, Text::Literal(self.request));
+        name(out, field::APPROVAL, self.approval);
+        number(out, field::EXPIRES, self.expires_s);
+        name(out, field::NEED, self.need);
+        list(out, field::APPROVERS, self.approvers);
+        number(out, field::APPROVALS, u64::from(self.approvals));
+        list(out, field::PARAMETERS, self.parameters);
+        name(out, field::TRANSACTION, Text::Literal(self.transaction));
+        number(out, field::NUMBER, self.number);
+        out.extend_from_slice(&self.statement.0);
+    }
+}
+
+impl Approval<'_> {
+    /// Its success is that a person with the right to it has spoken, whatever the answer.
+    fn append(&self, out: &mut Vec<u8>) {
+        session(out, self.actor, true, self.number);
+        id(out, field::DECISION, self.ask);
+        name(out, field::APPROVAL, self.approval);
+        number(out, field::APPROVED, u64::from(self.approved));
+        name(out, field::REVIEWER, self.reviewer);
+        name(out, field::REVIEWER_LOGIN, self.login);
+        text(out, field::JUSTIFICATION, self.justification, JUSTIFICATION_MAX);
+        name(out, field::NEED, self.need);
+        number(out, field::EXPIRES, self.expires_s);
+    }
+}
+
+impl AskOver<'_> {
+    fn append(&self, out: &mut Vec<u8>) {
+        session(out, self.actor, false, self.number);
+        id(out, field::DECISION, self.ask);
+        name(out, field::APPROVAL, self.approval);
+        name(out, field::CAUSE, Text::Literal(self.cause));
     }
 }
 
@@ -246,6 +311,17 @@ impl SessionTotals {
         number(out, field::MASKED, self.masked);
         number(out, field::SENSITIVE, self.sensitive);
         number(out, field::DURATION_NS, self.duration_ns);
+    }
+}
+
+impl Head {
+    fn append(&self, out: &mut Vec<u8>) {
+        let length = 8 - self.size.leading_zeros() as usize / 8;
+        out.push(field::HEADS);
+        out.push(2 + 32 + length as u8);
+        out.extend_from_slice(&self.shard.to_le_bytes());
+        out.extend_from_slice(&self.root);
+        out.extend_from_slice(self.size.to_le_bytes().get(..length).unwrap_or_default());
     }
 }
 
@@ -294,6 +370,13 @@ fn name_if(out: &mut Vec<u8>, field: u8, text: Option<Text<'_>>) {
     if let Some(text) = text {
         name(out, field, text);
     }
+}
+
+fn list(out: &mut Vec<u8>, field: u8, entries: &[Masked]) {
+    for entry in entries.iter().take(LIST_MAX) {
+        name(out, field, Text::Masked(entry));
+    }
+    omitted(out, entries.len().saturating_sub(LIST_MAX));
 }
 
 fn long_text(out: &mut Vec<u8>, words: Text<'_>) {

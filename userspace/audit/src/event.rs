@@ -7,6 +7,10 @@ use pan::Masked;
 use crate::encode::{ActorPart, StatementPart, VerdictPart};
 use crate::id::RecordId;
 
+mod held;
+
+pub use held::{Approval, AskOver, Asked};
+
 /// Text that a record accepts: our own words, or what [`pan::Masked`] has been over. Names that an agent chooses (tables,
 /// dbname, database user, application_name, its executable) are of the second kind like any other text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +138,8 @@ pub struct Actor<'a> {
     pub database_user: Option<Text<'a>>,
     /// application_name, once it is known.
     pub application: Option<Text<'a>>,
+    /// The subject of the certificate that it showed, if it did.
+    pub certificate: Option<Text<'a>>,
 }
 
 /// What a statement is: the same at each of its executions.
@@ -223,6 +229,8 @@ pub struct Decided<'a> {
     pub verdict: &'a VerdictPart,
     /// How it came: `query`, `parse`, `bind`, `execute`, `function-call`, …
     pub request: &'static str,
+    /// The approval that lets it go on, or that was refused.
+    pub approval: Option<Text<'a>>,
     /// The session's own count of its records, from 1.
     pub number: u64,
 }
@@ -295,6 +303,10 @@ pub struct LoginTls<'a> {
     pub database: Option<Text<'a>>,
     /// The name that the database's certificate was verified for.
     pub peer: Option<Text<'a>>,
+    /// The serial number of the agent's certificate.
+    pub serial: Option<Text<'a>>,
+    /// Its SHA-256.
+    pub sha256: Option<[u8; 32]>,
 }
 
 /// Everything that is recorded. Each variant carries or implies the six fields of PCI DSS v4.0.1 10.2.2: the user (agent and
@@ -319,6 +331,8 @@ pub enum Event<'a> {
         sqlstate: Option<SqlState>,
         /// Where we refused it ourselves: why.
         cause: Option<Text<'a>>,
+        /// How it was made: what the database asked for, and whether SCRAM ended here.
+        way: Option<&'static str>,
         /// How both legs were encrypted.
         tls: LoginTls<'a>,
         /// The session's own count of its records.
@@ -365,6 +379,12 @@ pub enum Event<'a> {
         /// The session's own count of its records, from 1.
         number: u64,
     },
+    /// A statement waits for a person.
+    Ask(Asked<'a>),
+    /// A person approved or denied a held statement.
+    Approval(Approval<'a>),
+    /// A held statement waits no more: it expired, was cancelled, or its connection ended.
+    AskOver(AskOver<'a>),
     /// A cancel request.
     Cancel {
         /// Who asked.
@@ -472,6 +492,28 @@ pub enum Event<'a> {
         /// The counters.
         counters: &'a [(&'static str, u64)],
     },
+    /// How far all series are: the node's own series has these, and a signed checkpoint binds it, and so all of them.
+    Checkpoint {
+        /// Who.
+        operator: Operator<'a>,
+        /// The policy in force.
+        policy: Text<'a>,
+        /// The program that runs; `None`: it cannot be read.
+        program: Option<&'a crate::chain::Hash>,
+        /// One per shard that has records on disk.
+        heads: &'a [Head],
+    },
+}
+
+/// How far one series is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Its shard.
+    pub shard: u16,
+    /// How many records.
+    pub size: u64,
+    /// Their root.
+    pub root: crate::chain::Hash,
 }
 
 macro_rules! record_types {
@@ -504,6 +546,9 @@ record_types! {
     6 Own "own" "A statement of ours to the database.";
     7 Cancel "cancel" "A cancel request.";
     8 Finding "finding" "A column holds card numbers plainly and no rule names it.";
+    9 Ask "ask" "A statement is held: a person is asked.";
+    10 Approval "approval" "A person approved or denied a held statement.";
+    11 AskOver "ask-over" "A held statement waits no more, and nobody decided.";
     16 Admission "admission" "An agent was put under protection.";
     17 PolicyLoad "policy-load" "A policy was loaded or refused.";
     18 Attach "attach" "The kernel half was attached.";
@@ -512,7 +557,8 @@ record_types! {
     21 ServiceStop "service-stop" "The service stops.";
     22 Canary "canary" "Redirection was found broken, or works again.";
     23 Counters "counters" "What was swept, dropped, refused.";
-    240 Root "root" "The root of a batch, chained. Written by the appender alone.";
+    24 Checkpoint "checkpoint" "How far all series are, in the node's own series; a signed checkpoint binds it.";
+    240 Root "root" "The root of all records so far. Written by the appender alone.";
     241 Stop "stop" "A root after which the writer stopped in order.";
     242 Seal "seal" "A root after which nothing follows in this segment.";
     243 Recovered "recovered" "Writing went on after a kill or a power cut; unfinished bytes were cleared.";
@@ -542,6 +588,9 @@ impl Event<'_> {
             Event::Own { .. } => RecordType::Own,
             Event::Cancel { .. } => RecordType::Cancel,
             Event::Finding { .. } => RecordType::Finding,
+            Event::Ask(_) => RecordType::Ask,
+            Event::Approval(_) => RecordType::Approval,
+            Event::AskOver(_) => RecordType::AskOver,
             Event::Admission { .. } => RecordType::Admission,
             Event::PolicyLoad { .. } => RecordType::PolicyLoad,
             Event::Attach { .. } => RecordType::Attach,
@@ -550,6 +599,7 @@ impl Event<'_> {
             Event::ServiceStop { .. } => RecordType::ServiceStop,
             Event::Canary { .. } => RecordType::Canary,
             Event::Counters { .. } => RecordType::Counters,
+            Event::Checkpoint { .. } => RecordType::Checkpoint,
         }
     }
 }

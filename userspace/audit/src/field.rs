@@ -17,6 +17,8 @@ pub enum Form {
     Id,
     /// 32 bytes of SHA-256.
     Hash,
+    /// The shard, u16 little endian, 32 bytes of the root, and the size, a [`Form::Number`]; the field may occur many times.
+    Head,
 }
 
 /// One row of the table.
@@ -72,7 +74,7 @@ fields! {
     24 RULE "rule" Text "the rule that decided";
     25 POLICY "policy" Text "the version of the policy";
     26 NUMBER "number" Number "the session's own count of its records, from 1: a session's missing record shows";
-    27 DECISION "decision" Id "the record of the decision that this is the outcome of";
+    27 DECISION "decision" Id "the record of the decision that this is the outcome of, or of the ask that was decided";
     28 ROWS "rows" Number "rows that passed to the agent, or that the command reports";
     29 BYTES "bytes" Number "bytes that passed to the agent";
     30 MASKED "masked" Number "values that were masked by content";
@@ -97,13 +99,28 @@ fields! {
     49 AGENT_TLS "agent_tls" Text "TLS of the agent's leg, version and suite; absent: plain";
     50 DATABASE_TLS "database_tls" Text "TLS of the database's leg, version and suite; absent: plain";
     51 DATABASE_PEER "database_peer" Text "the name that the database's certificate was verified for; absent: it was not";
-    64 FIRST_SEQ "first_seq" Number "the first record of the batch";
-    65 COUNT "count" Number "how many records the batch has";
-    66 BATCH_ROOT "batch_root" Hash "RFC 6962 root of the batch's records";
-    67 PREVIOUS_ROOT "previous_root" Hash "the chain before the batch";
-    68 CHAIN_ROOT "chain_root" Hash "the chain after the batch";
+    52 APPROVAL "approval" Text "the id of the approval that a held statement waits for, or was approved under";
+    53 EXPIRES "expires" Number "when a held statement is denied if nobody decides, seconds since 1970 UTC: the time limit of PCI DSS 8.6.1";
+    54 NEED "need" Text "why a person is asked: the rule's message, the exceptional need of PCI DSS 8.6.1";
+    55 APPROVERS "approvers" List "who may approve: a reviewer or group:NAME; absent: any reviewer";
+    56 APPROVALS "approvals" Number "how many people must approve";
+    57 PARAMETERS "parameters" List "a parameter's value as shown to the reviewer, masked";
+    58 TRANSACTION "transaction" Text "the transaction that a held statement would run in: none, open";
+    59 APPROVED "approved" Number "1: the reviewer approves; 0: the reviewer denies";
+    60 REVIEWER "reviewer" Text "the person who decided";
+    61 REVIEWER_LOGIN "reviewer_login" Text "how that person's identity was confirmed";
+    62 JUSTIFICATION "justification" Text "the reason that the person gave";
+    64 TREE_SIZE "tree_size" Number "how many records of the series the root covers: all before this one";
+    65 TREE_ROOT "tree_root" Hash "RFC 6962 root of those records";
+    66 HEADER_HASH "header_hash" Hash "of the header of the segment that it stands in";
     69 DURABLE_SEQ "durable_seq" Number "the last record that was known to be on disk when this one was written";
     70 TORN_BYTES "torn_bytes" Number "bytes of unfinished records that were cleared when writing went on";
+    71 HEADS "heads" Head "how far one shard's series was on disk: its size, and the root of so many records";
+    72 PROGRAM_HASH "program_hash" Hash "SHA-256 of the running program, the kernel half in it included";
+    73 AUTHENTICATION "authentication" Text "how the login was made: what the database asked for (none, password, md5, gss, sspi, sasl), or `scram ended …` where SCRAM ended here, `scram passed on` where it could have";
+    74 CERTIFICATE "certificate" Text "the subject of the certificate that the agent showed, RFC 4514; absent: none";
+    75 CERTIFICATE_SERIAL "certificate_serial" Text "its serial number, hexadecimal";
+    76 CERTIFICATE_SHA256 "certificate_sha256" Hash "its SHA-256";
 }
 
 #[cfg(test)]
@@ -120,14 +137,14 @@ mod tests {
 
     #[test]
     fn the_document_has_every_field() {
-        let document = include_str!("../../../docs/RECORD.md");
+        let document = include_str!("../../../docs/AUDIT-FORMAT.md");
         for field in FIELDS {
             let row = format!("| {} | `{}` | {:?} | {} |", field.number, field.name, field.form, field.doc);
-            assert!(document.contains(&row), "docs/RECORD.md lacks: {row}");
+            assert!(document.contains(&row), "docs/AUDIT-FORMAT.md lacks: {row}");
         }
         for kind in crate::RecordType::ALL {
             let row = format!("| {} | `{}` | ", kind.code(), kind.name());
-            assert!(document.contains(&row), "docs/RECORD.md lacks: {row}");
+            assert!(document.contains(&row), "docs/AUDIT-FORMAT.md lacks: {row}");
         }
     }
 }

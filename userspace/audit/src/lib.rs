@@ -1,8 +1,9 @@
 //! Records of who did what: encoding, segments, chain and verifier; bytes in, bytes out.
 //!
 //! The way of a record: a session [`encode`]s an [`Event`] to a payload, its shard appends that
-//! to a mapped segment ([`segment::Appender`]), a batch step hashes what was appended and chains the batch's root
-//! ([`chain`]), and [`verify`] finds whatever was changed later. `docs/RECORD.md` describes every byte.
+//! to a mapped segment ([`segment::Appender`]), a batch step hashes what was appended into the series' tree
+//! ([`chain`]), a signed [`note`] tells of its root, [`proof`]s need nothing else, and [`verify`] finds whatever was changed later.
+//! `docs/AUDIT-FORMAT.md` describes every byte.
 //!
 //! What is absent here, and a reviewer may rely on it: no file, no clock, no randomness, no `unsafe`; and no way to write
 //! text into an event that [`pan::Masked`] has not been over ([`Text`]).
@@ -14,24 +15,30 @@ mod encode;
 mod event;
 pub mod field;
 mod id;
+pub mod note;
+pub mod ocsf;
+pub mod proof;
 pub mod segment;
 pub mod show;
 pub mod verify;
 
 pub use encode::{ActorPart, StatementPart, VerdictPart, encode};
 pub use event::{
-    Actor, Decided, Event, LoginTls, Operator, Outcome, RecordType, SessionTotals, SqlState, Stage, Statement, Text,
-    Verdict, VerdictFacts,
+    Actor, Approval, AskOver, Asked, Decided, Event, Head, LoginTls, Operator, Outcome, RecordType, SessionTotals,
+    SqlState, Stage, Statement, Text, Verdict, VerdictFacts,
 };
 pub use id::{MalformedId, RecordId};
+pub use pan::Masked;
 
 /// The longest statement text that a record keeps; what is longer is cut, and its true length is in the record.
 pub const TEXT_MAX: usize = 1 << 20;
 /// The longest name (table, rule, user, …) that a record keeps.
 pub const NAME_MAX: usize = 256;
+/// The longest reason of a reviewer that a record keeps.
+pub const JUSTIFICATION_MAX: usize = 1024;
 /// The most entries of one list (tables, kinds, counters) that a record keeps; how many were left off is in the record.
 pub const LIST_MAX: usize = 256;
 /// The longest payload: one text, a few full lists, and the rest. The appender refuses more, the readers read no more.
 pub const PAYLOAD_MAX: usize = 2 << 20;
 
-const _: () = assert!(TEXT_MAX + 3 * LIST_MAX * (NAME_MAX + 16) + 32 * NAME_MAX < PAYLOAD_MAX);
+const _: () = assert!(TEXT_MAX + 5 * LIST_MAX * (NAME_MAX + 16) + 32 * NAME_MAX < PAYLOAD_MAX);

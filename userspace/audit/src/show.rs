@@ -33,7 +33,16 @@ pub fn json(shard: u16, frame: &Frame<'_>) -> Value {
         let pci = pci(&object, frame);
         object.insert("pci".into(), pci);
     }
+    if frame.kind == RecordType::Approval.code() {
+        let points = exception(&object);
+        object.insert("pci_8_6_1".into(), points);
+    }
     Value::Object(object)
+}
+
+/// The record in bytes that are one frame without its padding; `None`: they are none.
+pub fn frame(record: &[u8]) -> Option<Frame<'_>> {
+    Frame::whole(record)
 }
 
 /// The same in one line: when, what, whose, and what it came to.
@@ -42,8 +51,21 @@ pub fn line(shard: u16, frame: &Frame<'_>) -> String {
     let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
     let mut line = format!("{} {} {}", text("time"), text("record"), text("type"));
     // Writing to a String cannot fail.
-    for key in ["agent", "operator", "database", "verdict", "rule", "reason", "sqlstate", "cause", "object", "message"]
-    {
+    for key in [
+        "agent",
+        "operator",
+        "database",
+        "verdict",
+        "rule",
+        "approval",
+        "reviewer",
+        "justification",
+        "reason",
+        "sqlstate",
+        "cause",
+        "object",
+        "message",
+    ] {
         match text(key) {
             "" => {}
             value => _ = write!(line, " {key}={value}"),
@@ -54,6 +76,11 @@ pub fn line(shard: u16, frame: &Frame<'_>) -> String {
             None | Some(0) => {}
             Some(value) => _ = write!(line, " {key}={value}"),
         }
+    }
+    match object.get("approved") {
+        Some(Value::Bool(true)) => line.push_str(" APPROVED"),
+        Some(Value::Bool(false)) => line.push_str(" DENIED"),
+        _ => {}
     }
     if object.get("success") == Some(&Value::Bool(false)) {
         line.push_str(" FAILED");
@@ -75,7 +102,7 @@ fn type_name(kind: u8) -> String {
 fn insert(object: &mut Map<String, Value>, number: u8, bytes: &[u8]) {
     let Some(row) = field::known(number) else { return };
     let value = value(number, row.form, bytes);
-    if row.form != Form::List {
+    if !matches!(row.form, Form::List | Form::Head) {
         object.insert(row.name.into(), value);
         return;
     }
@@ -87,7 +114,9 @@ fn insert(object: &mut Map<String, Value>, number: u8, bytes: &[u8]) {
 fn value(field: u8, form: Form, bytes: &[u8]) -> Value {
     let text = |bytes: &[u8]| Value::from(Masked::of_bytes(bytes).as_str());
     match (form, number(bytes)) {
-        (Form::Number, Some(flag)) if matches!(field, field::SUCCESS | field::REDACTED) => (flag != 0).into(),
+        (Form::Number, Some(flag)) if matches!(field, field::SUCCESS | field::REDACTED | field::APPROVED) => {
+            (flag != 0).into()
+        }
         (Form::Number, Some(code)) if field == field::VERDICT => {
             let verdict = Verdict::ALL.iter().find(|verdict| u64::from(verdict.code()) == code);
             verdict.map_or("unknown", |verdict| verdict.as_str()).into()
@@ -96,13 +125,20 @@ fn value(field: u8, form: Form, bytes: &[u8]) -> Value {
             let stage = Stage::ALL.iter().find(|stage| u64::from(stage.code()) == code);
             stage.map_or("unknown", |stage| stage.as_str()).into()
         }
+        (Form::Number, Some(seconds)) if field == field::EXPIRES => time(seconds.saturating_mul(1_000_000_000)).into(),
         (Form::Number, Some(value)) => value.into(),
         (Form::Number, None) => Value::Null,
         (Form::Text | Form::List, _) => text(bytes),
         (Form::Address, _) => address(bytes).map_or(Value::Null, |address| address.to_string().into()),
         (Form::Id, _) => record_id(bytes).map_or(Value::Null, |id| id.to_string().into()),
-        (Form::Hash, _) => bytes.iter().take(32).map(|byte| format!("{byte:02x}")).collect::<String>().into(),
+        (Form::Hash, _) => hex(bytes).into(),
+        (Form::Head, _) => crate::decode::head(bytes)
+            .map_or(Value::Null, |head| json!({ "shard": head.shard, "size": head.size, "root": hex(&head.root) })),
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().take(32).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn address(bytes: &[u8]) -> Option<SocketAddr> {
@@ -148,6 +184,16 @@ fn pci(object: &Map<String, Value>, frame: &Frame<'_>) -> Value {
     json!({
         "user": user, "type": type_name(frame.kind), "time": time(frame.stamp.wall_ns), "outcome": outcome,
         "origination": origination, "resource": resource,
+    })
+}
+
+/// The six points of PCI DSS v4.0.1 8.6.1 about the use of an account by exception.
+fn exception(object: &Map<String, Value>) -> Value {
+    let field = |key: &str| object.get(key).cloned().unwrap_or(Value::Null);
+    json!({
+        "exceptional_need": field("need"), "time_limit": field("expires"), "justification": field("justification"),
+        "approval": field("approved"), "identity_confirmed": field("reviewer_login"),
+        "attributable": { "agent": field("agent"), "database_user": field("database_user"), "reviewer": field("reviewer") },
     })
 }
 

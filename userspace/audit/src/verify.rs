@@ -2,17 +2,15 @@
 //!
 //! What it finds without any outside help: a changed, missing, doubled, reordered or cut record; a missing, doubled, swapped or
 //! cut segment; a missing shard. What it cannot: a rewriting of everything from some record on by somebody who computes the
-//! checksums and the chain anew, and an end that was cut off at a record of a service that had not stopped in order (reported as
-//! a torn tail). [`Anchor`]s, kept elsewhere, close both.
+//! checksums and the tree anew, and an end that was cut off at a record of a service that had not stopped in order (reported as
+//! a torn tail). [`Anchor`]s, from signed checkpoints or kept elsewhere, close both.
 use std::fmt;
 use std::io::Read;
 
-use crate::chain::{self, Hash, Tree};
-use crate::decode::ChainFields;
-use crate::event::RecordType;
+use crate::chain::{Hash, Tree};
 use crate::segment::{
-    Corrupt, Frame, HEADER_LEN, Header, HeaderFault, Previous, Recovered, SEGMENT_LEN_MAX, damage, last_used,
-    parse_file_name, scan,
+    Corrupt, HEADER_LEN, Header, HeaderFault, Previous, Recovered, SEGMENT_LEN_MAX, damage, last_used, parse_file_name,
+    scan,
 };
 
 /// What is known from elsewhere.
@@ -30,9 +28,9 @@ pub struct Options<'a> {
 pub struct Anchor {
     /// Its shard.
     pub shard: u16,
-    /// Its number.
+    /// Its number; with the records before it, the size of a tree.
     pub seq: u64,
-    /// Where it closed a batch: the chain after it.
+    /// The root of that tree.
     pub root: Option<Hash>,
 }
 
@@ -94,7 +92,7 @@ pub enum Why {
         /// The number that is due.
         due: u64,
     },
-    /// It does not continue the segment before: what is told of that one's size, last record or chain differs.
+    /// It does not continue the segment before: what is told of that one's size or of the records before differs.
     Continuation,
     /// A segment follows, but this one was not sealed.
     NotSealed,
@@ -109,7 +107,7 @@ pub enum Why {
     },
     /// The headers tell of this shard, and it has no segment.
     MissingShard,
-    /// A record that is known from elsewhere is not there, or the chain after it is another.
+    /// A record that is known from elsewhere is not there, or the root up to it is another.
     Anchor,
     /// An unfinished record.
     Torn,
@@ -135,7 +133,7 @@ impl fmt::Display for Why {
             }
             Why::MissingShard => f.write_str("this shard's segments are missing"),
             Why::Anchor => {
-                f.write_str("a record that is known from elsewhere is missing, or the chain there is another")
+                f.write_str("a record that is known from elsewhere is missing, or the records up to it are others")
             }
             Why::Torn => f.write_str("an unfinished record, as a kill or a power cut leaves it"),
             Why::NoStop => {
@@ -173,7 +171,7 @@ pub struct Series {
     pub last_seq: u64,
     /// The last records that no root covers yet: only their checksums were checked.
     pub unrooted: u64,
-    /// The chain after the last root.
+    /// The root of all its records.
     pub root: Hash,
 }
 
@@ -208,7 +206,7 @@ fn base(file: &str) -> &str {
 }
 
 struct Verifier<'a> {
-    anchors: Vec<(Anchor, bool)>,
+    anchors: Anchors,
     options: &'a Options<'a>,
     summary: Summary,
     /// The last segment of the series that is being read.
@@ -228,7 +226,7 @@ struct Last {
 impl<'a> Verifier<'a> {
     fn new(options: &'a Options<'a>) -> Verifier<'a> {
         Verifier {
-            anchors: options.anchors.iter().map(|anchor| (*anchor, false)).collect(),
+            anchors: Anchors::new(options.anchors),
             options,
             summary: Summary::default(),
             last: None,
@@ -246,10 +244,11 @@ impl<'a> Verifier<'a> {
             }
             Err(fault) => return Err(Verdict::Tampered(at_start(file, Why::Header(fault)))),
         };
+        let shard = header.shard;
         let finding = |offset: usize, seq: u64, why: Why| Finding {
             file: file.to_owned(),
             offset: offset as u64,
-            shard: header.shard,
+            shard,
             seq,
             why,
         };
@@ -260,18 +259,17 @@ impl<'a> Verifier<'a> {
         self.place(file, &header)?;
         self.shards = self.shards.max(header.identity.shards);
 
-        let (mut tree, mut anchored) = (Tree::default(), Vec::new());
-        let scanned = scan(bytes, header, |frame, before| fits(&mut tree, &mut anchored, frame, before));
-        let (found, why) = match scanned {
+        let (size, first_seq) = (header.size, header.first_seq());
+        let anchors = &mut self.anchors;
+        let (found, why) = match scan(bytes, header, |tree| anchors.meet(shard, tree)) {
             Ok(found) => found,
-            Err(Corrupt::Root { offset, seq }) => {
-                let first_seq = seq.saturating_sub(tree.size());
-                return tampered(offset, seq, Why::Batch { first_seq });
+            Err((Corrupt::Root { offset, seq }, rooted)) => {
+                return tampered(offset, seq, Why::Batch { first_seq: rooted + 1 });
             }
-            Err(_) => return tampered(0, header.first_seq(), Why::Header(HeaderFault::Range)),
+            Err(_) => return tampered(0, first_seq, Why::Header(HeaderFault::Range)),
         };
         let (end, seq) = (found.end, found.next_seq);
-        if header.size != bytes.len() as u64 {
+        if size != bytes.len() as u64 {
             return tampered(end.min(bytes.len()), seq, Why::Size);
         }
         match damage(bytes, &found, why) {
@@ -282,8 +280,7 @@ impl<'a> Verifier<'a> {
                 None => _ = self.torn.get_or_insert(finding(end, seq, Why::Torn)),
             },
         }
-        self.meet(&found, &anchored);
-        self.count(&found, tree.size());
+        self.count(&found);
         self.last = Some(Last { file: file.to_owned(), found, blank: false });
         Ok(())
     }
@@ -336,18 +333,7 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    /// Marks the anchors that this segment satisfies.
-    fn meet(&mut self, found: &Recovered, anchored: &[(u64, Hash)]) {
-        let (shard, first) = (found.header.shard, found.header.first_seq());
-        for (anchor, met) in self.anchors.iter_mut().filter(|(anchor, _)| anchor.shard == shard) {
-            *met |= match anchor.root {
-                Some(root) => anchored.contains(&(anchor.seq, root)),
-                None => (first..found.next_seq).contains(&anchor.seq),
-            };
-        }
-    }
-
-    fn count(&mut self, found: &Recovered, unrooted: u64) {
+    fn count(&mut self, found: &Recovered) {
         self.summary.records += found.records;
         let shard = found.header.shard;
         if self.summary.series.last().is_none_or(|series| series.shard != shard) {
@@ -357,8 +343,8 @@ impl<'a> Verifier<'a> {
         if let Some(series) = self.summary.series.last_mut() {
             series.segments += 1;
             series.last_seq = found.next_seq - 1;
-            series.unrooted = unrooted;
-            series.root = found.root;
+            series.unrooted = series.last_seq - found.rooted;
+            series.root = found.tree.root();
         }
     }
 
@@ -372,7 +358,7 @@ impl<'a> Verifier<'a> {
         if let Some(shard) = missing {
             return Err(absent(shard, 1, Why::MissingShard));
         }
-        if let Some((anchor, _)) = self.anchors.iter().find(|(_, met)| !met) {
+        if let Some(anchor) = self.anchors.unmet() {
             return Err(absent(anchor.shard, anchor.seq, Why::Anchor));
         }
         Ok(match self.torn {
@@ -390,19 +376,35 @@ impl Last {
     }
 }
 
-/// Whether a record that closes a batch says what the records before it come to; any other becomes a leaf.
-fn fits(tree: &mut Tree, anchored: &mut Vec<(u64, Hash)>, frame: &Frame<'_>, before: &Recovered) -> bool {
-    if RecordType::of(frame.kind).is_some_and(RecordType::closes_batch) {
-        let Some(fields) = ChainFields::read(frame.payload()) else { return false };
-        let said = (fields.first_seq, fields.count, fields.batch_root);
-        if said != (before.batch_seq, tree.size(), tree.root()) {
-            return false;
-        }
-        anchored.push((frame.seq, fields.chain_root));
-        tree.clear();
+/// Anchors in the order in which records come, and the first that was not met.
+struct Anchors {
+    sorted: Vec<Anchor>,
+    /// The first that no record has reached.
+    at: usize,
+    unmet: Option<Anchor>,
+}
+
+impl Anchors {
+    fn new(anchors: &[Anchor]) -> Anchors {
+        let mut sorted = anchors.to_vec();
+        sorted.sort_unstable_by_key(|anchor| (anchor.shard, anchor.seq));
+        Anchors { sorted, at: 0, unmet: None }
     }
-    tree.push(chain::leaf(frame.record));
-    true
+
+    /// A record has come that makes its shard's tree so large.
+    fn meet(&mut self, shard: u16, tree: &Tree) {
+        while let Some(anchor) = self.sorted.get(self.at).filter(|a| (a.shard, a.seq) <= (shard, tree.size())) {
+            let reached = (anchor.shard, anchor.seq) == (shard, tree.size());
+            if !reached || anchor.root.is_some_and(|root| root != tree.root()) {
+                self.unmet.get_or_insert(*anchor);
+            }
+            self.at += 1;
+        }
+    }
+
+    fn unmet(&self) -> Option<Anchor> {
+        self.unmet.or_else(|| self.sorted.get(self.at).copied())
+    }
 }
 
 const _: () = assert!(HEADER_LEN == 4096);

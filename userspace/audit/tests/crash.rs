@@ -98,7 +98,7 @@ fn writing_goes_on_after_a_stop_without_a_word() {
     let mut appender = Appender::resume(&mut memory, &found, stamp(99)).expect("resumes");
     assert_eq!(appender.next_seq(), found.next_seq);
     let previous = appender.seal(&mut memory, stamp(100), 0).expect("a seal");
-    assert_eq!(recover(&memory).expect("whole").previous(), Some(previous));
+    assert_eq!(recover(&memory).expect("whole").previous(), Some(previous.clone()));
     let sealed = recover(&memory).expect("whole");
     assert_eq!(Appender::resume(&mut memory, &sealed, stamp(0)).err(), Some(Refused::Sealed));
     let mut next = vec![0; SEGMENT_LEN_MIN];

@@ -54,6 +54,23 @@ fn a_decision_says_all_that_it_was_told() {
 }
 
 #[test]
+fn an_approval_has_the_six_points_of_pci_8_6_1() {
+    let approval = of_type("approval");
+    let points = &approval["pci_8_6_1"];
+    let name = Masked::of(&format!("n{CARD} x"));
+    assert_eq!(
+        *points,
+        json!({
+            "exceptional_need": name.as_str(), "time_limit": "2026-09-21T14:23:20.000000000Z",
+            "justification": name.as_str(), "approval": true, "identity_confirmed": "unix socket, uid 1001",
+            "attributable": { "agent": "reconciler", "database_user": name.as_str(), "reviewer": "ann" },
+        })
+    );
+    assert_eq!(of_type("ask")["parameters"], json!([name.as_str()]));
+    assert_eq!(of_type("ask-over")["decision"], approval["decision"]);
+}
+
+#[test]
 fn an_outcome_and_counters_say_all_that_they_were_told() {
     let outcome = of_type("outcome");
     for (key, value) in [("rows", 3), ("bytes", 400), ("masked", 2), ("sensitive", 1), ("duration_ns", 1_000_000)] {
@@ -157,6 +174,7 @@ fn long_texts_and_lists_are_cut_and_say_so() {
         statement: &part,
         verdict: &parts.verdicts[0],
         request: "query",
+        approval: None,
         number: 1,
     };
     let mut payload = Vec::new();

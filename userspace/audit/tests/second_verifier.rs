@@ -1,4 +1,4 @@
-//! `verify.py`, written from docs/RECORD.md alone, and the verifier here give the same answer to the same files.
+//! `verify.py`, written from docs/AUDIT-FORMAT.md alone, and the verifier here give the same answer to the same files.
 #![allow(clippy::expect_used)] // helpers of tests count as no tests
 
 mod log;

@@ -197,7 +197,7 @@ fn a_missing_shard() {
 fn a_header_that_was_mended() {
     let files = whole();
     for file in 0..files.len() {
-        for at in (8..200).step_by(5) {
+        for at in (8..300).step_by(5) {
             let mut changed = files.clone();
             let header = &mut changed[file].1[..HEADER_LEN];
             header[at] ^= 1;
@@ -245,7 +245,7 @@ fn a_file_that_cannot_be_read_or_is_of_a_later_version() {
     assert_eq!(verdict.exit_status(), 5);
     let mut later = files.clone();
     let header = &mut later[0].1[..HEADER_LEN];
-    header[8] = 2;
+    header[8] = 3;
     let crc = crc32c::crc32c(&header[..HEADER_LEN - 4]);
     header[HEADER_LEN - 4..].copy_from_slice(&crc.to_le_bytes());
     assert_eq!(verify(&later).exit_status(), 5);

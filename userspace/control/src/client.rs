@@ -35,32 +35,39 @@ impl std::error::Error for Unreachable {}
 
 /// The body of a `GET`.
 pub fn get(socket: &Path, path: &str) -> Result<String, Unreachable> {
-    match ask(socket, "GET", path)? {
+    match ask(socket, "GET", path, "")? {
         (200, body) => Ok(body),
         (code, body) => Err(Unreachable::Status(code, body)),
     }
 }
 
+/// The status and body of a `POST` of JSON.
+pub fn post(socket: &Path, path: &str, body: &str) -> Result<(u16, String), Unreachable> {
+    ask(socket, "POST", path, body)
+}
+
 /// Asks for a reload: the policy's version now in force, or the service's reason why the old one stays.
 pub fn reload(socket: &Path) -> Result<Result<String, String>, Unreachable> {
-    match ask(socket, "POST", "/reload")? {
+    match ask(socket, "POST", "/reload", "")? {
         (200, version) => Ok(Ok(version)),
         (409, why) => Ok(Err(why)),
         (code, body) => Err(Unreachable::Status(code, body)),
     }
 }
 
-fn ask(socket: &Path, method: &str, path: &str) -> Result<(u16, String), Unreachable> {
-    let answer = exchange(socket, method, path).map_err(Unreachable::Socket)?;
+fn ask(socket: &Path, method: &str, path: &str, body: &str) -> Result<(u16, String), Unreachable> {
+    let answer = exchange(socket, method, path, body).map_err(Unreachable::Socket)?;
     parse(&answer).ok_or(Unreachable::Foreign)
 }
 
-fn exchange(socket: &Path, method: &str, path: &str) -> io::Result<Vec<u8>> {
+fn exchange(socket: &Path, method: &str, path: &str, body: &str) -> io::Result<Vec<u8>> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let request =
-        format!("{method} {path} HTTP/1.1\r\nHost: interceptor\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: interceptor\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
     stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     stream.take(ANSWER_MAX).read_to_end(&mut answer)?;

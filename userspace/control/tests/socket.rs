@@ -1,131 +1,20 @@
 //! The socket from both ends.
 #![allow(clippy::expect_used)] // helpers of tests count as no tests
+
+mod stand;
+
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use control::{
-    Canary, Column, Columns, Coverage, Database, Figure, FigureKind, Handle, Label, Latency, Looks, Mode, Policy,
-    ServeError, Settings, Shard, ShardState, Source, Status, client, serve,
-};
-
-/// A fresh directory that is removed again.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Folder {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("control-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path).expect("a temporary directory");
-        Folder(path)
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.0.join("admin.sock")
-    }
-
-    fn serve(&self, service: Service) -> Handle {
-        serve(Settings { socket: self.socket() }, Arc::new(service)).expect("serves")
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-struct Service {
-    mode: Mode,
-    reload: Result<String, String>,
-}
-
-const WELL: Service = Service { mode: Mode::Enforce, reload: Ok(String::new()) };
-
-impl Source for Service {
-    fn status(&self) -> Status {
-        Status {
-            version: "0.1.0".into(),
-            pid: 7,
-            uptime_s: 60,
-            policy: Policy { version: "ab12".into(), refused: None },
-            restart: None,
-            shards: vec![
-                Shard { number: 0, state: ShardState::Serving, sessions: 2, last_seq: 41, synced_seq: 40 },
-                Shard {
-                    number: 1,
-                    state: ShardState::Stopped("fsync failed".into()),
-                    sessions: 0,
-                    last_seq: 9,
-                    synced_seq: 9,
-                },
-            ],
-            sessions: 2,
-            agents: vec![],
-            databases: vec![Database {
-                name: "pay\"ments\\\n".into(),
-                protocol: "postgres".into(),
-                mode: self.mode,
-                mask: true,
-                masking: "balanced".into(),
-                sessions: 2,
-            }],
-            findings: vec!["payments/app public.t.c".into()],
-            canary: Canary::Works,
-            coverage: Coverage { attached: true, ..Coverage::default() },
-            latency: vec![Latency {
-                stage: "judge",
-                what: "parsing and the verdict",
-                count: 3,
-                sum_ns: 4_500_000,
-                p50_ns: 1_000_000,
-                p90_ns: 2_500_000,
-                p99_ns: 2_500_000,
-                p999_ns: 2_500_000,
-                max_ns: 2_500_000,
-                below: vec![(1 << 20, 2), (1 << 21, 2)],
-            }],
-            figures: [(0, "block"), (1, "allow")]
-                .map(|(shard, word)| Figure {
-                    name: "decisions_total",
-                    help: "statements judged",
-                    kind: FigureKind::Counter,
-                    labels: vec![Label::Shard(shard), Label::Reason(word)],
-                    value: 5,
-                })
-                .into(),
-        }
-    }
-
-    fn columns(&self) -> Columns {
-        let column = Column {
-            database: "payments".into(),
-            dbname: "app".into(),
-            column: "public.t.c".into(),
-            table_oid: 16_400,
-            attribute: 2,
-            values: 2000,
-            hits: 3,
-            first_s: 5,
-            last_s: 9,
-            looks: Looks::Chance,
-            clear: Some("x".into()),
-        };
-        Columns { columns: vec![column], overflow: 1 }
-    }
-
-    fn reload(&self) -> Result<String, String> {
-        self.reload.clone()
-    }
-}
+use control::approvals::State;
+use control::{Mode, ServeError, Settings, Source, client, serve};
+use stand::{Folder, Service, ask, own_uid, well};
 
 #[test]
 fn status_is_json_and_observe_is_loud() {
     let folder = Folder::new();
-    let _server = folder.serve(Service { mode: Mode::Observe, ..WELL });
+    let _server = folder.serve(Service { mode: Mode::Observe, ..well() });
     let body = client::get(&folder.socket(), "/status").expect("an answer");
     let status: serde_json::Value = serde_json::from_str(&body).expect("JSON");
     assert_eq!(status["version"], "0.1.0");
@@ -146,7 +35,7 @@ fn status_is_json_and_observe_is_loud() {
 #[test]
 fn metrics_are_prometheus_text() {
     let folder = Folder::new();
-    let _server = folder.serve(Service { mode: Mode::Observe, ..WELL });
+    let _server = folder.serve(Service { mode: Mode::Observe, ..well() });
     let page = client::get(&folder.socket(), "/metrics").expect("an answer");
     let expected = "# HELP interceptor_decisions_total statements judged\n\
                     # TYPE interceptor_decisions_total counter\n\
@@ -182,7 +71,7 @@ fn reload_answers_version_or_reason() {
         [(Ok("cd34".to_owned()), Ok("cd34".to_owned())), (Err("line 3".to_owned()), Err("line 3".to_owned()))]
     {
         let folder = Folder::new();
-        let _server = folder.serve(Service { reload, ..WELL });
+        let _server = folder.serve(Service { reload, ..well() });
         assert_eq!(client::reload(&folder.socket()).expect("an answer"), expected);
     }
 }
@@ -190,7 +79,7 @@ fn reload_answers_version_or_reason() {
 #[test]
 fn other_requests_are_refused() {
     let folder = Folder::new();
-    let server = folder.serve(WELL);
+    let server = folder.serve(well());
     assert!(matches!(client::get(&folder.socket(), "/nothing"), Err(client::Unreachable::Status(404, _))));
     assert!(matches!(client::get(&folder.socket(), "/reload"), Err(client::Unreachable::Status(405, _))));
     assert!(server.is_alive());
@@ -199,7 +88,7 @@ fn other_requests_are_refused() {
 #[test]
 fn the_socket_is_for_root_and_the_group_alone() {
     let folder = Folder::new();
-    let _server = folder.serve(WELL);
+    let _server = folder.serve(well());
     let mode = std::fs::metadata(folder.socket()).expect("the socket").permissions().mode();
     assert_eq!(mode & 0o7777, 0o660);
     assert_eq!(std::fs::read_dir(&folder.0).expect("the directory").count(), 1, "no other file is left");
@@ -209,11 +98,52 @@ fn the_socket_is_for_root_and_the_group_alone() {
 fn a_dead_socket_is_replaced_and_a_live_one_is_not() {
     let folder = Folder::new();
     drop(UnixListener::bind(folder.socket()).expect("a socket that nobody serves"));
-    let server = folder.serve(WELL);
-    let second = serve(Settings { socket: folder.socket() }, Arc::new(WELL));
+    let server = folder.serve(well());
+    let second = serve(Settings { socket: folder.socket(), page: None }, Arc::new(well()));
     assert!(matches!(second, Err(ServeError::Taken(_))));
     assert!(client::get(&folder.socket(), "/status").is_ok());
     drop(server);
     assert!(!folder.socket().exists(), "the socket goes with its server");
     assert!(matches!(client::get(&folder.socket(), "/status"), Err(client::Unreachable::Socket(_))));
+}
+
+mod approvals {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn are_listed_shown_and_decided() {
+        let folder = Folder::new();
+        let service = Arc::new(well());
+        let handle = serve(Settings { socket: folder.socket(), page: None }, Arc::clone(&service) as Arc<dyn Source>);
+        let _handle = handle.expect("serves");
+        let socket = folder.socket();
+        let own = service.approvals().reviewer(own_uid()).expect("me").uid;
+        let other = own + 1;
+        for (id, uid) in [("AAAAA-AAAAA", other), ("BBBBB-BBBBB", other), ("CCCCC-CCCCC", own)] {
+            assert!(service.approvals().asked(ask(id, uid)));
+        }
+        let list: Value = serde_json::from_str(&client::get(&socket, "/approvals").expect("a list")).expect("JSON");
+        assert_eq!(list["pending"].as_array().map(Vec::len), Some(3));
+        let one: Value =
+            serde_json::from_str(&client::get(&socket, "/approvals/AAAAA-AAAAA").expect("one")).expect("JSON");
+        assert_eq!((&one["text"], &one["state"]), (&"DELETE FROM t".into(), &"pending".into()));
+        let said = r#"{"reason": "ticket 7"}"#;
+        for (path, body, status, words) in [
+            ("AAAAA-AAAAA/approve", said, 200, "\"state\":\"approved\""),
+            ("AAAAA-AAAAA/approve", said, 409, "it is over: approved: by me: ticket 7"),
+            ("BBBBB-BBBBB/deny", said, 200, "\"state\":\"denied\""),
+            ("CCCCC-CCCCC/approve", said, 403, "own account"),
+            ("DDDDD-DDDDD/approve", said, 404, "no held statement"),
+            ("CCCCC-CCCCC/approve", "{}", 422, "reason"),
+            ("CCCCC-CCCCC/approve", "{\"reason\": \" \"}", 400, "say why"),
+            ("CCCCC-CCCCC/approve", &format!("{{\"reason\": \"{}\"}}", "x".repeat(9000)), 413, "length"),
+        ] {
+            let (code, answer) = client::post(&socket, &format!("/approvals/{path}"), body).expect("an answer");
+            assert_eq!(code, status, "{path}: {answer}");
+            assert!(answer.contains(words), "{path}: {answer}");
+        }
+        assert_eq!(service.approvals().get("BBBBB-BBBBB").map(|one| one.state), Some(State::Denied));
+    }
 }

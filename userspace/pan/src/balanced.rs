@@ -8,9 +8,10 @@ pub(crate) mod candidate;
 mod find;
 pub(crate) mod form;
 pub(crate) mod iban;
+mod judge;
 pub(crate) mod prefix;
 pub(crate) mod run;
-mod sums;
+mod sieve;
 
 use crate::{
     Engine, Fill, Scan, json,
@@ -36,7 +37,7 @@ pub(crate) struct Text {
     pub(crate) owed: u64,
     /// Where the kept last digits of a found card begin: alone in the output, so a number may start there.
     suffix: Option<usize>,
-    tail: Option<(usize, Tail)>,
+    pub(crate) tail: Option<(usize, Tail)>,
 }
 
 impl Text {
@@ -189,7 +190,7 @@ impl Text {
         let rest = pass.bytes.get_mut(from..).unwrap_or_default();
         let length = rest.iter().position(|&byte| tail.ends_at(byte));
         let here = rest.get_mut(..length.unwrap_or(usize::MAX).min(rest.len())).unwrap_or_default();
-        here.iter_mut().filter(|byte| byte.is_ascii_alphanumeric()).for_each(|byte| *byte = b'*');
+        here.iter_mut().for_each(|byte| *byte = if byte.is_ascii_alphanumeric() { b'*' } else { *byte });
         let Some(length) = length else {
             self.tail = Some((pass.bytes.len(), tail));
             return false;

@@ -1,6 +1,12 @@
 //! What may stand between the groups of a printed number: space, dash, dot, the no-break space of Latin-1, and the spaces and dashes of
 //! Unicode in UTF-8 (U+00A0, U+2000 to U+200A, U+2010 to U+2015, U+202F, U+205F, U+2212, U+3000).
 
+use crate::arch::Set;
+
+/// The bytes that may begin one.
+pub(crate) static LEADS: Set = Set::of(&[(0x2, &[0x0, 0xd, 0xe]), (0xa, &[0x0]), (0xc, &[0x2]), (0xe, &[0x2, 0x3])]);
+/// Those that are one.
+pub(crate) static SINGLE: Set = Set::of(&[(0x2, &[0x0, 0xd, 0xe]), (0xa, &[0x0])]);
 /// The longest separator.
 pub(crate) const BYTES_MAX: usize = 3;
 /// The full stop: also a decimal point, so it has rules of its own.

@@ -1,8 +1,10 @@
 //! The verdict: pairs against rules.
 
+use std::sync::Arc;
+
 use sql::{Group, Name, Object, Pair};
 
-use crate::{Action, Policy, Question, Rule, Verdict};
+use crate::{Action, Policy, Question, Rule, Terms, Verdict, conditions};
 
 /// Judges one statement. Of several rules that say the same, the first by name is named.
 pub fn judge<'a>(policy: &'a Policy, question: Question<'a>) -> Verdict<'a> {
@@ -26,11 +28,25 @@ pub fn judge<'a>(policy: &'a Policy, question: Question<'a>) -> Verdict<'a> {
     verdict
 }
 
+/// The terms of every rule that holds the statement: a person's word must satisfy each.
+pub fn holds(policy: &Policy, question: Question<'_>) -> Vec<Arc<Terms>> {
+    let held = |rule: &&Rule| {
+        rule.window.is_open(question.wall_s)
+            && question.statement.pairs.iter().any(|pair| {
+                let candidates = candidates(&pair.object, question.schemas);
+                covers(rule, pair, None) || candidates.iter().any(|name| covers(rule, pair, Some(name)))
+            })
+    };
+    let concerned = policy.rules.iter().filter(|rule| rule.terms.is_some() && concerns(rule, &question));
+    concerned.filter(held).filter_map(|rule| rule.terms.clone()).collect()
+}
+
 /// Is it for this agent, on this database, about a kind that the statement has?
-fn concerns(rule: &Rule, question: &Question<'_>) -> bool {
+pub(crate) fn concerns(rule: &Rule, question: &Question<'_>) -> bool {
     rule.agents.matches(&question.subject.agent, &question.subject.groups)
         && rule.databases.matches(question.database, &[])
         && question.statement.pairs.iter().any(|pair| has_kind(rule, pair))
+        && conditions::hold(rule, question.statement)
 }
 
 fn has_kind(rule: &Rule, pair: &Pair) -> bool {
@@ -58,7 +74,7 @@ fn judge_pair<'a>(rules: &[&'a Rule], pair: &Pair, schemas: &[String]) -> (Actio
 }
 
 /// Does the rule match the pair, if its object is the one of that name? `None`: it is none, or can be nowhere.
-fn covers(rule: &Rule, pair: &Pair, name: Option<&Name>) -> bool {
+pub(crate) fn covers(rule: &Rule, pair: &Pair, name: Option<&Name>) -> bool {
     if !has_kind(rule, pair) {
         return false;
     }
@@ -80,7 +96,7 @@ fn covers(rule: &Rule, pair: &Pair, name: Option<&Name>) -> bool {
 /// call may mean the server's function or, by its arguments, one of any schema, but no temporary one (PostgreSQL 18, 5.10.5,
 /// 10.3, and `search_path` in 19.11.1). Sessions list the schemas as `current_schemas(true)` does: `pg_temp_7`, which is
 /// `pg_temp` to rules, and `pg_catalog` are among them for every name.
-fn candidates(object: &Object, schemas: &[String]) -> Vec<Name> {
+pub(crate) fn candidates(object: &Object, schemas: &[String]) -> Vec<Name> {
     let (name, is_servers, is_relation) = match object {
         Object::None => return Vec::new(),
         Object::Table(name) => (name, sql::is_catalog_relation(&name.name) || name.name.starts_with("pg_"), true),

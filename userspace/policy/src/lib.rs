@@ -12,25 +12,36 @@
 //! - Absent `agents`, `databases`, `statements`: any. Absent `tables` and `functions`: any object, or none. With `tables`, a rule
 //!   matches pairs on these tables; with `functions`, pairs on these functions; and an allow also the pairs of its kinds of
 //!   the groups `read` and `session` that fall on nothing (`SELECT 1`, `FETCH`), which reach no table.
+//! - What several rules hold goes on when each of them has its approvals ([`holds`]).
+//! - An allow may carry terms. `match = true`: a sensitive column may be compared with a whole value. `rows_over = N`: at most N rows
+//!   of what it allows leave; of several allows for one pair the loosest holds, of several pairs the strictest.
+//! - An allow whose `tables` or `functions` spell an object out, without a star, vouches for it: what it does beyond its text is the
+//!   operator's to know.
+//! - Conditions (`columns`, `where`, `unbounded`, `without_where`, `database_wide`) are of the whole statement, and of the rule's
+//!   `tables` where it has some. All of a rule's must hold. A fact that is not known is as if a block or hold asked for it.
 //! - `valid` and `hours` are UTC unless they carry an offset; outside of them a rule is as if it were not there.
 //!
 //! No IO, no clock: the time is part of the question.
 #![forbid(unsafe_code)]
 
+mod conditions;
 mod judge;
 mod load;
 mod pattern;
 mod patterns;
 mod spelling;
+mod terms;
 mod window;
 
 use std::fmt;
+use std::sync::Arc;
 
 use patterns::{Names as NamePatterns, Objects};
 use window::Window;
 
-pub use judge::judge;
+pub use judge::{holds, judge};
 pub use pattern::{MATCH_BYTES_MAX, PATTERNS_MAX, Pattern};
+pub use terms::{may_match, rows_over, vouches};
 
 /// Names that rules may use; a rule with another one is refused.
 #[derive(Clone, Debug, Default)]
@@ -64,11 +75,50 @@ struct Rule {
     kinds: Option<Vec<sql::Kind>>,
     tables: Option<Objects>,
     functions: Option<Objects>,
+    conditions: conditions::Conditions,
     action: Action,
-    approvers: Vec<String>,
+    /// Of a hold.
+    terms: Option<Arc<Terms>>,
     message: Option<String>,
     window: Window,
+    /// An allow: whole values of sensitive columns may be compared for equality.
+    may_match: bool,
+    /// An allow: so many rows may leave.
+    rows_over: Option<u64>,
 }
+
+/// What a hold asks for before its statement goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// The rule.
+    pub rule: String,
+    /// Who may approve: reviewers' names or `group:NAME`; none: any reviewer.
+    pub approvers: Vec<String>,
+    /// How many people must.
+    pub approvals: u32,
+    /// After so many seconds without a decision it is denied.
+    pub expires_s: u32,
+    /// The rule's own words.
+    pub message: Option<String>,
+}
+
+impl Terms {
+    /// Whether the rule takes this reviewer's word.
+    pub fn admits(&self, reviewer: &str, groups: &[String]) -> bool {
+        let named = |approver: &String| match approver.strip_prefix("group:") {
+            Some(group) => groups.iter().any(|of| of == group),
+            None => approver == reviewer,
+        };
+        self.approvers.is_empty() || self.approvers.iter().any(named)
+    }
+}
+
+/// How long a held statement waits where its rule does not say.
+pub const EXPIRES_S: u32 = 600;
+/// The longest that a rule may let one wait.
+pub const EXPIRES_S_MAX: u32 = 86_400;
+/// The most people that a rule may ask for.
+pub const APPROVALS_MAX: u32 = 8;
 
 /// Why a policy was refused at load.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +164,12 @@ impl Policy {
         self.scans.iter().filter(move |s| s.database.as_deref().is_none_or(|d| d == database))
     }
 
+    /// The columns of this database that rules ask about: whoever describes it to `sql` marks them as watched.
+    pub fn watched<'a>(&'a self, database: &'a str) -> Vec<ColumnPattern> {
+        let of_database = |rule: &&Rule| rule.databases.matches(database, &[]);
+        self.rules.iter().filter(of_database).flat_map(conditions::watched).collect()
+    }
+
     /// What is masked in this database beside card numbers, in the order of the file; at most [`PATTERNS_MAX`].
     pub fn patterns<'a>(&'a self, database: &'a str) -> impl Iterator<Item = &'a Pattern> + 'a {
         self.patterns.iter().filter(move |p| p.is_for(database))
@@ -124,9 +180,9 @@ impl Policy {
         self.rules.len()
     }
 
-    /// Who may approve what the rule of that name holds: agents' names or `group:NAME`.
-    pub fn approvers(&self, rule: &str) -> &[String] {
-        self.rules.iter().find(|known| known.name == rule).map_or(&[], |known| known.approvers.as_slice())
+    /// The terms of every rule that holds, in the order of their names.
+    pub fn holds(&self) -> impl Iterator<Item = &Terms> {
+        self.rules.iter().filter_map(|rule| rule.terms.as_deref())
     }
 }
 

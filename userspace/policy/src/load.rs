@@ -13,7 +13,9 @@ use crate::spelling::nearest;
 use crate::window::Window;
 use crate::{Action, ColumnPattern, Error, Names, Policy, Rule, Sensitive, SensitiveKind};
 
+mod conditions;
 mod search;
+mod terms;
 
 pub(crate) fn policy(text: &str, names: &Names) -> Result<Policy, Error> {
     let file = File { text };
@@ -186,7 +188,7 @@ fn column(file: &File<'_>, word: &Word<'_>) -> Result<ColumnPattern, Error> {
     }
 }
 
-const RULE_KEYS: [&str; 11] = [
+const RULE_KEYS: [&str; 15] = [
     "name",
     "agents",
     "databases",
@@ -195,25 +197,33 @@ const RULE_KEYS: [&str; 11] = [
     "functions",
     "action",
     "approvers",
+    "approvals",
+    "expires",
     "message",
     "valid",
     "hours",
+    "match",
+    "rows_over",
 ];
 
 fn read_rule(file: &File<'_>, whole: &Table<'_>, names: &Names) -> Result<Rule, Error> {
     let table = file.table(whole)?;
-    file.keys(table, &RULE_KEYS)?;
+    file.keys(table, &[RULE_KEYS.as_slice(), &conditions::KEYS].concat())?;
     let name = file.required(table, "name", whole)?.text.to_owned();
     let action = action(file, table, whole)?;
+    let message = file.optional(table, "message")?.map(|word| word.text.to_owned());
     let rule = Rule {
         agents: agents(file, table, names)?,
         databases: databases(file, table, names)?,
         kinds: kinds(file, table)?,
         tables: objects(file, table, "tables")?,
         functions: objects(file, table, "functions")?,
-        approvers: approvers(file, table, action)?,
-        message: file.optional(table, "message")?.map(|word| word.text.to_owned()),
+        terms: terms::read(file, table, action, (&name, message.as_deref()))?,
+        message,
+        conditions: conditions::read_conditions(file, table, action)?,
         window: window(file, table)?,
+        may_match: may_match(file, table, action)?,
+        rows_over: rows_over(file, table, action)?,
         name,
         action,
     };
@@ -316,20 +326,6 @@ fn objects(file: &File<'_>, table: &DeTable<'_>, key: &str) -> Result<Option<Obj
     Ok(Some(Objects { wanted, excluded }))
 }
 
-fn approvers(file: &File<'_>, table: &DeTable<'_>, action: Action) -> Result<Vec<String>, Error> {
-    let Some(words) = file.list(table, "approvers")? else { return Ok(Vec::new()) };
-    if action != Action::Hold {
-        let span = table.get("approvers").map(Spanned::span).unwrap_or_default();
-        return Err(file.error(span, "`approvers` is for rules whose action is `hold`"));
-    }
-    for word in &words {
-        if word.text.starts_with('!') || word.text.strip_prefix("group:").unwrap_or(word.text).is_empty() {
-            return Err(file.error(word.span.clone(), format!("`{}` is not a name or `group:NAME`", word.text)));
-        }
-    }
-    Ok(words.iter().map(|word| word.text.to_owned()).collect())
-}
-
 fn window(file: &File<'_>, table: &DeTable<'_>) -> Result<Window, Error> {
     let mut window = Window::default();
     if let Some(word) = file.optional(table, "valid")? {
@@ -346,6 +342,24 @@ fn window(file: &File<'_>, table: &DeTable<'_>) -> Result<Window, Error> {
         })?;
     }
     Ok(window)
+}
+
+fn may_match(file: &File<'_>, table: &DeTable<'_>, action: Action) -> Result<bool, Error> {
+    let Some(value) = table.get("match") else { return Ok(false) };
+    if action != Action::Allow {
+        return Err(file.error(value.span(), "`match` is for rules whose action is `allow`"));
+    }
+    value.get_ref().as_bool().ok_or_else(|| file.error(value.span(), "`match` is true or false"))
+}
+
+fn rows_over(file: &File<'_>, table: &DeTable<'_>, action: Action) -> Result<Option<u64>, Error> {
+    let Some(value) = table.get("rows_over") else { return Ok(None) };
+    if action != Action::Allow {
+        return Err(file.error(value.span(), "`rows_over` is for rules whose action is `allow`"));
+    }
+    let number = value.get_ref().as_integer().filter(|number| number.radix() == 10);
+    let rows = number.and_then(|number| number.as_str().replace('_', "").parse().ok());
+    rows.map(Some).ok_or_else(|| file.error(value.span(), "`rows_over` is a count of rows"))
 }
 
 /// `tables` and `functions` must fit some kind that the rule is about, or it would never match.

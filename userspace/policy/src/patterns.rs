@@ -68,6 +68,19 @@ impl Objects {
     }
 }
 
+impl Objects {
+    /// Does it spell this name out?
+    pub(crate) fn spells(&self, candidate: &Name) -> bool {
+        let exact = |pattern: &ObjectPattern| match pattern {
+            ObjectPattern::Catalog => false,
+            ObjectPattern::Name { schema, name } => {
+                candidate.schema.as_ref() == Some(schema) && *name == candidate.name && !name.contains('*')
+            }
+        };
+        self.matches(candidate) && self.wanted.iter().any(exact)
+    }
+}
+
 /// `a.b` or `a.b.c` into its parts as SQL reads them: folded to lower case unless in double quotes. `None`: malformed.
 pub(crate) fn dotted(text: &str) -> Option<Vec<String>> {
     let mut parts = Vec::new();

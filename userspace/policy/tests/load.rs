@@ -111,6 +111,40 @@ fn shapes_are_checked() {
 }
 
 #[test]
+fn a_hold_says_how_long_and_how_many() {
+    let hold = |lines: &str| format!("[[rule]]\nname = \"a\"\naction = \"hold\"\n{lines}");
+    for (lines, expires_s, approvals) in [
+        ("", 600, 1),
+        ("expires = \"90s\"\napprovals = 2", 90, 2),
+        ("expires = \"10m\"", 600, 1),
+        ("expires = \"24h\"\napprovals = 8", 86_400, 8),
+    ] {
+        let policy = Policy::parse(&hold(lines), &names()).expect("it is fit");
+        let terms: Vec<_> = policy.holds().map(|terms| (terms.expires_s, terms.approvals)).collect();
+        assert_eq!(terms, [(expires_s, approvals)], "{lines}");
+    }
+    let expires = "line 4: `expires` is written as \"90s\", \"10m\" or \"2h\": at least 1s, at most 24h";
+    for (line, expected) in [
+        ("approvals = 0", "line 4: `approvals` is a number from 1 to 8"),
+        ("approvals = 9", "line 4: `approvals` is a number from 1 to 8"),
+        ("approvals = \"2\"", "line 4: `approvals` is a number from 1 to 8"),
+        ("expires = \"0s\"", expires),
+        ("expires = \"25h\"", expires),
+        ("expires = \"10\"", expires),
+        ("expires = \"m\"", expires),
+        ("expires = \"-1m\"", expires),
+        ("expires = \"99999999h\"", expires),
+        ("expires = \"10é\"", expires),
+    ] {
+        assert_eq!(refused(&hold(line)), expected, "{line}");
+    }
+    assert_eq!(
+        refused("[[rule]]\nname = \"a\"\naction = \"block\"\nexpires = \"1m\""),
+        "line 4: `expires` is for rules whose action is `hold`"
+    );
+}
+
+#[test]
 fn what_the_design_shows_is_read() {
     let text = r#"
 [[sensitive]]

@@ -72,7 +72,7 @@ fn the_examples_in_comments_are_valid() {
         databases: vec!["payments".to_owned()],
     };
     let policy = Policy::parse(&text.join("\n"), &names).unwrap();
-    assert_eq!(policy.rules(), 7);
+    assert_eq!(policy.rules(), 12);
 }
 
 #[test]

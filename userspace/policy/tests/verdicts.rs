@@ -1,6 +1,6 @@
 //! Policy and statement -> verdict.
 
-use policy::{Action, Names, Policy, Question, Subject, judge};
+use policy::{Action, Names, Policy, Question, Subject, Terms, holds, judge};
 
 fn names() -> Names {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
@@ -141,7 +141,70 @@ message = "bulk export is held""#,
         ] {
             assert_eq!(says(&policy, &asker, text), expected, "{text}");
         }
-        assert_eq!(policy.approvers("hold"), ["group:leads"]);
+        let terms: Vec<_> = policy.holds().collect();
+        assert_eq!(
+            (terms.len(), terms[0].rule.as_str(), terms[0].approvers.as_slice()),
+            (1, "hold", &["group:leads".to_owned()][..])
+        );
+    }
+}
+
+/// The names of all rules that hold a text.
+fn held_by(policy: &Policy, text: &str) -> Vec<String> {
+    let asker = asker(&["public"]);
+    let Ok(analysis) = sql::analyze(text, &sql::Limits::default()) else { panic!("{text}: refused") };
+    let statement = &analysis.statements[0];
+    let question = Question {
+        subject: &asker.subject,
+        database: asker.database,
+        statement,
+        schemas: &asker.schemas,
+        wall_s: asker.wall_s,
+    };
+    holds(policy, question).iter().map(|terms| terms.rule.clone()).collect()
+}
+
+#[test]
+fn every_rule_that_holds_a_statement_must_be_satisfied() {
+    let policy = load(
+        &[
+            rule("a writes", "hold", "statements = [\"write\"]\ntables = [\"public.a\"]"),
+            rule("b writes", "hold", "statements = [\"write\"]\ntables = [\"public.b\"]\napprovals = 2"),
+            rule("calls", "hold", "statements = [\"function-call\"]\nagents = [\"loader\"]"),
+            rule("read", "allow", "statements = [\"select\"]"),
+        ]
+        .concat(),
+    );
+    for (text, expected) in [
+        ("SELECT 1", vec![]),
+        ("DELETE FROM a", vec!["a writes"]),
+        ("WITH x AS (DELETE FROM a RETURNING *) UPDATE b SET y = 1", vec!["a writes", "b writes"]),
+        ("SELECT f()", vec![]),
+    ] {
+        assert_eq!(held_by(&policy, text), expected, "{text}");
+    }
+}
+
+#[test]
+fn an_approver_is_a_name_or_a_group() {
+    let terms = |approvers: &[&str]| Terms {
+        rule: "r".to_owned(),
+        approvers: approvers.iter().map(|word| (*word).to_owned()).collect(),
+        approvals: 1,
+        expires_s: 600,
+        message: None,
+    };
+    let groups = ["leads".to_owned()];
+    for (approvers, reviewer, expected) in [
+        (&[][..], "ann", true),
+        (&["ann"], "ann", true),
+        (&["bob"], "ann", false),
+        (&["group:leads"], "bob", true),
+        (&["leads"], "bob", false),
+        (&["group:ann"], "ann", false),
+        (&["group:others", "ann"], "ann", true),
+    ] {
+        assert_eq!(terms(approvers).admits(reviewer, &groups), expected, "{approvers:?} {reviewer}");
     }
 }
 

@@ -1,13 +1,14 @@
 //! How a connection becomes a session.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use session::{Failure, Input, Open};
+use session::{Failure, Input, NONCE_LEN, Open};
 use uring::{Completion, Errno, Op, Socket};
 
 use crate::conversation::Conversation;
 use crate::counters::Counters;
-use crate::driver::Driver;
+use crate::driver::{Driver, RANDOM_LEN};
 use crate::link::{Link, Phase, Side};
 use crate::origins::Admitted;
 use crate::shard::{Shard, Stopped};
@@ -17,7 +18,7 @@ use crate::token::Task;
 /// After a failed accept (no descriptors, say) the next one waits this long: failing again at once would spin.
 const ACCEPT_PAUSE_NS: u64 = 50_000_000;
 /// Session numbers carry the shard in their upper bits, so that they are unique in a run of the service.
-const SESSION_BITS: u32 = 48;
+pub(crate) const SESSION_BITS: u32 = 48;
 
 impl<D: Driver, C: Conversation> Shard<D, C> {
     /// Keeps one accept in flight per listener while there is room for a handshake; what is over waits in the backlog.
@@ -48,7 +49,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         };
         Counters::add(&self.parts.counters.accepted, 1);
         match self.admit(socket) {
-            Some(admitted) => self.open(socket, admitted),
+            Some((admitted, agent)) => self.open(socket, admitted, agent),
             None => {
                 self.parts.driver.submit(Task::Discard.token(0), Op::Close { socket });
                 Ok(())
@@ -56,12 +57,12 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         }
     }
 
-    /// Whose connection it is, where there is room for it. The entry leaves the kernel map in any case.
-    fn admit(&mut self, socket: Socket) -> Option<Admitted> {
+    /// Whose connection it is and from where, where there is room for it. The entry leaves the kernel map in any case.
+    fn admit(&mut self, socket: Socket) -> Option<(Admitted, SocketAddr)> {
         let counters = &self.parts.counters;
-        let admitted =
-            self.parts.driver.ends(socket).ok().and_then(|ends| self.parts.origins.take(ends.peer, ends.local));
-        let Some(admitted) = admitted else {
+        let ends = self.parts.driver.ends(socket).ok();
+        let admitted = ends.and_then(|ends| Some((self.parts.origins.take(ends.peer, ends.local)?, ends.peer)));
+        let Some((admitted, agent_address)) = admitted else {
             Counters::add(&counters.refused_unknown, 1);
             return None;
         };
@@ -72,28 +73,31 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         } else if self.per_agent.get(agent).is_some_and(|count| *count >= limits.sessions_per_agent) {
             &counters.refused_agent
         } else {
-            return Some(admitted);
+            return Some((admitted, agent_address));
         };
         Counters::add(refusal, 1);
         None
     }
 
-    fn open(&mut self, socket: Socket, admitted: Admitted) -> Result<(), Stopped> {
-        let (Ok(secret), Ok(ends)) = (self.parts.driver.random(), self.parts.driver.ends(socket)) else {
+    fn open(&mut self, socket: Socket, admitted: Admitted, agent_address: SocketAddr) -> Result<(), Stopped> {
+        let Ok(random) = self.parts.driver.random() else {
             // Without randomness no session can be told from another: refuse.
             Counters::add(&self.parts.counters.refused_full, 1);
             self.parts.driver.submit(Task::Discard.token(0), Op::Close { socket });
             return Ok(());
         };
+        let (secret, nonces) = cut(&random);
+        let nonces = admitted.database.verifiers.is_some().then(|| Box::new(nonces));
         self.sessions_opened += 1;
         let id = u64::from(self.parts.shard) << SESSION_BITS | self.sessions_opened;
         let conversation = C::open(Open {
             id,
             subject: Arc::clone(&admitted.subject),
-            agent_address: ends.peer,
+            agent_address,
             origin: admitted.destination,
             database: admitted.database,
             secret,
+            nonces,
         });
         let agent = &admitted.subject.policy.agent;
         match self.per_agent.get_mut(agent) {
@@ -172,6 +176,13 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             self.handshakes -= 1;
         }
     }
+}
+
+/// A session's random bytes: its secret, and its nonces.
+fn cut(random: &[u8; RANDOM_LEN]) -> ([u8; 32], [[u8; NONCE_LEN]; 2]) {
+    let mut bytes = random.iter().copied();
+    let mut take = || bytes.next().unwrap_or_default();
+    (std::array::from_fn(|_| take()), std::array::from_fn(|_| std::array::from_fn(|_| take())))
 }
 
 /// What an error of the connection to the database means.

@@ -65,7 +65,9 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
     fn call(&mut self, index: u32, chunk: Option<Chunk>, input: Option<Input<'static>>) -> Result<(), Stopped> {
         let mut effects = std::mem::take(&mut self.effects);
         effects.clear();
-        self.now.mono_ns = self.parts.driver.mono_ns();
+        if !std::mem::replace(&mut self.now_is_fresh, false) {
+            self.now.mono_ns = self.parts.driver.mono_ns();
+        }
         let now = self.now;
         self.parts.journal.prepare(now)?;
         let link = self.links.at(index);
@@ -75,6 +77,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             catalogs: &mut self.catalogs,
             cancels: &*self.parts.cancels,
             next_record: RecordId { shard: self.parts.shard, seq: self.parts.journal.next_seq() },
+            next_ask: self.asks.next_id(&mut self.parts.driver),
             room: if link.turned_away { 0 } else { self.parts.journal.room(self.owed) },
             limits: &self.parts.limits,
         };
@@ -141,11 +144,13 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
     fn act(&mut self, index: u32, chunk: Option<Chunk>, effects: &mut Effects) -> Result<(), Stopped> {
         let recorded = self.record(index, effects)?;
         Counters::add(&self.parts.counters.refused_statements, u64::from(effects.unrecorded));
-        if !recorded || effects.finish == Finish::Abort {
+        let kept = effects.tainted.is_empty() || self.parts.tainted.keep(&effects.tainted).is_ok();
+        if !recorded || !kept || effects.finish == Finish::Abort {
             self.release_chunk(chunk);
             Counters::add(&self.parts.counters.aborted, 1);
             return self.end(index);
         }
+        self.say_asking(index, effects);
         if let (Some(Secure::AgentAtOnce), Some(Chunk { side, memory: Memory::Buffer(buffer), start, end })) =
             (effects.secure.take_if(|secure| *secure == Secure::AgentAtOnce), chunk)
         {

@@ -92,6 +92,12 @@ counters! {
     slow,
     /// Of them, those that nobody was told of: too many waited.
     slow_untold,
+    /// Statements that were held for a person.
+    held,
+    /// Of them, those that were denied because the control plane did not listen.
+    asks_unheard,
+    /// Ends of held statements that the control plane was not told of, and cancel requests that did not reach their shard.
+    asks_untold,
     /// Messages of the mailbox that were acted on.
     mail,
 }

@@ -4,7 +4,10 @@ use std::io;
 use std::net::SocketAddr;
 
 use session::Now;
-use uring::{BufferId, Completion, Ends, Errno, File, Listener, MappedSegment, Op, Ring, Socket, StagedId};
+use uring::{BufferId, Completion, Direction, Ends, Errno, File, Listener, MappedSegment, Op, Ring, Socket, StagedId};
+
+/// Random bytes of one session: its cancel secret, and two nonces.
+pub(crate) const RANDOM_LEN: usize = 32 + 2 * session::NONCE_LEN;
 
 /// Operations, their completions, the memory that they name, and the clocks.
 pub trait Driver {
@@ -16,7 +19,7 @@ pub trait Driver {
     /// The monotonic one alone, in nanoseconds.
     fn mono_ns(&self) -> u64;
     /// Bytes that nobody can guess.
-    fn random(&mut self) -> io::Result<[u8; 32]>;
+    fn random(&mut self) -> io::Result<[u8; RANDOM_LEN]>;
     /// Queues an operation.
     fn submit(&mut self, token: u64, op: Op<'_>);
     /// Waits until an operation has ended or the monotonic clock reads `until_ns`. An error means that the driver is broken.
@@ -35,6 +38,8 @@ pub trait Driver {
     fn socket(&mut self, to: &SocketAddr) -> io::Result<Socket>;
     /// Both ends of an accepted connection.
     fn ends(&self, socket: Socket) -> io::Result<Ends>;
+    /// Shuts a connection down, now.
+    fn shutdown(&mut self, socket: Socket, direction: Direction);
     /// Stops listening.
     fn close_listener(&mut self, listener: Listener);
 }
@@ -60,7 +65,7 @@ impl Driver for Ring {
         uring::mono_ns()
     }
 
-    fn random(&mut self) -> io::Result<[u8; 32]> {
+    fn random(&mut self) -> io::Result<[u8; RANDOM_LEN]> {
         uring::random()
     }
 
@@ -98,6 +103,10 @@ impl Driver for Ring {
 
     fn ends(&self, socket: Socket) -> io::Result<Ends> {
         Ring::ends(self, socket)
+    }
+
+    fn shutdown(&mut self, socket: Socket, direction: Direction) {
+        Ring::shutdown(self, socket, direction);
     }
 
     fn close_listener(&mut self, listener: Listener) {

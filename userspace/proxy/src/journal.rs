@@ -9,18 +9,24 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
 
 use audit::segment::{Appender, Identity, Refused, Stamp};
 use session::Now;
 use uring::{Errno, Op};
 
 use crate::driver::{Driver, Segment};
+use crate::head::DurableHead;
 use crate::supply::Supply;
 use crate::timers::NEVER;
 use crate::token::Task;
 
-/// A record is on disk within 10 ms; the fsync begins early enough for that.
-const SYNC_AFTER_NS: u64 = 5_000_000;
+/// A record is on disk within this time, but for a slower disk.
+const ON_DISK_NS: u64 = 10_000_000;
+/// The fsync begins this much earlier than its disk would need: the loop may be at work when its time comes.
+const SLACK_NS: u64 = 1_000_000;
+/// It does not wait longer than this whatever the disk.
+const SYNC_AFTER_MAX_NS: u64 = 8_000_000;
 /// A batch's root is written at most this long after its first record.
 const ROOT_AFTER_NS: u64 = 500_000_000;
 /// Records hashed per turn of the loop, so that a root has little left to hash.
@@ -59,6 +65,30 @@ impl From<Refused> for RecordFailure {
     }
 }
 
+/// How long the oldest record waits for others that go to disk with it: as long as the disk's own time leaves.
+#[derive(Debug)]
+struct Pace {
+    /// What an fsync takes: the longest of the last ones.
+    sync_ns: u64,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace { sync_ns: ON_DISK_NS / 2 }
+    }
+}
+
+impl Pace {
+    /// An fsync took so long. The longest is forgotten by and by: a disk that was slow for a moment is not slow for ever.
+    fn took(&mut self, ns: u64) {
+        self.sync_ns = (self.sync_ns - self.sync_ns / 16).max(ns);
+    }
+
+    fn after_ns(&self) -> u64 {
+        ON_DISK_NS.saturating_sub(SLACK_NS + self.sync_ns).min(SYNC_AFTER_MAX_NS)
+    }
+}
+
 /// See the module's documentation.
 pub struct Journal<S: Segment> {
     shard: u16,
@@ -74,12 +104,18 @@ pub struct Journal<S: Segment> {
     wanted_seq: u64,
     /// The fsync in flight covers the records up to this one.
     syncing: Option<u64>,
+    /// When that began.
+    syncing_since_ns: u64,
+    pace: Pace,
     /// When the oldest record was appended that no fsync covers.
     dirty_since_ns: Option<u64>,
     /// When the oldest record was appended that no root covers.
     unrooted_since_ns: Option<u64>,
     /// The last record is an orderly stop's.
     stopped: bool,
+    /// The state of the tree that is told once it is on disk.
+    rooted: Option<audit::Head>,
+    told: Arc<DurableHead>,
 }
 
 impl<S: Segment> Journal<S> {
@@ -91,22 +127,32 @@ impl<S: Segment> Journal<S> {
         appender: Appender,
         supply: Box<dyn Supply<S>>,
     ) -> Journal<S> {
+        let head = head(shard, &appender);
         Journal {
+            rooted: (head.size > 0).then_some(head),
+            told: Arc::default(),
             shard,
             identity,
             segment,
             next: None,
             old: VecDeque::new(),
             supply,
-            synced_seq: appender.header().previous.last_seq,
+            synced_seq: appender.header().previous.last_seq(),
             wanted_seq: appender.last_seq(),
             syncing: None,
+            syncing_since_ns: 0,
+            pace: Pace::default(),
             // What a process before this one left in the page cache is not known to be on disk.
-            dirty_since_ns: (appender.last_seq() > appender.header().previous.last_seq).then_some(0),
+            dirty_since_ns: (appender.last_seq() > appender.header().previous.last_seq()).then_some(0),
             unrooted_since_ns: None,
             stopped: false,
             appender,
         }
+    }
+
+    /// Where the state of the record on disk is told.
+    pub fn head(&self) -> Arc<DurableHead> {
+        Arc::clone(&self.told)
     }
 
     /// The number that the next record will get.
@@ -204,7 +250,7 @@ impl<S: Segment> Journal<S> {
     /// When [`Journal::turn`] has something to do.
     pub(crate) fn due_ns(&self) -> u64 {
         let sync_ns = match (self.syncing, self.dirty_since_ns) {
-            (None, Some(since_ns)) => since_ns + SYNC_AFTER_NS,
+            (None, Some(since_ns)) => since_ns + self.pace.after_ns(),
             (Some(_), _) | (None, None) => NEVER,
         };
         sync_ns.min(self.root_due_ns())
@@ -221,9 +267,11 @@ impl<S: Segment> Journal<S> {
         if self.root_due_ns() <= now.mono_ns {
             self.unrooted_since_ns = None;
             self.appender.root(self.segment.bytes(), stamp(now), self.synced_seq)?;
+            self.rooted = Some(head(self.shard, &self.appender));
             self.stored(now)?;
         }
         self.sync(driver, now.mono_ns);
+        self.tell();
         Ok(())
     }
 
@@ -231,6 +279,8 @@ impl<S: Segment> Journal<S> {
     pub(crate) fn stop(&mut self, now: Now) -> Result<(), RecordFailure> {
         if !self.stopped {
             self.appender.stop(self.segment.bytes(), stamp(now), self.synced_seq)?;
+            self.appender.hash(self.segment.bytes(), 1);
+            self.rooted = Some(head(self.shard, &self.appender));
             self.stored(now)?;
             self.stopped = true;
             self.unrooted_since_ns = None;
@@ -240,22 +290,31 @@ impl<S: Segment> Journal<S> {
     }
 
     /// The fsync in flight has ended.
-    pub(crate) fn synced(&mut self, result: Result<u32, Errno>) -> Result<(), Errno> {
+    pub(crate) fn synced(&mut self, result: Result<u32, Errno>, now_ns: u64) -> Result<(), Errno> {
         result?;
         let Some(seq) = self.syncing.take() else { return Ok(()) };
+        self.pace.took(now_ns.saturating_sub(self.syncing_since_ns));
         self.synced_seq = seq;
         if self.old.front().is_some_and(|(_, last_seq)| *last_seq <= seq)
             && let Some((segment, _)) = self.old.pop_front()
         {
             self.supply.retire(segment);
         }
+        self.tell();
         Ok(())
+    }
+
+    /// Tells of the last root, once all that it covers is on disk.
+    fn tell(&mut self) {
+        if let Some(head) = self.rooted.take_if(|head| head.size <= self.synced_seq) {
+            self.told.tell(head);
+        }
     }
 
     fn sync<D: Driver>(&mut self, driver: &mut D, now_ns: u64) {
         let due = self.wanted_seq > self.synced_seq
             || !self.old.is_empty()
-            || self.dirty_since_ns.is_some_and(|since_ns| since_ns + SYNC_AFTER_NS <= now_ns);
+            || self.dirty_since_ns.is_some_and(|since_ns| since_ns + self.pace.after_ns() <= now_ns);
         if self.is_synced() {
             // A segment may begin without a record: its header reaches the disk with its first one.
             self.dirty_since_ns = None;
@@ -275,6 +334,7 @@ impl<S: Segment> Journal<S> {
                 self.segment.file()
             }
         };
+        self.syncing_since_ns = now_ns;
         driver.submit(Task::Sync.token(u32::from(self.shard)), Op::Fsync { file });
     }
 
@@ -305,7 +365,33 @@ impl<S: Segment> Journal<S> {
     }
 }
 
+/// The state of the tree so far hashed.
+fn head(shard: u16, appender: &Appender) -> audit::Head {
+    audit::Head { shard, size: appender.tree().size(), root: appender.tree().root() }
+}
+
 /// The session's clocks are the record's.
 pub(crate) fn stamp(now: Now) -> Stamp {
     Stamp { mono_ns: now.mono_ns, wall_ns: now.wall_ns }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_wait_for_each_other_as_long_as_the_disk_leaves_time() {
+        const MS: u64 = 1_000_000;
+        let mut pace = Pace::default();
+        assert_eq!(pace.after_ns(), 4 * MS);
+        pace.took(3 * MS);
+        assert!((4 * MS..5 * MS).contains(&pace.after_ns()));
+        (0..100).for_each(|_| pace.took(MS / 5));
+        assert_eq!(pace.after_ns(), SYNC_AFTER_MAX_NS);
+        // One slow fsync counts at once; a disk that is slower than the promise is never idle.
+        pace.took(6 * MS);
+        assert_eq!(pace.after_ns(), 3 * MS);
+        pace.took(40 * MS);
+        assert_eq!(pace.after_ns(), 0);
+    }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use policy::Policy;
+use session::{AskId, Vote};
 use uring::Event;
 
 /// Messages that may wait for a shard.
@@ -21,6 +22,25 @@ pub(crate) enum Message {
         /// The encoded payload.
         payload: Vec<u8>,
     },
+    /// A person's word about the statement that the session holds.
+    Vote {
+        /// The session that waits.
+        session: u64,
+        /// What the person says.
+        vote: Box<Vote>,
+    },
+    /// The statement that the session holds is cancelled.
+    CancelHeld {
+        /// The session that waits.
+        session: u64,
+    },
+    /// Nobody can be asked about the statement that the session holds.
+    Unheard {
+        /// The session that waits.
+        session: u64,
+        /// What for.
+        ask: AskId,
+    },
     /// Accept nothing more, let each session finish the statement that runs, and end them all at `until_ns` at the latest.
     Drain {
         /// Monotonic nanoseconds.
@@ -34,7 +54,7 @@ pub struct Unheard;
 
 /// The sender's end.
 #[derive(Clone, Debug)]
-pub(crate) struct Mailbox {
+pub struct Mailbox {
     queue: SyncSender<Message>,
     event: Arc<Event>,
 }

@@ -121,7 +121,7 @@ fn go_on(
     if same {
         return Ok((segment, appender));
     }
-    let previous = appender.seal(segment.bytes(), now, recovered.header.previous.last_seq).map_err(refused)?;
+    let previous = appender.seal(segment.bytes(), now, recovered.header.previous.last_seq()).map_err(refused)?;
     segment.sync().map_err(|error| OpenError::File(path.clone(), error))?;
     begin(settings, identity, shard, previous)
 }

@@ -9,25 +9,29 @@ use std::fmt;
 use std::sync::Arc;
 
 use policy::Policy;
-use session::{Cancels, Catalogs, Effects, Input, Limits, Now, Session, StatementCache};
+use session::{Budgets, Cancels, Catalogs, Effects, Input, Limits, Now, Session, StatementCache};
 use uring::{Completion, Direction, Errno, Listener, Op};
 
+use crate::asks::{AskLine, Asks};
 use crate::conversation::Conversation;
 use crate::counters::Counters;
 use crate::driver::Driver;
 use crate::journal::{Journal, RecordFailure};
 use crate::latency::Stage;
 use crate::link::{Holds, Link, Phase, Side, Turn};
-use crate::mailbox::{Inbox, Message};
+use crate::mailbox::{Inbox, Mailbox, Message};
 use crate::origins::Origins;
 use crate::settings::{Durability, ShardLimits};
 use crate::slab::Slab;
 use crate::slow::SlowLog;
+use crate::tainted::TaintFile;
 use crate::timers::Timers;
 use crate::token::Task;
 
 /// The loop turns at least this often, so that the watchdog sees it.
 const TICK_NS: u64 = 1_000_000_000;
+/// How often the wall's clock is read at most.
+const WALL_NS: u64 = 1_000_000;
 /// How often entries of connections that never came are swept out of the kernel map.
 const SWEEP_NS: u64 = 10_000_000_000;
 
@@ -89,6 +93,10 @@ pub struct Parts<D: Driver> {
     pub policy: Arc<Policy>,
     /// Issued cancel keys of all shards.
     pub cancels: Arc<dyn Cancels + Send + Sync>,
+    /// Where sensitive values were written, of all shards.
+    pub tainted: Arc<TaintFile>,
+    /// What agents have spent of their questions, on all shards.
+    pub budgets: Arc<Budgets>,
     /// The record.
     pub journal: Journal<D::Segment>,
     /// What the rest of the process says.
@@ -97,6 +105,10 @@ pub struct Parts<D: Driver> {
     pub counters: Arc<Counters>,
     /// Where slow statements are told.
     pub slow: SlowLog,
+    /// Where people are asked.
+    pub ask_line: AskLine,
+    /// The mailboxes of all shards, this one's too.
+    pub shards: Vec<Mailbox>,
 }
 
 /// See the module's documentation.
@@ -104,12 +116,17 @@ pub struct Shard<D: Driver, C: Conversation = Session> {
     pub(crate) parts: Parts<D>,
     /// The clocks: the wall's as of the last completions, the monotonic one as of the call at hand.
     pub(crate) now: Now,
+    /// No call was made since `now` was read.
+    pub(crate) now_is_fresh: bool,
+    /// When the wall's clock was read, by both.
+    walled: Now,
     pub(crate) links: Slab<Box<Link<C>>>,
     pub(crate) turns: Slab<Turn>,
     pub(crate) timers: Timers,
     pub(crate) statements: StatementCache,
     pub(crate) catalogs: Catalogs,
     pub(crate) effects: Effects,
+    pub(crate) asks: Asks,
     /// Sides that found no receive buffer, in the order in which they asked.
     pub(crate) starved: VecDeque<(u32, Side)>,
     /// Calls whose pieces wait for the disk, by the record that they wait for.
@@ -158,12 +175,19 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             accepting: vec![false; parts.listeners.len()],
             swept_ns: parts.driver.mono_ns(),
             now: parts.driver.now(),
+            now_is_fresh: true,
+            walled: parts.driver.now(),
             links: Slab::new(),
             turns: Slab::new(),
             timers: Timers::default(),
             statements: StatementCache::default(),
-            catalogs: Catalogs::with_evidence(Arc::clone(&parts.counters.evidence)),
+            catalogs: Catalogs::with(
+                Arc::clone(&parts.counters.evidence),
+                Arc::clone(parts.tainted.taints()),
+                Arc::clone(&parts.budgets),
+            ),
             effects: Effects::default(),
+            asks: Asks::new(parts.ask_line.clone(), parts.shards.clone()),
             starved: VecDeque::new(),
             waiting: VecDeque::new(),
             leaving: Vec::new(),
@@ -207,20 +231,18 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
 
     /// One turn of the loop: one wait, and all that came of it.
     pub(crate) fn turn(&mut self) -> Result<(), Stopped> {
-        self.now.mono_ns = self.parts.driver.mono_ns();
-        for (stage, from_ns) in self.leaving.drain(..) {
-            self.parts.counters.latencies.record(stage, self.now.mono_ns.saturating_sub(from_ns));
-        }
+        self.departed();
         let until_ns = self.wait_until_ns();
         let mut completions = std::mem::take(&mut self.completions);
         self.parts.driver.complete(until_ns, &mut completions).map_err(Stopped::Driver)?;
-        self.now = self.parts.driver.now();
+        self.read_clocks();
         self.reaped_ns = self.now.mono_ns;
         for completion in completions.drain(..) {
             self.completed(completion)?;
         }
         self.completions = completions;
         self.fire_timers(self.now.mono_ns)?;
+        self.deny_unheard()?;
         self.feed_starved();
         self.accept_more();
         self.housekeeping(self.now.mono_ns)?;
@@ -231,6 +253,30 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         self.parts.journal.turn(&mut self.parts.driver, self.now)?;
         self.count();
         if over && self.parts.journal.is_synced() { Err(Stopped::Drained) } else { Ok(()) }
+    }
+
+    /// What was queued is about to be handed to the kernel: the stages that end with it are told.
+    fn departed(&mut self) {
+        if self.leaving.is_empty() {
+            return;
+        }
+        self.now.mono_ns = self.parts.driver.mono_ns();
+        for (stage, from_ns) in self.leaving.drain(..) {
+            self.parts.counters.latencies.record(stage, self.now.mono_ns.saturating_sub(from_ns));
+        }
+    }
+
+    /// The clocks, as of now. The wall's is read once a millisecond; in between it goes as the monotonic one does.
+    fn read_clocks(&mut self) {
+        let mono_ns = self.parts.driver.mono_ns();
+        let since_ns = mono_ns.saturating_sub(self.walled.mono_ns);
+        if since_ns >= WALL_NS {
+            self.walled = self.parts.driver.now();
+            self.now = self.walled;
+        } else {
+            self.now = Now { mono_ns, wall_ns: self.walled.wall_ns.saturating_add(since_ns) };
+        }
+        self.now_is_fresh = true;
     }
 
     fn wait_until_ns(&self) -> u64 {
@@ -252,7 +298,6 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             Task::Receive(side) => self.received(index, side, completion),
             Task::Send(side) => self.sent(index, side, completion.result),
             Task::Connect => self.connected(index, completion.result),
-            Task::Shutdown(_) => self.shut_down(index),
             Task::Close(side) => self.closed(index, side),
         }
     }
@@ -269,6 +314,9 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
                     self.parts.journal.prepare(self.now)?;
                     self.parts.journal.append_last(kind, 0, self.now, &payload)?;
                 }
+                Message::Vote { session, vote } => self.vote(session, vote)?,
+                Message::CancelHeld { session } => self.cancel_held(session)?,
+                Message::Unheard { session, ask } => self.unheard(session, ask)?,
                 Message::Drain { until_ns } => self.drain(until_ns)?,
             }
         }
@@ -328,7 +376,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
     }
 
     fn synced(&mut self, result: Result<u32, Errno>) -> Result<(), Stopped> {
-        self.parts.journal.synced(result).map_err(Stopped::Sync)?;
+        self.parts.journal.synced(result, self.now.mono_ns).map_err(Stopped::Sync)?;
         Counters::add(&self.parts.counters.syncs, 1);
         while let Some(Waiting { seq, link: index, since_ns }) = self.waiting.front().copied() {
             if seq > self.parts.journal.synced_seq() {
@@ -355,16 +403,11 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         while let Some(index) = next {
             for side in Side::BOTH {
                 if let Some(socket) = self.links.at(index).half(side).socket {
-                    self.parts
-                        .driver
-                        .submit(Task::Discard.token(0), Op::Shutdown { socket, direction: Direction::Both });
+                    self.parts.driver.shutdown(socket, Direction::Both);
                 }
             }
             next = self.links.next(index + 1);
         }
-        // Hands the shutdowns to the kernel; whether that works or not, the sockets are closed with the driver.
-        let now_ns = self.parts.driver.mono_ns();
-        let _ = self.parts.driver.complete(now_ns, &mut self.completions);
         Counters::set(&self.parts.counters.sessions, 0);
         Counters::set(&self.parts.counters.handshakes, 0);
         Counters::set(&self.parts.counters.stopped, 1);

@@ -7,11 +7,13 @@ use std::{fmt, io};
 
 use audit::segment::Identity;
 use policy::Policy;
-use session::{Cancels, Evidence, Raised};
+use session::{AskId, Asking, Budgets, Cancels, Evidence, Raised, Vote};
 use uring::{BoundListeners, Missing, Ring};
 
+use crate::asks::{AskLine, Asks, WAITING_MAX, ask_line};
 use crate::cancels::Registry;
 use crate::counters::{Counters, Snapshot};
+use crate::head::DurableHead;
 use crate::journal::Journal;
 use crate::latency::{Spread, Stage};
 use crate::mailbox::{Inbox, Mailbox, Message, Unheard, mailbox};
@@ -20,6 +22,7 @@ use crate::recovery::{self, OpenError};
 use crate::settings::Settings;
 use crate::shard::{Parts, Shard, Stopped};
 use crate::slow::{Slow, SlowLog, slow_log};
+use crate::tainted::TaintFile;
 
 /// Submission entries of a shard's ring.
 const RING_ENTRIES: u32 = 1024;
@@ -33,6 +36,8 @@ pub enum StartError {
     Listen(io::Error),
     /// The operator: the record's directory cannot be used.
     Record(OpenError),
+    /// The operator: what is remembered of where sensitive values were written cannot be read.
+    Tainted(io::Error),
     /// The host: no thread, no descriptor.
     Host(io::Error),
     /// The caller: there must be as many origins as shards, and at least one.
@@ -45,6 +50,9 @@ impl fmt::Display for StartError {
             StartError::Ring(missing) => missing.fmt(f),
             StartError::Listen(error) => write!(f, "cannot listen on the proxy's port: {error}"),
             StartError::Record(error) => error.fmt(f),
+            StartError::Tainted(error) => {
+                write!(f, "cannot read the file `tainted` in the record's directory: {error}")
+            }
             StartError::Host(error) => write!(f, "cannot start a shard: {error}"),
             StartError::Origins => f.write_str("one set of origins per shard is needed, and at least one shard"),
         }
@@ -57,11 +65,13 @@ impl std::error::Error for StartError {}
 pub struct Handle {
     port: u16,
     shards: Vec<Running>,
+    asks: Option<Receiver<Asking>>,
 }
 
 struct Running {
     mailbox: Mailbox,
     counters: Arc<Counters>,
+    head: Arc<DurableHead>,
     fate: Arc<OnceLock<Stopped>>,
     slow: Receiver<Slow>,
     thread: JoinHandle<()>,
@@ -84,13 +94,18 @@ pub fn start(settings: &Settings, policy: Arc<Policy>, origins: Vec<Box<dyn Orig
     let cancels: Arc<dyn Cancels + Send + Sync> = Arc::new(Registry::default());
     let identity = identity(settings);
     let raised = Arc::new(Raised::default());
+    let tainted = Arc::new(TaintFile::open(&settings.record.directory).map_err(StartError::Tainted)?);
+    let budgets = Arc::new(Budgets::default());
     let mut shards = Vec::with_capacity(origins.len());
+    let (ask_line, asks) = ask_line(WAITING_MAX);
+    let boxes = (0..origins.len()).map(|_| mailbox()).collect::<Result<Vec<_>, _>>().map_err(StartError::Host)?;
+    let mailboxes: Vec<Mailbox> = boxes.iter().map(|(mailbox, _)| mailbox.clone()).collect();
     let (ready, all_ready) = channel();
-    for (number, (listeners, origins)) in bound.into_iter().zip(origins).enumerate() {
+    for (number, ((listeners, origins), (mailbox, inbox))) in bound.into_iter().zip(origins).zip(boxes).enumerate() {
         let number = u16::try_from(number).map_err(|_| StartError::Origins)?;
-        let (mailbox, inbox) = mailbox().map_err(StartError::Host)?;
         let counters = Arc::new(Counters::with(&raised));
         let journal = recovery::open(&settings.record, identity, number).map_err(StartError::Record)?;
+        let head = journal.head();
         let fate = Arc::new(OnceLock::new());
         let (slow_log, slow) = slow_log(settings.shard.slow);
         let seed = Seed {
@@ -102,17 +117,21 @@ pub fn start(settings: &Settings, policy: Arc<Policy>, origins: Vec<Box<dyn Orig
             origins,
             policy: Arc::clone(&policy),
             cancels: Arc::clone(&cancels),
+            tainted: Arc::clone(&tainted),
+            budgets: Arc::clone(&budgets),
             journal,
             inbox,
             counters: Arc::clone(&counters),
             slow: slow_log,
+            ask_line: ask_line.clone(),
+            shards: mailboxes.clone(),
         };
         let (ready, told) = (ready.clone(), Arc::clone(&fate));
         let thread = Builder::new()
             .name(format!("shard-{number}"))
             .spawn(move || serve(seed, &ready, &told))
             .map_err(StartError::Host)?;
-        shards.push(Running { mailbox, counters, fate, slow, thread });
+        shards.push(Running { mailbox, counters, head, fate, slow, thread });
     }
     for _ in 0..shards.len() {
         match all_ready.recv() {
@@ -121,7 +140,7 @@ pub fn start(settings: &Settings, policy: Arc<Policy>, origins: Vec<Box<dyn Orig
             Err(_) => return Err(StartError::Host(io::ErrorKind::BrokenPipe.into())),
         }
     }
-    Ok(Handle { port, shards })
+    Ok(Handle { port, shards, asks: Some(asks) })
 }
 
 /// What a shard's thread is born with. The ring is made on the thread: it is tied to it.
@@ -133,10 +152,14 @@ struct Seed {
     origins: Box<dyn Origins>,
     policy: Arc<Policy>,
     cancels: Arc<dyn Cancels + Send + Sync>,
+    tainted: Arc<TaintFile>,
+    budgets: Arc<Budgets>,
     journal: Journal<uring::MappedSegment>,
     inbox: Inbox,
     counters: Arc<Counters>,
     slow: SlowLog,
+    ask_line: AskLine,
+    shards: Vec<Mailbox>,
 }
 
 fn serve(seed: Seed, ready: &Sender<Result<(), Missing>>, fate: &OnceLock<Stopped>) {
@@ -164,10 +187,14 @@ fn serve(seed: Seed, ready: &Sender<Result<(), Missing>>, fate: &OnceLock<Stoppe
         durability: seed.settings.record.durability,
         policy: seed.policy,
         cancels: seed.cancels,
+        tainted: seed.tainted,
+        budgets: seed.budgets,
         journal: seed.journal,
         inbox: seed.inbox,
         counters: seed.counters,
         slow: seed.slow,
+        ask_line: seed.ask_line,
+        shards: seed.shards,
     });
     let _ = ready.send(Ok(()));
     let stopped = shard.run();
@@ -212,9 +239,33 @@ impl Handle {
         self.tell_all(|| Message::Drain { until_ns })
     }
 
+    /// What sessions tell the control plane of held statements; whoever takes it must read it, or what is held is denied.
+    pub fn take_asks(&mut self) -> Option<Receiver<Asking>> {
+        self.asks.take()
+    }
+
+    /// Hands a person's word to the session that waits for it.
+    pub fn vote(&self, session: u64, vote: Vote) -> Result<(), Unheard> {
+        self.shard_of(session)?.mailbox.send(Message::Vote { session, vote: Box::new(vote) })
+    }
+
+    /// Nobody can be asked about what the session holds: it is denied.
+    pub fn unheard(&self, session: u64, ask: AskId) -> Result<(), Unheard> {
+        self.shard_of(session)?.mailbox.send(Message::Unheard { session, ask })
+    }
+
+    fn shard_of(&self, session: u64) -> Result<&Running, Unheard> {
+        self.shards.get(Asks::shard_of(session)).filter(|shard| shard.fate.get().is_none()).ok_or(Unheard)
+    }
+
     /// The counters of each shard.
     pub fn snapshots(&self) -> Vec<Snapshot> {
         self.shards.iter().map(|shard| shard.counters.snapshot()).collect()
+    }
+
+    /// How far each shard's record is on disk; readable after the shards have stopped, too.
+    pub fn heads(&self) -> Vec<Arc<DurableHead>> {
+        self.shards.iter().map(|shard| Arc::clone(&shard.head)).collect()
     }
 
     /// What each shard saw in the columns of tables; readable while the shards run.

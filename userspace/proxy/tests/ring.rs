@@ -33,6 +33,8 @@ impl Origins for Everyone {
             masking: Default::default(),
             agent_tls: Default::default(),
             database_tls: false,
+            verifiers: None,
+            agent_certificate: false,
         };
         Some(Admitted {
             destination: self.0?,
@@ -175,8 +177,11 @@ fn the_record_goes_on_after_a_restart_and_ends_in_order() {
         let mut agent = agent(&handle);
         agent.write_all(&startup()).unwrap();
         read_to_end(agent);
+        let head = handle.heads().remove(0);
         stop(handle);
         let segments = directory.segments();
+        let told = head.get().map(|head| (head.shard, head.size, head.root));
+        assert_eq!(told, Some((0, segments[0].tree.size(), segments[0].tree.root())), "all is on disk at the end");
         assert_eq!(segments.len(), 1, "run {run}: the same boot and configuration go on in the same segment");
         assert!(segments[0].stopped && segments[0].next_seq > last_seq + 1);
         last_seq = segments[0].next_seq - 1;

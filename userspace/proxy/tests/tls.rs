@@ -40,7 +40,7 @@ impl Keys {
 
     fn legs(&self) -> Tls {
         Tls {
-            agent: Some(AgentTls::new(&self.certificate, &self.key).unwrap()),
+            agent: Some(AgentTls::new(&self.certificate, &self.key, None).unwrap()),
             database: Some(DatabaseTls::verified(&self.certificate, None, None).unwrap()),
         }
     }

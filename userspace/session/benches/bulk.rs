@@ -38,6 +38,7 @@ impl Bulk {
             catalogs: &mut world.catalogs,
             cancels: &world.keys,
             next_record: RecordId { shard: 3, seq: self.seq },
+            next_ask: None,
             room: 1 << 30,
             limits: &world.limits,
         };

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::Subject;
 
@@ -46,6 +47,8 @@ pub struct CancelTarget {
     pub subject: Arc<Subject>,
     /// The session that is to be cancelled, for the record.
     pub session: u64,
+    /// Its statement waits for a person: there is nothing for the database to cancel.
+    pub held: Arc<AtomicBool>,
 }
 
 /// The map of issued keys, shared by the shards because a cancel request may land on any. Touched at login and cancel only.

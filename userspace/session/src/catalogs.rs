@@ -6,9 +6,15 @@ use std::sync::Arc;
 
 use pan::Whole;
 use policy::{ColumnPattern, Pattern, Policy, ScanMode, Sensitive, SensitiveKind};
+use sql::{Function, Relation, Schema};
 
+use crate::budgets::Budgets;
 use crate::evidence::{Evidence, Index};
 use crate::postgres::rewrite::{Patterns, UserTypes};
+use crate::taints::{Tainted, Taints};
+use holdings::{Holdings, Relations};
+
+pub(crate) mod holdings;
 
 /// How one column is masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +27,21 @@ pub(crate) enum Treatment {
     Clear,
 }
 
+impl Treatment {
+    /// Of two that hold for one column, the one that shows less.
+    pub(crate) fn stricter(self, other: Treatment) -> Treatment {
+        let rank = |treatment| match treatment {
+            Treatment::Content => 0,
+            Treatment::Clear => 1,
+            Treatment::Whole(Whole::KeepEnds) => 2,
+            Treatment::Whole(Whole::KeepNothing) => 3,
+        };
+        if rank(other) > rank(self) { other } else { self }
+    }
+}
+
 /// One column of a table that has a sensitive one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CatalogColumn {
     pub(crate) number: i16,
     pub(crate) name: String,
@@ -41,7 +60,7 @@ pub(crate) struct NamedSought {
 }
 
 /// A table (or view, or partition) that has a sensitive column, with all its columns in order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CatalogTable {
     pub(crate) oid: u32,
     pub(crate) schema: String,
@@ -55,6 +74,12 @@ pub(crate) struct Catalog {
     /// Sorted by OID.
     tables: Vec<CatalogTable>,
     pub(crate) types: Option<Arc<UserTypes>>,
+    /// All that the database holds; `None` where nothing in it is sensitive, and in a catalog that was never asked for.
+    pub(crate) schema: Option<Arc<Schema>>,
+    /// Equal versions of one shard: the same content, so that verdicts still hold. 0: nothing is known.
+    pub(crate) version: u32,
+    /// The taints that are in it.
+    pub(crate) taints: u64,
     policy: Option<Arc<Policy>>,
     asked_ns: u64,
     epoch: u64,
@@ -89,6 +114,40 @@ impl Catalog {
     pub(crate) fn is_of(&self, policy: &Arc<Policy>) -> bool {
         self.policy.as_ref().is_some_and(|known| Arc::ptr_eq(known, policy))
     }
+
+    fn says_as(&self, other: &Catalog) -> bool {
+        self.tables == other.tables && self.types == other.types && self.schema == other.schema
+    }
+
+    /// With these relations of one session beside the others, and what is tainted by now.
+    fn with(&self, own: &[Relation], endpoint: &str, taints: &[&Tainted], generation: u64) -> Catalog {
+        let mut fresh = Catalog { taints: generation, ..self.clone_of() };
+        let (Some(schema), Some(policy)) = (&self.schema, &self.policy) else { return fresh };
+        let mut schema = Schema::clone(schema);
+        own.iter().for_each(|relation| schema.add_relation(relation.clone()));
+        let mut holdings = Holdings::of((policy, endpoint), schema, std::mem::take(&mut fresh.tables));
+        if !own.is_empty() {
+            holdings.name();
+        }
+        holdings.taint(taints);
+        let (schema, tables) = holdings.assemble();
+        fresh.schema = Some(Arc::new(schema));
+        fresh.tables = tables;
+        fresh
+    }
+
+    fn clone_of(&self) -> Catalog {
+        Catalog {
+            tables: self.tables.clone(),
+            types: self.types.clone(),
+            schema: self.schema.clone(),
+            version: self.version,
+            taints: self.taints,
+            policy: self.policy.clone(),
+            asked_ns: self.asked_ns,
+            epoch: self.epoch,
+        }
+    }
 }
 
 /// Collects the rows of our own query.
@@ -96,6 +155,20 @@ impl Catalog {
 pub(crate) struct Builder {
     tables: Vec<CatalogTable>,
     types: Vec<(u32, crate::postgres::rewrite::Kind)>,
+    pub(crate) relations: Relations,
+    functions: Vec<Function>,
+    operators: Vec<String>,
+}
+
+/// What a catalog is of.
+pub(crate) struct Origin<'a> {
+    pub(crate) policy: &'a Arc<Policy>,
+    pub(crate) endpoint: &'a str,
+    pub(crate) dbname: &'a str,
+    pub(crate) now_ns: u64,
+    pub(crate) epoch: u64,
+    /// Rows of a kind beyond which the rest was not asked for.
+    pub(crate) columns_max: usize,
 }
 
 impl Builder {
@@ -114,10 +187,42 @@ impl Builder {
         }
     }
 
-    pub(crate) fn finish(mut self, policy: &Arc<Policy>, now_ns: u64, epoch: u64) -> Catalog {
+    pub(crate) fn function(&mut self, function: Function) {
+        self.functions.push(function);
+    }
+
+    pub(crate) fn operator(&mut self, name: String) {
+        self.operators.push(name);
+    }
+
+    /// `schema`: whether it was asked what the database holds.
+    fn finish(mut self, origin: &Origin<'_>, schema: bool, taints: (&[&Tainted], u64)) -> Catalog {
         self.tables.sort_by_key(|table| table.oid);
         let types = (!self.types.is_empty()).then(|| Arc::new(UserTypes::new(self.types)));
-        Catalog { tables: self.tables, types, policy: Some(Arc::clone(policy)), asked_ns: now_ns, epoch }
+        let mut catalog = Catalog {
+            types,
+            taints: taints.1,
+            policy: Some(Arc::clone(origin.policy)),
+            asked_ns: origin.now_ns,
+            epoch: origin.epoch,
+            ..Catalog::default()
+        };
+        if !schema {
+            catalog.tables = self.tables;
+            return catalog;
+        }
+        let mut schema = Schema::new();
+        schema.is_partial = self.relations.is_cut(origin.columns_max) || self.functions.len() > origin.columns_max;
+        self.relations.finish(origin.columns_max).into_iter().for_each(|relation| schema.add_relation(relation));
+        self.functions.into_iter().for_each(|function| schema.add_function(function));
+        self.operators.iter().for_each(|name| schema.add_operator(name));
+        let mut holdings = Holdings::of((origin.policy, origin.endpoint), schema, self.tables);
+        holdings.name();
+        holdings.taint(taints.0);
+        let (schema, tables) = holdings.assemble();
+        catalog.schema = Some(Arc::new(schema));
+        catalog.tables = tables;
+        catalog
     }
 }
 
@@ -131,12 +236,7 @@ pub(crate) fn treatment_of(policy: &Policy, database: &str, schema: &str, table:
         if !hit {
             continue;
         }
-        found = match (found, treatment(sensitive.kind)) {
-            (Treatment::Whole(Whole::KeepNothing), _) => found,
-            (_, new @ Treatment::Whole(Whole::KeepNothing)) => new,
-            (Treatment::Whole(Whole::KeepEnds), _) => found,
-            (_, new) => new,
-        };
+        found = found.stricter(treatment(sensitive.kind));
     }
     found
 }
@@ -203,10 +303,14 @@ struct Place {
 pub struct Catalogs {
     known: HashMap<Place, Arc<Catalog>>,
     epoch: u64,
+    versions: u32,
     /// The policy that `patterns` are of.
     policy: Option<Arc<Policy>>,
     /// What was seen in the columns.
     pub(crate) seen: Index,
+    /// What was written into columns that nobody names.
+    pub(crate) taints: Arc<Taints>,
+    pub(crate) budgets: Arc<Budgets>,
     /// Of each database, for this shard alone.
     patterns: HashMap<String, Option<Arc<Patterns>>>,
 }
@@ -214,15 +318,18 @@ pub struct Catalogs {
 /// Places remembered; over it all are forgotten and asked for anew.
 const PLACES_MAX: usize = 1024;
 
+/// Endpoint, database, user.
+pub(crate) type PlaceRef<'a> = (&'a str, &'a str, &'a str);
+
 impl Catalogs {
     /// An empty cache.
     pub fn new() -> Catalogs {
         Catalogs::default()
     }
 
-    /// An empty cache of a shard whose evidence others read.
-    pub fn with_evidence(evidence: Arc<Evidence>) -> Catalogs {
-        Catalogs { seen: Index::new(evidence), ..Catalogs::default() }
+    /// An empty cache of a shard whose evidence others read, and which shares with the others what is tainted and what is spent.
+    pub fn with(evidence: Arc<Evidence>, taints: Arc<Taints>, budgets: Arc<Budgets>) -> Catalogs {
+        Catalogs { seen: Index::new(evidence), taints, budgets, ..Catalogs::default() }
     }
 
     /// The patterns of a database.
@@ -244,28 +351,77 @@ impl Catalogs {
         self.epoch
     }
 
-    /// What is known, if it is of this policy, of this epoch, and young enough.
-    pub(crate) fn find(
-        &self,
-        (endpoint, dbname, user): (&str, &str, &str),
-        policy: &Arc<Policy>,
-        oldest_ns: u64,
+    /// A version that no catalog of this shard had.
+    fn next_version(&mut self) -> u32 {
+        self.versions += 1;
+        self.versions
+    }
+
+    /// What is known, if it is of this policy, of this epoch, and young enough; with all that is tainted by now.
+    pub(crate) fn find(&mut self, place: PlaceRef<'_>, policy: &Arc<Policy>, oldest_ns: u64) -> Option<Arc<Catalog>> {
+        let key = Place::of(place);
+        let catalog = self.known.get(&key)?;
+        if !self.is_current(catalog, policy, oldest_ns) {
+            return None;
+        }
+        let catalog = Arc::clone(catalog);
+        if catalog.taints == self.taints.generation() {
+            return Some(catalog);
+        }
+        let fresh = self.extended(&catalog, (&[], &[]), place)?;
+        self.known.insert(key, Arc::clone(&fresh));
+        Some(fresh)
+    }
+
+    /// The same catalog with a session's own relations and with what is tainted by now. `None`: nothing was asked of what the database
+    /// holds while nothing in it was sensitive, so it has to be asked anew.
+    pub(crate) fn extended(
+        &mut self,
+        catalog: &Arc<Catalog>,
+        (own, own_taints): (&[Relation], &[Tainted]),
+        (endpoint, dbname, _): PlaceRef<'_>,
     ) -> Option<Arc<Catalog>> {
-        let place = Place { endpoint: endpoint.to_owned(), dbname: dbname.to_owned(), user: user.to_owned() };
-        let catalog = self.known.get(&place)?;
-        self.is_current(catalog, policy, oldest_ns).then(|| Arc::clone(catalog))
+        let (all, generation) = self.taints.snapshot();
+        let mine: Vec<&Tainted> = all.iter().filter(|one| one.is_of(endpoint, dbname)).chain(own_taints).collect();
+        if !mine.is_empty() && catalog.schema.is_none() {
+            return None;
+        }
+        let mut fresh = catalog.with(own, endpoint, &mine, generation);
+        if !fresh.says_as(catalog) {
+            fresh.version = self.next_version();
+        }
+        Some(Arc::new(fresh))
     }
 
     pub(crate) fn is_current(&self, catalog: &Catalog, policy: &Arc<Policy>, oldest_ns: u64) -> bool {
         catalog.is_of(policy) && catalog.epoch == self.epoch && catalog.asked_ns >= oldest_ns
     }
 
-    pub(crate) fn keep(&mut self, (endpoint, dbname, user): (&str, &str, &str), catalog: &Arc<Catalog>) {
+    /// What was found, kept for the others; one that says what the last one said keeps its version.
+    pub(crate) fn keep(&mut self, user: &str, builder: Builder, asked: bool, origin: &Origin<'_>) -> Arc<Catalog> {
+        let (all, generation) = self.taints.snapshot();
+        let mine: Vec<&Tainted> = all.iter().filter(|one| one.is_of(origin.endpoint, origin.dbname)).collect();
+        let mut catalog = builder.finish(origin, asked, (&mine, generation));
+        let place = Place::of((origin.endpoint, origin.dbname, user));
+        match self.known.get(&place).filter(|known| known.is_of(origin.policy) && known.says_as(&catalog)) {
+            Some(known) => {
+                catalog.version = known.version;
+                catalog.schema.clone_from(&known.schema);
+            }
+            None => catalog.version = self.next_version(),
+        }
         if self.known.len() >= PLACES_MAX {
             self.known.clear();
         }
-        let place = Place { endpoint: endpoint.to_owned(), dbname: dbname.to_owned(), user: user.to_owned() };
-        self.known.insert(place, Arc::clone(catalog));
+        let catalog = Arc::new(catalog);
+        self.known.insert(place, Arc::clone(&catalog));
+        catalog
+    }
+}
+
+impl Place {
+    fn of((endpoint, dbname, user): PlaceRef<'_>) -> Place {
+        Place { endpoint: endpoint.to_owned(), dbname: dbname.to_owned(), user: user.to_owned() }
     }
 }
 

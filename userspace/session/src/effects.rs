@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use audit::{Event, RecordId};
 
-use crate::Secure;
+use crate::{Asking, Secure, Tainted};
 
 /// The most bytes of a chunk's end that a session hands back; the shard's buffers have this much headroom.
 pub const HOLD_MAX: usize = 512;
@@ -101,10 +101,16 @@ pub struct Effects {
     pub records: Records,
     /// No piece to the database leaves before these records are on disk.
     pub durable: bool,
+    /// What the statements of this call write into columns that nobody names: on disk before any piece leaves.
+    pub tainted: Vec<Tainted>,
     /// Open the connection to [`crate::Open::origin`]; answered by `DatabaseConnected` or `DatabaseFailed`.
     pub connect: bool,
     /// A leg turns to TLS, once the pieces of this call are sent; answered by `AgentSecured` or `DatabaseSecured`.
     pub secure: Option<Secure>,
+    /// What the control plane is told of held statements, once the records of this call are written.
+    pub asking: Vec<Asking>,
+    /// The session whose held statement a cancel request is for: it is told [`crate::Input::CancelHeld`].
+    pub cancel_held: Option<u64>,
     /// Statements that came to their outcome.
     pub ended: Vec<Ended>,
     /// Statements of the agent that were refused because their records have no room: nobody else writes them down.
@@ -126,8 +132,11 @@ impl Default for Effects {
             hold: 0,
             records: Records::default(),
             durable: false,
+            tainted: Vec::new(),
             connect: false,
             secure: None,
+            asking: Vec::new(),
+            cancel_held: None,
             ended: Vec::new(),
             unrecorded: 0,
             read_agent: true,
@@ -146,8 +155,11 @@ impl Effects {
         self.hold = 0;
         self.records.clear();
         self.durable = false;
+        self.tainted.clear();
         self.connect = false;
         self.secure = None;
+        self.asking.clear();
+        self.cancel_held = None;
         self.ended.clear();
         self.unrecorded = 0;
         self.read_agent = true;

@@ -1,6 +1,6 @@
 //! What can happen to a session.
 
-use crate::Secured;
+use crate::{AskId, Secured, Vote};
 
 /// Both clocks, read by the shard; the session reads none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,6 +49,12 @@ pub enum Input<'a> {
     DatabaseSecured(Secured),
     /// The wake-up asked for with `deadline`.
     Deadline,
+    /// A person's word about the held statement.
+    Vote(Box<Vote>),
+    /// Nobody can be asked about the held statement of this id.
+    Unheard(AskId),
+    /// The agent has asked, on another connection, to cancel what runs; it waits for a person.
+    CancelHeld,
     /// The service stops: finish the statement that runs, then end the session.
     Stop,
 }

@@ -3,19 +3,26 @@
 //! The shard owns sockets and buffers. It hands each event to [`Session::handle`] and carries out the [`Effects`].
 #![forbid(unsafe_code)]
 
+mod approval;
+mod budgets;
 mod cancel;
 mod catalogs;
+mod derived;
 mod effects;
 mod evidence;
 mod input;
 mod limits;
 mod open;
 pub mod postgres;
+mod scram;
 mod shared;
+mod taints;
 mod tls;
 mod verdicts;
 
+pub use approval::{Ask, AskEnd, AskId, Asking, MalformedAskId, Vote};
 pub use audit::RecordId;
+pub use budgets::Budgets;
 pub use cancel::{CancelTarget, Cancels, Key, SECRET_MAX};
 pub use catalogs::Catalogs;
 pub use effects::{Effects, Ended, Finish, HOLD_MAX, Piece, Records};
@@ -23,8 +30,11 @@ pub use evidence::{COLUMNS_MAX, ColumnName, Evidence, Place, Raised, SeenColumn}
 pub use input::{Failure, Input, Now};
 pub use limits::Limits;
 pub use open::{Database, Mode, Open, Subject};
+pub use pan::Masked;
+pub use scram::{BadVerifiers, NONCE_LEN, Verifiers};
 pub use shared::Shared;
-pub use tls::{AgentTls, Secure, Secured};
+pub use taints::{TAINTS_MAX, Tainted, Taints};
+pub use tls::{AgentTls, ClientCertificate, Secure, Secured};
 pub use verdicts::StatementCache;
 
 /// One agent connection and its one connection to the database.

@@ -17,6 +17,8 @@ pub struct Limits {
     pub inbox: usize,
     /// Messages of the agent whose answers are outstanding. Full: the agent is not read.
     pub pipelined: usize,
+    /// Values of a held statement's parameters that a reviewer is shown.
+    pub held_parameters: usize,
     /// Prepared statements of one session.
     pub statements: usize,
     /// Bytes of text of one session's prepared statements.
@@ -25,6 +27,12 @@ pub struct Limits {
     pub portals: usize,
     /// Rows that our own catalog query may return.
     pub catalog_rows: usize,
+    /// Columns of the database, and its relations and functions, that our own catalog query asks for. What lies beyond is unknown.
+    pub catalog_columns: usize,
+    /// Questions about the values of sensitive columns that an agent may ask in an hour, beside those that policy lets it ask.
+    pub probes_per_hour: u32,
+    /// Statements of an agent that may fail in an hour with an error that a sensitive value decides.
+    pub value_errors_per_hour: u32,
     /// From the first byte to the end of the login, milliseconds.
     pub login_ms: u64,
     /// How long our own catalog query may take, milliseconds.
@@ -43,10 +51,14 @@ impl Default for Limits {
             control: 1 << 20,
             inbox: 256 << 10,
             pipelined: 8192,
+            held_parameters: 128,
             statements: 4096,
             statements_bytes: 16 << 20,
             portals: 1024,
             catalog_rows: 20_000,
+            catalog_columns: 50_000,
+            probes_per_hour: 0,
+            value_errors_per_hour: 8,
             login_ms: 10_000,
             catalog_ms: 10_000,
             catalog_age_ms: 300_000,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::AgentTls;
+use crate::{AgentTls, NONCE_LEN, Verifiers};
 
 /// Who asked, frozen at connect: the policy's words and the kernel's facts.
 #[derive(Clone, Debug)]
@@ -49,8 +49,12 @@ pub struct Database {
     pub masking: pan::Mode,
     /// Towards the agent.
     pub agent_tls: AgentTls,
+    /// An agent shows a certificate, or its session is refused. Cancel requests are not.
+    pub agent_certificate: bool,
     /// Towards the database: a session goes on only under TLS.
     pub database_tls: bool,
+    /// With which SCRAM ends here, where both legs have TLS; `None`: it passes on.
+    pub verifiers: Option<Arc<Verifiers>>,
 }
 
 /// A new connection of an agent.
@@ -68,6 +72,8 @@ pub struct Open {
     pub database: Arc<Database>,
     /// Random bytes from which the issued cancel secret is cut.
     pub secret: [u8; 32],
+    /// Random bytes of the nonces of SCRAM that ends here: towards the agent, and towards the database. `None`: it passes on.
+    pub nonces: Option<Box<[[u8; NONCE_LEN]; 2]>>,
 }
 
 impl fmt::Debug for Open {

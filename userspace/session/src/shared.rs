@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Cancels, Catalogs, Limits, RecordId, StatementCache};
+use crate::{AskId, Cancels, Catalogs, Limits, RecordId, StatementCache};
 
 /// The shard's side of one call.
 pub struct Shared<'a> {
@@ -16,6 +16,9 @@ pub struct Shared<'a> {
     pub cancels: &'a dyn Cancels,
     /// The id that the first record of this call will get; the next ones follow without a gap.
     pub next_record: RecordId,
+    /// The id of the next ask, fresh and random; `None`: there is no randomness, so nobody can be asked. The shard draws another once
+    /// an ask has taken it.
+    pub next_ask: Option<AskId>,
     /// Bytes of records that this call may write and come to owe, beside those that the session owed before it
     /// ([`crate::Session::owes`]). What has no room here is refused, and leaves no record.
     pub room: usize,

@@ -34,4 +34,19 @@ pub struct Secured {
     pub alpn: bool,
     /// The name that the peer's certificate was verified for; empty: none was.
     pub peer: String,
+    /// The binding of the certificate that the leg's server showed (`tls-server-end-point`, RFC 5929); empty: its signature has none.
+    pub binding: Vec<u8>,
+    /// What the agent showed of itself, verified; `None`: nothing, or it is the database's leg.
+    pub certificate: Option<Box<ClientCertificate>>,
+}
+
+/// A certificate of an agent: who it says that it is, beside what the kernel says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// Its subject, as RFC 4514 writes it.
+    pub subject: String,
+    /// Its serial number in hexadecimal digits.
+    pub serial: String,
+    /// SHA-256 of it.
+    pub sha256: [u8; 32],
 }

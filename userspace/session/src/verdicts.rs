@@ -7,9 +7,11 @@ use std::sync::Arc;
 use audit::{StatementPart, VerdictFacts, VerdictPart};
 use pan::Masked;
 use policy::{Action, Policy, Question, Sensitive};
-use sql::{ColumnRef, Object, Pair, Scope, Setting, SettingValue, Statement};
+use sql::{ColumnRef, Object, Pair, Prepared, Scope, Setting, SettingValue, Statement};
 
-use crate::catalogs::{is_masked, is_secret, matches};
+use crate::approval::{AskEnd, AskId};
+use crate::catalogs::{Catalog, is_masked, is_secret, matches};
+use crate::derived::{Derived, Places, Traced};
 use crate::postgres::settings::{self, Rule};
 
 /// Why a statement is refused, in words for the agent.
@@ -17,8 +19,21 @@ use crate::postgres::settings::{self, Rule};
 pub(crate) struct Refusal {
     pub(crate) code: [u8; 5],
     pub(crate) message: Masked,
+    /// Which part of the statement is the reason, without any value.
+    pub(crate) detail: Option<Masked>,
     pub(crate) hint: &'static str,
     pub(crate) why: Why,
+    /// How the ask about it ended.
+    pub(crate) answer: Option<Arc<Answer>>,
+}
+
+/// What an agent is told of a held statement that does not go on, beside its refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) end: AskEnd,
+    pub(crate) ask: AskId,
+    /// The person, and the reason.
+    pub(crate) by: Option<(Masked, Masked)>,
 }
 
 /// Which kind of refusal it is; `observe` forwards all of them but records them apart.
@@ -28,6 +43,8 @@ pub(crate) enum Why {
     Blocked,
     /// A rule holds it for a person.
     Held,
+    /// It was held, and no person let it go on.
+    Denied,
     /// It could not be judged.
     Unjudged,
     /// What the session needs for it is missing or out of bounds; `observe` does not lift it.
@@ -45,13 +62,21 @@ shard); then try again";
 
 impl Refusal {
     pub(crate) fn new(why: Why, message: &str, hint: &'static str) -> Refusal {
-        Refusal { code: PRIVILEGE, message: Masked::of(message), hint, why }
+        Refusal { code: PRIVILEGE, message: Masked::of(message), detail: None, hint, why, answer: None }
     }
 
     /// For what the record has no room for.
     pub(crate) fn unrecorded() -> Refusal {
         Refusal::new(Why::Unrecorded, "the interceptor has no room to record this; nothing was forwarded", MAKE_ROOM)
             .with_code(*DISK_FULL)
+    }
+
+    /// The one that refuses for certain: a person can lift a hold and nothing else.
+    pub(crate) fn stronger(one: Option<Refusal>, other: Option<Refusal>) -> Option<Refusal> {
+        match (one, other) {
+            (Some(held), Some(other)) if held.why == Why::Held && other.why != Why::Held => Some(other),
+            (one, other) => one.or(other),
+        }
     }
 
     pub(crate) fn with_code(mut self, code: [u8; 5]) -> Refusal {
@@ -79,6 +104,8 @@ pub(crate) struct Judged {
     valid_until_s: Option<i64>,
     /// Touches, or may touch, a sensitive column of any kind: its errors may quote what stands there.
     pub(crate) sensitive: bool,
+    /// Touches, or may touch, a column whose values nobody may see: its literals and parameters are shown to nobody.
+    pub(crate) secret: bool,
     pub(crate) changes_data: bool,
     pub(crate) changes_catalog: bool,
     /// Has effects on what the session knows (settings, named statements, transactions of schemas): the slow path looks at it.
@@ -87,19 +114,98 @@ pub(crate) struct Judged {
     pub(crate) copies_in: u32,
     /// May change `client_encoding`.
     pub(crate) changes_encoding: bool,
+    /// Where its values come from; `None` where nothing in the database is sensitive.
+    pub(crate) derived: Option<Derived>,
+    /// So many rows of each result may leave.
+    pub(crate) rows_over: Option<u64>,
 }
 
-/// What the texts that an EXECUTE may run add to it.
-#[derive(Clone, Copy, Debug, Default)]
+/// What the texts that an EXECUTE may run, and the cursors that a FETCH may read, add to it. Sessions keep many of these, most of them
+/// of statements that have nothing to do with what is sensitive.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Inner {
     pub(crate) sensitive: bool,
     pub(crate) changes_data: bool,
+    more: Option<Box<More>>,
+}
+
+/// What few add.
+#[derive(Clone, Debug, Default)]
+struct More {
+    may_quote: bool,
+    /// So many rows of them may leave.
+    rows_over: Option<u64>,
+    /// How their results are masked; of several, what shows least.
+    places: Places,
+    /// Those of them that ask, or that write somewhere.
+    spending: Vec<Arc<Judged>>,
+    /// What the cursor asks that is read.
+    asks: Option<Refusal>,
 }
 
 impl Inner {
-    pub(crate) fn add(&mut self, judged: &Judged) {
+    /// The statement number `at` of a text may be what runs.
+    pub(crate) fn add(&mut self, judged: &Arc<Judged>, at: usize) {
         self.sensitive |= judged.sensitive;
         self.changes_data |= judged.changes_data;
+        let places = judged.places(at);
+        if places.is_empty() && judged.is_settled() && judged.rows_over.is_none() {
+            return;
+        }
+        let more = self.more.get_or_insert_default();
+        more.may_quote |= judged.derived.as_ref().is_some_and(|derived| derived.may_quote);
+        more.rows_over = more.rows_over.into_iter().chain(judged.rows_over).min();
+        more.hide(places);
+        more.asks = more.asks.take().or_else(|| judged.derived.as_ref()?.cursor_asks.clone());
+        if !judged.is_settled() {
+            more.spending.push(Arc::clone(judged));
+        }
+    }
+
+    /// What another adds holds too.
+    pub(crate) fn join(&mut self, other: &Inner) {
+        self.sensitive |= other.sensitive;
+        self.changes_data |= other.changes_data;
+        let Some(theirs) = &other.more else { return };
+        let more = self.more.get_or_insert_default();
+        more.may_quote |= theirs.may_quote;
+        more.rows_over = more.rows_over.into_iter().chain(theirs.rows_over).min();
+        more.hide(&theirs.places);
+        more.spending.extend(theirs.spending.iter().cloned());
+        more.asks = more.asks.take().or_else(|| theirs.asks.clone());
+    }
+
+    pub(crate) fn may_quote(&self) -> bool {
+        self.more.as_ref().is_some_and(|more| more.may_quote)
+    }
+
+    pub(crate) fn rows_over(&self) -> Option<u64> {
+        self.more.as_ref().and_then(|more| more.rows_over)
+    }
+
+    /// What is asked by reading a cursor.
+    pub(crate) fn asks(&self) -> Option<&Refusal> {
+        self.more.as_ref().and_then(|more| more.asks.as_ref())
+    }
+
+    pub(crate) fn spending(&self) -> &[Arc<Judged>] {
+        self.more.as_ref().map_or(&[], |more| more.spending.as_slice())
+    }
+
+    /// How the result of a text's statement number `at` is masked: by its own places, or by those of what it runs or reads.
+    pub(crate) fn places<'a>(&'a self, judged: Option<&'a Arc<Judged>>, at: usize) -> &'a Places {
+        let Some(judged) = judged else { return Places::NONE };
+        let runs = |prepared: &Prepared| matches!(prepared, Prepared::Execute { .. } | Prepared::Fetch { .. });
+        match (&self.more, judged.statements.get(at)) {
+            (Some(more), Some(statement)) if statement.prepared.iter().any(runs) => &more.places,
+            _ => judged.places(at),
+        }
+    }
+}
+
+impl More {
+    fn hide(&mut self, places: &Places) {
+        self.places = self.places.stricter(places);
     }
 }
 
@@ -110,6 +216,9 @@ struct Key {
     agent: String,
     database: String,
     schemas: Arc<[String]>,
+    sure: bool,
+    temporary_at: usize,
+    version: u32,
 }
 
 /// Whom and what a verdict is taken for.
@@ -120,8 +229,25 @@ pub(crate) struct Asked<'a> {
     pub(crate) subject: &'a policy::Subject,
     pub(crate) database: &'a str,
     pub(crate) schemas: &'a Arc<[String]>,
+    /// They are what the server searches, in this order.
+    pub(crate) sure: bool,
+    /// Where among them the session's temporary schema is searched.
+    pub(crate) temporary_at: usize,
+    pub(crate) catalog: &'a Catalog,
     pub(crate) wall_s: i64,
     pub(crate) limit: usize,
+}
+
+impl<'a> Asked<'a> {
+    fn of(&self, statement: &'a Statement) -> Question<'a> {
+        Question {
+            subject: self.subject,
+            database: self.database,
+            statement,
+            schemas: self.schemas,
+            wall_s: self.wall_s,
+        }
+    }
 }
 
 impl Key {
@@ -130,6 +256,8 @@ impl Key {
             && self.latin1 == asked.latin1
             && self.agent == asked.subject.agent
             && self.database == asked.database
+            && self.version == asked.catalog.version
+            && (self.sure, self.temporary_at) == (asked.sure, asked.temporary_at)
             && (Arc::ptr_eq(&self.schemas, asked.schemas) || self.schemas == *asked.schemas)
     }
 }
@@ -199,6 +327,16 @@ impl Judged {
         self.valid_until_s.is_none_or(|until| wall_s < until)
     }
 
+    /// How the result of its statement number `at` is masked by the place of each column; empty: nothing in it is sensitive.
+    pub(crate) fn places(&self, at: usize) -> &Places {
+        self.derived.as_ref().and_then(|derived| derived.statements.get(at)).map_or(Places::NONE, |of| &of.places)
+    }
+
+    /// Whether it may run again without another look: it asks nothing, writes nothing anywhere, and its errors tell nothing.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.derived.as_ref().is_none_or(Derived::is_settled)
+    }
+
     /// The bytes as they came: what a later judgement is taken of.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.key.bytes
@@ -217,6 +355,7 @@ fn hash(asked: &Asked<'_>) -> u64 {
     asked.subject.agent.hash(&mut hasher);
     asked.database.hash(&mut hasher);
     asked.schemas.hash(&mut hasher);
+    asked.catalog.version.hash(&mut hasher);
     hasher.finish()
 }
 
@@ -231,9 +370,14 @@ fn decode(bytes: &[u8], latin1: bool) -> Option<String> {
 fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
     let limits = sql::Limits { bytes: asked.limit.saturating_mul(2), ..sql::Limits::default() };
     let text = decode(asked.bytes, asked.latin1);
-    let analysis = match &text {
-        Some(text) => sql::analyze(text, &limits).map_err(unjudged),
-        None => {
+    let mut path = asked.schemas.to_vec();
+    path.insert(asked.temporary_at.min(path.len()), "pg_temp".to_owned());
+    let analysis = match (&text, &asked.catalog.schema) {
+        (Some(text), None) => sql::analyze(text, &limits).map_err(unjudged),
+        (Some(text), Some(schema)) => {
+            sql::analyze_in(text, &limits, &sql::Context::new(schema, &path)).map_err(unjudged)
+        }
+        (None, _) => {
             Err(Refusal::new(Why::Unjudged, "invalid byte sequence for encoding \"UTF8\"", "").with_code(*b"22021"))
         }
     };
@@ -242,17 +386,25 @@ fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
         Ok(analysis) => (analysis.statements, None),
         Err(refusal) => (Vec::new(), Some(refusal)),
     };
-    let (rule, valid_until_s) = decide(policy, asked, &statements, &mut refusal);
+    let (mut rule, valid_until_s) = decide(policy, asked, &statements, &mut refusal);
     let unjudged = refusal.as_ref().is_some_and(|refusal| refusal.why == Why::Unjudged);
+    let derived = trace(policy, asked, &path, &statements);
+    let found = derived.as_ref().and_then(|derived| derived.refusal.as_ref());
+    if found.is_some_and(|found| refusal.as_ref().is_none_or(|known| stronger(found, known))) {
+        refusal = found.cloned();
+        rule = None;
+    }
+    let rows_over = statements.iter().filter_map(|statement| policy::rows_over(policy, &asked.of(statement))).min();
     let touched = |which: fn(&Sensitive) -> bool| {
         unjudged && policy.sensitive(asked.database).any(which)
             || statements.iter().any(|statement| touches(policy, asked.database, statement, which))
     };
     let (secret, sensitive) = (touched(is_secret), touched(is_masked));
+    let sensitive = sensitive || derived.as_ref().is_some_and(|derived| derived.sensitive);
     let record_text = if secret { Masked::of(sql::redact(&text).as_str()) } else { Masked::of(&text) };
     let part = StatementPart::of(&audit::Statement {
-        kinds: &kinds(&statements),
-        tables: &tables(&statements),
+        kinds: &kinds(statements.iter()),
+        tables: &tables(statements.iter()),
         text: (&record_text).into(),
         text_bytes: asked.bytes.len() as u64,
         redacted: secret,
@@ -270,10 +422,14 @@ fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
             agent: asked.subject.agent.clone(),
             database: asked.database.to_owned(),
             schemas: Arc::clone(asked.schemas),
+            sure: asked.sure,
+            temporary_at: asked.temporary_at,
+            version: asked.catalog.version,
         },
         part,
         allowed,
         sensitive,
+        secret,
         // What could not be judged may change anything.
         changes_data: statements.iter().any(|statement| statement.changes_data) || unjudged,
         changes_catalog: statements.iter().any(|statement| statement.changes_catalog) || unjudged,
@@ -293,9 +449,33 @@ fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
         refusal,
         rule,
         valid_until_s,
+        derived,
+        rows_over,
         statements,
         text,
     }
+}
+
+/// Where the values of a text come from, where the database holds anything sensitive.
+fn trace(policy: &Policy, asked: &Asked<'_>, path: &[String], statements: &[Statement]) -> Option<Derived> {
+    let schema = asked.catalog.schema.as_deref().filter(|_| !statements.is_empty())?;
+    let traced = Traced {
+        policy,
+        catalog: asked.catalog,
+        schema,
+        subject: asked.subject,
+        database: asked.database,
+        schemas: asked.schemas,
+        path,
+        sure: asked.sure,
+        wall_s: asked.wall_s,
+    };
+    Some(traced.judge(statements))
+}
+
+/// A refusal of what is forbidden says more than one of what a person may allow, or of what is not known.
+fn stronger(new: &Refusal, known: &Refusal) -> bool {
+    known.why == Why::Held && new.why != Why::Held || known.why == Why::Unjudged && new.why == Why::Blocked
 }
 
 /// Policy's answer on all statements, and their settings: the rule that decided, and how long it holds.
@@ -308,27 +488,15 @@ fn decide(
     let mut rule = None;
     let mut valid_until_s: Option<i64> = None;
     for statement in statements {
-        let verdict = policy::judge(
-            policy,
-            Question {
-                subject: asked.subject,
-                database: asked.database,
-                statement,
-                schemas: asked.schemas,
-                wall_s: asked.wall_s,
-            },
-        );
+        let verdict = policy::judge(policy, asked.of(statement));
         valid_until_s = match (valid_until_s, verdict.valid_until) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
-        let found = refused(&verdict).or_else(|| statement.settings.iter().find_map(refused_setting));
+        let found = Refusal::stronger(refused(&verdict), statement.settings.iter().find_map(refused_setting));
         // One refusal refuses all; a block says more than a hold.
-        let stronger = found.as_ref().is_some_and(|new| match &*refusal {
-            None => true,
-            Some(known) => known.why == Why::Held && new.why != Why::Held,
-        });
-        if stronger {
+        let is_stronger = |new| refusal.as_ref().is_none_or(|known| stronger(new, known));
+        if found.as_ref().is_some_and(is_stronger) {
             *refusal = found;
             rule = verdict.rule.map(Masked::of);
         } else if refusal.is_none() && rule.is_none() {
@@ -360,7 +528,7 @@ fn refused(verdict: &policy::Verdict<'_>) -> Option<Refusal> {
         Action::Hold => Some(Refusal::new(
             Why::Held,
             verdict.message.unwrap_or("the statement is held for approval"),
-            "a person would have to approve it; approvals are not available yet, so it is denied",
+            "a person must approve it",
         )),
         Action::Block => Some(match (verdict.message, verdict.rule) {
             (Some(message), _) => Refusal::new(Why::Blocked, message, "the policy of this agent blocks it"),
@@ -426,17 +594,16 @@ fn touches(policy: &Policy, database: &str, statement: &Statement, which: fn(&Se
     })
 }
 
-fn kinds(statements: &[Statement]) -> Vec<&'static str> {
+pub(crate) fn kinds<'a>(statements: impl Iterator<Item = &'a Statement>) -> Vec<&'static str> {
     let mut words: Vec<&str> =
-        statements.iter().flat_map(|statement| statement.kinds.iter().map(|kind| kind.as_str())).collect();
+        statements.flat_map(|statement| statement.kinds.iter().map(|kind| kind.as_str())).collect();
     words.sort_unstable();
     words.dedup();
     words
 }
 
-fn tables(statements: &[Statement]) -> Vec<Masked> {
+pub(crate) fn tables<'a>(statements: impl Iterator<Item = &'a Statement>) -> Vec<Masked> {
     let mut words: Vec<String> = statements
-        .iter()
         .flat_map(|statement| &statement.pairs)
         .filter_map(|pair| match &pair.object {
             Object::Table(name) => Some(name.to_string()),

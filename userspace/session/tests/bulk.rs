@@ -57,7 +57,7 @@ type Told = (Vec<u8>, String, Vec<(u8, Vec<u8>)>);
 fn told(question: &str, answer: &[u8], cut: usize) -> Told {
     let evidence = Arc::new(Evidence::default());
     let mut world = World::new();
-    world.catalogs = Catalogs::with_evidence(Arc::clone(&evidence));
+    world.catalogs = Catalogs::with(Arc::clone(&evidence), Arc::default(), Arc::default());
     let mut world = world.login();
     world.input(Input::FromAgent(&mut query(question)));
     for piece in answer.chunks(cut) {

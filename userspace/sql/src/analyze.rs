@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::statement::{Object, Pair, Prepared, Statement};
 use crate::tree::{self, Node, Unreadable, Value};
 use crate::walk::Walk;
-use crate::{Group, Kind, grammar, redact};
+use crate::{Context, Group, Kind, grammar, lineage, redact};
 
 /// How much of a text is looked at before it is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +70,15 @@ impl std::error::Error for Refusal {}
 
 /// What a text would do, statement by statement. A text without a statement (empty, or comments alone) has none.
 pub fn analyze(text: &str, limits: &Limits) -> Result<Analysis, Refusal> {
+    read(text, limits, None)
+}
+
+/// As [`analyze`], with the lineage of each statement in a database that is known.
+pub fn analyze_in(text: &str, limits: &Limits, context: &Context<'_>) -> Result<Analysis, Refusal> {
+    read(text, limits, Some(context))
+}
+
+fn read(text: &str, limits: &Limits, context: Option<&Context<'_>>) -> Result<Analysis, Refusal> {
     if text.len() > limits.bytes {
         return Err(Refusal::TooLong);
     }
@@ -78,7 +87,7 @@ pub fn analyze(text: &str, limits: &Limits) -> Result<Analysis, Refusal> {
             return Err(Refusal::TooLong);
         }
         match tree::read(json, limits.depth) {
-            Ok(root) => statements(text, &root, limits),
+            Ok(root) => statements(text, &root, limits, context),
             Err(Unreadable::TooDeep) => Err(Refusal::TooDeep),
             Err(Unreadable::Malformed) => Err(Refusal::Unreadable),
         }
@@ -86,13 +95,24 @@ pub fn analyze(text: &str, limits: &Limits) -> Result<Analysis, Refusal> {
     .unwrap_or_else(|fault| Err(refusal(&fault)))
 }
 
-fn statements(text: &str, root: &Node<'_>, limits: &Limits) -> Result<Analysis, Refusal> {
+fn statements(
+    text: &str,
+    root: &Node<'_>,
+    limits: &Limits,
+    context: Option<&Context<'_>>,
+) -> Result<Analysis, Refusal> {
     let raw = root.list("stmts");
     if raw.len() > limits.statements {
         return Err(Refusal::TooMany);
     }
-    let statements: Option<Vec<Statement>> =
-        raw.iter().filter_map(Value::as_node).map(|raw| statement(text, raw.node("stmt")?, span(text, raw)?)).collect();
+    let mut lineage = context.map(lineage::Text::new);
+    let mut one = |raw: &Node<'_>| {
+        let node = raw.node("stmt")?;
+        let mut statement = statement(text, node, span(text, raw)?)?;
+        statement.lineage = lineage.as_mut().map(|lineage| lineage.follow(node, &statement, text));
+        Some(statement)
+    };
+    let statements: Option<Vec<Statement>> = raw.iter().filter_map(Value::as_node).map(&mut one).collect();
     match statements {
         Some(statements) if statements.len() == raw.len() => Ok(Analysis { statements }),
         _ => Err(Refusal::Unreadable),
@@ -127,6 +147,9 @@ fn statement(text: &str, node: &Node<'_>, span: Range<usize>) -> Option<Statemen
         transaction: walk.transaction,
         changes_catalog: walk.changes_catalog,
         search_path_sensitive: walk.search_path_sensitive,
+        without_where: walk.without_where.into_iter().collect(),
+        is_database_wide: walk.is_database_wide,
+        lineage: None,
     })
 }
 

@@ -47,6 +47,30 @@ pub fn is_catalog_relation(name: &str) -> bool {
     NAMES.contains(name)
 }
 
+/// Is it the name of some relation of `information_schema`?
+pub(crate) fn is_information_schema(name: &str) -> bool {
+    static NAMES: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+        let names = lines(CATALOG).map(|line| line.trim_start_matches('!'));
+        names.filter_map(|line| line.strip_prefix("information_schema.")).collect()
+    });
+    NAMES.contains(name)
+}
+
+/// Is it one of the server's own relations that hold values, statements or secrets of others? (`@catalog` leaves out more: what
+/// tells of the server.)
+pub(crate) fn holds_values(name: &Name) -> bool {
+    const OF_THE_SERVER: &[&str] = &[
+        "pg_backend_memory_contexts",
+        "pg_replication_slots",
+        "pg_sequences",
+        "pg_shmem_allocations",
+        "pg_stat_gssapi",
+        "pg_stat_ssl",
+        "pg_stat_subscription",
+    ];
+    !is_catalog(name) && !OF_THE_SERVER.contains(&name.name.as_str())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,28 @@ use crate::walk::{Walk, qualified};
 
 /// Notes the effects of `node` if it is one of these; else says `false`.
 pub(crate) fn visit(walk: &mut Walk, node: &Node<'_>) -> bool {
+    walk.is_database_wide |= is_wide(node);
     created(walk, node) || changed(walk, node) || dropped(walk, node) || rights(walk, node)
+}
+
+/// Does it fall on all of a database, a schema, a role or a server?
+fn is_wide(node: &Node<'_>) -> bool {
+    match node.kind {
+        "GrantStmt" => {
+            let wide =
+                ["OBJECT_DATABASE", "OBJECT_SCHEMA", "OBJECT_TABLESPACE", "OBJECT_LANGUAGE", "OBJECT_FOREIGN_SERVER"];
+            node.text("targtype") != "ACL_TARGET_OBJECT" || wide.contains(&node.text("objtype"))
+        }
+        "DropStmt" => ["OBJECT_SCHEMA", "OBJECT_EXTENSION"].contains(&node.text("removeType")),
+        "CreatePublicationStmt" | "AlterPublicationStmt" => {
+            node.flag("for_all_tables") || !node.list("pubobjects").is_empty()
+        }
+        "AlterDatabaseStmt" | "AlterDatabaseSetStmt" | "AlterSystemStmt" | "AlterTableMoveAllStmt" => true,
+        "AlterDefaultPrivilegesStmt" | "DropOwnedStmt" | "ReassignOwnedStmt" | "DropdbStmt" => true,
+        "RenameStmt" => ["OBJECT_SCHEMA", "OBJECT_DATABASE"].contains(&node.text("renameType")),
+        "ImportForeignSchemaStmt" | "CreateEventTrigStmt" => true,
+        _ => false,
+    }
 }
 
 /// What stands behind the dash of `create-`, `alter-` and `drop-`, for PostgreSQL's `ObjectType`.

@@ -15,20 +15,26 @@ mod definition;
 mod grammar;
 mod identifiers;
 mod kind;
+mod lineage;
 mod pattern;
 mod query;
 mod redact;
+mod schema;
 mod statement;
 mod tree;
 mod utility;
 mod walk;
 
-pub use analyze::{Analysis, Limits, Refusal, analyze};
+pub use analyze::{Analysis, Limits, Refusal, analyze, analyze_in};
 pub use catalog::{is_catalog, is_catalog_function, is_catalog_relation, is_safe_function};
 pub use identifiers::identifier_list;
 pub use kind::{Group, Kind};
+pub use lineage::{
+    Clause, Context, Explained, Fate, Flow, How, Lineage, Output, Probe, Source, Unknown, Used, explain,
+};
 pub use pattern::matches;
 pub use redact::{Redacted, redact};
+pub use schema::{Column, ColumnId, Function, Relation, RelationKind, Schema, Sensitivity};
 pub use statement::{
     ColumnRef, Copy, CopyDirection, CopyEnd, CopyFormat, CopySource, Name, Object, Pair, Prepared, Scope, Setting,
     SettingValue, Statement, Transaction,

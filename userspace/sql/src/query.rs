@@ -4,7 +4,7 @@ use crate::Kind;
 use crate::statement::Object;
 use crate::tree::{Node, Value};
 use crate::utility::constant;
-use crate::walk::Walk;
+use crate::walk::{Walk, range_name};
 
 /// The kind that a query is by its first word; `None`: not a query.
 pub(crate) fn kind(node: &Node<'_>) -> Option<Kind> {
@@ -110,10 +110,24 @@ fn changed(walk: &mut Walk, node: &Node<'_>, kind: Kind) {
     walk.with(node.node("withClause"), |walk| {
         let Some(relation) = node.node("relation") else { return };
         walk.table(kind, relation);
+        if !names_column(node.get("whereClause")) {
+            walk.without_where.insert(range_name(relation));
+        }
         targets(walk, node.list("targetList"), relation);
         returning(walk, node, relation);
         walk.children(node, &["withClause", "relation", "targetList", "returningClause"]);
     });
+}
+
+/// Does a column stand anywhere in a condition? `WHERE true` and `WHERE 1 = 1` are none.
+fn names_column(condition: &Value<'_>) -> bool {
+    match condition {
+        Value::Node(node) => {
+            matches!(node.kind, "ColumnRef" | "CurrentOfExpr") || node.fields().any(|(_, field)| names_column(field))
+        }
+        Value::List(items) => items.iter().any(names_column),
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Text(_) => false,
+    }
 }
 
 /// MERGE has its own kind and that of each action.

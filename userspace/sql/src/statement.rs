@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::Kind;
+use crate::{Kind, Lineage};
 
 /// A name as the server will read it: folded and unquoted, with its schema if one was written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -269,4 +269,10 @@ pub struct Statement {
     pub changes_catalog: bool,
     /// Has a name of a table or function without a schema, so `search_path` matters.
     pub search_path_sensitive: bool,
+    /// Relations that an UPDATE or DELETE changes with no condition on a column: sorted, unique; names as written.
+    pub without_where: Vec<Name>,
+    /// It falls on all of a database, a schema or a server, not on objects that it names (`VACUUM`, `GRANT … ON ALL TABLES`).
+    pub is_database_wide: bool,
+    /// Where its values come from; `None`: it was not asked for (`analyze`).
+    pub lineage: Option<Lineage>,
 }

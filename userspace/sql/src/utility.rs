@@ -7,6 +7,12 @@ use crate::{Kind, copy};
 
 /// Notes the effects of `node` if it is one of these; else says `false`.
 pub(crate) fn visit(walk: &mut Walk, node: &Node<'_>) -> bool {
+    walk.is_database_wide |= match node.kind {
+        "VacuumStmt" => node.list("rels").is_empty(),
+        "ClusterStmt" | "ReindexStmt" => node.node("relation").is_none(),
+        "CheckPointStmt" => true,
+        _ => false,
+    };
     match node.kind {
         "CopyStmt" => copy::visit(walk, node),
         "VariableSetStmt" => set(walk, node),
@@ -107,11 +113,7 @@ fn maintain(walk: &mut Walk, node: &Node<'_>) {
 /// EXPLAIN ANALYZE does what it runs. Without it nothing runs but what planning folds (functions), and the plan tells of
 /// the tables.
 fn explain(walk: &mut Walk, node: &Node<'_>) {
-    let analyze = node
-        .list("options")
-        .iter()
-        .filter_map(Value::as_node)
-        .any(|option| option.text("defname").eq_ignore_ascii_case("analyze") && !is_off(option.get("arg")));
+    let analyze = is_analyze(node);
     let settings = walk.settings.len();
     let catalog_before = walk.changes_catalog;
     let caused = walk.apart(|walk| carried(walk, node));
@@ -128,6 +130,12 @@ fn explain(walk: &mut Walk, node: &Node<'_>) {
             walk.effect(kind, object);
         }
     }
+}
+
+/// Does an EXPLAIN run what it explains?
+pub(crate) fn is_analyze(explain: &Node<'_>) -> bool {
+    let mut options = explain.list("options").iter().filter_map(Value::as_node);
+    options.any(|option| option.text("defname").eq_ignore_ascii_case("analyze") && !is_off(option.get("arg")))
 }
 
 /// A switch that is clearly off (`defGetBoolean` in commands/define.c); anything else counts as on.

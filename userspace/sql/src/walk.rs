@@ -19,6 +19,8 @@ pub(crate) struct Walk {
     pub(crate) transaction: Option<Transaction>,
     pub(crate) changes_catalog: bool,
     pub(crate) search_path_sensitive: bool,
+    pub(crate) without_where: BTreeSet<Name>,
+    pub(crate) is_database_wide: bool,
     /// Names of common table expressions that are visible here, innermost last.
     ctes: Vec<String>,
     /// In this SELECT, the one word that its column `name` can be (`WHERE name = 'x'`).

@@ -11,6 +11,7 @@
 //! databases, sessions or records.
 #![deny(unsafe_code)]
 
+mod alarm;
 mod clock;
 mod errno;
 mod event;

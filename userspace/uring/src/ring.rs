@@ -6,21 +6,25 @@ use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::{io, net};
 
 use io_uring::register::Restriction;
-use io_uring::types::{Fd, FsyncFlags, SubmitArgs, Timespec};
+use io_uring::types::{Fd, FsyncFlags};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 
+use crate::alarm::{Alarm, is_alarm};
 use crate::flight::{self, Flights, Kind};
 use crate::op::{BufferId, Completion, Direction, Listener, Op, Piece, Socket, StagedId};
 use crate::pool::{BUFFER_BYTES, GROUP, Pool};
 use crate::probe::{Missing, OPERATIONS};
 use crate::socket::{self, Ends};
 use crate::stage::Stage;
-use crate::{Errno, PIECES_MAX, mono_ns};
+use crate::{Errno, PIECES_MAX};
 
 /// The completion queue is larger than the submission queue by this much, so that a burst does not overflow it.
 const COMPLETIONS_PER_ENTRY: u32 = 4;
 /// A staged vector larger than this is given back to the allocator when it is released.
 const STAGED_KEEP_MAX: usize = 256 * 1024;
+
+/// IORING_RECVSEND_POLL_FIRST of linux/io_uring.h: a receive begins with the wait for bytes (Linux 5.19).
+const POLL_FIRST: u16 = 1;
 
 /// Sizes of a ring.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +51,7 @@ struct Memory {
     pool: Pool,
     stage: Stage,
     flights: Flights,
+    alarm: Alarm,
 }
 
 impl Ring {
@@ -60,14 +65,14 @@ impl Ring {
             .setup_cqsize(settings.entries * COMPLETIONS_PER_ENTRY)
             .build(settings.entries)
             .map_err(|error| Missing::of_setup(&error))?;
-        if !io.params().is_feature_nodrop() || !io.params().is_feature_ext_arg() {
+        if !io.params().is_feature_nodrop() {
             return Err(Missing::TooOld);
         }
         require_operations(&io)?;
         let mut pool = Pool::new(settings.buffers).map_err(|error| Missing::of_step("mapping the buffers", &error))?;
         pool.register(&io.submitter()).map_err(|error| Missing::of_step("IORING_REGISTER_PBUF_RING", &error))?;
         restrict(&io)?;
-        let memory = Memory { pool, stage: Stage::default(), flights: Flights::default() };
+        let memory = Memory { pool, stage: Stage::default(), flights: Flights::default(), alarm: Alarm::new() };
         Ok(Ring { io: ManuallyDrop::new(io), memory: ManuallyDrop::new(memory), owned: Vec::new(), round: Vec::new() })
     }
 
@@ -81,24 +86,17 @@ impl Ring {
                     opcode::Accept::new(fd, std::ptr::null_mut(), std::ptr::null_mut()).flags(libc::SOCK_CLOEXEC);
                 self.push_plain(token, Kind::Accept, entry.build());
             }
-            Op::Recv { socket } => self.recv(token, socket),
+            Op::Recv { socket } => self.recv(token, socket, 0),
             Op::Send { socket, pieces } => self.send(token, socket, pieces, squeue::Flags::empty()),
             Op::SendThenRecv { to, pieces, from, received } => {
                 assert!(pieces.len() <= PIECES_MAX, "a receive behind a part of what is to be sent");
                 // A chain ends where a submission ends: both entries go in the same one.
                 self.make_room(2);
                 self.send(token, to, pieces, squeue::Flags::IO_LINK);
-                self.recv(received, from);
+                // What is answered is not there yet: looking for it before waiting for it would be in vain.
+                self.recv(received, from, POLL_FIRST);
             }
             Op::Connect { socket, to } => self.connect(token, socket, &to),
-            Op::Shutdown { socket, direction } => {
-                self.own_check(socket.0);
-                let how = match direction {
-                    Direction::Write => libc::SHUT_WR,
-                    Direction::Both => libc::SHUT_RDWR,
-                };
-                self.push_plain(token, Kind::Other, opcode::Shutdown::new(Fd(socket.0), how).build());
-            }
             Op::Close { socket } => {
                 self.own_check(socket.0);
                 self.owned[socket.0 as usize] = false;
@@ -123,13 +121,22 @@ impl Ring {
     }
 
     /// Hands all queued operations to the kernel and waits until at least one operation has ended or the monotonic clock
-    /// reads `until_ns`. One system call. An error means that the ring is broken.
+    /// reads `until_ns`, or a time that was named before and has come: nothing need have ended. One system call. An error means
+    /// that the ring is broken.
     pub fn complete(&mut self, until_ns: Option<u64>, into: &mut Vec<Completion>) -> Result<(), Errno> {
         self.memory.pool.offer();
-        self.enter(until_ns)?;
+        if let Some(entry) = until_ns.and_then(|until_ns| self.memory.alarm.wish(until_ns)) {
+            // SAFETY: the entry points into the boxed alarm, which lives as long as the ring.
+            unsafe { self.push_entry(entry) };
+        }
+        self.enter()?;
         let mut round = std::mem::take(&mut self.round);
         round.extend(self.io.completion().map(|cqe: cqueue::Entry| (cqe.user_data(), cqe.result(), cqe.flags())));
         for (index, result, flags) in round.drain(..) {
+            if is_alarm(index) {
+                self.memory.alarm.ended(index);
+                continue;
+            }
             into.push(self.finish(index, result, flags));
         }
         self.round = round;
@@ -178,6 +185,13 @@ impl Ring {
         socket::ends(socket.0)
     }
 
+    /// Shuts a connection down, now: operations queued before and not handed over find it so. Not an operation of the ring,
+    /// which has each done by a worker thread (`io_shutdown_prep`, io_uring/net.c): several times the work.
+    pub fn shutdown(&mut self, socket: Socket, direction: Direction) {
+        self.own_check(socket.0);
+        socket::shutdown(socket.0, direction);
+    }
+
     /// Closes a listener now: the kernel stops counting it among the port's listeners.
     pub fn close_listener(&mut self, listener: Listener) {
         self.own_check(listener.0);
@@ -195,9 +209,10 @@ impl Ring {
         self.memory.flights.len()
     }
 
-    fn recv(&mut self, token: u64, socket: Socket) {
+    fn recv(&mut self, token: u64, socket: Socket, first: u16) {
         self.own_check(socket.0);
-        let entry = opcode::Recv::new(Fd(socket.0), std::ptr::null_mut(), BUFFER_BYTES as u32).buf_group(GROUP);
+        let entry =
+            opcode::Recv::new(Fd(socket.0), std::ptr::null_mut(), BUFFER_BYTES as u32).buf_group(GROUP).ioprio(first);
         self.push_plain(token, Kind::Other, entry.build().flags(squeue::Flags::BUFFER_SELECT));
     }
 
@@ -251,7 +266,13 @@ impl Ring {
     /// # Safety
     /// All memory that the entry points to stays valid until the operation's completion was reaped.
     unsafe fn push(&mut self, index: u64, entry: squeue::Entry) {
-        let entry = entry.user_data(index);
+        // SAFETY: the caller's promise.
+        unsafe { self.push_entry(entry.user_data(index)) };
+    }
+
+    /// # Safety
+    /// As of [`Ring::push`].
+    unsafe fn push_entry(&mut self, entry: squeue::Entry) {
         self.make_room(1);
         // SAFETY: the caller's promise.
         let pushed = unsafe { self.io.submission().push(&entry) };
@@ -275,20 +296,12 @@ impl Ring {
         }
     }
 
-    fn enter(&mut self, until_ns: Option<u64>) -> Result<(), Errno> {
-        let result = match until_ns {
-            None => self.io.submitter().submit_with_args(1, &SubmitArgs::new()),
-            Some(until_ns) => {
-                let wait_ns = until_ns.saturating_sub(mono_ns());
-                let timespec = Timespec::new().sec(wait_ns / 1_000_000_000).nsec((wait_ns % 1_000_000_000) as u32);
-                self.io.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&timespec))
-            }
-        };
-        match result {
+    fn enter(&mut self) -> Result<(), Errno> {
+        match self.io.submitter().submit_and_wait(1) {
             Ok(_) => Ok(()),
-            // ETIME: the time came. EINTR: a signal. EBUSY, EAGAIN: reap completions first, the caller comes again.
+            // EINTR: a signal. EBUSY, EAGAIN: reap completions first, the caller comes again.
             Err(error) => match error.raw_os_error() {
-                Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN) => Ok(()),
+                Some(libc::EINTR | libc::EBUSY | libc::EAGAIN) => Ok(()),
                 _ => Err(Errno::of(&error)),
             },
         }
@@ -351,7 +364,7 @@ impl Drop for Ring {
     fn drop(&mut self) {
         for (number, owned) in self.owned.iter().enumerate() {
             if *owned {
-                socket::shutdown(number as i32);
+                socket::shutdown(number as i32, Direction::Both);
                 socket::close(number as i32);
             }
         }
@@ -376,11 +389,13 @@ fn require_operations(io: &IoUring) -> Result<(), Missing> {
     }
 }
 
-/// Limits the ring to the operations of [`OPERATIONS`], to buffer selection and chains, with no register operation left, and
+/// Limits the ring to the operations of [`OPERATIONS`], to buffer selection, chains and silent success, with no register operation left, and
 /// enables it. From here on the kernel answers EACCES to anything else, whoever takes this thread over.
 fn restrict(io: &IoUring) -> Result<(), Missing> {
     let mut allowed: Vec<Restriction> = OPERATIONS.iter().map(|(code, _)| Restriction::sqe_op(*code)).collect();
-    allowed.push(Restriction::sqe_flags_allowed((squeue::Flags::BUFFER_SELECT | squeue::Flags::IO_LINK).bits()));
+    allowed.push(Restriction::sqe_flags_allowed(
+        (squeue::Flags::BUFFER_SELECT | squeue::Flags::IO_LINK | squeue::Flags::SKIP_SUCCESS).bits(),
+    ));
     let submitter = io.submitter();
     submitter
         .register_restrictions(&mut allowed)

@@ -106,8 +106,7 @@ fn a_receive_behind_a_send_that_fails_is_cancelled_and_takes_nothing() {
     left.write_all(b"ask").unwrap();
     let (buffer, _) = receive(&mut ring, here);
     left.write_all(b"more").unwrap();
-    ring.submit(3, Op::Shutdown { socket: there, direction: Direction::Write });
-    reap(&mut ring, 3);
+    ring.shutdown(there, Direction::Write);
     let start = HEADROOM as u32;
     let pieces = [Piece::Buffer(buffer, start..start + 3)];
     ring.submit(3, Op::SendThenRecv { to: there, pieces: &pieces, from: here, received: 4 });
@@ -133,8 +132,7 @@ fn connect_shutdown_and_end_of_stream() {
     ring.submit(1, Op::Connect { socket, to });
     assert_eq!(reap(&mut ring, 1).result, Ok(0));
     let (mut other, _) = listener.accept().unwrap();
-    ring.submit(2, Op::Shutdown { socket, direction: Direction::Write });
-    reap(&mut ring, 2);
+    ring.shutdown(socket, Direction::Write);
     assert_eq!(other.read(&mut [0; 1]).unwrap(), 0);
     other.write_all(b"x").unwrap();
     drop(other);
@@ -322,5 +320,26 @@ mod misuse {
         let (socket, _other) = pair(&mut ring);
         ring.submit(1, Op::Close { socket });
         ring.submit(2, Op::Recv { socket });
+    }
+}
+
+#[test]
+fn a_wait_ends_at_its_time_whatever_was_asked_before() {
+    const HOUR_NS: u64 = 3_600_000_000_000;
+    let mut ring = ring(1);
+    let event = Event::new().unwrap();
+    event.signal();
+    // An alarm far away is armed, and stays when the event ends the wait.
+    ring.submit(1, Op::Poll { file: event.file() });
+    let mut done = Vec::new();
+    ring.complete(Some(uring::mono_ns() + HOUR_NS), &mut done).unwrap();
+    assert_eq!(done.drain(..).map(|done| done.token).collect::<Vec<_>>(), [1]);
+    // It is moved to be earlier, fires, and is armed anew; each wait comes back, and nothing has ended.
+    for ahead_ns in [2_000_000, 1_000_000, 0] {
+        let until_ns = uring::mono_ns() + ahead_ns;
+        while uring::mono_ns() < until_ns {
+            ring.complete(Some(until_ns), &mut done).unwrap();
+        }
+        assert_eq!((done.len(), ring.in_flight()), (0, 0));
     }
 }

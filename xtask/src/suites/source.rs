@@ -1,9 +1,10 @@
-//! The source of the installed server, from the distribution's source package of its very version.
+//! The source of the installed server: from the distribution's source package of its very version, or of the nearest one that can be had.
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::stand::succeed;
 use crate::{setup, shell};
@@ -14,9 +15,14 @@ pub(super) const CACHE: &str = "/var/tmp/interceptor-suites";
 pub(super) struct Built {
     pub(super) source: PathBuf,
     pub(super) bin: PathBuf,
+    /// Where the tests are of another version than the server: both.
+    pub(super) mismatch: Option<String>,
 }
 
 /// Unpacked and built as far as its tests need.
+///
+/// A mirror may have a server's package and not, or no longer, its source. Then the newest version of the same major that the mirror or the
+/// cache has serves: what a test expects too much or too little shows in the direct run as well.
 pub(super) fn build() -> Result<Built> {
     let bin = setup::postgres_bin().context("PostgreSQL's programs are not below /usr/lib/postgresql")?;
     let major =
@@ -24,24 +30,74 @@ pub(super) fn build() -> Result<Built> {
     let package = format!("postgresql-{major}");
     let version = shell::output("dpkg-query", &["-W", "-f", "${Version}", &package])
         .context("the server is not from a package")?;
+    match built(&package, &version, &bin) {
+        Ok(source) => return Ok(Built { source, bin, mismatch: None }),
+        Err(error) => println!("  {error:#}"),
+    }
+    for other in other_versions(&package, &major, &version)? {
+        match built(&package, &other, &bin) {
+            Ok(source) => {
+                let mismatch = Some(format!("the tests are of {other}, the server is of {version}"));
+                return Ok(Built { source, bin, mismatch });
+            }
+            Err(error) => println!("  {error:#}"),
+        }
+    }
+    bail!("neither the mirror nor {CACHE} has a source of {package}")
+}
+
+/// The source of this version, built now unless it was before.
+fn built(package: &str, version: &str, bin: &Path) -> Result<PathBuf> {
     let cache = Path::new(CACHE).join(version.replace(':', "_"));
     let source = cache.join("source");
     if !cache.join("built").exists() {
         shell::step(&format!("the source of {package} {version}, built once into {}", cache.display()));
         std::fs::create_dir_all(&cache)?;
-        fetch(&package, &version, &cache)?;
-        make(&bin, &source)?;
+        if let Err(error) = fetch(package, version, &cache) {
+            let _ = std::fs::remove_dir(&cache); // only where nothing came
+            return Err(error);
+        }
+        make(bin, &source)?;
         succeed(Command::new("chown").args(["-R", "postgres:postgres"]).arg(&cache))?;
         std::fs::write(cache.join("built"), "")?;
     }
-    Ok(Built { source, bin })
+    Ok(source)
 }
 
-/// The distribution's source package, by a list of sources of our own: the host's stays as it is.
-fn fetch(package: &str, version: &str, cache: &Path) -> Result<()> {
-    let parts = cache.join("parts");
+/// What else the mirror's index lists and the cache holds of this major, the newest first.
+fn other_versions(package: &str, major: &str, version: &str) -> Result<Vec<String>> {
+    let listed = succeed(Command::new("apt-cache").args(sources()?).args(["madison", package]))?;
+    let mut versions: Vec<String> = String::from_utf8_lossy(&listed.stdout)
+        .lines()
+        .filter_map(|line| Some(line.split('|').nth(1)?.trim().to_owned()))
+        .collect();
+    for entry in std::fs::read_dir(CACHE)?.flatten().filter(|entry| entry.path().join("built").exists()) {
+        let name = entry.file_name().to_string_lossy().replace('_', ":");
+        versions.extend(name.strip_prefix(major).is_some_and(|rest| rest.starts_with('.')).then(|| name.clone()));
+    }
+    versions.retain(|other| other != version);
+    versions.sort_by(|one, other| newest_first(one, other));
+    versions.dedup();
+    Ok(versions)
+}
+
+fn newest_first(one: &str, other: &str) -> Ordering {
+    let holds = |relation: &str| {
+        let status = Command::new("dpkg").args(["--compare-versions", one, relation, other]).status();
+        status.is_ok_and(|status| status.success())
+    };
+    match (holds("gt"), holds("lt")) {
+        (true, _) => Ordering::Less,
+        (_, true) => Ordering::Greater,
+        _ => one.cmp(other),
+    }
+}
+
+/// Options that make apt read a list of sources of our own: the host's stays as it is.
+fn sources() -> Result<Vec<String>> {
+    let (parts, lists) = (Path::new(CACHE).join("apt/parts"), Path::new(CACHE).join("apt/lists"));
     std::fs::create_dir_all(&parts)?;
-    std::fs::create_dir_all(cache.join("lists"))?;
+    std::fs::create_dir_all(&lists)?;
     for entry in std::fs::read_dir("/etc/apt/sources.list.d")?.flatten() {
         let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
         if text.contains("debian") && text.contains("Types:") {
@@ -55,16 +111,20 @@ fn fetch(package: &str, version: &str, cache: &Path) -> Result<()> {
             text.lines().filter_map(|l| l.strip_prefix("deb ").map(|rest| format!("deb-src {rest}"))).collect();
         std::fs::write(parts.join("all.list"), lines.join("\n") + "\n")?;
     }
-    let options = [
-        "-o".into(),
+    Ok([
         "Dir::Etc::sourcelist=/dev/null".into(),
-        "-o".into(),
         format!("Dir::Etc::sourceparts={}", parts.display()),
-        "-o".into(),
-        format!("Dir::State::lists={}", cache.join("lists").display()),
-        "-o".into(),
+        format!("Dir::State::lists={}", lists.display()),
         "APT::Sandbox::User=root".to_string(),
-    ];
+    ]
+    .into_iter()
+    .flat_map(|option| ["-o".to_owned(), option])
+    .collect())
+}
+
+/// The distribution's source package.
+fn fetch(package: &str, version: &str, cache: &Path) -> Result<()> {
+    let options = sources()?;
     succeed(Command::new("apt-get").arg("-qq").args(&options).arg("update"))?;
     let wanted = format!("{package}={version}");
     succeed(

@@ -55,13 +55,14 @@ pub struct Appender {
     header: Header,
     /// Where the next frame goes; `HEADER_LEN <= hashed <= end <= header.size - …`, all multiples of 8.
     end: usize,
-    /// Up to here the batch's leaves are in `tree`.
+    /// Up to here the records are in `tree`.
     hashed: usize,
     next_seq: u64,
-    /// The first record that no root covers.
-    batch_seq: u64,
+    /// The records that a root covers: the size of the tree that it told of.
+    rooted: u64,
     tree: Tree,
-    root: Hash,
+    /// The header's hash.
+    begun: Hash,
     sealed: bool,
 }
 
@@ -84,9 +85,9 @@ impl Appender {
             end: HEADER_LEN,
             hashed: HEADER_LEN,
             next_seq: header.first_seq(),
-            batch_seq: header.first_seq(),
-            tree: Tree::default(),
-            root: header.chain(),
+            rooted: header.previous.last_seq(),
+            tree: header.previous.tree.clone(),
+            begun: header.hash(),
             sealed: false,
             header,
         })
@@ -102,13 +103,13 @@ impl Appender {
         }
         memory.get_mut(recovered.end..recovered.used).unwrap_or_default().fill(0);
         let mut appender = Appender {
-            header: recovered.header,
+            header: recovered.header.clone(),
             end: recovered.end,
-            hashed: recovered.batch_at,
+            hashed: recovered.end,
             next_seq: recovered.next_seq,
-            batch_seq: recovered.batch_seq,
-            tree: Tree::default(),
-            root: recovered.root,
+            rooted: recovered.rooted,
+            tree: recovered.tree.clone(),
+            begun: recovered.header.hash(),
             sealed: false,
         };
         if !recovered.stopped {
@@ -137,7 +138,7 @@ impl Appender {
         self.store(memory, kind, session, stamp, payload, RESERVE)
     }
 
-    /// Hashes at most `records_max` records that the open batch's tree lacks, so that a shard can do it when it has nothing
+    /// Hashes at most `records_max` records that the tree lacks, so that a shard can do it when it has nothing
     /// better to do and a root costs little. Returns how many are left.
     pub fn hash(&mut self, memory: &[u8], records_max: u64) -> u64 {
         for _ in 0..records_max {
@@ -146,10 +147,10 @@ impl Appender {
             self.tree.push(chain::leaf(frame.record));
             self.hashed += frame.room();
         }
-        self.unrooted().saturating_sub(self.tree.size())
+        self.last_seq().saturating_sub(self.tree.size())
     }
 
-    /// Closes the batch: writes its root, chained to the one before. Nothing to do where the batch is empty. `durable_seq`: the
+    /// Closes the batch: writes the root of all records so far. Nothing to do where there is no record since the last. `durable_seq`: the
     /// last record that is known to be on disk.
     pub fn root(&mut self, memory: &mut [u8], stamp: Stamp, durable_seq: u64) -> Result<(), Refused> {
         if self.unrooted() == 0 {
@@ -168,11 +169,10 @@ impl Appender {
         if !self.sealed {
             self.close_batch(memory, RecordType::Seal, stamp, durable_seq, 0)?;
             self.sealed = true;
-            // No root will ever cover the seal's own record: the next header does.
+            // The next header's tree has the seal's own record too.
             self.hash(memory, 1);
-            self.root = chain::link(&self.root, &self.tree.root());
         }
-        Ok(Previous { number: self.header.number(), used: self.end as u64, last_seq: self.last_seq(), root: self.root })
+        Ok(Previous { number: self.header.number(), used: self.end as u64, tree: self.tree.clone() })
     }
 
     /// The segment's header.
@@ -192,7 +192,7 @@ impl Appender {
 
     /// How many records no root covers.
     pub fn unrooted(&self) -> u64 {
-        self.next_seq - self.batch_seq
+        self.last_seq() - self.rooted
     }
 
     /// The end of what is written: what an fsync must cover.
@@ -205,9 +205,9 @@ impl Appender {
         self.size().saturating_sub(self.end + RESERVE + frame::HEADER_LEN + 7)
     }
 
-    /// The chain after the last closed batch.
-    pub fn chain_root(&self) -> Hash {
-        self.root
+    /// The tree of the records that were hashed so far: its size is the number of the last of them.
+    pub fn tree(&self) -> &Tree {
+        &self.tree
     }
 
     fn size(&self) -> usize {
@@ -223,21 +223,13 @@ impl Appender {
         reserve: usize,
     ) -> Result<(), Refused> {
         self.hash(memory, u64::MAX);
-        let batch_root = self.tree.root();
-        let root = chain::link(&self.root, &batch_root);
         let mut payload = Vec::with_capacity(ROOT_ROOM);
-        number(&mut payload, field::FIRST_SEQ, self.batch_seq);
-        number(&mut payload, field::COUNT, self.unrooted());
-        bytes(&mut payload, field::BATCH_ROOT, &batch_root);
-        bytes(&mut payload, field::PREVIOUS_ROOT, &self.root);
-        bytes(&mut payload, field::CHAIN_ROOT, &root);
+        number(&mut payload, field::TREE_SIZE, self.tree.size());
+        bytes(&mut payload, field::TREE_ROOT, &self.tree.root());
+        bytes(&mut payload, field::HEADER_HASH, &self.begun);
         number(&mut payload, field::DURABLE_SEQ, durable_seq.min(self.last_seq()));
         let seq = self.store(memory, kind.code(), 0, stamp, &payload, reserve)?;
-        self.root = root;
-        self.tree.clear();
-        // The root's own record is the first leaf of the next batch.
-        self.batch_seq = seq;
-        self.hashed = self.end - frame::room(payload.len());
+        self.rooted = seq - 1;
         Ok(())
     }
 
@@ -278,7 +270,7 @@ impl Appender {
     }
 }
 
-/// The most room that a root's record takes: three hashes, three numbers, the frame.
-const ROOT_ROOM: usize = (frame::HEADER_LEN + 3 * 34 + 3 * 10).next_multiple_of(8);
+/// The most room that a root's record takes: two hashes, two numbers, the frame.
+const ROOT_ROOM: usize = (frame::HEADER_LEN + 2 * 34 + 2 * 10).next_multiple_of(8);
 // Behind any append there is room for a recovery's record, a root, a stop and the seal, many times over.
 const _: () = assert!(RESERVE / 2 >= 8 * ROOT_ROOM && HEADER_LEN + 2 * RESERVE <= SEGMENT_LEN_MIN);

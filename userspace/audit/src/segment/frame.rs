@@ -32,6 +32,19 @@ impl<'a> Frame<'a> {
         self.record.get(HEADER_LEN..).unwrap_or_default()
     }
 
+    /// The frame that these bytes are, without padding and with nothing behind it.
+    pub(crate) fn whole(record: &'a [u8]) -> Option<Frame<'a>> {
+        match next_without_padding(record, 0) {
+            Next::Frame(frame) if frame.record.len() == record.len() => Some(frame),
+            _ => None,
+        }
+    }
+
+    /// Header and payload: what is a leaf of the series' tree.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.record
+    }
+
     /// Its bytes in the segment, padding included.
     pub(crate) fn room(&self) -> usize {
         room(self.record.len() - HEADER_LEN)
@@ -55,6 +68,20 @@ pub(crate) fn room(payload: usize) -> usize {
 
 /// Reads what stands at `at`.
 pub(crate) fn next(segment: &[u8], at: usize) -> Next<'_> {
+    match next_without_padding(segment, at) {
+        Next::Frame(frame) => {
+            let len = frame.record.len();
+            let padding = segment.get(at + len..at + len.next_multiple_of(8));
+            match padding {
+                Some(zeros) if zeros.iter().all(|b| *b == 0) => Next::Frame(frame),
+                _ => Next::Bad("its padding is not zero"),
+            }
+        }
+        other => other,
+    }
+}
+
+fn next_without_padding(segment: &[u8], at: usize) -> Next<'_> {
     let Some(len) = word(segment, at).map(u32::from_le_bytes) else { return Next::End };
     if len == 0 {
         return Next::End;
@@ -74,10 +101,6 @@ pub(crate) fn next(segment: &[u8], at: usize) -> Next<'_> {
     let crc = crc32c::crc32c_append(crc32c::crc32c(head.get(..CRC_AT).unwrap_or_default()), payload);
     if word(head, CRC_AT) != Some(crc.to_le_bytes()) {
         return Next::Bad("its checksum does not match");
-    }
-    let padding = segment.get(at + len..at + len.next_multiple_of(8));
-    if padding.is_none_or(|zeros| zeros.iter().any(|b| *b != 0)) {
-        return Next::Bad("its padding is not zero");
     }
     let long = |at| word(head, at).map_or(0, u64::from_le_bytes);
     let frame = Frame {

@@ -2,12 +2,14 @@
 use std::fmt;
 
 use super::{SEGMENT_LEN_MAX, SEGMENT_LEN_MIN, word};
-use crate::chain::{self, Hash};
+use crate::chain::{self, Hash, Tree};
 
 /// The header's length.
 pub const HEADER_LEN: usize = 4096;
 const MAGIC: [u8; 8] = *b"ICPTREC\x01";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
+/// Where the frontier of the tree before stands: as many hashes as the number of records before has ones.
+const FRONTIER_AT: usize = 192;
 const CRC_AT: usize = HEADER_LEN - 4;
 
 /// Whose record it is: the same for all segments of a run.
@@ -24,25 +26,28 @@ pub struct Identity {
 }
 
 /// The end of the segment before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Previous {
     /// Its number; 0: there is none.
     pub number: u64,
     /// Its used bytes, to the end of its last record.
     pub used: u64,
-    /// Its last record.
-    pub last_seq: u64,
-    /// The chain at its end: after its seal's root, one more link over the seal's own record.
-    pub root: Hash,
+    /// The tree of all records of the series before this one, its seal's included.
+    pub tree: Tree,
 }
 
 impl Previous {
     /// What the first segment of a series continues.
-    pub const NONE: Previous = Previous { number: 0, used: 0, last_seq: 0, root: [0; 32] };
+    pub const NONE: Previous = Previous { number: 0, used: 0, tree: Tree::EMPTY };
+
+    /// The last record before; 0: there is none.
+    pub fn last_seq(&self) -> u64 {
+        self.tree.size()
+    }
 }
 
 /// A segment's header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     /// The shard that writes it.
     pub shard: u16,
@@ -100,7 +105,7 @@ impl Header {
 
     /// The number of its first record.
     pub fn first_seq(&self) -> u64 {
-        self.previous.last_seq.saturating_add(1)
+        self.previous.last_seq().saturating_add(1)
     }
 
     /// The 4096 bytes on disk.
@@ -121,13 +126,14 @@ impl Header {
         for number in [self.number(), self.first_seq(), self.size, self.previous.used] {
             put(&number.to_le_bytes());
         }
-        put(&self.previous.root);
+        put(&if self.previous.number == 0 { [0; 32] } else { self.previous.tree.root() });
         put(&self.identity.boot_id);
         put(&self.identity.host_id);
         put(&self.identity.config);
-        put(&[0; 32]); // the key id: none yet
+        put(&[0; 32]);
         put(&self.mono_ns.to_le_bytes());
         put(&self.wall_ns.to_le_bytes());
+        self.previous.tree.frontier().iter().for_each(|hash| put(hash));
         let crc = crc32c::crc32c(bytes.get(..CRC_AT).unwrap_or_default());
         if let Some(room) = bytes.get_mut(CRC_AT..) {
             room.copy_from_slice(&crc.to_le_bytes());
@@ -159,14 +165,16 @@ impl Header {
     fn parse(bytes: &[u8; HEADER_LEN]) -> Option<Header> {
         let long = |at| Some(u64::from_le_bytes(word(bytes, at)?));
         let short = |at| Some(u16::from_le_bytes(word(bytes, at)?));
+        let size = long(24)?.wrapping_sub(1);
+        let hash = |index| word(bytes, FRONTIER_AT + 32 * index);
+        let frontier: Option<Vec<Hash>> = (0..size.count_ones() as usize).map(hash).collect();
         Some(Header {
             shard: short(10)?,
             size: long(32)?,
             previous: Previous {
                 number: long(16)?.wrapping_sub(1),
-                last_seq: long(24)?.wrapping_sub(1),
                 used: long(40)?,
-                root: word(bytes, 48)?,
+                tree: Tree::resume(size, &frontier?)?,
             },
             identity: Identity {
                 shards: short(12)?,
@@ -185,12 +193,11 @@ impl Header {
             && self.number() != 0
             && self.first_seq() != 0
             && first == (self.previous.used == 0)
-            && first == (self.previous.last_seq == 0)
-            && (!first || self.previous.root == [0; 32])
+            && first == (self.previous.last_seq() == 0)
     }
 
-    /// Where the segment's chain begins.
-    pub(crate) fn chain(&self) -> Hash {
+    /// What the records that close batches say of it.
+    pub(crate) fn hash(&self) -> Hash {
         chain::header(&self.encode())
     }
 }

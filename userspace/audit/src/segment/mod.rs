@@ -23,6 +23,8 @@ pub const SEGMENT_LEN_MIN: usize = 16 << 10;
 pub const SEGMENT_LEN_MAX: usize = 1 << 30;
 /// The shard number of the service's own series, where it keeps one beside the shards'.
 pub const SERVICE_SHARD: u16 = u16::MAX;
+/// The shard number of the node's own series: its records are the checkpoints, written by the service.
+pub const NODE_SHARD: u16 = u16::MAX - 1;
 /// Room that is kept at a segment's end for the records that close it, also after repeated crashes.
 pub const RESERVE: usize = 4 << 10;
 

@@ -4,8 +4,8 @@ use std::fmt;
 use super::frame::{self, HEADER_LEN as FRAME_LEN, Next};
 use super::header::{HEADER_LEN, Header, HeaderFault, Previous};
 use crate::PAYLOAD_MAX;
-use crate::chain::{Hash, leaf, link};
-use crate::decode::ChainFields;
+use crate::chain::{Hash, Tree, leaf};
+use crate::decode::RootFields;
 use crate::event::RecordType;
 
 /// The valid prefix of a segment, enough to go on writing.
@@ -25,20 +25,16 @@ pub struct Recovered {
     pub stopped: bool,
     /// The segment is sealed: writing goes on in the next one.
     pub sealed: bool,
-    pub(crate) batch_at: usize,
-    pub(crate) batch_seq: u64,
-    pub(crate) root: Hash,
+    /// How many records the last root covers.
+    pub(crate) rooted: u64,
+    /// The tree of all its records and those before.
+    pub tree: Tree,
 }
 
 impl Recovered {
     /// What the next segment's header says of this one; `None` where it is not sealed: resume it and seal it first.
     pub fn previous(&self) -> Option<Previous> {
-        self.sealed.then_some(Previous {
-            number: self.header.number(),
-            used: self.end as u64,
-            last_seq: self.next_seq - 1,
-            root: self.root,
-        })
+        self.sealed.then_some(Previous { number: self.header.number(), used: self.end as u64, tree: self.tree.clone() })
     }
 }
 
@@ -79,21 +75,22 @@ impl fmt::Display for Corrupt {
             Corrupt::Hole { offset, seq, why, next_seq, .. } => {
                 write!(f, "record {seq} at byte {offset} is damaged ({why}) and record {next_seq} follows")
             }
-            Corrupt::Root { offset, seq } => write!(f, "record {seq} at byte {offset}: the chain does not fit"),
+            Corrupt::Root { offset, seq } => {
+                write!(f, "record {seq} at byte {offset}: the root does not fit the records before it")
+            }
         }
     }
 }
 
 impl std::error::Error for Corrupt {}
 
-/// Reads a segment from its header to the end of its valid records. Checks that the chain's links follow each other, and
-/// hashes no record but a seal: [`crate::verify`] does that.
+/// Reads a segment from its header to the end of its valid records, and hashes each, so that writing goes on with the same tree.
 pub fn recover(segment: &[u8]) -> Result<Recovered, Corrupt> {
     let header = Header::read(segment).map_err(Corrupt::Header)?;
     if header.size != segment.len() as u64 {
         return Err(Corrupt::Size);
     }
-    let (found, why) = scan(segment, header, |_, _| true)?;
+    let (found, why) = scan(segment, header, |_| {}).map_err(|(corrupt, _)| corrupt)?;
     match damage(segment, &found, why) {
         Some(Damage { next_seq: Some(next_seq), .. }) => {
             let (offset, seq) = (found.end, found.next_seq);
@@ -103,12 +100,14 @@ pub fn recover(segment: &[u8]) -> Result<Recovered, Corrupt> {
     }
 }
 
-/// The valid prefix, and why it ends. `visit` sees each frame before it is counted, and may say that it does not fit.
+/// The valid prefix, and why it ends. `visit` sees the tree after each record. An error comes with how many records the last root
+/// covers that does fit.
 pub(crate) fn scan(
     segment: &[u8],
     header: Header,
-    mut visit: impl FnMut(&frame::Frame<'_>, &Recovered) -> bool,
-) -> Result<(Recovered, &'static str), Corrupt> {
+    mut visit: impl FnMut(&Tree),
+) -> Result<(Recovered, &'static str), (Corrupt, u64)> {
+    let begun = header.hash();
     let mut found = Recovered {
         records: 0,
         next_seq: header.first_seq(),
@@ -116,9 +115,8 @@ pub(crate) fn scan(
         used: last_used(segment),
         stopped: false,
         sealed: false,
-        batch_at: HEADER_LEN,
-        batch_seq: header.first_seq(),
-        root: header.chain(),
+        rooted: header.previous.last_seq(),
+        tree: header.previous.tree.clone(),
         header,
     };
     let why = loop {
@@ -127,9 +125,10 @@ pub(crate) fn scan(
             Next::Frame(_) if found.sealed => break "it follows the segment's seal",
             Next::Frame(frame) => {
                 let misfit = Corrupt::Root { offset: found.end, seq: frame.seq };
-                if !visit(&frame, &found) || found.accept(&frame).is_none() {
-                    return Err(misfit);
+                if found.accept(&frame, &begun).is_none() {
+                    return Err((misfit, found.rooted));
                 }
+                visit(&found.tree);
             }
             Next::End => break "it is unfinished",
             Next::Bad(why) => break why,
@@ -141,23 +140,19 @@ pub(crate) fn scan(
 }
 
 impl Recovered {
-    /// Takes the next frame in; `None` where it is a root that continues another chain.
-    fn accept(&mut self, frame: &frame::Frame<'_>) -> Option<()> {
+    /// Takes the next frame in; `None` where it is a root of other records, or of another header.
+    fn accept(&mut self, frame: &frame::Frame<'_>, begun: &Hash) -> Option<()> {
         let kind = RecordType::of(frame.kind);
         if kind.is_some_and(RecordType::closes_batch) {
-            let fields = ChainFields::read(frame.payload())?;
-            if fields.previous_root != self.root || link(&self.root, &fields.batch_root) != fields.chain_root {
+            let said = RootFields::read(frame.payload())?;
+            if (said.size, said.root, said.header) != (self.tree.size(), self.tree.root(), *begun) {
                 return None;
             }
-            self.root = fields.chain_root;
-            self.batch_at = self.end;
-            self.batch_seq = frame.seq;
+            self.rooted = self.tree.size();
         }
         self.stopped = kind == Some(RecordType::Stop);
-        if kind == Some(RecordType::Seal) {
-            self.sealed = true;
-            self.root = link(&self.root, &leaf(frame.record));
-        }
+        self.sealed = kind == Some(RecordType::Seal);
+        self.tree.push(leaf(frame.record));
         self.records += 1;
         self.next_seq += 1;
         self.end += frame.room();

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 
 use audit::segment::{Appender, Identity, Previous, Refused, Stamp, file_name};
 use audit::{
-    Actor, ActorPart, Decided, Event, LoginTls, Operator, Outcome, RecordId, SessionTotals, SqlState, Stage, Statement,
-    StatementPart, Text, Verdict, VerdictFacts, VerdictPart, encode,
+    Actor, ActorPart, Decided, Event, Head, LoginTls, Operator, Outcome, RecordId, SessionTotals, SqlState, Stage,
+    Statement, StatementPart, Text, Verdict, VerdictFacts, VerdictPart, encode,
 };
 use pan::Masked;
 
@@ -42,6 +42,7 @@ impl Parts {
             dbname: Some(Text::Masked(&name)),
             database_user: Some(Text::Masked(&name)),
             application: Some(Text::Masked(&name)),
+            certificate: Some(Text::Masked(&name)),
         });
         let statement = StatementPart::of(&Statement {
             kinds: &["select", "delete"],
@@ -82,11 +83,18 @@ impl Parts {
         let mut events = vec![
             Event::SessionStart { actor, number: 1 },
             Event::Login {
+                way: Some("md5"),
                 actor,
                 success: false,
                 sqlstate: Some(SqlState::of(b"28P01")),
                 cause: masked,
-                tls: LoginTls { agent: masked, database: Some("TLSv1.3".into()), peer: masked },
+                tls: LoginTls {
+                    agent: masked,
+                    database: Some("TLSv1.3".into()),
+                    peer: masked,
+                    serial: masked,
+                    sha256: Some([9; 32]),
+                },
                 number: 2,
             },
             Event::SessionEnd {
@@ -117,6 +125,39 @@ impl Parts {
                 counters: &[("values", 16), ("hits", 8)],
                 number: 6,
             },
+            Event::Ask(audit::Asked {
+                actor,
+                statement: &self.statement,
+                verdict: &self.verdicts[1],
+                request: "bind",
+                approval: "K7Q2M-9XDRT".into(),
+                expires_s: 1_790_000_600,
+                need: Text::Masked(&self.name),
+                approvers: std::slice::from_ref(&self.name),
+                approvals: 2,
+                parameters: std::slice::from_ref(&self.name),
+                transaction: "open",
+                number: 7,
+            }),
+            Event::Approval(audit::Approval {
+                actor,
+                approval: "K7Q2M-9XDRT".into(),
+                ask: RecordId { shard: 3, seq: 300 },
+                approved: true,
+                reviewer: "ann".into(),
+                login: "unix socket, uid 1001".into(),
+                justification: Text::Masked(&self.name),
+                need: Text::Masked(&self.name),
+                expires_s: 1_790_000_600,
+                number: 8,
+            }),
+            Event::AskOver(audit::AskOver {
+                actor,
+                approval: "K7Q2M-9XDRT".into(),
+                ask: RecordId { shard: 3, seq: 300 },
+                cause: "nobody decided in time",
+                number: 9,
+            }),
             Event::Cancel { actor, target: Some(77), success: true, cause: None },
             Event::Cancel { actor, target: None, success: false, cause: Some("no session has this key") },
             Event::Admission {
@@ -146,6 +187,12 @@ impl Parts {
             },
             Event::ServiceStop { operator, cause: "SIGTERM".into(), success: true },
             Event::Canary { operator, object: "redirection".into(), success: false, message: masked },
+            Event::Checkpoint {
+                operator,
+                policy: "ab12".into(),
+                program: Some(&[5; 32]),
+                heads: &[Head { shard: 0, size: 300, root: [1; 32] }, Head { shard: 1, size: 1, root: [2; 32] }],
+            },
             Event::Counters {
                 operator,
                 object: "origins",
@@ -154,7 +201,14 @@ impl Parts {
             },
         ];
         for verdict in &self.verdicts {
-            events.push(Event::Decision(Decided { actor, statement, verdict, request: "query", number: 3 }));
+            events.push(Event::Decision(Decided {
+                actor,
+                statement,
+                verdict,
+                request: "query",
+                approval: masked,
+                number: 3,
+            }));
         }
         events
     }

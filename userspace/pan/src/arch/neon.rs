@@ -5,7 +5,7 @@ use std::arch::aarch64::{
     uint8x16_t, vandq_u8, vcltq_u8, vdupq_n_u8, vgetq_lane_u64, vld1q_u8, vpaddq_u8, vreinterpretq_u64_u8, vsubq_u8,
 };
 
-use super::{Masks, WORD, portable::Portable};
+use super::{Masks, WORD, portable};
 use crate::{
     balanced::prefix,
     balanced::run::{self, Run, Stop},
@@ -41,8 +41,30 @@ impl Masks for Neon {
         }
     }
 
+    type Lanes = [u8; WORD];
+
     #[inline(always)]
-    fn separators(bytes: &[u8; WORD]) -> u64 {
-        Portable::separators(bytes) // asked for only where groups of four digits stand side by side
+    fn lanes(bytes: &[u8; WORD]) -> [u8; WORD] {
+        *bytes
+    }
+
+    #[inline(always)]
+    fn plus(first: [u8; WORD], second: [u8; WORD]) -> [u8; WORD] {
+        portable::lanes(first, second, u8::wrapping_add)
+    }
+
+    #[inline(always)]
+    fn minus(first: [u8; WORD], second: [u8; WORD]) -> [u8; WORD] {
+        portable::lanes(first, second, u8::wrapping_sub)
+    }
+
+    #[inline(always)]
+    fn doubled(bytes: &[u8; WORD]) -> [u8; WORD] {
+        portable::doubled(bytes)
+    }
+
+    #[inline(always)]
+    fn tenths(sums: [u8; WORD], singles: usize) -> u64 {
+        portable::tenths(&sums, singles)
     }
 }

@@ -25,69 +25,75 @@ impl Masks for Portable {
         })
     }
 
+    type Lanes = [u8; WORD];
+
     #[inline(always)]
-    fn separators(bytes: &[u8; WORD]) -> u64 {
-        let (words, _) = bytes.as_chunks::<8>();
-        words.iter().enumerate().fold(0, |mask, (index, word)| {
-            let word = u64::from_le_bytes(*word);
-            let leads =
-                [b' ', b'-', b'.', 0xa0, 0xc2, 0xe2, 0xe3].iter().fold(0, |leads, &lead| leads | equal(word, lead));
-            mask | gather(leads) << (index * 8)
-        })
+    fn lanes(bytes: &[u8; WORD]) -> [u8; WORD] {
+        *bytes
     }
+
+    #[inline(always)]
+    fn plus(first: [u8; WORD], second: [u8; WORD]) -> [u8; WORD] {
+        lanes(first, second, u8::wrapping_add)
+    }
+
+    #[inline(always)]
+    fn minus(first: [u8; WORD], second: [u8; WORD]) -> [u8; WORD] {
+        lanes(first, second, u8::wrapping_sub)
+    }
+
+    #[inline(always)]
+    fn doubled(bytes: &[u8; WORD]) -> [u8; WORD] {
+        doubled(bytes)
+    }
+
+    #[inline(always)]
+    fn tenths(sums: [u8; WORD], singles: usize) -> u64 {
+        tenths(&sums, singles)
+    }
+}
+
+/// Lane by lane.
+#[inline(always)]
+pub(super) fn lanes(mut first: [u8; WORD], second: [u8; WORD], of: impl Fn(u8, u8) -> u8) -> [u8; WORD] {
+    first.iter_mut().zip(second).for_each(|(lane, other)| *lane = of(*lane, other));
+    first
+}
+
+/// [`Masks::doubled`] for any processor.
+#[inline(always)]
+pub(super) fn doubled(bytes: &[u8; WORD]) -> [u8; WORD] {
+    bytes.map(|byte| {
+        let digit = byte.wrapping_sub(b'0');
+        digit.wrapping_add(digit).wrapping_sub(if digit > 4 { 9 } else { 0 })
+    })
 }
 
 /// [`Masks::tenths`] for any processor.
 #[inline(always)]
-pub(super) fn tenths(rows: &[&[u8; WORD]]) -> u64 {
-    let mut mask = 0;
-    for index in 0..WORD / 8 {
-        let sum = rows.iter().fold(0, |sum, row| add(sum, eight(row, index)));
-        mask |= gather(multiple_of_ten(sum)) << (index * 8);
+pub(super) fn tenths(sums: &[u8; WORD], singles: usize) -> u64 {
+    let too_much = (singles as u8).wrapping_mul(b'0');
+    // Sixteen bits to a lane: n * 205 >> 11 is n / 10 up to 255.
+    let ends = |sum: u8| {
+        let sum = sum.wrapping_sub(too_much);
+        sum == ((u16::from(sum) * 205) >> 11) as u8 * 10
+    };
+    sums.iter().enumerate().fold(0, |mask, (at, &sum)| mask | u64::from(ends(sum)) << at)
+}
+
+/// [`Masks::hide`] for any processor.
+#[inline(always)]
+pub(super) fn hide(bytes: &mut [u8; WORD], mut bits: u64) {
+    while bits != 0 {
+        bytes[bits.trailing_zeros() as usize] = b'*';
+        bits &= bits - 1;
     }
-    mask
-}
-
-/// The eight bytes of a row at 8 `index`.
-#[inline(always)]
-fn eight(row: &[u8; WORD], index: usize) -> u64 {
-    let (words, _) = row.as_chunks::<8>();
-    u64::from_le_bytes(words[index])
-}
-
-/// Adds eight bytes to eight bytes; none carries into the next.
-#[inline(always)]
-fn add(first: u64, second: u64) -> u64 {
-    ((first & !HIGH) + (second & !HIGH)) ^ ((first ^ second) & HIGH)
-}
-
-/// The high bit of each byte that is a multiple of ten.
-#[inline(always)]
-fn multiple_of_ten(bytes: u64) -> u64 {
-    const EVEN: u64 = 0x00ff_00ff_00ff_00ff;
-    // Sixteen bits to a byte: n * 205 >> 11 is n / 10 up to 255, and n less ten times that is the rest.
-    let rests = [bytes & EVEN, bytes >> 8 & EVEN].map(|lanes| {
-        let tenths = [0, 16, 32, 48].into_iter().fold(0, |tenths, at| {
-            let byte = (lanes >> at) & 0xff;
-            tenths | ((byte * 205) >> 11) << at
-        });
-        lanes - tenths * 10
-    });
-    equal(rests[0] | rests[1] << 8, 0)
 }
 
 /// The high bits of eight bytes as eight bits.
 #[inline(always)]
 fn gather(high: u64) -> u64 {
     high.wrapping_mul(GATHER) >> 56
-}
-
-/// The high bit of each byte that is `byte`.
-#[inline(always)]
-fn equal(word: u64, byte: u8) -> u64 {
-    let other = word ^ u64::from_ne_bytes([byte; 8]);
-    // Zero is the only seven bits that do not carry into the eighth when 0x7f is added.
-    !(((other & !HIGH) + !HIGH) | other) & HIGH
 }
 
 pub(super) fn clean_prefix(bytes: &[u8]) -> usize {

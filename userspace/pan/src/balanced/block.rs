@@ -1,11 +1,20 @@
 //! Where could a number start? Two thousand bytes at a time become bits, and the question is answered for 64 positions at once.
 
-use crate::arch::{Masks, WORD};
+use crate::{
+    arch::{Masks, WORD},
+    balanced::candidate::SHAPES,
+    keep::{DIGITS_MAX, DIGITS_MIN},
+    separator,
+};
 
 /// Words of a block whose starts are looked for.
-pub(crate) const WORDS: usize = 32;
+pub(crate) const WORDS: usize = 64;
 /// Words behind them that a number may reach into.
 pub(crate) const AHEAD: usize = 2;
+/// How many lengths a run may have.
+pub(crate) const LENGTHS: usize = DIGITS_MAX - DIGITS_MIN + 1;
+/// How many lengths a separator may have.
+pub(crate) const GAPS: usize = separator::BYTES_MAX;
 /// Words whose bits are read.
 const READ: usize = WORDS + AHEAD;
 
@@ -13,38 +22,53 @@ const READ: usize = WORDS + AHEAD;
 pub(crate) struct Block {
     /// Bit n of word i + 1: the byte 64 i + n is a digit. Word 0 is what precedes the block.
     digits: [u64; 1 + READ],
-    /// Bit n of word i: at 64 i + n a run of 13 to 19 digits starts, or what is shaped like a printed grouping.
-    pub(crate) starts: [u64; WORDS],
+    /// Bit n of word i: at 64 i + n a run of 13 to 19 digits starts.
+    pub(crate) plain: [u64; WORDS],
+}
+
+/// What a block may hold.
+pub(crate) struct Starts {
+    /// Runs of 13 to 19 digits.
+    pub(crate) plain: bool,
+    /// Groups of four digits with two more behind them, each behind one to three bytes, as in every grouping.
+    pub(crate) grouped: bool,
 }
 
 impl Block {
-    pub(crate) const EMPTY: Block = Block { digits: [0; 1 + READ], starts: [0; WORDS] };
+    pub(crate) const EMPTY: Block = Block { digits: [0; 1 + READ], plain: [0; WORDS] };
 
-    /// Reads the first `words` words of `bytes`, which have `AHEAD` more behind them. `carry`: a digit stands before them. False: nothing
-    /// starts here.
+    /// Reads the first `words` words of `bytes`, which have `AHEAD` more behind them. `carry`: a digit stands before them. `goes_on`: they stand right
+    /// behind a whole block that was read before, so the first of them are known.
     #[inline(always)]
-    pub(crate) fn read<M: Masks>(&mut self, bytes: &[u8], words: usize, carry: bool) -> bool {
+    pub(crate) fn read<M: Masks>(&mut self, bytes: &[u8], words: usize, carry: bool, goes_on: bool) -> Starts {
         self.digits[0] = u64::from(carry) << 63;
         let (chunks, _) = bytes.as_chunks::<WORD>();
-        let read = words + AHEAD;
-        // Four digits side by side within a word: of every run of 13, and of one of the first two groups of every grouping, one word has so many.
-        let mut any_four = 0;
-        for (slot, chunk) in self.digits[1..=read].iter_mut().zip(chunks) {
-            let digits = M::digits(chunk);
-            *slot = digits;
-            let two = digits & digits >> 1;
-            any_four |= two & two >> 2;
+        let (read, known) = (words + AHEAD, if goes_on { AHEAD } else { 0 });
+        for word in 1..=AHEAD {
+            self.digits[word] = self.digits[WORDS + word];
         }
-        if any_four == 0 {
-            return false;
+        if let (Some(chunks), Some(slots)) = (chunks.get(known..read), self.digits.get_mut(1 + known..=read)) {
+            M::all_digits(chunks, slots);
         }
-        self.digits[1 + read..].fill(0);
+        if read < READ {
+            self.digits[1 + read..].fill(0);
+        }
+        if !self.has_four() {
+            return Starts { plain: false, grouped: false };
+        }
         let (plain, grouped) = self.find_runs();
-        if grouped != 0 {
-            self.find_groupings::<M>(chunks, read);
+        if words < WORDS {
+            self.plain[words..].fill(0);
         }
-        self.starts[words..].fill(0);
-        plain | grouped != 0
+        Starts { plain: plain != 0, grouped: grouped != 0 && self.has_third_group() }
+    }
+
+    /// Whether four digits stand side by side within a word: of every run of 13, and of one of the first two groups of every grouping, one word
+    /// has so many.
+    #[inline(always)]
+    fn has_four(&self) -> bool {
+        let four = |digits: u64| digits & (digits >> 1) & (digits >> 2) & (digits >> 3);
+        self.digits.iter().fold(0, |any, &digits| any | four(digits)) != 0
     }
 
     /// Runs of 13 to 19 digits. Answers whether there are any, and whether a group of four has another group of four and more behind one to three
@@ -63,43 +87,66 @@ impl Block {
             let begins = !(here << 1 | before >> 63);
             let next = shift(here4, behind4, 5) | shift(here4, behind4, 6) | shift(here4, behind4, 7);
             let run = begins & here13 & !here20;
-            self.starts[index] = run;
+            self.plain[index] = run;
             any_run |= run;
             any_group |= begins & here4 & !shift(here, behind, 4) & next;
         }
         (any_run, any_group)
     }
 
-    /// Adds what is shaped like a grouping: groups of the right lengths behind bytes that may begin a separator of that length.
+    /// Whether behind two groups of four and more there is a third, where one is in a grouping.
     #[inline(always)]
-    fn find_groupings<M: Masks>(&mut self, chunks: &[[u8; WORD]], read: usize) {
-        let mut separators = [0; READ + 1];
-        for (slot, chunk) in separators.iter_mut().zip(chunks).take(read) {
-            *slot = M::separators(chunk);
+    fn has_third_group(&self) -> bool {
+        let mut any = 0;
+        for index in 0..WORDS {
+            let (before, here, behind) = (self.digits[index], self.digits[index + 1], self.digits[index + 2]);
+            let (here2, behind2) = (here & shift(here, behind, 1), behind & behind >> 1);
+            let (here4, behind4) = (here2 & shift(here2, behind2, 2), behind2 & behind2 >> 2);
+            let first = here4 & !(here << 1 | before >> 63) & !shift(here, behind, 4);
+            let four = |n| shift(here4, behind4, n);
+            let (twelve, fourteen) = (four(12), four(14));
+            any |= first
+                & (four(5) & (four(10) | twelve) | four(6) & (twelve | fourteen) | four(7) & (fourteen | four(16)));
         }
+        any != 0
+    }
+
+    /// The runs by their length, from 13 on. Answers of which lengths there are any.
+    #[inline(always)]
+    pub(crate) fn by_length(&self, runs: &mut [[u64; WORDS]; LENGTHS]) -> [bool; LENGTHS] {
+        let mut any = [0; LENGTHS];
+        for index in 0..WORDS {
+            let (here, behind) = (self.digits[index + 1], self.digits[index + 2]);
+            let mut rest = self.plain[index];
+            for length in 0..LENGTHS {
+                let longer = shift(here, behind, (DIGITS_MIN + length) as u32);
+                let runs = &mut runs[length][index];
+                *runs = rest & !longer;
+                any[length] |= *runs;
+                rest &= longer;
+            }
+        }
+        any.map(|any| any != 0)
+    }
+
+    /// Where groups of digits stand.
+    #[inline(always)]
+    pub(crate) fn groups(&self) -> Groups {
         let mut groups = Groups::EMPTY;
-        let [one, two, three] = groups.find(&self.digits, &separators);
-        if one {
-            groups.add_starts::<1>(&mut self.starts);
-        }
-        if two {
-            groups.add_starts::<2>(&mut self.starts);
-        }
-        if three {
-            groups.add_starts::<3>(&mut self.starts);
-        }
+        groups.find(&self.digits);
+        groups
     }
 
-    /// The digits of a word and of the one behind it.
+    /// Whether a digit stands in what was read behind a whole block.
     #[inline(always)]
-    pub(crate) fn word(&self, word: usize) -> (u64, u64) {
-        (self.digits[word + 1], self.digits[word + 2])
+    pub(crate) fn any_ahead(&self) -> bool {
+        self.digits[1 + WORDS..].iter().fold(0, |any, digits| any | digits) != 0
     }
 
-    /// How many starts there are.
+    /// Bit n: a digit stands `offset` behind the byte n of a word; 1 to 63.
     #[inline(always)]
-    pub(crate) fn count(&self) -> u32 {
-        self.starts.iter().map(|starts| starts.count_ones()).sum()
+    pub(crate) fn digit(&self, word: usize, offset: usize) -> u64 {
+        shift(self.digits[word + 1], self.digits[word + 2], offset as u32)
     }
 
     /// The bits of the 64 bytes from `at` on, which lies in the block's words or the first one behind them.
@@ -111,56 +158,80 @@ impl Block {
 }
 
 /// Where groups of digits stand. Word i of each array begins at 64 i.
-struct Groups {
-    /// A run of exactly four, with what may begin a separator behind it.
+pub(crate) struct Groups {
+    /// A run of exactly four, of exactly six.
     four: [u64; READ],
-    /// The same of six.
     six: [u64; READ],
-    /// A run of at least four, five begins.
-    four_on: [u64; READ],
-    five_on: [u64; READ],
+    /// A run of three, four, five, or one of 13 and more, which kept digits may make as short.
+    three_last: [u64; READ],
+    four_last: [u64; READ],
+    five_last: [u64; READ],
+    /// Whether any two follow each other as the first two of a grouping do, with one, two, three bytes between them.
+    pub(crate) any: [bool; GAPS],
 }
 
 impl Groups {
-    const EMPTY: Groups = Groups { four: [0; READ], six: [0; READ], four_on: [0; READ], five_on: [0; READ] };
+    const EMPTY: Groups = Groups {
+        four: [0; READ],
+        six: [0; READ],
+        three_last: [0; READ],
+        four_last: [0; READ],
+        five_last: [0; READ],
+        any: [false; GAPS],
+    };
 
-    /// Finds them. Answers whether any two follow each other as the first two of a grouping do, with one, two, three bytes between them.
     #[inline(always)]
-    fn find(&mut self, digits: &[u64; 1 + READ], separators: &[u64; READ + 1]) -> [bool; 3] {
+    fn find(&mut self, digits: &[u64; 1 + READ]) {
         for index in 0..READ - 1 {
             let (before, here, behind) = (digits[index], digits[index + 1], digits[index + 2]);
-            let ends = |n| shift(separators[index], separators[index + 1], n);
             let begins = here & !(here << 1 | before >> 63);
-            let four = begins & shift(here, behind, 1) & shift(here, behind, 2) & shift(here, behind, 3);
+            let three = begins & shift(here, behind, 1) & shift(here, behind, 2);
+            let four = three & shift(here, behind, 3);
             let five = four & shift(here, behind, 4);
-            self.four_on[index] = four;
-            self.five_on[index] = five;
-            self.four[index] = four & !five & ends(4);
-            self.six[index] = five & shift(here, behind, 5) & !shift(here, behind, 6) & ends(6);
+            let six = five & shift(here, behind, 5);
+            let seven = six & shift(here, behind, 6);
+            // Enough to be sure enough: it is looked at again.
+            let long = seven & shift(here, behind, 8) & shift(here, behind, 10) & shift(here, behind, 12);
+            self.four[index] = four & !five;
+            self.six[index] = six & !seven;
+            self.three_last[index] = three & !four | long;
+            self.four_last[index] = four & !five | long;
+            self.five_last[index] = five & !six | long;
         }
-        let mut any = [0; 3];
+        let mut any = [0; GAPS];
         for index in 0..WORDS {
-            let (four, here, behind) = (self.four[index], self.four_on[index], self.four_on[index + 1]);
-            any[0] |= four & shift(here, behind, 5);
-            any[1] |= four & shift(here, behind, 6);
-            any[2] |= four & shift(here, behind, 7);
+            let four = self.four[index];
+            let (here, behind) = (four | self.six[index], self.four[index + 1] | self.six[index + 1]);
+            for (gap, any) in any.iter_mut().enumerate() {
+                *any |= four & shift(here, behind, 5 + gap as u32);
+            }
         }
-        any.map(|any| any != 0)
+        self.any = any.map(|any| any != 0);
     }
 
-    /// The shapes of `crate::balanced::candidate::SHAPES`, by the length of the separator.
+    /// Where the shapes of `crate::balanced::candidate::SHAPES` start, with separators of `GAP` bytes. Answers of which there are any.
     #[inline(always)]
-    fn add_starts<const GAP: u32>(&self, starts: &mut [u64; WORDS]) {
-        let step = 4 + GAP;
-        for (index, slot) in starts.iter_mut().enumerate() {
+    pub(crate) fn shapes<const GAP: usize>(&self, starts: &mut [[u64; WORDS]; SHAPES.len()]) -> [bool; SHAPES.len()] {
+        let (step, mut any) = (4 + GAP as u32, [0; SHAPES.len()]);
+        for index in 0..WORDS {
             let at = |mask: &[u64; READ], n| shift(mask[index], mask[index + 1], n);
             let first = self.four[index];
-            let (second, third) = (at(&self.four, step), at(&self.four, 2 * step));
-            // 4-4-4-4, whose start 4-4-4-4-3 shares; 4-4-5; 4-6-4, whose start 4-6-5 shares.
-            let fours = second & (third & at(&self.four_on, 3 * step) | at(&self.five_on, 2 * step));
-            let six = at(&self.six, step) & at(&self.four_on, 2 * step + 2);
-            *slot |= first & (fours | six);
+            let two = first & at(&self.four, step);
+            let three = two & at(&self.four, 2 * step);
+            let six = first & at(&self.six, step);
+            let found = [
+                three & at(&self.four, 3 * step) & at(&self.three_last, 4 * step),
+                three & at(&self.four_last, 3 * step),
+                six & at(&self.five_last, 2 * step + 2),
+                six & at(&self.four_last, 2 * step + 2),
+                two & at(&self.five_last, 2 * step),
+            ];
+            for ((starts, any), found) in starts.iter_mut().zip(&mut any).zip(found) {
+                starts[index] = found;
+                *any |= found;
+            }
         }
+        any.map(|any| any != 0)
     }
 }
 
@@ -173,7 +244,6 @@ pub(crate) fn shift(here: u64, behind: u64, n: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::balanced::candidate::SHAPES;
 
     struct Naive;
 
@@ -182,8 +252,18 @@ mod tests {
             mask(bytes, |byte| byte.is_ascii_digit())
         }
 
-        fn separators(bytes: &[u8; WORD]) -> u64 {
-            mask(bytes, |byte| byte == b' ')
+        type Lanes = ();
+
+        fn lanes(_: &[u8; WORD]) {}
+
+        fn plus((): (), (): ()) {}
+
+        fn minus((): (), (): ()) {}
+
+        fn doubled(_: &[u8; WORD]) {}
+
+        fn tenths((): (), _: usize) -> u64 {
+            0
         }
     }
 
@@ -191,27 +271,28 @@ mod tests {
         bytes.iter().enumerate().fold(0, |mask, (at, &byte)| mask | u64::from(is(byte)) << at)
     }
 
-    /// A naive twin: position by position. What stands in a gap behind its first byte is nobody's business yet.
-    fn start_at(bytes: &[u8], at: usize) -> bool {
-        let run = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let begins = |at: usize| at == 0 || !bytes[at - 1].is_ascii_digit();
-        let grouping = |shape: &[usize], gap: usize| {
-            let mut from = at;
-            shape.iter().enumerate().all(|(index, &wanted)| {
-                let last = index + 1 == shape.len();
-                let fits = begins(from)
-                    && if last { run(from) >= wanted } else { run(from) == wanted && bytes[from + wanted] == b' ' };
-                from += wanted + gap;
-                fits
-            })
-        };
-        let groupings = (1..=3).any(|gap| SHAPES[1..].iter().any(|shape| grouping(shape, gap)));
-        begins(at) && ((13..=19).contains(&run(at)) || groupings)
+    /// Naive twins: position by position. What stands in a gap is nobody's business yet.
+    fn run_at(bytes: &[u8], from: usize) -> usize {
+        bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count()
+    }
+
+    fn begins(bytes: &[u8], at: usize) -> bool {
+        bytes[at].is_ascii_digit() && (at == 0 || !bytes[at - 1].is_ascii_digit())
+    }
+
+    fn shape_at(bytes: &[u8], mut at: usize, shape: &[usize], gap: usize) -> bool {
+        shape.iter().enumerate().all(|(index, &wanted)| {
+            let long =
+                [0, 1, 2, 3, 4, 5, 6, 8, 10, 12].iter().all(|&n| bytes.get(at + n).is_some_and(u8::is_ascii_digit));
+            let fits = begins(bytes, at) && (run_at(bytes, at) == wanted || index + 1 == shape.len() && long);
+            at += wanted + gap;
+            fits
+        })
     }
 
     #[test]
     fn equals_the_naive_twin() {
-        let (mut state, mut found_at_all) = (1_u64, 0);
+        let (mut state, mut found_at_all) = (1_u64, [0; 2]);
         for round in 0..600 {
             let mut next = |end: u64| {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -224,17 +305,34 @@ mod tests {
                 // Runs of four above all, and some of any length.
                 let ends = if round % 2 == 0 { next(dense) == 0 } else { run >= [4, 4, 4, 5, 6, 16][next(6) as usize] };
                 run = if ends { 0 } else { run + 1 };
-                *byte = if ends { *b"    \xc2".get(next(6) as usize).unwrap_or(&b'.') } else { b'7' };
+                *byte = if ends { *b"    \xc2x".get(next(7) as usize).unwrap_or(&b'.') } else { b'7' };
             }
             let mut block = Block::EMPTY;
             let carry = round % 4 > 1 && bytes[0] != b'7';
-            block.read::<Naive>(&bytes, words, carry);
-            for at in 0..words * WORD {
-                let found = block.starts[at / WORD] >> (at % WORD) & 1 == 1;
-                assert_eq!(found, start_at(&bytes, at), "round {round}, at {at}");
-                found_at_all += u32::from(found);
+            let starts = block.read::<Naive>(&bytes, words, carry, false);
+            let mut runs = [[0; WORDS]; LENGTHS];
+            let lengths = block.by_length(&mut runs);
+            let is = |masks: &[u64; WORDS], at: usize| masks[at / WORD] >> (at % WORD) & 1 == 1;
+            for (at, length) in (0..words * WORD).flat_map(|at| (0..LENGTHS).map(move |length| (at, length))) {
+                let found = starts.plain && lengths[length] && is(&runs[length], at);
+                assert_eq!(found, begins(&bytes, at) && run_at(&bytes, at) == 13 + length, "round {round}, at {at}");
+                found_at_all[0] += u32::from(found);
+            }
+            let groups = block.groups();
+            let mut shapes = [[[0; WORDS]; SHAPES.len()]; GAPS];
+            let any = [
+                groups.shapes::<1>(&mut shapes[0]),
+                groups.shapes::<2>(&mut shapes[1]),
+                groups.shapes::<3>(&mut shapes[2]),
+            ];
+            for (gap, shape) in (0..GAPS).flat_map(|gap| (0..SHAPES.len()).map(move |shape| (gap, shape))) {
+                for at in 0..words * WORD {
+                    let found = starts.grouped && groups.any[gap] && any[gap][shape] && is(&shapes[gap][shape], at);
+                    assert_eq!(found, shape_at(&bytes, at, SHAPES[shape], gap + 1), "round {round}, at {at}");
+                    found_at_all[1] += u32::from(found);
+                }
             }
         }
-        assert!(found_at_all > 1_000);
+        assert!(found_at_all.iter().all(|&found| found > 1_000), "{found_at_all:?}");
     }
 }

@@ -12,7 +12,7 @@ use crate::{
 /// Printed groupings, the longer ones first: where two fit, the longer hides more.
 pub(crate) const SHAPES: [&[usize]; 5] = [&[4, 4, 4, 4, 3], &[4, 4, 4, 4], &[4, 6, 5], &[4, 6, 4], &[4, 4, 5]];
 /// The longest name between the two carets of track 1 that we look across: 26 by ISO/IEC 7813, and some writers' padding.
-const NAME_MAX: usize = 32;
+pub(crate) const NAME_MAX: usize = 32;
 
 /// The answer depends on bytes that have not come yet.
 pub(crate) struct More;
@@ -72,7 +72,7 @@ impl Tail {
 }
 
 /// `"` and `\` are no stripe characters that survive in practice, and stopping there keeps JSON and CSV whole.
-fn ends_track1(byte: u8) -> bool {
+pub(crate) fn ends_track1(byte: u8) -> bool {
     matches!(byte, b'?' | b'"' | b'\\' | 0..=0x1f | 0x7f..)
 }
 

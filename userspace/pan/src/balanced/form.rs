@@ -11,7 +11,8 @@ use crate::{
 pub(crate) const SPAN_MAX: usize = 32;
 const PLAIN: usize = DIGITS_MAX - DIGITS_MIN + 1;
 const GAPS: usize = separator::BYTES_MAX;
-const COUNT: usize = PLAIN + SHAPES.len() * GAPS;
+/// How many there are.
+pub(crate) const COUNT: usize = PLAIN + SHAPES.len() * GAPS;
 
 /// One form.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +23,8 @@ pub(crate) struct Form {
     pub(crate) doubled: [u8; SPAN_MAX],
     /// Bit n: a digit is hidden.
     pub(crate) hidden: u64,
+    /// The same as intervals, each from a digit to one past another; those behind the last are empty.
+    pub(crate) stars: [(u32, u32); 5],
     /// `digits` as bits.
     pub(crate) pattern: u64,
     /// How many digits.
@@ -56,9 +59,7 @@ impl Forms {
     pub(crate) fn new(keep: Keep) -> Forms {
         Forms(std::array::from_fn(|index| match index.checked_sub(PLAIN) {
             None => Form::new(keep, &[DIGITS_MIN + index], 0),
-            Some(grouping) => {
-                Form::new(keep, SHAPES.get(grouping / GAPS).copied().unwrap_or_default(), grouping % GAPS + 1)
-            }
+            Some(grouping) => Form::new(keep, SHAPES[grouping % SHAPES.len()], grouping / SHAPES.len() + 1),
         }))
     }
 
@@ -75,6 +76,19 @@ impl Forms {
 }
 
 impl FormId {
+    /// The one of this index.
+    #[inline(always)]
+    pub(crate) fn of(index: u32) -> FormId {
+        FormId(index as u8)
+    }
+
+    /// Plain runs by their length, then the groupings by their separator, then by their shape.
+    #[inline(always)]
+    pub(crate) fn index(self) -> u32 {
+        let FormId(index) = self;
+        u32::from(index)
+    }
+
     /// A run of so many digits; 13 to 19.
     #[inline(always)]
     pub(crate) fn plain(digits: usize) -> FormId {
@@ -84,7 +98,7 @@ impl FormId {
     /// A shape by its index, with a separator of so many bytes; 1 to 3.
     #[inline(always)]
     pub(crate) fn grouping(shape: usize, gap: usize) -> FormId {
-        FormId((PLAIN + shape * GAPS + gap - 1) as u8)
+        FormId((PLAIN + (gap - 1) * SHAPES.len() + shape) as u8)
     }
 }
 
@@ -95,6 +109,7 @@ impl Form {
             digits: [0; SPAN_MAX],
             doubled: [0; SPAN_MAX],
             hidden: 0,
+            stars: [(0, 0); 5],
             pattern: 0,
             count,
             span: 0,
@@ -119,6 +134,13 @@ impl Form {
                 form.span += 1;
                 index += 1;
             }
+        }
+        let mut rest = form.hidden;
+        for interval in &mut form.stars {
+            let from = rest.trailing_zeros() & 63;
+            let to = from + (rest >> from).trailing_ones();
+            *interval = (from, to);
+            rest = rest >> to << to;
         }
         form
     }
@@ -163,6 +185,8 @@ mod tests {
             assert_eq!(form.pattern.count_ones() as usize, form.count, "form {index}");
             assert_eq!(form.span, form.count + form.gap * (form.groups - 1));
             assert_eq!(form.pattern >> (form.span - 1), 1);
+            let starred = form.stars.iter().fold(0, |bits, (from, to)| bits | ((1_u64 << to) - (1 << from)));
+            assert_eq!(starred, form.hidden, "form {index}");
             assert_eq!(form.hidden.count_ones() as usize, form.count - 4 - Keep::default().first(form.count));
         }
         assert_eq!(forms.get(FormId::plain(16)).count, 16);

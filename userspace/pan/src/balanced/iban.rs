@@ -8,7 +8,20 @@ MCMDMEMKMNMRMTMUNINLNOOMPKPLPSPTQARORSRUSASCSDSESISKSMSOSTSVTLTNTRUAVAVGXKYE";
 /// Whether these four bytes may begin an account number: a country and two check digits.
 pub(crate) fn is_head(group: [u8; 4]) -> bool {
     let [a, b, c, d] = group;
-    c.is_ascii_digit() && d.is_ascii_digit() && COUNTRIES.chunks_exact(2).any(|country| country == [a, b])
+    let known = a.is_ascii_uppercase() && b.is_ascii_uppercase() && KNOWN[usize::from(a - b'A')] >> (b - b'A') & 1 == 1;
+    known && c.is_ascii_digit() && d.is_ascii_digit()
+}
+
+/// By the first letter the second ones, as bits.
+static KNOWN: [u32; 26] = known();
+
+const fn known() -> [u32; 26] {
+    let (mut known, mut at) = ([0; 26], 0);
+    while at < COUNTRIES.len() {
+        known[(COUNTRIES[at] - b'A') as usize] |= 1 << (COUNTRIES[at + 1] - b'A');
+        at += 2;
+    }
+    known
 }
 
 /// Whether a byte may stand in a later group. A star counts: it may be a digit that we have hidden.

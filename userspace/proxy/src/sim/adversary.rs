@@ -8,9 +8,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use audit::RecordType;
-use session::{Effects, Finish, HOLD_MAX, Input, Now, Open, Piece, Shared};
+use session::{
+    AgentTls, Ask, AskEnd, AskId, Asking, Effects, Finish, HOLD_MAX, Input, Now, Open, Piece, Secure, Shared,
+};
 
 use super::ledger::Ledger;
+use super::secure::{ASKS, GRANTS};
 use crate::conversation::Conversation;
 
 /// What passing through a session does to a byte; it keeps the upper bit clear.
@@ -46,12 +49,29 @@ pub(super) struct Adversary {
     /// The record had no room: nothing goes to the database any more.
     refusing: bool,
     records: Vec<(u8, Vec<u8>)>,
+    asked: Option<AskId>,
     login_until_ns: Option<u64>,
+    /// The agent's leg, and the database's.
+    legs: [Leg; 2],
+}
+
+/// Whether a leg has come to its TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leg {
+    Due,
+    /// The database was asked for it.
+    Asked,
+    Began,
+    /// It has, or it is to be plain.
+    Stands,
 }
 
 impl Conversation for Adversary {
     fn open(opened: Open) -> Adversary {
+        let leg = |tls: bool| if tls { Leg::Due } else { Leg::Stands };
+        let legs = [leg(opened.database.agent_tls != AgentTls::Disable), leg(opened.database.database_tls)];
         Adversary {
+            legs,
             opened,
             ledger: Ledger::current(),
             connected: false,
@@ -65,6 +85,7 @@ impl Conversation for Adversary {
             paused: false,
             refusing: false,
             records: Vec::new(),
+            asked: None,
             login_until_ns: None,
         }
     }
@@ -78,8 +99,9 @@ impl Conversation for Adversary {
         self.draw_records(shared.room, &mut ledger);
         let login_until_ns = *self.login_until_ns.get_or_insert(now.mono_ns + LOGIN_NS);
         self.input(input, &mut ledger, out);
+        self.asks(shared.next_ask, &mut ledger, out);
         let sent: u64 = out.to_database.iter().map(length).sum();
-        if sent > 0 && ledger.rng.once_in(4) {
+        if sent > 0 && self.legs[1] == Leg::Stands && ledger.rng.once_in(4) {
             out.durable = true;
             ledger.durable_calls += 1;
             let gate = (self.to_database - sent, ledger.last_own_seq.min(ledger.last_seq));
@@ -92,8 +114,12 @@ impl Conversation for Adversary {
         out.deadline = asked_for.then(|| now.mono_ns + ledger.rng.skewed(20_000_000) as u64);
         if !self.connecting {
             out.deadline = Some(out.deadline.unwrap_or(login_until_ns).min(login_until_ns));
-            if now.mono_ns >= login_until_ns {
+            if now.mono_ns >= login_until_ns && out.secure.is_none() {
                 out.finish = Finish::Close;
+                if self.opened.database.agent_tls != AgentTls::Disable {
+                    // Where the wire holds little a handshake takes its time.
+                    ledger.spoiled.push(self.agent());
+                }
             }
         }
         if ledger.aborts && ledger.rng.once_in(60) {
@@ -111,7 +137,10 @@ impl Conversation for Adversary {
         if self.login_until_ns.is_some() { END.len() + FRAME } else { 0 }
     }
 
-    fn close(&mut self, _now: Now, shared: &mut Shared<'_>, _out: &mut Effects) {
+    fn close(&mut self, _now: Now, shared: &mut Shared<'_>, out: &mut Effects) {
+        if let Some(ask) = self.asked {
+            self.over(ask, AskEnd::Closed, out);
+        }
         let mut ledger = self.ledger.borrow_mut();
         assert!(ledger.scarce || shared.next_record.seq > ledger.last_seq);
         ledger.last_seq = shared.next_record.seq - 1;
@@ -157,6 +186,30 @@ impl Adversary {
 
     fn input(&mut self, input: Input<'_>, ledger: &mut Ledger, out: &mut Effects) {
         match input {
+            Input::FromAgent(bytes) if self.legs[0] != Leg::Stands => {
+                assert_eq!(self.legs[0], Leg::Due, "bytes of a handshake");
+                self.legs[0] = Leg::Began;
+                if bytes == [ASKS] {
+                    say(GRANTS, &mut out.own, &mut out.to_agent);
+                    out.secure = Some(Secure::Agent);
+                } else {
+                    out.secure = Some(Secure::AgentAtOnce);
+                }
+            }
+            Input::FromDatabase(bytes) if self.legs[1] != Leg::Stands => {
+                assert!(self.legs[1] == Leg::Asked && bytes == [GRANTS], "bytes of a handshake");
+                self.legs[1] = Leg::Began;
+                out.secure = Some(Secure::Database);
+            }
+            Input::DatabaseConnected if self.legs[1] == Leg::Due => {
+                if ledger.rng.once_in(2) {
+                    self.legs[1] = Leg::Asked;
+                    say(ASKS, &mut out.own, &mut out.to_database);
+                } else {
+                    self.legs[1] = Leg::Began;
+                    out.secure = Some(Secure::Database);
+                }
+            }
             Input::FromAgent(bytes) => {
                 assert!(!self.agent_closed, "bytes after the end");
                 let done = self.change(0, bytes, ledger, out);
@@ -178,11 +231,15 @@ impl Adversary {
                 pieces(done, ledger, &mut out.own, &mut out.to_agent);
                 self.replies(ledger, out);
             }
-            Input::AgentSecured(_) | Input::AgentInsecure(_) | Input::DatabaseSecured(_) => {
-                panic!("TLS that nobody asked for")
+            Input::AgentSecured(secured) => {
+                assert!(std::mem::replace(&mut self.legs[0], Leg::Stands) == Leg::Began && !secured.suite.is_empty());
             }
-            Input::DatabaseConnected => {
+            Input::DatabaseConnected | Input::DatabaseSecured(_) => {
+                assert!(matches!(std::mem::replace(&mut self.legs[1], Leg::Stands), Leg::Began | Leg::Stands));
                 self.connected = true;
+                if self.agent_closed {
+                    out.finish = Finish::ShutdownDatabase;
+                }
                 if self.refusing {
                     return;
                 }
@@ -194,19 +251,31 @@ impl Adversary {
             }
             Input::AgentClosed => {
                 self.agent_closed = true;
-                out.finish =
-                    if self.database_closed || !self.connecting { Finish::Close } else { Finish::ShutdownDatabase };
+                // A leg that has not come to its TLS is not ended: what it is to carry was not said yet.
+                let stands = self.legs[1] == Leg::Stands;
+                out.finish = match self.database_closed || !self.connecting {
+                    true => Finish::Close,
+                    false if stands => Finish::ShutdownDatabase,
+                    false => Finish::No,
+                };
             }
             Input::DatabaseClosed => {
                 self.database_closed = true;
                 out.finish = if self.agent_closed { Finish::Close } else { Finish::ShutdownAgent };
             }
-            Input::DatabaseFailed(_) | Input::Stop => {
+            Input::AgentInsecure(_) | Input::DatabaseFailed(_) | Input::Stop => {
                 ledger.spoiled.push(self.agent());
                 self.replies(ledger, out);
                 out.finish = Finish::Close;
             }
             Input::Deadline => self.replies(ledger, out),
+            Input::Vote(vote) => self.over(vote.ask, AskEnd::Approved, out),
+            Input::Unheard(ask) => self.over(ask, AskEnd::Unheard, out),
+            Input::CancelHeld => {
+                if let Some(ask) = self.asked {
+                    self.over(ask, AskEnd::Cancelled, out);
+                }
+            }
         }
     }
 
@@ -223,8 +292,57 @@ impl Adversary {
         &mut bytes[..done]
     }
 
+    /// Asks a person now and then, and gives up on it now and then.
+    fn asks(&mut self, next_ask: Option<AskId>, ledger: &mut Ledger, out: &mut Effects) {
+        match (self.asked, next_ask) {
+            (Some(ask), _) if ledger.rng.once_in(20) => self.over(ask, AskEnd::Expired, out),
+            (None, Some(id)) if ledger.rng.once_in(10) => {
+                self.asked = Some(id);
+                ledger.asked += 1;
+                out.asking.push(Asking::Ask(Box::new(self.ask(id))));
+            }
+            _ => {}
+        }
+        if ledger.rng.once_in(100) {
+            out.cancel_held = Some(self.opened.id - 1);
+        }
+    }
+
+    fn ask(&self, id: AskId) -> Ask {
+        let nothing = || session::Masked::literal("");
+        Ask {
+            id,
+            session: self.opened.id,
+            subject: self.opened.subject.clone(),
+            agent_address: self.opened.agent_address,
+            database: String::new(),
+            dbname: nothing(),
+            database_user: nothing(),
+            application: nothing(),
+            request: "query",
+            text: nothing(),
+            redacted: false,
+            kinds: Vec::new(),
+            tables: Vec::new(),
+            parameters: Vec::new(),
+            in_transaction: false,
+            terms: Vec::new(),
+            policy: String::new(),
+            record: session::RecordId { shard: 0, seq: 1 },
+            asked_s: 0,
+            expires_s: 0,
+        }
+    }
+
+    /// Also of an ask that is not this session's.
+    fn over(&mut self, ask: AskId, end: AskEnd, out: &mut Effects) {
+        let own = self.asked == Some(ask);
+        self.asked = self.asked.filter(|_| !own);
+        out.asking.push(Asking::Over(ask, if own { end } else { AskEnd::Gone }));
+    }
+
     fn replies(&mut self, ledger: &mut Ledger, out: &mut Effects) {
-        if !ledger.rng.once_in(5) {
+        if !ledger.rng.once_in(5) || self.legs[0] != Leg::Stands {
             return;
         }
         let start = out.own.len() as u32;
@@ -234,6 +352,13 @@ impl Adversary {
         }
         out.to_agent.push(Piece::Own(start..out.own.len() as u32));
     }
+}
+
+/// One plain byte of ours.
+fn say(byte: u8, own: &mut Vec<u8>, to: &mut Vec<Piece>) {
+    let start = own.len() as u32;
+    own.push(byte);
+    to.push(Piece::Own(start..start + 1));
 }
 
 /// Cuts a run of the chunk into pieces, some of them copies of our own.

@@ -36,6 +36,8 @@ pub(super) struct Ledger {
     pub(super) obeys: bool,
     /// Sessions that refused their agent for want of room.
     pub(super) refusing: usize,
+    /// How often a person was to be asked.
+    pub(super) asked: usize,
 }
 
 thread_local! {
@@ -60,6 +62,7 @@ impl Ledger {
             scarce,
             obeys: true,
             refusing: 0,
+            asked: 0,
         }));
         CURRENT.with(|current| *current.borrow_mut() = Some(Rc::clone(&ledger)));
         ledger

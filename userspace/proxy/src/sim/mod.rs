@@ -8,4 +8,5 @@ mod ledger;
 mod peer;
 mod rng;
 mod runs;
+mod secure;
 mod world;

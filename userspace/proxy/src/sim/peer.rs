@@ -1,6 +1,7 @@
 //! The other ends of the shard's sockets: an agent or a database that sends one stream, reads another, and ends.
 
 use super::rng::Rng;
+use super::secure::Secure;
 
 /// The last byte of every stream, and only that.
 pub(super) const LAST: u8 = 0x7F;
@@ -14,6 +15,8 @@ pub(super) struct Manners {
     pub(super) sleeps: bool,
     /// Never says a word.
     pub(super) silent: bool,
+    /// Turns one bit of its TLS over.
+    pub(super) corrupts: bool,
 }
 
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub(super) struct Peer {
     pub(super) next_ns: u64,
     sleeps_until_ns: u64,
     reset_after: usize,
+    /// What its stream is wrapped in.
+    pub(super) tls: Option<Box<Secure>>,
 }
 
 /// What a peer does in one step.
@@ -51,6 +56,26 @@ impl Peer {
             manners,
             next_ns: 0,
             sleeps_until_ns: 0,
+            tls: None,
+        }
+    }
+
+    /// Its stream goes through TLS.
+    pub(super) fn secure(&mut self, rng: &mut Rng, mut tls: Secure) {
+        tls.corrupts = self.manners.corrupts.then(|| rng.skewed(self.sends.len() + 2000));
+        self.tls = Some(Box::new(tls));
+    }
+
+    /// Bytes that arrived. `told` hears of those of its stream: how much of the wire was read by then, and where they are in the stream.
+    pub(super) fn takes(&mut self, bytes: &[u8], mut told: impl FnMut(u64, u64, u64)) {
+        let got = &mut self.got;
+        match &mut self.tls {
+            None => got.extend_from_slice(bytes),
+            Some(tls) => tls.takes(bytes, |taken, plain| {
+                let from = got.len() as u64;
+                got.extend_from_slice(plain);
+                told(taken, from, got.len() as u64);
+            }),
         }
     }
 
@@ -84,14 +109,42 @@ impl Peer {
         if self.manners.resets && self.sent >= self.reset_after {
             return Step::Reset;
         }
+        if let Some(tls) = &mut self.tls {
+            // What TLS itself has to say, and what of the stream is on its way.
+            if let Some(bytes) = tls.sends(rng, room) {
+                return Step::Send(bytes);
+            }
+            if !tls.is_ready() && self.got_end {
+                // Nobody is left to shake hands with.
+                return if std::mem::replace(&mut self.said_end, true) { Step::Wait } else { Step::End };
+            }
+            if !tls.is_ready() {
+                let resets = self.manners.resets && rng.once_in(10);
+                return if resets || tls.is_broken() && rng.once_in(40) { Step::Reset } else { Step::Wait };
+            }
+        }
         if self.sent == self.sends.len() {
             // It only reads from here on: it need not look as often.
             self.next_ns = (now_ns + rng.skewed(10_000_000) as u64 + 100_000).max(self.sleeps_until_ns);
+            if let Some(tls) = &mut self.tls
+                && !self.said_end
+            {
+                tls.end(rng);
+                if let Some(bytes) = tls.sends(rng, room) {
+                    return Step::Send(bytes);
+                }
+            }
             return if std::mem::replace(&mut self.said_end, true) { Step::Wait } else { Step::End };
         }
         let len = rng.skewed(room.min(self.sends.len() - self.sent));
         let bytes = self.sends[self.sent..self.sent + len].to_vec();
         self.sent += len;
-        Step::Send(bytes)
+        match &mut self.tls {
+            Some(tls) if !bytes.is_empty() => {
+                tls.say(rng, &bytes);
+                tls.sends(rng, room).map_or(Step::Wait, Step::Send)
+            }
+            _ => Step::Send(bytes),
+        }
     }
 }

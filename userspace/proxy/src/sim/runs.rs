@@ -4,11 +4,12 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use audit::segment::{Appender, Identity, Previous, Stamp};
 use policy::{Names, Policy};
-use session::{Database, Limits, Mode, Subject};
+use session::{AgentTls, AskId, Asking, Database, Limits, Mode, Subject, Vote};
 use uring::Listener;
 
 use super::adversary::{Adversary, changed, reply};
@@ -16,7 +17,9 @@ use super::disk::{MemorySegment, MemorySupply};
 use super::ledger::Ledger;
 use super::peer::{Manners, Peer};
 use super::rng::Rng;
+use super::secure::{Configs, Legs};
 use super::world::{Faults, World};
+use crate::asks::ask_line;
 use crate::cancels::Registry;
 use crate::counters::{Counters, Snapshot};
 use crate::driver::Segment;
@@ -26,6 +29,8 @@ use crate::origins::{Admitted, Origins};
 use crate::settings::{Durability, ShardLimits};
 use crate::shard::{Parts, Shard, Stopped};
 use crate::slow::slow_log;
+use crate::tainted::TaintFile;
+use crate::tls::Tls;
 
 /// What one run is made of.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +47,7 @@ struct Plan {
     aborts: bool,
     drain: bool,
     durability: Durability,
+    legs: Legs,
 }
 
 const PLAN: Plan = Plan {
@@ -55,6 +61,7 @@ const PLAN: Plan = Plan {
     aborts: false,
     drain: false,
     durability: Durability::Standard,
+    legs: Legs { agent: false, database: false },
 };
 
 /// What is left of a run.
@@ -68,7 +75,7 @@ struct Done {
     scarce: bool,
 }
 
-struct SimOrigins;
+struct SimOrigins(Arc<Tls>);
 
 impl Origins for SimOrigins {
     fn take(&mut self, agent: SocketAddr, _local: SocketAddr) -> Option<Admitted> {
@@ -87,14 +94,16 @@ impl Origins for SimOrigins {
             mode: Mode::Enforce,
             mask: true,
             masking: Default::default(),
-            agent_tls: Default::default(),
-            database_tls: false,
+            agent_tls: if self.0.agent.is_some() { AgentTls::Require } else { AgentTls::Disable },
+            database_tls: self.0.database.is_some(),
+            verifiers: None,
+            agent_certificate: false,
         };
         // The agent's port is its number; the origin carries it on to the database's side.
         Some(Admitted {
             destination: agent,
             database: Arc::new(database),
-            tls: Arc::default(),
+            tls: Arc::clone(&self.0),
             subject: Arc::new(subject),
         })
     }
@@ -103,11 +112,12 @@ impl Origins for SimOrigins {
 }
 
 /// One peer in `rude` has bad manners.
-fn manners(rng: &mut Rng, rude: usize, agent: bool) -> Manners {
+fn manners(rng: &mut Rng, rude: usize, agent: bool, tls: bool) -> Manners {
     let mut manners = Manners { sleeps: rng.once_in(4), ..Manners::default() };
     if rude > 0 && rng.once_in(rude) {
-        match rng.below(2) {
+        match rng.below(if tls { 3 } else { 2 }) {
             0 if agent => manners.silent = true,
+            2 => manners.corrupts = true,
             _ => manners.resets = true,
         }
     }
@@ -121,51 +131,100 @@ fn journal(supply: MemorySupply) -> Journal<MemorySegment> {
     Journal::resume(0, identity, segment, appender, Box::new(supply))
 }
 
-fn build(seed: u64, plan: Plan) -> (Done, Mailbox) {
+fn build(seed: u64, plan: Plan) -> (Done, Mailbox, Receiver<Asking>) {
     let ledger = Ledger::begin(seed, plan.aborts, plan.segments < i32::MAX);
     ledger.borrow_mut().obeys = plan.obeys;
     let mut world = World::new(seed, plan.buffers, Rc::clone(&ledger));
     world.faults = plan.faults;
     let mut rng = Rng::new(seed ^ 0x9EE5);
+    let configs = Configs::new(&mut rng, plan.legs);
     let (mut agents, mut databases) = (Vec::new(), Vec::new());
     let mut at_ns = world.now_ns;
     // Where the wires hold little, streams are short, or a run takes for ever.
     let stream_max = plan.stream_max.min(world.room * 15 + 50);
     for _ in 0..plan.agents {
-        let manners_of_agent = manners(&mut rng, plan.rude, true);
+        let manners_of_agent = manners(&mut rng, plan.rude, true, plan.legs.agent);
         let agent_len = rng.skewed(stream_max) + 1;
-        let agent = Peer::new(&mut rng, agent_len, manners_of_agent);
-        let manners_of_database = manners(&mut rng, plan.rude, false);
+        let mut agent = Peer::new(&mut rng, agent_len, manners_of_agent);
+        let manners_of_database = manners(&mut rng, plan.rude, false, plan.legs.database);
         let database_len = rng.skewed(stream_max) + 1;
-        let database = Peer::new(&mut rng, database_len, manners_of_database);
+        let mut database = Peer::new(&mut rng, database_len, manners_of_database);
+        if plan.legs.agent {
+            let tls = configs.of_agent(&mut rng);
+            agent.secure(&mut rng, tls);
+        }
+        if plan.legs.database {
+            database.secure(&mut rng, configs.of_database());
+        }
         agents.push((agent.stream().to_vec(), manners_of_agent));
         databases.push(database.stream().to_vec());
         at_ns += rng.skewed(50_000_000) as u64;
         world.arrive(at_ns, agent, database);
     }
     let (mailbox, inbox) = mailbox().unwrap();
+    let (ask_line, asks) = ask_line(3);
     let supply = MemorySupply { next: 0, left: plan.segments };
     let shard = Shard::new(Parts {
         driver: world,
         shard: 0,
         listeners: vec![Listener(0)],
-        origins: Box::new(SimOrigins),
+        origins: Box::new(SimOrigins(configs.shard)),
         shard_limits: ShardLimits { linger: Duration::from_secs(120), ..ShardLimits::default() },
         limits: Limits::default(),
         durability: plan.durability,
         policy: Arc::new(Policy::parse("", &Names::default()).unwrap()),
         cancels: Arc::new(Registry::default()),
+        tainted: Arc::new(TaintFile::in_memory()),
+        budgets: Arc::default(),
         journal: journal(supply),
         inbox,
         counters: Arc::new(Counters::default()),
         slow: slow_log(Some(Duration::from_millis(1))).0,
+        ask_line,
+        shards: vec![mailbox.clone()],
     });
-    (Done { shard, ledger, agents, databases, stopped: None, scarce: plan.segments < i32::MAX }, mailbox)
+    (Done { shard, ledger, agents, databases, stopped: None, scarce: plan.segments < i32::MAX }, mailbox, asks)
+}
+
+/// The other end of the asks: decides some, now and then, also those that wait no more.
+#[derive(Default)]
+struct Control {
+    known: Vec<(u64, AskId)>,
+}
+
+impl Control {
+    /// True: there is mail for the shard.
+    fn turn(&mut self, asks: &Receiver<Asking>, mailbox: &Mailbox, ledger: &mut Ledger) -> bool {
+        if ledger.rng.once_in(3) {
+            self.known.extend(asks.try_iter().filter_map(|asking| match asking {
+                Asking::Ask(ask) => Some((ask.session, ask.id)),
+                Asking::Counted(..) | Asking::Over(..) => None,
+            }));
+        }
+        if self.known.is_empty() || !ledger.rng.once_in(4) {
+            return false;
+        }
+        let at = ledger.rng.below(self.known.len());
+        let (session, ask) = self.known[at];
+        if ledger.rng.once_in(2) {
+            self.known.swap_remove(at);
+        }
+        let (reviewer, login, reason) = (String::new(), String::new(), String::new());
+        let vote = Box::new(Vote { ask, approve: true, reviewer, groups: Vec::new(), login, reason });
+        let message = match ledger.rng.below(8) {
+            0 => Message::Unheard { session, ask },
+            1 => Message::CancelHeld { session },
+            2 => Message::Vote { session: session + 1, vote },
+            _ => Message::Vote { session, vote },
+        };
+        mailbox.send(message).is_ok()
+    }
 }
 
 /// Runs until all sessions are over, or the shard stopped.
 fn run(seed: u64, plan: Plan) -> Done {
-    let (mut done, mailbox) = build(seed, plan);
+    let (mut done, mailbox, asks) = build(seed, plan);
+    let mut control = Control::default();
     let drain_turn = plan.drain.then(|| 50 + seed % 700);
     done.shard.start();
     for turn in 0_u64.. {
@@ -174,6 +233,7 @@ fn run(seed: u64, plan: Plan) -> Done {
             mailbox.send(Message::Drain { until_ns }).unwrap();
             done.shard.parts.driver.mail = true;
         }
+        done.shard.parts.driver.mail |= control.turn(&asks, &mailbox, &mut done.ledger.borrow_mut());
         if let Err(stopped) = done.shard.turn() {
             done.stopped = Some(stopped);
             break;
@@ -199,6 +259,7 @@ fn check_nothing_leaked(done: &Done) {
     assert_eq!((world.buffers_taken(), world.staged_taken()), (0, 0), "memory leaked");
     assert_eq!((done.shard.links.len(), done.shard.turns.len()), (0, 0), "places leaked");
     assert_eq!(done.shard.owed, 0, "room is set aside for nobody");
+    assert_eq!(done.shard.asks.waiting(), 0, "somebody who left waits for a person");
     assert_eq!((done.shard.handshakes, done.shard.per_agent.len()), (0, 0), "counts leaked");
     assert!(world.wires.iter().all(|wire| wire.closed), "a socket was left open");
     assert_eq!(done.ledger.borrow().closed.len() as u64, done.shard.sessions_opened, "a session has no last record");
@@ -214,7 +275,8 @@ fn check_streams(done: &Done) {
         let agent_got = wires.next().and_then(|wire| wire.peer.as_ref()).map_or(&[][..], |peer| &peer.got);
         let database = wires.next().and_then(|wire| wire.peer.as_ref());
         let database_got = database.map_or(&[][..], |peer| &peer.got);
-        let rude = manners.resets || manners.silent || database.is_none_or(|peer| peer.manners().resets);
+        let wrong = |manners: Manners| manners.resets || manners.silent || manners.corrupts;
+        let rude = wrong(*manners) || database.is_none_or(|peer| wrong(peer.manners()));
         let whole = !rude && !done.scarce && done.stopped.is_none() && !done.ledger.borrow().spoiled.contains(&number);
 
         let to_database: Vec<u8> = agent_sent.iter().map(|byte| changed(*byte)).collect();
@@ -231,13 +293,16 @@ fn check_streams(done: &Done) {
     }
 }
 
-/// Runs the plan for many seeds, or for the one in `SEED`; a panic names its seed.
+/// Runs the plan for many seeds, or for the one in `SEED`; a panic names its seed. Of four seeds one has plain legs, one has TLS on the
+/// agent's leg, one on the database's, one on both. `INTERCEPTOR_SIM_TIMES` is how many times as many seeds there are.
 fn seeds(name: &str, count: u64, plan: impl Fn(u64) -> Plan, check: impl Fn(&Done, Snapshot)) {
-    let one: Option<u64> = std::env::var("SEED").ok().map(|seed| seed.parse().unwrap());
-    let range = one.map_or(0..count, |seed| seed..seed + 1);
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    let count = count * number("INTERCEPTOR_SIM_TIMES").unwrap_or(1);
+    let range = number("SEED").map_or(0..count, |seed| seed..seed + 1);
     for seed in range {
         let failed = NameOnPanic { name, seed };
-        let done = run(seed, plan(seed));
+        let legs = Legs { agent: seed & 1 != 0, database: seed & 2 != 0 };
+        let done = run(seed, Plan { legs, ..plan(seed) });
         check(&done, done.shard.parts.counters.snapshot());
         drop(failed);
     }
@@ -258,7 +323,7 @@ impl Drop for NameOnPanic<'_> {
 
 #[test]
 fn streams_are_exact_when_nobody_does_wrong() {
-    let (rolled, durable, chained) = (Cell::new(0), Cell::new(0), Cell::new((0, 0)));
+    let (rolled, durable, chained, asked) = (Cell::new(0), Cell::new(0), Cell::new((0, 0)), Cell::new((0, 0)));
     seeds(
         "streams_are_exact",
         400,
@@ -270,15 +335,18 @@ fn streams_are_exact_when_nobody_does_wrong() {
             assert_eq!(done.ledger.borrow().closed.len(), PLAN.agents);
             rolled.set(rolled.get() + done.ledger.borrow().retired.len());
             durable.set(durable.get() + done.ledger.borrow().durable_calls);
+            let (heard, gone) = asked.get();
+            asked.set((heard + done.ledger.borrow().asked, gone + counters.asks_unheard as usize));
             let ((begun, cancelled), (more, lost)) = (chained.get(), done.shard.parts.driver.chained);
             chained.set((begun + more, cancelled + lost));
         },
     );
     let tame = rolled.get() < 100 || durable.get() < 1000;
+    let tame = tame || asked.get().0 < 2_000 || asked.get().1 < 100;
     let tame = tame || chained.get().0 < 10_000 || chained.get().1 < 100;
     assert!(
         !tame || std::env::var("SEED").is_ok(),
-        "{rolled:?} segments, {durable:?} durable calls and {chained:?} receives behind a send: too tame"
+        "{rolled:?} segments, {durable:?} durable calls, {asked:?} asks and {chained:?} receives behind a send: too tame"
     );
 }
 

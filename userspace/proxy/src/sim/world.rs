@@ -15,7 +15,7 @@ use super::disk::MemorySegment;
 use super::ledger::Ledger;
 use super::peer::{Peer, Step};
 use super::rng::Rng;
-use crate::driver::Driver;
+use crate::driver::{Driver, RANDOM_LEN};
 
 /// What goes wrong in a run, beside the peers' manners.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,6 +40,8 @@ pub(super) struct Wire {
     pub(super) closed: bool,
     /// All bytes that the shard asked to send here.
     asked: u64,
+    /// Under TLS: up to which of them it had asked to when so many records were on disk.
+    left: Vec<(u64, u64)>,
     connected: bool,
 }
 
@@ -147,13 +149,21 @@ impl World {
     /// Lets every peer whose time has come do something.
     fn peers(&mut self) {
         let (now_ns, room) = (self.now_ns, self.room);
+        let ledger = self.ledger.borrow();
         for wire in &mut self.wires {
             let Some(peer) = &mut wire.peer else { continue };
             if peer.next_ns > now_ns || wire.reset {
                 continue;
             }
             let count = peer.reads(&mut self.rng, wire.outbound.len(), now_ns);
-            peer.got.extend(wire.outbound.drain(..count));
+            let bytes: Vec<u8> = wire.outbound.drain(..count).collect();
+            let (left, agent) = (&wire.left, wire.agent);
+            peer.takes(&bytes, |taken, from, to| {
+                // Whole records of TLS: the operation that asked for the last byte of one asked for all of it, or later than for the rest.
+                if let Some((_, synced_seq)) = left.iter().find(|(end, _)| *end >= taken) {
+                    check_gates(&ledger, agent, (from, to), *synced_seq);
+                }
+            });
             if wire.outbound.is_empty() && (wire.shut_write || wire.shut_both) {
                 peer.got_end = true;
             }
@@ -330,6 +340,7 @@ impl World {
             shut_both: false,
             closed: false,
             asked: 0,
+            left: Vec::new(),
             connected,
         });
         Socket((self.wires.len() - 1) as i32)
@@ -356,18 +367,14 @@ impl World {
         let (from, agent) = (wire.asked, wire.agent);
         wire.asked += u64::from(total);
         if is_database {
-            self.check_gates(agent, from, from + u64::from(total));
+            let synced_seq = self.ledger.borrow().synced_seq;
+            let to = from + u64::from(total);
+            match self.wire(socket) {
+                Wire { peer: Some(Peer { tls: Some(_), .. }), left, .. } => left.push((to, synced_seq)),
+                _ => check_gates(&self.ledger.borrow(), agent, (from, to), synced_seq),
+            }
         }
         Operation::Send { socket, pieces: pieces.to_vec(), sent: 0 }
-    }
-
-    /// Bytes `from..to` of the stream to a database are about to leave: the records that they wait for must be on disk.
-    fn check_gates(&self, agent: usize, from: u64, to: u64) {
-        let ledger = self.ledger.borrow();
-        for (start, seq) in ledger.gates.get(&agent).into_iter().flatten() {
-            let leaves = *start < to && from <= *start;
-            assert!(!leaves || *seq <= ledger.synced_seq, "a byte left before its record was on disk");
-        }
     }
 
     fn begin(&mut self, token: u64, op: Operation, behind: Option<u64>) {
@@ -403,6 +410,14 @@ impl World {
     }
 }
 
+/// Bytes `from..to` of the stream to a database leave: the records that they wait for must be on disk.
+fn check_gates(ledger: &Ledger, agent: usize, (from, to): (u64, u64), synced_seq: u64) {
+    for (start, seq) in ledger.gates.get(&agent).into_iter().flatten() {
+        let leaves = *start < to && from <= *start;
+        assert!(!leaves || *seq <= synced_seq, "a byte left before its record was on disk");
+    }
+}
+
 /// Database sockets are those that the shard made itself.
 fn socket_is_database(wires: &[Wire], socket: Socket) -> bool {
     let agent = wires[socket.0 as usize].agent;
@@ -429,8 +444,8 @@ impl Driver for World {
         self.now_ns
     }
 
-    fn random(&mut self) -> io::Result<[u8; 32]> {
-        Ok([self.rng.next() as u8; 32])
+    fn random(&mut self) -> io::Result<[u8; RANDOM_LEN]> {
+        Ok([self.rng.next() as u8; RANDOM_LEN])
     }
 
     fn submit(&mut self, token: u64, op: Op<'_>) {
@@ -448,14 +463,6 @@ impl Driver for World {
                 return self.begin(received, Operation::Recv(from), Some(token));
             }
             Op::Connect { socket, .. } => Operation::Connect(socket),
-            Op::Shutdown { socket, direction } => {
-                let wire = self.wire(socket);
-                match direction {
-                    Direction::Write => wire.shut_write = true,
-                    Direction::Both => wire.shut_both = true,
-                }
-                Operation::Plain(Ok(0))
-            }
             Op::Close { socket } => {
                 self.wire(socket);
                 Operation::Close(socket)
@@ -546,6 +553,14 @@ impl Driver for World {
     fn ends(&self, socket: Socket) -> io::Result<Ends> {
         let port = self.wires[socket.0 as usize].agent as u16;
         Ok(Ends { peer: SocketAddr::from(([127, 0, 0, 1], port)), local: SocketAddr::from(([127, 0, 0, 1], 61432)) })
+    }
+
+    fn shutdown(&mut self, socket: Socket, direction: Direction) {
+        let wire = self.wire(socket);
+        match direction {
+            Direction::Write => wire.shut_write = true,
+            Direction::Both => wire.shut_both = true,
+        }
     }
 
     fn close_listener(&mut self, _listener: Listener) {

@@ -6,12 +6,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring};
+use rustls::crypto::{WebPkiSupportedAlgorithms, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::server::{ClientHello, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig, SignatureScheme};
+
+use super::binding;
 
 /// The protocol's name in ALPN (PostgreSQL 17).
 const ALPN: &[u8] = b"postgresql";
@@ -51,36 +53,56 @@ pub struct Tls {
 /// Our end of the agents' leg.
 #[derive(Clone)]
 pub struct AgentTls {
-    config: Arc<ServerConfig>,
-    certificate: Arc<Certificate>,
+    shown: Arc<RwLock<Arc<Shown>>>,
+    /// Whose certificates are asked for.
+    clients: Option<Arc<dyn ClientCertVerifier>>,
+}
+
+/// What one certificate makes: handshakes that show it, tickets that resume those alone, and what a login binds to.
+pub(super) struct Shown {
+    pub(super) config: Arc<ServerConfig>,
+    pub(super) binding: Vec<u8>,
 }
 
 impl AgentTls {
-    /// With this certificate (PEM, the leaf first) and its key. Sessions are resumed by tickets that only this process can read, on
-    /// any shard.
-    pub fn new(chain: &str, key: &str) -> Result<AgentTls, KeyError> {
-        let provider = Arc::new(ring::default_provider());
-        let certificate = Arc::new(Certificate(RwLock::new(certified(chain, key, &provider)?)));
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(KeyError::Unfit)?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::<Certificate>::clone(&certificate));
-        config.alpn_protocols = vec![ALPN.to_vec()];
-        config.ticketer = ring::Ticketer::new().map_err(KeyError::Unfit)?;
-        config.send_tls13_tickets = 1;
-        Ok(AgentTls { config: Arc::new(config), certificate })
+    /// With this certificate (PEM, the leaf first) and its key. `clients` (PEM): an agent is asked for a certificate, and one that it
+    /// shows must be signed by one of these; whether it may show none is the session's to say. Sessions are resumed by tickets that only
+    /// this process can read, on any shard.
+    pub fn new(chain: &str, key: &str, clients: Option<&str>) -> Result<AgentTls, KeyError> {
+        let clients = clients.map(client_verifier).transpose()?;
+        let shown = Shown::new(chain, key, clients.clone())?;
+        Ok(AgentTls { shown: Arc::new(RwLock::new(Arc::new(shown))), clients })
     }
 
-    /// From the next handshake on, this certificate and key.
+    /// From the next handshake on, this certificate and key. Tickets of those before are worth nothing: whoever resumes binds to the
+    /// certificate that it has seen.
     pub fn renew(&self, chain: &str, key: &str) -> Result<(), KeyError> {
-        let fresh = certified(chain, key, self.config.crypto_provider())?;
-        *self.certificate.0.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        let fresh = Arc::new(Shown::new(chain, key, self.clients.clone())?);
+        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
 
-    pub(super) fn config(&self) -> &Arc<ServerConfig> {
-        &self.config
+    /// The certificate in force: looked at once per handshake.
+    pub(super) fn shown(&self) -> Arc<Shown> {
+        Arc::clone(&self.shown.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Shown {
+    fn new(chain: &str, key: &str, clients: Option<Arc<dyn ClientCertVerifier>>) -> Result<Shown, KeyError> {
+        let provider = Arc::new(ring::default_provider());
+        let chain = certificates(chain)?;
+        let binding = chain.first().map(|leaf| binding::of(leaf)).unwrap_or_default();
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(KeyError::Unfit)?
+            .with_client_cert_verifier(clients.unwrap_or_else(WebPkiClientVerifier::no_client_auth))
+            .with_single_cert(chain, private_key(key)?)
+            .map_err(KeyError::Unfit)?;
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.ticketer = ring::Ticketer::new().map_err(KeyError::Unfit)?;
+        config.send_tls13_tickets = 1;
+        Ok(Shown { config: Arc::new(config), binding })
     }
 }
 
@@ -90,23 +112,20 @@ impl fmt::Debug for AgentTls {
     }
 }
 
-/// The certificate in force: looked at once per handshake.
-struct Certificate(RwLock<Arc<CertifiedKey>>);
-
-impl fmt::Debug for Certificate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Certificate")
-    }
+fn client_verifier(roots: &str) -> Result<Arc<dyn ClientCertVerifier>, KeyError> {
+    let provider = Arc::new(ring::default_provider());
+    WebPkiClientVerifier::builder_with_provider(Arc::new(store(roots)?), provider)
+        .allow_unauthenticated()
+        .build()
+        .map_err(|_| KeyError::Unreadable("the root certificate"))
 }
 
-impl ResolvesServerCert for Certificate {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
+fn store(roots: &str) -> Result<RootCertStore, KeyError> {
+    let mut store = RootCertStore::empty();
+    for root in certificates(roots)? {
+        store.add(root).map_err(KeyError::Unfit)?;
     }
-}
-
-fn certified(chain: &str, key: &str, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, KeyError> {
-    CertifiedKey::from_der(certificates(chain)?, private_key(key)?, provider).map(Arc::new).map_err(KeyError::Unfit)
+    Ok(store)
 }
 
 fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, KeyError> {
@@ -138,10 +157,7 @@ impl DatabaseTls {
     /// Encrypted, with a database whose certificate one of these roots signed for this name; `None`: for the address that is
     /// connected to.
     pub fn verified(roots: &str, name: Option<&str>, client: Option<(&str, &str)>) -> Result<DatabaseTls, KeyError> {
-        let mut store = RootCertStore::empty();
-        for root in certificates(roots)? {
-            store.add(root).map_err(KeyError::Unfit)?;
-        }
+        let store = store(roots)?;
         let name = name.map(|name| ServerName::try_from(name.to_owned()).map_err(|_| KeyError::Name)).transpose()?;
         DatabaseTls::with(Some(store), name, client)
     }

@@ -10,7 +10,8 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, Insufficien
 use rustls::{CommonState, Error};
 use session::Secured;
 
-use super::keys::{AgentTls, DatabaseTls};
+use super::keys::{AgentTls, DatabaseTls, Shown};
+use super::{binding, certificate};
 
 /// What a record of TLS adds to its bytes at most: header, explicit nonce, content type, tag.
 const RECORD_EXTRA: usize = 5 + 8 + 1 + 16;
@@ -26,6 +27,8 @@ pub(crate) struct Leg {
     unread: Vec<u8>,
     /// Whom the peer's certificate is verified for.
     peer: String,
+    /// The certificate that we show.
+    shown: Option<Arc<Shown>>,
     /// The handshake's end was told.
     told: bool,
     /// The peer says that no more comes.
@@ -41,8 +44,11 @@ enum End {
 
 impl Leg {
     pub(crate) fn of_agent(tls: &AgentTls) -> Result<Leg, Error> {
-        let server = UnbufferedServerConnection::new(Arc::clone(tls.config()))?;
-        Ok(Leg::new(End::Server(Box::new(server)), String::new()))
+        let shown = tls.shown();
+        let server = UnbufferedServerConnection::new(Arc::clone(&shown.config))?;
+        let mut leg = Leg::new(End::Server(Box::new(server)), String::new());
+        leg.shown = Some(shown);
+        Ok(leg)
     }
 
     pub(crate) fn of_database(tls: &DatabaseTls, address: IpAddr) -> Result<Leg, Error> {
@@ -57,7 +63,7 @@ impl Leg {
     }
 
     fn new(end: End, peer: String) -> Leg {
-        Leg { end, unread: Vec::new(), peer, told: false, peer_closed: false, closed: false }
+        Leg { end, unread: Vec::new(), peer, shown: None, told: false, peer_closed: false, closed: false }
     }
 
     fn state(&self) -> &CommonState {
@@ -83,12 +89,21 @@ impl Leg {
             return None;
         }
         self.told = true;
+        let theirs = self.state().peer_certificates().and_then(<[_]>::first);
+        let (binding, certificate) = match (&self.shown, theirs) {
+            (Some(ours), theirs) => (ours.binding.clone(), theirs.map(|theirs| Box::new(certificate::of(theirs)))),
+            (None, Some(theirs)) => (binding::of(theirs), None),
+            (None, None) => (Vec::new(), None),
+        };
+        self.shown = None;
         let state = self.state();
         Some(Secured {
             version: state.protocol_version().and_then(|version| version.as_str()).map_or("TLS", version_name),
             suite: state.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("unknown"),
             alpn: state.alpn_protocol().is_some(),
             peer: self.peer.clone(),
+            binding,
+            certificate,
         })
     }
 

@@ -2,6 +2,7 @@
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{Error, HandshakeKind};
+use session::ClientCertificate;
 
 use super::leg::Leg;
 use super::{AgentTls, DatabaseTls, words};
@@ -29,6 +30,10 @@ struct Pair {
     wires: [Vec<u8>; 2],
     got: [Vec<u8>; 2],
     secured: usize,
+    /// What a login binds to, by each end.
+    bindings: [Vec<u8>; 2],
+    /// What the client showed.
+    certificate: Option<ClientCertificate>,
 }
 
 impl Pair {
@@ -39,7 +44,7 @@ impl Pair {
         let [server, client] = &mut legs;
         server.begin(&mut wires[1]).unwrap();
         client.begin(&mut wires[0]).unwrap();
-        Pair { legs, wires, got: [Vec::new(), Vec::new()], secured: 0 }
+        Pair { legs, wires, got: [Vec::new(), Vec::new()], secured: 0, bindings: Default::default(), certificate: None }
     }
 
     /// Until nothing is on the wires.
@@ -52,7 +57,11 @@ impl Pair {
                 let received = self.legs[end].receive(&mut arrived, &mut self.got[end], &mut reply);
                 self.wires[1 - end].extend(reply);
                 received.map_err(|error| (end, error))?;
-                self.secured += usize::from(self.legs[end].newly_secured().is_some());
+                if let Some(secured) = self.legs[end].newly_secured() {
+                    self.secured += 1;
+                    self.bindings[end] = secured.binding;
+                    self.certificate = secured.certificate.map(|shown| *shown).or(self.certificate.take());
+                }
             }
         }
         Ok(())
@@ -75,7 +84,7 @@ fn numbers(mut seed: u64) -> impl FnMut() -> usize {
 }
 
 fn both(keys: &Keys, name: Option<&str>) -> (AgentTls, DatabaseTls) {
-    (AgentTls::new(&keys.leaf, &keys.key).unwrap(), DatabaseTls::verified(&keys.root, name, None).unwrap())
+    (AgentTls::new(&keys.leaf, &keys.key, None).unwrap(), DatabaseTls::verified(&keys.root, name, None).unwrap())
 }
 
 #[test]
@@ -117,6 +126,7 @@ fn the_second_connection_resumes_the_first() {
         let mut pair = Pair::new(&agent, &database);
         pair.run(|| 1 << 16).unwrap();
         kinds.push(pair.legs[0].kind());
+        assert!(pair.bindings[0] == pair.bindings[1] && pair.bindings[0].len() == 32, "both bind to one certificate");
     }
     assert_eq!(kinds, [Some(HandshakeKind::Full), Some(HandshakeKind::Resumed)]);
 }
@@ -161,12 +171,33 @@ fn plain_bytes_in_place_of_tls_are_refused_before_and_after_the_handshake() {
 #[test]
 fn a_renewed_certificate_is_shown_from_the_next_handshake_on() {
     let (old, new) = (keys(&["old.example"]), keys(&["new.example"]));
-    let agent = AgentTls::new(&old.leaf, &old.key).unwrap();
+    let agent = AgentTls::new(&old.leaf, &old.key, None).unwrap();
     agent.renew(&new.leaf, &new.key).unwrap();
     let database = DatabaseTls::verified(&new.root, Some("new.example"), None).unwrap();
     Pair::new(&agent, &database).run(|| 1 << 16).unwrap();
     assert!(agent.renew(&new.leaf, &old.key).is_err(), "another's key");
     Pair::new(&agent, &database).run(|| 1 << 16).unwrap();
+}
+
+#[test]
+fn no_ticket_outlives_the_certificate_that_it_was_given_under() {
+    let (old, new) = (keys(&["127.0.0.1"]), keys(&["127.0.0.1"]));
+    let agent = AgentTls::new(&old.leaf, &old.key, None).unwrap();
+    let database = DatabaseTls::unverified(None).unwrap();
+    let mut seen = Vec::new();
+    for renewed in [false, false, true, true] {
+        if renewed && seen.len() == 2 {
+            agent.renew(&new.leaf, &new.key).unwrap();
+        }
+        let mut pair = Pair::new(&agent, &database);
+        pair.run(|| 1 << 16).unwrap();
+        assert_eq!(pair.bindings[0], pair.bindings[1], "both bind to the certificate that the client has seen");
+        seen.push((pair.legs[0].kind().unwrap(), pair.bindings[0].clone()));
+    }
+    let kinds: Vec<HandshakeKind> = seen.iter().map(|(kind, _)| *kind).collect();
+    use HandshakeKind::{Full, Resumed};
+    assert_eq!(kinds, [Full, Resumed, Full, Resumed]);
+    assert!(seen[0].1 == seen[1].1 && seen[1].1 != seen[2].1 && seen[2].1 == seen[3].1);
 }
 
 #[test]
@@ -202,4 +233,33 @@ fn no_byte_of_a_peer_makes_more_than_an_error() {
         }
     }
     assert!(broken > 100, "{broken} were broken");
+}
+
+#[test]
+fn an_agents_certificate_is_told_or_refused_and_outlives_a_resumption() {
+    let (ours, agents, foreign) = (keys(&["127.0.0.1"]), keys(&["agent"]), keys(&["agent"]));
+    let server = AgentTls::new(&ours.leaf, &ours.key, Some(&agents.root)).unwrap();
+    let client = |shown: Option<&Keys>| {
+        DatabaseTls::unverified(shown.map(|keys| (keys.leaf.as_str(), keys.key.as_str()))).unwrap()
+    };
+    let trusted = client(Some(&agents));
+    for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
+        let mut pair = Pair::new(&server, &trusted);
+        pair.run(|| 1 << 16).unwrap();
+        assert_eq!(pair.legs[0].kind(), Some(kind));
+        let shown = pair.certificate.unwrap();
+        assert!(shown.subject.starts_with("CN=") && !shown.serial.is_empty() && shown.sha256 != [0; 32]);
+    }
+    let mut pair = Pair::new(&server, &client(None));
+    pair.run(|| 1 << 16).unwrap();
+    assert_eq!(pair.certificate, None, "whether that will do is the session's to say");
+    let (end, error) = Pair::new(&server, &client(Some(&foreign))).run(|| 1 << 16).unwrap_err();
+    assert_eq!(
+        (end, words::agent(&error)),
+        (0, "the agent's certificate is not by one of agent_client_ca, or not for clients")
+    );
+    // Nobody is asked: nothing is shown.
+    let mut pair = Pair::new(&AgentTls::new(&ours.leaf, &ours.key, None).unwrap(), &trusted);
+    pair.run(|| 1 << 16).unwrap();
+    assert_eq!(pair.certificate, None);
 }

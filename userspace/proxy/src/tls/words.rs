@@ -4,7 +4,13 @@ use rustls::{CertificateError, Error, InvalidMessage};
 
 /// Why TLS with this peer did not come about, or broke.
 pub(crate) fn agent(error: &Error) -> &'static str {
+    use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
     match error {
+        Error::InvalidCertificate(Expired | ExpiredContext { .. }) => "the agent's certificate has expired",
+        Error::InvalidCertificate(NotValidYet | NotValidYetContext { .. }) => {
+            "the agent's certificate is not valid yet"
+        }
+        Error::InvalidCertificate(_) => "the agent's certificate is not by one of agent_client_ca, or not for clients",
         Error::NoApplicationProtocol => "the agent's TLS names another protocol than postgresql (ALPN)",
         Error::AlertReceived(_) => {
             "the agent's TLS refused us: it may not trust the certificate that `interceptor ca` prints"

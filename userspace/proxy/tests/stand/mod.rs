@@ -84,6 +84,8 @@ impl Stand {
             masking: Default::default(),
             agent_tls: if tls.agent.is_some() { AgentTls::Require } else { AgentTls::Disable },
             database_tls: tls.database.is_some(),
+            verifiers: None,
+            agent_certificate: false,
         };
         let origins = Everyone(database, Arc::new(payments), Arc::new(subject), Arc::new(tls));
         let handle = start(&settings, policy, vec![Box::new(origins)]).unwrap();

@@ -1,17 +1,24 @@
 //! What each message of the database means for the queue, and whether the agent gets it.
 
+use std::sync::Arc;
+
+use pan::Masked;
 use wire::postgres::Format;
-use wire::postgres::backend::{CommandComplete, Field, ReadyForQuery, Report, RowDescription, TransactionStatus};
+use wire::postgres::backend::{
+    Authentication, CommandComplete, Field, ReadyForQuery, Report, RowDescription, TransactionStatus,
+};
 
 use super::backend::Frame;
 use super::content::Content;
-use super::portals::Rows;
+use super::portals::{Rows, Slot};
 use super::queue::{Entry, Request};
 use super::record::Tally;
 use super::refuse::{NO_BINARY, READ_AS_TEXT};
 use super::rewrite::{Column, Columns, Message, Strip};
+use super::scram::refused_with_hint;
 use super::{Connection, Cx, Fatal, Phase, Step};
 use crate::catalogs::{Catalog, Treatment};
+use crate::verdicts::Judged;
 
 fn misplaced() -> Fatal {
     Fatal::database("an answer that nothing was asked for")
@@ -33,8 +40,12 @@ impl Connection {
         self.tell_version(cx)?;
         match frame.kind() {
             b'R' => {
-                self.authentication(frame.body())?;
-                if self.narrows_offer(&frame, cx)? {
+                let step = Authentication::parse(frame.body()).map_err(Fatal::of_database)?;
+                if self.ends_scram(&step, cx)? {
+                    return Ok(());
+                }
+                self.authentication(step)?;
+                if self.narrows_offer(&step, cx)? {
                     return Ok(());
                 }
             }
@@ -48,8 +59,12 @@ impl Connection {
                 let code = Report::parse(frame.body()).map_err(Fatal::of_database)?.sqlstate();
                 let code = code.map_or(*b"XX000", |code| *code.as_bytes());
                 self.database.mask(&mut frame, Message::Error, Strip::Nothing)?;
-                self.record_login(Some(code), None, cx);
+                let cause = self.login.scram.doomed().map(Masked::literal);
+                self.record_login(Some(code), cause.as_ref(), cx);
                 self.ended.code = Some(code);
+                if cause.is_some() {
+                    return refused_with_hint(&frame, cx);
+                }
             }
             _ => {
                 self.database.mask(&mut frame, Message::Error, Strip::Nothing)?;
@@ -132,18 +147,21 @@ impl Connection {
         let (catalog, content) = (&self.catalog, &self.content);
         let masks = self.open.database.mask || self.open.database.mode != crate::Mode::Observe;
         let mut runs = true;
-        let (columns, own, done) = match self.queue.front() {
-            Some(Request::Query(_)) => {
+        let (columns, places, own, done) = match self.queue.front() {
+            Some(Request::Query(run)) => {
                 self.database.result_known = true;
-                (&mut self.database.result, false, false)
+                let places = run.inner.places(run.judged.as_ref(), self.tally.statements_done());
+                (&mut self.database.result, places, false, false)
             }
             Some(Request::DescribeStatement { name }) => {
                 // The formats are Bind's to say.
-                let no_binary = || {
+                let no_binary = |judged: &Arc<Judged>| {
                     let mut columns = Columns::new();
                     columns.set_types(catalog.types.clone());
-                    described.fields().for_each(|f| {
-                        push(&mut columns, catalog, content, &Field { format: Format::Binary, ..f }, None)
+                    let (places, count) = (judged.places(0), described.fields().count());
+                    described.fields().enumerate().for_each(|(at, f)| {
+                        let place = places.at(at, count).treatment;
+                        push(&mut columns, (catalog, content), place, &Field { format: Format::Binary, ..f }, None)
                     });
                     columns.each_unmaskable().collect()
                 };
@@ -157,7 +175,8 @@ impl Connection {
                 runs = self.queue.executes(slot);
                 let slot = self.portals.get_mut(slot).ok_or_else(misplaced)?;
                 slot.rows = Rows::Known;
-                (&mut slot.columns, own, true)
+                let Slot { inner, judged, columns, .. } = slot;
+                (columns, inner.places(judged.as_ref(), 0), own, true)
             }
             _ => return Err(misplaced()),
         };
@@ -166,9 +185,10 @@ impl Connection {
         columns.clear();
         let (seen, now_s) = (&mut cx.shared.catalogs.seen, cx.now.wall_ns / 1_000_000_000);
         columns.set_evidence(seen.evidence());
-        for field in described.fields() {
+        let count = described.fields().count();
+        for (at, field) in described.fields().enumerate() {
             let slot = seen.describe(self.place, field.table, field.attribute, now_s);
-            push(columns, catalog, content, &field, slot);
+            push(columns, (catalog, content), places.at(at, count).treatment, &field, slot);
         }
         if masks && runs && columns.unmaskable().is_some() {
             return Err(Fatal::new(b"42501", NO_BINARY).hint(READ_AS_TEXT));
@@ -215,7 +235,27 @@ impl Connection {
 
     /// A row begins: whose columns are they?
     pub(super) fn begin_row(&mut self) -> Step {
+        self.within_bound()?;
         if self.row_columns().is_some() { Ok(()) } else { Err(Fatal::database("a row whose columns are not known")) }
+    }
+
+    /// So many rows of the statement in front may leave.
+    pub(super) fn rows_over(&self) -> Option<u64> {
+        self.queue.front().and_then(Request::run).and_then(super::queue::Run::rows_over)
+    }
+
+    /// One more row may leave.
+    pub(super) fn within_bound(&self) -> Step {
+        let Some(most) = self.rows_over() else { return Ok(()) };
+        let earlier = match self.queue.front() {
+            Some(Request::Execute { slot, .. }) => self.portals.get(*slot).map_or(0, |slot| slot.sent.into()),
+            _ => 0,
+        };
+        if u64::saturating_add(earlier, self.tally.rows_seen) < most {
+            return Ok(());
+        }
+        let message = format!("more than {most} rows: the rule that allows the statement lets no more of it leave");
+        Err(Fatal::said(b"54000", &message).hint("ask for fewer rows, with LIMIT or a narrower condition"))
     }
 
     pub(super) fn begin_function_result(&mut self) -> Step {
@@ -243,9 +283,13 @@ impl Connection {
             }
             Some(Request::Execute { .. }) => {
                 self.tally.completed(rows);
+                let sent = self.tally.rows_seen;
                 let Some(Entry { seq, request: Request::Execute { run, slot }, .. }) = self.queue.pop() else {
                     return Err(misplaced());
                 };
+                if let Some(slot) = self.portals.get_mut(slot) {
+                    slot.sent = slot.sent.saturating_add(u32::try_from(sent).unwrap_or(u32::MAX));
+                }
                 self.portals.release(slot);
                 self.finish_run(seq, &run, cx);
                 self.queue.lay_ghosts();
@@ -259,6 +303,8 @@ impl Connection {
     pub(super) fn streamed(&mut self, kind: u8, cx: &mut Cx<'_, '_>) -> Step {
         match kind {
             b'D' => self.tally.rows_seen += 1,
+            // In text and CSV a frame holds whole rows, and PostgreSQL sends one in each.
+            b'd' if self.rows_over().is_some() => self.tally.rows_seen += 1,
             b'E' => {
                 let code = self.streamed_sqlstate();
                 self.errored(code.unwrap_or(*b"XX000"), cx);
@@ -272,6 +318,10 @@ impl Connection {
     pub(super) fn errored(&mut self, code: [u8; 5], cx: &mut Cx<'_, '_>) {
         self.database.copy = None;
         self.database.result_known = false;
+        let tells = self.queue.front().and_then(Request::run).is_some_and(super::queue::Run::may_quote);
+        if tells && !is_of_no_value(&code) {
+            self.budget.errs(cx);
+        }
         match self.queue.front() {
             None | Some(Request::Sync { .. }) => {}
             Some(request) if request.is_extended() => self.skip_to_sync(code, cx),
@@ -362,6 +412,11 @@ impl Connection {
     }
 }
 
+/// No value decides such an error: a lost connection, a conflict, a lack of something, an operator's or the agent's own doing.
+fn is_of_no_value(code: &[u8; 5]) -> bool {
+    [b"08", b"25", b"40", b"53", b"55", b"57", b"58"].iter().any(|class| code.starts_with(class.as_slice()))
+}
+
 fn slot_of(request: &Request) -> Option<u32> {
     match request {
         Request::Bind { slot }
@@ -372,10 +427,16 @@ fn slot_of(request: &Request) -> Option<u32> {
     }
 }
 
-/// One column of a result, with what policy says of the table's column that it comes from.
-fn push(columns: &mut Columns, catalog: &Catalog, content: &Content, field: &Field<'_>, slot: Option<u32>) {
+/// One column of a result, with what policy says of the table's column that it comes from, and what is known of its place.
+fn push(
+    columns: &mut Columns,
+    (catalog, content): (&Catalog, &Content),
+    place: Treatment,
+    field: &Field<'_>,
+    slot: Option<u32>,
+) {
     let (type_oid, binary) = (field.type_oid, field.format == Format::Binary);
-    match catalog.treatment(field.table, field.attribute) {
+    match catalog.treatment(field.table, field.attribute).stricter(place) {
         Treatment::Content => {
             let sought = content.of_column(catalog, field.table, field.attribute);
             columns.push_counted(type_oid, binary, sought, slot);

@@ -116,6 +116,9 @@ impl Connection {
         }
         // As for every message: what is outstanding says whose columns these are.
         self.queue.exorcise();
+        if self.rows_over().is_some() {
+            return at;
+        }
         let row = kind == Some(b'D');
         let columns = if row { self.row_columns() } else { self.copy_columns() };
         if !columns.is_some_and(Columns::may_pass) || self.database.bulk.walks() {

@@ -1,5 +1,7 @@
 //! A cancel request: the key that we issued is looked up, the database's own goes on. Nothing is answered, as the server does.
 
+use std::sync::atomic::Ordering;
+
 use wire::postgres::encode;
 use wire::postgres::startup::CancelRequest;
 
@@ -21,6 +23,11 @@ impl Connection {
             self.end("a cancel request with a key that is not this agent's", cx);
             return Ok(());
         };
+        if target.held.load(Ordering::Relaxed) {
+            cx.out.cancel_held = Some(target.session);
+            self.end("the held statement is cancelled", cx);
+            return Ok(());
+        }
         encode::cancel_request(&mut self.login.cancel, target.key.pid, target.key.secret())?;
         self.phase = Phase::Cancelling;
         cx.out.connect = true;

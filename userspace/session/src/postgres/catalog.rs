@@ -6,7 +6,6 @@
 //! xact.c), SET TRANSACTION and SET LOCAL hold for it alone. A simple Query drops the unnamed statement: while the agent has one
 //! the question waits. Every name and operator is qualified.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use pan::Masked;
@@ -20,9 +19,14 @@ use super::queue::Request;
 use super::room::Room;
 use super::settings::{self, Encoding};
 use super::{Connection, Cx, Fatal, Phase, Step};
-use crate::catalogs::{Builder, CatalogColumn, sought_of, treatment_of};
+use crate::catalogs::holdings::{RelationRow, Relations};
+use crate::catalogs::{Builder, Catalog, CatalogColumn, Origin, PlaceRef, is_masked, sought_of, treatment_of};
 use crate::evidence::ColumnName;
+use crate::taints::{TAINTS_MAX, Tainted};
 use crate::verdicts::{Refusal, Why};
+
+mod question;
+use question::{SCHEMAS, TEXT_MAX, write_holdings, write_names, write_tables, write_temporary};
 
 /// query_canceled
 const CANCELLED: &[u8; 5] = b"57014";
@@ -35,6 +39,24 @@ pub(super) struct OwnQuery {
     failed: Option<Failure>,
     /// Asked since the last statement: it is not asked twice for one, whatever came of it.
     answered: bool,
+    /// Few sessions have any.
+    temporary: Option<Box<Temporary>>,
+}
+
+/// The session's temporary relations.
+#[derive(Debug, Default)]
+struct Temporary {
+    /// Those that sensitive values were written into.
+    taints: Vec<Tainted>,
+    /// As they were told last, the catalog that they were added to, and what came of it.
+    extended: Option<Extended>,
+}
+
+#[derive(Debug)]
+struct Extended {
+    own: Vec<sql::Relation>,
+    version: u32,
+    catalog: Arc<Catalog>,
 }
 
 /// Why there is no answer.
@@ -58,7 +80,12 @@ struct Asking {
     usable: Vec<String>,
     schemas: Vec<String>,
     path: Vec<String>,
+    temporary_at: usize,
+    /// The session's own temporary relations.
+    own: Relations,
     builder: Option<Builder>,
+    /// It is asked what the database holds.
+    holdings: bool,
     rows: usize,
     /// Which result set has the names of columns in which cards were seen.
     names_at: usize,
@@ -82,6 +109,19 @@ impl OwnQuery {
         self.asking.is_some()
     }
 
+    /// A temporary relation was filled with what must not leave.
+    pub(super) fn taint(&mut self, one: Tainted) {
+        let temporary = self.temporary.get_or_insert_default();
+        if !temporary.taints.contains(&one) && temporary.taints.len() < TAINTS_MAX {
+            temporary.taints.push(one);
+            temporary.extended = None;
+        }
+    }
+
+    fn taints(&self) -> &[Tainted] {
+        self.temporary.as_ref().map_or(&[], |temporary| temporary.taints.as_slice())
+    }
+
     pub(super) fn asked_ns(&self) -> Option<u64> {
         self.asking.as_ref().map(|asking| asking.asked_ns)
     }
@@ -94,13 +134,21 @@ impl Connection {
     }
 
     /// Before this frame of the agent the question has to be asked; it is asked then, and the frame waits.
-    pub(super) fn wants_catalog_first(&mut self, tag: FrontendTag, cx: &mut Cx<'_, '_>) -> Result<Question, Fatal> {
+    /// `first`: the first byte of its body, if that is here.
+    pub(super) fn wants_catalog_first(
+        &mut self,
+        tag: FrontendTag,
+        first: Option<u8>,
+        cx: &mut Cx<'_, '_>,
+    ) -> Result<Question, Fatal> {
         let idle = self.phase == Phase::Ready
             && self.status == TransactionStatus::Idle
             && self.queue.is_between_transactions()
             && !self.agent.skipping;
         let uses = match tag {
             FrontendTag::Query | FrontendTag::FunctionCall => true,
+            // A Parse without a name drops the unnamed statement by itself.
+            FrontendTag::Parse if first == Some(0) => true,
             FrontendTag::Parse | FrontendTag::Bind | FrontendTag::Execute => !self.statements.has_unnamed(),
             _ => false,
         };
@@ -130,11 +178,19 @@ impl Connection {
     }
 
     pub(super) fn ask_catalog(&mut self, first: bool, cx: &mut Cx<'_, '_>) -> Result<Room, Fatal> {
-        let place = (self.open.database.name.as_str(), self.startup.dbname.as_str(), self.startup.user.as_str());
-        let known = cx.shared.catalogs.find(place, cx.shared.policy, Self::oldest_ns(cx));
+        let oldest_ns = Self::oldest_ns(cx);
+        let known = cx.shared.catalogs.find(self.place_names(), cx.shared.policy, oldest_ns);
+        let (endpoint, limits) = (&self.open.database.name, cx.shared.limits);
+        // Where nothing is sensitive nothing has to be traced.
+        let holdings = cx.shared.policy.sensitive(endpoint).any(is_masked)
+            || cx.shared.catalogs.taints.has(endpoint, &self.startup.dbname);
         let mut text = String::from(SCHEMAS);
+        write_temporary(&mut text, limits.catalog_columns);
         if known.is_none() {
-            write_tables(&mut text, cx.shared.policy, &self.open.database.name, cx.shared.limits.catalog_rows);
+            write_tables(&mut text, cx.shared.policy, endpoint, limits.catalog_rows);
+            if holdings {
+                write_holdings(&mut text, limits.catalog_columns);
+            }
         }
         let unnamed = cx.shared.catalogs.seen.unnamed(self.place);
         write_names(&mut text, &unnamed);
@@ -143,7 +199,11 @@ impl Connection {
             return Ok(room);
         }
         let builder = known.is_none().then(Builder::default);
-        let names_at = if known.is_none() { 5 } else { 3 };
+        let names_at = match (known.is_none(), holdings) {
+            (false, _) => 5,
+            (true, false) => 7,
+            (true, true) => 11,
+        };
         if let Some(known) = known {
             self.catalog = known;
         }
@@ -156,7 +216,10 @@ impl Connection {
             usable: Vec::new(),
             schemas: Vec::new(),
             path: Vec::new(),
+            temporary_at: 0,
+            own: Relations::default(),
             builder,
+            holdings,
             rows: 0,
             names_at,
             failed: None,
@@ -221,20 +284,57 @@ impl Connection {
             }
             None => {
                 self.own.failed = None;
-                self.schemas.set(asking.schemas, asking.path);
+                self.schemas.set(asking.schemas, asking.path, asking.temporary_at);
                 if let Some(builder) = asking.builder {
-                    let place =
-                        (self.open.database.name.as_str(), self.startup.dbname.as_str(), self.startup.user.as_str());
-                    let catalog = Arc::new(builder.finish(&asking.policy, cx.now.mono_ns, asking.epoch));
-                    cx.shared.catalogs.keep(place, &catalog);
-                    self.catalog = catalog;
+                    let origin = Origin {
+                        policy: &asking.policy,
+                        endpoint: &self.open.database.name,
+                        dbname: &self.startup.dbname,
+                        now_ns: cx.now.mono_ns,
+                        epoch: asking.epoch,
+                        columns_max: cx.shared.limits.catalog_columns,
+                    };
+                    self.catalog = cx.shared.catalogs.keep(&self.startup.user, builder, asking.holdings, &origin);
                 }
+                self.extend(asking.own.finish(cx.shared.limits.catalog_columns), cx);
             }
         }
         if asking.first {
             self.send_ready(status, cx);
         }
         Ok(())
+    }
+
+    fn place_names(&self) -> PlaceRef<'_> {
+        (self.open.database.name.as_str(), self.startup.dbname.as_str(), self.startup.user.as_str())
+    }
+
+    /// The catalog gets the session's temporary relations.
+    fn extend(&mut self, own: Vec<sql::Relation>, cx: &mut Cx<'_, '_>) {
+        if own.is_empty() && self.own.temporary.is_none() {
+            return;
+        }
+        let version = self.catalog.version;
+        let taints = cx.shared.catalogs.taints.generation();
+        let known = self.own.temporary.as_ref().and_then(|temporary| temporary.extended.as_ref());
+        let same = |known: &&Extended| known.version == version && known.own == own && known.catalog.taints == taints;
+        if let Some(known) = known.filter(same) {
+            self.catalog = Arc::clone(&known.catalog);
+            return;
+        }
+        if let Some(catalog) = cx.shared.catalogs.extended(&self.catalog, (&own, self.own.taints()), self.place_names())
+        {
+            self.catalog = Arc::clone(&catalog);
+            self.own.temporary.get_or_insert_default().extended = Some(Extended { own, version, catalog });
+        }
+    }
+
+    /// What other sessions have written into columns since holds for the next statement, in a transaction too.
+    pub(super) fn learn_taints(&mut self, cx: &mut Cx<'_, '_>) {
+        if self.catalog.taints != cx.shared.catalogs.taints.generation() && self.catalog.version != 0 {
+            let fresh = cx.shared.catalogs.extended(&self.catalog, (&[], self.own.taints()), self.place_names());
+            self.catalog = fresh.unwrap_or_default();
+        }
     }
 
     /// Why statements are refused while the sensitive columns are not known.
@@ -253,9 +353,9 @@ impl Connection {
 }
 
 impl Asking {
-    fn row(&mut self, body: &[u8], latin1: bool, database: &str) -> Option<()> {
+    fn row(&mut self, body: &[u8], latin1: bool, endpoint: &str) -> Option<()> {
         let values = values(body)?;
-        self.rows += 1;
+        let maybe = |at: usize| values.get(at).copied().flatten().and_then(|bytes| text(bytes, latin1));
         let text = |at: usize| text(values.get(at).copied().flatten()?, latin1);
         match self.results {
             1 => {
@@ -265,37 +365,79 @@ impl Asking {
                     self.usable.push(name);
                 }
             }
-            2 => {
-                let (user, path) = (text(0)?, text(1)?);
-                self.path = settings::schema_names(&path);
-                self.path.iter_mut().filter(|name| *name == "$user").for_each(|name| user.clone_into(name));
-                // In front of all where the setting does not name it (`recomputeNamespacePath`, namespace.c).
-                if !self.path.iter().any(|name| name == "pg_catalog") {
-                    self.schemas.push("pg_catalog".to_owned());
-                }
-                self.schemas.extend(self.path.iter().filter(|name| self.usable.contains(name)).cloned());
+            2 => self.searched(&text(0)?, &text(1)?),
+            3 | 7 => {
+                let kind = text(3)?;
+                let row = RelationRow {
+                    oid: text(0)?.parse().ok()?,
+                    schema: text(1)?,
+                    name: text(2)?,
+                    kind: &kind,
+                    parents: &maybe(4).unwrap_or_default(),
+                    has_rules: maybe(5)? == "t",
+                    query: maybe(6).filter(|query| query.chars().count() < TEXT_MAX),
+                };
+                self.relations()?.relation(row);
             }
-            3 => {
+            4 | 8 => {
+                let (number, name, type_oid) = (text(1)?.parse().ok()?, text(2)?, text(3)?.parse().ok()?);
+                let column = sql::Column { number, name, type_oid, sensitivity: sql::Sensitivity::None };
+                self.relations()?.column(text(0)?.parse().ok()?, column);
+            }
+            5 => {
+                self.rows += 1;
                 let (oid, schema, table) = (text(0)?.parse().ok()?, text(1)?, text(2)?);
                 let (number, name, type_oid) = (text(3)?.parse().ok()?, text(4)?, text(5)?.parse().ok()?);
-                let treatment = treatment_of(&self.policy, database, &schema, &table, &name);
-                let sought = sought_of(&self.policy, database, &schema, &table, &name);
+                let treatment = treatment_of(&self.policy, endpoint, &schema, &table, &name);
+                let sought = sought_of(&self.policy, endpoint, &schema, &table, &name);
                 let column = CatalogColumn { number, name, type_oid, treatment, sought };
                 self.builder.as_mut()?.column(oid, schema, table, column);
             }
-            4 => {
+            6 => {
+                self.rows += 1;
                 let (oid, send, subtype) = (text(0)?.parse().ok()?, text(1)?, text(2)?.parse().ok()?);
                 self.builder.as_mut()?.type_of(oid, &send, subtype);
             }
+            9 => {
+                let name = sql::Name { schema: Some(text(0)?), name: text(1)? };
+                let body = maybe(2).filter(|body| body.chars().count() < TEXT_MAX);
+                let arguments = maybe(3).unwrap_or_default();
+                let arguments =
+                    arguments.split('\u{1f}').filter(|_| !arguments.is_empty()).map(str::to_owned).collect();
+                self.builder.as_mut()?.function(sql::Function { name, body, arguments });
+            }
+            10 => self.builder.as_mut()?.operator(text(0)?),
             _ => return None,
         }
         Some(())
     }
+
+    /// Of whom the rows at hand tell.
+    fn relations(&mut self) -> Option<&mut Relations> {
+        if self.results < 5 { Some(&mut self.own) } else { self.builder.as_mut().map(|builder| &mut builder.relations) }
+    }
+
+    /// The user and the setting of `search_path`.
+    fn searched(&mut self, user: &str, path: &str) {
+        self.path = settings::schema_names(path);
+        self.path.iter_mut().filter(|name| *name == "$user").for_each(|name| user.clone_into(name));
+        // In front of all where the setting does not name it (`recomputeNamespacePath`, namespace.c).
+        if !self.path.iter().any(|name| name == "pg_catalog") {
+            self.schemas.push("pg_catalog".to_owned());
+        }
+        for name in &self.path {
+            if name == "pg_temp" {
+                self.temporary_at = self.schemas.len();
+            } else if self.usable.contains(name) {
+                self.schemas.push(name.clone());
+            }
+        }
+    }
 }
 
 /// The first values of a row.
-fn values(body: &[u8]) -> Option<[Option<&[u8]>; 6]> {
-    let mut values = [None; 6];
+fn values(body: &[u8]) -> Option<[Option<&[u8]>; 7]> {
+    let mut values = [None; 7];
     for (place, value) in values.iter_mut().zip(DataRow::parse(body).ok()?.values()) {
         *place = value;
     }
@@ -315,133 +457,4 @@ fn column_name(body: &[u8], latin1: bool) -> Option<(u32, i16, ColumnName)> {
     let text = |at: usize| text(values.get(at).copied().flatten()?, latin1);
     let name = ColumnName { schema: text(2)?, table: text(3)?, column: text(4)? };
     Some((text(0)?.parse().ok()?, text(1)?.parse().ok()?, name))
-}
-
-/// Asks what columns are called, of which only the numbers are known.
-fn write_names(into: &mut String, columns: &[(u32, i16)]) {
-    if columns.is_empty() {
-        return;
-    }
-    let one = |&(table, number): &(u32, i16)| {
-        format!("(c.oid OPERATOR(pg_catalog.=) {table}::pg_catalog.oid AND a.attnum OPERATOR(pg_catalog.=) {number})")
-    };
-    let wanted: Vec<String> = columns.iter().map(one).collect();
-    let separator = if into.trim_end().ends_with(';') { "" } else { "; " };
-    // Written to a String: cannot fail.
-    let _ = write!(
-        into,
-        "{separator}SELECT c.oid, a.attnum, n.nspname, c.relname, a.attname FROM pg_catalog.pg_class AS c \
-JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
-JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) c.oid WHERE {}",
-        wanted.join(" OR ")
-    );
-}
-
-/// Not `current_schemas()`: where the path begins with `pg_temp` it makes the session's temporary schema, which the agent would see.
-const SCHEMAS: &str = "/* interceptor */ SET TRANSACTION READ ONLY; \
-SELECT n.nspname FROM pg_catalog.pg_namespace AS n \
-WHERE pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND (n.nspname OPERATOR(pg_catalog.=) CURRENT_USER \
-OR pg_catalog.strpos(pg_catalog.replace(pg_catalog.lower(pg_catalog.current_setting('search_path')), '\"\"', '\"'), \
-pg_catalog.lower(n.nspname::pg_catalog.text)) \
-OPERATOR(pg_catalog.>) 0); \
-SELECT CURRENT_USER, pg_catalog.current_setting('search_path'); ";
-
-/// The columns of every table that has one that policy names, then the types that are not built in.
-fn write_tables(text: &mut String, policy: &Policy, database: &str, rows_max: usize) {
-    let mut hits = String::new();
-    let sensitive = policy.sensitive(database).map(|s| (&s.schema, &s.table, &s.column));
-    let named = policy.patterns(database).flat_map(|pattern| &pattern.columns);
-    let sought = policy.scans(database).map(|scan| &scan.column).chain(named);
-    for (schema, table, column) in sensitive.chain(sought.map(|c| (&c.schema, &c.table, &c.column))) {
-        if !hits.is_empty() {
-            hits.push_str(" OR ");
-        }
-        hits.push('(');
-        like(&mut hits, "n.nspname", schema);
-        hits.push_str(" AND ");
-        like(&mut hits, "c.relname", table);
-        hits.push_str(" AND ");
-        like(&mut hits, "s.attname", column);
-        hits.push(')');
-    }
-    if hits.is_empty() {
-        hits.push_str("false");
-    }
-    let limit = rows_max.saturating_add(1);
-    // Written to a String: cannot fail.
-    let _ = write!(
-        text,
-        "SET LOCAL search_path = pg_catalog; \
-SELECT c.oid, n.nspname, c.relname, a.attnum, a.attname, a.atttypid \
-FROM pg_catalog.pg_class AS c \
-JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
-JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) c.oid \
-WHERE a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped AND EXISTS (\
-SELECT 1 FROM pg_catalog.pg_attribute AS s WHERE s.attrelid OPERATOR(pg_catalog.=) c.oid \
-AND s.attnum OPERATOR(pg_catalog.>) 0 AND NOT s.attisdropped AND ({hits})) \
-ORDER BY c.oid, a.attnum LIMIT {limit}; \
-SELECT t.oid, p.proname, COALESCE(r.rngsubtype, 0::pg_catalog.oid) \
-FROM pg_catalog.pg_type AS t \
-JOIN pg_catalog.pg_proc AS p ON p.oid OPERATOR(pg_catalog.=) t.typsend::pg_catalog.oid \
-LEFT JOIN pg_catalog.pg_range AS r ON r.rngtypid OPERATOR(pg_catalog.=) t.oid \
-WHERE t.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid LIMIT {limit}"
-    );
-}
-
-/// `pattern` as a comparison: equal, or LIKE where it has a star.
-fn like(text: &mut String, column: &str, pattern: &str) {
-    if pattern == "*" {
-        text.push_str("true");
-        return;
-    }
-    let star = pattern.contains('*');
-    text.push_str(column);
-    text.push_str(if star { " OPERATOR(pg_catalog.~~) " } else { " OPERATOR(pg_catalog.=) " });
-    let mut value = String::with_capacity(pattern.len());
-    for letter in pattern.chars() {
-        match letter {
-            '*' => value.push('%'),
-            '%' | '_' | '\\' if star => value.extend(['\\', letter]),
-            letter => value.push(letter),
-        }
-    }
-    literal(text, &value);
-}
-
-/// A string constant in ASCII alone: it means the same in every client_encoding. (Letters that the server's own encoding lacks are an
-/// error there, and no such name exists.)
-fn literal(text: &mut String, value: &str) {
-    let plain = value.is_ascii();
-    text.push_str(if plain { "'" } else { "U&'" });
-    for letter in value.chars() {
-        match letter {
-            '\'' => text.push_str("''"),
-            '\\' if !plain => text.push_str("\\\\"),
-            letter if letter.is_ascii() => text.push(letter),
-            // Written to a String: cannot fail.
-            letter => _ = write!(text, "\\+{:06x}", u32::from(letter)),
-        }
-    }
-    text.push('\'');
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_are_compared_in_any_encoding() {
-        for (pattern, expected) in [
-            ("pan", "c OPERATOR(pg_catalog.=) 'pan'"),
-            ("a_b*", r"c OPERATOR(pg_catalog.~~) 'a\_b%'"),
-            (r"o'\x", r"c OPERATOR(pg_catalog.=) 'o''\x'"),
-            ("größe", r"c OPERATOR(pg_catalog.=) U&'gr\+0000f6\+0000dfe'"),
-            ("ł_'*", r"c OPERATOR(pg_catalog.~~) U&'\+000142\\_''%'"),
-            ("*", "true"),
-        ] {
-            let mut text = String::new();
-            like(&mut text, "c", pattern);
-            assert_eq!(text, expected);
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! COPY: data from the agent streams as it is; data to the agent is masked by the positions of the columns.
 
-use sql::{CopyDirection, CopyEnd, CopyFormat, CopySource, Statement};
+use sql::{CopyDirection, CopyEnd, CopyFormat, CopySource};
 use wire::postgres::Format;
 use wire::postgres::backend::CopyResponse;
 
@@ -10,6 +10,8 @@ use super::rewrite::{self, BodyMask, Column, Columns, CopyOptions};
 use super::settings;
 use super::{Connection, Cx, Fatal, Step};
 use crate::catalogs::{Catalog, CatalogColumn, CatalogTable, Treatment};
+use crate::derived::Places;
+use crate::verdicts::Judged;
 
 /// How a COPY to the agent is to be read.
 pub(super) struct Plan<'a> {
@@ -18,12 +20,17 @@ pub(super) struct Plan<'a> {
     table: Option<(&'a CatalogTable, &'a [String])>,
     /// Of a query over a table of which policy wants a column searched strictly.
     strict: bool,
+    /// Of a query: how its columns are masked.
+    places: &'a Places,
 }
 
 impl Connection {
     /// The plan of a COPY to the agent, or why there is none.
-    pub(super) fn copy_plan<'a>(&'a self, statement: &'a Statement) -> Result<Plan<'a>, &'static str> {
-        let copy = statement.copy.as_ref().ok_or("this is no COPY")?;
+    pub(super) fn copy_plan<'a>(&'a self, judged: &'a Judged, at: usize) -> Result<Plan<'a>, &'static str> {
+        let none = "this is no COPY";
+        let statement = judged.statements.get(at).ok_or(none)?;
+        let copy = statement.copy.as_ref().ok_or(none)?;
+        let places = judged.places(at);
         let mut strict = false;
         let table = match &copy.source {
             CopySource::Query => {
@@ -36,8 +43,11 @@ impl Connection {
                     })
                 };
                 strict = read(|column| column.sought.mode == Some(pan::Mode::Strict));
-                if read(|column| column.treatment != Treatment::Content) {
+                if judged.derived.is_none() && read(|column| column.treatment != Treatment::Content) {
                     return Err("COPY of a query over a table with sensitive columns cannot be masked");
+                }
+                if copy.format == CopyFormat::Binary && places.is_untyped() {
+                    return Err("a column that derives from a sensitive one cannot be masked in a binary COPY");
                 }
                 None
             }
@@ -51,7 +61,7 @@ impl Connection {
             }
         };
         let csv = match copy.format {
-            CopyFormat::Binary => return Ok(Plan { format: None, table, strict }),
+            CopyFormat::Binary => return Ok(Plan { format: None, table, strict, places }),
             CopyFormat::Csv => true,
             CopyFormat::Text => false,
             CopyFormat::Unknown => return Err("the format of this COPY is not known"),
@@ -82,11 +92,11 @@ impl Connection {
         if !copy.option("encoding").is_none_or(readable) {
             return Err("COPY in this encoding cannot be masked");
         }
-        Ok(Plan { format: Some(format), table, strict })
+        Ok(Plan { format: Some(format), table, strict, places })
     }
 
     /// The statement that the answer at hand belongs to.
-    fn copying(&self) -> Option<&Statement> {
+    fn copying(&self) -> Option<(&Judged, usize)> {
         if self.login.misreads {
             return None;
         }
@@ -95,7 +105,8 @@ impl Connection {
             _ => return None,
         };
         let at = if matches!(self.queue.front()?, Request::Query(_)) { self.tally.statements_done() } else { 0 };
-        run.judged.as_ref()?.statements.get(at)
+        let judged = run.judged.as_deref()?;
+        judged.statements.get(at).map(|_| (judged, at))
     }
 
     /// CopyOutResponse.
@@ -113,13 +124,14 @@ impl Connection {
         columns.set_types(self.catalog.types.clone());
         self.content.prepare(&mut columns);
         let mask = match self.copying() {
-            Some(statement) => {
-                let said = statement
-                    .copy
-                    .as_ref()
+            Some((judged, at)) => {
+                let said = judged
+                    .statements
+                    .get(at)
+                    .and_then(|statement| statement.copy.as_ref())
                     .filter(|copy| copy.direction == CopyDirection::Out && copy.end == CopyEnd::Client);
                 said.ok_or_else(misread)?;
-                let plan = self.copy_plan(statement);
+                let plan = self.copy_plan(judged, at);
                 match plan {
                     Ok(plan) => {
                         if plan.format.is_none() != binary {
@@ -165,6 +177,7 @@ impl Connection {
     }
 
     pub(super) fn begin_copy_data(&mut self) -> Step {
+        self.within_bound()?;
         self.database.copy.is_some().then_some(()).ok_or(Fatal::database("COPY data outside a COPY"))
     }
 }
@@ -180,8 +193,15 @@ fn fill(
 ) -> Step {
     let Some((table, named)) = plan.table else {
         let sought = content.in_mode(plan.strict.then_some(pan::Mode::Strict));
-        for _ in 0..count {
-            columns.push_sought(0, binary, sought);
+        for at in 0..count {
+            let place = plan.places.at(at, count);
+            match place.treatment {
+                Treatment::Content => columns.push_sought(0, binary, sought),
+                Treatment::Clear => columns.push_clear(0, binary),
+                Treatment::Whole(whole) => {
+                    columns.push(Column { type_oid: place.type_oid, binary, whole: Some(whole) });
+                }
+            }
         }
         return Ok(());
     };

@@ -7,6 +7,7 @@ use wire::postgres::FrontendTag;
 use wire::postgres::frontend::{Bind, Close, Describe, Execute, Kind, Parse};
 
 use super::frontend::Sent;
+use super::hold::Held;
 use super::judge::Verdict;
 use super::portals::{Rows, Stamp};
 use super::queue::{Request, Run};
@@ -28,9 +29,9 @@ impl Connection {
         }
         let mut verdict = self.judge(text, cx);
         if !self.statements.has_room(text.len(), cx.shared.limits) {
-            verdict.refusal = Some(too_many());
-            verdict.forwarded = false;
+            verdict.refuse(too_many());
         }
+        verdict.later = verdict.is_held();
         if !self.finds_room(&mut verdict, false, cx) {
             return Ok(());
         }
@@ -57,20 +58,37 @@ impl Connection {
         }
         let mut judged: Option<Arc<Judged>> = None;
         let mut inner = Inner::default();
+        let mut approval = None;
+        let full = self.portals.len() >= cx.shared.limits.portals && self.portals.find(portal).is_none();
         if let Some(version) = versions.last() {
             let unmaskable = self.masks() && version.is_unmaskable(&message.result_formats);
             let known = self.judge_version(version, cx);
             let mut verdict = self.judge_here(known, None, cx);
             if unmaskable {
-                verdict.refusal = Some(no_binary());
-                verdict.forwarded = false;
+                verdict.refuse(no_binary());
+            }
+            if full {
+                verdict.refuse(too_many());
+            }
+            let moved = self.masks() && verdict.judged.places(0) != version.judged.places(0);
+            if moved && verdict.refusal.as_ref().is_none_or(|refusal| refusal.why == Why::Held) {
+                verdict.refusal = Some(other_columns());
+                verdict.forwarded = self.observes();
+            }
+            if self.is_about_a_hold(&verdict) {
+                if self.waits_for_a_person(Held::bind(&sent, &message), &mut verdict, cx) {
+                    return Ok(());
+                }
+                cx.out.durable |= verdict.approval.is_some();
             }
             if verdict.refuses() && !self.finds_room(&mut verdict, false, cx) {
                 return Ok(());
             }
+            self.hold_ends(&verdict, cx);
             if verdict.refuses() {
                 return self.refuse_extended("bind", NOBODY, &verdict, cx);
             }
+            approval = verdict.approval;
             inner = verdict.inner;
             judged = Some(verdict.judged);
         }
@@ -83,15 +101,16 @@ impl Connection {
             };
             return self.refuse_unresolved("bind", &message, *b"26000", cx);
         }
-        if self.portals.len() >= cx.shared.limits.portals && self.portals.find(portal).is_none() {
+        if full {
             let judged = judged.unwrap_or_else(|| self.judge_words("", cx));
-            let mut verdict = Verdict { judged, inner, refusal: Some(too_many()), forwarded: false };
+            let mut verdict = Verdict { inner, ..Verdict::of(judged, Some(too_many())) };
             if !self.finds_room(&mut verdict, false, cx) {
                 return Ok(());
             }
             return self.refuse_extended("bind", NOBODY, &verdict, cx);
         }
         let slot = self.portals.open(portal, self.queue.next_seq(), false, judged, inner);
+        self.portals.approved(slot, approval);
         self.stamp(slot, cx);
         self.portals.retain(slot);
         self.queue.push(Request::Bind { slot });
@@ -109,7 +128,7 @@ impl Connection {
 
     /// What a verdict is taken under now.
     pub(super) fn stamp_now(&self, cx: &Cx<'_, '_>) -> Stamp {
-        Stamp { policy: Some(Arc::clone(cx.shared.policy)), epoch: self.schemas.epoch() }
+        Stamp { policy: Some(Arc::clone(cx.shared.policy)), epoch: self.schemas.epoch(), version: self.catalog.version }
     }
 
     fn stamp(&mut self, slot: u32, cx: &Cx<'_, '_>) {
@@ -183,15 +202,21 @@ impl Connection {
             return self.unseen_run(cx);
         };
         let unmaskable = self.masks() && known.rows == Rows::Known && known.columns.unmaskable().is_some();
-        let holds = known.stamp.is(cx.shared.policy, self.schemas.epoch()) && judged.is_valid(cx.wall_s());
-        let verdict = if holds && judged.refusal.is_none() {
-            Verdict { judged, inner: known.inner, refusal: None, forwarded: false }
+        let holds = known.stamp.is(cx.shared.policy, self.schemas.epoch(), self.catalog.version)
+            && judged.is_valid(cx.wall_s());
+        let settled = judged.is_settled() && known.inner.spending().is_empty();
+        let verdict = if holds && settled && judged.refusal.is_none() {
+            Verdict { inner: known.inner.clone(), ..Verdict::of(judged, None) }
         } else {
             let judged = self.judge_again(&judged, cx);
             self.judge_here(judged, None, cx)
         };
-        let mut verdict =
-            if unmaskable { Verdict { refusal: Some(no_binary()), forwarded: false, ..verdict } } else { verdict };
+        let mut verdict = verdict;
+        if unmaskable {
+            verdict.refuse(no_binary());
+        } else if verdict.is_held() {
+            self.covered_by_its_bind(slot, &mut verdict);
+        }
         if !self.finds_room(&mut verdict, true, cx) {
             return Ok(None);
         }
@@ -244,6 +269,12 @@ impl Connection {
 
 fn no_binary() -> Refusal {
     Refusal::new(Why::Firm, NO_BINARY, READ_AS_TEXT)
+}
+
+/// Its names mean other tables than when it was parsed, and its result would be masked otherwise than it was described.
+fn other_columns() -> Refusal {
+    let message = "the prepared statement would read other sensitive columns than when it was prepared";
+    Refusal::new(Why::Blocked, message, "prepare it anew")
 }
 
 /// A statement name that no one uses: a text that does not parse is never stored under it.

@@ -154,14 +154,30 @@ impl Connection {
             Phase::Startup => false,
             Phase::Login => self.login.asked.is_none(),
             Phase::Ready => {
-                self.own.is_asking() || self.agent.waiting || self.queue.len() >= cx.shared.limits.pipelined
+                self.own.is_asking()
+                    || self.agent.waiting
+                    || self.queue.len() >= cx.shared.limits.pipelined
+                    || self.hold.as_ref().is_some_and(|hold| hold.waits())
             }
             Phase::Connecting | Phase::Cancelling | Phase::Closed => true,
         }
     }
 
     pub(super) fn reads_agent(&self, cx: &Cx<'_, '_>) -> bool {
-        self.phase != Phase::Closed && !self.is_paused(cx)
+        self.phase != Phase::Closed && (!self.is_paused(cx) || self.reads_behind_a_hold(cx))
+    }
+
+    /// While a statement waits for a person the agent is read on a little, so that its leaving is seen.
+    fn reads_behind_a_hold(&self, cx: &Cx<'_, '_>) -> bool {
+        let room = cx.shared.limits.inbox / 2;
+        self.hold.as_ref().is_some_and(|hold| self.agent.inbox.len() < hold.len().saturating_add(room))
+    }
+
+    /// What the agent has sent is not wanted any more.
+    pub(super) fn forget_inbox(&mut self) {
+        self.agent.inbox = Vec::new();
+        self.agent.waiting = false;
+        self.agent.short_of_room = false;
     }
 
     /// Whole frames of the agent still wait: its end is not passed on before them.
@@ -240,7 +256,7 @@ impl Connection {
             self.agent.flow = if len == 0 { Flow::Frame } else { flow };
             return Ok(HEADER);
         }
-        match self.wants_catalog_first(tag, cx)? {
+        match self.wants_catalog_first(tag, rest.get(HEADER).copied(), cx)? {
             Question::None => {}
             Question::Asked => return Ok(0),
             Question::Unrecorded => {
@@ -282,6 +298,7 @@ impl Connection {
         if self.reads_copy() && !in_copy {
             return Err(Fatal::agent("unexpected message type during COPY from stdin"));
         }
+        self.learn_taints(cx);
         match tag {
             FrontendTag::Query => return self.query(sent, cx),
             FrontendTag::FunctionCall => return self.function_call(sent, cx),
@@ -291,7 +308,8 @@ impl Connection {
             FrontendTag::Execute => return self.execute(sent, cx),
             FrontendTag::Close => return self.close_target(sent, cx),
             FrontendTag::Sync => return self.sync(sent, cx),
-            FrontendTag::Authentication => self.authentication_answer(sent.body())?,
+            FrontendTag::Authentication if !self.authentication_answer(sent.body(), cx)? => return Ok(()),
+            FrontendTag::Authentication => {}
             FrontendTag::CopyFail => {
                 CopyFail::parse(sent.body()).map_err(Fatal::of_agent)?;
                 self.queue.copy_data_ended(self.tally.copies_begun());

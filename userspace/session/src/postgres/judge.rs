@@ -7,6 +7,8 @@ use sql::{CopyDirection, CopyEnd, CopySource, Prepared, Statement};
 use super::settings::Encoding;
 use super::statements::Version;
 use super::{Connection, Cx};
+use crate::AskId;
+use crate::derived::{self, Derived};
 use crate::verdicts::{Asked, Inner, Judged, Refusal, Why};
 
 /// What becomes of a statement.
@@ -18,11 +20,31 @@ pub(super) struct Verdict {
     pub(super) refusal: Option<Refusal>,
     /// `observe`: it goes on all the same.
     pub(super) forwarded: bool,
+    /// It is held, and only read by the server now: a person is asked before it is planned.
+    pub(super) later: bool,
+    /// It was held, and may go on under this approval.
+    pub(super) approval: Option<AskId>,
 }
 
 impl Verdict {
+    /// Of a text in itself.
+    pub(super) fn of(judged: Arc<Judged>, refusal: Option<Refusal>) -> Verdict {
+        Verdict { judged, inner: Inner::default(), refusal, forwarded: false, later: false, approval: None }
+    }
+
     pub(super) fn refuses(&self) -> bool {
-        self.refusal.is_some() && !self.forwarded
+        self.refusal.is_some() && !self.forwarded && !self.later
+    }
+
+    /// A person may let it go on.
+    pub(super) fn is_held(&self) -> bool {
+        self.refuses() && self.refusal.as_ref().is_some_and(|refusal| refusal.why == Why::Held)
+    }
+
+    /// Refused, and nothing lifts that.
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
+        self.refusal = Some(refusal);
+        self.forwarded = false;
     }
 
     pub(super) fn changes_data(&self) -> bool {
@@ -39,6 +61,9 @@ impl Connection {
             subject: &self.open.subject.policy,
             database: &self.open.database.name,
             schemas: self.schemas.current(),
+            sure: self.schemas.is_sure(),
+            temporary_at: self.schemas.temporary_at(),
+            catalog: &self.catalog,
             wall_s: cx.wall_s(),
             limit: cx.shared.limits.statement,
         };
@@ -58,7 +83,9 @@ impl Connection {
     /// A prepared text, now: the verdict that it came with, where all that it was taken under still holds.
     pub(super) fn judge_version(&self, version: &Version, cx: &mut Cx<'_, '_>) -> Arc<Judged> {
         let judged = &version.judged;
-        if version.stamp.is(cx.shared.policy, self.schemas.epoch()) && judged.is_valid(cx.wall_s()) {
+        if version.stamp.is(cx.shared.policy, self.schemas.epoch(), self.catalog.version)
+            && judged.is_valid(cx.wall_s())
+        {
             return Arc::clone(judged);
         }
         self.judge_again(judged, cx)
@@ -77,17 +104,27 @@ impl Connection {
     /// A judged text in this session; `unread`: why it may say something else than was judged.
     pub(super) fn judge_here(&self, judged: Arc<Judged>, unread: Option<Refusal>, cx: &mut Cx<'_, '_>) -> Verdict {
         let refusal = unread.or_else(|| judged.refusal.clone());
-        let mut verdict = Verdict { refusal, judged, inner: Inner::default(), forwarded: false };
+        let mut verdict = Verdict::of(judged, refusal);
         if self.login.misreads {
             let message = "standard_conforming_strings is off: the statement cannot be read as the server does";
             verdict.refusal = Some(Refusal::new(Why::Unjudged, message, ""));
         }
-        if verdict.refusal.is_none() && verdict.judged.has_effects {
+        let open = |verdict: &Verdict| verdict.refusal.as_ref().is_none_or(|refusal| refusal.why == Why::Held);
+        if open(&verdict) && verdict.judged.has_effects {
             self.resolve_executes(&mut verdict, cx);
+            self.resolve_cursors(&mut verdict);
+        }
+        if open(&verdict) {
+            let judged = &verdict.judged;
+            let asks = verdict.inner.asks().filter(|_| !self.budget.may_probe(cx)).cloned();
+            let now =
+                asks.or_else(|| judged.derived.as_ref().and_then(|derived| self.refused_now(judged, derived, cx)));
+            verdict.refusal = Refusal::stronger(verdict.refusal.take(), now);
         }
         // What cannot be masked is refused also where the verdict alone would let it go on.
-        if verdict.refusal.is_none() || self.observes() {
-            let copy = verdict.judged.statements.iter().find_map(|statement| self.refused_copy(statement));
+        if open(&verdict) || self.observes() {
+            let copies = 0..verdict.judged.statements.len();
+            let copy = copies.into_iter().find_map(|at| self.refused_copy(&verdict.judged, at));
             verdict.refusal = copy.or(verdict.refusal);
         }
         verdict.forwarded = self.observes() && verdict.refusal.as_ref().is_some_and(|refusal| refusal.why != Why::Firm);
@@ -108,34 +145,83 @@ impl Connection {
                 for version in self.statements.find(name.as_bytes()) {
                     known = true;
                     let inner = self.judge_version(version, cx);
-                    verdict.refusal = verdict.refusal.take().or_else(|| inner.refusal.clone());
-                    verdict.inner.add(&inner);
+                    self.runs_too(verdict, &inner, cx);
                 }
                 // PREPARE in front of it in the same text.
                 for (_, text, inner) in prepares(&judged, at) {
                     if text == name {
                         known = true;
                         let inner = self.judge_words(inner, cx);
-                        verdict.refusal = verdict.refusal.take().or_else(|| inner.refusal.clone());
-                        verdict.inner.add(&inner);
+                        self.runs_too(verdict, &inner, cx);
                     }
                 }
-                if !known && verdict.refusal.is_none() {
+                if !known {
                     let message = format!("prepared statement \"{name}\" does not exist");
                     let refusal = Refusal::new(Why::Unjudged, &message, "").with_code(*b"26000");
-                    verdict.refusal = Some(refusal);
+                    verdict.refusal = Refusal::stronger(verdict.refusal.take(), Some(refusal));
+                }
+            }
+        }
+    }
+
+    fn runs_too(&self, verdict: &mut Verdict, inner: &Arc<Judged>, cx: &Cx<'_, '_>) {
+        let now = inner.derived.as_ref().and_then(|derived| self.refused_now(inner, derived, cx));
+        let inner_refusal = Refusal::stronger(inner.refusal.clone(), now);
+        verdict.refusal = Refusal::stronger(verdict.refusal.take(), inner_refusal);
+        verdict.inner.add(inner, 0);
+    }
+
+    /// What a verdict that is kept cannot know: what the open transaction has changed, what the agent has left of its questions, and
+    /// whether there is room to remember what is written where.
+    fn refused_now(&self, judged: &Judged, derived: &Derived, cx: &Cx<'_, '_>) -> Option<Refusal> {
+        if let Some(why) = self.schemas.doubts(judged) {
+            return Some(derived::unknown(&why));
+        }
+        if derived.probing.is_some() && !self.budget.may_probe(cx) {
+            return derived.probing.clone();
+        }
+        if derived.may_quote && !self.budget.may_err(cx) {
+            return Some(derived::no_errors_left());
+        }
+        let fills = derived.statements.iter().map(|of| of.fills.len()).sum();
+        (!cx.shared.catalogs.taints.has_room(fills)).then(derived::no_taints_left)
+    }
+
+    /// FETCH reads what its cursor was declared, or bound, for.
+    fn resolve_cursors(&self, verdict: &mut Verdict) {
+        let judged = Arc::clone(&verdict.judged);
+        for (at, statement) in judged.statements.iter().enumerate() {
+            for prepared in &statement.prepared {
+                let Prepared::Fetch { name } = prepared else { continue };
+                let before = judged.statements.iter().enumerate().take(at);
+                let mut known = false;
+                for (part, _) in before.filter(|(_, earlier)| declares(earlier, name)) {
+                    verdict.inner.add(&judged, part);
+                    known = true;
+                }
+                if let Some(slot) = self.portals.find(name.as_bytes()).and_then(|slot| self.portals.get(slot)) {
+                    verdict.inner.join(&slot.inner);
+                    if let Some(judged) = slot.judged.as_ref().filter(|_| !slot.is_declared()) {
+                        verdict.inner.add(judged, 0);
+                    }
+                    known = true;
+                }
+                if !known && self.catalog.schema.is_some() && verdict.refusal.is_none() {
+                    let message = format!("cursor \"{name}\" does not exist");
+                    let hint = "only cursors that this session has declared are read";
+                    verdict.refusal = Some(Refusal::new(Why::Unjudged, &message, hint).with_code(*b"34000"));
                 }
             }
         }
     }
 
     /// COPY to the agent is masked by the positions of the sensitive columns; where they cannot be told it is refused.
-    fn refused_copy(&self, statement: &Statement) -> Option<Refusal> {
-        let copy = statement.copy.as_ref()?;
+    fn refused_copy(&self, judged: &Judged, at: usize) -> Option<Refusal> {
+        let copy = judged.statements.get(at)?.copy.as_ref()?;
         if copy.direction == CopyDirection::In || copy.end != CopyEnd::Client || !self.masks() {
             return None;
         }
-        match self.copy_plan(statement) {
+        match self.copy_plan(judged, at) {
             Ok(_) => None,
             Err(message) => {
                 let hint = match copy.source {
@@ -146,6 +232,10 @@ impl Connection {
             }
         }
     }
+}
+
+fn declares(statement: &Statement, cursor: &str) -> bool {
+    statement.prepared.iter().any(|prepared| matches!(prepared, Prepared::Declare { name } if name == cursor))
 }
 
 /// What helps while the encoding may be changing.

@@ -8,7 +8,9 @@ use wire::postgres::backend::{
 use wire::postgres::encode;
 use wire::postgres::frontend::authentication::{Password, SaslInitialResponse};
 
+use super::budget::Budget;
 use super::room::Room;
+use super::scram::Scram;
 use super::settings::{self, Encoding};
 use super::{Connection, Cx, Fatal, Phase, Step};
 use crate::{CancelTarget, Key};
@@ -23,6 +25,9 @@ pub(super) struct Login {
     authenticated: bool,
     /// The database offered channel binding; the agent was not told.
     pub(super) bound: bool,
+    pub(super) scram: Scram,
+    /// How the login is made, for the record; empty: the database has not said.
+    pub(super) way: &'static str,
     /// The authentication message that the database waits for.
     pub(super) asked: Option<Asked>,
     /// The secret that the agent holds.
@@ -55,6 +60,8 @@ impl Default for Login {
             told: false,
             authenticated: false,
             bound: false,
+            scram: Scram::default(),
+            way: "",
             asked: None,
             issued: None,
             cancel: Vec::new(),
@@ -110,11 +117,14 @@ impl Connection {
     }
 
     /// An authentication request; the caller relays it.
-    pub(super) fn authentication(&mut self, body: &[u8]) -> Step {
+    pub(super) fn authentication(&mut self, step: Authentication<'_>) -> Step {
         if self.login.authenticated {
             return Err(Fatal::database("authentication goes on after its end"));
         }
-        self.login.asked = match Authentication::parse(body).map_err(Fatal::of_database)? {
+        if self.login.way.is_empty() {
+            self.login.way = way(&step);
+        }
+        self.login.asked = match step {
             Authentication::Ok => {
                 self.login.authenticated = true;
                 None
@@ -134,17 +144,17 @@ impl Connection {
         Ok(())
     }
 
-    /// The agent's answer; the caller relays it.
-    pub(super) fn authentication_answer(&mut self, body: &[u8]) -> Step {
+    /// The agent's answer. True: the caller relays it.
+    pub(super) fn authentication_answer(&mut self, body: &[u8], cx: &mut Cx<'_, '_>) -> Result<bool, Fatal> {
         match self.login.asked.take() {
-            Some(Asked::Password) => Password::parse(body).map(|_| ()),
+            Some(Asked::Password) => Password::parse(body).map(|_| true).map_err(Fatal::of_agent),
             Some(Asked::SaslInitial) => {
-                return self.sasl_chosen(&SaslInitialResponse::parse(body).map_err(Fatal::of_agent)?);
+                let chosen = SaslInitialResponse::parse(body).map_err(Fatal::of_agent)?;
+                Ok(!self.begins_scram(&chosen, cx)? && self.sasl_chosen(&chosen).map(|()| true)?)
             }
-            Some(Asked::SaslOrGss) => Ok(()),
-            None => return Err(Fatal::agent("an authentication message that was not asked for")),
+            Some(Asked::SaslOrGss) => Ok(!self.proves_scram(body, cx)?),
+            None => Err(Fatal::agent("an authentication message that was not asked for")),
         }
-        .map_err(Fatal::of_agent)
     }
 
     /// Texts beyond ASCII cannot be read: the encoding may have been changed since the server last reported it.
@@ -166,6 +176,7 @@ impl Connection {
             key: real,
             subject: self.open.subject.clone(),
             session: self.open.id,
+            held: self.held.clone(),
         };
         cx.shared.cancels.register(issued.clone(), target);
         let mark = cx.out.mark();
@@ -215,6 +226,7 @@ impl Connection {
         self.check_encoding()?;
         self.record_login(None, None, cx);
         self.phase = Phase::Ready;
+        self.budget = Budget::open(&self.open.subject.policy.agent, cx);
         self.place = cx.shared.catalogs.seen.place(&self.open.database.name, &self.startup.dbname);
         self.status = status;
         self.startup.unknown = Vec::new();
@@ -232,6 +244,19 @@ impl Connection {
         let mark = cx.out.mark();
         encode::ready_for_query(&mut cx.out.own, status);
         cx.out.agent_own(mark);
+    }
+}
+
+/// What the database asked for first.
+fn way(step: &Authentication<'_>) -> &'static str {
+    match step {
+        Authentication::Ok => "none",
+        Authentication::CleartextPassword => "password",
+        Authentication::Md5Password(_) => "md5",
+        Authentication::Gss => "gss",
+        Authentication::Sspi => "sspi",
+        Authentication::Sasl(_) => "sasl",
+        _ => "unknown",
     }
 }
 

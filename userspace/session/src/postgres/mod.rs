@@ -7,6 +7,7 @@
 
 mod answers;
 mod backend;
+mod budget;
 mod bulk;
 mod cancel;
 mod catalog;
@@ -14,6 +15,7 @@ mod content;
 mod copy;
 mod extended;
 mod frontend;
+mod hold;
 mod judge;
 mod login;
 mod messages;
@@ -22,10 +24,12 @@ mod portals;
 mod queue;
 mod record;
 mod refuse;
+mod remember;
 pub mod rewrite;
 mod room;
 mod sasl;
 mod schemas;
+mod scram;
 pub(crate) mod settings;
 mod simple;
 mod startup;
@@ -33,13 +37,14 @@ mod statements;
 mod tls;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use pan::Masked;
 use wire::postgres::backend::TransactionStatus;
 use wire::postgres::encode;
 
 use crate::catalogs::Catalog;
-use crate::{Effects, Failure, Finish, Input, Mode, Now, Open, Shared};
+use crate::{AskEnd, Effects, Failure, Finish, Input, Mode, Now, Open, Shared};
 use catalog::OwnQuery;
 use messages::ErrorText;
 use portals::Portals;
@@ -133,6 +138,7 @@ pub(crate) struct Connection {
     /// Where the columns of this session are counted.
     place: Option<u32>,
     own: OwnQuery,
+    budget: budget::Budget,
     tally: Tally,
     /// Status of the last ReadyForQuery.
     status: TransactionStatus,
@@ -140,6 +146,12 @@ pub(crate) struct Connection {
     /// deferred constraint at COMMIT, a cursor's FETCH).
     tainted: bool,
     stopping: bool,
+    /// The statement in front of the agent's inbox waits for a person.
+    hold: Option<Box<hold::Hold>>,
+    /// Flush was sent in front of request number so, for what a held statement waits for.
+    flushed: Option<u64>,
+    /// Whether `hold` is: for the sessions that bring cancel requests.
+    held: Arc<AtomicBool>,
     /// The record had no room for its start: it is told so once it names itself, and leaves no record.
     turned_away: bool,
     ended: Ending,
@@ -165,10 +177,14 @@ impl Connection {
             content: content::Content::default(),
             place: None,
             own: OwnQuery::default(),
+            budget: budget::Budget::default(),
             tally: Tally::default(),
             status: TransactionStatus::Idle,
             tainted: false,
             stopping: false,
+            hold: None,
+            flushed: None,
+            held: Arc::default(),
             turned_away: false,
             ended: Ending::default(),
             journal: Journal::default(),
@@ -219,8 +235,21 @@ impl Connection {
             Input::DatabaseSecured(secured) => self.database_secured(secured, cx),
             Input::DatabaseFailed(failure) => Err(unreachable_database(failure)),
             Input::Deadline => self.overdue(cx),
+            Input::Vote(vote) => {
+                self.voted(*vote, cx);
+                Ok(())
+            }
+            Input::Unheard(ask) => {
+                self.unheard(ask, cx);
+                Ok(())
+            }
+            Input::CancelHeld => {
+                self.hold_is_over(AskEnd::Cancelled);
+                Ok(())
+            }
             Input::Stop => {
                 self.stopping = true;
+                self.hold_is_over(AskEnd::Stopping);
                 Ok(())
             }
         }
@@ -228,11 +257,16 @@ impl Connection {
 
     /// What may follow once an input is worked off: agent bytes that waited, the agent's end, the service's end.
     fn settle(&mut self, cx: &mut Cx<'_, '_>) -> Step {
+        if self.agent.closed && self.hold.is_some() {
+            self.abandon_held(cx);
+        }
         self.drain_inbox(cx)?;
         if self.phase == Phase::Closed {
             return Ok(());
         }
-        if self.agent.closed && !self.agent.shut && !self.holds_agent_back(cx) {
+        // A cancel request that was not sent yet still goes on, with TLS in front of it where that shall be; then its agent's end.
+        let unsent = self.phase == Phase::Cancelling && !self.login.cancel.is_empty();
+        if self.agent.closed && !self.agent.shut && !unsent && !self.holds_agent_back(cx) {
             self.agent.shut = true;
             match self.phase {
                 Phase::Startup | Phase::Connecting => self.end("the agent closed the connection", cx),
@@ -249,7 +283,10 @@ impl Connection {
 
     fn may_stop(&self) -> bool {
         self.phase != Phase::Ready
-            || (self.queue.is_idle() && self.status == TransactionStatus::Idle && self.database.at_boundary())
+            || (self.hold.is_none()
+                && self.queue.is_idle()
+                && self.status == TransactionStatus::Idle
+                && self.database.at_boundary())
     }
 
     /// Ends the session with an error of our own. Inside a message of the database there is no place for one: then it just ends.
@@ -308,7 +345,10 @@ impl Connection {
             Phase::Startup | Phase::Connecting | Phase::Login | Phase::Cancelling => {
                 self.began.map(|began| after(began.mono_ns, cx.shared.limits.login_ms))
             }
-            Phase::Ready => self.own.asked_ns().map(|asked| after(asked, cx.shared.limits.catalog_ms)),
+            Phase::Ready => match self.own.asked_ns() {
+                Some(asked) => Some(after(asked, cx.shared.limits.catalog_ms)),
+                None => self.hold.as_ref().and_then(|hold| hold.due_ns()),
+            },
             Phase::Closed => None,
         }
     }
@@ -316,6 +356,10 @@ impl Connection {
     fn overdue(&mut self, cx: &mut Cx<'_, '_>) -> Step {
         match self.due_ns(cx) {
             Some(at) if cx.now.mono_ns >= at => match self.phase {
+                Phase::Ready if self.own.asked_ns().is_none() => {
+                    self.hold_is_over(AskEnd::Expired);
+                    Ok(())
+                }
                 Phase::Ready => {
                     Err(Fatal::new(b"57P03", "the database did not answer the interceptor's catalog query in time"))
                 }
@@ -332,6 +376,7 @@ impl Connection {
             cx.shared.cancels.forget(&issued);
         }
         if self.began.is_some() {
+            self.hold_closes(cx);
             self.abandon_runs(cx);
             self.record_end(cx);
         }

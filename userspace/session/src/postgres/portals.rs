@@ -7,6 +7,7 @@ use std::sync::Arc;
 use policy::Policy;
 
 use super::rewrite::Columns;
+use crate::AskId;
 use crate::verdicts::{Inner, Judged};
 
 /// What is known of a portal's rows.
@@ -30,26 +31,41 @@ pub(super) struct Slot {
     pub(super) judged: Option<Arc<Judged>>,
     /// What an EXECUTE in it runs.
     pub(super) inner: Inner,
+    /// A person let it go on.
+    pub(super) approval: Option<AskId>,
     /// What the verdict was taken under.
     pub(super) stamp: Stamp,
     pub(super) rows: Rows,
     pub(super) columns: Columns,
+    /// Rows of it that have left.
+    pub(super) sent: u32,
     /// The request that made it.
     seq: u64,
     /// Made by DECLARE: may outlive its transaction.
     declared: bool,
 }
 
+impl Slot {
+    /// By DECLARE: what it reads is in `inner`.
+    pub(super) fn is_declared(&self) -> bool {
+        self.declared
+    }
+}
+
 /// What a verdict depends on beside the text. Equal stamps: the verdict still holds.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stamp {
     pub(super) policy: Option<Arc<Policy>>,
-    pub(super) epoch: u64,
+    pub(super) epoch: u32,
+    /// Of the catalog.
+    pub(super) version: u32,
 }
 
 impl Stamp {
-    pub(super) fn is(&self, policy: &Arc<Policy>, epoch: u64) -> bool {
-        self.epoch == epoch && self.policy.as_ref().is_some_and(|known| Arc::ptr_eq(known, policy))
+    pub(super) fn is(&self, policy: &Arc<Policy>, epoch: u32, version: u32) -> bool {
+        self.epoch == epoch
+            && self.version == version
+            && self.policy.as_ref().is_some_and(|known| Arc::ptr_eq(known, policy))
     }
 }
 
@@ -99,9 +115,11 @@ impl Portals {
             fresh.refs = 1;
             fresh.judged = judged;
             fresh.inner = inner;
+            fresh.approval = None;
             fresh.stamp = Stamp::default();
             fresh.rows = Rows::Unasked;
             fresh.columns.clear();
+            fresh.sent = 0;
             fresh.seq = seq;
             fresh.declared = declared;
         }
@@ -116,6 +134,13 @@ impl Portals {
             self.release(old);
         }
         slot
+    }
+
+    /// What the slot runs was held, and may go on.
+    pub(super) fn approved(&mut self, slot: u32, approval: Option<AskId>) {
+        if let Some(slot) = self.get_mut(slot) {
+            slot.approval = approval;
+        }
     }
 
     /// A request in the queue uses the slot.

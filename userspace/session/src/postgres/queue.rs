@@ -24,6 +24,21 @@ impl Run {
         self.inner.sensitive || self.judged.as_ref().is_none_or(|judged| judged.sensitive)
     }
 
+    /// So many rows of it may leave.
+    pub(super) fn rows_over(&self) -> Option<u64> {
+        let own = self.judged.as_ref().and_then(|judged| judged.rows_over);
+        own.into_iter().chain(self.inner.rows_over()).min()
+    }
+
+    /// An error of it may be decided by a sensitive column's value.
+    pub(super) fn may_quote(&self) -> bool {
+        self.inner.may_quote()
+            || self
+                .judged
+                .as_ref()
+                .is_some_and(|judged| judged.derived.as_ref().is_some_and(|derived| derived.may_quote))
+    }
+
     /// How many COPYs from the agent it begins.
     pub(super) fn copies_in(&self) -> u32 {
         self.judged.as_ref().map_or(0, |judged| judged.copies_in)
@@ -204,6 +219,11 @@ impl Queue {
         !self.open && self.is_idle()
     }
 
+    /// The last request is of the extended protocol, and no Sync stands behind it.
+    pub(super) fn is_in_pipeline(&self) -> bool {
+        self.entries.back().is_some_and(|entry| entry.request.is_extended())
+    }
+
     /// ReadyForQuery came.
     pub(super) fn ready(&mut self) {
         if self.is_idle() {
@@ -278,7 +298,7 @@ impl Queue {
 
     /// Syncs at the front that were never going to be answered: an answer to what is behind them has come.
     pub(super) fn exorcise(&mut self) {
-        if self.is_idle() {
+        if !matches!(self.front(), Some(Request::Sync { ghost: true, .. })) || self.is_idle() {
             return; // one of them may be answered yet
         }
         while matches!(self.front(), Some(Request::Sync { ghost: true, .. })) {

@@ -91,6 +91,22 @@ impl Journal {
     }
 
     /// A statement that did not go on.
+    /// What the records share.
+    pub(super) fn actor(&self) -> &ActorPart {
+        &self.actor
+    }
+
+    /// Encodes a verdict other than a plain allow.
+    pub(super) fn set_verdict(&mut self, facts: &VerdictFacts<'_>) -> &VerdictPart {
+        self.verdict.set(facts);
+        &self.verdict
+    }
+
+    /// The actor, and the verdict that was encoded last.
+    pub(super) fn parts(&self) -> (&ActorPart, &VerdictPart) {
+        (&self.actor, &self.verdict)
+    }
+
     pub(super) fn count_refused(&mut self) {
         self.totals.statements += 1;
         self.totals.refused += 1;
@@ -113,7 +129,7 @@ fn unseen() -> StatementPart {
 
 impl Cx<'_, '_> {
     /// Writes one record; says which id it gets.
-    fn record(&mut self, event: &Event<'_>) -> RecordId {
+    pub(super) fn record(&mut self, event: &Event<'_>) -> RecordId {
         let RecordId { shard, seq } = self.shared.next_record;
         let id = RecordId { shard, seq: seq + self.out.records.len() as u64 };
         self.out.records.push(event);
@@ -131,6 +147,7 @@ impl Connection {
         let (dbname, user) = (named(&self.startup.dbname), named(&self.startup.user));
         let application = named(&self.startup.application);
         let user = self.login.database_user.clone().or(user);
+        let certificate = self.tls.certificate().map(|shown| Masked::of(&shown.subject));
         self.journal.actor.set(&Actor {
             agent: (&agent).into(),
             cgroup: subject.cgroup,
@@ -145,10 +162,11 @@ impl Connection {
             dbname: dbname.as_ref().map(Into::into),
             database_user: user.as_ref().map(Into::into),
             application: application.as_ref().map(Into::into),
+            certificate: certificate.as_ref().map(Into::into),
         });
     }
 
-    fn number(&mut self) -> u64 {
+    pub(super) fn number(&mut self) -> u64 {
         self.journal.number += 1;
         self.journal.number
     }
@@ -170,16 +188,22 @@ impl Connection {
         }
         self.name_actor();
         let (agent_tls, database_tls, peer) = self.tls.told();
+        let certificate = self.tls.certificate();
+        let (serial, sha256) =
+            (certificate.map(|shown| Masked::of(&shown.serial)), certificate.map(|shown| shown.sha256));
         let number = self.number();
         cx.record(&Event::Login {
             actor: &self.journal.actor,
             success: code.is_none(),
             sqlstate: code.map(|code| SqlState::of(&code)),
             cause: cause.map(Into::into),
+            way: Some(self.login.way).filter(|way| !way.is_empty()),
             tls: LoginTls {
                 agent: agent_tls.as_ref().map(Into::into),
                 database: database_tls.as_ref().map(Into::into),
                 peer: peer.as_ref().map(Into::into),
+                serial: serial.as_ref().map(Into::into),
+                sha256,
             },
             number,
         });
@@ -212,8 +236,13 @@ impl Connection {
         let judged = &verdict.judged;
         if let Some(refusal) = &verdict.refusal {
             self.encode_refusal(refusal, verdict.forwarded, judged.rule.as_ref(), cx);
+        } else if verdict.approval.is_some() {
+            self.encode_approved(judged.rule.as_ref(), cx);
         }
-        let part = if verdict.refusal.is_some() { &self.journal.verdict } else { &judged.allowed };
+        let plain = verdict.refusal.is_none() && verdict.approval.is_none();
+        let part = if plain { &judged.allowed } else { &self.journal.verdict };
+        let answered = verdict.refusal.as_ref().and_then(|refusal| refusal.answer.as_ref()).map(|answer| answer.ask);
+        let approval = verdict.approval.or(answered).map(|ask| Masked::of(ask.as_str()));
         self.journal.number += 1;
         let number = self.journal.number;
         if request != "parse" || verdict.refuses() {
@@ -225,6 +254,7 @@ impl Connection {
             statement: &judged.part,
             verdict: part,
             request,
+            approval: approval.as_ref().map(Into::into),
             number,
         }))
     }
@@ -252,6 +282,17 @@ impl Connection {
             verdict,
             rule: rule.map(Into::into),
             reason: Some((&refusal.message).into()),
+            policy: (&version).into(),
+        });
+    }
+
+    /// It was held, and a person let it go on.
+    fn encode_approved(&mut self, rule: Option<&Masked>, cx: &Cx<'_, '_>) {
+        let version = Masked::of(cx.shared.policy.version());
+        self.journal.verdict.set(&VerdictFacts {
+            verdict: audit::Verdict::Allow,
+            rule: rule.map(Into::into),
+            reason: Some(Text::Literal("approved by a person")),
             policy: (&version).into(),
         });
     }
@@ -293,6 +334,7 @@ impl Connection {
             statement: &unseen(),
             verdict: &self.journal.verdict,
             request,
+            approval: None,
             number,
         }))
     }

@@ -125,7 +125,16 @@ impl Connection {
         else {
             return self.rejected_otherwise(frame, cx);
         };
-        let detail = refused.record.map(|record| format!("record {}-{}", record.shard, record.seq)).unwrap_or_default();
+        let mut detail = match (&refused.refusal.answer, refused.record) {
+            (Some(answer), record) => answer.detail(record),
+            (None, Some(record)) => format!("record {}-{}", record.shard, record.seq),
+            (None, None) => String::new(),
+        };
+        // How an ask ended is one line of JSON, for programs: nothing stands beside it.
+        if let (Some(more), None) = (&refused.refusal.detail, &refused.refusal.answer) {
+            detail.push_str(if detail.is_empty() { "" } else { ": " });
+            detail.push_str(more.as_str());
+        }
         let error = ErrorText {
             severity: said.text(report::SEVERITY).unwrap_or(b"ERROR"),
             severity_word: said.text(report::SEVERITY_UNTRANSLATED).unwrap_or(b"ERROR"),

@@ -11,16 +11,16 @@ use crate::verdicts::{DISK_FULL, MAKE_ROOM, Refusal};
 
 /// What a record takes beside its payload.
 const FRAME: usize = audit::segment::FRAME_LEN + 7;
-/// The longest actor: seven names, numbers and two addresses.
-const ACTOR_MAX: usize = 2048;
+/// The longest actor: eight names, numbers and two addresses.
+const ACTOR_MAX: usize = 2304;
 /// A decision beside actor and statement: rule, reason, policy.
 const DECISION: usize = 1024 + FRAME;
 /// An outcome beside its actor.
 const OUTCOME: usize = 192 + FRAME;
-/// A start, a login, an end or a cancel request beside its actor: a cause, TLS of both legs, numbers.
-const PLAIN: usize = 1280 + FRAME;
-const _: () = assert!(7 * (NAME_MAX + 3) + 5 * 10 + 2 * 20 <= ACTOR_MAX && 3 * (NAME_MAX + 3) + 64 <= DECISION - FRAME);
-const _: () = assert!(4 * (NAME_MAX + 3) + 128 <= PLAIN - FRAME);
+/// A start, a login, an end or a cancel request beside its actor: a cause, TLS of both legs, a certificate, numbers.
+const PLAIN: usize = 1536 + FRAME;
+const _: () = assert!(8 * (NAME_MAX + 3) + 5 * 10 + 2 * 20 <= ACTOR_MAX && 3 * (NAME_MAX + 3) + 64 <= DECISION - FRAME);
+const _: () = assert!(5 * (NAME_MAX + 3) + 34 + 192 <= PLAIN - FRAME); // the way of a login is a few words of ours
 
 /// Where a record finds room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,8 @@ impl Connection {
             return 2 * (ACTOR_MAX + PLAIN);
         }
         let actor = self.journal.actor_len();
-        actor + PLAIN + self.queue.runs() * (actor + OUTCOME)
+        let held = usize::from(self.hold.is_some()) * (actor + PLAIN);
+        actor + PLAIN + held + self.queue.runs() * (actor + OUTCOME)
     }
 
     /// At the session's start: whether its start, login and end can be recorded. If not it is told so, and let go.
@@ -67,6 +68,17 @@ impl Connection {
     pub(super) fn own_room(&mut self, text: &str, cx: &mut Cx<'_, '_>) -> Room {
         let need = self.journal.actor_len() + text.len() + PLAIN;
         self.room(need, cx)
+    }
+
+    /// Room to ask about a held statement, and to say how that ended.
+    pub(super) fn ask_room(&mut self, part: usize, lists: usize, cx: &mut Cx<'_, '_>) -> Room {
+        let actor = self.journal.actor_len();
+        self.room(actor + part + lists + DECISION + PLAIN + actor + PLAIN, cx)
+    }
+
+    /// Room for a person's word.
+    pub(super) fn vote_has_room(&self, cx: &mut Cx<'_, '_>) -> bool {
+        take(self.journal.actor_len() + audit::JUSTIFICATION_MAX + PLAIN, cx) == Room::Here
     }
 
     /// Room for the decision on a statement, and for its outcome if it runs. Without it the verdict is a refusal. False: not in

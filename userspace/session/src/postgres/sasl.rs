@@ -1,12 +1,12 @@
-//! SCRAM across two connections. Channel binding ties a login to one TLS connection (RFC 5802, tls-server-end-point), so an agent
+//! SCRAM that passes on. Channel binding ties a login to one TLS connection (RFC 5802, tls-server-end-point), so an agent
 //! cannot use it through us: it is taken out of the database's offer. A client that could have used it says so inside its proof (`y`),
 //! and a server that offered it then refuses the login, which is what the flag is for. So that is said here, with the way round.
+//! Where a verifier of the role is known SCRAM ends here instead (`scram`).
 
 use wire::postgres::backend::Authentication;
 use wire::postgres::encode;
 use wire::postgres::frontend::authentication::SaslInitialResponse;
 
-use super::backend::Frame;
 use super::{Connection, Cx, Fatal, Step};
 
 /// Mechanisms whose names end so bind to the channel (RFC 5801).
@@ -14,10 +14,8 @@ const PLUS: &[u8] = b"-PLUS";
 
 impl Connection {
     /// The database's offer, without the mechanisms that bind to its channel. False: it has none, and passes as it is.
-    pub(super) fn narrows_offer(&mut self, frame: &Frame<'_>, cx: &mut Cx<'_, '_>) -> Result<bool, Fatal> {
-        let Authentication::Sasl(offered) = Authentication::parse(frame.body()).map_err(Fatal::of_database)? else {
-            return Ok(false);
-        };
+    pub(super) fn narrows_offer(&mut self, step: &Authentication<'_>, cx: &mut Cx<'_, '_>) -> Result<bool, Fatal> {
+        let Authentication::Sasl(offered) = step else { return Ok(false) };
         let kept: Vec<&[u8]> = offered.iter().filter(|name| !name.ends_with(PLUS)).collect();
         if kept.len() == offered.iter().count() {
             return Ok(false);

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use sql::{Scope, SettingValue};
+use sql::{Kind, Object, Scope, SettingValue, Statement};
 
 use super::settings::{self, Rule};
 use crate::Catalogs;
+use crate::derived::{defines, reads};
 use crate::verdicts::Judged;
 
 /// The session's view of `search_path`.
@@ -15,13 +16,63 @@ pub(super) struct Schemas {
     /// What they were at the session's start: what RESET goes back to.
     initial: Option<Arc<[String]>>,
     /// Every name in the setting, also of schemas that did not exist when it was read.
-    path: Vec<String>,
+    path: Box<[String]>,
     /// Nothing has changed since they were asked for.
     sure: bool,
     /// Counts the changes: a verdict of another epoch is taken anew.
-    epoch: u64,
+    epoch: u32,
+    /// Where among them the session's temporary schema is searched.
+    temporary_at: u16,
     /// The open transaction may have changed the catalog; others see it when it ends.
     changed: bool,
+    /// What it changed.
+    doubts: Option<Box<Doubts>>,
+}
+
+/// Objects of which it cannot be told what they are, until the catalog can be asked.
+#[derive(Debug, Default)]
+struct Doubts {
+    /// Code that cannot be seen into ran, or too much was changed.
+    all: bool,
+    /// Bare names.
+    names: Vec<String>,
+}
+
+/// More names than a transaction of people's changes; beyond them all are in doubt.
+const DOUBTS_MAX: usize = 1024;
+
+impl Doubts {
+    fn add(&mut self, statement: &Statement) {
+        for pair in &statement.pairs {
+            match &pair.object {
+                Object::Table(name) | Object::Function(name) if defines(pair.kind) => {
+                    if self.names.len() >= DOUBTS_MAX {
+                        self.all = true;
+                    } else if !self.names.contains(&name.name) {
+                        self.names.push(name.name.clone());
+                    }
+                }
+                _ => self.all |= is_unseen(pair.kind),
+            }
+        }
+    }
+}
+
+/// Changes objects that its text does not name.
+fn is_unseen(kind: Kind) -> bool {
+    const UNSEEN: [&str; 10] = [
+        "do",
+        "unknown",
+        "create-extension",
+        "alter-extension",
+        "alter-schema",
+        "drop-schema",
+        "create-operator",
+        "create-cast",
+        "alter-owned",
+        "drop-owned",
+    ];
+    UNSEEN.contains(&kind.as_str())
 }
 
 impl Default for Schemas {
@@ -29,10 +80,12 @@ impl Default for Schemas {
         Schemas {
             current: Arc::from(["public".to_owned()]),
             initial: None,
-            path: Vec::new(),
+            path: Box::default(),
             sure: false,
             epoch: 0,
+            temporary_at: 0,
             changed: false,
+            doubts: None,
         }
     }
 }
@@ -42,7 +95,26 @@ impl Schemas {
         &self.current
     }
 
-    pub(super) fn epoch(&self) -> u64 {
+    /// Where among them the session's temporary schema is searched.
+    pub(super) fn temporary_at(&self) -> usize {
+        self.temporary_at.into()
+    }
+
+    /// Why it cannot be told what a statement uses: the open transaction has changed it.
+    pub(super) fn doubts(&self, judged: &Judged) -> Option<String> {
+        let doubts = self.doubts.as_ref()?;
+        let uses = |statement: &Statement| {
+            statement.pairs.iter().any(|pair| pair.object != Object::None && !defines(pair.kind))
+        };
+        if doubts.all && judged.statements.iter().any(uses) {
+            return Some("what code in the open transaction has changed".to_owned());
+        }
+        let read = |name: &&String| judged.statements.iter().any(|statement| reads(statement, name));
+        let name = doubts.names.iter().find(read)?;
+        Some(format!("what {name} is, which the open transaction has changed"))
+    }
+
+    pub(super) fn epoch(&self) -> u32 {
         self.epoch
     }
 
@@ -57,15 +129,18 @@ impl Schemas {
     }
 
     /// What our own query said.
-    pub(super) fn set(&mut self, names: Vec<String>, path: Vec<String>) {
+    pub(super) fn set(&mut self, names: Vec<String>, path: Vec<String>, temporary_at: usize) {
         if *self.current != *names {
             self.current = names.into();
             self.epoch += 1;
         }
+        self.epoch += u32::from(!self.sure);
+        self.temporary_at = u16::try_from(temporary_at).unwrap_or(u16::MAX);
+        self.doubts = None;
         if self.initial.is_none() {
             self.initial = Some(Arc::clone(&self.current));
         }
-        self.path = path;
+        self.path = path.into();
         self.sure = true;
     }
 
@@ -110,6 +185,9 @@ impl Schemas {
             self.widen(&path);
             self.path = path;
             self.changed = true;
+            let doubts = self.doubts.get_or_insert_default();
+            judged.statements.iter().filter(|statement| statement.changes_catalog).for_each(|s| doubts.add(s));
+            doubts.all |= judged.statements.is_empty();
             self.doubt();
         }
     }

@@ -7,6 +7,7 @@ use wire::postgres::frontend::{FunctionCall, Query};
 use wire::postgres::{Format, FrontendTag};
 
 use super::frontend::Sent;
+use super::hold::Held;
 use super::judge::{Verdict, prepares};
 use super::queue::{Request, Run};
 use super::{Connection, Cx, Fatal, Step};
@@ -15,17 +16,23 @@ use crate::verdicts::{Inner, Judged, Refusal, Why};
 impl Connection {
     pub(super) fn query(&mut self, sent: Sent<'_>, cx: &mut Cx<'_, '_>) -> Step {
         let text = Query::parse(sent.body()).map_err(Fatal::of_agent)?.text;
+        if self.queue.is_in_pipeline() {
+            return Err(Fatal::agent("a Query among messages of the extended protocol that no Sync has ended"));
+        }
         if text.len() > cx.shared.limits.statement {
             return self.refuse_too_long(FrontendTag::Query, cx);
         }
         let mut verdict = self.judge(text, cx);
         if let Some(refusal) = self.too_many_names(&verdict, cx) {
-            verdict.refusal = Some(refusal);
-            verdict.forwarded = false;
+            verdict.refuse(refusal);
+        }
+        if self.is_about_a_hold(&verdict) && self.waits_for_a_person(Held::query(&sent), &mut verdict, cx) {
+            return Ok(());
         }
         if !self.finds_room(&mut verdict, true, cx) {
             return Ok(());
         }
+        self.hold_ends(&verdict, cx);
         if verdict.refuses() {
             return self.refuse_query("query", &verdict, cx);
         }
@@ -54,9 +61,13 @@ impl Connection {
                     "a function call by OID cannot be judged",
                     "call the function in a SELECT instead",
                 );
-                Verdict { judged, inner: Inner::default(), refusal: Some(refusal), forwarded: self.observes() }
+                Verdict { forwarded: self.observes(), ..Verdict::of(judged, Some(refusal)) }
             }
         };
+        if verdict.is_held() {
+            let message = "a function call by OID cannot be held for approval";
+            verdict.refuse(Refusal::new(Why::Firm, message, "call the function in a SELECT instead"));
+        }
         if !self.finds_room(&mut verdict, true, cx) {
             return Ok(());
         }
@@ -73,8 +84,13 @@ impl Connection {
     /// The decision is recorded; the statement may go.
     pub(super) fn decided(&mut self, request: &'static str, verdict: &Verdict, cx: &mut Cx<'_, '_>) -> Run {
         let record = self.record_decision(request, verdict, cx);
-        cx.out.durable |= verdict.changes_data();
-        Run { judged: Some(Arc::clone(&verdict.judged)), inner: verdict.inner, record, started_ns: cx.now.mono_ns }
+        cx.out.durable |= verdict.changes_data() || verdict.approval.is_some();
+        Run {
+            judged: Some(Arc::clone(&verdict.judged)),
+            inner: verdict.inner.clone(),
+            record,
+            started_ns: cx.now.mono_ns,
+        }
     }
 
     /// What it may change in the session holds from now on.
@@ -82,25 +98,39 @@ impl Connection {
     pub(super) fn statement_goes_on(&mut self, verdict: &Verdict, seq: u64, extended: bool, cx: &mut Cx<'_, '_>) {
         let judged = &verdict.judged;
         self.login.unsettled |= judged.changes_encoding;
+        if !judged.is_settled() {
+            self.remember(judged, cx);
+        }
+        verdict.inner.spending().iter().for_each(|judged| self.remember(judged, cx));
         if !judged.has_effects && !judged.changes_catalog {
             return;
         }
         let user = self.login.database_user.as_ref().map_or(self.startup.user.as_str(), |user| user.as_str());
         self.schemas.may_change(judged, user);
-        self.names_may_change(judged, seq, extended, cx);
+        self.names_may_change(verdict, seq, extended, cx);
     }
 
     /// PREPARE and DECLARE name something from now on, if the server takes them.
-    fn names_may_change(&mut self, judged: &Arc<Judged>, seq: u64, extended: bool, cx: &mut Cx<'_, '_>) {
+    fn names_may_change(&mut self, verdict: &Verdict, seq: u64, extended: bool, cx: &mut Cx<'_, '_>) {
+        let judged = &verdict.judged;
         for (part, name, inner) in prepares(judged, usize::MAX) {
             let inner = self.judge_words(inner, cx);
             self.statements.add(name.as_bytes(), (seq, part), extended, (&inner, self.stamp_now(cx)));
         }
-        for statement in &judged.statements {
+        for (at, statement) in judged.statements.iter().enumerate() {
             for prepared in &statement.prepared {
-                if let Prepared::Declare { name } = prepared {
-                    self.portals.open(name.as_bytes(), seq, true, Some(Arc::clone(judged)), Inner::default());
+                let Prepared::Declare { name } = prepared else { continue };
+                let mut inner = Inner::default();
+                inner.add(judged, at);
+                // Where the server does not take it the older one lives on.
+                if let Some(older) = self.portals.find(name.as_bytes()).and_then(|slot| self.portals.get(slot)) {
+                    inner.join(&older.inner);
+                    if let Some(judged) = older.judged.as_ref().filter(|_| !older.is_declared()) {
+                        inner.add(judged, 0);
+                    }
                 }
+                let slot = self.portals.open(name.as_bytes(), seq, true, Some(Arc::clone(judged)), inner);
+                self.portals.approved(slot, verdict.approval);
             }
         }
     }

@@ -60,7 +60,7 @@ impl Connection {
         if self.turned_away {
             return Err(Fatal::unrecorded());
         }
-        self.admits_plain()?;
+        self.admits_leg()?;
         if message.parameters.duplicate().is_some() {
             return Err(Fatal::agent("a startup key is given twice"));
         }

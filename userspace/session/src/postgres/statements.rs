@@ -80,10 +80,10 @@ impl Statements {
     }
 
     /// The result of the statement that alone has this name was described.
-    pub(super) fn described(&mut self, name: &[u8], no_binary: impl FnOnce() -> Box<[bool]>) {
+    pub(super) fn described(&mut self, name: &[u8], no_binary: impl FnOnce(&Arc<Judged>) -> Box<[bool]>) {
         let versions = if name.is_empty() { Some(&mut self.unnamed) } else { self.named.get_mut(name) };
         if let Some([version]) = versions.map(Vec::as_mut_slice) {
-            version.no_binary = no_binary();
+            version.no_binary = no_binary(&version.judged);
         }
     }
 

@@ -5,7 +5,7 @@ use wire::postgres::encode;
 
 use super::startup::answer_encryption;
 use super::{Connection, Cx, Fatal, Phase, Step};
-use crate::{AgentTls, Secure, Secured};
+use crate::{AgentTls, ClientCertificate, Secure, Secured};
 
 /// TLS of both legs.
 #[derive(Debug, Default)]
@@ -24,7 +24,8 @@ enum Leg {
     Asked,
     /// The shard is shaking hands.
     Began,
-    Secured(Secured),
+    /// Apart, because most sessions are plain and each idle one counts.
+    Secured(Box<Secured>),
 }
 
 impl Leg {
@@ -43,6 +44,16 @@ impl Legs {
 
     pub(super) fn database_asked(&self) -> bool {
         matches!(self.database, Leg::Asked)
+    }
+
+    /// What the agent showed of itself.
+    pub(super) fn certificate(&self) -> Option<&ClientCertificate> {
+        self.agent.secured()?.certificate.as_deref()
+    }
+
+    /// The bindings of the agent's leg and of the database's, where both have TLS.
+    pub(super) fn bindings(&self) -> Option<(&[u8], &[u8])> {
+        Some((&self.agent.secured()?.binding, &self.database.secured()?.binding))
     }
 
     /// For the record: TLS of the agent's leg, of the database's, and whom the database's certificate was verified for.
@@ -80,16 +91,20 @@ impl Connection {
         if self.tls.at_once && !secured.alpn {
             return Err(Fatal::agent("direct TLS without the protocol's name (ALPN postgresql)"));
         }
-        self.tls.agent = Leg::Secured(secured);
+        self.tls.agent = Leg::Secured(Box::new(secured));
         Ok(())
     }
 
-    /// A startup packet outside TLS.
-    pub(super) fn admits_plain(&self) -> Step {
+    /// What a startup packet needs in front of it.
+    pub(super) fn admits_leg(&self) -> Step {
         if self.open.database.agent_tls == AgentTls::Require && self.tls.agent.secured().is_none() {
             return Err(Fatal::new(b"28000", "this database is served under TLS only").hint(
                 "connect with sslmode=require, or verify-full with the certificate that `interceptor ca` prints",
             ));
+        }
+        if self.open.database.agent_certificate && self.tls.certificate().is_none() {
+            return Err(Fatal::new(b"28000", "connection requires a valid client certificate")
+                .hint("the interceptor's configuration wants one of this database's agents: give sslcert and sslkey"));
         }
         Ok(())
     }
@@ -127,7 +142,7 @@ impl Connection {
     }
 
     pub(super) fn database_secured(&mut self, secured: Secured, cx: &mut Cx<'_, '_>) -> Step {
-        self.tls.database = Leg::Secured(secured);
+        self.tls.database = Leg::Secured(Box::new(secured));
         self.connected(cx)
     }
 }

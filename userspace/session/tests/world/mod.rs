@@ -1,17 +1,18 @@
 //! One session between an agent that the test plays and a small server; bytes arrive in pieces of any size.
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used)] // each test file uses a part
 
+pub mod scram;
 pub mod server;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use audit::RecordType;
 use session::{
-    CancelTarget, Cancels, Catalogs, Database, Effects, Finish, HOLD_MAX, Input, Key, Limits, Mode, Now, Open, Piece,
-    RecordId, Secure, Secured, Session, Shared, StatementCache, Subject,
+    Asking, CancelTarget, Cancels, Catalogs, Database, Effects, Finish, HOLD_MAX, Input, Key, Limits, Mode, Now, Open,
+    Piece, RecordId, Secure, Secured, Session, Shared, StatementCache, Subject,
 };
 use wire::postgres::backend::{CommandComplete, DataRow, Message, Report, RowDescription};
 use wire::postgres::{BackendTag, Header, encode, header};
@@ -98,8 +99,11 @@ pub fn open(agent: &str, mode: Mode, mask: bool) -> Open {
             masking: pan::Mode::default(),
             agent_tls: session::AgentTls::default(),
             database_tls: false,
+            verifiers: None,
+            agent_certificate: false,
         }),
         secret: *b"ours-0123456789-0123456789-01234",
+        nonces: Some(Box::new([*b"towards the agent.", *b"towards the server"])),
     }
 }
 
@@ -118,6 +122,12 @@ pub struct World {
     pub now: Now,
     pub out: Effects,
     next_seq: u64,
+    /// The next ask's id.
+    pub next_ask: u64,
+    /// What the control plane was told.
+    pub asking: Vec<Asking>,
+    /// Sessions whose held statements a cancel request was for.
+    pub cancel_held: Vec<u64>,
     held: Vec<u8>,
     /// Everything that the agent was sent.
     pub agent: Vec<u8>,
@@ -130,6 +140,10 @@ pub struct World {
     connected: bool,
     /// The last leg that was to turn to TLS; the database's does at once.
     pub secured: Option<Secure>,
+    /// The role that logs in by SCRAM, for the server.
+    pub role: Arc<Mutex<scram::Role>>,
+    /// Of the database's certificate.
+    pub binding: Vec<u8>,
     /// Counts allocations so far, and how many the session made.
     pub probe: fn() -> usize,
     pub allocations: usize,
@@ -165,6 +179,9 @@ impl World {
             now: Now { mono_ns: 1_000_000_000, wall_ns: 1_790_000_000_000_000_000 },
             out: Effects::default(),
             next_seq: 1,
+            next_ask: 1,
+            asking: Vec::new(),
+            cancel_held: Vec::new(),
             held: Vec::new(),
             agent: Vec::new(),
             sent: Vec::new(),
@@ -173,6 +190,8 @@ impl World {
             durable: 0,
             connected: false,
             secured: None,
+            role: Arc::new(Mutex::new(scram::Role::new("", b"", 1))),
+            binding: Vec::new(),
             probe: || 0,
             allocations: 0,
             cut: usize::MAX,
@@ -203,6 +222,7 @@ impl World {
             catalogs: &mut self.catalogs,
             cancels: &self.keys,
             next_record: RecordId { shard: 3, seq: self.next_seq },
+            next_ask: Some(session::AskId::of(self.next_ask)),
             room: self.room,
             limits: &self.limits,
         };
@@ -220,6 +240,9 @@ impl World {
         self.next_seq += self.out.records.len() as u64;
         self.records.extend(self.out.records.iter().map(|(kind, payload)| (kind, payload.to_vec())));
         self.durable += usize::from(self.out.durable);
+        self.next_ask += self.out.asking.len() as u64;
+        self.asking.append(&mut self.out.asking);
+        self.cancel_held.extend(self.out.cancel_held);
         let bytes = |piece: &Piece| match piece {
             Piece::Chunk(range) => chunk[range.start as usize..range.end as usize].to_vec(),
             Piece::Own(range) => self.out.own[range.start as usize..range.end as usize].to_vec(),
@@ -240,9 +263,16 @@ impl World {
         } else if self.out.secure.is_some() {
             self.secured = self.out.secure;
             if self.secured == Some(Secure::Database) {
-                self.input(Input::DatabaseSecured(tls("db.example", true)));
+                let binding = self.binding.clone();
+                self.input(Input::DatabaseSecured(Secured { binding, ..tls("db.example", true) }));
             }
         }
+    }
+
+    /// From now on the server lets in this role alone.
+    pub fn knows(&mut self, role: scram::Role) {
+        self.role = Arc::new(Mutex::new(role));
+        self.server.scram = Some(self.role.clone());
     }
 
     /// The agent sends; the server answers all that it is asked.
@@ -300,6 +330,7 @@ impl World {
             catalogs: &mut self.catalogs,
             cancels: &self.keys,
             next_record: RecordId { shard: 3, seq: self.next_seq },
+            next_ask: Some(session::AskId::of(self.next_ask)),
             room: self.room,
             limits: &self.limits,
         };
@@ -308,6 +339,7 @@ impl World {
         assert!(cost(&self.out) <= owed, "the session's last records have no room");
         assert_eq!(self.session.owes(), 0);
         self.records.extend(self.out.records.iter().map(|(kind, payload)| (kind, payload.to_vec())));
+        self.asking.append(&mut self.out.asking);
     }
 
     /// How many records of a type there are.
@@ -327,7 +359,14 @@ impl World {
 
 /// A handshake that went well.
 pub fn tls(peer: &str, alpn: bool) -> Secured {
-    Secured { version: "TLSv1.3", suite: "TLS13_AES_256_GCM_SHA384", alpn, peer: peer.into() }
+    Secured {
+        version: "TLSv1.3",
+        suite: "TLS13_AES_256_GCM_SHA384",
+        alpn,
+        peer: peer.into(),
+        binding: vec![],
+        certificate: None,
+    }
 }
 
 /// The most bytes that the call's records take in a segment.

@@ -2,6 +2,7 @@
 //! Sync, unnamed statement, portals, COPY). It writes down every statement that it runs, as `log_statement = all` does.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 use wire::postgres::backend::{Authentication, Field, TransactionStatus};
 use wire::postgres::frontend::{Bind, Close, Describe, Execute, Kind, Parse, Query};
@@ -40,10 +41,27 @@ pub struct Server {
     pub asks_password: bool,
     /// SASL mechanisms; none: no such login.
     pub offers: &'static [&'static [u8]],
+    /// Checks who logs in by SCRAM; `None`: whatever comes is let in.
+    pub scram: Option<Arc<Mutex<dyn Scram + Send>>>,
+    /// Reads, and says nothing.
+    pub mute: bool,
     /// What it answers to an SSLRequest.
     pub tls: &'static [u8],
     /// A constraint is checked, and fails, at the transaction's end.
     deferred: bool,
+}
+
+/// Who plays the server's part of SCRAM.
+pub trait Scram {
+    fn step(&mut self, body: &[u8]) -> Said;
+}
+
+/// What it says.
+pub enum Said {
+    Challenge(Vec<u8>),
+    /// Lets in, with these last words if there are any.
+    Right(Vec<u8>),
+    Wrong,
 }
 
 pub const PAN: &str = "4111111111111111";
@@ -76,6 +94,8 @@ impl Server {
             catalog_dies: false,
             asks_password: false,
             offers: &[],
+            scram: None,
+            mute: false,
             tls: b"",
             deferred: false,
         }
@@ -139,6 +159,27 @@ impl Server {
                 self.out.extend_from_slice(self.tls);
             }
             _ => panic!("the server was asked for encryption"),
+        }
+    }
+
+    fn scram(&mut self, body: &[u8]) {
+        let Some(scram) = &self.scram else { return };
+        let said = scram.lock().unwrap().step(body);
+        match said {
+            Said::Challenge(text) => {
+                encode::authentication(&mut self.out, Authentication::SaslContinue(&text)).unwrap();
+            }
+            Said::Right(text) => {
+                if !text.is_empty() {
+                    encode::authentication(&mut self.out, Authentication::SaslFinal(&text)).unwrap();
+                }
+                self.let_in();
+            }
+            Said::Wrong => {
+                let code = SqlState::of_bytes(b"28P01").unwrap();
+                let message = "password authentication failed for user \"app\"";
+                encode::error_response(&mut self.out, "FATAL", code, message, &[]);
+            }
         }
     }
 
@@ -248,6 +289,8 @@ impl Server {
             }
             FrontendTag::Terminate => self.closed = true,
             FrontendTag::Flush | FrontendTag::CopyData | FrontendTag::CopyDone | FrontendTag::CopyFail => {}
+            FrontendTag::Authentication if self.mute => {}
+            FrontendTag::Authentication if self.scram.is_some() => self.scram(body),
             FrontendTag::Authentication if self.asks_password || !self.offers.is_empty() => self.let_in(),
             FrontendTag::Authentication => panic!("no password was asked for"),
         }
@@ -310,7 +353,8 @@ impl Server {
     /// False: a COPY goes on.
     fn query(&mut self, text: &str) -> bool {
         if text.starts_with("/* interceptor */ SET TRANSACTION READ ONLY") {
-            self.catalog(text.contains("pg_type"), text.contains("SELECT c.oid, a.attnum, n.nspname"));
+            let asks = |words: &str| text.contains(words);
+            self.catalog(asks("pg_type"), asks("pg_operator"), asks("SELECT c.oid, a.attnum, n.nspname"));
             return true;
         }
         if is_nonsense(text) {
@@ -408,7 +452,7 @@ impl Server {
         true
     }
 
-    fn catalog(&mut self, tables: bool, names: bool) {
+    fn catalog(&mut self, tables: bool, holdings: bool, names: bool) {
         if self.catalog_dies {
             let code = SqlState::of_bytes(b"57P01").unwrap();
             return encode::error_response(&mut self.out, "FATAL", code, "terminating connection", &[]);
@@ -416,17 +460,25 @@ impl Server {
         if let Some((code, message)) = self.catalog_fails {
             return self.fail(code, message, "");
         }
+        let is_latin1 = self.parameters.contains(&("client_encoding", "LATIN1"));
+        let encoded = |text: &str| match is_latin1 {
+            true => text.chars().map(|letter| letter as u8).collect(),
+            false => text.as_bytes().to_vec(),
+        };
         let out = &mut self.out;
         let mut rows = |columns: &[&str], rows: &[&[&str]]| {
             describe(out, columns, Format::Text);
             for row in rows {
-                let values: Vec<Option<&[u8]>> = row.iter().map(|value| Some(value.as_bytes())).collect();
+                let row: Vec<Vec<u8>> = row.iter().map(|value| encoded(value)).collect();
+                let values: Vec<Option<&[u8]>> = row.iter().map(|value| Some(value.as_slice())).collect();
                 encode::data_row(out, &values).unwrap();
             }
             encode::command_complete(out, b"SELECT 1").unwrap();
         };
         rows(&["s"], &[&["pg_catalog"], &["public"]]);
         rows(&["u", "p"], &[&["app", "\"$user\", public"]]);
+        rows(&["a", "b", "c", "d", "e", "f", "g"], &[]);
+        rows(&["a", "b", "c", "d"], &[]);
         if tables {
             rows(
                 &["a", "b", "c", "d", "e", "f"],
@@ -438,6 +490,44 @@ impl Server {
                 ],
             );
             rows(&["a", "b", "c"], &[]);
+        }
+        if holdings {
+            rows(
+                &["a", "b", "c", "d", "e", "f", "g"],
+                &[
+                    &["16384", "public", "payments", "r", "", "f", ""],
+                    &[
+                        "16390",
+                        "public",
+                        "v_payments",
+                        "v",
+                        "",
+                        "f",
+                        " SELECT payments.pan AS ref FROM public.payments;",
+                    ],
+                    &["16500", "public", "tickets", "r", "", "f", ""],
+                    &["16501", "public", "odds", "r", "", "f", ""],
+                    &["16502", "public", "plain", "r", "", "f", ""],
+                    &["16503", "public", "z\u{e4}hler", "r", "", "f", ""],
+                ],
+            );
+            rows(
+                &["a", "b", "c", "d"],
+                &[
+                    &["16384", "1", "id", "23"],
+                    &["16384", "2", "pan", "25"],
+                    &["16384", "3", "cvv", "25"],
+                    &["16390", "1", "ref", "25"],
+                    &["16500", "1", "note", "25"],
+                    &["16501", "1", "odd", "25"],
+                    &["16501", "2", "cvv_at", "1114"],
+                    &["16502", "1", "one", "25"],
+                    &["16502", "2", "note", "25"],
+                    &["16503", "1", "one", "25"],
+                ],
+            );
+            rows(&["a", "b", "c", "d"], &[]);
+            rows(&["a"], &[]);
         }
         if names {
             rows(&["a", "b", "c", "d", "e"], &[&["16500", "1", "public", "tickets", "note"]]);

@@ -77,6 +77,8 @@ fn open() -> Open {
         masking: pan::Mode::Balanced,
         agent_tls: crate::AgentTls::default(),
         database_tls: false,
+        verifiers: None,
+        agent_certificate: false,
     };
     Open {
         id: 1,
@@ -85,6 +87,7 @@ fn open() -> Open {
         origin: address,
         database: Arc::new(database),
         secret: [7; 32],
+        nonces: None,
     }
 }
 
@@ -106,7 +109,7 @@ struct Side {
 impl Side {
     fn new(policy: &Arc<Policy>, columns: &[Meant], copy: Option<CopyFormat>, off: bool) -> Side {
         let evidence = Arc::new(Evidence::default());
-        let mut catalogs = Catalogs::with_evidence(Arc::clone(&evidence));
+        let mut catalogs = Catalogs::with(Arc::clone(&evidence), Arc::default(), Arc::default());
         let place = catalogs.seen.place("payments", "app");
         for attribute in 1..=4 {
             catalogs.seen.describe(place, 16_400, attribute, 5);
@@ -163,6 +166,7 @@ impl Side {
             catalogs: &mut self.catalogs,
             cancels: &Nobody,
             next_record: RecordId { shard: 3, seq: 2 + self.records.len() as u64 },
+            next_ask: None,
             room: 1 << 20,
             limits: &Limits::default(),
         };

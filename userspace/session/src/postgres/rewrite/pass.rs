@@ -3,6 +3,8 @@
 //!
 //! "No" decides nothing: the masker says what there is to say, the fault of a malformed message too.
 
+use std::ops::Range;
+
 use super::columns::{Columns, Resolved};
 use super::copy_text::CopyText;
 use super::search::Sought;
@@ -117,6 +119,13 @@ fn is_short_numeric(value: &[u8]) -> bool {
         && words.iter().all(|word| u16::from_be_bytes(*word) <= 9999)
 }
 
+/// A value of a row that may hold a card, and where it lies in the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Suspect {
+    pub(super) column: usize,
+    pub(super) value: Range<usize>,
+}
+
 /// Rows that have passed and are not counted yet.
 #[derive(Debug, Default)]
 pub struct Passed {
@@ -155,24 +164,61 @@ impl Columns {
 
     /// Whether a whole DataRow, of which the raw bytes hold no card, may pass. Then it is counted in `passed`.
     pub fn passes(&self, body: &[u8], passed: &mut Passed) -> bool {
-        let Some((count, values)) = body.split_first_chunk::<2>() else { return false };
+        self.passes_but(body, body.len(), passed).is_some()
+    }
+
+    /// The same where only the first `clean` bytes of the body surely hold none: with the first value that goes on behind them.
+    #[inline]
+    pub(super) fn passes_but(&self, body: &[u8], clean: usize, passed: &mut Passed) -> Option<Option<Suspect>> {
+        let (count, values) = body.split_first_chunk::<2>()?;
         if usize::from(u16::from_be_bytes(*count)) != self.len() {
-            return false;
+            return None;
         }
-        let mut nulls = 0_u32;
+        let (mut nulls, mut suspect) = (0_u32, None);
+        let mut note = |column: usize, value: &[u8], behind: usize| {
+            let end = body.len() - behind;
+            if suspect.is_none() && end > clean && !value.is_empty() {
+                suspect = Some(Suspect { column, value: end - value.len()..end });
+            }
+        };
+        let lengths = |column, _, value: &[u8], behind| {
+            note(column, value, behind);
+            true
+        };
         let fits = match self.way() {
-            Way::Lengths => self.walk(values, |_, _| true, |_| nulls += 1),
-            Way::Checked => self.walk(values, Check::holds, |_| nulls += 1),
+            Way::Lengths => self.walk(values, lengths, |_| nulls += 1),
+            Way::Checked => {
+                let checked = |column, check: Check, value: &[u8], behind| {
+                    note(column, value, behind);
+                    check.holds(value)
+                };
+                self.walk(values, checked, |_| nulls += 1)
+            }
             Way::Never => false,
         };
         if !fits {
-            return false;
+            return None;
         }
         passed.rows += 1;
         if nulls > 0 && self.counts() {
-            self.walk(values, |_, _| true, |column| passed.leave_out(column, 1));
+            self.walk(values, |_, _, _, _| true, |column| passed.leave_out(column, 1));
         }
-        true
+        Some(suspect)
+    }
+
+    /// In a row that passes, the first value behind `last` that goes on behind the first `clean` bytes.
+    pub(super) fn suspect_behind(&self, body: &[u8], last: &Suspect, clean: usize) -> Option<Suspect> {
+        let mut at = last.value.end;
+        for column in last.column + 1..self.len() {
+            let length = i32::from_be_bytes(*body.get(at..)?.first_chunk()?);
+            at += 4;
+            let Ok(length) = usize::try_from(length) else { continue };
+            at += length;
+            if at > clean && length > 0 {
+                return Some(Suspect { column, value: at - length..at });
+            }
+        }
+        None
     }
 
     /// Whether the strings of a whole message may stay as they are. Only of the messages that answer every statement.
@@ -186,16 +232,21 @@ impl Columns {
         adds_up && sought == Sought { mode: pan::Mode::Balanced, patterns: 0 } && pan::clean_prefix(body) == body.len()
     }
 
-    /// Over the lengths; whether they sum to the body.
+    /// Over the lengths; whether they sum to the body. `fits` is told the column, its check, the value, and how much is behind it.
     #[inline(always)]
-    fn walk(&self, mut rest: &[u8], fits: impl Fn(Check, &[u8]) -> bool, mut null: impl FnMut(usize)) -> bool {
+    fn walk(
+        &self,
+        mut rest: &[u8],
+        mut fits: impl FnMut(usize, Check, &[u8], usize) -> bool,
+        mut null: impl FnMut(usize),
+    ) -> bool {
         for (at, check) in self.checks().enumerate() {
             let Some((length, behind)) = rest.split_first_chunk::<4>() else { return false };
             rest = behind;
             match usize::try_from(i32::from_be_bytes(*length)) {
                 Ok(length) => {
                     let Some((value, behind)) = rest.split_at_checked(length) else { return false };
-                    if !fits(check, value) {
+                    if !fits(at, check, value, behind.len()) {
                         return false;
                     }
                     rest = behind;

@@ -44,6 +44,11 @@ impl Clean {
         self.end >= end
     }
 
+    /// How much of the body is.
+    fn within(&self, body: &Range<usize>) -> usize {
+        self.end.saturating_sub(body.start)
+    }
+
     /// Whether the value has to be searched. Then it will be.
     fn suspects(&mut self, chunk: &[u8], value: &Range<usize>) -> bool {
         if value.is_empty() {
@@ -70,23 +75,26 @@ impl Pass for Rows<'_> {
     }
 
     fn mask(&mut self, chunk: &mut [u8], body: Range<usize>, clean: &mut Clean) -> Option<u32> {
-        if !self.passes(chunk.get(body.clone())?) {
-            return None;
-        }
-        let (mut at, mut cards) = (body.start + 2, 0);
-        for (index, column) in self.columns.each().enumerate() {
-            let length = i32::from_be_bytes(*chunk.get(at..)?.first_chunk()?);
-            at += 4;
-            let Ok(length) = usize::try_from(length) else { continue };
-            let value = at..at + length;
-            at = value.end;
+        let columns = self.columns;
+        let first = columns.passes_but(chunk.get(body.clone())?, clean.within(&body), self.passed)?;
+        let (mut next, mut cards) = (first, 0);
+        while let Some(suspect) = next {
+            let value = body.start + suspect.value.start..body.start + suspect.value.end;
+            let end = value.end;
             if clean.suspects(chunk, &value) {
-                let found = search(column, chunk.get_mut(value)?, self.columns.types()).ok()?;
+                let found = search(columns.get(suspect.column)?, chunk.get_mut(value)?, columns.types()).ok()?;
                 cards += found;
                 if found > 0 {
-                    self.columns.count_hit(index, self.passed);
+                    columns.count_hit(suspect.column, self.passed);
                 }
             }
+            if end < body.end {
+                clean.look(chunk, end);
+            }
+            if end == body.end || clean.reaches(body.end) {
+                break;
+            }
+            next = columns.suspect_behind(chunk.get(body.clone())?, &suspect, clean.within(&body));
         }
         Some(cards)
     }

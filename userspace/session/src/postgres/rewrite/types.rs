@@ -124,7 +124,7 @@ impl Text {
 }
 
 /// Types outside `BUILTIN`, as the session's catalog query found them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserTypes {
     sorted: Vec<(u32, Kind)>,
 }

@@ -1,0 +1,345 @@
+//! `approvals`: what waits for a person, and a person's word about it. Exit 1 where the answer is no, 3 where the service cannot be reached.
+#![allow(clippy::print_stdout)] // what a verb prints is its answer
+
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write as _};
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use control::client::{self, Unreachable};
+use control::plain;
+use serde_json::{Value, json};
+use session::AskId;
+
+use crate::config::Config;
+
+/// The exit status of a service that cannot be reached.
+const UNREACHABLE: u8 = 3;
+/// How often a watched table is drawn anew.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+/// Of what is over a table shows so many.
+const OVER_SHOWN: usize = 10;
+
+/// `approvals list`.
+pub fn list(path: &Path, as_json: bool, watch: bool) -> Result<u8> {
+    let socket = Config::load(path)?.admin_socket();
+    loop {
+        let listing = match client::get(&socket, "/approvals") {
+            Ok(answer) => answer,
+            Err(error) => return unreachable(&socket, error),
+        };
+        let listing: Value = serde_json::from_str(&listing).context("the service's answer is not JSON")?;
+        let mut out = std::io::stdout().lock();
+        if watch && out.is_terminal() {
+            out.write_all(b"\x1b[H\x1b[2J").context("cannot write")?;
+        }
+        if as_json {
+            writeln!(out, "{listing}").context("cannot write")?;
+        } else {
+            out.write_all(table(&listing, now_s()).as_bytes()).context("cannot write")?;
+        }
+        out.flush().context("cannot write")?;
+        drop(out);
+        if !watch {
+            return Ok(0);
+        }
+        std::thread::sleep(WATCH_EVERY);
+    }
+}
+
+/// `approvals show`.
+pub fn show(path: &Path, id: &str, as_json: bool) -> Result<u8> {
+    let socket = Config::load(path)?.admin_socket();
+    let id = parse(id)?;
+    match client::get(&socket, &format!("/approvals/{id}")) {
+        Ok(answer) => {
+            let one: Value = serde_json::from_str(&answer).context("the service's answer is not JSON")?;
+            if as_json {
+                println!("{one:#}")
+            } else {
+                print!("{}", text(&one, now_s()))
+            }
+            Ok(0)
+        }
+        Err(Unreachable::Status(404, words)) => {
+            eprintln!("interceptor: {}", plain(&words));
+            Ok(1)
+        }
+        Err(error) => unreachable(&socket, error),
+    }
+}
+
+/// `approvals login`.
+pub fn login(path: &Path) -> Result<u8> {
+    let socket = Config::load(path)?.admin_socket();
+    match client::post(&socket, "/login", "") {
+        Ok((200, link)) => {
+            println!("{link}");
+            Ok(0)
+        }
+        Ok((_, words)) => {
+            eprintln!("interceptor: {}", plain(&words));
+            Ok(1)
+        }
+        Err(error) => unreachable(&socket, error),
+    }
+}
+
+/// `approvals approve` and `approvals deny`.
+pub fn decide(path: &Path, id: &str, approve: bool, reason: &str, as_json: bool) -> Result<u8> {
+    let socket = Config::load(path)?.admin_socket();
+    let id = parse(id)?;
+    let verb = if approve { "approve" } else { "deny" };
+    let body = json!({ "reason": reason }).to_string();
+    let (code, answer) = match client::post(&socket, &format!("/approvals/{id}/{verb}"), &body) {
+        Ok(answer) => answer,
+        Err(error) => return unreachable(&socket, error),
+    };
+    if code != 200 {
+        eprintln!("interceptor: {}", plain(&answer));
+        return Ok(1);
+    }
+    let one: Value = serde_json::from_str(&answer).context("the service's answer is not JSON")?;
+    if as_json {
+        println!("{one:#}")
+    } else {
+        println!("{}", outcome(&one, approve))
+    }
+    let wanted = if approve { ["approved", "pending"] } else { ["denied", "pending"] };
+    Ok(u8::from(!wanted.contains(&word(&one["state"]).as_str())))
+}
+
+fn parse(id: &str) -> Result<AskId> {
+    match id.parse() {
+        Ok(id) => Ok(id),
+        Err(_) => bail!("`{}` is no id of an approval: one looks like K7Q2M-9XDRT", plain(id)),
+    }
+}
+
+fn unreachable(socket: &Path, error: Unreachable) -> Result<u8> {
+    let Unreachable::Socket(error) = error else { return Err(error.into()) };
+    eprintln!(
+        "interceptor: the service cannot be reached at {}: {error}; is it running (`systemctl status interceptor`), and are you in its group?",
+        socket.display()
+    );
+    Ok(UNREACHABLE)
+}
+
+fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// What a word came to, for the one who said it.
+fn outcome(one: &Value, approve: bool) -> String {
+    let id = word(&one["id"]);
+    let wanted: u64 = rules(one).map(|rule| rule["approvals"].as_u64().unwrap_or(1)).max().unwrap_or(1);
+    match (word(&one["state"]).as_str(), approve) {
+        ("approved", true) => format!("{id}: approved; the statement goes on"),
+        ("denied", false) => format!("{id}: denied; the agent was told why"),
+        ("pending", _) if one["heard"] == true => {
+            format!("{id}: counted; {wanted} people must approve, and it waits for the others")
+        }
+        ("pending", _) => format!("{id}: sent; the session has not answered yet (`interceptor approvals show {id}`)"),
+        (state, _) => format!("{id}: {state}: {}", word(&one["why"])),
+    }
+}
+
+fn rules(one: &Value) -> impl Iterator<Item = &Value> {
+    one["rules"].as_array().into_iter().flatten()
+}
+
+fn table(listing: &Value, now_s: u64) -> String {
+    let all = |key: &str| listing[key].as_array().cloned().unwrap_or_default();
+    let (pending, over) = (all("pending"), all("over"));
+    let mut out = String::new();
+    if pending.is_empty() {
+        out.push_str("nothing waits for a person\n");
+    } else {
+        let _ = writeln!(
+            out,
+            "{:<12} {:>6} {:>7}  {:<16} {:<16} {:<20} statement",
+            "id", "age", "left", "agent", "database", "rule"
+        );
+    }
+    for one in &pending {
+        let (age, left) = (since(one, "asked_s", now_s), one["expires_s"].as_u64().unwrap_or(0).saturating_sub(now_s));
+        let _ = writeln!(
+            out,
+            "{:<12} {:>6} {:>7}  {:<16} {:<16} {:<20} {}",
+            word(&one["id"]),
+            duration(age),
+            duration(left),
+            short(&word(&one["agent"]), 16),
+            short(&word(&one["database"]), 16),
+            short(&rule_names(one), 20),
+            short(&word(&one["text"]), 60)
+        );
+    }
+    for one in over.iter().take(OVER_SHOWN) {
+        let _ = writeln!(
+            out,
+            "{:<12} {:>6} ago    {:<16} {:<16} {:<20} {}: {}",
+            word(&one["id"]),
+            duration(since(one, "ended_s", now_s)),
+            short(&word(&one["agent"]), 16),
+            short(&word(&one["database"]), 16),
+            short(&rule_names(one), 20),
+            word(&one["state"]),
+            short(&word(&one["why"]), 60)
+        );
+    }
+    out
+}
+
+fn text(one: &Value, now_s: u64) -> String {
+    let mut out = String::new();
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(out, "{name:<12} {value}");
+    };
+    let list = |key: &str| {
+        let words: Vec<String> = one[key].as_array().into_iter().flatten().map(word).collect();
+        words.join(" ")
+    };
+    line("id", word(&one["id"]));
+    line("state", format!("{} {}", word(&one["state"]), word(&one["why"])).trim().to_owned());
+    if word(&one["state"]) == "pending" {
+        let left = one["expires_s"].as_u64().unwrap_or(0).saturating_sub(now_s);
+        line("waits", format!("{}, denied in {}", duration(since(one, "asked_s", now_s)), duration(left)));
+    }
+    line(
+        "who",
+        format!(
+            "{} ({}): pid {}, uid {}, {}, from {}",
+            word(&one["agent"]),
+            list("groups"),
+            one["pid"],
+            one["uid"],
+            word(&one["executable"]),
+            word(&one["agent_address"])
+        ),
+    );
+    let role = format!("{} as {}", word(&one["dbname"]), word(&one["database_user"]));
+    line("where", format!("{}, {role}, application {}", word(&one["database"]), word(&one["application"])));
+    for rule in rules(one) {
+        let approvers: Vec<String> = rule["approvers"].as_array().into_iter().flatten().map(word).collect();
+        let who = if approvers.is_empty() { "any reviewer".to_owned() } else { approvers.join(", ") };
+        line("rule", format!("{}: {} of {who}: {}", word(&rule["name"]), rule["approvals"], word(&rule["message"])));
+    }
+    line("effects", format!("{}; {}", list("kinds"), list("tables")));
+    if one["in_transaction"] == true {
+        line("transaction", "open: locks of earlier statements are held while it waits".to_owned());
+    }
+    if one["redacted"] == true {
+        line(
+            "redacted",
+            "it touches a column whose values nobody may see: literals and parameters are hidden".to_owned(),
+        );
+    }
+    line("record", word(&one["record"]));
+    for said in one["words"].as_array().into_iter().flatten() {
+        let verb = if said["approve"] == true { "approved" } else { "denied" };
+        line(verb, format!("by {} ({}): {}", word(&said["reviewer"]), word(&said["login"]), word(&said["reason"])));
+    }
+    line("statement", String::new());
+    for statement in one["text"].as_str().unwrap_or_default().lines() {
+        let _ = writeln!(out, "  {}", plain(statement));
+    }
+    for (number, value) in one["parameters"].as_array().into_iter().flatten().enumerate() {
+        let _ = writeln!(out, "  ${} = {}", number + 1, word(value));
+    }
+    out
+}
+
+fn rule_names(one: &Value) -> String {
+    let names: Vec<String> = rules(one).map(|rule| word(&rule["name"])).collect();
+    names.join(", ")
+}
+
+fn since(one: &Value, key: &str, now_s: u64) -> u64 {
+    now_s.saturating_sub(one[key].as_u64().unwrap_or(now_s))
+}
+
+fn duration(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        _ => format!("{} h", seconds / 3600),
+    }
+}
+
+fn word(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => plain(text),
+        other => plain(&other.to_string()),
+    }
+}
+
+/// One line of at most so many letters.
+fn short(text: &str, letters: usize) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let line = words.join(" ");
+    match line.char_indices().nth(letters) {
+        Some(_) => line.chars().take(letters - 1).chain(['\u{2026}']).collect(),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(text: &str) -> Value {
+        json!({
+            "id": "K7Q2M-9XDRT", "agent": "reconciler", "groups": ["payments-agents"], "uid": 1000, "pid": 42,
+            "executable": "psql", "agent_address": "127.0.0.1:4", "database": "payments", "dbname": "app",
+            "database_user": "app", "application": "psql", "kinds": ["delete"], "tables": ["public.t"],
+            "rules": [{ "name": "deletes wait", "approvers": ["group:leads"], "approvals": 2, "message": "ask" }],
+            "text": text, "parameters": ["7"], "in_transaction": true, "redacted": false, "record": "0-9",
+            "state": "pending", "asked_s": 100, "expires_s": 700, "words": [],
+        })
+    }
+
+    #[test]
+    fn a_table_has_a_line_per_statement() {
+        let listing = json!({ "pending": [one("DELETE\n FROM t")], "over": [] });
+        let expected = "\
+id              age    left  agent            database         rule                 statement
+K7Q2M-9XDRT    20 s   9 min  reconciler       payments         deletes wait         DELETE FROM t
+";
+        assert_eq!(table(&listing, 120), expected);
+        assert_eq!(table(&json!({ "pending": [], "over": [] }), 0), "nothing waits for a person\n");
+    }
+
+    #[test]
+    fn nothing_that_an_agent_writes_moves_the_cursor() {
+        let evil = "SELECT 1 -- \u{1b}[2J\u{1b}]0;title\u{7}\r\u{9b}31m\u{202e}lla\u{200b}\n-- next";
+        for shown in [table(&json!({ "pending": [one(evil)] }), 120), text(&one(evil), 120)] {
+            let bad = |letter: char| (letter.is_control() && letter != '\n') || "\u{200b}\u{202e}".contains(letter);
+            assert!(!shown.contains(bad), "{shown:?}");
+            assert!(shown.contains("\\u{1b}[2J"));
+        }
+        assert!(text(&one(evil), 120).contains("\n  -- next\n"), "lines stay lines");
+    }
+
+    #[test]
+    fn ids_are_those_of_approvals() {
+        assert!(parse("k7q2m9xdrt").is_ok());
+        assert!(parse("../../reload").is_err());
+    }
+
+    #[test]
+    fn what_a_word_came_to() {
+        for (state, heard, approve, expected) in [
+            ("approved", true, true, "K7Q2M-9XDRT: approved; the statement goes on"),
+            ("denied", true, false, "K7Q2M-9XDRT: denied; the agent was told why"),
+            ("pending", true, true, "K7Q2M-9XDRT: counted; 2 people must approve, and it waits for the others"),
+            ("cancelled", true, true, "K7Q2M-9XDRT: cancelled: the agent left"),
+        ] {
+            let mut one = one("x");
+            (one["state"], one["heard"], one["why"]) = (state.into(), heard.into(), "the agent left".into());
+            assert_eq!(outcome(&one, approve), expected);
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! Statements that wait for a person, with real drivers: approved, denied, expired, cancelled, in transactions, in pipelines.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::clients::{installed_python, with_timeout};
+use crate::stage::{Answer, POLICY, Stage};
+use crate::stand::{Folder, Service};
+
+#[path = "../clients/holds_with_tokio_postgres.rs"]
+mod holds_with_tokio_postgres;
+
+const HOLD: &str = r#"
+[[rule]]
+name = "series"
+statements = ["function-call"]
+functions = ["pg_catalog.*"]
+action = "allow"
+
+[[rule]]
+name = "deletes wait"
+statements = ["delete"]
+tables = ["public.plain"]
+action = "hold"
+approvers = ["group:leads"]
+expires = "3s"
+message = "a lead agrees to every delete"
+"#;
+
+/// The tests run as root, and that is who decides in them.
+const REVIEWER: &str = "[[reviewer]]\nname = \"ann\"\nuser = \"root\"\ngroups = [\"leads\"]\n";
+
+/// How long anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn stage(expires: &str) -> Option<Stage> {
+    Stage::set_beside("", REVIEWER, &(POLICY.to_owned() + &HOLD.replace("3s", expires)))
+}
+
+fn pending(service: &Service) -> Vec<Value> {
+    let output = service.verb("approvals list").arg("--json").output().expect("the verb starts");
+    let listing: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    listing["pending"].as_array().cloned().unwrap_or_default()
+}
+
+/// Waits until a statement that says `word` is held; its id.
+fn held(service: &Service, word: &str) -> String {
+    let start = Instant::now();
+    loop {
+        let found =
+            pending(service).into_iter().find(|one| one["text"].as_str().is_some_and(|text| text.contains(word)));
+        if let Some(id) = found.and_then(|one| one["id"].as_str().map(str::to_owned)) {
+            return id;
+        }
+        assert!(start.elapsed() < PATIENCE, "`{word}` is never held:\n{}", service.log());
+    }
+}
+
+fn decide(service: &Service, verb: &str, id: &str, reason: &str) -> Answer {
+    let mut command = service.verb(&format!("approvals {verb}"));
+    Answer::of(command.args([id, "--reason", reason]).output().expect("the verb starts"))
+}
+
+/// Approves what says `approve`, denies what says `deny`, and lets the rest wait, until it is dropped.
+struct Decider<'a> {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+    _stage: &'a Stage,
+}
+
+impl<'a> Decider<'a> {
+    fn start(stage: &'a Stage) -> Decider<'a> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (told, socket) = (Arc::clone(&stop), stage.service.run_dir().join("admin.sock"));
+        let thread = std::thread::spawn(move || {
+            while !told.load(Ordering::Relaxed) {
+                decide_all(&socket);
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        Decider { stop, thread: Some(thread), _stage: stage }
+    }
+}
+
+impl Drop for Decider<'_> {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn decide_all(socket: &Path) {
+    let listing = control::client::get(socket, "/approvals").unwrap_or_default();
+    let listing: Value = serde_json::from_str(&listing).unwrap_or_default();
+    for one in listing["pending"].as_array().into_iter().flatten() {
+        let text = one["text"].as_str().unwrap_or_default();
+        let verb = if text.contains("approve") {
+            "approve"
+        } else if text.contains("deny") {
+            "deny"
+        } else {
+            continue;
+        };
+        let path = format!("/approvals/{}/{verb}", one["id"].as_str().unwrap_or_default());
+        let _ = control::client::post(socket, &path, "{\"reason\": \"not \u{e0} friday\"}");
+    }
+}
+
+/// psql with a script, which goes on while the test decides.
+fn psql(stage: &Stage, script: &str) -> Child {
+    let mut psql = stage.agent(&["-v", "VERBOSITY=verbose", "-f", "-"]);
+    psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = psql.spawn().expect("psql starts");
+    std::io::Write::write_all(&mut child.stdin.take().expect("piped"), script.as_bytes()).expect("psql reads");
+    child
+}
+
+fn end(child: Child) -> Answer {
+    Answer::of(child.wait_with_output().expect("psql ends"))
+}
+
+#[test]
+fn psql_waits_and_is_told() {
+    let Some(stage) = stage("10m") else { return };
+    let service = &stage.service;
+    stage.ask("INSERT INTO plain VALUES (1, 'a'), (2, 'b'), (3, 'c')").says("INSERT 0 3");
+    let script = "SELECT pg_backend_pid() AS before \\gset\nDELETE FROM plain WHERE id = 1 /* first */;\nBEGIN;\n\
+                  DELETE FROM plain WHERE id = 2 /* second */;\nSELECT 2;\nROLLBACK;\nSELECT pg_backend_pid() = :before;\n";
+    let child = psql(&stage, script);
+    let id = held(service, "first");
+    let shown = Answer::of(service.verb("approvals show").arg(&id).output().expect("starts"));
+    for word in ["DELETE FROM plain WHERE id = 1", "reconciler", "deletes wait", "group:leads", "pending"] {
+        assert!(shown.out.contains(word), "{word} is missing: {}", shown.out);
+    }
+    stage.database_has("SELECT count(*) FROM plain", "3");
+    let answer = decide(service, "approve", &id.to_lowercase(), "ticket 7");
+    assert!(answer.ok && answer.out.contains("the statement goes on"), "{}{}", answer.out, answer.err);
+    let again = decide(service, "deny", &id, "too late");
+    assert!(!again.ok && again.err.contains("it is over: approved: by ann: ticket 7"), "{}", again.err);
+    let id = held(service, "second");
+    assert!(decide(service, "deny", &id, "not today").ok);
+    let psql = end(child);
+    assert_eq!(psql.out.trim_end(), "DELETE 1\nBEGIN\nROLLBACK\nt", "{}", psql.err);
+    for word in ["held for approval", "\"interceptor\":\"pending\"", "42501", "not today", "25P02"] {
+        assert!(psql.err.contains(word), "{word} is missing: {}", psql.err);
+    }
+    let unknown = decide(service, "approve", "00000-00000", "x");
+    assert!(!unknown.ok && unknown.err.contains("no held statement"), "{}", unknown.err);
+    let record = stage.record();
+    let of = |kind: &str| -> Vec<Value> {
+        let lines = record.iter().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        lines.filter(|one| one["type"] == kind).collect()
+    };
+    let approvals = of("approval");
+    assert_eq!((of("ask").len(), approvals.len()), (2, 2));
+    let points = &approvals[0]["pci_8_6_1"];
+    assert_eq!(points["exceptional_need"], "a lead agrees to every delete");
+    assert_eq!((&points["approval"], &points["justification"]), (&true.into(), &"ticket 7".into()));
+    assert_eq!(
+        (&points["identity_confirmed"], &points["attributable"]["reviewer"]),
+        (&"admin socket, uid 0".into(), &"ann".into())
+    );
+    let approved =
+        of("decision").into_iter().find(|one| one["approval"] == approvals[0]["approval"] && one["verdict"] == "allow");
+    assert!(approved.is_some(), "the decision names its approval");
+}
+
+#[test]
+fn a_hold_ends_with_its_agent_its_database_or_the_service() {
+    let Some(mut stage) = stage("10m") else { return };
+    let gone = |service: &Service| {
+        let start = Instant::now();
+        while !pending(service).is_empty() {
+            assert!(start.elapsed() < PATIENCE, "it waits for nobody");
+        }
+    };
+    let mut child = psql(&stage, "DELETE FROM plain /* leaves */;\n");
+    held(&stage.service, "leaves");
+    // `exec` passes it on to psql.
+    Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status().expect("kill starts");
+    child.wait().expect("gone");
+    gone(&stage.service);
+    let child = psql(&stage, "SET idle_in_transaction_session_timeout = 500;\nBEGIN;\nDELETE FROM plain /* idle */;\n");
+    held(&stage.service, "idle");
+    let answer = end(child);
+    assert!(answer.err.contains("25P03"), "{}", answer.err);
+    gone(&stage.service);
+    let child = psql(&stage, "DELETE FROM plain /* stop */;\n");
+    held(&stage.service, "stop");
+    stage.service.stop("TERM").expect("stopped");
+    let answer = end(child);
+    assert!(answer.err.contains("42501") && answer.err.contains("being stopped"), "{}", answer.err);
+    stage.service.run().expect("started again");
+    stage.ask("SELECT 1").says("1");
+    stage.database_has("SELECT count(*) FROM plain", "0");
+    let record = stage.record();
+    let ends = record.iter().filter(|line| line.contains("\"type\":\"ask-over\"")).count();
+    assert_eq!((record.iter().filter(|line| line.contains("\"type\":\"ask\"")).count(), ends), (3, 3));
+}
+
+#[test]
+fn what_is_too_much_is_denied() {
+    let limits = format!("{REVIEWER}\n[approvals]\npending_per_agent_max = 1\n");
+    let Some(stage) = Stage::set_beside("", &limits, &(POLICY.to_owned() + &HOLD.replace("3s", "10m"))) else { return };
+    let child = psql(&stage, "DELETE FROM plain /* one */;\n");
+    let id = held(&stage.service, "one");
+    let second = stage.ask("DELETE FROM plain /* two */");
+    assert!(second.err.contains("42501") && second.err.contains("\"interceptor\":\"unavailable\""), "{}", second.err);
+    assert!(decide(&stage.service, "approve", &id, "fine").ok);
+    assert_eq!(end(child).out.trim_end(), "DELETE 0");
+}
+
+/// What a browser gets for a request over plain HTTP.
+fn browse(address: &str, request: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(address).expect("the page listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("set");
+    std::io::Write::write_all(&mut stream, request.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut answer).expect("an answer");
+    answer
+}
+
+#[test]
+fn on_the_page_too() {
+    let address =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").to_string();
+    let tables = format!("{REVIEWER}\n[admin]\nlisten = \"{address}\"\n");
+    let Some(stage) = Stage::set_beside("", &tables, &(POLICY.to_owned() + &HOLD.replace("3s", "10m"))) else { return };
+    let child = psql(&stage, "DELETE FROM plain /* page */;\n");
+    let id = held(&stage.service, "page");
+    let link = Answer::of(stage.service.verb("approvals login").output().expect("starts"));
+    let (_, token) = link.out.trim().split_once("token=").expect("a link");
+    let post = |path: &str, cookie: &str, body: &str| {
+        let length = body.len();
+        browse(
+            &address,
+            &format!(
+                "POST {path} HTTP/1.1\r\nHost: {address}\r\nCookie: {cookie}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            ),
+        )
+    };
+    let entered = post("/login", "", &format!("token={token}"));
+    let (_, cookie) = entered.split_once("set-cookie: ").expect("a cookie");
+    let cookie = cookie.split(';').next().unwrap_or_default();
+    let one = browse(
+        &address,
+        &format!("GET /approvals/{id} HTTP/1.1\r\nHost: {address}\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n"),
+    );
+    assert!(one.contains("DELETE FROM plain /* page */"), "{one}");
+    let (_, csrf) = one.rsplit_once("name=\"csrf\" value=\"").expect("a token");
+    let csrf = csrf.split('"').next().unwrap_or_default();
+    let sent = post(&format!("/approvals/{id}"), cookie, &format!("csrf={csrf}&reason=seen&decision=approve"));
+    assert!(sent.starts_with("HTTP/1.1 303"), "{sent}");
+    assert_eq!(end(child).out.trim_end(), "DELETE 0");
+    assert!(stage.record().iter().any(|line| line.contains("web page, login link of uid 0")));
+}
+
+#[test]
+fn psycopg() {
+    python("holds_with_psycopg.py", "python/psycopg");
+}
+
+#[test]
+fn asyncpg() {
+    python("holds_with_asyncpg.py", "python/asyncpg");
+}
+
+fn python(script: &'static str, needs: &'static str) {
+    let Some(modules) = installed_python(script, needs) else { return };
+    let Some(stage) = stage("3s") else { return };
+    let scripts = Folder::new("clients").expect("a folder");
+    for name in [script, "check.py"] {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name);
+        std::fs::copy(from, scripts.path().join(name)).expect("copied");
+    }
+    let script = scripts.path().join(script).display().to_string();
+    let port = stage.database.port.to_string();
+    let line = with_timeout(&["/usr/bin/python3", "-B", &script, "agent", "127.0.0.1", &port]);
+    let words: Vec<&str> = line.iter().skip(1).map(String::as_str).collect();
+    let mut command = stage.service.exec("reconciler", line.first().map_or("", String::as_str), &words);
+    command.env("HOME", "/nonexistent").env("PYTHONPATH", modules);
+    passes(&stage, command);
+}
+
+fn passes(stage: &Stage, mut command: Command) {
+    let decider = Decider::start(stage);
+    let answer = Answer::of(command.output().expect("starts"));
+    drop(decider);
+    assert!(answer.ok, "{}{}\nthe service says:\n{}", answer.out, answer.err, stage.service.log());
+    assert!(answer.out.lines().any(|line| line == "ok exactly once"), "{}", answer.out);
+}
+
+/// This very program, copied to where the agent's account may read it, is the agent.
+#[test]
+fn tokio_postgres() {
+    let Some(stage) = stage("3s") else { return };
+    let folder = Folder::new("clients").expect("a folder");
+    let own = folder.path().join("agent");
+    std::fs::copy(std::env::current_exe().expect("known"), &own).expect("copied");
+    let own = own.display().to_string();
+    let line = with_timeout(&[&own, "--exact", "holds::tokio_postgres_inner", "--ignored", "--nocapture", "--quiet"]);
+    let words: Vec<&str> = line.iter().skip(1).map(String::as_str).collect();
+    let mut command = stage.service.exec("reconciler", line.first().map_or("", String::as_str), &words);
+    command.env(INNER, format!("127.0.0.1 {}", stage.database.port));
+    passes(&stage, command);
+}
+
+/// The variable that says what the inner test is to do.
+const INNER: &str = "INTERCEPTOR_TEST_HOLDS";
+
+#[test]
+#[ignore = "started by `tokio_postgres` as an agent"]
+fn tokio_postgres_inner() {
+    let Ok(order) = std::env::var(INNER) else { return };
+    let Some((host, port)) = order.split_once(' ') else { panic!("{INNER} is HOST PORT") };
+    println!();
+    match holds_with_tokio_postgres::run(host, port.parse().expect("a port")) {
+        Ok(()) => println!("ok exactly once"),
+        Err(why) => {
+            println!("FAILED: {why}");
+            std::process::exit(1);
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Held statements over the admin socket. Who speaks is what the kernel says of the other end of the socket.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::extract::connect_info::Connected;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Extension, Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, post};
+use axum::serve::IncomingStream;
+use serde::{Deserialize, Serialize};
+use tokio::net::UnixListener;
+
+use crate::approvals::{Approval, Rejected, Reviewer, Vote};
+use crate::server::Source;
+use crate::web::sessions::Sessions;
+
+/// No request has a longer body.
+const BODY_MAX: usize = 8 << 10;
+/// How long the answer of the session is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The account at the other end; `None`: the kernel does not say.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) Option<u32>);
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Peer {
+        Peer(stream.io().peer_cred().ok().map(|peer| peer.uid()))
+    }
+}
+
+pub(crate) fn routes() -> axum::Router<Arc<dyn Source>> {
+    axum::Router::new()
+        .route("/approvals", get(list))
+        .route("/approvals/{id}", get(show))
+        .route("/approvals/{id}/approve", post(approve))
+        .route("/approvals/{id}/deny", post(deny))
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+}
+
+/// Where login links come from, and lead to.
+#[derive(Clone)]
+pub(crate) struct Links {
+    pub(crate) sessions: Arc<Sessions>,
+    /// Where the page listens, if it does.
+    pub(crate) address: Option<SocketAddr>,
+}
+
+/// A login link for the account at the other end.
+pub(crate) async fn login(state: State<Arc<dyn Source>>, peer: ConnectInfo<Peer>, links: Extension<Links>) -> Response {
+    let Some(address) = links.address else {
+        return (StatusCode::NOT_FOUND, "there is no page: the configuration has no [admin] listen").into_response();
+    };
+    let uid = peer.0.0.unwrap_or(u32::MAX);
+    if let Err(why) = state.approvals().reviewer(uid) {
+        return rejected(&why);
+    }
+    match links.sessions.link(uid, now_s()) {
+        Some(token) => format!("http://{address}/login?token={token}").into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "there is no randomness").into_response(),
+    }
+}
+
+/// Seconds since 1970.
+pub(crate) fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+async fn list(State(source): State<Arc<dyn Source>>) -> Response {
+    Json(source.approvals().list(now_s())).into_response()
+}
+
+async fn show(State(source): State<Arc<dyn Source>>, Path(id): Path<String>) -> Response {
+    match source.approvals().get(&id) {
+        Some(approval) => Json(approval).into_response(),
+        None => rejected(&Rejected::Unknown),
+    }
+}
+
+/// What stands in the body of a decision.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Said {
+    reason: String,
+}
+
+async fn approve(
+    state: State<Arc<dyn Source>>,
+    peer: ConnectInfo<Peer>,
+    id: Path<String>,
+    said: Json<Said>,
+) -> Response {
+    decided(state.0, peer.0, &id.0, true, &said.0.reason).await
+}
+
+async fn deny(state: State<Arc<dyn Source>>, peer: ConnectInfo<Peer>, id: Path<String>, said: Json<Said>) -> Response {
+    decided(state.0, peer.0, &id.0, false, &said.0.reason).await
+}
+
+async fn decided(source: Arc<dyn Source>, peer: Peer, id: &str, approve: bool, reason: &str) -> Response {
+    let reviewer = match peer.0 {
+        Some(uid) => source.approvals().reviewer(uid).cloned(),
+        None => Err(Rejected::NoReviewer(u32::MAX)),
+    };
+    let login = peer.0.map(|uid| format!("admin socket, uid {uid}")).unwrap_or_default();
+    let outcome = match reviewer {
+        Ok(reviewer) => decide(&*source, &reviewer, &login, id, approve, reason).await,
+        Err(why) => Err(why),
+    };
+    match outcome {
+        Ok(answer) => Json(answer).into_response(),
+        Err(why) => rejected(&why),
+    }
+}
+
+fn rejected(why: &Rejected) -> Response {
+    let status = StatusCode::from_u16(why.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, why.to_string()).into_response()
+}
+
+/// What came of a word.
+#[derive(Debug, Serialize)]
+pub(crate) struct Answer {
+    /// The session has answered.
+    pub(crate) heard: bool,
+    /// The statement as it is now.
+    #[serde(flatten)]
+    pub(crate) approval: Approval,
+}
+
+/// Takes a person's word to the session, and waits for what becomes of it.
+pub(crate) async fn decide(
+    source: &dyn Source,
+    reviewer: &Reviewer,
+    login: &str,
+    id: &str,
+    approve: bool,
+    reason: &str,
+) -> Result<Answer, Rejected> {
+    let approvals = source.approvals();
+    let mut changes = approvals.changes();
+    let vote: Vote = approvals.decide(id, reviewer, login, approve, reason, now_s())?;
+    if !source.vote(&vote) {
+        approvals.take_back(&vote);
+        return Err(Rejected::Unheard);
+    }
+    let heard = async {
+        loop {
+            if let Some(approval) = approvals.heard(id) {
+                return Some(approval);
+            }
+            if changes.changed().await.is_err() {
+                return None;
+            }
+        }
+    };
+    match tokio::time::timeout(PATIENCE, heard).await {
+        Ok(Some(approval)) => Ok(Answer { heard: true, approval }),
+        Ok(None) | Err(_) => {
+            let approval = approvals.get(id).ok_or(Rejected::Unknown)?;
+            Ok(Answer { heard: false, approval })
+        }
+    }
+}

@@ -1,0 +1,441 @@
+//! The table of held statements. Behind a lock that is held for a look-up; nothing of the data path takes it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::{Approval, Ask, Limits, Listing, Rejected, Reviewer, State, Vote, Word, reason};
+
+/// Of a statement that is over so much is remembered.
+const KEPT_TEXT: usize = 16 << 10;
+/// A statement whose end was not told counts as expired so long after its time.
+const GRACE_S: u64 = 30;
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Approvals {
+    limits: Limits,
+    reviewers: Vec<Reviewer>,
+    table: Mutex<Table>,
+    /// Counts the changes.
+    changed: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    pending: HashMap<String, Waiting>,
+    bytes: usize,
+    /// How many of them each agent and each database has.
+    agents: HashMap<String, usize>,
+    databases: HashMap<String, usize>,
+    over: VecDeque<Approval>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    approval: Approval,
+    /// Who has decided it; the session was told, and has not answered.
+    decided_by: Option<String>,
+    /// Approvals that the session has counted.
+    counted: u32,
+}
+
+impl Waiting {
+    fn is_approved_with(&self, reviewer: &Reviewer, groups_of: impl Fn(&str) -> Vec<String>) -> bool {
+        let words = self.approval.words.iter().filter(|word| word.approve);
+        let mut people: Vec<(String, Vec<String>)> =
+            words.map(|word| (word.reviewer.clone(), groups_of(&word.reviewer))).collect();
+        people.push((reviewer.name.clone(), reviewer.groups.clone()));
+        self.approval.ask.rules.iter().all(|rule| {
+            people.iter().filter(|(name, groups)| rule.terms.admits(name, groups)).count() >= rule.approvals as usize
+        })
+    }
+}
+
+impl Approvals {
+    /// Nothing waits yet.
+    pub fn new(limits: Limits, reviewers: Vec<Reviewer>) -> Approvals {
+        Approvals { limits, reviewers, table: Mutex::default(), changed: watch::channel(0).0 }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // Nothing that holds it can panic half-way through a change.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_changed(&self) {
+        self.changed.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Hears of every change.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// The reviewer whose account it is.
+    pub fn reviewer(&self, uid: u32) -> Result<&Reviewer, Rejected> {
+        self.reviewers.iter().find(|reviewer| reviewer.uid == uid).ok_or(Rejected::NoReviewer(uid))
+    }
+
+    /// A statement is held. False: too much waits already; it must be denied.
+    pub fn asked(&self, ask: Ask) -> bool {
+        let mut table = self.table();
+        let Limits { pending, per_agent, per_database, bytes, .. } = self.limits;
+        let count = |of: &HashMap<String, usize>, name: &str| of.get(name).copied().unwrap_or(0);
+        let full = table.pending.len() >= pending
+            || table.bytes.saturating_add(ask.text.len()) > bytes
+            || count(&table.agents, &ask.agent) >= per_agent
+            || count(&table.databases, &ask.database) >= per_database;
+        if full || table.pending.contains_key(&ask.id) {
+            return false;
+        }
+        table.bytes += ask.text.len();
+        *table.agents.entry(ask.agent.clone()).or_default() += 1;
+        *table.databases.entry(ask.database.clone()).or_default() += 1;
+        let (id, approval) =
+            (ask.id.clone(), Approval { ask, state: State::Pending, why: None, words: Vec::new(), ended_s: None });
+        table.pending.insert(id, Waiting { approval, decided_by: None, counted: 0 });
+        drop(table);
+        self.has_changed();
+        true
+    }
+
+    /// The session has counted so many approvals, and wants more.
+    pub fn counted(&self, id: &str, count: u32) {
+        if let Some(waiting) = self.table().pending.get_mut(id) {
+            waiting.counted = count;
+        }
+        self.has_changed();
+    }
+
+    /// The session says how it ended.
+    pub fn over(&self, id: &str, state: State, why: &str, now_s: u64) {
+        let mut table = self.table();
+        let Some(Waiting { mut approval, .. }) = table.pending.remove(id) else { return };
+        table.bytes = table.bytes.saturating_sub(approval.ask.text.len());
+        one_less(&mut table.agents, &approval.ask.agent);
+        one_less(&mut table.databases, &approval.ask.database);
+        (approval.state, approval.ended_s) = (state, Some(now_s));
+        approval.why = Some(match (state, approval.words.last()) {
+            (State::Approved | State::Denied, Some(word)) => format!("by {}: {}", word.reviewer, word.reason),
+            _ => why.to_owned(),
+        });
+        let text = &mut approval.ask.text;
+        text.truncate(text.floor_char_boundary(KEPT_TEXT));
+        table.over.push_front(approval);
+        table.over.truncate(self.limits.history);
+        drop(table);
+        self.has_changed();
+    }
+
+    /// Everything that waits, and what is remembered.
+    pub fn list(&self, now_s: u64) -> Listing {
+        self.expire(now_s);
+        let table = self.table();
+        let mut pending: Vec<Approval> = table.pending.values().map(|waiting| waiting.approval.clone()).collect();
+        pending.sort_by(|one, other| (one.ask.asked_s, &one.ask.id).cmp(&(other.ask.asked_s, &other.ask.id)));
+        Listing { pending, over: table.over.iter().cloned().collect() }
+    }
+
+    /// How many wait.
+    pub fn pending(&self) -> usize {
+        self.table().pending.len()
+    }
+
+    /// One of them.
+    pub fn get(&self, id: &str) -> Option<Approval> {
+        let table = self.table();
+        let waiting = table.pending.get(id).map(|waiting| &waiting.approval);
+        waiting.or_else(|| table.over.iter().find(|approval| approval.ask.id == id)).cloned()
+    }
+
+    /// Ends that were not told, because the way here was full.
+    fn expire(&self, now_s: u64) {
+        let late = |waiting: &&Waiting| waiting.approval.ask.expires_s.saturating_add(GRACE_S) < now_s;
+        let ids: Vec<String> =
+            self.table().pending.values().filter(late).map(|waiting| waiting.approval.ask.id.clone()).collect();
+        for id in ids {
+            self.over(&id, State::Expired, "nobody decided in time", now_s);
+        }
+    }
+
+    /// A person's word. What is to be sent to the session; it counts from then on.
+    pub fn decide(
+        &self,
+        id: &str,
+        reviewer: &Reviewer,
+        login: &str,
+        approve: bool,
+        why: &str,
+        now_s: u64,
+    ) -> Result<Vote, Rejected> {
+        let why = reason(why)?;
+        let mut table = self.table();
+        if let Some(over) = table.over.iter().find(|approval| approval.ask.id == id) {
+            let why = over.why.clone().unwrap_or_default();
+            return Err(Rejected::Over { state: over.state, why });
+        }
+        let waiting = table.pending.get_mut(id).ok_or(Rejected::Unknown)?;
+        if let Some(who) = &waiting.decided_by {
+            return Err(Rejected::Decided(who.clone()));
+        }
+        let ask = &waiting.approval.ask;
+        if ask.expires_s <= now_s {
+            return Err(Rejected::Over { state: State::Expired, why: "nobody decided in time".to_owned() });
+        }
+        if ask.uid == reviewer.uid {
+            return Err(Rejected::Own);
+        }
+        if !ask.rules.iter().any(|rule| rule.terms.admits(&reviewer.name, &reviewer.groups)) {
+            return Err(Rejected::NoApprover);
+        }
+        if approve && waiting.approval.words.iter().any(|word| word.reviewer == reviewer.name && word.approve) {
+            return Err(Rejected::Again);
+        }
+        let groups_of = |name: &str| {
+            let known = self.reviewers.iter().find(|known| known.name == name);
+            known.map(|known| known.groups.clone()).unwrap_or_default()
+        };
+        if !approve || waiting.is_approved_with(reviewer, groups_of) {
+            waiting.decided_by = Some(reviewer.name.clone());
+        }
+        let session = ask.session;
+        waiting.approval.words.push(Word {
+            approve,
+            reviewer: reviewer.name.clone(),
+            login: login.to_owned(),
+            reason: why.clone(),
+            at_s: now_s,
+        });
+        Ok(Vote {
+            id: id.to_owned(),
+            session,
+            approve,
+            reviewer: reviewer.name.clone(),
+            groups: reviewer.groups.clone(),
+            login: login.to_owned(),
+            reason: why,
+        })
+    }
+
+    /// The word did not reach the session: it is as if it had not been said.
+    pub fn take_back(&self, vote: &Vote) {
+        if let Some(waiting) = self.table().pending.get_mut(&vote.id) {
+            waiting.decided_by = None;
+            let words = &mut waiting.approval.words;
+            if let Some(at) =
+                words.iter().rposition(|word| word.reviewer == vote.reviewer && word.approve == vote.approve)
+            {
+                words.remove(at);
+            }
+        }
+        self.has_changed();
+    }
+
+    /// What the session made of a word: it is over, or counted and others must approve too. `None`: no answer yet.
+    pub fn heard(&self, id: &str) -> Option<Approval> {
+        let table = self.table();
+        match table.pending.get(id) {
+            Some(waiting) => {
+                let said = waiting.approval.words.iter().filter(|word| word.approve).count();
+                let counted = waiting.decided_by.is_none() && waiting.counted as usize >= said;
+                counted.then(|| waiting.approval.clone())
+            }
+            None => table.over.iter().find(|approval| approval.ask.id == id).cloned(),
+        }
+    }
+}
+
+fn one_less(counts: &mut HashMap<String, usize>, name: &str) {
+    if let Some(count) = counts.get_mut(name) {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            counts.remove(name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::Rule;
+    use super::*;
+
+    fn rule(name: &str, approvers: &[&str], approvals: u32) -> Rule {
+        let approvers: Vec<String> = approvers.iter().map(|word| (*word).to_owned()).collect();
+        let terms = policy::Terms {
+            rule: name.to_owned(),
+            approvers: approvers.clone(),
+            approvals,
+            expires_s: 600,
+            message: None,
+        };
+        Rule { name: name.to_owned(), approvers, approvals, message: None, terms: Arc::new(terms) }
+    }
+
+    fn ask(id: &str, agent: &str, rules: Vec<Rule>) -> Ask {
+        Ask {
+            id: id.to_owned(),
+            session: 7,
+            agent: agent.to_owned(),
+            groups: vec![],
+            uid: 1000,
+            pid: 1,
+            executable: "psql".into(),
+            cgroup: 1,
+            agent_address: "127.0.0.1:4".into(),
+            database: "payments".into(),
+            dbname: "app".into(),
+            database_user: "app".into(),
+            application: "psql".into(),
+            request: "query",
+            text: "DELETE FROM t".into(),
+            redacted: false,
+            kinds: vec!["delete"],
+            tables: vec!["public.t".into()],
+            parameters: vec![],
+            in_transaction: false,
+            rules,
+            policy: "ab".into(),
+            record: "0-1".into(),
+            asked_s: 100,
+            expires_s: 700,
+        }
+    }
+
+    fn reviewer(name: &str, uid: u32, groups: &[&str]) -> Reviewer {
+        Reviewer { name: name.to_owned(), uid, groups: groups.iter().map(|group| (*group).to_owned()).collect() }
+    }
+
+    fn people() -> Vec<Reviewer> {
+        vec![
+            reviewer("ann", 1, &["leads"]),
+            reviewer("bob", 2, &["leads"]),
+            reviewer("eve", 3, &[]),
+            reviewer("own", 1000, &["leads"]),
+        ]
+    }
+
+    fn table(approvals: u32) -> Approvals {
+        let table = Approvals::new(Limits::default(), people());
+        assert!(table.asked(ask("A", "reconciler", vec![rule("r", &["group:leads"], approvals)])));
+        table
+    }
+
+    fn say(table: &Approvals, id: &str, uid: u32, approve: bool) -> Result<Vote, Rejected> {
+        let reviewer = table.reviewer(uid)?;
+        table.decide(id, reviewer, "unix socket", approve, "ticket 7", 200)
+    }
+
+    #[test]
+    fn the_first_word_wins_and_the_second_is_told() {
+        let table = table(1);
+        let vote = say(&table, "A", 1, true).expect("it counts");
+        assert_eq!((vote.session, vote.reviewer.as_str()), (7, "ann"));
+        assert_eq!(say(&table, "A", 2, false), Err(Rejected::Decided("ann".into())));
+        assert!(table.heard("A").is_none(), "the session has not answered");
+        table.over("A", State::Approved, "approved", 201);
+        let heard = table.heard("A").expect("it is over");
+        assert_eq!((heard.state, heard.why.as_deref()), (State::Approved, Some("by ann: ticket 7")));
+        let over = Rejected::Over { state: State::Approved, why: "by ann: ticket 7".into() };
+        assert_eq!(say(&table, "A", 2, false), Err(over));
+    }
+
+    #[test]
+    fn who_may_not_is_told_why() {
+        let table = table(1);
+        for (id, uid, expected) in [
+            ("B", 1, Rejected::Unknown),
+            ("A", 3, Rejected::NoApprover),
+            ("A", 1000, Rejected::Own),
+            ("A", 99, Rejected::NoReviewer(99)),
+        ] {
+            assert_eq!(say(&table, id, uid, true), Err(expected.clone()), "{expected}");
+        }
+        let ann = reviewer("ann", 1, &["leads"]);
+        for why in ["", " \n ", &"x".repeat(1025)] {
+            assert_eq!(table.decide("A", &ann, "", true, why, 200), Err(Rejected::Reason));
+        }
+        let late = table.decide("A", &ann, "", true, "fine", 700);
+        assert!(matches!(late, Err(Rejected::Over { state: State::Expired, .. })));
+    }
+
+    #[test]
+    fn two_must_approve() {
+        let table = table(2);
+        say(&table, "A", 1, true).expect("it counts");
+        assert_eq!(say(&table, "A", 1, true), Err(Rejected::Again));
+        assert!(table.heard("A").is_none());
+        table.counted("A", 1);
+        assert_eq!(table.heard("A").expect("counted").state, State::Pending);
+        say(&table, "A", 2, true).expect("it counts");
+        assert_eq!(say(&table, "A", 1, false), Err(Rejected::Decided("bob".into())));
+    }
+
+    #[test]
+    fn one_may_deny_what_two_must_approve() {
+        let table = table(2);
+        say(&table, "A", 1, true).expect("it counts");
+        say(&table, "A", 1, false).expect("on second thought");
+        assert_eq!(say(&table, "A", 2, true), Err(Rejected::Decided("ann".into())));
+    }
+
+    #[test]
+    fn every_rule_wants_its_own_people() {
+        let table = Approvals::new(Limits::default(), people());
+        table.asked(ask("A", "reconciler", vec![rule("r", &["group:leads"], 1), rule("s", &["eve"], 1)]));
+        say(&table, "A", 1, true).expect("one of two");
+        assert!(table.table().pending["A"].decided_by.is_none());
+        say(&table, "A", 3, true).expect("the other");
+        assert_eq!(table.table().pending["A"].decided_by.as_deref(), Some("eve"));
+    }
+
+    #[test]
+    fn a_word_that_did_not_arrive_was_not_said() {
+        let table = table(1);
+        let vote = say(&table, "A", 1, true).expect("it counts");
+        table.take_back(&vote);
+        assert!(table.get("A").expect("it waits").words.is_empty());
+        assert!(say(&table, "A", 2, false).is_ok());
+    }
+
+    #[test]
+    fn what_may_wait_is_bounded() {
+        let limits = Limits { pending: 4, per_agent: 2, per_database: 3, bytes: 60, history: 2 };
+        let table = Approvals::new(limits, people());
+        let asked = |id: &str, agent: &str| table.asked(ask(id, agent, vec![rule("r", &[], 1)]));
+        assert!(asked("A", "a") && asked("B", "a") && !asked("C", "a"), "two of one agent");
+        assert!(!asked("A", "b"), "an id twice");
+        assert!(asked("C", "b") && !asked("D", "b"), "three of one database");
+        for id in ["A", "B", "C"] {
+            table.over(id, State::Cancelled, "the agent left", 300);
+        }
+        assert_eq!((table.pending(), table.list(300).over.len()), (0, 2));
+        assert!(asked("E", "a"));
+        let mut long = ask("F", "b", vec![rule("r", &[], 1)]);
+        long.text = "x".repeat(48);
+        assert!(!table.asked(long), "too many bytes");
+        assert_eq!(table.list(1000).over[0].state, State::Expired, "its end was not told");
+    }
+
+    #[test]
+    fn a_reason_is_one_masked_line() {
+        let table = table(1);
+        let ann = reviewer("ann", 1, &["leads"]);
+        let vote = table.decide("A", &ann, "", true, " refund\n4111111111111111\x1b[2J ", 200).expect("it counts");
+        assert!(vote.reason == "refund 411111******1111 [2J");
+    }
+
+    #[test]
+    fn ten_thousand_are_asked_about() {
+        let limits = Limits { pending: 10_000, per_agent: 10_000, per_database: 10_000, ..Limits::default() };
+        let table = Approvals::new(limits, people());
+        for number in 0..10_001 {
+            let taken = table.asked(ask(&number.to_string(), "a", vec![rule("r", &[], 1)]));
+            assert_eq!(taken, number < 10_000);
+        }
+        assert_eq!(table.list(200).pending.len(), 10_000);
+    }
+}

@@ -1,0 +1,48 @@
+//! Any text, about a database with columns that matter: an answer in bounds, sorted and unique as promised, and the same again.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use libfuzzer_sys::fuzz_target;
+use sql::{Column, Context, Function, Limits, Name, Relation, RelationKind, Schema, Sensitivity, analyze_in};
+
+fn name(name: &str) -> Name {
+    Name { schema: Some("public".to_owned()), name: name.to_owned() }
+}
+
+fn relation(oid: u32, table: &str, columns: &[(&str, Sensitivity)], kind: RelationKind) -> Relation {
+    let columns = (1..).zip(columns).map(|(number, (name, sensitivity))| Column {
+        number,
+        name: (*name).to_owned(),
+        type_oid: 25,
+        sensitivity: *sensitivity,
+    });
+    Relation { oid, name: name(table), kind, columns: columns.collect(), has_rules: false, parents: Vec::new() }
+}
+
+static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
+    let mut schema = Schema::new();
+    let columns = [("id", Sensitivity::None), ("pan", Sensitivity::Sensitive), ("last4", Sensitivity::Clear)];
+    schema.add_relation(relation(1, "payments", &columns, RelationKind::Table));
+    schema.add_relation(relation(2, "t", &[("a", Sensitivity::None), ("b", Sensitivity::None)], RelationKind::Table));
+    let query = "SELECT id, pan AS reference FROM public.payments".to_owned();
+    let columns = [("id", Sensitivity::None), ("reference", Sensitivity::None)];
+    schema.add_relation(relation(3, "v", &columns, RelationKind::View { query }));
+    let arguments = vec!["x".to_owned()];
+    schema.add_function(Function { name: name("f"), body: Some("SELECT x || $1".to_owned()), arguments });
+    schema.add_function(Function { name: name("g"), body: None, arguments: Vec::new() });
+    schema
+});
+
+fuzz_target!(|text: &str| {
+    let schemas = ["pg_catalog", "public"].map(str::to_owned);
+    let context = Context::new(&SCHEMA, &schemas);
+    let Ok(analysis) = analyze_in(text, &Limits::default(), &context) else { return };
+    for lineage in analysis.statements.iter().map(|statement| statement.lineage.as_ref().expect("asked for")) {
+        assert!(lineage.probes.is_sorted() && lineage.unknown.is_sorted());
+        assert!(lineage.outputs.iter().all(|output| output.sources.is_sorted()));
+        assert!(lineage.open_at.is_none_or(|at| at <= lineage.outputs.len()));
+    }
+    let again = analyze_in(text, &Limits::default(), &context).expect("as before");
+    assert!(again == analysis);
+});

@@ -1,0 +1,360 @@
+//! The starts that are left of a word, one by one: what stands beside a number decides, and where it is a stripe's, what stands behind.
+
+use crate::{
+    arch::{Masks, Set, WORD},
+    balanced::beside::{self, BESIDE, Says},
+    balanced::block::{Block, WORDS},
+    balanced::candidate::{Around, NAME_MAX, SHAPES, Tail, ends_track1},
+    balanced::find,
+    balanced::form::{Form, FormId, SPAN_MAX},
+    balanced::run::{Run, Stop},
+    balanced::sieve::Sieve,
+    separator,
+};
+
+/// What ends the name of track 1 (its caret) or its rest (all the others), see `candidate::ends_track1`.
+static NAME_ENDS: Set = track(&[0xc, 0xe]);
+static TRACK_ENDS: Set = track(&[0xc]);
+
+const ANY: &[u8] = &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+
+const fn track(fives: &[u8]) -> Set {
+    Set::of(&[
+        (0x0, ANY),
+        (0x1, ANY),
+        (0x2, &[0x2]),
+        (0x3, &[0xf]),
+        (0x5, fives),
+        (0x7, &[0xf]),
+        (0x8, ANY),
+        (0x9, ANY),
+        (0xa, ANY),
+        (0xb, ANY),
+        (0xc, ANY),
+        (0xd, ANY),
+        (0xe, ANY),
+        (0xf, ANY),
+    ])
+}
+
+/// Letters and digits.
+static ALPHANUMERIC: Set = Set::of(&[
+    (0x3, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+    (0x4, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]),
+    (0x5, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]),
+    (0x6, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]),
+    (0x7, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]),
+]);
+
+/// How a start is judged.
+enum Verdict {
+    /// No card in this form.
+    No,
+    /// A card.
+    Card,
+    /// A card, and a grouping may begin with its kept end.
+    CardThen(usize),
+    /// It has to go the exact way.
+    Exact(usize),
+}
+
+impl Run<'_, '_> {
+    /// Looks at the starts of a word in their order.
+    #[inline(always)]
+    pub(super) fn resolve<M: Masks>(
+        &mut self,
+        block: &Block,
+        sieve: &Sieve,
+        words: usize,
+        word: usize,
+        starts: u64,
+    ) -> Option<Stop> {
+        let (at, end) = (self.at + word * WORD, self.at + words * WORD);
+        let mut rest = starts;
+        while rest != 0 {
+            let bit = rest.trailing_zeros();
+            rest &= rest - 1;
+            let start = at + bit as usize;
+            if let Some(stop) = self.hide_tail::<M>(start) {
+                return Some(stop);
+            }
+            if start < self.pass.at || self.hidden[word] >> bit & 1 == 1 {
+                continue; // within a tail or what went the exact way, or a hidden digit, which starts nothing
+            }
+            let forms = if Sieve::sifted(at) { sieve.forms(word, bit) } else { self.forms::<M>(block, start) };
+            if let Some(start) = self.judge::<M>(block, start, forms)
+                && let Some(stop) = self.exact(start, end)
+            {
+                return Some(stop);
+            }
+        }
+        None
+    }
+
+    /// Judges a start by the forms that it may have; what has to go the exact way, if anything.
+    #[inline(always)]
+    fn judge<M: Masks>(&mut self, block: &Block, start: usize, forms: u32) -> Option<usize> {
+        let (mut start, mut forms, mut kept) = (start, forms, false);
+        while forms != 0 {
+            let form = self.engine.forms.get(FormId::of(forms.trailing_zeros()));
+            forms &= forms - 1;
+            match self.verdict::<M>(block, start, form, kept) {
+                Verdict::No => {}
+                Verdict::Card => return None,
+                Verdict::Exact(start) => return Some(start),
+                Verdict::CardThen(end) if end - self.at < WORDS * WORD => {
+                    (start, forms, kept) = (end, self.forms::<M>(block, end), true);
+                }
+                Verdict::CardThen(end) => return Some(end),
+            }
+        }
+        None
+    }
+
+    /// The forms that a start may have by its lengths, head and check digit.
+    #[inline(always)]
+    fn forms<M: Masks>(&self, block: &Block, start: usize) -> u32 {
+        let digits = block.digits_from(start - self.at);
+        let Some(bytes) = self.pass.bytes.get(start..).and_then(|rest| rest.first_chunk::<SPAN_MAX>()) else {
+            return 0;
+        };
+        let run = digits.trailing_ones() as usize;
+        if run > 4 {
+            let id = FormId::plain(run);
+            return u32::from(holds(M::luhn_sum(bytes, self.engine.forms.get(id)))) << id.index();
+        }
+        let gap = (digits >> 4).trailing_zeros() as usize;
+        if !(1..=separator::BYTES_MAX).contains(&gap) {
+            return 0;
+        }
+        // By the second group's fifth digit: 4-6-5 and 4-6-4, or the others.
+        let shapes = if digits >> (8 + gap) & 1 == 1 { &[2, 3][..] } else { &[0, 1, 4] };
+        let mut forms = 0;
+        for &shape in shapes {
+            let id = FormId::grouping(shape, gap);
+            let form = self.engine.forms.get(id);
+            if form.fits(digits) {
+                forms |= u32::from(holds(M::luhn_sum(bytes, form))) << id.index();
+            }
+        }
+        forms
+    }
+
+    /// Judges a form whose check digit is right, and hides what it is to hide. `kept`: the start is the kept end of a card.
+    #[inline(always)]
+    fn verdict<M: Masks>(&mut self, block: &Block, start: usize, form: &Form, kept: bool) -> Verdict {
+        let digits = block.digits_from(start - self.at);
+        let head = self.pass.bytes.get(start..).and_then(|rest| rest.first_chunk());
+        if !head.is_some_and(|head| self.engine.heads.balanced_of(head).contains(form.count))
+            || (form.groups > 1 && !form.fits(digits))
+        {
+            return Verdict::No;
+        }
+        match self.says::<M>(block, start, form, kept) {
+            Says::Closed => Verdict::No,
+            Says::Depends => Verdict::Exact(start),
+            Says::Open => self.accept(block, start, form),
+            Says::Track1 => self.accept_track1::<M>(block, start, form),
+            Says::Track2 => self.accept_track2(block, start, form),
+        }
+    }
+
+    /// What stands beside a number and within it.
+    #[inline(always)]
+    fn says<M: Masks>(&self, block: &Block, start: usize, form: &Form, kept: bool) -> Says {
+        let Some(before) = start.checked_sub(2).filter(|_| self.starred) else { return Says::Depends };
+        let (Some(&[second, first]), Some(&next)) =
+            (self.pass.bytes.get(before..).and_then(|rest| rest.first_chunk()), self.pass.bytes.get(start + form.span))
+        else {
+            return Says::Depends;
+        };
+        if !kept && !beside::left_allows(second, first) {
+            return Says::Closed;
+        }
+        let beside = BESIDE[usize::from(next)];
+        let says = if form.groups == 1 { beside.plain } else { beside.group };
+        let says = match says {
+            // The caret means something behind `%B` alone.
+            Says::Track1 if second != b'%' || !matches!(first, b'B' | b'b') => Says::Open,
+            Says::Depends => self.completed::<M>(block, start, form),
+            says => says,
+        };
+        if form.groups == 1 || says == Says::Closed { says } else { self.grouping_says(start, form, says) }
+    }
+
+    /// A digit stands behind a grouping: it counts where a plain card begins with the last group, whose kept first digits complete it in the output.
+    #[inline(always)]
+    fn completed<M: Masks>(&self, block: &Block, start: usize, form: &Form) -> Says {
+        let group = start + form.span - form.last_group;
+        let digits = form.completed_by as usize;
+        let bytes = |at: usize| self.pass.bytes.get(at..).and_then(|rest| rest.first_chunk::<SPAN_MAX>());
+        let Some(run) = bytes(group) else { return Says::Depends };
+        if bytes(start + 4).is_none_or(|gap| gap[0] == b'.') || digits < crate::keep::DIGITS_MIN {
+            return Says::Closed;
+        }
+        let forms = self.forms::<M>(block, group) & 1 << FormId::plain(digits).index();
+        let head = run.first_chunk().unwrap_or(&[0; 4]);
+        if forms == 0 || !self.engine.heads.balanced_of(head).contains(digits) {
+            return Says::Closed;
+        }
+        match run[digits] {
+            b'D' | b'd' => Says::Depends,
+            next if next.is_ascii_alphanumeric() => Says::Closed,
+            _ => Says::Open,
+        }
+    }
+
+    #[inline(always)]
+    fn grouping_says(&self, start: usize, form: &Form, next: Says) -> Says {
+        let bytes = self.pass.bytes.get(start - 2..).unwrap_or_default();
+        let Some(before) = start.checked_sub(form.gap).and_then(|at| word_at(self.pass.bytes, at)) else {
+            return Says::Depends;
+        };
+        let Some(separator) = word_at(bytes, 6).map(|word| word & form.gap_bytes) else { return Says::Depends };
+        if !separator::is(separator, form.gap) {
+            return Says::Closed;
+        }
+        for offset in &form.gaps[1..] {
+            if word_at(bytes, 2 + usize::from(*offset)).map(|word| word & form.gap_bytes) != Some(separator) {
+                return Says::Closed;
+            }
+        }
+        if form.groups >= 4 && before & form.gap_bytes == separator {
+            self.account_says(start, form, next)
+        } else {
+            next
+        }
+    }
+
+    /// Whether the groups are an account number's. Its head has two letters, and stands at most 28 bytes to the left; what is hidden there counts
+    /// like the digits that it was.
+    #[inline(always)]
+    fn account_says(&self, start: usize, form: &Form, next: Says) -> Says {
+        let before = start.checked_sub(SPAN_MAX).and_then(|at| self.pass.bytes.get(at..start));
+        let Some(before) = before.and_then(|before| before.first_chunk::<SPAN_MAX>()) else { return Says::Depends };
+        if !before.iter().fold(false, |any, byte| any | byte.is_ascii_uppercase()) {
+            return next;
+        }
+        let around =
+            Around { engine: self.engine, context: &[], bytes: self.pass.bytes, last: false, starred: self.starred };
+        let gap = self.pass.bytes.get(start + 4..start + 4 + form.gap).and_then(separator::at);
+        if gap.is_some_and(|gap| around.in_iban(start, gap)) { Says::Closed } else { next }
+    }
+
+    #[inline(always)]
+    fn accept(&mut self, block: &Block, start: usize, form: &Form) -> Verdict {
+        self.put(start, form.hidden);
+        self.pass.cards += 1;
+        if form.end_in_run { self.end_may_start(block, start, form) } else { Verdict::Card }
+    }
+
+    /// Accepts a card with the rest of track 2 behind it, and hides that at once.
+    #[inline(always)]
+    fn accept_track2(&mut self, block: &Block, start: usize, form: &Form) -> Verdict {
+        let from = start + form.span + 1;
+        let Some(&[mark, ref date @ ..]) = self.pass.bytes.get(from - 1..).and_then(|rest| rest.first_chunk::<5>())
+        else {
+            return Verdict::Exact(start);
+        };
+        // A letter needs a digit behind it, a small one a year and a month.
+        let allows = match *date {
+            _ if mark == b'=' => true,
+            [b'0'..=b'9', ..] if mark == b'D' => true,
+            [b'0'..=b'9', b'0'..=b'9', b'0', b'1'..=b'9'] | [b'0'..=b'9', b'0'..=b'9', b'1', b'0'..=b'2'] => true,
+            _ => false,
+        };
+        if !allows {
+            return Verdict::No;
+        }
+        let mut digits = block.digits_from(from - self.at).trailing_ones() as usize;
+        if digits >= WORD / 2 {
+            digits = find::end_of_run(self.pass.bytes, from) - from;
+        }
+        if from + digits >= self.pass.bytes.len() {
+            return Verdict::Exact(start);
+        }
+        // Where another tail is still to come, this one is no tail.
+        if self.text.tail.is_none()
+            && digits > 0
+            && let Some(tail) = self.pass.bytes.get_mut(from..from + digits)
+        {
+            tail.fill(b'*');
+            self.pass.at = from + digits;
+        }
+        self.accept(block, start, form)
+    }
+
+    /// Accepts a card with a caret behind it. Behind the name and another caret follows the rest of track 1.
+    #[inline(always)]
+    fn accept_track1<M: Masks>(&mut self, block: &Block, start: usize, form: &Form) -> Verdict {
+        let name = start + form.span + 1;
+        let Some(bytes) = self.pass.bytes.get(name..).and_then(|rest| rest.first_chunk::<WORD>()) else {
+            return Verdict::Exact(start);
+        };
+        let length = M::of(bytes, &NAME_ENDS).trailing_zeros() as usize;
+        if length <= NAME_MAX && bytes[length] == b'^' {
+            self.text.tail = self.text.tail.or(Some((name + length + 1, Tail::Track1)));
+        }
+        self.accept(block, start, form)
+    }
+
+    /// Hides the rest of track 1 that is still to come, if it begins at `start` or before; where that goes on behind the bytes at hand, the fast way
+    /// ends.
+    #[inline(always)]
+    pub(super) fn hide_tail<M: Masks>(&mut self, start: usize) -> Option<Stop> {
+        let (from, _) = self.text.tail.filter(|&(from, _)| from <= start)?;
+        let mut at = from;
+        let end = loop {
+            let rest = self.pass.bytes.get_mut(at..).unwrap_or_default();
+            let Some(word) = rest.first_chunk_mut() else {
+                let end = rest.iter().position(|&byte| ends_track1(byte));
+                let tail = rest.get_mut(..end.unwrap_or(0)).unwrap_or_default();
+                tail.iter_mut().for_each(|byte| *byte = if byte.is_ascii_alphanumeric() { b'*' } else { *byte });
+                break end.map(|end| at + end);
+            };
+            let ends = M::of(word, &TRACK_ENDS);
+            let length = ends.trailing_zeros() as usize;
+            let within = if ends == 0 { u64::MAX } else { (1 << length) - 1 };
+            M::hide(word, M::of(word, &ALPHANUMERIC) & within);
+            at += length;
+            if ends != 0 {
+                break Some(at);
+            }
+        };
+        let Some(end) = end else {
+            self.settle(from);
+            (self.at, self.hidden[0]) = (from, self.text.owed);
+            return Some(Stop::End);
+        };
+        self.text.tail = None;
+        self.pass.at = self.pass.at.max(end);
+        None
+    }
+
+    /// Whether a grouping may start with the kept end of the card at `start`, which stands alone in the output.
+    #[inline(always)]
+    fn end_may_start(&self, block: &Block, start: usize, form: &Form) -> Verdict {
+        let end = start + form.span - 4;
+        let next = self.pass.bytes.get(end + 4).copied().unwrap_or(0);
+        if !BESIDE[usize::from(next)].leads {
+            return Verdict::Card;
+        }
+        // Its second group has four digits or six.
+        let behind = block.digits_from(end + 4 - self.at);
+        let gap = behind.trailing_zeros().min(separator::BYTES_MAX as u32);
+        if matches!((behind >> gap).trailing_ones(), 4 | 6) { Verdict::CardThen(end) } else { Verdict::Card }
+    }
+}
+
+/// Whether a sum of at most 19 digits ends in zero.
+#[inline(always)]
+fn holds(sum: u32) -> bool {
+    sum.is_multiple_of(10)
+}
+
+#[inline(always)]
+fn word_at(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..).and_then(|rest| rest.first_chunk()).copied().map(u32::from_le_bytes)
+}
+
+const _: () = assert!(SHAPES.len() == 5 && NAME_MAX < WORD - 1);

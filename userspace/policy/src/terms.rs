@@ -1,0 +1,53 @@
+//! What an allow says beside yes.
+
+use sql::{Name, Object, Pair};
+
+use crate::judge::{candidates, concerns, covers};
+use crate::{Action, Policy, Question, Rule};
+
+/// May this agent ask whether a sensitive column of this table, whose schema is named, equals a value?
+pub fn may_match(policy: &Policy, question: &Question<'_>, table: &Name) -> bool {
+    let object = Object::Table(table.clone());
+    let mut kinds = question.statement.pairs.iter().map(|pair| pair.kind);
+    kinds.any(|kind| {
+        let pair = Pair { kind, object: object.clone() };
+        allows(policy, question).any(|rule| rule.may_match && covers(rule, &pair, Some(table)))
+    })
+}
+
+/// So many rows may leave, where the statement is allowed; `None`: any number.
+pub fn rows_over(policy: &Policy, question: &Question<'_>) -> Option<u64> {
+    if policy.rules.iter().all(|rule| rule.rows_over.is_none()) {
+        return None;
+    }
+    let of_pair = |pair: &Pair| {
+        let names = candidates(&pair.object, question.schemas);
+        let names: Vec<Option<&Name>> = if names.is_empty() { vec![None] } else { names.iter().map(Some).collect() };
+        let loosest = |name| {
+            let covering = allows(policy, question).filter(|rule| covers(rule, pair, name));
+            covering.map(|rule| rule.rows_over.unwrap_or(u64::MAX)).max().unwrap_or(u64::MAX)
+        };
+        names.into_iter().map(loosest).min().unwrap_or(u64::MAX)
+    };
+    question.statement.pairs.iter().map(of_pair).min().filter(|rows| *rows != u64::MAX)
+}
+
+/// Does an allow spell this object out? A name without schema is it under every schema that it may be in.
+pub fn vouches(policy: &Policy, question: &Question<'_>, object: &Object) -> bool {
+    let names = candidates(object, question.schemas);
+    let spelt = |name: &Name| {
+        allows(policy, question).any(|rule| match object {
+            Object::None => false,
+            Object::Table(_) => rule.tables.as_ref().is_some_and(|tables| tables.spells(name)),
+            Object::Function(_) => rule.functions.as_ref().is_some_and(|functions| functions.spells(name)),
+        })
+    };
+    !names.is_empty() && names.iter().all(spelt)
+}
+
+/// The allows that hold for this question now.
+fn allows<'a>(policy: &'a Policy, question: &'a Question<'a>) -> impl Iterator<Item = &'a Rule> {
+    policy.rules.iter().filter(move |rule| {
+        rule.action == Action::Allow && concerns(rule, question) && rule.window.is_open(question.wall_s)
+    })
+}

@@ -1,0 +1,179 @@
+//! Rules that ask more of a statement than its kinds and tables.
+
+use policy::{Action, Names, Policy, Question, Subject, judge};
+use sql::{Column, Context, Limits, Name, Relation, RelationKind, Schema, Sensitivity, analyze, analyze_in};
+
+fn names() -> Names {
+    Names { agents: vec!["reporter".to_owned()], groups: Vec::new(), databases: vec!["ledger".to_owned()] }
+}
+
+/// A policy that allows reading and writing, with a rule of this kind and these conditions beside it.
+fn beside(action: &str, conditions: &str) -> Policy {
+    let text = format!(
+        "[[rule]]\nname = \"all\"\naction = \"allow\"\n\n[[rule]]\nname = \"more\"\naction = \"{action}\"\n{conditions}\n"
+    );
+    Policy::parse(&text, &names()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn table(oid: u32, table: &str, columns: &[&str]) -> Relation {
+    let columns = (1..).zip(columns).map(|(number, name)| Column {
+        number,
+        name: (*name).to_owned(),
+        type_oid: 25,
+        sensitivity: Sensitivity::Watched,
+    });
+    let name = Name { schema: Some("public".to_owned()), name: table.to_owned() };
+    let kind = RelationKind::Table;
+    Relation { oid, name, kind, columns: columns.collect(), has_rules: false, parents: Vec::new() }
+}
+
+fn schema() -> Schema {
+    let mut schema = Schema::new();
+    schema.add_relation(table(1, "customers", &["id", "name", "mail"]));
+    schema.add_relation(table(2, "orders", &["id", "customer", "amount"]));
+    schema.add_key(1, vec![1]);
+    schema.add_key(2, vec![1]);
+    schema.is_watching = true;
+    schema
+}
+
+fn verdict(policy: &Policy, text: &str, schema: Option<&Schema>) -> &'static str {
+    let path = ["pg_catalog", "public"].map(str::to_owned);
+    let analysis = match schema {
+        Some(schema) => analyze_in(text, &Limits::default(), &Context::new(schema, &path)),
+        None => analyze(text, &Limits::default()),
+    };
+    let Ok(analysis) = analysis else { panic!("{text}: refused") };
+    let [statement] = analysis.statements.as_slice() else { panic!("{text}: not one statement") };
+    let subject = Subject { agent: "reporter".to_owned(), groups: Vec::new() };
+    let question = Question { subject: &subject, database: "ledger", statement, schemas: &path, wall_s: 0 };
+    match judge(policy, question).action {
+        Action::Allow => "allow",
+        Action::Hold => "hold",
+        Action::Block => "block",
+    }
+}
+
+fn check(policy: &Policy, cases: &[(&str, &str)]) {
+    let schema = schema();
+    for (text, expected) in cases {
+        assert_eq!(verdict(policy, text, Some(&schema)), *expected, "{text}");
+    }
+}
+
+#[test]
+fn a_column_that_is_used() {
+    check(
+        &beside("block", "columns = [\"mail\"]"),
+        &[
+            ("SELECT name FROM customers", "allow"),
+            ("SELECT mail FROM customers", "block"),
+            ("SELECT * FROM customers", "block"),
+            ("SELECT c FROM customers c", "block"),
+            ("SELECT id FROM customers ORDER BY mail", "block"),
+            ("SELECT id FROM (SELECT id, mail AS x FROM customers) s WHERE x = 'a'", "block"),
+            ("UPDATE customers SET mail = 'a' WHERE id = 1", "block"),
+            ("SELECT amount FROM orders", "allow"),
+            ("SELECT no_such FROM customers", "block"),
+        ],
+    );
+}
+
+#[test]
+fn a_column_that_is_asked_about() {
+    check(
+        &beside("hold", "where = [\"public.orders.amount\"]"),
+        &[
+            ("SELECT amount FROM orders", "allow"),
+            ("SELECT id FROM orders WHERE amount > 5", "hold"),
+            ("SELECT id FROM (SELECT id, amount * 2 AS d FROM orders) s WHERE d > 5", "hold"),
+            ("SELECT id FROM orders WHERE id = 5", "allow"),
+        ],
+    );
+}
+
+#[test]
+fn an_allow_of_these_columns_alone() {
+    let text = "[[rule]]\nname = \"names\"\naction = \"allow\"\ntables = [\"public.customers\"]\n\
+                columns = [\"id\", \"public.customers.name\"]\n";
+    let policy = Policy::parse(text, &names()).unwrap();
+    check(
+        &policy,
+        &[
+            ("SELECT id, name FROM customers", "allow"),
+            ("SELECT name FROM customers WHERE mail = 'a'", "block"),
+            ("SELECT * FROM customers", "block"),
+            ("SELECT id FROM orders", "block"),
+        ],
+    );
+    assert_eq!(verdict(&policy, "SELECT id FROM customers", None), "block");
+    assert_eq!(policy.watched("ledger").len(), 1);
+}
+
+#[test]
+fn rows_without_a_bound() {
+    check(
+        &beside("hold", "unbounded = true\ntables = [\"public.orders\"]"),
+        &[
+            ("SELECT * FROM orders", "hold"),
+            ("SELECT * FROM orders LIMIT 10", "allow"),
+            ("SELECT * FROM orders WHERE id = $1", "allow"),
+            ("SELECT * FROM customers", "allow"),
+            ("SELECT * FROM customers c JOIN orders o ON o.customer = c.id WHERE c.id = 1", "hold"),
+        ],
+    );
+    let text = "[[rule]]\nname = \"some\"\naction = \"allow\"\nunbounded = false\n";
+    let policy = Policy::parse(text, &names()).unwrap();
+    check(&policy, &[("SELECT * FROM orders", "block"), ("SELECT * FROM orders LIMIT 1", "allow")]);
+}
+
+#[test]
+fn changes_of_everything() {
+    check(
+        &beside("block", "without_where = true"),
+        &[
+            ("DELETE FROM orders", "block"),
+            ("DELETE FROM orders WHERE true", "block"),
+            ("DELETE FROM orders WHERE id = 1", "allow"),
+            ("WITH d AS (UPDATE orders SET amount = 0 RETURNING 1) SELECT count(*) FROM d", "block"),
+        ],
+    );
+    check(&beside("block", "database_wide = true"), &[("VACUUM", "block"), ("VACUUM orders", "allow")]);
+}
+
+/// What is not told counts against the agent.
+#[test]
+fn facts_that_are_not_known() {
+    for (action, conditions, expected) in [
+        ("block", "columns = [\"mail\"]", "block"),
+        ("hold", "where = [\"mail\"]", "hold"),
+        ("hold", "unbounded = true", "hold"),
+        ("hold", "unbounded = false", "hold"),
+        ("block", "without_where = true", "allow"),
+        ("block", "database_wide = true", "allow"),
+    ] {
+        assert_eq!(verdict(&beside(action, conditions), "SELECT id FROM customers", None), expected, "{conditions}");
+    }
+}
+
+#[test]
+fn words_are_checked_at_load() {
+    let refused = |line: &str| {
+        let text = format!("[[rule]]\nname = \"a\"\naction = \"allow\"\n{line}\n");
+        Policy::parse(&text, &names()).err().map(|error| error.to_string()).unwrap_or_default()
+    };
+    for (line, expected) in [
+        ("unbounded = 1", "line 4: `unbounded` is true or false"),
+        ("unbound = true", "line 4: unknown key `unbound`; did you mean `unbounded`?"),
+        ("columns = [\"a.b\"]", "line 4: `a.b` is not `column` or `schema.table.column`"),
+        ("columns = [\"!a\"]", "line 4: `!a` is not `column` or `schema.table.column`"),
+        ("columns = []", "line 4: `columns` is empty: leave it out to mean any"),
+        ("columns = [\"a\", \"A\"]", "line 4: `A` stands twice in `columns`"),
+        (
+            "where = [\"a\"]",
+            "line 4: `where` is for rules that hold or block: an agent can add a predicate that changes nothing",
+        ),
+    ] {
+        assert_eq!(refused(line), expected, "{line}");
+    }
+}

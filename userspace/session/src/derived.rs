@@ -1,0 +1,440 @@
+//! What becomes of what derives from sensitive columns: how each column of a result is masked by its place, what a statement writes
+//! where, and why one is refused.
+//!
+//! The column itself is masked as its table's column is. What holds the whole value beside other things (an array, a row, the greatest of
+//! several) is masked whole. Anything else that derives from it has its digits where no mask finds them, so the statement is refused; and
+//! so is a question about its values, unless policy allows it. What cannot be told counts as the worst that it could be.
+
+use pan::{Masked, Whole};
+use policy::{Policy, Question};
+use sql::{
+    Clause, ColumnId, Flow, How, Kind, Lineage, Name, Object, Output, Prepared, Relation, Schema, Statement, Unknown,
+};
+
+use crate::catalogs::{Catalog, Treatment};
+use crate::verdicts::{Refusal, Why};
+
+/// How one column of a result is masked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) treatment: Treatment,
+    /// The type of the column that it is; 0: it is none, or several.
+    pub(crate) type_oid: u32,
+}
+
+/// The columns of a result in order; none: nothing in it derives from what is sensitive.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Places {
+    columns: Vec<Place>,
+    /// Between those before it and those from it on stand others, of which nothing is sensitive.
+    open_at: Option<usize>,
+    /// Of several results with columns of different kinds: all of it is hidden.
+    mixed: bool,
+}
+
+/// A place of which nothing is known.
+pub(crate) const PLAIN: Place = Place { treatment: Treatment::Content, type_oid: 0 };
+const HIDDEN: Place = Place { treatment: Treatment::Whole(Whole::KeepNothing), type_oid: 0 };
+
+impl Places {
+    pub(crate) const NONE: &'static Places = &Places { columns: Vec::new(), open_at: None, mixed: false };
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.columns.is_empty() && !self.mixed
+    }
+
+    /// The column number `at` of a result of `count`. A result that is not the one that was foreseen is hidden.
+    pub(crate) fn at(&self, at: usize, count: usize) -> Place {
+        let known = self.columns.len();
+        if self.is_empty() {
+            return PLAIN;
+        }
+        let index = match self.open_at {
+            _ if self.mixed => return HIDDEN,
+            None if known != count => return HIDDEN,
+            None => at,
+            Some(_) if known > count => return HIDDEN,
+            Some(open) if at < open => at,
+            Some(open) if at < count - (known - open) => return PLAIN,
+            Some(_) => at - (count - known),
+        };
+        self.columns.get(index).copied().unwrap_or(HIDDEN)
+    }
+
+    /// Whether any of it is hidden without a type by which it could be in binary.
+    pub(crate) fn is_untyped(&self) -> bool {
+        let untyped = |place: &Place| matches!(place.treatment, Treatment::Whole(_)) && place.type_oid == 0;
+        self.mixed || self.columns.iter().any(untyped)
+    }
+
+    /// Of either result what shows least.
+    pub(crate) fn stricter(&self, other: &Places) -> Places {
+        if self.is_empty() || other.is_empty() {
+            return if self.is_empty() { other.clone() } else { self.clone() };
+        }
+        let alike = self.open_at == other.open_at && self.columns.len() == other.columns.len();
+        let both = |(one, other): (&Place, &Place)| Place {
+            treatment: one.treatment.stricter(other.treatment),
+            type_oid: if one.type_oid == other.type_oid { one.type_oid } else { 0 },
+        };
+        Places {
+            columns: self.columns.iter().zip(&other.columns).map(both).collect(),
+            open_at: self.open_at,
+            mixed: !alike || self.mixed || other.mixed,
+        }
+    }
+}
+
+/// A column, or all of a relation, that a statement fills with what must not leave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Filled {
+    /// Its schema where that can be told.
+    pub(crate) schema: Option<String>,
+    pub(crate) table: String,
+    /// Empty: all.
+    pub(crate) column: String,
+    pub(crate) id: (u32, i16),
+}
+
+/// One statement of a text.
+#[derive(Debug, Default)]
+pub(crate) struct Of {
+    pub(crate) places: Places,
+    pub(crate) fills: Box<[Filled]>,
+}
+
+/// What a text was found to do with sensitive columns.
+#[derive(Debug, Default)]
+pub(crate) struct Derived {
+    pub(crate) statements: Vec<Of>,
+    pub(crate) refusal: Option<Refusal>,
+    /// What is said when the agent has no questions left.
+    pub(crate) probing: Option<Refusal>,
+    /// What a cursor asks: not when it is declared, but when it is read.
+    pub(crate) cursor_asks: Option<Refusal>,
+    /// An error of it may quote a value.
+    pub(crate) may_quote: bool,
+    /// It has to do with a sensitive column.
+    pub(crate) sensitive: bool,
+}
+
+/// Of what a text is judged.
+#[derive(Clone, Copy)]
+pub(crate) struct Traced<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) schema: &'a Schema,
+    pub(crate) subject: &'a policy::Subject,
+    pub(crate) database: &'a str,
+    /// The schemas that policy judges bare names by.
+    pub(crate) schemas: &'a [String],
+    /// The same as the server searches them, the session's temporary one among them.
+    pub(crate) path: &'a [String],
+    /// They are what the server searches, in this order; else they are all that it may search.
+    pub(crate) sure: bool,
+    pub(crate) wall_s: i64,
+}
+
+impl Traced<'_> {
+    /// What the statements of a text come to.
+    pub(crate) fn judge(&self, statements: &[Statement]) -> Derived {
+        let mut derived = Derived::default();
+        for statement in statements {
+            match &statement.lineage {
+                Some(lineage) => self.statement(statement, lineage, &mut derived),
+                None => derived.refuse(unknown("a statement that was not traced")),
+            }
+        }
+        derived
+    }
+
+    fn statement(&self, statement: &Statement, lineage: &Lineage, derived: &mut Derived) {
+        let question = Question {
+            subject: self.subject,
+            database: self.database,
+            statement,
+            schemas: self.schemas,
+            wall_s: self.wall_s,
+        };
+        derived.may_quote |= lineage.may_quote;
+        derived.sensitive |= lineage.may_quote || !lineage.probes.is_empty() || !lineage.flows.is_empty();
+        let mut places = Vec::with_capacity(lineage.outputs.len());
+        for output in &lineage.outputs {
+            match self.place(output) {
+                Ok(place) => places.push(place),
+                Err(refusal) => derived.refuse(refusal),
+            }
+        }
+        let is_masked = |place: &Place| place.treatment != Treatment::Content;
+        derived.sensitive |= places.iter().any(is_masked);
+        self.probes(lineage, &question, derived);
+        for name in &lineage.elsewhere {
+            let objects = [Object::Table(name.clone()), Object::Function(name.clone())];
+            if !objects.iter().any(|object| policy::vouches(self.policy, &question, object)) {
+                derived.refuse(elsewhere(name));
+            }
+        }
+        if let Some(why) = self.unknown(statement, lineage, &question) {
+            derived.refuse(unknown(&why));
+        }
+        let fills: Vec<&Flow> = lineage.flows.iter().filter(|flow| self.matters(flow)).collect();
+        fills.iter().filter_map(|flow| self.unkept(flow)).for_each(|refusal| derived.refuse(refusal));
+        let fills = fills.iter().map(|flow| self.filled(flow)).collect();
+        let places = if places.iter().any(is_masked) {
+            Places { columns: places, open_at: lineage.open_at, mixed: false }
+        } else {
+            Places::default()
+        };
+        derived.statements.push(Of { places, fills });
+    }
+
+    /// How a column of the result is masked, or why it cannot be.
+    fn place(&self, output: &Output) -> Result<Place, Refusal> {
+        let mut place = Place { treatment: Treatment::Content, type_oid: 0 };
+        let sensitive =
+            output.sources.iter().filter(|source| matches!(self.treatment(source.column), Treatment::Whole(_)));
+        for source in sensitive {
+            let treatment = match source.how {
+                How::Identity => self.treatment(source.column),
+                How::Verbatim => Treatment::Whole(Whole::KeepNothing),
+                How::Injective | How::Lossy | How::Predicate => {
+                    return Err(underivable(output, &self.said(source.column), source.how));
+                }
+            };
+            place.treatment = place.treatment.stricter(treatment);
+        }
+        if let [only] = output.sources.as_slice()
+            && only.how == How::Identity
+        {
+            place.treatment = self.treatment(only.column);
+            place.type_oid = self.column(only.column).map_or(0, |(_, column)| column.type_oid);
+        }
+        Ok(place)
+    }
+
+    fn probes(&self, lineage: &Lineage, question: &Question<'_>, derived: &mut Derived) {
+        for probe in &lineage.probes {
+            if !matches!(self.treatment(probe.column), Treatment::Whole(_)) || probe.clause == Clause::Join {
+                continue;
+            }
+            let table = self.column(probe.column).map(|(relation, _)| &relation.name);
+            // What the planner expects of one value is no more than what its statistics say of the commonest.
+            if probe.clause == Clause::Match && lineage.is_plan {
+                continue;
+            }
+            let may_match = || table.is_some_and(|table| policy::may_match(self.policy, question, table));
+            if probe.clause == Clause::Match && may_match() {
+                continue;
+            }
+            let refusal = probing(probe.clause, &probe.expression, &self.said(probe.column));
+            let declares = |prepared: &Prepared| matches!(prepared, Prepared::Declare { .. });
+            let later = probe.clause == Clause::Match && question.statement.prepared.iter().any(declares);
+            let asks = if later { &mut derived.cursor_asks } else { &mut derived.probing };
+            // What no person may allow says more.
+            if asks.as_ref().is_none_or(|known| known.why == Why::Held) {
+                *asks = Some(refusal);
+            }
+        }
+    }
+
+    /// What cannot be told of the statement, in words.
+    fn unknown(&self, statement: &Statement, lineage: &Lineage, question: &Question<'_>) -> Option<String> {
+        let traced = lineage.unknown.iter().find_map(|unknown| match unknown {
+            Unknown::Function(name) if policy::vouches(self.policy, question, &Object::Function(name.clone())) => None,
+            Unknown::Function(name) => Some(format!("what function {name} does")),
+            Unknown::Relation(name) => Some(format!("what {name} is")),
+            Unknown::Column(name) => Some(format!("which column {name} is")),
+            // The session looks its own names up.
+            Unknown::Form(_) if statement.prepared.iter().any(is_use) => None,
+            Unknown::Form(words) => Some(words.clone()),
+        });
+        traced.or_else(|| self.ambiguous(statement))
+    }
+
+    /// A bare name that may mean several relations, because `search_path` may be one or another by now.
+    fn ambiguous(&self, statement: &Statement) -> Option<String> {
+        if self.sure {
+            return None;
+        }
+        statement.pairs.iter().find_map(|pair| match &pair.object {
+            Object::Table(name) if name.schema.is_none() => {
+                let is_there = |schema: &&String| {
+                    let name = Name { schema: Some(String::clone(schema)), name: name.name.clone() };
+                    self.schema.relation(&name, &[]).is_some()
+                };
+                (self.path.iter().filter(is_there).count() > 1).then(|| format!("which {name} is meant"))
+            }
+            _ => None,
+        })
+    }
+
+    fn matters(&self, flow: &Flow) -> bool {
+        flow.sources.iter().any(|source| matches!(self.treatment(source.column), Treatment::Whole(_)))
+            && !self.target(flow).is_some_and(|(relation, number)| {
+                let id = ColumnId { relation: relation.oid, number };
+                number != 0 && matches!(self.treatment(id), Treatment::Whole(_))
+            })
+    }
+
+    /// What a column gets must be of the kind that a result may have: whole values.
+    fn unkept(&self, flow: &Flow) -> Option<Refusal> {
+        let source = flow.sources.iter().find(|source| {
+            matches!(self.treatment(source.column), Treatment::Whole(_)) && source.how < How::Verbatim
+        })?;
+        let (table, column) = (&flow.target.name, self.said(source.column));
+        Some(
+            Refusal::new(
+                Why::Blocked,
+                "a column would be filled with what derives from a sensitive column",
+                "copy the column itself: the copy is masked as it is",
+            )
+            .with_detail(&format!("{table} would tell {column} {}", form(source.how))),
+        )
+    }
+
+    fn filled(&self, flow: &Flow) -> Filled {
+        let target = self.target(flow);
+        Filled {
+            schema: target.map_or(&flow.target.schema, |(relation, _)| &relation.name.schema).clone(),
+            table: flow.target.name.clone(),
+            column: flow.column.clone(),
+            id: target.map_or((0, 0), |(relation, number)| (relation.oid, number)),
+        }
+    }
+
+    /// The relation that a flow fills, if it is known, and the column's number; 0: all.
+    fn target(&self, flow: &Flow) -> Option<(&Relation, i16)> {
+        let relation =
+            self.schema.relation(&flow.target, self.path).filter(|_| self.sure || flow.target.schema.is_some())?;
+        let column = relation.columns.iter().find(|column| column.name == flow.column);
+        Some((relation, column.map_or(0, |column| column.number)))
+    }
+
+    fn treatment(&self, column: ColumnId) -> Treatment {
+        self.catalog.treatment(column.relation, column.number)
+    }
+
+    fn column(&self, id: ColumnId) -> Option<(&Relation, &sql::Column)> {
+        let relation = self.schema.relation_of(id.relation)?;
+        Some((relation, relation.columns.iter().find(|column| column.number == id.number)?))
+    }
+
+    fn said(&self, id: ColumnId) -> String {
+        self.column(id).map_or_else(String::new, |(relation, column)| format!("{}.{}", relation.name, column.name))
+    }
+}
+
+fn is_use(prepared: &Prepared) -> bool {
+    matches!(prepared, Prepared::Execute { .. } | Prepared::Fetch { .. })
+}
+
+/// Does this kind make, change or drop what a name means?
+pub(crate) fn defines(kind: Kind) -> bool {
+    ["create-", "alter-", "drop-"].iter().any(|verb| kind.as_str().starts_with(verb))
+}
+
+/// Does a statement use an object of that bare name, other than by defining it?
+pub(crate) fn reads(statement: &Statement, bare: &str) -> bool {
+    statement.pairs.iter().any(|pair| match &pair.object {
+        Object::Table(name) | Object::Function(name) => name.name == bare && !defines(pair.kind),
+        Object::None => false,
+    })
+}
+
+impl Derived {
+    pub(crate) fn is_settled(&self) -> bool {
+        !self.may_quote
+            && self.probing.is_none()
+            && self.cursor_asks.is_none()
+            && self.statements.iter().all(|of| of.fills.is_empty())
+    }
+
+    /// The first reason holds, but what is forbidden says more than what is unknown.
+    fn refuse(&mut self, refusal: Refusal) {
+        let stronger =
+            self.refusal.as_ref().is_none_or(|known| known.why == Why::Unjudged && refusal.why != Why::Unjudged);
+        if stronger {
+            self.refusal = Some(refusal);
+        }
+    }
+}
+
+fn underivable(output: &Output, column: &str, how: How) -> Refusal {
+    let what = if output.expression.is_empty() { &output.name } else { &output.expression };
+    Refusal::new(
+        Why::Blocked,
+        "a column of the result derives from a sensitive column and cannot be masked",
+        "select the column itself, which leaves masked, or leave the expression out",
+    )
+    .with_detail(&format!("{what} tells {column} {}", form(how)))
+}
+
+fn form(how: How) -> &'static str {
+    match how {
+        How::Identity | How::Verbatim | How::Injective => "in another form",
+        How::Lossy => "in part",
+        How::Predicate => "by a choice that it decides",
+    }
+}
+
+fn probing(clause: Clause, expression: &str, column: &str) -> Refusal {
+    let (place, hint) = match clause {
+        Clause::Where => ("in a condition", "use other columns in the condition"),
+        Clause::Match => (
+            "for equality with a value",
+            "find the row by another column; an operator can allow it by match = true, and a person would have to approve it else",
+        ),
+        Clause::Join => ("in a join", "join by other columns"),
+        Clause::OrderBy => ("in an order", "order by other columns"),
+        Clause::GroupBy => ("in a grouping", "group by other columns"),
+        Clause::Case => ("in a choice", "choose by other columns"),
+        Clause::Other => ("where its value shows", "leave the expression out"),
+    };
+    // Equality with a whole value is also what a lawful search asks: a person may let it pass.
+    let why = if clause == Clause::Match { Why::Held } else { Why::Blocked };
+    Refusal::new(why, "the statement asks about the values of a sensitive column", hint)
+        .with_detail(&format!("{expression} asks {column} {place}"))
+}
+
+fn elsewhere(name: &Name) -> Refusal {
+    Refusal::new(
+        Why::Blocked,
+        "the statement reads what may hold the values of other tables",
+        "ask the operator for a rule that names it, or read the table itself",
+    )
+    .with_detail(&format!("{name} is not bound to the tables that the statement names"))
+}
+
+pub(crate) fn unknown(why: &str) -> Refusal {
+    Refusal::new(
+        Why::Unjudged,
+        "it cannot be told where the values of the statement come from",
+        "name tables and columns that exist, use built-in functions, and end a transaction that changes objects first",
+    )
+    .with_detail(&format!("not known: {why}"))
+}
+
+/// So many errors that may tell a value are enough.
+pub(crate) fn no_errors_left() -> Refusal {
+    Refusal::new(
+        Why::Blocked,
+        "too many statements of this agent have failed over the values of sensitive columns",
+        "wait an hour, or leave out what may fail over a sensitive column: casts, arithmetic",
+    )
+}
+
+/// What is written where cannot be remembered any more.
+pub(crate) fn no_taints_left() -> Refusal {
+    Refusal::new(
+        Why::Blocked,
+        "the statement would copy sensitive values into a column, and no more such columns can be remembered",
+        "write into a column that is known to be sensitive",
+    )
+}
+
+impl Refusal {
+    fn with_detail(mut self, detail: &str) -> Refusal {
+        self.detail = Some(Masked::of(detail));
+        self
+    }
+}

@@ -1,0 +1,183 @@
+//! The texts of the session's own question. Behind `SET LOCAL search_path = pg_catalog` functions and operators without a schema are
+//! the server's own; relations are written with theirs, since a temporary one would come first.
+
+use std::fmt::Write as _;
+
+use policy::Policy;
+
+/// Not `current_schemas()`: where the path begins with `pg_temp` it makes the session's temporary schema, which the agent would see.
+pub(super) const SCHEMAS: &str = "/* interceptor */ SET TRANSACTION READ ONLY; \
+SELECT n.nspname FROM pg_catalog.pg_namespace AS n \
+WHERE pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND (n.nspname OPERATOR(pg_catalog.=) CURRENT_USER \
+OR pg_catalog.strpos(pg_catalog.replace(pg_catalog.lower(pg_catalog.current_setting('search_path')), '\"\"', '\"'), \
+pg_catalog.lower(n.nspname::pg_catalog.text)) \
+OPERATOR(pg_catalog.>) 0); \
+SELECT CURRENT_USER, pg_catalog.current_setting('search_path'); \
+SET LOCAL search_path = pg_catalog; ";
+
+/// Which relations: the session's own temporary ones. Where it has none nothing is read.
+const TEMPORARY: &str = "pg_my_temp_schema() <> 0 AND n.oid = pg_my_temp_schema()";
+/// All others that are not the server's own. What begins with `pg_` is reserved for it.
+const LASTING: &str = "left(n.nspname::text, 3) <> 'pg_' AND n.nspname <> 'information_schema'";
+/// Tables, partitioned and foreign ones, views of both kinds, sequences: what a query may name.
+const KINDS: &str = "c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S')";
+
+/// The longest definition of a view, and the longest body of a function, that is asked for; one of this length counts as cut off.
+pub(super) const TEXT_MAX: usize = 1 << 16;
+
+/// The session's own temporary relations and their columns.
+pub(super) fn write_temporary(into: &mut String, columns_max: usize) {
+    write_relations(into, TEMPORARY, columns_max);
+}
+
+/// What the database holds: relations, columns, functions, operators.
+pub(super) fn write_holdings(into: &mut String, columns_max: usize) {
+    into.push_str("; ");
+    write_relations(into, LASTING, columns_max);
+    // Written to a String: cannot fail.
+    let _ = write!(
+        into,
+        "; SELECT n.nspname, p.proname, CASE WHEN l.lanname = 'sql' THEN left(nullif(p.prosrc, ''), {TEXT_MAX}) END, \
+(SELECT string_agg(a.name, chr(31) ORDER BY a.at) FROM ROWS FROM (unnest(p.proargnames), unnest(p.proargmodes)) \
+WITH ORDINALITY AS a(name, mode, at) WHERE a.mode IS NULL OR a.mode IN ('i', 'b', 'v')) \
+FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace \
+JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang WHERE p.oid >= 16384 AND left(n.nspname::text, 8) <> 'pg_temp_' \
+LIMIT {}; \
+SELECT DISTINCT o.oprname FROM pg_catalog.pg_operator AS o WHERE o.oid >= 16384",
+        columns_max.saturating_add(1)
+    );
+}
+
+fn write_relations(into: &mut String, which: &str, columns_max: usize) {
+    let limit = columns_max.saturating_add(1);
+    let _ = write!(
+        into,
+        "SELECT c.oid, n.nspname, c.relname, c.relkind, \
+(SELECT string_agg(i.inhparent::int8::text, ' ') FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid = c.oid), \
+c.relhasrules AND EXISTS (SELECT 1 FROM pg_catalog.pg_rewrite AS r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'), \
+CASE WHEN c.relkind IN ('v', 'm') THEN left(pg_get_viewdef(c.oid), {TEXT_MAX}) END \
+FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+WHERE {KINDS} AND {which} ORDER BY c.oid LIMIT {limit}; \
+SELECT a.attrelid, a.attnum, a.attname, a.atttypid \
+FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid \
+WHERE {KINDS} AND {which} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum LIMIT {limit}"
+    );
+}
+
+/// Asks what columns are called, of which only the numbers are known.
+pub(super) fn write_names(into: &mut String, columns: &[(u32, i16)]) {
+    if columns.is_empty() {
+        return;
+    }
+    let one = |&(table, number): &(u32, i16)| format!("(c.oid = {table}::oid AND a.attnum = {number})");
+    let wanted: Vec<String> = columns.iter().map(one).collect();
+    // Written to a String: cannot fail.
+    let _ = write!(
+        into,
+        "; SELECT c.oid, a.attnum, n.nspname, c.relname, a.attname FROM pg_catalog.pg_class AS c \
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid WHERE {}",
+        wanted.join(" OR ")
+    );
+}
+
+/// The columns of every table that has one that policy names, then the types that are not built in.
+pub(super) fn write_tables(text: &mut String, policy: &Policy, database: &str, rows_max: usize) {
+    let mut hits = String::new();
+    let sensitive = policy.sensitive(database).map(|s| (&s.schema, &s.table, &s.column));
+    let named = policy.patterns(database).flat_map(|pattern| &pattern.columns);
+    let sought = policy.scans(database).map(|scan| &scan.column).chain(named);
+    for (schema, table, column) in sensitive.chain(sought.map(|c| (&c.schema, &c.table, &c.column))) {
+        if !hits.is_empty() {
+            hits.push_str(" OR ");
+        }
+        hits.push('(');
+        like(&mut hits, "n.nspname", schema);
+        hits.push_str(" AND ");
+        like(&mut hits, "c.relname", table);
+        hits.push_str(" AND ");
+        like(&mut hits, "s.attname", column);
+        hits.push(')');
+    }
+    if hits.is_empty() {
+        hits.push_str("false");
+    }
+    let limit = rows_max.saturating_add(1);
+    // Written to a String: cannot fail.
+    let _ = write!(
+        text,
+        "; \
+SELECT c.oid, n.nspname, c.relname, a.attnum, a.attname, a.atttypid \
+FROM pg_catalog.pg_class AS c \
+JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) c.oid \
+WHERE a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped AND EXISTS (\
+SELECT 1 FROM pg_catalog.pg_attribute AS s WHERE s.attrelid OPERATOR(pg_catalog.=) c.oid \
+AND s.attnum OPERATOR(pg_catalog.>) 0 AND NOT s.attisdropped AND ({hits})) \
+ORDER BY c.oid, a.attnum LIMIT {limit}; \
+SELECT t.oid, p.proname, COALESCE(r.rngsubtype, 0::pg_catalog.oid) \
+FROM pg_catalog.pg_type AS t \
+JOIN pg_catalog.pg_proc AS p ON p.oid OPERATOR(pg_catalog.=) t.typsend::pg_catalog.oid \
+LEFT JOIN pg_catalog.pg_range AS r ON r.rngtypid OPERATOR(pg_catalog.=) t.oid \
+WHERE t.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid LIMIT {limit}"
+    );
+}
+
+/// `pattern` as a comparison: equal, or LIKE where it has a star.
+fn like(text: &mut String, column: &str, pattern: &str) {
+    if pattern == "*" {
+        text.push_str("true");
+        return;
+    }
+    let star = pattern.contains('*');
+    text.push_str(column);
+    text.push_str(if star { " OPERATOR(pg_catalog.~~) " } else { " OPERATOR(pg_catalog.=) " });
+    let mut value = String::with_capacity(pattern.len());
+    for letter in pattern.chars() {
+        match letter {
+            '*' => value.push('%'),
+            '%' | '_' | '\\' if star => value.extend(['\\', letter]),
+            letter => value.push(letter),
+        }
+    }
+    literal(text, &value);
+}
+
+/// A string constant in ASCII alone: it means the same in every client_encoding. (Letters that the server's own encoding lacks are an
+/// error there, and no such name exists.)
+fn literal(text: &mut String, value: &str) {
+    let plain = value.is_ascii();
+    text.push_str(if plain { "'" } else { "U&'" });
+    for letter in value.chars() {
+        match letter {
+            '\'' => text.push_str("''"),
+            '\\' if !plain => text.push_str("\\\\"),
+            letter if letter.is_ascii() => text.push(letter),
+            // Written to a String: cannot fail.
+            letter => _ = write!(text, "\\+{:06x}", u32::from(letter)),
+        }
+    }
+    text.push('\'');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_compared_in_any_encoding() {
+        for (pattern, expected) in [
+            ("pan", "c OPERATOR(pg_catalog.=) 'pan'"),
+            ("a_b*", r"c OPERATOR(pg_catalog.~~) 'a\_b%'"),
+            (r"o'\x", r"c OPERATOR(pg_catalog.=) 'o''\x'"),
+            ("größe", r"c OPERATOR(pg_catalog.=) U&'gr\+0000f6\+0000dfe'"),
+            ("ł_'*", r"c OPERATOR(pg_catalog.~~) U&'\+000142\\_''%'"),
+            ("*", "true"),
+        ] {
+            let mut text = String::new();
+            like(&mut text, "c", pattern);
+            assert_eq!(text, expected);
+        }
+    }
+}

@@ -1,0 +1,645 @@
+//! A held statement: it stays in front of the agent's inbox until a person has decided, and is then judged again from the same bytes.
+//!
+//! So what goes on is what was asked about, it goes on once, and under the policy of that moment. A Query is held at itself. Of the
+//! extended protocol Parse goes on, since it runs nothing, and Bind is held, with its values: the server plans at Bind, and planning may
+//! already run functions. What the portal runs then is covered by its Bind.
+//!
+//! A person is asked once all that was sent before is answered: then the transaction's state is known, nothing in front can
+//! make the server skip the statement, and the notice has a place between two messages.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use audit::{Event, NAME_MAX, Text, VerdictFacts};
+use pan::Masked;
+use policy::{Question, Terms};
+use sql::Prepared;
+use wire::postgres::backend::{TransactionStatus, report};
+use wire::postgres::frontend::Bind;
+use wire::postgres::{BackendTag, Format, encode};
+
+use super::frontend::Sent;
+use super::judge::{Verdict, prepares};
+use super::room::Room;
+use super::{Connection, Cx};
+use crate::verdicts::{Answer, Judged, Refusal, Why};
+use crate::{Ask, AskEnd, AskId, Asking, RecordId, Vote};
+
+/// A statement that waits for a person.
+#[derive(Debug)]
+pub(super) struct Hold {
+    ask: AskId,
+    /// The record that asks.
+    record: RecordId,
+    /// Bytes of its frame.
+    len: usize,
+    until_ns: u64,
+    expires_s: u64,
+    need: Masked,
+    terms: Vec<Arc<Terms>>,
+    /// Of those who approve.
+    voters: Vec<Voter>,
+    /// How it ended; its frame is not worked off yet.
+    end: Option<AskEnd>,
+    /// Who denied it, and why.
+    denied: Option<(Masked, Masked)>,
+    /// Something has changed: its frame is to be looked at.
+    look: bool,
+}
+
+#[derive(Debug)]
+struct Voter {
+    name: String,
+    groups: Vec<String>,
+}
+
+impl Hold {
+    /// Nothing is to be done but wait.
+    pub(super) fn waits(&self) -> bool {
+        !self.look
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// When nobody may decide any more.
+    pub(super) fn due_ns(&self) -> Option<u64> {
+        self.end.is_none().then_some(self.until_ns)
+    }
+
+    /// Every rule has as many people as it asks for.
+    fn is_approved(&self) -> bool {
+        !self.terms.is_empty()
+            && self.terms.iter().all(|terms| {
+                let admitted = self.voters.iter().filter(|voter| terms.admits(&voter.name, &voter.groups));
+                admitted.count() >= terms.approvals as usize
+            })
+    }
+}
+
+/// The request that is held.
+pub(super) struct Held<'a> {
+    request: &'static str,
+    len: usize,
+    values: Option<&'a Bind<'a>>,
+}
+
+impl<'a> Held<'a> {
+    pub(super) fn query(sent: &Sent<'_>) -> Held<'a> {
+        Held { request: "query", len: sent.bytes.len(), values: None }
+    }
+
+    pub(super) fn bind(sent: &Sent<'_>, bind: &'a Bind<'a>) -> Held<'a> {
+        Held { request: "bind", len: sent.bytes.len(), values: Some(bind) }
+    }
+}
+
+/// The frame that is looked at.
+impl Connection {
+    /// The usual statement is not.
+    pub(super) fn is_about_a_hold(&self, verdict: &Verdict) -> bool {
+        self.hold.is_some() || verdict.is_held()
+    }
+
+    /// True: its frame stays where it is. False: the verdict says what becomes of it now.
+    pub(super) fn waits_for_a_person(&mut self, held: Held<'_>, verdict: &mut Verdict, cx: &mut Cx<'_, '_>) -> bool {
+        if !verdict.is_held() {
+            return false; // the policy says otherwise by now
+        }
+        let waits = match self.hold.take() {
+            Some(mut hold) => {
+                let waits = self.look_again(&mut hold, verdict, cx);
+                self.hold = Some(hold);
+                waits
+            }
+            None => self.ask(&held, verdict, cx),
+        };
+        self.agent.waiting |= waits;
+        waits
+    }
+
+    fn look_again(&self, hold: &mut Hold, verdict: &mut Verdict, cx: &mut Cx<'_, '_>) -> bool {
+        let terms = self.terms_of(&self.texts_of(&verdict.judged, cx), cx);
+        if hold.end.is_none() && hold.terms != terms {
+            hold.end = Some(AskEnd::PolicyChanged);
+        }
+        match hold.end {
+            Some(end) => {
+                let answer = Answer { end, ask: hold.ask, by: hold.denied.clone() };
+                verdict.refuse(denial(verdict, Some(answer), end));
+                false
+            }
+            None if hold.is_approved() => {
+                verdict.refusal = None;
+                verdict.approval = Some(hold.ask);
+                false
+            }
+            None => {
+                hold.look = false;
+                true
+            }
+        }
+    }
+
+    /// Asks a person, once it is time to.
+    fn ask(&mut self, held: &Held<'_>, verdict: &mut Verdict, cx: &mut Cx<'_, '_>) -> bool {
+        if !self.queue.is_idle() || !self.database.at_boundary() {
+            self.flush(cx);
+            return true;
+        }
+        if self.status == TransactionStatus::Failed {
+            let message = "current transaction is aborted, commands ignored until end of transaction block";
+            verdict.refuse(Refusal::new(Why::Denied, message, "").with_code(*b"25P02"));
+            return false;
+        }
+        let end = if self.agent.closed {
+            Some(AskEnd::Closed)
+        } else if self.stopping {
+            Some(AskEnd::Stopping)
+        } else {
+            None
+        };
+        let (Some(id), None) = (cx.shared.next_ask, end) else {
+            let end = end.unwrap_or(AskEnd::Unheard);
+            verdict.refuse(denial(verdict, None, end));
+            return false;
+        };
+        let (hold, ask) = self.question(id, held, verdict, cx);
+        let lists = ask.parameters.len().saturating_add(approvers(&hold.terms).len()) * (NAME_MAX + 3);
+        match self.ask_room(verdict.judged.part.len(), lists, cx) {
+            Room::Here => self.asked(hold, ask, verdict, cx),
+            Room::Later => return true,
+            Room::Nowhere => {
+                self.count_unrecorded(cx);
+                verdict.refuse(Refusal::unrecorded());
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The server keeps its answers to the extended protocol until it is asked for them.
+    fn flush(&mut self, cx: &mut Cx<'_, '_>) {
+        let next = self.queue.next_seq();
+        if self.queue.is_idle() || self.flushed == Some(next) {
+            return;
+        }
+        self.flushed = Some(next);
+        let mark = cx.out.mark();
+        encode::flush(&mut cx.out.own);
+        cx.out.database_own(mark);
+    }
+
+    fn question(&self, id: AskId, held: &Held<'_>, verdict: &Verdict, cx: &mut Cx<'_, '_>) -> (Hold, Ask) {
+        let judged = &verdict.judged;
+        let texts = self.texts_of(judged, cx);
+        let terms = self.terms_of(&texts, cx);
+        let wall_s = cx.now.wall_ns / 1_000_000_000;
+        let expires_in_s = terms.iter().map(|terms| terms.expires_s).min().unwrap_or(policy::EXPIRES_S);
+        let redacted = texts.iter().any(|text| text.secret);
+        let record = RecordId { seq: cx.shared.next_record.seq + cx.out.records.len() as u64, ..cx.shared.next_record };
+        let statements = || texts.iter().flat_map(|text| &text.statements);
+        let ask = Ask {
+            id,
+            session: self.open.id,
+            subject: Arc::clone(&self.open.subject),
+            agent_address: self.open.agent_address,
+            database: self.open.database.name.clone(),
+            dbname: Masked::of(&self.startup.dbname),
+            database_user: self.login.database_user.clone().unwrap_or_else(|| Masked::of(&self.startup.user)),
+            application: Masked::of(&self.startup.application),
+            request: held.request,
+            text: shown(&texts),
+            redacted,
+            kinds: crate::verdicts::kinds(statements()),
+            tables: crate::verdicts::tables(statements()),
+            parameters: held
+                .values
+                .map(|bind| values(bind, redacted, cx.shared.limits.held_parameters))
+                .unwrap_or_default(),
+            in_transaction: self.status != TransactionStatus::Idle,
+            terms: terms.clone(),
+            policy: cx.shared.policy.version().to_owned(),
+            record,
+            asked_s: wall_s,
+            expires_s: wall_s + u64::from(expires_in_s),
+        };
+        let need = verdict.refusal.as_ref().map_or_else(|| Masked::literal(""), |refusal| refusal.message.clone());
+        let hold = Hold {
+            ask: id,
+            record,
+            len: held.len,
+            until_ns: cx.now.mono_ns.saturating_add(u64::from(expires_in_s) * 1_000_000_000),
+            expires_s: ask.expires_s,
+            need,
+            terms,
+            voters: Vec::new(),
+            end: None,
+            denied: None,
+            look: false,
+        };
+        (hold, ask)
+    }
+
+    fn asked(&mut self, hold: Hold, ask: Ask, verdict: &Verdict, cx: &mut Cx<'_, '_>) {
+        let (id, policy) = (Masked::of(hold.ask.as_str()), Masked::of(&ask.policy));
+        self.journal.set_verdict(&VerdictFacts {
+            verdict: audit::Verdict::Hold,
+            rule: verdict.judged.rule.as_ref().map(Into::into),
+            reason: None,
+            policy: (&policy).into(),
+        });
+        let number = self.number();
+        let (actor, part) = self.journal.parts();
+        cx.record(&Event::Ask(audit::Asked {
+            actor,
+            statement: &verdict.judged.part,
+            verdict: part,
+            request: ask.request,
+            approval: (&id).into(),
+            expires_s: hold.expires_s,
+            need: (&hold.need).into(),
+            approvers: &approvers(&hold.terms),
+            approvals: hold.terms.iter().map(|terms| terms.approvals).max().unwrap_or(1),
+            parameters: &ask.parameters,
+            transaction: if ask.in_transaction { "open" } else { "none" },
+            number,
+        }));
+        self.notice(&hold, cx);
+        cx.out.asking.push(Asking::Ask(Box::new(ask)));
+        self.held.store(true, Ordering::Relaxed);
+        self.hold = Some(Box::new(hold));
+    }
+
+    /// The agent is told at once that it waits, and for what.
+    fn notice(&self, hold: &Hold, cx: &mut Cx<'_, '_>) {
+        let message = ascii(&format!("held for approval {}: {}", hold.ask, hold.need));
+        let detail =
+            format!("{{\"interceptor\":\"pending\",\"id\":\"{}\",\"expires\":\"{}\"}}", hold.ask, time(hold.expires_s));
+        let hint = format!(
+            "a reviewer decides: interceptor approvals approve {} --reason ...; cancelling the statement withdraws it",
+            hold.ask
+        );
+        let fields: [(u8, &[u8]); 6] = [
+            (report::SEVERITY, b"NOTICE"),
+            (report::SEVERITY_UNTRANSLATED, b"NOTICE"),
+            (report::CODE, b"00000"),
+            (report::MESSAGE, message.as_bytes()),
+            (report::DETAIL, detail.as_bytes()),
+            (report::HINT, hint.as_bytes()),
+        ];
+        let mark = cx.out.mark();
+        // Our own words fit a notice; should they ever not, the agent is told by the error alone.
+        if encode::report_fields(&mut cx.out.own, BackendTag::NoticeResponse, fields).is_ok() {
+            cx.out.agent_own(mark);
+        }
+    }
+
+    /// The frame goes on, or is refused, in this very call: the hold is over.
+    pub(super) fn hold_ends(&mut self, verdict: &Verdict, cx: &mut Cx<'_, '_>) {
+        let Some(hold) = self.hold.take() else { return };
+        let unrecorded = verdict.refusal.as_ref().is_some_and(|refusal| refusal.why == Why::Unrecorded);
+        let end = match (hold.end, verdict.approval) {
+            _ if unrecorded => AskEnd::Unrecorded,
+            (Some(end), _) => end,
+            (None, Some(_)) => AskEnd::Approved,
+            (None, None) => AskEnd::PolicyChanged,
+        };
+        self.over(&hold, end, cx);
+    }
+
+    fn over(&mut self, hold: &Hold, end: AskEnd, cx: &mut Cx<'_, '_>) {
+        self.held.store(false, Ordering::Relaxed);
+        if !matches!(end, AskEnd::Approved | AskEnd::Denied) {
+            let number = self.number();
+            let id = Masked::of(hold.ask.as_str());
+            let actor = self.journal.actor();
+            cx.record(&Event::AskOver(audit::AskOver {
+                actor,
+                approval: (&id).into(),
+                ask: hold.record,
+                cause: end.as_str(),
+                number,
+            }));
+        }
+        cx.out.asking.push(Asking::Over(hold.ask, end));
+    }
+
+    /// Execute: a person agreed when its values were bound. Nobody was asked where the policy holds it only since.
+    pub(super) fn covered_by_its_bind(&self, slot: u32, verdict: &mut Verdict) {
+        match self.portals.get(slot).and_then(|known| known.approval) {
+            Some(approval) => {
+                verdict.refusal = None;
+                verdict.approval = Some(approval);
+            }
+            None => verdict.refuse(denial(verdict, None, AskEnd::PolicyChanged)),
+        }
+    }
+}
+
+/// What happens to it from outside.
+impl Connection {
+    pub(super) fn voted(&mut self, vote: Vote, cx: &mut Cx<'_, '_>) {
+        let Some(mut hold) = self.hold.take() else {
+            cx.out.asking.push(Asking::Over(vote.ask, AskEnd::Gone));
+            return;
+        };
+        if hold.ask != vote.ask {
+            cx.out.asking.push(Asking::Over(vote.ask, AskEnd::Gone));
+        } else if hold.end.is_none() {
+            self.count(&mut hold, vote, cx);
+        }
+        self.hold = Some(hold);
+    }
+
+    fn count(&mut self, hold: &mut Hold, vote: Vote, cx: &mut Cx<'_, '_>) {
+        hold.look = true;
+        if cx.now.mono_ns >= hold.until_ns {
+            hold.end = Some(AskEnd::Expired);
+            return;
+        }
+        let admitted = hold.terms.iter().any(|terms| terms.admits(&vote.reviewer, &vote.groups));
+        let again = hold.voters.iter().any(|voter| voter.name == vote.reviewer);
+        if !admitted || (again && vote.approve) {
+            return;
+        }
+        if !self.vote_has_room(cx) {
+            self.count_unrecorded(cx);
+            hold.end = Some(AskEnd::Unrecorded);
+            return;
+        }
+        let (by, reason) = (Masked::of(&vote.reviewer), Masked::of(&vote.reason));
+        let (id, login) = (Masked::of(hold.ask.as_str()), Masked::of(&vote.login));
+        let number = self.number();
+        cx.record(&Event::Approval(audit::Approval {
+            actor: self.journal.actor(),
+            approval: (&id).into(),
+            ask: hold.record,
+            approved: vote.approve,
+            reviewer: (&by).into(),
+            login: (&login).into(),
+            justification: (&reason).into(),
+            need: Text::Masked(&hold.need),
+            expires_s: hold.expires_s,
+            number,
+        }));
+        if !vote.approve {
+            (hold.end, hold.denied) = (Some(AskEnd::Denied), Some((by, reason)));
+            return;
+        }
+        hold.voters.push(Voter { name: vote.reviewer, groups: vote.groups });
+        if !hold.is_approved() {
+            cx.out.asking.push(Asking::Counted(hold.ask, hold.voters.len() as u32));
+        }
+    }
+
+    pub(super) fn unheard(&mut self, ask: AskId, _cx: &mut Cx<'_, '_>) {
+        if self.hold.as_ref().is_some_and(|hold| hold.ask == ask) {
+            self.hold_is_over(AskEnd::Unheard);
+        }
+    }
+
+    /// The first end counts.
+    pub(super) fn hold_is_over(&mut self, end: AskEnd) {
+        if let Some(hold) = &mut self.hold
+            && hold.end.is_none()
+        {
+            hold.end = Some(end);
+            hold.look = true;
+        }
+    }
+
+    /// The agent has left: nobody wants the statement any more, nor what is behind it.
+    pub(super) fn abandon_held(&mut self, cx: &mut Cx<'_, '_>) {
+        self.forget_inbox();
+        self.hold_closes(cx);
+    }
+
+    /// The connection ends while it waits.
+    pub(super) fn hold_closes(&mut self, cx: &mut Cx<'_, '_>) {
+        if let Some(hold) = self.hold.take() {
+            let end = hold.end.filter(|end| *end != AskEnd::Denied).unwrap_or(AskEnd::Closed);
+            self.over(&hold, end, cx);
+        }
+    }
+}
+
+/// What a reviewer is shown, and who may be one.
+impl Connection {
+    /// The text, and those that its EXECUTEs run.
+    fn texts_of(&self, judged: &Arc<Judged>, cx: &mut Cx<'_, '_>) -> Vec<Arc<Judged>> {
+        let mut texts = vec![Arc::clone(judged)];
+        for (at, statement) in judged.statements.iter().enumerate() {
+            for prepared in &statement.prepared {
+                let Prepared::Execute { name } = prepared else { continue };
+                for version in self.statements.find(name.as_bytes()) {
+                    texts.push(self.judge_version(version, cx));
+                }
+                for (_, _, inner) in prepares(judged, at).filter(|(_, known, _)| known == name) {
+                    texts.push(self.judge_words(inner, cx));
+                }
+            }
+        }
+        texts
+    }
+
+    /// The terms of every rule that holds one of them, each once.
+    fn terms_of(&self, texts: &[Arc<Judged>], cx: &Cx<'_, '_>) -> Vec<Arc<Terms>> {
+        let mut all: Vec<Arc<Terms>> = Vec::new();
+        for statement in texts.iter().flat_map(|text| &text.statements) {
+            let question = Question {
+                subject: &self.open.subject.policy,
+                database: &self.open.database.name,
+                statement,
+                schemas: self.schemas.current(),
+                wall_s: cx.wall_s(),
+            };
+            for terms in policy::holds(cx.shared.policy, question) {
+                if !all.iter().any(|known| known.rule == terms.rule) {
+                    all.push(terms);
+                }
+            }
+        }
+        // Held by no rule, but for what it asks about: one reviewer's word, whoever's.
+        if all.is_empty() {
+            all.push(Arc::new(Terms {
+                rule: "a sensitive column is asked about".to_owned(),
+                approvers: Vec::new(),
+                approvals: 1,
+                expires_s: policy::EXPIRES_S,
+                message: None,
+            }));
+        }
+        all
+    }
+}
+
+/// The first is the statement; the others are what its EXECUTEs run.
+fn shown(texts: &[Arc<Judged>]) -> Masked {
+    let text = |judged: &Judged| {
+        if judged.secret { sql::redact(&judged.text).as_str().to_owned() } else { judged.text.clone() }
+    };
+    let mut out = String::new();
+    for (at, judged) in texts.iter().enumerate() {
+        if at > 0 {
+            out.push_str("\n-- EXECUTE runs:\n");
+        }
+        out.push_str(&text(judged));
+    }
+    Masked::of(&out)
+}
+
+/// Bytes of one value that a reviewer is shown.
+const VALUE_MAX: usize = NAME_MAX - 32;
+
+/// Types are the server's to know: of a binary value, what it may be.
+fn values(bind: &Bind<'_>, redacted: bool, max: usize) -> Vec<Masked> {
+    let format = |at: usize| match bind.formats.len() {
+        0 => Format::Text,
+        1 => bind.formats.iter().next().unwrap_or(Format::Text),
+        _ => bind.formats.iter().nth(at).unwrap_or(Format::Text),
+    };
+    let value = |(at, value): (usize, Option<&[u8]>)| match value {
+        None => Masked::literal("NULL"),
+        Some(_) if redacted => Masked::literal("[redacted]"),
+        Some(bytes) => said(bytes, format(at)),
+    };
+    let mut all: Vec<Masked> = bind.values().enumerate().take(max).map(value).collect();
+    if bind.len() > max {
+        all.push(Masked::of(&format!("[and {} more]", bind.len() - max)));
+    }
+    all
+}
+
+fn said(bytes: &[u8], format: Format) -> Masked {
+    let number = |value: i64| Masked::of(&format!("{value}"));
+    match (format, bytes) {
+        (Format::Binary, [a, b]) => number(i16::from_be_bytes([*a, *b]).into()),
+        (Format::Binary, [a, b, c, d]) => number(i32::from_be_bytes([*a, *b, *c, *d]).into()),
+        (Format::Binary, [a, b, c, d, e, f, g, h]) => number(i64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h])),
+        (_, bytes) => match std::str::from_utf8(bytes) {
+            // Masked as a whole, cut after: no number loses its end to the cut and passes for none.
+            Ok(text) if format == Format::Text || !text.contains(char::is_control) => {
+                cut(&Masked::of(text), bytes.len())
+            }
+            _ => Masked::of(&format!("[{} bytes]", bytes.len())),
+        },
+    }
+}
+
+fn cut(text: &Masked, bytes: usize) -> Masked {
+    let whole = text.as_str();
+    if whole.len() <= VALUE_MAX {
+        return text.clone();
+    }
+    Masked::of(&format!("{} [of {bytes} bytes]", &whole[..whole.floor_char_boundary(VALUE_MAX)]))
+}
+
+fn approvers(terms: &[Arc<Terms>]) -> Vec<Masked> {
+    terms.iter().flat_map(|terms| &terms.approvers).map(|approver| Masked::of(approver)).collect()
+}
+
+/// Why it does not go on, for the agent.
+fn denial(verdict: &Verdict, answer: Option<Answer>, end: AskEnd) -> Refusal {
+    if end == AskEnd::Cancelled {
+        let said = Refusal::new(Why::Denied, "canceling statement due to user request", "").with_code(*b"57014");
+        return Refusal { answer: answer.map(Arc::new), ..said };
+    }
+    let hint = match end {
+        AskEnd::Denied => "a reviewer denied it: DETAIL has the reason",
+        AskEnd::Expired => "nobody decided in time",
+        AskEnd::PolicyChanged => "the policy has changed meanwhile: send it again",
+        AskEnd::Stopping => "the interceptor is being stopped",
+        AskEnd::Unheard => "it needs a person's approval, and nobody can be asked now: try again later",
+        _ => "it needs a person's approval",
+    };
+    let message = verdict.refusal.as_ref().map_or_else(|| Masked::literal("denied"), |refusal| refusal.message.clone());
+    Refusal { answer: answer.map(Arc::new), message, ..Refusal::new(Why::Denied, "", hint) }
+}
+
+impl Answer {
+    /// One line of JSON, ASCII alone.
+    pub(super) fn detail(&self, record: Option<RecordId>) -> String {
+        let word = match self.end {
+            // As the server says it, which has no DETAIL for it.
+            AskEnd::Cancelled => return String::new(),
+            AskEnd::Expired => "expired",
+            AskEnd::Unheard => "unavailable",
+            _ => "denied",
+        };
+        let mut out = format!("{{\"interceptor\":\"{word}\",\"id\":\"{}\"", self.ask);
+        if let Some((by, reason)) = &self.by {
+            let reason = reason.as_str();
+            let reason = &reason[..reason.floor_char_boundary(audit::JUSTIFICATION_MAX)];
+            out.push_str(&format!(",\"by\":\"{}\",\"reason\":\"{}\"", escaped(by.as_str()), escaped(reason)));
+        }
+        if let Some(record) = record {
+            out.push_str(&format!(",\"record\":\"{}-{}\"", record.shard, record.seq));
+        }
+        out.push('}');
+        out
+    }
+}
+
+/// What stands between quotes in JSON; nothing but printable ASCII.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => out.extend(['\\', letter]),
+            ' '..='~' => out.push(letter),
+            other => {
+                let mut units = [0; 2];
+                other.encode_utf16(&mut units).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
+            }
+        }
+    }
+    out
+}
+
+/// Letters outside ASCII may not be in the agent's encoding.
+fn ascii(text: &str) -> String {
+    text.chars().map(|letter| if matches!(letter, ' '..='~') { letter } else { '?' }).collect()
+}
+
+/// RFC 3339, seconds.
+fn time(seconds: u64) -> String {
+    let whole = audit::show::time(seconds.saturating_mul(1_000_000_000));
+    format!("{}Z", whole.split('.').next().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_ascii_and_one_line() {
+        let answer = Answer {
+            end: AskEnd::Denied,
+            ask: AskId::of(7),
+            by: Some((Masked::of("ann"), Masked::of("no \"DROP\"\\\n\x1b[31m café 🦀"))),
+        };
+        assert_eq!(
+            answer.detail(Some(RecordId { shard: 3, seq: 9 })),
+            r#"{"interceptor":"denied","id":"00000-00007","by":"ann","reason":"no \"DROP\"\\\u000a\u001b[31m caf\u00e9 \ud83e\udd80","record":"3-9"}"#
+        );
+        assert_eq!(time(1_790_000_600), "2026-09-21T14:23:20Z");
+    }
+
+    #[test]
+    fn values_are_masked_whatever_their_form() {
+        for (bytes, format, expected) in [
+            (b"4111111111111111".as_slice(), Format::Text, "411111******1111"),
+            (&4_111_111_111_111_111_i64.to_be_bytes(), Format::Binary, "411111******1111"),
+            (&7_i32.to_be_bytes(), Format::Binary, "7"),
+            (&(-7_i16).to_be_bytes(), Format::Binary, "-7"),
+            (b"ada", Format::Binary, "ada"),
+            (b"\x00\x01\x02", Format::Binary, "[3 bytes]"),
+            (b"\xff\xfe\xfd", Format::Text, "[3 bytes]"),
+        ] {
+            assert!(said(bytes, format).as_str() == expected, "{} bytes", bytes.len());
+        }
+        assert!(said(&[b'x'; 400], Format::Text).as_str().ends_with("x [of 400 bytes]"));
+    }
+}

@@ -1,0 +1,132 @@
+//! Whether a query reads a relation whole: no LIMIT, and none of its keys given.
+
+use std::rc::Rc;
+
+use super::follow::Follower;
+use super::operators::is_fixed;
+use super::scope::{Columns, From, Item};
+use super::select::{names, nodes};
+use super::words;
+use crate::Relation;
+use crate::tree::Node;
+
+/// A relation in FROM, by the name under which it stands there.
+struct Read<'c> {
+    name: Rc<str>,
+    relation: &'c Relation,
+    /// Columns, by number, that equal something given.
+    given: Vec<i16>,
+}
+
+/// One side of an equality: a column of one of the relations, or something that none of them decides.
+enum Side {
+    Column(usize, i16),
+    Given,
+    Other,
+}
+
+impl<'c> Follower<'c> {
+    /// Notes the relations in FROM of which the query reads every row.
+    pub(super) fn bounds(&mut self, node: &Node<'_>) {
+        if node.node("limitCount").is_some_and(is_fixed) {
+            return;
+        }
+        let mut reads = Vec::new();
+        self.scopes.innermost().iter().for_each(|from| stored(from, &mut reads));
+        if reads.is_empty() {
+            return;
+        }
+        let mut equalities = Vec::new();
+        node.node("whereClause").into_iter().for_each(|condition| conjuncts(condition, &mut equalities));
+        nodes(node.list("fromClause")).for_each(|item| joins(item, &mut equalities));
+        // What is given by a key gives, through an equality, the key of another.
+        for _ in 0..=reads.len() {
+            let before: usize = reads.iter().map(|read| read.given.len()).sum();
+            for (left, right) in &equalities {
+                self.give(&mut reads, left, right);
+                self.give(&mut reads, right, left);
+            }
+            if before == reads.iter().map(|read| read.given.len()).sum::<usize>() {
+                break;
+            }
+        }
+        let unbounded = reads.iter().filter(|read| !self.has_key(read)).map(|read| read.relation.name.clone());
+        let unbounded: Vec<_> = unbounded.collect();
+        self.found.unbounded.extend(unbounded);
+    }
+
+    /// Is one of its keys given?
+    fn has_key(&self, read: &Read<'c>) -> bool {
+        self.schema().keys(read.relation.oid).iter().any(|key| key.iter().all(|column| read.given.contains(column)))
+    }
+
+    fn give(&self, reads: &mut [Read<'c>], column: &Node<'_>, value: &Node<'_>) {
+        let Side::Column(at, number) = side(reads, column) else { return };
+        let is_given = match side(reads, value) {
+            Side::Given => true,
+            Side::Column(other, _) => other != at && reads.get(other).is_some_and(|other| self.has_key(other)),
+            Side::Other => false,
+        };
+        if let Some(read) = reads.get_mut(at).filter(|read| is_given && !read.given.contains(&number)) {
+            read.given.push(number);
+        }
+    }
+}
+
+fn stored<'c>(from: &From<'c>, reads: &mut Vec<Read<'c>>) {
+    match from {
+        From::Item(Item { name, columns: Columns::Relation(relation), .. }) => {
+            reads.push(Read { name: Rc::clone(name), relation, given: Vec::new() });
+        }
+        From::Item(_) => {}
+        From::Join { left, right, .. } => {
+            stored(left, reads);
+            stored(right, reads);
+        }
+    }
+}
+
+/// The equalities that must all hold.
+fn conjuncts<'n, 'j>(condition: &'n Node<'j>, equalities: &mut Vec<(&'n Node<'j>, &'n Node<'j>)>) {
+    let mut open = vec![condition];
+    while let Some(node) = open.pop() {
+        if node.kind == "BoolExpr" && node.text("boolop") == "AND_EXPR" {
+            open.extend(nodes(node.list("args")));
+        } else if node.text("kind") == "AEXPR_OP" && words::last(node.list("name")) == "=" {
+            equalities.extend(node.node("lexpr").zip(node.node("rexpr")));
+        }
+    }
+}
+
+fn joins<'n, 'j>(item: &'n Node<'j>, equalities: &mut Vec<(&'n Node<'j>, &'n Node<'j>)>) {
+    let mut open = vec![item];
+    while let Some(node) = open.pop().filter(|node| node.kind == "JoinExpr") {
+        node.node("quals").into_iter().for_each(|condition| conjuncts(condition, equalities));
+        open.extend(
+            [node.node("larg"), node.node("rarg")].into_iter().flatten().filter(|side| side.kind == "JoinExpr"),
+        );
+    }
+}
+
+fn side(reads: &[Read<'_>], node: &Node<'_>) -> Side {
+    if is_fixed(node) {
+        return Side::Given;
+    }
+    if node.kind == "TypeCast" {
+        return node.node("arg").map_or(Side::Other, |inner| side(reads, inner));
+    }
+    if node.kind != "ColumnRef" {
+        return Side::Other;
+    }
+    let words = names(node.list("fields"));
+    let Some((column, qualifiers)) = words.split_last() else { return Side::Other };
+    let mut found = reads.iter().enumerate().filter_map(|(at, read)| {
+        let is_meant = qualifiers.last().is_none_or(|name| *name == read.name);
+        let column = read.relation.columns.iter().find(|known| known.name == **column).filter(|_| is_meant)?;
+        Some(Side::Column(at, column.number))
+    });
+    match (found.next(), found.next()) {
+        (Some(side), None) => side,
+        _ => Side::Other,
+    }
+}

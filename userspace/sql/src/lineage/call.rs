@@ -1,0 +1,274 @@
+//! Function calls: by the class of a function of the server's own, by the body of the user's, or unknown.
+
+use std::rc::Rc;
+
+use super::follow::Follower;
+use super::functions::{self, Class};
+use super::operators;
+use super::scope::{Columns, From, Item};
+use super::select::nodes;
+use super::value::{Column, Value};
+use crate::tree::Node;
+use crate::walk::qualified;
+use crate::{Clause, Function, How, Name, Unknown, catalog};
+
+/// Functions of the user's inside each other.
+const FUNCTIONS_MAX: usize = 16;
+/// Functions of one name that are looked into.
+const OVERLOADS_MAX: usize = 32;
+
+impl<'c> Follower<'c> {
+    /// A function call.
+    pub(super) fn call(&mut self, node: &Node<'_>) -> Value {
+        let name = qualified(node.list("funcname"));
+        let mut arguments: Vec<Value> = nodes(node.list("args")).map(|argument| self.expression(argument)).collect();
+        self.predicate(node.get("agg_filter"));
+        if let Some(over) = node.node("over") {
+            self.window(over);
+        }
+        if node.flag("agg_within_group") {
+            self.within_group(node, &name, &mut arguments);
+        } else {
+            self.order(node.list("agg_order"));
+        }
+        if node.flag("agg_distinct") {
+            self.probe(&Value::all(&arguments), Clause::GroupBy, node);
+        }
+        if let ([argument], None) = (arguments.as_slice(), &name.schema) {
+            // `pan(p)` is `p.pan`.
+            let field = argument.fields().and_then(|fields| fields.iter().find(|field| *field.name == *name.name));
+            if let Some(field) = field {
+                let field = field.value.clone();
+                return if self.is_function(&name) {
+                    field.with(&self.named(&name, Some(node), &arguments))
+                } else {
+                    field
+                };
+            }
+        }
+        self.named(&name, Some(node), &arguments)
+    }
+
+    /// `f(value)` in attribute notation.
+    pub(super) fn applied(&mut self, schema: Option<&str>, name: &str, arguments: &[Value]) -> Value {
+        let name = Name { schema: schema.map(str::to_owned), name: name.to_owned() };
+        if !self.is_function(&name) && !is_type(&name.name) {
+            self.unknown(Unknown::Column(super::words::identifier(&name.name).to_string()));
+            return Value::all(arguments).at_most(How::Lossy);
+        }
+        self.named(&name, None, arguments)
+    }
+
+    fn is_function(&self, name: &Name) -> bool {
+        catalog::is_catalog_function(&name.name) || !self.schema().functions(&name.name).is_empty()
+    }
+
+    /// The keys of WITHIN GROUP: picked from (`mode`), or compared with an argument (`rank`).
+    fn within_group(&mut self, node: &Node<'_>, name: &Name, arguments: &mut Vec<Value>) {
+        let keys: Vec<Value> = nodes(node.list("agg_order"))
+            .filter_map(|sort| sort.node("node"))
+            .map(|key| self.expression(key))
+            .collect();
+        if functions::class(&name.name) != Class::Picks {
+            keys.iter().for_each(|key| self.probe(key, Clause::OrderBy, node));
+            arguments.extend(keys.iter().map(|key| key.at_most(How::Lossy)));
+        } else {
+            // The fraction decides which one is picked.
+            arguments.iter_mut().for_each(|argument| *argument = argument.at_most(How::Lossy));
+            arguments.extend(keys);
+        }
+    }
+
+    /// A function by its name: the user's of that name, and the server's own.
+    fn named(&mut self, name: &Name, node: Option<&Node<'_>>, arguments: &[Value]) -> Value {
+        let mut value = Value::clean();
+        let own: Vec<&'c Function> = self.users(name);
+        for function in &own {
+            value.add(&self.users_function(function, node, arguments));
+        }
+        let built_in = name.schema.as_deref().is_none_or(|schema| schema == "pg_catalog");
+        if name.schema.as_deref() == Some("information_schema") && own.is_empty() {
+            // Parts of its views: of arguments and catalogs alone.
+            return self.transformed(&Value::all(arguments), How::Lossy);
+        }
+        if self.earlier.functions.contains(&name.name) {
+            self.unknown(Unknown::Function(name.clone()));
+        }
+        let class = functions::class(&name.name);
+        if class == Class::Elsewhere {
+            self.elsewhere(name.clone());
+        }
+        if built_in && catalog::is_catalog_function(&name.name) {
+            let given = self.built_in(class, name, node, arguments);
+            return if own.is_empty() { given } else { value.with(&given) };
+        }
+        if own.is_empty() {
+            // Neither the server's nor told of.
+            self.unknown(Unknown::Function(name.clone()));
+            return Value::all(arguments).at_most(How::Lossy);
+        }
+        value
+    }
+
+    /// The user's functions that a name may mean.
+    fn users(&self, name: &Name) -> Vec<&'c Function> {
+        let functions = self.schema().functions(&name.name).iter();
+        functions
+            .filter(|function| name.schema.is_none() || function.name.schema == name.schema)
+            .take(OVERLOADS_MAX)
+            .collect()
+    }
+
+    fn users_function(&mut self, function: &'c Function, node: Option<&Node<'_>>, arguments: &[Value]) -> Value {
+        let all = Value::all(arguments);
+        let nested = self.open.len() >= FUNCTIONS_MAX || self.open.contains(&function.name);
+        let body = function.body.as_deref().filter(|_| !nested);
+        let value = body.and_then(|body| self.body(function, body, arguments));
+        if value.is_none() {
+            self.unknown(Unknown::Function(function.name.clone()));
+            if let Some(node) = node {
+                self.probe(&all, Clause::Other, node);
+            }
+            self.may_quote(&all);
+        }
+        value.unwrap_or_else(|| all.at_most(How::Lossy))
+    }
+
+    /// What a body in SQL gives: the rows of its last statement; `None`: it cannot be read.
+    fn body(&mut self, function: &'c Function, body: &str, arguments: &[Value]) -> Option<Value> {
+        self.open.push(function.name.clone());
+        let value = self.apart(arguments.to_vec(), |this| {
+            this.scopes.open();
+            this.scopes.add(From::Item(parameters(function, arguments)));
+            let value = this.text(body, |this, statements| {
+                let mut last: Option<Rc<[Column]>> = None;
+                for statement in statements {
+                    last = Some(this.query(statement));
+                }
+                let columns = last?;
+                Some(match &*columns {
+                    [column] => column.value.clone(),
+                    _ => Value::row(columns),
+                })
+            });
+            this.scopes.close();
+            value
+        });
+        self.open.pop();
+        value
+    }
+
+    /// A function of the server's own.
+    fn built_in(&mut self, class: Class, name: &Name, node: Option<&Node<'_>>, arguments: &[Value]) -> Value {
+        let all = Value::all(arguments);
+        if all.is_clean() {
+            return all;
+        }
+        let Some(node) = node else {
+            let how = if name.name == "text" || class == Class::Embeds { How::Verbatim } else { How::Lossy };
+            return self.transformed(&all, how);
+        };
+        match class {
+            Class::Presence => {
+                let each: Vec<Value> = arguments.iter().map(|argument| self.present(argument, node)).collect();
+                Value::all(&each)
+            }
+            Class::Nothing => Value::clean(),
+            Class::Embeds => match arguments {
+                [row]
+                    if ["row_to_json", "to_json", "to_jsonb"].contains(&name.name.as_str())
+                        && row.fields().is_some() =>
+                {
+                    row.clone()
+                }
+                _ => all.at_most(How::Verbatim),
+            },
+            Class::Picks => {
+                if arguments.iter().any(|argument| !argument.is_whole()) {
+                    self.probe(&all, Clause::OrderBy, node);
+                }
+                all.at_most(How::Verbatim)
+            }
+            Class::Compares => self.compared(&all, node),
+            Class::Trims => self.transformed(&all, if arguments.len() == 1 { How::Verbatim } else { How::Lossy }),
+            Class::Lists | Class::Joins | Class::Formats => {
+                let how = if operators::is_set_apart(&name.name, node) { How::Verbatim } else { How::Injective };
+                self.transformed(&all, how)
+            }
+            Class::Extracts => {
+                let (first, rest) = arguments.split_first().map_or((Value::clean(), &[][..]), |(f, r)| (f.clone(), r));
+                let asked = self.compared(&Value::all(rest), node);
+                first.at_most(How::Verbatim).with(&asked)
+            }
+            Class::Cuts => self.cut(node, arguments),
+            Class::Fills => self.filled_record(node, &all),
+            Class::Ranges => {
+                let each: Vec<Value> =
+                    nodes(node.list("args")).zip(arguments).map(|(bound, value)| bounded(bound, value)).collect();
+                Value::all(&each)
+            }
+            Class::Transforms => self.transformed(&all, How::Lossy),
+            Class::Elsewhere | Class::Acts if !self.is_sensitive(&all) => all.at_most(How::Lossy),
+            Class::Elsewhere | Class::Acts => {
+                self.unknown(Unknown::Function(name.clone()));
+                self.probe(&all, Clause::Other, node);
+                self.transformed(&all, How::Lossy)
+            }
+        }
+    }
+
+    /// A record of the type of the first argument, filled from a JSON value: each field is a piece of it, as far as its type keeps it.
+    fn filled_record(&mut self, node: &Node<'_>, all: &Value) -> Value {
+        let type_name = nodes(node.list("args")).next().and_then(|first| first.node("typeName"));
+        let relation = type_name.map(|name| qualified(name.list("names")));
+        let relation = relation.and_then(|name| self.schema().relation(&name, self.context.schemas));
+        let Some(relation) = relation else { return self.transformed(all, How::Lossy) };
+        let fields = relation.columns.iter().map(|column| {
+            let how = if super::cast::is_wide_type(column.type_oid) { How::Verbatim } else { How::Lossy };
+            Column::new(&column.name, all.at_most(how))
+        });
+        self.may_quote(all);
+        Value::row(fields.collect())
+    }
+
+    fn cut(&mut self, node: &Node<'_>, arguments: &[Value]) -> Value {
+        let (first, rest) = arguments.split_first().map_or((Value::clean(), &[][..]), |(f, r)| (f.clone(), r));
+        let asked = self.compared(&Value::all(rest), node);
+        let path = nodes(node.list("args")).nth(1);
+        if path.is_some_and(operators::is_plain_path) {
+            return first.at_most(How::Verbatim).with(&asked);
+        }
+        self.probe(&first, Clause::Where, node);
+        self.transformed(&first, How::Lossy).with(&asked)
+    }
+}
+
+/// A bound of a range: a column that matters, or one next to it, stands in the range as a number.
+fn bounded(bound: &Node<'_>, value: &Value) -> Value {
+    let is_next = bound.kind == "A_Expr"
+        && ["+", "-"].contains(&super::words::last(bound.list("name")))
+        && bound.node("lexpr").is_some_and(|left| left.kind == "ColumnRef")
+        && bound.node("rexpr").is_some_and(|right| right.node("ival").is_some_and(|number| number.int("ival") <= 1));
+    if !is_next {
+        return value.at_most(How::Verbatim);
+    }
+    let columns: Vec<Value> = value.sources().iter().map(|source| Value::column(source.column)).collect();
+    Value::all(&columns).at_most(How::Verbatim)
+}
+
+/// A function's arguments by their names, as its body sees them.
+fn parameters<'c>(function: &Function, arguments: &[Value]) -> Item<'c> {
+    let named = function.arguments.iter().zip(arguments);
+    let columns = named.filter(|(name, _)| !name.is_empty()).map(|(name, value)| Column::new(name, value.clone()));
+    Item {
+        name: Rc::from(function.name.name.as_str()),
+        schema: None,
+        columns: Columns::Known(columns.collect()),
+        is_stored: false,
+    }
+}
+
+/// A type that a row is cast to by attribute notation.
+fn is_type(name: &str) -> bool {
+    ["text", "varchar", "bpchar", "json", "jsonb", "name"].contains(&name)
+}

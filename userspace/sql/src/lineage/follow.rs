@@ -1,0 +1,269 @@
+//! The follower: what is known while one statement is gone through, and what was found.
+
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
+
+use super::scope::{self, Columns, Scopes};
+use super::value::{Column, Value};
+use super::words;
+use crate::tree::Node;
+use crate::{
+    Clause, ColumnId, Context, Flow, How, Lineage, Name, Output, Probe, Schema, Sensitivity, Source, Unknown, Used,
+};
+
+/// Steps that are gone for one text before it is called unknown, beside one per byte: an expression is entered, an item of FROM
+/// is asked for a name, a column is listed.
+const STEPS_MAX: usize = 200_000;
+/// Expressions, queries and views inside each other. A step of the tree takes at most one.
+const NESTED_MAX: usize = 300;
+
+/// A common table expression that is visible.
+#[derive(Clone)]
+pub(super) struct Cte<'c> {
+    pub(super) name: Rc<str>,
+    pub(super) columns: Columns<'c>,
+}
+
+/// Goes through one statement.
+pub(super) struct Follower<'c> {
+    pub(super) context: Context<'c>,
+    pub(super) scopes: Scopes<'c>,
+    /// Innermost last.
+    pub(super) ctes: Vec<Cte<'c>>,
+    /// What `$1` and its like are, inside the body of a function.
+    pub(super) arguments: Vec<Value>,
+    /// The clause that a comparison here belongs to.
+    pub(super) clause: Clause,
+    /// Inside a view or a function without arguments: what it asks about was decided by its owner, and is the same each time.
+    pub(super) is_stored: bool,
+    /// Inside a query whose rows are asked about and not returned (`EXISTS`, `IN`).
+    pub(super) is_asked: bool,
+    /// What views that were met hold.
+    pub(super) views: HashMap<u32, Rc<[Column]>>,
+    /// Views and functions that are being looked into.
+    pub(super) open: Vec<Name>,
+    /// What earlier statements of the same text did.
+    pub(super) earlier: Earlier,
+    pub(super) found: Found,
+    steps_left: usize,
+    nested: usize,
+}
+
+/// What earlier statements of the same text did, and what the database's description does not have yet.
+#[derive(Clone, Default)]
+pub(super) struct Earlier {
+    /// Relations that they made.
+    pub(super) relations: Vec<Made>,
+    /// Functions that they made: by name alone.
+    pub(super) functions: Vec<String>,
+    /// The texts that they prepared, by name.
+    pub(super) prepared: HashMap<String, String>,
+    /// The cursors that they declared, by name.
+    pub(super) cursors: HashMap<String, String>,
+    /// They may have changed what an unqualified name means.
+    pub(super) moved_path: bool,
+}
+
+/// A relation that was made on the way.
+#[derive(Clone)]
+pub(super) struct Made {
+    pub(super) name: Name,
+    pub(super) columns: Rc<[Column]>,
+}
+
+/// What was found.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) probes: BTreeSet<Probe>,
+    pub(super) flows: BTreeSet<Flow>,
+    pub(super) elsewhere: BTreeSet<Name>,
+    pub(super) unknown: BTreeSet<Unknown>,
+    pub(super) used: BTreeSet<ColumnId>,
+    pub(super) asked: BTreeSet<ColumnId>,
+    pub(super) unbounded: BTreeSet<Name>,
+    pub(super) may_quote: bool,
+    pub(super) is_plan: bool,
+}
+
+impl<'c> Follower<'c> {
+    pub(super) fn new(context: Context<'c>, earlier: Earlier, steps_left: usize) -> Follower<'c> {
+        Follower {
+            context,
+            scopes: Scopes::default(),
+            ctes: Vec::new(),
+            arguments: Vec::new(),
+            clause: Clause::Where,
+            is_stored: false,
+            is_asked: false,
+            views: HashMap::new(),
+            open: Vec::new(),
+            earlier,
+            found: Found::default(),
+            steps_left,
+            nested: 0,
+        }
+    }
+
+    pub(super) fn schema(&self) -> &'c Schema {
+        self.context.schema
+    }
+
+    /// Goes one level deeper, if there is room; else the statement is unknown and the rest of it is left.
+    pub(super) fn deeper<T>(&mut self, otherwise: T, body: impl FnOnce(&mut Self) -> T) -> T {
+        self.charge(1);
+        if self.nested == NESTED_MAX || self.steps_left == 0 {
+            self.unknown_form("a statement too large to follow");
+            return otherwise;
+        }
+        self.nested += 1;
+        let result = body(self);
+        self.nested -= 1;
+        result
+    }
+
+    /// Counts work that is about to be done.
+    pub(super) fn charge(&mut self, steps: usize) {
+        self.steps_left = self.steps_left.saturating_sub(steps);
+    }
+
+    /// Goes through something that stands outside of what is visible here: a view's query, a function's body.
+    pub(super) fn apart<T>(&mut self, arguments: Vec<Value>, body: impl FnOnce(&mut Self) -> T) -> T {
+        let scopes = std::mem::take(&mut self.scopes);
+        let ctes = std::mem::take(&mut self.ctes);
+        let was_stored = self.is_stored;
+        self.is_stored |= arguments.is_empty();
+        let arguments = std::mem::replace(&mut self.arguments, arguments);
+        let clause = std::mem::replace(&mut self.clause, Clause::Where);
+        let result = body(self);
+        (self.scopes, self.ctes, self.arguments) = (scopes, ctes, arguments);
+        (self.is_stored, self.clause) = (was_stored, clause);
+        result
+    }
+
+    /// Notes that `clause` asks about what is in `value` and was not noted as a predicate yet.
+    pub(super) fn probe(&mut self, value: &Value, clause: Clause, node: &Node<'_>) {
+        if value.is_clean() || self.is_stored {
+            return;
+        }
+        let asked = value.sources().iter().filter(|source| source.how > How::Predicate);
+        let mut columns: Vec<_> = asked.map(|source| source.column).collect();
+        columns.dedup();
+        if [Clause::Where, Clause::Match, Clause::Join, Clause::Case].contains(&clause) {
+            self.found.asked.extend(&columns);
+        }
+        columns.retain(|column| self.schema().sensitivity(*column) == Sensitivity::Sensitive);
+        for column in columns {
+            self.found.probes.insert(Probe { column, clause, expression: words::expression(node) });
+        }
+    }
+
+    /// Notes values that are computed and then left aside: what fails on some of them only tells them apart.
+    pub(super) fn dropped(&mut self, value: &Value, node: &Node<'_>) {
+        if !value.is_verbatim() {
+            self.probe(value, Clause::Other, node);
+        }
+    }
+
+    /// Notes that columns are used, and gives them back.
+    pub(super) fn used(&mut self, value: Value) -> Value {
+        if !self.is_stored {
+            self.found.used.extend(value.sources().iter().map(|source| source.column));
+        }
+        value
+    }
+
+    /// Is anything sensitive in it?
+    pub(super) fn is_sensitive(&self, value: &Value) -> bool {
+        value.sources().iter().any(|source| self.schema().sensitivity(source.column) == Sensitivity::Sensitive)
+    }
+
+    /// Notes that a failure may quote the value.
+    pub(super) fn may_quote(&mut self, value: &Value) {
+        let in_value = value.sources().iter().any(|source| source.how > How::Predicate);
+        self.found.may_quote |= in_value && !self.is_stored && self.is_sensitive(value);
+    }
+
+    pub(super) fn unknown(&mut self, unknown: Unknown) {
+        self.found.unknown.insert(unknown);
+    }
+
+    pub(super) fn unknown_form(&mut self, form: &str) {
+        self.unknown(Unknown::Form(form.to_owned()));
+    }
+
+    pub(super) fn elsewhere(&mut self, name: Name) {
+        self.found.elsewhere.insert(name);
+    }
+
+    /// Notes that a column is filled.
+    pub(super) fn flow(&mut self, target: &Name, column: &str, value: &Value) {
+        let sources = self.told(value);
+        if !sources.is_empty() {
+            self.found.flows.insert(Flow { target: target.clone(), column: column.to_owned(), sources });
+        }
+    }
+
+    /// How many steps a text of that length may take.
+    pub(super) fn steps_for(text: &str) -> usize {
+        STEPS_MAX + text.len()
+    }
+
+    /// How many are left.
+    pub(super) fn steps_left(&self) -> usize {
+        self.steps_left
+    }
+
+    /// What was found, with these outputs.
+    pub(super) fn finish(mut self, columns: &[Column]) -> Lineage {
+        let (outputs, open_at) = self.outputs(columns);
+        let found = std::mem::take(&mut self.found);
+        let named = |columns: &BTreeSet<ColumnId>| {
+            let all: BTreeSet<Used> = columns.iter().filter_map(|column| self.by_name(*column)).collect();
+            self.schema().is_watching.then(|| all.into_iter().collect())
+        };
+        Lineage {
+            outputs,
+            used: named(&found.used),
+            asked: named(&found.asked),
+            probes: found.probes.into_iter().collect(),
+            flows: found.flows.into_iter().collect(),
+            elsewhere: found.elsewhere.into_iter().collect(),
+            may_quote: found.may_quote,
+            unknown: found.unknown.into_iter().collect(),
+            is_plan: found.is_plan,
+            open_at,
+            unbounded: found.unbounded.into_iter().collect(),
+        }
+    }
+
+    /// The outputs, and where others stand between them.
+    fn outputs(&mut self, columns: &[Column]) -> (Vec<Output>, Option<usize>) {
+        let mut outputs = Vec::with_capacity(columns.len());
+        let mut open_at = None;
+        for column in columns {
+            if &*column.name != scope::STAR {
+                let (name, expression) = (column.name.to_string(), column.words.to_string());
+                outputs.push(Output { name, sources: self.told(&column.value), expression });
+                continue;
+            }
+            let places_matter = open_at.is_some() && columns.iter().any(|column| self.is_sensitive(&column.value));
+            if places_matter || self.is_sensitive(&column.value) {
+                self.unknown_form("* of columns that are not known");
+            }
+            open_at = open_at.or(Some(outputs.len()));
+        }
+        (outputs, open_at)
+    }
+
+    /// The sources that are told of: columns that rules alone ask about are not.
+    fn told(&self, value: &Value) -> Vec<Source> {
+        let is_told = |source: &&Source| self.schema().sensitivity(source.column) > Sensitivity::Watched;
+        value.sources().iter().filter(is_told).copied().collect()
+    }
+
+    fn by_name(&self, id: ColumnId) -> Option<Used> {
+        let relation = self.schema().relation_of(id.relation)?;
+        let column = relation.columns.iter().find(|column| column.number == id.number)?;
+        Some(Used { relation: relation.name.clone(), column: column.name.clone() })
+    }
+}

@@ -1,0 +1,240 @@
+//! FROM: relations, subqueries, functions and joins.
+
+use std::rc::Rc;
+
+use super::follow::Follower;
+use super::functions::{self, Class};
+use super::scope::{self, Columns, From, Item, STAR};
+use super::select::{names, nodes};
+use super::value::{Column, Value};
+use super::{relations, words};
+use crate::tree::Node;
+use crate::{Clause, How};
+
+impl<'c> Follower<'c> {
+    /// An item under its alias, or under its own name.
+    fn item(&self, node: &Node<'_>, columns: Columns<'c>) -> Item<'c> {
+        let Some(alias) = node.node("alias") else {
+            let functions = nodes(node.list("functions")).next().and_then(|entry| entry.list("items").first());
+            let function =
+                functions.and_then(crate::tree::Value::as_node).map(|call| words::last(call.list("funcname")));
+            let own = function.unwrap_or_else(|| node.text("relname"));
+            return Item { name: Rc::from(own), schema: None, columns, is_stored: false };
+        };
+        let names = names(alias.list("colnames"));
+        let columns = match columns {
+            columns if names.is_empty() => columns,
+            columns => Columns::Known(scope::renamed(&columns.list(self.schema()), &names)),
+        };
+        Item { name: Rc::from(alias.text("aliasname")), schema: None, columns, is_stored: false }
+    }
+
+    /// Adds an item to the FROM of the innermost query.
+    pub(super) fn source(&mut self, node: &Node<'_>) {
+        let from = self.source_item(node);
+        self.scopes.add(from);
+    }
+
+    fn source_item(&mut self, node: &Node<'_>) -> From<'c> {
+        let nothing = From::Item(self.item(node, Columns::Any(Value::clean())));
+        self.deeper(nothing.clone(), |this| match node.kind {
+            "RangeVar" => From::Item(this.range(node)),
+            "JoinExpr" => this.join(node),
+            "RangeSubselect" => From::Item(this.subselect(node)),
+            "RangeFunction" => From::Item(this.range_function(node)),
+            "RangeTableFunc" | "JsonTable" => From::Item(this.table_function(node)),
+            "RangeTableSample" => {
+                for argument in nodes(node.list("args")).chain(node.node("repeatable")) {
+                    let value = this.expression(argument);
+                    this.probe(&value, Clause::Other, argument);
+                }
+                node.node("relation").map_or(nothing, |relation| this.source_item(relation))
+            }
+            kind => {
+                this.unknown_form(kind);
+                nothing
+            }
+        })
+    }
+
+    /// A relation or common table expression by its name.
+    pub(super) fn range(&mut self, node: &Node<'_>) -> Item<'c> {
+        let name = crate::walk::range_name(node);
+        let cte = self.ctes.iter().rev().find(|cte| name.schema.is_none() && *cte.name == *name.name);
+        if let Some(cte) = cte {
+            return self.item(node, cte.columns.clone());
+        }
+        let relation = relations::resolve(self, &name);
+        let aliased = node.node("alias").is_some();
+        let mut item = self.item(node, relation.columns);
+        item.schema = relation.schema.filter(|_| !aliased);
+        item.is_stored = true;
+        item
+    }
+
+    fn subselect(&mut self, node: &Node<'_>) -> Item<'c> {
+        let Some(query) = node.node("subquery") else { return self.item(node, Columns::Any(Value::clean())) };
+        let depth = self.scopes.depth();
+        self.scopes.show(depth, node.flag("lateral"));
+        let columns = self.query(query);
+        self.left_aside(query, &columns);
+        self.scopes.show(depth, true);
+        self.item(node, Columns::Known(columns))
+    }
+
+    fn join(&mut self, node: &Node<'_>) -> From<'c> {
+        let (Some(left), Some(right)) = (node.node("larg"), node.node("rarg")) else {
+            return From::Item(self.item(node, Columns::Any(Value::clean())));
+        };
+        let left = self.source_item(left);
+        self.scopes.add(left);
+        let right = self.source_item(right);
+        let Some(left) = self.scopes.take() else { return right };
+        let merged = self.merged(node, &left, &right);
+        let alias = node.node("join_using_alias").map_or("", |alias| alias.text("aliasname"));
+        let join = From::Join { left: Box::new(left), right: Box::new(right), merged, alias: Rc::from(alias) };
+        // ON sees the two sides alone, not what stands before them in FROM.
+        let before = self.scopes.replace(vec![join]);
+        self.predicate(node.get("quals"));
+        let Some(join) = self.scopes.replace(before).pop() else {
+            return From::Item(self.item(node, Columns::Any(Value::clean())));
+        };
+        match node.node("alias") {
+            Some(_) => From::Item(self.item(node, Columns::Known(join.star(self.schema()).into()))),
+            None => join,
+        }
+    }
+
+    /// The columns of USING or NATURAL, compared with each other.
+    fn merged(&mut self, node: &Node<'_>, left: &From<'c>, right: &From<'c>) -> Rc<[Column]> {
+        let schema = self.schema();
+        let natural = node.flag("isNatural");
+        let common = if natural { self.common(node, left, right) } else { names(node.list("usingClause")) };
+        let mut columns = Vec::with_capacity(common.len());
+        for name in common {
+            let sides = [left, right].map(|side| side.column(schema, &name).value.unwrap_or_default());
+            let [l, r] = &sides;
+            let clause = if self.are_columns(l, r) { Clause::Join } else { Clause::Where };
+            let both = l.clone().with(r);
+            self.probe(&both, clause, node);
+            let value = if node.text("jointype") == "JOIN_FULL" { both.at_most(How::Verbatim) } else { both };
+            let words = if value.is_clean() { Rc::from("") } else { words::identifier(&name) };
+            columns.push(Column { name, value, words });
+        }
+        Rc::from(columns)
+    }
+
+    /// The names that both sides of a NATURAL JOIN have.
+    fn common(&mut self, node: &Node<'_>, left: &From<'c>, right: &From<'c>) -> Vec<Rc<str>> {
+        let (left, right) = (left.star(self.schema()), right.star(self.schema()));
+        self.charge(left.len().saturating_mul(right.len()) / 8);
+        if scope::has_star(&left) || scope::has_star(&right) {
+            let sum = Value::all(left.iter().chain(&right).map(|column| &column.value));
+            self.probe(&sum, Clause::Where, node);
+        }
+        let named = left.into_iter().map(|column| column.name).filter(|name| &**name != STAR);
+        named.filter(|name| right.iter().any(|column| column.name == *name)).collect()
+    }
+
+    /// Are both sensitive, and whole columns?
+    pub(super) fn are_columns(&self, left: &Value, right: &Value) -> bool {
+        [left, right].iter().all(|side| self.is_sensitive(side) && side.is_whole())
+    }
+
+    /// `f(…)`, `ROWS FROM (f(…), g(…))`, WITH ORDINALITY; each sees what stands before it.
+    fn range_function(&mut self, node: &Node<'_>) -> Item<'c> {
+        let mut columns: Vec<Column> = Vec::new();
+        let whole = node.list("coldeflist");
+        for entry in nodes(node.list("functions")) {
+            let [function, defined @ ..] = entry.list("items") else { continue };
+            let Some(function) = function.as_node() else { continue };
+            let (value, changes_rows) = self.row_source(function);
+            if changes_rows {
+                self.probe(&value, Clause::Other, function);
+            }
+            let defined =
+                defined.first().and_then(crate::tree::Value::as_node).map_or(&[][..], |list| list.list("items"));
+            let list = if defined.is_empty() { whole } else { defined };
+            self.function_columns(function, &value, list, &mut columns);
+        }
+        if node.flag("ordinality") {
+            columns.push(Column::new("ordinality", Value::clean()));
+        }
+        let alias = node.node("alias");
+        let name = alias.map_or("", |alias| alias.text("aliasname"));
+        // A function of one plain column gives it the alias' name.
+        if let ([first, ..], [_]) = (columns.as_mut_slice(), node.list("functions"))
+            && !name.is_empty()
+            && functions::is_named_by_alias(&first.name, node)
+        {
+            first.name = Rc::from(name);
+        }
+        self.item(node, Columns::Known(Rc::from(columns)))
+    }
+
+    /// What a function in FROM gives, and whether what it is given decides how many rows.
+    fn row_source(&mut self, function: &Node<'_>) -> (Value, bool) {
+        let value = self.expression(function);
+        let name = words::last(function.list("funcname"));
+        let embeds = [Class::Embeds, Class::Fills].contains(&functions::class(name)) && value.is_verbatim();
+        let is_own = !self.schema().functions(name).is_empty(); // its body was gone through
+        (value, !embeds && !is_own)
+    }
+
+    fn function_columns(
+        &mut self,
+        function: &Node<'_>,
+        value: &Value,
+        defined: &[crate::tree::Value<'_>],
+        columns: &mut Vec<Column>,
+    ) {
+        let told = words::expression(function);
+        let column = |name: &str, value: Value| Column { words: Rc::from(told.as_str()), ..Column::new(name, value) };
+        if !defined.is_empty() {
+            for definition in nodes(defined) {
+                let kept = super::cast::keeps(definition.node("typeName"));
+                columns.push(column(definition.text("colname"), value.at_most(kept)));
+            }
+            return;
+        }
+        match value.fields() {
+            Some(fields) => columns.extend(fields.iter().cloned()),
+            None => match functions::columns(words::last(function.list("funcname"))) {
+                Some(names) => columns.extend(names.iter().map(|name| column(name, value.clone()))),
+                None if value.is_clean() => columns.push(column(STAR, Value::clean())),
+                None => columns.push(column(words::last(function.list("funcname")), value.clone())),
+            },
+        }
+    }
+
+    /// XMLTABLE and JSON_TABLE: every column is cut out of the document.
+    fn table_function(&mut self, node: &Node<'_>) -> Item<'c> {
+        let mut document = Value::clean();
+        for field in ["docexpr", "rowexpr", "context_item"].into_iter().filter_map(|field| node.node(field)) {
+            document.add(&self.expression(field));
+        }
+        for passed in nodes(node.list("passing")).chain(nodes(node.list("namespaces"))) {
+            document.add(&self.expression(passed));
+        }
+        self.probe(&document, Clause::Other, node);
+        self.may_quote(&document);
+        let mut columns = Vec::new();
+        self.table_columns(node, &document.at_most(How::Lossy), &mut columns);
+        self.item(node, Columns::Known(Rc::from(columns)))
+    }
+
+    fn table_columns(&mut self, node: &Node<'_>, document: &Value, columns: &mut Vec<Column>) {
+        for column in nodes(node.list("columns")) {
+            let mut value = document.clone();
+            for field in ["colexpr", "coldefexpr"].into_iter().filter_map(|field| column.node(field)) {
+                value.add(&self.expression(field).at_most(How::Lossy));
+            }
+            let name = if column.text("colname").is_empty() { column.text("name") } else { column.text("colname") };
+            if column.list("columns").is_empty() {
+                columns.push(Column::new(name, value));
+            } else {
+                self.deeper((), |this| this.table_columns(column, document, columns));
+            }
+        }
+    }
+}

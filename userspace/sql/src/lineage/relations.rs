@@ -1,0 +1,180 @@
+//! What a relation's name means: a relation of the database, one that was made on the way, or one of the server's own.
+
+use std::rc::Rc;
+
+use super::follow::Follower;
+use super::scope::{self, Columns};
+use super::value::{Column, Value};
+use crate::{Name, Relation, RelationKind, Unknown, catalog, grammar, tree};
+
+/// Views inside views.
+const VIEWS_MAX: usize = 32;
+
+/// A relation by its name.
+pub(super) struct Resolved<'c> {
+    /// Its columns.
+    pub(super) columns: Columns<'c>,
+    /// The schema that it lies in, where that is known.
+    pub(super) schema: Option<Rc<str>>,
+    /// Its name with that schema.
+    pub(super) name: Name,
+}
+
+/// Finds it, and notes what it is if it cannot be told or holds other people's values.
+pub(super) fn resolve<'c>(follower: &mut Follower<'c>, name: &Name) -> Resolved<'c> {
+    if name.schema.is_none() && follower.earlier.moved_path {
+        follower.unknown_form("a name without a schema behind a change of search_path");
+    }
+    for schema in searched(follower, name) {
+        let name = Name { schema: Some(schema), name: name.name.clone() };
+        if let Some(columns) = in_schema(follower, &name) {
+            return Resolved { columns, schema: name.schema.as_deref().map(Rc::from), name };
+        }
+    }
+    let mut made = follower.earlier.relations.iter().rev();
+    let made = made.find(|made| name.schema.is_none() && made.name.name == name.name);
+    if let Some(made) = made {
+        let columns = Columns::Known(Rc::clone(&made.columns));
+        return Resolved { columns, schema: made.name.schema.as_deref().map(Rc::from), name: made.name.clone() };
+    }
+    follower.unknown(Unknown::Relation(name.clone()));
+    Resolved { columns: Columns::Any(Value::clean()), schema: name.schema.as_deref().map(Rc::from), name: name.clone() }
+}
+
+/// The schemas in which the name is looked for, in order; temporary objects and the server's own come first unless the path says
+/// otherwise.
+fn searched(follower: &Follower<'_>, name: &Name) -> Vec<String> {
+    if let Some(schema) = &name.schema {
+        return vec![if schema.starts_with("pg_temp_") { "pg_temp".to_owned() } else { schema.clone() }];
+    }
+    let path = follower.context.schemas.iter();
+    let path = path.map(|schema| if schema.starts_with("pg_temp") { "pg_temp" } else { schema.as_str() });
+    let mut schemas: Vec<String> = path.map(str::to_owned).collect();
+    for implicit in ["pg_catalog", "pg_temp"] {
+        if !schemas.iter().any(|schema| schema == implicit) {
+            schemas.insert(0, implicit.to_owned());
+        }
+    }
+    schemas
+}
+
+/// The relation of that name in its schema; `None`: there is none.
+fn in_schema<'c>(follower: &mut Follower<'c>, name: &Name) -> Option<Columns<'c>> {
+    if let Some(relation) = follower.schema().relation(name, &[]) {
+        let columns = of_relation(follower, relation);
+        return Some(with_made(follower, &name.name, columns));
+    }
+    let mut made = follower.earlier.relations.iter().rev();
+    if let Some(made) = made.find(|made| made.name == *name) {
+        return Some(Columns::Known(Rc::clone(&made.columns)));
+    }
+    match name.schema.as_deref() {
+        Some("pg_toast") => follower.elsewhere(name.clone()),
+        Some("pg_catalog") if !catalog::is_catalog_relation(&name.name) => return None,
+        Some("information_schema") if !catalog::is_information_schema(&name.name) => return None,
+        Some("pg_catalog" | "information_schema") => {
+            if catalog::holds_values(name) {
+                follower.elsewhere(name.clone());
+            }
+        }
+        _ => return None,
+    }
+    Some(Columns::Any(Value::clean()))
+}
+
+/// The columns of a relation whose name an earlier statement of the text used for one that it made: it may be either.
+fn with_made<'c>(follower: &Follower<'c>, name: &str, columns: Columns<'c>) -> Columns<'c> {
+    let made: Vec<&Column> = follower
+        .earlier
+        .relations
+        .iter()
+        .filter(|made| made.name.name == name)
+        .flat_map(|made| made.columns.iter())
+        .collect();
+    if made.is_empty() {
+        return columns;
+    }
+    let known = columns.list(follower.schema());
+    if known.iter().chain(made.iter().copied()).all(|column| column.value.is_clean()) {
+        return Columns::Any(Value::clean());
+    }
+    // `*` and a name that neither has may be any of them.
+    let mut all = known.to_vec();
+    all.extend(made.into_iter().cloned());
+    all.push(Column::new(scope::STAR, Value::all(all.iter().map(|column| &column.value))));
+    Columns::Known(all.into())
+}
+
+fn of_relation<'c>(follower: &mut Follower<'c>, relation: &'c Relation) -> Columns<'c> {
+    match &relation.kind {
+        RelationKind::View { query } => Columns::Known(view(follower, relation, query)),
+        RelationKind::Table | RelationKind::Other => Columns::Relation(relation),
+        RelationKind::Sequence => Columns::Any(Value::clean()),
+    }
+}
+
+/// A view's columns: what its query says, or what policy says of the column itself.
+fn view(follower: &mut Follower<'_>, relation: &Relation, query: &str) -> Rc<[Column]> {
+    if let Some(known) = follower.views.get(&relation.oid) {
+        return Rc::clone(known);
+    }
+    let is_open = follower.open.contains(&relation.name) || follower.open.len() >= VIEWS_MAX;
+    let read = if is_open { None } else { expanded(follower, relation, query) };
+    let width = relation.columns.len();
+    let read = read.filter(|columns| columns.len() == width && !scope::has_star(columns));
+    if read.is_none() {
+        follower.unknown(Unknown::Relation(relation.name.clone()));
+    }
+    let columns: Rc<[Column]> = relation
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(at, column)| {
+            let own = scope::stored(follower.schema(), relation, column);
+            let from = read.as_ref().and_then(|columns| columns.get(at));
+            let value = match (column.sensitivity, from) {
+                (crate::Sensitivity::Clear, _) | (_, None) => own,
+                (_, Some(from)) => from.value.clone().with(&own),
+            };
+            let words = if value.is_clean() { Rc::from("") } else { super::words::identifier(&column.name) };
+            Column { name: Rc::from(column.name.as_str()), value, words }
+        })
+        .collect();
+    follower.views.insert(relation.oid, Rc::clone(&columns));
+    columns
+}
+
+/// What a view's query gives; `None`: it cannot be read.
+fn expanded(follower: &mut Follower<'_>, relation: &Relation, query: &str) -> Option<Rc<[Column]>> {
+    follower.open.push(relation.name.clone());
+    let columns = follower.apart(Vec::new(), |follower| {
+        follower.text(query, |follower, statements| match statements {
+            [statement] if statement.kind == "SelectStmt" => Some(follower.query(statement)),
+            _ => None,
+        })
+    });
+    follower.open.pop();
+    columns
+}
+
+impl Follower<'_> {
+    /// Reads a text that the database keeps and hands its statements to `body`; `None` if it cannot be read.
+    pub(super) fn text<T>(
+        &mut self,
+        text: &str,
+        body: impl FnOnce(&mut Self, &[&tree::Node<'_>]) -> Option<T>,
+    ) -> Option<T> {
+        let limits = crate::Limits::default();
+        if text.len() > limits.bytes {
+            return None;
+        }
+        grammar::parse(text, |json| {
+            let root = tree::read(json, limits.depth).ok()?;
+            let statements: Option<Vec<_>> =
+                root.list("stmts").iter().map(|raw| raw.as_node().and_then(|raw| raw.node("stmt"))).collect();
+            body(self, &statements?)
+        })
+        .ok()
+        .flatten()
+    }
+}

@@ -1,0 +1,331 @@
+//! What a name means: the FROM items that are visible, innermost query first.
+
+use std::rc::Rc;
+
+use super::value::{Column, Value};
+use crate::{ColumnId, Relation, Schema, Sensitivity};
+
+/// The columns of a FROM item.
+#[derive(Clone, Debug)]
+pub(super) enum Columns<'c> {
+    /// Those of a relation, as the database has them.
+    Relation(&'c Relation),
+    /// These. One named `*` stands for any number of others.
+    Known(Rc<[Column]>),
+    /// Any name may be one; each has this value.
+    Any(Value),
+}
+
+/// The name of a column that stands for any number of columns that were not told.
+pub(super) const STAR: &str = "*";
+
+/// One item of FROM.
+#[derive(Clone, Debug)]
+pub(super) struct Item<'c> {
+    /// What its columns may be qualified with: an alias, or the relation's own name.
+    pub(super) name: Rc<str>,
+    /// Its schema, where it is a relation without an alias.
+    pub(super) schema: Option<Rc<str>>,
+    /// Its columns.
+    pub(super) columns: Columns<'c>,
+    /// It is a relation with rows of its own: has `ctid` and its kin.
+    pub(super) is_stored: bool,
+}
+
+/// What stands in FROM.
+#[derive(Clone, Debug)]
+pub(super) enum From<'c> {
+    /// One item.
+    Item(Item<'c>),
+    /// Two, joined.
+    Join {
+        /// Left.
+        left: Box<From<'c>>,
+        /// Right.
+        right: Box<From<'c>>,
+        /// The columns of USING or NATURAL: once, in front of the others.
+        merged: Rc<[Column]>,
+        /// The name by which the merged columns may be qualified.
+        alias: Rc<str>,
+    },
+}
+
+/// The FROM of one query.
+#[derive(Clone, Debug)]
+pub(super) struct Scope<'c> {
+    /// Its items.
+    pub(super) from: Vec<From<'c>>,
+    /// May be seen: not so while a subquery in FROM without LATERAL is followed.
+    pub(super) is_visible: bool,
+}
+
+/// What looking for a name found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// What it may mean.
+    pub(super) value: Option<Value>,
+    /// An item that may have a column of any name was asked: an outer one may be meant as well.
+    pub(super) is_open: bool,
+}
+
+impl Found {
+    /// It may also be this.
+    pub(super) fn add(&mut self, value: Value) {
+        self.value = Some(match self.value.take() {
+            Some(known) => known.with(&value),
+            None => value,
+        });
+    }
+}
+
+/// System columns: of every stored row, and tell nothing of its values.
+pub(super) fn is_system(name: &str) -> bool {
+    ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", "oid"].contains(&name)
+}
+
+/// What a column of a relation holds, by what policy calls it.
+pub(super) fn stored(schema: &Schema, relation: &Relation, column: &crate::Column) -> Value {
+    match schema.sensitivity_in(relation, column) {
+        Sensitivity::None => Value::clean(),
+        Sensitivity::Watched | Sensitivity::Clear | Sensitivity::Sensitive => {
+            Value::column(ColumnId { relation: relation.oid, number: column.number })
+        }
+    }
+}
+
+impl Columns<'_> {
+    /// Looks for a column by its name.
+    pub(super) fn find(&self, schema: &Schema, name: &str, found: &mut Found) {
+        match self {
+            Columns::Relation(relation) => {
+                if let Some(column) = relation.columns.iter().find(|column| column.name == name) {
+                    found.add(stored(schema, relation, column));
+                }
+            }
+            Columns::Known(columns) => {
+                let mut hit = false;
+                for column in columns.iter().filter(|column| &*column.name == name) {
+                    found.add(column.value.clone());
+                    hit = true;
+                }
+                if let Some(star) = columns.iter().find(|column| &*column.name == STAR).filter(|_| !hit) {
+                    if !star.value.is_clean() {
+                        found.add(star.value.clone());
+                    }
+                    found.is_open = true;
+                }
+            }
+            Columns::Any(value) => {
+                if !value.is_clean() {
+                    found.add(value.clone());
+                }
+                found.is_open = true;
+            }
+        }
+    }
+
+    /// All of them in order.
+    pub(super) fn list(&self, schema: &Schema) -> Rc<[Column]> {
+        match self {
+            Columns::Relation(relation) => relation
+                .columns
+                .iter()
+                .map(|column| {
+                    let value = stored(schema, relation, column);
+                    let words = if value.is_clean() { Rc::from("") } else { super::words::identifier(&column.name) };
+                    Column { name: Rc::from(column.name.as_str()), value, words }
+                })
+                .collect(),
+            Columns::Known(columns) => Rc::clone(columns),
+            Columns::Any(value) => Rc::from([Column::new(STAR, value.clone())]),
+        }
+    }
+}
+
+/// Are any columns among these that were not told?
+pub(super) fn has_star(columns: &[Column]) -> bool {
+    columns.iter().any(|column| &*column.name == STAR)
+}
+
+/// The same columns under other names: those of an alias, in order.
+pub(super) fn renamed(columns: &Rc<[Column]>, names: &[Rc<str>]) -> Rc<[Column]> {
+    if names.is_empty() {
+        return Rc::clone(columns);
+    }
+    if has_star(columns) {
+        return Rc::from([Column::new(STAR, Value::all(columns.iter().map(|column| &column.value)))]);
+    }
+    columns
+        .iter()
+        .enumerate()
+        .map(|(at, column)| match names.get(at) {
+            Some(name) => Column { name: Rc::clone(name), ..column.clone() },
+            None => column.clone(),
+        })
+        .collect()
+}
+
+impl<'c> From<'c> {
+    /// Looks for an unqualified column.
+    fn find(&self, schema: &Schema, name: &str, found: &mut Found) {
+        match self {
+            From::Item(item) => {
+                item.columns.find(schema, name, found);
+                if item.is_stored && found.value.is_none() && is_system(name) {
+                    found.add(Value::clean());
+                }
+            }
+            From::Join { left, right, merged, .. } => match merged.iter().find(|column| &*column.name == name) {
+                Some(column) => found.add(column.value.clone()),
+                None => {
+                    left.find(schema, name, found);
+                    right.find(schema, name, found);
+                }
+            },
+        }
+    }
+
+    /// The items that a qualifier means.
+    fn named(&self, qualifier: &str, of: Option<&str>, items: &mut Vec<Item<'c>>) {
+        match self {
+            From::Item(item) => {
+                let same = &*item.name == qualifier
+                    && of.is_none_or(|schema| item.schema.as_deref().is_some_and(|known| known == schema));
+                if same {
+                    items.push(item.clone());
+                }
+            }
+            From::Join { left, right, merged, alias } => {
+                if of.is_none() && &**alias == qualifier && !alias.is_empty() {
+                    items.push(Item {
+                        name: Rc::clone(alias),
+                        schema: None,
+                        columns: Columns::Known(Rc::clone(merged)),
+                        is_stored: false,
+                    });
+                }
+                left.named(qualifier, of, items);
+                right.named(qualifier, of, items);
+            }
+        }
+    }
+
+    /// The columns that `*` means here.
+    pub(super) fn star(&self, schema: &Schema) -> Vec<Column> {
+        match self {
+            From::Item(item) => item.columns.list(schema).to_vec(),
+            From::Join { left, right, merged, .. } => {
+                let mut columns = merged.to_vec();
+                for side in [left, right] {
+                    let own = side.star(schema);
+                    columns.extend(own.into_iter().filter(|column| !merged.iter().any(|one| one.name == column.name)));
+                }
+                columns
+            }
+        }
+    }
+
+    /// Looks for a column on one side of a join, as USING does.
+    pub(super) fn column(&self, schema: &Schema, name: &str) -> Found {
+        let mut found = Found::default();
+        self.find(schema, name, &mut found);
+        found
+    }
+}
+
+/// Everything that is visible at one place.
+#[derive(Debug, Default)]
+pub(super) struct Scopes<'c> {
+    stack: Vec<Scope<'c>>,
+}
+
+impl<'c> Scopes<'c> {
+    /// Opens a query.
+    pub(super) fn open(&mut self) {
+        self.stack.push(Scope { from: Vec::new(), is_visible: true });
+    }
+
+    /// Closes it.
+    pub(super) fn close(&mut self) {
+        self.stack.pop();
+    }
+
+    /// How many items a lookup may ask.
+    pub(super) fn width(&self) -> usize {
+        self.stack.iter().map(|scope| scope.from.len()).sum()
+    }
+
+    /// How many are open.
+    pub(super) fn depth(&self) -> usize {
+        self.stack.len()
+    }
+
+    /// Adds to the FROM of the innermost query.
+    pub(super) fn add(&mut self, from: From<'c>) {
+        if let Some(scope) = self.stack.last_mut() {
+            scope.from.push(from);
+        }
+    }
+
+    /// Takes back what was added last.
+    pub(super) fn take(&mut self) -> Option<From<'c>> {
+        self.stack.last_mut().and_then(|scope| scope.from.pop())
+    }
+
+    /// Puts other items in the place of the innermost query's, and gives back those.
+    pub(super) fn replace(&mut self, from: Vec<From<'c>>) -> Vec<From<'c>> {
+        self.stack.last_mut().map(|scope| std::mem::replace(&mut scope.from, from)).unwrap_or_default()
+    }
+
+    /// The FROM of the innermost query.
+    pub(super) fn innermost(&self) -> &[From<'c>] {
+        self.stack.last().map_or(&[], |scope| &scope.from)
+    }
+
+    /// Shows or hides the query at that depth.
+    pub(super) fn show(&mut self, depth: usize, is_visible: bool) {
+        if let Some(scope) = depth.checked_sub(1).and_then(|at| self.stack.get_mut(at)) {
+            scope.is_visible = is_visible;
+        }
+    }
+
+    fn visible(&self) -> impl Iterator<Item = &Scope<'c>> {
+        self.stack.iter().rev().filter(|scope| scope.is_visible)
+    }
+
+    /// What an unqualified column may be.
+    pub(super) fn column(&self, schema: &Schema, name: &str) -> Found {
+        let mut found = Found::default();
+        for scope in self.visible() {
+            let mut here = Found::default();
+            scope.from.iter().for_each(|from| from.find(schema, name, &mut here));
+            found.is_open |= here.is_open;
+            let sure = here.value.is_some() && !here.is_open;
+            if let Some(value) = here.value {
+                found.add(value);
+            }
+            if sure {
+                break;
+            }
+        }
+        found
+    }
+
+    /// The items that a qualifier means: those of the innermost query that has any.
+    pub(super) fn items(&self, qualifier: &str, schema: Option<&str>) -> Vec<Item<'c>> {
+        let mut items = Vec::new();
+        for scope in self.visible() {
+            scope.from.iter().for_each(|from| from.named(qualifier, schema, &mut items));
+            if !items.is_empty() {
+                break;
+            }
+        }
+        items
+    }
+
+    /// The columns that `*` means in the innermost query.
+    pub(super) fn star(&self, schema: &Schema) -> Vec<Column> {
+        let Some(scope) = self.stack.last() else { return Vec::new() };
+        scope.from.iter().flat_map(|from| from.star(schema)).collect()
+    }
+}

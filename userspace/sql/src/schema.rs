@@ -1,0 +1,256 @@
+//! What a database holds, as far as telling where a value comes from needs it: plain data, filled by who may ask the server.
+//!
+//! The server's own relations (`pg_catalog`, `information_schema`) are not in it: [`crate::is_catalog_relation`] knows them.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use crate::Name;
+
+/// A column of a relation: its OID and attribute number, as RowDescription names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ColumnId {
+    /// `pg_class.oid`.
+    pub relation: u32,
+    /// `pg_attribute.attnum`, from 1.
+    pub number: i16,
+}
+
+/// What policy, or what was written into it before, makes of a column.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Sensitivity {
+    /// Nobody named it.
+    #[default]
+    None,
+    /// A rule asks whether it is used (`columns`, `where`); nothing else is known of it.
+    Watched,
+    /// Policy calls it clear: nothing that derives from it is masked by name or by content.
+    Clear,
+    /// Its values must not leave.
+    Sensitive,
+}
+
+/// One column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// `attnum`, from 1.
+    pub number: i16,
+    /// `attname`.
+    pub name: String,
+    /// `atttypid`; a domain's own.
+    pub type_oid: u32,
+    /// What is known of its values.
+    pub sensitivity: Sensitivity,
+}
+
+/// What a relation is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RelationKind {
+    /// Holds rows of its own: a table, a partitioned table, a materialized view, a foreign table.
+    Table,
+    /// A view; its query as `pg_get_viewdef` writes it under `search_path = pg_catalog`, so that every other name is qualified.
+    View {
+        /// The query. Empty: the server did not tell; such a view is unknown.
+        query: String,
+    },
+    /// A sequence: reveals numbers of its own.
+    Sequence,
+    /// An index, a composite type, a toast table.
+    Other,
+}
+
+/// One relation that is not the server's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relation {
+    /// `pg_class.oid`.
+    pub oid: u32,
+    /// Schema and name; the schema is always there. A temporary one's is `pg_temp`.
+    pub name: Name,
+    /// What it is.
+    pub kind: RelationKind,
+    /// Its columns in order of their numbers, dropped ones left out.
+    pub columns: Vec<Column>,
+    /// Has rules (`pg_rewrite`) beside a view's own: what a statement on it does cannot be told from its text.
+    pub has_rules: bool,
+    /// Relations that it inherits from or is a partition of, by OID: their columns' sensitivity holds here too by name.
+    pub parents: Vec<u32>,
+}
+
+/// What a function that is not the server's own does with what it is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Function {
+    /// Schema and name.
+    pub name: Name,
+    /// Language `sql` with a body as text: it can be looked into. Everything else is opaque.
+    pub body: Option<String>,
+    /// The names of its arguments in order, empty where it has none; for a body that uses them by name.
+    pub arguments: Vec<String>,
+}
+
+/// What follows from the relations, kept: no part of what a schema is.
+#[derive(Clone, Debug, Default)]
+struct Inherited(OnceLock<HashMap<u32, HashMap<String, Sensitivity>>>);
+
+impl PartialEq for Inherited {
+    fn eq(&self, _: &Inherited) -> bool {
+        true
+    }
+}
+
+impl Eq for Inherited {}
+
+/// What one database holds for one user.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Schema {
+    relations: HashMap<Name, Relation>,
+    by_oid: HashMap<u32, Name>,
+    functions: HashMap<String, Vec<Function>>,
+    operators: Vec<String>,
+    /// By relation, then by column name; only relations that inherit or are inherited. Made when first asked for.
+    inherited: Inherited,
+    keys: HashMap<u32, Vec<Vec<i16>>>,
+    /// Every column that a rule asks about is [`Sensitivity::Watched`] or more; else what is used of a relation is not told.
+    pub is_watching: bool,
+    /// Not all of it was told: more relations, columns or functions than the limit.
+    pub is_partial: bool,
+}
+
+impl Schema {
+    /// An empty database.
+    pub fn new() -> Schema {
+        Schema::default()
+    }
+
+    /// Adds a relation, or replaces the one of its name.
+    pub fn add_relation(&mut self, relation: Relation) {
+        self.inherited.0.take();
+        self.by_oid.insert(relation.oid, relation.name.clone());
+        self.relations.insert(relation.name.clone(), relation);
+    }
+
+    /// Adds a function; overloads stand beside each other.
+    pub fn add_function(&mut self, function: Function) {
+        self.functions.entry(function.name.name.clone()).or_default().push(function);
+    }
+
+    /// Adds a key of a relation: columns, by number, of which no two rows have the same values.
+    pub fn add_key(&mut self, relation: u32, columns: Vec<i16>) {
+        self.keys.entry(relation).or_default().push(columns);
+    }
+
+    /// The keys of a relation.
+    pub fn keys(&self, relation: u32) -> &[Vec<i16>] {
+        self.keys.get(&relation).map_or(&[], Vec::as_slice)
+    }
+
+    /// Adds the name of an operator that is not the server's own.
+    pub fn add_operator(&mut self, name: &str) {
+        if !self.has_operator(name) {
+            self.operators.push(name.to_owned());
+        }
+    }
+
+    /// The relation that a name means, with the schemas that are searched in order (`current_schemas(true)`).
+    pub fn relation(&self, name: &Name, schemas: &[String]) -> Option<&Relation> {
+        if name.schema.is_some() {
+            return self.relations.get(name);
+        }
+        schemas.iter().find_map(|schema| {
+            let schema = if schema.starts_with("pg_temp_") { "pg_temp" } else { schema };
+            self.relations.get(&Name { schema: Some(schema.to_owned()), name: name.name.clone() })
+        })
+    }
+
+    /// The relation of an OID.
+    pub fn relation_of(&self, oid: u32) -> Option<&Relation> {
+        self.by_oid.get(&oid).and_then(|name| self.relations.get(name))
+    }
+
+    /// What is known of a column's values: its own, that of the columns of its name which its relation inherits, and that of those
+    /// which inherit it (reading a parent reads its children).
+    pub fn sensitivity_in(&self, relation: &Relation, column: &Column) -> Sensitivity {
+        let Some(inherited) = self.inherited().get(&relation.oid) else { return column.sensitivity };
+        inherited.get(&column.name).copied().unwrap_or_default().max(column.sensitivity)
+    }
+
+    /// As [`Schema::sensitivity_in`], by number.
+    pub fn sensitivity(&self, id: ColumnId) -> Sensitivity {
+        let Some(relation) = self.relation_of(id.relation) else { return Sensitivity::None };
+        let column = relation.columns.iter().find(|column| column.number == id.number);
+        column.map_or(Sensitivity::None, |column| self.sensitivity_in(relation, column))
+    }
+
+    /// All relations, in no order.
+    pub fn relations(&self) -> impl Iterator<Item = &Relation> {
+        self.relations.values()
+    }
+
+    fn inherited(&self) -> &HashMap<u32, HashMap<String, Sensitivity>> {
+        self.inherited.0.get_or_init(|| {
+            let mut inherited = HashMap::new();
+            for relation in self.relations() {
+                for ancestor in self.ancestors(relation) {
+                    inherit(&mut inherited, relation, ancestor);
+                    inherit(&mut inherited, ancestor, relation);
+                }
+            }
+            inherited
+        })
+    }
+
+    fn ancestors<'s>(&'s self, relation: &Relation) -> Vec<&'s Relation> {
+        let mut open: Vec<u32> = relation.parents.clone();
+        let mut known: Vec<&Relation> = Vec::new();
+        while let Some(oid) = open.pop() {
+            let Some(parent) = self.relation_of(oid) else { continue };
+            if parent.oid != relation.oid && known.iter().all(|one| one.oid != oid) {
+                known.push(parent);
+                open.extend(&parent.parents);
+            }
+        }
+        known
+    }
+
+    /// The functions of the user's that bear a bare name, in any schema.
+    pub fn functions(&self, name: &str) -> &[Function] {
+        self.functions.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Is there an operator of that name that is not the server's own?
+    pub fn has_operator(&self, name: &str) -> bool {
+        self.operators.iter().any(|known| known == name)
+    }
+}
+
+/// Notes for `to` what is known of the columns of `from`.
+fn inherit(inherited: &mut HashMap<u32, HashMap<String, Sensitivity>>, to: &Relation, from: &Relation) {
+    let known = inherited.entry(to.oid).or_default();
+    for column in from.columns.iter().filter(|column| column.sensitivity != Sensitivity::None) {
+        let entry = known.entry(column.name.clone()).or_default();
+        *entry = column.sensitivity.max(*entry);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(oid: u32, schema: &str, name: &str) -> Relation {
+        let name = Name { schema: Some(schema.to_owned()), name: name.to_owned() };
+        Relation { oid, name, kind: RelationKind::Table, columns: Vec::new(), has_rules: false, parents: Vec::new() }
+    }
+
+    #[test]
+    fn a_bare_name_is_the_first_that_is_found() {
+        let mut schema = Schema::new();
+        schema.add_relation(table(1, "public", "t"));
+        schema.add_relation(table(2, "pg_temp", "t"));
+        let searched = |path: &[&str]| {
+            let path: Vec<String> = path.iter().map(|&s| s.to_owned()).collect();
+            schema.relation(&Name { schema: None, name: "t".to_owned() }, &path).map(|relation| relation.oid)
+        };
+        assert_eq!(searched(&["pg_temp_3", "pg_catalog", "public"]), Some(2));
+        assert_eq!(searched(&["public", "pg_temp_3"]), Some(1));
+        assert_eq!(searched(&["app"]), None);
+    }
+}

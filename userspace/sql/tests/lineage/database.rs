@@ -1,0 +1,107 @@
+//! The database that the statements are about.
+
+use sql::{Column, Function, Name, Relation, RelationKind, Schema, Sensitivity};
+
+/// Tables by name, with their columns; one with `!` is sensitive, one with `~` clear, and a rule asks about one with `^`.
+const TABLES: &[(u32, &str, &str)] = &[
+    (1, "payments", "id customer pan! pan_int! pan_num! exp amount meta! raw!"),
+    (2, "card_events", "n pan! what"),
+    (3, "tickets", "id note"),
+    (4, "orders", "id ref ordered_at total^ trace"),
+    (10, "charges", "id card! day"),
+    (11, "charges_2026", "id card day"),
+    (12, "base", "id secret"),
+    (13, "derived", "id secret!"),
+    (14, "noted", "id remark~"),
+    (15, "ruled", "id x"),
+];
+
+/// Views with their columns and queries.
+const VIEWS: &[(u32, &str, &str, &str)] = &[
+    (20, "v_payments", "id customer reference", "SELECT id, customer, pan AS reference FROM public.payments"),
+    (
+        21,
+        "v_tail",
+        "id tail",
+        "SELECT id, \"right\"(pan, 4) AS tail FROM public.payments WHERE pan <> ''::text ORDER BY pan",
+    ),
+    (22, "v_clear", "id tail~", "SELECT id, \"right\"(pan, 4) AS tail FROM public.payments"),
+    (23, "v_nested", "id ref", "SELECT id, reference FROM public.v_payments"),
+    (24, "v_broken", "id x", "not a query"),
+    (25, "v_self", "id", "SELECT id FROM public.v_self"),
+    (26, "v_wide", "id", "SELECT id, pan FROM public.payments"),
+    (27, "v_orders", "id ref", "SELECT id, ref FROM public.orders"),
+];
+
+/// Functions with their arguments and bodies; none: opaque.
+const FUNCTIONS: &[(&str, &str, Option<&str>)] = &[
+    ("tail_of", "", Some("SELECT right($1, 4)")),
+    ("twice", "word", Some("SELECT word || twice.word")),
+    ("cards", "", Some("SELECT pan FROM public.payments")),
+    ("find_card", "pattern", Some("SELECT id FROM public.payments WHERE pan LIKE pattern")),
+    ("plus_one", "", Some("SELECT $1 + 1")),
+    ("itself", "", Some("SELECT public.itself($1)")),
+    ("opaque", "", None),
+];
+
+fn name(name: &str) -> Name {
+    Name { schema: Some("public".to_owned()), name: name.to_owned() }
+}
+
+fn columns(words: &str) -> Vec<Column> {
+    let one = |(at, word): (usize, &str)| Column {
+        number: i16::try_from(at + 1).expect("few columns"),
+        name: word.trim_end_matches(['!', '~', '^']).to_owned(),
+        type_oid: if word == "meta!" { 3802 } else { 25 },
+        sensitivity: match word.chars().next_back() {
+            Some('!') => Sensitivity::Sensitive,
+            Some('~') => Sensitivity::Clear,
+            Some('^') => Sensitivity::Watched,
+            _ => Sensitivity::None,
+        },
+    };
+    words.split(' ').enumerate().map(one).collect()
+}
+
+pub(crate) fn schema() -> Schema {
+    let mut schema = Schema::new();
+    for (oid, table, words) in TABLES {
+        let parents = match oid {
+            11 => vec![10],
+            13 => vec![12],
+            _ => Vec::new(),
+        };
+        let columns = columns(words);
+        let has_rules = *table == "ruled";
+        schema.add_relation(Relation {
+            oid: *oid,
+            name: name(table),
+            kind: RelationKind::Table,
+            columns,
+            has_rules,
+            parents,
+        });
+    }
+    for (oid, view, words, query) in VIEWS {
+        let kind = RelationKind::View { query: (*query).to_owned() };
+        let columns = columns(words);
+        schema.add_relation(Relation {
+            oid: *oid,
+            name: name(view),
+            kind,
+            columns,
+            has_rules: false,
+            parents: Vec::new(),
+        });
+    }
+    for (function, arguments, body) in FUNCTIONS {
+        let arguments = arguments.split(' ').map(str::to_owned).collect();
+        schema.add_function(Function { name: name(function), body: body.map(str::to_owned), arguments });
+    }
+    for oid in [1, 3, 4] {
+        schema.add_key(oid, vec![1]);
+    }
+    schema.is_watching = true;
+    schema.add_operator("~?~");
+    schema
+}

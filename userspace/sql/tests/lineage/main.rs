@@ -1,0 +1,13 @@
+//! Statements and what lineage says of them, in words.
+#![allow(clippy::expect_used)] // outside of #[test] functions clippy takes tests for code
+
+mod composed;
+mod database;
+mod effects;
+mod evasions;
+mod explained;
+mod forms;
+mod limits;
+mod queries;
+mod tools;
+mod words;
