@@ -6,12 +6,16 @@ use std::collections::HashMap;
 use std::io::{Error, Read, Result, Write};
 use std::net::TcpStream;
 
+use crate::sealed::Stream;
+
 /// Where and as whom to connect.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Target {
     pub(crate) port: u16,
     pub(crate) user: String,
     pub(crate) dbname: String,
+    /// Under TLS.
+    pub(crate) sealed: bool,
 }
 
 /// What one read of a big answer may bring.
@@ -19,7 +23,7 @@ const BULK_BUFFER: usize = 256 << 10;
 
 /// One connection.
 pub(crate) struct Client {
-    stream: TcpStream,
+    stream: Stream,
     buffer: Vec<u8>,
     filled: usize,
     /// How long the answers of big statements are: they are the same each time, so that only the first is read by message.
@@ -40,6 +44,7 @@ impl Client {
     pub(crate) fn connect(target: &Target) -> Result<Client> {
         let stream = TcpStream::connect(("127.0.0.1", target.port))?;
         stream.set_nodelay(true)?;
+        let stream = if target.sealed { Stream::sealed(stream)? } else { Stream::Plain(stream) };
         let mut client = Client { stream, buffer: vec![0; 16 << 10], filled: 0, sizes: HashMap::new(), capture: None };
         let mut body = vec![0, 3, 0, 0];
         for (key, value) in [("user", &target.user), ("database", &target.dbname)] {

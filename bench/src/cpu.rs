@@ -9,6 +9,12 @@ pub(crate) fn nanos(pid: u32) -> u64 {
         .sum()
 }
 
+/// The same of the thread that asks.
+pub(crate) fn own_nanos() -> u64 {
+    let line = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    line.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0)
+}
+
 /// A line of `/proc/PID/status` in KiB, such as `VmRSS:`; 0 where it cannot be read.
 pub(crate) fn resident_kib(pid: u32, field: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();

@@ -10,6 +10,7 @@ mod measure;
 mod options;
 mod report;
 mod targets;
+mod tls;
 
 use crate::answers::Flow;
 use crate::dice::Dice;
@@ -34,6 +35,10 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         run.idle = idle::run(&options, &mut stand)?;
         report::print_idle(&run.idle);
     }
+    if options.groups.contains(&Group::Tls) {
+        run.tls = tls::run(&options, &mut stand, &mut dice)?;
+        report::print_tls(run.tls.as_ref());
+    }
     for group in Group::ALL.into_iter().filter(|group| options.groups.contains(group)) {
         for case in cases::cases(group, options.quick).into_iter().filter(|case| options.wants(case)) {
             let case = cases::with_rate(case, slowest(&run.measured));
@@ -54,8 +59,15 @@ fn one(case: &Case, options: &Options, stand: &mut Stand, dice: &mut Dice) -> Re
     // Warm connections are kept within a case only: a server with hundreds of idle ones is another server.
     for target in &mut stand.targets {
         let place = target.place(case.backend).clone();
-        let slice =
-            Slice { work: Work::Close, port: place.port, dbname: place.dbname, connections: 0, millis: 0, cpus: None };
+        let slice = Slice {
+            work: Work::Close,
+            sealed: false,
+            port: place.port,
+            dbname: place.dbname,
+            connections: 0,
+            millis: 0,
+            cpus: None,
+        };
         target.worker.slice(&slice)?;
     }
     Ok(measured)
@@ -78,7 +90,7 @@ fn check(options: &Options, stand: &mut Stand) -> Result<(), String> {
             let place = target.place(backend).clone();
             let (port, dbname) = (place.port, place.dbname);
             let cpus = measure::cpus(backend, options);
-            let slice = Slice { work: Work::Check(flow), port, dbname, connections: 1, millis: 0, cpus };
+            let slice = Slice { work: Work::Check(flow), sealed: false, port, dbname, connections: 1, millis: 0, cpus };
             let got = target.worker.slice(&slice).map_err(|error| format!("{}: {error}", target.name))?;
             if target.name == DIRECT {
                 direct = Some(got.clone());

@@ -14,6 +14,7 @@ mod load;
 mod pan;
 mod ratio;
 mod relay;
+mod sealed;
 mod slice;
 mod stub;
 mod worker;
@@ -24,8 +25,11 @@ const HELP: &str = "\
 bench worker                                         reads slices from standard input, one a line; answers one line each
 bench relay   --listen PORT --to ADDRESS […]         a relay that does nothing: the floor of every proxy on our ring
 bench stub    --port PORT                            a server that says what PostgreSQL would say, from canned bytes
-bench load    [idle] [latency] [bulk] [churn] [all] --postgres PORT --near PORT --far PORT [--through FILE]…
-              [--rounds N] [--slice-ms N] [--quick] [--full] [--idle SESSIONS] [--json FILE] [--report]
+bench tls-keys FOLDER                                a certificate for the stub under TLS
+bench tls-stub --port PORT --keys FOLDER             the stub under TLS
+bench load    [tls] [idle] [latency] [bulk] [churn] [all] --postgres PORT --near PORT --far PORT [--through FILE]…
+              [--rounds N] [--slice-ms N] [--quick] [--full] [--idle SESSIONS]
+              [--sealed PORT --keys FOLDER] [--json FILE] [--report]
 bench pan     [--quick] [--check] [--class WORD] [--json FILE] [--markdown] [--report] [--search SECONDS] [--seed N]
 bench pan-truth [--quick] [--markdown] [--report]
 ";
@@ -36,6 +40,8 @@ fn main() -> ExitCode {
         Some("worker") => worker::run(),
         Some("relay") => relay::run(&args[1..]),
         Some("stub") => stub::run(&args[1..]),
+        Some("tls-keys") => sealed::keys::run(&args[1..]),
+        Some("tls-stub") => sealed::run_stub(&args[1..]),
         Some("load") => load::run(&args[1..]),
         Some("pan") => pan::run(&args[1..]),
         Some("pan-truth") => pan::truth::run(&args[1..]),

@@ -14,8 +14,7 @@ const ACCEPT: u64 = 0;
 const CONNECT: u64 = 2;
 const RECV: u64 = 4;
 const SEND: u64 = 6;
-const SHUTDOWN: u64 = 8;
-const CLOSE: u64 = 10;
+const CLOSE: u64 = 8;
 
 /// Two sockets; side 0 was accepted, side 1 was connected.
 struct Pair {
@@ -168,9 +167,7 @@ impl Relay {
 
     fn shut(&mut self, index: usize, side: usize, direction: Direction) {
         let Some(pair) = self.pairs[index].as_mut() else { return };
-        pair.operations += 1;
-        let op = Op::Shutdown { socket: pair.sockets[side], direction };
-        self.ring.submit(token(index, SHUTDOWN, side), op);
+        self.ring.shutdown(pair.sockets[side], direction);
     }
 
     /// Ends both connections; operations in flight come back.

@@ -52,6 +52,8 @@ const WORDS: [(Work, &str); 8] = [
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Slice {
     pub(crate) work: Work,
+    /// Connections are under TLS.
+    pub(crate) sealed: bool,
     pub(crate) port: u16,
     pub(crate) dbname: String,
     pub(crate) connections: u32,
@@ -60,8 +62,12 @@ pub(crate) struct Slice {
     pub(crate) cpus: Option<(u32, u32)>,
 }
 
+/// In front of a work that is done under TLS.
+const SEALED: &str = "sealed-";
+
 impl fmt::Display for Slice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.sealed { SEALED } else { "" })?;
         match self.work {
             Work::Open(rate) => write!(f, "open:{rate}"),
             Work::Bulk(flow) => write!(f, "bulk:{}", flow.table()),
@@ -82,6 +88,7 @@ impl FromStr for Slice {
         let [word, port, dbname, connections, millis, ref cpus @ ..] = words[..] else {
             return Err(format!("`{line}` is no slice"));
         };
+        let plain = word.strip_prefix(SEALED);
         let number = |text: &str| text.parse::<u32>().map_err(|_| format!("`{text}` is no number"));
         let cpus = match cpus {
             [] => None,
@@ -89,7 +96,8 @@ impl FromStr for Slice {
             _ => return Err(format!("`{line}` is no slice")),
         };
         Ok(Slice {
-            work: work_of(word)?,
+            work: work_of(plain.unwrap_or(word))?,
+            sealed: plain.is_some(),
             port: port.parse().map_err(|_| format!("`{port}` is no port"))?,
             dbname: dbname.to_owned(),
             connections: number(connections)?,
@@ -202,7 +210,9 @@ mod tests {
         let others = [Work::Open(8000), Work::Bulk(Flow::Wide), Work::Check(Flow::Cards), Work::Close];
         for work in WORDS.iter().map(|(work, _)| *work).chain(others) {
             for cpus in [None, Some((0, 1))] {
-                let slice = Slice { work, port: 5432, dbname: "bench".to_owned(), connections: 4, millis: 200, cpus };
+                let sealed = cpus.is_some();
+                let slice =
+                    Slice { work, sealed, port: 5432, dbname: "bench".to_owned(), connections: 4, millis: 200, cpus };
                 assert_eq!(slice.to_string().parse::<Slice>().unwrap(), slice);
             }
         }

@@ -28,10 +28,10 @@ struct Seat {
 
 /// What one batch of messages asks for.
 #[derive(Default)]
-struct Reply {
-    bytes: Vec<u8>,
-    flow: Option<Flow>,
-    close: bool,
+pub(crate) struct Reply {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) flow: Option<Flow>,
+    pub(crate) close: bool,
 }
 
 struct Stub {
@@ -161,7 +161,7 @@ impl Stub {
 }
 
 /// Reads whole messages; returns how many bytes they took. A big result ends the batch.
-fn read(bytes: &[u8], started: &mut bool, reply: &mut Reply) -> usize {
+pub(crate) fn read(bytes: &[u8], started: &mut bool, reply: &mut Reply) -> usize {
     let mut at = 0;
     while reply.flow.is_none() && !reply.close {
         let rest = bytes.get(at..).unwrap_or_default();

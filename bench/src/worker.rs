@@ -34,7 +34,7 @@ pub(crate) fn run() -> std::result::Result<(), String> {
 }
 
 fn work(pools: &mut Pools, slice: &Slice) -> Result<Outcome> {
-    let target = Target { port: slice.port, user: USER.to_owned(), dbname: slice.dbname.clone() };
+    let target = Target { port: slice.port, user: USER.to_owned(), dbname: slice.dbname.clone(), sealed: slice.sealed };
     if slice.work == Work::Close {
         pools.clear();
         return Ok(Outcome::new());

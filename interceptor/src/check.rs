@@ -92,6 +92,9 @@ pub fn describe(config: &Config, policy: &Policy) -> String {
         let _ = writeln!(out, "agent      {:<16} {}{}", agent.name, by(agent), in_groups(agent));
     }
     let _ = writeln!(out, "policy     {} ({})", service.policy.display(), policy.version());
+    if let Some(page) = config.page {
+        let _ = writeln!(out, "page       http://{page}/, for reviewers of this host");
+    }
     for reviewer in &config.reviewers {
         let groups =
             if reviewer.groups.is_empty() { String::new() } else { format!(", in {}", reviewer.groups.join(", ")) };

@@ -158,6 +158,8 @@ pub enum Approvals {
         /// The id, such as K7Q2M-9XDRT.
         id: String,
     },
+    /// A login link of the web page, for the account that asks: good once, for two minutes.
+    Login(From),
     /// Let the statement go on. Exit 1 if it does not.
     Approve(Decision),
     /// Refuse the statement; the agent is told the reason.

@@ -15,6 +15,7 @@ mod reviewers;
 mod tls;
 
 pub use masking::{AllMasking, Eagerness, Format, IssuerPrefix, Masking, masking_of};
+use reviewers::Admin;
 pub use reviewers::{Approvals, Reviewer};
 pub use tls::{AgentTls, ClientKeys, DatabaseTls, Tls};
 
@@ -38,6 +39,8 @@ pub struct Config {
     pub reviewers: Vec<Reviewer>,
     /// `[approvals]`
     pub approvals: Approvals,
+    /// `[admin] listen`: where the web page is, on loopback; `None`: nowhere.
+    pub page: Option<SocketAddr>,
 }
 
 /// `[service]`: where things are, and the bounds of the process.
@@ -260,7 +263,7 @@ struct Typed {
     reviewer: Vec<Reviewer>,
     #[serde(default)]
     approvals: Approvals,
-    admin: Option<toml::Table>,
+    admin: Option<Admin>,
 }
 
 #[derive(Deserialize)]
@@ -327,9 +330,6 @@ fn meaning(place: impl Into<String>, why: impl Into<String>) -> Error {
 
 impl Typed {
     fn resolve(self) -> Result<Config, Error> {
-        if self.admin.is_some() {
-            return Err(meaning("[admin]", "the web page is not in this version; remove the table"));
-        }
         self.service.check()?;
         self.masking.check()?;
         if self.database.is_empty() {
@@ -342,7 +342,9 @@ impl Typed {
         unique("[[agent]]", agents.iter().map(|a| a.name.as_str()))?;
         no_shared_endpoint(&databases)?;
         let (reviewers, approvals) = (self.reviewer, self.approvals);
-        let config = Config { service: self.service, masking: self.masking, databases, agents, reviewers, approvals };
+        let page = self.admin.map(|admin| admin.resolve()).transpose()?;
+        let config =
+            Config { page, service: self.service, masking: self.masking, databases, agents, reviewers, approvals };
         reviewers::check(&config)?;
         Ok(config)
     }
@@ -613,6 +615,8 @@ mod tests {
         refused(&reviewer(&format!("{ann}[[agent]]\nname = \"a\"\nuser = \"ann\"")), "is the agent `a`");
         refused(&reviewer(&format!("{ann}group = [\"leads\"]")), "did you mean `groups`");
         refused(&reviewer("[approvals]\npending_max = 10001"), "at most 10000");
-        refused("addresses = [\"127.0.0.1:5432\"]\n[admin]\nlisten = \"x\"", "not in this version");
+        refused("addresses = [\"127.0.0.1:5432\"]\n[admin]\nlisten = \"x\"", "is no address with a port");
+        refused("addresses = [\"127.0.0.1:5432\"]\n[admin]\nlisten = \"0.0.0.0:7443\"", "on loopback alone");
+        refused("addresses = [\"127.0.0.1:5432\"]\n[admin]\nlisten = \"127.0.0.1:443\"", "1024 or above");
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use control::client::{self, Unreachable};
+use control::plain;
 use serde_json::{Value, json};
 use session::AskId;
 
@@ -62,6 +63,22 @@ pub fn show(path: &Path, id: &str, as_json: bool) -> Result<u8> {
             Ok(0)
         }
         Err(Unreachable::Status(404, words)) => {
+            eprintln!("interceptor: {}", plain(&words));
+            Ok(1)
+        }
+        Err(error) => unreachable(&socket, error),
+    }
+}
+
+/// `approvals login`.
+pub fn login(path: &Path) -> Result<u8> {
+    let socket = Config::load(path)?.admin_socket();
+    match client::post(&socket, "/login", "") {
+        Ok((200, link)) => {
+            println!("{link}");
+            Ok(0)
+        }
+        Ok((_, words)) => {
             eprintln!("interceptor: {}", plain(&words));
             Ok(1)
         }
@@ -267,21 +284,6 @@ fn short(text: &str, letters: usize) -> String {
         Some(_) => line.chars().take(letters - 1).chain(['\u{2026}']).collect(),
         None => line,
     }
-}
-
-/// What an agent or a reviewer wrote, as a terminal may be shown it: nothing in it moves the cursor, sets a colour or a title, or
-/// turns the direction of reading.
-fn plain(text: &str) -> String {
-    let turns = |letter: char| matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '\n' | '\t' => out.push(' '),
-            letter if letter.is_control() || turns(letter) => out.extend(letter.escape_unicode()),
-            letter => out.push(letter),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `run`: the service, from the configuration to the last drained session. Reads top to bottom.
 
+use std::net::TcpListener;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -40,6 +41,7 @@ pub fn run(path: &Path) -> Result<()> {
     }
 
     let held = approvals::table(&config)?;
+    let page = listen(&config)?;
     let canary = Arc::new(Canary::default());
     let known = Arc::new(Known::new(&config, Legs::new(&config)?));
     let shards = shards(&config);
@@ -72,7 +74,7 @@ pub fn run(path: &Path) -> Result<()> {
     }
     service.record_start();
     prove(&canary, &service).context("redirection does not work, so the service does not start")?;
-    let control = service.serve_control()?;
+    let control = service.serve_control(page)?;
     privileges::seal()?;
     tracing::info!(shards, policy = policy.version(), "ready");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
@@ -85,6 +87,13 @@ pub fn run(path: &Path) -> Result<()> {
     drop(control);
     let signed = checkpoints.turn(&service.policy());
     outcome.and(drained).and(signed.map(drop))
+}
+
+/// The page's port, taken before anything is dropped or confined.
+fn listen(config: &Config) -> Result<Option<TcpListener>> {
+    let bind =
+        |address| TcpListener::bind(address).with_context(|| format!("[admin] listen: cannot listen on {address}"));
+    config.page.map(bind).transpose()
 }
 
 /// Root without an attached kernel half attaches it first; anyone else is told who must.

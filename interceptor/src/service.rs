@@ -1,6 +1,7 @@
 //! The running service as the rest of the program sees it: status, reload, its own records, the end.
 
 use std::collections::HashSet;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -91,9 +92,9 @@ impl Service {
         }
     }
 
-    /// Serves the admin socket.
-    pub fn serve_control(self: &Arc<Service>) -> Result<control::Handle> {
-        let settings = control::Settings { socket: self.config.admin_socket() };
+    /// Serves the admin socket, and the page where it has one.
+    pub fn serve_control(self: &Arc<Service>, page: Option<TcpListener>) -> Result<control::Handle> {
+        let settings = control::Settings { socket: self.config.admin_socket(), page };
         let source: Arc<dyn Source> = Arc::<Service>::clone(self);
         control::serve(settings, source).context("the admin socket")
     }

@@ -66,7 +66,7 @@ fn scan(verb: &str, args: &[String]) -> Result<()> {
     shell::run(shell::command(&shell::target().join("release/bench").to_string_lossy(), &args))
 }
 
-/// `cargo xtask bench [pan | latency | bulk | churn | idle | all] …`: without a word all but `pan`.
+/// `cargo xtask bench [pan | latency | bulk | churn | idle | tls | all] …`: without a word all but `pan`.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     if let Some(("pan", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return pan(rest);
@@ -101,10 +101,15 @@ fn load(args: &[&String]) -> Result<()> {
     let tables = folder.path().join("tables.sql");
     std::fs::write(&tables, TABLES)?;
     succeed(database.psql("postgres").arg("-f").arg(&tables))?;
-    let (near, far) = (free_port()?, free_port()?);
+    let (near, far, sealed) = (free_port()?, free_port()?, free_port()?);
+    let bench = release.join("bench").to_string_lossy().into_owned();
+    let keys = folder.path().display().to_string();
+    shell::run(shell::command(&bench, &["tls-keys", &keys]))?;
     let addresses = [database.port, near, far].map(|port| format!("\"127.0.0.1:{port}\"")).join(", ");
     let config = format!(
-        "[[database]]\nname = \"bench\"\nprotocol = \"postgres\"\naddresses = [{addresses}]\n\n[[agent]]\nname = \"load\"\n"
+        "[[database]]\nname = \"bench\"\nprotocol = \"postgres\"\naddresses = [{addresses}]\n\n\
+         [[database]]\nname = \"sealed\"\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:{sealed}\"]\nagent_tls = \"allow\"\n\
+         tls = \"verify-full\"\nroots = \"{keys}/root.pem\"\nserver_name = \"db.bench\"\n\n[[agent]]\nname = \"load\"\n"
     );
     let start = |program: &Path, durability: &str| {
         let service = format!("segment_bytes = 67108864\ndurability = \"{durability}\"");
@@ -117,8 +122,8 @@ fn load(args: &[&String]) -> Result<()> {
     };
     let services = [("standard", start(&ours, "standard")?), second];
     machine();
-    let ports = [("--postgres", database.port), ("--near", near), ("--far", far)];
-    let mut load = shell::command(&release.join("bench").to_string_lossy(), &["load"]);
+    let ports = [("--postgres", database.port), ("--near", near), ("--far", far), ("--sealed", sealed)];
+    let mut load = shell::command(&bench, &["load", "--keys", &keys]);
     load.args(args).args(ports.iter().flat_map(|(flag, port)| [(*flag).to_owned(), port.to_string()]));
     for (name, service) in &services {
         load.arg("--through").arg(through(folder.path(), name, service)?);

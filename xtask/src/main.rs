@@ -32,7 +32,7 @@ cargo xtask VERB
   pan-truth   what is found and what is wrongly masked; status 1 over a budget   [--quick] [--markdown] [--report]
   evasion     the corpus of evasions against the service: recall by category, over-blocking, false refusals, leaks
               [--only ID|CATEGORY] [--json FILE] [--report] [--show]; or variants of its cases: --variants N [--seed S] [--report];
-              or the expression fuzzer: --fuzz N [--minutes M] [--seed S] [--report]
+              or the expression fuzzer: --fuzz N [--minutes M] [--seed S] [--at NUMBER] [--report]
   suites      foreign test suites, direct and through the interceptor   [NAME…]
   nightly     the longer runs: test, suites, 100 kills, fuzzing          [STEP…]
   backends    pan's tests with every set of instructions (part of test)

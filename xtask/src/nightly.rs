@@ -23,6 +23,7 @@ type Step = (&'static str, fn() -> Result<()>);
 const STEPS: &[Step] = &[
     ("test", crate::test::run),
     ("suites", || crate::suites::run(&[])),
+    ("sim", sim),
     ("kills", kills),
     ("variants", || crate::evasion::run(&["--variants", VARIANTS, "--seed", "1"].map(str::to_owned))),
     ("expressions", || crate::evasion::run(&["--fuzz", EXPRESSIONS, "--minutes", "60"].map(str::to_owned))),
@@ -64,6 +65,14 @@ fn miri() -> Result<()> {
     }
     let mut tests = shell::command("cargo", &["+nightly", "miri", "test", "--package", "pan", "--lib"]);
     tests.env("INTERCEPTOR_PAN_BACKEND", "portable").env("MIRIFLAGS", "-Zmiri-disable-isolation");
+    shell::run(tests)
+}
+
+/// 100,000 seeds of the simulated world, plain and under TLS, where `test` does a thousand.
+fn sim() -> Result<()> {
+    shell::step("100,000 seeds of the simulated world");
+    let mut tests = shell::cargo(&["test", "--release", "--package", "proxy", "--lib", "sim"]);
+    tests.env("INTERCEPTOR_SIM_TIMES", "100");
     shell::run(tests)
 }
 

@@ -8,6 +8,7 @@ use crate::slice::Work;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Group {
     Idle,
+    Tls,
     Latency,
     Bulk,
     Churn,
@@ -15,11 +16,12 @@ pub(crate) enum Group {
 
 impl Group {
     /// Idle comes first: memory is asked of processes that have done nothing else yet.
-    pub(crate) const ALL: [Group; 4] = [Group::Idle, Group::Latency, Group::Bulk, Group::Churn];
+    pub(crate) const ALL: [Group; 5] = [Group::Idle, Group::Tls, Group::Latency, Group::Bulk, Group::Churn];
 
     pub(crate) fn of(word: &str) -> Option<Group> {
         Some(match word {
             "idle" => Group::Idle,
+            "tls" => Group::Tls,
             "latency" => Group::Latency,
             "bulk" => Group::Bulk,
             "churn" => Group::Churn,
@@ -55,7 +57,7 @@ const OPEN_SHARES: [u32; 2] = [30, 60];
 /// The cases of a group. An open loop has a rate of 0 here; see [`with_rate`].
 pub(crate) fn cases(group: Group, quick: bool) -> Vec<Case> {
     match group {
-        Group::Idle => Vec::new(),
+        Group::Idle | Group::Tls => Vec::new(),
         Group::Latency => latency(quick),
         Group::Bulk => bulk(),
         Group::Churn => vec![

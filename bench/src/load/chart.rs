@@ -107,6 +107,7 @@ mod tests {
             versions: Vec::new(),
             measured: Vec::new(),
             idle: Vec::new(),
+            tls: None,
             judged: Vec::new(),
         };
         let svg = svg(&run);

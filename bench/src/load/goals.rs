@@ -6,6 +6,7 @@
 use crate::load::idle::Idle;
 use crate::load::measure::{Measured, Metric};
 use crate::load::targets::{HAPROXY, NULL, PGBOUNCER, US};
+use crate::load::tls::Tls;
 use crate::ratio::Ratio;
 
 /// What is asked of ours.
@@ -99,21 +100,25 @@ pub(crate) fn goals() -> Vec<Goal> {
 }
 
 /// What this benchmark has no measure for, and why.
-pub(crate) const UNJUDGED: [(&str, &str); 4] = [
+pub(crate) const UNJUDGED: [(&str, &str); 3] = [
     ("two shards over one", "needs four cores and more, or a service with one shard beside it"),
     (
         "record over no record",
         "the product cannot run without its record; the `strict record` lines price the other setting",
     ),
-    ("TLS over plain", "no case yet"),
     ("slow reader with 100 MB pending", "no case yet"),
 ];
 
 /// Most KiB of an idle session.
 const IDLE_KIB: f64 = 4.0;
 
+/// Most KiB of one under TLS on both legs.
+const SEALED_KIB: f64 = 24.0;
+/// Most that TLS may cost, times what rustls alone does.
+const SEALED_TIMES: f64 = 1.1;
+
 /// Judges all.
-pub(crate) fn judge(measured: &[Measured], idle: &[Idle]) -> Vec<Judged> {
+pub(crate) fn judge(measured: &[Measured], idle: &[Idle], tls: Option<&Tls>) -> Vec<Judged> {
     let mut all: Vec<Judged> = goals().iter().map(|goal| one(goal, measured)).collect();
     for (what, of) in [
         ("idle session, KiB", (|idle: &Idle| idle.fresh) as fn(&Idle) -> f64),
@@ -128,7 +133,32 @@ pub(crate) fn judge(measured: &[Measured], idle: &[Idle]) -> Vec<Judged> {
         let found = found.map(|kib| Ratio { median: kib, low: kib, high: kib });
         all.push(Judged { what: what.to_owned(), claim: format!("<= {IDLE_KIB}"), found, verdict });
     }
+    all.extend(sealed(tls));
     all
+}
+
+/// What TLS on both legs costs.
+fn sealed(tls: Option<&Tls>) -> [Judged; 2] {
+    let found = tls.and_then(Tls::ratio);
+    let times = Bound::Times(SEALED_TIMES);
+    let over = Judged {
+        what: "TLS on both legs over plain: CPU s/GB".to_owned(),
+        claim: format!("<= {SEALED_TIMES:.2} x rustls alone"),
+        found,
+        verdict: found.map_or(Verdict::Absent, |found| verdict(times, found)),
+    };
+    let kib = tls.map(|tls| tls.idle);
+    let idle = Judged {
+        what: "idle session under TLS on both legs, KiB".to_owned(),
+        claim: format!("<= {SEALED_KIB}"),
+        found: kib.map(|kib| Ratio { median: kib, low: kib, high: kib }),
+        verdict: match kib {
+            None => Verdict::Absent,
+            Some(kib) if kib <= SEALED_KIB => Verdict::Met,
+            Some(_) => Verdict::Missed,
+        },
+    };
+    [over, idle]
 }
 
 fn one(goal: &Goal, measured: &[Measured]) -> Judged {
@@ -225,10 +255,15 @@ mod tests {
 
     #[test]
     fn what_was_not_measured_is_not_met() {
-        assert!(judge(&[], &[]).iter().all(|judged| judged.verdict == Verdict::Absent));
+        assert!(judge(&[], &[], None).iter().all(|judged| judged.verdict == Verdict::Absent));
         let idle = Idle { target: US, sessions: 10, fresh: 3.0, after_bulk: 9.0 };
-        let verdicts: Vec<Verdict> = judge(&[], &[idle]).iter().map(|judged| judged.verdict).collect();
-        assert!(verdicts.ends_with(&[Verdict::Met, Verdict::Missed]));
+        let verdicts: Vec<Verdict> = judge(&[], &[idle], None).iter().map(|judged| judged.verdict).collect();
+        assert!(verdicts.ends_with(&[Verdict::Met, Verdict::Missed, Verdict::Absent, Verdict::Absent]));
+        let tls = |sealed| Tls { rounds: vec![[0.2, sealed, 1.0]; 3], sessions: 10, idle: 25.0 };
+        let judged =
+            |sealed| judge(&[], &[], Some(&tls(sealed))).iter().rev().take(2).map(|j| j.verdict).collect::<Vec<_>>();
+        assert_eq!(judged(1.25), [Verdict::Missed, Verdict::Met]);
+        assert_eq!(judged(1.35), [Verdict::Missed, Verdict::Missed]);
     }
 
     #[test]
@@ -252,7 +287,7 @@ mod tests {
             let case = cases(Group::Latency, true).into_iter().find(|case| case.id == "stub-simple-1").unwrap();
             let lines = vec![line(NULL, [10.0; 3]), line(AGAIN, again), line(US, [10.5; 3])];
             let measured = Measured { case, lines };
-            judge(&[measured], &[]).swap_remove(0).verdict
+            judge(&[measured], &[], None).swap_remove(0).verdict
         };
         assert_eq!(run([10.0; 3]), Verdict::Met);
         assert_eq!(run([9.0, 10.0, 11.0]), Verdict::Open);

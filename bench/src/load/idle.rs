@@ -23,6 +23,7 @@ pub(crate) fn run(options: &Options, stand: &mut Stand) -> Result<Vec<Idle>, Str
         let Some(pid) = place.pid else { continue };
         let mut slice = Slice {
             work: Work::Idle,
+            sealed: false,
             port: place.port,
             dbname: place.dbname,
             connections: 1,

@@ -9,6 +9,7 @@ use crate::load::idle::Idle;
 use crate::load::measure::{Line, Measured, Metric};
 use crate::load::options::Options;
 use crate::load::targets::{DIRECT, HAPROXY, NULL, PGBOUNCER, US};
+use crate::load::tls::Tls;
 use crate::pan::readme;
 use crate::ratio::Ratio;
 use crate::slice::Work;
@@ -19,6 +20,7 @@ pub(crate) struct Run {
     pub(crate) versions: Vec<String>,
     pub(crate) measured: Vec<Measured>,
     pub(crate) idle: Vec<Idle>,
+    pub(crate) tls: Option<Tls>,
     pub(crate) judged: Vec<Judged>,
 }
 
@@ -35,14 +37,14 @@ impl Run {
             options.rounds,
             options.millis,
         );
-        Run { machine, versions, measured: Vec::new(), idle: Vec::new(), judged: Vec::new() }
+        Run { machine, versions, measured: Vec::new(), idle: Vec::new(), tls: None, judged: Vec::new() }
     }
 
     /// Judges what was measured.
     pub(crate) fn finish(&mut self) {
         let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let _ = write!(self.machine, ", load {} after", load.split(' ').next().unwrap_or_default());
-        self.judged = goals::judge(&self.measured, &self.idle);
+        self.judged = goals::judge(&self.measured, &self.idle, self.tls.as_ref());
     }
 }
 
@@ -156,6 +158,22 @@ fn idle_text(idle: &[Idle]) -> String {
     text
 }
 
+/// What TLS costs.
+pub(crate) fn print_tls(tls: Option<&Tls>) {
+    print!("{}", tls_text(tls));
+}
+
+fn tls_text(tls: Option<&Tls>) -> String {
+    let Some(tls) = tls else { return String::new() };
+    let mut text = String::from("\nTLS on both legs: narrow rows from a stub, CPU s/GB of the service\n");
+    for (which, name) in ["plain", "TLS on both legs", "rustls alone"].into_iter().enumerate() {
+        let _ = writeln!(text, "  {name:<18} {:>24}", interval(tls.value(which)));
+    }
+    let _ = writeln!(text, "  what TLS adds, of rustls alone: {}", interval(tls.ratio()));
+    let _ = writeln!(text, "  {} idle sessions: {:.2} KiB each", tls.sessions, tls.idle);
+    text
+}
+
 /// The verdicts.
 pub(crate) fn print_goals(run: &Run) {
     print!("{}", goals_text(run));
@@ -183,7 +201,14 @@ fn goals_text(run: &Run) -> String {
 /// All of it, as printed.
 fn text(run: &Run) -> String {
     let tables: String = run.measured.iter().map(table).collect();
-    format!("{}\n{}\n{}{tables}{}", run.machine, run.versions.join("\n"), idle_text(&run.idle), goals_text(run))
+    format!(
+        "{}\n{}\n{}{}{tables}{}",
+        run.machine,
+        run.versions.join("\n"),
+        idle_text(&run.idle),
+        tls_text(run.tls.as_ref()),
+        goals_text(run)
+    )
 }
 
 /// Writes the chart, the page, and the tables of the documentation.
@@ -305,6 +330,7 @@ mod tests {
             versions: vec!["c <d>".to_owned()],
             measured: Vec::new(),
             idle: Vec::new(),
+            tls: None,
             judged: Vec::new(),
         };
         run.finish();

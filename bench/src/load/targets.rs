@@ -92,6 +92,10 @@ impl Stand {
         for (port, cpu) in [(near, first), (far, last)] {
             stand.run(own(&["stub", "--port", &port.to_string()])?, Some(cpu), &[port])?;
         }
+        if options.sealed > 0 {
+            let port = options.sealed.to_string();
+            stand.run(own(&["tls-stub", "--port", &port, "--keys", &options.keys])?, None, &[options.sealed])?;
+        }
         stand.add(DIRECT, [(postgres, "bench", None), (near, "bench", None), (far, "bench", None)], &[])?;
         for name in [NULL, AGAIN] {
             stand.relay(name, options)?;

@@ -1,6 +1,7 @@
-//! `[[reviewer]]` and `[approvals]`: who may decide about held statements, and how many may wait.
+//! `[[reviewer]]`, `[approvals]` and `[admin]`: who may decide about held statements, how many may wait, and where the page is.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use serde::Deserialize;
 
@@ -34,6 +35,30 @@ pub struct Approvals {
 impl Default for Approvals {
     fn default() -> Approvals {
         Approvals { pending_max: 1024, pending_per_agent_max: 64, pending_per_database_max: 256 }
+    }
+}
+
+/// `[admin]`: the web page.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Admin {
+    listen: String,
+}
+
+impl Admin {
+    /// The page speaks plain HTTP: it is for this host alone (over ssh, `-L` brings it elsewhere).
+    pub(super) fn resolve(self) -> Result<SocketAddr, Error> {
+        let place = "[admin]";
+        let Ok(address) = self.listen.parse::<SocketAddr>() else {
+            return Err(meaning(place, format!("listen: `{}` is no address with a port", self.listen)));
+        };
+        if !address.ip().is_loopback() {
+            return Err(meaning(place, "listen: the page is served on loopback alone, such as 127.0.0.1:7443"));
+        }
+        if address.port() < 1024 {
+            return Err(meaning(place, "listen: the port must be 1024 or above"));
+        }
+        Ok(address)
     }
 }
 

@@ -218,6 +218,51 @@ fn what_is_too_much_is_denied() {
     assert_eq!(end(child).out.trim_end(), "DELETE 0");
 }
 
+/// What a browser gets for a request over plain HTTP.
+fn browse(address: &str, request: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(address).expect("the page listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("set");
+    std::io::Write::write_all(&mut stream, request.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut answer).expect("an answer");
+    answer
+}
+
+#[test]
+fn on_the_page_too() {
+    let address =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").to_string();
+    let tables = format!("{REVIEWER}\n[admin]\nlisten = \"{address}\"\n");
+    let Some(stage) = Stage::set_beside("", &tables, &(POLICY.to_owned() + &HOLD.replace("3s", "10m"))) else { return };
+    let child = psql(&stage, "DELETE FROM plain /* page */;\n");
+    let id = held(&stage.service, "page");
+    let link = Answer::of(stage.service.verb("approvals login").output().expect("starts"));
+    let (_, token) = link.out.trim().split_once("token=").expect("a link");
+    let post = |path: &str, cookie: &str, body: &str| {
+        let length = body.len();
+        browse(
+            &address,
+            &format!(
+                "POST {path} HTTP/1.1\r\nHost: {address}\r\nCookie: {cookie}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            ),
+        )
+    };
+    let entered = post("/login", "", &format!("token={token}"));
+    let (_, cookie) = entered.split_once("set-cookie: ").expect("a cookie");
+    let cookie = cookie.split(';').next().unwrap_or_default();
+    let one = browse(
+        &address,
+        &format!("GET /approvals/{id} HTTP/1.1\r\nHost: {address}\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n"),
+    );
+    assert!(one.contains("DELETE FROM plain /* page */"), "{one}");
+    let (_, csrf) = one.rsplit_once("name=\"csrf\" value=\"").expect("a token");
+    let csrf = csrf.split('"').next().unwrap_or_default();
+    let sent = post(&format!("/approvals/{id}"), cookie, &format!("csrf={csrf}&reason=seen&decision=approve"));
+    assert!(sent.starts_with("HTTP/1.1 303"), "{sent}");
+    assert_eq!(end(child).out.trim_end(), "DELETE 0");
+    assert!(stage.record().iter().any(|line| line.contains("web page, login link of uid 0")));
+}
+
 #[test]
 fn psycopg() {
     python("holds_with_psycopg.py", "python/psycopg");

@@ -5,12 +5,16 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
+use crate::field::is_ask;
 use crate::raw::{Agent, Message, frame, query, startup};
 
 /// How long an answer may take before it counts as none.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// After what was said byte by byte nobody knows which answer is the last: one that lasts this long is.
 const QUIET: Duration = Duration::from_millis(300);
+
+/// In place of a protocol version: the packet cancels a statement.
+const CANCEL: u32 = 80_877_102;
 
 /// Which way the connections go.
 #[derive(Clone, Copy)]
@@ -50,6 +54,8 @@ pub struct Turn {
     pub heard: Vec<Message>,
     /// The transaction status when it began.
     pub before: u8,
+    /// A person would be asked; the agent did not wait.
+    pub held: bool,
     pub end: End,
     pub kind: Kind,
 }
@@ -105,7 +111,17 @@ impl<'a> Talk<'a> {
         socket.set_nodelay(true).expect("a TCP socket");
         socket.set_write_timeout(Some(PATIENCE)).expect("not zero");
         let said = Vec::new();
-        Client { talk: self, socket: Some(socket), bytes: Vec::new(), at: 0, said, heard: Vec::new(), status: b'I' }
+        Client {
+            talk: self,
+            socket: Some(socket),
+            bytes: Vec::new(),
+            at: 0,
+            said,
+            heard: Vec::new(),
+            status: b'I',
+            key: Vec::new(),
+            held: false,
+        }
     }
 
     /// A session of this role.
@@ -151,6 +167,9 @@ pub struct Client<'t> {
     heard: Vec<Message>,
     /// The last ReadyForQuery's.
     status: u8,
+    /// What cancels this session's statement.
+    key: Vec<u8>,
+    held: bool,
 }
 
 impl Client<'_> {
@@ -292,6 +311,7 @@ impl Client<'_> {
             if let Some(end) = self.take_messages() {
                 break end;
             }
+            self.withdraw();
             match self.fill(PATIENCE) {
                 Filled::More => {}
                 Filled::Over => break End::Closed,
@@ -301,9 +321,21 @@ impl Client<'_> {
         self.turn(end, kind);
     }
 
+    /// A held statement waits for a person: its agent cancels it.
+    fn withdraw(&mut self) {
+        if self.held || !self.heard.iter().any(is_ask) {
+            return;
+        }
+        self.held = true;
+        let mut other = self.talk.dial();
+        other.write(&[&16_u32.to_be_bytes()[..], &CANCEL.to_be_bytes(), &self.key].concat());
+        // It is closed when it was read; there is no answer.
+        while other.fill(PATIENCE) == Filled::More {}
+    }
+
     fn turn(&mut self, end: End, kind: Kind) {
         let (said, heard) = (std::mem::take(&mut self.said), std::mem::take(&mut self.heard));
-        let turn = Turn { said, heard, before: self.status, end, kind };
+        let turn = Turn { said, heard, before: self.status, held: std::mem::take(&mut self.held), end, kind };
         if let End::Ready(status) = end {
             self.status = status;
         }
@@ -315,6 +347,9 @@ impl Client<'_> {
         while let Some(message) = message_at(&self.bytes, self.at) {
             self.at += message.body.len() + 5;
             let ready = (message.tag == b'Z').then(|| End::Ready(message.body.first().copied().unwrap_or(b'?')));
+            if message.tag == b'K' {
+                self.key.clone_from(&message.body);
+            }
             let wants = (message.tag == b'G').then_some(End::CopyIn);
             self.heard.push(message);
             if ready.is_some() || wants.is_some() {
@@ -353,7 +388,9 @@ impl Client<'_> {
 
 impl Drop for Client<'_> {
     fn drop(&mut self) {
-        self.write(&frame(b'X', &[]));
+        if !self.key.is_empty() {
+            self.write(&frame(b'X', &[]));
+        }
         self.talk.bytes.borrow_mut().push(std::mem::take(&mut self.bytes));
     }
 }

@@ -21,6 +21,23 @@ pub fn name(tag: u8) -> &'static str {
     }
 }
 
+/// How the service says that a statement waits for a person.
+const HELD: &str = "held for approval ";
+
+/// The service's own word in place of an answer: its refusal, whose DETAIL names the record, or that a person is asked.
+pub fn is_own(message: &Message) -> bool {
+    match message.tag {
+        b'E' => message.field(b'D').is_some_and(|detail| detail.starts_with("record ")),
+        b'N' => is_ask(message),
+        _ => false,
+    }
+}
+
+/// A person is asked.
+pub fn is_ask(message: &Message) -> bool {
+    message.tag == b'N' && message.field(b'M').is_some_and(|text| text.starts_with(HELD))
+}
+
 /// Its values: the fields of a row (`None`: null), the texts of an error, of a status or a notification, names of columns.
 pub fn values(message: &Message) -> Vec<Option<Vec<u8>>> {
     let body = message.body.as_slice();

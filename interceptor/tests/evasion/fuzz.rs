@@ -13,6 +13,7 @@ use crate::client::Way;
 use crate::dice::Dice;
 use crate::grammar::{self, Program};
 use crate::ground::Ground;
+use crate::report;
 use crate::secrets::Secrets;
 use crate::twins::{self, Pair, Twins};
 
@@ -27,6 +28,8 @@ pub struct Bounds {
     /// Distinct statements that the server executes.
     pub statements: u64,
     pub time: Duration,
+    /// Only the program of this number, and all that is said is printed, digits hidden.
+    pub only: Option<u64>,
 }
 
 /// What came of it.
@@ -46,6 +49,8 @@ pub struct Counts {
     pub readable: u64,
     /// The answer depended on hidden digits.
     pub dependent: u64,
+    /// It did once, and not when asked again in untouched databases (another plan, another order).
+    pub unrepeated: u64,
     /// The session did not answer.
     pub silent: u64,
     /// Findings by the form in which the card was read.
@@ -57,6 +62,8 @@ pub struct Counts {
 struct Shared<'g> {
     ground: &'g Ground,
     twins: Twins,
+    /// For what was found: no other program was there that left dead rows and another plan behind.
+    untouched: Twins,
     secrets: Secrets,
     bounds: Bounds,
     began: Instant,
@@ -71,15 +78,16 @@ pub fn run(ground: &Ground, bounds: Bounds) -> Counts {
     let shared = Shared {
         ground,
         secrets: Secrets::new(&twins.pans),
+        untouched: twins.again(ground),
         twins,
-        bounds,
         began: Instant::now(),
-        next: AtomicU64::new(0),
+        next: AtomicU64::new(bounds.only.unwrap_or(0)),
+        bounds,
         seen: Mutex::default(),
         counts: Mutex::default(),
     };
     std::thread::scope(|scope| {
-        for _ in 0..WORKERS {
+        for _ in 0..if shared.bounds.only.is_some() { 1 } else { WORKERS } {
             scope.spawn(|| shared.work());
         }
     });
@@ -99,7 +107,8 @@ impl Shared<'_> {
             if !self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(hasher.finish()) {
                 continue;
             }
-            if self.one(index, &program, &mut direct, &mut through) >= self.bounds.statements {
+            let executed = self.one(index, &program, &mut direct, &mut through);
+            if executed >= self.bounds.statements || self.bounds.only.is_some() {
                 return;
             }
         }
@@ -109,9 +118,15 @@ impl Shared<'_> {
     fn one(&self, index: u64, program: &Program, direct: &mut Pair<'_>, through: &mut Pair<'_>) -> u64 {
         let [here, there] = direct.ask_both(program);
         let [one, other] = through.ask_both(program);
+        if self.bounds.only.is_some() {
+            for (what, heard) in [("directly", &here), ("as an agent", &one), ("as an agent, other digits", &other)] {
+                println!(" {what}\n{}", report::shown(heard));
+            }
+        }
         let executes = !twins::failed(&here);
         let leaks = self.secrets.found(&one);
         let dependent = twins::told(&one) != twins::told(&other);
+        let repeated = dependent && self.is_dependent(program);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.composed += 1;
         counts.executes += u64::from(executes);
@@ -119,16 +134,26 @@ impl Shared<'_> {
         counts.refused += u64::from(executes && twins::failed(&one));
         counts.answered += u64::from(executes && !twins::failed(&one));
         counts.readable += u64::from(!leaks.is_empty());
-        counts.dependent += u64::from(dependent);
+        counts.dependent += u64::from(repeated);
+        counts.unrepeated += u64::from(dependent && !repeated);
         counts.silent += u64::from(one.turns.iter().any(|turn| turn.end == crate::client::End::Silent));
         if let Some(leak) = leaks.first() {
             *counts.forms.entry(format!("{}, {}", leak.carrier, leak.form)).or_default() += 1;
         }
-        if (dependent || !leaks.is_empty()) && counts.findings.len() < KEPT {
+        if (repeated || !leaks.is_empty()) && counts.findings.len() < KEPT {
             let what = if leaks.is_empty() { "depends on hidden digits" } else { "a card can be read" };
             counts.findings.push((index, what.to_owned(), program.steps.join("; ")));
         }
         counts.executes
+    }
+}
+
+impl Shared<'_> {
+    /// Asked again where nobody else was.
+    fn is_dependent(&self, program: &Program) -> bool {
+        let through = twins::talks(&self.untouched, Way::Agent(&self.ground.agent));
+        let [one, other] = Pair::new(&through).ask_both(program);
+        twins::told(&one) != twins::told(&other)
     }
 }
 
@@ -159,6 +184,7 @@ impl Counts {
             ("of those executed: answered to the agent", self.answered),
             ("answers to the agent from which a card can be read", self.readable),
             ("answers to the agent that depend on hidden digits", self.dependent),
+            ("those that differed once and not again in untouched databases", self.unrepeated),
             ("sessions that did not answer", self.silent),
         ];
         let line = |(what, count): &(&str, u64)| format!("| {what} | {count} |\n");

@@ -81,7 +81,7 @@ pub fn judge(case: &Case, secrets: &Secrets, direct: &Heard, through: &Heard, ex
         leaks,
         faults,
         server_refused,
-        is_no_sql: server_refuses(direct),
+        is_no_sql: is_no_sql(direct),
     }
 }
 
@@ -119,10 +119,11 @@ fn turns(heard: &Heard) -> impl Iterator<Item = &Turn> {
 
 /// The service's own refusal: its DETAIL names the record, its HINT says whether a person could approve. Or a login that it ended.
 fn refusal(turn: &Turn) -> Option<Outcome> {
+    if turn.held {
+        return Some(Outcome::Held);
+    }
     let errors = turn.heard.iter().filter(|message| message.tag == b'E');
-    let ours = errors.filter(|error| {
-        error.field(b'D').is_some_and(|detail| detail.starts_with("record ")) || turn.kind == Kind::Login
-    });
+    let ours = errors.filter(|error| field::is_own(error) || turn.kind == Kind::Login);
     ours.map(|error| {
         let asks = error.field(b'H').is_some_and(|hint| hint.contains("approve"));
         if asks { Outcome::Held } else { Outcome::Refused }
@@ -149,7 +150,9 @@ fn stopped(case: &Case, direct: &Heard, through: &Heard, outcome: Outcome, fault
     }
     let carried = |turn: &Turn| -> Vec<(u8, Vec<u8>)> {
         // A setting that the server reports brings nothing by itself; another identity does.
-        let tells = |m: &&Message| b"DdNAV".contains(&m.tag) || m.tag == b'S' && m.body.starts_with(b"session_auth");
+        let tells = |m: &&Message| {
+            b"DdNAV".contains(&m.tag) && !field::is_ask(m) || m.tag == b'S' && m.body.starts_with(b"session_auth")
+        };
         turn.heard.iter().filter(tells).map(|message| (message.tag, message.body.clone())).collect()
     };
     for (index, (one, other)) in turns(direct).zip(turns(through)).enumerate() {
@@ -163,6 +166,13 @@ fn stopped(case: &Case, direct: &Heard, through: &Heard, outcome: Outcome, fault
 fn server_refuses(direct: &Heard) -> bool {
     turns(direct)
         .all(|turn| turn.heard.iter().any(|m| m.tag == b'E' && ["42601", "22023"].contains(&m.code().as_str())))
+}
+
+/// The server's grammar takes nothing of it, or only what comes after that fails too.
+fn is_no_sql(direct: &Heard) -> bool {
+    let error = |turn: &Turn| turn.heard.iter().find(|message| message.tag == b'E').map(Message::code);
+    turns(direct).next().and_then(error).is_some_and(|code| code == "42601")
+        && turns(direct).all(|turn| error(turn).is_some())
 }
 
 /// The session after all: what was refused was not executed, the transaction's state is right, and `SELECT 1` works.

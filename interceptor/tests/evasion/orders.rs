@@ -28,6 +28,8 @@ struct Orders {
     /// At most this long.
     minutes: u64,
     seed: u64,
+    /// The fuzzer's program of this number alone, shown.
+    at: Option<u64>,
 }
 
 impl Orders {
@@ -42,6 +44,7 @@ impl Orders {
                 "--fuzz" => orders.fuzz = number(word, &value()?)?,
                 "--variants" => orders.variants = number(word, &value()?)?,
                 "--minutes" => orders.minutes = number(word, &value()?)?,
+                "--at" => orders.at = Some(number(word, &value()?)?),
                 "--seed" => orders.seed = number(word, &value()?)?,
                 "--report" => orders.report = true,
                 "--show" => orders.show = true,
@@ -81,7 +84,7 @@ fn evasion() {
 
 fn fuzz(orders: &Orders, ground: &Ground) {
     let time = Duration::from_secs(60 * orders.minutes);
-    let counts = fuzz::run(ground, Bounds { seed: orders.seed, statements: orders.fuzz, time });
+    let counts = fuzz::run(ground, Bounds { seed: orders.seed, statements: orders.fuzz, time, only: orders.at });
     println!("\nseed {}\n{}", orders.seed, counts.text());
     if orders.report {
         report::write(&docs(), "fuzz", &counts.table()).expect("the report is written");

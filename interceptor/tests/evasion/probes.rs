@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::client::{Kind, Talk, Way};
+use crate::field::is_own;
 use crate::ground::Ground;
 use crate::raw::Message;
 
@@ -284,17 +285,13 @@ fn ask(ground: &Ground, database: &str, question: &[&str], place: usize, digit: 
     drop(session);
     let turns: Vec<_> = talk.finish().turns.into_iter().filter(|turn| turn.kind == Kind::Case).collect();
     let messages = || turns.iter().flat_map(|turn| &turn.heard);
-    let refused = messages().any(is_refusal);
+    let refused = messages().any(is_own);
     Answer { refused, bytes: messages().map(seen).collect(), slow: slow && !refused }
-}
-
-fn is_refusal(message: &Message) -> bool {
-    message.tag == b'E' && message.field(b'D').is_some_and(|detail| detail.starts_with("record "))
 }
 
 /// The number of the record differs from refusal to refusal, and tells nothing.
 fn seen(message: &Message) -> (u8, Vec<u8>) {
-    let body = if is_refusal(message) { message.code().into_bytes() } else { message.body.clone() };
+    let body = if is_own(message) { message.code().into_bytes() } else { message.body.clone() };
     (message.tag, body)
 }
 

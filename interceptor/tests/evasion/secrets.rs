@@ -218,7 +218,7 @@ mod tests {
             Message { tag: b'D', body }
         };
         let heard = rows.iter().map(message).collect();
-        let turn = Turn { said: Vec::new(), heard, before: b'I', end: End::Ready(b'I'), kind: Kind::Case };
+        let turn = Turn { said: Vec::new(), heard, before: b'I', held: false, end: End::Ready(b'I'), kind: Kind::Case };
         Heard { turns: vec![turn], bytes: Vec::new() }
     }
 

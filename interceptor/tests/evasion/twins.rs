@@ -43,6 +43,14 @@ impl Twins {
     }
 }
 
+impl Twins {
+    /// The same once more, untouched.
+    pub fn again(&self, ground: &Ground) -> Twins {
+        let [first, second] = &self.databases;
+        Twins { databases: [ground.create(first), ground.create(second)], pans: self.pans.clone() }
+    }
+}
+
 /// All rows anew, in the same order.
 fn fill(pans: &[String]) -> String {
     let row = |(index, pan): (usize, &String)| {
@@ -120,6 +128,12 @@ impl<'t> Pair<'t> {
         }
         session.forget();
         let turns = talk.take();
+        // Objects of the session go with it.
+        if program.steps.iter().any(|step| step.contains(" TEMP ")) {
+            *session = talk.agent();
+            talk.take();
+            return Heard { turns, bytes: Vec::new() };
+        }
         // An error in the middle leaves what the last step would have undone.
         if turns.last().is_some_and(|turn| turn.end != crate::client::End::Ready(b'I')) {
             session.q("ROLLBACK");
@@ -130,17 +144,12 @@ impl<'t> Pair<'t> {
     }
 }
 
-/// What of an answer may not depend on a hidden digit: all of it, but the number of a record and the OIDs of new objects.
+/// What of an answer may not depend on a hidden digit: all of it, but the number of a record and the OIDs of new objects. Behind a refusal
+/// the next is refused by the service or by the server, as the one or the other comes to it first.
 pub fn told(heard: &Heard) -> Vec<(u8, Vec<Vec<u8>>)> {
+    let silent = |message: &Message| field::is_own(message) || message.tag == b'E' && message.code() == "25P02";
     let messages = heard.turns.iter().flat_map(|turn: &Turn| &turn.heard);
-    messages
-        .map(|message| (message.tag, if is_refusal(message) { Vec::new() } else { field::stable(message) }))
-        .collect()
-}
-
-/// The service's own refusal.
-pub fn is_refusal(message: &Message) -> bool {
-    message.tag == b'E' && message.field(b'D').is_some_and(|detail| detail.starts_with("record "))
+    messages.map(|message| (message.tag, if silent(message) { Vec::new() } else { field::stable(message) })).collect()
 }
 
 /// Whether an error is among the answers.

@@ -1,10 +1,11 @@
 //! Held statements over the admin socket. Who speaks is what the kernel says of the other end of the socket.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::extract::connect_info::Connected;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Extension, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
@@ -14,6 +15,7 @@ use tokio::net::UnixListener;
 
 use crate::approvals::{Approval, Rejected, Reviewer, Vote};
 use crate::server::Source;
+use crate::web::sessions::Sessions;
 
 /// No request has a longer body.
 const BODY_MAX: usize = 8 << 10;
@@ -37,6 +39,29 @@ pub(crate) fn routes() -> axum::Router<Arc<dyn Source>> {
         .route("/approvals/{id}/approve", post(approve))
         .route("/approvals/{id}/deny", post(deny))
         .layer(DefaultBodyLimit::max(BODY_MAX))
+}
+
+/// Where login links come from, and lead to.
+#[derive(Clone)]
+pub(crate) struct Links {
+    pub(crate) sessions: Arc<Sessions>,
+    /// Where the page listens, if it does.
+    pub(crate) address: Option<SocketAddr>,
+}
+
+/// A login link for the account at the other end.
+pub(crate) async fn login(state: State<Arc<dyn Source>>, peer: ConnectInfo<Peer>, links: Extension<Links>) -> Response {
+    let Some(address) = links.address else {
+        return (StatusCode::NOT_FOUND, "there is no page: the configuration has no [admin] listen").into_response();
+    };
+    let uid = peer.0.0.unwrap_or(u32::MAX);
+    if let Err(why) = state.approvals().reviewer(uid) {
+        return rejected(&why);
+    }
+    match links.sessions.link(uid, now_s()) {
+        Some(token) => format!("http://{address}/login?token={token}").into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "there is no randomness").into_response(),
+    }
 }
 
 /// Seconds since 1970.

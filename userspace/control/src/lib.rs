@@ -1,4 +1,4 @@
-//! The admin socket: status, metrics, reload. tokio lives here alone.
+//! The admin socket and the web page: status, metrics, reload, approvals. tokio lives here alone.
 //!
 //! [`serve`] answers on `run_dir/admin.sock` from a thread of its own: a control plane that hangs or dies takes nothing with it.
 //! What it says comes from a [`Source`], which the program implements. [`client`] is the other end, for the command line.
@@ -11,6 +11,7 @@
 //! GET  /approvals/ID              one of them
 //! POST /approvals/ID/approve      lets it go on, for a reason: {"reason": "…"}
 //! POST /approvals/ID/deny         refuses it, for a reason
+//! POST /login     a login link of the page for the account that asks: its address, or 404 without a page
 //! POST /reload    reads the policy again; 409 and the reason where the old one stays in force
 //! ```
 #![forbid(unsafe_code)]
@@ -21,11 +22,14 @@ pub mod client;
 mod columns;
 mod latency;
 mod metrics;
+mod plain;
 mod server;
 mod status;
+mod web;
 
 pub use columns::{Column, Columns, Looks};
 pub use latency::Latency;
+pub use plain::{plain, plain_lines};
 pub use server::{Handle, ServeError, Settings, Source, serve};
 pub use status::{
     Agent, Canary, Coverage, Database, Figure, FigureKind, Label, Mode, Policy, Shard, ShardState, Status,

@@ -2,30 +2,35 @@
 use std::fmt;
 use std::fs::Permissions;
 use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use crate::api;
+use crate::api::{self, Links};
 use crate::approvals::{Approvals, Vote};
 use crate::columns::Columns;
 use crate::metrics;
 use crate::status::Status;
+use crate::web::sessions::Sessions;
+use crate::web::{self, Limited};
 
 /// Where to serve.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Settings {
     /// The socket's file, `run_dir/admin.sock`. Who may write to it (root, the service's account and its group) may use it.
     pub socket: PathBuf,
+    /// Where the page listens, if it does.
+    pub page: Option<TcpListener>,
 }
 
 /// What the program knows. Called on the control thread, which may wait; nothing of the data path waits for it.
@@ -94,16 +99,26 @@ impl Drop for Handle {
 /// Begins to answer; when this returns, a client can connect.
 pub fn serve(settings: Settings, source: Arc<dyn Source>) -> Result<Handle, ServeError> {
     let listener = listen(&settings.socket)?;
+    let web = match &settings.page {
+        Some(page) => {
+            page.set_nonblocking(true).map_err(ServeError::Thread)?;
+            Some((page.try_clone().map_err(ServeError::Thread)?, page.local_addr().map_err(ServeError::Thread)?))
+        }
+        None => None,
+    };
+    let sessions = Arc::new(Sessions::default());
+    let links = Links { sessions: Arc::clone(&sessions), address: web.as_ref().map(|(_, address)| *address) };
     // With its timer: axum sleeps for a second where accept() fails for want of descriptors.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Thread)?;
     let (stop, stopped) = oneshot::channel::<()>();
     let thread = Builder::new().name("control".to_owned()).spawn(move || {
         runtime.block_on(async {
             let Ok(listener) = tokio::net::UnixListener::from_std(listener) else { return };
-            let service = router(source).into_make_service_with_connect_info::<api::Peer>();
+            let service = router(Arc::clone(&source), links).into_make_service_with_connect_info::<api::Peer>();
             tokio::select! {
                 _ = stopped => {}
                 _ = axum::serve(listener, service) => {}
+                _ = serve_page(web, source, sessions) => {}
             }
         });
     });
@@ -132,13 +147,25 @@ fn listen(path: &Path) -> Result<UnixListener, ServeError> {
     make().map_err(|error| ServeError::Socket(path.to_path_buf(), error))
 }
 
-fn router(source: Arc<dyn Source>) -> axum::Router {
+/// The page, for ever; without one it only never ends.
+async fn serve_page(web: Option<(TcpListener, SocketAddr)>, source: Arc<dyn Source>, sessions: Arc<Sessions>) {
+    if let Some((listener, address)) = web
+        && let Ok(listener) = tokio::net::TcpListener::from_std(listener)
+    {
+        let _ = axum::serve(Limited::new(listener), web::routes(source, sessions, address)).await;
+    }
+    std::future::pending::<()>().await;
+}
+
+fn router(source: Arc<dyn Source>, links: Links) -> axum::Router {
     axum::Router::new()
         .route("/status", get(status))
         .route("/columns", get(columns))
         .route("/metrics", get(page))
         .route("/reload", post(reload))
         .merge(api::routes())
+        .route("/login", post(api::login))
+        .layer(Extension(links))
         .with_state(source)
 }
 

@@ -1,148 +1,15 @@
 //! The socket from both ends.
 #![allow(clippy::expect_used)] // helpers of tests count as no tests
+
+mod stand;
+
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use control::approvals::{Approvals, Limits, Reviewer, State, Vote};
-use control::{
-    Canary, Column, Columns, Coverage, Database, Figure, FigureKind, Handle, Label, Latency, Looks, Mode, Policy,
-    ServeError, Settings, Shard, ShardState, Source, Status, client, serve,
-};
-
-/// A fresh directory that is removed again.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Folder {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("control-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path).expect("a temporary directory");
-        Folder(path)
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.0.join("admin.sock")
-    }
-
-    fn serve(&self, service: Service) -> Handle {
-        serve(Settings { socket: self.socket() }, Arc::new(service)).expect("serves")
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-struct Service {
-    mode: Mode,
-    reload: Result<String, String>,
-    approvals: Approvals,
-}
-
-/// The account that runs the tests is the reviewer `me`.
-fn own_uid() -> u32 {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata("/proc/self").expect("of this process").uid()
-}
-
-fn well() -> Service {
-    let me = Reviewer { name: "me".into(), uid: own_uid(), groups: vec!["leads".into()] };
-    Service { mode: Mode::Enforce, reload: Ok(String::new()), approvals: Approvals::new(Limits::default(), vec![me]) }
-}
-
-impl Source for Service {
-    fn approvals(&self) -> &Approvals {
-        &self.approvals
-    }
-
-    /// A session that does what it is told at once.
-    fn vote(&self, vote: &Vote) -> bool {
-        let state = if vote.approve { State::Approved } else { State::Denied };
-        self.approvals.over(&vote.id, state, "", 1);
-        true
-    }
-
-    fn status(&self) -> Status {
-        Status {
-            version: "0.1.0".into(),
-            pid: 7,
-            uptime_s: 60,
-            policy: Policy { version: "ab12".into(), refused: None },
-            restart: None,
-            shards: vec![
-                Shard { number: 0, state: ShardState::Serving, sessions: 2, last_seq: 41, synced_seq: 40 },
-                Shard {
-                    number: 1,
-                    state: ShardState::Stopped("fsync failed".into()),
-                    sessions: 0,
-                    last_seq: 9,
-                    synced_seq: 9,
-                },
-            ],
-            sessions: 2,
-            agents: vec![],
-            databases: vec![Database {
-                name: "pay\"ments\\\n".into(),
-                protocol: "postgres".into(),
-                mode: self.mode,
-                mask: true,
-                masking: "balanced".into(),
-                sessions: 2,
-            }],
-            findings: vec!["payments/app public.t.c".into()],
-            canary: Canary::Works,
-            coverage: Coverage { attached: true, ..Coverage::default() },
-            latency: vec![Latency {
-                stage: "judge",
-                what: "parsing and the verdict",
-                count: 3,
-                sum_ns: 4_500_000,
-                p50_ns: 1_000_000,
-                p90_ns: 2_500_000,
-                p99_ns: 2_500_000,
-                p999_ns: 2_500_000,
-                max_ns: 2_500_000,
-                below: vec![(1 << 20, 2), (1 << 21, 2)],
-            }],
-            figures: [(0, "block"), (1, "allow")]
-                .map(|(shard, word)| Figure {
-                    name: "decisions_total",
-                    help: "statements judged",
-                    kind: FigureKind::Counter,
-                    labels: vec![Label::Shard(shard), Label::Reason(word)],
-                    value: 5,
-                })
-                .into(),
-        }
-    }
-
-    fn columns(&self) -> Columns {
-        let column = Column {
-            database: "payments".into(),
-            dbname: "app".into(),
-            column: "public.t.c".into(),
-            table_oid: 16_400,
-            attribute: 2,
-            values: 2000,
-            hits: 3,
-            first_s: 5,
-            last_s: 9,
-            looks: Looks::Chance,
-            clear: Some("x".into()),
-        };
-        Columns { columns: vec![column], overflow: 1 }
-    }
-
-    fn reload(&self) -> Result<String, String> {
-        self.reload.clone()
-    }
-}
+use control::approvals::State;
+use control::{Mode, ServeError, Settings, Source, client, serve};
+use stand::{Folder, Service, ask, own_uid, well};
 
 #[test]
 fn status_is_json_and_observe_is_loud() {
@@ -232,7 +99,7 @@ fn a_dead_socket_is_replaced_and_a_live_one_is_not() {
     let folder = Folder::new();
     drop(UnixListener::bind(folder.socket()).expect("a socket that nobody serves"));
     let server = folder.serve(well());
-    let second = serve(Settings { socket: folder.socket() }, Arc::new(well()));
+    let second = serve(Settings { socket: folder.socket(), page: None }, Arc::new(well()));
     assert!(matches!(second, Err(ServeError::Taken(_))));
     assert!(client::get(&folder.socket(), "/status").is_ok());
     drop(server);
@@ -241,56 +108,15 @@ fn a_dead_socket_is_replaced_and_a_live_one_is_not() {
 }
 
 mod approvals {
-    use std::sync::Arc;
-
-    use control::approvals::{Ask, Rule};
     use serde_json::Value;
 
     use super::*;
-
-    fn ask(id: &str, uid: u32) -> Ask {
-        let terms = policy::Terms {
-            rule: "writes".into(),
-            approvers: vec!["group:leads".into()],
-            approvals: 1,
-            expires_s: 600,
-            message: None,
-        };
-        let approvers = terms.approvers.clone();
-        Ask {
-            id: id.into(),
-            session: 7,
-            agent: "reconciler".into(),
-            groups: vec![],
-            uid,
-            pid: 1,
-            executable: "psql".into(),
-            cgroup: 1,
-            agent_address: "127.0.0.1:4".into(),
-            database: "payments".into(),
-            dbname: "app".into(),
-            database_user: "app".into(),
-            application: "psql".into(),
-            request: "query",
-            text: "DELETE FROM t".into(),
-            redacted: false,
-            kinds: vec!["delete"],
-            tables: vec![],
-            parameters: vec![],
-            in_transaction: false,
-            rules: vec![Rule { name: "writes".into(), approvers, approvals: 1, message: None, terms: Arc::new(terms) }],
-            policy: "ab".into(),
-            record: "0-1".into(),
-            asked_s: 1,
-            expires_s: u64::MAX / 2,
-        }
-    }
 
     #[test]
     fn are_listed_shown_and_decided() {
         let folder = Folder::new();
         let service = Arc::new(well());
-        let handle = serve(Settings { socket: folder.socket() }, Arc::clone(&service) as Arc<dyn Source>);
+        let handle = serve(Settings { socket: folder.socket(), page: None }, Arc::clone(&service) as Arc<dyn Source>);
         let _handle = handle.expect("serves");
         let socket = folder.socket();
         let own = service.approvals().reviewer(own_uid()).expect("me").uid;

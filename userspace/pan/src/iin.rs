@@ -1,8 +1,11 @@
 //! Issuer ranges: which lengths does a brand issue under these first four digits? The data is `iin.csv`, compiled by `build.rs`.
 
+use std::sync::OnceLock;
+
 use crate::{
     arch::Set,
     keep::{DIGITS_MAX, DIGITS_MIN},
+    strict::Issued,
 };
 
 static BALANCED: &[u8; 10_000] = include_bytes!(concat!(env!("OUT_DIR"), "/balanced.bin"));
@@ -20,6 +23,8 @@ pub(crate) struct Heads {
     ends: Box<[u16; ENDS]>,
     /// By length from 13 on.
     pairs: [Pairs; DIGITS_MAX - DIGITS_MIN + 1],
+    /// The strict lengths once more, for many numbers at once: made when it is first asked for.
+    issued: OnceLock<Box<Issued>>,
 }
 
 /// What the first two digits say about the balanced lengths.
@@ -90,6 +95,7 @@ impl Heads {
             strict: Box::new(*STRICT),
             ends: Box::new([0; ENDS]),
             pairs: [Pairs { all: Set::EMPTY, some: Set::EMPTY, fours: [Set::EMPTY; 2] }; DIGITS_MAX - DIGITS_MIN + 1],
+            issued: OnceLock::new(),
         };
         heads.join_ends();
         heads.join_pairs();
@@ -102,6 +108,7 @@ impl Heads {
             let back = head % 10 * 1000 + head / 10 % 10 * 100 + head / 100 % 10 * 10 + head / 1000;
             *slot = u16::from(self.strict[head]) | u16::from(self.strict[back]) << 8;
         }
+        self.issued = OnceLock::new();
     }
 
     /// What two digits say, by length.
@@ -127,6 +134,11 @@ impl Heads {
     /// Both directions of the strict lengths by four digits as a number: see `join_ends`.
     pub(crate) fn strict_ends(&self) -> &[u16; ENDS] {
         &self.ends
+    }
+
+    /// The strict lengths by pairs of digits.
+    pub(crate) fn issued(&self) -> &Issued {
+        self.issued.get_or_init(|| Box::new(Issued::of(&self.strict)))
     }
 
     /// Adds a range: the first four of `digits` (values 0..=9), or all numbers that begin with fewer.

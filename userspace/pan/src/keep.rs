@@ -23,17 +23,18 @@ pub enum Keep {
 
 impl Keep {
     /// How many of so many digits stay at the front.
-    pub(crate) fn first(self, digits: usize) -> usize {
+    pub(crate) const fn first(self, digits: usize) -> usize {
         match self {
             Keep::FirstEightLastFour if digits >= 16 => 8,
-            Keep::FirstSixLastFour | Keep::FirstEightLastFour => 6.min(digits.saturating_sub(9)),
+            Keep::FirstSixLastFour | Keep::FirstEightLastFour if digits >= 15 => 6,
+            Keep::FirstSixLastFour | Keep::FirstEightLastFour => digits.saturating_sub(9),
             Keep::LastFour | Keep::Nothing => 0,
         }
     }
 
     /// How many stay at the end.
-    pub(crate) fn last(self) -> usize {
-        if self == Keep::Nothing { 0 } else { 4 }
+    pub(crate) const fn last(self) -> usize {
+        if matches!(self, Keep::Nothing) { 0 } else { 4 }
     }
 
     /// Whether the digit at `index` of `digits` is hidden.

@@ -1,7 +1,7 @@
 //! The strict scan of text as it streams: any window of 13 to 19 digits, in either direction, whatever stands beside it. It masks too much for
 //! results in general and is right for what we write down ourselves and for columns that an operator names.
 //!
-//! Three readings go over the same bytes, each on its own: [`digits`] (ASCII, fullwidth, Arabic-Indic, `\u0034`, `%34`, separators dropped),
+//! Three readings go over the same bytes, each on its own and a word at a time: [`digits`] (ASCII, fullwidth, Arabic-Indic, `\u0034`, `%34`, separators dropped),
 //! [`pairs`] (hex text) and [`base64`]. Each marks what has to go and says from where on it is not sure; [`write`] overwrites what all three
 //! are done with. What they mark depends on the input alone and is united, so a window of the output that no mark touches was one of the
 //! input, and was no card.
@@ -13,15 +13,21 @@ mod block;
 pub(crate) mod calm;
 mod digits;
 mod events;
+mod issued;
 mod marks;
 pub mod naive;
 mod pairs;
+mod reach;
 mod run;
-mod skip;
 mod token;
 mod write;
 
-use crate::{Engine, Fill, Scan, arch::WORD};
+use crate::{
+    Engine, Fill, Scan,
+    arch::{WORD, lanes::Strict},
+};
+pub(crate) use issued::Issued;
+
 use base64::Base64;
 use digits::Digits;
 use marks::{Held, Marks, Places, WINDOW};
@@ -125,15 +131,15 @@ impl Text {
 
     /// Scans one window; returns the cards found and how many bytes are final.
     #[inline(always)]
-    pub(crate) fn step(&mut self, bytes: &mut [u8], last: bool) -> (u32, usize) {
+    pub(crate) fn step<S: Strict>(&mut self, bytes: &mut [u8], last: bool) -> (u32, usize) {
         let mut marks = Marks { hidden: Places::resume(&self.hidden), pairs: Places::resume(&self.hidden_pairs) };
         let window = Window { engine: self.engine, bytes, last, json: self.fill == Fill::Json };
-        let cards = self.digits.read(&window, &mut marks)
-            + self.pairs.read(&window, &mut marks)
-            + self.base64.read(&window, &mut marks);
+        let cards = self.digits.read::<S>(&window, &mut marks)
+            + self.pairs.read::<S>(&window, &mut marks)
+            + self.base64.read::<S>(&window, &mut marks);
         let decided = self.digits.at.min(self.pairs.at).min(self.base64.at).into();
         let mut page = write::Page { engine: self.engine, fill: self.fill, bytes, marks: &marks, last };
-        let cut = self.writer.write(&mut page, decided);
+        let cut = self.writer.write::<S>(&mut page, decided);
         self.digits.rebase(place(cut));
         self.pairs.rebase(place(cut));
         self.base64.rebase(place(cut));
@@ -144,6 +150,9 @@ impl Text {
 
 /// Whether a whole value can hold a card at all: thirteen bytes that are a digit or end one, or a longest of words that may be base64.
 fn may_hold(bytes: &[u8]) -> bool {
+    if bytes.len() > WINDOW {
+        return true;
+    }
     let digits =
         |chunk: &[u8]| chunk.iter().map(|&byte| u8::from(byte.is_ascii_digit()) + u8::from(byte >= 0xd9)).sum::<u8>();
     let count: usize = bytes.chunks(64).map(|chunk| usize::from(digits(chunk))).sum();

@@ -1,5 +1,6 @@
 //! How a connection becomes a session.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use session::{Failure, Input, NONCE_LEN, Open};
@@ -48,7 +49,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         };
         Counters::add(&self.parts.counters.accepted, 1);
         match self.admit(socket) {
-            Some(admitted) => self.open(socket, admitted),
+            Some((admitted, agent)) => self.open(socket, admitted, agent),
             None => {
                 self.parts.driver.submit(Task::Discard.token(0), Op::Close { socket });
                 Ok(())
@@ -56,12 +57,12 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         }
     }
 
-    /// Whose connection it is, where there is room for it. The entry leaves the kernel map in any case.
-    fn admit(&mut self, socket: Socket) -> Option<Admitted> {
+    /// Whose connection it is and from where, where there is room for it. The entry leaves the kernel map in any case.
+    fn admit(&mut self, socket: Socket) -> Option<(Admitted, SocketAddr)> {
         let counters = &self.parts.counters;
-        let admitted =
-            self.parts.driver.ends(socket).ok().and_then(|ends| self.parts.origins.take(ends.peer, ends.local));
-        let Some(admitted) = admitted else {
+        let ends = self.parts.driver.ends(socket).ok();
+        let admitted = ends.and_then(|ends| Some((self.parts.origins.take(ends.peer, ends.local)?, ends.peer)));
+        let Some((admitted, agent_address)) = admitted else {
             Counters::add(&counters.refused_unknown, 1);
             return None;
         };
@@ -72,14 +73,14 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         } else if self.per_agent.get(agent).is_some_and(|count| *count >= limits.sessions_per_agent) {
             &counters.refused_agent
         } else {
-            return Some(admitted);
+            return Some((admitted, agent_address));
         };
         Counters::add(refusal, 1);
         None
     }
 
-    fn open(&mut self, socket: Socket, admitted: Admitted) -> Result<(), Stopped> {
-        let (Ok(random), Ok(ends)) = (self.parts.driver.random(), self.parts.driver.ends(socket)) else {
+    fn open(&mut self, socket: Socket, admitted: Admitted, agent_address: SocketAddr) -> Result<(), Stopped> {
+        let Ok(random) = self.parts.driver.random() else {
             // Without randomness no session can be told from another: refuse.
             Counters::add(&self.parts.counters.refused_full, 1);
             self.parts.driver.submit(Task::Discard.token(0), Op::Close { socket });
@@ -92,7 +93,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         let conversation = C::open(Open {
             id,
             subject: Arc::clone(&admitted.subject),
-            agent_address: ends.peer,
+            agent_address,
             origin: admitted.destination,
             database: admitted.database,
             secret,

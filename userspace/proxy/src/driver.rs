@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use session::Now;
-use uring::{BufferId, Completion, Ends, Errno, File, Listener, MappedSegment, Op, Ring, Socket, StagedId};
+use uring::{BufferId, Completion, Direction, Ends, Errno, File, Listener, MappedSegment, Op, Ring, Socket, StagedId};
 
 /// Random bytes of one session: its cancel secret, and two nonces.
 pub(crate) const RANDOM_LEN: usize = 32 + 2 * session::NONCE_LEN;
@@ -38,6 +38,8 @@ pub trait Driver {
     fn socket(&mut self, to: &SocketAddr) -> io::Result<Socket>;
     /// Both ends of an accepted connection.
     fn ends(&self, socket: Socket) -> io::Result<Ends>;
+    /// Shuts a connection down, now.
+    fn shutdown(&mut self, socket: Socket, direction: Direction);
     /// Stops listening.
     fn close_listener(&mut self, listener: Listener);
 }
@@ -101,6 +103,10 @@ impl Driver for Ring {
 
     fn ends(&self, socket: Socket) -> io::Result<Ends> {
         Ring::ends(self, socket)
+    }
+
+    fn shutdown(&mut self, socket: Socket, direction: Direction) {
+        Ring::shutdown(self, socket, direction);
     }
 
     fn close_listener(&mut self, listener: Listener) {

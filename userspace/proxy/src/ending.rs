@@ -52,10 +52,10 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             return Ok(());
         }
         link.phase = Phase::Lingering;
-        self.shut(index, Side::Database, Direction::Both);
-        if self.links.at(index).half(Side::Agent).read_done {
+        if link.half(Side::Agent).read_done {
             return self.end(index);
         }
+        self.shut(index, Side::Database, Direction::Both);
         // Closing with unread bytes would reset the connection, and a reset may overtake our last words on their way to the
         // agent's program: say that no more comes, and read its bytes away until it closes too.
         self.shut(index, Side::Agent, Direction::Write);
@@ -63,7 +63,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         Ok(())
     }
 
-    /// Ends the session now: its last record, both sockets shut down, and its place free when all operations came back.
+    /// Ends the session now: its last record, sockets in use shut down, and its place free when all operations came back.
     pub(crate) fn end(&mut self, index: u32) -> Result<(), Stopped> {
         if matches!(self.links.at(index).phase, Phase::Ending | Phase::Closed) {
             self.settle(index);
@@ -75,8 +75,12 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         (link.deadline_ns, link.connect_by_ns, link.end_by_ns) = (NEVER, NEVER, NEVER);
         self.handshake_over(index);
         let recorded = self.last_record(index);
-        self.shut(index, Side::Agent, Direction::Both);
-        self.shut(index, Side::Database, Direction::Both);
+        for side in Side::BOTH {
+            // What is not in use is closed at once.
+            if self.links.at(index).half(side).in_use() {
+                self.shut(index, side, Direction::Both);
+            }
+        }
         self.settle(index);
         recorded
     }
@@ -111,16 +115,10 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         let half = self.links.at(index).half(side);
         let Some(socket) = half.socket else { return };
         if half.connected {
-            self.submit(index, Task::Shutdown(side), Op::Shutdown { socket, direction });
+            self.parts.driver.shutdown(socket, direction);
         } else {
             self.parts.driver.submit(Task::Discard.token(0), Op::Cancel { token: Task::Connect.token(index) });
         }
-    }
-
-    pub(crate) fn shut_down(&mut self, index: u32) -> Result<(), Stopped> {
-        self.links.at(index).operations -= 1;
-        self.settle(index);
-        Ok(())
     }
 
     /// Frees what an ended session holds once none of its operations is in flight.

@@ -117,7 +117,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
                 }
                 let half = self.links.at(index).half(side);
                 half.shutdown = Shutdown::Done;
-                self.submit(index, Task::Shutdown(side), Op::Shutdown { socket, direction: Direction::Write });
+                self.parts.driver.shutdown(socket, Direction::Write);
             }
             return;
         }

@@ -250,6 +250,11 @@ impl Half {
         }
     }
 
+    /// Whether an operation is in flight that waits for the other end.
+    pub(crate) fn in_use(&self) -> bool {
+        self.receiving || self.sending || !self.connected
+    }
+
     /// Tells this side that no more bytes come, once the last is sent.
     pub(crate) fn want_shutdown(&mut self) {
         if self.shutdown == Shutdown::No {

@@ -298,7 +298,6 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             Task::Receive(side) => self.received(index, side, completion),
             Task::Send(side) => self.sent(index, side, completion.result),
             Task::Connect => self.connected(index, completion.result),
-            Task::Shutdown(_) => self.shut_down(index),
             Task::Close(side) => self.closed(index, side),
         }
     }
@@ -404,16 +403,11 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         while let Some(index) = next {
             for side in Side::BOTH {
                 if let Some(socket) = self.links.at(index).half(side).socket {
-                    self.parts
-                        .driver
-                        .submit(Task::Discard.token(0), Op::Shutdown { socket, direction: Direction::Both });
+                    self.parts.driver.shutdown(socket, Direction::Both);
                 }
             }
             next = self.links.next(index + 1);
         }
-        // Hands the shutdowns to the kernel; whether that works or not, the sockets are closed with the driver.
-        let now_ns = self.parts.driver.mono_ns();
-        let _ = self.parts.driver.complete(now_ns, &mut self.completions);
         Counters::set(&self.parts.counters.sessions, 0);
         Counters::set(&self.parts.counters.handshakes, 0);
         Counters::set(&self.parts.counters.stopped, 1);

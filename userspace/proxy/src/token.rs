@@ -13,12 +13,11 @@ pub(crate) enum Task {
     // From here on the index is the link's.
     Receive(Side),
     Send(Side),
-    Shutdown(Side),
     Close(Side),
     Connect,
 }
 
-const TASKS: [Task; 13] = [
+const TASKS: [Task; 11] = [
     Task::Accept,
     Task::Mailbox,
     Task::Sync,
@@ -27,8 +26,6 @@ const TASKS: [Task; 13] = [
     Task::Receive(Side::Database),
     Task::Send(Side::Agent),
     Task::Send(Side::Database),
-    Task::Shutdown(Side::Agent),
-    Task::Shutdown(Side::Database),
     Task::Close(Side::Agent),
     Task::Close(Side::Database),
     Task::Connect,
@@ -43,9 +40,8 @@ impl Task {
             Task::Discard => 3,
             Task::Receive(side) => 4 + side as u64,
             Task::Send(side) => 6 + side as u64,
-            Task::Shutdown(side) => 8 + side as u64,
-            Task::Close(side) => 10 + side as u64,
-            Task::Connect => 12,
+            Task::Close(side) => 8 + side as u64,
+            Task::Connect => 10,
         };
         number << 32 | u64::from(index)
     }

@@ -103,13 +103,6 @@ pub enum Op<'a> {
         /// To where.
         to: SocketAddr,
     },
-    /// Shut a connection down in one direction or both.
-    Shutdown {
-        /// Which connection.
-        socket: Socket,
-        /// Which half.
-        direction: Direction,
-    },
     /// Close a socket. No other operation may be in flight on it, and none may be asked afterwards.
     Close {
         /// Which socket.

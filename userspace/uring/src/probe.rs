@@ -7,13 +7,12 @@ use io_uring::opcode;
 use crate::ring::{Ring, Settings};
 
 /// Every operation that a shard uses, by the kernel's name. The ring is restricted to these before it is enabled.
-pub(crate) const OPERATIONS: [(u8, &str); 12] = [
+pub(crate) const OPERATIONS: [(u8, &str); 11] = [
     (opcode::Accept::CODE, "IORING_OP_ACCEPT"),
     (opcode::Recv::CODE, "IORING_OP_RECV"),
     (opcode::Send::CODE, "IORING_OP_SEND"),
     (opcode::SendMsg::CODE, "IORING_OP_SENDMSG"),
     (opcode::Connect::CODE, "IORING_OP_CONNECT"),
-    (opcode::Shutdown::CODE, "IORING_OP_SHUTDOWN"),
     (opcode::Close::CODE, "IORING_OP_CLOSE"),
     (opcode::PollAdd::CODE, "IORING_OP_POLL_ADD"),
     (opcode::Fsync::CODE, "IORING_OP_FSYNC"),

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::{io, net};
 
 use io_uring::register::Restriction;
-use io_uring::types::{Fd, FsyncFlags, SubmitArgs};
+use io_uring::types::{Fd, FsyncFlags};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 
 use crate::alarm::{Alarm, is_alarm};
@@ -65,7 +65,7 @@ impl Ring {
             .setup_cqsize(settings.entries * COMPLETIONS_PER_ENTRY)
             .build(settings.entries)
             .map_err(|error| Missing::of_setup(&error))?;
-        if !io.params().is_feature_nodrop() || !io.params().is_feature_ext_arg() {
+        if !io.params().is_feature_nodrop() {
             return Err(Missing::TooOld);
         }
         require_operations(&io)?;
@@ -97,14 +97,6 @@ impl Ring {
                 self.recv(received, from, POLL_FIRST);
             }
             Op::Connect { socket, to } => self.connect(token, socket, &to),
-            Op::Shutdown { socket, direction } => {
-                self.own_check(socket.0);
-                let how = match direction {
-                    Direction::Write => libc::SHUT_WR,
-                    Direction::Both => libc::SHUT_RDWR,
-                };
-                self.push_plain(token, Kind::Other, opcode::Shutdown::new(Fd(socket.0), how).build());
-            }
             Op::Close { socket } => {
                 self.own_check(socket.0);
                 self.owned[socket.0 as usize] = false;
@@ -191,6 +183,13 @@ impl Ring {
     pub fn ends(&self, socket: Socket) -> io::Result<Ends> {
         self.own_check(socket.0);
         socket::ends(socket.0)
+    }
+
+    /// Shuts a connection down, now: operations queued before and not handed over find it so. Not an operation of the ring,
+    /// which has each done by a worker thread (`io_shutdown_prep`, io_uring/net.c): several times the work.
+    pub fn shutdown(&mut self, socket: Socket, direction: Direction) {
+        self.own_check(socket.0);
+        socket::shutdown(socket.0, direction);
     }
 
     /// Closes a listener now: the kernel stops counting it among the port's listeners.
@@ -298,7 +297,7 @@ impl Ring {
     }
 
     fn enter(&mut self) -> Result<(), Errno> {
-        match self.io.submitter().submit_with_args(1, &SubmitArgs::new()) {
+        match self.io.submitter().submit_and_wait(1) {
             Ok(_) => Ok(()),
             // EINTR: a signal. EBUSY, EAGAIN: reap completions first, the caller comes again.
             Err(error) => match error.raw_os_error() {
@@ -365,7 +364,7 @@ impl Drop for Ring {
     fn drop(&mut self) {
         for (number, owned) in self.owned.iter().enumerate() {
             if *owned {
-                socket::shutdown(number as i32);
+                socket::shutdown(number as i32, Direction::Both);
                 socket::close(number as i32);
             }
         }

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::{io, ptr};
 
 use crate::flight::{read_address, write_address};
-use crate::{Errno, Socket};
+use crate::{Direction, Errno, Socket};
 
 /// How many connections may wait to be accepted; the kernel caps it at net.core.somaxconn.
 pub const LISTEN_BACKLOG: i32 = 4096;
@@ -150,9 +150,13 @@ fn name(number: RawFd, of: NameOf) -> io::Result<SocketAddr> {
     read_address(&storage).ok_or_else(|| Errno(libc::EAFNOSUPPORT).into())
 }
 
-pub(crate) fn shutdown(number: RawFd) {
-    // SAFETY: no memory is passed. The result does not matter: the socket is about to be closed.
-    unsafe { libc::shutdown(number, libc::SHUT_RDWR) };
+pub(crate) fn shutdown(number: RawFd, direction: Direction) {
+    let how = match direction {
+        Direction::Write => libc::SHUT_WR,
+        Direction::Both => libc::SHUT_RDWR,
+    };
+    // SAFETY: no memory is passed. The result does not matter: what is not connected any more is shut down.
+    unsafe { libc::shutdown(number, how) };
 }
 
 pub(crate) fn close(number: RawFd) {

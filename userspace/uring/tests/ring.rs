@@ -106,8 +106,7 @@ fn a_receive_behind_a_send_that_fails_is_cancelled_and_takes_nothing() {
     left.write_all(b"ask").unwrap();
     let (buffer, _) = receive(&mut ring, here);
     left.write_all(b"more").unwrap();
-    ring.submit(3, Op::Shutdown { socket: there, direction: Direction::Write });
-    reap(&mut ring, 3);
+    ring.shutdown(there, Direction::Write);
     let start = HEADROOM as u32;
     let pieces = [Piece::Buffer(buffer, start..start + 3)];
     ring.submit(3, Op::SendThenRecv { to: there, pieces: &pieces, from: here, received: 4 });
@@ -133,8 +132,7 @@ fn connect_shutdown_and_end_of_stream() {
     ring.submit(1, Op::Connect { socket, to });
     assert_eq!(reap(&mut ring, 1).result, Ok(0));
     let (mut other, _) = listener.accept().unwrap();
-    ring.submit(2, Op::Shutdown { socket, direction: Direction::Write });
-    reap(&mut ring, 2);
+    ring.shutdown(socket, Direction::Write);
     assert_eq!(other.read(&mut [0; 1]).unwrap(), 0);
     other.write_all(b"x").unwrap();
     drop(other);

@@ -26,6 +26,9 @@ pub struct Approvals {
 struct Table {
     pending: HashMap<String, Waiting>,
     bytes: usize,
+    /// How many of them each agent and each database has.
+    agents: HashMap<String, usize>,
+    databases: HashMap<String, usize>,
     over: VecDeque<Approval>,
 }
 
@@ -79,15 +82,17 @@ impl Approvals {
     pub fn asked(&self, ask: Ask) -> bool {
         let mut table = self.table();
         let Limits { pending, per_agent, per_database, bytes, .. } = self.limits;
-        let of = |is: &dyn Fn(&Ask) -> bool| table.pending.values().filter(|waiting| is(&waiting.approval.ask)).count();
+        let count = |of: &HashMap<String, usize>, name: &str| of.get(name).copied().unwrap_or(0);
         let full = table.pending.len() >= pending
             || table.bytes.saturating_add(ask.text.len()) > bytes
-            || of(&|other| other.agent == ask.agent) >= per_agent
-            || of(&|other| other.database == ask.database) >= per_database;
+            || count(&table.agents, &ask.agent) >= per_agent
+            || count(&table.databases, &ask.database) >= per_database;
         if full || table.pending.contains_key(&ask.id) {
             return false;
         }
         table.bytes += ask.text.len();
+        *table.agents.entry(ask.agent.clone()).or_default() += 1;
+        *table.databases.entry(ask.database.clone()).or_default() += 1;
         let (id, approval) =
             (ask.id.clone(), Approval { ask, state: State::Pending, why: None, words: Vec::new(), ended_s: None });
         table.pending.insert(id, Waiting { approval, decided_by: None, counted: 0 });
@@ -109,6 +114,8 @@ impl Approvals {
         let mut table = self.table();
         let Some(Waiting { mut approval, .. }) = table.pending.remove(id) else { return };
         table.bytes = table.bytes.saturating_sub(approval.ask.text.len());
+        one_less(&mut table.agents, &approval.ask.agent);
+        one_less(&mut table.databases, &approval.ask.database);
         (approval.state, approval.ended_s) = (state, Some(now_s));
         approval.why = Some(match (state, approval.words.last()) {
             (State::Approved | State::Denied, Some(word)) => format!("by {}: {}", word.reviewer, word.reason),
@@ -236,6 +243,15 @@ impl Approvals {
                 counted.then(|| waiting.approval.clone())
             }
             None => table.over.iter().find(|approval| approval.ask.id == id).cloned(),
+        }
+    }
+}
+
+fn one_less(counts: &mut HashMap<String, usize>, name: &str) {
+    if let Some(count) = counts.get_mut(name) {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            counts.remove(name);
         }
     }
 }

@@ -4,6 +4,9 @@
 //! `unsafe` lives below here and nowhere else in this crate: a call into code that is compiled for a feature is sound because a
 //! [`Backend`] exists only where the processor has that feature.
 
+pub(crate) mod lanes;
+#[cfg(target_arch = "x86_64")]
+mod lanes_x86;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
@@ -322,13 +325,13 @@ impl Backend {
     /// One window of the strict scan.
     pub(crate) fn strict_step(self, text: &mut strict::Text, bytes: &mut [u8], last: bool) -> (u32, usize) {
         match self.0 {
-            Family::Portable => text.step(bytes, last),
+            Family::Portable => text.step::<portable::Portable>(bytes, last),
             #[cfg(target_arch = "x86_64")]
             Family::Avx2 => x86::strict_step_avx2(text, bytes, last),
             #[cfg(target_arch = "x86_64")]
             Family::Avx512 => x86::strict_step_avx512(text, bytes, last),
             #[cfg(target_arch = "aarch64")]
-            Family::Neon => text.step(bytes, last),
+            Family::Neon => text.step::<neon::Neon>(bytes, last),
         }
     }
 }

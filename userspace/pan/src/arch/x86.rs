@@ -104,18 +104,21 @@ pub(super) fn calm_words_avx512(bytes: &[u8]) -> usize {
 pub(super) fn strict_step_avx2(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> (u32, usize) {
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
     fn inner(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> (u32, usize) {
-        text.step(bytes, last)
+        text.step::<Avx2>(bytes, last)
     }
     // SAFETY: as in `go_avx2`.
     unsafe { inner(text, bytes, last) }
 }
 
 pub(super) fn strict_step_avx512(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> (u32, usize) {
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi1,bmi2,lzcnt,popcnt")]
     fn inner(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> (u32, usize) {
-        text.step(bytes, last)
+        text.step::<Avx512>(bytes, last)
     }
-    // SAFETY: as in `go_avx512`.
+    if !(is_x86_feature_detected!("avx512vbmi") && is_x86_feature_detected!("avx512vbmi2")) {
+        return strict_step_avx2(text, bytes, last); // the first processors with AVX-512 lack them
+    }
+    // SAFETY: as in `go_avx512`, and the two that were just asked for.
     unsafe { inner(text, bytes, last) }
 }
 

@@ -7,13 +7,56 @@
 
 use super::{
     Place, Window,
-    marks::{Marks, WINDOW},
+    marks::{Marks, WINDOW, lowest, word_at},
     place,
     run::Run,
 };
+use crate::arch::{Set, WORD, lanes::Strict};
+
+/// The characters of a token.
+const CHARACTERS: Set = Set::of(&[
+    (0x2, b"\x0b\x0d\x0f"),
+    (0x3, b"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09"),
+    (0x4, b"\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f"),
+    (0x5, b"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0f"),
+    (0x6, b"\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f"),
+    (0x7, b"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a"),
+]);
+const BREAKS: Set = Set::of(&[(0x0, b"\x0a\x0d")]);
+/// The four characters of a group that writes three digits or separators of one byte, each by its own.
+const GROUP: [Set; 4] = [
+    Set::of(&[(0x4, b"\x03\x04\x09\x0c\x0d\x0e\x0f"), (0x5, b"\x08")]), // C D I L to O X
+    // Values that end in 0, 2, 3, 5: A C D F, Q S T V, g i j l, w y z 1
+    Set::of(&[
+        (0x4, b"\x01\x03\x04\x06"),
+        (0x5, b"\x01\x03\x04\x06"),
+        (0x6, b"\x07\x09\x0a\x0c"),
+        (0x7, b"\x07\x09\x0a"),
+        (0x3, b"\x01"),
+    ]),
+    // Values of which the last two bits are 00 or 01: A B E F I J M N, Q R U V Y Z, c d g h k l o, p s t w x, 0 1 4 5 8 9
+    Set::of(&[
+        (0x4, b"\x01\x02\x05\x06\x09\x0a\x0d\x0e"),
+        (0x5, b"\x01\x02\x05\x06\x09\x0a"),
+        (0x6, b"\x03\x04\x07\x08\x0b\x0c\x0f"),
+        (0x7, b"\x00\x03\x04\x07\x08"),
+        (0x3, b"\x00\x01\x04\x05\x08\x09"),
+    ]),
+    // 48 to 57: w to z, 0 to 5; 32, 45 to 47: g t u v; 31: f; 9, 10, 13: J K N
+    Set::of(&[
+        (0x7, b"\x04\x05\x06\x07\x08\x09\x0a"),
+        (0x3, b"\x00\x01\x02\x03\x04\x05"),
+        (0x6, b"\x06\x07"),
+        (0x4, b"\x0a\x0b\x0e"),
+    ]),
+];
 
 /// The shortest line that may be broken inside a token.
 pub(super) const LINE_MIN: u8 = 16;
+
+/// What pends at the end of a window stands no further before it.
+const LINES: usize = 256;
+const _: () = assert!(LINES >= super::HOLD_MAX);
 
 /// Between two windows.
 #[derive(Clone, Copy, Default)]
@@ -46,14 +89,12 @@ struct Decodings {
 
 impl Base64 {
     #[inline(always)]
-    pub(super) fn read(&mut self, window: &Window<'_>, marks: &mut Marks) -> u32 {
-        let (mut lines, mut cards) = ([0; WINDOW], 0);
+    pub(super) fn read<S: Strict>(&mut self, window: &Window<'_>, marks: &mut Marks) -> u32 {
+        let (mut lines, mut cards) = ([0; LINES], 0);
         let mut token = Decodings { runs: [Run::new(0); 4], characters: 0, previous: None };
-        let from = if self.hiding { self.at.into() } else { self.enter(window.bytes) };
+        let from = if self.hiding { self.at.into() } else { self.enter::<S>(window.bytes) };
         for (at, &byte) in window.bytes.iter().enumerate().skip(from) {
-            if let Some(slot) = lines.get_mut(at) {
-                *slot = self.line;
-            }
+            lines[at % LINES] = self.line;
             match self.character(byte) {
                 Some(_) if self.hiding => marks.hidden.set(at),
                 Some(value) => {
@@ -74,7 +115,7 @@ impl Base64 {
         let end = window.bytes.len();
         let at = if window.last { end } else { token.pending_from().unwrap_or(end) };
         if at < end {
-            self.line = lines.get(at).copied().unwrap_or(0);
+            self.line = lines[at % LINES];
             (self.breaks, self.escape) = (0, Escape::None);
         }
         self.at = place(at);
@@ -83,14 +124,18 @@ impl Base64 {
 
     /// Where decoding has to begin: where no card can be whole in the window, with what may go on behind it. Brings the state there.
     #[inline(always)]
-    fn enter(&mut self, bytes: &[u8]) -> usize {
+    fn enter<S: Strict>(&mut self, bytes: &[u8]) -> usize {
         let from = usize::from(self.at);
-        if may_hold_from(bytes, from) {
+        if may_hold_card::<S>(bytes, from, self.line > 0) {
             return from;
         }
         let last = bytes.len().saturating_sub(SPAN_MAX).max(from);
         let begins = bytes.get(last..).is_some_and(|rest| rest.iter().any(|&byte| begins_group(byte)));
         let start = if begins { last } else { bytes.len().saturating_sub(BEGUN_MAX).max(last) };
+        // What begins before a byte of no token does not go on behind the end.
+        let goes_on = |&byte: &u8| value(byte).is_some() || matches!(byte, b'\n' | b'\r');
+        let tail = bytes.get(start..).unwrap_or_default();
+        let start = start + tail.iter().rposition(|byte| !goes_on(byte)).map_or(0, |at| at + 1);
         // The length of the line, and whether an escape goes on, are known from far enough before.
         let mut known = start.saturating_sub(2 * usize::from(LINE_MIN)).max(from);
         while known > from && bytes.get(known.saturating_sub(7)..known).is_some_and(|before| before.contains(&b'\\')) {
@@ -215,6 +260,55 @@ fn may_hold_from(bytes: &[u8], from: usize) -> bool {
         }
     }
     found != 0
+}
+
+/// The same, closer: all characters of the groups are looked at, and some line is as long as one that may be broken. `open`: a line goes on
+/// from before `from`.
+#[inline(always)]
+fn may_hold_card<S: Strict>(bytes: &[u8], from: usize, open: bool) -> bool {
+    let words = from / WORD..bytes.len().div_ceil(WORD).min(WINDOW / WORD);
+    let (mut long, mut breaks, mut groups) = (0, 0, 0);
+    let mut before = if open { u64::MAX } else { 0 };
+    for index in words.clone() {
+        let (word, behind) = (word_at(bytes, index * WORD), lowest(from.saturating_sub(index * WORD)));
+        let characters = S::of(&word, &CHARACTERS) & !behind | before & behind;
+        breaks |= S::of(&word, &BREAKS) & !behind;
+        groups |= S::of(&word, &GROUP[0]) & !behind;
+        let row = u128::from(before) | u128::from(characters) << WORD;
+        let two = row & row << 1;
+        let four = two & two << 2;
+        let eight = four & four << 4;
+        long |= ((eight & eight << 8) >> WORD) as u64;
+        before = characters;
+    }
+    if long == 0 || groups == 0 {
+        return false;
+    }
+    const _: () = assert!(LINE_MIN == 16);
+    let (mut next, mut next_whole) = ([0; 4], 0);
+    for index in words.rev() {
+        let word = word_at(bytes, index * WORD);
+        let here = [S::of(&word, &GROUP[0]), S::of(&word, &GROUP[1]), S::of(&word, &GROUP[2]), S::of(&word, &GROUP[3])];
+        let first = here[0] & !lowest(from.saturating_sub(index * WORD));
+        let whole = first
+            & (here[1] >> 1 | next[1] << (WORD - 1))
+            & (here[2] >> 2 | next[2] << (WORD - 2))
+            & (here[3] >> 3 | next[3] << (WORD - 3));
+        let second = first >> 4 | next[0] << (WORD - 4);
+        let card = whole
+            & if breaks != 0 {
+                second
+            } else {
+                (whole >> 4 | next_whole << (WORD - 4))
+                    & (whole >> 8 | next_whole << (WORD - 8))
+                    & (first >> 12 | next[0] << (WORD - 12))
+            };
+        if card != 0 {
+            return true;
+        }
+        (next, next_whole) = (here, whole);
+    }
+    false
 }
 
 /// The same for a whole value.

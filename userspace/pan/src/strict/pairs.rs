@@ -1,13 +1,33 @@
 //! The second reading: hex text. A digit is the pair `30` to `39`, at either parity; the pairs of the separators of one byte may stand between.
 //! A number needs thirteen such pairs at one parity, 26 characters and more, so decimal numbers are not read so by chance.
+//!
+//! Where pairs of a number begin is a mask, of every other place at a time: each parity is a stream of digits like the first reading's.
 
 use super::{
     Place, Window,
-    marks::{Marks, WINDOW},
+    events::Events,
+    marks::{Marks, WORDS, lowest, word_at},
     place,
-    run::Run,
-    token::is_separator_pair,
 };
+use crate::{
+    arch::{Set, WORD, lanes::Strict},
+    keep::DIGITS_MIN,
+};
+
+/// The first and the second characters of the pairs of separators: a superset of the pairs, as any first one goes with any second.
+const FIRSTS: Set = Set::of(&[(0x3, b"\x00\x02\x05"), (0x4, b"\x01"), (0x6, b"\x01")]);
+const SECONDS: Set = Set::of(&[(0x3, b"\x00\x09"), (0x4, b"\x01\x04\x05\x06"), (0x6, b"\x01\x04\x05\x06")]);
+const THREE: Set = Set::of(&[(0x3, b"\x03")]);
+/// Each first character, and the second ones that go with it.
+const SEPARATORS: [(Set, Set); 4] = [
+    (Set::of(&[(0x3, b"\x02")]), Set::of(&[(0x3, b"\x00"), (0x4, b"\x04\x05\x06"), (0x6, b"\x04\x05\x06")])),
+    (Set::of(&[(0x3, b"\x05")]), Set::of(&[(0x4, b"\x06"), (0x6, b"\x06")])),
+    (Set::of(&[(0x3, b"\x00")]), Set::of(&[(0x3, b"\x09"), (0x4, b"\x01\x04"), (0x6, b"\x01\x04")])),
+    (Set::of(&[(0x4, b"\x01"), (0x6, b"\x01")]), Set::of(&[(0x3, b"\x00")])),
+];
+
+/// Every other place.
+const EVEN: u64 = 0x5555_5555_5555_5555;
 
 /// Between two windows.
 #[derive(Clone, Copy, Default)]
@@ -17,36 +37,59 @@ pub(super) struct Pairs {
     covered: [Place; 2],
 }
 
+/// A bit for every place of the window, and room behind.
+type Bits = [u64; WORDS + 1];
+
 impl Pairs {
     #[inline(always)]
-    pub(super) fn read(&mut self, window: &Window<'_>, marks: &mut Marks) -> u32 {
-        let bytes = window.bytes;
-        let mut runs = self.covered.map(|covered| Run::new(covered.into()));
-        let from = usize::from(self.at);
-        let (mut at, mut cards) = (quiet(bytes, from).unwrap_or(from), 0);
-        while let Some(&[high, low]) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
-            let run = &mut runs[(at - from) % 2];
-            if high == b'3' && low.is_ascii_digit() {
-                run.push(low - b'0', at);
-                cards += run.hide_cards(window.engine, |at| marks.pairs.set(at));
-            } else if run.count > 0 {
-                if is_separator_pair(high, low) {
-                    run.separate();
-                } else {
-                    run.clear();
-                }
-            }
-            at += 1;
-        }
-        let open = if bytes.get(at) == Some(&b'3') { at } else { bytes.len() };
-        let pending = runs.iter().filter_map(Run::pending_from).fold(open, usize::min);
+    pub(super) fn read<S: Strict>(&mut self, window: &Window<'_>, marks: &mut Marks) -> u32 {
+        let (bytes, from) = (window.bytes, usize::from(self.at));
+        let like = like::<S>(bytes, from);
+        let (cards, pending) = if thirteen(&like) {
+            self.search::<S>(window, marks)
+        } else {
+            (0, first_of_last(&like, bytes.len(), from))
+        };
         let next = if window.last { bytes.len() } else { pending };
-        self.covered = runs.map(|run| place(run.covered));
         if next.abs_diff(from) % 2 == 1 {
             self.covered.swap(0, 1);
         }
         self.at = place(next);
         cards
+    }
+
+    /// Looks at both parities; returns the cards, and from where on it is not sure.
+    #[inline(always)]
+    fn search<S: Strict>(&mut self, window: &Window<'_>, marks: &mut Marks) -> (u32, usize) {
+        let (bytes, from) = (window.bytes, usize::from(self.at));
+        let (mut cards, end) = (0, bytes.len().saturating_sub(1));
+        let mut pending = if bytes.last() == Some(&b'3') { end } else { bytes.len() };
+        for (parity, covered) in self.covered.iter_mut().enumerate() {
+            let here = EVEN << ((from + parity) % 2);
+            let (mut events, mut separated_before) = (Events::new(), 0);
+            for index in from / WORD..end.div_ceil(WORD) {
+                let (first, second) = (word_at(bytes, index * WORD), word_at(bytes, index * WORD + 1));
+                let until = (end - index * WORD).min(WORD);
+                let read = here & lowest(until) & !lowest(from.saturating_sub(index * WORD));
+                let digits = S::of(&first, &THREE) & S::digits(&second) & read;
+                let mut separated = 0;
+                for (of_first, of_second) in &SEPARATORS {
+                    separated |= S::of(&first, of_first) & S::of(&second, of_second);
+                }
+                separated &= read;
+                let both = u128::from(separated_before) | u128::from(separated) << WORD;
+                let two = both & both << 2;
+                let wide = ((two & two << 4) >> WORD) as u64;
+                let breaks = read & !digits & !separated | wide;
+                events.push_word::<S>(&second, index, digits, breaks, until);
+                separated_before = separated;
+            }
+            let mut places = usize::from(*covered);
+            cards += events.hide_cards::<S>(window.engine, &mut places, &mut marks.pairs);
+            *covered = place(places);
+            pending = events.pending_from().map_or(pending, |at| at.min(pending));
+        }
+        (cards, pending)
     }
 
     pub(super) fn rebase(&mut self, cut: Place) {
@@ -55,51 +98,48 @@ impl Pairs {
     }
 }
 
-/// A byte for every place, and room behind.
-type Row = [u8; WINDOW + 16];
-
-/// Where the reading can begin when no thirteen pairs in a row, digits or separators, are at hand: with those that may go on behind.
+/// Where pairs begin that may be a digit or a separator.
 #[inline(always)]
-fn quiet(bytes: &[u8], from: usize) -> Option<usize> {
-    let mut like: Row = [0; WINDOW + 16];
-    let bytes = bytes.get(..WINDOW.min(bytes.len()))?;
-    let (rest, seconds) = (bytes.get(from..)?, bytes.get(from + 1..)?);
-    for ((like, &high), &low) in like.iter_mut().zip(rest).zip(seconds) {
-        let (decimal, letter) = (low.is_ascii_digit(), low > b'9');
-        let digit = (high == b'3') & decimal;
-        let separator = ((high == b'2') & ((low == b'0') | letter))
-            | ((high == b'0') & ((low == b'9') | letter))
-            | ((high == b'5') & letter)
-            | ((high | 0x20 == b'a') & (low == b'0'));
-        *like = u8::from(digit | separator);
+fn like<S: Strict>(bytes: &[u8], from: usize) -> Bits {
+    let mut like = [0; WORDS + 1];
+    let (mut digits, mut others) = (0, 0);
+    for (index, slot) in like.iter_mut().enumerate().take(bytes.len().div_ceil(WORD)).skip(from / WORD).rev() {
+        let word = word_at(bytes, index * WORD);
+        let (own_digits, own_others) = (S::digits(&word), S::of(&word, &SECONDS));
+        let seconds = own_digits >> 1 | digits << (WORD - 1);
+        let separators = own_others >> 1 | others << (WORD - 1);
+        let pairs = S::of(&word, &THREE) & seconds | S::of(&word, &FIRSTS) & separators;
+        *slot = pairs & !lowest(from.saturating_sub(index * WORD));
+        (digits, others) = (own_digits, own_others);
     }
-    if seconds.len() >= 25 && thirteen(&like, seconds.len()) {
-        return None;
-    }
-    let first_of_last = |mut at: usize| {
-        while at >= 2 && like.get(at - 2) == Some(&1) {
-            at -= 2;
-        }
-        at
-    };
-    Some(from + first_of_last(seconds.len()).min(first_of_last(seconds.len() + 1)).min(seconds.len()))
+    like
 }
 
 /// Whether thirteen stand in a row.
 #[inline(always)]
-fn thirteen(like: &Row, end: usize) -> bool {
-    let two = both::<2>(like, end);
-    let four = both::<4>(&two, end);
-    let eight = both::<8>(&four, end);
-    both::<10>(&eight, end).iter().fold(0, |any, row| any | row) != 0
+fn thirteen(like: &Bits) -> bool {
+    const _: () = assert!(DIGITS_MIN == 13);
+    like.iter().zip(like.iter().skip(1)).any(|(&here, &next)| {
+        let row = u128::from(here) | u128::from(next) << WORD;
+        let two = row & row >> 2;
+        let four = two & two >> 4;
+        if four as u64 == 0 {
+            return false;
+        }
+        let eight = four & four >> 8;
+        (eight & eight >> 10) as u64 != 0
+    })
 }
 
-/// Where both a row of pairs and the one `STEP` behind it are.
+/// Where those begin that may go on behind the end, which is not at hand, at either parity.
 #[inline(always)]
-fn both<const STEP: usize>(row: &Row, end: usize) -> Row {
-    let mut both = [0; WINDOW + 16];
-    for at in 0..end.min(WINDOW) {
-        both[at] = row[at] & row[at + STEP];
-    }
-    both
+fn first_of_last(like: &Bits, end: usize, from: usize) -> usize {
+    let first = |mut at: usize| {
+        while at >= from + 2 && like.get((at - 2) / WORD).is_some_and(|word| word >> ((at - 2) % WORD) & 1 == 1) {
+            at -= 2;
+        }
+        at
+    };
+    let last = end.saturating_sub(1).max(from);
+    first(last).min(first(last + 1)).min(last)
 }

@@ -135,20 +135,16 @@ impl Run {
     }
 }
 
-/// Whether a card in either direction ends at the last of `digits`. The plain way, for the few places that are not on the way of every digit.
+/// Whether a card in either direction ends at the last of `digits`.
 pub(super) fn card_ends(engine: &Engine, digits: &[u8]) -> bool {
+    let mut back = [0; DIGITS_MAX];
+    back.iter_mut().zip(digits.iter().rev()).for_each(|(slot, digit)| *slot = *digit);
+    let backward = engine.heads.strict(&back);
     (DIGITS_MIN..=DIGITS_MAX.min(digits.len())).any(|length| {
-        let mut window = [0; DIGITS_MAX];
-        let (Some(from), Some(window)) = (digits.get(digits.len() - length..), window.get_mut(..length)) else {
+        let (Some(forward), Some(back)) = (digits.get(digits.len() - length..), back.get(..length)) else {
             return false;
         };
-        window.copy_from_slice(from);
-        let forward = is_card(engine, window);
-        window.reverse();
-        forward || is_card(engine, window)
+        (engine.heads.strict(forward).contains(length) && luhn::holds(forward))
+            || (backward.contains(length) && luhn::holds(back))
     })
-}
-
-fn is_card(engine: &Engine, digits: &[u8]) -> bool {
-    engine.heads.strict(digits).contains(digits.len()) && luhn::holds(digits)
 }

@@ -5,14 +5,25 @@ use super::{
     run::{GAP_MAX, card_ends},
     token::{self, Token},
 };
-use crate::{Engine, Fill, json::Strings, keep::DIGITS_MAX};
+use crate::{
+    Engine, Fill,
+    arch::{Set, WORD, lanes::Strict},
+    json::Strings,
+    keep::DIGITS_MAX,
+};
 
 /// A hidden digit of a number looks so many digits ahead, so that those kept behind it need not change.
 pub(super) const AHEAD: usize = 4;
 /// The longest token less one: a token is written whole, so this much may wait with its beginning.
 pub(super) const TOKEN_REST: usize = 5;
-/// Bytes written at a time where nothing is special.
-const BLOCK: usize = 64;
+/// What a star stands for alone: letters and digits.
+const SINGLE: Set = Set::of(&[
+    (0x3, b"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09"),
+    (0x4, b"\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f"),
+    (0x5, b"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a"),
+    (0x6, b"\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f"),
+    (0x7, b"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a"),
+]);
 /// What a hidden digit of a number becomes, the first that fits: no issuer's numbers begin with the first four, in either direction.
 const FILLS: [u8; 10] = [0, 1, 7, 2, 8, 9, 4, 5, 6, 3];
 
@@ -51,10 +62,10 @@ pub(super) struct Page<'a> {
 impl Writer {
     /// Writes what stands before `decided`; returns how far it got.
     #[inline(always)]
-    pub(super) fn write(&mut self, page: &mut Page<'_>, decided: usize) -> usize {
+    pub(super) fn write<S: Strict>(&mut self, page: &mut Page<'_>, decided: usize) -> usize {
         let cut = match page.fill {
             Fill::Number | Fill::Json => self.write_tokens(page, decided),
-            Fill::Text | Fill::Hex => self.write_stars(page, decided),
+            Fill::Text | Fill::Hex => self.write_stars::<S>(page, decided),
         };
         if let Some(&byte) = cut.checked_sub(1).and_then(|at| page.bytes.get(at)) {
             self.before = byte;
@@ -74,42 +85,36 @@ impl Writer {
     }
 
     #[inline(always)]
-    fn write_stars(&self, page: &mut Page<'_>, decided: usize) -> usize {
+    fn write_stars<S: Strict>(&self, page: &mut Page<'_>, decided: usize) -> usize {
         let crosses = |&at: &usize| page.marks.hidden.has(at) && at + page.token_length(at) > decided;
         let cut = (decided.saturating_sub(TOKEN_REST)..decided).find(crosses).unwrap_or(decided);
         let mut at = 0;
-        while at < cut {
-            let end = cut.min(at + BLOCK);
-            at = if self.write_block(page, at, end) { end } else { self.write_each(page, at, end) };
+        for index in 0..cut.div_ceil(WORD) {
+            at = self.write_word::<S>(page, index, at, cut);
         }
         cut
     }
 
-    /// Writes a block whose marks are all on bytes that stand for themselves; false where there are others.
+    /// Writes the window's word at `index`, from `at` to `cut`; returns where it got, which may lie behind the word.
     #[inline(always)]
-    fn write_block(&self, page: &mut Page<'_>, at: usize, end: usize) -> bool {
-        let (Some(bytes), Some(hidden), Some(pairs)) =
-            (page.bytes.get_mut(at..end), page.marks.hidden.0.get(at..end), page.marks.pairs.0.get(at..end))
-        else {
-            return false;
-        };
-        let paired = pairs.iter().fold(0, |any, pair| any | pair) != 0;
-        let plain = |(&byte, &hidden): (&u8, &u8)| (hidden == 0) | byte.is_ascii_alphanumeric();
-        if paired
-            || self.pair_at(page.marks, at, 1)
-            || !bytes.iter().zip(hidden).fold(true, |all, each| all & plain(each))
+    fn write_word<S: Strict>(&self, page: &mut Page<'_>, index: usize, at: usize, cut: usize) -> usize {
+        let (from, end) = (index * WORD, (index + 1) * WORD);
+        let (hidden, pairs) = (page.marks.hidden.word(index), page.marks.pairs.word(index));
+        let paired = pairs != 0 || self.pair_at(page.marks, from, 1);
+        if hidden == 0 && !paired {
+            return at;
+        }
+        if at <= from
+            && cut >= end
+            && !paired
+            && let Some(word) = page.bytes.get_mut(from..).and_then(|rest| rest.first_chunk_mut())
+            && hidden & !S::of(word, &SINGLE) == 0
         {
-            return false;
+            S::star(word, hidden);
+            return at;
         }
-        for (byte, &hidden) in bytes.iter_mut().zip(hidden) {
-            *byte = if hidden == 0 { *byte } else { b'*' };
-        }
-        true
-    }
-
-    #[inline(always)]
-    fn write_each(&self, page: &mut Page<'_>, mut at: usize, end: usize) -> usize {
-        while at < end {
+        let mut at = at.max(from);
+        while at < end.min(cut) {
             at = self.write_at(page, at);
         }
         at

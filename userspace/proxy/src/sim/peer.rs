@@ -114,6 +114,10 @@ impl Peer {
             if let Some(bytes) = tls.sends(rng, room) {
                 return Step::Send(bytes);
             }
+            if !tls.is_ready() && self.got_end {
+                // Nobody is left to shake hands with.
+                return if std::mem::replace(&mut self.said_end, true) { Step::Wait } else { Step::End };
+            }
             if !tls.is_ready() {
                 let resets = self.manners.resets && rng.once_in(10);
                 return if resets || tls.is_broken() && rng.once_in(40) { Step::Reset } else { Step::Wait };

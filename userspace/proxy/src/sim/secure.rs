@@ -222,12 +222,12 @@ impl Secure {
     }
 
     fn work(&mut self, record: &[u8], told: &mut impl FnMut(u64, &[u8])) {
-        if self.connection.read_tls(&mut &record[..]).is_err() {
-            return; // behind the shard's last words
-        }
-        match self.connection.process_new_packets() {
-            Ok(_) => {}
-            Err(error) => {
+        let mut rest = record;
+        while !rest.is_empty() {
+            if !matches!(self.connection.read_tls(&mut rest), Ok(count) if count > 0) {
+                return; // behind the shard's last words
+            }
+            if let Err(error) = self.connection.process_new_packets() {
                 assert!(self.broken, "the shard's TLS is broken: {error}");
                 return;
             }

@@ -463,14 +463,6 @@ impl Driver for World {
                 return self.begin(received, Operation::Recv(from), Some(token));
             }
             Op::Connect { socket, .. } => Operation::Connect(socket),
-            Op::Shutdown { socket, direction } => {
-                let wire = self.wire(socket);
-                match direction {
-                    Direction::Write => wire.shut_write = true,
-                    Direction::Both => wire.shut_both = true,
-                }
-                Operation::Plain(Ok(0))
-            }
             Op::Close { socket } => {
                 self.wire(socket);
                 Operation::Close(socket)
@@ -561,6 +553,14 @@ impl Driver for World {
     fn ends(&self, socket: Socket) -> io::Result<Ends> {
         let port = self.wires[socket.0 as usize].agent as u16;
         Ok(Ends { peer: SocketAddr::from(([127, 0, 0, 1], port)), local: SocketAddr::from(([127, 0, 0, 1], 61432)) })
+    }
+
+    fn shutdown(&mut self, socket: Socket, direction: Direction) {
+        let wire = self.wire(socket);
+        match direction {
+            Direction::Write => wire.shut_write = true,
+            Direction::Both => wire.shut_both = true,
+        }
     }
 
     fn close_listener(&mut self, _listener: Listener) {

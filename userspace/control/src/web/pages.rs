@@ -1,0 +1,198 @@
+//! The page's HTML. Every text goes through maud's escaping, and before it through [`plain`]: nothing that an agent writes acts.
+
+use maud::{DOCTYPE, Markup, html};
+
+use super::sessions::Login;
+use crate::approvals::{Approval, Listing, Reviewer, State};
+use crate::plain::{plain, plain_lines};
+
+/// Who looks.
+pub(crate) struct Viewer<'a> {
+    pub(crate) reviewer: &'a Reviewer,
+    pub(crate) login: &'a Login,
+}
+
+fn frame(title: &str, viewer: Option<&Viewer<'_>>, main: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) " \u{b7} interceptor" }
+                link rel="stylesheet" href="/style.css";
+                @if viewer.is_some() { script src="/live.js" defer {} }
+            }
+            body {
+                header {
+                    h1 { a href="/" { "interceptor" } }
+                    @if let Some(viewer) = viewer {
+                        span { (plain(&viewer.reviewer.name)) }
+                        form method="post" action="/logout" {
+                            input type="hidden" name="csrf" value=(viewer.login.csrf);
+                            button { "Log out" }
+                        }
+                    }
+                }
+                main { (main) }
+            }
+        }
+    }
+}
+
+/// Whoever is not logged in.
+pub(crate) fn stranger() -> Markup {
+    let main = html! {
+        h2 { "Not logged in" }
+        p { "Ask for a login link on this host, as yourself: " code { "interceptor approvals login" } }
+    };
+    frame("Log in", None, &main)
+}
+
+/// The link was followed: a click logs in, so that whoever only looks at links uses none up.
+pub(crate) fn entrance(token: &str) -> Markup {
+    let main = html! {
+        h2 { "Log in" }
+        form method="post" action="/login" {
+            input type="hidden" name="token" value=(token);
+            button autofocus { "Log in on this browser" }
+        }
+    };
+    frame("Log in", None, &main)
+}
+
+/// Something went wrong; it says what.
+pub(crate) fn problem(viewer: Option<&Viewer<'_>>, words: &str) -> Markup {
+    frame(
+        "Not done",
+        viewer,
+        &html! { h2 { "Not done" } p .problem role="alert" { (plain(words)) } p { a href="/" { "Back" } } },
+    )
+}
+
+/// What waits, and what is over.
+pub(crate) fn list(viewer: &Viewer<'_>, listing: &Listing, now_s: u64) -> Markup {
+    let main = html! {
+        h2 { "Waiting (" (listing.pending.len()) ")" }
+        @if listing.pending.is_empty() { p { "Nothing waits for a person." } } @else {
+            table {
+                thead { tr { th scope="col" { "Id" } th scope="col" { "Age" } th scope="col" { "Left" } th scope="col" { "Agent" } th scope="col" { "Database" } th scope="col" { "Rule" } th scope="col" { "Statement" } } }
+                tbody { @for one in &listing.pending { (row(one, now_s)) } }
+            }
+        }
+        h2 { "Over" }
+        @if listing.over.is_empty() { p { "Nothing yet." } } @else {
+            table {
+                thead { tr { th scope="col" { "Id" } th scope="col" { "Ended" } th scope="col" { "State" } th scope="col" { "Agent" } th scope="col" { "Database" } th scope="col" { "Why" } th scope="col" { "Statement" } } }
+                tbody { @for one in &listing.over { (past(one, now_s)) } }
+            }
+        }
+    };
+    frame("Approvals", Some(viewer), &main)
+}
+
+fn row(one: &Approval, now_s: u64) -> Markup {
+    let ask = &one.ask;
+    let rules: Vec<&str> = ask.rules.iter().map(|rule| rule.name.as_str()).collect();
+    html! {
+        tr data-to=(to(one)) {
+            td { a href=(to(one)) { (ask.id) } }
+            td { (duration(now_s.saturating_sub(ask.asked_s))) }
+            td { (duration(ask.expires_s.saturating_sub(now_s))) }
+            td { (plain(&ask.agent)) }
+            td { (plain(&ask.database)) }
+            td { (plain(&rules.join(", "))) }
+            td .statement { (short(&ask.text)) }
+        }
+    }
+}
+
+fn past(one: &Approval, now_s: u64) -> Markup {
+    html! {
+        tr data-to=(to(one)) {
+            td { a href=(to(one)) { (one.ask.id) } }
+            td { (duration(now_s.saturating_sub(one.ended_s.unwrap_or(now_s)))) " ago" }
+            td class=(one.state.as_str()) { (one.state.as_str()) }
+            td { (plain(&one.ask.agent)) }
+            td { (plain(&one.ask.database)) }
+            td { (plain(one.why.as_deref().unwrap_or_default())) }
+            td .statement { (short(&one.ask.text)) }
+        }
+    }
+}
+
+fn to(one: &Approval) -> String {
+    format!("/approvals/{}", one.ask.id)
+}
+
+/// One in full, and the form while it waits.
+pub(crate) fn one(viewer: &Viewer<'_>, one: &Approval, now_s: u64) -> Markup {
+    let ask = &one.ask;
+    let left = ask.expires_s.saturating_sub(now_s);
+    let main = html! {
+        h2 { "Approval " (ask.id) }
+        dl {
+            dt { "State" }
+            dd class=(one.state.as_str()) {
+                (one.state.as_str())
+                @if one.state == State::Pending { ", denied in " (duration(left)) }
+                @if let Some(why) = &one.why { ": " (plain(why)) }
+            }
+            dt { "Who" }
+            dd { (plain(&ask.agent)) " (" (plain(&ask.groups.join(", "))) "), pid " (ask.pid) ", uid " (ask.uid) ", " (plain(&ask.executable)) ", from " (ask.agent_address) }
+            dt { "Where" }
+            dd { (plain(&ask.database)) ", " (plain(&ask.dbname)) " as " (plain(&ask.database_user)) ", application " (plain(&ask.application)) }
+            @for rule in &ask.rules {
+                dt { "Why held" }
+                dd {
+                    (plain(&rule.name)) ": " (plain(rule.message.as_deref().unwrap_or_default())) " ("
+                    (rule.approvals) " of " @if rule.approvers.is_empty() { "any reviewer" } @else { (plain(&rule.approvers.join(", "))) } ")"
+                }
+            }
+            dt { "Effects" }
+            dd { (ask.kinds.join(", ")) "; " (plain(&ask.tables.join(", "))) }
+            @if ask.in_transaction { dt { "Transaction" } dd { "open: locks of earlier statements are held while it waits" } }
+            @if ask.redacted { dt { "Redacted" } dd { "it touches a column whose values nobody may see" } }
+            dt { "Record" }
+            dd { (ask.record) }
+        }
+        h3 { "Statement" }
+        pre { (plain_lines(&ask.text)) }
+        @if !ask.parameters.is_empty() {
+            h3 { "Parameters" }
+            ol { @for value in &ask.parameters { li { code { (plain(value)) } } } }
+        }
+        @for word in &one.words {
+            p { (plain(&word.reviewer)) @if word.approve { " approved: " } @else { " denied: " } (plain(&word.reason)) " (" (plain(&word.login)) ")" }
+        }
+        @if one.state == State::Pending {
+            form method="post" action=(to(one)) {
+                input type="hidden" name="csrf" value=(viewer.login.csrf);
+                p { label for="reason" { "Reason, kept in the record" } }
+                textarea id="reason" name="reason" required maxlength="1000" {}
+                p { button name="decision" value="approve" { "Approve" } " " button name="decision" value="deny" { "Deny" } }
+            }
+        }
+    };
+    frame(&ask.id, Some(viewer), &main)
+}
+
+/// Letters of a statement in a list.
+const SHORT: usize = 160;
+
+fn short(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().take(SHORT).collect();
+    let line = plain(&words.join(" "));
+    match line.char_indices().nth(SHORT) {
+        Some((at, _)) => format!("{}\u{2026}", line.get(..at).unwrap_or_default()),
+        None => line,
+    }
+}
+
+fn duration(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        _ => format!("{} h", seconds / 3600),
+    }
+}

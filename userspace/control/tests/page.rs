@@ -1,0 +1,325 @@
+//! The page as a browser, and as somebody who means ill, sees it.
+#![allow(clippy::expect_used)] // helpers of tests count as no tests
+
+mod stand;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use control::approvals::State;
+use control::{Handle, Settings, Source, client, serve};
+use stand::{Folder, Service, ask, own_uid, well};
+
+struct Page {
+    service: Arc<Service>,
+    address: SocketAddr,
+    folder: Folder,
+    _handle: Handle,
+}
+
+struct Answer {
+    code: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> &str {
+        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value).next().unwrap_or_default()
+    }
+
+    /// What stands behind `before`, up to the next quote.
+    fn between(&self, before: &str) -> String {
+        let (_, rest) = self.body.split_once(before).expect("it is on the page");
+        rest.split('"').next().unwrap_or_default().to_owned()
+    }
+}
+
+impl Page {
+    fn open() -> Page {
+        let folder = Folder::new();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("known");
+        let service = Arc::new(well());
+        let settings = Settings { socket: folder.socket(), page: Some(listener) };
+        let handle = serve(settings, Arc::clone(&service) as Arc<dyn Source>).expect("serves");
+        Page { service, address, folder, _handle: handle }
+    }
+
+    fn send(&self, request: &str) -> Answer {
+        let mut stream = TcpStream::connect(self.address).expect("connects");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
+        stream.write_all(request.as_bytes()).expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+        Answer { code, head: head.to_owned(), body: body.to_owned() }
+    }
+
+    fn get(&self, path: &str, cookie: &str) -> Answer {
+        let host = self.address;
+        self.send(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nCookie: a=b; {cookie}\r\nConnection: close\r\n\r\n"))
+    }
+
+    fn post(&self, path: &str, more: &str, body: &str) -> Answer {
+        let (host, length) = (self.address, body.len());
+        let form = if body.starts_with('{') { "application/json" } else { "application/x-www-form-urlencoded" };
+        self.send(&format!(
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\n{more}Content-Type: {form}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        ))
+    }
+
+    /// The token of a fresh login link.
+    fn link(&self) -> String {
+        let (code, link) = client::post(&self.folder.socket(), "/login", "").expect("an answer");
+        assert_eq!(code, 200, "{link}");
+        link.split_once("token=").expect("a token").1.to_owned()
+    }
+
+    fn enter(&self, token: &str) -> Answer {
+        self.post("/login", "", &format!("token={token}"))
+    }
+
+    /// A logged-in browser's cookie.
+    fn login(&self) -> String {
+        let answer = self.enter(&self.link());
+        assert_eq!((answer.code, answer.header("location")), (303, "/"));
+        answer.header("set-cookie").split(';').next().unwrap_or_default().to_owned()
+    }
+
+    fn holds(&self, id: &str) {
+        assert!(self.service.approvals().asked(ask(id, own_uid() + 1)));
+    }
+
+    fn state(&self, id: &str) -> Option<State> {
+        self.service.approvals().get(id).map(|approval| approval.state)
+    }
+}
+
+const ID: &str = "AAAAA-AAAAA";
+
+#[test]
+fn a_person_logs_in_looks_and_decides() {
+    let page = Page::open();
+    page.holds(ID);
+    let token = page.link();
+    assert_eq!(page.get(&format!("/login?token={token}"), "").code, 200, "a look does not use it up");
+    let answer = page.enter(&token);
+    for word in ["HttpOnly", "SameSite=Strict", "Path=/"] {
+        assert!(answer.header("set-cookie").contains(word), "{word}");
+    }
+    let cookie = answer.header("set-cookie").split(';').next().unwrap_or_default().to_owned();
+    let list = page.get("/", &cookie);
+    assert!(list.code == 200 && list.body.contains("Waiting (1)") && list.body.contains(ID), "{}", list.body);
+    let one = page.get(&format!("/approvals/{ID}"), &cookie);
+    assert!(one.body.contains("DELETE FROM t"), "{}", one.body);
+    let csrf = one.between("name=\"csrf\" value=\"");
+    let sent = page.post(
+        &format!("/approvals/{ID}"),
+        &format!("Cookie: {cookie}\r\nOrigin: http://{}\r\nSec-Fetch-Site: same-origin\r\n", page.address),
+        &format!("csrf={csrf}&reason=ticket+7&decision=approve"),
+    );
+    assert_eq!((sent.code, sent.header("location")), (303, "/approvals/AAAAA-AAAAA"), "{}", sent.body);
+    let one = page.get(&format!("/approvals/{ID}"), &cookie);
+    assert!(one.body.contains("by me: ticket 7") && !one.body.contains("<textarea"), "{}", one.body);
+    let words = page.service.approvals().get(ID).expect("known").words;
+    assert_eq!(words[0].login, format!("web page, login link of uid {}", own_uid()));
+    let again = page.post(
+        &format!("/approvals/{ID}"),
+        &format!("Cookie: {cookie}\r\n"),
+        &format!("csrf={csrf}&reason=x&decision=deny"),
+    );
+    assert!(again.code == 409 && again.body.contains("it is over"), "{}", again.body);
+    page.post("/logout", &format!("Cookie: {cookie}\r\n"), &format!("csrf={csrf}"));
+    assert_eq!(page.get("/", &cookie).code, 401);
+}
+
+#[test]
+fn a_foreign_page_can_do_nothing() {
+    let page = Page::open();
+    page.holds(ID);
+    let cookie = page.login();
+    let csrf = page.get(&format!("/approvals/{ID}"), &cookie).between("name=\"csrf\" value=\"");
+    let own = format!("Cookie: {cookie}\r\n");
+    let form = format!("csrf={csrf}&reason=x&decision=approve");
+    for (what, more, body) in [
+        ("no token", own.clone(), "csrf=&reason=x&decision=approve".to_owned()),
+        ("a wrong token", own.clone(), format!("csrf={}&reason=x&decision=approve", "0".repeat(64))),
+        ("another origin", format!("{own}Origin: http://evil.example\r\n"), form.clone()),
+        ("no origin at all", format!("{own}Origin: null\r\n"), form.clone()),
+        ("another site", format!("{own}Sec-Fetch-Site: cross-site\r\n"), form.clone()),
+    ] {
+        assert_eq!(page.post(&format!("/approvals/{ID}"), &more, &body).code, 403, "{what}");
+        assert_eq!(page.state(ID), Some(State::Pending), "{what}");
+    }
+    let rebound = format!("GET / HTTP/1.1\r\nHost: evil.example\r\n{own}Connection: close\r\n\r\n");
+    assert_eq!(page.send(&rebound).code, 403, "a foreign name that leads here");
+    assert_eq!(page.post(&format!("/api/v1/approvals/{ID}/approve"), &own, "{\"reason\": \"x\"}").code, 403);
+    let get = page.get(&format!("/approvals/{ID}?csrf={csrf}&reason=x&decision=approve"), &cookie);
+    assert_eq!((get.code, page.state(ID)), (200, Some(State::Pending)), "a link decides nothing");
+    assert_eq!(page.post(&format!("/approvals/{ID}"), &own, &form).code, 303, "the page itself may");
+}
+
+#[test]
+fn a_login_link_is_good_once_and_a_cookie_cannot_be_made_up() {
+    let page = Page::open();
+    page.holds(ID);
+    let token = page.link();
+    assert_eq!(page.enter(&token).code, 303);
+    let replayed = page.enter(&token);
+    assert!(replayed.code == 403 && replayed.header("set-cookie").is_empty());
+    assert_eq!(page.enter(&"0".repeat(64)).code, 403);
+    let cookie = page.login();
+    let (_, name) = cookie.split_once('=').expect("a value");
+    let mut forged = name.to_owned();
+    forged.replace_range(..1, if name.starts_with('0') { "1" } else { "0" });
+    for cookie in [
+        "",
+        "interceptor=",
+        &format!("interceptor={forged}"),
+        &format!("interceptor={name}0"),
+        &format!("other={name}"),
+    ] {
+        for path in [
+            "/",
+            "/approvals/AAAAA-AAAAA",
+            "/events",
+            "/api/v1/approvals",
+            "/api/v1/approvals/AAAAA-AAAAA",
+            "/api/v1/me",
+        ] {
+            let answer = page.get(path, cookie);
+            assert!(answer.code == 401 && !answer.body.contains("DELETE"), "{path}");
+        }
+        let sent =
+            page.post(&format!("/approvals/{ID}"), &format!("Cookie: {cookie}\r\n"), "csrf=&reason=x&decision=approve");
+        assert_eq!((sent.code, page.state(ID)), (401, Some(State::Pending)));
+    }
+}
+
+#[test]
+fn nothing_that_an_agent_writes_is_html() {
+    let page = Page::open();
+    let cookie = page.login();
+    let evil = "<script>alert(1)</script>\" onmouseover='x' &amp; \u{202e}\u{1b}[2J";
+    let mut held = ask(ID, own_uid() + 1);
+    for text in [
+        &mut held.text,
+        &mut held.agent,
+        &mut held.application,
+        &mut held.dbname,
+        &mut held.database_user,
+        &mut held.executable,
+    ] {
+        *text = evil.to_owned();
+    }
+    held.parameters = vec![evil.to_owned()];
+    held.tables = vec![evil.to_owned()];
+    held.groups = vec![evil.to_owned()];
+    assert!(page.service.approvals().asked(held));
+    for path in ["/", "/approvals/AAAAA-AAAAA"] {
+        let body = page.get(path, &cookie).body;
+        assert!(
+            !body.contains("<script>alert") && !body.contains("' onmouseover") && !body.contains("\" onmouseover"),
+            "{path}"
+        );
+        assert!(!body.contains(['\u{202e}', '\u{1b}']), "{path}");
+        assert!(
+            body.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot; onmouseover='x' &amp;amp; \\u{202e}\\u{1b}[2J"),
+            "{path}"
+        );
+    }
+    let lost = page.get("/approvals/%3Cscript%3E", &cookie);
+    assert!(lost.code == 404 && !lost.body.contains("<script>"), "{}", lost.body);
+    let link = page.get("/login?token=%22%3E%3Cscript%3E", "").body;
+    assert!(!link.contains("<script>"), "{link}");
+}
+
+#[test]
+fn every_answer_says_what_a_browser_may_do() {
+    let page = Page::open();
+    let cookie = page.login();
+    for path in ["/", "/nowhere", "/style.css", "/live.js", "/login?token=x", "/login", "/api/v1/approvals"] {
+        let answer = page.get(path, &cookie);
+        let policy = answer.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none';") && !policy.contains("unsafe"), "{path}: {policy}");
+        for (name, value) in
+            [("x-content-type-options", "nosniff"), ("x-frame-options", "DENY"), ("cache-control", "no-store")]
+        {
+            assert_eq!(answer.header(name), value, "{path}");
+        }
+    }
+    let body = page.get("/", &cookie).body;
+    assert!(
+        !body.contains("<style") && !body.contains(" style=") && !body.contains(" onclick="),
+        "no inline style or script"
+    );
+    assert_eq!(body.matches("<script").count(), 1);
+    assert!(body.contains("lang=\"en\"") && body.contains("name=\"viewport\""));
+}
+
+#[test]
+fn the_api_is_json() {
+    let page = Page::open();
+    page.holds(ID);
+    let cookie = page.login();
+    let json = |answer: &Answer| -> serde_json::Value { serde_json::from_str(&answer.body).expect("JSON") };
+    let me = json(&page.get("/api/v1/me", &cookie));
+    assert_eq!(me["reviewer"], "me");
+    let list = json(&page.get("/api/v1/approvals", &cookie));
+    assert_eq!(list["pending"][0]["id"], ID);
+    let more = format!("Cookie: {cookie}\r\nX-CSRF-Token: {}\r\n", me["csrf"].as_str().unwrap_or_default());
+    let denied = page.post(&format!("/api/v1/approvals/{ID}/deny"), &more, "{\"reason\": \"no\"}");
+    assert_eq!((denied.code, &json(&denied)["state"]), (200, &"denied".into()));
+    assert_eq!(page.post(&format!("/api/v1/approvals/{ID}/deny"), &more, "{\"reason\": \"no\"}").code, 409);
+    assert_eq!(page.post(&format!("/api/v1/approvals/{ID}/erase"), &more, "{\"reason\": \"no\"}").code, 404);
+}
+
+#[test]
+fn a_change_is_told_at_once() {
+    let page = Page::open();
+    let cookie = page.login();
+    let mut stream = TcpStream::connect(page.address).expect("connects");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
+    let request = format!("GET /events HTTP/1.1\r\nHost: {}\r\nCookie: {cookie}\r\n\r\n", page.address);
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut got = String::new();
+    let mut read = |until: &str, got: &mut String| {
+        let mut bytes = [0; 4096];
+        while !got.contains(until) {
+            let count = stream.read(&mut bytes).expect("bytes");
+            assert!(count > 0, "the stream ended");
+            got.push_str(&String::from_utf8_lossy(&bytes[..count]));
+        }
+    };
+    read("text/event-stream", &mut got);
+    page.holds(ID);
+    read("event: changed", &mut got);
+}
+
+#[test]
+fn without_a_page_there_is_no_link() {
+    let folder = Folder::new();
+    let _handle = folder.serve(well());
+    let (code, words) = client::post(&folder.socket(), "/login", "").expect("an answer");
+    assert!(code == 404 && words.contains("[admin] listen"), "{words}");
+}
+
+#[test]
+fn connections_are_few_and_the_next_waits() {
+    let page = Page::open();
+    let mut idle: Vec<TcpStream> = (0..64).map(|_| TcpStream::connect(page.address).expect("connects")).collect();
+    let mut next = TcpStream::connect(page.address).expect("in the backlog");
+    next.set_read_timeout(Some(Duration::from_millis(300))).expect("set");
+    next.write_all(format!("GET / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", page.address).as_bytes())
+        .expect("sent");
+    let mut byte = [0; 1];
+    assert!(next.read(&mut byte).is_err(), "it waits");
+    idle.clear();
+    next.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
+    assert_eq!(next.read(&mut byte).expect("served"), 1);
+}
