@@ -4,6 +4,8 @@
 
 use crate::dice::Dice;
 
+mod flows;
+
 /// Statements that belong together, in a session.
 pub struct Program {
     pub steps: Vec<String>,
@@ -41,7 +43,22 @@ impl Grammar {
     }
 
     fn steps(&mut self) -> Vec<String> {
+        if self.dice.percent(20) {
+            self.joined = false;
+            return self.flow();
+        }
         let q = self.query();
+        if self.dice.percent(8) {
+            // Outside of a transaction, so that what was made is known.
+            let kind = self.one(&["TEMP VIEW fz AS", "TEMP TABLE fz AS", "TEMP TABLE fz(x) AS"]);
+            return vec![
+                format!("CREATE {kind} {q}"),
+                format!(
+                    "SELECT {} FROM fz",
+                    self.one(&["*", "fz", "x", "reverse(x::text)", "count(*)", "max(x::text)"])
+                ),
+            ];
+        }
         match self.dice.below(30) {
             0 => vec!["BEGIN".into(), format!("CREATE VIEW fz AS {q}"), "SELECT * FROM fz".into(), "ROLLBACK".into()],
             1 => vec!["BEGIN".into(), format!("CREATE TEMP TABLE fz AS {q}"), "TABLE fz".into(), "ROLLBACK".into()],
@@ -259,7 +276,8 @@ impl Grammar {
 
     /// An output of any type.
     fn any(&mut self, depth: u32) -> String {
-        match self.dice.below(24) {
+        match self.dice.below(26) {
+            24 | 25 => self.picked(),
             0..=9 => self.text(depth),
             10..=12 => self.int(depth),
             13 => self.number(depth),

@@ -128,6 +128,12 @@ impl<'t> Pair<'t> {
         }
         session.forget();
         let turns = talk.take();
+        // Objects of the session go with it.
+        if program.steps.iter().any(|step| step.contains(" TEMP ")) {
+            *session = talk.agent();
+            talk.take();
+            return Heard { turns, bytes: Vec::new() };
+        }
         // An error in the middle leaves what the last step would have undone.
         if turns.last().is_some_and(|turn| turn.end != crate::client::End::Ready(b'I')) {
             session.q("ROLLBACK");

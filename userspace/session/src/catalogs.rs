@@ -11,7 +11,7 @@ use sql::{Function, Relation, Schema};
 use crate::budgets::Budgets;
 use crate::evidence::{Evidence, Index};
 use crate::postgres::rewrite::{Patterns, UserTypes};
-use crate::taints::{Tainted, Taints};
+use crate::taints::{Changes, Tainted, Taints};
 use holdings::{Holdings, Relations};
 
 pub(crate) mod holdings;
@@ -82,6 +82,8 @@ pub(crate) struct Catalog {
     pub(crate) taints: u64,
     policy: Option<Arc<Policy>>,
     asked_ns: u64,
+    /// What is changed in the database, and how often it was when this was asked for.
+    changes: Arc<Changes>,
     epoch: u64,
 }
 
@@ -108,6 +110,11 @@ impl Catalog {
                     None => schemas.contains(&table.schema),
                 }
         })
+    }
+
+    /// Whether an object for which `uses` holds may have been changed since this was asked for, by a session of any shard.
+    pub(crate) fn is_behind(&self, uses: impl FnMut(&str) -> bool) -> bool {
+        self.changes.count() != self.epoch && self.changes.since(self.epoch, uses)
     }
 
     /// Whether it was asked for under the policy in force.
@@ -145,6 +152,7 @@ impl Catalog {
             taints: self.taints,
             policy: self.policy.clone(),
             asked_ns: self.asked_ns,
+            changes: Arc::clone(&self.changes),
             epoch: self.epoch,
         }
     }
@@ -166,6 +174,7 @@ pub(crate) struct Origin<'a> {
     pub(crate) endpoint: &'a str,
     pub(crate) dbname: &'a str,
     pub(crate) now_ns: u64,
+    pub(crate) changes: Arc<Changes>,
     pub(crate) epoch: u64,
     /// Rows of a kind beyond which the rest was not asked for.
     pub(crate) columns_max: usize,
@@ -204,6 +213,7 @@ impl Builder {
             taints: taints.1,
             policy: Some(Arc::clone(origin.policy)),
             asked_ns: origin.now_ns,
+            changes: Arc::clone(&origin.changes),
             epoch: origin.epoch,
             ..Catalog::default()
         };
@@ -224,6 +234,20 @@ impl Builder {
         catalog.tables = tables;
         catalog
     }
+}
+
+/// By which OIDs relations are known that were tainted when they had none: the taint stays when they are renamed.
+fn bound(schema: &Schema, taints: &[&Tainted]) -> Vec<Tainted> {
+    let mut bound = Vec::new();
+    for one in taints.iter().filter(|one| one.id.0 == 0) {
+        for relation in schema.relations() {
+            let Some(column) = relation.columns.iter().find(|column| one.is(relation, column)) else { continue };
+            let number = if one.column.is_empty() { 0 } else { column.number };
+            let named = relation.name.schema.clone().unwrap_or_default();
+            bound.push(Tainted { schema: named, id: (relation.oid, number), ..Tainted::clone(one) });
+        }
+    }
+    bound
 }
 
 /// The strictest treatment that policy names for a column: nothing kept, then its ends kept, then clear.
@@ -302,7 +326,6 @@ struct Place {
 #[derive(Debug, Default)]
 pub struct Catalogs {
     known: HashMap<Place, Arc<Catalog>>,
-    epoch: u64,
     versions: u32,
     /// The policy that `patterns` are of.
     policy: Option<Arc<Policy>>,
@@ -340,15 +363,6 @@ impl Catalogs {
         }
         let fresh = || Patterns::new(policy.patterns(database)).map(Arc::new);
         self.patterns.entry(database.to_owned()).or_insert_with(fresh).clone()
-    }
-
-    /// A session of this shard changed the catalog: what is known is too old for the next statements.
-    pub(crate) fn changed(&mut self) {
-        self.epoch += 1;
-    }
-
-    pub(crate) fn epoch(&self) -> u64 {
-        self.epoch
     }
 
     /// A version that no catalog of this shard had.
@@ -394,14 +408,22 @@ impl Catalogs {
     }
 
     pub(crate) fn is_current(&self, catalog: &Catalog, policy: &Arc<Policy>, oldest_ns: u64) -> bool {
-        catalog.is_of(policy) && catalog.epoch == self.epoch && catalog.asked_ns >= oldest_ns
+        catalog.is_of(policy) && catalog.epoch == catalog.changes.count() && catalog.asked_ns >= oldest_ns
     }
 
-    /// What was found, kept for the others; one that says what the last one said keeps its version.
-    pub(crate) fn keep(&mut self, user: &str, builder: Builder, asked: bool, origin: &Origin<'_>) -> Arc<Catalog> {
+    /// What was found, kept for the others; one that says what the last one said keeps its version. Beside it what is now known of
+    /// tainted relations, to be remembered.
+    pub(crate) fn keep(
+        &mut self,
+        user: &str,
+        builder: Builder,
+        asked: bool,
+        origin: &Origin<'_>,
+    ) -> (Arc<Catalog>, Vec<Tainted>) {
         let (all, generation) = self.taints.snapshot();
         let mine: Vec<&Tainted> = all.iter().filter(|one| one.is_of(origin.endpoint, origin.dbname)).collect();
         let mut catalog = builder.finish(origin, asked, (&mine, generation));
+        let bound = catalog.schema.as_deref().map(|schema| bound(schema, &mine)).unwrap_or_default();
         let place = Place::of((origin.endpoint, origin.dbname, user));
         match self.known.get(&place).filter(|known| known.is_of(origin.policy) && known.says_as(&catalog)) {
             Some(known) => {
@@ -415,7 +437,7 @@ impl Catalogs {
         }
         let catalog = Arc::new(catalog);
         self.known.insert(place, Arc::clone(&catalog));
-        catalog
+        (catalog, self.taints.add(bound).unwrap_or_default())
     }
 }
 

@@ -162,7 +162,11 @@ impl Traced<'_> {
         for output in &lineage.outputs {
             match self.place(output) {
                 Ok(place) => places.push(place),
-                Err(refusal) => derived.refuse(refusal),
+                // Where a refusal is only recorded it is hidden all the same.
+                Err(refusal) => {
+                    places.push(HIDDEN);
+                    derived.refuse(refusal);
+                }
             }
         }
         let is_masked = |place: &Place| place.treatment != Treatment::Content;
@@ -244,8 +248,8 @@ impl Traced<'_> {
             Unknown::Function(name) => Some(format!("what function {name} does")),
             Unknown::Relation(name) => Some(format!("what {name} is")),
             Unknown::Column(name) => Some(format!("which column {name} is")),
-            // The session looks its own names up.
-            Unknown::Form(_) if statement.prepared.iter().any(is_use) => None,
+            // The session looks its own names up; what they fill is not told.
+            Unknown::Form(_) if uses_names(statement) => None,
             Unknown::Form(words) => Some(words.clone()),
         });
         traced.or_else(|| self.ambiguous(statement))
@@ -324,8 +328,10 @@ impl Traced<'_> {
     }
 }
 
-fn is_use(prepared: &Prepared) -> bool {
-    matches!(prepared, Prepared::Execute { .. } | Prepared::Fetch { .. })
+/// EXECUTE or FETCH, and nothing is made of what comes of it.
+fn uses_names(statement: &Statement) -> bool {
+    let is_use = |prepared: &Prepared| matches!(prepared, Prepared::Execute { .. } | Prepared::Fetch { .. });
+    statement.prepared.iter().any(is_use) && !statement.kinds.iter().any(|kind| defines(*kind))
 }
 
 /// Does this kind make, change or drop what a name means?

@@ -3,6 +3,7 @@
 //! A statement that fills a column from a sensitive one goes on only when this is on disk; what is known here is therefore never less
 //! than what the databases hold. It only grows: a statement that fails leaves its taint behind, and so does a table that was dropped.
 
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -41,17 +42,75 @@ impl Tainted {
     }
 }
 
-/// Shared by all shards. Its lock is touched when something is added, and when a shard sees that something was.
+/// Shared by all shards. Its locks are touched when something is added, and when a shard sees that something was.
 #[derive(Debug, Default)]
 pub struct Taints {
     generation: AtomicU64,
     known: Mutex<Arc<Vec<Tainted>>>,
+    /// By endpoint and database.
+    changes: Mutex<HashMap<(String, String), Arc<Changes>>>,
+}
+
+/// What the agents' statements have changed of one database's objects: a catalog that was asked for before is too old.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    count: AtomicU64,
+    recent: Mutex<Recent>,
+}
+
+#[derive(Debug, Default)]
+struct Recent {
+    /// The bare name of an object, and the count with which it was changed; the youngest last.
+    names: VecDeque<(u64, String)>,
+    /// Up to this count it cannot be told what was changed.
+    unknown_to: u64,
+}
+
+/// Names that are remembered.
+const RECENT_MAX: usize = 1024;
+
+impl Changes {
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// These were changed; `None`: what was cannot be told.
+    pub(crate) fn add(&self, names: Option<&[String]>) {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = self.count() + 1;
+        match names {
+            None => recent.unknown_to = count,
+            Some(names) => recent.names.extend(names.iter().map(|name| (count, name.clone()))),
+        }
+        while recent.names.len() > RECENT_MAX {
+            if let Some((count, _)) = recent.names.pop_front() {
+                recent.unknown_to = recent.unknown_to.max(count);
+            }
+        }
+        self.count.store(count, Ordering::Release);
+    }
+
+    /// Whether any object for which `uses` holds was changed since, or may have been.
+    pub(crate) fn since(&self, count: u64, mut uses: impl FnMut(&str) -> bool) -> bool {
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.unknown_to > count || recent.names.iter().any(|(at, name)| *at > count && uses(name))
+    }
 }
 
 impl Taints {
     /// What was remembered before.
     pub fn new(known: Vec<Tainted>) -> Taints {
-        Taints { generation: AtomicU64::new(u64::from(!known.is_empty())), known: Mutex::new(Arc::new(known)) }
+        Taints {
+            generation: AtomicU64::new(u64::from(!known.is_empty())),
+            known: Mutex::new(Arc::new(known)),
+            changes: Mutex::default(),
+        }
+    }
+
+    /// What is changed in this database.
+    pub(crate) fn changes(&self, endpoint: &str, dbname: &str) -> Arc<Changes> {
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(changes.entry((endpoint.to_owned(), dbname.to_owned())).or_default())
     }
 
     /// Changes whenever something is added.
@@ -90,5 +149,33 @@ impl Taints {
             self.generation.fetch_add(1, Ordering::Release);
         }
         Some(new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_changed_since() {
+        let changes = Changes::default();
+        changes.add(Some(&["t".to_owned()]));
+        let asked = changes.count();
+        assert!(!changes.since(asked, |_| true));
+        changes.add(Some(&["v".to_owned(), "w".to_owned()]));
+        assert!(changes.since(asked, |name| name == "w") && !changes.since(asked, |name| name == "t"));
+        let asked = changes.count();
+        changes.add(None);
+        assert!(changes.since(asked, |_| false), "anything may be");
+    }
+
+    #[test]
+    fn what_is_forgotten_may_be_anything() {
+        let changes = Changes::default();
+        for number in 0..=RECENT_MAX {
+            changes.add(Some(&[number.to_string()]));
+        }
+        assert!(changes.since(0, |_| false));
+        assert!(!changes.since(1, |_| false));
     }
 }

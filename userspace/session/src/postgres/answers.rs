@@ -405,16 +405,20 @@ impl Connection {
             self.tainted = false;
             self.login.unsettled &= !self.queue.is_idle();
             self.portals.end_transaction(seq);
-            self.schemas.transaction_ended(cx.shared.catalogs);
+            let (taints, open) = (&cx.shared.catalogs.taints, &self.open);
+            self.schemas.transaction_ended(|| taints.changes(&open.database.name, &self.startup.dbname));
         }
         frame.relay(cx);
         Ok(())
     }
 }
 
-/// No value decides such an error: a lost connection, a conflict, a lack of something, an operator's or the agent's own doing.
+/// No value decides such an error: a lost connection, a conflict, a lack of something, an operator's doing, a text that means nothing
+/// there. (What makes a name of a value is refused.)
 fn is_of_no_value(code: &[u8; 5]) -> bool {
-    [b"08", b"25", b"40", b"53", b"55", b"57", b"58"].iter().any(|class| code.starts_with(class.as_slice()))
+    [b"08", b"25", b"26", b"34", b"40", b"42", b"53", b"55", b"57", b"58"]
+        .iter()
+        .any(|class| code.starts_with(class.as_slice()))
 }
 
 fn slot_of(request: &Request) -> Option<u32> {

@@ -22,7 +22,7 @@ use super::{Connection, Cx, Fatal, Phase, Step};
 use crate::catalogs::holdings::{RelationRow, Relations};
 use crate::catalogs::{Builder, Catalog, CatalogColumn, Origin, PlaceRef, is_masked, sought_of, treatment_of};
 use crate::evidence::ColumnName;
-use crate::taints::{TAINTS_MAX, Tainted};
+use crate::taints::{Changes, TAINTS_MAX, Tainted};
 use crate::verdicts::{Refusal, Why};
 
 mod question;
@@ -75,6 +75,7 @@ struct Asking {
     /// Result sets seen so far.
     results: usize,
     policy: Arc<Policy>,
+    changes: Arc<Changes>,
     epoch: u64,
     /// Schemas of the path that exist and may be used, and perhaps others.
     usable: Vec<String>,
@@ -184,6 +185,7 @@ impl Connection {
         // Where nothing is sensitive nothing has to be traced.
         let holdings = cx.shared.policy.sensitive(endpoint).any(is_masked)
             || cx.shared.catalogs.taints.has(endpoint, &self.startup.dbname);
+        let changes = cx.shared.catalogs.taints.changes(endpoint, &self.startup.dbname);
         let mut text = String::from(SCHEMAS);
         write_temporary(&mut text, limits.catalog_columns);
         if known.is_none() {
@@ -212,7 +214,8 @@ impl Connection {
             first,
             results: 0,
             policy: Arc::clone(cx.shared.policy),
-            epoch: cx.shared.catalogs.epoch(),
+            changes: Arc::clone(&changes),
+            epoch: changes.count(),
             usable: Vec::new(),
             schemas: Vec::new(),
             path: Vec::new(),
@@ -291,10 +294,14 @@ impl Connection {
                         endpoint: &self.open.database.name,
                         dbname: &self.startup.dbname,
                         now_ns: cx.now.mono_ns,
+                        changes: asking.changes,
                         epoch: asking.epoch,
                         columns_max: cx.shared.limits.catalog_columns,
                     };
-                    self.catalog = cx.shared.catalogs.keep(&self.startup.user, builder, asking.holdings, &origin);
+                    let (catalog, bound) =
+                        cx.shared.catalogs.keep(&self.startup.user, builder, asking.holdings, &origin);
+                    self.catalog = catalog;
+                    cx.out.tainted.extend(bound);
                 }
                 self.extend(asking.own.finish(cx.shared.limits.catalog_columns), cx);
             }

@@ -11,7 +11,7 @@ use super::settings;
 use super::{Connection, Cx, Fatal, Step};
 use crate::catalogs::{Catalog, CatalogColumn, CatalogTable, Treatment};
 use crate::derived::Places;
-use crate::verdicts::Judged;
+use crate::verdicts::{Judged, Why};
 
 /// How a COPY to the agent is to be read.
 pub(super) struct Plan<'a> {
@@ -43,7 +43,8 @@ impl Connection {
                     })
                 };
                 strict = read(|column| column.sought.mode == Some(pan::Mode::Strict));
-                if judged.derived.is_none() && read(|column| column.treatment != Treatment::Content) {
+                let untold = judged.refusal.as_ref().is_some_and(|refusal| refusal.why == Why::Unjudged);
+                if (judged.derived.is_none() || untold) && read(|column| column.treatment != Treatment::Content) {
                     return Err("COPY of a query over a table with sensitive columns cannot be masked");
                 }
                 if copy.format == CopyFormat::Binary && places.is_untyped() {

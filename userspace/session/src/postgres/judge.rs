@@ -177,6 +177,10 @@ impl Connection {
         if let Some(why) = self.schemas.doubts(judged) {
             return Some(derived::unknown(&why));
         }
+        let uses = |name: &str| judged.statements.iter().any(|statement| derived::reads(statement, name));
+        if self.catalog.is_behind(uses) {
+            return Some(derived::unknown("what another session has changed since the transaction began"));
+        }
         if derived.probing.is_some() && !self.budget.may_probe(cx) {
             return derived.probing.clone();
         }

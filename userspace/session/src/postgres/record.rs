@@ -278,10 +278,15 @@ impl Connection {
             (false, _) => audit::Verdict::Block,
         };
         let version = Masked::of(cx.shared.policy.version());
+        let detailed = refusal
+            .detail
+            .as_ref()
+            .map(|detail| Masked::of(&format!("{}: {}", refusal.message.as_str(), detail.as_str())));
+        let reason = detailed.as_ref().unwrap_or(&refusal.message);
         self.journal.verdict.set(&VerdictFacts {
             verdict,
             rule: rule.map(Into::into),
-            reason: Some((&refusal.message).into()),
+            reason: Some(reason.into()),
             policy: (&version).into(),
         });
     }

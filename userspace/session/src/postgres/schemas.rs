@@ -5,8 +5,8 @@ use std::sync::Arc;
 use sql::{Kind, Object, Scope, SettingValue, Statement};
 
 use super::settings::{self, Rule};
-use crate::Catalogs;
 use crate::derived::{defines, reads};
+use crate::taints::Changes;
 use crate::verdicts::Judged;
 
 /// The session's view of `search_path`.
@@ -200,9 +200,10 @@ impl Schemas {
     }
 
     /// What an ended transaction changed is now seen by all; what it set locally is no more.
-    pub(super) fn transaction_ended(&mut self, catalogs: &mut Catalogs) {
+    pub(super) fn transaction_ended(&mut self, changes: impl FnOnce() -> Arc<Changes>) {
         if std::mem::take(&mut self.changed) {
-            catalogs.changed();
+            let doubts = self.doubts.as_deref();
+            changes().add(doubts.filter(|doubts| !doubts.all).map(|doubts| doubts.names.as_slice()));
         }
     }
 }
