@@ -168,13 +168,9 @@ impl Follower<'_> {
         if text.len() > limits.bytes {
             return None;
         }
-        grammar::parse(text, |json| {
-            let root = tree::read(json, limits.depth).ok()?;
-            let statements: Option<Vec<_>> =
-                root.list("stmts").iter().map(|raw| raw.as_node().and_then(|raw| raw.node("stmt"))).collect();
-            body(self, &statements?)
-        })
-        .ok()
-        .flatten()
+        let root = grammar::parse(text, limits.depth, limits.tree_bytes).ok()?;
+        let statements: Option<Vec<_>> =
+            root.list("stmts").iter().map(|raw| raw.as_node().and_then(|raw| raw.node("stmt"))).collect();
+        body(self, &statements?)
     }
 }
