@@ -17,6 +17,8 @@ pub(super) struct Reader {
     depth_max: usize,
     bytes_left: usize,
     open: Vec<Open>,
+    /// The fields read so far of all nodes that are open, those of the innermost last.
+    fields: Vec<(&'static str, Value<'static>)>,
 }
 
 /// A node or list that is being read.
@@ -32,7 +34,8 @@ enum What {
         shape: &'static Shape,
         /// The field that comes next.
         at: usize,
-        fields: Vec<(&'static str, Value<'static>)>,
+        /// Where its own begin among the fields read so far.
+        first: usize,
     },
     List {
         /// Points to so many cells of eight bytes, each null or a pointer to a live node.
@@ -44,7 +47,13 @@ enum What {
 
 impl Reader {
     pub(super) fn new(depth_max: usize, bytes_max: usize) -> Reader {
-        Reader { layout: Layout::get(), depth_max, bytes_left: bytes_max, open: Vec::new() }
+        Reader {
+            layout: Layout::get(),
+            depth_max,
+            bytes_left: bytes_max,
+            open: Vec::with_capacity(32),
+            fields: Vec::with_capacity(64),
+        }
     }
 
     /// The root: its `stmts` are the statements of the list; null: of none.
@@ -58,14 +67,14 @@ impl Reader {
         // SAFETY: as above.
         unsafe { self.open_list(list, 1)? };
         let mut done: Option<Value<'static>> = None;
-        while let Some(open) = self.open.last_mut() {
+        while !self.open.is_empty() {
             if let Some(value) = done.take() {
-                open.push(value);
+                self.push(value);
             }
             // SAFETY: what is open was opened on a live node or list.
             let is_done = unsafe { self.step()? };
             if is_done {
-                done = self.open.pop().map(Open::close);
+                done = self.open.pop().map(|open| self.close(open));
             }
         }
         Ok(Node::new("", vec![("stmts", done.unwrap_or(Value::Null))]))
@@ -144,8 +153,8 @@ impl Reader {
         levels: usize,
     ) -> Result<(), Unreadable> {
         let depth = self.enter(depth, levels, shape.name)?;
-        let fields = Vec::with_capacity(shape.fields.len());
-        self.open.push(Open { depth, what: What::Node { node, shape, at: 0, fields } });
+        let first = self.fields.len();
+        self.open.push(Open { depth, what: What::Node { node, shape, at: 0, first } });
         Ok(())
     }
 
@@ -212,10 +221,7 @@ impl Reader {
     /// Adds a value to the node that was opened last.
     fn keep(&mut self, name: &'static str, value: Value<'static>) -> Result<(), Unreadable> {
         self.spend(VALUE_BYTES + name.len())?;
-        match self.open.last_mut() {
-            Some(Open { what: What::Node { fields, .. }, .. }) => fields.push((name, value)),
-            _ => return Err(Unreadable::Malformed),
-        }
+        self.fields.push((name, value));
         Ok(())
     }
 
@@ -267,9 +273,8 @@ impl Reader {
     /// # Safety
     /// `value` points to the union of value nodes of a live `A_Const`.
     unsafe fn constant(&mut self, value: *const u8) -> Result<(), Unreadable> {
-        if let Some(Open { what: What::Node { fields, .. }, .. }) = self.open.last()
-            && fields.iter().any(|(name, _)| *name == "isnull")
-        {
+        // Its first field.
+        if self.fields.last().is_some_and(|(name, _)| *name == "isnull") {
             return Ok(());
         }
         // SAFETY: every node begins with its tag.
@@ -294,23 +299,24 @@ impl Reader {
     }
 }
 
-impl Open {
-    /// Adds what was opened inside it.
+impl Reader {
+    /// Adds what was opened to what it was opened in.
     fn push(&mut self, value: Value<'static>) {
-        match &mut self.what {
-            What::List { items, .. } => items.push(value),
-            What::Node { shape, at, fields, .. } => {
+        match self.open.last_mut().map(|open| &mut open.what) {
+            Some(What::List { items, .. }) => items.push(value),
+            Some(What::Node { shape, at, .. }) => {
                 if let Some(field) = at.checked_sub(1).and_then(|at| shape.fields.get(at)) {
-                    fields.push((field.name, value));
+                    self.fields.push((field.name, value));
                 }
             }
+            None => {}
         }
     }
 
-    fn close(self) -> Value<'static> {
-        match self.what {
+    fn close(&mut self, open: Open) -> Value<'static> {
+        match open.what {
             What::List { items, .. } => Value::List(items),
-            What::Node { shape, fields, .. } => Value::Node(Node::new(shape.name, fields)),
+            What::Node { shape, first, .. } => Value::Node(Node::new(shape.name, self.fields.split_off(first))),
         }
     }
 }
