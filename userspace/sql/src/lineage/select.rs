@@ -213,7 +213,7 @@ impl<'c> Follower<'c> {
             |list: &[Field<'_>]| list.last().and_then(Field::as_node).is_some_and(|last| last.kind == "A_Star");
         match expression.kind {
             "ColumnRef" if is_star(expression.list("fields")) => {
-                let qualifiers = names(expression.list("fields"));
+                let qualifiers: Vec<&str> = expression.list("fields").iter().filter_map(Field::as_string).collect();
                 Some(match qualifiers.as_slice() {
                     [] => self.scopes.star(self.schema()),
                     _ => self.row_columns(&qualifiers),
