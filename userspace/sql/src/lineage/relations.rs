@@ -57,7 +57,8 @@ fn searched<'n>(schemas: &'n [String], name: &'n Name) -> impl Iterator<Item = &
 
 /// The relation of that name in its schema; `None`: there is none.
 fn in_schema<'c>(follower: &mut Follower<'c>, name: &Name) -> Option<Columns<'c>> {
-    if let Some(relation) = follower.schema().relation(name, &[]) {
+    let is_servers = matches!(name.schema.as_deref(), Some("pg_catalog" | "information_schema"));
+    if let Some(relation) = (!is_servers).then(|| follower.schema().relation(name, &[])).flatten() {
         let columns = of_relation(follower, relation);
         return Some(with_made(follower, &name.name, columns));
     }
@@ -67,7 +68,10 @@ fn in_schema<'c>(follower: &mut Follower<'c>, name: &Name) -> Option<Columns<'c>
     }
     match name.schema.as_deref() {
         Some("pg_toast") => follower.elsewhere(name.clone()),
-        Some("pg_catalog") if !catalog::is_catalog_relation(&name.name) => return None,
+        // All of its relations are called so.
+        Some("pg_catalog") if !name.name.starts_with("pg_") || !catalog::is_catalog_relation(&name.name) => {
+            return None;
+        }
         Some("information_schema") if !catalog::is_information_schema(&name.name) => return None,
         Some("pg_catalog" | "information_schema") => {
             if catalog::holds_values(name) {
