@@ -146,6 +146,11 @@ impl Appender {
             self.tree.push(chain::leaf(frame.record));
             self.hashed += frame.room();
         }
+        self.unhashed()
+    }
+
+    /// How many records the open batch's tree lacks.
+    pub fn unhashed(&self) -> u64 {
         self.unrooted().saturating_sub(self.tree.size())
     }
 
