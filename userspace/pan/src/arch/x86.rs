@@ -20,6 +20,7 @@ use std::arch::{
 
 use super::{LOW_REST, Masks, Set, WANTED_REST, WORD};
 use crate::{
+    Engine,
     balanced::form::{Form, SPAN_MAX},
     balanced::prefix,
     balanced::run::{self, Run, Stop},
@@ -81,6 +82,24 @@ pub(super) fn go_avx512(run: &mut Run<'_, '_>) -> Stop {
     }
     // SAFETY: the processor has these features: `Backend` is made for AVX-512 only where `has_avx512` says so.
     unsafe { inner(run) }
+}
+
+pub(super) fn short_avx2(engine: &'static Engine, value: &mut [u8]) -> Option<u32> {
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+    fn inner(engine: &'static Engine, value: &mut [u8]) -> Option<u32> {
+        run::short::<Avx2>(engine, value)
+    }
+    // SAFETY: as in `go_avx2`.
+    unsafe { inner(engine, value) }
+}
+
+pub(super) fn short_avx512(engine: &'static Engine, value: &mut [u8]) -> Option<u32> {
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
+    fn inner(engine: &'static Engine, value: &mut [u8]) -> Option<u32> {
+        run::short::<Avx512>(engine, value)
+    }
+    // SAFETY: as in `go_avx512`.
+    unsafe { inner(engine, value) }
 }
 
 pub(super) fn calm_words_avx2(bytes: &[u8]) -> usize {

@@ -185,7 +185,7 @@ mod tests {
             assert_eq!(form.pattern.count_ones() as usize, form.count, "form {index}");
             assert_eq!(form.span, form.count + form.gap * (form.groups - 1));
             assert_eq!(form.pattern >> (form.span - 1), 1);
-            let starred = form.stars.iter().fold(0, |bits, (from, to)| bits | (1_u64 << to) - (1 << from));
+            let starred = form.stars.iter().fold(0, |bits, (from, to)| bits | ((1_u64 << to) - (1 << from)));
             assert_eq!(starred, form.hidden, "form {index}");
             assert_eq!(form.hidden.count_ones() as usize, form.count - 4 - Keep::default().first(form.count));
         }
