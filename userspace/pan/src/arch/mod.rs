@@ -82,6 +82,9 @@ pub(crate) trait Masks {
             .fold(0, |mask, (at, (first, second))| mask | u64::from(first == second) << at)
     }
 
+    /// Whether it pays to sum at all 64 positions for the few where a number starts.
+    const SIEVES: bool;
+
     /// 64 sums side by side, modulo 256.
     type Lanes: Copy;
 

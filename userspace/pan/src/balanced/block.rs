@@ -24,6 +24,8 @@ pub(crate) struct Block {
     digits: [u64; 1 + READ],
     /// Bit n of word i: at 64 i + n a run of 13 to 19 digits starts.
     pub(crate) plain: [u64; WORDS],
+    /// The same of groups of exactly four digits with four more behind one to three bytes, as every grouping begins.
+    pub(crate) grouped: [u64; WORDS],
 }
 
 /// What a block may hold.
@@ -35,7 +37,7 @@ pub(crate) struct Starts {
 }
 
 impl Block {
-    pub(crate) const EMPTY: Block = Block { digits: [0; 1 + READ], plain: [0; WORDS] };
+    pub(crate) const EMPTY: Block = Block { digits: [0; 1 + READ], plain: [0; WORDS], grouped: [0; WORDS] };
 
     /// Reads the first `words` words of `bytes`, which have `AHEAD` more behind them. `carry`: a digit stands before them. `goes_on`: they stand right
     /// behind a whole block that was read before, so the first of them are known.
@@ -79,6 +81,7 @@ impl Block {
         for index in 0..WORDS {
             let (run, group) = begins(self.digits[index], self.digits[index + 1], self.digits[index + 2]);
             self.plain[index] = run;
+            self.grouped[index] = group;
             any_run |= run;
             any_group |= group;
         }
@@ -273,6 +276,8 @@ mod tests {
         fn digits(bytes: &[u8; WORD]) -> u64 {
             mask(bytes, |byte| byte.is_ascii_digit())
         }
+
+        const SIEVES: bool = true;
 
         type Lanes = ();
 

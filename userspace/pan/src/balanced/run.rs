@@ -156,6 +156,31 @@ impl<'r, 'b> Run<'r, 'b> {
         self.hidden[0] = owed;
     }
 
+    /// What is left of a block.
+    #[inline(always)]
+    fn sifted<M: Masks>(&mut self, block: &Block, sieve: &Sieve, words: usize) -> Option<Stop> {
+        for word in Busy::of(&sieve.left, words) {
+            if let Some(stop) = self.word::<M>(block, sieve, words, word) {
+                return Some(stop);
+            }
+        }
+        None
+    }
+
+    /// All starts of a block.
+    #[inline(always)]
+    fn unsifted<M: Masks>(&mut self, block: &Block, words: usize) -> Option<Stop> {
+        for word in 0..words {
+            let starts = block.plain[word] | block.grouped[word];
+            if starts != 0
+                && let Some(stop) = self.resolve::<M>(block, None, words, word, starts)
+            {
+                return Some(stop);
+            }
+        }
+        None
+    }
+
     /// What is left of one word of the block.
     #[inline(always)]
     fn word<M: Masks>(&mut self, block: &Block, sieve: &Sieve, words: usize, word: usize) -> Option<Stop> {
@@ -220,12 +245,15 @@ pub(crate) fn go<M: Masks>(run: &mut Run<'_, '_>) -> Stop {
             continue;
         }
         if starts.plain || starts.grouped {
-            let sieve = sieve.get_or_insert(Sieve::EMPTY);
-            sieve.fill::<M>(&block, &starts, run.input(words));
-            for word in Busy::of(&sieve.left, words) {
-                if let Some(stop) = run.word::<M>(&block, sieve, words, word) {
-                    return stop;
-                }
+            let stop = if M::SIEVES {
+                let sieve = sieve.get_or_insert(Sieve::EMPTY);
+                sieve.fill::<M>(&block, &starts, run.input(words));
+                run.sifted::<M>(&block, sieve, words)
+            } else {
+                run.unsifted::<M>(&block, words)
+            };
+            if let Some(stop) = stop {
+                return stop;
             }
         }
         if let Some(stop) = run.hide_tail::<M>(run.at + words * WORD - 1) {

@@ -95,6 +95,8 @@ impl Masks for Avx2 {
         }
     }
 
+    const SIEVES: bool = true;
+
     type Lanes = [__m256i; 2];
 
     #[inline(always)]

@@ -100,6 +100,8 @@ impl Masks for Avx512 {
         unsafe { _mm512_cmpeq_epi8_mask(Self::lanes(first), Self::lanes(second)) }
     }
 
+    const SIEVES: bool = true;
+
     type Lanes = __m512i;
 
     #[inline(always)]
