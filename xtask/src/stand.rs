@@ -160,6 +160,9 @@ impl Postgres {
     fn as_postgres(&self, program: &str) -> Command {
         let mut command = Command::new("setpriv");
         command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]);
+        // A server that outlives a killed test must not hold what the test inherited (the descriptor of a lock).
+        const CLOSED: &str = "exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; exec \"$0\" \"$@\"";
+        command.args(["sh", "-c", CLOSED]);
         command
             .arg(self.bin.join(program))
             .current_dir(self.folder.path())
