@@ -287,7 +287,14 @@ impl Service {
                 .collect::<Vec<_>>()
         });
         let kernel = self.counters.all().unwrap_or_default().into_iter();
-        shards.chain(kernel.map(|(counter, value)| figure(counter.name(), value, Vec::new()))).collect()
+        let held = Figure {
+            help: "Statements that wait for a person.",
+            ..figure("approvals_pending", self.held.pending() as u64, Vec::new())
+        };
+        std::iter::once(held)
+            .chain(shards)
+            .chain(kernel.map(|(counter, value)| figure(counter.name(), value, Vec::new())))
+            .collect()
     }
 
     fn latency(&self) -> Vec<Latency> {
@@ -331,7 +338,8 @@ fn since_ns(ago: Duration) -> u64 {
 }
 
 /// Counters that go down again.
-const GAUGES: &[&str] = &["sessions", "handshakes", "record_full", "stopped", "ticked_ns", "last_seq", "synced_seq"];
+const GAUGES: &[&str] =
+    &["approvals_pending", "sessions", "handshakes", "record_full", "stopped", "ticked_ns", "last_seq", "synced_seq"];
 
 fn figure(name: &'static str, value: u64, labels: Vec<Label>) -> Figure {
     let kind = if GAUGES.contains(&name) { FigureKind::Gauge } else { FigureKind::Counter };
