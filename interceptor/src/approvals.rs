@@ -9,6 +9,10 @@ use anyhow::{Context, Result};
 use control::approvals::{Approvals, Ask, Limits, Reviewer, Rule, State, Vote};
 use session::{AskEnd, AskId, Asking};
 
+mod left;
+
+pub use left::{Left, left};
+
 use crate::config::Config;
 use crate::plan;
 use crate::service::Service;

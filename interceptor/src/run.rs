@@ -42,6 +42,7 @@ pub fn run(path: &Path) -> Result<()> {
 
     let held = approvals::table(&config)?;
     let page = listen(&config)?;
+    let left = approvals::left(&config.service.state_dir);
     let canary = Arc::new(Canary::default());
     let known = Arc::new(Known::new(&config, Legs::new(&config)?));
     let shards = shards(&config);
@@ -73,6 +74,7 @@ pub fn run(path: &Path) -> Result<()> {
         approvals::start(&service, asks)?;
     }
     service.record_start();
+    left.iter().for_each(|left| service.record_left(left));
     prove(&canary, &service).context("redirection does not work, so the service does not start")?;
     let control = service.serve_control(page)?;
     privileges::seal()?;

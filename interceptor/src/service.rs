@@ -171,6 +171,18 @@ impl Service {
         });
     }
 
+    /// What the service before this one was killed over.
+    pub fn record_left(&self, left: &approvals::Left) {
+        tracing::warn!(approval = %left.approval, "a statement was held when the service was killed: it ended with its connection");
+        self.record(&Event::AskLeft {
+            operator: operator(),
+            agent: Text::Masked(&left.agent),
+            approval: Text::Masked(&left.approval),
+            ask: left.ask,
+            cause: "the service was killed, and the connection ended",
+        });
+    }
+
     /// The last record that the service itself asks for; sessions end after it.
     pub fn record_stop(&self) {
         self.record(&Event::ServiceStop { operator: operator(), cause: Text::Literal("told to stop"), success: true });

@@ -57,6 +57,14 @@ const PIECES: &[Piece] = &[
         present: || has("ip") && Path::new("/bin/kill").exists() && has("systemd-analyze"),
     },
     Piece {
+        name: "Chromium and its driver",
+        why: "the page's tests look at it with a real browser",
+        debian: &["chromium", "chromium-driver"],
+        elsewhere: "chromium with chromedriver",
+        without: "everything builds; no browser looks at the page",
+        present: || has("chromedriver"),
+    },
+    Piece {
         name: "Rust with the sources of core",
         why: "the kernel half is built for bpfel-unknown-none, for which core has to be compiled",
         debian: &["rustc-web", "cargo-web", "rust-web-src"],

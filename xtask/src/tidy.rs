@@ -36,6 +36,7 @@ const UNSAFE: &[&str] = &[
     "userspace/pan/src/arch/",
     "userspace/uring/src/",
     "userspace/sql/src/grammar.rs",
+    "userspace/sql/src/grammar/nodes.rs",
     "interceptor-ebpf/src/",
     "interceptor/abi/src/",
     "interceptor/src/load",

@@ -207,6 +207,30 @@ fn a_hold_ends_with_its_agent_its_database_or_the_service() {
 }
 
 #[test]
+fn a_killed_service_leaves_no_ask_without_an_end() {
+    let Some(mut stage) = stage("10m") else { return };
+    let child = psql(&stage, "DELETE FROM plain /* killed */;\n");
+    let id = held(&stage.service, "killed");
+    let second = psql(&stage, "DELETE FROM plain /* decided */;\n");
+    let decided = held(&stage.service, "decided");
+    assert!(decide(&stage.service, "deny", &decided, "no").ok);
+    end(second);
+    stage.service.stop("KILL").expect("killed");
+    assert!(!end(child).ok, "its connection broke");
+    for _ in 0..2 {
+        stage.service.run().expect("started again");
+        stage.ask("SELECT 1").says("1");
+        stage.service.stop("KILL").expect("killed");
+    }
+    let record = stage.record();
+    let lines = record.iter().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let over: Vec<Value> = lines.filter(|one| one["type"] == "ask-over").collect();
+    assert_eq!(over.len(), 1, "{over:?}");
+    assert_eq!((over[0]["approval"].as_str(), &over[0]["agent"]), (Some(id.as_str()), &"reconciler".into()));
+    stage.service.run().expect("started again");
+}
+
+#[test]
 fn what_is_too_much_is_denied() {
     let limits = format!("{REVIEWER}\n[approvals]\npending_per_agent_max = 1\n");
     let Some(stage) = Stage::set_beside("", &limits, &(POLICY.to_owned() + &HOLD.replace("3s", "10m"))) else { return };

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject;
@@ -364,6 +365,33 @@ fn a_cancel_reaches_the_database_under_tls() {
     let output = stage.service.exec("reconciler", "sh", &args).output().expect("it runs");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(said.contains("canceling statement due to user request"), "{said}");
+}
+
+/// As libpq 17 does it: the request is encrypted like the session that it is for.
+#[test]
+fn a_cancel_inside_tls_reaches_the_database() {
+    const LONG: &str = "SELECT count(*) FROM generate_series(1, 3000000000)";
+    let keys = Keys::new("db.example");
+    let Some(stage) = both(&keys) else { return };
+    let (agent, trusted) = (Agent::start(&stage), Trusted::of(&stage));
+    let config = client(&trusted.path(), &[b"postgresql"]);
+    let dial = || AtOnce::dial(&agent, &config).expect("dialled");
+    let mut session = dial();
+    let told = session.ask(&usual_startup(), 1).expect("served");
+    let key = told.into_iter().find(|message| message.tag == b'K').expect("a key").body;
+    session.ask(&query(LONG), 0).expect("sent");
+    let runs = format!("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = '{LONG}'");
+    let until = Instant::now() + Duration::from_secs(20);
+    while stage.database.sql("postgres", &runs).expect("asked").trim() != "1" {
+        assert!(Instant::now() < until, "the statement does not run");
+    }
+    let request = [16_u32.to_be_bytes().as_slice(), &80_877_102_u32.to_be_bytes(), &key].concat();
+    let mut cancel = dial();
+    cancel.ask(&request, 0).expect("sent");
+    assert!(cancel.ask(&[], 1).is_err(), "a cancel request has no answer but the end, which its sender waits for");
+    let said = session.ask(&[], 1).expect("answered");
+    let error = said.iter().find(|message| message.tag == b'E').expect("an error");
+    assert_eq!(error.code(), "57014");
 }
 
 #[test]

@@ -166,6 +166,13 @@ fn service(event: &Event<'_>, out: &mut Vec<u8>) {
             }
             heads.iter().for_each(|head| head.append(out));
         }
+        Event::AskLeft { operator, agent, approval, ask, cause } => {
+            operator.append(out, false);
+            name(out, field::AGENT, *agent);
+            name(out, field::APPROVAL, *approval);
+            id(out, field::DECISION, *ask);
+            name(out, field::CAUSE, Text::Literal(cause));
+        }
         Event::Counters { operator, object, success, counters } => {
             operator.append(out, *success);
             name(out, field::OBJECT, Text::Literal(object));

@@ -385,6 +385,19 @@ pub enum Event<'a> {
     Approval(Approval<'a>),
     /// A held statement waits no more: it expired, was cancelled, or its connection ended.
     AskOver(AskOver<'a>),
+    /// A held statement of a service that was killed: it ended with its connection, and the next service says so.
+    AskLeft {
+        /// Who says it.
+        operator: Operator<'a>,
+        /// Whose statement.
+        agent: Text<'a>,
+        /// The id.
+        approval: Text<'a>,
+        /// The record that asks.
+        ask: RecordId,
+        /// Why it ended.
+        cause: &'static str,
+    },
     /// A cancel request.
     Cancel {
         /// Who asked.
@@ -590,7 +603,7 @@ impl Event<'_> {
             Event::Finding { .. } => RecordType::Finding,
             Event::Ask(_) => RecordType::Ask,
             Event::Approval(_) => RecordType::Approval,
-            Event::AskOver(_) => RecordType::AskOver,
+            Event::AskOver(_) | Event::AskLeft { .. } => RecordType::AskOver,
             Event::Admission { .. } => RecordType::Admission,
             Event::PolicyLoad { .. } => RecordType::PolicyLoad,
             Event::Attach { .. } => RecordType::Attach,

@@ -58,8 +58,17 @@ impl Text {
     /// As [`crate::Scanner::scan`].
     pub(crate) fn scan(&mut self, bytes: &mut [u8], last: bool) -> Scan {
         let short = !Run::has_room(bytes.len(), 0);
-        if short && last && self.is_fresh() && self.engine.backend().clean_prefix(bytes) == bytes.len() {
-            return Scan { cards: 0, hold: 0 };
+        if short && last && self.is_fresh() {
+            let backend = self.engine.backend();
+            let clean = backend.clean_prefix(bytes);
+            if clean == bytes.len() || self.is_lone_number(bytes, clean) {
+                return Scan { cards: 0, hold: 0 };
+            }
+            if self.stars_everywhere()
+                && let Some(cards) = backend.short(self.engine, bytes)
+            {
+                return Scan { cards, hold: 0 };
+            }
         }
         let mut pass = Pass { bytes, last, settled: 0, read: 0, at: 0, cards: 0 };
         let cut = loop {
@@ -84,6 +93,13 @@ impl Text {
         self.tail = self.tail.map(|(at, tail)| (at.saturating_sub(cut), tail));
         self.remember(pass.bytes.get(..cut).unwrap_or_default());
         Scan { cards: pass.cards, hold: pass.bytes.len() - cut }
+    }
+
+    /// Whether what may begin with the digits at `start` is no card by its head, and nothing else has room behind them.
+    fn is_lone_number(&self, bytes: &[u8], start: usize) -> bool {
+        let head = bytes.get(start..).and_then(|rest| rest.first_chunk());
+        bytes.len() - find::end_of_run(bytes, start) < DIGITS_MIN
+            && head.is_some_and(|head| self.engine.heads.balanced_of(head).is_empty())
     }
 
     /// Whether nothing of the value was seen yet.

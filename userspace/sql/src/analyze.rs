@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
+use crate::grammar::Refused;
 use crate::statement::{Object, Pair, Prepared, Statement};
-use crate::tree::{self, Node, Unreadable, Value};
+use crate::tree::{Node, Unreadable, Value};
 use crate::walk::Walk;
 use crate::{Context, Group, Kind, grammar, lineage, redact};
 
@@ -17,7 +18,7 @@ pub struct Limits {
     /// Levels of the parse tree's nesting: a UNION takes one, an operator two, a subquery up to nine. 500 stay within
     /// half a megabyte of stack even in a debug build.
     pub depth: usize,
-    /// Bytes of the parse tree as the grammar's library writes it: some 20 to 100 per token.
+    /// Bytes of the parse tree, about: some 20 to 100 per token.
     pub tree_bytes: usize,
 }
 
@@ -82,17 +83,13 @@ fn read(text: &str, limits: &Limits, context: Option<&Context<'_>>) -> Result<An
     if text.len() > limits.bytes {
         return Err(Refusal::TooLong);
     }
-    grammar::parse(text, |json| {
-        if json.len() > limits.tree_bytes {
-            return Err(Refusal::TooLong);
-        }
-        match tree::read(json, limits.depth) {
-            Ok(root) => statements(text, &root, limits, context),
-            Err(Unreadable::TooDeep) => Err(Refusal::TooDeep),
-            Err(Unreadable::Malformed) => Err(Refusal::Unreadable),
-        }
-    })
-    .unwrap_or_else(|fault| Err(refusal(&fault)))
+    match grammar::parse(text, limits.depth, limits.tree_bytes) {
+        Ok(root) => statements(text, &root, limits, context),
+        Err(Refused::Fault(fault)) => Err(refusal(&fault)),
+        Err(Refused::Unreadable(Unreadable::TooDeep)) => Err(Refusal::TooDeep),
+        Err(Refused::Unreadable(Unreadable::TooLong)) => Err(Refusal::TooLong),
+        Err(Refused::Unreadable(Unreadable::Malformed)) => Err(Refusal::Unreadable),
+    }
 }
 
 fn statements(

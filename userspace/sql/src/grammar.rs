@@ -1,15 +1,20 @@
 //! The one door to libpg_query, PostgreSQL 18's own grammar and scanner in C. All `unsafe` of this crate is here.
 //!
 //! The `pg_query` crate builds and links the library; its own `parse` is not used because it drops the error's position
-//! and decodes through protobuf, whose nesting limit refuses chains of some 30 operators. The declarations below are those
-//! of `pg_query.h` in pg_query 18.1.0, the version that Cargo.toml pins. The library keeps all state per thread, checks
+//! and decodes through protobuf, whose nesting limit refuses chains of some 30 operators. The tree is read where it lies
+//! (`nodes.rs`). The declarations below are those of `pg_query.h` and `pg_query_internal.h` in pg_query 18.1.0, the version
+//! that Cargo.toml pins. The library keeps all state per thread, checks
 //! the C stack that is left (`pg_query.c`, `set_max_stack_depth`) and does not touch stderr (`DEBUG` in
 //! `pg_query_internal.h`).
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, CString, c_char, c_int};
+mod nodes;
+
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 
 use pg_query as _; // links the C library
+
+use crate::tree::{Node, Unreadable};
 
 /// Why the C library gave no result.
 #[derive(Debug)]
@@ -63,7 +68,18 @@ struct CTokens {
     error: *mut CError,
 }
 
+#[repr(C)]
+struct CRawTree {
+    tree: *mut c_void,
+    stderr_buffer: *mut c_char,
+    error: *mut CError,
+}
+
 unsafe extern "C" {
+    fn pg_query_enter_memory_context() -> *mut c_void;
+    fn pg_query_exit_memory_context(context: *mut c_void);
+    fn pg_query_raw_parse(input: *const c_char, options: c_int) -> CRawTree;
+    #[cfg(test)]
     fn pg_query_parse_opts(input: *const c_char, options: c_int) -> CParseResult;
     fn pg_query_free_parse_result(result: CParseResult);
     fn pg_query_scan_tokens(input: *const c_char) -> CTokens;
@@ -73,23 +89,61 @@ unsafe extern "C" {
 /// `PG_QUERY_PARSE_DEFAULT`: statements, `standard_conforming_strings` on, `backslash_quote` as for UTF-8 clients.
 const PARSE_DEFAULT: c_int = 0;
 
-/// The parse tree of `text` as the library's JSON, handed to `read`.
-pub(crate) fn parse<T>(text: &str, read: impl FnOnce(&str) -> T) -> Result<T, Fault> {
+/// Why a text has no tree here.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// The grammar rejects it.
+    Fault(Fault),
+    /// Its tree is deeper or larger than asked for, or not what the library makes.
+    Unreadable(Unreadable),
+}
+
+/// The parse tree of `text`, at most so deep and of about so many bytes.
+pub(crate) fn parse(text: &str, depth_max: usize, bytes_max: usize) -> Result<Node<'static>, Refused> {
+    let input = CString::new(text).map_err(|_| Refused::Fault(nul()))?;
+    let _room = Room::enter();
+    // SAFETY: `input` is a NUL-terminated string that outlives the call; the library's memory context is entered.
+    let raw = unsafe { pg_query_raw_parse(input.as_ptr(), PARSE_DEFAULT) };
+    let result = ParseResult(CParseResult {
+        parse_tree: std::ptr::null_mut(),
+        stderr_buffer: raw.stderr_buffer,
+        error: raw.error,
+    });
+    if let Some(fault) = fault(result.0.error) {
+        return Err(Refused::Fault(fault));
+    }
+    // SAFETY: without an error `tree` is what `raw_parser` made, null for no statement; it lives until `_room` drops.
+    unsafe { nodes::Reader::new(depth_max, bytes_max).root(raw.tree.cast()) }.map_err(Refused::Unreadable)
+}
+
+/// The library's memory for one parse. Entered and left here alone, never one inside another: what is read is copied before.
+struct Room(*mut c_void);
+
+impl Room {
+    fn enter() -> Room {
+        // SAFETY: no other context is entered on this thread: `parse` calls nothing that parses.
+        Room(unsafe { pg_query_enter_memory_context() })
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        // SAFETY: entered by `enter`, left once, here.
+        unsafe { pg_query_exit_memory_context(self.0) }
+    }
+}
+
+/// The library's own JSON of a tree: what the tests compare with.
+#[cfg(test)]
+fn json(text: &str) -> Result<String, Fault> {
     let input = CString::new(text).map_err(|_| nul())?;
     // SAFETY: `input` is a NUL-terminated string that outlives the call; the library copies what it keeps.
     let result = ParseResult(unsafe { pg_query_parse_opts(input.as_ptr(), PARSE_DEFAULT) });
     if let Some(fault) = fault(result.0.error) {
         return Err(fault);
     }
-    if result.0.parse_tree.is_null() {
-        return Err(Fault { message: "no parse tree".to_owned(), cursor: 0 });
-    }
-    // SAFETY: not null, NUL-terminated (strdup in pg_query_parse.c), freed only when `result` drops after `read`.
-    let tree = unsafe { CStr::from_ptr(result.0.parse_tree) };
-    match tree.to_str() {
-        Ok(tree) => Ok(read(tree)),
-        Err(_) => Err(Fault { message: "parse tree is not UTF-8".to_owned(), cursor: 0 }),
-    }
+    // SAFETY: not null without an error, NUL-terminated (strdup in pg_query_parse.c), freed when `result` drops.
+    Ok(unsafe { CStr::from_ptr(result.0.parse_tree) }.to_string_lossy().into_owned())
 }
 
 /// The tokens of `text`, comments included.
@@ -148,5 +202,95 @@ impl Drop for Tokens {
         let CTokens { tokens, n_tokens, error } = self.0;
         // SAFETY: made by `pg_query_scan_tokens`, freed once, here.
         unsafe { pg_query_free_scan_tokens_result(CTokens { tokens, n_tokens, error }) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::tree::{Node, Value, json};
+
+    const TEXTS: &[&str] = &[
+        include_str!("../../policy/testdata/psql.sql"),
+        include_str!("../../policy/testdata/pg_dump.sql"),
+        include_str!("../tests/lineage/data/django.sql"),
+        include_str!("../tests/lineage/data/sqlalchemy.sql"),
+        include_str!("../tests/lineage/data/tpc.sql"),
+        include_str!("../tests/lineage/data/orm.sql"),
+        include_str!("../data/tree-statements.sql"),
+    ];
+
+    /// Where it is not what the library's JSON says. There a node whose field can hold one type only has no name.
+    fn difference(read: &Value<'_>, told: &Value<'_>) -> Option<String> {
+        let is_same = match (read, told) {
+            (Value::Node(read), Value::Node(told)) => return node_difference(read, told),
+            (Value::List(read), Value::List(told)) if read.len() == told.len() => {
+                let mut pairs = read.iter().zip(told).enumerate();
+                return pairs.find_map(|(at, (read, told))| Some(format!("[{at}]{}", difference(read, told)?)));
+            }
+            (Value::Text(read), Value::Text(told)) => read == told,
+            (Value::Bool(read), Value::Bool(told)) => read == told,
+            (Value::Int(read), Value::Int(told)) => read == told,
+            _ => false,
+        };
+        (!is_same).then(|| format!(": {read:?}, not {told:?}"))
+    }
+
+    fn node_difference(read: &Node<'_>, told: &Node<'_>) -> Option<String> {
+        let is_left_out =
+            |name: &str, value: &Value<'_>| name == "version" || matches!(value, Value::Text(text) if text.is_empty());
+        let told_fields: Vec<_> = told.fields().filter(|(name, value)| !is_left_out(name, value)).collect();
+        // The JSON's reader takes an operator class's `name` for a relation's.
+        let is_renamed = (read.kind, told.kind) == ("ObjectWithArgs", "RangeVar");
+        if read.kind != told.kind && !told.kind.is_empty() && !is_renamed || told_fields.len() != read.fields().count()
+        {
+            return Some(format!(": {read:?}, not {told:?}"));
+        }
+        told_fields.iter().find_map(|(name, value)| Some(format!(".{name}{}", difference(read.get(name), value)?)))
+    }
+
+    #[test]
+    fn the_tree_is_what_the_json_says() {
+        for text in TEXTS.iter().flat_map(|texts| texts.split("-- @\n")) {
+            let (Ok(read), Ok(told)) = (super::parse(text, 1_000, 1 << 24), super::json(text)) else {
+                panic!("{text}: refused")
+            };
+            let told = json::read(&told, 1_000).unwrap();
+            assert_eq!(node_difference(&read, &told), None, "{text}");
+        }
+    }
+
+    /// The same of random pieces of the texts, as far as the grammar takes them.
+    #[test]
+    fn pieces_of_texts_too() {
+        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+        let mut below = |n: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state % n.max(1) as u64).unwrap_or(0)
+        };
+        let texts: Vec<&str> = TEXTS.iter().flat_map(|texts| texts.split("-- @\n")).collect();
+        let mut taken = 0;
+        for _ in 0..3_000 {
+            let mut words: Vec<&str> = texts[below(texts.len())].split(' ').collect();
+            for _ in 0..=below(3) {
+                let at = below(words.len());
+                match below(3) {
+                    0 => drop(words.drain(at..(at + below(6)).min(words.len()))),
+                    1 => words.truncate(at.max(1)),
+                    _ => words.insert(at, ["NOT", "NULL,", "(", ")", "x,", "DISTINCT", "'a'::text", "*"][below(8)]),
+                }
+            }
+            let text = words.join(" ");
+            match (super::parse(&text, 1_000, 1 << 24), super::json(&text)) {
+                (Ok(read), Ok(told)) => {
+                    assert_eq!(node_difference(&read, &json::read(&told, 1_000).unwrap()), None, "{text}");
+                    taken += 1;
+                }
+                (Err(_), Err(_)) => {}
+                (read, told) => panic!("{text}: {} {}", read.is_ok(), told.is_ok()),
+            }
+        }
+        assert!(taken > 100, "{taken}");
     }
 }

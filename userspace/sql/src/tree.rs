@@ -1,10 +1,16 @@
 //! The parse tree, uniform: every node is a type name and named fields, so that a walk misses none that it was not told of.
 //!
-//! Read from libpg_query's JSON (`pg_query_outfuncs_json.c`): a node is `{"Type": {fields}}`, except where a field can hold
-//! one type only; there the type is left out and [`TYPED_FIELDS`] knows it. Empty strings, zeros, `false` and NULL are
-//! left out by the library.
+//! Empty strings, zeros, `false` and NULL are left out, as libpg_query's JSON leaves them out; that JSON, read, is what the tests
+//! compare with.
+
+mod layout;
+
+#[cfg(test)]
+pub(crate) mod json;
 
 use std::borrow::Cow;
+
+pub(crate) use layout::{Field, Kind, Layout, Shape};
 
 /// A value of a field.
 #[derive(Debug)]
@@ -32,6 +38,11 @@ pub(crate) struct Node<'j> {
 }
 
 impl<'j> Node<'j> {
+    /// A node of that type with these fields.
+    pub(crate) fn new(kind: &'j str, fields: Vec<(&'j str, Value<'j>)>) -> Node<'j> {
+        Node { kind, fields }
+    }
+
     /// A field's value.
     pub(crate) fn get(&self, field: &str) -> &Value<'j> {
         self.fields.iter().find(|(name, _)| *name == field).map_or(&Value::Null, |(_, value)| value)
@@ -92,266 +103,13 @@ impl<'j> Value<'j> {
     }
 }
 
-/// Fields that hold one node type and therefore do not name it (from pg_query.proto; a list per type).
-const TYPED_FIELDS: &[(&str, &[&str])] = &[
-    (
-        "RangeVar",
-        &[
-            "relation",
-            "rel",
-            "view",
-            "table",
-            "sequence",
-            "constrrel",
-            "pktable",
-            "typevar",
-            "identitySequence",
-            "name",
-        ],
-    ),
-    ("SelectStmt", &["larg", "rarg"]),
-    ("WithClause", &["withClause"]),
-    ("IntoClause", &["into", "intoClause"]),
-    ("OnConflictClause", &["onConflictClause"]),
-    ("InferClause", &["infer"]),
-    ("ReturningClause", &["returningClause"]),
-    ("FuncCall", &["funccall"]),
-    (
-        "TypeName",
-        &[
-            "typeName",
-            "argType",
-            "returnType",
-            "ofTypename",
-            "sourcetype",
-            "targettype",
-            "storedtype",
-            "datatype",
-            "type_name",
-        ],
-    ),
-    ("CreateStmt", &["base"]),
-    ("VariableSetStmt", &["setstmt"]),
-    ("GrantStmt", &["action"]),
-    ("ObjectWithArgs", &["func", "opername", "fromsql", "tosql"]),
-    ("Alias", &["alias", "join_using_alias"]),
-    ("CollateClause", &["collClause"]),
-    ("RoleSpec", &["authrole", "grantor", "newowner", "newrole", "owner", "role", "user"]),
-    ("WindowDef", &["over"]),
-    ("PublicationTable", &["pubtable"]),
-    ("String", &["extname"]),
-];
-
-/// Why the JSON could not be read.
+/// Why a tree could not be read.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Unreadable {
     /// Nested deeper than asked for.
     TooDeep,
-    /// Not what the library writes.
+    /// More of it than asked for.
+    TooLong,
+    /// Not what the library makes.
     Malformed,
-}
-
-/// The root of the tree: its `stmts` are the text's statements. Reads without recursion: the text decides the nesting.
-pub(crate) fn read(json: &str, depth_max: usize) -> Result<Node<'_>, Unreadable> {
-    let mut reader = Reader { json, at: 0 };
-    let mut open: Vec<Open<'_>> = Vec::new();
-    loop {
-        let mut value = match reader.peek() {
-            Some(b'{' | b'[') if open.len() == depth_max => return Err(Unreadable::TooDeep),
-            Some(b'{') => {
-                reader.at += 1;
-                let holder = open.last().map_or("", Open::field);
-                open.push(Open::Node { holder, fields: Vec::new(), field: "" });
-                None
-            }
-            Some(b'[') => {
-                reader.at += 1;
-                open.push(Open::List(Vec::new()));
-                None
-            }
-            Some(b'"') => Some(Value::Text(reader.string()?)),
-            _ => Some(reader.bare()?),
-        };
-        // Close what ends here, then go to the next element of what is still open.
-        loop {
-            let first = value.is_none();
-            match (open.last_mut(), value.take()) {
-                (Some(container), Some(value)) => container.push(value),
-                (None, Some(Value::Node(root))) if reader.at == json.len() => return Ok(root),
-                (None, _) => return Err(Unreadable::Malformed),
-                (Some(_), None) => {}
-            }
-            let closed = open.last().is_some_and(|container| reader.accept(container.end()));
-            if closed {
-                value = open.pop().map(Open::close);
-                continue;
-            }
-            if !first {
-                reader.expect(b',')?;
-            }
-            if let Some(Open::Node { field, .. }) = open.last_mut() {
-                let Cow::Borrowed(name) = reader.string()? else { return Err(Unreadable::Malformed) };
-                reader.expect(b':')?;
-                *field = name;
-            }
-            break;
-        }
-    }
-}
-
-/// A list or node that is being read.
-enum Open<'j> {
-    List(Vec<Value<'j>>),
-    Node { holder: &'j str, fields: Vec<(&'j str, Value<'j>)>, field: &'j str },
-}
-
-impl<'j> Open<'j> {
-    fn field(&self) -> &'j str {
-        match self {
-            Open::List(_) => "",
-            Open::Node { field, .. } => field,
-        }
-    }
-
-    fn end(&self) -> u8 {
-        match self {
-            Open::List(_) => b']',
-            Open::Node { .. } => b'}',
-        }
-    }
-
-    fn push(&mut self, value: Value<'j>) {
-        match self {
-            Open::List(items) => items.push(value),
-            Open::Node { field: "location", .. } => {}
-            Open::Node { fields, field, .. } => fields.push((field, value)),
-        }
-    }
-
-    fn close(self) -> Value<'j> {
-        match self {
-            Open::List(items) => Value::List(items),
-            Open::Node { holder, fields, .. } => typed(holder, fields),
-        }
-    }
-}
-
-struct Reader<'j> {
-    json: &'j str,
-    at: usize,
-}
-
-impl<'j> Reader<'j> {
-    fn peek(&self) -> Option<u8> {
-        self.json.as_bytes().get(self.at).copied()
-    }
-
-    fn accept(&mut self, byte: u8) -> bool {
-        let found = self.peek() == Some(byte);
-        self.at += usize::from(found);
-        found
-    }
-
-    fn expect(&mut self, byte: u8) -> Result<(), Unreadable> {
-        if self.accept(byte) { Ok(()) } else { Err(Unreadable::Malformed) }
-    }
-
-    /// `null`, `true`, `false` or a number.
-    fn bare(&mut self) -> Result<Value<'j>, Unreadable> {
-        let rest = self.json.get(self.at..).unwrap_or("");
-        let length = rest.find([',', '}', ']']).unwrap_or(rest.len());
-        let word = rest.get(..length).unwrap_or("");
-        self.at += length;
-        match word {
-            "null" => Ok(Value::Null),
-            "true" => Ok(Value::Bool(true)),
-            "false" => Ok(Value::Bool(false)),
-            _ if word.starts_with(|c: char| c == '-' || c.is_ascii_digit()) => {
-                Ok(Value::Int(word.parse().unwrap_or_default()))
-            }
-            _ => Err(Unreadable::Malformed),
-        }
-    }
-
-    fn string(&mut self) -> Result<Cow<'j, str>, Unreadable> {
-        self.expect(b'"')?;
-        let rest = self.json.get(self.at..).ok_or(Unreadable::Malformed)?;
-        let plain = rest.find(['"', '\\']).ok_or(Unreadable::Malformed)?;
-        let head = rest.get(..plain).ok_or(Unreadable::Malformed)?;
-        self.at += plain;
-        if self.accept(b'"') {
-            return Ok(Cow::Borrowed(head));
-        }
-        let mut text = head.to_owned();
-        loop {
-            let rest = self.json.get(self.at..).ok_or(Unreadable::Malformed)?;
-            let plain = rest.find(['"', '\\']).ok_or(Unreadable::Malformed)?;
-            text.push_str(rest.get(..plain).ok_or(Unreadable::Malformed)?);
-            self.at += plain;
-            if self.accept(b'"') {
-                return Ok(Cow::Owned(text));
-            }
-            self.expect(b'\\')?;
-            text.push(self.escape()?);
-        }
-    }
-
-    fn escape(&mut self) -> Result<char, Unreadable> {
-        let letter = self.peek().ok_or(Unreadable::Malformed)?;
-        self.at += 1;
-        Ok(match letter {
-            b'"' | b'\\' | b'/' => char::from(letter),
-            b'b' => '\u{8}',
-            b'f' => '\u{c}',
-            b'n' => '\n',
-            b'r' => '\r',
-            b't' => '\t',
-            b'u' => {
-                let digits = self.json.get(self.at..self.at + 4).ok_or(Unreadable::Malformed)?;
-                self.at += 4;
-                let code = u32::from_str_radix(digits, 16).map_err(|_| Unreadable::Malformed)?;
-                char::from_u32(code).ok_or(Unreadable::Malformed)?
-            }
-            _ => return Err(Unreadable::Malformed),
-        })
-    }
-}
-
-/// Names the node: by its only field if that is a type, else by the field that holds it.
-fn typed<'j>(field: &str, mut fields: Vec<(&'j str, Value<'j>)>) -> Value<'j> {
-    if let [(name, Value::Node(_))] = fields.as_slice() {
-        let name = *name;
-        if name.starts_with(|c: char| c.is_ascii_uppercase())
-            && let Some((_, Value::Node(inner))) = fields.pop()
-        {
-            return Value::Node(Node { kind: name, fields: inner.fields });
-        }
-    }
-    let kind = TYPED_FIELDS.iter().find(|(_, holders)| holders.contains(&field)).map_or("", |(kind, _)| *kind);
-    Value::Node(Node { kind, fields })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_every_node() {
-        let json = r#"{"version":1,"stmts":[{"stmt":{"InsertStmt":{"relation":{"relname":"t\u0041\"","inh":true},"cols":[{}],"location":7}},"stmt_len":3}]}"#;
-        let root = read(json, 20).unwrap();
-        let raw = root.list("stmts")[0].as_node().unwrap();
-        let insert = raw.node("stmt").unwrap();
-        assert_eq!((raw.int("stmt_len"), insert.kind), (3, "InsertStmt"));
-        let relation = insert.node("relation").unwrap();
-        assert_eq!((relation.kind, relation.text("relname"), relation.flag("inh")), ("RangeVar", "tA\"", true));
-        assert_eq!(insert.fields().count(), 2);
-    }
-
-    #[test]
-    fn refuses_what_the_library_does_not_write() {
-        for json in ["", "{", "{\"a\"", "{\"a\":}", "[1", "\"a", "{\"a\":1}x", "{\"a\":nul}", "{\"a\":\"\\u12\"}"] {
-            assert_eq!(read(json, 20).err(), Some(Unreadable::Malformed), "{json}");
-        }
-        assert_eq!(read(r#"{"a":[[[1]]]}"#, 3).err(), Some(Unreadable::TooDeep));
-    }
 }

@@ -147,6 +147,11 @@ impl Appender {
             self.tree.push(chain::leaf(frame.record));
             self.hashed += frame.room();
         }
+        self.unhashed()
+    }
+
+    /// How many records the tree lacks.
+    pub fn unhashed(&self) -> u64 {
         self.last_seq().saturating_sub(self.tree.size())
     }
 

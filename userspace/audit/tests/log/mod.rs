@@ -158,6 +158,13 @@ impl Parts {
                 cause: "nobody decided in time",
                 number: 9,
             }),
+            Event::AskLeft {
+                operator,
+                agent: "reconciler".into(),
+                approval: "K7Q2M-9XDRT".into(),
+                ask: RecordId { shard: 3, seq: 300 },
+                cause: "the service was killed",
+            },
             Event::Cancel { actor, target: Some(77), success: true, cause: None },
             Event::Cancel { actor, target: None, success: false, cause: Some("no session has this key") },
             Event::Admission {

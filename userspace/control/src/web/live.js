@@ -9,6 +9,7 @@ async function refresh() {
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
   if (fresh) document.querySelector("main").replaceWith(fresh);
 }
+document.documentElement.dataset.live = "yes";
 const events = new EventSource("/events");
 events.addEventListener("changed", refresh);
 setInterval(refresh, 15000);

@@ -16,8 +16,9 @@ mod x86;
 use std::fmt;
 
 use crate::{
+    Engine,
     balanced::form::{Form, SPAN_MAX},
-    balanced::run::{Run, Stop},
+    balanced::run::{self, Run, Stop},
     strict::{self, calm},
 };
 
@@ -83,6 +84,9 @@ pub(crate) trait Masks {
             .enumerate()
             .fold(0, |mask, (at, (first, second))| mask | u64::from(first == second) << at)
     }
+
+    /// Whether it pays to sum at all 64 positions for the few where a number starts.
+    const SIEVES: bool;
 
     /// 64 sums side by side, modulo 256.
     type Lanes: Copy;
@@ -293,6 +297,19 @@ impl Backend {
             Family::Avx512 => x86::clean_prefix_avx512(bytes),
             #[cfg(target_arch = "aarch64")]
             Family::Neon => neon::clean_prefix(bytes),
+        }
+    }
+
+    /// Masks a short value with these instructions, see [`run::short`].
+    pub(crate) fn short(self, engine: &'static Engine, value: &mut [u8]) -> Option<u32> {
+        match self.0 {
+            Family::Portable => run::short::<portable::Portable>(engine, value),
+            #[cfg(target_arch = "x86_64")]
+            Family::Avx2 => x86::short_avx2(engine, value),
+            #[cfg(target_arch = "x86_64")]
+            Family::Avx512 => x86::short_avx512(engine, value),
+            #[cfg(target_arch = "aarch64")]
+            Family::Neon => run::short::<neon::Neon>(engine, value),
         }
     }
 

@@ -41,6 +41,8 @@ impl Masks for Neon {
         }
     }
 
+    const SIEVES: bool = false;
+
     type Lanes = [u8; WORD];
 
     #[inline(always)]

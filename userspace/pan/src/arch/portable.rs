@@ -25,6 +25,8 @@ impl Masks for Portable {
         })
     }
 
+    const SIEVES: bool = false;
+
     type Lanes = [u8; WORD];
 
     #[inline(always)]

@@ -24,6 +24,8 @@ pub(crate) struct Block {
     digits: [u64; 1 + READ],
     /// Bit n of word i: at 64 i + n a run of 13 to 19 digits starts.
     pub(crate) plain: [u64; WORDS],
+    /// The same of groups of exactly four digits with four more behind one to three bytes, as every grouping begins.
+    pub(crate) grouped: [u64; WORDS],
 }
 
 /// What a block may hold.
@@ -35,7 +37,7 @@ pub(crate) struct Starts {
 }
 
 impl Block {
-    pub(crate) const EMPTY: Block = Block { digits: [0; 1 + READ], plain: [0; WORDS] };
+    pub(crate) const EMPTY: Block = Block { digits: [0; 1 + READ], plain: [0; WORDS], grouped: [0; WORDS] };
 
     /// Reads the first `words` words of `bytes`, which have `AHEAD` more behind them. `carry`: a digit stands before them. `goes_on`: they stand right
     /// behind a whole block that was read before, so the first of them are known.
@@ -77,21 +79,30 @@ impl Block {
     fn find_runs(&mut self) -> (u64, u64) {
         let (mut any_run, mut any_group) = (0, 0);
         for index in 0..WORDS {
-            let (before, here, behind) = (self.digits[index], self.digits[index + 1], self.digits[index + 2]);
-            // Bit n of here4: digits stand at n, n + 1, n + 2, n + 3; and so on.
-            let (here2, behind2) = (here & shift(here, behind, 1), behind & behind >> 1);
-            let (here4, behind4) = (here2 & shift(here2, behind2, 2), behind2 & behind2 >> 2);
-            let (here8, behind8) = (here4 & shift(here4, behind4, 4), behind4 & behind4 >> 4);
-            let (here13, behind13) = (here8 & shift(here8, behind8, 5), behind8 & behind8 >> 5);
-            let here20 = here13 & shift(here13, behind13, 7);
-            let begins = !(here << 1 | before >> 63);
-            let next = shift(here4, behind4, 5) | shift(here4, behind4, 6) | shift(here4, behind4, 7);
-            let run = begins & here13 & !here20;
+            let (run, group) = begins(self.digits[index], self.digits[index + 1], self.digits[index + 2]);
             self.plain[index] = run;
+            self.grouped[index] = group;
             any_run |= run;
-            any_group |= begins & here4 & !shift(here, behind, 4) & next;
+            any_group |= group;
         }
         (any_run, any_group)
+    }
+
+    /// Reads a few words, which have no digits before and behind them.
+    #[inline(always)]
+    pub(crate) fn read_few<M: Masks>(&mut self, words: &[[u8; WORD]]) {
+        if let Some(slots) = self.digits.get_mut(1..=words.len()) {
+            M::all_digits(words, slots);
+        }
+    }
+
+    /// Where in a word a number may start.
+    #[inline(always)]
+    pub(crate) fn starts(&self, word: usize) -> u64 {
+        let (before, here, behind) = (self.digits[word], self.digits[word + 1], self.digits[word + 2]);
+        // Without digits behind the word there is nothing to be filled from there.
+        let (run, group) = if behind == 0 { begins(before, here, 0) } else { begins(before, here, behind) };
+        run | group
     }
 
     /// Whether behind two groups of four and more there is a third, where one is in a grouping.
@@ -235,6 +246,20 @@ impl Groups {
     }
 }
 
+/// Where in a word runs of 13 to 19 digits begin, and where groups of exactly four with four digits behind one to three bytes.
+#[inline(always)]
+fn begins(before: u64, here: u64, behind: u64) -> (u64, u64) {
+    // Bit n of here4: digits stand at n, n + 1, n + 2, n + 3; and so on.
+    let (here2, behind2) = (here & shift(here, behind, 1), behind & behind >> 1);
+    let (here4, behind4) = (here2 & shift(here2, behind2, 2), behind2 & behind2 >> 2);
+    let (here8, behind8) = (here4 & shift(here4, behind4, 4), behind4 & behind4 >> 4);
+    let (here13, behind13) = (here8 & shift(here8, behind8, 5), behind8 & behind8 >> 5);
+    let here20 = here13 & shift(here13, behind13, 7);
+    let begins = !(here << 1 | before >> 63);
+    let next = shift(here4, behind4, 5) | shift(here4, behind4, 6) | shift(here4, behind4, 7);
+    (begins & here13 & !here20, begins & here4 & !shift(here, behind, 4) & next)
+}
+
 /// `here >> n`, filled from `behind`.
 #[inline(always)]
 pub(crate) fn shift(here: u64, behind: u64, n: u32) -> u64 {
@@ -251,6 +276,8 @@ mod tests {
         fn digits(bytes: &[u8; WORD]) -> u64 {
             mask(bytes, |byte| byte.is_ascii_digit())
         }
+
+        const SIEVES: bool = true;
 
         type Lanes = ();
 

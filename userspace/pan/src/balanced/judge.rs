@@ -1,6 +1,7 @@
 //! The starts that are left of a word, one by one: what stands beside a number decides, and where it is a stripe's, what stands behind.
 
 use crate::{
+    Engine,
     arch::{Masks, Set, WORD},
     balanced::beside::{self, BESIDE, Says},
     balanced::block::{Block, WORDS},
@@ -64,7 +65,7 @@ impl Run<'_, '_> {
     pub(super) fn resolve<M: Masks>(
         &mut self,
         block: &Block,
-        sieve: &Sieve,
+        sieve: Option<&Sieve>,
         words: usize,
         word: usize,
         starts: u64,
@@ -81,7 +82,10 @@ impl Run<'_, '_> {
             if start < self.pass.at || self.hidden[word] >> bit & 1 == 1 {
                 continue; // within a tail or what went the exact way, or a hidden digit, which starts nothing
             }
-            let forms = if Sieve::sifted(at) { sieve.forms(word, bit) } else { self.forms::<M>(block, start) };
+            let forms = match sieve {
+                Some(sieve) if Sieve::sifted(at) => sieve.forms(word, bit),
+                _ => self.forms::<M>(block, start),
+            };
             if let Some(start) = self.judge::<M>(block, start, forms)
                 && let Some(stop) = self.exact(start, end)
             {
@@ -111,33 +115,9 @@ impl Run<'_, '_> {
         None
     }
 
-    /// The forms that a start may have by its lengths, head and check digit.
     #[inline(always)]
     fn forms<M: Masks>(&self, block: &Block, start: usize) -> u32 {
-        let digits = block.digits_from(start - self.at);
-        let Some(bytes) = self.pass.bytes.get(start..).and_then(|rest| rest.first_chunk::<SPAN_MAX>()) else {
-            return 0;
-        };
-        let run = digits.trailing_ones() as usize;
-        if run > 4 {
-            let id = FormId::plain(run);
-            return u32::from(holds(M::luhn_sum(bytes, self.engine.forms.get(id)))) << id.index();
-        }
-        let gap = (digits >> 4).trailing_zeros() as usize;
-        if !(1..=separator::BYTES_MAX).contains(&gap) {
-            return 0;
-        }
-        // By the second group's fifth digit: 4-6-5 and 4-6-4, or the others.
-        let shapes = if digits >> (8 + gap) & 1 == 1 { &[2, 3][..] } else { &[0, 1, 4] };
-        let mut forms = 0;
-        for &shape in shapes {
-            let id = FormId::grouping(shape, gap);
-            let form = self.engine.forms.get(id);
-            if form.fits(digits) {
-                forms |= u32::from(holds(M::luhn_sum(bytes, form))) << id.index();
-            }
-        }
-        forms
+        forms::<M>(self.engine, self.pass.bytes, start, block.digits_from(start - self.at))
     }
 
     /// Judges a form whose check digit is right, and hides what it is to hide. `kept`: the start is the kept end of a card.
@@ -192,9 +172,7 @@ impl Run<'_, '_> {
         if bytes(start + 4).is_none_or(|gap| gap[0] == b'.') || digits < crate::keep::DIGITS_MIN {
             return Says::Closed;
         }
-        let forms = self.forms::<M>(block, group) & 1 << FormId::plain(digits).index();
-        let head = run.first_chunk().unwrap_or(&[0; 4]);
-        if forms == 0 || !self.engine.heads.balanced_of(head).contains(digits) {
+        if self.forms::<M>(block, group) & 1 << FormId::plain(digits).index() == 0 {
             return Says::Closed;
         }
         match run[digits] {
@@ -344,6 +322,33 @@ impl Run<'_, '_> {
         let gap = behind.trailing_zeros().min(separator::BYTES_MAX as u32);
         if matches!((behind >> gap).trailing_ones(), 4 | 6) { Verdict::CardThen(end) } else { Verdict::Card }
     }
+}
+
+/// The forms that a start may have by its lengths, head and check digit. `digits`: the bits of the digits from there on.
+#[inline(always)]
+pub(super) fn forms<M: Masks>(engine: &Engine, bytes: &[u8], start: usize, digits: u64) -> u32 {
+    let Some(bytes) = bytes.get(start..).and_then(|rest| rest.first_chunk::<SPAN_MAX>()) else { return 0 };
+    let lengths = engine.heads.balanced_of(bytes.first_chunk().unwrap_or(&[0; 4]));
+    let run = digits.trailing_ones() as usize;
+    if run > 4 {
+        let id = FormId::plain(run);
+        return u32::from(lengths.contains(run) & holds(M::luhn_sum(bytes, engine.forms.get(id)))) << id.index();
+    }
+    let gap = (digits >> 4).trailing_zeros() as usize;
+    if !(1..=separator::BYTES_MAX).contains(&gap) {
+        return 0;
+    }
+    // By the second group's fifth digit: 4-6-5 and 4-6-4, or the others.
+    let shapes = if digits >> (8 + gap) & 1 == 1 { &[2, 3][..] } else { &[0, 1, 4] };
+    let mut forms = 0;
+    for &shape in shapes {
+        let id = FormId::grouping(shape, gap);
+        let form = engine.forms.get(id);
+        if form.fits(digits) {
+            forms |= u32::from(lengths.contains(form.count) & holds(M::luhn_sum(bytes, form))) << id.index();
+        }
+    }
+    forms
 }
 
 /// Whether a sum of at most 19 digits ends in zero.

@@ -10,7 +10,7 @@
 //! of its starts are looked at one by one (`resolve`).
 
 use crate::{
-    Engine,
+    Engine, Fill,
     arch::{Masks, WORD},
     balanced::block::{AHEAD, Block, WORDS},
     balanced::form::SPAN_MAX,
@@ -156,6 +156,31 @@ impl<'r, 'b> Run<'r, 'b> {
         self.hidden[0] = owed;
     }
 
+    /// What is left of a block.
+    #[inline(always)]
+    fn sifted<M: Masks>(&mut self, block: &Block, sieve: &Sieve, words: usize) -> Option<Stop> {
+        for word in Busy::of(&sieve.left, words) {
+            if let Some(stop) = self.word::<M>(block, sieve, words, word) {
+                return Some(stop);
+            }
+        }
+        None
+    }
+
+    /// All starts of a block.
+    #[inline(always)]
+    fn unsifted<M: Masks>(&mut self, block: &Block, words: usize) -> Option<Stop> {
+        for word in 0..words {
+            let starts = block.plain[word] | block.grouped[word];
+            if starts != 0
+                && let Some(stop) = self.resolve::<M>(block, None, words, word, starts)
+            {
+                return Some(stop);
+            }
+        }
+        None
+    }
+
     /// What is left of one word of the block.
     #[inline(always)]
     fn word<M: Masks>(&mut self, block: &Block, sieve: &Sieve, words: usize, word: usize) -> Option<Stop> {
@@ -171,7 +196,7 @@ impl<'r, 'b> Run<'r, 'b> {
             self.hidden[word + 1] |= clear.hidden[1];
             return None;
         }
-        self.resolve::<M>(block, sieve, words, word, sieve.left[word] & open)
+        self.resolve::<M>(block, Some(sieve), words, word, sieve.left[word] & open)
     }
 
     #[inline(always)]
@@ -220,12 +245,15 @@ pub(crate) fn go<M: Masks>(run: &mut Run<'_, '_>) -> Stop {
             continue;
         }
         if starts.plain || starts.grouped {
-            let sieve = sieve.get_or_insert(Sieve::EMPTY);
-            sieve.fill::<M>(&block, &starts, run.input(words));
-            for word in Busy::of(&sieve.left, words) {
-                if let Some(stop) = run.word::<M>(&block, sieve, words, word) {
-                    return stop;
-                }
+            let stop = if M::SIEVES {
+                let sieve = sieve.get_or_insert(Sieve::EMPTY);
+                sieve.fill::<M>(&block, &starts, run.input(words));
+                run.sifted::<M>(&block, sieve, words)
+            } else {
+                run.unsifted::<M>(&block, words)
+            };
+            if let Some(stop) = stop {
+                return stop;
             }
         }
         if let Some(stop) = run.hide_tail::<M>(run.at + words * WORD - 1) {
@@ -233,6 +261,41 @@ pub(crate) fn go<M: Masks>(run: &mut Run<'_, '_>) -> Stop {
         }
         run.next_block::<M>(words, carry);
     }
+}
+
+/// The longest value that goes the short way.
+pub(crate) const SHORT_MAX: usize = 3 * WORD;
+/// What is left and right of it there.
+const MARGIN: usize = 2 * WORD;
+
+/// A whole value that is short, with room around it: zeros are no part of anything, so they are like an end. How many cards there are; None: it has
+/// to go another way, and is as it was.
+#[inline(always)]
+pub(crate) fn short<M: Masks>(engine: &'static Engine, value: &mut [u8]) -> Option<u32> {
+    let mut room = [0; MARGIN + SHORT_MAX + MARGIN];
+    room.get_mut(MARGIN..MARGIN + value.len())?.copy_from_slice(value);
+    let words = value.len().div_ceil(WORD);
+    let mut block = Block::EMPTY;
+    block.read_few::<M>(room.get(MARGIN..)?.as_chunks().0.get(..words)?);
+    let mut text = Text::new(engine, Fill::Text);
+    let mut pass = Pass { bytes: &mut room, last: true, settled: MARGIN, read: MARGIN, at: MARGIN, cards: 0 };
+    let mut run = Run::new(&mut text, &mut pass, None);
+    for word in 0..words {
+        if run.resolve::<M>(&block, None, words, word, block.starts(word)).is_some() {
+            return None;
+        }
+    }
+    if run.pass.cards == 0 {
+        return Some(0);
+    }
+    if run.hide_tail::<M>(usize::MAX).is_some() {
+        return None;
+    }
+    run.next_block::<M>(words, false);
+    run.write::<M>(1);
+    let cards = pass.cards;
+    value.copy_from_slice(room.get(MARGIN..MARGIN + value.len())?);
+    Some(cards)
 }
 
 /// How many of the first `words` words, in fours, hold no digit.

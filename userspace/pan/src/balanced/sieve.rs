@@ -22,11 +22,24 @@ const AROUND: usize = BEFORE + 2 * WORD + 32;
 /// The nibbles of letters, by the high nibble.
 const A_TO_O: &[u8] = &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 const P_TO_Z: &[u8] = &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
+const P_TO_Z_OR_CARET: &[u8] = &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 14];
 /// What on the left of a run closes it or depends on more: letters, plus, dot.
 static LEFT: Set = Set::of(&[(0x2, &[0xb, 0xe]), (0x4, A_TO_O), (0x5, P_TO_Z), (0x6, A_TO_O), (0x7, P_TO_Z)]);
 /// The same behind a run: letters, equals, caret.
-static RIGHT: Set =
-    Set::of(&[(0x3, &[0xd]), (0x4, A_TO_O), (0x5, P_TO_Z), (0x5, &[0xe]), (0x6, A_TO_O), (0x7, P_TO_Z)]);
+static RIGHT: Set = Set::of(&[(0x3, &[0xd]), (0x4, A_TO_O), (0x5, P_TO_Z_OR_CARET), (0x6, A_TO_O), (0x7, P_TO_Z)]);
+
+/// That and what may begin a separator.
+static BEHIND: Set = Set::of(&[
+    (0x2, &[0x0, 0xd, 0xe]),
+    (0x3, &[0xd]),
+    (0x4, A_TO_O),
+    (0x5, P_TO_Z_OR_CARET),
+    (0x6, A_TO_O),
+    (0x7, P_TO_Z),
+    (0xa, &[0x0]),
+    (0xc, &[0x2]),
+    (0xe, &[0x2, 0x3]),
+]);
 
 /// What is left of the starts of a block. Bit n of word i: the byte 64 i + n.
 pub(crate) struct Sieve {
@@ -173,7 +186,11 @@ impl Sieve {
             found &= found - 1;
             let (form, starts) = (forms.get(id), self.starts[id.index() as usize][index] & open);
             let next = word.at(form.span as isize);
-            let mut closed = left | M::of(next, &RIGHT) | !word.issued(input.heads, form.count, starts);
+            let behind = starts & M::of(next, &BEHIND);
+            let (right, mut leads) =
+                if behind == 0 { (0, 0) } else { (M::of(next, &RIGHT), M::of(next, &separator::LEADS)) };
+            leads &= starts;
+            let mut closed = left | right | !word.issued(input.heads, form.count, starts);
             if form.groups > 1 {
                 // A digit behind it, or groups before it that may be an account number's.
                 closed |= block.digit(index, form.span) | M::of(word.at(-1), &separator::LEADS);
@@ -183,7 +200,6 @@ impl Sieve {
             }
             if form.end_in_run {
                 // A grouping may begin with the kept end of a card: one whose second group has four digits or six.
-                let mut leads = starts & M::of(next, &separator::LEADS);
                 while leads != 0 {
                     let behind = block.digits_from(index * WORD + leads.trailing_zeros() as usize + form.span);
                     let group = (behind >> behind.trailing_zeros().min(GAPS as u32)).trailing_ones();

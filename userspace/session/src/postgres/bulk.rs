@@ -4,7 +4,6 @@
 use std::ops::Range;
 
 use wire::postgres::limits::HEADER;
-use wire::postgres::{BackendTag, Header, Tag, header};
 
 use super::portals::Rows;
 use super::queue::Request;
@@ -98,13 +97,11 @@ struct Run {
 /// Where the body of the message at `at` is, if it is of this type and its end is here.
 #[inline(always)]
 fn whole(chunk: &[u8], at: usize, kind: Option<u8>) -> Option<Range<usize>> {
-    match header::<BackendTag>(chunk.get(at..)?) {
-        Header::Frame { tag, body_len } if Some(tag.byte()) == kind => {
-            let body = at + HEADER..at + HEADER + body_len;
-            (body.end <= chunk.len()).then_some(body)
-        }
-        _ => None,
-    }
+    let [tag, length @ ..] = *chunk.get(at..)?.first_chunk::<HEADER>()?;
+    // What this says no to is read as every message is, and its fault told.
+    let body_len = (u32::from_be_bytes(length) as usize).checked_sub(4)?;
+    let body = at + HEADER..at + HEADER + body_len;
+    (Some(tag) == kind && body.end <= chunk.len()).then_some(body)
 }
 
 impl Connection {

@@ -5,10 +5,10 @@ use std::rc::Rc;
 use super::follow::Follower;
 use super::operators::is_fixed;
 use super::scope::{Columns, From, Item};
-use super::select::{names, nodes};
+use super::select::nodes;
 use super::words;
 use crate::Relation;
-use crate::tree::Node;
+use crate::tree::{Node, Value};
 
 /// A relation in FROM, by the name under which it stands there.
 struct Read<'c> {
@@ -118,11 +118,11 @@ fn side(reads: &[Read<'_>], node: &Node<'_>) -> Side {
     if node.kind != "ColumnRef" {
         return Side::Other;
     }
-    let words = names(node.list("fields"));
+    let words: Vec<&str> = node.list("fields").iter().filter_map(Value::as_string).collect();
     let Some((column, qualifiers)) = words.split_last() else { return Side::Other };
     let mut found = reads.iter().enumerate().filter_map(|(at, read)| {
-        let is_meant = qualifiers.last().is_none_or(|name| *name == read.name);
-        let column = read.relation.columns.iter().find(|known| known.name == **column).filter(|_| is_meant)?;
+        let is_meant = qualifiers.last().is_none_or(|name| **name == *read.name);
+        let column = read.relation.columns.iter().find(|known| known.name == *column).filter(|_| is_meant)?;
         Some(Side::Column(at, column.number))
     });
     match (found.next(), found.next()) {

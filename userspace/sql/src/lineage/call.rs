@@ -112,11 +112,12 @@ impl<'c> Follower<'c> {
 
     /// The user's functions that a name may mean.
     fn users(&self, name: &Name) -> Vec<&'c Function> {
-        let functions = self.schema().functions(&name.name).iter();
-        functions
-            .filter(|function| name.schema.is_none() || function.name.schema == name.schema)
-            .take(OVERLOADS_MAX)
-            .collect()
+        let is_searched = |function: &&Function| match (&name.schema, &function.name.schema) {
+            (Some(written), Some(schema)) => written == schema,
+            (None, Some(schema)) => self.earlier.moved_path || self.context.schemas.contains(schema),
+            (_, None) => true,
+        };
+        self.schema().functions(&name.name).iter().filter(is_searched).take(OVERLOADS_MAX).collect()
     }
 
     fn users_function(&mut self, function: &'c Function, node: Option<&Node<'_>>, arguments: &[Value]) -> Value {

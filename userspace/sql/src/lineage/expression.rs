@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::follow::Follower;
 use super::operators;
-use super::select::{names, nodes};
+use super::select::nodes;
 use super::value::{Column, Value};
 use super::words;
 use crate::tree::{Node, Value as Field};
@@ -163,7 +163,7 @@ impl<'c> Follower<'c> {
 
     /// A column by its name, a whole row by that of its relation, or a function of a row in attribute notation.
     fn column(&mut self, node: &Node<'_>) -> Value {
-        let words = names(node.list("fields"));
+        let words: Vec<&str> = node.list("fields").iter().filter_map(Field::as_string).collect();
         self.charge(self.scopes.width());
         match words.as_slice() {
             [name] => {
@@ -187,7 +187,7 @@ impl<'c> Follower<'c> {
     pub(super) fn named_column(&mut self, name: &str) -> Option<Value> {
         let mut found = self.scopes.column(self.schema(), name);
         if (found.value.is_none() || found.is_open)
-            && let Some(row) = self.whole_row(&[Rc::from(name)])
+            && let Some(row) = self.whole_row(&[name])
         {
             // Alone it keeps its fields.
             match found.value {
@@ -204,16 +204,16 @@ impl<'c> Follower<'c> {
     }
 
     /// The items that `t` or `s.t` means.
-    fn items(&self, qualifiers: &[Rc<str>]) -> Vec<super::scope::Item<'c>> {
+    fn items(&self, qualifiers: &[&str]) -> Vec<super::scope::Item<'c>> {
         let (table, schema) = match qualifiers {
             [table] => (table, None),
-            [.., schema, table] => (table, Some(&**schema)),
+            [.., schema, table] => (table, Some(*schema)),
             [] => return Vec::new(),
         };
         self.scopes.items(table, schema)
     }
 
-    fn whole_row(&mut self, qualifiers: &[Rc<str>]) -> Option<Value> {
+    fn whole_row(&mut self, qualifiers: &[&str]) -> Option<Value> {
         let items = self.items(qualifiers);
         let mut rows = items.iter().map(|item| Value::row(item.columns.list(self.schema())));
         let first = rows.next()?;
@@ -221,7 +221,7 @@ impl<'c> Follower<'c> {
     }
 
     /// The columns of `t.*`.
-    pub(super) fn row_columns(&mut self, qualifiers: &[Rc<str>]) -> Vec<Column> {
+    pub(super) fn row_columns(&mut self, qualifiers: &[&str]) -> Vec<Column> {
         let items = self.items(qualifiers);
         if items.is_empty() {
             // `c.*` of a composite column `c`.
@@ -231,7 +231,7 @@ impl<'c> Follower<'c> {
                 [] => None,
             };
             let Some(value) = value else {
-                self.no_column(qualifiers.last().map_or("*", |name| name));
+                self.no_column(qualifiers.last().copied().unwrap_or("*"));
                 return vec![Column::new(super::scope::STAR, Value::clean())];
             };
             return match value.fields() {
@@ -245,7 +245,7 @@ impl<'c> Follower<'c> {
         columns
     }
 
-    fn qualified(&mut self, qualifiers: &[Rc<str>], name: &str) -> Value {
+    fn qualified(&mut self, qualifiers: &[&str], name: &str) -> Value {
         let mut found = super::scope::Found::default();
         let items = self.items(qualifiers);
         for item in &items {

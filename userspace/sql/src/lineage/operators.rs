@@ -104,7 +104,8 @@ impl Follower<'_> {
     }
 
     fn equal(&mut self, both: &Value, is_match: bool, node: &Node<'_>) -> Value {
-        if !is_match {
+        // A function's parameter is whatever its caller's rows give it.
+        if !is_match || !self.arguments.is_empty() {
             return self.compared(both, node);
         }
         self.probe(both, Clause::Match, node);

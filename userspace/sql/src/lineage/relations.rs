@@ -25,10 +25,13 @@ pub(super) fn resolve<'c>(follower: &mut Follower<'c>, name: &Name) -> Resolved<
     if name.schema.is_none() && follower.earlier.moved_path {
         follower.unknown_form("a name without a schema behind a change of search_path");
     }
-    for schema in searched(follower, name) {
-        let name = Name { schema: Some(schema), name: name.name.clone() };
-        if let Some(columns) = in_schema(follower, &name) {
-            return Resolved { columns, schema: name.schema.as_deref().map(Rc::from), name };
+    let mut found = Name { schema: None, name: name.name.clone() };
+    for schema in searched(follower.context.schemas, name) {
+        let place = found.schema.get_or_insert_with(String::new);
+        place.clear();
+        place.push_str(schema);
+        if let Some(columns) = in_schema(follower, &found) {
+            return Resolved { columns, schema: found.schema.as_deref().map(Rc::from), name: found };
         }
     }
     let mut made = follower.earlier.relations.iter().rev();
@@ -43,24 +46,19 @@ pub(super) fn resolve<'c>(follower: &mut Follower<'c>, name: &Name) -> Resolved<
 
 /// The schemas in which the name is looked for, in order; temporary objects and the server's own come first unless the path says
 /// otherwise.
-fn searched(follower: &Follower<'_>, name: &Name) -> Vec<String> {
-    if let Some(schema) = &name.schema {
-        return vec![if schema.starts_with("pg_temp_") { "pg_temp".to_owned() } else { schema.clone() }];
-    }
-    let path = follower.context.schemas.iter();
-    let path = path.map(|schema| if schema.starts_with("pg_temp") { "pg_temp" } else { schema.as_str() });
-    let mut schemas: Vec<String> = path.map(str::to_owned).collect();
-    for implicit in ["pg_catalog", "pg_temp"] {
-        if !schemas.iter().any(|schema| schema == implicit) {
-            schemas.insert(0, implicit.to_owned());
-        }
-    }
-    schemas
+fn searched<'n>(schemas: &'n [String], name: &'n Name) -> impl Iterator<Item = &'n str> {
+    let plain = |schema: &'n String| if schema.starts_with("pg_temp_") { "pg_temp" } else { schema.as_str() };
+    let path = if name.schema.is_some() { &[] } else { schemas };
+    let is_implicit =
+        move |implicit: &&str| name.schema.is_none() && !path.iter().any(|schema| plain(schema) == *implicit);
+    let implicit = ["pg_temp", "pg_catalog"].into_iter().filter(is_implicit);
+    name.schema.iter().map(plain).chain(implicit).chain(path.iter().map(plain))
 }
 
 /// The relation of that name in its schema; `None`: there is none.
 fn in_schema<'c>(follower: &mut Follower<'c>, name: &Name) -> Option<Columns<'c>> {
-    if let Some(relation) = follower.schema().relation(name, &[]) {
+    let is_servers = matches!(name.schema.as_deref(), Some("pg_catalog" | "information_schema"));
+    if let Some(relation) = (!is_servers).then(|| follower.schema().relation(name, &[])).flatten() {
         let columns = of_relation(follower, relation);
         return Some(with_made(follower, &name.name, columns));
     }
@@ -70,7 +68,10 @@ fn in_schema<'c>(follower: &mut Follower<'c>, name: &Name) -> Option<Columns<'c>
     }
     match name.schema.as_deref() {
         Some("pg_toast") => follower.elsewhere(name.clone()),
-        Some("pg_catalog") if !catalog::is_catalog_relation(&name.name) => return None,
+        // All of its relations are called so.
+        Some("pg_catalog") if !name.name.starts_with("pg_") || !catalog::is_catalog_relation(&name.name) => {
+            return None;
+        }
         Some("information_schema") if !catalog::is_information_schema(&name.name) => return None,
         Some("pg_catalog" | "information_schema") => {
             if catalog::holds_values(name) {
@@ -168,13 +169,9 @@ impl Follower<'_> {
         if text.len() > limits.bytes {
             return None;
         }
-        grammar::parse(text, |json| {
-            let root = tree::read(json, limits.depth).ok()?;
-            let statements: Option<Vec<_>> =
-                root.list("stmts").iter().map(|raw| raw.as_node().and_then(|raw| raw.node("stmt"))).collect();
-            body(self, &statements?)
-        })
-        .ok()
-        .flatten()
+        let root = grammar::parse(text, limits.depth, limits.tree_bytes).ok()?;
+        let statements: Option<Vec<_>> =
+            root.list("stmts").iter().map(|raw| raw.as_node().and_then(|raw| raw.node("stmt"))).collect();
+        body(self, &statements?)
     }
 }

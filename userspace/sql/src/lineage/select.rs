@@ -130,12 +130,23 @@ impl<'c> Follower<'c> {
         })
     }
 
+    /// A chain of them nests to the left: followed from its first query on, without a level for each.
     fn set_operation(&mut self, node: &Node<'_>) -> Rc<[Column]> {
-        let (Some(left), Some(right)) = (node.node("larg"), node.node("rarg")) else { return Rc::from([]) };
-        let (left, right) = (self.query(left), self.query(right));
-        let columns = either(&left, &right);
-        if node.text("op") != "SETOP_UNION" || !node.flag("all") {
-            columns.iter().for_each(|column| self.probe(&column.value, Clause::GroupBy, node));
+        let mut chain = vec![node];
+        let mut first = node.node("larg");
+        while let Some(left) = first.filter(|left| is_bare_operation(left)) {
+            chain.push(left);
+            first = left.node("larg");
+        }
+        let Some(first) = first else { return Rc::from([]) };
+        let mut columns = self.query(first);
+        for operation in chain.into_iter().rev() {
+            let Some(right) = operation.node("rarg") else { continue };
+            let right = self.query(right);
+            columns = either(&columns, &right);
+            if operation.text("op") != "SETOP_UNION" || !operation.flag("all") {
+                columns.iter().for_each(|column| self.probe(&column.value, Clause::GroupBy, operation));
+            }
         }
         self.scopes.open();
         self.tail(node, &columns);
@@ -213,7 +224,7 @@ impl<'c> Follower<'c> {
             |list: &[Field<'_>]| list.last().and_then(Field::as_node).is_some_and(|last| last.kind == "A_Star");
         match expression.kind {
             "ColumnRef" if is_star(expression.list("fields")) => {
-                let qualifiers = names(expression.list("fields"));
+                let qualifiers: Vec<&str> = expression.list("fields").iter().filter_map(Field::as_string).collect();
                 Some(match qualifiers.as_slice() {
                     [] => self.scopes.star(self.schema()),
                     _ => self.row_columns(&qualifiers),
@@ -314,6 +325,12 @@ impl<'c> Follower<'c> {
             self.probe(&value, Clause::Where, condition);
         }
     }
+}
+
+/// A set operation without clauses of its own.
+fn is_bare_operation(node: &Node<'_>) -> bool {
+    let clauses = ["withClause", "sortClause", "limitCount", "limitOffset"];
+    node.text("op") != "SETOP_NONE" && clauses.iter().all(|clause| matches!(node.get(clause), Field::Null))
 }
 
 /// The output that a number in ORDER BY or GROUP BY means.

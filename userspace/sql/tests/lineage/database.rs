@@ -42,10 +42,15 @@ const FUNCTIONS: &[(&str, &str, Option<&str>)] = &[
     ("plus_one", "", Some("SELECT $1 + 1")),
     ("itself", "", Some("SELECT public.itself($1)")),
     ("opaque", "", None),
+    ("has_card", "", Some("SELECT count(*) FROM public.payments WHERE pan = $1")),
+    ("elsewhere.lower", "", None),
+    ("initcap", "", Some("SELECT reverse($1)")),
 ];
 
+/// In `public`, unless a schema is written.
 fn name(name: &str) -> Name {
-    Name { schema: Some("public".to_owned()), name: name.to_owned() }
+    let (schema, name) = name.split_once('.').unwrap_or(("public", name));
+    Name { schema: Some(schema.to_owned()), name: name.to_owned() }
 }
 
 fn columns(words: &str) -> Vec<Column> {

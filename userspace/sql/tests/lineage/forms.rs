@@ -242,6 +242,20 @@ fn documents_and_arrays() {
     ]);
 }
 
+/// Functions of the user's that bear a name of the server's, where they are searched; and what their parameters are compared with.
+#[test]
+fn functions_by_path() {
+    check(&[
+        ("SELECT lower(note) FROM tickets", "clean"),
+        ("SELECT elsewhere.lower(note) FROM tickets", "unknown function elsewhere.lower"),
+        ("SELECT initcap(note) FROM tickets", "clean"),
+        ("SELECT initcap(pan) FROM payments", "initcap <- payments.pan lossy, payments.pan verbatim; quotes"),
+        ("SELECT pg_catalog.initcap(pan) FROM payments", "initcap <- payments.pan verbatim"),
+        ("SELECT has_card('5')", "where payments.pan; quotes"),
+        ("SELECT has_card(note) FROM tickets", "where payments.pan; quotes"),
+    ]);
+}
+
 /// Beside an item whose columns are not told, a bare name may still be that of a row.
 #[test]
 fn rows_beside_what_is_not_told() {

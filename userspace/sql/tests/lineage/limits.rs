@@ -44,6 +44,19 @@ fn deep_statements() {
     }
 }
 
+/// Long, but not deep.
+#[test]
+fn long_chains() {
+    let chain = nested(450, "", "SELECT pan FROM payments", " UNION ALL SELECT note FROM tickets");
+    assert_eq!(told(&chain), "pan <- payments.pan verbatim");
+    let chain = nested(450, "", "SELECT ref FROM orders", " UNION SELECT note FROM tickets");
+    assert_eq!(told(&chain), "clean");
+    let chain = nested(200, "", "SELECT ref", " || 'x'") + " FROM orders";
+    assert_eq!(told(&chain), "clean");
+    let chain = nested(5_000, "", "SELECT id FROM orders WHERE true", " AND id > 1");
+    assert_eq!(told(&chain), "clean");
+}
+
 /// Each doubles what the one before it reads: seen once each.
 #[test]
 fn doubling_tables() {

@@ -3,6 +3,7 @@
 //!
 //! "No" decides nothing: the masker says what there is to say, the fault of a malformed message too.
 
+use std::iter::repeat_n;
 use std::ops::Range;
 
 use super::columns::{Columns, Resolved};
@@ -164,46 +165,58 @@ impl Columns {
 
     /// Whether a whole DataRow, of which the raw bytes hold no card, may pass. Then it is counted in `passed`.
     pub fn passes(&self, body: &[u8], passed: &mut Passed) -> bool {
-        self.passes_but(body, body.len(), passed).is_some()
+        self.adds_up(body, passed, |_, _, _| ())
     }
 
     /// The same where only the first `clean` bytes of the body surely hold none: with the first value that goes on behind them.
-    #[inline]
     pub(super) fn passes_but(&self, body: &[u8], clean: usize, passed: &mut Passed) -> Option<Option<Suspect>> {
-        let (count, values) = body.split_first_chunk::<2>()?;
-        if usize::from(u16::from_be_bytes(*count)) != self.len() {
-            return None;
-        }
-        let (mut nulls, mut suspect) = (0_u32, None);
-        let mut note = |column: usize, value: &[u8], behind: usize| {
+        let mut suspect = None;
+        let adds_up = self.adds_up(body, passed, |column, value, behind| {
             let end = body.len() - behind;
             if suspect.is_none() && end > clean && !value.is_empty() {
                 suspect = Some(Suspect { column, value: end - value.len()..end });
             }
-        };
-        let lengths = |column, _, value: &[u8], behind| {
-            note(column, value, behind);
-            true
-        };
+        });
+        adds_up.then_some(suspect)
+    }
+
+    /// Whether the row may pass; `each` is told the column, the value, and how much is behind it.
+    #[inline(always)]
+    fn adds_up(&self, body: &[u8], passed: &mut Passed, mut each: impl FnMut(usize, &[u8], usize)) -> bool {
+        let Some((count, values)) = body.split_first_chunk::<2>() else { return false };
+        if usize::from(u16::from_be_bytes(*count)) != self.len() {
+            return false;
+        }
+        let mut nulls = 0_u32;
         let fits = match self.way() {
-            Way::Lengths => self.walk(values, lengths, |_| nulls += 1),
-            Way::Checked => {
-                let checked = |column, check: Check, value: &[u8], behind| {
-                    note(column, value, behind);
+            Way::Lengths => walk(
+                values,
+                repeat_n(Check::Length, self.len()),
+                |column, _, value, behind| {
+                    each(column, value, behind);
+                    true
+                },
+                |_| nulls += 1,
+            ),
+            Way::Checked => walk(
+                values,
+                self.checks(),
+                |column, check, value, behind| {
+                    each(column, value, behind);
                     check.holds(value)
-                };
-                self.walk(values, checked, |_| nulls += 1)
-            }
+                },
+                |_| nulls += 1,
+            ),
             Way::Never => false,
         };
         if !fits {
-            return None;
+            return false;
         }
         passed.rows += 1;
         if nulls > 0 && self.counts() {
-            self.walk(values, |_, _, _, _| true, |column| passed.leave_out(column, 1));
+            walk(values, self.checks(), |_, _, _, _| true, |column| passed.leave_out(column, 1));
         }
-        Some(suspect)
+        true
     }
 
     /// In a row that passes, the first value behind `last` that goes on behind the first `clean` bytes.
@@ -232,32 +245,6 @@ impl Columns {
         adds_up && sought == Sought { mode: pan::Mode::Balanced, patterns: 0 } && pan::clean_prefix(body) == body.len()
     }
 
-    /// Over the lengths; whether they sum to the body. `fits` is told the column, its check, the value, and how much is behind it.
-    #[inline(always)]
-    fn walk(
-        &self,
-        mut rest: &[u8],
-        mut fits: impl FnMut(usize, Check, &[u8], usize) -> bool,
-        mut null: impl FnMut(usize),
-    ) -> bool {
-        for (at, check) in self.checks().enumerate() {
-            let Some((length, behind)) = rest.split_first_chunk::<4>() else { return false };
-            rest = behind;
-            match usize::try_from(i32::from_be_bytes(*length)) {
-                Ok(length) => {
-                    let Some((value, behind)) = rest.split_at_checked(length) else { return false };
-                    if !fits(at, check, value, behind.len()) {
-                        return false;
-                    }
-                    rest = behind;
-                }
-                Err(_) if *length == [0xff; 4] => null(at),
-                Err(_) => return false,
-            }
-        }
-        rest.is_empty()
-    }
-
     /// Counts what has passed, and forgets it.
     pub(crate) fn count_passed(&self, passed: &mut Passed) {
         if self.counts() {
@@ -265,6 +252,32 @@ impl Columns {
         }
         passed.clear();
     }
+}
+
+/// Over the lengths of as many values as there are checks; whether they sum to the bytes. `fits` is told the column, its check, the
+/// value, and how much is behind it.
+#[inline(always)]
+fn walk(
+    mut rest: &[u8],
+    checks: impl Iterator<Item = Check>,
+    mut fits: impl FnMut(usize, Check, &[u8], usize) -> bool,
+    mut null: impl FnMut(usize),
+) -> bool {
+    for (at, check) in checks.enumerate() {
+        let Some((length, behind)) = rest.split_first_chunk::<4>() else { return false };
+        let length = u32::from_be_bytes(*length);
+        rest = match behind.split_at_checked(length as usize) {
+            Some((value, behind)) if fits(at, check, value, behind.len()) => behind,
+            Some(_) => return false,
+            // A negative length is more than any message has; -1 is null.
+            None if length == u32::MAX => {
+                null(at);
+                behind
+            }
+            None => return false,
+        };
+    }
+    rest.is_empty()
 }
 
 impl BodyMask {

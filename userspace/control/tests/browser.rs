@@ -1,0 +1,228 @@
+//! The page in a real Chromium, through its driver, with and without its script. Screenshots are kept in the target directory's `tmp`.
+//!
+//! `cargo xtask setup` installs the browser; where it is missing that is said loudly, and fails where CI=true.
+#![allow(clippy::expect_used, clippy::print_stdout)] // helpers of tests count as no tests
+
+mod stand;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use control::approvals::State;
+use control::{Settings, Source, client, serve};
+use serde_json::{Value, json};
+use stand::{Folder, ask, own_uid, well};
+
+/// How long a busy machine may take for anything.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A browser and its driver; both end with it.
+struct Browser {
+    driver: Child,
+    address: SocketAddr,
+    session: String,
+}
+
+impl Browser {
+    /// `None`, said loudly, where there is none.
+    fn open(scripts: bool) -> Option<Browser> {
+        let address = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port");
+        let mut driver = Command::new("chromedriver");
+        driver
+            .arg(format!("--port={}", address.port()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let Ok(driver) = driver.spawn() else {
+            assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "chromedriver is missing, and CI needs it");
+            println!("SKIPPED: chromedriver is missing (Debian: chromium-driver), so the page was seen by no browser");
+            return None;
+        };
+        let mut browser = Browser { driver, address, session: String::new() };
+        let start = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            assert!(start.elapsed() < PATIENCE, "chromedriver does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let javascript = if scripts { 1 } else { 2 };
+        let options = json!({
+            "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1200,900"],
+            "prefs": { "profile.managed_default_content_settings.javascript": javascript },
+        });
+        let wanted = json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options } } });
+        let made = browser.ask("POST", "/session", &wanted);
+        browser.session = made["sessionId"].as_str().unwrap_or_else(|| panic!("no browser: {made}")).to_owned();
+        Some(browser)
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
+        let body = if method == "GET" { String::new() } else { body.to_string() };
+        let mut stream = TcpStream::connect(self.address).expect("the driver listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("set");
+        let (host, length) = (self.address, body.len());
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        )
+        .expect("sent");
+        let mut answer: Value = serde_json::from_slice(&body_of(&mut stream)).expect("JSON");
+        answer["value"].take()
+    }
+
+    fn command(&self, method: &str, path: &str, body: &Value) -> Value {
+        self.ask(method, &format!("/session/{}/{path}", self.session), body)
+    }
+
+    fn go(&self, url: &str) {
+        self.command("POST", "url", &json!({ "url": url }));
+    }
+
+    /// The element that this selects, once it is there.
+    fn find(&self, css: &str) -> String {
+        let start = Instant::now();
+        loop {
+            let found = self.command("POST", "element", &json!({ "using": "css selector", "value": css }));
+            let id = found.as_object().filter(|one| !one.contains_key("error")).and_then(|one| one.values().next());
+            if let Some(id) = id.and_then(Value::as_str) {
+                return id.to_owned();
+            }
+            assert!(start.elapsed() < PATIENCE, "{css} is not there: {}", self.text());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn click(&self, css: &str) {
+        let element = self.find(css);
+        let done = self.command("POST", &format!("element/{element}/click"), &json!({}));
+        assert!(done.is_null(), "{css}: {done}");
+    }
+
+    fn write(&self, css: &str, text: &str) {
+        let element = self.find(css);
+        self.command("POST", &format!("element/{element}/value"), &json!({ "text": text }));
+    }
+
+    fn press(&self, key: &str) {
+        let keys = json!([{ "type": "keyDown", "value": key }, { "type": "keyUp", "value": key }]);
+        let actions = json!({ "actions": [{ "type": "key", "id": "keys", "actions": keys }] });
+        self.command("POST", "actions", &actions);
+    }
+
+    fn text(&self) -> String {
+        self.command("GET", "source", &Value::Null).as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Waits until the page says so.
+    fn says(&self, words: &str) {
+        let start = Instant::now();
+        while !self.text().contains(words) {
+            assert!(start.elapsed() < PATIENCE, "`{words}` is not on the page: {}", self.text());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn picture(&self, name: &str) {
+        let picture = self.command("GET", "screenshot", &Value::Null);
+        let bytes = base64(picture.as_str().unwrap_or_default());
+        assert!(bytes.starts_with(b"\x89PNG"), "{name} is no picture");
+        std::fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name), bytes).expect("written");
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // The browser ends with its session, and not with its driver.
+        if !self.session.is_empty() {
+            self.ask("DELETE", &format!("/session/{}", self.session), &json!({}));
+        }
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+/// The driver keeps the connection open: its answer is as long as it says.
+fn body_of(stream: &mut TcpStream) -> Vec<u8> {
+    let mut answer = Vec::new();
+    let mut bytes = [0; 65_536];
+    loop {
+        let count = stream.read(&mut bytes).expect("an answer");
+        answer.extend_from_slice(&bytes[..count]);
+        let head = answer.windows(4).position(|four| four == b"\r\n\r\n");
+        let Some(end) = head else {
+            assert!(count > 0, "the driver's answer is cut short");
+            continue;
+        };
+        let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+        let length: usize = length.and_then(|length| length.trim().parse().ok()).expect("a length");
+        if answer.len() >= end + 4 + length {
+            return answer.split_off(end + 4);
+        }
+        assert!(count > 0, "the driver's answer is cut short");
+    }
+}
+
+fn base64(text: &str) -> Vec<u8> {
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut bytes = Vec::new();
+    let (mut bits, mut count) = (0_u32, 0);
+    for letter in text.bytes().filter_map(|letter| LETTERS.iter().position(|known| *known == letter)) {
+        bits = bits << 6 | letter as u32;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count) as u8);
+        }
+    }
+    bytes
+}
+
+#[test]
+fn a_person_decides_in_a_browser() {
+    for scripts in [true, false] {
+        let Some(browser) = Browser::open(scripts) else { return };
+        let folder = Folder::new();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("known");
+        let service = Arc::new(well());
+        let settings = Settings { socket: folder.socket(), page: Some(listener) };
+        let _handle = serve(settings, Arc::clone(&service) as Arc<dyn Source>).expect("serves");
+        let other = own_uid() + 1;
+        let approvals = || Arc::clone(&service);
+        let mut first = ask("AAAAA-AAAAA", other);
+        first.text = "DELETE FROM payments\nWHERE id = 7 -- <b>\"bold\"</b>".into();
+        approvals().approvals.asked(first);
+
+        browser.go(&format!("http://{address}/"));
+        browser.says("Not logged in");
+        let (_, link) = client::post(&folder.socket(), "/login", "").expect("a link");
+        browser.go(&link);
+        browser.click("main button");
+        browser.says("Waiting (1)");
+        browser.picture(if scripts { "approvals-list.png" } else { "approvals-list-without-script.png" });
+        assert_eq!(browser.text().contains("data-live=\"yes\""), scripts, "whether the script runs");
+        if scripts {
+            // No reload: the server says that there is more.
+            approvals().approvals.asked(ask("BBBBB-BBBBB", other));
+            browser.says("Waiting (2)");
+            browser.press("j");
+            browser.find("tr.at");
+            browser.press("\u{e007}");
+        } else {
+            browser.click("td a");
+        }
+        browser.says("Approval AAAAA-AAAAA");
+        browser.says("&lt;b&gt;");
+        browser.write("textarea", "ticket 7");
+        browser.picture(if scripts { "approval.png" } else { "approval-without-script.png" });
+        browser.click("button[value=approve]");
+        browser.says("by me: ticket 7");
+        assert_eq!(approvals().approvals.get("AAAAA-AAAAA").map(|one| one.state), Some(State::Approved));
+        browser.click("header button");
+        browser.says("Not logged in");
+    }
+}

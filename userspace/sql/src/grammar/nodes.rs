@@ -1,0 +1,334 @@
+//! Reads the library's parse tree out of its memory. What is read is copied: nothing of it outlives the call.
+
+use std::borrow::Cow;
+use std::ffi::{CStr, c_char};
+
+use crate::tree::{Field, Kind, Layout, Node, Shape, Unreadable, Value};
+
+/// Every ASCII character in its place, so that a `char` is a piece of it.
+const ASCII: &str = "\0\u{1}\u{2}\u{3}\u{4}\u{5}\u{6}\u{7}\u{8}\t\n\u{b}\u{c}\r\u{e}\u{f}\u{10}\u{11}\u{12}\u{13}\u{14}\u{15}\u{16}\u{17}\u{18}\u{19}\u{1a}\u{1b}\u{1c}\u{1d}\u{1e}\u{1f} !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~\u{7f}";
+
+/// Bytes that a value counts for, beside those of a text.
+const VALUE_BYTES: usize = 16;
+
+/// Reads nodes, without recursion: the text decides the nesting.
+pub(super) struct Reader {
+    layout: &'static Layout,
+    depth_max: usize,
+    bytes_left: usize,
+    open: Vec<Open>,
+    /// The fields read so far of all nodes that are open, those of the innermost last.
+    fields: Vec<(&'static str, Value<'static>)>,
+}
+
+/// A node or list that is being read.
+struct Open {
+    depth: usize,
+    what: What,
+}
+
+enum What {
+    Node {
+        /// Points to a live struct of that shape.
+        node: *const u8,
+        shape: &'static Shape,
+        /// The field that comes next.
+        at: usize,
+        /// Where its own begin among the fields read so far.
+        first: usize,
+    },
+    List {
+        /// Points to so many cells of eight bytes, each null or a pointer to a live node.
+        cells: *const *const u8,
+        length: usize,
+        items: Vec<Value<'static>>,
+    },
+}
+
+impl Reader {
+    pub(super) fn new(depth_max: usize, bytes_max: usize) -> Reader {
+        Reader {
+            layout: Layout::get(),
+            depth_max,
+            bytes_left: bytes_max,
+            open: Vec::with_capacity(32),
+            fields: Vec::with_capacity(64),
+        }
+    }
+
+    /// The root: its `stmts` are the statements of the list; null: of none.
+    ///
+    /// # Safety
+    /// `list` is null or a `List *` of `RawStmt` that `raw_parser` made and that is alive.
+    pub(super) unsafe fn root(mut self, list: *const u8) -> Result<Node<'static>, Unreadable> {
+        if list.is_null() {
+            return Ok(Node::new("", vec![("stmts", Value::List(Vec::new()))]));
+        }
+        // SAFETY: as above.
+        unsafe { self.open_list(list, 1)? };
+        let mut done: Option<Value<'static>> = None;
+        while !self.open.is_empty() {
+            if let Some(value) = done.take() {
+                self.push(value);
+            }
+            // SAFETY: what is open was opened on a live node or list.
+            let is_done = unsafe { self.step()? };
+            if is_done {
+                done = self.open.pop().map(|open| self.close(open));
+            }
+        }
+        Ok(Node::new("", vec![("stmts", done.unwrap_or(Value::Null))]))
+    }
+
+    /// Reads on in what was opened last, until a part of it has to be opened (`false`) or nothing of it is left (`true`).
+    ///
+    /// # Safety
+    /// What is open points to live nodes and lists.
+    unsafe fn step(&mut self) -> Result<bool, Unreadable> {
+        loop {
+            let Some(Open { depth, what }) = self.open.last_mut() else { return Ok(true) };
+            let depth = *depth;
+            match what {
+                What::List { cells, length, items } => {
+                    if items.len() == *length {
+                        return Ok(true);
+                    }
+                    // SAFETY: the index is below the list's length.
+                    let item = unsafe { cells.add(items.len()).read() };
+                    if item.is_null() {
+                        items.push(Value::Node(Node::new("", Vec::new())));
+                        continue;
+                    }
+                    // SAFETY: a cell that is not null points to a node.
+                    unsafe { self.open_node(item, depth)? };
+                    return Ok(false);
+                }
+                What::Node { node, shape, at, .. } => {
+                    let Some(field) = shape.fields.get(*at) else { return Ok(true) };
+                    *at += 1;
+                    let node = *node;
+                    // SAFETY: `field` is one of the struct's.
+                    if unsafe { self.field(node, field, depth)? } {
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+    }
+
+    /// One more level, and what it costs.
+    fn enter(&mut self, depth: usize, levels: usize, name: &str) -> Result<usize, Unreadable> {
+        let depth = depth + levels;
+        if depth > self.depth_max {
+            return Err(Unreadable::TooDeep);
+        }
+        self.spend(VALUE_BYTES + name.len())?;
+        Ok(depth)
+    }
+
+    fn spend(&mut self, bytes: usize) -> Result<(), Unreadable> {
+        self.bytes_left = self.bytes_left.checked_sub(bytes).ok_or(Unreadable::TooLong)?;
+        Ok(())
+    }
+
+    fn shape(&self, tag: u32) -> Result<&'static Shape, Unreadable> {
+        let tag = usize::try_from(tag).map_err(|_| Unreadable::Malformed)?;
+        self.layout.shape(tag).ok_or(Unreadable::Malformed)
+    }
+
+    /// # Safety
+    /// `node` points to a live node: its first four bytes are its tag, and what the layout says of that tag holds for what follows.
+    unsafe fn open_node(&mut self, node: *const u8, depth: usize) -> Result<(), Unreadable> {
+        // SAFETY: every node begins with its tag.
+        let shape = self.shape(unsafe { node.cast::<u32>().read() })?;
+        self.open_struct(node, shape, depth, 2)
+    }
+
+    /// Opens a struct of that shape, which `node` must point to.
+    fn open_struct(
+        &mut self,
+        node: *const u8,
+        shape: &'static Shape,
+        depth: usize,
+        levels: usize,
+    ) -> Result<(), Unreadable> {
+        let depth = self.enter(depth, levels, shape.name)?;
+        let first = self.fields.len();
+        self.open.push(Open { depth, what: What::Node { node, shape, at: 0, first } });
+        Ok(())
+    }
+
+    /// # Safety
+    /// `list` points to a live `List`: so many cells of eight bytes as it says, each a pointer to a live node or null.
+    unsafe fn open_list(&mut self, list: *const u8, depth: usize) -> Result<(), Unreadable> {
+        let depth = self.enter(depth, 1, "")?;
+        // SAFETY: as above.
+        let (length, cells) = unsafe { self.cells(list) };
+        self.open.push(Open { depth, what: What::List { cells, length, items: Vec::with_capacity(length) } });
+        Ok(())
+    }
+
+    /// Reads a field. `true`: it was opened, and its value comes when it is closed.
+    ///
+    /// # Safety
+    /// `node` points to a live struct of which `field` is one.
+    unsafe fn field(&mut self, node: *const u8, field: &'static Field, depth: usize) -> Result<bool, Unreadable> {
+        // SAFETY: the field lies inside the struct, at the offset that its own compiler gave.
+        let at = unsafe { node.add(field.offset) };
+        // SAFETY: the layout says that this is what stands there; pointers are null or point to what the library allocated
+        // together with the node.
+        let value = unsafe {
+            match field.kind {
+                Kind::List | Kind::Node | Kind::Pointer(_) => {
+                    return self.pointer(at.cast::<*const u8>().read(), field.kind, depth);
+                }
+                Kind::Struct(tag) => {
+                    let shape = self.layout.shape(tag).ok_or(Unreadable::Malformed)?;
+                    return self.open_struct(at, shape, depth, 1).map(|()| true);
+                }
+                Kind::Cells => return self.open_list(node, depth).map(|()| true),
+                Kind::Numbers => Some(self.numbers(node)),
+                Kind::Constant => return self.constant(at).map(|()| false),
+                scalar => self.scalar(at, scalar)?,
+            }
+        };
+        if let Some(value) = value {
+            self.keep(field.name, value)?;
+        }
+        Ok(false)
+    }
+
+    /// # Safety
+    /// `inner` is null or points to a live thing of that kind.
+    unsafe fn pointer(&mut self, inner: *const u8, kind: Kind, depth: usize) -> Result<bool, Unreadable> {
+        if inner.is_null() {
+            return Ok(false);
+        }
+        // SAFETY: as above.
+        unsafe {
+            match kind {
+                Kind::List => self.open_list(inner, depth)?,
+                Kind::Pointer(tag) => {
+                    let shape = self.layout.shape(tag).ok_or(Unreadable::Malformed)?;
+                    self.open_struct(inner, shape, depth, 1)?;
+                }
+                _ => self.open_node(inner, depth)?,
+            }
+        }
+        Ok(true)
+    }
+
+    /// Adds a value to the node that was opened last.
+    fn keep(&mut self, name: &'static str, value: Value<'static>) -> Result<(), Unreadable> {
+        self.spend(VALUE_BYTES + name.len())?;
+        self.fields.push((name, value));
+        Ok(())
+    }
+
+    /// # Safety
+    /// A scalar of that kind stands at that place of a live struct.
+    unsafe fn scalar(&mut self, at: *const u8, kind: Kind) -> Result<Option<Value<'static>>, Unreadable> {
+        // SAFETY: as above; the library aligns its fields.
+        unsafe {
+            Ok(match kind {
+                Kind::Int(16) => number(i64::from(at.cast::<i16>().read())),
+                Kind::Int(32) => number(i64::from(at.cast::<i32>().read())),
+                Kind::Uint(32) => number(i64::from(at.cast::<u32>().read())),
+                Kind::Int(_) | Kind::Uint(_) => number(at.cast::<i64>().read()),
+                Kind::Bool => (at.read() != 0).then_some(Value::Bool(true)),
+                Kind::Char => letter(at.read())?,
+                Kind::Enum(of) => {
+                    let name = self.layout.enum_name(of, at.cast::<i32>().read()).ok_or(Unreadable::Malformed)?;
+                    Some(Value::Text(Cow::Borrowed(name)))
+                }
+                Kind::Text => self.text(at.cast::<*const c_char>().read())?,
+                _ => return Err(Unreadable::Malformed),
+            })
+        }
+    }
+
+    /// # Safety
+    /// `list` points to a live `List`.
+    unsafe fn cells(&self, list: *const u8) -> (usize, *const *const u8) {
+        // SAFETY: the offsets are those of the struct.
+        unsafe {
+            let length = list.add(self.layout.list_length).cast::<i32>().read();
+            let cells = list.add(self.layout.list_cells).cast::<*const *const u8>().read();
+            (usize::try_from(length).unwrap_or_default(), cells)
+        }
+    }
+
+    /// # Safety
+    /// `list` points to a live `IntList` or `OidList`: cells of eight bytes, of which the first four are a number.
+    unsafe fn numbers(&self, list: *const u8) -> Value<'static> {
+        // SAFETY: as above.
+        let (length, cells) = unsafe { self.cells(list) };
+        // SAFETY: `at` is below the list's length.
+        let number = |at| Value::Int(i64::from(unsafe { cells.add(at).cast::<i32>().read() }));
+        Value::List((0..length).map(number).collect())
+    }
+
+    /// The value of a constant stands under its type's name; NULL has none.
+    ///
+    /// # Safety
+    /// `value` points to the union of value nodes of a live `A_Const`.
+    unsafe fn constant(&mut self, value: *const u8) -> Result<(), Unreadable> {
+        // Its first field.
+        if self.fields.last().is_some_and(|(name, _)| *name == "isnull") {
+            return Ok(());
+        }
+        // SAFETY: every node begins with its tag.
+        let shape = self.shape(unsafe { value.cast::<u32>().read() })?;
+        let [field] = shape.fields.as_slice() else { return Err(Unreadable::Malformed) };
+        // SAFETY: the union's member of that tag is a struct of that shape, with one scalar.
+        let inner = unsafe { self.scalar(value.add(field.offset), field.kind)? };
+        let fields = inner.map(|inner| (field.name, inner)).into_iter().collect();
+        self.keep(field.name, Value::Node(Node::new("", fields)))
+    }
+
+    /// # Safety
+    /// `text` is null or a NUL-terminated string.
+    unsafe fn text(&mut self, text: *const c_char) -> Result<Option<Value<'static>>, Unreadable> {
+        if text.is_null() {
+            return Ok(None);
+        }
+        // SAFETY: as above.
+        let words = unsafe { CStr::from_ptr(text) }.to_str().map_err(|_| Unreadable::Malformed)?;
+        self.spend(words.len())?;
+        Ok((!words.is_empty()).then(|| Value::Text(Cow::Owned(words.to_owned()))))
+    }
+}
+
+impl Reader {
+    /// Adds what was opened to what it was opened in.
+    fn push(&mut self, value: Value<'static>) {
+        match self.open.last_mut().map(|open| &mut open.what) {
+            Some(What::List { items, .. }) => items.push(value),
+            Some(What::Node { shape, at, .. }) => {
+                if let Some(field) = at.checked_sub(1).and_then(|at| shape.fields.get(at)) {
+                    self.fields.push((field.name, value));
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn close(&mut self, open: Open) -> Value<'static> {
+        match open.what {
+            What::List { items, .. } => Value::List(items),
+            What::Node { shape, first, .. } => Value::Node(Node::new(shape.name, self.fields.split_off(first))),
+        }
+    }
+}
+
+fn number(number: i64) -> Option<Value<'static>> {
+    (number != 0).then_some(Value::Int(number))
+}
+
+fn letter(byte: u8) -> Result<Option<Value<'static>>, Unreadable> {
+    if byte == 0 {
+        return Ok(None);
+    }
+    let at = usize::from(byte);
+    ASCII.get(at..=at).map(|letter| Some(Value::Text(Cow::Borrowed(letter)))).ok_or(Unreadable::Malformed)
+}
