@@ -181,9 +181,8 @@ impl Traced<'_> {
         if let Some(why) = self.unknown(statement, lineage, &question) {
             derived.refuse(unknown(&why));
         }
-        let fills: Vec<&Flow> = lineage.flows.iter().filter(|flow| self.matters(flow)).collect();
-        fills.iter().filter_map(|flow| self.unkept(flow)).for_each(|refusal| derived.refuse(refusal));
-        let fills = fills.iter().map(|flow| self.filled(flow)).collect();
+        lineage.flows.iter().filter_map(|flow| self.unkept(flow)).for_each(|refusal| derived.refuse(refusal));
+        let fills = lineage.flows.iter().filter(|flow| self.matters(flow)).map(|flow| self.filled(flow)).collect();
         let places = if places.iter().any(is_masked) {
             Places { columns: places, open_at: lineage.open_at, mixed: false }
         } else {
@@ -280,8 +279,16 @@ impl Traced<'_> {
             })
     }
 
-    /// What a column gets must be of the kind that a result may have: whole values.
+    /// What a column gets must be of the kind that a result may have: whole values. Also where it is sensitive itself, since a mask that
+    /// keeps a value's ends would show what was moved there.
     fn unkept(&self, flow: &Flow) -> Option<Refusal> {
+        let hides_all = |(relation, number): (&Relation, i16)| {
+            let id = ColumnId { relation: relation.oid, number };
+            number != 0 && self.treatment(id) == Treatment::Whole(Whole::KeepNothing)
+        };
+        if self.target(flow).is_some_and(hides_all) {
+            return None;
+        }
         let source = flow.sources.iter().find(|source| {
             matches!(self.treatment(source.column), Treatment::Whole(_)) && source.how < How::Verbatim
         })?;

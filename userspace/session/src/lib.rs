@@ -10,6 +10,7 @@ mod catalogs;
 mod derived;
 mod effects;
 mod evidence;
+mod inner;
 mod input;
 mod limits;
 mod open;

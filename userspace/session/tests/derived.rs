@@ -18,6 +18,10 @@ name = \"any\"
 action = \"allow\"
 ";
 
+fn with_cvv() -> String {
+    format!("{ANY}[[sensitive]]\ncolumns = [\"*.cvv\"]\nkind = \"cvv\"\n")
+}
+
 fn world(policy: &str) -> World {
     World::with(open("reconciler", Mode::Enforce, true), policy).login()
 }
@@ -93,14 +97,28 @@ fn a_column_that_was_filled_from_a_sensitive_one_is_sensitive_for_everyone() {
 
 #[test]
 fn errors_that_a_value_decides_are_counted() {
-    let mut world = world(ANY);
-    // The row that stands there is found by its key, and the column of another type is filled by a cast.
-    let text = query("UPDATE payments SET pan = pan::int WHERE id = 1");
+    let mut world = world(&with_cvv());
+    let text = query("UPDATE payments SET cvv = cvv::int WHERE id = 1");
     let heard = world.ask(&text);
     assert!(!heard[0].starts_with("E"), "{heard:?}");
     world.limits.value_errors_per_hour = 0;
     let heard = world.ask(&text);
     assert!(heard[0].starts_with("E ERROR 42501 too many statements of this agent have failed"), "{heard:?}");
+}
+
+#[test]
+fn hidden_digits_are_not_moved_to_where_a_mask_keeps_them() {
+    let mut world = world(&with_cvv());
+    for text in [
+        "INSERT INTO payments (pan) SELECT substr(pan, 7) FROM payments",
+        "UPDATE payments SET pan = substr(pan, 7) || left(pan, 6)",
+    ] {
+        let heard = world.ask(&query(text));
+        assert!(heard[0].contains("payments would tell public.payments.pan"), "{text}: {heard:?}");
+    }
+    // Of this one nothing is kept.
+    assert!(!world.ask(&query("UPDATE payments SET cvv = reverse(cvv)"))[0].starts_with("E"));
+    assert!(!world.ask(&query("INSERT INTO payments (pan) SELECT pan FROM payments"))[0].starts_with("E"));
 }
 
 #[test]
