@@ -18,17 +18,19 @@ mod id;
 pub mod note;
 pub mod ocsf;
 pub mod proof;
+mod record_type;
 pub mod segment;
 pub mod show;
 pub mod verify;
 
 pub use encode::{ActorPart, StatementPart, VerdictPart, encode};
 pub use event::{
-    Actor, Approval, AskOver, Asked, Decided, Event, Head, LoginTls, Operator, Outcome, RecordType, SessionTotals,
-    SqlState, Stage, Statement, Text, Verdict, VerdictFacts,
+    Actor, Approval, AskOver, Asked, Decided, Event, Head, LoginTls, Operator, Outcome, SessionTotals, SqlState, Stage,
+    Statement, Text, Verdict, VerdictFacts,
 };
 pub use id::{MalformedId, RecordId};
 pub use pan::Masked;
+pub use record_type::RecordType;
 
 /// The longest statement text that a record keeps; what is longer is cut, and its true length is in the record.
 pub const TEXT_MAX: usize = 1 << 20;

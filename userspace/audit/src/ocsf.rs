@@ -7,7 +7,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::event::RecordType;
+use crate::record_type::RecordType;
 use crate::segment::Frame;
 use crate::show;
 

@@ -7,9 +7,10 @@ use pan::Masked;
 use serde_json::{Map, Value, json};
 
 use crate::decode::{Fields, number};
-use crate::event::{RecordType, Stage, Verdict};
+use crate::event::{Stage, Verdict};
 use crate::field::{self, Form};
 use crate::id::RecordId;
+use crate::record_type::RecordType;
 use crate::segment::Frame;
 
 /// A record as JSON: `record`, `type`, `time` (RFC 3339, UTC), `monotonic`, `session`, then its fields by their names, and

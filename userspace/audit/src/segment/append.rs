@@ -8,7 +8,7 @@ use super::recover::Recovered;
 use super::{RESERVE, SEGMENT_LEN_MAX, SEGMENT_LEN_MIN};
 use crate::chain::{self, Hash, Tree};
 use crate::encode::{bytes, number};
-use crate::event::RecordType;
+use crate::record_type::RecordType;
 use crate::{PAYLOAD_MAX, field};
 
 /// When: both clocks.

@@ -6,7 +6,7 @@ use super::header::{HEADER_LEN, Header, HeaderFault, Previous};
 use crate::PAYLOAD_MAX;
 use crate::chain::{Hash, Tree, leaf};
 use crate::decode::RootFields;
-use crate::event::RecordType;
+use crate::record_type::RecordType;
 
 /// The valid prefix of a segment, enough to go on writing.
 #[derive(Clone, Debug, PartialEq, Eq)]
