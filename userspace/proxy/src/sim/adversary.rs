@@ -118,6 +118,7 @@ impl Conversation for Adversary {
                 out.finish = Finish::Close;
                 if self.opened.database.agent_tls != AgentTls::Disable {
                     // Where the wire holds little a handshake takes its time.
+                    ledger.late += 1;
                     ledger.spoiled.push(self.agent());
                 }
             }

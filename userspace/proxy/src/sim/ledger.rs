@@ -36,6 +36,8 @@ pub(super) struct Ledger {
     pub(super) obeys: bool,
     /// Sessions that refused their agent for want of room.
     pub(super) refusing: usize,
+    /// Agents whose handshake took too long.
+    pub(super) late: u64,
     /// How often a person was to be asked.
     pub(super) asked: usize,
 }
@@ -62,6 +64,7 @@ impl Ledger {
             scarce,
             obeys: true,
             refusing: 0,
+            late: 0,
             asked: 0,
         }));
         CURRENT.with(|current| *current.borrow_mut() = Some(Rc::clone(&ledger)));

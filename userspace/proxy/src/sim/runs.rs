@@ -404,7 +404,8 @@ fn a_database_that_never_answers_fails_the_session_in_time() {
         |done, counters| {
             check_nothing_leaked(done);
             check_streams(done);
-            assert_eq!(counters.connect_errors, 3);
+            // An agent whose handshake took too long never came to its database.
+            assert_eq!(counters.connect_errors + done.ledger.borrow().late, 3);
         },
     );
 }
