@@ -37,6 +37,7 @@ name = "read"
 statements = ["select", "copy-out", "declare", "fetch", "close", "explain", "show"]
 tables = ["public.payments", "public.tickets", "public.plain", "@catalog"]
 action = "allow"
+match = true
 
 [[rule]]
 name = "write plain"

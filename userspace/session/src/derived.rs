@@ -233,10 +233,7 @@ impl Traced<'_> {
             let declares = |prepared: &Prepared| matches!(prepared, Prepared::Declare { .. });
             let later = probe.clause == Clause::Match && question.statement.prepared.iter().any(declares);
             let asks = if later { &mut derived.cursor_asks } else { &mut derived.probing };
-            // What no person may allow says more.
-            if asks.as_ref().is_none_or(|known| known.why == Why::Held) {
-                *asks = Some(refusal);
-            }
+            asks.get_or_insert(refusal);
         }
     }
 
@@ -395,7 +392,7 @@ fn probing(clause: Clause, expression: &str, column: &str) -> Refusal {
         Clause::Where => ("in a condition", "use other columns in the condition"),
         Clause::Match => (
             "for equality with a value",
-            "find the row by another column; an operator can allow it by match = true, and a person would have to approve it else",
+            "find the row by another column; an operator can allow equality with a whole value by match = true",
         ),
         Clause::Join => ("in a join", "join by other columns"),
         Clause::OrderBy => ("in an order", "order by other columns"),
@@ -403,9 +400,7 @@ fn probing(clause: Clause, expression: &str, column: &str) -> Refusal {
         Clause::Case => ("in a choice", "choose by other columns"),
         Clause::Other => ("where its value shows", "leave the expression out"),
     };
-    // Equality with a whole value is also what a lawful search asks: a person may let it pass.
-    let why = if clause == Clause::Match { Why::Held } else { Why::Blocked };
-    Refusal::new(why, "the statement asks about the values of a sensitive column", hint)
+    Refusal::new(Why::Blocked, "the statement asks about the values of a sensitive column", hint)
         .with_detail(&format!("{expression} asks {column} {place}"))
 }
 

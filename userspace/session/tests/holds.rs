@@ -326,7 +326,7 @@ fn the_reviewer_sees_the_parameters_masked() {
     assert!(shown == ["411111******1111", "NULL"], "{} parameters", shown.len());
     assert_eq!(world.asked().tables.iter().map(|t| t.as_str()).collect::<Vec<_>>(), ["payments"]);
     let mut world = World::ready();
-    let mut bytes = extended(&["P  UPDATE payments SET cvv = $1 WHERE cvv = '737'"]);
+    let mut bytes = extended(&["P  UPDATE payments SET cvv = $1 WHERE id = 737"]);
     encode::bind(&mut bytes, b"", b"", &[], &[Some(b"737")], &[]).unwrap();
     bytes.extend(extended(&["E ", "S"]));
     world.ask(&bytes);

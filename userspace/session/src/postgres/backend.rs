@@ -31,7 +31,7 @@ pub(super) struct Database {
     whole: Vec<u8>,
     row: BodyMask,
     pub(super) copy: Option<Box<BodyMask>>,
-    pub(super) copy_columns: Columns,
+    pub(super) copy_columns: Option<Box<Columns>>,
     /// Made for the first error, notice or notification.
     strings: Option<Box<BodyMask>>,
     /// Made for the first one: few sessions call functions by their OID.
@@ -52,7 +52,7 @@ impl Default for Database {
             whole: Vec::new(),
             row: BodyMask::row(),
             copy: None,
-            copy_columns: Columns::new(),
+            copy_columns: None,
             strings: None,
             function: None,
             result: Columns::new(),
@@ -335,7 +335,10 @@ impl Connection {
                 };
                 row.feed(bytes, last, columns)
             }
-            b'd' => copy.as_mut().ok_or(Malformed::Value)?.feed(bytes, last, copy_columns),
+            b'd' => match (copy, copy_columns) {
+                (Some(copy), Some(columns)) => copy.feed(bytes, last, columns),
+                _ => Err(Malformed::Value),
+            },
             b'V' => function.get_or_insert_with(|| Box::new(BodyMask::function())).feed(bytes, last, result),
             _ => strings.as_mut().ok_or(Malformed::Value)?.feed(bytes, last, plain),
         }

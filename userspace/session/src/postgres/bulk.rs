@@ -146,7 +146,7 @@ impl Connection {
     }
 
     fn copy_columns(&self) -> Option<&Columns> {
-        self.database.copy.as_ref().map(|_| &self.database.copy_columns)
+        self.database.copy.as_ref().and(self.database.copy_columns.as_deref())
     }
 
     /// The columns of the rows that are being sent. None: they are not known, and a row has no place here.

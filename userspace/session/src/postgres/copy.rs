@@ -120,7 +120,7 @@ impl Connection {
         {
             return Err(misread());
         }
-        let mut columns = std::mem::take(&mut self.database.copy_columns);
+        let mut columns = self.database.copy_columns.take().unwrap_or_default();
         columns.clear();
         columns.set_types(self.catalog.types.clone());
         self.content.prepare(&mut columns);
@@ -154,7 +154,7 @@ impl Connection {
             None if !self.masks() => BodyMask::copy_binary(),
             None => return Err(Fatal::new(b"42501", "a COPY that could not be parsed cannot be masked")),
         };
-        self.database.copy_columns = columns;
+        self.database.copy_columns = Some(columns);
         self.database.copy = Some(Box::new(mask));
         Ok(())
     }

@@ -134,7 +134,7 @@ impl Side {
         match copy {
             Some(format) => {
                 connection.database.copy = Some(Box::new(BodyMask::copy_text(format)));
-                connection.database.copy_columns = known;
+                connection.database.copy_columns = Some(Box::new(known));
             }
             None => {
                 connection.database.result = known;
