@@ -195,9 +195,11 @@ public class WithPgjdbc {
                     textCard(r.getString(4), "json's text");
                     textCard(new String(r.getBytes(5), StandardCharsets.UTF_8), "bytea");
                     expect(r.getString(6).equals(agent ? "***" : "121") && r.getString(7).equals("10.00"), "cvv and amount");
-                    textCard(((String[]) r.getArray(8).getArray())[0], "an array");
+                    // What holds a sensitive value beside others is masked whole.
+                    String first = ((String[]) r.getArray(8).getArray())[0];
+                    expect(agent ? first.equals("*".repeat(16)) : first.equals(CARD), "an array");
                     numberCard("" + ((Long[]) r.getArray(9).getArray())[0], "an array of int8");
-                    hidden(r.getString(10).split(",")[2], 1, "a whole row as text");
+                    expect(r.getString(10).contains(CARD.substring(4)) != agent, "a whole row as text");
                 }
             }
         }
@@ -322,8 +324,8 @@ public class WithPgjdbc {
         fails(c, "SELECT * FROM nowhere", agent ? "42501" : "42P01");
         fails(c, "SELECT 'x'::int", "22P02");
         expect(one(c, "SELECT 1").equals("1"), "after errors");
-        SQLException e = fails(c, "SELECT (pan || ' x')::date FROM payments WHERE id = 1", "22007");
-        hidden(e.getMessage(), agent ? 0 : 1, "an error's text"); // over a sensitive table it loses the value whole
+        SQLException e = fails(c, "SELECT (pan || ' x')::date FROM payments WHERE id = 1", agent ? "42501" : "22007");
+        hidden(e.getMessage(), agent ? 0 : 1, "an error's text"); // a cast whose failure would quote the value is refused
     }
 
     static void refused(Connection c) throws SQLException {
@@ -360,7 +362,7 @@ public class WithPgjdbc {
             p.execute();
         }
         expect(one(c, "SELECT note FROM plain").equals(value), "a megabyte there and back");
-        String text = one(c, "SELECT repeat('x', " + MEGABYTE + ") || ' ' || pan || ' ' || repeat('z', " + MEGABYTE + ") FROM payments WHERE id = 1");
+        String text = one(c, "SELECT repeat('x', " + MEGABYTE + ") || ' ' || (meta->>'pan') || ' ' || repeat('z', " + MEGABYTE + ") FROM payments WHERE id = 1");
         expect(text.length() == 2 * MEGABYTE + 18, "the length of a big value");
         hidden(text, 1, "a card inside of two megabytes");
         act(c, "DELETE FROM plain");

@@ -80,8 +80,9 @@ const checks = {
     textCard(row.meta.pan, 'jsonb')
     textCard(row.raw.toString(), 'bytea')
     expect(row.cvv === (AGENT ? '***' : '121') && row.amount === '10.00', 'cvv and amount')
-    row.list.forEach((value) => textCard(value, 'an array'))
-    hidden(row.whole.split(',')[2], 1, 'a whole row as text')
+    // What holds a sensitive value beside others is masked whole.
+    row.list.forEach((value) => expect(value === (AGENT ? '*'.repeat(16) : CARD), 'an array'))
+    expect(row.whole.includes(CARD.slice(4)) !== AGENT, 'a whole row as text')
     const binary = (await client.query({ text: 'SELECT pan, raw FROM payments WHERE id = $1', values: [1], binary: true })).rows[0]
     textCard(binary.pan, 'binary text')
     textCard(binary.raw.toString(), 'binary bytea')
@@ -165,8 +166,8 @@ const checks = {
       await fails(client.query({ text: text + ' WHERE $1 = 1', values: [1] }), code)
       same((await client.query('SELECT 1 AS one')).rows, [{ one: 1 }], 'after an error')
     }
-    const error = await fails(client.query("SELECT (pan || ' x')::date FROM payments WHERE id = 1"), '22007')
-    hidden(error.message, AGENT ? 0 : 1, "an error's text") // an error over a sensitive table loses the value whole
+    const error = await fails(client.query("SELECT (pan || ' x')::date FROM payments WHERE id = 1"), AGENT ? '42501' : '22007')
+    hidden(error.message, AGENT ? 0 : 1, "an error's text") // a cast whose failure would quote the value is refused
   },
   async refused(client) {
     if (!AGENT) return false
@@ -189,7 +190,7 @@ const checks = {
     const value = 'y'.repeat(MEGABYTE)
     await client.query('INSERT INTO plain VALUES (1, $1)', [value])
     expect((await client.query('SELECT note FROM plain')).rows[0].note === value, 'a megabyte there and back')
-    const text = `SELECT repeat('x', ${MEGABYTE}) || ' ' || pan || ' ' || repeat('z', ${MEGABYTE}) AS t FROM payments WHERE id = 1`
+    const text = `SELECT repeat('x', ${MEGABYTE}) || ' ' || (meta->>'pan') || ' ' || repeat('z', ${MEGABYTE}) AS t FROM payments WHERE id = 1`
     const big = (await client.query(text)).rows[0].t
     expect(big.length === 2 * MEGABYTE + 18, 'the length of a big value')
     hidden(big, 1, 'a card inside of two megabytes')

@@ -49,8 +49,9 @@ def masked(conn):
         expect(cvv == ("***" if AGENT else "121"), "cvv")
         expect(str(amount) == "10.00", "an amount is no card")
         whole, array = cursor.execute("SELECT p, ARRAY[pan, pan] FROM payments p WHERE id = %s", (1,)).fetchone()
-        expect(array == [MASKED if AGENT else CARD] * 2, "array")
-        expect(MASKED in str(whole) if AGENT else CARD in str(whole), "a whole row")
+        # What holds a sensitive value beside others is masked whole.
+        expect(array == ["*" * 16 if AGENT else CARD] * 2, "array")
+        expect((CARD[4:] in str(whole)) != AGENT, "a whole row")
     meta = conn.execute("SELECT meta FROM payments WHERE id = 1").fetchone()[0]
     text_card(meta["pan"], "jsonb")
     ok("masked")
@@ -246,7 +247,7 @@ def big(conn):
     conn.execute("INSERT INTO plain VALUES (1, %s)", (value,))
     for binary in (False, True):
         expect(conn.execute("SELECT note FROM plain", binary=binary).fetchone() == (value,), "a megabyte there and back")
-    text = conn.execute(f"SELECT repeat('x', {MEGABYTE}) || ' ' || pan || ' ' || repeat('z', {MEGABYTE}) FROM payments WHERE id = 1").fetchone()[0]
+    text = conn.execute(f"SELECT repeat('x', {MEGABYTE}) || ' ' || (meta->>'pan') || ' ' || repeat('z', {MEGABYTE}) FROM payments WHERE id = 1").fetchone()[0]
     expect(len(text) == 2 * MEGABYTE + 18, "the length of a big value")
     hidden(text, 1, "a card inside of two megabytes")
     conn.execute("DELETE FROM plain")

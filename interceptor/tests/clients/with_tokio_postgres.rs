@@ -142,11 +142,13 @@ impl Run {
         self.text_card(row.get(3), "json's text")?;
         self.text_card(&String::from_utf8(row.get(4))?, "bytea")?;
         expect(row.get::<_, &str>(5) == if self.agent { "***" } else { "121" }, "cvv")?;
-        self.text_card(row.get::<_, Vec<&str>>(6).first().copied().unwrap_or_default(), "an array")?;
+        // What holds a sensitive value beside others is masked whole.
+        let first = row.get::<_, Vec<&str>>(6).first().copied().unwrap_or_default().to_owned();
+        expect(first == if self.agent { "*".repeat(16) } else { card() }, "an array")?;
         let number = row.get::<_, Vec<i64>>(7).first().copied().unwrap_or_default();
         self.number_card(&number.to_string(), "an array of int8")?;
         let whole: &str = row.get(8);
-        self.hidden(whole.split(',').nth(2).unwrap_or_default(), 1, "a whole row as text")?;
+        expect(whole.contains(&card()[4..]) != self.agent, "a whole row as text")?;
         ok("masked");
         Ok(())
     }
@@ -226,9 +228,10 @@ impl Run {
             fails(client.batch_execute(text).await, wanted)?;
             expect(client.query_one("SELECT 1", &[]).await?.get::<_, i32>(0) == 1, "after an error")?;
         }
-        let error = fails(client.query("SELECT (pan || ' x')::date FROM payments WHERE id = 1", &[]).await, "22007")?;
+        // A cast whose failure would quote the value is refused.
+        let wanted = if self.agent { "42501" } else { "22007" };
+        let error = fails(client.query("SELECT (pan || ' x')::date FROM payments WHERE id = 1", &[]).await, wanted)?;
         let said = error.as_db_error().map(ToString::to_string).unwrap_or_default();
-        // An error over a sensitive table loses the value whole.
         self.hidden(&said, usize::from(!self.agent), "an error's text")?;
         ok("error");
         Ok(())
@@ -240,7 +243,7 @@ impl Run {
         let back = client.query_one("SELECT note FROM plain", &[]).await?;
         expect(back.get::<_, &str>(0) == value, "a megabyte there and back")?;
         let text = format!(
-            "SELECT repeat('x', {MEGABYTE}) || ' ' || pan || ' ' || repeat('z', {MEGABYTE}) FROM payments WHERE id = 1"
+            "SELECT repeat('x', {MEGABYTE}) || ' ' || (meta->>'pan') || ' ' || repeat('z', {MEGABYTE}) FROM payments WHERE id = 1"
         );
         let big = client.query_one(&text, &[]).await?;
         expect(big.get::<_, &str>(0).len() == 2 * MEGABYTE + 18, "the length of a big value")?;
