@@ -447,6 +447,15 @@ fn a_block_beside_a_hold_blocks() {
 }
 
 #[test]
+fn a_cursor_that_nobody_declared_is_refused_and_nobody_is_asked() {
+    let text = POLICY.to_owned() + "\n[[rule]]\nname = \"fetches\"\nstatements = [\"fetch\"]\naction = \"hold\"\n";
+    let mut world = World::with(world::open("reconciler", session::Mode::Enforce, true), &text).login();
+    let heard = world.ask(&query("FETCH ALL FROM nowhere"));
+    assert!(heard[0].starts_with("E ERROR 34000 cursor \"nowhere\" does not exist") && heard[1] == "Z I", "{heard:?}");
+    assert!(world.asking.is_empty());
+}
+
+#[test]
 fn a_portal_is_approved_with_its_bind_and_not_by_a_later_policy() {
     // The rule begins to hold within the portal's life.
     let later = POLICY.replace("action = \"hold\"", "action = \"hold\"\nvalid = \"2026-09-22/2026-12-01\"")

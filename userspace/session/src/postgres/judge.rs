@@ -210,10 +210,11 @@ impl Connection {
                     }
                     known = true;
                 }
-                if !known && self.catalog.schema.is_some() && verdict.refusal.is_none() {
+                if !known && self.catalog.schema.is_some() {
                     let message = format!("cursor \"{name}\" does not exist");
                     let hint = "only cursors that this session has declared are read";
-                    verdict.refusal = Some(Refusal::new(Why::Unjudged, &message, hint).with_code(*b"34000"));
+                    let refusal = Refusal::new(Why::Unjudged, &message, hint).with_code(*b"34000");
+                    verdict.refusal = Refusal::stronger(verdict.refusal.take(), Some(refusal));
                 }
             }
         }
