@@ -99,7 +99,8 @@ pub fn shown(heard: &Heard) -> String {
     let mut out = String::new();
     let usual = |turn: &&Turn| turn.kind == Kind::Case || !matches!(turn.end, End::Ready(_));
     for turn in heard.turns.iter().filter(usual) {
-        let _ = writeln!(out, "  {:?} {:?} -> {:?}", turn.kind, turn.said, turn.end);
+        let said = hidden_numbers(&format!("{:?}", turn.said));
+        let _ = writeln!(out, "  {:?} {said} -> {:?}", turn.kind, turn.end);
         for message in &turn.heard {
             let texts = field::values(message).into_iter().map(|value| hidden(value.as_deref()));
             let _ = writeln!(out, "    {} {}", char::from(message.tag), texts.collect::<Vec<_>>().join(" | "));
