@@ -304,7 +304,7 @@ class Anchors:
 
     def meet(self, shard, tree):
         roots = self.wanted.get((shard, tree.size())) if self.wanted else None
-        if roots == {tree.root()} if roots else False:
+        if roots and roots == {tree.root()}:
             self.met.add((shard, tree.size()))
 
     def missing(self):

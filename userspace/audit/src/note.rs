@@ -17,6 +17,7 @@ use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use sha2::{Digest, Sha256};
 
 use crate::chain::Hash;
+use crate::show::hex;
 
 /// The signature type of Ed25519 in C2SP's signed-note.
 const ED25519_TYPE: u8 = 1;
@@ -269,13 +270,6 @@ fn hash(text: &str) -> Option<Hash> {
 
 fn is_line(text: &str) -> bool {
     !text.contains(|letter: char| letter.is_control())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

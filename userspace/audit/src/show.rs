@@ -138,7 +138,8 @@ fn value(field: u8, form: Form, bytes: &[u8]) -> Value {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// At most a hash's 32 bytes, in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().take(32).map(|byte| format!("{byte:02x}")).collect()
 }
 
