@@ -140,7 +140,8 @@ fn service(event: &Event<'_>, out: &mut Vec<u8>) {
             name(out, field::OBJECT, *object);
             name_if(out, field::MESSAGE, *message);
         }
-        Event::Canary { operator, object, success, message } => {
+        Event::Canary { operator, object, success, message }
+        | Event::Reading { operator, object, success, message } => {
             operator.append(out, *success);
             name(out, field::OBJECT, *object);
             name_if(out, field::MESSAGE, *message);

@@ -184,6 +184,7 @@ impl Parts {
             },
             Event::Attach { operator, object: "7 programs".into(), stage: Stage::Begins, message: None },
             Event::Detach { operator, object: "7 programs".into(), stage: Stage::Done, message: masked },
+            Event::Reading { operator, object: Text::Masked(&self.name), success: true, message: masked },
             Event::ServiceStart {
                 operator,
                 version: "0.1.0",
