@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::host_record;
 
 mod prove;
-mod reading;
+pub(crate) mod reading;
 mod signed;
 
 pub use prove::{check_proof, checkpoint, key, prove, since};
@@ -91,7 +91,7 @@ fn series_of(folders: &[PathBuf], shard: u16) -> Result<Vec<PathBuf>> {
 }
 
 /// The folders that are meant, and whether a service may be writing to them: one that is named, or the shards' and root's own.
-fn folders_and_state(path: &Path, folder: Option<PathBuf>) -> Result<(Vec<PathBuf>, bool)> {
+pub(crate) fn folders_and_state(path: &Path, folder: Option<PathBuf>) -> Result<(Vec<PathBuf>, bool)> {
     match folder {
         Some(folder) => Ok((vec![folder], false)),
         None => {
@@ -105,7 +105,7 @@ fn folders_and_state(path: &Path, folder: Option<PathBuf>) -> Result<(Vec<PathBu
 
 /// The segments of the folders in the order of their names, which is that of shard and number. Of several folders some may be
 /// missing: a host may have attached and never served.
-fn segments(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
+pub(crate) fn segments(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files: Vec<PathBuf> = Vec::new();
     for folder in folders {
         let entries = match std::fs::read_dir(folder) {

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::host_record::{self, Deed, HostRecord, Stage};
 
 /// Who reads what, before it is shown. A copy of a record elsewhere is nobody's to write in: of it nothing is recorded.
-pub(super) fn begins(config: &Path, folder: Option<&Path>, object: &str) -> Result<()> {
+pub(crate) fn begins(config: &Path, folder: Option<&Path>, object: &str) -> Result<()> {
     let Some(record) = own(config, folder)? else { return Ok(()) };
     record
         .write(&Deed::Reading { object }, Stage::Done("shown"))

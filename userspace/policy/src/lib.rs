@@ -42,6 +42,7 @@ use window::Window;
 pub use judge::{holds, judge};
 pub use pattern::{MATCH_BYTES_MAX, PATTERNS_MAX, Pattern};
 pub use terms::{may_match, rows_over, vouches};
+pub use window::instant;
 
 /// Names that rules may use; a rule with another one is refused.
 #[derive(Clone, Debug, Default)]
