@@ -17,7 +17,7 @@ pub(crate) const COPY_IN: &str = "COPY bench_sink (id, note) FROM STDIN WHERE id
 /// A big result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flow {
-    /// Rows of 130 bytes, in sends of 64 KiB.
+    /// Rows of 130 bytes, in sends of 1 MiB: a source that is never what a relay waits for.
     Rows,
     /// The same in sends of 8 KiB, as PostgreSQL makes them.
     Rows8,
@@ -41,6 +41,9 @@ pub(crate) const FLOWS: [(Flow, &str); 6] = [
     (Flow::Unread, "bench_unread"),
 ];
 
+/// Bytes of one send.
+const SMALL_SEND: usize = 8 << 10;
+const LARGE_SEND: usize = 1 << 20;
 /// Bytes of one big result, about.
 const FLOW_BYTES: usize = 32 << 20;
 const SOME_BYTES: usize = 1 << 20;
@@ -68,7 +71,7 @@ impl Flow {
 
     /// What the stub sends again and again: whole rows.
     pub(crate) fn chunk(self) -> Vec<u8> {
-        let most = if self == Flow::Rows8 { 8 << 10 } else { 64 << 10 };
+        let most = if self == Flow::Rows8 { SMALL_SEND } else { LARGE_SEND };
         let mut chunk = Vec::with_capacity(most);
         for number in 0.. {
             let before = chunk.len();
@@ -239,7 +242,7 @@ mod tests {
                 assert_eq!(chunk[at], b'D', "{table}");
                 at += 1 + u32::from_be_bytes(chunk[at + 1..at + 5].try_into().unwrap()) as usize;
             }
-            assert!(at == chunk.len() && at > 4000 && at <= 64 << 10, "{table}");
+            assert!(at == chunk.len() && at > 4000 && at <= LARGE_SEND, "{table}");
             assert_eq!(Flow::of_sql(&flow.sql()), Some(flow));
         }
         assert_eq!(Flow::of_sql(POINT), None);

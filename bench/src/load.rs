@@ -12,6 +12,7 @@ mod published;
 mod report;
 mod shards;
 mod slow;
+mod soak;
 mod targets;
 mod tls;
 mod verdict;
@@ -35,6 +36,9 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         println!("  {version}");
     }
     check(&options, &mut stand)?;
+    if let Some(minutes) = options.soak {
+        return soak::run(&options, &mut stand, minutes);
+    }
     let mut dice = Dice(u64::from(std::process::id()) | 1);
     let mut run = Run::new(&options, stand.versions.clone());
     for group in Group::ALL.into_iter().filter(|group| options.groups.contains(group)) {

@@ -30,7 +30,7 @@ bench tls-keys FOLDER                                a certificate for the stub 
 bench tls-stub --port PORT --keys FOLDER             the stub under TLS
 bench load    [micro] [latency] [bulk] [churn] [idle] [tls] [all] --postgres PORT --near PORT --far PORT
               [--through FILE]… [--rounds N] [--slice-ms N] [--quick] [--idle SESSIONS] [--case NAME]…
-              [--sealed PORT --keys FOLDER] [--json FILE] [--report] [--check]
+              [--sealed PORT --keys FOLDER] [--json FILE] [--report] [--check]; or --soak MINUTES
 bench pan     [--quick] [--check] [--class WORD] [--json FILE] [--markdown] [--report] [--search SECONDS] [--seed N]
 bench pan-truth [--quick] [--markdown] [--report]
 ";

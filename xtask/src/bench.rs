@@ -136,9 +136,7 @@ fn load(args: &[&String]) -> Result<()> {
          [[database]]\nname = \"sealed\"\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:{sealed}\"]\nagent_tls = \"allow\"\n\
          tls = \"verify-full\"\nroots = \"{keys}/root.pem\"\nserver_name = \"db.bench\"\n\n[[agent]]\nname = \"load\"\n"
     );
-    // Each connection is a descriptor on both ends of the load too.
-    let pid = std::process::id().to_string();
-    shell::run(shell::command("prlimit", &["--pid", &pid, &format!("--nofile={DESCRIPTORS}:{DESCRIPTORS}")]))?;
+    more_descriptors();
     let service = |durability: &str| format!("segment_bytes = 67108864\ndurability = \"{durability}\"\n{SESSIONS}");
     let start = |program: &Path, durability: &str| Service::start(program, &service(durability), &config, POLICY);
     let ours = release.join("interceptor");
@@ -164,6 +162,22 @@ fn load(args: &[&String]) -> Result<()> {
     println!("  ours: as account {AGENT_USER} by `interceptor exec`, everything on: policy, masking, record");
     println!("  (`standard` durability, and once more {})", other.as_deref().unwrap_or("`strict`"));
     shell::run(load)
+}
+
+/// Each connection is a descriptor on both ends of the load too. Where the host refuses, the load takes fewer sessions and says so.
+fn more_descriptors() {
+    let pid = std::process::id().to_string();
+    let raise = |limit: &str| {
+        let wanted = format!("--nofile={limit}");
+        shell::output("prlimit", &["--pid", &pid, &wanted]).is_some()
+    };
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let hard =
+        limits.lines().find(|line| line.starts_with("Max open files")).and_then(|line| line.split_whitespace().nth(4));
+    // Up to the hard limit takes no capability.
+    if !raise(&format!("{DESCRIPTORS}:{DESCRIPTORS}")) && !hard.is_some_and(|hard| raise(&format!("{hard}:"))) {
+        println!("  the limit of descriptors stays as it is");
+    }
 }
 
 /// Whether this kind of load is asked for: by name, or because none is.

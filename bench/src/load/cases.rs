@@ -1,7 +1,7 @@
 //! What is measured.
 
 use crate::answers::Flow;
-use crate::load::targets::{Backend, DIRECT, HAPROXY, MEMORY, NULL, PGBOUNCER, STRICT, UNMASKED, US};
+use crate::load::targets::{AGAIN, Backend, DIRECT, HAPROXY, MEMORY, NULL, PGBOUNCER, STRICT, UNMASKED, US};
 use crate::slice::Work;
 
 /// Kinds of load, as the command line names them.
@@ -66,7 +66,7 @@ pub(crate) struct Case {
 /// Paths that price a part of ours alone.
 const PARTS: [&str; 2] = [UNMASKED, MEMORY];
 /// What is compared to price one.
-const PRICED: [&str; 5] = [NULL, US, UNMASKED, MEMORY, STRICT];
+const PRICED: [&str; 6] = [NULL, AGAIN, US, UNMASKED, MEMORY, STRICT];
 /// What half a gigabyte is asked of.
 const FEW: [&str; 5] = [DIRECT, NULL, US, PGBOUNCER, HAPROXY];
 const FEW_ROUNDS: u32 = 3;
@@ -135,7 +135,7 @@ fn parts() -> Vec<Case> {
     let cases = [
         ("part-prepared-1", "select prepared, 1 connection", Backend::Near, (Work::Prepared, 1, Figure::Statements)),
         ("part-prepared-8", "select prepared, 8 connections", Backend::Near, (Work::Prepared, 8, Figure::Statements)),
-        ("part-rows", "narrow rows in sends of 64 KiB", Backend::Far, bulk(Flow::Rows)),
+        ("part-rows", "narrow rows in sends of 1 MiB", Backend::Far, bulk(Flow::Rows)),
         ("part-cards", "a card in every row of 100 B", Backend::Far, bulk(Flow::Cards)),
         ("part-tpcb-8", "TPC-B-like, 8 connections", Backend::Postgres, (Work::Tpcb, 8, Figure::Statements)),
     ];
@@ -147,7 +147,7 @@ fn parts() -> Vec<Case> {
 
 fn bulk(quick: bool) -> Vec<Case> {
     let stub = [
-        ("stub-rows", "narrow rows in sends of 64 KiB", Flow::Rows),
+        ("stub-rows", "narrow rows in sends of 1 MiB", Flow::Rows),
         ("stub-rows8", "narrow rows in sends of 8 KiB", Flow::Rows8),
         ("stub-wide", "rows of 8 KiB", Flow::Wide),
         ("stub-cards", "a card in every row of 100 B", Flow::Cards),

@@ -3,7 +3,7 @@
 use crate::cpu;
 use crate::load::measure;
 use crate::load::options::Options;
-use crate::load::targets::{AGAIN, Backend, MEMORY, STRICT, Stand, Target, UNMASKED, US};
+use crate::load::targets::{AGAIN, Backend, HAPROXY, MEMORY, STRICT, Stand, Target, UNMASKED, US, haproxy_sessions};
 use crate::slice::{Slice, Work};
 
 /// Ours with TLS on both legs.
@@ -47,16 +47,17 @@ fn one(options: &Options, target: &mut Target, pid: u32, sealed: bool) -> Result
         millis: 0,
         cpus: measure::cpus(Backend::Near, options),
     };
+    let sessions = if target.name == HAPROXY { options.idle.min(haproxy_sessions() - SHARED) } else { options.idle };
     let mut kib = |work, connections| {
         slice.work = work;
         slice.connections = connections;
         target.worker.slice(&slice).map(|_| cpu::resident_kib(pid, "RssAnon:"))
     };
     let before = kib(Work::Idle, SHARED)?;
-    let fresh = kib(Work::Idle, options.idle + SHARED)?;
-    let after = kib(Work::IdleBulk, options.idle + SHARED)?;
+    let fresh = kib(Work::Idle, sessions + SHARED)?;
+    let after = kib(Work::IdleBulk, sessions + SHARED)?;
     kib(Work::Close, 0)?;
-    let each = |now: u64| now.saturating_sub(before) as f64 / f64::from(options.idle.max(1));
+    let each = |now: u64| now.saturating_sub(before) as f64 / f64::from(sessions.max(1));
     let name = if sealed { SEALED } else { target.name };
-    Ok(Idle { target: name, sessions: options.idle, fresh: each(fresh), after_bulk: each(after) })
+    Ok(Idle { target: name, sessions, fresh: each(fresh), after_bulk: each(after) })
 }

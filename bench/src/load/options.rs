@@ -1,5 +1,6 @@
 //! What the command line of `bench load` asks for. `cargo xtask bench` writes the first part of it.
 
+use crate::cpu;
 use crate::load::cases::{Case, Group};
 
 /// A path through a service: who pays, and what is put before a worker's command line.
@@ -29,6 +30,8 @@ pub(crate) struct Options {
     pub(crate) idle: u32,
     pub(crate) json: Option<String>,
     pub(crate) report: bool,
+    /// Minutes of mixed load through us in place of a measurement.
+    pub(crate) soak: Option<u32>,
     /// Status 1 where a goal of what was measured is not met.
     pub(crate) check: bool,
     /// The first CPU and the last.
@@ -54,6 +57,7 @@ impl Options {
             idle: 0,
             json: None,
             report: false,
+            soak: None,
             check: false,
             cpus: (*first, *last),
         };
@@ -63,6 +67,14 @@ impl Options {
         default(&mut options.rounds, rounds);
         default(&mut options.millis, millis);
         default(&mut options.idle, if options.quick { 200 } else { 10_000 });
+        let most = cpu::sessions_max();
+        if options.idle > most {
+            println!(
+                "  {most} idle sessions, not {}: the limit of descriptors (`ulimit -Hn`) has no room for more",
+                options.idle
+            );
+            options.idle = most;
+        }
         if options.groups.is_empty() {
             options.groups = Group::ALL.to_vec();
         }
@@ -95,6 +107,7 @@ impl Options {
                 "--far" => self.far = number(&value()?)?,
                 "--sealed" => self.sealed = number(&value()?)?,
                 "--keys" => self.keys = value()?,
+                "--soak" => self.soak = Some(number(&value()?)?),
                 "--rounds" => self.rounds = number(&value()?)?,
                 "--slice-ms" => self.millis = number(&value()?)?,
                 "--idle" => self.idle = number(&value()?)?,

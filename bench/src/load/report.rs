@@ -184,11 +184,12 @@ fn floor(measured: &Measured) -> Option<String> {
 pub(crate) fn idle_text(idle: &[Idle]) -> String {
     let Some(first) = idle.first() else { return String::new() };
     let mut text = format!(
-        "\nidle sessions: {}, KiB of private memory a session (stub)\n  {:<18} {:>12} {:>22}\n",
-        first.sessions, "", "after a query", "after a result of 1 MiB"
+        "\nidle sessions: {}, KiB of private memory a session (stub)\n  {:<18} {:>9} {:>14} {:>24}\n",
+        first.sessions, "", "sessions", "after a query", "after a result of 1 MiB"
     );
     for idle in idle {
-        let _ = writeln!(text, "  {:<18} {:>12.2} {:>22.2}", idle.target, idle.fresh, idle.after_bulk);
+        let (sessions, fresh, after) = (idle.sessions, idle.fresh, idle.after_bulk);
+        let _ = writeln!(text, "  {:<18} {sessions:>9} {fresh:>14.2} {after:>24.2}", idle.target);
     }
     text
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::cpu;
 use crate::load::options::Options;
 use crate::slice::{Outcome, Slice};
 
@@ -23,6 +24,14 @@ pub(crate) const MEMORY: &str = "record in memory";
 pub(crate) const BESIDE: &str = "other build";
 pub(crate) const PGBOUNCER: &str = "pgbouncer";
 pub(crate) const HAPROXY: &str = "HAProxy";
+
+/// Connections that a peer is told to expect.
+const SESSIONS: u32 = 12_000;
+
+/// HAProxy counts pipes for its splices beside the connections, and does not start where the limit has no room for both.
+pub(crate) fn haproxy_sessions() -> u32 {
+    (cpu::sessions_max() / 5 * 4).min(SESSIONS)
+}
 
 /// What stands at the end of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,7 +207,7 @@ impl Stand {
                 .concat();
             let text = format!(
                 "[databases]\n{databases}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
-                 auth_type = trust\nauth_file = {}\npool_mode = session\nmax_client_conn = 12000\ndefault_pool_size = 12000\n\
+                 auth_type = trust\nauth_file = {}\npool_mode = session\nmax_client_conn = {SESSIONS}\ndefault_pool_size = {SESSIONS}\n\
                  server_check_query =\nlog_connections = 0\nlog_disconnections = 0\nlog_stats = 0\nverbose = 0\n",
                 users.display()
             );
@@ -225,10 +234,11 @@ impl Stand {
             (one(a, options.postgres), None, vec![a]),
             (one(b, options.near) + &one(c, options.far), Some(options.cpus.0), vec![b, c]),
         ];
+        let most = haproxy_sessions();
         let mut pids = [0; 2];
         for (index, (listens, cpu, ports)) in families.into_iter().enumerate() {
             let text = format!(
-                "global\n  nbthread 1\n  maxconn 12000\ndefaults\n  mode tcp\n  option splice-auto\n  timeout connect 10s\n  \
+                "global\n  nbthread 1\n  maxconn {most}\ndefaults\n  mode tcp\n  option splice-auto\n  timeout connect 10s\n  \
                  timeout client 1h\n  timeout server 1h\n{listens}"
             );
             let path = folder.join(format!("haproxy-{index}.cfg"));
