@@ -13,6 +13,7 @@ mod dice;
 mod load;
 mod pan;
 mod ratio;
+mod record;
 mod relay;
 mod sealed;
 mod slice;
@@ -27,9 +28,9 @@ bench relay   --listen PORT --to ADDRESS […]         a relay that does nothing
 bench stub    --port PORT                            a server that says what PostgreSQL would say, from canned bytes
 bench tls-keys FOLDER                                a certificate for the stub under TLS
 bench tls-stub --port PORT --keys FOLDER             the stub under TLS
-bench load    [tls] [idle] [latency] [bulk] [churn] [all] --postgres PORT --near PORT --far PORT [--through FILE]…
-              [--rounds N] [--slice-ms N] [--quick] [--full] [--idle SESSIONS]
-              [--sealed PORT --keys FOLDER] [--json FILE] [--report]
+bench load    [micro] [latency] [bulk] [churn] [idle] [tls] [all] --postgres PORT --near PORT --far PORT
+              [--through FILE]… [--rounds N] [--slice-ms N] [--quick] [--idle SESSIONS] [--case NAME]…
+              [--sealed PORT --keys FOLDER] [--json FILE] [--report] [--check]; or --soak MINUTES
 bench pan     [--quick] [--check] [--class WORD] [--json FILE] [--markdown] [--report] [--search SECONDS] [--seed N]
 bench pan-truth [--quick] [--markdown] [--report]
 ";

@@ -4,27 +4,34 @@ use std::collections::HashMap;
 use std::io::{BufRead, Error, Result, Write};
 use std::time::{Duration, Instant};
 
-use crate::answers::{COPY, Flow, POINT, card};
+use crate::answers::{COPY, Flow, LARGE, LARGE_COPY, POINT, card};
 use crate::client::{Client, Target};
+use crate::dice::Dice;
 use crate::slice::{Outcome, Slice, Work};
 
 const PREPARED: &str = "point";
 const USER: &str = "app";
 
-/// Warm connections by place, and by the CPU on which they were made.
-type Pools = HashMap<(Target, Option<u32>), Vec<Client>>;
+/// What a worker keeps between slices.
+#[derive(Default)]
+struct Kept {
+    /// Warm connections by place, and by the CPU on which they were made.
+    pools: HashMap<(Target, Option<u32>), Vec<Client>>,
+    /// Connections that have asked and do not read.
+    stalled: Vec<Client>,
+}
 
 /// Reads slices until its input ends.
 pub(crate) fn run() -> std::result::Result<(), String> {
     // An open loop's sleeps end when they should; where the kernel refuses it they are late on every path alike.
     let _ = std::fs::write("/proc/self/timerslack_ns", "1");
-    let mut pools = Pools::new();
+    let mut kept = Kept::default();
     let mut out = std::io::stdout().lock();
     for line in std::io::stdin().lock().lines() {
         let slice: Slice = line.map_err(|e| e.to_string())?.parse()?;
         // On a thread of its own, because a thread that was kept on a CPU stays there.
         let outcome = std::thread::scope(|scope| {
-            let thread = scope.spawn(|| work(&mut pools, &slice));
+            let thread = scope.spawn(|| work(&mut kept, &slice));
             thread.join().unwrap_or_else(|_| Err(Error::other("a thread ended")))
         });
         let outcome = outcome.map_err(|e| format!("{slice}: {e}"))?;
@@ -33,17 +40,23 @@ pub(crate) fn run() -> std::result::Result<(), String> {
     Ok(())
 }
 
-fn work(pools: &mut Pools, slice: &Slice) -> Result<Outcome> {
+fn work(kept: &mut Kept, slice: &Slice) -> Result<Outcome> {
     let target = Target { port: slice.port, user: USER.to_owned(), dbname: slice.dbname.clone(), sealed: slice.sealed };
     if slice.work == Work::Close {
-        pools.clear();
+        *kept = Kept::default();
         return Ok(Outcome::new());
     }
     if let Some((connect, _)) = slice.cpus {
         uring::pin_to(connect)?;
     }
+    if slice.work == Work::Stall {
+        let mut client = Client::connect(&target)?;
+        client.ask(&Flow::Unread.sql())?;
+        kept.stalled.push(client);
+        return Ok(Outcome::new());
+    }
     let wanted = if slice.work == Work::Connect { 0 } else { slice.connections as usize };
-    let pool = pools.entry((target.clone(), slice.cpus.map(|cpus| cpus.0))).or_default();
+    let pool = kept.pools.entry((target.clone(), slice.cpus.map(|cpus| cpus.0))).or_default();
     pool.truncate(wanted);
     while pool.len() < wanted {
         let mut client = Client::connect(&target)?;
@@ -109,6 +122,7 @@ fn one(
     end: Instant,
 ) -> Result<Outcome> {
     let mut outcome = Outcome::new();
+    let mut dice = Dice(u64::from(std::process::id()) << 32 | u64::from(index) | 1);
     if let (Work::Open(rate), Some(client)) = (slice.work, client.as_deref_mut()) {
         open_loop(client, rate, slice.connections, index, (start, end), &mut outcome)?;
         outcome.micros = start.elapsed().as_micros() as u64;
@@ -121,6 +135,10 @@ fn one(
             (Work::Prepared, Some(client)) => client.execute(PREPARED)?.bytes,
             (Work::Bulk(flow), Some(client)) => client.bulk(&flow.sql())?,
             (Work::Copy, Some(client)) => client.bulk(COPY)?,
+            (Work::Large, Some(client)) => client.bulk(LARGE)?,
+            (Work::LargeCopy, Some(client)) => client.bulk(LARGE_COPY)?,
+            (Work::CopyIn, Some(client)) => client.copy_in()?,
+            (Work::Tpcb, Some(client)) => client.transaction(&mut dice)?,
             (Work::Beside, Some(client)) if index == 0 => {
                 outcome.bytes += client.bulk(&Flow::Rows.sql())?;
                 continue; // its latency is nobody's

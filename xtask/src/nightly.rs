@@ -12,6 +12,9 @@ const FUZZ_SECONDS: u32 = 600;
 /// Another time for each.
 const FUZZ_SECONDS_VARIABLE: &str = "INTERCEPTOR_FUZZ_SECONDS";
 const KILLS: u32 = 100;
+/// Of mixed load; another time for it.
+const SOAK_MINUTES: &str = "60";
+const SOAK_MINUTES_VARIABLE: &str = "INTERCEPTOR_SOAK_MINUTES";
 /// Variants of the corpus of evasions, and statements that the expression fuzzer has the server execute.
 const VARIANTS: &str = "10000";
 const EXPRESSIONS: &str = "100000";
@@ -24,6 +27,8 @@ const STEPS: &[Step] = &[
     ("test", crate::test::run),
     ("suites", || crate::suites::run(&[])),
     ("sim", sim),
+    ("soak", soak),
+    ("idle", idle),
     ("kills", kills),
     ("variants", || crate::evasion::run(&["--variants", VARIANTS, "--seed", "1"].map(str::to_owned))),
     ("expressions", || crate::evasion::run(&["--fuzz", EXPRESSIONS, "--minutes", "60"].map(str::to_owned))),
@@ -74,6 +79,17 @@ fn sim() -> Result<()> {
     let mut tests = shell::cargo(&["test", "--release", "--package", "proxy", "--lib", "sim"]);
     tests.env("INTERCEPTOR_SIM_TIMES", "100");
     shell::run(tests)
+}
+
+/// An hour of mixed load: no error, flat memory, flat descriptors.
+fn soak() -> Result<()> {
+    let minutes = std::env::var(SOAK_MINUTES_VARIABLE).unwrap_or_else(|_| SOAK_MINUTES.to_owned());
+    crate::bench::run(&["--soak".to_owned(), minutes, "latency".to_owned()])
+}
+
+/// Ten thousand idle sessions, plain and under TLS, against what each may cost.
+fn idle() -> Result<()> {
+    crate::bench::run(&["idle", "--check"].map(str::to_owned))
 }
 
 /// A hundred kills of the service under load, where `test` does twenty.

@@ -203,7 +203,12 @@ impl Service {
     ///
     /// `config` has no `[service]` table: the stand writes one; `service` are more lines of it.
     pub fn start(binary: &Path, service: &str, config: &str, policy: &str) -> Result<Service> {
-        let mut stand = Service::prepare(binary, service, config, policy)?;
+        Service::start_in(Folder::new("service")?, binary, service, config, policy)
+    }
+
+    /// One with its files in this folder.
+    pub fn start_in(folder: Folder, binary: &Path, service: &str, config: &str, policy: &str) -> Result<Service> {
+        let mut stand = Service::prepare_in(folder, binary, service, config, policy)?;
         succeed(&mut stand.verb("attach"))?;
         stand.run()?;
         Ok(stand)
@@ -211,10 +216,13 @@ impl Service {
 
     /// Only the files.
     pub fn prepare(binary: &Path, service: &str, config: &str, policy: &str) -> Result<Service> {
+        Service::prepare_in(Folder::new("service")?, binary, service, config, policy)
+    }
+
+    fn prepare_in(folder: Folder, binary: &Path, service: &str, config: &str, policy: &str) -> Result<Service> {
         for port in claim::sweep()? {
             eprintln!("stand: detached the kernel half that a killed stand left, interceptor-{port}");
         }
-        let folder = Folder::new("service")?;
         let root = folder.path();
         let port = free_port()?;
         let claim = Claim::new(port)?;

@@ -283,7 +283,11 @@ fn a_number_that_comes_again_after_a_restart_is_another_session() {
         sessions.iter().map(|s| (s.id, s.agent.as_str(), s.statements, s.refused, s.has_ended)).collect();
     assert_eq!(told, [(second, "refunder", 1, 1, false), (first, "reconciler", 1, 0, true)]);
     let mut shown = Vec::new();
-    index.records(&sessions[0], |hit| Ok(shown.push(hit.id()))).unwrap();
+    let mut show = |hit: super::Hit| -> anyhow::Result<()> {
+        shown.push(hit.id());
+        Ok(())
+    };
+    index.records(&sessions[0], &mut show).unwrap();
     assert_eq!(shown, [second, refused]);
 }
 
