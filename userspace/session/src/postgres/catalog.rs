@@ -383,8 +383,9 @@ impl Asking {
                     parents: &maybe(4).unwrap_or_default(),
                     has_rules: maybe(5)? == "t",
                     query: maybe(6).filter(|query| query.chars().count() < TEXT_MAX),
+                    computations: &maybe(7).unwrap_or_default(),
                 };
-                self.relations()?.relation(row);
+                self.relations()?.relation(row)?;
             }
             4 | 8 => {
                 let (number, name, type_oid) = (text(1)?.parse().ok()?, text(2)?, text(3)?.parse().ok()?);
@@ -443,8 +444,8 @@ impl Asking {
 }
 
 /// The first values of a row.
-fn values(body: &[u8]) -> Option<[Option<&[u8]>; 7]> {
-    let mut values = [None; 7];
+fn values(body: &[u8]) -> Option<[Option<&[u8]>; 8]> {
+    let mut values = [None; 8];
     for (place, value) in values.iter_mut().zip(DataRow::parse(body).ok()?.values()) {
         *place = value;
     }

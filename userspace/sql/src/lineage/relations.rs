@@ -109,7 +109,9 @@ fn with_made<'c>(follower: &Follower<'c>, name: &str, columns: Columns<'c>) -> C
 fn of_relation<'c>(follower: &mut Follower<'c>, relation: &'c Relation) -> Columns<'c> {
     match &relation.kind {
         RelationKind::View { query } => Columns::Known(view(follower, relation, query)),
-        RelationKind::Table | RelationKind::Other => Columns::Relation(relation),
+        RelationKind::Table | RelationKind::Other => {
+            super::computed::generated(follower, relation).map_or(Columns::Relation(relation), Columns::Known)
+        }
         RelationKind::Sequence => Columns::Any(Value::clean()),
     }
 }

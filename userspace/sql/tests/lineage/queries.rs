@@ -474,3 +474,49 @@ fn all_else() {
         ),
     ]);
 }
+
+#[test]
+fn aggregates_of_one_row() {
+    check(&[
+        (
+            "SELECT sum(pan_num), avg(pan_int) FROM payments WHERE id = 2",
+            "sum <- payments.pan_num verbatim; avg <- payments.pan_int verbatim",
+        ),
+        ("SELECT sum(pan_num) FROM payments p WHERE 2 = p.id AND amount > 1", "sum <- payments.pan_num verbatim"),
+        ("SELECT sum(pan_num) FROM payments WHERE id > 2", "sum <- payments.pan_num lossy; quotes"),
+        ("SELECT sum(pan_num) FROM payments WHERE id = 2 OR id = 3", "sum <- payments.pan_num lossy; quotes"),
+        (
+            "SELECT sum(pan_num) FROM payments, generate_series(1, 3) WHERE id = 2",
+            "sum <- payments.pan_num lossy; quotes",
+        ),
+        ("SELECT sum(pan_num % 1000) FROM payments WHERE id = 2", "sum <- payments.pan_num lossy; quotes"),
+        ("SELECT stddev(pan_num) FROM payments WHERE id = 2", "stddev <- payments.pan_num lossy; quotes"),
+    ]);
+}
+
+#[test]
+fn columns_written_as_functions() {
+    check(&[
+        ("SELECT pan(p) FROM payments p", "pan <- payments.pan"),
+        ("SELECT note(t) FROM tickets t", "clean"),
+        ("SELECT reverse(pan(p)) FROM payments p", "reverse <- payments.pan lossy; quotes"),
+        (
+            "SELECT nothing(p) FROM payments p",
+            "nothing <- payments.pan lossy, payments.pan_int lossy, payments.pan_num lossy, payments.meta lossy, payments.raw lossy; unknown function nothing",
+        ),
+    ]);
+}
+
+#[test]
+fn picked_by_a_cast() {
+    check(&[
+        (
+            "SELECT max(pan::text), mode() WITHIN GROUP (ORDER BY pan::text) FROM payments",
+            "max <- payments.pan verbatim; mode <- payments.pan verbatim",
+        ),
+        (
+            "SELECT max(greatest(pan, '5')) FROM payments",
+            "max <- payments.pan verbatim; order payments.pan; case payments.pan",
+        ),
+    ]);
+}
