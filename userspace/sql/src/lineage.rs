@@ -12,6 +12,7 @@ mod expression;
 mod follow;
 mod from;
 mod functions;
+mod newer;
 mod operators;
 mod relations;
 mod scope;
@@ -212,6 +213,7 @@ impl<'c> Text<'c> {
     pub(crate) fn follow(&mut self, node: &Node<'_>, statement: &mut Statement, text: &str) -> Lineage {
         let steps_left = self.steps_left.unwrap_or_else(|| follow::Follower::steps_for(text));
         let mut follower = follow::Follower::new(self.context, std::mem::take(&mut self.earlier), steps_left);
+        let known = follower.earlier.relations.len();
         let columns = follower.statement(node);
         self.steps_left = Some(follower.steps_left());
         self.earlier = std::mem::take(&mut follower.earlier);
@@ -219,6 +221,10 @@ impl<'c> Text<'c> {
         let attributes = std::mem::take(&mut follower.found.attributes);
         let lineage = follower.finish(&columns);
         no_functions(&attributes, &lineage, statement);
+        // What was made just now is known with its columns.
+        let made = self.earlier.relations.get(known..).unwrap_or_default();
+        let is_made = |flow: &&Flow| made.iter().any(|made| made.name == flow.target);
+        self.earlier.filled.extend(lineage.flows.iter().filter(|flow| !is_made(flow)).cloned());
         lineage
     }
 

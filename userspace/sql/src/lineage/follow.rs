@@ -57,6 +57,8 @@ pub(super) struct Follower<'c> {
 pub(super) struct Earlier {
     /// Relations that they made.
     pub(super) relations: Vec<Made>,
+    /// What they wrote where.
+    pub(super) filled: Vec<Flow>,
     /// What they set up that looks at rows which come.
     pub(super) set_up: Vec<SetUp>,
     /// Functions that they made: by name alone.

@@ -19,6 +19,7 @@ const TABLES: &[(u32, &str, &str)] = &[
     (18, "keyed", "id note"),
     (19, "routed", "id note"),
     (28, "routed_low", "note id"),
+    (29, "logins", "id system_user!"),
 ];
 
 /// What a table makes of its rows by itself: a generated column's number and expression, or what looks at which columns.
@@ -65,6 +66,7 @@ const FUNCTIONS: &[(&str, &str, Option<&str>)] = &[
     ("has_card", "", Some("SELECT count(*) FROM public.payments WHERE pan = $1")),
     ("elsewhere.lower", "", None),
     ("initcap", "", Some("SELECT reverse($1)")),
+    ("json_scalar", "", None),
 ];
 
 /// In `public`, unless a schema is written.

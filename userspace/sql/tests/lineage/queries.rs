@@ -520,3 +520,38 @@ fn picked_by_a_cast() {
         ),
     ]);
 }
+
+#[test]
+fn what_the_same_text_has_written() {
+    check(&[
+        (
+            "INSERT INTO tickets(note) SELECT pan FROM payments; SELECT note, id FROM tickets",
+            "tickets.note gets payments.pan; quotes / note <- payments.pan verbatim",
+        ),
+        (
+            "UPDATE tickets SET note = pan FROM payments; SELECT left(note, 1) FROM tickets t",
+            "tickets.note gets payments.pan; quotes / left <- payments.pan lossy; quotes",
+        ),
+        (
+            "CREATE TABLE x(a text); INSERT INTO x SELECT pan FROM payments; TABLE x",
+            "clean / x.a gets payments.pan; quotes / a <- payments.pan verbatim",
+        ),
+        ("INSERT INTO tickets(note) SELECT customer FROM payments; SELECT note FROM tickets", "clean / clean"),
+    ]);
+}
+
+/// An older server reads them as names.
+#[test]
+fn words_that_became_syntax() {
+    check(&[
+        ("SELECT system_user FROM logins", "system_user <- logins.system_user"),
+        ("SELECT id FROM logins WHERE system_user < 'm'", "where logins.system_user; quotes"),
+        ("SELECT system_user FROM payments", "clean"),
+        (
+            "SELECT json_scalar(pan) FROM payments",
+            "json_scalar <- payments.pan lossy, payments.pan verbatim; unknown function json_scalar",
+        ),
+        ("SELECT json_scalar(id) FROM payments", "unknown function json_scalar"),
+        ("SELECT json(pan) FROM payments", "json <- payments.pan verbatim; quotes"),
+    ]);
+}
