@@ -94,6 +94,13 @@ pub fn run(ground: &Ground, bounds: Bounds) -> Counts {
     shared.counts.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// With names of its own for what it makes: what was written into a relation of a name is remembered for the database, and the two
+/// databases are not asked at one time.
+fn named(program: Program, index: u64) -> Program {
+    let step = |step: String| step.replace("fz", &format!("fz{index}x")).replace("fy", &format!("fy{index}x"));
+    Program { steps: program.steps.into_iter().map(step).collect(), ..program }
+}
+
 impl Shared<'_> {
     fn work(&self) {
         let direct = twins::talks(&self.twins, Way::Direct(self.ground.port()));
@@ -107,7 +114,7 @@ impl Shared<'_> {
             if !self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(hasher.finish()) {
                 continue;
             }
-            let executed = self.one(index, &program, &mut direct, &mut through);
+            let executed = self.one(index, &named(program, index), &mut direct, &mut through);
             if executed >= self.bounds.statements || self.bounds.only.is_some() {
                 return;
             }

@@ -17,7 +17,7 @@ fn relation(oid: u32, table: &str, columns: &[(&str, Sensitivity)], kind: Relati
         type_oid: 25,
         sensitivity: *sensitivity,
     });
-    Relation { oid, name: name(table), kind, columns: columns.collect(), has_rules: false, parents: Vec::new() }
+    Relation { oid, name: name(table), kind, columns: columns.collect(), has_rules: false, parents: Vec::new(), computations: Vec::new() }
 }
 
 static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {

@@ -24,7 +24,15 @@ fn table(oid: u32, table: &str, columns: &[&str]) -> Relation {
     });
     let name = Name { schema: Some("public".to_owned()), name: table.to_owned() };
     let kind = RelationKind::Table;
-    Relation { oid, name, kind, columns: columns.collect(), has_rules: false, parents: Vec::new() }
+    Relation {
+        oid,
+        name,
+        kind,
+        columns: columns.collect(),
+        has_rules: false,
+        parents: Vec::new(),
+        computations: Vec::new(),
+    }
 }
 
 fn schema() -> Schema {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use pan::Whole;
 use policy::Policy;
-use sql::{Column, ColumnId, Name, Relation, RelationKind, Schema, Sensitivity};
+use sql::{Column, ColumnId, Computation, Name, Relation, RelationKind, Schema, Sensitivity, Watch};
 
 use super::{CatalogColumn, CatalogTable, Treatment, sought_of, treatment_of};
 use crate::taints::Tainted;
@@ -31,15 +31,51 @@ pub(crate) struct RelationRow<'a> {
     pub(crate) has_rules: bool,
     /// What `pg_get_viewdef` says; cut off: nothing.
     pub(crate) query: Option<String>,
+    /// What it makes of its rows by itself, as the question writes it.
+    pub(crate) computations: &'a str,
 }
 
+/// One of those: what it is, which columns it looks at, an expression.
+fn computation(words: &str) -> Option<Computation> {
+    let mut parts = words.splitn(3, '\u{1f}');
+    let (what, columns, expression) = (parts.next()?, parts.next()?, parts.next()?);
+    let numbers: Vec<i16> = columns.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
+    if what == "g" {
+        // Cut off: not told.
+        let is_whole = expression.chars().count() < EXPRESSION_MAX;
+        let expression = if is_whole { expression.to_owned() } else { String::new() };
+        return Some(Computation::Generated { column: *numbers.first()?, expression });
+    }
+    let by = match what {
+        "c" => Watch::Check,
+        "p" | "u" => Watch::Key,
+        "x" => Watch::Exclusion,
+        "f" => Watch::Reference,
+        "i" => Watch::Index,
+        "b" => Watch::Partition,
+        "t" => Watch::Trigger,
+        "s" => Watch::Security,
+        "d" => Watch::Domain,
+        _ => return None,
+    };
+    let named: Vec<i16> = numbers.iter().copied().filter(|number| *number > 0).collect();
+    // 0 stands for an expression. An index tells beside it which columns that is made of.
+    let is_told = !numbers.contains(&0) || by == Watch::Index && !named.is_empty();
+    Some(Computation::Watched { by, columns: if is_told { named } else { Vec::new() } })
+}
+
+/// The longest expression that is asked for; one of this length counts as cut off.
+const EXPRESSION_MAX: usize = 1 << 16;
+
 impl Relations {
-    pub(crate) fn relation(&mut self, row: RelationRow<'_>) {
+    /// `None`: what it makes of its rows cannot be read.
+    pub(crate) fn relation(&mut self, row: RelationRow<'_>) -> Option<()> {
         let temporary = row.schema.starts_with("pg_temp_");
         let kind = match row.kind {
-            "v" => RelationKind::View { query: row.query.unwrap_or_default() },
+            // A materialized view holds what its query gave when it was last refreshed.
+            "v" | "m" => RelationKind::View { query: row.query.unwrap_or_default() },
             "S" => RelationKind::Sequence,
-            "r" | "p" | "f" | "m" => RelationKind::Table,
+            "r" | "p" | "f" => RelationKind::Table,
             _ => RelationKind::Other,
         };
         self.relations.push(Relation {
@@ -49,7 +85,14 @@ impl Relations {
             columns: Vec::new(),
             has_rules: row.has_rules,
             parents: row.parents.split(' ').filter_map(|oid| oid.parse().ok()).collect(),
+            computations: row
+                .computations
+                .split('\u{1e}')
+                .filter(|words| !words.is_empty())
+                .map(computation)
+                .collect::<Option<_>>()?,
         });
+        Some(())
     }
 
     /// A column of a relation that was not told of is left out: there were too many.

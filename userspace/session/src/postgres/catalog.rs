@@ -48,6 +48,8 @@ pub(super) struct OwnQuery {
 struct Temporary {
     /// Those that sensitive values were written into.
     taints: Vec<Tainted>,
+    /// There are some that the session's catalog does not have yet.
+    unlearnt: bool,
     /// As they were told last, the catalog that they were added to, and what came of it.
     extended: Option<Extended>,
 }
@@ -115,6 +117,7 @@ impl OwnQuery {
         let temporary = self.temporary.get_or_insert_default();
         if !temporary.taints.contains(&one) && temporary.taints.len() < TAINTS_MAX {
             temporary.taints.push(one);
+            temporary.unlearnt = true;
             temporary.extended = None;
         }
     }
@@ -336,9 +339,12 @@ impl Connection {
         }
     }
 
-    /// What other sessions have written into columns since holds for the next statement, in a transaction too.
+    /// What other sessions, and this one into its own relations, have written into columns since holds for the next statement, in a
+    /// transaction too.
     pub(super) fn learn_taints(&mut self, cx: &mut Cx<'_, '_>) {
-        if self.catalog.taints != cx.shared.catalogs.taints.generation() && self.catalog.version != 0 {
+        let unlearnt = self.own.temporary.as_mut().is_some_and(|own| std::mem::take(&mut own.unlearnt));
+        let is_behind = unlearnt || self.catalog.taints != cx.shared.catalogs.taints.generation();
+        if is_behind && self.catalog.version != 0 {
             let fresh = cx.shared.catalogs.extended(&self.catalog, (&[], self.own.taints()), self.place_names());
             self.catalog = fresh.unwrap_or_default();
         }
@@ -383,8 +389,9 @@ impl Asking {
                     parents: &maybe(4).unwrap_or_default(),
                     has_rules: maybe(5)? == "t",
                     query: maybe(6).filter(|query| query.chars().count() < TEXT_MAX),
+                    computations: &maybe(7).unwrap_or_default(),
                 };
-                self.relations()?.relation(row);
+                self.relations()?.relation(row)?;
             }
             4 | 8 => {
                 let (number, name, type_oid) = (text(1)?.parse().ok()?, text(2)?, text(3)?.parse().ok()?);
@@ -443,8 +450,8 @@ impl Asking {
 }
 
 /// The first values of a row.
-fn values(body: &[u8]) -> Option<[Option<&[u8]>; 7]> {
-    let mut values = [None; 7];
+fn values(body: &[u8]) -> Option<[Option<&[u8]>; 8]> {
+    let mut values = [None; 8];
     for (place, value) in values.iter_mut().zip(DataRow::parse(body).ok()?.values()) {
         *place = value;
     }
