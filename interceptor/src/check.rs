@@ -259,8 +259,14 @@ fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a String>) 
 }
 
 fn one(policy: &Policy, asked: &Asked<'_>, subject: &Subject, statement: &sql::Statement) -> Explained {
-    let question =
-        Question { subject, database: asked.database, statement, schemas: asked.schemas, wall_s: asked.wall_s };
+    let question = Question {
+        subject,
+        database: asked.database,
+        statement,
+        schemas: asked.schemas,
+        schema: None,
+        wall_s: asked.wall_s,
+    };
     let verdict = policy::judge(policy, question);
     let word = match verdict.action {
         policy::Action::Allow => "allow",

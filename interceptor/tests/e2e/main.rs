@@ -6,6 +6,7 @@
 mod stand;
 
 mod clients;
+mod conditions;
 mod faults;
 mod health;
 mod holds;

@@ -21,6 +21,13 @@ pub(crate) struct Conditions {
     pub(crate) database_wide: Option<bool>,
 }
 
+impl Conditions {
+    /// Do they ask what only a traced statement tells?
+    pub(crate) fn are_traced(&self) -> bool {
+        self.columns.is_some() || self.asked.is_some() || self.unbounded.is_some()
+    }
+}
+
 /// Do the rule's conditions hold for the statement?
 pub(crate) fn hold(rule: &Rule, statement: &Statement) -> bool {
     let lineage = statement.lineage.as_ref();

@@ -19,6 +19,8 @@
 //!   operator's to know.
 //! - Conditions (`columns`, `where`, `unbounded`, `without_where`, `database_wide`) are of the whole statement, and of the rule's
 //!   `tables` where it has some. All of a rule's must hold. A fact that is not known is as if a block or hold asked for it.
+//!   A block or hold with `columns`, `where` or `unbounded` is about what is read in the end: a view or function that reads one of
+//!   its `tables` counts as that table.
 //! - `valid` and `hours` are UTC unless they carry an offset; outside of them a rule is as if it were not there.
 //!
 //! No IO, no clock: the time is part of the question.
@@ -170,6 +172,11 @@ impl Policy {
         self.rules.iter().filter(of_database).flat_map(conditions::watched).collect()
     }
 
+    /// Whether a rule for this database asks what only a traced statement tells: `columns`, `where`, `unbounded`.
+    pub fn asks_of_columns(&self, database: &str) -> bool {
+        self.rules.iter().any(|rule| rule.conditions.are_traced() && rule.databases.matches(database, &[]))
+    }
+
     /// What is masked in this database beside card numbers, in the order of the file; at most [`PATTERNS_MAX`].
     pub fn patterns<'a>(&'a self, database: &'a str) -> impl Iterator<Item = &'a Pattern> + 'a {
         self.patterns.iter().filter(move |p| p.is_for(database))
@@ -206,6 +213,8 @@ pub struct Question<'a> {
     pub statement: &'a sql::Statement,
     /// Every schema that an unqualified name may resolve to, in order. `pg_catalog` need not be among them.
     pub schemas: &'a [String],
+    /// What the database holds, where that is known: which names are views, and so stand for other tables.
+    pub schema: Option<&'a sql::Schema>,
     /// Wall clock, seconds since 1970 in UTC.
     pub wall_s: i64,
 }

@@ -154,6 +154,7 @@ impl Traced<'_> {
             database: self.database,
             statement,
             schemas: self.schemas,
+            schema: Some(self.schema),
             wall_s: self.wall_s,
         };
         derived.may_quote |= lineage.may_quote;

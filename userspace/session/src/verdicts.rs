@@ -157,6 +157,7 @@ impl<'a> Asked<'a> {
             database: self.database,
             statement,
             schemas: self.schemas,
+            schema: self.catalog.schema.as_deref(),
             wall_s: self.wall_s,
         }
     }
@@ -368,9 +369,9 @@ fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
     }
 }
 
-/// Where the values of a text come from, where the database holds anything sensitive.
+/// Where the values of a text come from, where the database holds anything sensitive; what rules alone ask of it they judge themselves.
 fn trace(policy: &Policy, asked: &Asked<'_>, path: &[String], statements: &[Statement]) -> Option<Derived> {
-    let schema = asked.catalog.schema.as_deref().filter(|_| !statements.is_empty())?;
+    let schema = asked.catalog.schema.as_deref().filter(|_| asked.catalog.guards && !statements.is_empty())?;
     let traced = Traced {
         policy,
         catalog: asked.catalog,

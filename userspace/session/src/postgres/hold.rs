@@ -456,6 +456,7 @@ impl Connection {
                 database: &self.open.database.name,
                 statement,
                 schemas: self.schemas.current(),
+                schema: self.catalog.schema.as_deref(),
                 wall_s: cx.wall_s(),
             };
             for terms in policy::holds(cx.shared.policy, question) {

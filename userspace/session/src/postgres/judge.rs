@@ -210,7 +210,7 @@ impl Connection {
                     }
                     known = true;
                 }
-                if !known && self.catalog.schema.is_some() {
+                if !known && self.catalog.guards {
                     let message = format!("cursor \"{name}\" does not exist");
                     let hint = "only cursors that this session has declared are read";
                     let refusal = Refusal::new(Why::Unjudged, &message, hint).with_code(*b"34000");

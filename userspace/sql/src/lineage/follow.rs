@@ -38,8 +38,8 @@ pub(super) struct Follower<'c> {
     pub(super) is_stored: bool,
     /// Inside a query whose rows are asked about and not returned (`EXISTS`, `IN`).
     pub(super) is_asked: bool,
-    /// What views that were met hold.
-    pub(super) views: HashMap<u32, Rc<[Column]>>,
+    /// What views that were met hold, by OID and by whether they were only asked about: then what they read whole was not noted.
+    pub(super) views: HashMap<(u32, bool), Rc<[Column]>>,
     /// Views and functions that are being looked into.
     pub(super) open: Vec<Name>,
     /// What earlier statements of the same text did.

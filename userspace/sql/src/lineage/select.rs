@@ -177,7 +177,7 @@ impl<'c> Follower<'c> {
         self.scopes.open();
         nodes(node.list("fromClause")).for_each(|item| self.source(item));
         self.predicate(node.get("whereClause"));
-        if !self.is_asked && !self.is_stored {
+        if !self.is_asked {
             self.bounds(node);
         }
         let columns: Rc<[Column]> = self.targets(node.list("targetList")).into();
