@@ -360,13 +360,8 @@ impl Derived {
             && self.statements.iter().all(|of| of.fills.is_empty())
     }
 
-    /// The first reason holds, but what is forbidden says more than what is unknown.
     fn refuse(&mut self, refusal: Refusal) {
-        let stronger =
-            self.refusal.as_ref().is_none_or(|known| known.why == Why::Unjudged && refusal.why != Why::Unjudged);
-        if stronger {
-            self.refusal = Some(refusal);
-        }
+        self.refusal = Refusal::stronger(self.refusal.take(), Some(refusal));
     }
 }
 

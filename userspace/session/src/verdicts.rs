@@ -54,6 +54,17 @@ pub(crate) enum Why {
     Unrecorded,
 }
 
+impl Why {
+    /// A person can lift a hold and nothing else; what is forbidden says more than what is not known.
+    pub(crate) fn rank(self) -> u8 {
+        match self {
+            Why::Held => 0,
+            Why::Unjudged => 1,
+            Why::Blocked | Why::Denied | Why::Firm | Why::Unrecorded => 2,
+        }
+    }
+}
+
 pub(crate) const PRIVILEGE: [u8; 5] = *b"42501";
 /// `disk_full`.
 pub(crate) const DISK_FULL: &[u8; 5] = b"53100";
@@ -72,10 +83,10 @@ impl Refusal {
             .with_code(*DISK_FULL)
     }
 
-    /// The one that refuses for certain: a person can lift a hold and nothing else.
+    /// Of two that hold for one statement the one that says more; of equals the first.
     pub(crate) fn stronger(one: Option<Refusal>, other: Option<Refusal>) -> Option<Refusal> {
         match (one, other) {
-            (Some(held), Some(other)) if held.why == Why::Held && other.why != Why::Held => Some(other),
+            (Some(one), Some(other)) if other.why.rank() > one.why.rank() => Some(other),
             (one, other) => one.or(other),
         }
     }
@@ -303,7 +314,7 @@ fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
     let unjudged = refusal.as_ref().is_some_and(|refusal| refusal.why == Why::Unjudged);
     let derived = trace(policy, asked, &path, &statements);
     let found = derived.as_ref().and_then(|derived| derived.refusal.as_ref());
-    if found.is_some_and(|found| refusal.as_ref().is_none_or(|known| stronger(found, known))) {
+    if outdoes(found, refusal.as_ref()) {
         refusal = found.cloned();
         rule = None;
     }
@@ -386,9 +397,9 @@ fn trace(policy: &Policy, asked: &Asked<'_>, path: &[String], statements: &[Stat
     Some(traced.judge(statements))
 }
 
-/// A refusal of what is forbidden says more than one of what a person may allow, or of what is not known.
-fn stronger(new: &Refusal, known: &Refusal) -> bool {
-    known.why == Why::Held && new.why != Why::Held || known.why == Why::Unjudged && new.why == Why::Blocked
+/// Whether the new refusal says more than what is known.
+fn outdoes(new: Option<&Refusal>, known: Option<&Refusal>) -> bool {
+    new.is_some_and(|new| known.is_none_or(|known| new.why.rank() > known.why.rank()))
 }
 
 /// Policy's answer on all statements, and their settings: the rule that decided, and how long it holds.
@@ -407,9 +418,8 @@ fn decide(
             (one, other) => one.or(other),
         };
         let found = Refusal::stronger(refused(&verdict), statement.settings.iter().find_map(refused_setting));
-        // One refusal refuses all; a block says more than a hold.
-        let is_stronger = |new| refusal.as_ref().is_none_or(|known| stronger(new, known));
-        if found.as_ref().is_some_and(is_stronger) {
+        // One refusal refuses all.
+        if outdoes(found.as_ref(), refusal.as_ref()) {
             *refusal = found;
             rule = verdict.rule.map(Masked::of);
         } else if refusal.is_none() && rule.is_none() {
