@@ -7,6 +7,7 @@ mod stand;
 
 mod clients;
 mod conditions;
+mod estimates;
 mod faults;
 mod health;
 mod holds;

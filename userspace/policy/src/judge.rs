@@ -11,7 +11,9 @@ pub fn judge<'a>(policy: &'a Policy, question: Question<'a>) -> Verdict<'a> {
     let concerned: Vec<&Rule> = policy.rules.iter().filter(|rule| concerns(rule, &question)).collect();
     let valid_until = concerned.iter().filter_map(|rule| rule.window.next_change(question.wall_s)).min();
     let open: Vec<&Rule> = concerned.into_iter().filter(|rule| rule.window.is_open(question.wall_s)).collect();
-    let mut verdict = Verdict { action: Action::Allow, rule: None, message: None, pair: None, valid_until };
+    let wants_estimate = wants_estimate(policy, &question);
+    let mut verdict =
+        Verdict { action: Action::Allow, rule: None, message: None, pair: None, valid_until, wants_estimate };
     if question.statement.pairs.is_empty() {
         verdict.action = Action::Block;
     }
@@ -26,6 +28,17 @@ pub fn judge<'a>(policy: &'a Policy, question: Question<'a>) -> Verdict<'a> {
         }
     }
     verdict
+}
+
+/// Would an estimate of its rows matter to some rule?
+fn wants_estimate(policy: &Policy, question: &Question<'_>) -> bool {
+    let estimated = Question { estimated_rows: Some(u64::MAX), ..*question };
+    question.estimated_rows.is_none()
+        && policy.rules.iter().any(|rule| {
+            rule.conditions.estimated_rows_over.is_some()
+                && rule.window.is_open(question.wall_s)
+                && concerns(rule, &estimated)
+        })
 }
 
 /// The terms of every rule that holds the statement: a person's word must satisfy each.
@@ -49,7 +62,7 @@ pub(crate) fn concerns(rule: &Rule, question: &Question<'_>) -> bool {
     rule.agents.matches(&question.subject.agent, &question.subject.groups)
         && rule.databases.matches(question.database, &[])
         && question.statement.pairs.iter().any(|pair| has_kind(rule, pair))
-        && conditions::hold(rule, question.statement)
+        && conditions::hold(rule, question.statement, question.estimated_rows)
 }
 
 fn has_kind(rule: &Rule, pair: &Pair) -> bool {

@@ -55,7 +55,15 @@ fn verdict(policy: &Policy, text: &str, schema: Option<&Schema>) -> &'static str
     let Ok(analysis) = analysis else { panic!("{text}: refused") };
     let [statement] = analysis.statements.as_slice() else { panic!("{text}: not one statement") };
     let subject = Subject { agent: "reporter".to_owned(), groups: Vec::new() };
-    let question = Question { subject: &subject, database: "ledger", statement, schemas: &path, schema, wall_s: 0 };
+    let question = Question {
+        subject: &subject,
+        database: "ledger",
+        statement,
+        schemas: &path,
+        schema,
+        estimated_rows: None,
+        wall_s: 0,
+    };
     match judge(policy, question).action {
         Action::Allow => "allow",
         Action::Hold => "hold",

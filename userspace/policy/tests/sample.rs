@@ -38,6 +38,7 @@ fn refused(policy: &Policy, text: &str) -> Vec<String> {
                 statement,
                 schemas: &schemas,
                 schema: None,
+                estimated_rows: None,
                 wall_s: 0,
             };
             let verdict = judge(policy, question);

@@ -46,6 +46,7 @@ fn says(policy: &Policy, asker: &Asker, text: &str) -> String {
             statement,
             schemas: &asker.schemas,
             schema: None,
+            estimated_rows: None,
             wall_s: asker.wall_s,
         },
     );
@@ -161,6 +162,7 @@ fn held_by(policy: &Policy, text: &str) -> Vec<String> {
         statement,
         schemas: &asker.schemas,
         schema: None,
+        estimated_rows: None,
         wall_s: asker.wall_s,
     };
     holds(policy, question).iter().map(|terms| terms.rule.clone()).collect()
@@ -370,6 +372,7 @@ hours = "18:00-08:00""#,
                 statement: &statement,
                 schemas: &[],
                 schema: None,
+                estimated_rows: None,
                 wall_s,
             },
         )
@@ -410,6 +413,7 @@ message = "ask the vault instead""#,
             statement: &statement,
             schemas: &who.schemas,
             schema: None,
+            estimated_rows: None,
             wall_s: 0,
         };
         assert_eq!(judge(&policy, question).sentence(&question), expected, "{text}");
@@ -495,6 +499,7 @@ fn adding_a_block_or_a_hold_never_loosens() {
                     statement,
                     schemas,
                     schema: None,
+                    estimated_rows: None,
                     wall_s: i64::try_from(random.below(1_000_000)).unwrap(),
                 };
                 let before = judge(&plain, question);

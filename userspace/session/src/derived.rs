@@ -155,6 +155,7 @@ impl Traced<'_> {
             statement,
             schemas: self.schemas,
             schema: Some(self.schema),
+            estimated_rows: None, // what vouches, and what may be matched, is not for rules that ask for it to say
             wall_s: self.wall_s,
         };
         derived.may_quote |= lineage.may_quote;

@@ -130,6 +130,10 @@ pub(crate) struct Judged {
     pub(crate) derived: Option<Derived>,
     /// So many rows of each result may leave.
     pub(crate) rows_over: Option<u64>,
+    /// A rule asks how many rows it is expected to have, and nobody has said: it may be judged otherwise then.
+    pub(crate) wants_estimate: bool,
+    /// By which estimate it was judged.
+    pub(crate) estimated_rows: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -159,6 +163,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) catalog: &'a Catalog,
     pub(crate) wall_s: i64,
     pub(crate) limit: usize,
+    /// What the planner says of it. A verdict by an estimate is of one run, and is not kept.
+    pub(crate) estimated_rows: Option<u64>,
 }
 
 impl<'a> Asked<'a> {
@@ -169,6 +175,7 @@ impl<'a> Asked<'a> {
             statement,
             schemas: self.schemas,
             schema: self.catalog.schema.as_deref(),
+            estimated_rows: self.estimated_rows,
             wall_s: self.wall_s,
         }
     }
@@ -211,6 +218,9 @@ impl StatementCache {
 
     /// The verdict on a text. A hit allocates nothing.
     pub(crate) fn judge(&mut self, policy: &Arc<Policy>, asked: Asked<'_>) -> Arc<Judged> {
+        if asked.estimated_rows.is_some() {
+            return Arc::new(judge(policy, &asked));
+        }
         if !self.policy.as_ref().is_some_and(|known| Arc::ptr_eq(known, policy)) {
             self.young.clear();
             self.old.clear();
@@ -310,7 +320,7 @@ fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
         Ok(analysis) => (analysis.statements, None),
         Err(refusal) => (Vec::new(), Some(refusal)),
     };
-    let (mut rule, valid_until_s) = decide(policy, asked, &statements, &mut refusal);
+    let Decided { mut rule, valid_until_s, wants_estimate } = decide(policy, asked, &statements, &mut refusal);
     let unjudged = refusal.as_ref().is_some_and(|refusal| refusal.why == Why::Unjudged);
     let derived = trace(policy, asked, &path, &statements);
     let found = derived.as_ref().and_then(|derived| derived.refusal.as_ref());
@@ -375,6 +385,8 @@ fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
         valid_until_s,
         derived,
         rows_over,
+        wants_estimate,
+        estimated_rows: asked.estimated_rows,
         statements,
         text,
     }
@@ -402,18 +414,21 @@ fn outdoes(new: Option<&Refusal>, known: Option<&Refusal>) -> bool {
     new.is_some_and(|new| known.is_none_or(|known| new.why.rank() > known.why.rank()))
 }
 
-/// Policy's answer on all statements, and their settings: the rule that decided, and how long it holds.
-fn decide(
-    policy: &Policy,
-    asked: &Asked<'_>,
-    statements: &[Statement],
-    refusal: &mut Option<Refusal>,
-) -> (Option<Masked>, Option<i64>) {
-    let mut rule = None;
-    let mut valid_until_s: Option<i64> = None;
+/// The rule that decided, and how long it holds.
+#[derive(Default)]
+struct Decided {
+    rule: Option<Masked>,
+    valid_until_s: Option<i64>,
+    wants_estimate: bool,
+}
+
+/// Policy's answer on all statements, and their settings.
+fn decide(policy: &Policy, asked: &Asked<'_>, statements: &[Statement], refusal: &mut Option<Refusal>) -> Decided {
+    let mut decided = Decided::default();
     for statement in statements {
         let verdict = policy::judge(policy, asked.of(statement));
-        valid_until_s = match (valid_until_s, verdict.valid_until) {
+        decided.wants_estimate |= verdict.wants_estimate;
+        decided.valid_until_s = match (decided.valid_until_s, verdict.valid_until) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
@@ -421,12 +436,12 @@ fn decide(
         // One refusal refuses all.
         if outdoes(found.as_ref(), refusal.as_ref()) {
             *refusal = found;
-            rule = verdict.rule.map(Masked::of);
-        } else if refusal.is_none() && rule.is_none() {
-            rule = verdict.rule.map(Masked::of);
+            decided.rule = verdict.rule.map(Masked::of);
+        } else if refusal.is_none() && decided.rule.is_none() {
+            decided.rule = verdict.rule.map(Masked::of);
         }
     }
-    (rule, valid_until_s)
+    decided
 }
 
 fn unjudged(refusal: sql::Refusal) -> Refusal {

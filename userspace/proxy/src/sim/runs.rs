@@ -97,6 +97,7 @@ impl Origins for SimOrigins {
             agent_tls: if self.0.agent.is_some() { AgentTls::Require } else { AgentTls::Disable },
             database_tls: self.0.database.is_some(),
             verifiers: None,
+            estimates: false,
             agent_certificate: false,
         };
         // The agent's port is its number; the origin carries it on to the database's side.

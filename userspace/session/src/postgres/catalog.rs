@@ -185,6 +185,7 @@ impl Connection {
         // Where nothing is sensitive, and no rule asks, nothing has to be traced.
         let holdings = cx.shared.policy.sensitive(endpoint).any(is_masked)
             || cx.shared.policy.asks_of_columns(endpoint)
+            || self.open.database.estimates
             || cx.shared.catalogs.taints.has(endpoint, &self.startup.dbname);
         let changes = cx.shared.catalogs.taints.changes(endpoint, &self.startup.dbname);
         let mut text = String::from(SCHEMAS);
