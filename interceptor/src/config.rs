@@ -131,6 +131,18 @@ pub struct Database {
     pub allow: Vec<String>,
     /// Directories of the database's unix sockets, hidden from agents.
     pub unix_directories: Vec<PathBuf>,
+    /// Our own login there, whose planner is asked; `None`: there are no estimates.
+    pub login: Option<Login>,
+}
+
+/// `[database.login]`: a role of our own, which is asked for plans and for nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    /// The role.
+    pub user: String,
+    /// The file of its password, one line; below `${CREDENTIALS_DIRECTORY}/` a credential of the unit.
+    pub passfile: PathBuf,
 }
 
 /// A network and a port that agents dial.
@@ -304,7 +316,7 @@ struct TypedDatabase {
     allow: Vec<String>,
     #[serde(default)]
     unix_directories: Vec<PathBuf>,
-    login: Option<toml::Table>,
+    login: Option<Login>,
 }
 
 #[derive(Deserialize)]
@@ -393,11 +405,10 @@ impl TypedDatabase {
                 format!("protocol `{}` is not known; this version speaks `postgres`", self.protocol),
             ));
         }
-        if self.login.is_some() {
-            return Err(meaning(
-                place,
-                "[database.login] is not in this version; the catalog is read on the agent's own connection",
-            ));
+        if let Some(login) = &self.login
+            && (login.user.is_empty() || login.user.contains(char::is_control))
+        {
+            return Err(meaning(place, "[database.login] user is empty or has a control character"));
         }
         if !self.mask && self.mode == Mode::Enforce {
             return Err(meaning(place, "mask = false goes only with mode = \"observe\""));
@@ -424,6 +435,7 @@ impl TypedDatabase {
             others: self.others,
             allow: self.allow,
             unix_directories: self.unix_directories,
+            login: self.login,
         })
     }
 }

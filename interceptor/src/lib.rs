@@ -4,6 +4,7 @@
 pub mod admit;
 pub mod approvals;
 pub mod ca;
+pub mod cancels;
 pub mod check;
 pub mod checkpoints;
 pub mod cli;
@@ -11,6 +12,7 @@ pub mod columns;
 pub mod config;
 pub mod diagnostics;
 pub mod doctor;
+pub mod estimates;
 pub mod exec;
 pub mod host_record;
 pub mod identity;

@@ -14,6 +14,7 @@ use proxy::{Durability, Handle, RecordSettings, Settings, ShardLimits};
 
 use crate::checkpoints::Checkpoints;
 use crate::config::{self, Config};
+use crate::estimates::{self, Estimates};
 use crate::load::{self, locals::Watch};
 use crate::origin::{Canary, KernelOrigins};
 use crate::origins::{Known, Origins};
@@ -41,6 +42,7 @@ pub fn run(path: &Path) -> Result<()> {
     }
 
     let held = approvals::table(&config)?;
+    let logins = estimates::logins(&config)?;
     let page = listen(&config)?;
     let left = approvals::left(&config.service.state_dir);
     let canary = Arc::new(Canary::default());
@@ -71,7 +73,7 @@ pub fn run(path: &Path) -> Result<()> {
     let version = policy.version().to_owned();
     let service = Arc::new(Service::new(path, config, handle, version, counters, held, Arc::clone(&known)));
     if let Some(asks) = asks {
-        approvals::start(&service, asks)?;
+        approvals::start(&service, asks, Estimates::start(&service, logins, known.tls())?)?;
     }
     service.record_start();
     left.iter().for_each(|left| service.record_left(left));

@@ -46,7 +46,19 @@ impl Ground {
     /// Under another policy.
     pub fn under(policy: &str) -> Option<Ground> {
         let settings = format!("{SETTINGS}{}", server_log::SETTING);
-        let stage = Stage::before("", policy, || Postgres::start_in(in_memory()?, &postgres_bin(), &settings))?;
+        let login = Folder::new("login").expect("a folder");
+        let passfile = login.path().join("evasion");
+        std::fs::write(&passfile, "open sesame").expect("written");
+        std::fs::set_permissions(&passfile, Permissions::from_mode(0o600)).expect("ours alone");
+        let lines = format!("[database.login]\nuser = \"planner\"\npassfile = \"{}\"\n", passfile.display());
+        let stage = Stage::before(&lines, policy, || {
+            let database = Postgres::start_in(in_memory()?, &postgres_bin(), &settings)?;
+            let hba = database.socket_folder().join("data/pg_hba.conf");
+            let trusting = std::fs::read_to_string(&hba)?;
+            std::fs::write(&hba, format!("host all planner all scram-sha-256\n{trusting}"))?;
+            database.sql("postgres", "CREATE ROLE planner LOGIN PASSWORD 'open sesame'; SELECT pg_reload_conf()")?;
+            Ok(database)
+        })?;
         let corpus = Corpus::read();
         let sql = |database: &str, sql: &str| stage.database.sql(database, sql).expect("the corpus is set up");
         for role in ROLES {

@@ -1,7 +1,7 @@
 //! Rules that ask more of a statement than its kinds and tables.
 
 use policy::{Action, Names, Policy, Question, Subject, judge};
-use sql::{Column, Context, Limits, Name, Relation, RelationKind, Schema, Sensitivity, analyze, analyze_in};
+use sql::{Column, Context, Function, Limits, Name, Relation, RelationKind, Schema, Sensitivity, analyze, analyze_in};
 
 fn names() -> Names {
     Names { agents: vec!["reporter".to_owned()], groups: Vec::new(), databases: vec!["ledger".to_owned()] }
@@ -41,6 +41,15 @@ fn schema() -> Schema {
     schema.add_relation(table(2, "orders", &["id", "customer", "amount"]));
     schema.add_key(1, vec![1]);
     schema.add_key(2, vec![1]);
+    let query = "SELECT customers.id, customers.mail AS address FROM public.customers".to_owned();
+    let kind = RelationKind::View { query };
+    schema.add_relation(Relation { kind, ..table(3, "addresses", &["id", "address"]) });
+    let query = "SELECT orders.id FROM public.orders".to_owned();
+    schema.add_relation(Relation { kind: RelationKind::View { query }, ..table(4, "order_ids", &["id"]) });
+    let name = |name: &str| Name { schema: Some("public".to_owned()), name: name.to_owned() };
+    let function = |name, body: &str| Function { name, body: Some(body.to_owned()), arguments: Vec::new() };
+    schema.add_function(function(name("first_mail"), "SELECT mail FROM public.customers LIMIT 1"));
+    schema.add_function(function(name("orders_of"), "SELECT id FROM public.orders WHERE customer = $1"));
     schema.is_watching = true;
     schema
 }
@@ -54,7 +63,15 @@ fn verdict(policy: &Policy, text: &str, schema: Option<&Schema>) -> &'static str
     let Ok(analysis) = analysis else { panic!("{text}: refused") };
     let [statement] = analysis.statements.as_slice() else { panic!("{text}: not one statement") };
     let subject = Subject { agent: "reporter".to_owned(), groups: Vec::new() };
-    let question = Question { subject: &subject, database: "ledger", statement, schemas: &path, wall_s: 0 };
+    let question = Question {
+        subject: &subject,
+        database: "ledger",
+        statement,
+        schemas: &path,
+        schema,
+        estimated_rows: None,
+        wall_s: 0,
+    };
     match judge(policy, question).action {
         Action::Allow => "allow",
         Action::Hold => "hold",
@@ -96,6 +113,34 @@ fn a_column_that_is_asked_about() {
             ("SELECT id FROM orders WHERE amount > 5", "hold"),
             ("SELECT id FROM (SELECT id, amount * 2 AS d FROM orders) s WHERE d > 5", "hold"),
             ("SELECT id FROM orders WHERE id = 5", "allow"),
+        ],
+    );
+}
+
+/// By another name it is the same column, and the rule's table is read all the same.
+#[test]
+fn what_a_view_or_a_function_reads_counts() {
+    check(
+        &beside("block", "statements = [\"select\"]\ntables = [\"public.customers\"]\ncolumns = [\"mail\"]"),
+        &[
+            ("SELECT address FROM addresses", "block"),
+            ("SELECT id FROM addresses", "allow"),
+            ("SELECT id FROM addresses WHERE address = 'a'", "block"),
+            ("SELECT id FROM order_ids", "allow"),
+            ("SELECT first_mail()", "block"),
+            ("SELECT id FROM orders WHERE customer = (SELECT id FROM customers WHERE mail = first_mail())", "block"),
+            ("SELECT orders_of(1)", "allow"),
+            ("UPDATE orders SET amount = 1 WHERE id = 1", "allow"),
+            ("SELECT id FROM no_such", "block"),
+        ],
+    );
+    check(
+        &beside("hold", "tables = [\"public.orders\"]\nunbounded = true"),
+        &[
+            ("SELECT id FROM order_ids", "hold"),
+            ("SELECT id FROM addresses", "allow"),
+            ("SELECT id FROM order_ids LIMIT 1", "hold"),
+            ("SELECT orders_of(1)", "hold"),
         ],
     );
 }

@@ -32,8 +32,15 @@ fn refused(policy: &Policy, text: &str) -> Vec<String> {
     statements
         .iter()
         .filter_map(|statement| {
-            let question =
-                Question { subject: &subject, database: "payments", statement, schemas: &schemas, wall_s: 0 };
+            let question = Question {
+                subject: &subject,
+                database: "payments",
+                statement,
+                schemas: &schemas,
+                schema: None,
+                estimated_rows: None,
+                wall_s: 0,
+            };
             let verdict = judge(policy, question);
             (verdict.action != Action::Allow).then(|| format!("{}: {text}", verdict.sentence(&question)))
         })

@@ -154,6 +154,8 @@ impl Traced<'_> {
             database: self.database,
             statement,
             schemas: self.schemas,
+            schema: Some(self.schema),
+            estimated_rows: None, // what vouches, and what may be matched, is not for rules that ask for it to say
             wall_s: self.wall_s,
         };
         derived.may_quote |= lineage.may_quote;
@@ -387,13 +389,8 @@ impl Derived {
             && self.statements.iter().all(|of| of.fills.is_empty())
     }
 
-    /// The first reason holds, but what is forbidden says more than what is unknown.
     fn refuse(&mut self, refusal: Refusal) {
-        let stronger =
-            self.refusal.as_ref().is_none_or(|known| known.why == Why::Unjudged && refusal.why != Why::Unjudged);
-        if stronger {
-            self.refusal = Some(refusal);
-        }
+        self.refusal = Refusal::stronger(self.refusal.take(), Some(refusal));
     }
 }
 

@@ -126,6 +126,7 @@ impl Parts {
                 number: 6,
             },
             Event::Ask(audit::Asked {
+                estimate: Some((900_000, 12_345)),
                 actor,
                 statement: &self.statement,
                 verdict: &self.verdicts[1],

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use pan::Whole;
-use policy::Policy;
+use policy::{ColumnPattern, Policy};
 use sql::{Column, ColumnId, Computation, Name, Relation, RelationKind, Schema, Sensitivity, Watch};
 
-use super::{CatalogColumn, CatalogTable, Treatment, sought_of, treatment_of};
+use super::{CatalogColumn, CatalogTable, Treatment, matches, sought_of, treatment_of};
 use crate::taints::Tainted;
 
 /// Relations as their rows come: each one's own, then the columns of all, both in order of the OIDs.
@@ -217,19 +217,35 @@ impl<'a> Holdings<'a> {
     pub(super) fn assemble(mut self) -> (Schema, Vec<CatalogTable>) {
         self.inherit();
         let Holdings { policy, endpoint, mut schema, mut tables, treated } = self;
+        let watched = policy.watched(endpoint);
+        schema.is_watching = !watched.is_empty();
+        let is_watched =
+            |relation: &Relation, column: &Column| watched.iter().any(|one| is_meant(one, relation, column));
+        let is_touched = |relation: &Relation, column: &Column| {
+            treated.contains_key(&id(relation, column)) || is_watched(relation, column)
+        };
         let touched: Vec<Relation> = schema
             .relations()
-            .filter(|relation| relation.columns.iter().any(|column| treated.contains_key(&id(relation, column))))
+            .filter(|relation| relation.columns.iter().any(|column| is_touched(relation, column)))
             .cloned()
             .collect();
         for mut relation in touched {
             let oid = relation.oid;
-            for column in &mut relation.columns {
-                column.sensitivity = match treated.get(&ColumnId { relation: oid, number: column.number }) {
+            let known: Vec<Sensitivity> = relation
+                .columns
+                .iter()
+                .map(|column| match treated.get(&id(&relation, column)) {
                     Some(Treatment::Whole(_)) => Sensitivity::Sensitive,
                     Some(Treatment::Clear) => Sensitivity::Clear,
+                    Some(Treatment::Content) | None if is_watched(&relation, column) => Sensitivity::Watched,
                     Some(Treatment::Content) | None => Sensitivity::None,
-                };
+                })
+                .collect();
+            let is_treated = relation.columns.iter().any(|column| treated.contains_key(&id(&relation, column)));
+            relation.columns.iter_mut().zip(known).for_each(|(column, known)| column.sensitivity = known);
+            if !is_treated {
+                schema.add_relation(relation);
+                continue;
             }
             match tables.binary_search_by_key(&oid, |table| table.oid) {
                 Ok(at) => retreat(tables.get_mut(at), &treated),
@@ -239,6 +255,13 @@ impl<'a> Holdings<'a> {
         }
         (schema, tables)
     }
+}
+
+/// Does a rule name this column?
+fn is_meant(pattern: &ColumnPattern, relation: &Relation, column: &Column) -> bool {
+    matches(&pattern.schema, relation.name.schema.as_deref().unwrap_or_default())
+        && matches(&pattern.table, &relation.name.name)
+        && matches(&pattern.column, &column.name)
 }
 
 fn id(relation: &Relation, column: &Column) -> ColumnId {

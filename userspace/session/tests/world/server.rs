@@ -536,6 +536,7 @@ impl Server {
             );
             rows(&["a", "b", "c", "d"], &[]);
             rows(&["a"], &[]);
+            rows(&["a", "b"], &[&["16384", "1"]]);
         }
         if names {
             rows(&["a", "b", "c", "d", "e"], &[&["16500", "1", "public", "tickets", "note"]]);

@@ -122,9 +122,7 @@ fn side(reads: &[Read<'_>], node: &Node<'_>) -> Side {
     if is_fixed(node) {
         return Side::Given;
     }
-    if node.kind == "TypeCast" {
-        return node.node("arg").map_or(Side::Other, |inner| side(reads, inner));
-    }
+    // A cast may make many values one (`amount::int = 5`): what is cast is no key.
     if node.kind != "ColumnRef" {
         return Side::Other;
     }

@@ -140,6 +140,8 @@ impl<'c> Follower<'c> {
             }
             self.may_quote(&all);
         }
+        // What a body without arguments reads was decided by its owner; that its result is used is the statement's.
+        let value = value.map(|value| self.used(value));
         value.unwrap_or_else(|| all.at_most(How::Lossy))
     }
 

@@ -41,8 +41,8 @@ pub(super) struct Follower<'c> {
     pub(super) is_asked: bool,
     /// The innermost query reads at most one row: a key of each of its relations is given.
     pub(super) is_single: bool,
-    /// What views that were met hold.
-    pub(super) views: HashMap<u32, Rc<[Column]>>,
+    /// What views that were met hold, by OID and by whether they were only asked about: then what they read whole was not noted.
+    pub(super) views: HashMap<(u32, bool), Rc<[Column]>>,
     /// Views and functions that are being looked into.
     pub(super) open: Vec<Name>,
     /// What earlier statements of the same text did.

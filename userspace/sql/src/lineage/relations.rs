@@ -142,7 +142,8 @@ fn of_relation<'c>(follower: &mut Follower<'c>, relation: &'c Relation) -> Colum
 
 /// A view's columns: what its query says, or what policy says of the column itself.
 fn view(follower: &mut Follower<'_>, relation: &Relation, query: &str) -> Rc<[Column]> {
-    if let Some(known) = follower.views.get(&relation.oid) {
+    let is_asked = follower.is_asked;
+    if let Some(known) = follower.views.get(&(relation.oid, is_asked)) {
         return Rc::clone(known);
     }
     let is_open = follower.open.contains(&relation.name) || follower.open.len() >= VIEWS_MAX;
@@ -167,7 +168,7 @@ fn view(follower: &mut Follower<'_>, relation: &Relation, query: &str) -> Rc<[Co
             Column { name: Rc::from(column.name.as_str()), value, words }
         })
         .collect();
-    follower.views.insert(relation.oid, Rc::clone(&columns));
+    follower.views.insert((relation.oid, is_asked), Rc::clone(&columns));
     columns
 }
 

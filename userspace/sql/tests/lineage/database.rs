@@ -63,6 +63,7 @@ const FUNCTIONS: &[(&str, &str, Option<&str>)] = &[
     ("plus_one", "", Some("SELECT $1 + 1")),
     ("itself", "", Some("SELECT public.itself($1)")),
     ("opaque", "", None),
+    ("fixed_total", "", Some("SELECT total FROM orders LIMIT 1")),
     ("has_card", "", Some("SELECT count(*) FROM public.payments WHERE pan = $1")),
     ("elsewhere.lower", "", None),
     ("initcap", "", Some("SELECT reverse($1)")),

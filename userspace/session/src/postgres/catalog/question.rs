@@ -66,6 +66,23 @@ LIMIT {}; \
 SELECT DISTINCT o.oprname FROM pg_catalog.pg_operator AS o WHERE o.oid >= 16384",
         columns_max.saturating_add(1)
     );
+    write_keys(into, columns_max);
+}
+
+/// Columns by number of which no two rows of a relation have the same values: unique indexes that hold for every row at every moment.
+/// Of a table that others inherit none does: their rows are read with it, and have indexes of their own. What lies beyond the limit is
+/// no key.
+fn write_keys(into: &mut String, columns_max: usize) {
+    // Written to a String: cannot fail.
+    let _ = write!(
+        into,
+        "; SELECT i.indrelid, (SELECT string_agg(k.number::text, ' ' ORDER BY k.at) \
+FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k(number, at) WHERE k.at <= i.indnkeyatts) \
+FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid \
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+WHERE i.indisunique AND i.indisvalid AND i.indisready AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL \
+AND (c.relkind = 'p' OR NOT c.relhassubclass) AND {LASTING} LIMIT {columns_max}"
+    );
 }
 
 fn write_relations(into: &mut String, which: &str, columns_max: usize) {
