@@ -2,6 +2,7 @@
 //!
 //! [`candidate`] is the exact way: does a card start here? [`run`] goes round it where the answer is certain, over starts that [`block`] finds.
 
+pub(crate) mod alone;
 mod beside;
 pub(crate) mod block;
 pub(crate) mod candidate;

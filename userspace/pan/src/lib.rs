@@ -3,7 +3,7 @@
 //! * [`Scanner`] masks one value by content as it streams; [`mask_text`] does so with the whole value at hand. [`naive`] is the oracle.
 //! * [`mask_int8`] and [`mask_numeric`] do it for binary forms, where the type says what the bytes are.
 //! * [`WholeScanner`], [`mask_whole_text`] and their kin mask a column that policy names sensitive, whatever it holds.
-//! * [`clean_prefix`] says how far a buffer of many values needs no look at any of them.
+//! * [`Suspects`] says where in a buffer of many values one needs a look, [`clean_prefix`] up to where none does.
 //! * [`Masked`] is text that the strict scan has been over, the only text that may be written down.
 //!
 //! Content detection is *balanced*: issuer range, length and check digit of a whole run of digits or a printed grouping, with rules on what
@@ -29,8 +29,10 @@ mod separator;
 pub mod strict;
 mod whole;
 
+use balanced::alone::{self, Alone};
+
 pub use arch::{BACKEND_VARIABLE, Backend};
-pub use balanced::prefix::clean_prefix;
+pub use balanced::prefix::{Suspects, clean_prefix};
 pub use engine::{Engine, Mode, Prefix, Settings, Unfit};
 pub use integer::{mask_int8, whole_int4, whole_int8};
 pub use keep::Keep;
@@ -55,5 +57,12 @@ pub enum Fill {
 
 /// Masks a whole value by content; returns the number of cards. The same as a [`Scanner`] fed once.
 pub fn mask_text(value: &mut [u8], fill: Fill) -> u32 {
+    if fill == Fill::Text {
+        match alone::mask(Engine::current(), value) {
+            Alone::Card => return 1,
+            Alone::Number => return 0,
+            Alone::Other => {}
+        }
+    }
     Scanner::new(fill).scan(value, true).cards
 }

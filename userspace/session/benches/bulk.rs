@@ -100,7 +100,7 @@ fn result(types: &[u32], format: Format, table: u32, row: impl Fn(usize) -> Vec<
             break;
         }
     }
-    begin("SELECT * FROM orders", &answer, stream)
+    begin("SELECT count(*) FROM tickets", &answer, stream)
 }
 
 fn text(value: String) -> Option<Vec<u8>> {

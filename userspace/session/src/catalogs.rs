@@ -10,7 +10,7 @@ use sql::{Function, Relation, Schema};
 
 use crate::budgets::Budgets;
 use crate::evidence::{Evidence, Index};
-use crate::postgres::rewrite::{Patterns, UserTypes};
+use crate::postgres::rewrite::{Passed, Patterns, UserTypes};
 use crate::taints::{Changes, Tainted, Taints};
 use holdings::{Holdings, Relations};
 
@@ -348,6 +348,8 @@ pub struct Catalogs {
     /// What was written into columns that nobody names.
     pub(crate) taints: Arc<Taints>,
     pub(crate) budgets: Arc<Budgets>,
+    /// Rows that are being passed and are not counted yet: empty between two calls.
+    pub(crate) passed: Passed,
     /// Of each database, for this shard alone.
     patterns: HashMap<String, Option<Arc<Patterns>>>,
 }

@@ -161,6 +161,22 @@ impl Evidence {
         }
     }
 
+    /// Whether the column is known to be plainly cards: whatever comes, counting it is adding.
+    pub(crate) fn is_told(&self, slot: u32) -> bool {
+        self.slot(slot).is_some_and(|slot| slot.state.load(Relaxed) != QUIET)
+    }
+
+    /// So many values have passed, with a card in so many of them only if the column is told of.
+    pub(crate) fn count_many(&self, slot: u32, values: u64, hits: u64) {
+        if hits == 0 {
+            return self.count_clean(slot, values);
+        }
+        if let Some(slot) = self.slot(slot) {
+            slot.values.store(slot.values.load(Relaxed) + values, Relaxed);
+            slot.hits.store(slot.hits.load(Relaxed) + hits, Relaxed);
+        }
+    }
+
     fn cross(&self, slot: &Slot) {
         slot.state.store(CROSSED, Relaxed);
         self.crossed.store(self.crossed.load(Relaxed) + 1, Relaxed);

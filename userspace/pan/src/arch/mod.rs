@@ -18,7 +18,10 @@ use std::fmt;
 use crate::{
     Engine,
     balanced::form::{Form, SPAN_MAX},
-    balanced::run::{self, Run, Stop},
+    balanced::{
+        prefix,
+        run::{self, Run, Stop},
+    },
     strict::{self, calm},
 };
 
@@ -289,14 +292,20 @@ impl Backend {
 
     /// [`crate::clean_prefix`] with these instructions.
     pub(crate) fn clean_prefix(self, bytes: &[u8]) -> usize {
+        let (at, bits) = self.suspects(bytes, 0);
+        prefix::first(at, bits, bytes.len())
+    }
+
+    /// The next window with places where a card may begin, with these instructions: see [`prefix::go`].
+    pub(crate) fn suspects(self, bytes: &[u8], from: usize) -> (usize, u64) {
         match self.0 {
-            Family::Portable => portable::clean_prefix(bytes),
+            Family::Portable => portable::suspects(bytes, from),
             #[cfg(target_arch = "x86_64")]
-            Family::Avx2 => x86::clean_prefix_avx2(bytes),
+            Family::Avx2 => x86::suspects_avx2(bytes, from),
             #[cfg(target_arch = "x86_64")]
-            Family::Avx512 => x86::clean_prefix_avx512(bytes),
+            Family::Avx512 => x86::suspects_avx512(bytes, from),
             #[cfg(target_arch = "aarch64")]
-            Family::Neon => neon::clean_prefix(bytes),
+            Family::Neon => neon::suspects(bytes, from),
         }
     }
 

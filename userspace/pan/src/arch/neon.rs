@@ -13,8 +13,8 @@ use crate::{
 
 pub(super) struct Neon;
 
-pub(super) fn clean_prefix(bytes: &[u8]) -> usize {
-    prefix::go::<Neon>(bytes)
+pub(super) fn suspects(bytes: &[u8], from: usize) -> (usize, u64) {
+    prefix::go::<Neon>(bytes, from)
 }
 
 pub(super) fn go(run: &mut Run<'_, '_>) -> Stop {

@@ -98,8 +98,8 @@ fn gather(high: u64) -> u64 {
     high.wrapping_mul(GATHER) >> 56
 }
 
-pub(super) fn clean_prefix(bytes: &[u8]) -> usize {
-    prefix::go::<Portable>(bytes)
+pub(super) fn suspects(bytes: &[u8], from: usize) -> (usize, u64) {
+    prefix::go::<Portable>(bytes, from)
 }
 
 pub(super) fn go(run: &mut Run<'_, '_>) -> Stop {

@@ -41,22 +41,22 @@ pub(super) fn go_avx2(run: &mut Run<'_, '_>) -> Stop {
     unsafe { inner(run) }
 }
 
-pub(super) fn clean_prefix_avx2(bytes: &[u8]) -> usize {
+pub(super) fn suspects_avx2(bytes: &[u8], from: usize) -> (usize, u64) {
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-    fn inner(bytes: &[u8]) -> usize {
-        prefix::go::<Avx2>(bytes)
+    fn inner(bytes: &[u8], from: usize) -> (usize, u64) {
+        prefix::go::<Avx2>(bytes, from)
     }
     // SAFETY: as in `go_avx2`.
-    unsafe { inner(bytes) }
+    unsafe { inner(bytes, from) }
 }
 
-pub(super) fn clean_prefix_avx512(bytes: &[u8]) -> usize {
+pub(super) fn suspects_avx512(bytes: &[u8], from: usize) -> (usize, u64) {
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
-    fn inner(bytes: &[u8]) -> usize {
-        prefix::go::<Avx512>(bytes)
+    fn inner(bytes: &[u8], from: usize) -> (usize, u64) {
+        prefix::go::<Avx512>(bytes, from)
     }
     // SAFETY: as in `go_avx512`.
-    unsafe { inner(bytes) }
+    unsafe { inner(bytes, from) }
 }
 
 pub(super) fn go_avx512(run: &mut Run<'_, '_>) -> Stop {

@@ -7,7 +7,7 @@ use wire::postgres::limits::HEADER;
 
 use super::portals::Rows;
 use super::queue::Request;
-use super::rewrite::{Clean, Columns, Copies, Pass, Passed, Rows as RowsPass};
+use super::rewrite::{Clean, Columns, Copies, Pass, Rows as RowsPass};
 use super::{Connection, Cx, Phase};
 
 /// After so many looks in a row that let nothing pass, some messages are walked without a look,
@@ -18,7 +18,6 @@ const WALK_LOG_MAX: u32 = 8;
 /// What is kept from one message to the next.
 #[derive(Debug, Default)]
 pub(super) struct Bulk {
-    passed: Passed,
     /// Looks since one that let a message pass.
     vain: u32,
     /// Messages that are walked before the next look.
@@ -122,18 +121,17 @@ impl Connection {
             return at;
         }
         let mut bulk = std::mem::take(&mut self.database.bulk);
-        let mut passed = std::mem::take(&mut bulk.passed);
+        let passed = &mut cx.shared.catalogs.passed;
         let columns = if row { self.row_columns() } else { self.copy_columns() };
         let run = match (columns, &self.database.copy) {
             (Some(columns), _) if row => {
-                let run = bulk.pass(chunk, at, clean, RowsPass { columns, passed: &mut passed });
-                columns.count_passed(&mut passed);
+                let run = bulk.pass(chunk, at, clean, RowsPass { columns, passed });
+                columns.count_passed(passed);
                 run
             }
             (Some(columns), Some(copy)) => bulk.pass(chunk, at, clean, Copies { copy, columns }),
             _ => Run { end: at, messages: 0, cards: 0 },
         };
-        bulk.passed = passed;
         self.database.bulk = bulk;
         self.tally.rows_seen += if row { run.messages as u64 } else { 0 };
         self.tally.bytes += (run.end - at - HEADER * run.messages) as u64;

@@ -145,12 +145,12 @@ impl Columns {
         self.counted && self.evidence.is_some()
     }
 
-    /// Rows have passed, with no card in what is counted now.
+    /// Rows have passed; no card is left to be counted but in columns that are told of.
     pub(super) fn count_rows(&self, passed: &Passed) {
         let Some(evidence) = &self.evidence else { return };
         for (at, column) in self.resolved.iter().enumerate() {
             if let Some(slot) = column.slot {
-                evidence.count_clean(slot, passed.values(at).into());
+                evidence.count_many(slot, passed.values(at).into(), passed.hits(at).into());
             }
         }
     }
@@ -163,6 +163,9 @@ impl Columns {
     /// The last of the rows that have passed had a card in this column.
     pub(super) fn count_hit(&self, index: usize, passed: &mut Passed) {
         if let (Some(evidence), Some(slot)) = (&self.evidence, self.get(index).and_then(|column| column.slot)) {
+            if evidence.is_told(slot) {
+                return passed.hit(index);
+            }
             let values = passed.values(index);
             evidence.count_clean(slot, values.saturating_sub(1).into());
             evidence.count(slot, true);

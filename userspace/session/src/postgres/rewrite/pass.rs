@@ -3,7 +3,6 @@
 //!
 //! "No" decides nothing: the masker says what there is to say, the fault of a malformed message too.
 
-use std::iter::repeat_n;
 use std::ops::Range;
 
 use super::columns::{Columns, Resolved};
@@ -87,6 +86,7 @@ impl Check {
         }
     }
 
+    #[inline(always)]
     fn holds(self, value: &[u8]) -> bool {
         match self {
             Check::Length => true,
@@ -120,11 +120,18 @@ fn is_short_numeric(value: &[u8]) -> bool {
         && words.iter().all(|word| u16::from_be_bytes(*word) <= 9999)
 }
 
-/// A value of a row that may hold a card, and where it lies in the body.
+/// A value of a row that may hold a card, and where it lies among the bytes that were walked over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Suspect {
     pub(super) column: usize,
     pub(super) value: Range<usize>,
+}
+
+impl Suspect {
+    /// The same, as seen from so many columns and bytes further in front.
+    fn behind(self, columns: usize, bytes: usize) -> Suspect {
+        Suspect { column: self.column + columns, value: self.value.start + bytes..self.value.end + bytes }
+    }
 }
 
 /// Rows that have passed and are not counted yet.
@@ -133,6 +140,10 @@ pub struct Passed {
     rows: u32,
     /// Of each column, those in which it is null or counted already.
     without: Vec<u32>,
+    /// Of each column, those in which it had a card; only of columns that are told of already.
+    hits: Vec<u32>,
+    /// Bit n: the column n is one of those, for what is still to come.
+    told: u64,
 }
 
 impl Passed {
@@ -141,19 +152,46 @@ impl Passed {
         self.rows.saturating_sub(self.without.get(column).copied().unwrap_or(0))
     }
 
+    /// Of them those with a card.
+    pub(super) fn hits(&self, column: usize) -> u32 {
+        self.hits.get(column).copied().unwrap_or(0)
+    }
+
     /// So many more values of the column are not.
     pub(super) fn leave_out(&mut self, column: usize, values: u32) {
-        if self.without.len() <= column {
-            self.without.resize(column + 1, 0);
+        add(&mut self.without, column, values);
+    }
+
+    /// The last row had a card there, and the column is told of.
+    pub(super) fn hit(&mut self, column: usize) {
+        self.told |= 1_u64.checked_shl(column as u32).unwrap_or(0);
+        add(&mut self.hits, column, 1);
+    }
+
+    /// Counts the last row's card, if it is known that the column is told of.
+    #[inline(always)]
+    pub(super) fn hits_again(&mut self, column: usize) -> bool {
+        let again = self.told.checked_shr(column as u32).unwrap_or(0) & 1 == 1;
+        if again && let Some(count) = self.hits.get_mut(column) {
+            *count += 1;
         }
-        if let Some(count) = self.without.get_mut(column) {
-            *count += values;
-        }
+        again
     }
 
     fn clear(&mut self) {
         self.rows = 0;
         self.without.clear();
+        self.hits.clear();
+        self.told = 0;
+    }
+}
+
+fn add(counts: &mut Vec<u32>, column: usize, values: u32) {
+    if counts.len() <= column {
+        counts.resize(column + 1, 0);
+    }
+    if let Some(count) = counts.get_mut(column) {
+        *count += values;
     }
 }
 
@@ -164,74 +202,50 @@ impl Columns {
     }
 
     /// Whether a whole DataRow, of which the raw bytes hold no card, may pass. Then it is counted in `passed`.
-    pub fn passes(&self, body: &[u8], passed: &mut Passed) -> bool {
-        self.adds_up(body, passed, |_, _, _| ())
-    }
-
-    /// The same where only the first `clean` bytes of the body surely hold none: with the first value that goes on behind them.
-    pub(super) fn passes_but(&self, body: &[u8], clean: usize, passed: &mut Passed) -> Option<Option<Suspect>> {
-        let mut suspect = None;
-        let adds_up = self.adds_up(body, passed, |column, value, behind| {
-            let end = body.len() - behind;
-            if suspect.is_none() && end > clean && !value.is_empty() {
-                suspect = Some(Suspect { column, value: end - value.len()..end });
-            }
-        });
-        adds_up.then_some(suspect)
-    }
-
-    /// Whether the row may pass; `each` is told the column, the value, and how much is behind it.
     #[inline(always)]
-    fn adds_up(&self, body: &[u8], passed: &mut Passed, mut each: impl FnMut(usize, &[u8], usize)) -> bool {
-        let Some((count, values)) = body.split_first_chunk::<2>() else { return false };
-        if usize::from(u16::from_be_bytes(*count)) != self.len() {
-            return false;
-        }
-        let mut nulls = 0_u32;
-        let fits = match self.way() {
-            Way::Lengths => walk(
-                values,
-                repeat_n(Check::Length, self.len()),
-                |column, _, value, behind| {
-                    each(column, value, behind);
-                    true
-                },
-                |_| nulls += 1,
-            ),
-            Way::Checked => walk(
-                values,
-                self.checks(),
-                |column, check, value, behind| {
-                    each(column, value, behind);
-                    check.holds(value)
-                },
-                |_| nulls += 1,
-            ),
-            Way::Never => false,
-        };
-        if !fits {
-            return false;
-        }
-        passed.rows += 1;
-        if nulls > 0 && self.counts() {
-            walk(values, self.checks(), |_, _, _, _| true, |column| passed.leave_out(column, 1));
-        }
-        true
+    pub fn passes(&self, body: &[u8], passed: &mut Passed) -> bool {
+        self.passes_but(body, 0, passed).is_some()
     }
 
-    /// In a row that passes, the first value behind `last` that goes on behind the first `clean` bytes.
-    pub(super) fn suspect_behind(&self, body: &[u8], last: &Suspect, clean: usize) -> Option<Suspect> {
-        let mut at = last.value.end;
-        for column in last.column + 1..self.len() {
-            let length = i32::from_be_bytes(*body.get(at..)?.first_chunk()?);
-            at += 4;
-            let Ok(length) = usize::try_from(length) else { continue };
-            at += length;
-            if at > clean && length > 0 {
-                return Some(Suspect { column, value: at - length..at });
-            }
+    /// The same where the last `doubtful` bytes of the body may hold one: with the first value that ends within them.
+    #[inline(always)]
+    pub(super) fn passes_but(&self, body: &[u8], doubtful: usize, passed: &mut Passed) -> Option<Option<Suspect>> {
+        let (count, values) = body.split_first_chunk::<2>()?;
+        if usize::from(u16::from_be_bytes(*count)) != self.len() {
+            return None;
         }
-        None
+        let walked = match self.way() {
+            Way::Lengths => walk(values, 0..self.len(), doubtful, |_, _| true),
+            Way::Checked => self.walk_checked(values, doubtful),
+            Way::Never => None,
+        }?;
+        passed.rows += 1;
+        if walked.nulls > 0 && self.counts() {
+            self.leave_out_nulls(values, passed);
+        }
+        Some(walked.suspect.map(|suspect| suspect.behind(0, body.len() - values.len())))
+    }
+
+    #[inline(never)]
+    fn walk_checked(&self, values: &[u8], doubtful: usize) -> Option<Walked> {
+        walk(values, self.checks(), doubtful, |check, value| value.is_none_or(|value| check.holds(value)))
+    }
+
+    #[inline(never)]
+    fn leave_out_nulls(&self, values: &[u8], passed: &mut Passed) {
+        walk(values, 0..self.len(), 0, |column, value| {
+            if value.is_none() {
+                passed.leave_out(column, 1);
+            }
+            true
+        });
+    }
+
+    /// In a row that passes, the first value behind `last` that goes on within its last `doubtful` bytes.
+    pub(super) fn suspect_behind(&self, body: &[u8], last: &Suspect, doubtful: usize) -> Option<Suspect> {
+        let behind = body.get(last.value.end..)?;
+        let next = walk(behind, last.column + 1..self.len(), doubtful, |_, _| true)?.suspect?;
+        Some(next.behind(last.column + 1, last.value.end))
     }
 
     /// Whether the strings of a whole message may stay as they are. Only of the messages that answer every statement.
@@ -254,30 +268,51 @@ impl Columns {
     }
 }
 
-/// Over the lengths of as many values as there are checks; whether they sum to the bytes. `fits` is told the column, its check, the
-/// value, and how much is behind it.
+/// What a walk over a row's values has seen.
+struct Walked {
+    nulls: u32,
+    /// The first value that ends within the doubtful bytes.
+    suspect: Option<Suspect>,
+}
+
+/// Goes over a value for each column with its length, which have to be all that there is; `holds` is told the column and its value. Of the bytes
+/// the last `doubtful` may hold a card. None: they do not add up, or a value is not as it has to be.
 #[inline(always)]
-fn walk(
-    mut rest: &[u8],
-    checks: impl Iterator<Item = Check>,
-    mut fits: impl FnMut(usize, Check, &[u8], usize) -> bool,
-    mut null: impl FnMut(usize),
-) -> bool {
-    for (at, check) in checks.enumerate() {
-        let Some((length, behind)) = rest.split_first_chunk::<4>() else { return false };
+fn walk<C>(
+    values: &[u8],
+    columns: impl Iterator<Item = C>,
+    doubtful: usize,
+    mut holds: impl FnMut(C, Option<&[u8]>) -> bool,
+) -> Option<Walked> {
+    let (mut rest, mut doubtful) = (values, doubtful);
+    let mut walked = Walked { nulls: 0, suspect: None };
+    for (at, column) in columns.enumerate() {
+        let (length, behind) = rest.split_first_chunk::<4>()?;
         let length = u32::from_be_bytes(*length);
-        rest = match behind.split_at_checked(length as usize) {
-            Some((value, behind)) if fits(at, check, value, behind.len()) => behind,
-            Some(_) => return false,
+        let value = match behind.split_at_checked(length as usize) {
+            Some((value, behind)) => {
+                rest = behind;
+                Some(value)
+            }
             // A negative length is more than any message has; -1 is null.
             None if length == u32::MAX => {
-                null(at);
-                behind
+                (rest, walked.nulls) = (behind, walked.nulls + 1);
+                None
             }
-            None => return false,
+            None => return None,
         };
+        if !holds(column, value) {
+            return None;
+        }
+        if rest.len() < doubtful
+            && let Some(value) = value.filter(|value| !value.is_empty())
+        {
+            let end = values.len() - rest.len();
+            walked.suspect = Some(Suspect { column: at, value: end - value.len()..end });
+            doubtful = 0;
+        }
     }
-    rest.is_empty()
+    rest.is_empty().then_some(walked)
 }
 
 impl BodyMask {

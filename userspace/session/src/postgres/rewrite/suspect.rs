@@ -27,34 +27,40 @@ pub trait Pass {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Clean {
     end: usize,
+    suspects: pan::Suspects,
 }
 
 impl Clean {
     /// Looks at what is behind `from`, unless that is known. True: there was a look.
+    #[inline(always)]
     pub fn look(&mut self, chunk: &[u8], from: usize) -> bool {
         let unknown = self.end <= from;
         if unknown {
-            self.end = from + pan::clean_prefix(chunk.get(from..).unwrap_or_default());
+            self.end = self.suspects.next(chunk, from);
         }
         unknown
     }
 
     /// Whether nothing in front of `end` may be a card.
+    #[inline(always)]
     pub fn reaches(&self, end: usize) -> bool {
         self.end >= end
     }
 
-    /// How much of the body is.
-    fn within(&self, body: &Range<usize>) -> usize {
-        self.end.saturating_sub(body.start)
+    /// How much at the end of the body may.
+    fn doubtful(&self, body: &Range<usize>) -> usize {
+        body.end - self.end.clamp(body.start, body.end)
     }
 
     /// Whether the value has to be searched. Then it will be.
+    #[inline(always)]
     fn suspects(&mut self, chunk: &[u8], value: &Range<usize>) -> bool {
         if value.is_empty() {
             return false;
         }
-        self.look(chunk, value.start);
+        if self.end < value.start {
+            self.look(chunk, value.start);
+        }
         let suspects = !self.reaches(value.end);
         if suspects {
             self.end = value.end;
@@ -70,13 +76,14 @@ pub struct Rows<'a> {
 }
 
 impl Pass for Rows<'_> {
+    #[inline(always)]
     fn passes(&mut self, body: &[u8]) -> bool {
         self.columns.passes(body, self.passed)
     }
 
     fn mask(&mut self, chunk: &mut [u8], body: Range<usize>, clean: &mut Clean) -> Option<u32> {
         let columns = self.columns;
-        let first = columns.passes_but(chunk.get(body.clone())?, clean.within(&body), self.passed)?;
+        let first = columns.passes_but(chunk.get(body.clone())?, clean.doubtful(&body), self.passed)?;
         let (mut next, mut cards) = (first, 0);
         while let Some(suspect) = next {
             let value = body.start + suspect.value.start..body.start + suspect.value.end;
@@ -84,17 +91,15 @@ impl Pass for Rows<'_> {
             if clean.suspects(chunk, &value) {
                 let found = search(columns.get(suspect.column)?, chunk.get_mut(value)?, columns.types()).ok()?;
                 cards += found;
-                if found > 0 {
+                if found > 0 && !self.passed.hits_again(suspect.column) {
                     columns.count_hit(suspect.column, self.passed);
                 }
             }
-            if end < body.end {
-                clean.look(chunk, end);
-            }
-            if end == body.end || clean.reaches(body.end) {
+            clean.look(chunk, end);
+            if clean.reaches(body.end) {
                 break;
             }
-            next = columns.suspect_behind(chunk.get(body.clone())?, &suspect, clean.within(&body));
+            next = columns.suspect_behind(chunk.get(body.clone())?, &suspect, clean.doubtful(&body));
         }
         Some(cards)
     }
