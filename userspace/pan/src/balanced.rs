@@ -10,9 +10,10 @@ mod find;
 pub(crate) mod form;
 pub(crate) mod iban;
 mod judge;
+pub(crate) mod places;
 pub(crate) mod prefix;
 pub(crate) mod run;
-mod sieve;
+pub(crate) mod sieve;
 
 use crate::{
     Engine, Fill, Scan, json,

@@ -46,6 +46,8 @@ fn schema() -> Schema {
     schema.add_relation(Relation { kind, ..table(3, "addresses", &["id", "address"]) });
     let query = "SELECT orders.id FROM public.orders".to_owned();
     schema.add_relation(Relation { kind: RelationKind::View { query }, ..table(4, "order_ids", &["id"]) });
+    let computations = vec![sql::Computation::Generated { column: 2, expression: "net + 1".to_owned() }];
+    schema.add_relation(Relation { computations, ..table(5, "invoices", &["id", "gross", "net"]) });
     let name = |name: &str| Name { schema: Some("public".to_owned()), name: name.to_owned() };
     let function = |name, body: &str| Function { name, body: Some(body.to_owned()), arguments: Vec::new() };
     schema.add_function(function(name("first_mail"), "SELECT mail FROM public.customers LIMIT 1"));
@@ -175,6 +177,8 @@ fn rows_without_a_bound() {
             ("SELECT * FROM customers c JOIN orders o ON o.customer = c.id WHERE c.id = 1", "hold"),
         ],
     );
+    // Generated columns make it no less a table.
+    check(&beside("hold", "unbounded = true"), &[("SELECT id FROM invoices", "hold")]);
     let text = "[[rule]]\nname = \"some\"\naction = \"allow\"\nunbounded = false\n";
     let policy = Policy::parse(text, &names()).unwrap();
     check(&policy, &[("SELECT * FROM orders", "block"), ("SELECT * FROM orders LIMIT 1", "allow")]);

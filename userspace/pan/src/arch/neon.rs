@@ -5,7 +5,7 @@ use std::arch::aarch64::{
     uint8x16_t, vandq_u8, vcltq_u8, vdupq_n_u8, vgetq_lane_u64, vld1q_u8, vpaddq_u8, vreinterpretq_u64_u8, vsubq_u8,
 };
 
-use super::{Masks, WORD, portable};
+use super::{Masks, WORD};
 use crate::{
     balanced::prefix,
     balanced::run::{self, Run, Stop},
@@ -39,34 +39,5 @@ impl Masks for Neon {
             let sums = vpaddq_u8(low, high);
             vgetq_lane_u64::<0>(vreinterpretq_u64_u8(vpaddq_u8(sums, sums)))
         }
-    }
-
-    const SIEVES: bool = false;
-
-    type Lanes = [u8; WORD];
-
-    #[inline(always)]
-    fn lanes(bytes: &[u8; WORD]) -> [u8; WORD] {
-        *bytes
-    }
-
-    #[inline(always)]
-    fn plus(first: [u8; WORD], second: [u8; WORD]) -> [u8; WORD] {
-        portable::lanes(first, second, u8::wrapping_add)
-    }
-
-    #[inline(always)]
-    fn minus(first: [u8; WORD], second: [u8; WORD]) -> [u8; WORD] {
-        portable::lanes(first, second, u8::wrapping_sub)
-    }
-
-    #[inline(always)]
-    fn doubled(bytes: &[u8; WORD]) -> [u8; WORD] {
-        portable::doubled(bytes)
-    }
-
-    #[inline(always)]
-    fn tenths(sums: [u8; WORD], singles: usize) -> u64 {
-        portable::tenths(&sums, singles)
     }
 }

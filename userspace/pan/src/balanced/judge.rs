@@ -4,12 +4,14 @@ use crate::{
     Engine,
     arch::{Masks, Set, WORD},
     balanced::beside::{self, BESIDE, Says},
-    balanced::block::{Block, WORDS},
+    balanced::block::{AHEAD, Block, WORDS},
     balanced::candidate::{Around, NAME_MAX, SHAPES, Tail, ends_track1},
     balanced::find,
     balanced::form::{Form, FormId, SPAN_MAX},
+    balanced::places::Places,
     balanced::run::{Run, Stop},
     balanced::sieve::Sieve,
+    iin::Lengths,
     separator,
 };
 
@@ -75,24 +77,128 @@ impl Run<'_, '_> {
         while rest != 0 {
             let bit = rest.trailing_zeros();
             rest &= rest - 1;
-            let start = at + bit as usize;
-            if let Some(stop) = self.hide_tail::<M>(start) {
-                return Some(stop);
-            }
-            if start < self.pass.at || self.hidden[word] >> bit & 1 == 1 {
-                continue; // within a tail or what went the exact way, or a hidden digit, which starts nothing
-            }
             let forms = match sieve {
-                Some(sieve) if Sieve::sifted(at) => sieve.forms(word, bit),
-                _ => self.forms::<M>(block, start),
+                Some(sieve) => sieve.forms(word, bit),
+                None => self.forms::<M>(block, at + bit as usize),
             };
-            if let Some(start) = self.judge::<M>(block, start, forms)
-                && let Some(stop) = self.exact(start, end)
-            {
+            if let Some(stop) = self.one::<M>(block, at + bit as usize, forms, end) {
                 return Some(stop);
             }
         }
         None
+    }
+
+    /// Looks at a start and the forms that it may have, in a block that ends at `end`.
+    #[inline(always)]
+    fn one<M: Masks>(&mut self, block: &Block, start: usize, forms: u32, end: usize) -> Option<Stop> {
+        if let Some(stop) = self.hide_tail::<M>(start) {
+            return Some(stop);
+        }
+        // Within a tail or what went the exact way, or a hidden digit, which starts nothing.
+        if start < self.pass.at || self.is_hidden(start) || self.accept_clear(start, forms) {
+            return None;
+        }
+        self.judge::<M>(block, start, forms).and_then(|start| self.exact(start, end))
+    }
+
+    /// Whether the digit at `at` is hidden and not written yet.
+    #[inline(always)]
+    fn is_hidden(&self, at: usize) -> bool {
+        let (word, bit) = ((at - self.at) / WORD, (at - self.at) % WORD);
+        self.hidden[word] >> bit & 1 == 1
+    }
+
+    /// Looks at those of a block's starts whose check digit is right, which are all of one form.
+    #[inline(always)]
+    pub(super) fn alike<M: Masks>(
+        &mut self,
+        block: &Block,
+        places: &mut Places,
+        id: FormId,
+        words: usize,
+    ) -> Option<Stop> {
+        let form = self.engine.forms.get(id);
+        if words == WORDS && form.groups == 1 && self.hide_clear(places, form) {
+            return None;
+        }
+        let (at, end) = (self.at, self.at + words * WORD);
+        places.keep_issued(self.pass.bytes.get(at..).unwrap_or_default(), form, &self.engine.heads);
+        for place in places.iter() {
+            if let Some(stop) = self.one::<M>(block, at + place, 1 << id.index(), end) {
+                return Some(stop);
+            }
+        }
+        None
+    }
+
+    /// Hides the cards of a whole block where nothing has a say in any of them; else false, and nothing
+    /// is written. No number is branched on, and the stores come last.
+    #[inline(always)]
+    fn hide_clear(&mut self, places: &mut Places, form: &Form) -> bool {
+        // What is owed to a card of the block before stands before all starts, or one of them may be hidden.
+        let owed = (u64::BITS - self.hidden[0].leading_zeros()) as usize;
+        let more = self.hidden[1..].iter().fold(0, |any, bits| any | bits) != 0;
+        let free = !more && places.iter().next().is_none_or(|first| owed <= first);
+        if !self.starred || !free || self.text.tail.is_some() || self.pass.at > self.at {
+            return false;
+        }
+        let before = self.at.checked_sub(1).and_then(|at| self.pass.bytes.get_mut(at..));
+        let Some(bytes) = before.and_then(|rest| rest.first_chunk_mut::<{ 1 + (WORDS + AHEAD) * WORD }>()) else {
+            return false;
+        };
+        let (heads, span, lengths) = (&self.engine.heads, form.span % SPAN_MAX, Lengths::of_one(form.count));
+        let mut unclear = false;
+        places.retain(|place| {
+            let start = 1 + place % (WORDS * WORD);
+            let head = [bytes[start], bytes[start + 1], bytes[start + 2], bytes[start + 3]];
+            let issued = heads.balanced_of(&head).any_of(lengths);
+            let matters =
+                beside::ON_THE_LEFT[usize::from(bytes[start - 1])] | beside::BEHIND[usize::from(bytes[start + span])];
+            unclear |= issued & matters;
+            issued
+        });
+        if unclear {
+            return false;
+        }
+        self.pass.cards += places.count() as u32;
+        // What reaches behind the block is written with the next one.
+        let over = places.iter().rev().take_while(|place| place + form.span > WORDS * WORD).count();
+        let inside = places.count() - over;
+        let (from, to) = form.stars[0];
+        let (from, to) = (1 + from as usize % SPAN_MAX, 1 + to as usize % SPAN_MAX);
+        let places_inside = places.iter().take(inside);
+        match to - from {
+            4..=8 => star::<4>(bytes, places_inside, from, to),
+            9..=16 => star::<8>(bytes, places_inside, from, to),
+            _ => places_inside.for_each(|place| bytes[place + from..place + to].fill(b'*')),
+        }
+        for index in inside..places.count() {
+            self.put(self.at + places.get(index), form.hidden);
+        }
+        true
+    }
+
+    /// Whether a plain card has nothing beside it that has a say in it.
+    #[inline(always)]
+    fn is_clear(&self, start: usize, form: &Form) -> bool {
+        let around = self.pass.bytes.get(start.wrapping_sub(1)..start + form.span + 1).unwrap_or_default();
+        let (Some(&before), Some(&next)) = (around.first(), around.last()) else { return false };
+        !beside::ON_THE_LEFT[usize::from(before)] && !beside::BEHIND[usize::from(next)]
+    }
+
+    /// Accepts a plain card that nothing beside it has a say in.
+    #[inline(always)]
+    fn accept_clear(&mut self, start: usize, forms: u32) -> bool {
+        if !forms.is_power_of_two() || forms > FormId::PLAIN_LAST || !self.starred {
+            return false;
+        }
+        let form = self.engine.forms.get(FormId::of(forms.trailing_zeros()));
+        if self.is_clear(start, form) {
+            self.put(start, form.hidden);
+            self.pass.cards += 1;
+            return true;
+        }
+        false
     }
 
     /// Judges a start by the forms that it may have; what has to go the exact way, if anything.
@@ -349,6 +455,22 @@ pub(super) fn forms<M: Masks>(engine: &Engine, bytes: &[u8], start: usize, digit
         }
     }
     forms
+}
+
+/// A block, the byte before it and what is read behind it.
+type Surrounded = [u8; 1 + (WORDS + AHEAD) * WORD];
+
+/// Writes stars from `from` to `to` behind each place in two stores of `N` bytes, which overlap.
+#[inline(always)]
+fn star<const N: usize>(bytes: &mut Surrounded, places: impl Iterator<Item = usize>, from: usize, to: usize) {
+    for place in places {
+        let place = place % (WORDS * WORD);
+        for at in [place + from, place + to - N] {
+            if let Some(slot) = bytes.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
+                *slot = [b'*'; N];
+            }
+        }
+    }
 }
 
 /// Whether a sum of at most 19 digits ends in zero.

@@ -52,7 +52,7 @@ impl<'c> Follower<'c> {
         let unbounded: Vec<_> = unbounded.collect();
         let is_single = is_stored && unbounded.is_empty();
         let is_limited = node.node("limitCount").is_some_and(is_fixed);
-        if !self.is_asked && !self.is_stored && !is_limited {
+        if !self.is_asked && !is_limited {
             self.found.unbounded.extend(unbounded);
         }
         is_single
@@ -84,7 +84,7 @@ impl<'c> Follower<'c> {
 /// Adds the relations; says whether there is nothing else.
 fn stored<'c>(from: &From<'c>, reads: &mut Vec<Read<'c>>) -> bool {
     match from {
-        From::Item(Item { name, columns: Columns::Relation(relation), .. }) => {
+        From::Item(Item { name, columns: Columns::Relation(relation) | Columns::Computed(relation, _), .. }) => {
             reads.push(Read { name: Rc::clone(name), relation, given: Vec::new() });
             true
         }

@@ -134,7 +134,8 @@ fn of_relation<'c>(follower: &mut Follower<'c>, relation: &'c Relation) -> Colum
     match &relation.kind {
         RelationKind::View { query } => Columns::Known(view(follower, relation, query)),
         RelationKind::Table | RelationKind::Other => {
-            super::computed::generated(follower, relation).map_or(Columns::Relation(relation), Columns::Known)
+            let computed = super::computed::generated(follower, relation);
+            computed.map_or(Columns::Relation(relation), |columns| Columns::Computed(relation, columns))
         }
         RelationKind::Sequence => Columns::Any(Value::clean()),
     }
