@@ -5,6 +5,7 @@
 mod beside;
 pub(crate) mod block;
 pub(crate) mod candidate;
+mod clear;
 mod find;
 pub(crate) mod form;
 pub(crate) mod iban;
