@@ -6,6 +6,7 @@ pub(crate) mod alone;
 mod beside;
 pub(crate) mod block;
 pub(crate) mod candidate;
+mod clear;
 mod find;
 pub(crate) mod form;
 pub(crate) mod iban;

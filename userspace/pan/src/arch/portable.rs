@@ -1,6 +1,6 @@
 //! Any processor: eight bytes to a word.
 
-use super::{Masks, WORD};
+use super::{Masks, Set, WORD};
 use crate::{
     balanced::prefix,
     balanced::run::{self, Run, Stop},
@@ -33,6 +33,18 @@ pub(super) fn hide(bytes: &mut [u8; WORD], mut bits: u64) {
         bytes[bits.trailing_zeros() as usize] = b'*';
         bits &= bits - 1;
     }
+}
+
+/// [`Masks::of`] for any processor: bytes become rows, eight at a time, and rows that are not zero become bits.
+#[inline(always)]
+pub(super) fn of(bytes: &[u8; WORD], set: &Set) -> u64 {
+    let (eights, _) = bytes.as_chunks::<8>();
+    eights.iter().enumerate().fold(0, |mask, (index, eight)| {
+        let rows = u64::from_le_bytes(eight.map(|byte| set.row(byte)));
+        // A row that is not zero carries into the high bit of its byte, or has it.
+        let members = (((rows & !HIGH) + !HIGH) | rows) & HIGH;
+        mask | gather(members) << (index * 8)
+    })
 }
 
 /// The high bits of eight bytes as eight bits.

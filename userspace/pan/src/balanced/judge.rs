@@ -4,14 +4,14 @@ use crate::{
     Engine,
     arch::{Masks, Set, WORD},
     balanced::beside::{self, BESIDE, Says},
-    balanced::block::{AHEAD, Block, WORDS},
+    balanced::block::{Block, WORDS},
     balanced::candidate::{Around, NAME_MAX, SHAPES, Tail, ends_track1},
+    balanced::clear::{self, AROUND},
     balanced::find,
     balanced::form::{Form, FormId, SPAN_MAX},
     balanced::places::Places,
     balanced::run::{Run, Stop},
     balanced::sieve::Sieve,
-    iin::Lengths,
     separator,
 };
 
@@ -113,67 +113,45 @@ impl Run<'_, '_> {
     pub(super) fn alike<M: Masks>(
         &mut self,
         block: &Block,
-        places: &mut Places,
+        sieve: &mut Sieve,
         id: FormId,
         words: usize,
     ) -> Option<Stop> {
         let form = self.engine.forms.get(id);
-        if words == WORDS && form.groups == 1 && self.hide_clear(places, form) {
+        if form.groups == 1 && self.hide_clear(block, &mut sieve.places, form, words) {
             return None;
         }
-        let (at, end) = (self.at, self.at + words * WORD);
-        places.keep_issued(self.pass.bytes.get(at..).unwrap_or_default(), form, &self.engine.heads);
-        for place in places.iter() {
-            if let Some(stop) = self.one::<M>(block, at + place, 1 << id.index(), end) {
-                return Some(stop);
-            }
-        }
-        None
+        sieve.places.keep_issued(self.pass.bytes.get(self.at..).unwrap_or_default(), form, &self.engine.heads);
+        sieve.begin();
+        sieve.spread(id);
+        self.sifted::<M>(block, sieve, words)
     }
 
-    /// Hides the cards of a whole block where nothing has a say in any of them; else false, and nothing
-    /// is written. No number is branched on, and the stores come last.
+    /// Hides the cards of a block where nothing has a say in any of them; else false, and nothing is written. No number is branched on, and the stores
+    /// come last.
     #[inline(always)]
-    fn hide_clear(&mut self, places: &mut Places, form: &Form) -> bool {
-        // What is owed to a card of the block before stands before all starts, or one of them may be hidden.
-        let owed = (u64::BITS - self.hidden[0].leading_zeros()) as usize;
+    fn hide_clear(&mut self, block: &Block, places: &mut Places, form: &Form, words: usize) -> bool {
         let more = self.hidden[1..].iter().fold(0, |any, bits| any | bits) != 0;
-        let free = !more && places.iter().next().is_none_or(|first| owed <= first);
-        if !self.starred || !free || self.text.tail.is_some() || self.pass.at > self.at {
+        if !self.starred || more || self.text.tail.is_some() || self.pass.at > self.at {
             return false;
         }
-        let before = self.at.checked_sub(1).and_then(|at| self.pass.bytes.get_mut(at..));
-        let Some(bytes) = before.and_then(|rest| rest.first_chunk_mut::<{ 1 + (WORDS + AHEAD) * WORD }>()) else {
+        // The byte before the block and what is read behind it; where that is more than there is, what is before it.
+        let from = self.pass.bytes.len().saturating_sub(AROUND).min(self.at.saturating_sub(1));
+        let window = self.pass.bytes.get_mut(from..).and_then(|rest| rest.first_chunk_mut::<AROUND>());
+        let Some(bytes) = window else { return false };
+        let lead = self.at - from;
+        // What is owed to a card of the block before stands before all starts, or one of them may be hidden.
+        let unknown = self.hidden[0] | u64::from(lead == 0);
+        if unknown != 0 && block.plain[0].trailing_zeros() < u64::BITS - unknown.leading_zeros() {
             return false;
-        };
-        let (heads, span, lengths) = (&self.engine.heads, form.span % SPAN_MAX, Lengths::of_one(form.count));
-        let mut unclear = false;
-        places.retain(|place| {
-            let start = 1 + place % (WORDS * WORD);
-            let head = [bytes[start], bytes[start + 1], bytes[start + 2], bytes[start + 3]];
-            let issued = heads.balanced_of(&head).any_of(lengths);
-            let matters =
-                beside::ON_THE_LEFT[usize::from(bytes[start - 1])] | beside::BEHIND[usize::from(bytes[start + span])];
-            unclear |= issued & matters;
-            issued
-        });
-        if unclear {
+        }
+        if !clear::keep_issued(places, bytes, lead, form, &self.engine.heads) {
             return false;
         }
         self.pass.cards += places.count() as u32;
-        // What reaches behind the block is written with the next one.
-        let over = places.iter().rev().take_while(|place| place + form.span > WORDS * WORD).count();
-        let inside = places.count() - over;
-        let (from, to) = form.stars[0];
-        let (from, to) = (1 + from as usize % SPAN_MAX, 1 + to as usize % SPAN_MAX);
-        let places_inside = places.iter().take(inside);
-        match to - from {
-            4..=8 => star::<4>(bytes, places_inside, from, to),
-            9..=16 => star::<8>(bytes, places_inside, from, to),
-            _ => places_inside.for_each(|place| bytes[place + from..place + to].fill(b'*')),
-        }
-        for index in inside..places.count() {
-            self.put(self.at + places.get(index), form.hidden);
+        let last = clear::star(places, bytes, lead, form.stars[0]);
+        if let Some(last) = last.filter(|last| last + form.span > words * WORD) {
+            self.put(self.at + last, form.hidden); // the next block has to know
         }
         true
     }
@@ -455,22 +433,6 @@ pub(super) fn forms<M: Masks>(engine: &Engine, bytes: &[u8], start: usize, digit
         }
     }
     forms
-}
-
-/// A block, the byte before it and what is read behind it.
-type Surrounded = [u8; 1 + (WORDS + AHEAD) * WORD];
-
-/// Writes stars from `from` to `to` behind each place in two stores of `N` bytes, which overlap.
-#[inline(always)]
-fn star<const N: usize>(bytes: &mut Surrounded, places: impl Iterator<Item = usize>, from: usize, to: usize) {
-    for place in places {
-        let place = place % (WORDS * WORD);
-        for at in [place + from, place + to - N] {
-            if let Some(slot) = bytes.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
-                *slot = [b'*'; N];
-            }
-        }
-    }
 }
 
 /// Whether a sum of at most 19 digits ends in zero.

@@ -4,11 +4,12 @@ use crate::{arch::WORD, balanced::block::WORDS, balanced::form::Form, iin::Heads
 
 /// So many numbers of one form begin in a word at most: four digits and a separator each.
 const IN_WORD: usize = WORD.div_ceil(5);
+const _: () = assert!(IN_WORD % 2 == 1);
 /// Places are written and read by so many.
 pub(crate) const STEP: usize = 8;
 const ROOM: usize = (WORDS * IN_WORD + 2 * STEP).next_power_of_two();
 
-/// Offsets in a block, in their order.
+/// Offsets in a block, in no order.
 pub(crate) struct Places {
     at: [u32; ROOM],
     count: usize,
@@ -30,22 +31,28 @@ impl Places {
     /// Adds the places of a word's bits, two at a time: how many there are is then rarely a branch that nobody foresees.
     #[inline(always)]
     pub(crate) fn push(&mut self, word: usize, bits: u64) {
-        let (mut rest, mut at) = (bits, self.count);
-        while rest != 0 {
-            let Some(slots) = self.at.get_mut(at..).and_then(|slots| slots.first_chunk_mut::<2>()) else { break };
-            for slot in slots {
-                *slot = (word * WORD) as u32 + rest.trailing_zeros();
-                rest &= rest.wrapping_sub(1);
+        let Some(slots) = self.at.get_mut(self.count..).and_then(|slots| slots.first_chunk_mut::<{ IN_WORD + 1 }>())
+        else {
+            return;
+        };
+        let (mut rest, first) = (bits, (word * WORD) as u32);
+        for [one, two] in slots.as_chunks_mut().0 {
+            *one = first + rest.trailing_zeros();
+            rest &= rest.wrapping_sub(1);
+            *two = first + rest.trailing_zeros();
+            rest &= rest.wrapping_sub(1);
+            if rest == 0 {
+                break;
             }
-            at += 2;
         }
         debug_assert_eq!(rest, 0);
         self.count += bits.count_ones() as usize;
     }
 
+    /// Adds so many, which were written behind the others.
     #[inline(always)]
-    pub(crate) fn get(&self, index: usize) -> usize {
-        self.at[index % ROOM] as usize
+    pub(crate) fn add(&mut self, count: usize) {
+        self.count = (self.count + count).min(ROOM);
     }
 
     /// Eight from the one at `index` on; behind the last stands anything, at most a word behind the block.

@@ -161,7 +161,7 @@ impl<'r, 'b> Run<'r, 'b> {
 
     /// What is left of a block.
     #[inline(always)]
-    fn sifted<M: Masks>(&mut self, block: &Block, sieve: &Sieve, words: usize) -> Option<Stop> {
+    pub(super) fn sifted<M: Masks>(&mut self, block: &Block, sieve: &Sieve, words: usize) -> Option<Stop> {
         for word in Busy::of(&sieve.left, words) {
             if let Some(stop) = self.resolve::<M>(block, Some(sieve), words, word, sieve.left[word]) {
                 return Some(stop);
@@ -218,7 +218,7 @@ pub(crate) fn go<M: Masks>(run: &mut Run<'_, '_>) -> Stop {
         if starts.plain || starts.grouped {
             let sieve = sieve.get_or_insert(Sieve::EMPTY);
             let stop = match sieve.fill::<M>(&block, &starts, run.input(words)) {
-                Some(id) => run.alike::<M>(&block, &mut sieve.places, id, words),
+                Some(id) => run.alike::<M>(&block, sieve, id, words),
                 None => run.sifted::<M>(&block, sieve, words),
             };
             if let Some(stop) = stop {

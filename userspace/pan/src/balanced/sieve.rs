@@ -45,8 +45,7 @@ impl Sieve {
             self.weigh::<M>(id, input);
             return Some(id);
         }
-        self.left = [0; WORDS];
-        self.found = [0; WORDS];
+        self.begin();
         while forms != 0 {
             let id = FormId::of(forms.trailing_zeros());
             self.weigh::<M>(id, input);
@@ -73,15 +72,20 @@ impl Sieve {
         let (form, bytes) = (input.forms.get(id), input.rest());
         let starts = &self.starts[id.index() as usize];
         self.places.clear();
-        for index in Busy::of(starts, input.words) {
-            self.places.push(index, starts[index]);
-        }
+        M::list(starts, &mut self.places);
         M::weigh(bytes, &mut self.places, form);
+    }
+
+    /// Before the first [`Sieve::spread`].
+    #[inline(always)]
+    pub(crate) fn begin(&mut self) {
+        self.left = [0; WORDS];
+        self.found = [0; WORDS];
     }
 
     /// What was weighed, by word.
     #[inline(always)]
-    fn spread(&mut self, id: FormId) {
+    pub(crate) fn spread(&mut self, id: FormId) {
         let starts = &mut self.starts[id.index() as usize];
         *starts = [0; WORDS];
         for place in self.places.iter() {

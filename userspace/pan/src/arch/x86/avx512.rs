@@ -3,12 +3,13 @@
 use std::arch::x86_64::{
     __m128i, __m256i, __m512i, _bzhi_u32, _mm_loadu_si128, _mm256_castsi128_si256, _mm256_inserti128_si256,
     _mm256_loadu_si256, _mm256_maskz_compress_epi32, _mm256_min_epu32, _mm256_set1_epi32, _mm256_storeu_si256,
-    _mm512_add_epi8, _mm512_add_epi32, _mm512_and_si512, _mm512_broadcast_i32x4, _mm512_castsi256_si512,
-    _mm512_cmplt_epu8_mask, _mm512_inserti64x4, _mm512_loadu_si512, _mm512_mask_cmplt_epu16_mask,
-    _mm512_mask_shuffle_epi8, _mm512_mask_storeu_epi8, _mm512_min_epu8, _mm512_movepi8_mask, _mm512_mullo_epi16,
-    _mm512_or_si512, _mm512_packus_epi32, _mm512_sad_epu8, _mm512_set1_epi8, _mm512_set1_epi16, _mm512_set1_epi32,
+    _mm512_add_epi8, _mm512_add_epi32, _mm512_add_epi64, _mm512_and_si512, _mm512_broadcast_i32x4,
+    _mm512_castsi256_si512, _mm512_cmplt_epu8_mask, _mm512_cvtepi64_epi32, _mm512_inserti64x4, _mm512_loadu_si512,
+    _mm512_lzcnt_epi64, _mm512_mask_cmplt_epu16_mask, _mm512_mask_shuffle_epi8, _mm512_mask_storeu_epi8,
+    _mm512_maskz_compress_epi64, _mm512_min_epu8, _mm512_movepi8_mask, _mm512_mullo_epi16, _mm512_or_si512,
+    _mm512_packus_epi32, _mm512_sad_epu8, _mm512_set1_epi8, _mm512_set1_epi16, _mm512_set1_epi32, _mm512_set1_epi64,
     _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_shuffle_epi32, _mm512_srli_epi16, _mm512_sub_epi8,
-    _mm512_test_epi8_mask, _pext_u32,
+    _mm512_sub_epi64, _mm512_test_epi8_mask, _mm512_test_epi64_mask, _mm512_xor_si512, _pext_u32,
 };
 
 use super::{
@@ -17,6 +18,7 @@ use super::{
 };
 use crate::{
     arch::{Masks, Set, WORD},
+    balanced::block::WORDS,
     balanced::form::{Form, SPAN_MAX},
     balanced::places::Places,
     balanced::sieve,
@@ -78,6 +80,12 @@ impl Masks for Avx512 {
     }
 
     #[inline(always)]
+    fn list(starts: &[u64; WORDS], places: &mut Places) {
+        // SAFETY: as above, and AVX-512CD.
+        unsafe { list(starts, places) }
+    }
+
+    #[inline(always)]
     fn weigh(bytes: &[u8], places: &mut Places, form: &Form) {
         if bytes.len() < SPAN_MAX {
             return sieve::weigh_each::<Self>(bytes, places, form);
@@ -99,11 +107,42 @@ impl Masks for Avx512 {
     }
 }
 
+/// The lowest bits of eight words at a time, as long as there are any.
+///
+/// # Safety
+/// The processor has AVX-512CD, AVX-512DQ and AVX-512VL.
+#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
+unsafe fn list(starts: &[u64; WORDS], places: &mut Places) {
+    // The place of bit 63 of each of eight words, then of the next eight.
+    const LAST: [u64; 8] = [63, 127, 191, 255, 319, 383, 447, 511];
+    let (eights, _) = starts.as_chunks::<8>();
+    for (index, eight) in eights.iter().enumerate() {
+        // SAFETY: the features are there, as the caller promises; loads and the store are of arrays.
+        unsafe {
+            let first = _mm512_set1_epi64((index * 8 * WORD) as i64);
+            let last = _mm512_add_epi64(_mm512_loadu_si512(LAST.as_ptr().cast::<__m512i>()), first);
+            let mut rest = _mm512_loadu_si512(eight.as_ptr().cast::<__m512i>());
+            let mut any = _mm512_test_epi64_mask(rest, rest);
+            while any != 0 {
+                let fewer = _mm512_and_si512(rest, _mm512_add_epi64(rest, _mm512_set1_epi64(-1)));
+                let place = _mm512_sub_epi64(last, _mm512_lzcnt_epi64(_mm512_xor_si512(rest, fewer)));
+                if let Some(slots) = places.eight_mut(places.count()) {
+                    let packed = _mm512_cvtepi64_epi32(_mm512_maskz_compress_epi64(any, place));
+                    _mm256_storeu_si256(slots.as_mut_ptr().cast::<__m256i>(), packed);
+                }
+                places.add(any.count_ones() as usize);
+                rest = fewer;
+                any = _mm512_test_epi64_mask(rest, rest);
+            }
+        }
+    }
+}
+
 /// Eight numbers at a time, four to a register, each in 16 bytes or, where they are `WIDE`, in two times 16.
 ///
 /// # Safety
 /// The processor has AVX-512BW, AVX-512VL and BMI2; `bytes` are at least `SPAN_MAX`.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
+#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
 unsafe fn weigh<const WIDE: bool>(bytes: &[u8], places: &mut Places, form: &Form) {
     let last = bytes.len() - SPAN_MAX;
     let (mut read, mut kept) = (0, 0);
