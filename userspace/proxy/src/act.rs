@@ -95,6 +95,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             (None, Some(input)) => input,
             (None, None) => return Ok(()),
         };
+        self.opens = link.conversation.is_between_messages();
         link.conversation.handle(input, now, &mut shared, &mut effects);
         self.now.mono_ns = self.parts.driver.mono_ns();
         if let Some(chunk) = chunk {
@@ -206,12 +207,29 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         Ok(true)
     }
 
-    /// Queues the pieces, behind the disk where they must wait for it, and gives their memory to a turn.
+    /// Queues the pieces, behind the disk where they must wait for it.
     fn queue(&mut self, index: u32, chunk: Option<Chunk>, effects: &mut Effects) {
         let last_seq = self.parts.journal.last_seq();
         let strict = self.parts.durability == Durability::Strict;
         let agent_waits = strict && !effects.to_agent.is_empty();
         let database_waits = effects.durable && !effects.to_database.is_empty();
+        let waits = |waits: bool| if waits { last_seq } else { 0 };
+        self.queue_behind(index, chunk, effects, [waits(agent_waits), waits(database_waits)]);
+        if (agent_waits || database_waits) && last_seq > self.parts.journal.synced_seq() {
+            Counters::add(&self.parts.counters.waited_for_disk, 1);
+            self.parts.journal.want_sync();
+            self.waiting.push_back(Waiting { seq: last_seq, link: index, since_ns: self.now.mono_ns });
+        }
+    }
+
+    /// Queues the pieces for either side behind a record each, and gives their memory to a turn.
+    pub(crate) fn queue_behind(
+        &mut self,
+        index: u32,
+        chunk: Option<Chunk>,
+        effects: &mut Effects,
+        [agent_seq, database_seq]: [u64; 2],
+    ) {
         let buffer = chunk.and_then(|chunk| match chunk.memory {
             Memory::Buffer(buffer) => Some(buffer),
             Memory::Plain => None,
@@ -223,18 +241,12 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             left: 0,
             came_ns: if chunk.is_some() { self.reaped_ns } else { 0 },
         });
-        let waits = |waits: bool| if waits { last_seq } else { 0 };
         // What is encrypted first: it is read where the call left it, and staging takes that away.
-        let mut left = self.queue_encrypted(index, Side::Agent, chunk, effects, (turn, waits(agent_waits)));
-        left += self.queue_encrypted(index, Side::Database, chunk, effects, (turn, waits(database_waits)));
+        let mut left = self.queue_encrypted(index, Side::Agent, chunk, effects, (turn, agent_seq));
+        left += self.queue_encrypted(index, Side::Database, chunk, effects, (turn, database_seq));
         let place = self.stage(chunk, effects, turn);
-        left += self.queue_side(index, Side::Agent, &effects.to_agent, place, waits(agent_waits));
-        left += self.queue_side(index, Side::Database, &effects.to_database, place, waits(database_waits));
-        if (agent_waits || database_waits) && last_seq > self.parts.journal.synced_seq() {
-            Counters::add(&self.parts.counters.waited_for_disk, 1);
-            self.parts.journal.want_sync();
-            self.waiting.push_back(Waiting { seq: last_seq, link: index, since_ns: self.now.mono_ns });
-        }
+        left += self.queue_side(index, Side::Agent, &effects.to_agent, place, agent_seq);
+        left += self.queue_side(index, Side::Database, &effects.to_database, place, database_seq);
         self.turns.at(turn).left = left;
         if let Some(chunk) = chunk {
             self.links.at(index).half(chunk.side).busy = left > 0;
@@ -270,7 +282,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         let staged = self.parts.driver.stage(&mut self.cipher);
         self.turns.at(turn).staged.push(staged);
         let piece = uring::Piece::Staged(staged, 0..len);
-        self.links.at(index).half(side).outgoing.push_back(Outgoing { piece, turn, after_seq });
+        self.links.at(index).half(side).outgoing.push_back(Outgoing { piece, turn, after_seq, opens: false });
         1
     }
 
@@ -307,7 +319,13 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         }
         let before = half.outgoing.len();
         let filled = pieces.iter().filter(|piece| !is_empty(piece));
-        half.outgoing.extend(filled.map(|piece| Outgoing { piece: place.of(piece), turn: place.turn, after_seq }));
+        let mut opens = self.opens && side == Side::Agent;
+        half.outgoing.extend(filled.map(|piece| Outgoing {
+            piece: place.of(piece),
+            turn: place.turn,
+            after_seq,
+            opens: std::mem::take(&mut opens),
+        }));
         (half.outgoing.len() - before) as u32
     }
 

@@ -13,6 +13,8 @@ pub trait Conversation {
     fn records<'a>(&'a self, out: &'a Effects) -> impl Iterator<Item = (u8, &'a [u8])>;
     /// Bytes of records that it will write whatever happens: the shard keeps room for them.
     fn owes(&self) -> usize;
+    /// Whether all that its agent was sent, with what is on its way, ends with a whole message.
+    fn is_between_messages(&self) -> bool;
     /// The session is over.
     fn close(&mut self, now: Now, shared: &mut Shared<'_>, out: &mut Effects);
     /// What the session was opened with.
@@ -34,6 +36,10 @@ impl Conversation for Session {
 
     fn owes(&self) -> usize {
         Session::owes(self)
+    }
+
+    fn is_between_messages(&self) -> bool {
+        Session::is_between_messages(self)
     }
 
     fn close(&mut self, now: Now, shared: &mut Shared<'_>, out: &mut Effects) {

@@ -212,6 +212,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             let Some(front) = half.outgoing.front_mut() else { panic!("more bytes sent than queued") };
             let part = left.min(front.piece.len());
             front.piece.advance(part);
+            front.opens = false;
             left -= part;
             if front.piece.is_empty() {
                 let turn = front.turn;
@@ -222,7 +223,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         self.links.at(index).half(side).shrink();
     }
 
-    fn piece_done(&mut self, index: u32, turn: u32) {
+    pub(crate) fn piece_done(&mut self, index: u32, turn: u32) {
         let place = self.turns.at(turn);
         place.left -= 1;
         if place.left == 0 {

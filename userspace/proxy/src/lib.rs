@@ -25,6 +25,7 @@ mod head;
 mod journal;
 mod latency;
 mod link;
+mod lost;
 mod mailbox;
 mod origins;
 mod recovery;

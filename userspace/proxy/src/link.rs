@@ -55,6 +55,8 @@ pub(crate) struct Link<C: Conversation> {
     pub(crate) turned_away: bool,
     /// Bytes of records that it will write whatever happens.
     pub(crate) owes: usize,
+    /// Its agent was told that the record is lost.
+    pub(crate) told_lost: bool,
     /// Whether it counts among the handshakes.
     pub(crate) handshake: bool,
     /// When the session wants [`session::Input::Deadline`].
@@ -124,6 +126,8 @@ pub(crate) struct Outgoing {
     pub(crate) turn: u32,
     /// It leaves when the records up to this one are on disk; 0: at once.
     pub(crate) after_seq: u64,
+    /// In front of it this side stands between two messages. False where that is not known.
+    pub(crate) opens: bool,
 }
 
 /// The memory that one call's pieces name, until all of them are sent.
@@ -182,6 +186,7 @@ impl<C: Conversation> Link<C> {
             halves: [Half::new(), Half::new()],
             read_agent: true,
             turned_away,
+            told_lost: false,
             owes: 0,
             handshake: true,
             deadline_ns: NEVER,
@@ -224,6 +229,14 @@ impl<C: Conversation> Link<C> {
             (Phase::Closing | Phase::Lingering | Phase::Ending | Phase::Closed, _) => false,
         };
         able && wanted
+    }
+
+    /// Whether what is sent to the agent next is read as the beginning of a message, if what is queued for it is forgotten.
+    pub(crate) fn stands_between_messages(&mut self) -> bool {
+        match self.half(Side::Agent).outgoing.front() {
+            Some(front) => front.opens,
+            None => self.conversation.is_between_messages(),
+        }
     }
 
     /// Whether nothing is left to send on either side.

@@ -50,6 +50,13 @@ pub enum Stopped {
     RecordFull,
 }
 
+impl Stopped {
+    /// Whether nothing that depends on the record may leave any more.
+    pub(crate) fn is_record_lost(self) -> bool {
+        matches!(self, Stopped::Sync(_) | Stopped::RecordBroken | Stopped::RecordFull)
+    }
+}
+
 impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -134,6 +141,8 @@ pub struct Shard<D: Driver, C: Conversation = Session> {
     /// Stages that end when the operations queued so far are handed to the kernel, each with its begin.
     pub(crate) leaving: Vec<(Stage, u64)>,
     pub(crate) holds: Holds,
+    /// Before the call at hand its session's agent stood between two messages.
+    pub(crate) opens: bool,
     /// The pieces of the send that is being put together.
     pub(crate) pieces: Vec<uring::Piece>,
     /// What the chunk at hand held, decrypted.
@@ -153,7 +162,7 @@ pub struct Shard<D: Driver, C: Conversation = Session> {
     pub(crate) accept_after_ns: u64,
     /// Set while draining: when all sessions end.
     pub(crate) drain_until_ns: Option<u64>,
-    completions: Vec<Completion>,
+    pub(crate) completions: Vec<Completion>,
     /// When the completions at hand came.
     pub(crate) reaped_ns: u64,
     swept_ns: u64,
@@ -192,6 +201,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             waiting: VecDeque::new(),
             leaving: Vec::new(),
             holds: Holds::default(),
+            opens: false,
             pieces: Vec::new(),
             plain: Vec::new(),
             gathered: Vec::new(),
@@ -216,6 +226,9 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
                 break stopped;
             }
         };
+        if stopped.is_record_lost() {
+            self.last_words();
+        }
         self.stop();
         stopped
     }

@@ -64,6 +64,9 @@ pub enum Input<'a> {
     CancelIsOver(u64),
     /// The agent has asked, on another connection, to cancel what runs; it waits for a person.
     CancelHeld,
+    /// The record cannot be kept any more, and the shard ends: all that waits for it is forgotten, and what the session says now is its
+    /// last. Its agent stands between two messages.
+    RecordLost,
     /// The service stops: finish the statement that runs, then end the session.
     Stop,
 }

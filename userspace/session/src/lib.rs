@@ -69,6 +69,11 @@ impl Session {
         self.connection.owes()
     }
 
+    /// Whether all that its agent was sent, with what is on its way, ends with a whole message.
+    pub fn is_between_messages(&self) -> bool {
+        self.connection.is_between_messages()
+    }
+
     /// What the session was opened with.
     pub fn open(&self) -> &Open {
         self.connection.open()

@@ -221,3 +221,16 @@ fn a_stop_waits_for_the_statement_and_the_transaction() {
     assert!(heard[2].starts_with("E FATAL 57P01"), "{heard:?}");
     assert_eq!(world.finished, Finish::Close);
 }
+
+#[test]
+fn a_lost_record_is_the_sessions_last_word() {
+    let mut world = World::ready();
+    let records = world.records.len();
+    world.input(Input::RecordLost);
+    let heard = world.heard();
+    assert!(heard.len() == 1 && heard[0].starts_with("E FATAL 53100 the record of this session"), "{heard:?}");
+    assert_eq!((world.finished, world.records.len()), (Finish::Close, records));
+    // Nothing of it goes on.
+    world.send(&query("SELECT note FROM tickets"));
+    assert!(world.server.seen.is_empty());
+}

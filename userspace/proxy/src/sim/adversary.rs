@@ -26,6 +26,9 @@ pub(super) fn reply(n: u64) -> u8 {
     0x80 | (n % 127) as u8
 }
 
+/// What an agent is told whose record is lost; no reply.
+pub(super) const LOST: u8 = 0xff;
+
 const END: &[u8] = b"end";
 /// What a record takes beside its payload.
 const FRAME: usize = audit::segment::FRAME_LEN + 7;
@@ -152,6 +155,10 @@ impl Conversation for Adversary {
         self.records.push((RecordType::SessionEnd.code(), END.to_vec()));
     }
 
+    fn is_between_messages(&self) -> bool {
+        true
+    }
+
     fn opened(&self) -> &Open {
         &self.opened
     }
@@ -267,6 +274,12 @@ impl Adversary {
             Input::AgentInsecure(_) | Input::DatabaseFailed(_) | Input::Stop => {
                 ledger.spoiled.push(self.agent());
                 self.replies(ledger, out);
+                out.finish = Finish::Close;
+            }
+            Input::RecordLost => {
+                if self.legs[0] == Leg::Stands {
+                    say(LOST, &mut out.own, &mut out.to_agent);
+                }
                 out.finish = Finish::Close;
             }
             Input::Deadline | Input::Estimated { .. } | Input::CancelIsOver(_) => self.replies(ledger, out),

@@ -12,7 +12,7 @@ use policy::{Names, Policy};
 use session::{AgentTls, AskId, Asking, Database, Limits, Mode, Subject, Vote};
 use uring::Listener;
 
-use super::adversary::{Adversary, changed, reply};
+use super::adversary::{Adversary, LOST, changed, reply};
 use super::disk::{MemorySegment, MemorySupply};
 use super::ledger::Ledger;
 use super::peer::{Manners, Peer};
@@ -237,6 +237,9 @@ fn run(seed: u64, plan: Plan) -> Done {
         done.shard.parts.driver.mail |= control.turn(&asks, &mailbox, &mut done.ledger.borrow_mut());
         if let Err(stopped) = done.shard.turn() {
             done.stopped = Some(stopped);
+            if stopped.is_record_lost() {
+                done.shard.last_words();
+            }
             break;
         }
         let world = &done.shard.parts.driver;
@@ -282,6 +285,9 @@ fn check_streams(done: &Done) {
 
         let to_database: Vec<u8> = agent_sent.iter().map(|byte| changed(*byte)).collect();
         assert!(to_database.starts_with(database_got), "agent {number}: wrong bytes reached the database");
+        let told = agent_got.iter().position(|byte| *byte == LOST);
+        assert!(told.is_none_or(|at| at + 1 == agent_got.len() && done.stopped.is_some()), "agent {number}: more came");
+        let agent_got = agent_got.get(..told.unwrap_or(agent_got.len())).unwrap_or_default();
         let (ours, theirs): (Vec<u8>, Vec<u8>) = agent_got.iter().partition(|byte| **byte >= 0x80);
         let to_agent: Vec<u8> = done.databases[number].iter().map(|byte| changed(*byte)).collect();
         assert!(to_agent.starts_with(&theirs), "agent {number}: wrong bytes reached the agent");
@@ -463,19 +469,28 @@ fn a_session_that_writes_more_than_its_room_is_ended_and_nothing_leaves_unrecord
     assert!(aborted.get() > 0 || std::env::var("SEED").is_ok());
 }
 
+/// Agents that were told why they are cut off.
+fn told(done: &Done) -> usize {
+    let wires = done.shard.parts.driver.wires.iter().filter_map(|wire| wire.peer.as_ref());
+    wires.filter(|peer| peer.got.last() == Some(&LOST)).count()
+}
+
 #[test]
-fn a_failed_fsync_stops_the_shard() {
+fn a_failed_fsync_stops_the_shard_and_agents_are_told() {
     let faults = Faults { sync_fails: true, ..Faults::default() };
-    let plan = Plan { faults, ..PLAN };
+    let plan = Plan { faults, durability: Durability::Strict, ..PLAN };
+    let agents = Cell::new(0);
     seeds(
         "a_failed_fsync",
         20,
-        |_| plan,
+        |seed| Plan { durability: if seed & 4 == 0 { Durability::Standard } else { plan.durability }, ..plan },
         |done, _| {
             check_streams(done);
             if let Some(stopped) = done.stopped {
                 assert!(matches!(stopped, Stopped::Sync(_)));
             }
+            agents.set(agents.get() + told(done));
         },
     );
+    assert!(agents.get() > 20 || std::env::var("SEED").is_ok(), "{agents:?} agents were told");
 }

@@ -269,6 +269,10 @@ impl Connection {
                 self.hold_is_over(AskEnd::Cancelled);
                 Ok(())
             }
+            Input::RecordLost => {
+                self.record_lost(cx);
+                Ok(())
+            }
             Input::Stop => {
                 self.stopping = true;
                 self.hold_is_over(AskEnd::Stopping);
@@ -319,19 +323,8 @@ impl Connection {
         if matches!(self.phase, Phase::Connecting | Phase::Login) {
             self.record_login(Some(*fatal.code), Some(&fatal.message), cx);
         }
-        if self.database.at_boundary() && self.phase != Phase::Cancelling {
-            let mark = cx.out.mark();
-            let error = ErrorText {
-                severity: b"FATAL",
-                severity_word: b"FATAL",
-                code: fatal.code,
-                message: fatal.message.as_str(),
-                detail: "",
-                hint: fatal.hint,
-            };
-            if messages::error(&mut cx.out.own, &error).is_ok() {
-                cx.out.agent_own(mark);
-            }
+        if self.database.at_boundary() {
+            self.say(fatal, cx);
         }
         if fatal.code == b"57P01" && self.phase == Phase::Ready {
             let mark = cx.out.mark();
@@ -347,6 +340,41 @@ impl Connection {
         self.phase = Phase::Closed;
         cx.out.hold = 0;
         cx.out.finish = Finish::Close;
+    }
+
+    fn say(&self, fatal: &Fatal, cx: &mut Cx<'_, '_>) {
+        if self.phase == Phase::Cancelling {
+            return; // a cancel request has no answer
+        }
+        let mark = cx.out.mark();
+        let error = ErrorText {
+            severity: b"FATAL",
+            severity_word: b"FATAL",
+            code: fatal.code,
+            message: fatal.message.as_str(),
+            detail: "",
+            hint: fatal.hint,
+        };
+        if messages::error(&mut cx.out.own, &error).is_ok() {
+            cx.out.agent_own(mark);
+        }
+    }
+
+    /// See [`Input::RecordLost`]. What the session queued before is forgotten, so its own place in a message says nothing.
+    fn record_lost(&mut self, cx: &mut Cx<'_, '_>) {
+        let lost = Fatal::new(
+            crate::verdicts::DISK_FULL,
+            "the record of this session cannot be written to disk; nothing more is forwarded",
+        )
+        .hint("the interceptor's host needs its operator: see `interceptor status`");
+        self.say(&lost, cx);
+        self.end("the record cannot be written to disk", cx);
+        self.ended.orderly = false;
+    }
+
+    /// Whether the agent, once it has read all that it was sent, stands between two messages.
+    pub(crate) fn is_between_messages(&self) -> bool {
+        self.database.at_boundary()
     }
 
     fn end(&mut self, why: &'static str, cx: &mut Cx<'_, '_>) {
