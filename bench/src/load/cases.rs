@@ -174,8 +174,9 @@ fn bulk(quick: bool) -> Vec<Case> {
     all
 }
 
-fn case(id: &str, title: &str, backend: Backend, work: Work, connections: u32, figure: Figure) -> Case {
+pub(crate) fn case(id: &str, title: &str, backend: Backend, work: Work, connections: u32, figure: Figure) -> Case {
     let place = match backend {
+        Backend::Postgres if id.starts_with("url-") => "your database",
         Backend::Postgres => "PostgreSQL",
         Backend::Near => "stub, one CPU",
         Backend::Far => "stub, a CPU for itself",
