@@ -134,7 +134,7 @@ pub(crate) fn cpus(backend: Backend, options: &Options) -> Option<(u32, u32)> {
     match backend {
         Backend::Postgres => None,
         Backend::Near => Some((first, first)),
-        Backend::Far => Some((first, last)),
+        Backend::Far | Backend::Across => Some((first, last)),
     }
 }
 

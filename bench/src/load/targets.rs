@@ -43,6 +43,8 @@ pub(crate) enum Backend {
     Near,
     /// The stub; what stands between has a CPU for itself.
     Far,
+    /// The stub beside what stands between, and the agent on another CPU, though its connection was made on the first.
+    Across,
 }
 
 /// Where a path begins, and whose CPU time it costs.
@@ -63,7 +65,12 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn place(&self, backend: Backend) -> &Place {
-        &self.places[backend as usize]
+        let [postgres, near, far] = &self.places;
+        match backend {
+            Backend::Postgres => postgres,
+            Backend::Near | Backend::Across => near,
+            Backend::Far => far,
+        }
     }
 }
 
