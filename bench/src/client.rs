@@ -4,24 +4,31 @@
 
 use std::collections::HashMap;
 use std::io::{Error, Read, Result, Write};
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
+use std::time::Duration;
 
 use crate::answers;
 use crate::dice::Dice;
+use crate::login::{self, Password};
 use crate::sealed::Stream;
 
 /// Where and as whom to connect.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Target {
+    pub(crate) host: IpAddr,
     pub(crate) port: u16,
     pub(crate) user: String,
     pub(crate) dbname: String,
     /// Under TLS.
     pub(crate) sealed: bool,
+    /// Where the database asks for one.
+    pub(crate) password: Option<Password>,
 }
 
 /// What one read of a big answer may bring.
 const BULK_BUFFER: usize = 256 << 10;
+/// An answer that does not come is an error, and no run that hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// ReadyForQuery outside of a transaction.
 const READY: [u8; 6] = *b"Z\0\0\0\x05I";
 /// Rows of one COPY FROM STDIN, and the bytes of a row; what one write takes along.
@@ -50,8 +57,9 @@ pub(crate) struct Answer {
 impl Client {
     /// Connects and reads up to the first ReadyForQuery.
     pub(crate) fn connect(target: &Target) -> Result<Client> {
-        let stream = TcpStream::connect(("127.0.0.1", target.port))?;
+        let stream = TcpStream::connect((target.host, target.port))?;
         stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
         let stream = if target.sealed { Stream::sealed(stream)? } else { Stream::Plain(stream) };
         let mut client = Client { stream, buffer: vec![0; 16 << 10], filled: 0, sizes: HashMap::new(), capture: None };
         let mut body = vec![0, 3, 0, 0];
@@ -62,6 +70,9 @@ impl Client {
         let mut packet = (body.len() as u32 + 4).to_be_bytes().to_vec();
         packet.extend(body);
         client.stream.write_all(&packet)?;
+        if let Some(password) = &target.password {
+            login::answer(&mut client.stream, password, target.sealed || target.host.is_loopback())?;
+        }
         client.read_ready()?;
         Ok(client)
     }

@@ -4,6 +4,7 @@
 
 mod cases;
 mod chart;
+pub(crate) mod foreign;
 mod goals;
 mod idle;
 mod measure;
@@ -35,6 +36,15 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     for version in &stand.versions {
         println!("  {version}");
     }
+    if let Some(url) = &options.url {
+        println!(
+            "  {} of {}: only read, `SELECT 1`{}",
+            url.dbname,
+            url.to,
+            if options.table.is_some() { " and the table" } else { "" }
+        );
+        return theirs(&options, &mut stand);
+    }
     check(&options, &mut stand)?;
     if let Some(minutes) = options.soak {
         return soak::run(&options, &mut stand, minutes);
@@ -62,6 +72,20 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     match unmet.map(|judged| judged.what.as_str()).collect::<Vec<_>>()[..] {
         [ref first, ..] if options.check => Err(format!("a goal is not met: {first}")),
         _ => Ok(()),
+    }
+}
+
+/// A user's own database.
+fn theirs(options: &Options, stand: &mut Stand) -> Result<(), String> {
+    let mut dice = Dice(u64::from(std::process::id()) | 1);
+    let mut run = Run::new(options, Vec::new());
+    for case in foreign::cases(options.table.is_some()) {
+        let case = cases::with_rate(case, slowest(&run.measured));
+        run.measured.push(one(&case, options, stand, &mut dice)?);
+    }
+    match &options.json {
+        Some(path) => std::fs::write(path, report::json(&run)).map_err(|error| format!("{path}: {error}")),
+        None => Ok(()),
     }
 }
 
@@ -102,7 +126,7 @@ fn one(case: &Case, options: &Options, stand: &mut Stand, dice: &mut Dice) -> Re
 /// What the slowest path did in the closed loop with 8 connections on PostgreSQL; a low guess where that was not run.
 fn slowest(measured: &[Measured]) -> f64 {
     const GUESS: f64 = 3000.0;
-    let closed = measured.iter().find(|m| m.case.id == "pg-simple-8");
+    let closed = measured.iter().find(|m| ["pg-simple-8", "url-prepared-8"].contains(&m.case.id.as_str()));
     let rates = closed.into_iter().flat_map(|m| m.lines.iter().filter_map(|l| m.value(Metric::PerSecond, l.target)));
     rates.map(|rate| rate.median).reduce(f64::min).unwrap_or(GUESS)
 }

@@ -28,6 +28,8 @@ pub(crate) enum Work {
     LargeCopy,
     /// Rows of 1 KiB by COPY FROM STDIN, a thousand an operation.
     CopyIn,
+    /// Rows of the table that the worker was told of.
+    Table,
     /// pgbench's transaction, TPC-B-like: three updates, a select, an insert.
     Tpcb,
     /// One more connection asks for 100 MB and reads nothing; it stays until the next `Close`.
@@ -46,7 +48,7 @@ pub(crate) enum Work {
     Close,
 }
 
-const WORDS: [(Work, &str); 13] = [
+const WORDS: [(Work, &str); 14] = [
     (Work::Simple, "simple"),
     (Work::Extended, "extended"),
     (Work::Prepared, "prepared"),
@@ -54,6 +56,7 @@ const WORDS: [(Work, &str); 13] = [
     (Work::Large, "large"),
     (Work::LargeCopy, "large-copy"),
     (Work::CopyIn, "copy-in"),
+    (Work::Table, "table"),
     (Work::Tpcb, "tpcb"),
     (Work::Stall, "stall"),
     (Work::Beside, "beside"),

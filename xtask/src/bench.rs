@@ -1,5 +1,7 @@
 //! `bench`: every path in interleaved rounds: nothing in between, relays that do nothing, us, what others use.
 
+mod foreign;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -107,6 +109,10 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         let own = std::env::current_exe().context("where is xtask?")?;
         let args: Vec<&str> = std::iter::once("bench").chain(args.iter().map(|arg| arg.as_str())).collect();
         return shell::run(shell::as_root(&own.to_string_lossy(), &args)?);
+    }
+    if let Some(at) = args.iter().position(|arg| *arg == "--url") {
+        let url = args.get(at + 1).context("--url needs an address")?;
+        return foreign::load(&args, url);
     }
     load(&args)?;
     if args.iter().any(|arg| *arg == "all") {

@@ -117,6 +117,8 @@ fn latency(quick: bool) -> Vec<Case> {
         let id = format!("pg-open-{share}");
         all.push(case(&id, &title, Backend::Postgres, Work::Open(0), 8, Figure::Statements));
     }
+    let across = "select prepared, 1 connection";
+    all.push(case("stub-across-1", across, Backend::Across, Work::Prepared, 1, Figure::Statements));
     all.push(case("pg-tpcb-8", "TPC-B-like, 8 connections", Backend::Postgres, Work::Tpcb, 8, Figure::Statements));
     all.push(case(
         "stub-beside",
@@ -174,11 +176,13 @@ fn bulk(quick: bool) -> Vec<Case> {
     all
 }
 
-fn case(id: &str, title: &str, backend: Backend, work: Work, connections: u32, figure: Figure) -> Case {
+pub(crate) fn case(id: &str, title: &str, backend: Backend, work: Work, connections: u32, figure: Figure) -> Case {
     let place = match backend {
+        Backend::Postgres if id.starts_with("url-") => "your database",
         Backend::Postgres => "PostgreSQL",
         Backend::Near => "stub, one CPU",
         Backend::Far => "stub, a CPU for itself",
+        Backend::Across => "stub, the agent on another CPU",
     };
     let title = format!("{title} ({place})");
     // Whose group it is, its list says.

@@ -10,6 +10,8 @@ use crate::slice::{Slice, Work};
 pub(crate) const SEALED: &str = "interceptor, TLS";
 /// The first sessions pay for what all share.
 const SHARED: u32 = 64;
+/// HAProxy lets a connection beyond its limit wait for ever, and those of the check before are still open.
+const HAPROXY_SPARE: u32 = 2 * SHARED;
 /// Paths that would say what another one says.
 const SAME: [&str; 4] = [AGAIN, STRICT, UNMASKED, MEMORY];
 
@@ -47,7 +49,8 @@ fn one(options: &Options, target: &mut Target, pid: u32, sealed: bool) -> Result
         millis: 0,
         cpus: measure::cpus(Backend::Near, options),
     };
-    let sessions = if target.name == HAPROXY { options.idle.min(haproxy_sessions() - SHARED) } else { options.idle };
+    let sessions =
+        if target.name == HAPROXY { options.idle.min(haproxy_sessions() - HAPROXY_SPARE) } else { options.idle };
     let mut kib = |work, connections| {
         slice.work = work;
         slice.connections = connections;

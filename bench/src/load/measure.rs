@@ -134,14 +134,14 @@ pub(crate) fn cpus(backend: Backend, options: &Options) -> Option<(u32, u32)> {
     match backend {
         Backend::Postgres => None,
         Backend::Near => Some((first, first)),
-        Backend::Far => Some((first, last)),
+        Backend::Far | Backend::Across => Some((first, last)),
     }
 }
 
 fn slice(case: &Case, options: &Options, dbname: &str, port: u16) -> Slice {
     Slice {
         work: case.work,
-        sealed: false,
+        sealed: options.url.as_ref().is_some_and(|url| url.sealed),
         port,
         dbname: dbname.to_owned(),
         connections: case.connections,

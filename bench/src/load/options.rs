@@ -2,6 +2,7 @@
 
 use crate::cpu;
 use crate::load::cases::{Case, Group};
+use crate::load::foreign::{self, Url};
 
 /// A path through a service: who pays, and what is put before a worker's command line.
 #[derive(Debug)]
@@ -30,6 +31,9 @@ pub(crate) struct Options {
     pub(crate) idle: u32,
     pub(crate) json: Option<String>,
     pub(crate) report: bool,
+    /// A user's own database in place of all others, and a table of it that may be read.
+    pub(crate) url: Option<Url>,
+    pub(crate) table: Option<String>,
     /// Minutes of mixed load through us in place of a measurement.
     pub(crate) soak: Option<u32>,
     /// Status 1 where a goal of what was measured is not met.
@@ -57,6 +61,8 @@ impl Options {
             idle: 0,
             json: None,
             report: false,
+            url: None,
+            table: None,
             soak: None,
             check: false,
             cpus: (*first, *last),
@@ -81,7 +87,11 @@ impl Options {
         if options.report && !options.cases.is_empty() {
             return Err("--report publishes a whole kind of load: leave out --case".into());
         }
+        if options.table.is_some() && options.url.is_none() {
+            return Err("--table goes with --url".into());
+        }
         match (options.postgres, options.near, options.far) {
+            _ if options.url.is_some() => Ok(options),
             (1.., 1.., 1..) => Ok(options),
             _ => Err("--postgres, --near and --far are missing; `cargo xtask bench` gives them".into()),
         }
@@ -107,6 +117,8 @@ impl Options {
                 "--far" => self.far = number(&value()?)?,
                 "--sealed" => self.sealed = number(&value()?)?,
                 "--keys" => self.keys = value()?,
+                "--url" => self.url = Some(Url::parse(&value()?)?.or_password(std::env::var("PGPASSWORD").ok())),
+                "--table" => self.table = Some(foreign::table(&value()?)?),
                 "--soak" => self.soak = Some(number(&value()?)?),
                 "--rounds" => self.rounds = number(&value()?)?,
                 "--slice-ms" => self.millis = number(&value()?)?,

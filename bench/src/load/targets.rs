@@ -3,12 +3,13 @@
 //! Each path has a worker of its own, the same program. All that is started here listens on loopback and ends with the run.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::cpu;
+use crate::load::foreign::Url;
 use crate::load::options::Options;
 use crate::slice::{Outcome, Slice};
 
@@ -42,6 +43,8 @@ pub(crate) enum Backend {
     Near,
     /// The stub; what stands between has a CPU for itself.
     Far,
+    /// The stub beside what stands between, and the agent on another CPU, though its connection was made on the first.
+    Across,
 }
 
 /// Where a path begins, and whose CPU time it costs.
@@ -62,7 +65,12 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn place(&self, backend: Backend) -> &Place {
-        &self.places[backend as usize]
+        let [postgres, near, far] = &self.places;
+        match backend {
+            Backend::Postgres => postgres,
+            Backend::Near | Backend::Across => near,
+            Backend::Far => far,
+        }
     }
 }
 
@@ -106,6 +114,9 @@ impl Stand {
             _children: Vec::new(),
             _folder: Folder(folder.clone()),
         };
+        if let Some(url) = &options.url {
+            return stand.foreign(options, url).map(|()| stand);
+        }
         let [postgres, near, far] = [options.postgres, options.near, options.far];
         let (first, last) = options.cpus;
         for (port, cpu) in [(near, first), (far, last)] {
@@ -137,6 +148,28 @@ impl Stand {
         stand.pgbouncer(options, &folder)?;
         stand.haproxy(options, &folder)?;
         Ok(stand)
+    }
+
+    /// Paths to a user's own database: directly, by the null relay (twice), through us.
+    fn foreign(&mut self, options: &Options, url: &Url) -> Result<(), String> {
+        let (host, table) = (url.to.ip(), options.table.as_deref());
+        let place = |port, pid| [(port, url.dbname.as_str(), pid); 3];
+        self.add(DIRECT, place(url.to.port(), None), &[])?;
+        for name in [NULL, AGAIN] {
+            let [port] = free_ports()?;
+            let words = ["relay", "--listen", &port.to_string(), "--to", &url.to.to_string()].map(str::to_owned);
+            let pid = self.run(own(&words)?, None, &[port])?;
+            self.add(name, place(port, Some(pid)), &[])?;
+        }
+        for through in options.through.iter().filter(|through| through.name == "standard") {
+            self.add(US, place(url.to.port(), Some(through.pid)), &through.words)?;
+        }
+        for target in &mut self.targets {
+            let is_relay = [NULL, AGAIN].contains(&target.name);
+            let host = if is_relay { Ipv4Addr::LOCALHOST.into() } else { host };
+            target.worker.say(&url.account(host, table))?;
+        }
+        Ok(())
     }
 
     fn add(
@@ -324,7 +357,12 @@ impl Worker {
 
     /// Lets it begin one slice.
     pub(crate) fn begin(&mut self, slice: &Slice) -> Result<(), String> {
-        writeln!(self.input, "{slice}").map_err(|e| format!("a worker is gone: {e}"))
+        self.say(&slice.to_string())
+    }
+
+    /// A line to it.
+    fn say(&mut self, line: &str) -> Result<(), String> {
+        writeln!(self.input, "{line}").map_err(|e| format!("a worker is gone: {e}"))
     }
 
     /// Waits for what came of the slice that was begun.
