@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::client::Way;
+use crate::client::{Heard, Way};
 use crate::dice::Dice;
 use crate::grammar::{self, Program};
 use crate::ground::Ground;
@@ -62,8 +62,10 @@ pub struct Counts {
 struct Shared<'g> {
     ground: &'g Ground,
     twins: Twins,
-    /// For what was found: no other program was there that left dead rows and another plan behind.
-    untouched: Twins,
+    /// Nobody connects to these: what was found is asked again in copies of them.
+    pristine: Twins,
+    /// Held while something that was found is asked again.
+    again: Mutex<()>,
     secrets: Secrets,
     bounds: Bounds,
     began: Instant,
@@ -78,8 +80,9 @@ pub fn run(ground: &Ground, bounds: Bounds) -> Counts {
     let shared = Shared {
         ground,
         secrets: Secrets::new(&twins.pans),
-        untouched: twins.again(ground),
+        pristine: twins.again(ground),
         twins,
+        again: Mutex::default(),
         began: Instant::now(),
         next: AtomicU64::new(bounds.only.unwrap_or(0)),
         bounds,
@@ -104,27 +107,45 @@ fn named(program: Program, index: u64) -> Program {
 impl Shared<'_> {
     fn work(&self) {
         let direct = twins::talks(&self.twins, Way::Direct(self.ground.port()));
-        let through = twins::talks(&self.twins, Way::Agent(&self.ground.agent));
-        let (mut direct, mut through) = (Pair::new(&direct), Pair::new(&through));
+        let mut direct = Pair::new(&direct);
+        // What an agent that has no errors left did not get to.
+        let mut left = None;
         while self.began.elapsed() < self.bounds.time {
-            let index = self.next.fetch_add(1, Ordering::Relaxed);
-            let program = grammar::program(Dice::new(self.bounds.seed, index));
-            let mut hasher = DefaultHasher::new();
-            (&program.steps, program.extended, program.binary).hash(&mut hasher);
-            if !self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(hasher.finish()) {
-                continue;
-            }
-            let executed = self.one(index, &named(program, index), &mut direct, &mut through);
-            if executed >= self.bounds.statements || self.bounds.only.is_some() {
-                return;
+            let agent = self.ground.spare_agent();
+            let through = twins::talks(&self.twins, Way::Agent(&agent));
+            let mut through = Pair::new(&through);
+            while self.began.elapsed() < self.bounds.time {
+                let Some((index, program)) = left.take().or_else(|| self.compose()) else { continue };
+                let executed = self.one(index, &program, &mut direct, &mut through);
+                let Some(executed) = executed else {
+                    left = Some((index, program));
+                    break;
+                };
+                if executed >= self.bounds.statements || self.bounds.only.is_some() {
+                    return;
+                }
             }
         }
     }
 
-    /// Asks, compares and counts; the number of statements that the server executes so far.
-    fn one(&self, index: u64, program: &Program, direct: &mut Pair<'_>, through: &mut Pair<'_>) -> u64 {
-        let [here, there] = direct.ask_both(program);
+    /// The next program, unless it was there before.
+    fn compose(&self) -> Option<(u64, Program)> {
+        let index = self.next.fetch_add(1, Ordering::Relaxed);
+        let program = grammar::program(Dice::new(self.bounds.seed, index));
+        let mut hasher = DefaultHasher::new();
+        (&program.steps, program.extended, program.binary).hash(&mut hasher);
+        let is_new = self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(hasher.finish());
+        is_new.then(|| (index, named(program, index)))
+    }
+
+    /// Asks, compares and counts; the number of statements that the server executes so far. `None`: the agent has no errors left, so that
+    /// nothing is known of the program.
+    fn one(&self, index: u64, program: &Program, direct: &mut Pair<'_>, through: &mut Pair<'_>) -> Option<u64> {
         let [one, other] = through.ask_both(program);
+        if is_spent(&one) || is_spent(&other) {
+            return None;
+        }
+        let [here, there] = direct.ask_both(program);
         if self.bounds.only.is_some() {
             for (what, heard) in [("directly", &here), ("as an agent", &one), ("as an agent, other digits", &other)] {
                 println!(" {what}\n{}", report::shown(heard));
@@ -151,15 +172,25 @@ impl Shared<'_> {
             let what = if leaks.is_empty() { "depends on hidden digits" } else { "a card can be read" };
             counts.findings.push((index, what.to_owned(), program.steps.join("; ")));
         }
-        counts.executes
+        Some(counts.executes)
     }
 }
 
+/// Too many statements of the agent have failed over a value: what comes now is refused for that alone.
+fn is_spent(heard: &Heard) -> bool {
+    let messages = heard.turns.iter().flat_map(|turn| &turn.heard).filter(|message| message.tag == b'E');
+    messages.filter_map(|message| message.field(b'M')).any(|text| text.contains("statements of this agent have failed"))
+}
+
 impl Shared<'_> {
-    /// Asked again where nobody else was.
+    /// Asked again where nobody else is or was: no other program has left dead rows, another plan, or something written behind.
     fn is_dependent(&self, program: &Program) -> bool {
-        let through = twins::talks(&self.untouched, Way::Agent(&self.ground.agent));
+        let _alone = self.again.lock().unwrap_or_else(PoisonError::into_inner);
+        let twins = self.pristine.again(self.ground);
+        let agent = self.ground.spare_agent();
+        let through = twins::talks(&twins, Way::Agent(&agent));
         let [one, other] = Pair::new(&through).ask_both(program);
+        twins.databases.iter().for_each(|name| self.ground.drop(name));
         twins::told(&one) != twins::told(&other)
     }
 }

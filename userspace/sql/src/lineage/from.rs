@@ -143,6 +143,9 @@ impl<'c> Follower<'c> {
 
     /// `f(…)`, `ROWS FROM (f(…), g(…))`, WITH ORDINALITY; each sees what stands before it.
     fn range_function(&mut self, node: &Node<'_>) -> Item<'c> {
+        if crate::walk::is_older_table(node) && self.schema().relations().any(|one| one.name.name == "system_user") {
+            self.unknown_form("a table that is called system_user");
+        }
         let mut columns: Vec<Column> = Vec::new();
         let whole = node.list("coldeflist");
         for entry in nodes(node.list("functions")) {
