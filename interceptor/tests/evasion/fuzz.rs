@@ -5,9 +5,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
 
 use crate::client::{Heard, Way};
 use crate::dice::Dice;
@@ -25,15 +28,17 @@ const KEPT: usize = 60;
 /// How far to go.
 pub struct Bounds {
     pub seed: u64,
-    /// Distinct statements that the server executes.
+    /// Distinct statements that the server executes, those of earlier runs among them.
     pub statements: u64,
     pub time: Duration,
     /// Only the program of this number, and all that is said is printed, digits hidden.
     pub only: Option<u64>,
+    /// What earlier runs have done is in this file and the one beside it, and comes to it: one run in slices.
+    pub tally: Option<PathBuf>,
 }
 
 /// What came of it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Counts {
     /// Distinct programs that were composed.
     pub composed: u64,
@@ -55,6 +60,9 @@ pub struct Counts {
     pub silent: u64,
     /// Findings by the form in which the card was read.
     pub forms: BTreeMap<String, u64>,
+    /// Runs that it was done in, and how long they took.
+    pub runs: u64,
+    pub seconds: u64,
     /// The first findings: the number of the program, what was found, its text.
     pub findings: Vec<(u64, String, String)>,
 }
@@ -77,6 +85,7 @@ struct Shared<'g> {
 /// Runs until a bound is reached.
 pub fn run(ground: &Ground, bounds: Bounds) -> Counts {
     let twins = Twins::new(ground, bounds.seed);
+    let (counts, seen) = bounds.tally.as_deref().map(earlier).unwrap_or_default();
     let shared = Shared {
         ground,
         secrets: Secrets::new(&twins.pans),
@@ -85,16 +94,41 @@ pub fn run(ground: &Ground, bounds: Bounds) -> Counts {
         again: Mutex::default(),
         began: Instant::now(),
         next: AtomicU64::new(bounds.only.unwrap_or(0)),
+        seen: Mutex::new(seen),
+        counts: Mutex::new(counts),
         bounds,
-        seen: Mutex::default(),
-        counts: Mutex::default(),
     };
     std::thread::scope(|scope| {
         for _ in 0..if shared.bounds.only.is_some() { 1 } else { WORKERS } {
             scope.spawn(|| shared.work());
         }
     });
-    shared.counts.into_inner().unwrap_or_else(PoisonError::into_inner)
+    let seen = shared.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut counts = shared.counts.into_inner().unwrap_or_else(PoisonError::into_inner);
+    counts.seconds += shared.began.elapsed().as_secs();
+    counts.runs += 1;
+    if let Some(path) = &shared.bounds.tally {
+        keep(path, &counts, &seen);
+    }
+    counts
+}
+
+fn seen_beside(tally: &Path) -> PathBuf {
+    tally.with_extension("seen")
+}
+
+/// Counts and hashes of earlier runs; none: there was none.
+fn earlier(tally: &Path) -> (Counts, HashSet<u64>) {
+    let Ok(text) = std::fs::read_to_string(tally) else { return Default::default() };
+    let bytes = std::fs::read(seen_beside(tally)).expect("the hashes of what was counted");
+    let hashes = bytes.chunks_exact(8).map(|eight| u64::from_le_bytes(eight.try_into().expect("eight")));
+    (serde_json::from_str(&text).expect("counts of an earlier run"), hashes.collect())
+}
+
+fn keep(tally: &Path, counts: &Counts, seen: &HashSet<u64>) {
+    let bytes: Vec<u8> = seen.iter().flat_map(|hash| hash.to_le_bytes()).collect();
+    std::fs::write(seen_beside(tally), bytes).expect("the hashes are written");
+    std::fs::write(tally, serde_json::to_string(counts).expect("numbers and texts")).expect("the counts are written");
 }
 
 /// With names of its own for what it makes: what was written into a relation of a name is remembered for the database, and the two
@@ -215,6 +249,8 @@ impl Counts {
     /// In Markdown.
     pub fn table(&self) -> String {
         let rows = [
+            ("runs", self.runs),
+            ("seconds", self.seconds),
             ("distinct programs composed", self.composed),
             ("executed by the server on sensitive columns without an error", self.executes),
             ("of those: the direct answer depends on hidden digits", self.telling),

@@ -60,13 +60,17 @@ const METHODS: &[(&str, &[&str])] = &[
     ),
     (
         "DISTINCT ON",
-        &["SELECT DISTINCT ON (substr(pan, {p}, 1) = '{d}') id FROM payments WHERE id IN (1, 3) ORDER BY 1"],
+        &[
+            "SELECT DISTINCT ON (x) 1 FROM (SELECT substr(pan, {p}, 1) = '{d}' AS x FROM payments WHERE id = 3 UNION ALL SELECT false) s ORDER BY x",
+        ],
     ),
     ("GROUP BY", &["SELECT count(*) FROM payments WHERE id IN (1, 3) GROUP BY id = 3 AND substr(pan, {p}, 1) = '{d}'"]),
     ("HAVING", &["SELECT 1 FROM payments WHERE id = 3 HAVING max(substr(pan, {p}, 1)) = '{d}'"]),
     (
         "window",
-        &["SELECT rank() OVER (ORDER BY substr(pan, {p}, 1) = '{d}') FROM payments WHERE id IN (1, 3) ORDER BY id"],
+        &[
+            "SELECT rank() OVER (ORDER BY substr(pan, {p}, 1) = '{d}') FROM (SELECT id, pan FROM payments WHERE id = 3 UNION ALL SELECT 0, 'x') s ORDER BY id",
+        ],
     ),
     ("join", &["SELECT t.id FROM tickets t JOIN payments p ON p.id = 3 AND substr(p.pan, {p}, 1) = '{d}'"]),
     (
@@ -78,7 +82,7 @@ const METHODS: &[(&str, &[&str])] = &[
     ("EXISTS", &["SELECT EXISTS (SELECT 1 FROM payments WHERE id = 3 AND substr(pan, {p}, 1) = '{d}')"]),
     ("scalar subquery", &["SELECT (SELECT id FROM payments WHERE id = 3 AND substr(pan, {p}, 1) = '{d}')"]),
     ("INTERSECT", &["SELECT substr(pan, {p}, 1) FROM payments WHERE id = 3 INTERSECT SELECT '{d}'"]),
-    ("EXCEPT", &["SELECT '{d}' EXCEPT SELECT substr(pan, {p}, 1) FROM payments WHERE id = 3"]),
+    ("EXCEPT", &["SELECT 1 FROM (SELECT '{d}' EXCEPT SELECT substr(pan, {p}, 1) FROM payments WHERE id = 3) s"]),
     (
         "CTE",
         &["WITH c AS (SELECT substr(pan, {p}, 1) AS x FROM payments WHERE id = 3) SELECT 1 FROM c WHERE x = '{d}'"],
@@ -153,10 +157,12 @@ const METHODS: &[(&str, &[&str])] = &[
     (
         "EXPLAIN ANALYZE",
         &[
-            "EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF, COSTS OFF) SELECT 1 FROM payments WHERE id = 3 AND substr(pan, {p}, 1) = '{d}'",
+            "PREPARE q(text) AS SELECT 1 FROM payments WHERE id = 3 AND substr(pan, {p}, 1) = $1",
+            "SET plan_cache_mode = force_generic_plan",
+            "EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF, COSTS OFF) EXECUTE q('{d}')",
         ],
     ),
-    ("EXPLAIN's estimate", &["EXPLAIN SELECT 1 FROM card_events WHERE pan LIKE '222300{d}%'"]),
+    ("EXPLAIN's estimate", &["EXPLAIN SELECT 1 FROM card_events WHERE pan LIKE '22230031{d}%'"]),
     ("FOR UPDATE", &["BEGIN", "SELECT id FROM payments WHERE id = 3 AND substr(pan, {p}, 1) = '{d}' FOR UPDATE"]),
     ("row comparison", &["SELECT 1 FROM payments WHERE (id, substr(pan, {p}, 1)) = (3, '{d}')"]),
     (
@@ -286,7 +292,17 @@ fn ask((way, database): (Way<'_>, &str), question: &[&str], place: usize, digit:
     let turns: Vec<_> = talk.finish().turns.into_iter().filter(|turn| turn.kind == Kind::Case).collect();
     let messages = || turns.iter().flat_map(|turn| &turn.heard);
     let refused = messages().any(is_own);
-    Answer { refused, bytes: messages().map(seen).collect(), slow: slow && !refused }
+    // A plan repeats what was asked.
+    let asked = format!("22230031{digit}");
+    let bytes = messages().map(seen).map(|(tag, body)| (tag, without(&body, asked.as_bytes()))).collect();
+    Answer { refused, bytes, slow: slow && !refused }
+}
+
+fn without(body: &[u8], words: &[u8]) -> Vec<u8> {
+    match body.windows(words.len()).position(|window| window == words) {
+        Some(at) => [&body[..at], &body[at + words.len()..]].concat(),
+        None => body.to_vec(),
+    }
 }
 
 /// The number of the record differs from refusal to refusal, and tells nothing.

@@ -54,9 +54,11 @@ fn words_are_names_where_the_server_says_so() {
         }
     }
     println!(
-        "{asked} asked; {refused} that only the server takes, and that are refused; {} read otherwise",
+        "{asked} asked; {} that only the server takes, and that are refused; {} read otherwise",
+        refused.len(),
         found.len()
     );
+    println!("refused: {}", refused.join(", "));
     let known: BTreeSet<String> = OTHERWISE.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect();
     // Another version of the server has fewer.
     let new: Vec<&String> = found.difference(&known).collect();
