@@ -120,6 +120,11 @@ impl Catalog {
         self.changes.count() != self.epoch && self.changes.since(self.epoch, uses)
     }
 
+    /// Whether an object for which `uses` holds is being changed by a transaction that is open.
+    pub(crate) fn is_changing(&self, uses: impl FnMut(&str) -> bool) -> bool {
+        self.changes.is_changing(uses)
+    }
+
     /// Whether it was asked for under the policy in force.
     pub(crate) fn is_of(&self, policy: &Arc<Policy>) -> bool {
         self.policy.as_ref().is_some_and(|known| Arc::ptr_eq(known, policy))

@@ -150,3 +150,23 @@ fn a_sensitive_value_is_not_written_where_the_table_itself_looks_at_it() {
     let mut world = self::world(&ANY.replace("\"public.payments.pan\"", "\"public.payments.pan\", \"*.word\""));
     assert!(!world.ask(&text)[0].starts_with("E"));
 }
+
+#[test]
+fn a_table_that_is_being_changed_elsewhere_is_not_filled() {
+    let taints = Arc::new(Taints::default());
+    let joins = || {
+        let mut world = World::with(open("reconciler", Mode::Enforce, true), ANY);
+        world.catalogs = Catalogs::with(Arc::default(), Arc::clone(&taints), Arc::default());
+        world.login()
+    };
+    let (mut one, mut other) = (joins(), joins());
+    other.ask(&query("BEGIN"));
+    other.ask(&query("CREATE INDEX ON plain (one)"));
+    let filled = query("INSERT INTO plain (one) SELECT pan FROM payments");
+    let heard = one.ask(&filled);
+    assert!(heard[0].contains("what an open transaction makes of the table"), "{heard:?}");
+    assert!(!one.ask(&query("INSERT INTO plain (one) VALUES ('x')"))[0].starts_with("E"));
+    // Gone without a word: nobody knows whether it was committed.
+    drop(other);
+    assert!(!one.ask(&filled)[0].starts_with("E"));
+}

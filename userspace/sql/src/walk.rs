@@ -29,6 +29,18 @@ pub(crate) struct Walk {
     range_names: BTreeSet<String>,
 }
 
+/// A reserved word since PostgreSQL 16; an older server reads the name of a column or a table.
+const OLDER_NAME: &str = "system_user";
+
+/// `FROM system_user`.
+pub(crate) fn is_older_table(range: &Node<'_>) -> bool {
+    let of_entry = |entry: &Value<'_>| {
+        let function = entry.as_node().and_then(|entry| entry.list("items").first()).and_then(Value::as_node);
+        function.is_some_and(|call| call.list("args").is_empty() && qualified(call.list("funcname")).name == OLDER_NAME)
+    };
+    range.list("functions").iter().any(of_entry)
+}
+
 impl Walk {
     /// Walks a statement that stands on its own or is carried by another one (PREPARE, DECLARE, EXPLAIN, …).
     pub(crate) fn statement(&mut self, node: &Node<'_>) {
@@ -166,6 +178,10 @@ impl Walk {
             }
             "JoinExpr" => self.join(node),
             "RangeSubselect" | "RangeFunction" | "RangeTableFunc" | "JsonTable" => {
+                if is_older_table(node) {
+                    let name = Name { schema: None, name: OLDER_NAME.to_owned() };
+                    self.effect(Kind::SELECT, Object::Table(name));
+                }
                 self.range_names(node);
                 self.children(node, &["alias", "coldeflist"]);
             }
@@ -252,6 +268,9 @@ impl Walk {
     pub(crate) fn call(&mut self, node: &Node<'_>) {
         let name = qualified(node.list("funcname"));
         let arguments = node.list("args");
+        if name.name == OLDER_NAME && arguments.is_empty() {
+            self.column(None, OLDER_NAME);
+        }
         if name.schema.is_none() {
             self.search_path_sensitive = true;
             if arguments.len() == 1 {

@@ -389,8 +389,7 @@ impl Connection {
             self.tainted = false;
             self.login.unsettled &= !self.queue.is_idle();
             self.portals.end_transaction(seq);
-            let (taints, open) = (&cx.shared.catalogs.taints, &self.open);
-            self.schemas.transaction_ended(|| taints.changes(&open.database.name, &self.startup.dbname));
+            self.schemas.transaction_ended();
         }
         frame.relay(cx);
         Ok(())

@@ -187,13 +187,19 @@ impl Connection {
         if self.catalog.is_behind(uses) {
             return Some(derived::unknown("what another session has changed since the transaction began"));
         }
+        // It would wait, and find what is set up by then. A temporary relation is this session's alone.
+        let filled = || derived.statements.iter().flat_map(|of| &of.fills);
+        let lasting = || filled().filter(|filled| filled.schema.as_deref() != Some("pg_temp"));
+        if lasting().next().is_some() && self.catalog.is_changing(|name| lasting().any(|one| one.table == name)) {
+            return Some(derived::unknown("what an open transaction makes of the table that is filled"));
+        }
         if derived.probing.is_some() && !self.budget.may_probe(cx) {
             return derived.probing.clone();
         }
         if derived.may_quote && !self.budget.may_err(cx) {
             return Some(derived::no_errors_left());
         }
-        let fills = derived.statements.iter().map(|of| of.fills.len()).sum();
+        let fills = filled().count();
         (!cx.shared.catalogs.taints.has_room(fills)).then(derived::no_taints_left)
     }
 

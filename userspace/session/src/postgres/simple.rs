@@ -107,7 +107,8 @@ impl Connection {
             return;
         }
         let user = self.login.database_user.as_ref().map_or(self.startup.user.as_str(), |user| user.as_str());
-        self.schemas.may_change(judged, user);
+        let (taints, open) = (&cx.shared.catalogs.taints, &self.open);
+        self.schemas.may_change(judged, user, || taints.changes(&open.database.name, &self.startup.dbname));
         self.names_may_change(verdict, seq, extended, cx);
     }
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use policy::Policy;
 
+/// Without jit: compiling what is planned as much work takes longer than all of it (27 of 31 ms at 750 relations).
 /// Not `current_schemas()`: where the path begins with `pg_temp` it makes the session's temporary schema, which the agent would see.
 pub(super) const SCHEMAS: &str = "/* interceptor */ SET TRANSACTION READ ONLY; \
 SELECT n.nspname FROM pg_catalog.pg_namespace AS n \
@@ -13,7 +14,7 @@ OR pg_catalog.strpos(pg_catalog.replace(pg_catalog.lower(pg_catalog.current_sett
 pg_catalog.lower(n.nspname::pg_catalog.text)) \
 OPERATOR(pg_catalog.>) 0); \
 SELECT CURRENT_USER, pg_catalog.current_setting('search_path'); \
-SET LOCAL search_path = pg_catalog; ";
+SET LOCAL search_path = pg_catalog; SET LOCAL jit = off; ";
 
 /// Which relations: the session's own temporary ones. Where it has none nothing is read.
 const TEMPORARY: &str = "pg_my_temp_schema() <> 0 AND n.oid = pg_my_temp_schema()";
