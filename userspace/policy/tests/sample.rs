@@ -79,7 +79,7 @@ fn the_examples_in_comments_are_valid() {
         databases: vec!["payments".to_owned()],
     };
     let policy = Policy::parse(&text.join("\n"), &names).unwrap();
-    assert_eq!(policy.rules(), 12);
+    assert_eq!(policy.rules(), 13);
 }
 
 #[test]
