@@ -61,7 +61,10 @@ impl Ground {
             let hba = database.socket_folder().join("data/pg_hba.conf");
             let trusting = std::fs::read_to_string(&hba)?;
             std::fs::write(&hba, format!("host all planner all scram-sha-256\n{trusting}"))?;
-            database.sql("postgres", "CREATE ROLE planner LOGIN PASSWORD 'open sesame'; SELECT pg_reload_conf()")?;
+            database.sql(
+                "postgres",
+                "CREATE ROLE planner LOGIN PASSWORD 'open sesame' IN ROLE pg_read_all_data; SELECT pg_reload_conf()",
+            )?;
             Ok(database)
         })?;
         let corpus = Corpus::read();

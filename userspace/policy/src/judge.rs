@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sql::{Group, Name, Object, Pair, RelationKind};
+use sql::{Group, Kind, Name, Object, Pair, RelationKind};
 
 use crate::{Action, Policy, Question, Rule, Terms, Verdict, conditions};
 
@@ -27,7 +27,26 @@ pub fn judge<'a>(policy: &'a Policy, question: Question<'a>) -> Verdict<'a> {
             verdict.pair = (action != Action::Allow).then_some(pair);
         }
     }
+    for rule in open {
+        if rule.action > verdict.action && calls(rule, &question) {
+            verdict.action = rule.action;
+            verdict.rule = Some(&rule.name);
+            verdict.message = rule.message.as_deref();
+            verdict.pair = question.statement.pairs.first();
+        }
+    }
     verdict
+}
+
+/// A block or hold that names functions is also about those of the server's own that reach nothing, and so have no pair.
+fn calls(rule: &Rule, question: &Question<'_>) -> bool {
+    let kinds = rule.kinds.as_ref().is_none_or(|kinds| kinds.binary_search(&Kind::FUNCTION_CALL).is_ok());
+    let Some(functions) = rule.functions.as_ref().filter(|_| kinds && rule.action != Action::Allow) else {
+        return false;
+    };
+    question.statement.harmless_calls.iter().any(|name| {
+        candidates(&Object::Function(name.clone()), question.schemas).iter().any(|name| functions.matches(name))
+    })
 }
 
 /// Would an estimate of its rows matter to some rule?
@@ -45,13 +64,14 @@ fn wants_estimate(policy: &Policy, question: &Question<'_>) -> bool {
 pub fn holds(policy: &Policy, question: Question<'_>) -> Vec<Arc<Terms>> {
     let held = |rule: &&Rule| {
         rule.window.is_open(question.wall_s)
-            && question.statement.pairs.iter().any(|pair| {
-                let candidates = candidates(&pair.object, question.schemas);
-                covers(rule, pair, None)
-                    || candidates
-                        .iter()
-                        .any(|name| covers(rule, pair, Some(name)) || covers_through(rule, pair, Some(name), &question))
-            })
+            && (calls(rule, &question)
+                || question.statement.pairs.iter().any(|pair| {
+                    let candidates = candidates(&pair.object, question.schemas);
+                    covers(rule, pair, None)
+                        || candidates.iter().any(|name| {
+                            covers(rule, pair, Some(name)) || covers_through(rule, pair, Some(name), &question)
+                        })
+                }))
     };
     let concerned = policy.rules.iter().filter(|rule| rule.terms.is_some() && concerns(rule, &question));
     concerned.filter(held).filter_map(|rule| rule.terms.clone()).collect()
@@ -61,7 +81,7 @@ pub fn holds(policy: &Policy, question: Question<'_>) -> Vec<Arc<Terms>> {
 pub(crate) fn concerns(rule: &Rule, question: &Question<'_>) -> bool {
     rule.agents.matches(&question.subject.agent, &question.subject.groups)
         && rule.databases.matches(question.database, &[])
-        && question.statement.pairs.iter().any(|pair| has_kind(rule, pair))
+        && (question.statement.pairs.iter().any(|pair| has_kind(rule, pair)) || calls(rule, question))
         && conditions::hold(rule, question.statement, question.estimated_rows)
 }
 

@@ -198,6 +198,57 @@ fn changes_of_everything() {
     check(&beside("block", "database_wide = true"), &[("VACUUM", "block"), ("VACUUM orders", "allow")]);
 }
 
+/// A function that reaches nothing is no effect, and a rule that names it is about it all the same.
+#[test]
+fn functions_that_reach_nothing_are_named_by_blocks_and_holds() {
+    check(
+        &beside("hold", "statements = [\"function-call\"]\nfunctions = [\"pg_catalog.generate_series\"]"),
+        &[
+            ("SELECT count(*) FROM generate_series(1, 10)", "hold"),
+            ("SELECT id FROM orders WHERE id IN (SELECT pg_catalog.generate_series(1, 10))", "hold"),
+            ("SELECT count(*) FROM orders", "allow"),
+            ("SELECT other.generate_series(1, 10)", "allow"),
+        ],
+    );
+    let allow = "[[rule]]\nname = \"calls\"\naction = \"allow\"\nstatements = [\"function-call\"]\nfunctions = [\"pg_catalog.*\"]\n";
+    let policy = Policy::parse(allow, &names()).unwrap();
+    check(&policy, &[("SELECT count(*) FROM orders", "block")]);
+}
+
+#[test]
+fn rows_that_the_planner_expects() {
+    let question = |policy: &Policy, estimated_rows| {
+        let analysis = analyze("SELECT id FROM orders", &Limits::default()).unwrap();
+        let subject = Subject { agent: "reporter".to_owned(), groups: Vec::new() };
+        let statement = &analysis.statements[0];
+        let path = ["public".to_owned()];
+        let question = Question {
+            subject: &subject,
+            database: "ledger",
+            statement,
+            schemas: &path,
+            schema: None,
+            estimated_rows,
+            wall_s: 0,
+        };
+        let verdict = judge(policy, question);
+        (verdict.action, verdict.wants_estimate)
+    };
+    let held = beside("hold", "estimated_rows_over = 1_000");
+    for (rows, expected) in
+        [(None, (Action::Hold, true)), (Some(1000), (Action::Allow, false)), (Some(1001), (Action::Hold, false))]
+    {
+        assert_eq!(question(&held, rows), expected, "{rows:?}");
+    }
+    // Of rules for other statements no estimate is wanted.
+    let other = beside("hold", "statements = [\"delete\"]\nestimated_rows_over = 1_000");
+    assert_eq!(question(&other, None), (Action::Allow, false));
+    let text = "[[rule]]\nname = \"large\"\naction = \"allow\"\nestimated_rows_over = 10\n";
+    let allowed = Policy::parse(text, &names()).unwrap();
+    assert_eq!(question(&allowed, None), (Action::Block, true));
+    assert_eq!(question(&allowed, Some(11)), (Action::Allow, false));
+}
+
 /// What is not told counts against the agent.
 #[test]
 fn facts_that_are_not_known() {

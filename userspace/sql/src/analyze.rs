@@ -148,6 +148,7 @@ fn statement(text: &str, node: &Node<'_>, span: Range<usize>) -> Option<Statemen
         changes_catalog: walk.changes_catalog,
         search_path_sensitive: walk.search_path_sensitive,
         without_where: walk.without_where.into_iter().collect(),
+        harmless_calls: walk.harmless_calls.into_iter().collect(),
         is_database_wide: walk.is_database_wide,
         lineage: None,
     })

@@ -20,6 +20,7 @@ pub(crate) struct Walk {
     pub(crate) changes_catalog: bool,
     pub(crate) search_path_sensitive: bool,
     pub(crate) without_where: BTreeSet<Name>,
+    pub(crate) harmless_calls: BTreeSet<Name>,
     pub(crate) is_database_wide: bool,
     /// Names of common table expressions that are visible here, innermost last.
     ctes: Vec<String>,
@@ -281,7 +282,7 @@ impl Walk {
         match name.name.as_str() {
             "set_config" if built_in => utility::set_config(self, arguments),
             "pg_notify" if built_in => self.effect(Kind::NOTIFY, Object::None),
-            safe if built_in && catalog::is_safe_function(safe) => {}
+            safe if built_in && catalog::is_safe_function(safe) => _ = self.harmless_calls.insert(name),
             _ => self.effect(Kind::FUNCTION_CALL, Object::Function(name)),
         }
         self.children(node, &["funcname"]);
