@@ -55,7 +55,8 @@ impl Ground {
         let passfile = login.path().join("evasion");
         std::fs::write(&passfile, "open sesame").expect("written");
         std::fs::set_permissions(&passfile, Permissions::from_mode(0o600)).expect("ours alone");
-        let lines = format!("[database.login]\nuser = \"planner\"\npassfile = \"{}\"\n", passfile.display()) + &spare_agents();
+        let lines =
+            format!("[database.login]\nuser = \"planner\"\npassfile = \"{}\"\n", passfile.display()) + &spare_agents();
         let stage = Stage::before(&lines, policy, || {
             let database = Postgres::start_in(in_memory()?, &postgres_bin(), &settings)?;
             let hba = database.socket_folder().join("data/pg_hba.conf");

@@ -25,8 +25,8 @@ const KINDS: &str = "c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S')";
 
 /// What a relation makes of its rows by itself, a row each: a letter that says what it is, the numbers of the columns that it looks at (none,
 /// or 0: it may be all), and the expression of a generated column. Keys, checks and foreign keys; indexes, the columns of their expressions
-/// and predicates among them; bounds of partitions; triggers; row level security; types with constraints of their own; generated columns.
-const COMPUTATIONS: &str = "SELECT k.contype::text AS what, coalesce(array_to_string(k.conkey, ' '), '') AS columns, '' AS words \
+/// and predicates among them (a key that is deferrable bounds nothing before the end of the transaction: it counts as an exclusion); bounds of partitions; triggers; row level security; types with constraints of their own; generated columns.
+const COMPUTATIONS: &str = "SELECT CASE WHEN k.contype IN ('p', 'u') AND k.condeferrable THEN 'x' ELSE k.contype::text END AS what, coalesce(array_to_string(k.conkey, ' '), '') AS columns, '' AS words \
 FROM pg_catalog.pg_constraint AS k WHERE k.conrelid = c.oid AND k.contype IN ('c', 'f', 'p', 'u', 'x') \
 UNION ALL SELECT 'i', i.indkey::text || coalesce((SELECT string_agg(' ' || d.refobjsubid::text, '') FROM pg_catalog.pg_depend AS d \
 WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = i.indexrelid AND d.refobjid = c.oid AND d.refobjsubid > 0), ''), '' \
