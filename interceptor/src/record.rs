@@ -99,7 +99,7 @@ fn folders_and_state(path: &Path, folder: Option<PathBuf>) -> Result<(Vec<PathBu
 
 /// The segments of the folders in the order of their names, which is that of shard and number. Of several folders some may be
 /// missing: a host may have attached and never served.
-fn segments(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
+pub(crate) fn segments(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files: Vec<PathBuf> = Vec::new();
     for folder in folders {
         let entries = match std::fs::read_dir(folder) {

@@ -163,7 +163,12 @@ fn settings(config: &Config, shards: u16) -> Settings {
     };
     let slow = (service.slow_ms > 0).then(|| Duration::from_millis(service.slow_ms.into()));
     let shard = ShardLimits { sessions: service.connections_per_shard_max, slow, ..ShardLimits::default() };
-    let limits = session::Limits { statement: service.statement_bytes_max as usize, ..session::Limits::default() };
+    let limits = session::Limits {
+        statement: service.statement_bytes_max as usize,
+        probes_per_hour: config.budgets.probes_per_hour,
+        value_errors_per_hour: config.budgets.value_errors_per_hour,
+        ..session::Limits::default()
+    };
     Settings { port: service.port, shards, shard, limits, record }
 }
 

@@ -199,7 +199,7 @@ impl Control {
         if ledger.rng.once_in(3) {
             self.known.extend(asks.try_iter().filter_map(|asking| match asking {
                 Asking::Ask(ask) => Some((ask.session, ask.id)),
-                Asking::Counted(..) | Asking::Over(..) => None,
+                Asking::Estimate(_) | Asking::Cancel(_) | Asking::Counted(..) | Asking::Over(..) => None,
             }));
         }
         if self.known.is_empty() || !ledger.rng.once_in(4) {

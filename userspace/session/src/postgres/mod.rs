@@ -10,7 +10,7 @@ mod backend;
 mod budget;
 mod bulk;
 mod cancel;
-mod catalog;
+pub(crate) mod catalog;
 mod content;
 mod copy;
 mod cut;
