@@ -131,7 +131,10 @@ pub struct OfStatement {
 
 impl Explanation {
     fn of(judged: &Judged, catalog: &Catalog) -> Explanation {
-        let refusal: Option<&Refusal> = judged.refusal.as_ref().or_else(|| judged.derived.as_ref()?.probing.as_ref());
+        // As a session has it whose agent has no questions left.
+        let probing = judged.derived.as_ref().and_then(|derived| derived.probing.clone());
+        let refusal = Refusal::stronger(judged.refusal.clone(), probing);
+        let refusal = refusal.as_ref();
         let verdict = match refusal.map(|refusal| refusal.why) {
             None => "allow",
             Some(Why::Held) => "hold",
