@@ -34,7 +34,15 @@ impl std::error::Error for Error {}
 
 /// Configuration and policy, parsed whole.
 pub fn load(path: &Path) -> Result<(Config, Policy), Error> {
-    let config = Config::load(path).map_err(Error::Config)?;
+    load_with(path, None)
+}
+
+/// The same with another policy than the configuration's.
+pub fn load_with(path: &Path, policy: Option<&Path>) -> Result<(Config, Policy), Error> {
+    let mut config = Config::load(path).map_err(Error::Config)?;
+    if let Some(other) = policy {
+        config.service.policy = other.to_path_buf();
+    }
     let policy = load_policy(&config)?;
     Ok((config, policy))
 }
@@ -73,6 +81,12 @@ pub fn describe(config: &Config, policy: &Policy) -> String {
     for prefix in &masking.prefix {
         let _ = writeln!(out, "prefix     {:<16} numbers of {:?} digits", prefix.digits, prefix.lengths);
     }
+    let budgets = &config.budgets;
+    let _ = writeln!(
+        out,
+        "budgets    {} questions about sensitive values and {} errors that they decide, per agent and hour",
+        budgets.probes_per_hour, budgets.value_errors_per_hour
+    );
     for database in &config.databases {
         let shown: Vec<String> = database.addresses.iter().map(ToString::to_string).collect();
         let _ = writeln!(out, "database   {:<16} {}", database.name, shown.join(" "));

@@ -43,8 +43,25 @@ pub enum Verb {
     Ca(From),
     /// The service: stays in the foreground, ready when `status` exits 0.
     Run(From),
-    /// Parse configuration and policy, print what they resolve to; exit 1 on any doubt.
-    Check(From),
+    /// Parse configuration and policy, print what they resolve to; exit 1 on any doubt. With --against: judge recorded statements by the
+    /// policy, and print which verdicts would change; exit 1 if some would.
+    Check {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// Another policy than the configuration's.
+        #[arg(long, value_name = "FILE")]
+        policy: Option<PathBuf>,
+        /// The record to judge again: a folder of segments, or one segment.
+        #[arg(long, value_name = "LOG")]
+        against: Option<PathBuf>,
+        /// The schemas that an unqualified name may resolve to.
+        #[arg(long, value_name = "SCHEMAS", default_value = "public", value_delimiter = ',', requires = "against")]
+        search_path: Vec<String>,
+        /// For a program to read.
+        #[arg(long, requires = "against")]
+        json: bool,
+    },
     /// What this kernel and host can do, what is missing, and its cure; exit 1 if `run` could not work.
     Doctor {
         /// Where the configuration is.
@@ -101,6 +118,16 @@ pub enum Verb {
         /// The schemas that an unqualified name may resolve to.
         #[arg(long, value_name = "SCHEMAS", default_value = "public", value_delimiter = ',')]
         search_path: Vec<String>,
+        /// What the database holds: `live` asks it on [database.login]; else a file that --save wrote. Without it names alone are
+        /// judged: no lineage, and conditions on columns count as not known.
+        #[arg(long, value_name = "FILE|live")]
+        schema: Option<String>,
+        /// The database behind the endpoint, where that has several.
+        #[arg(long, value_name = "NAME", requires = "schema")]
+        dbname: Option<String>,
+        /// Write what the database holds to this file.
+        #[arg(long, value_name = "FILE", requires = "schema")]
+        save: Option<PathBuf>,
         /// For a program to read.
         #[arg(long)]
         json: bool,

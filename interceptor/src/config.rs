@@ -39,6 +39,8 @@ pub struct Config {
     pub reviewers: Vec<Reviewer>,
     /// `[approvals]`
     pub approvals: Approvals,
+    /// `[budgets]`
+    pub budgets: Budgets,
     /// `[admin] listen`: where the web page is, on loopback; `None`: nowhere.
     pub page: Option<SocketAddr>,
 }
@@ -105,6 +107,38 @@ impl Default for Service {
             segment_bytes: 64 << 20,
             slow_ms: 1000,
         }
+    }
+}
+
+/// `[budgets]`: what each agent may learn of sensitive values in an hour, over all its sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Budgets {
+    /// Statements that ask about a sensitive value, beside those that policy lets it ask by `match`.
+    pub probes_per_hour: u32,
+    /// Statements that may fail with an error that a sensitive value decides.
+    pub value_errors_per_hour: u32,
+}
+
+impl Default for Budgets {
+    fn default() -> Budgets {
+        let session::Limits { probes_per_hour, value_errors_per_hour, .. } = session::Limits::default();
+        Budgets { probes_per_hour, value_errors_per_hour }
+    }
+}
+
+impl Budgets {
+    /// An account counts no further.
+    const MAX: u32 = 65_535;
+
+    fn check(&self) -> Result<(), Error> {
+        if self.probes_per_hour > Budgets::MAX || self.value_errors_per_hour > Budgets::MAX {
+            return Err(meaning(
+                "[budgets]",
+                format!("probes_per_hour and value_errors_per_hour are at most {}", Budgets::MAX),
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -281,6 +315,8 @@ struct Typed {
     reviewer: Vec<Reviewer>,
     #[serde(default)]
     approvals: Approvals,
+    #[serde(default)]
+    budgets: Budgets,
     admin: Option<Admin>,
 }
 
@@ -350,6 +386,7 @@ impl Typed {
     fn resolve(self) -> Result<Config, Error> {
         self.service.check()?;
         self.masking.check()?;
+        self.budgets.check()?;
         if self.database.is_empty() {
             return Err(meaning("[[database]]", "none is configured: nothing would be protected"));
         }
@@ -361,8 +398,16 @@ impl Typed {
         no_shared_endpoint(&databases)?;
         let (reviewers, approvals) = (self.reviewer, self.approvals);
         let page = self.admin.map(|admin| admin.resolve()).transpose()?;
-        let config =
-            Config { page, service: self.service, masking: self.masking, databases, agents, reviewers, approvals };
+        let config = Config {
+            page,
+            budgets: self.budgets,
+            service: self.service,
+            masking: self.masking,
+            databases,
+            agents,
+            reviewers,
+            approvals,
+        };
         reviewers::check(&config)?;
         Ok(config)
     }
@@ -657,6 +702,10 @@ mod tests {
         refused(&reviewer(&format!("{ann}[[agent]]\nname = \"a\"\nuser = \"ann\"")), "is the agent `a`");
         refused(&reviewer(&format!("{ann}group = [\"leads\"]")), "did you mean `groups`");
         refused(&reviewer("[approvals]\npending_max = 10001"), "at most 10000");
+        refused(&reviewer("[budgets]\nprobes_per_hour = 65536"), "at most 65535");
+        refused(&reviewer("[budgets]\nprobes = 1"), "did you mean `probes_per_hour`");
+        refused(&reviewer("[database.login]\nuser = \"x\""), "passfile");
+        refused(&reviewer("[database.login]\nuser = \"\"\npassfile = \"/x\""), "[database.login] user is empty");
         refused("addresses = [\"127.0.0.1:5432\"]\n[admin]\nlisten = \"x\"", "is no address with a port");
         refused("addresses = [\"127.0.0.1:5432\"]\n[admin]\nlisten = \"0.0.0.0:7443\"", "on loopback alone");
         refused("addresses = [\"127.0.0.1:5432\"]\n[admin]\nlisten = \"127.0.0.1:443\"", "1024 or above");

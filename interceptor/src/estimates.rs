@@ -28,6 +28,8 @@ const WAITING_MAX: usize = 64;
 const CONNECTIONS_MAX: usize = 4;
 /// A login that failed is not tried again before.
 const PAUSE: Duration = Duration::from_secs(5);
+/// How long the catalog's question may take.
+const SURVEY: Duration = Duration::from_secs(10);
 /// The longest password.
 const PASSWORD_MAX: usize = 1024;
 
@@ -135,7 +137,7 @@ impl Asker {
                         tracing::debug!(database = %self.database, ?why, "no estimate of a statement");
                         None
                     }
-                    Heard::More | Heard::Ready => None,
+                    Heard::More | Heard::Ready | Heard::Rows(_) => None,
                 }
             }
             // A connection in the middle of an answer is of no more use; the next statement gets another.
@@ -159,7 +161,8 @@ impl Asker {
         if self.connections.len() >= CONNECTIONS_MAX {
             self.connections.remove(0);
         }
-        match self.login(ask, until) {
+        let place = (ask.origin, ask.dbname.as_str());
+        match login(&self.credentials, self.tls.as_ref(), place, until) {
             Ok(connection) => {
                 if self.failing.take().is_some() {
                     tracing::info!(database = %self.database, "[database.login] is let in again");
@@ -178,28 +181,32 @@ impl Asker {
             }
         }
     }
+}
 
-    fn login(&self, ask: &EstimateAsk, until: Instant) -> Result<Connection, Failed> {
-        let socket = TcpStream::connect_timeout(&ask.origin, rest(until)?)?;
-        limit(&socket, until)?;
-        socket.set_nodelay(true)?;
-        let (mut channel, binding): (Box<dyn Channel>, Vec<u8>) = match &self.tls {
-            None => (Box::new(socket.try_clone()?), Vec::new()),
-            Some(tls) => {
-                let (stream, binding) = tls.over(socket.try_clone()?, ask.origin.ip())?;
-                (Box::new(stream), binding)
-            }
-        };
-        let mut nonce = [0; session::NONCE_LEN];
-        SystemRandom::new().fill(&mut nonce).map_err(|_| io::Error::other("the host has no randomness"))?;
-        let credentials =
-            Credentials { user: self.credentials.user.clone(), password: self.credentials.password.clone() };
-        let mut out = Vec::new();
-        let mut planner = Planner::start(credentials, &ask.dbname, nonce, binding, &mut out)?;
-        match converse(&mut planner, &socket, &mut *channel, out, until)? {
-            Heard::Ready => Ok(Connection { origin: ask.origin, dbname: ask.dbname.clone(), planner, socket, channel }),
-            _ => Err(io::Error::from(io::ErrorKind::InvalidData).into()),
+fn login(
+    credentials: &Credentials,
+    tls: Option<&proxy::DatabaseTls>,
+    (origin, dbname): (SocketAddr, &str),
+    until: Instant,
+) -> Result<Connection, Failed> {
+    let socket = TcpStream::connect_timeout(&origin, rest(until)?)?;
+    limit(&socket, until)?;
+    socket.set_nodelay(true)?;
+    let (mut channel, binding): (Box<dyn Channel>, Vec<u8>) = match tls {
+        None => (Box::new(socket.try_clone()?), Vec::new()),
+        Some(tls) => {
+            let (stream, binding) = tls.over(socket.try_clone()?, origin.ip())?;
+            (Box::new(stream), binding)
         }
+    };
+    let mut nonce = [0; session::NONCE_LEN];
+    SystemRandom::new().fill(&mut nonce).map_err(|_| io::Error::other("the host has no randomness"))?;
+    let credentials = Credentials { user: credentials.user.clone(), password: credentials.password.clone() };
+    let mut out = Vec::new();
+    let mut planner = Planner::start(credentials, dbname, nonce, binding, &mut out)?;
+    match converse(&mut planner, &socket, &mut *channel, out, until)? {
+        Heard::Ready => Ok(Connection { origin, dbname: dbname.to_owned(), planner, socket, channel }),
+        _ => Err(io::Error::from(io::ErrorKind::InvalidData).into()),
     }
 }
 
@@ -210,6 +217,27 @@ impl Connection {
             Ok(()) => converse(&mut self.planner, &self.socket, &mut *self.channel, out, until),
             Err(why) => Ok(Heard::None(why)),
         }
+    }
+}
+
+/// What a database holds, asked on our own login once.
+pub fn survey(
+    credentials: &Credentials,
+    tls: Option<&proxy::DatabaseTls>,
+    (origin, dbname): (SocketAddr, &str),
+    question: &str,
+) -> Result<Vec<session::Row>> {
+    let until = Instant::now() + SURVEY;
+    let failed = |why: Failed| anyhow::anyhow!("{why}");
+    let mut connection = login(credentials, tls, (origin, dbname), until).map_err(failed)?;
+    let mut out = Vec::new();
+    connection.planner.survey(question, &mut out).map_err(|_| anyhow::anyhow!("the question cannot be said"))?;
+    match converse(&mut connection.planner, &connection.socket, &mut *connection.channel, out, until).map_err(failed)? {
+        Heard::Rows(rows) => Ok(rows),
+        Heard::None(session::planner::Why::Refused(code)) => {
+            bail!("the database refuses it ({})", String::from_utf8_lossy(&code))
+        }
+        _ => bail!("the database's answer cannot be read"),
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod admit;
 pub mod approvals;
+pub mod backtest;
 pub mod ca;
 pub mod cancels;
 pub mod check;
@@ -14,6 +15,7 @@ pub mod diagnostics;
 pub mod doctor;
 pub mod estimates;
 pub mod exec;
+pub mod explain;
 pub mod host_record;
 pub mod identity;
 pub mod load;

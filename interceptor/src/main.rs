@@ -19,10 +19,26 @@ fn main() -> ExitCode {
         Verb::Detach(from) => verbs::detach(&from.config),
         Verb::Admit { from, unit } => verbs::admit(&from.config, &unit),
         Verb::Exec { from, agent, user, command } => verbs::exec(&from.config, &agent, user.as_deref(), &command),
-        Verb::Check(from) => verbs::check(&from.config),
+        Verb::Check { from, policy, against: None, .. } => verbs::check(&from.config, policy.as_deref()),
+        Verb::Check { from, policy, against: Some(log), search_path, json } => {
+            verbs::backtest(&from.config, policy.as_deref(), &log, &search_path, json)
+        }
         Verb::Ca(from) => verbs::ca(&from.config),
         Verb::Doctor { from, json } => verbs::doctor(&from.config, json),
-        Verb::Explain { from, agent, database, search_path, json, sql } => {
+        Verb::Explain { from, agent, database, search_path, schema: Some(schema), dbname, save, json, sql } => {
+            let asked = interceptor::explain::Asked {
+                agent: &agent,
+                database: &database,
+                dbname: dbname.as_deref(),
+                search_path: &search_path,
+                schema: &schema,
+                save: save.as_deref(),
+                sql: &sql,
+                wall_s: verbs::wall_s(),
+            };
+            interceptor::explain::run(&from.config, &asked, json)
+        }
+        Verb::Explain { from, agent, database, search_path, json, sql, .. } => {
             let asked = verbs::Explain { agent: &agent, database: &database, search_path: &search_path, sql: &sql };
             verbs::explain(&from.config, &asked, json)
         }

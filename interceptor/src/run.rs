@@ -163,7 +163,12 @@ fn settings(config: &Config, shards: u16) -> Settings {
     };
     let slow = (service.slow_ms > 0).then(|| Duration::from_millis(service.slow_ms.into()));
     let shard = shard_limits(service.connections_per_shard_max, service.connections_per_agent_max, slow);
-    let limits = session::Limits { statement: service.statement_bytes_max as usize, ..session::Limits::default() };
+    let limits = session::Limits {
+        statement: service.statement_bytes_max as usize,
+        probes_per_hour: config.budgets.probes_per_hour,
+        value_errors_per_hour: config.budgets.value_errors_per_hour,
+        ..session::Limits::default()
+    };
     Settings { port: service.port, shards, shard, limits, record }
 }
 

@@ -10,7 +10,7 @@ use nix::unistd::User;
 
 use crate::config::{self, AgentBy, Config, Others};
 use crate::host_record::{Deed, HostRecord, Stage};
-use crate::{admit, ca, check, doctor, exec, load, plan, privileges, verifiers};
+use crate::{admit, backtest, ca, check, doctor, exec, load, plan, privileges, verifiers};
 
 /// `attach`.
 pub fn attach(path: &Path) -> Result<u8> {
@@ -204,12 +204,25 @@ fn account(user: Option<&str>) -> Result<exec::Account> {
 }
 
 /// `check`.
-pub fn check(path: &Path) -> Result<u8> {
-    let (config, policy) = check::load(path)?;
+pub fn check(path: &Path, policy: Option<&Path>) -> Result<u8> {
+    let (config, policy) = check::load_with(path, policy)?;
     config.masking.install()?;
     let verifiers = verifiers::describe(&config)?;
     print!("{}{verifiers}", check::describe(&config, &policy));
     Ok(0)
+}
+
+/// `check --against`: 1 where a verdict would change.
+pub fn backtest(path: &Path, policy: Option<&Path>, log: &Path, search_path: &[String], json: bool) -> Result<u8> {
+    let (config, policy) = check::load_with(path, policy)?;
+    config.masking.install()?;
+    let found = backtest::run(&config, &policy, log, search_path)?;
+    if json {
+        println!("{:#}", serde_json::to_value(&found)?);
+    } else {
+        print!("{}", found.text());
+    }
+    Ok(u8::from(found.changed > 0))
 }
 
 /// `doctor`. Without a configuration it looks at the host all the same.
@@ -249,17 +262,22 @@ pub struct Explain<'a> {
     pub sql: &'a str,
 }
 
+/// Seconds since 1970.
+pub fn wall_s() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    i64::try_from(since).unwrap_or(i64::MAX)
+}
+
 /// `explain`.
 pub fn explain(path: &Path, asked: &Explain<'_>, json: bool) -> Result<u8> {
     let (config, policy) = check::load(path)?;
     config.masking.install()?;
-    let wall_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let asked = check::Asked {
         agent: asked.agent,
         database: asked.database,
         schemas: asked.search_path,
         sql: asked.sql,
-        wall_s: i64::try_from(wall_s).unwrap_or(i64::MAX),
+        wall_s: wall_s(),
     };
     let explained = check::explain(&config, &policy, &asked).map_err(|why| anyhow::anyhow!(why))?;
     if json {

@@ -26,12 +26,16 @@ const SMALL: &str = "SELECT count(*) FROM generate_series(1,30)";
 
 /// A role of ours that must prove its password, and the rights that OPERATING.md lists.
 fn stage() -> Option<(Stage, Folder)> {
+    stage_under(POLICY)
+}
+
+fn stage_under(policy: &str) -> Option<(Stage, Folder)> {
     let folder = Folder::new("login").expect("a folder");
     let passfile = folder.path().join("payments");
     std::fs::write(&passfile, "open sesame\n").expect("written");
     std::fs::set_permissions(&passfile, std::fs::Permissions::from_mode(0o600)).expect("ours alone");
     let login = format!("[database.login]\nuser = \"interceptor_ro\"\npassfile = \"{}\"\n", passfile.display());
-    let stage = Stage::before(&format!("{login}{REVIEWER}"), POLICY, || {
+    let stage = Stage::before(&format!("{login}{REVIEWER}"), policy, || {
         let database = Postgres::start(&postgres_bin(), "")?;
         database.sql("postgres", "CREATE ROLE interceptor_ro LOGIN PASSWORD 'open sesame' CONNECTION LIMIT 8")?;
         let hba = database.socket_folder().join("data/pg_hba.conf");
@@ -129,4 +133,43 @@ fn what_could_run_with_our_rights_is_not_planned_and_a_dead_login_is_no_estimate
     stage.ask("UPDATE plain SET note = 'x' WHERE id = 1").says("UPDATE 0");
     stage.ask(SMALL).refused("42501");
     assert!(stage.service.log().contains("[database.login] has no connection"), "{}", stage.service.log());
+}
+
+const SENSITIVE: &str = "[[sensitive]]\ncolumns = [\"public.payments.pan\"]\nkind = \"pan\"\n";
+
+/// What `explain` prints is what a session answers.
+#[test]
+fn explain_says_what_an_agent_will_be_told() {
+    let Some((stage, folder)) = stage_under(&format!("{SENSITIVE}{POLICY}")) else { return };
+    stage.database.sql("postgres", "CREATE VIEW v AS SELECT id, pan AS ref FROM payments").expect("made");
+    stage.database.sql("postgres", "GRANT SELECT ON v TO app").expect("granted");
+    let saved = folder.path().join("schema").display().to_string();
+    let explain = |schema: &str, sql: &str| {
+        let mut verb = stage.service.verb("explain --agent reconciler --database payments --dbname postgres");
+        let output =
+            verb.args(["--schema", schema, "--save", &saved, "--json", sql]).output().expect("the verb starts");
+        let said: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+        (output.status.code(), said)
+    };
+    for sql in ["SELECT reverse(ref) FROM v", "SELECT id FROM v WHERE ref LIKE '4%'", "SELECT nothing FROM nowhere"] {
+        let (code, said) = explain("live", sql);
+        let answer = stage.ask(sql);
+        assert_eq!(code, Some(1), "{sql}: {said}");
+        for (key, heading) in [("message", "ERROR:"), ("detail", "DETAIL:"), ("hint", "HINT:")] {
+            let words = said[key].as_str().unwrap_or_default();
+            let line = answer.err.lines().find(|line| line.starts_with(heading)).unwrap_or_default();
+            assert!(
+                !words.is_empty() && line.ends_with(words),
+                "{sql}: {key} `{words}`, the agent saw: {}",
+                answer.err
+            );
+        }
+    }
+    let (_, live) = explain("live", "SELECT id, ref FROM v LIMIT 1");
+    let parts = &live["statements"][0]["parts"];
+    assert_eq!((&parts[0]["fate"], &parts[1]["fate"]), (&Value::from("passes"), &Value::from("masked")), "{live}");
+    assert!(parts[1]["reason"].as_str().is_some_and(|reason| reason.contains("public.payments.pan")), "{live}");
+    let (_, file) = explain(&saved, "SELECT id, ref FROM v LIMIT 1");
+    assert_eq!(file, live);
 }

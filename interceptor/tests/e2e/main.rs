@@ -5,6 +5,7 @@
 #[path = "../../../xtask/src/stand.rs"]
 mod stand;
 
+mod bounds;
 mod clients;
 mod conditions;
 mod estimates;

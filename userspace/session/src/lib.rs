@@ -35,6 +35,7 @@ pub use input::{Failure, Input, Now};
 pub use limits::Limits;
 pub use open::{Database, Mode, Open, Subject};
 pub use pan::Masked;
+pub use postgres::catalog::survey::{Explanation, OfStatement, Row, Survey};
 pub use scram::{BadVerifiers, NONCE_LEN, Verifiers};
 pub use shared::Shared;
 pub use taints::{TAINTS_MAX, Tainted, Taints};

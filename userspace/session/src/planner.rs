@@ -9,6 +9,7 @@ use wire::postgres::{BackendTag, Header, encode, header};
 use zeroize::Zeroizing;
 
 use crate::EstimateAsk;
+use crate::postgres::catalog::survey::{self, Row};
 use crate::scram::{self, Client, Key, Mechanism, NONCE_LEN, Verifier};
 
 /// A role and its password.
@@ -34,6 +35,8 @@ pub enum Heard {
     Ready,
     /// What EXPLAIN said, in JSON. It holds the statement's own constants: not to be shown, not to be kept.
     Plan(Zeroizing<Vec<u8>>),
+    /// What the catalog's question brought.
+    Rows(Vec<Row>),
     /// There is no estimate of this statement; the login may be asked of the next.
     None(Why),
 }
@@ -118,6 +121,12 @@ enum State {
     },
     /// ROLLBACK behind a guard that said no.
     Ended(Why),
+    /// Rows of the catalog's question.
+    Surveyed {
+        results: usize,
+        rows: Vec<Row>,
+        failed: Option<[u8; 5]>,
+    },
 }
 
 /// Is there nothing that planning could reach, beside what the text names, that is not a superuser's? A function that something
@@ -169,6 +178,16 @@ impl Planner {
         Ok(())
     }
 
+    /// Asks the catalog's question ([`crate::Survey::question`]): one implicit transaction, read only.
+    pub fn survey(&mut self, question: &str, out: &mut Vec<u8>) -> Result<(), Why> {
+        if !matches!(self.state, State::Idle) {
+            return Err(Why::Unfit);
+        }
+        encode::query(out, question.as_bytes()).map_err(|_| Why::Unfit)?;
+        self.state = State::Surveyed { results: 0, rows: Vec::new(), failed: None };
+        Ok(())
+    }
+
     /// Bytes of the database; `out` gets what is to be sent. [`Heard::More`] until there is more to say.
     pub fn hear(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<Heard, Over> {
         self.inbox.extend_from_slice(bytes);
@@ -197,6 +216,12 @@ impl Planner {
             BackendTag::Authentication => self.authenticate(body, out).map(|()| Heard::More),
             BackendTag::ErrorResponse => self.error(body).map(|()| Heard::More),
             BackendTag::ReadyForQuery => self.ready(out),
+            BackendTag::RowDescription => {
+                if let State::Surveyed { results, .. } = &mut self.state {
+                    *results += 1;
+                }
+                Ok(Heard::More)
+            }
             BackendTag::DataRow => self.row(body).map(|()| Heard::More),
             _ => Ok(Heard::More),
         }
@@ -245,6 +270,7 @@ impl Planner {
         match &mut self.state {
             State::Guarded { answer, .. } => *answer = Some(false),
             State::Explained { failed, .. } => *failed = failed.or(Some(code)),
+            State::Surveyed { failed, .. } => *failed = failed.or(Some(code)),
             State::Ended(_) => {}
             _ => return Err(Over { what: "the database refuses the login", code: Some(code) }),
         }
@@ -255,6 +281,7 @@ impl Planner {
         let row = DataRow::parse(body).map_err(|_| UNREADABLE)?;
         let value = row.values().next().flatten().unwrap_or_default();
         match &mut self.state {
+            State::Surveyed { results, rows, .. } => rows.push((*results, survey::values(body).ok_or(UNREADABLE)?)),
             State::Guarded { answer, .. } => *answer = Some(value == b"t"),
             State::Explained { plan, .. } if plan.len() + value.len() <= ANSWER_MAX => plan.extend_from_slice(value),
             _ => return Err(UNREADABLE),
@@ -278,6 +305,8 @@ impl Planner {
             State::Explained { left: 1, plan, failed: None } => (State::Idle, Heard::Plan(plan)),
             State::Explained { left, plan, failed } => (State::Explained { left: left - 1, plan, failed }, Heard::More),
             State::Ended(why) => (State::Idle, Heard::None(why)),
+            State::Surveyed { failed: Some(code), .. } => (State::Idle, Heard::None(Why::Refused(code))),
+            State::Surveyed { rows, .. } => (State::Idle, Heard::Rows(rows)),
             _ => return Err(UNREADABLE),
         };
         self.state = state;

@@ -196,17 +196,26 @@ impl Key {
 /// The hash only finds the place: one entry per hash, compared in full, so a collision costs a miss and nothing else.
 type Map = HashMap<u64, Arc<Judged>, BuildHasherDefault<DefaultHasher>>;
 
-/// The cache; one per shard. Two generations: when the younger is full it becomes the older one.
+/// The cache; one per shard. Each agent has a room of its own, so that one that says ever new texts evicts nobody's but its own; verdicts
+/// are of one agent anyway.
 #[derive(Debug, Default)]
 pub struct StatementCache {
-    young: Map,
-    old: Map,
-    young_bytes: usize,
+    agents: HashMap<String, Room, BuildHasherDefault<DefaultHasher>>,
     policy: Option<Arc<Policy>>,
 }
 
-const ENTRIES_MAX: usize = 4096;
-const BYTES_MAX: usize = 8 << 20;
+/// One agent's. Two generations: when the younger is full it becomes the older one.
+#[derive(Debug, Default)]
+struct Room {
+    young: Map,
+    old: Map,
+    young_bytes: usize,
+}
+
+/// Of one agent.
+const ENTRIES_MAX: usize = 2048;
+/// Bytes of the texts of one agent.
+const BYTES_MAX: usize = 4 << 20;
 /// Longer texts are not kept: they are seldom said twice.
 const TEXT_MAX: usize = 64 << 10;
 
@@ -222,11 +231,23 @@ impl StatementCache {
             return Arc::new(judge(policy, &asked));
         }
         if !self.policy.as_ref().is_some_and(|known| Arc::ptr_eq(known, policy)) {
-            self.young.clear();
-            self.old.clear();
-            self.young_bytes = 0;
+            // Rooms too: an agent that the configuration has no more leaves none behind.
+            self.agents.clear();
             self.policy = Some(Arc::clone(policy));
         }
+        let agent = asked.subject.agent.as_str();
+        if !self.agents.contains_key(agent) {
+            self.agents.insert(agent.to_owned(), Room::default());
+        }
+        match self.agents.get_mut(agent) {
+            Some(room) => room.judge(policy, asked),
+            None => Arc::new(judge(policy, &asked)),
+        }
+    }
+}
+
+impl Room {
+    fn judge(&mut self, policy: &Arc<Policy>, asked: Asked<'_>) -> Arc<Judged> {
         let hash = hash(&asked);
         let fits = |judged: &Arc<Judged>| judged.key.is(&asked) && judged.is_valid(asked.wall_s);
         if let Some(judged) = self.young.get(&hash).filter(|judged| fits(judged)) {
@@ -286,7 +307,6 @@ fn hash(asked: &Asked<'_>) -> u64 {
     let mut hasher = DefaultHasher::new();
     asked.bytes.hash(&mut hasher);
     asked.latin1.hash(&mut hasher);
-    asked.subject.agent.hash(&mut hasher);
     asked.database.hash(&mut hasher);
     asked.schemas.hash(&mut hasher);
     asked.catalog.version.hash(&mut hasher);
@@ -552,4 +572,47 @@ pub(crate) fn tables<'a>(statements: impl Iterator<Item = &'a Statement>) -> Vec
     words.sort_unstable();
     words.dedup();
     words.iter().map(|word| Masked::of(word)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: &str = "[[rule]]\nname = \"any\"\naction = \"allow\"\n";
+
+    fn ask(cache: &mut StatementCache, policy: &Arc<Policy>, agent: &str, text: &str) -> Arc<Judged> {
+        let subject = policy::Subject { agent: agent.to_owned(), groups: Vec::new() };
+        let asked = Asked {
+            bytes: text.as_bytes(),
+            latin1: false,
+            subject: &subject,
+            database: "payments",
+            schemas: &Arc::from(["public".to_owned()]),
+            sure: true,
+            temporary_at: 0,
+            catalog: &Catalog::default(),
+            wall_s: 0,
+            limit: 1 << 20,
+            estimated_rows: None,
+        };
+        cache.judge(policy, asked)
+    }
+
+    /// Twice as many as an agent's room has entries, each said twice: nothing of another's goes.
+    #[test]
+    fn a_stream_of_unique_texts_evicts_nobody_elses() {
+        let policy = Arc::new(Policy::parse(POLICY, &policy::Names::default()).unwrap());
+        let mut cache = StatementCache::new();
+        let first = ask(&mut cache, &policy, "reconciler", "SELECT 1");
+        let own = ask(&mut cache, &policy, "stranger", "SELECT 1");
+        for number in 0..2 * ENTRIES_MAX {
+            for _ in 0..2 {
+                ask(&mut cache, &policy, "stranger", &format!("SELECT {number} AS x"));
+            }
+        }
+        assert!(Arc::ptr_eq(&first, &ask(&mut cache, &policy, "reconciler", "SELECT 1")));
+        assert!(!Arc::ptr_eq(&own, &ask(&mut cache, &policy, "stranger", "SELECT 1")), "its own room is bounded");
+        let kept = &cache.agents["stranger"];
+        assert!(kept.young.len() + kept.old.len() <= ENTRIES_MAX);
+    }
 }

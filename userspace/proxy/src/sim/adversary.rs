@@ -209,6 +209,7 @@ impl Adversary {
                 self.legs[1] = Leg::Began;
                 out.secure = Some(Secure::Database);
             }
+            Input::Estimated { .. } | Input::CancelIsOver(_) => unreachable!("nobody asks for one here"),
             Input::DatabaseConnected if self.legs[1] == Leg::Due => {
                 if ledger.rng.once_in(2) {
                     self.legs[1] = Leg::Asked;
@@ -326,6 +327,7 @@ impl Adversary {
         let nothing = || session::Masked::literal("");
         Ask {
             id,
+            estimate: None,
             session: self.opened.id,
             subject: self.opened.subject.clone(),
             agent_address: self.opened.agent_address,

@@ -26,6 +26,7 @@ use crate::taints::{Changes, TAINTS_MAX, Tainted};
 use crate::verdicts::{Refusal, Why};
 
 mod question;
+pub(crate) mod survey;
 use question::{SCHEMAS, TEXT_MAX, write_holdings, write_names, write_tables, write_temporary};
 
 /// query_canceled

@@ -62,12 +62,12 @@ impl Connection {
             // What is behind it runs at the server whatever the agent is told: its answers would have no place.
             return Err(Fatal::said(&CODE, &message(most)).hint(HINT));
         }
-        self.cuts += 1;
+        self.served += 1;
         let key = self.login.issued.as_ref().and_then(|issued| cx.shared.cancels.find(issued));
         let until_ns = cx.now.mono_ns.saturating_add(cx.shared.limits.cancel_ms.saturating_mul(1_000_000));
         if let Some(target) = &key {
             cx.out.asking.push(Asking::Cancel(Box::new(CancelAsk {
-                number: self.cuts,
+                number: self.served,
                 session: self.open.id,
                 database: self.open.database.name.clone(),
                 origin: target.origin,
@@ -76,7 +76,7 @@ impl Connection {
             })));
         }
         let cancelling_until_ns = key.map(|_| until_ns);
-        self.cut = Some(Box::new(Cut { most, number: self.cuts, cancelling_until_ns, told: false, ended: false }));
+        self.cut = Some(Box::new(Cut { most, number: self.served, cancelling_until_ns, told: false, ended: false }));
         Ok(())
     }
 

@@ -95,10 +95,10 @@ impl Connection {
             return false;
         }
         let Some(statement) = judged.statements.first() else { return false };
-        self.estimates += 1;
+        self.served += 1;
         let due_ns = cx.now.mono_ns.saturating_add(cx.shared.limits.estimate_ms.saturating_mul(1_000_000));
         cx.out.asking.push(Asking::Estimate(Box::new(EstimateAsk {
-            number: self.estimates,
+            number: self.served,
             session: self.open.id,
             database: self.open.database.name.clone(),
             origin: self.open.origin,
@@ -108,7 +108,7 @@ impl Connection {
             values: body.map(Box::from),
             until_ns: due_ns,
         })));
-        self.estimating = Some(Box::new(Estimating { number: self.estimates, due_ns, answer: None }));
+        self.estimating = Some(Box::new(Estimating { number: self.served, due_ns, answer: None }));
         true
     }
 

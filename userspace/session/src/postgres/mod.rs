@@ -10,7 +10,7 @@ mod backend;
 mod budget;
 mod bulk;
 mod cancel;
-mod catalog;
+pub(crate) mod catalog;
 mod content;
 mod copy;
 mod cut;
@@ -154,10 +154,8 @@ pub(crate) struct Connection {
     estimating: Option<Box<estimate::Estimating>>,
     /// The statement in front has sent as many rows as may leave.
     cut: Option<Box<cut::Cut>>,
-    /// How often that was so.
-    cuts: u64,
-    /// Estimates that were asked for.
-    estimates: u64,
+    /// Estimates and cancels that were asked for: each has its number.
+    served: u64,
     /// Flush was sent in front of request number so, for what a held statement waits for.
     flushed: Option<u64>,
     /// Whether `hold` is: for the sessions that bring cancel requests.
@@ -195,8 +193,7 @@ impl Connection {
             hold: None,
             estimating: None,
             cut: None,
-            cuts: 0,
-            estimates: 0,
+            served: 0,
             flushed: None,
             held: Arc::default(),
             turned_away: false,
