@@ -367,7 +367,7 @@ impl Connection {
     /// Why statements are refused while the sensitive columns are not known.
     pub(super) fn unknown_catalog(&self) -> Refusal {
         let why = match &self.own.failed {
-            Some(Failure { message, cancelled: true }) => {
+            Some(Failure { message, cancelled: true, .. }) => {
                 return Refusal::new(Why::Firm, message.as_str(), "").with_code(*CANCELLED);
             }
             Some(Failure { message, .. }) => {
