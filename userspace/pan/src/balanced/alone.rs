@@ -49,7 +49,7 @@ fn last_sixteen(value: &[u8]) -> Option<(u128, &[u8])> {
     }
     let missing = 8 * (16 - value.len() as u32);
     let (first, last) = (value.first_chunk::<8>()?, value.last_chunk::<8>()?);
-    let first = u64::from_le_bytes(*first) << missing | (ZEROS as u64) & ((1 << missing) - 1);
+    let first = (u64::from_le_bytes(*first) << missing) | ((ZEROS as u64) & ((1 << missing) - 1));
     Some((u128::from(u64::from_le_bytes(*last)) << 64 | u128::from(first), &[]))
 }
 
@@ -70,7 +70,7 @@ fn is_card(heads: &Heads, value: &[u8], last: u128, front: &[u8]) -> bool {
     }
     let twice = last & DOUBLED;
     // 1 from five on: such a double has two digits, whose sum is nine less.
-    let large = (twice + (DOUBLED & ONES * 0x7b)) >> 7 & ONES;
+    let large = (twice + (DOUBLED & (ONES * 0x7b))) >> 7 & ONES;
     let sums = twice * 2 - large * 9 + (last & !DOUBLED);
     // At most 9 times 16: each half's sum, and both, fit the top byte.
     let sum = ((sums as u64).wrapping_add((sums >> 64) as u64)).wrapping_mul(ONES as u64) >> 56;
