@@ -8,10 +8,16 @@ pub(crate) const POINT: &str = "SELECT id, note FROM bench_small WHERE id = 42";
 /// A big COPY, which only a real PostgreSQL answers.
 pub(crate) const COPY: &str = "COPY bench_rows (id, a, b, c, at, note) TO STDOUT";
 
+/// 500 MB of rows and of COPY, likewise.
+pub(crate) const LARGE: &str = "SELECT r.* FROM bench_rows r CROSS JOIN generate_series(1, 38)";
+pub(crate) const LARGE_COPY: &str = "COPY (SELECT r.* FROM bench_rows r CROSS JOIN generate_series(1, 50)) TO STDOUT";
+/// Rows go in and none is kept, so that a run may be as long as it likes.
+pub(crate) const COPY_IN: &str = "COPY bench_sink (id, note) FROM STDIN WHERE id < 0";
+
 /// A big result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flow {
-    /// Rows of 130 bytes, in sends of 64 KiB.
+    /// Rows of 130 bytes, in sends of 1 MiB: a source that is never what a relay waits for.
     Rows,
     /// The same in sends of 8 KiB, as PostgreSQL makes them.
     Rows8,
@@ -21,20 +27,27 @@ pub(crate) enum Flow {
     Cards,
     /// 1 MiB of `Rows`.
     Some,
+    /// 100 MB of `Rows`, which nobody reads.
+    Unread,
 }
 
 /// Every flow and the table that stands for it.
-pub(crate) const FLOWS: [(Flow, &str); 5] = [
+pub(crate) const FLOWS: [(Flow, &str); 6] = [
     (Flow::Rows, "bench_rows"),
     (Flow::Rows8, "bench_rows8"),
     (Flow::Wide, "bench_wide"),
     (Flow::Cards, "bench_cards"),
     (Flow::Some, "bench_some"),
+    (Flow::Unread, "bench_unread"),
 ];
 
+/// Bytes of one send.
+const SMALL_SEND: usize = 8 << 10;
+const LARGE_SEND: usize = 1 << 20;
 /// Bytes of one big result, about.
 const FLOW_BYTES: usize = 32 << 20;
 const SOME_BYTES: usize = 1 << 20;
+const UNREAD_BYTES: usize = 100_000_000;
 /// A made-up table; names and types are as in the real one.
 const TABLE: u32 = 16_385;
 const INT4: u32 = 23;
@@ -58,7 +71,7 @@ impl Flow {
 
     /// What the stub sends again and again: whole rows.
     pub(crate) fn chunk(self) -> Vec<u8> {
-        let most = if self == Flow::Rows8 { 8 << 10 } else { 64 << 10 };
+        let most = if self == Flow::Rows8 { SMALL_SEND } else { LARGE_SEND };
         let mut chunk = Vec::with_capacity(most);
         for number in 0.. {
             let before = chunk.len();
@@ -73,13 +86,17 @@ impl Flow {
 
     /// How often the chunk is sent.
     pub(crate) fn times(self, chunk: usize) -> usize {
-        let bytes = if self == Flow::Some { SOME_BYTES } else { FLOW_BYTES };
+        let bytes = match self {
+            Flow::Some => SOME_BYTES,
+            Flow::Unread => UNREAD_BYTES,
+            Flow::Rows | Flow::Rows8 | Flow::Wide | Flow::Cards => FLOW_BYTES,
+        };
         bytes.div_ceil(chunk.max(1))
     }
 
     fn row(self, number: u32, out: &mut Vec<u8>) {
         match self {
-            Flow::Rows | Flow::Rows8 | Flow::Some => {
+            Flow::Rows | Flow::Rows8 | Flow::Some | Flow::Unread => {
                 let values = [
                     format!("{}", 10_000 + number),
                     format!("{}", number % 1000),
@@ -101,7 +118,7 @@ impl Flow {
     pub(crate) fn description(self) -> Vec<u8> {
         let mut out = Vec::new();
         match self {
-            Flow::Rows | Flow::Rows8 | Flow::Some => row_description(
+            Flow::Rows | Flow::Rows8 | Flow::Some | Flow::Unread => row_description(
                 &mut out,
                 &[("id", INT4), ("a", INT4), ("b", 20), ("c", 1700), ("at", 1184), ("note", TEXT)],
             ),
@@ -225,7 +242,7 @@ mod tests {
                 assert_eq!(chunk[at], b'D', "{table}");
                 at += 1 + u32::from_be_bytes(chunk[at + 1..at + 5].try_into().unwrap()) as usize;
             }
-            assert!(at == chunk.len() && at > 4000 && at <= 64 << 10, "{table}");
+            assert!(at == chunk.len() && at > 4000 && at <= LARGE_SEND, "{table}");
             assert_eq!(Flow::of_sql(&flow.sql()), Some(flow));
         }
         assert_eq!(Flow::of_sql(POINT), None);

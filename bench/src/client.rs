@@ -4,22 +4,37 @@
 
 use std::collections::HashMap;
 use std::io::{Error, Read, Result, Write};
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
+use std::time::Duration;
 
+use crate::answers;
+use crate::dice::Dice;
+use crate::login::{self, Password};
 use crate::sealed::Stream;
 
 /// Where and as whom to connect.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Target {
+    pub(crate) host: IpAddr,
     pub(crate) port: u16,
     pub(crate) user: String,
     pub(crate) dbname: String,
     /// Under TLS.
     pub(crate) sealed: bool,
+    /// Where the database asks for one.
+    pub(crate) password: Option<Password>,
 }
 
 /// What one read of a big answer may bring.
 const BULK_BUFFER: usize = 256 << 10;
+/// An answer that does not come is an error, and no run that hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// ReadyForQuery outside of a transaction.
+const READY: [u8; 6] = *b"Z\0\0\0\x05I";
+/// Rows of one COPY FROM STDIN, and the bytes of a row; what one write takes along.
+const COPIED_ROWS: u32 = 1000;
+const COPIED_ROW: usize = 1024;
+const WRITE: usize = 64 << 10;
 
 /// One connection.
 pub(crate) struct Client {
@@ -42,8 +57,9 @@ pub(crate) struct Answer {
 impl Client {
     /// Connects and reads up to the first ReadyForQuery.
     pub(crate) fn connect(target: &Target) -> Result<Client> {
-        let stream = TcpStream::connect(("127.0.0.1", target.port))?;
+        let stream = TcpStream::connect((target.host, target.port))?;
         stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
         let stream = if target.sealed { Stream::sealed(stream)? } else { Stream::Plain(stream) };
         let mut client = Client { stream, buffer: vec![0; 16 << 10], filled: 0, sizes: HashMap::new(), capture: None };
         let mut body = vec![0, 3, 0, 0];
@@ -54,44 +70,108 @@ impl Client {
         let mut packet = (body.len() as u32 + 4).to_be_bytes().to_vec();
         packet.extend(body);
         client.stream.write_all(&packet)?;
+        if let Some(password) = &target.password {
+            login::answer(&mut client.stream, password, target.sealed || target.host.is_loopback())?;
+        }
         client.read_ready()?;
         Ok(client)
     }
 
     /// A simple Query.
     pub(crate) fn query(&mut self, sql: &str) -> Result<Answer> {
-        let mut packet = Vec::with_capacity(sql.len() + 6);
-        frame(&mut packet, b'Q', &[sql.as_bytes(), b"\0"]);
-        self.stream.write_all(&packet)?;
+        self.ask(sql)?;
         self.read_ready()
     }
 
-    /// A simple Query with a big answer of constant length. Only the first is read message by message, so that counting does not
-    /// take the core that the path under test needs.
+    /// A simple Query with a big answer of constant length. Only the first is read message by message; after that bytes are taken off
+    /// the socket without a copy, so that the reader does not take the core that the path under test needs.
     pub(crate) fn bulk(&mut self, sql: &str) -> Result<u64> {
-        if self.buffer.len() < BULK_BUFFER {
-            self.buffer.resize(BULK_BUFFER, 0);
+        if self.buffer.len() < BULK_BUFFER && self.filled == 0 {
+            self.buffer = vec![0; BULK_BUFFER]; // without memory until it is touched
         }
         let Some(&size) = self.sizes.get(sql) else {
             let size = self.query(sql)?.bytes;
             self.sizes.insert(sql.to_owned(), size);
             return Ok(size);
         };
-        let mut packet = Vec::with_capacity(sql.len() + 6);
-        frame(&mut packet, b'Q', &[sql.as_bytes(), b"\0"]);
-        self.stream.write_all(&packet)?;
-        let (mut left, mut last) = (size, 0);
+        self.ask(sql)?;
+        let mut left = size - READY.len() as u64;
         while left > 0 {
-            let got = self.stream.read(&mut self.buffer)?;
-            if got == 0 || got as u64 > left {
+            let most = self.buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            let got = self.stream.discard(&mut self.buffer[..most])?;
+            if got == 0 {
                 return Err(Error::other("an answer of another length than before"));
             }
-            (left, last) = (left - got as u64, got);
+            left -= got as u64;
         }
-        match self.buffer.get(..last).and_then(|part| part.last()) {
-            Some(b'I') => Ok(size), // ReadyForQuery, idle
-            _ => Err(Error::other("an answer that does not end as before")),
+        let mut end = READY;
+        self.stream.read_exact(&mut end)?;
+        if end == READY { Ok(size) } else { Err(Error::other("an answer that does not end as before")) }
+    }
+
+    /// Sends a simple Query and reads nothing.
+    pub(crate) fn ask(&mut self, sql: &str) -> Result<()> {
+        let mut packet = Vec::with_capacity(sql.len() + 6);
+        frame(&mut packet, b'Q', &[sql.as_bytes(), b"\0"]);
+        self.stream.write_all(&packet)
+    }
+
+    /// Rows of 1 KiB by COPY FROM STDIN, each a message of its own, as libpq sends them; says how many bytes they were.
+    pub(crate) fn copy_in(&mut self) -> Result<u64> {
+        self.ask(answers::COPY_IN)?;
+        self.copy_may_begin()?;
+        let (mut packet, mut bytes) = (Vec::with_capacity(WRITE + 2 * COPIED_ROW), 0);
+        for number in 0..COPIED_ROWS {
+            let mut row = format!("{number}\t");
+            row.extend(std::iter::repeat_n('w', COPIED_ROW - row.len() - 1));
+            frame(&mut packet, b'd', &[row.as_bytes(), b"\n"]);
+            if packet.len() > WRITE {
+                self.stream.write_all(&packet)?;
+                bytes += packet.len() as u64;
+                packet.clear();
+            }
         }
+        frame(&mut packet, b'c', &[]);
+        self.stream.write_all(&packet)?;
+        self.read_ready()?;
+        Ok(bytes + packet.len() as u64)
+    }
+
+    /// Waits for CopyInResponse, the only message before data may be sent.
+    fn copy_may_begin(&mut self) -> Result<()> {
+        loop {
+            if let Some([tag, length @ ..]) = self.buffer[..self.filled].first_chunk::<5>() {
+                if *tag != b'G' {
+                    return Err(Error::other("COPY FROM STDIN was refused"));
+                }
+                if self.filled > u32::from_be_bytes(*length) as usize {
+                    self.filled = 0;
+                    return Ok(());
+                }
+            }
+            match self.stream.read(&mut self.buffer[self.filled..])? {
+                0 => return Err(Error::other("the connection was closed")),
+                got => self.filled += got,
+            }
+        }
+    }
+
+    /// pgbench's own transaction over ten branches, statement by statement in the simple protocol.
+    pub(crate) fn transaction(&mut self, dice: &mut Dice) -> Result<u64> {
+        let (branch, teller, account) = (1 + dice.below(10), 1 + dice.below(100), 1 + dice.below(100_000));
+        let delta = dice.below(10_000) as i64 - 5000;
+        let statements = [
+            "BEGIN".to_owned(),
+            format!("UPDATE bench_accounts SET balance = balance + {delta} WHERE id = {account}"),
+            format!("SELECT balance FROM bench_accounts WHERE id = {account}"),
+            format!("UPDATE bench_tellers SET balance = balance + {delta} WHERE id = {teller}"),
+            format!("UPDATE bench_branches SET balance = balance + {delta} WHERE id = {branch}"),
+            format!(
+                "INSERT INTO bench_history (teller, branch, account, delta, at) VALUES ({teller}, {branch}, {account}, {delta}, CURRENT_TIMESTAMP)"
+            ),
+            "END".to_owned(),
+        ];
+        statements.iter().try_fold(0, |bytes, sql| Ok(bytes + self.query(sql)?.bytes))
     }
 
     /// All bytes of the answer to a simple Query.

@@ -11,8 +11,10 @@ mod client;
 mod cpu;
 mod dice;
 mod load;
+mod login;
 mod pan;
 mod ratio;
+mod record;
 mod relay;
 mod sealed;
 mod slice;
@@ -27,9 +29,10 @@ bench relay   --listen PORT --to ADDRESS […]         a relay that does nothing
 bench stub    --port PORT                            a server that says what PostgreSQL would say, from canned bytes
 bench tls-keys FOLDER                                a certificate for the stub under TLS
 bench tls-stub --port PORT --keys FOLDER             the stub under TLS
-bench load    [tls] [idle] [latency] [bulk] [churn] [all] --postgres PORT --near PORT --far PORT [--through FILE]…
-              [--rounds N] [--slice-ms N] [--quick] [--full] [--idle SESSIONS]
-              [--sealed PORT --keys FOLDER] [--json FILE] [--report]
+bench url     ADDRESS                                where a database is, and whether TLS is asked for
+bench load    [micro] [latency] [bulk] [churn] [idle] [tls] [all] --postgres PORT --near PORT --far PORT
+              [--through FILE]… [--rounds N] [--slice-ms N] [--quick] [--idle SESSIONS] [--case NAME]…
+              [--sealed PORT --keys FOLDER] [--json FILE] [--report] [--check]; or --soak MINUTES; or --url ADDRESS [--table NAME]
 bench pan     [--quick] [--check] [--class WORD] [--json FILE] [--markdown] [--report] [--search SECONDS] [--seed N]
 bench pan-truth [--quick] [--markdown] [--report]
 ";
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Some("stub") => stub::run(&args[1..]),
         Some("tls-keys") => sealed::keys::run(&args[1..]),
         Some("tls-stub") => sealed::run_stub(&args[1..]),
+        Some("url") => load::foreign::run(&args[1..]),
         Some("load") => load::run(&args[1..]),
         Some("pan") => pan::run(&args[1..]),
         Some("pan-truth") => pan::truth::run(&args[1..]),

@@ -23,6 +23,17 @@ pub(crate) enum Work {
     Bulk(Flow),
     /// A big COPY TO STDOUT.
     Copy,
+    /// 500 MB of rows, and of COPY TO STDOUT: one operation, however long.
+    Large,
+    LargeCopy,
+    /// Rows of 1 KiB by COPY FROM STDIN, a thousand an operation.
+    CopyIn,
+    /// Rows of the table that the worker was told of.
+    Table,
+    /// pgbench's transaction, TPC-B-like: three updates, a select, an insert.
+    Tpcb,
+    /// One more connection asks for 100 MB and reads nothing; it stays until the next `Close`.
+    Stall,
     /// Simple queries on all connections but the first, which reads a big SELECT meanwhile.
     Beside,
     /// Connect, one query, close.
@@ -37,11 +48,17 @@ pub(crate) enum Work {
     Close,
 }
 
-const WORDS: [(Work, &str); 8] = [
+const WORDS: [(Work, &str); 14] = [
     (Work::Simple, "simple"),
     (Work::Extended, "extended"),
     (Work::Prepared, "prepared"),
     (Work::Copy, "copy"),
+    (Work::Large, "large"),
+    (Work::LargeCopy, "large-copy"),
+    (Work::CopyIn, "copy-in"),
+    (Work::Table, "table"),
+    (Work::Tpcb, "tpcb"),
+    (Work::Stall, "stall"),
     (Work::Beside, "beside"),
     (Work::Connect, "connect"),
     (Work::Idle, "idle"),

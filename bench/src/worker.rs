@@ -2,29 +2,71 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, Error, Result, Write};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
-use crate::answers::{COPY, Flow, POINT, card};
+use crate::answers::{COPY, Flow, LARGE, LARGE_COPY, POINT, card};
 use crate::client::{Client, Target};
+use crate::dice::Dice;
+use crate::load::foreign;
+use crate::login::Password;
 use crate::slice::{Outcome, Slice, Work};
 
 const PREPARED: &str = "point";
-const USER: &str = "app";
 
-/// Warm connections by place, and by the CPU on which they were made.
-type Pools = HashMap<(Target, Option<u32>), Vec<Client>>;
+/// Who a worker is, and what it asks: the benchmark's own, or what `--url` says.
+struct Account {
+    host: IpAddr,
+    user: String,
+    password: Option<Password>,
+    point: &'static str,
+    /// The statement of [`Work::Table`].
+    table: String,
+}
+
+impl Default for Account {
+    fn default() -> Account {
+        let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        Account { host, user: "app".to_owned(), password: None, point: POINT, table: String::new() }
+    }
+}
+
+impl Account {
+    /// A line of a host, a user, a table and a password, of which the last two may be empty.
+    fn parse(line: &str) -> Option<Account> {
+        let [_, host, user, table, password] = line.split('\t').collect::<Vec<_>>()[..] else { return None };
+        let password = (!password.is_empty()).then(|| Password(password.to_owned()));
+        let (host, user) = (host.parse().ok()?, user.to_owned());
+        Some(Account { host, user, password, point: "SELECT 1", table: foreign::rows_of(table) })
+    }
+}
+
+/// What a worker keeps between slices.
+#[derive(Default)]
+struct Kept {
+    account: Account,
+    /// Warm connections by place, and by the CPU on which they were made.
+    pools: HashMap<(Target, Option<u32>), Vec<Client>>,
+    /// Connections that have asked and do not read.
+    stalled: Vec<Client>,
+}
 
 /// Reads slices until its input ends.
 pub(crate) fn run() -> std::result::Result<(), String> {
     // An open loop's sleeps end when they should; where the kernel refuses it they are late on every path alike.
     let _ = std::fs::write("/proc/self/timerslack_ns", "1");
-    let mut pools = Pools::new();
+    let mut kept = Kept::default();
     let mut out = std::io::stdout().lock();
     for line in std::io::stdin().lock().lines() {
-        let slice: Slice = line.map_err(|e| e.to_string())?.parse()?;
+        let line = line.map_err(|e| e.to_string())?;
+        if line.starts_with("account\t") {
+            kept.account = Account::parse(&line).ok_or("an account that cannot be read")?;
+            continue;
+        }
+        let slice: Slice = line.parse()?;
         // On a thread of its own, because a thread that was kept on a CPU stays there.
         let outcome = std::thread::scope(|scope| {
-            let thread = scope.spawn(|| work(&mut pools, &slice));
+            let thread = scope.spawn(|| work(&mut kept, &slice));
             thread.join().unwrap_or_else(|_| Err(Error::other("a thread ended")))
         });
         let outcome = outcome.map_err(|e| format!("{slice}: {e}"))?;
@@ -33,21 +75,36 @@ pub(crate) fn run() -> std::result::Result<(), String> {
     Ok(())
 }
 
-fn work(pools: &mut Pools, slice: &Slice) -> Result<Outcome> {
-    let target = Target { port: slice.port, user: USER.to_owned(), dbname: slice.dbname.clone(), sealed: slice.sealed };
+fn work(kept: &mut Kept, slice: &Slice) -> Result<Outcome> {
     if slice.work == Work::Close {
-        pools.clear();
+        kept.pools.clear();
+        kept.stalled.clear();
         return Ok(Outcome::new());
     }
+    let Kept { account, pools, stalled } = kept;
+    let target = Target {
+        host: account.host,
+        port: slice.port,
+        user: account.user.clone(),
+        dbname: slice.dbname.clone(),
+        sealed: slice.sealed,
+        password: account.password.clone(),
+    };
     if let Some((connect, _)) = slice.cpus {
         uring::pin_to(connect)?;
+    }
+    if slice.work == Work::Stall {
+        let mut client = Client::connect(&target)?;
+        client.ask(&Flow::Unread.sql())?;
+        stalled.push(client);
+        return Ok(Outcome::new());
     }
     let wanted = if slice.work == Work::Connect { 0 } else { slice.connections as usize };
     let pool = pools.entry((target.clone(), slice.cpus.map(|cpus| cpus.0))).or_default();
     pool.truncate(wanted);
     while pool.len() < wanted {
         let mut client = Client::connect(&target)?;
-        client.prepare(PREPARED, POINT)?;
+        client.prepare(PREPARED, account.point)?;
         pool.push(client);
     }
     if let Some((_, work)) = slice.cpus {
@@ -55,9 +112,9 @@ fn work(pools: &mut Pools, slice: &Slice) -> Result<Outcome> {
     }
     match slice.work {
         Work::Check(flow) => check(pool, flow),
-        Work::Idle => each(pool, |client| client.query(POINT).map(|answer| answer.bytes)),
+        Work::Idle => each(pool, |client| client.query(account.point).map(|answer| answer.bytes)),
         Work::IdleBulk => each(pool, |client| client.bulk(&Flow::Some.sql())),
-        _ => together(&target, pool, slice),
+        _ => together(account, &target, pool, slice),
     }
 }
 
@@ -82,14 +139,14 @@ fn each(pool: &mut [Client], ask: impl Fn(&mut Client) -> Result<u64>) -> Result
 }
 
 /// All connections at a time, each on a thread of its own.
-fn together(target: &Target, pool: &mut [Client], slice: &Slice) -> Result<Outcome> {
+fn together(account: &Account, target: &Target, pool: &mut [Client], slice: &Slice) -> Result<Outcome> {
     let start = Instant::now();
     let end = start + Duration::from_millis(slice.millis.into());
     let clients = pool.iter_mut().map(Some).chain(std::iter::repeat_with(|| None)).take(slice.connections as usize);
     let results: Vec<Result<Outcome>> = std::thread::scope(|scope| {
         let threads: Vec<_> = clients
             .enumerate()
-            .map(|(index, client)| scope.spawn(move || one(target, client, slice, index as u32, start, end)))
+            .map(|(index, client)| scope.spawn(move || one(account, target, client, slice, index as u32, (start, end))))
             .collect();
         threads.into_iter().map(|t| t.join().unwrap_or_else(|_| Err(Error::other("a thread ended")))).collect()
     });
@@ -101,32 +158,39 @@ fn together(target: &Target, pool: &mut [Client], slice: &Slice) -> Result<Outco
 }
 
 fn one(
+    account: &Account,
     target: &Target,
     mut client: Option<&mut Client>,
     slice: &Slice,
     index: u32,
-    start: Instant,
-    end: Instant,
+    (start, end): (Instant, Instant),
 ) -> Result<Outcome> {
+    let point = account.point;
     let mut outcome = Outcome::new();
+    let mut dice = Dice(u64::from(std::process::id()) << 32 | u64::from(index) | 1);
     if let (Work::Open(rate), Some(client)) = (slice.work, client.as_deref_mut()) {
-        open_loop(client, rate, slice.connections, index, (start, end), &mut outcome)?;
+        open_loop(client, point, (rate, slice.connections, index), (start, end), &mut outcome)?;
         outcome.micros = start.elapsed().as_micros() as u64;
         return Ok(outcome);
     }
     while Instant::now() < end {
         let begin = Instant::now();
         outcome.bytes += match (slice.work, client.as_deref_mut()) {
-            (Work::Extended, Some(client)) => client.extended(POINT)?.bytes,
+            (Work::Extended, Some(client)) => client.extended(point)?.bytes,
             (Work::Prepared, Some(client)) => client.execute(PREPARED)?.bytes,
             (Work::Bulk(flow), Some(client)) => client.bulk(&flow.sql())?,
             (Work::Copy, Some(client)) => client.bulk(COPY)?,
+            (Work::Large, Some(client)) => client.bulk(LARGE)?,
+            (Work::LargeCopy, Some(client)) => client.bulk(LARGE_COPY)?,
+            (Work::CopyIn, Some(client)) => client.copy_in()?,
+            (Work::Tpcb, Some(client)) => client.transaction(&mut dice)?,
             (Work::Beside, Some(client)) if index == 0 => {
                 outcome.bytes += client.bulk(&Flow::Rows.sql())?;
                 continue; // its latency is nobody's
             }
-            (_, Some(client)) => client.query(POINT)?.bytes,
-            (_, None) => Client::connect(target)?.query(POINT)?.bytes,
+            (Work::Table, Some(client)) => client.bulk(&account.table)?,
+            (_, Some(client)) => client.query(point)?.bytes,
+            (_, None) => Client::connect(target)?.query(point)?.bytes,
         };
         record(&mut outcome, begin);
     }
@@ -137,9 +201,8 @@ fn one(
 /// Starts are fixed in advance; a late one is measured from when it should have been.
 fn open_loop(
     client: &mut Client,
-    rate: u32,
-    connections: u32,
-    index: u32,
+    point: &str,
+    (rate, connections, index): (u32, u32, u32),
     span: (Instant, Instant),
     outcome: &mut Outcome,
 ) -> Result<()> {
@@ -150,7 +213,7 @@ fn open_loop(
             std::thread::sleep(wait);
         }
         outcome.late += u64::from(intended.elapsed() > Duration::from_millis(1));
-        outcome.bytes += client.query(POINT)?.bytes;
+        outcome.bytes += client.query(point)?.bytes;
         record(outcome, intended);
         intended += gap;
     }

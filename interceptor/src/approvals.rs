@@ -6,14 +6,16 @@ use std::thread::Builder;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use control::approvals::{Approvals, Ask, Limits, Reviewer, Rule, State, Vote};
+use control::approvals::{Approvals, Ask, Estimate, Limits, Reviewer, Rule, State, Vote};
 use session::{AskEnd, AskId, Asking};
 
 mod left;
 
 pub use left::{Left, left};
 
+use crate::cancels::Cancels;
 use crate::config::Config;
+use crate::estimates::Estimates;
 use crate::plan;
 use crate::service::Service;
 
@@ -40,16 +42,17 @@ fn account(user: &str) -> Result<u32> {
 
 /// Tells the table what the sessions say, on a thread of its own: one that hangs leaves the queue to fill, and then what is held is
 /// denied. Ends with the shards.
-pub fn start(service: &Arc<Service>, asks: Receiver<Asking>) -> Result<()> {
+pub fn start(service: &Arc<Service>, asks: Receiver<Asking>, estimates: Estimates) -> Result<()> {
+    let cancels = Cancels::start(service)?;
     let service = Arc::downgrade(service);
     Builder::new()
         .name("approvals".to_owned())
-        .spawn(move || hear(&service, &asks))
+        .spawn(move || hear(&service, &asks, (&estimates, &cancels)))
         .context("a thread for approvals")?;
     Ok(())
 }
 
-fn hear(service: &Weak<Service>, asks: &Receiver<Asking>) {
+fn hear(service: &Weak<Service>, asks: &Receiver<Asking>, (estimates, cancels): (&Estimates, &Cancels)) {
     while let Ok(asking) = asks.recv() {
         let Some(service) = service.upgrade() else { return };
         let approvals = service.held();
@@ -64,6 +67,18 @@ fn hear(service: &Weak<Service>, asks: &Receiver<Asking>) {
                 if !approvals.asked(shown) {
                     tracing::error!(approval = %id, "too many statements wait for a person: this one is denied");
                     service.unheard(session, id);
+                }
+            }
+            Asking::Estimate(ask) => {
+                let (session, number) = (ask.session, ask.number);
+                if !estimates.ask(ask) {
+                    service.estimated(session, number, None);
+                }
+            }
+            Asking::Cancel(ask) => {
+                let (session, number) = (ask.session, ask.number);
+                if !cancels.ask(ask) {
+                    service.cancel_is_over(session, number);
                 }
             }
             Asking::Counted(id, count) => approvals.counted(id.as_str(), count),
@@ -125,6 +140,7 @@ fn shown(ask: session::Ask) -> Ask {
         tables: texts(ask.tables),
         parameters: texts(ask.parameters),
         in_transaction: ask.in_transaction,
+        estimate: ask.estimate.map(|estimate| Estimate { rows: estimate.rows, cost: estimate.cost }),
         rules: ask.terms.into_iter().map(rule).collect(),
         policy: ask.policy,
         record: ask.record.to_string(),

@@ -86,6 +86,9 @@ pub fn describe(config: &Config, policy: &Policy) -> String {
             Others::Refuse => format!("others refused but {:?}", database.allow),
         };
         let _ = writeln!(out, "           {}", tls(&database.tls));
+        if let Some(login) = &database.login {
+            let _ = writeln!(out, "           estimates as {}, password in {}", login.user, login.passfile.display());
+        }
         let _ = writeln!(out, "           {mode}; masking {}; {others}", database.masking);
     }
     for agent in &config.agents {
@@ -259,8 +262,15 @@ fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a String>) 
 }
 
 fn one(policy: &Policy, asked: &Asked<'_>, subject: &Subject, statement: &sql::Statement) -> Explained {
-    let question =
-        Question { subject, database: asked.database, statement, schemas: asked.schemas, wall_s: asked.wall_s };
+    let question = Question {
+        subject,
+        database: asked.database,
+        statement,
+        schemas: asked.schemas,
+        schema: None,
+        estimated_rows: None,
+        wall_s: asked.wall_s,
+    };
     let verdict = policy::judge(policy, question);
     let word = match verdict.action {
         policy::Action::Allow => "allow",

@@ -110,6 +110,9 @@ pub enum Verb {
     /// Statements that wait for a person.
     #[command(subcommand)]
     Approvals(Approvals),
+    /// What agents did: sessions of the record, listed, searched and played again (root).
+    #[command(subcommand)]
+    Sessions(Sessions),
     /// The record of who did what.
     #[command(subcommand)]
     Audit(Audit),
@@ -164,6 +167,89 @@ pub enum Approvals {
     Approve(Decision),
     /// Refuse the statement; the agent is told the reason.
     Deny(Decision),
+}
+
+/// What can be done with sessions.
+#[derive(Debug, Subcommand)]
+pub enum Sessions {
+    /// Sessions, newest first.
+    List {
+        /// Which record.
+        #[command(flatten)]
+        of: Of,
+        /// With a record since then: a date, or an age such as 7d, 12h, 30m.
+        #[arg(long, value_name = "WHEN", default_value = "7d")]
+        since: String,
+        /// At most so many.
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: usize,
+    },
+    /// All records of one session, oldest first. Exit 1 if there is none.
+    Show {
+        /// Which record.
+        #[command(flatten)]
+        of: Of,
+        /// The session, as `list` names it, or a record of it: SHARD-SEQ.
+        #[arg(value_name = "SHARD-SEQ")]
+        session: audit::RecordId,
+    },
+    /// The same in the session's own time.
+    Replay {
+        /// Which record.
+        #[command(flatten)]
+        of: Of,
+        /// The session, as `list` names it, or a record of it: SHARD-SEQ.
+        #[arg(value_name = "SHARD-SEQ")]
+        session: audit::RecordId,
+        /// So many times faster.
+        #[arg(long, value_name = "N", default_value_t = 1.0)]
+        speed: f64,
+        /// Wait for the return key before each record.
+        #[arg(long, conflicts_with = "speed")]
+        step: bool,
+    },
+    /// Records with these words and figures, newest first. Exit 1 if there is none.
+    ///
+    /// Words must all be there; "a phrase"; begin*; -without (behind `--` where it comes first). Fields: agent: database: user: table: kind: rule: verdict: reviewer:
+    /// text: said: type: hold words; rows: bytes: masked: sensitive: ms: are compared, as in masked:>0; since: and until: are a date or an age, as in since:7d;
+    /// session: is a record's name.
+    ///
+    /// Example: interceptor sessions search 'agent:reconciler table:payments masked:>0 since:7d "amount >"'
+    #[command(verbatim_doc_comment)]
+    Search {
+        /// Which record.
+        #[command(flatten)]
+        of: Of,
+        /// At most so many.
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: usize,
+        /// What to look for.
+        #[arg(required = true)]
+        query: Vec<String>,
+    },
+    /// Bring the index for searches up to date; each search does so by itself.
+    Index {
+        /// Which record.
+        #[command(flatten)]
+        of: Of,
+        /// Make it anew.
+        #[arg(long)]
+        rebuild: bool,
+    },
+}
+
+/// The record that a verb reads, and how it is shown.
+#[derive(Debug, Clone, Args)]
+pub struct Of {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub from: From,
+    /// The folder of a copy of the record; without it the configuration's.
+    #[arg(long, value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+    /// JSON lines, for a program to read.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// A person's word.

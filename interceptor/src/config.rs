@@ -43,6 +43,9 @@ pub struct Config {
     pub page: Option<SocketAddr>,
 }
 
+/// The most that `connections_per_shard_max` may be: each holds up to two receive buffers, and a shard has 32,768 at most.
+const CONNECTIONS_MAX: u32 = 16_384;
+
 /// `[service]`: where things are, and the bounds of the process.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -65,6 +68,8 @@ pub struct Service {
     pub statement_bytes_max: u32,
     /// The most connections that one shard serves; the next is refused and counted.
     pub connections_per_shard_max: u32,
+    /// The most of those that may be one agent's; 0: half of them.
+    pub connections_per_agent_max: u32,
     /// How long a graceful stop waits for running statements, in seconds.
     pub drain_seconds: u32,
     /// Bytes of one record segment; preallocated.
@@ -95,6 +100,7 @@ impl Default for Service {
             durability: Durability::Standard,
             statement_bytes_max: 1 << 20,
             connections_per_shard_max: 4096,
+            connections_per_agent_max: 0,
             drain_seconds: 30,
             segment_bytes: 64 << 20,
             slow_ms: 1000,
@@ -125,6 +131,18 @@ pub struct Database {
     pub allow: Vec<String>,
     /// Directories of the database's unix sockets, hidden from agents.
     pub unix_directories: Vec<PathBuf>,
+    /// Our own login there, whose planner is asked; `None`: there are no estimates.
+    pub login: Option<Login>,
+}
+
+/// `[database.login]`: a role of our own, which is asked for plans and for nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    /// The role.
+    pub user: String,
+    /// The file of its password, one line; below `${CREDENTIALS_DIRECTORY}/` a credential of the unit.
+    pub passfile: PathBuf,
 }
 
 /// A network and a port that agents dial.
@@ -298,7 +316,7 @@ struct TypedDatabase {
     allow: Vec<String>,
     #[serde(default)]
     unix_directories: Vec<PathBuf>,
-    login: Option<toml::Table>,
+    login: Option<Login>,
 }
 
 #[derive(Deserialize)]
@@ -365,8 +383,13 @@ impl Service {
         if !(1 << 20..=1 << 30).contains(&self.segment_bytes) || !self.segment_bytes.is_multiple_of(4096) {
             return Err(meaning(place, "segment_bytes must be a multiple of 4096 between 1 MiB and 1 GiB"));
         }
-        if self.connections_per_shard_max == 0 || self.shards > 256 {
-            return Err(meaning(place, "connections_per_shard_max must be above 0, shards at most 256"));
+        if !(1..=CONNECTIONS_MAX).contains(&self.connections_per_shard_max) || self.shards > 256 {
+            let words =
+                format!("connections_per_shard_max must be between 1 and {CONNECTIONS_MAX}, shards at most 256");
+            return Err(meaning(place, words));
+        }
+        if self.connections_per_agent_max > self.connections_per_shard_max {
+            return Err(meaning(place, "connections_per_agent_max cannot be above connections_per_shard_max"));
         }
         Ok(())
     }
@@ -382,11 +405,10 @@ impl TypedDatabase {
                 format!("protocol `{}` is not known; this version speaks `postgres`", self.protocol),
             ));
         }
-        if self.login.is_some() {
-            return Err(meaning(
-                place,
-                "[database.login] is not in this version; the catalog is read on the agent's own connection",
-            ));
+        if let Some(login) = &self.login
+            && (login.user.is_empty() || login.user.contains(char::is_control))
+        {
+            return Err(meaning(place, "[database.login] user is empty or has a control character"));
         }
         if !self.mask && self.mode == Mode::Enforce {
             return Err(meaning(place, "mask = false goes only with mode = \"observe\""));
@@ -413,6 +435,7 @@ impl TypedDatabase {
             others: self.others,
             allow: self.allow,
             unix_directories: self.unix_directories,
+            login: self.login,
         })
     }
 }
@@ -592,6 +615,25 @@ mod tests {
         assert_eq!(shown, ["10.20.0.0/16:5432", "127.0.0.1:5432", "[::1]:*"]);
         assert_eq!(config.agents[0].by, AgentBy::Unit("reconciler.service".into()));
         assert_eq!(config.service.port, 61432);
+    }
+
+    #[test]
+    fn connections_have_bounds() {
+        let parse = |lines: &str| {
+            Config::parse(&format!(
+                "[service]\n{lines}\n[[database]]\nname = \"payments\"\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:5432\"]"
+            ))
+        };
+        let service = parse("connections_per_shard_max = 16384\nconnections_per_agent_max = 12000").unwrap().service;
+        assert_eq!((service.connections_per_shard_max, service.connections_per_agent_max), (16_384, 12_000));
+        for (lines, says) in [
+            ("connections_per_shard_max = 0", "between 1 and 16384"),
+            ("connections_per_shard_max = 16385", "between 1 and 16384"),
+            ("connections_per_agent_max = 4097", "cannot be above"),
+        ] {
+            let message = parse(lines).expect_err("must be refused").to_string();
+            assert!(message.contains(says), "{message}");
+        }
     }
 
     #[test]

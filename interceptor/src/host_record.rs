@@ -10,6 +10,8 @@
 //! - `exec` makes the cgroup and its entry, writes the admission with the cgroup's id, and only then starts the command: there
 //!   is nothing to do between the record and the first instruction, so one record is enough. Where it cannot be written the
 //!   cgroup goes and nothing starts. What fails, before or at the start, is one more record, of a failure.
+//! - What reads the record writes that it does before it shows anything, and shows nothing where it cannot; `audit verify` writes
+//!   what it found, and says loudly where it cannot: a damaged record must not hide what damaged it.
 //! - `detach` tries the same two records as `attach`, and goes on without them, loudly: what is attached must be removable
 //!   from a host whose disk is full or whose record is damaged.
 //!
@@ -48,6 +50,11 @@ pub enum Deed<'a> {
         /// Where it was pinned.
         object: &'a str,
     },
+    /// The record is read, or was checked.
+    Reading {
+        /// The verb, and what it was asked for.
+        object: &'a str,
+    },
     /// An agent, or a unit that may dial a closed database, is let in.
     Admission {
         /// The agent's configured name; empty for a unit that is none.
@@ -63,6 +70,7 @@ impl Deed<'_> {
         match self {
             Deed::Attach { .. } => "this attach",
             Deed::Detach { .. } => "this detach",
+            Deed::Reading { .. } => "this reading",
             Deed::Admission { .. } => "this admission",
         }
     }
@@ -162,13 +170,16 @@ fn encode(deed: &Deed<'_>, stage: Stage<'_>, payload: &mut Vec<u8>) -> u8 {
     let name = Masked::of(&who());
     let operator = Operator { name: Text::Masked(&name), uid: Uid::current().as_raw(), pid: std::process::id() };
     let (first, second) = match deed {
-        Deed::Attach { object } | Deed::Detach { object } => (Masked::of(object), Masked::literal("")),
+        Deed::Attach { object } | Deed::Detach { object } | Deed::Reading { object } => {
+            (Masked::of(object), Masked::literal(""))
+        }
         Deed::Admission { agent, unit } => (Masked::of(agent), Masked::of(unit)),
     };
     let (object, unit) = (Text::Masked(&first), Text::Masked(&second));
     let event = match deed {
         Deed::Attach { .. } => Event::Attach { operator, object, stage, message },
         Deed::Detach { .. } => Event::Detach { operator, object, stage, message },
+        Deed::Reading { .. } => Event::Reading { operator, object, success: stage.success() == Some(true), message },
         Deed::Admission { .. } => Event::Admission { operator, agent: object, unit, stage, message },
     };
     audit::encode(&event, payload);

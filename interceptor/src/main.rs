@@ -4,8 +4,9 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use interceptor::cli::{Approvals, Audit, Cli, Decision, Verb};
-use interceptor::{record, review, run, status, verbs};
+use interceptor::cli::{Approvals, Audit, Cli, Decision, Of, Sessions, Verb};
+use interceptor::sessions::{Asked, Pace};
+use interceptor::{record, review, run, sessions, status, verbs};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Verb::Approvals(Approvals::Login(from)) => review::login(&from.config),
         Verb::Approvals(Approvals::Approve(word)) => decide(&word, true),
         Verb::Approvals(Approvals::Deny(word)) => decide(&word, false),
+        Verb::Sessions(verb) => of_sessions(&verb),
         Verb::Audit(Audit::Verify { from, folder, key, kept, json }) => {
             record::verify(&from.config, folder, record::Against { key: key.as_deref(), kept: &kept }, json)
         }
@@ -72,6 +74,21 @@ fn main() -> ExitCode {
             eprintln!("interceptor: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn of_sessions(verb: &Sessions) -> anyhow::Result<u8> {
+    fn asked(of: &Of) -> Asked<'_> {
+        Asked { config: &of.from.config, folder: of.folder.as_deref(), as_json: of.json }
+    }
+    match verb {
+        Sessions::List { of, since, limit } => sessions::list(asked(of), since, *limit),
+        Sessions::Show { of, session } => sessions::show(asked(of), *session),
+        Sessions::Replay { of, session, speed, step } => {
+            sessions::replay(asked(of), *session, Pace { speed: *speed, step: *step })
+        }
+        Sessions::Search { of, limit, query } => sessions::search(asked(of), &query.join(" "), *limit),
+        Sessions::Index { of, rebuild } => sessions::index(asked(of), *rebuild),
     }
 }
 

@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::host_record;
 
 mod prove;
+pub(crate) mod reading;
 mod signed;
 
 pub use prove::{check_proof, checkpoint, key, prove, since};
@@ -36,7 +37,7 @@ pub struct Against<'a> {
 
 /// `audit verify`: exit 0 whole, 1 tampered, 4 only a torn tail, 5 cannot tell.
 pub fn verify(path: &Path, folder: Option<PathBuf>, against: Against<'_>, as_json: bool) -> Result<u8> {
-    let (folders, open) = folders_and_state(path, folder)?;
+    let (folders, open) = folders_and_state(path, folder.clone())?;
     let mut judged = judge(&folders, against, open)?;
     for _ in 1..READINGS {
         if !open || matches!(judged, Ok((Verdict::Whole(_), _))) {
@@ -44,6 +45,11 @@ pub fn verify(path: &Path, folder: Option<PathBuf>, against: Against<'_>, as_jso
         }
         judged = judge(&folders, against, open)?;
     }
+    let (whole, words_of) = match &judged {
+        Ok((verdict, signed)) => (verdict.exit_status() == 0, words(verdict, open, signed.as_ref())),
+        Err(why) => (false, why.clone()),
+    };
+    reading::checked(path, folder.as_deref(), whole, words_of.lines().next().unwrap_or_default());
     let (verdict, signed) = match judged {
         Ok(judged) => judged,
         Err(why) if as_json => {
@@ -85,7 +91,7 @@ fn series_of(folders: &[PathBuf], shard: u16) -> Result<Vec<PathBuf>> {
 }
 
 /// The folders that are meant, and whether a service may be writing to them: one that is named, or the shards' and root's own.
-fn folders_and_state(path: &Path, folder: Option<PathBuf>) -> Result<(Vec<PathBuf>, bool)> {
+pub(crate) fn folders_and_state(path: &Path, folder: Option<PathBuf>) -> Result<(Vec<PathBuf>, bool)> {
     match folder {
         Some(folder) => Ok((vec![folder], false)),
         None => {
@@ -99,7 +105,7 @@ fn folders_and_state(path: &Path, folder: Option<PathBuf>) -> Result<(Vec<PathBu
 
 /// The segments of the folders in the order of their names, which is that of shard and number. Of several folders some may be
 /// missing: a host may have attached and never served.
-fn segments(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
+pub(crate) fn segments(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files: Vec<PathBuf> = Vec::new();
     for folder in folders {
         let entries = match std::fs::read_dir(folder) {
@@ -181,7 +187,8 @@ pub fn export(path: &Path, folder: Option<PathBuf>, form: Form) -> Result<u8> {
     if folder.is_none() || path.exists() {
         Config::load(path)?.masking.install()?;
     }
-    let (folders, _) = folders_and_state(path, folder)?;
+    let (folders, _) = folders_and_state(path, folder.clone())?;
+    reading::begins(path, folder.as_deref(), "audit export")?;
     let mut shards: BTreeMap<u16, Cursor> = BTreeMap::new();
     for file in segments(&folders)? {
         if let Some((shard, _)) = file.file_name().and_then(|n| n.to_str()).and_then(parse_file_name) {

@@ -227,6 +227,12 @@ fn text(one: &Value, now_s: u64) -> String {
         line("rule", format!("{}: {} of {who}: {}", word(&rule["name"]), rule["approvals"], word(&rule["message"])));
     }
     line("effects", format!("{}; {}", list("kinds"), list("tables")));
+    match (one["estimate"]["rows"].as_u64(), one["estimate"]["cost"].as_u64()) {
+        (Some(rows), Some(cost)) => {
+            line("estimate", format!("at most {rows} rows in a step, cost {cost}, says the planner"))
+        }
+        _ => line("estimate", "none: the planner was not asked, or did not say".to_owned()),
+    }
     if one["in_transaction"] == true {
         line("transaction", "open: locks of earlier statements are held while it waits".to_owned());
     }

@@ -14,6 +14,7 @@ use proxy::{Durability, Handle, RecordSettings, Settings, ShardLimits};
 
 use crate::checkpoints::Checkpoints;
 use crate::config::{self, Config};
+use crate::estimates::{self, Estimates};
 use crate::load::{self, locals::Watch};
 use crate::origin::{Canary, KernelOrigins};
 use crate::origins::{Known, Origins};
@@ -41,6 +42,7 @@ pub fn run(path: &Path) -> Result<()> {
     }
 
     let held = approvals::table(&config)?;
+    let logins = estimates::logins(&config)?;
     let page = listen(&config)?;
     let left = approvals::left(&config.service.state_dir);
     let canary = Arc::new(Canary::default());
@@ -71,7 +73,7 @@ pub fn run(path: &Path) -> Result<()> {
     let version = policy.version().to_owned();
     let service = Arc::new(Service::new(path, config, handle, version, counters, held, Arc::clone(&known)));
     if let Some(asks) = asks {
-        approvals::start(&service, asks)?;
+        approvals::start(&service, asks, Estimates::start(&service, logins, known.tls())?)?;
     }
     service.record_start();
     left.iter().for_each(|left| service.record_left(left));
@@ -160,9 +162,17 @@ fn settings(config: &Config, shards: u16) -> Settings {
         config::Durability::Strict => Durability::Strict,
     };
     let slow = (service.slow_ms > 0).then(|| Duration::from_millis(service.slow_ms.into()));
-    let shard = ShardLimits { sessions: service.connections_per_shard_max, slow, ..ShardLimits::default() };
+    let shard = shard_limits(service.connections_per_shard_max, service.connections_per_agent_max, slow);
     let limits = session::Limits { statement: service.statement_bytes_max as usize, ..session::Limits::default() };
     Settings { port: service.port, shards, shard, limits, record }
+}
+
+/// What a shard holds: two buffers for each session, so that slow readers never starve another, and not fewer than usual.
+fn shard_limits(sessions: u32, of_one_agent: u32, slow: Option<Duration>) -> ShardLimits {
+    let usual = ShardLimits::default();
+    let sessions_per_agent = if of_one_agent == 0 { sessions.div_ceil(2) } else { of_one_agent };
+    let buffers = usual.buffers.max(u16::try_from(2 * sessions).unwrap_or(u16::MAX));
+    ShardLimits { sessions, sessions_per_agent, buffers, slow, ..usual }
 }
 
 /// What the loop looks at.
@@ -289,4 +299,17 @@ pub(crate) fn drain(handle: Handle, patience: Duration) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_session_can_hold_two_buffers() {
+        let limits = |sessions, of_one_agent| shard_limits(sessions, of_one_agent, None);
+        assert_eq!((limits(4096, 0).sessions_per_agent, limits(4096, 0).buffers), (2048, 8192));
+        assert_eq!((limits(16_384, 12_000).sessions_per_agent, limits(16_384, 12_000).buffers), (12_000, 32_768));
+        assert_eq!((limits(1, 0).sessions_per_agent, limits(1, 0).buffers), (1, 8192));
+    }
 }

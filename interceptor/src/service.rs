@@ -92,6 +92,21 @@ impl Service {
         }
     }
 
+    /// Keys and certificates of the databases.
+    pub fn tls(&self) -> &crate::tls::Legs {
+        self.known.tls()
+    }
+
+    /// The session's cancel is over. A shard that does not hear it waits until it is late.
+    pub fn cancel_is_over(&self, session: u64, number: u64) {
+        let _ = self.with_handle(|handle| handle.cancel_is_over(session, number));
+    }
+
+    /// What the planner said of the statement that the session keeps waiting. A shard that does not hear it waits until it is late.
+    pub fn estimated(&self, session: u64, number: u64, estimate: Option<session::Estimate>) {
+        let _ = self.with_handle(|handle| handle.estimated(session, number, estimate));
+    }
+
     /// Serves the admin socket, and the page where it has one.
     pub fn serve_control(self: &Arc<Service>, page: Option<TcpListener>) -> Result<control::Handle> {
         let settings = control::Settings { socket: self.config.admin_socket(), page };

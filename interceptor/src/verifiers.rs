@@ -86,8 +86,18 @@ fn resolved(path: &Path) -> Result<PathBuf> {
     Ok(Path::new(&folder).join(name))
 }
 
-/// One file. No byte of it is in an error.
+/// One file of verifiers.
 fn read(path: &Path) -> Result<Verifiers> {
+    Verifiers::parse(&text(path)?).with_context(|| path.display().to_string())
+}
+
+/// A file that the configuration names, or a credential, which nobody else can read.
+pub(crate) fn secret(path: &Path) -> Result<Zeroizing<String>> {
+    text(&resolved(path)?)
+}
+
+/// One file. No byte of it is in an error.
+fn text(path: &Path) -> Result<Zeroizing<String>> {
     let shown = path.display();
     let mut file = File::open(path).with_context(|| format!("cannot read {shown}"))?;
     let held = file.metadata().with_context(|| format!("cannot look at {shown}"))?;
@@ -103,7 +113,7 @@ fn read(path: &Path) -> Result<Verifiers> {
     }
     let mut text = Zeroizing::new(String::with_capacity(usize::try_from(held.len()).unwrap_or(0) + 1));
     file.read_to_string(&mut text).with_context(|| format!("cannot read {shown}"))?;
-    Verifiers::parse(&text).with_context(|| shown.to_string())
+    Ok(text)
 }
 
 #[cfg(test)]

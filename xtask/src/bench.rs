@@ -1,5 +1,7 @@
 //! `bench`: every path in interleaved rounds: nothing in between, relays that do nothing, us, what others use.
 
+mod foreign;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -16,7 +18,20 @@ INSERT INTO bench_small SELECT g, 'a note of some length, number ' || g FROM gen
 CREATE TABLE bench_rows(id int PRIMARY KEY, a int, b bigint, c numeric(12,2), at timestamptz, note text);
 INSERT INTO bench_rows SELECT g, g % 1000, g * 7919::bigint, g / 7.0, '2026-01-01'::timestamptz + g * interval '1 second',
   'row of a table that is neither narrow nor wide ' || g FROM generate_series(1, 100000) g;
+CREATE TABLE bench_wide(id int PRIMARY KEY, note text);
+ALTER TABLE bench_wide ALTER note SET STORAGE EXTERNAL;
+INSERT INTO bench_wide SELECT g, repeat('wide words ', 744) FROM generate_series(1, 2000) g;
+CREATE TABLE bench_sink(id int, note text);
+CREATE TABLE bench_branches(id int PRIMARY KEY, balance int) WITH (fillfactor = 50);
+CREATE TABLE bench_tellers(id int PRIMARY KEY, balance int) WITH (fillfactor = 50);
+CREATE TABLE bench_accounts(id int PRIMARY KEY, balance int, filler char(84)) WITH (fillfactor = 90);
+CREATE TABLE bench_history(teller int, branch int, account int, delta int, at timestamp);
+INSERT INTO bench_branches SELECT g, 0 FROM generate_series(1, 10) g;
+INSERT INTO bench_tellers SELECT g, 0 FROM generate_series(1, 100) g;
+INSERT INTO bench_accounts SELECT g, 0, '' FROM generate_series(1, 100000) g;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO app;
+GRANT INSERT ON bench_sink, bench_history TO app;
+GRANT UPDATE ON bench_branches, bench_tellers, bench_accounts TO app;
 VACUUM ANALYZE;
 ";
 
@@ -24,7 +39,13 @@ const POLICY: &str = r#"
 [[rule]]
 name       = "read"
 statements = ["select", "copy-out"]
-tables     = ["public.bench_small", "public.bench_rows", "public.bench_rows8", "public.bench_wide", "public.bench_cards", "public.bench_some", "@catalog"]
+tables     = ["public.bench_*", "pg_catalog.generate_series", "@catalog"]
+action     = "allow"
+
+[[rule]]
+name       = "write"
+statements = ["insert", "update", "copy-in"]
+tables     = ["public.bench_*"]
 action     = "allow"
 
 [[rule]]
@@ -66,7 +87,13 @@ fn scan(verb: &str, args: &[String]) -> Result<()> {
     shell::run(shell::command(&shell::target().join("release/bench").to_string_lossy(), &args))
 }
 
-/// `cargo xtask bench [pan | latency | bulk | churn | idle | tls | all] …`: without a word all but `pan`.
+/// Descriptors that ten thousand sessions take: two of the service, one of each end.
+const DESCRIPTORS: u32 = 65_536;
+/// Room for them on one shard.
+const SESSIONS: &str = "connections_per_shard_max = 12288\nconnections_per_agent_max = 12288";
+
+/// `cargo xtask bench [micro | latency | bulk | churn | idle | tls | all] …`: without a word all of these, with `all` the scan too;
+/// `bench pan`: the scan alone.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     if let Some(("pan", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return pan(rest);
@@ -82,6 +109,10 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         let own = std::env::current_exe().context("where is xtask?")?;
         let args: Vec<&str> = std::iter::once("bench").chain(args.iter().map(|arg| arg.as_str())).collect();
         return shell::run(shell::as_root(&own.to_string_lossy(), &args)?);
+    }
+    if let Some(at) = args.iter().position(|arg| *arg == "--url") {
+        let url = args.get(at + 1).context("--url needs an address")?;
+        return foreign::load(&args, url);
     }
     load(&args)?;
     if args.iter().any(|arg| *arg == "all") {
@@ -111,16 +142,22 @@ fn load(args: &[&String]) -> Result<()> {
          [[database]]\nname = \"sealed\"\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:{sealed}\"]\nagent_tls = \"allow\"\n\
          tls = \"verify-full\"\nroots = \"{keys}/root.pem\"\nserver_name = \"db.bench\"\n\n[[agent]]\nname = \"load\"\n"
     );
-    let start = |program: &Path, durability: &str| {
-        let service = format!("segment_bytes = 67108864\ndurability = \"{durability}\"");
-        Service::start(program, &service, &config, POLICY)
-    };
+    more_descriptors();
+    let service = |durability: &str| format!("segment_bytes = 67108864\ndurability = \"{durability}\"\n{SESSIONS}");
+    let start = |program: &Path, durability: &str| Service::start(program, &service(durability), &config, POLICY);
     let ours = release.join("interceptor");
     let second = match &other {
         Some(program) => ("beside", start(Path::new(program), "standard")?),
         None => ("strict", start(&ours, "strict")?),
     };
-    let services = [("standard", start(&ours, "standard")?), second];
+    let mut services = vec![("standard", start(&ours, "standard")?), second];
+    if wants(&args, "micro") {
+        let unmasked = config.replace("[[database]]", "[[database]]\nmode = \"observe\"\nmask = false");
+        services.push(("unmasked", Service::start(&ours, &service("standard"), &unmasked, POLICY)?));
+        // Memory that looks like a disk: what waits for one waits for nothing.
+        let folder = Folder::below(Path::new("/dev/shm"), "service")?;
+        services.push(("memory", Service::start_in(folder, &ours, &service("standard"), &config, POLICY)?));
+    }
     machine();
     let ports = [("--postgres", database.port), ("--near", near), ("--far", far), ("--sealed", sealed)];
     let mut load = shell::command(&bench, &["load", "--keys", &keys]);
@@ -131,6 +168,29 @@ fn load(args: &[&String]) -> Result<()> {
     println!("  ours: as account {AGENT_USER} by `interceptor exec`, everything on: policy, masking, record");
     println!("  (`standard` durability, and once more {})", other.as_deref().unwrap_or("`strict`"));
     shell::run(load)
+}
+
+/// Each connection is a descriptor on both ends of the load too. Where the host refuses, the load takes fewer sessions and says so.
+fn more_descriptors() {
+    let pid = std::process::id().to_string();
+    let raise = |limit: &str| {
+        let wanted = format!("--nofile={limit}");
+        shell::output("prlimit", &["--pid", &pid, &wanted]).is_some()
+    };
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let hard =
+        limits.lines().find(|line| line.starts_with("Max open files")).and_then(|line| line.split_whitespace().nth(4));
+    // Up to the hard limit takes no capability.
+    if !raise(&format!("{DESCRIPTORS}:{DESCRIPTORS}")) && !hard.is_some_and(|hard| raise(&format!("{hard}:"))) {
+        println!("  the limit of descriptors stays as it is");
+    }
+}
+
+/// Whether this kind of load is asked for: by name, or because none is.
+fn wants(args: &[&String], word: &str) -> bool {
+    const WORDS: [&str; 6] = ["micro", "latency", "bulk", "churn", "idle", "tls"];
+    let asked: Vec<&str> = args.iter().map(|arg| arg.as_str()).filter(|arg| WORDS.contains(arg)).collect();
+    asked.is_empty() || asked.contains(&word)
 }
 
 /// `--beside PROGRAM`: another build of ours, in place of the one with the strict record; and the other words.

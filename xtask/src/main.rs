@@ -25,8 +25,12 @@ cargo xtask VERB
   test        everything that a change must pass: setup, fmt, clippy, tidy, unit and kernel tests
   demo        see it work: an unchanged psql, outside and as an agent   [--yes] [--keep]
   bench       load on every path, interleaved: direct, a null relay, us, pgbouncer, HAProxy; goals and their verdicts
-              [idle] [latency] [bulk] [churn] [all]   [--install-peers] [--rounds N] [--slice-ms N] [--quick] [--full]
-              [--idle SESSIONS] [--case NAME]… [--beside PROGRAM] [--json FILE] [--report]
+              [micro] [latency] [bulk] [churn] [idle] [tls] [all]   [--install-peers] [--rounds N] [--slice-ms N] [--quick]
+              [--idle SESSIONS] [--case NAME]… [--beside PROGRAM] [--json FILE] [--report] [--check]
+              or --soak MINUTES: mixed load, no error, flat memory and descriptors
+              or --url postgres://USER[:PASSWORD]@HOST[:PORT]/DB[?sslmode=require] [--table NAME]: your own database, directly, by
+              the null relay and through us. Needs root here and nothing there; asks `SELECT 1` and only reads; with --table also
+              100,000 rows of that table, in which cards are masked on our path. PGPASSWORD is used where the address has none
   bench pan   the scan of card numbers alone, by backend and kind of input   [--quick] [--check] [--class WORD] [--json FILE]
               [--markdown] [--report] [--search SECONDS [--seed N]]
   pan-truth   what is found and what is wrongly masked; status 1 over a budget   [--quick] [--markdown] [--report]

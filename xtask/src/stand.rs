@@ -13,6 +13,11 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+#[path = "stand/claim.rs"]
+pub mod claim;
+
+use claim::Claim;
+
 /// The account of the service on a stand: this and its port, a number without an entry, so that nothing is made on the host.
 /// Each stand has its own: the kernel half of another would redirect the canaries of the same account.
 const SERVICE_UID_MIN: u32 = 1_000_000;
@@ -190,6 +195,7 @@ pub struct Service {
     uid: u32,
     child: Option<Child>,
     keep: bool,
+    _claim: Claim,
 }
 
 impl Service {
@@ -197,7 +203,12 @@ impl Service {
     ///
     /// `config` has no `[service]` table: the stand writes one; `service` are more lines of it.
     pub fn start(binary: &Path, service: &str, config: &str, policy: &str) -> Result<Service> {
-        let mut stand = Service::prepare(binary, service, config, policy)?;
+        Service::start_in(Folder::new("service")?, binary, service, config, policy)
+    }
+
+    /// One with its files in this folder.
+    pub fn start_in(folder: Folder, binary: &Path, service: &str, config: &str, policy: &str) -> Result<Service> {
+        let mut stand = Service::prepare_in(folder, binary, service, config, policy)?;
         succeed(&mut stand.verb("attach"))?;
         stand.run()?;
         Ok(stand)
@@ -205,9 +216,16 @@ impl Service {
 
     /// Only the files.
     pub fn prepare(binary: &Path, service: &str, config: &str, policy: &str) -> Result<Service> {
-        let folder = Folder::new("service")?;
+        Service::prepare_in(Folder::new("service")?, binary, service, config, policy)
+    }
+
+    fn prepare_in(folder: Folder, binary: &Path, service: &str, config: &str, policy: &str) -> Result<Service> {
+        for port in claim::sweep()? {
+            eprintln!("stand: detached the kernel half that a killed stand left, interceptor-{port}");
+        }
         let root = folder.path();
         let port = free_port()?;
+        let claim = Claim::new(port)?;
         let uid = SERVICE_UID_MIN + u32::from(port);
         for name in ["state", "run"] {
             fs::create_dir(root.join(name))?;
@@ -221,7 +239,7 @@ impl Service {
         );
         fs::write(root.join("interceptor.toml"), own + config)?;
         fs::write(root.join("policy.toml"), policy)?;
-        Ok(Service { folder, binary: binary.to_path_buf(), uid, child: None, keep: false })
+        Ok(Service { folder, binary: binary.to_path_buf(), uid, child: None, keep: false, _claim: claim })
     }
 
     /// Starts the service, which must not be running, and waits until it is ready.
@@ -312,7 +330,7 @@ impl Service {
 
     /// Where its kernel half is pinned.
     pub fn pins(&self) -> PathBuf {
-        PathBuf::from(format!("/sys/fs/bpf/interceptor-{}", self.uid - SERVICE_UID_MIN))
+        claim::pins((self.uid - SERVICE_UID_MIN) as u16)
     }
 
     /// The folder of the record.

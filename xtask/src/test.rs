@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::{backends, bench, clients, install, setup, shell, tidy};
+use crate::{backends, bench, clients, install, setup, shell, stand, tidy};
 
 /// `cargo xtask test`.
 pub(crate) fn run() -> Result<()> {
@@ -14,6 +14,10 @@ pub(crate) fn run() -> Result<()> {
     tidy::run()?;
     shell::step("clippy");
     shell::run(shell::cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
+    // A kernel half that a killed run left would refuse ports to the tests.
+    for port in stand::claim::sweep()? {
+        println!("  detached the kernel half that a killed stand left, interceptor-{port}");
+    }
     shell::step("unit tests");
     shell::run(shell::cargo(&["test", "--workspace", "--exclude", "interceptor", "--quiet"]))?;
     shell::run(shell::cargo(&["test", "--package", "interceptor", "--lib", "--bins", "--quiet"]))?;

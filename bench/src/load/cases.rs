@@ -1,7 +1,7 @@
 //! What is measured.
 
 use crate::answers::Flow;
-use crate::load::targets::Backend;
+use crate::load::targets::{AGAIN, Backend, DIRECT, HAPROXY, MEMORY, NULL, PGBOUNCER, STRICT, UNMASKED, US};
 use crate::slice::Work;
 
 /// Kinds of load, as the command line names them.
@@ -9,6 +9,7 @@ use crate::slice::Work;
 pub(crate) enum Group {
     Idle,
     Tls,
+    Micro,
     Latency,
     Bulk,
     Churn,
@@ -16,17 +17,23 @@ pub(crate) enum Group {
 
 impl Group {
     /// Idle comes first: memory is asked of processes that have done nothing else yet.
-    pub(crate) const ALL: [Group; 5] = [Group::Idle, Group::Tls, Group::Latency, Group::Bulk, Group::Churn];
+    pub(crate) const ALL: [Group; 6] =
+        [Group::Idle, Group::Tls, Group::Micro, Group::Latency, Group::Bulk, Group::Churn];
+
+    /// The word of the command line.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Group::Idle => "idle",
+            Group::Tls => "tls",
+            Group::Micro => "micro",
+            Group::Latency => "latency",
+            Group::Bulk => "bulk",
+            Group::Churn => "churn",
+        }
+    }
 
     pub(crate) fn of(word: &str) -> Option<Group> {
-        Some(match word {
-            "idle" => Group::Idle,
-            "tls" => Group::Tls,
-            "latency" => Group::Latency,
-            "bulk" => Group::Bulk,
-            "churn" => Group::Churn,
-            _ => return None,
-        })
+        Group::ALL.into_iter().find(|group| group.word() == word)
     }
 }
 
@@ -42,6 +49,7 @@ pub(crate) enum Figure {
 /// One kind of work on one backend.
 #[derive(Debug, Clone)]
 pub(crate) struct Case {
+    pub(crate) group: Group,
     /// How goals name it.
     pub(crate) id: String,
     pub(crate) title: String,
@@ -49,6 +57,29 @@ pub(crate) struct Case {
     pub(crate) work: Work,
     pub(crate) connections: u32,
     pub(crate) figure: Figure,
+    /// On which paths; none: on all but those that price a part of ours.
+    pub(crate) paths: &'static [&'static str],
+    /// Rounds at most; 0: as many as are asked for.
+    pub(crate) rounds: u32,
+}
+
+/// Paths that price a part of ours alone.
+const PARTS: [&str; 2] = [UNMASKED, MEMORY];
+/// What is compared to price one.
+const PRICED: [&str; 6] = [NULL, AGAIN, US, UNMASKED, MEMORY, STRICT];
+/// What half a gigabyte is asked of.
+const FEW: [&str; 5] = [DIRECT, NULL, US, PGBOUNCER, HAPROXY];
+const FEW_ROUNDS: u32 = 3;
+
+impl Case {
+    /// Whether a path is in it.
+    pub(crate) fn on(&self, path: &str) -> bool {
+        if self.paths.is_empty() { !PARTS.contains(&path) } else { self.paths.contains(&path) }
+    }
+
+    fn of(self, paths: &'static [&'static str], rounds: u32) -> Case {
+        Case { paths, rounds, ..self }
+    }
 }
 
 /// Shares of what the slowest path does in the closed loop: the rates of the open one.
@@ -56,15 +87,17 @@ const OPEN_SHARES: [u32; 2] = [30, 60];
 
 /// The cases of a group. An open loop has a rate of 0 here; see [`with_rate`].
 pub(crate) fn cases(group: Group, quick: bool) -> Vec<Case> {
-    match group {
+    let all = match group {
         Group::Idle | Group::Tls => Vec::new(),
+        Group::Micro => parts(),
         Group::Latency => latency(quick),
-        Group::Bulk => bulk(),
+        Group::Bulk => bulk(quick),
         Group::Churn => vec![
             case("stub-connect", "connect, query, close", Backend::Near, Work::Connect, 1, Figure::Statements),
             case("pg-connect", "connect, query, close", Backend::Postgres, Work::Connect, 1, Figure::Statements),
         ],
-    }
+    };
+    all.into_iter().map(|case| Case { group, ..case }).collect()
 }
 
 fn latency(quick: bool) -> Vec<Case> {
@@ -84,6 +117,9 @@ fn latency(quick: bool) -> Vec<Case> {
         let id = format!("pg-open-{share}");
         all.push(case(&id, &title, Backend::Postgres, Work::Open(0), 8, Figure::Statements));
     }
+    let across = "select prepared, 1 connection";
+    all.push(case("stub-across-1", across, Backend::Across, Work::Prepared, 1, Figure::Statements));
+    all.push(case("pg-tpcb-8", "TPC-B-like, 8 connections", Backend::Postgres, Work::Tpcb, 8, Figure::Statements));
     all.push(case(
         "stub-beside",
         "select simple beside a bulk stream",
@@ -95,9 +131,25 @@ fn latency(quick: bool) -> Vec<Case> {
     all
 }
 
-fn bulk() -> Vec<Case> {
+/// What a part of ours costs: the same work with it and without it.
+fn parts() -> Vec<Case> {
+    let bulk = |flow| (Work::Bulk(flow), 1, Figure::Bytes);
+    let cases = [
+        ("part-prepared-1", "select prepared, 1 connection", Backend::Near, (Work::Prepared, 1, Figure::Statements)),
+        ("part-prepared-8", "select prepared, 8 connections", Backend::Near, (Work::Prepared, 8, Figure::Statements)),
+        ("part-rows", "narrow rows in sends of 1 MiB", Backend::Far, bulk(Flow::Rows)),
+        ("part-cards", "a card in every row of 100 B", Backend::Far, bulk(Flow::Cards)),
+        ("part-tpcb-8", "TPC-B-like, 8 connections", Backend::Postgres, (Work::Tpcb, 8, Figure::Statements)),
+    ];
+    let one = |(id, title, backend, (work, connections, figure))| {
+        case(id, &format!("parts: {title}"), backend, work, connections, figure).of(&PRICED, 0)
+    };
+    cases.into_iter().map(one).collect()
+}
+
+fn bulk(quick: bool) -> Vec<Case> {
     let stub = [
-        ("stub-rows", "narrow rows in sends of 64 KiB", Flow::Rows),
+        ("stub-rows", "narrow rows in sends of 1 MiB", Flow::Rows),
         ("stub-rows8", "narrow rows in sends of 8 KiB", Flow::Rows8),
         ("stub-wide", "rows of 8 KiB", Flow::Wide),
         ("stub-cards", "a card in every row of 100 B", Flow::Cards),
@@ -109,16 +161,33 @@ fn bulk() -> Vec<Case> {
     let rows = Work::Bulk(Flow::Rows);
     all.push(case("pg-rows", "SELECT of 100,000 narrow rows", Backend::Postgres, rows, 1, Figure::Bytes));
     all.push(case("pg-copy", "COPY of 100,000 narrow rows", Backend::Postgres, Work::Copy, 1, Figure::Bytes));
+    let wide = Work::Bulk(Flow::Wide);
+    all.push(case("pg-wide", "SELECT of 2,000 rows of 8 KiB", Backend::Postgres, wide, 1, Figure::Bytes));
+    all.push(case("pg-copy-in", "COPY FROM of rows of 1 KiB", Backend::Postgres, Work::CopyIn, 1, Figure::Bytes));
+    if !quick {
+        let large =
+            [("pg-large", "SELECT of 500 MB", Work::Large), ("pg-large-copy", "COPY of 500 MB", Work::LargeCopy)];
+        all.extend(
+            large.map(|(id, title, work)| {
+                case(id, title, Backend::Postgres, work, 1, Figure::Bytes).of(&FEW, FEW_ROUNDS)
+            }),
+        );
+    }
     all
 }
 
-fn case(id: &str, title: &str, backend: Backend, work: Work, connections: u32, figure: Figure) -> Case {
+pub(crate) fn case(id: &str, title: &str, backend: Backend, work: Work, connections: u32, figure: Figure) -> Case {
     let place = match backend {
+        Backend::Postgres if id.starts_with("url-") => "your database",
         Backend::Postgres => "PostgreSQL",
         Backend::Near => "stub, one CPU",
         Backend::Far => "stub, a CPU for itself",
+        Backend::Across => "stub, the agent on another CPU",
     };
-    Case { id: id.to_owned(), title: format!("{title} ({place})"), backend, work, connections, figure }
+    let title = format!("{title} ({place})");
+    // Whose group it is, its list says.
+    let (group, id) = (Group::Latency, id.to_owned());
+    Case { group, id, title, backend, work, connections, figure, paths: &[], rounds: 0 }
 }
 
 /// An open loop gets its rate: a share of what the slowest path did with as many connections.

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use crate::load::cases::Figure;
 use crate::load::measure::{Measured, Metric};
-use crate::load::report::{Run, escape};
+use crate::load::published::escape;
 use crate::load::targets::{DIRECT, HAPROXY, NULL, PGBOUNCER, STRICT, US};
+use crate::ratio::Ratio;
 
 const WIDTH: f64 = 1000.0;
 const LABELS: f64 = 420.0;
@@ -29,9 +30,27 @@ text{font-family:system-ui,-apple-system,'Segoe UI','DejaVu Sans',sans-serif;fon
 .ours{fill:#4493f8}.reach{stroke:#4493f8}.strict{fill:#ab7df8}.h{fill:#f0883e}.p{fill:#3fb950}.direct{fill:#6e7681}}
 ";
 
+/// A case in the picture: what each path costs as a multiple of the null relay, by the path's name.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Row {
+    pub(crate) title: String,
+    pub(crate) marks: Vec<(String, Ratio)>,
+}
+
+impl Row {
+    /// What of a case is drawn.
+    pub(crate) fn of(measured: &Measured) -> Row {
+        let metric = if measured.case.figure == Figure::Statements { Metric::P50 } else { Metric::CpuPerGb };
+        // Nothing in between costs no CPU time of anything in between.
+        let ratio = |name| measured.ratio(metric, name, NULL).filter(|ratio| ratio.median > 0.0);
+        let marks = MARKS.iter().filter_map(|(name, ..)| Some(((*name).to_owned(), ratio(name)?)));
+        Row { title: measured.case.title.clone(), marks: marks.collect() }
+    }
+}
+
 /// The whole picture.
-pub(crate) fn svg(run: &Run) -> String {
-    let bottom = TOP + LINE * run.measured.len() as f64;
+pub(crate) fn svg(rows: &[Row], machine: &str) -> String {
+    let bottom = TOP + LINE * rows.len() as f64;
     let height = bottom + 40.0;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"Cost of every path as a multiple of a relay that does nothing\">\n<style>{STYLE}</style>\n<rect class=\"ground\" width=\"{WIDTH}\" height=\"{height}\" rx=\"8\"/>\n\
@@ -57,11 +76,10 @@ pub(crate) fn svg(run: &Run) -> String {
             TOP - 8.0
         );
     }
-    for (index, measured) in run.measured.iter().enumerate() {
-        line(&mut svg, measured, TOP + LINE * (index as f64 + 0.5));
+    for (index, row) in rows.iter().enumerate() {
+        line(&mut svg, row, TOP + LINE * (index as f64 + 0.5));
     }
-    let _ =
-        writeln!(svg, "<text class=\"faint\" x=\"20\" y=\"{}\">{}</text>\n</svg>", height - 12.0, escape(&run.machine));
+    let _ = writeln!(svg, "<text class=\"faint\" x=\"20\" y=\"{}\">{}</text>\n</svg>", height - 12.0, escape(machine));
     svg
 }
 
@@ -70,13 +88,11 @@ fn x_at(ratio: f64) -> f64 {
     LABELS + share * PANEL
 }
 
-fn line(svg: &mut String, measured: &Measured, y: f64) {
-    let title = escape(&measured.case.title);
+fn line(svg: &mut String, row: &Row, y: f64) {
+    let title = escape(&row.title);
     let _ = write!(svg, "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{title}</text>", LABELS - 8.0, y + 4.0);
-    let metric = if measured.case.figure == Figure::Statements { Metric::P50 } else { Metric::CpuPerGb };
     for (name, class, radius) in MARKS {
-        // Nothing in between costs no CPU time of anything in between.
-        let Some(ratio) = measured.ratio(metric, name, NULL).filter(|ratio| ratio.median > 0.0) else { continue };
+        let Some((_, ratio)) = row.marks.iter().find(|(of, _)| of == name) else { continue };
         if name == US {
             let (low, high) = (x_at(ratio.low), x_at(ratio.high));
             let _ = write!(svg, "<line class=\"reach\" x1=\"{low:.1}\" x2=\"{high:.1}\" y1=\"{y}\" y2=\"{y}\"/>");
@@ -102,15 +118,7 @@ mod tests {
 
     #[test]
     fn an_empty_run_is_a_picture_too() {
-        let run = Run {
-            machine: "a & b".to_owned(),
-            versions: Vec::new(),
-            measured: Vec::new(),
-            idle: Vec::new(),
-            tls: None,
-            judged: Vec::new(),
-        };
-        let svg = svg(&run);
+        let svg = svg(&[], "a & b");
         assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n") && svg.contains("a &amp; b"));
     }
 }

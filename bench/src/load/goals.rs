@@ -1,295 +1,180 @@
-//! The goals, and whether a run meets them.
-//!
-//! An interval is widened by what two equal relays of the same rounds differ by. Wholly inside the goal: met; wholly outside:
-//! missed; across it: no verdict, which counts as missed. Inside, but wider than what is claimed: no verdict either.
+//! The goals, by rows of the table that docs/BENCH.md shows, and the figures that they are asked of.
 
-use crate::load::idle::Idle;
-use crate::load::measure::{Measured, Metric};
-use crate::load::targets::{HAPROXY, NULL, PGBOUNCER, US};
-use crate::load::tls::Tls;
+use crate::load::idle::SEALED;
+use crate::load::measure::Metric;
+use crate::load::report::Run;
+use crate::load::targets::{HAPROXY, MEMORY, NULL, PGBOUNCER, US};
+use crate::load::verdict::{Bound, Judged, judge, judged, plain};
 use crate::ratio::Ratio;
 
-/// What is asked of ours.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Bound {
-    /// At most so many times theirs.
-    Times(f64),
-    /// At least so many times theirs.
-    AtLeastTimes(f64),
-    /// At most so much more than theirs.
-    Plus(f64),
-    /// At most so much.
-    Most(f64),
-}
+/// What is asked for; the rows of the table.
+pub(crate) const ROWS: [&str; 15] = [
+    "p50, one client, statement seen before",
+    "p50 and p99, 8 clients",
+    "CPU per known statement",
+    "bulk ceiling per core, clean narrow rows, 64 KiB",
+    "the same, sends of 8 KiB, beside HAProxy with splice",
+    "rows of 8 KiB and more",
+    "from a real PostgreSQL, narrow rows",
+    "one card per 100 B",
+    "small queries beside a bulk stream",
+    "two shards over one",
+    "standard record over no record, p50 of reads",
+    "TLS both legs over plain, beside rustls alone",
+    "connect, first query, close (stub)",
+    "idle session, also after a bulk result",
+    "slow reader with 100 MB pending",
+];
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Met,
-    Missed,
-    Open,
-    /// The run did not do this case, or lacks the peer.
-    Absent,
-}
+/// Most KiB of an idle session; of one under TLS on both legs; of what a slow reader may take: a buffer of 64 KiB per direction.
+const IDLE_KIB: f64 = 4.0;
+const SEALED_KIB: f64 = 24.0;
+const SLOW_KIB: f64 = 128.0;
+/// From so many CPUs on two shards are judged by what they do, else by what a statement costs.
+const CORES: usize = 4;
 
-impl Verdict {
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Verdict::Met => "met",
-            Verdict::Missed => "MISSED",
-            Verdict::Open => "no verdict",
-            Verdict::Absent => "not measured",
-        }
-    }
-}
-
-/// One goal.
+/// One goal that a case answers.
 pub(crate) struct Goal {
+    pub(crate) row: usize,
     pub(crate) what: String,
-    case: String,
-    metric: Metric,
-    versus: &'static str,
-    bound: Bound,
+    pub(crate) case: String,
+    pub(crate) metric: Metric,
+    pub(crate) versus: &'static str,
+    pub(crate) bound: Bound,
 }
 
-/// A goal and what the run says.
-pub(crate) struct Judged {
-    pub(crate) what: String,
-    pub(crate) claim: String,
-    pub(crate) found: Option<Ratio>,
-    pub(crate) verdict: Verdict,
+fn goal(row: usize, case: &str, what: &str, metric: Metric, versus: &'static str, bound: Bound) -> Goal {
+    Goal { row, what: what.to_owned(), case: case.to_owned(), metric, versus, bound }
 }
 
-fn goal(case: &str, what: &str, metric: Metric, versus: &'static str, bound: Bound) -> Goal {
-    Goal { what: what.to_owned(), case: case.to_owned(), metric, versus, bound }
-}
-
-/// The goals that this benchmark can judge.
+/// Those of the cases.
 pub(crate) fn goals() -> Vec<Goal> {
     let mut all = Vec::new();
     for (short, place) in [("stub", "stub"), ("pg", "PostgreSQL")] {
         for protocol in ["simple", "extended", "prepared"] {
-            let name = |what: &str, count: u32| format!("{what}, {count}c {protocol}, {place}");
-            let (one, eight) = (format!("{short}-{protocol}-1"), format!("{short}-{protocol}-8"));
-            all.push(goal(&one, &name("p50", 1), Metric::P50, NULL, Bound::Times(1.08)));
-            all.push(goal(&one, &name("p50", 1), Metric::P50, HAPROXY, Bound::Times(1.0)));
-            all.push(goal(&one, &name("p50", 1), Metric::P50, PGBOUNCER, Bound::Times(1.0)));
-            all.push(goal(&eight, &name("p50", 8), Metric::P50, NULL, Bound::Times(1.08)));
-            all.push(goal(&eight, &name("p99", 8), Metric::P99, NULL, Bound::Times(1.08)));
-            all.push(goal(&eight, &name("p50", 8), Metric::P50, HAPROXY, Bound::Times(0.92)));
-            all.push(goal(&one, &name("CPU us a statement", 1), Metric::CpuUs, NULL, Bound::Plus(1.5)));
-            all.push(goal(&eight, &name("CPU us a statement", 8), Metric::CpuUs, NULL, Bound::Plus(1.5)));
-            all.push(goal(&eight, &name("CPU us a statement", 8), Metric::CpuUs, HAPROXY, Bound::Times(0.85)));
+            statements(&mut all, short, place, protocol);
         }
     }
     let (rows, wide, cards) = ("stub-rows", "stub-wide", "stub-cards");
     let gb = Metric::CpuPerGb;
     all.extend([
         // Bytes for a second of one core: the reciprocal of the CPU time for a byte.
-        goal(rows, "bulk, narrow rows: CPU s/GB (0.88 of the GB/s per core)", gb, NULL, Bound::Times(1.0 / 0.88)),
-        goal(rows, "bulk, narrow rows: CPU s/GB", gb, NULL, Bound::Plus(0.10)),
-        goal("stub-rows8", "bulk, 8 KiB sends: GB/s", Metric::GbPerSecond, HAPROXY, Bound::AtLeastTimes(1.1)),
-        goal(wide, "bulk, rows of 8 KiB: CPU s/GB (0.93 of the GB/s per core)", gb, NULL, Bound::Times(1.0 / 0.93)),
-        goal("pg-rows", "bulk from PostgreSQL, SELECT: CPU s/GB", gb, NULL, Bound::Most(1.25)),
-        goal("pg-rows", "bulk from PostgreSQL, SELECT: CPU s/GB", gb, PGBOUNCER, Bound::Times(0.7)),
-        goal(cards, "a card in every 100 B: CPU s/GB", gb, NULL, Bound::Times(1.4)),
-        goal("stub-beside", "p50 beside a bulk stream", Metric::P50, NULL, Bound::Times(1.3)),
-        goal("stub-beside", "p50 beside a bulk stream", Metric::P50, HAPROXY, Bound::Times(0.05)),
-        goal("stub-connect", "connect, query, close, stub: p50", Metric::P50, HAPROXY, Bound::Times(1.0)),
+        goal(3, rows, "narrow rows: CPU s/GB (0.88 of the GB/s per core)", gb, NULL, Bound::Times(1.0 / 0.88)),
+        goal(3, rows, "narrow rows: CPU s/GB", gb, NULL, Bound::Plus(0.10)),
+        goal(4, "stub-rows8", "8 KiB sends: CPU s/GB (1.1 of the GB/s per core)", gb, HAPROXY, Bound::Times(1.0 / 1.1)),
+        goal(5, wide, "rows of 8 KiB: CPU s/GB (0.93 of the GB/s per core)", gb, NULL, Bound::Times(1.0 / 0.93)),
+        goal(7, cards, "a card in every 100 B: CPU s/GB", gb, NULL, Bound::Times(1.4)),
+        goal(8, "stub-beside", "p50 beside a bulk stream", Metric::P50, NULL, Bound::Times(1.3)),
+        goal(8, "stub-beside", "p50 beside a bulk stream", Metric::P50, HAPROXY, Bound::Times(0.05)),
+        goal(12, "stub-connect", "connect, query, close: p50", Metric::P50, HAPROXY, Bound::Times(1.0)),
     ]);
-    all
-}
-
-/// What this benchmark has no measure for, and why.
-pub(crate) const UNJUDGED: [(&str, &str); 3] = [
-    ("two shards over one", "needs four cores and more, or a service with one shard beside it"),
-    (
-        "record over no record",
-        "the product cannot run without its record; the `strict record` lines price the other setting",
-    ),
-    ("slow reader with 100 MB pending", "no case yet"),
-];
-
-/// Most KiB of an idle session.
-const IDLE_KIB: f64 = 4.0;
-
-/// Most KiB of one under TLS on both legs.
-const SEALED_KIB: f64 = 24.0;
-/// Most that TLS may cost, times what rustls alone does.
-const SEALED_TIMES: f64 = 1.1;
-
-/// Judges all.
-pub(crate) fn judge(measured: &[Measured], idle: &[Idle], tls: Option<&Tls>) -> Vec<Judged> {
-    let mut all: Vec<Judged> = goals().iter().map(|goal| one(goal, measured)).collect();
-    for (what, of) in [
-        ("idle session, KiB", (|idle: &Idle| idle.fresh) as fn(&Idle) -> f64),
-        ("idle session after a bulk result, KiB", |idle| idle.after_bulk),
-    ] {
-        let found = idle.iter().find(|idle| idle.target == US).map(of);
-        let verdict = match found {
-            None => Verdict::Absent,
-            Some(kib) if kib <= IDLE_KIB => Verdict::Met,
-            Some(_) => Verdict::Missed,
-        };
-        let found = found.map(|kib| Ratio { median: kib, low: kib, high: kib });
-        all.push(Judged { what: what.to_owned(), claim: format!("<= {IDLE_KIB}"), found, verdict });
+    for (case, what) in [("pg-rows", "SELECT"), ("pg-copy", "COPY")] {
+        let what = format!("bulk from PostgreSQL, {what}: CPU s/GB");
+        all.push(goal(6, case, &what, gb, NULL, Bound::Most(1.25)));
+        all.push(goal(6, case, &what, gb, PGBOUNCER, Bound::Times(0.7)));
     }
-    all.extend(sealed(tls));
     all
 }
 
-/// What TLS on both legs costs.
-fn sealed(tls: Option<&Tls>) -> [Judged; 2] {
-    let found = tls.and_then(Tls::ratio);
-    let times = Bound::Times(SEALED_TIMES);
-    let over = Judged {
-        what: "TLS on both legs over plain: CPU s/GB".to_owned(),
-        claim: format!("<= {SEALED_TIMES:.2} x rustls alone"),
-        found,
-        verdict: found.map_or(Verdict::Absent, |found| verdict(times, found)),
-    };
-    let kib = tls.map(|tls| tls.idle);
-    let idle = Judged {
-        what: "idle session under TLS on both legs, KiB".to_owned(),
-        claim: format!("<= {SEALED_KIB}"),
-        found: kib.map(|kib| Ratio { median: kib, low: kib, high: kib }),
-        verdict: match kib {
-            None => Verdict::Absent,
-            Some(kib) if kib <= SEALED_KIB => Verdict::Met,
-            Some(_) => Verdict::Missed,
-        },
-    };
-    [over, idle]
+fn statements(all: &mut Vec<Goal>, short: &str, place: &str, protocol: &str) {
+    let name = |what: &str, count: u32| format!("{what}, {count}c {protocol}, {place}");
+    let (one, eight) = (format!("{short}-{protocol}-1"), format!("{short}-{protocol}-8"));
+    let p50 = Metric::P50;
+    all.push(goal(0, &one, &name("p50", 1), p50, NULL, Bound::Times(1.08)));
+    all.push(goal(0, &one, &name("p50", 1), p50, HAPROXY, Bound::Times(1.0)));
+    all.push(goal(0, &one, &name("p50", 1), p50, PGBOUNCER, Bound::Times(1.0)));
+    all.push(goal(1, &eight, &name("p50", 8), p50, NULL, Bound::Times(1.08)));
+    all.push(goal(1, &eight, &name("p99", 8), Metric::P99, NULL, Bound::Times(1.08)));
+    all.push(goal(1, &eight, &name("p50", 8), p50, HAPROXY, Bound::Times(0.92)));
+    all.push(goal(2, &one, &name("CPU us a statement", 1), Metric::CpuUs, NULL, Bound::Plus(1.5)));
+    all.push(goal(2, &eight, &name("CPU us a statement", 8), Metric::CpuUs, NULL, Bound::Plus(1.5)));
+    all.push(goal(2, &eight, &name("CPU us a statement", 8), Metric::CpuUs, HAPROXY, Bound::Times(0.85)));
 }
 
-fn one(goal: &Goal, measured: &[Measured]) -> Judged {
-    let claim = match goal.bound {
-        Bound::Times(times) => format!("<= {times:.2} x {}", goal.versus),
-        Bound::AtLeastTimes(times) => format!(">= {times:.2} x {}", goal.versus),
-        Bound::Plus(more) => format!("<= {} + {more:.2}", goal.versus),
-        Bound::Most(most) => format!("<= {most:.2}"),
-    };
-    let found = measured.iter().find(|m| m.case.id == goal.case).and_then(|m| Some((m, found(goal, m)?)));
-    let verdict = found.map_or(Verdict::Absent, |(m, found)| match verdict(goal.bound, widened(goal, m, found)) {
-        Verdict::Met if is_wide(goal.bound, found) => Verdict::Open,
-        verdict => verdict,
+/// Every goal, with what the run says.
+pub(crate) fn all(run: &Run) -> Vec<Judged> {
+    let mut all: Vec<Judged> = goals().iter().map(|goal| judge(goal, &run.measured)).collect();
+    let exactly = |value: f64| Ratio { median: value, low: value, high: value };
+    all.push(shards(run));
+    all.push(recorded(run));
+    let tls = run.tls.as_ref().and_then(|tls| tls.ratio());
+    all.push(judged(11, "TLS over plain, CPU s/GB", "<= 1.10 x rustls alone", Bound::Times(1.1), tls));
+    for (target, name, most) in [(US, "idle session", IDLE_KIB), (SEALED, "idle session, TLS", SEALED_KIB)] {
+        let idle = run.idle.iter().find(|idle| idle.target == target);
+        for (when, of) in [("fresh", idle.map(|idle| idle.fresh)), ("after a bulk result", idle.map(|i| i.after_bulk))]
+        {
+            let what = format!("{name}, {when}: KiB");
+            all.push(plain(13, &what, most, of.map(exactly)));
+        }
+    }
+    let slow = run.slow.as_ref();
+    all.push(plain(14, "slow reader: KiB of ours", SLOW_KIB, slow.map(|slow| exactly(slow.kib))));
+    let neighbours = slow.and_then(|slow| slow.neighbours());
+    let bound = Bound::Times(1.1);
+    all.push(judged(14, "p50 of its neighbours", "<= 1.10 x without it", bound, neighbours));
+    all
+}
+
+/// Two shards over one.
+fn shards(run: &Run) -> Judged {
+    let shards = run.shards.as_ref();
+    if std::thread::available_parallelism().map_or(1, usize::from) >= CORES {
+        let found = shards.and_then(|shards| shards.rate());
+        return judged(9, "statements a second, two shards", ">= 1.90 x one", Bound::AtLeastTimes(1.9), found);
+    }
+    let found = shards.and_then(|shards| shards.cpu());
+    judged(9, "CPU per statement, two shards", "<= 1.05 x one", Bound::Times(1.05), found)
+}
+
+/// The record over none, computed: the disk's part is measured through the service, the memory's part timed alone.
+fn recorded(run: &Run) -> Judged {
+    let case = run.measured.iter().find(|measured| measured.case.id == "part-prepared-1");
+    let found = case.zip(run.record_ns).and_then(|(measured, record_ns)| {
+        let disk = measured.ratio(Metric::P50, US, MEMORY)?;
+        let p50 = measured.value(Metric::P50, MEMORY)?.median;
+        let times = p50 / (p50 - record_ns / 1e3);
+        Some(Ratio { median: disk.median * times, low: disk.low * times, high: disk.high * times })
     });
-    Judged { what: goal.what.clone(), claim, found: found.map(|(_, found)| found), verdict }
-}
-
-fn found(goal: &Goal, measured: &Measured) -> Option<Ratio> {
-    match goal.bound {
-        Bound::Times(_) | Bound::AtLeastTimes(_) => measured.ratio(goal.metric, US, goal.versus),
-        Bound::Plus(_) => measured.difference(goal.metric, US, goal.versus),
-        Bound::Most(_) => measured.value(goal.metric, US),
-    }
-}
-
-/// The interval, widened by what two equal relays differ by.
-fn widened(goal: &Goal, measured: &Measured, found: Ratio) -> Ratio {
-    let Some(noise) = measured.noise(goal.metric) else { return found };
-    let (down, up) = (noise.low.min(1.0), noise.high.max(1.0));
-    match goal.bound {
-        Bound::Times(_) | Bound::AtLeastTimes(_) | Bound::Most(_) => {
-            Ratio { low: found.low * down, high: found.high * up, ..found }
-        }
-        Bound::Plus(_) => {
-            let theirs = measured.value(goal.metric, NULL).map_or(0.0, |value| value.median);
-            Ratio { low: found.low - theirs * (1.0 - down), high: found.high + theirs * (up - 1.0), ..found }
-        }
-    }
-}
-
-/// Whether the interval says less than the claim does. (That ours is not above theirs claims no width.)
-fn is_wide(bound: Bound, found: Ratio) -> bool {
-    match bound {
-        Bound::Times(times) | Bound::AtLeastTimes(times) if times != 1.0 => {
-            found.high - found.low > (times - 1.0).abs()
-        }
-        Bound::Times(_) | Bound::AtLeastTimes(_) | Bound::Plus(_) | Bound::Most(_) => false,
-    }
-}
-
-fn verdict(bound: Bound, found: Ratio) -> Verdict {
-    let (inside, outside) = match bound {
-        Bound::Times(most) | Bound::Plus(most) | Bound::Most(most) => (found.high <= most, found.low > most),
-        Bound::AtLeastTimes(least) => (found.low >= least, found.high < least),
-    };
-    match (inside, outside) {
-        (true, _) => Verdict::Met,
-        (_, true) => Verdict::Missed,
-        _ => Verdict::Open,
-    }
+    judged(10, "p50 of reads, recorded (part of it computed)", "<= 1.03 x not recorded", Bound::Times(1.03), found)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::load::cases::{Group, cases};
-
-    fn interval(low: f64, high: f64) -> Ratio {
-        Ratio { median: (low + high) / 2.0, low, high }
-    }
-
-    #[test]
-    fn an_interval_across_the_goal_is_no_verdict() {
-        assert_eq!(verdict(Bound::Times(1.08), interval(0.9, 1.08)), Verdict::Met);
-        assert_eq!(verdict(Bound::Times(1.08), interval(1.0, 1.1)), Verdict::Open);
-        assert_eq!(verdict(Bound::Times(1.08), interval(1.09, 1.1)), Verdict::Missed);
-        assert_eq!(verdict(Bound::AtLeastTimes(1.1), interval(1.2, 1.3)), Verdict::Met);
-        assert_eq!(verdict(Bound::AtLeastTimes(1.1), interval(0.2, 1.0)), Verdict::Missed);
-    }
+    use crate::load::idle::Idle;
+    use crate::load::shards::Shards;
+    use crate::load::slow::Slow;
+    use crate::load::tls::Tls;
+    use crate::load::verdict::Verdict;
 
     #[test]
-    fn an_interval_wider_than_the_claim_meets_nothing() {
-        assert!(is_wide(Bound::Times(1.08), interval(0.08, 1.02)) && !is_wide(Bound::Times(1.08), interval(0.9, 0.95)));
-        assert!(!is_wide(Bound::Times(1.0), interval(0.5, 0.9)) && !is_wide(Bound::Times(0.05), interval(0.01, 0.04)));
-    }
-
-    #[test]
-    fn every_goal_names_a_case() {
+    fn every_goal_names_a_case_and_every_row_has_one() {
         let ids: Vec<String> = Group::ALL.into_iter().flat_map(|g| cases(g, false)).map(|case| case.id).collect();
         for goal in goals() {
             assert!(ids.contains(&goal.case), "{}", goal.case);
         }
+        let judged = all(&Run::empty());
+        for (row, name) in ROWS.iter().enumerate() {
+            assert!(judged.iter().any(|judged| judged.row == row), "{name}");
+        }
+        assert!(judged.iter().all(|judged| judged.verdict == Verdict::Absent));
     }
 
     #[test]
-    fn what_was_not_measured_is_not_met() {
-        assert!(judge(&[], &[], None).iter().all(|judged| judged.verdict == Verdict::Absent));
-        let idle = Idle { target: US, sessions: 10, fresh: 3.0, after_bulk: 9.0 };
-        let verdicts: Vec<Verdict> = judge(&[], &[idle], None).iter().map(|judged| judged.verdict).collect();
-        assert!(verdicts.ends_with(&[Verdict::Met, Verdict::Missed, Verdict::Absent, Verdict::Absent]));
-        let tls = |sealed| Tls { rounds: vec![[0.2, sealed, 1.0]; 3], sessions: 10, idle: 25.0 };
-        let judged =
-            |sealed| judge(&[], &[], Some(&tls(sealed))).iter().rev().take(2).map(|j| j.verdict).collect::<Vec<_>>();
-        assert_eq!(judged(1.25), [Verdict::Missed, Verdict::Met]);
-        assert_eq!(judged(1.35), [Verdict::Missed, Verdict::Missed]);
-    }
-
-    #[test]
-    fn noise_takes_a_verdict_away() {
-        use crate::load::measure::{Line, Round};
-        use crate::load::targets::AGAIN;
-        use crate::slice::Outcome;
-        let line = |target, values: [f64; 3]| {
-            let round =
-                |p50| Round { p50, p99: p50, per_second: 1.0, gb_per_second: 1.0, cpu_us: p50, cpu_s_per_gb: 1.0 };
-            Line {
-                target,
-                total: Outcome::new(),
-                rounds: values.map(round).to_vec(),
-                nanos: 0,
-                resident_kib: 0,
-                between: true,
-            }
+    fn what_stands_beside_the_cases_is_judged_too() {
+        let idle = |target, fresh, after_bulk| Idle { target, sessions: 10, fresh, after_bulk };
+        let run = Run {
+            idle: vec![idle(US, 3.0, 9.0), idle(SEALED, 23.0, 25.0)],
+            tls: Some(Tls { rounds: vec![[0.2, 1.25, 1.0]; 3] }),
+            shards: Some(Shards { rounds: vec![[(10.0, 5.0), (20.0, 5.5)]; 3] }),
+            slow: Some(Slow { rounds: vec![[10.0, 10.5]; 3], kib: 68.0 }),
+            ..Run::empty()
         };
-        let run = |again: [f64; 3]| {
-            let case = cases(Group::Latency, true).into_iter().find(|case| case.id == "stub-simple-1").unwrap();
-            let lines = vec![line(NULL, [10.0; 3]), line(AGAIN, again), line(US, [10.5; 3])];
-            let measured = Measured { case, lines };
-            judge(&[measured], &[], None).swap_remove(0).verdict
-        };
-        assert_eq!(run([10.0; 3]), Verdict::Met);
-        assert_eq!(run([9.0, 10.0, 11.0]), Verdict::Open);
+        let of = |row: usize| all(&run).iter().filter(|j| j.row == row).map(|j| j.verdict).collect::<Vec<_>>();
+        let (met, missed) = (Verdict::Met, Verdict::Missed);
+        assert_eq!(of(13), [met, missed, met, missed]);
+        assert_eq!((of(11), of(14)), (vec![met], vec![met, met]));
+        assert_eq!(of(10), [Verdict::Absent]);
     }
 }

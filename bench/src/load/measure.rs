@@ -103,8 +103,9 @@ pub(crate) fn case(case: &Case, options: &Options, stand: &mut Stand, dice: &mut
         between: target.place(case.backend).pid.is_some(),
     };
     let mut lines: Vec<Line> = stand.targets.iter().map(empty).collect();
-    let mut order: Vec<usize> = (0..lines.len()).collect();
-    for round in 0..=options.rounds {
+    let mut order: Vec<usize> = (0..lines.len()).filter(|index| case.on(stand.targets[*index].name)).collect();
+    let rounds = if case.rounds == 0 { options.rounds } else { case.rounds.min(options.rounds) };
+    for round in 0..=rounds {
         dice.shuffle(&mut order);
         for &index in &order {
             let target = &mut stand.targets[index];
@@ -123,6 +124,7 @@ pub(crate) fn case(case: &Case, options: &Options, stand: &mut Stand, dice: &mut
             line.resident_kib = place.pid.map_or(0, |pid| cpu::resident_kib(pid, "VmRSS:"));
         }
     }
+    lines.retain(|line| case.on(line.target));
     Ok(Measured { case: case.clone(), lines })
 }
 
@@ -132,14 +134,14 @@ pub(crate) fn cpus(backend: Backend, options: &Options) -> Option<(u32, u32)> {
     match backend {
         Backend::Postgres => None,
         Backend::Near => Some((first, first)),
-        Backend::Far => Some((first, last)),
+        Backend::Far | Backend::Across => Some((first, last)),
     }
 }
 
 fn slice(case: &Case, options: &Options, dbname: &str, port: u16) -> Slice {
     Slice {
         work: case.work,
-        sealed: false,
+        sealed: options.url.as_ref().is_some_and(|url| url.sealed),
         port,
         dbname: dbname.to_owned(),
         connections: case.connections,

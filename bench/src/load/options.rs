@@ -1,6 +1,8 @@
 //! What the command line of `bench load` asks for. `cargo xtask bench` writes the first part of it.
 
+use crate::cpu;
 use crate::load::cases::{Case, Group};
+use crate::load::foreign::{self, Url};
 
 /// A path through a service: who pays, and what is put before a worker's command line.
 #[derive(Debug)]
@@ -29,6 +31,13 @@ pub(crate) struct Options {
     pub(crate) idle: u32,
     pub(crate) json: Option<String>,
     pub(crate) report: bool,
+    /// A user's own database in place of all others, and a table of it that may be read.
+    pub(crate) url: Option<Url>,
+    pub(crate) table: Option<String>,
+    /// Minutes of mixed load through us in place of a measurement.
+    pub(crate) soak: Option<u32>,
+    /// Status 1 where a goal of what was measured is not met.
+    pub(crate) check: bool,
     /// The first CPU and the last.
     pub(crate) cpus: (u32, u32),
 }
@@ -52,18 +61,37 @@ impl Options {
             idle: 0,
             json: None,
             report: false,
+            url: None,
+            table: None,
+            soak: None,
+            check: false,
             cpus: (*first, *last),
         };
         options.read(args)?;
-        let (rounds, millis) = if options.quick { (3, 40) } else { (15, 120) };
+        let (rounds, millis) = if options.quick { (3, 40) } else { (9, 100) };
         let default = |value: &mut u32, or: u32| *value = if *value == 0 { or } else { *value };
         default(&mut options.rounds, rounds);
         default(&mut options.millis, millis);
-        default(&mut options.idle, if options.quick { 200 } else { 1000 });
+        default(&mut options.idle, if options.quick { 200 } else { 10_000 });
+        let most = cpu::sessions_max();
+        if options.idle > most {
+            println!(
+                "  {most} idle sessions, not {}: the limit of descriptors (`ulimit -Hn`) has no room for more",
+                options.idle
+            );
+            options.idle = most;
+        }
         if options.groups.is_empty() {
             options.groups = Group::ALL.to_vec();
         }
+        if options.report && !options.cases.is_empty() {
+            return Err("--report publishes a whole kind of load: leave out --case".into());
+        }
+        if options.table.is_some() && options.url.is_none() {
+            return Err("--table goes with --url".into());
+        }
         match (options.postgres, options.near, options.far) {
+            _ if options.url.is_some() => Ok(options),
             (1.., 1.., 1..) => Ok(options),
             _ => Err("--postgres, --near and --far are missing; `cargo xtask bench` gives them".into()),
         }
@@ -80,7 +108,7 @@ impl Options {
             match arg.as_str() {
                 "all" => self.groups = Group::ALL.to_vec(),
                 "--quick" => {}
-                "--full" => self.idle = 2000,
+                "--check" => self.check = true,
                 "--report" => self.report = true,
                 "--case" => self.cases.push(value()?),
                 "--json" => self.json = Some(value()?),
@@ -89,6 +117,9 @@ impl Options {
                 "--far" => self.far = number(&value()?)?,
                 "--sealed" => self.sealed = number(&value()?)?,
                 "--keys" => self.keys = value()?,
+                "--url" => self.url = Some(Url::parse(&value()?)?.or_password(std::env::var("PGPASSWORD").ok())),
+                "--table" => self.table = Some(foreign::table(&value()?)?),
+                "--soak" => self.soak = Some(number(&value()?)?),
                 "--rounds" => self.rounds = number(&value()?)?,
                 "--slice-ms" => self.millis = number(&value()?)?,
                 "--idle" => self.idle = number(&value()?)?,
@@ -126,6 +157,7 @@ mod tests {
         assert!(of(ports).is_ok() && of(&format!("churn {ports}")).is_ok());
         assert_eq!(of(&format!("--slice-ms 7 {ports}")).unwrap().millis, 7);
         assert!(of("--near 2 --far 3").is_err());
+        assert!(of(&format!("--report --case stub {ports}")).is_err());
         assert!(of(&format!("fast {ports}")).is_err() && of(&format!("{ports} --rounds")).is_err());
     }
 }

@@ -2,14 +2,16 @@
 
 use std::fmt::Write as _;
 
-use crate::load::cases::Figure;
-use crate::load::chart;
-use crate::load::goals::{self, Judged, UNJUDGED, Verdict};
+use crate::load::cases::{Figure, Group};
+use crate::load::goals::{self, ROWS};
 use crate::load::idle::Idle;
 use crate::load::measure::{Line, Measured, Metric};
 use crate::load::options::Options;
-use crate::load::targets::{DIRECT, HAPROXY, NULL, PGBOUNCER, US};
+use crate::load::shards::Shards;
+use crate::load::slow::Slow;
+use crate::load::targets::{DIRECT, HAPROXY, MEMORY, NULL, STRICT, UNMASKED, US};
 use crate::load::tls::Tls;
+use crate::load::verdict::{Judged, Verdict};
 use crate::pan::readme;
 use crate::ratio::Ratio;
 use crate::slice::Work;
@@ -18,9 +20,14 @@ use crate::slice::Work;
 pub(crate) struct Run {
     pub(crate) machine: String,
     pub(crate) versions: Vec<String>,
+    pub(crate) groups: Vec<Group>,
     pub(crate) measured: Vec<Measured>,
     pub(crate) idle: Vec<Idle>,
     pub(crate) tls: Option<Tls>,
+    pub(crate) shards: Option<Shards>,
+    pub(crate) slow: Option<Slow>,
+    /// CPU nanoseconds that a statement's two records cost in memory.
+    pub(crate) record_ns: Option<f64>,
     pub(crate) judged: Vec<Judged>,
 }
 
@@ -37,18 +44,34 @@ impl Run {
             options.rounds,
             options.millis,
         );
-        Run { machine, versions, measured: Vec::new(), idle: Vec::new(), tls: None, judged: Vec::new() }
+        Run { machine, versions, groups: options.groups.clone(), ..Run::empty() }
+    }
+
+    /// Nothing measured.
+    pub(crate) fn empty() -> Run {
+        Run {
+            machine: String::new(),
+            versions: Vec::new(),
+            groups: Vec::new(),
+            measured: Vec::new(),
+            idle: Vec::new(),
+            tls: None,
+            shards: None,
+            slow: None,
+            record_ns: None,
+            judged: Vec::new(),
+        }
     }
 
     /// Judges what was measured.
     pub(crate) fn finish(&mut self) {
         let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let _ = write!(self.machine, ", load {} after", load.split(' ').next().unwrap_or_default());
-        self.judged = goals::judge(&self.measured, &self.idle, self.tls.as_ref());
+        self.judged = goals::all(self);
     }
 }
 
-fn interval(ratio: Option<Ratio>) -> String {
+pub(crate) fn interval(ratio: Option<Ratio>) -> String {
     ratio.map_or("-".into(), |r| format!("{:.2} [{:.2}-{:.2}]", r.median, r.low, r.high))
 }
 
@@ -123,6 +146,22 @@ pub(crate) fn table(measured: &Measured) -> String {
     if let Some(words) = floor(measured) {
         let _ = writeln!(text, "  {words}");
     }
+    text + &prices(measured)
+}
+
+/// What parts of ours cost: ours over ours without the part.
+fn prices(measured: &Measured) -> String {
+    let metric = if measured.case.figure == Figure::Statements { Metric::P50 } else { Metric::CpuPerGb };
+    let parts = [("masking", US, UNMASKED), ("the record's disk", US, MEMORY), ("the strict record", STRICT, US)];
+    let mut text = String::new();
+    for (part, with, without) in parts.into_iter().filter(|_| measured.case.group == Group::Micro) {
+        let ratio = |metric| interval(measured.ratio(metric, with, without));
+        let _ = write!(text, "  {part:<18} with it over without: {}", ratio(metric));
+        if metric == Metric::P50 {
+            let _ = write!(text, ", CPU {}", ratio(Metric::CpuUs));
+        }
+        text.push('\n');
+    }
     text
 }
 
@@ -142,133 +181,94 @@ fn floor(measured: &Measured) -> Option<String> {
 }
 
 /// Memory of idle sessions.
-pub(crate) fn print_idle(idle: &[Idle]) {
-    print!("{}", idle_text(idle));
-}
-
-fn idle_text(idle: &[Idle]) -> String {
+pub(crate) fn idle_text(idle: &[Idle]) -> String {
     let Some(first) = idle.first() else { return String::new() };
     let mut text = format!(
-        "\nidle sessions: {}, KiB of private memory a session (stub)\n  {:<18} {:>12} {:>22}\n",
-        first.sessions, "", "after a query", "after a result of 1 MiB"
+        "\nidle sessions: {}, KiB of private memory a session (stub)\n  {:<18} {:>9} {:>14} {:>24}\n",
+        first.sessions, "", "sessions", "after a query", "after a result of 1 MiB"
     );
     for idle in idle {
-        let _ = writeln!(text, "  {:<18} {:>12.2} {:>22.2}", idle.target, idle.fresh, idle.after_bulk);
+        let (sessions, fresh, after) = (idle.sessions, idle.fresh, idle.after_bulk);
+        let _ = writeln!(text, "  {:<18} {sessions:>9} {fresh:>14.2} {after:>24.2}", idle.target);
     }
     text
 }
 
 /// What TLS costs.
-pub(crate) fn print_tls(tls: Option<&Tls>) {
-    print!("{}", tls_text(tls));
-}
-
-fn tls_text(tls: Option<&Tls>) -> String {
+pub(crate) fn tls_text(tls: Option<&Tls>) -> String {
     let Some(tls) = tls else { return String::new() };
     let mut text = String::from("\nTLS on both legs: narrow rows from a stub, CPU s/GB of the service\n");
     for (which, name) in ["plain", "TLS on both legs", "rustls alone"].into_iter().enumerate() {
         let _ = writeln!(text, "  {name:<18} {:>24}", interval(tls.value(which)));
     }
     let _ = writeln!(text, "  what TLS adds, of rustls alone: {}", interval(tls.ratio()));
-    let _ = writeln!(text, "  {} idle sessions: {:.2} KiB each", tls.sessions, tls.idle);
     text
 }
 
-/// The verdicts.
-pub(crate) fn print_goals(run: &Run) {
-    print!("{}", goals_text(run));
+/// Two shards over one, and a slow reader.
+pub(crate) fn shards_text(shards: Option<&Shards>) -> String {
+    let Some(shards) = shards else { return String::new() };
+    format!(
+        "\ntwo shards busy over one: select prepared, 4 connections a shard (a stub and an agent on each CPU)\n  statements a second {}, CPU per statement {}\n",
+        interval(shards.rate()),
+        interval(shards.cpu())
+    )
 }
 
-fn goals_text(run: &Run) -> String {
+/// A reader that does not read.
+pub(crate) fn slow_text(slow: Option<&Slow>) -> String {
+    let Some(slow) = slow else { return String::new() };
+    format!(
+        "\na slow reader with 100 MB pending (stub, one CPU)\n  of it in our memory: {:.0} KiB; p50 of a neighbour, of that without it: {}\n",
+        slow.kib,
+        interval(slow.neighbours())
+    )
+}
+
+/// What a record costs in memory.
+pub(crate) fn record_text(record_ns: Option<f64>) -> String {
+    record_ns.map_or_else(String::new, |ns| {
+        format!(
+            "\nthe record alone: {ns:.0} ns of CPU for a statement's two records, stored and hashed, without disk\n"
+        )
+    })
+}
+
+/// All tables of one kind of load.
+pub(crate) fn group_text(run: &Run, group: Group) -> String {
+    let tables = run.measured.iter().filter(|measured| measured.case.group == group).map(table);
+    let own = match group {
+        Group::Idle => idle_text(&run.idle),
+        Group::Tls => tls_text(run.tls.as_ref()),
+        Group::Micro => record_text(run.record_ns),
+        Group::Latency => shards_text(run.shards.as_ref()),
+        Group::Bulk => slow_text(run.slow.as_ref()),
+        Group::Churn => String::new(),
+    };
+    own + &tables.collect::<String>()
+}
+
+/// The verdict on each row of the goals, and the figures below it.
+pub(crate) fn goals_text(judged: &[Judged]) -> String {
     let mut text = String::from("\ngoals (an interval is widened by the pair of null relays before it is judged)\n");
-    for judged in run.judged.iter().filter(|judged| judged.verdict != Verdict::Absent) {
-        let (found, verdict) = (interval(judged.found), judged.verdict.word());
-        let _ = writeln!(text, "  {:<62} {:<24} {found:>24}  {verdict}", judged.what, judged.claim);
+    let mut counts = [0; 4];
+    for (row, name) in ROWS.iter().enumerate() {
+        let of: Vec<&Judged> = judged.iter().filter(|judged| judged.row == row).collect();
+        let worst = of.iter().map(|judged| judged.verdict).max().unwrap_or(Verdict::Absent);
+        counts[worst as usize] += 1;
+        let _ = writeln!(text, "{name}: {}", worst.word());
+        for judged in of {
+            let (found, verdict) = (interval(judged.found), judged.verdict.word());
+            let _ = writeln!(text, "  {:<58} {:<24} {found:>24}  {verdict}", judged.what, judged.claim);
+        }
     }
-    for (what, why) in UNJUDGED {
-        let _ = writeln!(text, "  {what:<62} not measured: {why}");
-    }
-    let count = |verdict: Verdict| run.judged.iter().filter(|judged| judged.verdict == verdict).count();
-    let (met, missed, open) = (count(Verdict::Met), count(Verdict::Missed), count(Verdict::Open));
-    let absent = count(Verdict::Absent) + UNJUDGED.len();
+    let [met, absent, open, missed] = counts;
     let _ = writeln!(
         text,
-        "\n  {met} met, {missed} missed, {open} without a verdict (count as missed), {absent} not measured"
+        "\n  of {} rows {met} met, {missed} missed, {open} without a verdict (count as missed), {absent} not measured or not wholly",
+        ROWS.len()
     );
     text
-}
-
-/// All of it, as printed.
-fn text(run: &Run) -> String {
-    let tables: String = run.measured.iter().map(table).collect();
-    format!(
-        "{}\n{}\n{}{}{tables}{}",
-        run.machine,
-        run.versions.join("\n"),
-        idle_text(&run.idle),
-        tls_text(run.tls.as_ref()),
-        goals_text(run)
-    )
-}
-
-/// Writes the chart, the page, and the tables of the documentation.
-pub(crate) fn write(run: &Run) -> Result<(), String> {
-    let svg = chart::svg(run);
-    for (path, body) in [("docs/load-bench.svg", svg.clone()), ("docs/load-bench.html", html(run, &svg))] {
-        std::fs::write(path, body).map_err(|error| format!("{path}: {error}"))?;
-    }
-    readme::replace_in("docs/BENCH.md", "load-bench", &format!("```\n{}```", text(run)))?;
-    readme::replace("load-bench", &short(run))
-}
-
-/// What the README shows; the rest is one link away.
-const SHORT: [&str; 9] = [
-    "stub-prepared-1",
-    "stub-prepared-8",
-    "pg-prepared-1",
-    "pg-prepared-8",
-    "pg-open-60",
-    "stub-beside",
-    "stub-rows",
-    "pg-rows",
-    "stub-connect",
-];
-
-/// The README's table: ours and its ratios to what people would use instead.
-fn short(run: &Run) -> String {
-    let mut text = format!("{}, `cargo xtask bench --report`\n\n", run.machine);
-    text += "| p50, or CPU time for a GB | ours | of direct | of the null relay | of HAProxy | of pgbouncer |\n|---|---:|---:|---:|---:|---:|\n";
-    for measured in run.measured.iter().filter(|m| SHORT.contains(&m.case.id.as_str())) {
-        let statements = measured.case.figure == Figure::Statements;
-        let (metric, unit) = if statements { (Metric::P50, "us") } else { (Metric::CpuPerGb, "s/GB") };
-        let Some(value) = measured.value(metric, US) else { continue };
-        let ratio = |to: &str| interval(measured.ratio(metric, US, to));
-        let direct = if statements { ratio(DIRECT) } else { "-".into() };
-        let _ = writeln!(
-            text,
-            "| {} | {:.2} {unit} | {direct} | {} | {} | {} |",
-            measured.case.title,
-            value.median,
-            ratio(NULL),
-            ratio(HAPROXY),
-            ratio(PGBOUNCER)
-        );
-    }
-    text
-}
-
-fn html(run: &Run, svg: &str) -> String {
-    format!(
-        "<!doctype html>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n<title>interceptor: load</title>\n\
-         <style>:root{{color-scheme:light dark}}body{{max-width:1040px;margin:2rem auto;padding:0 1rem;font-family:system-ui,sans-serif}}\
-         svg{{width:100%;height:auto}}pre{{overflow-x:auto;font-size:12px}}</style>\n<h1>What the way through costs</h1>\n{svg}\n<pre>{}</pre>\n",
-        escape(&text(run))
-    )
-}
-
-/// For text between tags.
-pub(crate) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// All figures. Names are our own words; versions of peers lose their quotes.
@@ -299,6 +299,13 @@ pub(crate) fn json(run: &Run) -> String {
             idle.sessions, idle.fresh, idle.after_bulk
         )
     });
+    let beside = [
+        ("tls_of_rustls", run.tls.as_ref().and_then(Tls::ratio)),
+        ("two_shards_rate", run.shards.as_ref().and_then(Shards::rate)),
+        ("two_shards_cpu", run.shards.as_ref().and_then(Shards::cpu)),
+        ("neighbours_of_slow", run.slow.as_ref().and_then(Slow::neighbours)),
+    ];
+    let beside = beside.map(|(name, found)| format!("  {}: {}", quoted(name), triple(found)));
     let goals = run.judged.iter().map(|judged| {
         format!(
             "  {{\"goal\": {}, \"claim\": {}, \"found\": {}, \"verdict\": {}}}",
@@ -310,11 +317,12 @@ pub(crate) fn json(run: &Run) -> String {
     });
     let versions: Vec<String> = run.versions.iter().map(|version| quoted(version)).collect();
     format!(
-        "{{\"machine\": {}, \"versions\": [{}],\n\"lines\": [\n{}\n],\n\"idle\": [\n{}\n],\n\"goals\": [\n{}\n]}}\n",
+        "{{\"machine\": {}, \"versions\": [{}],\n\"lines\": [\n{}\n],\n\"idle\": [\n{}\n],\n\"beside\": {{\n{}\n}},\n\"goals\": [\n{}\n]}}\n",
         quoted(&run.machine),
         versions.join(", "),
         lines.join(",\n"),
         idle.collect::<Vec<_>>().join(",\n"),
+        beside.join(",\n"),
         goals.collect::<Vec<_>>().join(",\n")
     )
 }
@@ -325,16 +333,17 @@ mod tests {
 
     #[test]
     fn an_empty_run_can_be_written() {
-        let mut run = Run {
-            machine: "a \"b\"".to_owned(),
-            versions: vec!["c <d>".to_owned()],
-            measured: Vec::new(),
-            idle: Vec::new(),
-            tls: None,
-            judged: Vec::new(),
-        };
+        let mut run = Run { machine: "a \"b\"".to_owned(), ..Run::empty() };
         run.finish();
-        assert!(json(&run).contains("\"machine\": \"a 'b'") && goals_text(&run).contains("0 met, 0 missed"));
-        assert!(html(&run, "<svg/>").contains("c &lt;d&gt;"));
+        assert!(json(&run).contains("\"machine\": \"a 'b'"));
+        let text = goals_text(&run.judged);
+        assert!(text.contains("of 15 rows 0 met, 0 missed, 0 without a verdict (count as missed), 15 not measured"));
+    }
+
+    #[test]
+    fn a_row_is_as_good_as_its_worst_figure() {
+        let judged = |verdict| Judged { row: 0, what: "w".into(), claim: "c".into(), found: None, verdict };
+        let text = goals_text(&[judged(Verdict::Met), judged(Verdict::Missed), judged(Verdict::Open)]);
+        assert!(text.contains(&format!("{}: MISSED", ROWS[0])), "{text}");
     }
 }

@@ -3,11 +3,13 @@
 //! Each path has a worker of its own, the same program. All that is started here listens on loopback and ends with the run.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::cpu;
+use crate::load::foreign::Url;
 use crate::load::options::Options;
 use crate::slice::{Outcome, Slice};
 
@@ -16,10 +18,21 @@ pub(crate) const NULL: &str = "null relay";
 pub(crate) const AGAIN: &str = "null relay, again";
 pub(crate) const US: &str = "interceptor";
 pub(crate) const STRICT: &str = "strict record";
+/// Ours without a part, to price it.
+pub(crate) const UNMASKED: &str = "masking off";
+pub(crate) const MEMORY: &str = "record in memory";
 /// Another build of ours, to be compared with.
 pub(crate) const BESIDE: &str = "other build";
 pub(crate) const PGBOUNCER: &str = "pgbouncer";
 pub(crate) const HAPROXY: &str = "HAProxy";
+
+/// Connections that a peer is told to expect.
+const SESSIONS: u32 = 12_000;
+
+/// HAProxy counts pipes for its splices beside the connections, and does not start where the limit has no room for both.
+pub(crate) fn haproxy_sessions() -> u32 {
+    (cpu::sessions_max() / 5 * 4).min(SESSIONS)
+}
 
 /// What stands at the end of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +43,8 @@ pub(crate) enum Backend {
     Near,
     /// The stub; what stands between has a CPU for itself.
     Far,
+    /// The stub beside what stands between, and the agent on another CPU, though its connection was made on the first.
+    Across,
 }
 
 /// Where a path begins, and whose CPU time it costs.
@@ -50,7 +65,12 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn place(&self, backend: Backend) -> &Place {
-        &self.places[backend as usize]
+        let [postgres, near, far] = &self.places;
+        match backend {
+            Backend::Postgres => postgres,
+            Backend::Near | Backend::Across => near,
+            Backend::Far => far,
+        }
     }
 }
 
@@ -58,6 +78,8 @@ impl Target {
 pub(crate) struct Stand {
     pub(crate) targets: Vec<Target>,
     pub(crate) versions: Vec<String>,
+    /// One more worker of ours, for work at the same time.
+    pub(crate) second: Option<Worker>,
     _children: Vec<Running>,
     _folder: Folder,
 }
@@ -85,8 +107,16 @@ impl Stand {
     pub(crate) fn start(options: &Options) -> Result<Stand, String> {
         let folder = std::env::temp_dir().join(format!("interceptor-bench-{}", std::process::id()));
         std::fs::create_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-        let mut stand =
-            Stand { targets: Vec::new(), versions: Vec::new(), _children: Vec::new(), _folder: Folder(folder.clone()) };
+        let mut stand = Stand {
+            targets: Vec::new(),
+            versions: Vec::new(),
+            second: None,
+            _children: Vec::new(),
+            _folder: Folder(folder.clone()),
+        };
+        if let Some(url) = &options.url {
+            return stand.foreign(options, url).map(|()| stand);
+        }
         let [postgres, near, far] = [options.postgres, options.near, options.far];
         let (first, last) = options.cpus;
         for (port, cpu) in [(near, first), (far, last)] {
@@ -106,13 +136,40 @@ impl Stand {
             let name = match through.name.as_str() {
                 "strict" => STRICT,
                 "beside" => BESIDE,
+                "unmasked" => UNMASKED,
+                "memory" => MEMORY,
                 _ => US,
             };
             stand.add(name, places, &through.words)?;
+            if name == US {
+                stand.second = Some(Worker::start(&through.words)?);
+            }
         }
         stand.pgbouncer(options, &folder)?;
         stand.haproxy(options, &folder)?;
         Ok(stand)
+    }
+
+    /// Paths to a user's own database: directly, by the null relay (twice), through us.
+    fn foreign(&mut self, options: &Options, url: &Url) -> Result<(), String> {
+        let (host, table) = (url.to.ip(), options.table.as_deref());
+        let place = |port, pid| [(port, url.dbname.as_str(), pid); 3];
+        self.add(DIRECT, place(url.to.port(), None), &[])?;
+        for name in [NULL, AGAIN] {
+            let [port] = free_ports()?;
+            let words = ["relay", "--listen", &port.to_string(), "--to", &url.to.to_string()].map(str::to_owned);
+            let pid = self.run(own(&words)?, None, &[port])?;
+            self.add(name, place(port, Some(pid)), &[])?;
+        }
+        for through in options.through.iter().filter(|through| through.name == "standard") {
+            self.add(US, place(url.to.port(), Some(through.pid)), &through.words)?;
+        }
+        for target in &mut self.targets {
+            let is_relay = [NULL, AGAIN].contains(&target.name);
+            let host = if is_relay { Ipv4Addr::LOCALHOST.into() } else { host };
+            target.worker.say(&url.account(host, table))?;
+        }
+        Ok(())
     }
 
     fn add(
@@ -183,7 +240,7 @@ impl Stand {
                 .concat();
             let text = format!(
                 "[databases]\n{databases}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
-                 auth_type = trust\nauth_file = {}\npool_mode = session\nmax_client_conn = 4000\ndefault_pool_size = 4000\n\
+                 auth_type = trust\nauth_file = {}\npool_mode = session\nmax_client_conn = {SESSIONS}\ndefault_pool_size = {SESSIONS}\n\
                  server_check_query =\nlog_connections = 0\nlog_disconnections = 0\nlog_stats = 0\nverbose = 0\n",
                 users.display()
             );
@@ -210,10 +267,11 @@ impl Stand {
             (one(a, options.postgres), None, vec![a]),
             (one(b, options.near) + &one(c, options.far), Some(options.cpus.0), vec![b, c]),
         ];
+        let most = haproxy_sessions();
         let mut pids = [0; 2];
         for (index, (listens, cpu, ports)) in families.into_iter().enumerate() {
             let text = format!(
-                "global\n  nbthread 1\n  maxconn 4000\ndefaults\n  mode tcp\n  option splice-auto\n  timeout connect 10s\n  \
+                "global\n  nbthread 1\n  maxconn {most}\ndefaults\n  mode tcp\n  option splice-auto\n  timeout connect 10s\n  \
                  timeout client 1h\n  timeout server 1h\n{listens}"
             );
             let path = folder.join(format!("haproxy-{index}.cfg"));
@@ -293,11 +351,26 @@ impl Worker {
 
     /// Lets it do one slice and waits for what came of it.
     pub(crate) fn slice(&mut self, slice: &Slice) -> Result<Outcome, String> {
-        writeln!(self.input, "{slice}").map_err(|e| format!("a worker is gone: {e}"))?;
+        self.begin(slice)?;
+        self.end()
+    }
+
+    /// Lets it begin one slice.
+    pub(crate) fn begin(&mut self, slice: &Slice) -> Result<(), String> {
+        self.say(&slice.to_string())
+    }
+
+    /// A line to it.
+    fn say(&mut self, line: &str) -> Result<(), String> {
+        writeln!(self.input, "{line}").map_err(|e| format!("a worker is gone: {e}"))
+    }
+
+    /// Waits for what came of the slice that was begun.
+    pub(crate) fn end(&mut self) -> Result<Outcome, String> {
         let mut line = String::new();
         self.output.read_line(&mut line).map_err(|e| e.to_string())?;
         if line.is_empty() {
-            return Err(format!("a worker ended at `{slice}`; what it said stands above"));
+            return Err("a worker ended; what it said stands above".into());
         }
         line.parse()
     }

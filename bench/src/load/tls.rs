@@ -1,4 +1,4 @@
-//! What TLS on both legs costs: CPU for a GB over the same bytes plain, beside what rustls alone costs for them, and memory of idle sessions.
+//! What TLS on both legs costs: CPU for a GB over the same bytes plain, beside what rustls alone costs for them.
 
 use crate::answers::Flow;
 use crate::cpu;
@@ -14,9 +14,6 @@ use crate::slice::{Slice, Work};
 pub(crate) struct Tls {
     /// CPU seconds for a GB: plain, under TLS on both legs, rustls alone; one triple a round.
     pub(crate) rounds: Vec<[f64; 3]>,
-    pub(crate) sessions: u32,
-    /// KiB of private memory an idle session, fresh.
-    pub(crate) idle: f64,
 }
 
 impl Tls {
@@ -39,7 +36,6 @@ pub(crate) fn run(options: &Options, stand: &mut Stand, dice: &mut Dice) -> Resu
         return Ok(None);
     }
     let Some(us) = stand.targets.iter_mut().find(|target| target.name == US) else { return Ok(None) };
-    let idle = idle(options, us)?;
     let mut rounds = Vec::new();
     let mut order = [0, 1, 2];
     for round in 0..=options.rounds {
@@ -56,7 +52,7 @@ pub(crate) fn run(options: &Options, stand: &mut Stand, dice: &mut Dice) -> Resu
         }
     }
     us.worker.slice(&Slice { work: Work::Close, ..slice(options, us, false) })?;
-    Ok(Some(Tls { rounds, sessions: options.idle, idle }))
+    Ok(Some(Tls { rounds }))
 }
 
 fn slice(options: &Options, us: &Target, sealed: bool) -> Slice {
@@ -82,20 +78,3 @@ fn through(options: &Options, us: &mut Target, sealed: bool) -> Result<f64, Stri
     let outcome = us.worker.slice(&slice)?;
     Ok((cpu::nanos(pid) - before) as f64 / outcome.bytes.max(1) as f64)
 }
-
-/// KiB of each idle session under TLS.
-fn idle(options: &Options, us: &mut Target) -> Result<f64, String> {
-    let pid = us.place(Backend::Far).pid.unwrap_or(0);
-    let mut slice = Slice { work: Work::Idle, ..slice(options, us, true) };
-    slice.connections = SHARED;
-    us.worker.slice(&slice)?;
-    let before = cpu::resident_kib(pid, "RssAnon:");
-    slice.connections = options.idle + SHARED;
-    us.worker.slice(&slice)?;
-    let after = cpu::resident_kib(pid, "RssAnon:");
-    us.worker.slice(&Slice { work: Work::Close, ..slice })?;
-    Ok(after.saturating_sub(before) as f64 / f64::from(options.idle.max(1)))
-}
-
-/// The first sessions pay for what all share.
-const SHARED: u32 = 32;

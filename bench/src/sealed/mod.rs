@@ -6,8 +6,10 @@ mod stub;
 
 use std::io::{Error, Read, Result, Write};
 use std::net::TcpStream;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
+use nix::sys::socket::{MsgFlags, recv};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -37,6 +39,16 @@ impl Stream {
         let name = ServerName::try_from("127.0.0.1").map_err(Error::other)?;
         let client = ClientConnection::new(client()?, name).map_err(Error::other)?;
         Ok(Stream::Sealed(Box::new(StreamOwned::new(client, socket))))
+    }
+}
+
+impl Stream {
+    /// Takes bytes off the stream that nobody looks at; of a plain one without a copy (tcp(7), MSG_TRUNC).
+    pub(crate) fn discard(&mut self, into: &mut [u8]) -> Result<usize> {
+        match self {
+            Stream::Plain(socket) => Ok(recv(socket.as_raw_fd(), into, MsgFlags::MSG_TRUNC)?),
+            Stream::Sealed(stream) => stream.read(into),
+        }
     }
 }
 

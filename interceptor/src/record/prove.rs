@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
 use super::signed::{self, Signed, Unsigned};
-use super::{folders_and_state, series_of};
+use super::{folders_and_state, reading, series_of};
 use crate::checkpoints::PUBLIC_KEY;
 
 /// `audit checkpoint`: the newest signed checkpoint, to be kept elsewhere.
@@ -35,7 +35,8 @@ pub fn key(path: &Path, folder: Option<PathBuf>) -> Result<u8> {
 
 /// `audit prove SHARD-SEQ`: one record with all that shows, by the public key alone, that it is in the signed record.
 pub fn prove(path: &Path, folder: Option<PathBuf>, record: RecordId) -> Result<u8> {
-    let (folders, _) = folders_and_state(path, folder)?;
+    let (folders, _) = folders_and_state(path, folder.clone())?;
+    reading::begins(path, folder.as_deref(), &format!("audit prove {record}"))?;
     println!("{:#}", proof(&folders, record)?);
     Ok(0)
 }

@@ -222,3 +222,29 @@ fn what_cannot_be_recorded_does_not_start_and_detach_says_so() {
     fs::remove_file(marker).expect("removed");
     whole(&host);
 }
+
+#[test]
+fn who_reads_the_record_is_in_it_and_who_cannot_be_reads_nothing() {
+    let Some(host) = host() else { return };
+    succeed(&mut host.verb("attach")).expect("attached");
+    assert_eq!(records(&host, "reading").len(), 1, "this very reading, written before it was shown");
+    whole(&host);
+    succeed(host.verb("audit export").arg(host.state())).expect_err("no shard has written there");
+    // The folder by its name is the record all the same; a copy of it elsewhere is not.
+    succeed(host.verb("audit export").arg(host.host_record())).expect("exported");
+    let copy = crate::stand::Folder::new("copy").expect("made");
+    fs::copy(host.host_record().join(FIRST_SEGMENT), copy.path().join(FIRST_SEGMENT)).expect("copied");
+    succeed(host.verb("audit export").arg(copy.path())).expect("exported");
+    let found = records(&host, "reading");
+    let objects: Vec<&str> = found.iter().filter_map(|record| record["object"].as_str()).collect();
+    assert_eq!(objects, ["audit export", "audit verify", "audit export", "audit export", "audit export"]);
+    assert_eq!(found[1]["success"], true);
+    assert!(found[1]["message"].as_str().is_some_and(|words| words.starts_with("whole: ")), "{:?}", found[1]);
+
+    // A folder in which nothing can be written.
+    let folder = host.host_record();
+    let _over = Over::new(&folder, "ro");
+    let refused = host.verb("audit export").output().expect("runs");
+    assert_eq!((refused.status.code(), refused.stdout.len()), (Some(1), 0), "{}", words(&refused));
+    assert!(words(&refused).contains("nothing is shown"), "{}", words(&refused));
+}

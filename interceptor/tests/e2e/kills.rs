@@ -202,3 +202,19 @@ fn processes() -> impl Iterator<Item = String> {
     all.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok())
         .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
 }
+
+#[test]
+fn what_a_killed_stand_left_attached_goes_with_the_next() {
+    let Some(mut stage) = Stage::usual() else { return };
+    stage.service.stop("TERM").expect("stopped");
+    let (pins, folder) = (stage.service.pins(), stage.service.run_dir());
+    // As a killed test: nobody detaches, and the claim is given back by the kernel.
+    stage.service.keep();
+    drop(stage);
+    assert!(pins.is_dir(), "{} is not where the pins are", pins.display());
+
+    let next = Stage::usual().expect("the first one stood");
+    assert!(!pins.exists(), "{} is left", pins.display());
+    assert!(next.ask("SELECT 1").ok);
+    std::fs::remove_dir_all(folder.parent().expect("it is in the stand's folder")).expect("removed");
+}

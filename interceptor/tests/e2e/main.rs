@@ -6,6 +6,8 @@
 mod stand;
 
 mod clients;
+mod conditions;
+mod estimates;
 mod faults;
 mod health;
 mod holds;

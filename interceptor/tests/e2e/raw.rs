@@ -38,6 +38,11 @@ pub struct Agent {
 impl Agent {
     /// Starts one by `interceptor exec`.
     pub fn start(stage: &Stage) -> Agent {
+        Agent::start_as(stage, "reconciler")
+    }
+
+    /// The same as the agent of this name.
+    pub fn start_as(stage: &Stage, name: &str) -> Agent {
         let folder = Folder::new("raw").expect("a folder");
         let program = folder.path().join("agent");
         let own = std::env::current_exe().expect("known");
@@ -46,7 +51,7 @@ impl Agent {
             .expect("a copy that the agent's account may run");
         let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
         let arguments = ["--exact", "raw::dialler", "--ignored", "--nocapture", "--quiet"];
-        let mut command = stage.service.exec("reconciler", &program.display().to_string(), &arguments);
+        let mut command = stage.service.exec(name, &program.display().to_string(), &arguments);
         let process = command
             .env(ORDER, "dial")
             .stdin(OwnedFd::from(theirs))

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::stage::Stage;
+use crate::stage::{Answer, Stage};
 use crate::stand::{Folder, succeed};
 
 #[test]
@@ -70,4 +70,60 @@ fn change_one_byte(state: &std::path::Path) -> bool {
         }
     }
     false
+}
+
+#[test]
+fn sessions_are_listed_shown_searched_and_played_again() {
+    let Some(stage) = Stage::usual() else { return };
+    stage.script(
+        "SELECT count(*) FROM payments;\nSELECT pan FROM payments ORDER BY id LIMIT 2;\nDROP TABLE payments;\n",
+    );
+    let verb = |words: &str, more: &[&str]| {
+        let output = stage.service.verb(words).args(more).output().expect("runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code(), text, String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let json = |words: &str, more: &[&str]| -> Vec<serde_json::Value> {
+        let (_, out, err) = verb(words, &[more, &["--json"]].concat());
+        out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}{err}"))).collect()
+    };
+
+    let sessions = json("sessions list", &[]);
+    assert_eq!(sessions.len(), 1, "{sessions:?}");
+    let one = &sessions[0];
+    assert_eq!((one["agent"].as_str(), one["user"].as_str()), (Some("reconciler"), Some("app")));
+    assert_eq!((&one["statements"], &one["refused"], &one["masked"]), (&3.into(), &1.into(), &2.into()));
+    let id = one["session"].as_str().expect("an id");
+
+    let shown = json("sessions show", &[id]);
+    let kinds: Vec<&str> = shown.iter().filter_map(|record| record["type"].as_str()).collect();
+    assert_eq!((kinds.first(), kinds.last()), (Some(&"session-start"), Some(&"session-end")), "{kinds:?}");
+    let played = verb("sessions replay", &[id, "--speed", "1000"]);
+    assert_eq!((played.0, played.1.lines().count()), (Some(0), shown.len()), "{}", played.2);
+
+    let found = json("sessions search", &["agent:reconciler table:payments masked:>0 since:1h"]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0]["text"], "SELECT pan FROM payments ORDER BY id LIMIT 2;");
+    assert_eq!((&found[0]["outcome"]["rows"], &found[0]["session_record"]), (&2.into(), &id.into()));
+    let dropped = json("sessions search", &["verdict:blocked", "drop"]);
+    assert_eq!((dropped.len(), &dropped[0]["kinds"][0]), (1, &"drop-table".into()));
+    let none = verb("sessions search", &["nothing-of-the-kind"]);
+    assert_eq!((none.0, none.1.as_str()), (Some(1), ""));
+    let unclear = verb("sessions search", &["agnt:reconciler"]);
+    assert!(unclear.0 == Some(1) && unclear.2.contains("did you mean `agent`?"), "{}", unclear.2);
+    // Hostile to the index's own syntax.
+    for hostile in ["\"", "NEAR(a b)", "agent:\"x\" OR 1", "{agent} : x", "* ^ a", "a\"b\"c", "') --", "col:x"] {
+        let (status, _, err) = verb("sessions search", &[hostile]);
+        assert!(status == Some(0) || status == Some(1), "{hostile}: {err}");
+        assert!(!err.contains("syntax") && !err.contains("no such column"), "{hostile}: {err}");
+    }
+
+    // Whoever searched is found, and the index is made anew from the segments alone.
+    let readings = json("sessions search", &["type:reading masked", "--limit", "2"]);
+    assert_eq!(readings[1]["object"], "sessions search agent:reconciler table:payments masked:>0 since:1h");
+    assert_eq!(verb("sessions index", &["--rebuild"]).0, Some(0));
+    assert_eq!(json("sessions search", &["agent:reconciler table:payments masked:>0 since:1h"]), found);
+    for answer in [verb("sessions show", &[id]).1, verb("sessions search", &["select"]).1] {
+        Answer { out: answer, err: String::new(), ok: true }.holds_no_card();
+    }
 }

@@ -21,6 +21,9 @@ const ROLES: &[&str] = &["CREATE ROLE agent LOGIN", "CREATE ROLE dba LOGIN SUPER
 const SETTINGS: &str =
     "max_connections = 60\nautovacuum = off\nwal_level = logical\nmax_replication_slots = 4\nmax_wal_size = 256MB\n";
 
+/// More agents than the usual one, under the same rules: what one spends of its errors in an hour another has left.
+const SPARE_AGENTS: usize = 400;
+
 /// All of it.
 pub struct Ground {
     pub corpus: Corpus,
@@ -35,6 +38,8 @@ pub struct Ground {
     /// Each case's words are printed, digits hidden.
     pub shows: bool,
     count: AtomicUsize,
+    /// How many of the other agents have been started.
+    spent: AtomicUsize,
 }
 
 impl Ground {
@@ -46,7 +51,22 @@ impl Ground {
     /// Under another policy.
     pub fn under(policy: &str) -> Option<Ground> {
         let settings = format!("{SETTINGS}{}", server_log::SETTING);
-        let stage = Stage::before("", policy, || Postgres::start_in(in_memory()?, &postgres_bin(), &settings))?;
+        let login = Folder::new("login").expect("a folder");
+        let passfile = login.path().join("evasion");
+        std::fs::write(&passfile, "open sesame").expect("written");
+        std::fs::set_permissions(&passfile, Permissions::from_mode(0o600)).expect("ours alone");
+        let lines = format!("[database.login]\nuser = \"planner\"\npassfile = \"{}\"\n", passfile.display()) + &spare_agents();
+        let stage = Stage::before(&lines, policy, || {
+            let database = Postgres::start_in(in_memory()?, &postgres_bin(), &settings)?;
+            let hba = database.socket_folder().join("data/pg_hba.conf");
+            let trusting = std::fs::read_to_string(&hba)?;
+            std::fs::write(&hba, format!("host all planner all scram-sha-256\n{trusting}"))?;
+            database.sql(
+                "postgres",
+                "CREATE ROLE planner LOGIN PASSWORD 'open sesame' IN ROLE pg_read_all_data; SELECT pg_reload_conf()",
+            )?;
+            Ok(database)
+        })?;
         let corpus = Corpus::read();
         let sql = |database: &str, sql: &str| stage.database.sql(database, sql).expect("the corpus is set up");
         for role in ROLES {
@@ -59,8 +79,18 @@ impl Ground {
         let agent = Agent::start(&stage);
         let log = stage.database.socket_folder().join("log");
         let direct = String::new();
-        let mut ground =
-            Ground { corpus, secrets, agent, stage, direct, folder, log, shows: false, count: AtomicUsize::new(0) };
+        let mut ground = Ground {
+            corpus,
+            secrets,
+            agent,
+            stage,
+            direct,
+            folder,
+            log,
+            shows: false,
+            count: AtomicUsize::new(0),
+            spent: AtomicUsize::new(0),
+        };
         ground.direct = ground.create("evasion");
         Some(ground)
     }
@@ -68,6 +98,12 @@ impl Ground {
     /// The server's log from now on.
     pub fn log(&self) -> ServerLog {
         ServerLog::from_here(self.log.clone())
+    }
+
+    /// An agent that has spent nothing; the last of them again when there are no more.
+    pub fn spare_agent(&self) -> Agent {
+        let at = self.spent.fetch_add(1, Ordering::Relaxed).min(SPARE_AGENTS - 1);
+        Agent::start_as(&self.stage, &format!("spare-{at}"))
     }
 
     /// A folder in which the server may write.
@@ -132,6 +168,10 @@ impl Ground {
             self.stage.database.sql("postgres", one).expect("the cluster is as it was");
         }
     }
+}
+
+fn spare_agents() -> String {
+    (0..SPARE_AGENTS).map(|at| format!("[[agent]]\nname = \"spare-{at}\"\n")).collect()
 }
 
 /// A folder for the server's files: in memory where the host has that, because hundreds of databases are made and dropped.

@@ -34,3 +34,4 @@ mod server_log;
 mod tokens;
 mod twins;
 mod variants;
+mod words;

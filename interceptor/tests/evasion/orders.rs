@@ -28,6 +28,8 @@ struct Orders {
     /// At most this long.
     minutes: u64,
     seed: u64,
+    /// Where the fuzzer's earlier runs have left what they did, and this one leaves it.
+    tally: Option<String>,
     /// The fuzzer's program of this number alone, shown.
     at: Option<u64>,
 }
@@ -45,6 +47,7 @@ impl Orders {
                 "--variants" => orders.variants = number(word, &value()?)?,
                 "--minutes" => orders.minutes = number(word, &value()?)?,
                 "--at" => orders.at = Some(number(word, &value()?)?),
+                "--tally" => orders.tally = Some(value()?),
                 "--seed" => orders.seed = number(word, &value()?)?,
                 "--report" => orders.report = true,
                 "--show" => orders.show = true,
@@ -84,7 +87,16 @@ fn evasion() {
 
 fn fuzz(orders: &Orders, ground: &Ground) {
     let time = Duration::from_secs(60 * orders.minutes);
-    let counts = fuzz::run(ground, Bounds { seed: orders.seed, statements: orders.fuzz, time, only: orders.at });
+    let counts = fuzz::run(
+        ground,
+        Bounds {
+            seed: orders.seed,
+            statements: orders.fuzz,
+            time,
+            only: orders.at,
+            tally: orders.tally.as_ref().map(Into::into),
+        },
+    );
     println!("\nseed {}\n{}", orders.seed, counts.text());
     if orders.report {
         report::write(&docs(), "fuzz", &counts.table()).expect("the report is written");

@@ -60,13 +60,17 @@ const METHODS: &[(&str, &[&str])] = &[
     ),
     (
         "DISTINCT ON",
-        &["SELECT DISTINCT ON (substr(pan, {p}, 1) = '{d}') id FROM payments WHERE id IN (1, 3) ORDER BY 1"],
+        &[
+            "SELECT DISTINCT ON (x) 1 FROM (SELECT substr(pan, {p}, 1) = '{d}' AS x FROM payments WHERE id = 3 UNION ALL SELECT false) s ORDER BY x",
+        ],
     ),
     ("GROUP BY", &["SELECT count(*) FROM payments WHERE id IN (1, 3) GROUP BY id = 3 AND substr(pan, {p}, 1) = '{d}'"]),
     ("HAVING", &["SELECT 1 FROM payments WHERE id = 3 HAVING max(substr(pan, {p}, 1)) = '{d}'"]),
     (
         "window",
-        &["SELECT rank() OVER (ORDER BY substr(pan, {p}, 1) = '{d}') FROM payments WHERE id IN (1, 3) ORDER BY id"],
+        &[
+            "SELECT rank() OVER (ORDER BY substr(pan, {p}, 1) = '{d}') FROM (SELECT id, pan FROM payments WHERE id = 3 UNION ALL SELECT 0, 'x') s ORDER BY id",
+        ],
     ),
     ("join", &["SELECT t.id FROM tickets t JOIN payments p ON p.id = 3 AND substr(p.pan, {p}, 1) = '{d}'"]),
     (
@@ -78,7 +82,7 @@ const METHODS: &[(&str, &[&str])] = &[
     ("EXISTS", &["SELECT EXISTS (SELECT 1 FROM payments WHERE id = 3 AND substr(pan, {p}, 1) = '{d}')"]),
     ("scalar subquery", &["SELECT (SELECT id FROM payments WHERE id = 3 AND substr(pan, {p}, 1) = '{d}')"]),
     ("INTERSECT", &["SELECT substr(pan, {p}, 1) FROM payments WHERE id = 3 INTERSECT SELECT '{d}'"]),
-    ("EXCEPT", &["SELECT '{d}' EXCEPT SELECT substr(pan, {p}, 1) FROM payments WHERE id = 3"]),
+    ("EXCEPT", &["SELECT 1 FROM (SELECT '{d}' EXCEPT SELECT substr(pan, {p}, 1) FROM payments WHERE id = 3) s"]),
     (
         "CTE",
         &["WITH c AS (SELECT substr(pan, {p}, 1) AS x FROM payments WHERE id = 3) SELECT 1 FROM c WHERE x = '{d}'"],
@@ -153,10 +157,12 @@ const METHODS: &[(&str, &[&str])] = &[
     (
         "EXPLAIN ANALYZE",
         &[
-            "EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF, COSTS OFF) SELECT 1 FROM payments WHERE id = 3 AND substr(pan, {p}, 1) = '{d}'",
+            "PREPARE q(text) AS SELECT 1 FROM payments WHERE id = 3 AND substr(pan, {p}, 1) = $1",
+            "SET plan_cache_mode = force_generic_plan",
+            "EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF, COSTS OFF) EXECUTE q('{d}')",
         ],
     ),
-    ("EXPLAIN's estimate", &["EXPLAIN SELECT 1 FROM card_events WHERE pan LIKE '222300{d}%'"]),
+    ("EXPLAIN's estimate", &["EXPLAIN SELECT 1 FROM card_events WHERE pan LIKE '22230031{d}%'"]),
     ("FOR UPDATE", &["BEGIN", "SELECT id FROM payments WHERE id = 3 AND substr(pan, {p}, 1) = '{d}' FOR UPDATE"]),
     ("row comparison", &["SELECT 1 FROM payments WHERE (id, substr(pan, {p}, 1)) = (3, '{d}')"]),
     (
@@ -231,19 +237,19 @@ pub struct Probed {
     pub digits: usize,
 }
 
-/// Every method.
-pub fn run(ground: &Ground) -> Vec<Probed> {
+/// Every method, this way.
+pub fn run(ground: &Ground, way: Way<'_>) -> Vec<Probed> {
     let card = ground.corpus.pans[CARD].clone();
     let name = ground.create("evasion");
-    let probed = METHODS.iter().map(|(method, question)| probe(ground, &name, method, question, &card)).collect();
+    let probed = METHODS.iter().map(|(method, question)| probe((way, &name), method, question, &card)).collect();
     ground.drop(&name);
     probed
 }
 
-fn probe(ground: &Ground, database: &str, name: &'static str, question: &[&str], card: &str) -> Probed {
+fn probe(place_of: (Way<'_>, &str), name: &'static str, question: &[&str], card: &str) -> Probed {
     let mut probed = Probed { name, asked: 0, answered: 0, digits: 0 };
     for place in PLACES {
-        let answers: Vec<Answer> = (0..10).map(|digit| ask(ground, database, question, *place, digit, card)).collect();
+        let answers: Vec<Answer> = (0..10).map(|digit| ask(place_of, question, *place, digit, card)).collect();
         probed.asked += answers.len();
         probed.answered += answers.iter().filter(|answer| !answer.refused).count();
         let right = usize::from(card.as_bytes()[place - 1] - b'0');
@@ -266,7 +272,7 @@ struct Answer {
     slow: bool,
 }
 
-fn ask(ground: &Ground, database: &str, question: &[&str], place: usize, digit: usize, card: &str) -> Answer {
+fn ask((way, database): (Way<'_>, &str), question: &[&str], place: usize, digit: usize, card: &str) -> Answer {
     let fill = |text: &str| {
         let down = 10_u64.pow(u32::try_from(card.len() - place).expect("small"));
         text.replace("{{before}}", &format!("{{{}}}", place - 1))
@@ -275,7 +281,7 @@ fn ask(ground: &Ground, database: &str, question: &[&str], place: usize, digit: 
             .replace("{skip}", &"_".repeat(place - 1))
             .replace("{down}", &down.to_string())
     };
-    let talk = Talk::new(Way::Agent(&ground.agent), database, "", Default::default());
+    let talk = Talk::new(way, database, "", Default::default());
     let mut session = talk.agent();
     let began = Instant::now();
     for text in question {
@@ -286,7 +292,17 @@ fn ask(ground: &Ground, database: &str, question: &[&str], place: usize, digit: 
     let turns: Vec<_> = talk.finish().turns.into_iter().filter(|turn| turn.kind == Kind::Case).collect();
     let messages = || turns.iter().flat_map(|turn| &turn.heard);
     let refused = messages().any(is_own);
-    Answer { refused, bytes: messages().map(seen).collect(), slow: slow && !refused }
+    // A plan repeats what was asked.
+    let asked = format!("22230031{digit}");
+    let bytes = messages().map(seen).map(|(tag, body)| (tag, without(&body, asked.as_bytes()))).collect();
+    Answer { refused, bytes, slow: slow && !refused }
+}
+
+fn without(body: &[u8], words: &[u8]) -> Vec<u8> {
+    match body.windows(words.len()).position(|window| window == words) {
+        Some(at) => [&body[..at], &body[at + words.len()..]].concat(),
+        None => body.to_vec(),
+    }
 }
 
 /// The number of the record differs from refusal to refusal, and tells nothing.
@@ -301,7 +317,7 @@ const KNOWN: &str = include_str!("known-probes.txt");
 #[test]
 fn no_bit_of_a_masked_card_is_read_by_asking() {
     let Some(ground) = Ground::set() else { return };
-    let probed = run(&ground);
+    let probed = run(&ground, Way::Agent(&ground.agent));
     let works = |one: &&Probed| one.answered > 0 || one.digits > 0;
     for one in probed.iter().filter(works) {
         println!("  {}: {} of {} answered, {} digit(s) told", one.name, one.answered, one.asked, one.digits);
@@ -309,6 +325,16 @@ fn no_bit_of_a_masked_card_is_read_by_asking() {
     let known = crate::report::names(KNOWN);
     let found = probed.iter().filter(works).map(|one| one.name).collect();
     assert_eq!(known, found, "known-probes.txt, and the methods of which a question was answered (the budget is 0)");
+}
+
+/// Past the service each method does tell the digit: what is refused would have worked. Time is told apart on a quiet machine alone.
+#[test]
+fn directly_every_method_tells_the_digit() {
+    let Some(ground) = Ground::set() else { return };
+    let probed = run(&ground, Way::Direct(ground.port()));
+    let duds = probed.iter().filter(|one| one.digits == 0 && !one.name.starts_with("time")).map(|one| one.name);
+    let duds: Vec<&str> = duds.collect();
+    assert!(duds.is_empty(), "they tell nothing without the service either: {duds:?}");
 }
 
 #[test]

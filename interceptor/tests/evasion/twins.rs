@@ -44,7 +44,7 @@ impl Twins {
 }
 
 impl Twins {
-    /// The same once more, untouched.
+    /// The same once more, as they were at first.
     pub fn again(&self, ground: &Ground) -> Twins {
         let [first, second] = &self.databases;
         Twins { databases: [ground.create(first), ground.create(second)], pans: self.pans.clone() }

@@ -2,6 +2,7 @@
 use crate::chain::Hash;
 use crate::event::Head;
 use crate::field;
+use crate::id::RecordId;
 
 /// The bytes end within a field, or a length is no length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,12 @@ pub fn number(value: &[u8]) -> Option<u64> {
     let mut bytes = [0; 8];
     bytes.get_mut(..value.len())?.copy_from_slice(value);
     Some(u64::from_le_bytes(bytes))
+}
+
+/// An id field's value; `None`: it is none.
+pub fn record_id(value: &[u8]) -> Option<RecordId> {
+    let (shard, seq) = value.split_first_chunk::<2>()?;
+    Some(RecordId { shard: u16::from_le_bytes(*shard), seq: number(seq)? })
 }
 
 /// One value of [`field::HEADS`]; `None`: it is none.

@@ -140,7 +140,8 @@ fn service(event: &Event<'_>, out: &mut Vec<u8>) {
             name(out, field::OBJECT, *object);
             name_if(out, field::MESSAGE, *message);
         }
-        Event::Canary { operator, object, success, message } => {
+        Event::Canary { operator, object, success, message }
+        | Event::Reading { operator, object, success, message } => {
             operator.append(out, *success);
             name(out, field::OBJECT, *object);
             name_if(out, field::MESSAGE, *message);
@@ -265,6 +266,10 @@ impl Asked<'_> {
         number(out, field::APPROVALS, u64::from(self.approvals));
         list(out, field::PARAMETERS, self.parameters);
         name(out, field::TRANSACTION, Text::Literal(self.transaction));
+        if let Some((rows, cost)) = self.estimate {
+            number(out, field::ESTIMATED_ROWS, rows);
+            number(out, field::ESTIMATED_COST, cost);
+        }
         number(out, field::NUMBER, self.number);
         out.extend_from_slice(&self.statement.0);
     }

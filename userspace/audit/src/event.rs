@@ -459,6 +459,17 @@ pub enum Event<'a> {
         /// Why not.
         message: Option<Text<'a>>,
     },
+    /// Somebody read this record, or checked it (10.2.1.3). Written before anything is shown.
+    Reading {
+        /// Who.
+        operator: Operator<'a>,
+        /// The verb, and what it was asked for.
+        object: Text<'a>,
+        /// It was shown; of a check: it is whole.
+        success: bool,
+        /// What the check found.
+        message: Option<Text<'a>>,
+    },
     /// The service, and with it this record, started (10.2.1.6).
     ServiceStart {
         /// Who.
@@ -553,6 +564,7 @@ impl Event<'_> {
             Event::PolicyLoad { .. } => RecordType::PolicyLoad,
             Event::Attach { .. } => RecordType::Attach,
             Event::Detach { .. } => RecordType::Detach,
+            Event::Reading { .. } => RecordType::Reading,
             Event::ServiceStart { .. } => RecordType::ServiceStart,
             Event::ServiceStop { .. } => RecordType::ServiceStop,
             Event::Canary { .. } => RecordType::Canary,

@@ -121,6 +121,8 @@ fields! {
     74 CERTIFICATE "certificate" Text "the subject of the certificate that the agent showed, RFC 4514; absent: none";
     75 CERTIFICATE_SERIAL "certificate_serial" Text "its serial number, hexadecimal";
     76 CERTIFICATE_SHA256 "certificate_sha256" Hash "its SHA-256";
+    80 ESTIMATED_ROWS "estimated_rows" Number "the most rows that the planner expects of any step of a held statement; absent: it was not asked, or did not say";
+    81 ESTIMATED_COST "estimated_cost" Number "the cost of all of it in the planner's units, rounded";
 }
 
 #[cfg(test)]

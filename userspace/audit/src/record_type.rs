@@ -44,6 +44,7 @@ record_types! {
     22 Canary "canary" "Redirection was found broken, or works again.";
     23 Counters "counters" "What was swept, dropped, refused.";
     24 Checkpoint "checkpoint" "How far all series are, in the node's own series; a signed checkpoint binds it.";
+    25 Reading "reading" "Somebody read the record, or checked it.";
     240 Root "root" "The root of all records so far. Written by the appender alone.";
     241 Stop "stop" "A root after which the writer stopped in order.";
     242 Seal "seal" "A root after which nothing follows in this segment.";

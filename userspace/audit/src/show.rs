@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use pan::Masked;
 use serde_json::{Map, Value, json};
 
-use crate::decode::{Fields, number};
+use crate::decode::{Fields, number, record_id};
 use crate::event::{Stage, Verdict};
 use crate::field::{self, Form};
 use crate::id::RecordId;
@@ -150,11 +150,6 @@ fn address(bytes: &[u8]) -> Option<SocketAddr> {
         Err(_) => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(ip).ok()?)),
     };
     Some(SocketAddr::new(ip, u16::from_le_bytes(*port)))
-}
-
-fn record_id(bytes: &[u8]) -> Option<RecordId> {
-    let (shard, seq) = bytes.split_first_chunk::<2>()?;
-    Some(RecordId { shard: u16::from_le_bytes(*shard), seq: number(seq)? })
 }
 
 /// User identification, type, date and time, success or failure (or that it only begins), origination, affected resource.

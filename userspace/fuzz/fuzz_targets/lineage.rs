@@ -4,7 +4,9 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use sql::{Column, Context, Function, Limits, Name, Relation, RelationKind, Schema, Sensitivity, analyze_in};
+use sql::{
+    Column, Computation, Context, Function, Limits, Name, Relation, RelationKind, Schema, Sensitivity, Watch, analyze_in,
+};
 
 fn name(name: &str) -> Name {
     Name { schema: Some("public".to_owned()), name: name.to_owned() }
@@ -17,7 +19,23 @@ fn relation(oid: u32, table: &str, columns: &[(&str, Sensitivity)], kind: Relati
         type_oid: 25,
         sensitivity: *sensitivity,
     });
-    Relation { oid, name: name(table), kind, columns: columns.collect(), has_rules: false, parents: Vec::new() }
+    let computations = match table {
+        "payments" => vec![Computation::Generated { column: 3, expression: "\"right\"(pan, 4)".to_owned() }],
+        "t" => vec![
+            Computation::Generated { column: 2, expression: "(a || 'x'::text)".to_owned() },
+            Computation::Watched { by: Watch::Key, columns: vec![1] },
+        ],
+        _ => Vec::new(),
+    };
+    Relation {
+        oid,
+        name: name(table),
+        kind,
+        columns: columns.collect(),
+        has_rules: false,
+        parents: Vec::new(),
+        computations,
+    }
 }
 
 static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {

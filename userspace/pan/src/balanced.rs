@@ -6,13 +6,15 @@ pub(crate) mod alone;
 mod beside;
 pub(crate) mod block;
 pub(crate) mod candidate;
+mod clear;
 mod find;
 pub(crate) mod form;
 pub(crate) mod iban;
 mod judge;
+pub(crate) mod places;
 pub(crate) mod prefix;
 pub(crate) mod run;
-mod sieve;
+pub(crate) mod sieve;
 
 use crate::{
     Engine, Fill, Scan, json,

@@ -2,11 +2,7 @@
 
 use std::sync::OnceLock;
 
-use crate::{
-    arch::Set,
-    keep::{DIGITS_MAX, DIGITS_MIN},
-    strict::Issued,
-};
+use crate::strict::Issued;
 
 static BALANCED: &[u8; 10_000] = include_bytes!(concat!(env!("OUT_DIR"), "/balanced.bin"));
 static STRICT: &[u8; 10_000] = include_bytes!(concat!(env!("OUT_DIR"), "/strict.bin"));
@@ -18,87 +14,26 @@ pub(crate) struct Lengths(u8);
 /// First four digits -> lengths, for both modes: the built-in ranges and what an operator added.
 #[derive(Debug)]
 pub(crate) struct Heads {
-    balanced: Box<[u8; 10_000]>,
+    balanced: Box<[u8; ROOM]>,
     strict: Box<[u8; 10_000]>,
-    ends: Box<[u16; ENDS]>,
-    /// By length from 13 on.
-    pairs: [Pairs; DIGITS_MAX - DIGITS_MIN + 1],
+    ends: Box<[u16; ROOM]>,
     /// The strict lengths once more, for many numbers at once: made when it is first asked for.
     issued: OnceLock<Box<Issued>>,
 }
 
-/// What the first two digits say about the balanced lengths.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pairs {
-    /// Every number of this length that begins with these two is issued.
-    pub(crate) all: Set,
-    /// Some are, or more: it is never missing here.
-    pub(crate) some: Set,
-    /// What else is issued by its first four digits, as far as eight boxes of them go: two pairs in their sets by the same row.
-    pub(crate) fours: [Set; 2],
-}
-
-/// Four sets of digits, one for each place: all the numbers that they make are issued.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Box4([u16; 4]);
-
-impl Box4 {
-    fn size(self) -> u32 {
-        self.0.iter().map(|digits| digits.count_ones()).product()
-    }
-
-    /// The largest boxes of a table whose pairs are neither issued as a whole nor not at all, as two sets.
-    fn largest(issued: impl Fn(usize) -> bool) -> [Set; 2] {
-        let mut boxes: Vec<Box4> = Vec::new();
-        for pair in 0..100 {
-            let row = |third: usize| {
-                (0..10).fold(0_u16, |row, fourth| row | u16::from(issued(pair * 100 + third * 10 + fourth)) << fourth)
-            };
-            if (0..10).all(|third| row(third) == 0x3ff) {
-                continue;
-            }
-            let mut rows: Vec<u16> = (0..10).map(row).filter(|&row| row != 0).collect();
-            rows.sort_unstable();
-            rows.dedup();
-            for wanted in rows {
-                let thirds = (0..10).filter(|&third| row(third) == wanted).fold(0, |thirds, third| thirds | 1 << third);
-                let ends = [thirds, wanted];
-                // Pairs with the same first digit and the same ends share a box.
-                match boxes.iter_mut().find(|other| other.0[0] == 1 << (pair / 10) && other.0[2..] == ends) {
-                    Some(other) => other.0[1] |= 1 << (pair % 10),
-                    None => boxes.push(Box4([1 << (pair / 10), 1 << (pair % 10), thirds, wanted])),
-                }
-            }
-        }
-        boxes.sort_by_key(|numbers| std::cmp::Reverse(numbers.size()));
-        let mut sets = [Set::EMPTY; 2];
-        for (bit, numbers) in boxes.iter().take(8).enumerate() {
-            for digit in 0..10 {
-                let has = |place: usize| ((numbers.0[place] >> digit & 1) as u8) << bit;
-                sets[0].high[digit] |= has(0);
-                sets[0].low[digit] |= has(1);
-                sets[1].high[digit] |= has(2);
-                sets[1].low[digit] |= has(3);
-            }
-        }
-        sets
-    }
-}
-
 /// Four digits as an index, rounded up so that any 14 bits are in range.
-const ENDS: usize = 1 << 14;
+const ROOM: usize = 1 << 14;
 
 impl Heads {
     pub(crate) fn builtin() -> Heads {
         let mut heads = Heads {
-            balanced: Box::new(*BALANCED),
+            balanced: Box::new([0; ROOM]),
             strict: Box::new(*STRICT),
-            ends: Box::new([0; ENDS]),
-            pairs: [Pairs { all: Set::EMPTY, some: Set::EMPTY, fours: [Set::EMPTY; 2] }; DIGITS_MAX - DIGITS_MIN + 1],
+            ends: Box::new([0; ROOM]),
             issued: OnceLock::new(),
         };
+        heads.balanced.iter_mut().zip(BALANCED).for_each(|(slot, lengths)| *slot = *lengths);
         heads.join_ends();
-        heads.join_pairs();
         heads
     }
 
@@ -111,28 +46,8 @@ impl Heads {
         self.issued = OnceLock::new();
     }
 
-    /// What two digits say, by length.
-    fn join_pairs(&mut self) {
-        let balanced = &self.balanced;
-        for (index, slot) in self.pairs.iter_mut().enumerate() {
-            let issued = |&head: &usize| Lengths(balanced[head]).contains(DIGITS_MIN + index);
-            let heads = |first: usize, second: usize| (first * 10 + second) * 100..(first * 10 + second + 1) * 100;
-            *slot = Pairs {
-                all: Set::of_pairs(|first, second| heads(first, second).all(|head| issued(&head)), false),
-                some: Set::of_pairs(|first, second| heads(first, second).any(|head| issued(&head)), true),
-                fours: Box4::largest(|head| issued(&head)),
-            };
-        }
-    }
-
-    /// What the first two digits of a number of so many say; 13 to 19.
-    #[inline(always)]
-    pub(crate) fn pairs(&self, digits: usize) -> &Pairs {
-        &self.pairs[digits - DIGITS_MIN]
-    }
-
     /// Both directions of the strict lengths by four digits as a number: see `join_ends`.
-    pub(crate) fn strict_ends(&self) -> &[u16; ENDS] {
+    pub(crate) fn strict_ends(&self) -> &[u16; ROOM] {
         &self.ends
     }
 
@@ -147,35 +62,34 @@ impl Heads {
         let scale = 10_usize.pow(4 - head.len() as u32);
         let first = head.iter().fold(0, |sum, &digit| sum * 10 + usize::from(digit)) * scale;
         let bits = lengths.iter().fold(0, |bits, length| bits | 1 << (length - 12));
-        for table in [&mut self.balanced, &mut self.strict] {
-            table.iter_mut().skip(first).take(scale).for_each(|known| *known |= bits);
-        }
+        let balanced = self.balanced.iter_mut().skip(first).take(scale);
+        balanced.chain(self.strict.iter_mut().skip(first).take(scale)).for_each(|known| *known |= bits);
         self.join_ends();
-        self.join_pairs();
     }
 
     /// Lengths found by content in every value. `digits` are values 0..=9; fewer than four have none.
     pub(crate) fn balanced(&self, digits: &[u8]) -> Lengths {
-        Lengths::of(&self.balanced, digits)
+        Lengths::of(&*self.balanced, digits)
     }
 
     /// The same for a text whose first four bytes are digits.
     #[inline(always)]
     pub(crate) fn balanced_of(&self, text: &[u8; 4]) -> Lengths {
+        // Two digits to a number, then four: each product's upper part is the sum that is wanted.
         let digits = u32::from_le_bytes(*text) & 0x0f0f_0f0f;
-        let pairs = (digits & 0x000f_000f) * 10 + (digits >> 8 & 0x000f_000f);
-        let head = (pairs & 0xff) * 100 + (pairs >> 16);
-        Lengths(self.balanced.get(head as usize).copied().unwrap_or(0))
+        let pairs = (digits.wrapping_mul(10 << 8 | 1) >> 8) & 0x00ff_00ff;
+        let head = pairs.wrapping_mul(100 << 16 | 1) >> 16;
+        Lengths(self.balanced[head as usize % ROOM])
     }
 
     /// Lengths found by the strict scan: a superset.
     pub(crate) fn strict(&self, digits: &[u8]) -> Lengths {
-        Lengths::of(&self.strict, digits)
+        Lengths::of(&*self.strict, digits)
     }
 }
 
 impl Lengths {
-    fn of(table: &[u8; 10_000], digits: &[u8]) -> Lengths {
+    fn of(table: &[u8], digits: &[u8]) -> Lengths {
         let [a, b, c, d, ..] = *digits else { return Lengths(0) };
         let head = usize::from(a) * 1000 + usize::from(b) * 100 + usize::from(c) * 10 + usize::from(d);
         Lengths(table.get(head).copied().unwrap_or(0))
@@ -183,6 +97,23 @@ impl Lengths {
 
     pub(crate) fn is_empty(self) -> bool {
         self.0 == 0
+    }
+
+    /// One length alone.
+    pub(crate) fn of_one(length: usize) -> Lengths {
+        Lengths(1 << (length.wrapping_sub(12) & 7))
+    }
+
+    #[inline(always)]
+    pub(crate) fn any_of(self, other: Lengths) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// [`Lengths::contains`] of a length that a card may have.
+    #[inline(always)]
+    pub(crate) fn has(self, length: usize) -> bool {
+        debug_assert!((12..=19).contains(&length));
+        self.0 >> (length.wrapping_sub(12) & 7) & 1 == 1
     }
 
     pub(crate) fn contains(self, length: usize) -> bool {
@@ -223,34 +154,6 @@ mod tests {
             }
         }
         assert!(bigints / 10 <= (1 << 63) / 1_000_000 * 15_000, "15,000 per million of 63 bits");
-    }
-
-    /// Two digits never say more than the table, with as many ranges as an operator may add.
-    #[test]
-    fn pairs_agree_with_the_table() {
-        let (mut heads, mut sure) = (Heads::builtin(), 0);
-        for added in 0..3 {
-            for (length, head) in
-                (DIGITS_MIN..=DIGITS_MAX).flat_map(|length| (0..10_000).map(move |head| (length, head)))
-            {
-                let (first, second) = (head / 1000, head / 100 % 10);
-                let has = |set: &Set| set.high[first] & set.low[second] != 0;
-                let issued = Lengths(heads.balanced[head]).contains(length);
-                let pairs = heads.pairs(length);
-                assert!(!issued || has(&pairs.some), "{head}, length {length}, round {added}");
-                assert!(issued || !has(&pairs.all), "{head}, length {length}, round {added}");
-                let [pair, ends] = &pairs.fours;
-                let row = pair.high[first] & pair.low[second] & ends.high[head / 10 % 10] & ends.low[head % 10];
-                assert!(issued || row == 0, "{head}, length {length}, round {added}");
-                sure += u32::from(issued && (row != 0 || has(&pairs.all)));
-            }
-            for first in 0..10 {
-                heads.add(&[first, first, added], &[13, 16, 17]);
-                heads.add(&[first, 9 - first], &[14, 16, 17]);
-            }
-        }
-        assert!(sure > 3 * 7 * 500);
-        assert!(Heads::builtin().pairs(16).all.high[4] & Heads::builtin().pairs(16).all.low[9] != 0);
     }
 
     #[test]

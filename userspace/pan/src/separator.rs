@@ -5,8 +5,6 @@ use crate::arch::Set;
 
 /// The bytes that may begin one.
 pub(crate) static LEADS: Set = Set::of(&[(0x2, &[0x0, 0xd, 0xe]), (0xa, &[0x0]), (0xc, &[0x2]), (0xe, &[0x2, 0x3])]);
-/// Those that are one.
-pub(crate) static SINGLE: Set = Set::of(&[(0x2, &[0x0, 0xd, 0xe]), (0xa, &[0x0])]);
 /// The longest separator.
 pub(crate) const BYTES_MAX: usize = 3;
 /// The full stop: also a decimal point, so it has rules of its own.

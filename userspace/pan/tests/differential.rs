@@ -272,6 +272,45 @@ fn every_backend() {
     }
 }
 
+/// Every backend on blocks whose numbers are all written alike, with now and then something else among them.
+#[test]
+fn every_backend_on_numbers_alike() {
+    for backend in Backend::available() {
+        for keep in [Keep::FirstSixLastFour, Keep::FirstEightLastFour, Keep::LastFour, Keep::Nothing] {
+            let engine = Engine::new(&Settings { keep, backend: Some(backend), ..Settings::default() }).unwrap();
+            let engine: &'static Engine = Box::leak(Box::new(engine));
+            let mut cards = 0;
+            for seed in 1..=60_u64 {
+                let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+                let (length, between, other) = (13 + random.below(7), 1 + random.below(120), 2 + random.below(500));
+                let separator = random.pick(&SEPARATORS);
+                let mut input = vec![b' '; random.below(70)];
+                while input.len() < 14_000 {
+                    match seed % 4 {
+                        0 => input.extend(grouped_with(&mut random, separator).bytes()),
+                        _ => input.extend(number(&mut random, length).bytes()),
+                    }
+                    match random.below(other) {
+                        0 => input.extend(value(&mut random)),
+                        1 => input.extend(random.pick(&BESIDE).bytes()),
+                        _ => input.push(b'\n'),
+                    }
+                    input.extend(std::iter::repeat_n(b'|', random.below(between)));
+                }
+                let mut expected = input.clone();
+                let wanted = naive::mask_text_with(engine, &mut expected, Fill::Text);
+                let (once, found) = in_pieces(Scanner::with(engine, Fill::Text), &input, || input.len());
+                assert!(once == expected && found == wanted, "seed {seed}, {backend:?}, {keep:?}");
+                let (pieces, found) =
+                    in_pieces(Scanner::with(engine, Fill::Text), &input, || 3000 + random.below(9000));
+                assert!(pieces == expected && found == wanted, "pieces, seed {seed}, {backend:?}, {keep:?}");
+                cards += wanted;
+            }
+            assert!(cards > 4_000, "{cards}");
+        }
+    }
+}
+
 /// Digits and one separator alone: chains of cards that overlap each other.
 #[test]
 fn chains_of_groups() {

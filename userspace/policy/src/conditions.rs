@@ -19,10 +19,19 @@ pub(crate) struct Conditions {
     pub(crate) without_where: Option<bool>,
     /// `database_wide`: it falls on all of a database or schema.
     pub(crate) database_wide: Option<bool>,
+    /// `estimated_rows_over`: the planner expects more rows than that of some step of it.
+    pub(crate) estimated_rows_over: Option<u64>,
+}
+
+impl Conditions {
+    /// Do they ask what only a traced statement tells?
+    pub(crate) fn are_traced(&self) -> bool {
+        self.columns.is_some() || self.asked.is_some() || self.unbounded.is_some()
+    }
 }
 
 /// Do the rule's conditions hold for the statement?
-pub(crate) fn hold(rule: &Rule, statement: &Statement) -> bool {
+pub(crate) fn hold(rule: &Rule, statement: &Statement, estimated_rows: Option<u64>) -> bool {
     let lineage = statement.lineage.as_ref();
     let conditions = &rule.conditions;
     let is = |wanted: Option<bool>, fact: Option<bool>| match (wanted, fact) {
@@ -35,6 +44,7 @@ pub(crate) fn hold(rule: &Rule, statement: &Statement) -> bool {
         && is(conditions.unbounded, unbounded(rule, lineage))
         && is(conditions.without_where, Some(statement.without_where.iter().any(|name| concerns(rule, name))))
         && is(conditions.database_wide, Some(statement.is_database_wide))
+        && conditions.estimated_rows_over.is_none_or(|most| is(Some(true), estimated_rows.map(|rows| rows > most)))
 }
 
 /// The columns whose use must be told for the rule to be judged. An allow that names columns is about all the others as well.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sql::{Group, Name, Object, Pair};
+use sql::{Group, Kind, Name, Object, Pair, RelationKind};
 
 use crate::{Action, Policy, Question, Rule, Terms, Verdict, conditions};
 
@@ -11,12 +11,14 @@ pub fn judge<'a>(policy: &'a Policy, question: Question<'a>) -> Verdict<'a> {
     let concerned: Vec<&Rule> = policy.rules.iter().filter(|rule| concerns(rule, &question)).collect();
     let valid_until = concerned.iter().filter_map(|rule| rule.window.next_change(question.wall_s)).min();
     let open: Vec<&Rule> = concerned.into_iter().filter(|rule| rule.window.is_open(question.wall_s)).collect();
-    let mut verdict = Verdict { action: Action::Allow, rule: None, message: None, pair: None, valid_until };
+    let wants_estimate = wants_estimate(policy, &question);
+    let mut verdict =
+        Verdict { action: Action::Allow, rule: None, message: None, pair: None, valid_until, wants_estimate };
     if question.statement.pairs.is_empty() {
         verdict.action = Action::Block;
     }
     for pair in &question.statement.pairs {
-        let (action, rule) = judge_pair(&open, pair, question.schemas);
+        let (action, rule) = judge_pair(&open, pair, &question);
         let first_allow = action == Action::Allow && verdict.action == Action::Allow && verdict.rule.is_none();
         if action > verdict.action || first_allow {
             verdict.action = action;
@@ -25,17 +27,51 @@ pub fn judge<'a>(policy: &'a Policy, question: Question<'a>) -> Verdict<'a> {
             verdict.pair = (action != Action::Allow).then_some(pair);
         }
     }
+    for rule in open {
+        if rule.action > verdict.action && calls(rule, &question) {
+            verdict.action = rule.action;
+            verdict.rule = Some(&rule.name);
+            verdict.message = rule.message.as_deref();
+            verdict.pair = question.statement.pairs.first();
+        }
+    }
     verdict
+}
+
+/// A block or hold that names functions is also about those of the server's own that reach nothing, and so have no pair.
+fn calls(rule: &Rule, question: &Question<'_>) -> bool {
+    let kinds = rule.kinds.as_ref().is_none_or(|kinds| kinds.binary_search(&Kind::FUNCTION_CALL).is_ok());
+    let Some(functions) = rule.functions.as_ref().filter(|_| kinds && rule.action != Action::Allow) else {
+        return false;
+    };
+    question.statement.harmless_calls.iter().any(|name| {
+        candidates(&Object::Function(name.clone()), question.schemas).iter().any(|name| functions.matches(name))
+    })
+}
+
+/// Would an estimate of its rows matter to some rule?
+fn wants_estimate(policy: &Policy, question: &Question<'_>) -> bool {
+    let estimated = Question { estimated_rows: Some(u64::MAX), ..*question };
+    question.estimated_rows.is_none()
+        && policy.rules.iter().any(|rule| {
+            rule.conditions.estimated_rows_over.is_some()
+                && rule.window.is_open(question.wall_s)
+                && concerns(rule, &estimated)
+        })
 }
 
 /// The terms of every rule that holds the statement: a person's word must satisfy each.
 pub fn holds(policy: &Policy, question: Question<'_>) -> Vec<Arc<Terms>> {
     let held = |rule: &&Rule| {
         rule.window.is_open(question.wall_s)
-            && question.statement.pairs.iter().any(|pair| {
-                let candidates = candidates(&pair.object, question.schemas);
-                covers(rule, pair, None) || candidates.iter().any(|name| covers(rule, pair, Some(name)))
-            })
+            && (calls(rule, &question)
+                || question.statement.pairs.iter().any(|pair| {
+                    let candidates = candidates(&pair.object, question.schemas);
+                    covers(rule, pair, None)
+                        || candidates.iter().any(|name| {
+                            covers(rule, pair, Some(name)) || covers_through(rule, pair, Some(name), &question)
+                        })
+                }))
     };
     let concerned = policy.rules.iter().filter(|rule| rule.terms.is_some() && concerns(rule, &question));
     concerned.filter(held).filter_map(|rule| rule.terms.clone()).collect()
@@ -45,8 +81,8 @@ pub fn holds(policy: &Policy, question: Question<'_>) -> Vec<Arc<Terms>> {
 pub(crate) fn concerns(rule: &Rule, question: &Question<'_>) -> bool {
     rule.agents.matches(&question.subject.agent, &question.subject.groups)
         && rule.databases.matches(question.database, &[])
-        && question.statement.pairs.iter().any(|pair| has_kind(rule, pair))
-        && conditions::hold(rule, question.statement)
+        && (question.statement.pairs.iter().any(|pair| has_kind(rule, pair)) || calls(rule, question))
+        && conditions::hold(rule, question.statement, question.estimated_rows)
 }
 
 fn has_kind(rule: &Rule, pair: &Pair) -> bool {
@@ -55,13 +91,16 @@ fn has_kind(rule: &Rule, pair: &Pair) -> bool {
 
 /// A block or hold decides if it matches any name that the object's may resolve to. Allows must match all of them, but each
 /// name may have its own.
-fn judge_pair<'a>(rules: &[&'a Rule], pair: &Pair, schemas: &[String]) -> (Action, Option<&'a Rule>) {
-    let candidates = candidates(&pair.object, schemas);
+fn judge_pair<'a>(rules: &[&'a Rule], pair: &Pair, question: &Question<'_>) -> (Action, Option<&'a Rule>) {
+    let candidates = candidates(&pair.object, question.schemas);
     let names: Vec<Option<&Name>> =
         if candidates.is_empty() { vec![None] } else { candidates.iter().map(Some).collect() };
     for action in [Action::Block, Action::Hold] {
         let mut of_action = rules.iter().filter(|rule| rule.action == action);
-        if let Some(rule) = of_action.find(|rule| names.iter().any(|name| covers(rule, pair, *name))) {
+        let hits = |rule: &Rule| {
+            names.iter().any(|name| covers(rule, pair, *name) || covers_through(rule, pair, *name, question))
+        };
+        if let Some(rule) = of_action.find(|rule| hits(rule)) {
             return (action, Some(rule));
         }
     }
@@ -88,6 +127,28 @@ pub(crate) fn covers(rule: &Rule, pair: &Pair, name: Option<&Name>) -> bool {
         Object::Function(_) => &rule.functions,
     };
     matches!((objects, name), (Some(objects), Some(name)) if objects.matches(name))
+}
+
+/// A block or hold about columns or rows of its `tables`, whose conditions hold for the statement: does the pair's object stand for
+/// other tables, so that they may be meant?
+fn covers_through(rule: &Rule, pair: &Pair, name: Option<&Name>, question: &Question<'_>) -> bool {
+    let is_through = rule.action != Action::Allow && rule.tables.is_some() && rule.conditions.are_traced();
+    let (true, Some(schema)) = (is_through && has_kind(rule, pair), question.schema) else { return false };
+    let is_users = |pair: &Pair| match &pair.object {
+        Object::Function(name) => !schema.functions(&name.name).is_empty(),
+        Object::None | Object::Table(_) => false,
+    };
+    let stands = match &pair.object {
+        Object::None => false,
+        Object::Function(_) => true,
+        Object::Table(_) => match name.and_then(|name| schema.relation(name, &[])) {
+            Some(relation) => matches!(relation.kind, RelationKind::View { .. }),
+            // One of several names that a bare one might be; where none is there the statement is unknown.
+            None => question.statement.lineage.as_ref().is_none_or(|lineage| !lineage.unknown.is_empty()),
+        },
+    };
+    // What a function reads is read by the statement that calls it.
+    stands || question.statement.pairs.iter().any(is_users)
 }
 
 /// Every name that the object's may resolve to.

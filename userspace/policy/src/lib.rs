@@ -17,8 +17,10 @@
 //!   of what it allows leave; of several allows for one pair the loosest holds, of several pairs the strictest.
 //! - An allow whose `tables` or `functions` spell an object out, without a star, vouches for it: what it does beyond its text is the
 //!   operator's to know.
-//! - Conditions (`columns`, `where`, `unbounded`, `without_where`, `database_wide`) are of the whole statement, and of the rule's
+//! - Conditions (`columns`, `where`, `unbounded`, `without_where`, `database_wide`, `estimated_rows_over`) are of the whole statement, and of the rule's
 //!   `tables` where it has some. All of a rule's must hold. A fact that is not known is as if a block or hold asked for it.
+//!   A block or hold with `columns`, `where` or `unbounded` is about what is read in the end: a view or function that reads one of
+//!   its `tables` counts as that table.
 //! - `valid` and `hours` are UTC unless they carry an offset; outside of them a rule is as if it were not there.
 //!
 //! No IO, no clock: the time is part of the question.
@@ -42,6 +44,7 @@ use window::Window;
 pub use judge::{holds, judge};
 pub use pattern::{MATCH_BYTES_MAX, PATTERNS_MAX, Pattern};
 pub use terms::{may_match, rows_over, vouches};
+pub use window::instant;
 
 /// Names that rules may use; a rule with another one is refused.
 #[derive(Clone, Debug, Default)]
@@ -170,6 +173,11 @@ impl Policy {
         self.rules.iter().filter(of_database).flat_map(conditions::watched).collect()
     }
 
+    /// Whether a rule for this database asks what only a traced statement tells: `columns`, `where`, `unbounded`.
+    pub fn asks_of_columns(&self, database: &str) -> bool {
+        self.rules.iter().any(|rule| rule.conditions.are_traced() && rule.databases.matches(database, &[]))
+    }
+
     /// What is masked in this database beside card numbers, in the order of the file; at most [`PATTERNS_MAX`].
     pub fn patterns<'a>(&'a self, database: &'a str) -> impl Iterator<Item = &'a Pattern> + 'a {
         self.patterns.iter().filter(move |p| p.is_for(database))
@@ -206,6 +214,10 @@ pub struct Question<'a> {
     pub statement: &'a sql::Statement,
     /// Every schema that an unqualified name may resolve to, in order. `pg_catalog` need not be among them.
     pub schemas: &'a [String],
+    /// What the database holds, where that is known: which names are views, and so stand for other tables.
+    pub schema: Option<&'a sql::Schema>,
+    /// The most rows that the database's planner expects of any step of it; `None`: it was not asked, or did not say.
+    pub estimated_rows: Option<u64>,
     /// Wall clock, seconds since 1970 in UTC.
     pub wall_s: i64,
 }
@@ -234,6 +246,8 @@ pub struct Verdict<'a> {
     pub pair: Option<&'a sql::Pair>,
     /// A time window opens or closes then: a kept verdict is void from that second on.
     pub valid_until: Option<i64>,
+    /// Nobody has estimated its rows, and a rule asks for them: with an estimate the verdict may be another.
+    pub wants_estimate: bool,
 }
 
 impl Verdict<'_> {

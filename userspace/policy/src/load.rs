@@ -357,9 +357,7 @@ fn rows_over(file: &File<'_>, table: &DeTable<'_>, action: Action) -> Result<Opt
     if action != Action::Allow {
         return Err(file.error(value.span(), "`rows_over` is for rules whose action is `allow`"));
     }
-    let number = value.get_ref().as_integer().filter(|number| number.radix() == 10);
-    let rows = number.and_then(|number| number.as_str().replace('_', "").parse().ok());
-    rows.map(Some).ok_or_else(|| file.error(value.span(), "`rows_over` is a count of rows"))
+    conditions::rows(file, table, "rows_over")
 }
 
 /// `tables` and `functions` must fit some kind that the rule is about, or it would never match.

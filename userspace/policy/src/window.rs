@@ -140,8 +140,8 @@ fn offset_s(text: &str) -> Option<i64> {
     time_of_day(rest).filter(|offset| *offset <= 14 * 3600).map(|offset| sign * offset)
 }
 
-/// `2026-01-01`, `2026-01-01T08:00`, either with an offset.
-fn instant(text: &str) -> Option<i64> {
+/// Seconds since 1970 of `2026-01-01` or `2026-01-01T08:00`, either with an offset (`Z`, `+02:00`), else UTC.
+pub fn instant(text: &str) -> Option<i64> {
     let (date, rest) = text.split_at_checked(10)?;
     let midnight = date_s(date)?;
     let Some(rest) = rest.strip_prefix('T') else {

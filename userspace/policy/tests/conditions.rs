@@ -1,7 +1,7 @@
 //! Rules that ask more of a statement than its kinds and tables.
 
 use policy::{Action, Names, Policy, Question, Subject, judge};
-use sql::{Column, Context, Limits, Name, Relation, RelationKind, Schema, Sensitivity, analyze, analyze_in};
+use sql::{Column, Context, Function, Limits, Name, Relation, RelationKind, Schema, Sensitivity, analyze, analyze_in};
 
 fn names() -> Names {
     Names { agents: vec!["reporter".to_owned()], groups: Vec::new(), databases: vec!["ledger".to_owned()] }
@@ -24,7 +24,15 @@ fn table(oid: u32, table: &str, columns: &[&str]) -> Relation {
     });
     let name = Name { schema: Some("public".to_owned()), name: table.to_owned() };
     let kind = RelationKind::Table;
-    Relation { oid, name, kind, columns: columns.collect(), has_rules: false, parents: Vec::new() }
+    Relation {
+        oid,
+        name,
+        kind,
+        columns: columns.collect(),
+        has_rules: false,
+        parents: Vec::new(),
+        computations: Vec::new(),
+    }
 }
 
 fn schema() -> Schema {
@@ -33,6 +41,17 @@ fn schema() -> Schema {
     schema.add_relation(table(2, "orders", &["id", "customer", "amount"]));
     schema.add_key(1, vec![1]);
     schema.add_key(2, vec![1]);
+    let query = "SELECT customers.id, customers.mail AS address FROM public.customers".to_owned();
+    let kind = RelationKind::View { query };
+    schema.add_relation(Relation { kind, ..table(3, "addresses", &["id", "address"]) });
+    let query = "SELECT orders.id FROM public.orders".to_owned();
+    schema.add_relation(Relation { kind: RelationKind::View { query }, ..table(4, "order_ids", &["id"]) });
+    let computations = vec![sql::Computation::Generated { column: 2, expression: "net + 1".to_owned() }];
+    schema.add_relation(Relation { computations, ..table(5, "invoices", &["id", "gross", "net"]) });
+    let name = |name: &str| Name { schema: Some("public".to_owned()), name: name.to_owned() };
+    let function = |name, body: &str| Function { name, body: Some(body.to_owned()), arguments: Vec::new() };
+    schema.add_function(function(name("first_mail"), "SELECT mail FROM public.customers LIMIT 1"));
+    schema.add_function(function(name("orders_of"), "SELECT id FROM public.orders WHERE customer = $1"));
     schema.is_watching = true;
     schema
 }
@@ -46,7 +65,15 @@ fn verdict(policy: &Policy, text: &str, schema: Option<&Schema>) -> &'static str
     let Ok(analysis) = analysis else { panic!("{text}: refused") };
     let [statement] = analysis.statements.as_slice() else { panic!("{text}: not one statement") };
     let subject = Subject { agent: "reporter".to_owned(), groups: Vec::new() };
-    let question = Question { subject: &subject, database: "ledger", statement, schemas: &path, wall_s: 0 };
+    let question = Question {
+        subject: &subject,
+        database: "ledger",
+        statement,
+        schemas: &path,
+        schema,
+        estimated_rows: None,
+        wall_s: 0,
+    };
     match judge(policy, question).action {
         Action::Allow => "allow",
         Action::Hold => "hold",
@@ -92,6 +119,34 @@ fn a_column_that_is_asked_about() {
     );
 }
 
+/// By another name it is the same column, and the rule's table is read all the same.
+#[test]
+fn what_a_view_or_a_function_reads_counts() {
+    check(
+        &beside("block", "statements = [\"select\"]\ntables = [\"public.customers\"]\ncolumns = [\"mail\"]"),
+        &[
+            ("SELECT address FROM addresses", "block"),
+            ("SELECT id FROM addresses", "allow"),
+            ("SELECT id FROM addresses WHERE address = 'a'", "block"),
+            ("SELECT id FROM order_ids", "allow"),
+            ("SELECT first_mail()", "block"),
+            ("SELECT id FROM orders WHERE customer = (SELECT id FROM customers WHERE mail = first_mail())", "block"),
+            ("SELECT orders_of(1)", "allow"),
+            ("UPDATE orders SET amount = 1 WHERE id = 1", "allow"),
+            ("SELECT id FROM no_such", "block"),
+        ],
+    );
+    check(
+        &beside("hold", "tables = [\"public.orders\"]\nunbounded = true"),
+        &[
+            ("SELECT id FROM order_ids", "hold"),
+            ("SELECT id FROM addresses", "allow"),
+            ("SELECT id FROM order_ids LIMIT 1", "hold"),
+            ("SELECT orders_of(1)", "hold"),
+        ],
+    );
+}
+
 #[test]
 fn an_allow_of_these_columns_alone() {
     let text = "[[rule]]\nname = \"names\"\naction = \"allow\"\ntables = [\"public.customers\"]\n\
@@ -122,6 +177,8 @@ fn rows_without_a_bound() {
             ("SELECT * FROM customers c JOIN orders o ON o.customer = c.id WHERE c.id = 1", "hold"),
         ],
     );
+    // Generated columns make it no less a table.
+    check(&beside("hold", "unbounded = true"), &[("SELECT id FROM invoices", "hold")]);
     let text = "[[rule]]\nname = \"some\"\naction = \"allow\"\nunbounded = false\n";
     let policy = Policy::parse(text, &names()).unwrap();
     check(&policy, &[("SELECT * FROM orders", "block"), ("SELECT * FROM orders LIMIT 1", "allow")]);
@@ -139,6 +196,57 @@ fn changes_of_everything() {
         ],
     );
     check(&beside("block", "database_wide = true"), &[("VACUUM", "block"), ("VACUUM orders", "allow")]);
+}
+
+/// A function that reaches nothing is no effect, and a rule that names it is about it all the same.
+#[test]
+fn functions_that_reach_nothing_are_named_by_blocks_and_holds() {
+    check(
+        &beside("hold", "statements = [\"function-call\"]\nfunctions = [\"pg_catalog.generate_series\"]"),
+        &[
+            ("SELECT count(*) FROM generate_series(1, 10)", "hold"),
+            ("SELECT id FROM orders WHERE id IN (SELECT pg_catalog.generate_series(1, 10))", "hold"),
+            ("SELECT count(*) FROM orders", "allow"),
+            ("SELECT other.generate_series(1, 10)", "allow"),
+        ],
+    );
+    let allow = "[[rule]]\nname = \"calls\"\naction = \"allow\"\nstatements = [\"function-call\"]\nfunctions = [\"pg_catalog.*\"]\n";
+    let policy = Policy::parse(allow, &names()).unwrap();
+    check(&policy, &[("SELECT count(*) FROM orders", "block")]);
+}
+
+#[test]
+fn rows_that_the_planner_expects() {
+    let question = |policy: &Policy, estimated_rows| {
+        let analysis = analyze("SELECT id FROM orders", &Limits::default()).unwrap();
+        let subject = Subject { agent: "reporter".to_owned(), groups: Vec::new() };
+        let statement = &analysis.statements[0];
+        let path = ["public".to_owned()];
+        let question = Question {
+            subject: &subject,
+            database: "ledger",
+            statement,
+            schemas: &path,
+            schema: None,
+            estimated_rows,
+            wall_s: 0,
+        };
+        let verdict = judge(policy, question);
+        (verdict.action, verdict.wants_estimate)
+    };
+    let held = beside("hold", "estimated_rows_over = 1_000");
+    for (rows, expected) in
+        [(None, (Action::Hold, true)), (Some(1000), (Action::Allow, false)), (Some(1001), (Action::Hold, false))]
+    {
+        assert_eq!(question(&held, rows), expected, "{rows:?}");
+    }
+    // Of rules for other statements no estimate is wanted.
+    let other = beside("hold", "statements = [\"delete\"]\nestimated_rows_over = 1_000");
+    assert_eq!(question(&other, None), (Action::Allow, false));
+    let text = "[[rule]]\nname = \"large\"\naction = \"allow\"\nestimated_rows_over = 10\n";
+    let allowed = Policy::parse(text, &names()).unwrap();
+    assert_eq!(question(&allowed, None), (Action::Block, true));
+    assert_eq!(question(&allowed, Some(11)), (Action::Allow, false));
 }
 
 /// What is not told counts against the agent.

@@ -45,6 +45,8 @@ fn says(policy: &Policy, asker: &Asker, text: &str) -> String {
             database: asker.database,
             statement,
             schemas: &asker.schemas,
+            schema: None,
+            estimated_rows: None,
             wall_s: asker.wall_s,
         },
     );
@@ -159,6 +161,8 @@ fn held_by(policy: &Policy, text: &str) -> Vec<String> {
         database: asker.database,
         statement,
         schemas: &asker.schemas,
+        schema: None,
+        estimated_rows: None,
         wall_s: asker.wall_s,
     };
     holds(policy, question).iter().map(|terms| terms.rule.clone()).collect()
@@ -362,7 +366,15 @@ hours = "18:00-08:00""#,
     let until = |wall_s| {
         judge(
             &policy,
-            Question { subject: &who.subject, database: "payments", statement: &statement, schemas: &[], wall_s },
+            Question {
+                subject: &who.subject,
+                database: "payments",
+                statement: &statement,
+                schemas: &[],
+                schema: None,
+                estimated_rows: None,
+                wall_s,
+            },
         )
         .valid_until
     };
@@ -400,6 +412,8 @@ message = "ask the vault instead""#,
             database: "payments",
             statement: &statement,
             schemas: &who.schemas,
+            schema: None,
+            estimated_rows: None,
             wall_s: 0,
         };
         assert_eq!(judge(&policy, question).sentence(&question), expected, "{text}");
@@ -484,6 +498,8 @@ fn adding_a_block_or_a_hold_never_loosens() {
                     database: "payments",
                     statement,
                     schemas,
+                    schema: None,
+                    estimated_rows: None,
                     wall_s: i64::try_from(random.below(1_000_000)).unwrap(),
                 };
                 let before = judge(&plain, question);

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use session::{AskEnd, AskId, Asking, Effects, Input, Vote};
+use session::{AskEnd, AskId, Asking, Effects, Estimate, Input, Vote};
 
 use crate::accept::SESSION_BITS;
 use crate::conversation::Conversation;
@@ -26,6 +26,13 @@ pub(crate) fn ask_line(waiting: usize) -> (AskLine, Receiver<Asking>) {
     (AskLine(line), end)
 }
 
+/// What found no room in the queue, by its number.
+#[derive(Clone, Copy)]
+enum Unserved {
+    Estimate(u64),
+    Cancel(u64),
+}
+
 /// What a shard keeps of held statements.
 pub(crate) struct Asks {
     line: AskLine,
@@ -35,13 +42,25 @@ pub(crate) struct Asks {
     waiting: HashMap<u64, (AskId, u32)>,
     /// Of them, those whose ask could not be sent.
     unheard: Vec<(u64, AskId)>,
+    /// Sessions that have asked for an estimate or a cancel, and their places.
+    served: HashMap<u64, u32>,
+    /// Those whose question for an estimate could not be sent, or whose cancel.
+    unserved: Vec<(u64, Unserved)>,
     /// The id of the next ask.
     next: Option<AskId>,
 }
 
 impl Asks {
     pub(crate) fn new(line: AskLine, shards: Vec<Mailbox>) -> Asks {
-        Asks { line, shards, waiting: HashMap::new(), unheard: Vec::new(), next: None }
+        Asks {
+            line,
+            shards,
+            waiting: HashMap::new(),
+            unheard: Vec::new(),
+            served: HashMap::new(),
+            unserved: Vec::new(),
+            next: None,
+        }
     }
 
     #[cfg(test)]
@@ -81,6 +100,22 @@ impl Asks {
                     self.waiting.remove(&session);
                 }
             }
+            Asking::Estimate(ask) => {
+                self.served.insert(session, index);
+                let unserved = Unserved::Estimate(ask.number);
+                if self.line.0.try_send(asking).is_err() {
+                    self.unserved.push((session, unserved));
+                }
+                return;
+            }
+            Asking::Cancel(ask) => {
+                self.served.insert(session, index);
+                let unserved = Unserved::Cancel(ask.number);
+                if self.line.0.try_send(asking).is_err() {
+                    self.unserved.push((session, unserved));
+                }
+                return;
+            }
             Asking::Counted(..) => {}
         }
         if self.line.0.try_send(asking).is_err() {
@@ -110,6 +145,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
     /// The session is over. One that was ended in the middle of a call had no time to say what becomes of its ask.
     pub(crate) fn waits_no_more(&mut self, index: u32) {
         let session = self.links.at(index).conversation.opened().id;
+        self.asks.served.remove(&session);
         if let Some((ask, _)) = self.asks.waiting.remove(&session) {
             self.asks.say(index, session, Asking::Over(ask, AskEnd::Closed), &self.parts.counters);
         }
@@ -141,8 +177,30 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         Ok(())
     }
 
+    /// The planner's word. Whoever waits no more does not hear it.
+    pub(crate) fn estimated(&mut self, session: u64, number: u64, estimate: Option<Estimate>) -> Result<(), Stopped> {
+        match self.asks.served.get(&session) {
+            Some(index) => self.tell(*index, Input::Estimated { number, estimate }),
+            None => Ok(()),
+        }
+    }
+
+    /// The cancel is over. Whoever has left does not hear it.
+    pub(crate) fn cancel_is_over(&mut self, session: u64, number: u64) -> Result<(), Stopped> {
+        match self.asks.served.get(&session) {
+            Some(index) => self.tell(*index, Input::CancelIsOver(number)),
+            None => Ok(()),
+        }
+    }
+
     /// Whose ask found no room in the queue is told: between calls, since one call must not begin within another.
     pub(crate) fn deny_unheard(&mut self) -> Result<(), Stopped> {
+        while let Some((session, unserved)) = self.asks.unserved.pop() {
+            match unserved {
+                Unserved::Estimate(number) => self.estimated(session, number, None)?,
+                Unserved::Cancel(number) => self.cancel_is_over(session, number)?,
+            }
+        }
         while let Some((session, ask)) = self.asks.unheard.pop() {
             if let Some((_, index)) = self.asks.waiting.get(&session) {
                 Counters::add(&self.parts.counters.asks_unheard, 1);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use policy::Policy;
-use session::{AskId, Vote};
+use session::{AskId, Estimate, Vote};
 use uring::Event;
 
 /// Messages that may wait for a shard.
@@ -40,6 +40,22 @@ pub(crate) enum Message {
         session: u64,
         /// What for.
         ask: AskId,
+    },
+    /// What the planner expects of the statement that the session keeps waiting; `None`: nobody knows.
+    Estimated {
+        /// The session that waits.
+        session: u64,
+        /// For which answer.
+        number: u64,
+        /// It.
+        estimate: Option<Estimate>,
+    },
+    /// The cancel of a session's statement is over.
+    CancelIsOver {
+        /// The session whose it was.
+        session: u64,
+        /// Which.
+        number: u64,
     },
     /// Accept nothing more, let each session finish the statement that runs, and end them all at `until_ns` at the latest.
     Drain {

@@ -330,6 +330,8 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
                 Message::Vote { session, vote } => self.vote(session, vote)?,
                 Message::CancelHeld { session } => self.cancel_held(session)?,
                 Message::Unheard { session, ask } => self.unheard(session, ask)?,
+                Message::Estimated { session, number, estimate } => self.estimated(session, number, estimate)?,
+                Message::CancelIsOver { session, number } => self.cancel_is_over(session, number)?,
                 Message::Drain { until_ns } => self.drain(until_ns)?,
             }
         }

@@ -7,7 +7,7 @@ use std::{fmt, io};
 
 use audit::segment::Identity;
 use policy::Policy;
-use session::{AskId, Asking, Budgets, Cancels, Evidence, Raised, Vote};
+use session::{AskId, Asking, Budgets, Cancels, Estimate, Evidence, Raised, Vote};
 use uring::{BoundListeners, Missing, Ring};
 
 use crate::asks::{AskLine, Asks, WAITING_MAX, ask_line};
@@ -252,6 +252,16 @@ impl Handle {
     /// Nobody can be asked about what the session holds: it is denied.
     pub fn unheard(&self, session: u64, ask: AskId) -> Result<(), Unheard> {
         self.shard_of(session)?.mailbox.send(Message::Unheard { session, ask })
+    }
+
+    /// Hands the planner's word to the session that waits for it.
+    pub fn estimated(&self, session: u64, number: u64, estimate: Option<Estimate>) -> Result<(), Unheard> {
+        self.shard_of(session)?.mailbox.send(Message::Estimated { session, number, estimate })
+    }
+
+    /// Tells the session that its cancel is over.
+    pub fn cancel_is_over(&self, session: u64, number: u64) -> Result<(), Unheard> {
+        self.shard_of(session)?.mailbox.send(Message::CancelIsOver { session, number })
     }
 
     fn shard_of(&self, session: u64) -> Result<&Running, Unheard> {

@@ -34,6 +34,7 @@ impl Origins for Everyone {
             agent_tls: Default::default(),
             database_tls: false,
             verifiers: None,
+            estimates: false,
             agent_certificate: false,
         };
         Some(Admitted {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use pan::Masked;
 use policy::Terms;
 
-use crate::{RecordId, Subject};
+use crate::{CancelAsk, Estimate, EstimateAsk, RecordId, Subject};
 
 /// The name of an ask, as a person types it: ten letters and digits from 50 random bits, `K7Q2M-9XDRT`. Nobody can guess one, and none
 /// comes twice, also not after a restart.
@@ -115,6 +115,8 @@ pub struct Ask {
     pub policy: String,
     /// The record that asks.
     pub record: RecordId,
+    /// What the database's planner expects of it, where that was asked and said.
+    pub estimate: Option<Estimate>,
     /// Seconds since 1970.
     pub asked_s: u64,
     /// Denied from then on, seconds since 1970.
@@ -186,6 +188,10 @@ impl AskEnd {
 pub enum Asking {
     /// A statement is held.
     Ask(Box<Ask>),
+    /// A statement waits for the planner's estimate.
+    Estimate(Box<EstimateAsk>),
+    /// A statement is to be cancelled.
+    Cancel(Box<CancelAsk>),
     /// So many people have approved, and more must.
     Counted(AskId, u32),
     /// It waits no more.

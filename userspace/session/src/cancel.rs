@@ -60,3 +60,21 @@ pub trait Cancels {
     /// The session is over.
     fn forget(&self, issued: &Key);
 }
+
+/// A statement of the session is to be cancelled, on a connection of its own. Whoever does it says [`crate::Input::CancelIsOver`] with
+/// the same number once the server has closed that connection, or cannot be reached.
+#[derive(Clone, Debug)]
+pub struct CancelAsk {
+    /// Which cancel of the session.
+    pub number: u64,
+    /// The session.
+    pub session: u64,
+    /// The configured name of the database's endpoint.
+    pub database: String,
+    /// Where its database is.
+    pub origin: SocketAddr,
+    /// The key that the database issued.
+    pub key: Key,
+    /// Nobody waits any more from then on, monotonic nanoseconds.
+    pub until_ns: u64,
+}

@@ -74,8 +74,11 @@ pub(crate) struct Catalog {
     /// Sorted by OID.
     tables: Vec<CatalogTable>,
     pub(crate) types: Option<Arc<UserTypes>>,
-    /// All that the database holds; `None` where nothing in it is sensitive, and in a catalog that was never asked for.
+    /// All that the database holds; `None` where nothing in it is sensitive and no rule asks about it, and in a catalog that was never
+    /// asked for.
     pub(crate) schema: Option<Arc<Schema>>,
+    /// Something in it is sensitive: what cannot be told of a statement refuses it. Else only rules ask.
+    pub(crate) guards: bool,
     /// Equal versions of one shard: the same content, so that verdicts still hold. 0: nothing is known.
     pub(crate) version: u32,
     /// The taints that are in it.
@@ -117,13 +120,19 @@ impl Catalog {
         self.changes.count() != self.epoch && self.changes.since(self.epoch, uses)
     }
 
+    /// Whether an object for which `uses` holds is being changed by a transaction that is open.
+    pub(crate) fn is_changing(&self, uses: impl FnMut(&str) -> bool) -> bool {
+        self.changes.is_changing(uses)
+    }
+
     /// Whether it was asked for under the policy in force.
     pub(crate) fn is_of(&self, policy: &Arc<Policy>) -> bool {
         self.policy.as_ref().is_some_and(|known| Arc::ptr_eq(known, policy))
     }
 
     fn says_as(&self, other: &Catalog) -> bool {
-        self.tables == other.tables && self.types == other.types && self.schema == other.schema
+        (&self.tables, &self.types, &self.schema, self.guards)
+            == (&other.tables, &other.types, &other.schema, other.guards)
     }
 
     /// With these relations of one session beside the others, and what is tainted by now.
@@ -137,6 +146,7 @@ impl Catalog {
             holdings.name();
         }
         holdings.taint(taints);
+        fresh.guards |= !taints.is_empty();
         let (schema, tables) = holdings.assemble();
         fresh.schema = Some(Arc::new(schema));
         fresh.tables = tables;
@@ -148,6 +158,7 @@ impl Catalog {
             tables: self.tables.clone(),
             types: self.types.clone(),
             schema: self.schema.clone(),
+            guards: self.guards,
             version: self.version,
             taints: self.taints,
             policy: self.policy.clone(),
@@ -166,6 +177,7 @@ pub(crate) struct Builder {
     pub(crate) relations: Relations,
     functions: Vec<Function>,
     operators: Vec<String>,
+    keys: Vec<(u32, Vec<i16>)>,
 }
 
 /// What a catalog is of.
@@ -204,6 +216,11 @@ impl Builder {
         self.operators.push(name);
     }
 
+    /// A unique index: its relation, and its columns by number.
+    pub(crate) fn key(&mut self, relation: u32, columns: Vec<i16>) {
+        self.keys.push((relation, columns));
+    }
+
     /// `schema`: whether it was asked what the database holds.
     fn finish(mut self, origin: &Origin<'_>, schema: bool, taints: (&[&Tainted], u64)) -> Catalog {
         self.tables.sort_by_key(|table| table.oid);
@@ -226,6 +243,8 @@ impl Builder {
         self.relations.finish(origin.columns_max).into_iter().for_each(|relation| schema.add_relation(relation));
         self.functions.into_iter().for_each(|function| schema.add_function(function));
         self.operators.iter().for_each(|name| schema.add_operator(name));
+        self.keys.into_iter().for_each(|(relation, columns)| schema.add_key(relation, columns));
+        catalog.guards = !taints.0.is_empty() || origin.policy.sensitive(origin.endpoint).any(is_masked);
         let mut holdings = Holdings::of((origin.policy, origin.endpoint), schema, self.tables);
         holdings.name();
         holdings.taint(taints.0);

@@ -11,7 +11,7 @@ use sql::{
     Clause, ColumnId, Flow, How, Kind, Lineage, Name, Object, Output, Prepared, Relation, Schema, Statement, Unknown,
 };
 
-use crate::catalogs::{Catalog, Treatment};
+use crate::catalogs::{Catalog, Treatment, treatment_of};
 use crate::verdicts::{Refusal, Why};
 
 /// How one column of a result is masked.
@@ -154,6 +154,8 @@ impl Traced<'_> {
             database: self.database,
             statement,
             schemas: self.schemas,
+            schema: Some(self.schema),
+            estimated_rows: None, // what vouches, and what may be matched, is not for rules that ask for it to say
             wall_s: self.wall_s,
         };
         derived.may_quote |= lineage.may_quote;
@@ -279,6 +281,9 @@ impl Traced<'_> {
     /// What a column gets must be of the kind that a result may have: whole values. Also where it is sensitive itself, since a mask that
     /// keeps a value's ends would show what was moved there.
     fn unkept(&self, flow: &Flow) -> Option<Refusal> {
+        if let Some(refusal) = self.watched(flow) {
+            return Some(refusal);
+        }
         let hides_all = |(relation, number): (&Relation, i16)| {
             let id = ColumnId { relation: relation.oid, number };
             number != 0 && self.treatment(id) == Treatment::Whole(Whole::KeepNothing)
@@ -297,6 +302,31 @@ impl Traced<'_> {
                 "copy the column itself: the copy is masked as it is",
             )
             .with_detail(&format!("{table} would tell {column} {}", form(source.how))),
+        )
+    }
+
+    /// A copy into a relation that looks at it by itself: what it makes of the value, or whether it fails, tells of it. What is set up over a
+    /// column that policy names is its owner's to answer for.
+    fn watched(&self, flow: &Flow) -> Option<Refusal> {
+        let by = flow.watched?;
+        let source = flow.sources.iter().find(|source| matches!(self.treatment(source.column), Treatment::Whole(_)))?;
+        let is_named = self.target(flow).is_some_and(|(relation, _)| {
+            let schema = relation.name.schema.as_deref().unwrap_or_default();
+            let named = treatment_of(self.policy, self.database, schema, &relation.name.name, &flow.column);
+            matches!(named, Treatment::Whole(_))
+        });
+        if is_named {
+            return None;
+        }
+        let (table, column) = (&flow.target.name, self.said(source.column));
+        Some(
+            Refusal::new(
+                Why::Blocked,
+                "a sensitive value would be written where the table itself looks at it",
+                "copy it into a table without keys, checks, indexes, triggers and generated columns over that column, or have the \
+operator name the column sensitive",
+            )
+            .with_detail(&format!("{} of {table} would tell of {column}", by.as_str())),
         )
     }
 
@@ -359,13 +389,8 @@ impl Derived {
             && self.statements.iter().all(|of| of.fills.is_empty())
     }
 
-    /// The first reason holds, but what is forbidden says more than what is unknown.
     fn refuse(&mut self, refusal: Refusal) {
-        let stronger =
-            self.refusal.as_ref().is_none_or(|known| known.why == Why::Unjudged && refusal.why != Why::Unjudged);
-        if stronger {
-            self.refusal = Some(refusal);
-        }
+        self.refusal = Refusal::stronger(self.refusal.take(), Some(refusal));
     }
 }
 

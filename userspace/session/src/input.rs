@@ -1,6 +1,6 @@
 //! What can happen to a session.
 
-use crate::{AskId, Secured, Vote};
+use crate::{AskId, Estimate, Secured, Vote};
 
 /// Both clocks, read by the shard; the session reads none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +53,15 @@ pub enum Input<'a> {
     Vote(Box<Vote>),
     /// Nobody can be asked about the held statement of this id.
     Unheard(AskId),
+    /// What the planner expects of the statement that waits for it; `None`: it could not be asked, or did not say.
+    Estimated {
+        /// Of [`crate::EstimateAsk`].
+        number: u64,
+        /// The answer.
+        estimate: Option<Estimate>,
+    },
+    /// The cancel of this number ([`crate::CancelAsk`]) was worked off, or has failed.
+    CancelIsOver(u64),
     /// The agent has asked, on another connection, to cancel what runs; it waits for a person.
     CancelHeld,
     /// The record cannot be kept any more, and the shard ends: all that waits for it is forgotten, and what the session says now is its

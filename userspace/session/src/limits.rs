@@ -37,6 +37,10 @@ pub struct Limits {
     pub login_ms: u64,
     /// How long our own catalog query may take, milliseconds.
     pub catalog_ms: u64,
+    /// How long a statement waits for the planner's estimate, milliseconds.
+    pub estimate_ms: u64,
+    /// How long the agent's next statement waits for a cancel of ours to be worked off, milliseconds.
+    pub cancel_ms: u64,
     /// After this long the sensitive columns are asked for anew while the session is idle, milliseconds.
     pub catalog_age_ms: u64,
 }
@@ -61,6 +65,8 @@ impl Default for Limits {
             value_errors_per_hour: 8,
             login_ms: 10_000,
             catalog_ms: 10_000,
+            estimate_ms: 1_000,
+            cancel_ms: 3_000,
             catalog_age_ms: 300_000,
         }
     }

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The most that is remembered; a statement that would add more is refused.
 pub const TAINTS_MAX: usize = 16_384;
@@ -56,6 +56,45 @@ pub struct Taints {
 pub(crate) struct Changes {
     count: AtomicU64,
     recent: Mutex<Recent>,
+    /// What transactions that are open have changed, and nobody else sees yet: a statement that waits for them meets it all the same.
+    open: Mutex<Vec<Changed>>,
+}
+
+/// The bare name of an object; `None`: it cannot be told.
+type Changed = Option<String>;
+
+/// What one open transaction changes. When it ends, however it does, others may see it.
+#[derive(Debug)]
+pub(crate) struct Changing {
+    changes: Arc<Changes>,
+    changed: Vec<Changed>,
+}
+
+impl Changing {
+    pub(crate) fn new(changes: Arc<Changes>) -> Changing {
+        Changing { changes, changed: Vec::new() }
+    }
+
+    /// These are changed from now on; `None`: what is cannot be told.
+    pub(crate) fn add(&mut self, names: Option<&[String]>) {
+        let names: Vec<Changed> = names.map_or(vec![None], |names| names.iter().cloned().map(Some).collect());
+        let new: Vec<Changed> = names.into_iter().filter(|name| !self.changed.contains(name)).collect();
+        self.changes.open().extend(new.iter().cloned());
+        self.changed.extend(new);
+    }
+}
+
+impl Drop for Changing {
+    fn drop(&mut self) {
+        let told: Option<Vec<String>> = self.changed.iter().cloned().collect();
+        self.changes.add(told.as_deref());
+        let mut open = self.changes.open();
+        for changed in &self.changed {
+            if let Some(at) = open.iter().position(|one| one == changed) {
+                open.swap_remove(at);
+            }
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -88,6 +127,15 @@ impl Changes {
             }
         }
         self.count.store(count, Ordering::Release);
+    }
+
+    fn open(&self) -> MutexGuard<'_, Vec<Changed>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether an open transaction has changed an object for which `uses` holds, or may have.
+    pub(crate) fn is_changing(&self, mut uses: impl FnMut(&str) -> bool) -> bool {
+        self.open().iter().any(|changed| changed.as_deref().is_none_or(&mut uses))
     }
 
     /// Whether any object for which `uses` holds was changed since, or may have been.
@@ -167,6 +215,21 @@ mod tests {
         let asked = changes.count();
         changes.add(None);
         assert!(changes.since(asked, |_| false), "anything may be");
+    }
+
+    #[test]
+    fn what_is_being_changed_until_it_ends() {
+        let changes = Arc::new(Changes::default());
+        let (mut one, mut other) = (Changing::new(Arc::clone(&changes)), Changing::new(Arc::clone(&changes)));
+        one.add(Some(&["t".to_owned()]));
+        other.add(Some(&["t".to_owned(), "v".to_owned()]));
+        drop(one);
+        assert!(changes.is_changing(|name| name == "t") && !changes.is_changing(|name| name == "w"));
+        other.add(None);
+        assert!(changes.is_changing(|name| name == "w"), "anything may be");
+        let asked = changes.count();
+        drop(other);
+        assert!(!changes.is_changing(|_| true) && changes.since(asked, |_| false));
     }
 
     #[test]

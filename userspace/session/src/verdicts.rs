@@ -54,6 +54,17 @@ pub(crate) enum Why {
     Unrecorded,
 }
 
+impl Why {
+    /// A person can lift a hold and nothing else; what is forbidden says more than what is not known.
+    pub(crate) fn rank(self) -> u8 {
+        match self {
+            Why::Held => 0,
+            Why::Unjudged => 1,
+            Why::Blocked | Why::Denied | Why::Firm | Why::Unrecorded => 2,
+        }
+    }
+}
+
 pub(crate) const PRIVILEGE: [u8; 5] = *b"42501";
 /// `disk_full`.
 pub(crate) const DISK_FULL: &[u8; 5] = b"53100";
@@ -72,10 +83,10 @@ impl Refusal {
             .with_code(*DISK_FULL)
     }
 
-    /// The one that refuses for certain: a person can lift a hold and nothing else.
+    /// Of two that hold for one statement the one that says more; of equals the first.
     pub(crate) fn stronger(one: Option<Refusal>, other: Option<Refusal>) -> Option<Refusal> {
         match (one, other) {
-            (Some(held), Some(other)) if held.why == Why::Held && other.why != Why::Held => Some(other),
+            (Some(one), Some(other)) if other.why.rank() > one.why.rank() => Some(other),
             (one, other) => one.or(other),
         }
     }
@@ -119,6 +130,10 @@ pub(crate) struct Judged {
     pub(crate) derived: Option<Derived>,
     /// So many rows of each result may leave.
     pub(crate) rows_over: Option<u64>,
+    /// A rule asks how many rows it is expected to have, and nobody has said: it may be judged otherwise then.
+    pub(crate) wants_estimate: bool,
+    /// By which estimate it was judged.
+    pub(crate) estimated_rows: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -148,6 +163,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) catalog: &'a Catalog,
     pub(crate) wall_s: i64,
     pub(crate) limit: usize,
+    /// What the planner says of it. A verdict by an estimate is of one run, and is not kept.
+    pub(crate) estimated_rows: Option<u64>,
 }
 
 impl<'a> Asked<'a> {
@@ -157,6 +174,8 @@ impl<'a> Asked<'a> {
             database: self.database,
             statement,
             schemas: self.schemas,
+            schema: self.catalog.schema.as_deref(),
+            estimated_rows: self.estimated_rows,
             wall_s: self.wall_s,
         }
     }
@@ -199,6 +218,9 @@ impl StatementCache {
 
     /// The verdict on a text. A hit allocates nothing.
     pub(crate) fn judge(&mut self, policy: &Arc<Policy>, asked: Asked<'_>) -> Arc<Judged> {
+        if asked.estimated_rows.is_some() {
+            return Arc::new(judge(policy, &asked));
+        }
         if !self.policy.as_ref().is_some_and(|known| Arc::ptr_eq(known, policy)) {
             self.young.clear();
             self.old.clear();
@@ -298,11 +320,11 @@ fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
         Ok(analysis) => (analysis.statements, None),
         Err(refusal) => (Vec::new(), Some(refusal)),
     };
-    let (mut rule, valid_until_s) = decide(policy, asked, &statements, &mut refusal);
+    let Decided { mut rule, valid_until_s, wants_estimate } = decide(policy, asked, &statements, &mut refusal);
     let unjudged = refusal.as_ref().is_some_and(|refusal| refusal.why == Why::Unjudged);
     let derived = trace(policy, asked, &path, &statements);
     let found = derived.as_ref().and_then(|derived| derived.refusal.as_ref());
-    if found.is_some_and(|found| refusal.as_ref().is_none_or(|known| stronger(found, known))) {
+    if outdoes(found, refusal.as_ref()) {
         refusal = found.cloned();
         rule = None;
     }
@@ -363,14 +385,16 @@ fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
         valid_until_s,
         derived,
         rows_over,
+        wants_estimate,
+        estimated_rows: asked.estimated_rows,
         statements,
         text,
     }
 }
 
-/// Where the values of a text come from, where the database holds anything sensitive.
+/// Where the values of a text come from, where the database holds anything sensitive; what rules alone ask of it they judge themselves.
 fn trace(policy: &Policy, asked: &Asked<'_>, path: &[String], statements: &[Statement]) -> Option<Derived> {
-    let schema = asked.catalog.schema.as_deref().filter(|_| !statements.is_empty())?;
+    let schema = asked.catalog.schema.as_deref().filter(|_| asked.catalog.guards && !statements.is_empty())?;
     let traced = Traced {
         policy,
         catalog: asked.catalog,
@@ -385,37 +409,39 @@ fn trace(policy: &Policy, asked: &Asked<'_>, path: &[String], statements: &[Stat
     Some(traced.judge(statements))
 }
 
-/// A refusal of what is forbidden says more than one of what a person may allow, or of what is not known.
-fn stronger(new: &Refusal, known: &Refusal) -> bool {
-    known.why == Why::Held && new.why != Why::Held || known.why == Why::Unjudged && new.why == Why::Blocked
+/// Whether the new refusal says more than what is known.
+fn outdoes(new: Option<&Refusal>, known: Option<&Refusal>) -> bool {
+    new.is_some_and(|new| known.is_none_or(|known| new.why.rank() > known.why.rank()))
 }
 
-/// Policy's answer on all statements, and their settings: the rule that decided, and how long it holds.
-fn decide(
-    policy: &Policy,
-    asked: &Asked<'_>,
-    statements: &[Statement],
-    refusal: &mut Option<Refusal>,
-) -> (Option<Masked>, Option<i64>) {
-    let mut rule = None;
-    let mut valid_until_s: Option<i64> = None;
+/// The rule that decided, and how long it holds.
+#[derive(Default)]
+struct Decided {
+    rule: Option<Masked>,
+    valid_until_s: Option<i64>,
+    wants_estimate: bool,
+}
+
+/// Policy's answer on all statements, and their settings.
+fn decide(policy: &Policy, asked: &Asked<'_>, statements: &[Statement], refusal: &mut Option<Refusal>) -> Decided {
+    let mut decided = Decided::default();
     for statement in statements {
         let verdict = policy::judge(policy, asked.of(statement));
-        valid_until_s = match (valid_until_s, verdict.valid_until) {
+        decided.wants_estimate |= verdict.wants_estimate;
+        decided.valid_until_s = match (decided.valid_until_s, verdict.valid_until) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
         let found = Refusal::stronger(refused(&verdict), statement.settings.iter().find_map(refused_setting));
-        // One refusal refuses all; a block says more than a hold.
-        let is_stronger = |new| refusal.as_ref().is_none_or(|known| stronger(new, known));
-        if found.as_ref().is_some_and(is_stronger) {
+        // One refusal refuses all.
+        if outdoes(found.as_ref(), refusal.as_ref()) {
             *refusal = found;
-            rule = verdict.rule.map(Masked::of);
-        } else if refusal.is_none() && rule.is_none() {
-            rule = verdict.rule.map(Masked::of);
+            decided.rule = verdict.rule.map(Masked::of);
+        } else if refusal.is_none() && decided.rule.is_none() {
+            decided.rule = verdict.rule.map(Masked::of);
         }
     }
-    (rule, valid_until_s)
+    decided
 }
 
 fn unjudged(refusal: sql::Refusal) -> Refusal {

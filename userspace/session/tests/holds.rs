@@ -16,7 +16,7 @@ impl World {
     fn asked(&self) -> &Ask {
         let mut asks = self.asking.iter().filter_map(|asking| match asking {
             Asking::Ask(ask) => Some(&**ask),
-            Asking::Counted(..) | Asking::Over(..) => None,
+            Asking::Estimate(_) | Asking::Cancel(_) | Asking::Counted(..) | Asking::Over(..) => None,
         });
         asks.next_back().expect("a person is asked")
     }
@@ -24,7 +24,7 @@ impl World {
     fn ends(&self) -> Vec<AskEnd> {
         let end = |asking: &Asking| match asking {
             Asking::Over(_, end) => Some(*end),
-            Asking::Ask(_) | Asking::Counted(..) => None,
+            Asking::Estimate(_) | Asking::Cancel(_) | Asking::Ask(_) | Asking::Counted(..) => None,
         };
         self.asking.iter().filter_map(end).collect()
     }
@@ -309,7 +309,7 @@ fn a_prepared_statement_is_asked_about_each_time_that_it_is_bound() {
         .iter()
         .filter_map(|a| match a {
             Asking::Ask(ask) => Some(ask.id),
-            Asking::Counted(..) | Asking::Over(..) => None,
+            Asking::Estimate(_) | Asking::Cancel(_) | Asking::Counted(..) | Asking::Over(..) => None,
         })
         .collect();
     assert_ne!(ids[0], ids[1]);
@@ -553,7 +553,7 @@ impl Run {
     fn happen(&mut self) {
         let asks = self.world.asking.iter().filter_map(|asking| match asking {
             Asking::Ask(ask) => Some(ask.id),
-            Asking::Counted(..) | Asking::Over(..) => None,
+            Asking::Estimate(_) | Asking::Cancel(_) | Asking::Counted(..) | Asking::Over(..) => None,
         });
         let all: Vec<AskId> = asks.collect();
         let ask = if all.is_empty() || self.seed.next(8) == 0 { AskId::of(1 << 40) } else { all[all.len() - 1] };

@@ -106,7 +106,10 @@ fn statements(
     let mut one = |raw: &Node<'_>| {
         let node = raw.node("stmt")?;
         let mut statement = statement(text, node, span(text, raw)?)?;
-        statement.lineage = lineage.as_mut().map(|lineage| lineage.follow(node, &statement, text));
+        if let Some(known) = &mut lineage {
+            let followed = known.follow(node, &mut statement, text);
+            statement.lineage = Some(followed);
+        }
         Some(statement)
     };
     let statements: Option<Vec<Statement>> = raw.iter().filter_map(Value::as_node).map(&mut one).collect();
@@ -145,6 +148,7 @@ fn statement(text: &str, node: &Node<'_>, span: Range<usize>) -> Option<Statemen
         changes_catalog: walk.changes_catalog,
         search_path_sensitive: walk.search_path_sensitive,
         without_where: walk.without_where.into_iter().collect(),
+        harmless_calls: walk.harmless_calls.into_iter().collect(),
         is_database_wide: walk.is_database_wide,
         lineage: None,
     })
@@ -169,7 +173,7 @@ fn prepared_text(text: &str, span: &Range<usize>) -> Option<Range<usize>> {
 }
 
 /// All but reading, the session's own state, row locks and COPY to the client.
-fn changes_data(kind: Kind) -> bool {
+pub(crate) fn changes_data(kind: Kind) -> bool {
     let harmless = [Kind::LOCK, Kind::COPY_OUT, Kind::SET_ROLE].contains(&kind);
     let session = Group::Session.contains(kind) && kind != Kind::NOTIFY;
     !(Group::Read.contains(kind) || session || harmless)

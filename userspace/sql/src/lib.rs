@@ -34,7 +34,7 @@ pub use lineage::{
 };
 pub use pattern::matches;
 pub use redact::{Redacted, redact};
-pub use schema::{Column, ColumnId, Function, Relation, RelationKind, Schema, Sensitivity};
+pub use schema::{Column, ColumnId, Computation, Function, Relation, RelationKind, Schema, Sensitivity, Watch};
 pub use statement::{
     ColumnRef, Copy, CopyDirection, CopyEnd, CopyFormat, CopySource, Name, Object, Pair, Prepared, Scope, Setting,
     SettingValue, Statement, Transaction,

@@ -5,12 +5,14 @@ mod bounds;
 mod call;
 mod cast;
 mod change;
+mod computed;
 mod define;
 mod explain;
 mod expression;
 mod follow;
 mod from;
 mod functions;
+mod newer;
 mod operators;
 mod relations;
 mod scope;
@@ -21,8 +23,10 @@ mod words;
 
 pub use explain::{Explained, Fate, explain};
 
+use std::collections::BTreeSet;
+
 use crate::tree::Node;
-use crate::{ColumnId, Name, Prepared, Schema, Statement};
+use crate::{ColumnId, Name, Object, Prepared, Schema, Statement, Watch};
 
 /// How much of a column's value an expression keeps. Ordered: the later says more of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -101,6 +105,8 @@ pub struct Flow {
     pub column: String,
     /// From what.
     pub sources: Vec<Source>,
+    /// What looks at the column by itself when it is filled, so that more is known of the value than stands in it.
+    pub watched: Option<Watch>,
 }
 
 /// Why where a value comes from cannot be told. Policy decides; the default is to refuse.
@@ -173,6 +179,22 @@ impl<'a> Context<'a> {
     }
 }
 
+/// Takes the effects of these functions, which are none, from the statement.
+fn no_functions(attributes: &BTreeSet<String>, lineage: &Lineage, statement: &mut Statement) {
+    let is_none = |name: &Name| {
+        name.schema.is_none()
+            && attributes.contains(&name.name)
+            && !lineage.unknown.iter().any(|unknown| matches!(unknown, Unknown::Function(function) if function == name))
+    };
+    let before = statement.pairs.len();
+    statement.pairs.retain(|pair| !matches!(&pair.object, Object::Function(name) if is_none(name)));
+    if statement.pairs.len() < before {
+        let pairs = &statement.pairs;
+        statement.kinds.retain(|kind| pairs.iter().any(|pair| pair.kind == *kind));
+        statement.changes_data = statement.kinds.iter().any(|kind| crate::analyze::changes_data(*kind));
+    }
+}
+
 /// Follows the statements of one text, one after the other.
 pub(crate) struct Text<'c> {
     context: Context<'c>,
@@ -187,14 +209,23 @@ impl<'c> Text<'c> {
     }
 
     /// The lineage of the next statement, whose tree is `node`.
-    pub(crate) fn follow(&mut self, node: &Node<'_>, statement: &Statement, text: &str) -> Lineage {
+    /// The statement loses the effects of functions that are columns of rows (`pan(p)`).
+    pub(crate) fn follow(&mut self, node: &Node<'_>, statement: &mut Statement, text: &str) -> Lineage {
         let steps_left = self.steps_left.unwrap_or_else(|| follow::Follower::steps_for(text));
         let mut follower = follow::Follower::new(self.context, std::mem::take(&mut self.earlier), steps_left);
+        let known = follower.earlier.relations.len();
         let columns = follower.statement(node);
         self.steps_left = Some(follower.steps_left());
         self.earlier = std::mem::take(&mut follower.earlier);
         self.remember(statement, text);
-        follower.finish(&columns)
+        let attributes = std::mem::take(&mut follower.found.attributes);
+        let lineage = follower.finish(&columns);
+        no_functions(&attributes, &lineage, statement);
+        // What was made just now is known with its columns.
+        let made = self.earlier.relations.get(known..).unwrap_or_default();
+        let is_made = |flow: &&Flow| made.iter().any(|made| made.name == flow.target);
+        self.earlier.filled.extend(lineage.flows.iter().filter(|flow| !is_made(flow)).cloned());
+        lineage
     }
 
     /// What the statement does to the session, for those behind it.

@@ -46,9 +46,9 @@ pub struct Column {
 /// What a relation is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RelationKind {
-    /// Holds rows of its own: a table, a partitioned table, a materialized view, a foreign table.
+    /// Holds rows of its own: a table, a partitioned table, a foreign table.
     Table,
-    /// A view; its query as `pg_get_viewdef` writes it under `search_path = pg_catalog`, so that every other name is qualified.
+    /// A view, or a materialized view; its query as `pg_get_viewdef` writes it under `search_path = pg_catalog`, so that every other name is qualified.
     View {
         /// The query. Empty: the server did not tell; such a view is unknown.
         query: String,
@@ -74,6 +74,71 @@ pub struct Relation {
     pub has_rules: bool,
     /// Relations that it inherits from or is a partition of, by OID: their columns' sensitivity holds here too by name.
     pub parents: Vec<u32>,
+    /// What it makes of the values of its columns by itself.
+    pub computations: Vec<Computation>,
+}
+
+/// What a relation makes of a row's values when it comes or is changed, with nothing of it in the statement: whoever fills a column and
+/// looks at what was made, or at whether it failed, learns of the value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Computation {
+    /// A generated column.
+    Generated {
+        /// Its `attnum`.
+        column: i16,
+        /// As `pg_get_expr` writes it under `search_path = pg_catalog`. Empty: not told, so it may be made of all columns.
+        expression: String,
+    },
+    /// Something that looks at columns.
+    Watched {
+        /// What.
+        by: Watch,
+        /// Their `attnum`s; empty: it may look at all.
+        columns: Vec<i16>,
+    },
+}
+
+/// What looks at the columns of a row that comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Watch {
+    /// A generated column is made of it.
+    Generated,
+    /// CHECK: fails, or does not.
+    Check,
+    /// A primary key or UNIQUE: fails where the value is there already.
+    Key,
+    /// EXCLUDE: fails by an operator's word.
+    Exclusion,
+    /// A foreign key: a lookup that fails or does not, and a value that may be copied on.
+    Reference,
+    /// An index: its expressions run, its predicate decides, its order and size can be seen.
+    Index,
+    /// A partition's bounds: the place of the row tells of the value.
+    Partition,
+    /// A trigger: code that sees the row.
+    Trigger,
+    /// Row level security: a predicate that fails or hides.
+    Security,
+    /// The column's type is a domain, or made of others: its constraints run.
+    Domain,
+}
+
+impl Watch {
+    /// In words: `a check`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Watch::Generated => "a generated column",
+            Watch::Check => "a check",
+            Watch::Key => "a key",
+            Watch::Exclusion => "an exclusion",
+            Watch::Reference => "a foreign key",
+            Watch::Index => "an index",
+            Watch::Partition => "a partition's bounds",
+            Watch::Trigger => "a trigger",
+            Watch::Security => "row level security",
+            Watch::Domain => "a domain",
+        }
+    }
 }
 
 /// What a function that is not the server's own does with what it is given.
@@ -211,6 +276,14 @@ impl Schema {
         known
     }
 
+    /// A relation, and all that inherit from it: what is written into it may be written there.
+    pub fn heirs<'s>(&'s self, relation: &'s Relation) -> impl Iterator<Item = &'s Relation> {
+        let below = move |other: &&Relation| self.ancestors(other).iter().any(|above| above.oid == relation.oid);
+        let is_parent = self.relations().any(|other| other.parents.contains(&relation.oid));
+        let heirs = is_parent.then(|| self.relations().filter(below)).into_iter().flatten();
+        std::iter::once(relation).chain(heirs)
+    }
+
     /// The functions of the user's that bear a bare name, in any schema.
     pub fn functions(&self, name: &str) -> &[Function] {
         self.functions.get(name).map_or(&[], Vec::as_slice)
@@ -237,7 +310,15 @@ mod tests {
 
     fn table(oid: u32, schema: &str, name: &str) -> Relation {
         let name = Name { schema: Some(schema.to_owned()), name: name.to_owned() };
-        Relation { oid, name, kind: RelationKind::Table, columns: Vec::new(), has_rules: false, parents: Vec::new() }
+        Relation {
+            oid,
+            name,
+            kind: RelationKind::Table,
+            columns: Vec::new(),
+            has_rules: false,
+            parents: Vec::new(),
+            computations: Vec::new(),
+        }
     }
 
     #[test]

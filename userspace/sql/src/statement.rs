@@ -271,6 +271,9 @@ pub struct Statement {
     pub search_path_sensitive: bool,
     /// Relations that an UPDATE or DELETE changes with no condition on a column: sorted, unique; names as written.
     pub without_where: Vec<Name>,
+    /// Functions of the server's own that it calls and that reach nothing, so that they are no effect (`generate_series`): sorted,
+    /// unique; names as written.
+    pub harmless_calls: Vec<Name>,
     /// It falls on all of a database, a schema or a server, not on objects that it names (`VACUUM`, `GRANT … ON ALL TABLES`).
     pub is_database_wide: bool,
     /// Where its values come from; `None`: it was not asked for (`analyze`).

@@ -20,6 +20,7 @@ pub(crate) struct Walk {
     pub(crate) changes_catalog: bool,
     pub(crate) search_path_sensitive: bool,
     pub(crate) without_where: BTreeSet<Name>,
+    pub(crate) harmless_calls: BTreeSet<Name>,
     pub(crate) is_database_wide: bool,
     /// Names of common table expressions that are visible here, innermost last.
     ctes: Vec<String>,
@@ -27,6 +28,18 @@ pub(crate) struct Walk {
     pub(crate) fixed_name: Option<String>,
     /// Tables and aliases: a column reference of that name alone is a whole row.
     range_names: BTreeSet<String>,
+}
+
+/// A reserved word since PostgreSQL 16; an older server reads the name of a column or a table.
+const OLDER_NAME: &str = "system_user";
+
+/// `FROM system_user`.
+pub(crate) fn is_older_table(range: &Node<'_>) -> bool {
+    let of_entry = |entry: &Value<'_>| {
+        let function = entry.as_node().and_then(|entry| entry.list("items").first()).and_then(Value::as_node);
+        function.is_some_and(|call| call.list("args").is_empty() && qualified(call.list("funcname")).name == OLDER_NAME)
+    };
+    range.list("functions").iter().any(of_entry)
 }
 
 impl Walk {
@@ -166,6 +179,10 @@ impl Walk {
             }
             "JoinExpr" => self.join(node),
             "RangeSubselect" | "RangeFunction" | "RangeTableFunc" | "JsonTable" => {
+                if is_older_table(node) {
+                    let name = Name { schema: None, name: OLDER_NAME.to_owned() };
+                    self.effect(Kind::SELECT, Object::Table(name));
+                }
                 self.range_names(node);
                 self.children(node, &["alias", "coldeflist"]);
             }
@@ -252,6 +269,9 @@ impl Walk {
     pub(crate) fn call(&mut self, node: &Node<'_>) {
         let name = qualified(node.list("funcname"));
         let arguments = node.list("args");
+        if name.name == OLDER_NAME && arguments.is_empty() {
+            self.column(None, OLDER_NAME);
+        }
         if name.schema.is_none() {
             self.search_path_sensitive = true;
             if arguments.len() == 1 {
@@ -262,7 +282,7 @@ impl Walk {
         match name.name.as_str() {
             "set_config" if built_in => utility::set_config(self, arguments),
             "pg_notify" if built_in => self.effect(Kind::NOTIFY, Object::None),
-            safe if built_in && catalog::is_safe_function(safe) => {}
+            safe if built_in && catalog::is_safe_function(safe) => _ = self.harmless_calls.insert(name),
             _ => self.effect(Kind::FUNCTION_CALL, Object::Function(name)),
         }
         self.children(node, &["funcname"]);

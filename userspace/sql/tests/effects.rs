@@ -1,6 +1,6 @@
 //! Text -> effects. One line per case: `kind object`, `-` for none, `f()` for a function; several statements by ` ; `.
 
-use sql::{Limits, Object, Refusal, Statement, analyze};
+use sql::{ColumnRef, Limits, Name, Object, Refusal, Statement, analyze};
 
 fn one(statement: &Statement) -> String {
     let mut words: Vec<String> = statement
@@ -390,4 +390,14 @@ fn statements_have_their_bytes() {
         .map(|statement| &text[statement.span.clone()])
         .collect();
     assert_eq!(spans, ["SELECT 1", "UPDATE ä SET a = ';'", "DELETE FROM t"]);
+}
+
+/// Before PostgreSQL 16 it is a name.
+#[test]
+fn system_user_may_be_a_table_or_a_column() {
+    let of = |text: &str| analyze(text, &Limits::default()).unwrap().statements.remove(0);
+    let named = |name: &str| ColumnRef::Named { qualifier: None, name: name.to_owned() };
+    assert!(of("SELECT system_user FROM t").columns.contains(&named("system_user")));
+    let table = Object::Table(Name { schema: None, name: "system_user".to_owned() });
+    assert!(of("SELECT * FROM system_user").pairs.iter().any(|pair| pair.object == table));
 }

@@ -26,6 +26,8 @@ struct Decisions {
     judged: usize,
     unjudged: usize,
     reason: String,
+    /// Why it would be refused.
+    would: Option<String>,
     /// Of both: those that ended well.
     succeeded: usize,
     executed: usize,
@@ -56,6 +58,8 @@ pub(super) struct Coverage {
     /// Unjudged, and the server did not execute it either.
     rejected: usize,
     reasons: HashMap<String, usize>,
+    /// What a rule that allows anything would have refused all the same, of what the server executed: a false refusal.
+    false_reasons: HashMap<String, usize>,
 }
 
 impl Coverage {
@@ -73,6 +77,9 @@ impl Coverage {
                 Some(known) if known.judged > 0 => {
                     known.judged -= 1;
                     known.executed += 1;
+                    if let Some(reason) = &known.would {
+                        *coverage.false_reasons.entry(reason.clone()).or_default() += 1;
+                    }
                 }
                 Some(known) if known.unjudged > 0 => {
                     known.unjudged -= 1;
@@ -112,6 +119,9 @@ impl Coverage {
                     // The server does not log an Execute of a text without a statement (exec_execute_message, postgres.c).
                     let empty = request == "execute" && known_kinds(&record) == 0 && verdict != "unjudged";
                     known.succeeded += usize::from(fate == Fate::Succeeded && !empty);
+                    if ["would-block", "would-hold"].contains(&verdict) {
+                        known.would = Some(word(&record, "reason").to_owned());
+                    }
                     if verdict == "unjudged" {
                         known.unjudged += 1;
                         word(&record, "reason").clone_into(&mut known.reason);
@@ -137,7 +147,8 @@ impl Coverage {
             && self.unjudged_percent() <= UNJUDGED_PERCENT_MAX
     }
 
-    pub(super) fn print(&self) {
+    /// `lineage`: anything is allowed and nothing is sensitive, so every refusal is false.
+    pub(super) fn print(&self, lineage: bool) {
         println!(
             "    the server executed {} texts of the agents ({} more were ours); decided and sent on: {} ({} of them the server skipped after an error), refused: {}, Parse alone: {}",
             self.executed, self.own, self.decided, self.skipped, self.refused, self.parses
@@ -156,11 +167,22 @@ impl Coverage {
         for text in self.surplus.iter().take(5) {
             println!("      decided too often: {text}");
         }
-        let mut reasons: Vec<_> = self.reasons.iter().collect();
-        reasons.sort_by(|one, other| other.1.cmp(one.1).then(one.0.cmp(other.0)));
-        for (reason, count) in reasons.iter().take(8) {
-            println!("      unjudged: {count} x {reason}");
+        print_most("unjudged", &self.reasons, if lineage { 60 } else { 8 });
+        if lineage {
+            println!(
+                "    refused falsely, of what the server executed: {}",
+                self.false_reasons.values().sum::<usize>() + self.unjudged
+            );
+            print_most("would be refused", &self.false_reasons, 60);
         }
+    }
+}
+
+fn print_most(what: &str, reasons: &HashMap<String, usize>, most: usize) {
+    let mut reasons: Vec<_> = reasons.iter().collect();
+    reasons.sort_by(|one, other| other.1.cmp(one.1).then(one.0.cmp(other.0)));
+    for (reason, count) in reasons.iter().take(most) {
+        println!("      {what}: {count} x {reason}");
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Asked<'a> {
     pub parameters: &'a [Masked],
     /// `none` or `open`.
     pub transaction: &'static str,
+    /// What the planner expects of it: the most rows of any step, and the cost; `None`: it was not asked, or did not say.
+    pub estimate: Option<(u64, u64)>,
     /// The session's own count of its records, from 1.
     pub number: u64,
 }

@@ -46,7 +46,7 @@ impl<'a> Frame<'a> {
     }
 
     /// Its bytes in the segment, padding included.
-    pub(crate) fn room(&self) -> usize {
+    pub fn room(&self) -> usize {
         room(self.record.len() - HEADER_LEN)
     }
 }

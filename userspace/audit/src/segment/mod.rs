@@ -30,11 +30,17 @@ pub const RESERVE: usize = 4 << 10;
 
 /// The whole records of a segment in order, up to the first place where there is none: for reading, not for judging.
 pub fn frames(segment: &[u8]) -> impl Iterator<Item = Frame<'_>> {
-    let mut at = HEADER_LEN;
-    std::iter::from_fn(move || match frame::next(segment, at) {
+    frames_from(segment, HEADER_LEN).map(|(_, frame)| frame)
+}
+
+/// The same from the frame on that begins at this byte, each with the byte at which it begins.
+pub fn frames_from(segment: &[u8], at: usize) -> impl Iterator<Item = (usize, Frame<'_>)> {
+    let mut next = at;
+    std::iter::from_fn(move || match frame::next(segment, next) {
         frame::Next::Frame(frame) => {
-            at += frame.room();
-            Some(frame)
+            let at = next;
+            next += frame.room();
+            Some((at, frame))
         }
         frame::Next::End | frame::Next::Bad(_) => None,
     })

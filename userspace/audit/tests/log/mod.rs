@@ -126,6 +126,7 @@ impl Parts {
                 number: 6,
             },
             Event::Ask(audit::Asked {
+                estimate: Some((900_000, 12_345)),
                 actor,
                 statement: &self.statement,
                 verdict: &self.verdicts[1],
@@ -184,6 +185,7 @@ impl Parts {
             },
             Event::Attach { operator, object: "7 programs".into(), stage: Stage::Begins, message: None },
             Event::Detach { operator, object: "7 programs".into(), stage: Stage::Done, message: masked },
+            Event::Reading { operator, object: Text::Masked(&self.name), success: true, message: masked },
             Event::ServiceStart {
                 operator,
                 version: "0.1.0",

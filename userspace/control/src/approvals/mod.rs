@@ -60,6 +60,15 @@ pub struct Rule {
     pub terms: std::sync::Arc<policy::Terms>,
 }
 
+/// What the database's planner expects of a statement; nothing has run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Estimate {
+    /// The most rows of any step.
+    pub rows: u64,
+    /// The cost of all of it, in the planner's units.
+    pub cost: u64,
+}
+
 /// A held statement.
 #[derive(Clone, Debug, Serialize)]
 pub struct Ask {
@@ -103,6 +112,8 @@ pub struct Ask {
     pub parameters: Vec<String>,
     /// It would run in a transaction that is open.
     pub in_transaction: bool,
+    /// What the database's planner expects of it; absent: it was not asked, or did not say.
+    pub estimate: Option<Estimate>,
     /// Every rule that holds it.
     pub rules: Vec<Rule>,
     /// The policy's version.

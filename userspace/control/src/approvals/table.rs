@@ -297,6 +297,7 @@ mod tests {
             tables: vec!["public.t".into()],
             parameters: vec![],
             in_transaction: false,
+            estimate: None,
             rules,
             policy: "ab".into(),
             record: "0-1".into(),

@@ -151,6 +151,13 @@ pub(crate) fn one(viewer: &Viewer<'_>, one: &Approval, now_s: u64) -> Markup {
             }
             dt { "Effects" }
             dd { (ask.kinds.join(", ")) "; " (plain(&ask.tables.join(", "))) }
+            dt { "Estimate" }
+            dd {
+                @match ask.estimate {
+                    Some(estimate) => { "at most " (estimate.rows) " rows in a step, cost " (estimate.cost) ", says the planner" }
+                    None => { "none: the planner was not asked, or did not say" }
+                }
+            }
             @if ask.in_transaction { dt { "Transaction" } dd { "open: locks of earlier statements are held while it waits" } }
             @if ask.redacted { dt { "Redacted" } dd { "it touches a column whose values nobody may see" } }
             dt { "Record" }

@@ -174,6 +174,7 @@ pub fn ask(id: &str, uid: u32) -> Ask {
         tables: vec![],
         parameters: vec![],
         in_transaction: false,
+        estimate: None,
         rules: vec![Rule { name: "writes".into(), approvers, approvals: 1, message: None, terms: Arc::new(terms) }],
         policy: "ab".into(),
         record: "0-1".into(),

@@ -17,10 +17,13 @@ use std::fmt;
 
 use crate::{
     Engine,
+    balanced::block::WORDS,
     balanced::form::{Form, SPAN_MAX},
     balanced::{
+        places::Places,
         prefix,
         run::{self, Run, Stop},
+        sieve,
     },
     strict::{self, calm},
 };
@@ -51,7 +54,7 @@ pub(crate) trait Masks {
     /// Bit n: the byte n is in the set.
     #[inline(always)]
     fn of(bytes: &[u8; WORD], set: &Set) -> u64 {
-        bytes.iter().enumerate().fold(0, |mask, (at, &byte)| mask | u64::from(set.has(byte)) << at)
+        portable::of(bytes, set)
     }
 
     /// Whether any of 256 bytes is in the set.
@@ -60,68 +63,27 @@ pub(crate) trait Masks {
         bytes.iter().fold(0, |any, &byte| any | set.row(byte)) != 0
     }
 
-    /// Bit n: the digits n of both are a pair of the set, by `high` the first and by `low` the second. What is no digit may say anything.
-    #[inline(always)]
-    fn pairs(first: &[u8; WORD], second: &[u8; WORD], set: &Set) -> u64 {
-        let row = |(first, second): (&u8, &u8)| set.high[usize::from(first & 15)] & set.low[usize::from(second & 15)];
-        first.iter().zip(second).map(row).enumerate().fold(0, |mask, (at, row)| mask | u64::from(row != 0) << at)
-    }
-
-    /// The same of four digits: two pairs, each in its set by the same row.
-    #[inline(always)]
-    fn fours(bytes: [&[u8; WORD]; 4], sets: &[Set; 2]) -> u64 {
-        (0..WORD).fold(0, |mask, at| {
-            let nibble = |place: usize| usize::from(bytes[place][at] & 15);
-            let first = sets[0].high[nibble(0)] & sets[0].low[nibble(1)];
-            let row = first & sets[1].high[nibble(2)] & sets[1].low[nibble(3)];
-            mask | u64::from(row != 0) << at
-        })
-    }
-
-    /// Bit n: the bytes n of both are the same.
-    #[inline(always)]
-    fn same(first: &[u8; WORD], second: &[u8; WORD]) -> u64 {
-        first
-            .iter()
-            .zip(second)
-            .enumerate()
-            .fold(0, |mask, (at, (first, second))| mask | u64::from(first == second) << at)
-    }
-
-    /// Whether it pays to sum at all 64 positions for the few where a number starts.
-    const SIEVES: bool;
-
-    /// 64 sums side by side, modulo 256.
-    type Lanes: Copy;
-
-    /// Of each position its byte.
-    fn lanes(bytes: &[u8; WORD]) -> Self::Lanes;
-
-    fn plus(first: Self::Lanes, second: Self::Lanes) -> Self::Lanes;
-
-    fn minus(first: Self::Lanes, second: Self::Lanes) -> Self::Lanes;
-
-    /// Of each ASCII digit the digit sum of its double; of any other byte always the same, whatever it is.
-    fn doubled(bytes: &[u8; WORD]) -> Self::Lanes;
-
-    /// Of each position the sum over sixteen bytes from there on, every second one as it is, the others [doubled](Masks::doubled), the first too.
-    #[inline(always)]
-    fn sixteen(bytes: &[u8; 2 * WORD]) -> Self::Lanes {
-        let at = |offset: usize| bytes.get(offset..).and_then(|rest| rest.first_chunk()).unwrap_or(&[0; WORD]);
-        let mut sums = Self::plus(Self::doubled(at(0)), Self::lanes(at(1)));
-        for pair in 1..8 {
-            sums = Self::plus(sums, Self::plus(Self::doubled(at(2 * pair)), Self::lanes(at(2 * pair + 1))));
-        }
-        sums
-    }
-
-    /// Bit n: the sum n ends in zero. Of at most 19 digits that it is over so many are in it as they are, as bytes; the others doubled.
-    fn tenths(sums: Self::Lanes, singles: usize) -> u64;
-
     /// The sum of the check digit over a number written in this form.
     #[inline(always)]
     fn luhn_sum(bytes: &[u8; SPAN_MAX], form: &Form) -> u32 {
         form.luhn_sum(bytes)
+    }
+
+    /// Adds the places of all bits.
+    #[inline(always)]
+    fn list(starts: &[u64; WORDS], places: &mut Places) {
+        for index in sieve::Busy::of(starts, WORDS) {
+            places.push(index, starts[index]);
+        }
+    }
+
+    /// Of the numbers of this form that begin at the places of `bytes` keeps those whose check digit is right.
+    #[inline(always)]
+    fn weigh(bytes: &[u8], places: &mut Places, form: &Form)
+    where
+        Self: Sized,
+    {
+        sieve::weigh_each::<Self>(bytes, places, form);
     }
 
     /// Writes a star over each byte whose bit is set.
@@ -129,24 +91,6 @@ pub(crate) trait Masks {
     fn hide(bytes: &mut [u8; WORD], bits: u64) {
         portable::hide(bytes, bits);
     }
-}
-
-/// What the low nibble of a sum leaves when it is divided by ten.
-const LOW_REST: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5];
-/// By the number of digits that are in a sum as bytes, and by its high nibble: what the low nibble has to leave for the sum of the digits to end in
-/// zero. Each byte brings 0x30 too much.
-static WANTED_REST: [[u8; 16]; 11] = wanted_rest();
-
-const fn wanted_rest() -> [[u8; 16]; 11] {
-    let mut table = [[0; 16]; 11];
-    let mut at = 0;
-    while at < 11 * 16 {
-        let (singles, high) = (at / 16, at % 16);
-        let sum = (high + 16 * 3 - 3 * singles) % 16 * 16;
-        table[singles][high] = ((10 - sum % 10) % 10) as u8;
-        at += 1;
-    }
-    table
 }
 
 /// A set of bytes, by their nibbles: a byte is in it where the entries of its low and of its high nibble have a bit in common. So each bit stands
@@ -158,34 +102,6 @@ pub(crate) struct Set {
 }
 
 impl Set {
-    pub(crate) const EMPTY: Set = Set { low: [0; 16], high: [0; 16] };
-
-    /// Pairs of digits, for [`Masks::pairs`]. Eight different rows fit; of more, `or_more` says whether there may be too many pairs, else there are
-    /// too few.
-    pub(crate) fn of_pairs(has: impl Fn(usize, usize) -> bool, or_more: bool) -> Set {
-        let row = |first: usize| (0..10).fold(0_u16, |row, second| row | u16::from(has(first, second)) << second);
-        let (mut set, mut rows, mut count) = (Set::EMPTY, [0_u16; 8], 0);
-        for first in 0..10 {
-            let wanted = row(first);
-            let at = match rows.iter().take(count).position(|&row| row == wanted) {
-                _ if wanted == 0 => continue,
-                Some(at) => at,
-                None if count < rows.len() => {
-                    count += 1;
-                    count - 1
-                }
-                None if or_more => rows.len() - 1,
-                None => continue,
-            };
-            rows[at] |= wanted;
-            set.high[first] |= 1 << at;
-        }
-        for (at, row) in rows.into_iter().enumerate() {
-            (0..10).filter(|second| row >> second & 1 == 1).for_each(|second| set.low[second] |= 1 << at);
-        }
-        set
-    }
-
     /// For each high nibble the low ones; at most eight different rows.
     pub(crate) const fn of(rows: &[(u8, &[u8])]) -> Set {
         let (mut set, mut masks, mut count) = (Set { low: [0; 16], high: [0; 16] }, [0_u16; 8], 0);
@@ -222,7 +138,7 @@ impl Set {
         self.low[usize::from(byte & 15)] & self.high[usize::from(byte >> 4)]
     }
 
-    #[inline(always)]
+    #[cfg(test)]
     pub(crate) fn has(&self, byte: u8) -> bool {
         self.row(byte) != 0
     }
@@ -401,61 +317,55 @@ mod tests {
         }
     }
 
-    /// Sixteen bytes, pairs and stars over bytes that are digits above all.
-    fn every_lane<M: Masks>() {
-        let mut state = 1_u64;
+    /// Numbers of every form, wherever they begin, and right behind the end of what the last may read.
+    fn every_weight<M: Masks>() {
+        let (forms, mut state) = (Forms::new(Keep::default()), 1_u64);
         let mut next = || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (state >> 33) as usize
         };
-        for round in 0..2_000 {
-            let bytes: [u8; 2 * WORD] = std::array::from_fn(|_| {
-                if round < 1_000 || next() % 8 > 0 { b'0' + (next() % 10) as u8 } else { next() as u8 }
-            });
-            let word = |offset: usize| -> &[u8; WORD] { bytes[offset..].first_chunk().unwrap() };
-            let check = |at: usize| {
-                let doubled = |digit: u32| digit * 2 / 10 + digit * 2 % 10;
-                let digit = |at: usize| u32::from(bytes[at].wrapping_sub(b'0'));
-                (0..16).map(|n| if n % 2 == 0 { doubled(digit(at + n)) } else { digit(at + n) }).sum::<u32>() % 10 == 0
-            };
-            let whole = |at: usize, count: usize| bytes[at..at + count].iter().all(u8::is_ascii_digit);
-            let sixteen = M::tenths(M::sixteen(&bytes), 8);
-            // What is no digit falls out again where it is taken away.
-            let again = M::plus(M::minus(M::sixteen(&bytes), M::doubled(word(0))), M::doubled(word(0)));
-            assert_eq!(M::tenths(again, 8), sixteen);
-            let fours = M::fours([word(0), word(1), word(2), word(3)], &[PAIRS, ENDS]);
-            let (pairs, same) = (M::pairs(word(0), word(1), &PAIRS), M::same(word(0), word(5)));
-            for at in 0..WORD {
-                assert!(!whole(at, 16) || (sixteen >> at & 1 == 1) == check(at), "round {round} at {at}");
-                let pair = matches!(&bytes[at..at + 2], b"41" | b"49" | b"90");
-                let four = matches!(&bytes[at..at + 4], [b'4', b'1' | b'9', b'0' | b'2', b'0' | b'2']);
-                assert!(!whole(at, 4) || (fours >> at & 1 == 1) == four, "round {round} at {at}");
-                assert_eq!(same >> at & 1 == 1, bytes[at] == bytes[at + 5], "round {round} at {at}");
-                assert!(!whole(at, 2) || (pairs >> at & 1 == 1) == pair, "round {round} at {at}");
+        for (index, form) in forms.iter().enumerate() {
+            for round in 0..50 {
+                let length = SPAN_MAX + next() % 500;
+                let bytes: Vec<u8> = (0..length).map(|_| b'0' + (next() % 10) as u8).collect();
+                let (mut places, mut wanted) = (Places::EMPTY, Vec::new());
+                for word in 0..=(length - SPAN_MAX) / WORD {
+                    let inside = u64::MAX >> (WORD - 1 - (length - SPAN_MAX - word * WORD).min(WORD - 1));
+                    let bits = (0..next() % 13).fold(0, |bits, _| bits | 1 << (next() % WORD)) & inside;
+                    places.push(word, bits);
+                    wanted.extend((0..WORD).filter(|bit| bits >> bit & 1 == 1).map(|bit| word * WORD + bit));
+                }
+                assert_eq!(places.iter().collect::<Vec<_>>(), wanted, "form {index}, round {round}");
+                let mut starts = [0; WORDS];
+                wanted.iter().for_each(|at| starts[at / WORD] |= 1 << (at % WORD));
+                places.clear();
+                M::list(&starts, &mut places);
+                let mut listed = places.iter().collect::<Vec<_>>();
+                listed.sort_unstable();
+                assert_eq!(listed, wanted, "form {index}, round {round}");
+                wanted.retain(|&at| form.luhn_sum(bytes[at..].first_chunk().unwrap()) % 10 == 0);
+                M::weigh(&bytes, &mut places, form);
+                let mut weighed = places.iter().collect::<Vec<_>>();
+                weighed.sort_unstable();
+                assert_eq!(weighed, wanted, "form {index}, round {round}");
             }
-            let mut hidden = *word(0);
-            let bits = next() as u64 | (next() as u64) << 31;
-            M::hide(&mut hidden, bits);
-            let wanted: [u8; WORD] = std::array::from_fn(|at| if bits >> at & 1 == 1 { b'*' } else { bytes[at] });
-            assert!(hidden == wanted, "round {round}");
         }
     }
 
-    /// 41, 49 and 90.
-    const PAIRS: Set = Set {
-        low: [2, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0],
-        high: [0, 0, 0, 0, 1, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0],
-    };
-
-    /// Behind 41 and 49: 00, 02, 20 and 22. Behind 90: nothing.
-    const ENDS: Set = Set {
-        low: [1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-        high: [1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-    };
+    fn every_star<M: Masks>() {
+        for bits in (0..2_000_u64).map(|seed| seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ seed << 40) {
+            let mut hidden = std::array::from_fn(|at| b'0' + (at % 10) as u8);
+            M::hide(&mut hidden, bits);
+            let wanted: [u8; WORD] =
+                std::array::from_fn(|at| if bits >> at & 1 == 1 { b'*' } else { b'0' + (at % 10) as u8 });
+            assert!(hidden == wanted, "bits {bits:#x}");
+        }
+    }
 
     fn every_byte_at_every_place<M: Masks>() {
         every_sum::<M>();
-        every_lane::<M>();
+        every_weight::<M>();
+        every_star::<M>();
         for byte in 0..=255_u8 {
             for place in 0..4 * WORD {
                 let mut bytes = [b'/'; 4 * WORD];
@@ -463,14 +373,6 @@ mod tests {
                 assert_eq!(M::any_digit(&bytes), byte.is_ascii_digit(), "byte {byte:#x} at {place}");
                 bytes[(place + 77) % (4 * WORD)] = b'x';
                 assert_eq!(M::any_of(&bytes, &SOME), SOME.has(byte), "byte {byte:#x} at {place}");
-            }
-            for singles in 0..=10_u8 {
-                let sums = std::array::from_fn(|at| byte.wrapping_add(at as u8).wrapping_add(singles.wrapping_mul(48)));
-                let ends = |at: &usize| byte.wrapping_add(*at as u8) % 10 == 0 && byte.wrapping_add(*at as u8) <= 175;
-                let small =
-                    (0..WORD).filter(|&at| byte.wrapping_add(at as u8) <= 175).fold(0, |bits, at| bits | 1 << at);
-                let wanted = (0..WORD).filter(ends).fold(0, |bits, at| bits | 1 << at);
-                assert_eq!(M::tenths(M::lanes(&sums), usize::from(singles)) & small, wanted, "from {byte}, {singles}");
             }
             for place in 0..WORD {
                 for (other, rest) in [(b'x', 0), (b'7', u64::MAX)] {

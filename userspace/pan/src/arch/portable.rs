@@ -1,6 +1,6 @@
 //! Any processor: eight bytes to a word.
 
-use super::{Masks, WORD};
+use super::{Masks, Set, WORD};
 use crate::{
     balanced::prefix,
     balanced::run::{self, Run, Stop},
@@ -24,63 +24,6 @@ impl Masks for Portable {
             mask | gather(digits) << (index * 8)
         })
     }
-
-    const SIEVES: bool = false;
-
-    type Lanes = [u8; WORD];
-
-    #[inline(always)]
-    fn lanes(bytes: &[u8; WORD]) -> [u8; WORD] {
-        *bytes
-    }
-
-    #[inline(always)]
-    fn plus(first: [u8; WORD], second: [u8; WORD]) -> [u8; WORD] {
-        lanes(first, second, u8::wrapping_add)
-    }
-
-    #[inline(always)]
-    fn minus(first: [u8; WORD], second: [u8; WORD]) -> [u8; WORD] {
-        lanes(first, second, u8::wrapping_sub)
-    }
-
-    #[inline(always)]
-    fn doubled(bytes: &[u8; WORD]) -> [u8; WORD] {
-        doubled(bytes)
-    }
-
-    #[inline(always)]
-    fn tenths(sums: [u8; WORD], singles: usize) -> u64 {
-        tenths(&sums, singles)
-    }
-}
-
-/// Lane by lane.
-#[inline(always)]
-pub(super) fn lanes(mut first: [u8; WORD], second: [u8; WORD], of: impl Fn(u8, u8) -> u8) -> [u8; WORD] {
-    first.iter_mut().zip(second).for_each(|(lane, other)| *lane = of(*lane, other));
-    first
-}
-
-/// [`Masks::doubled`] for any processor.
-#[inline(always)]
-pub(super) fn doubled(bytes: &[u8; WORD]) -> [u8; WORD] {
-    bytes.map(|byte| {
-        let digit = byte.wrapping_sub(b'0');
-        digit.wrapping_add(digit).wrapping_sub(if digit > 4 { 9 } else { 0 })
-    })
-}
-
-/// [`Masks::tenths`] for any processor.
-#[inline(always)]
-pub(super) fn tenths(sums: &[u8; WORD], singles: usize) -> u64 {
-    let too_much = (singles as u8).wrapping_mul(b'0');
-    // Sixteen bits to a lane: n * 205 >> 11 is n / 10 up to 255.
-    let ends = |sum: u8| {
-        let sum = sum.wrapping_sub(too_much);
-        sum == ((u16::from(sum) * 205) >> 11) as u8 * 10
-    };
-    sums.iter().enumerate().fold(0, |mask, (at, &sum)| mask | u64::from(ends(sum)) << at)
 }
 
 /// [`Masks::hide`] for any processor.
@@ -90,6 +33,18 @@ pub(super) fn hide(bytes: &mut [u8; WORD], mut bits: u64) {
         bytes[bits.trailing_zeros() as usize] = b'*';
         bits &= bits - 1;
     }
+}
+
+/// [`Masks::of`] for any processor: bytes become rows, eight at a time, and rows that are not zero become bits.
+#[inline(always)]
+pub(super) fn of(bytes: &[u8; WORD], set: &Set) -> u64 {
+    let (eights, _) = bytes.as_chunks::<8>();
+    eights.iter().enumerate().fold(0, |mask, (index, eight)| {
+        let rows = u64::from_le_bytes(eight.map(|byte| set.row(byte)));
+        // A row that is not zero carries into the high bit of its byte, or has it.
+        let members = (((rows & !HIGH) + !HIGH) | rows) & HIGH;
+        mask | gather(members) << (index * 8)
+    })
 }
 
 /// The high bits of eight bytes as eight bits.

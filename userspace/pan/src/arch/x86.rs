@@ -28,6 +28,7 @@ pub(super) fn has_avx512() -> bool {
     has_avx2()
         && is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512cd")
         && is_x86_feature_detected!("avx512dq")
         && is_x86_feature_detected!("avx512vl")
 }
@@ -51,7 +52,7 @@ pub(super) fn suspects_avx2(bytes: &[u8], from: usize) -> (usize, u64) {
 }
 
 pub(super) fn suspects_avx512(bytes: &[u8], from: usize) -> (usize, u64) {
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
     fn inner(bytes: &[u8], from: usize) -> (usize, u64) {
         prefix::go::<Avx512>(bytes, from)
     }
@@ -60,7 +61,7 @@ pub(super) fn suspects_avx512(bytes: &[u8], from: usize) -> (usize, u64) {
 }
 
 pub(super) fn go_avx512(run: &mut Run<'_, '_>) -> Stop {
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
     fn inner(run: &mut Run<'_, '_>) -> Stop {
         run::go::<Avx512>(run)
     }
@@ -78,7 +79,7 @@ pub(super) fn short_avx2(engine: &'static Engine, value: &mut [u8]) -> Option<u3
 }
 
 pub(super) fn short_avx512(engine: &'static Engine, value: &mut [u8]) -> Option<u32> {
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
     fn inner(engine: &'static Engine, value: &mut [u8]) -> Option<u32> {
         run::short::<Avx512>(engine, value)
     }
@@ -96,7 +97,7 @@ pub(super) fn calm_words_avx2(bytes: &[u8]) -> usize {
 }
 
 pub(super) fn calm_words_avx512(bytes: &[u8]) -> usize {
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
     fn inner(bytes: &[u8]) -> usize {
         calm::words::<Avx512>(bytes)
     }
@@ -114,7 +115,9 @@ pub(super) fn strict_step_avx2(text: &mut strict::Text, bytes: &mut [u8], last: 
 }
 
 pub(super) fn strict_step_avx512(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> (u32, usize) {
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi1,bmi2,lzcnt,popcnt")]
+    #[target_feature(
+        enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi1,bmi2,lzcnt,popcnt"
+    )]
     fn inner(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> (u32, usize) {
         text.step::<Avx512>(bytes, last)
     }

@@ -30,6 +30,24 @@ pub(crate) struct Beside {
 /// The table.
 pub(crate) static BESIDE: [Beside; 256] = table();
 
+/// Bytes by whether they matter.
+pub(crate) type Matters = [bool; 256];
+/// On the left of a number it closes it or depends on more.
+pub(crate) static ON_THE_LEFT: Matters = matters(true);
+/// Behind a plain number the same, or it may begin the separator of a grouping that begins with the number's kept end.
+pub(crate) static BEHIND: Matters = matters(false);
+
+const fn matters(left: bool) -> Matters {
+    let (mut table, mut byte) = ([false; 256], 0);
+    while byte < 256 {
+        let beside = of(byte as u8);
+        let says = if left { beside.left } else { beside.plain };
+        table[byte] = !matches!(says, Says::Open) || !left && beside.leads;
+        byte += 1;
+    }
+    table
+}
+
 const fn table() -> [Beside; 256] {
     let mut table = [Beside { left: Says::Open, plain: Says::Open, group: Says::Open, leads: false }; 256];
     let mut byte = 0;

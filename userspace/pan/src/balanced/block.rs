@@ -18,8 +18,18 @@ pub(crate) const GAPS: usize = separator::BYTES_MAX;
 /// Words whose bits are read.
 const READ: usize = WORDS + AHEAD;
 
+/// What the block before held.
+#[derive(Clone, Copy)]
+enum Before {
+    Nothing,
+    /// Four digits side by side, and nothing that may start.
+    Fours,
+    Starts,
+}
+
 /// One block.
 pub(crate) struct Block {
+    before: Before,
     /// Bit n of word i + 1: the byte 64 i + n is a digit. Word 0 is what precedes the block.
     digits: [u64; 1 + READ],
     /// Bit n of word i: at 64 i + n a run of 13 to 19 digits starts.
@@ -37,7 +47,8 @@ pub(crate) struct Starts {
 }
 
 impl Block {
-    pub(crate) const EMPTY: Block = Block { digits: [0; 1 + READ], plain: [0; WORDS], grouped: [0; WORDS] };
+    pub(crate) const EMPTY: Block =
+        Block { before: Before::Nothing, digits: [0; 1 + READ], plain: [0; WORDS], grouped: [0; WORDS] };
 
     /// Reads the first `words` words of `bytes`, which have `AHEAD` more behind them. `carry`: a digit stands before them. `goes_on`: they stand right
     /// behind a whole block that was read before, so the first of them are known.
@@ -55,14 +66,26 @@ impl Block {
         if read < READ {
             self.digits[1 + read..].fill(0);
         }
-        if !self.has_four() {
+        if !self.worth_a_look() {
             return Starts { plain: false, grouped: false };
         }
         let (plain, grouped) = self.find_runs();
         if words < WORDS {
             self.plain[words..].fill(0);
         }
-        Starts { plain: plain != 0, grouped: grouped != 0 && self.has_third_group() }
+        let starts = Starts { plain: plain != 0, grouped: grouped != 0 && self.has_third_group() };
+        self.before = if starts.plain || starts.grouped { Before::Starts } else { Before::Fours };
+        starts
+    }
+
+    /// Whether anything may start. Asked in the way that the block before suggests: what is like it is asked once.
+    #[inline(always)]
+    fn worth_a_look(&mut self) -> bool {
+        match self.before {
+            Before::Starts => true,
+            Before::Nothing if !self.has_four() => false,
+            Before::Nothing | Before::Fours => self.may_begin(),
+        }
     }
 
     /// Whether four digits stand side by side within a word: of every run of 13, and of one of the first two groups of every grouping, one word
@@ -71,6 +94,26 @@ impl Block {
     fn has_four(&self) -> bool {
         let four = |digits: u64| digits & (digits >> 1) & (digits >> 2) & (digits >> 3);
         self.digits.iter().fold(0, |any, &digits| any | four(digits)) != 0
+    }
+
+    /// Whether anything may start, asked with a third of the work: of thirteen digits in a row at least eight are two whole nibbles of the mask side
+    /// by side, and behind a group of exactly four in a grouping digits stand at the seventh and eighth place, whatever the separator's length.
+    /// Twice over, half a word apart, so that what reaches over an edge lies inside the other time.
+    #[inline(always)]
+    fn may_begin(&mut self) -> bool {
+        const FIRSTS: u64 = 0x1111_1111_1111_1111;
+        let mut seen = Seen::default();
+        for index in 0..WORDS {
+            seen.look(self.digits[1 + index]);
+        }
+        // What is before the lowest bit is not known there: here it is.
+        seen.groups &= !1;
+        for index in 0..WORDS {
+            seen.look(shift(self.digits[index], self.digits[index + 1], 32));
+        }
+        seen.look(shift(self.digits[WORDS], self.digits[WORDS + 1], 32));
+        self.before = if seen.fours == 0 { Before::Nothing } else { Before::Fours };
+        seen.runs & FIRSTS != 0 || seen.groups & !1 != 0
     }
 
     /// Runs of 13 to 19 digits. Answers whether there are any, and whether a group of four has another group of four and more behind one to three
@@ -140,11 +183,15 @@ impl Block {
         any.map(|any| any != 0)
     }
 
-    /// Where groups of digits stand.
+    /// Where groups of digits stand, and what may be a separator behind them. `bytes` and `words` as they were read.
     #[inline(always)]
-    pub(crate) fn groups(&self) -> Groups {
-        let mut groups = Groups::EMPTY;
-        groups.find(&self.digits);
+    pub(crate) fn groups<M: Masks>(&self, bytes: &[u8], words: usize) -> Groups {
+        let (mut groups, mut leads) = (Groups::EMPTY, [0; READ]);
+        let (chunks, _) = bytes.as_chunks::<WORD>();
+        for (leads, word) in leads.iter_mut().zip(chunks).take(words + AHEAD) {
+            *leads = M::of(word, &separator::LEADS);
+        }
+        groups.find(&self.digits, &leads);
         groups
     }
 
@@ -152,12 +199,6 @@ impl Block {
     #[inline(always)]
     pub(crate) fn any_ahead(&self) -> bool {
         self.digits[1 + WORDS..].iter().fold(0, |any, digits| any | digits) != 0
-    }
-
-    /// Bit n: a digit stands `offset` behind the byte n of a word; 1 to 63.
-    #[inline(always)]
-    pub(crate) fn digit(&self, word: usize, offset: usize) -> u64 {
-        shift(self.digits[word + 1], self.digits[word + 2], offset as u32)
     }
 
     /// The bits of the 64 bytes from `at` on, which lies in the block's words or the first one behind them.
@@ -168,9 +209,31 @@ impl Block {
     }
 }
 
+/// What was seen of 64 places at a time, over each other.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    /// Four digits.
+    fours: u64,
+    /// Eight, where the place is a whole nibble.
+    runs: u64,
+    /// Exactly four, and digits seven and eight places further on.
+    groups: u64,
+}
+
+impl Seen {
+    #[inline(always)]
+    fn look(&mut self, digits: u64) {
+        let two = digits & digits >> 1;
+        let four = two & two >> 2;
+        self.fours |= four;
+        self.runs |= four & four >> 4;
+        self.groups |= four & !(digits << 1) & !(digits >> 4) & two >> 7;
+    }
+}
+
 /// Where groups of digits stand. Word i of each array begins at 64 i.
 pub(crate) struct Groups {
-    /// A run of exactly four, of exactly six.
+    /// A run of exactly four, of exactly six, with what may be a separator behind it.
     four: [u64; READ],
     six: [u64; READ],
     /// A run of three, four, five, or one of 13 and more, which kept digits may make as short.
@@ -192,7 +255,7 @@ impl Groups {
     };
 
     #[inline(always)]
-    fn find(&mut self, digits: &[u64; 1 + READ]) {
+    fn find(&mut self, digits: &[u64; 1 + READ], leads: &[u64; READ]) {
         for index in 0..READ - 1 {
             let (before, here, behind) = (digits[index], digits[index + 1], digits[index + 2]);
             let begins = here & !(here << 1 | before >> 63);
@@ -203,8 +266,8 @@ impl Groups {
             let seven = six & shift(here, behind, 6);
             // Enough to be sure enough: it is looked at again.
             let long = seven & shift(here, behind, 8) & shift(here, behind, 10) & shift(here, behind, 12);
-            self.four[index] = four & !five;
-            self.six[index] = six & !seven;
+            self.four[index] = four & !five & shift(leads[index], leads[index + 1], 4);
+            self.six[index] = six & !seven & shift(leads[index], leads[index + 1], 6);
             self.three_last[index] = three & !four | long;
             self.four_last[index] = four & !five | long;
             self.five_last[index] = five & !six | long;
@@ -276,22 +339,6 @@ mod tests {
         fn digits(bytes: &[u8; WORD]) -> u64 {
             mask(bytes, |byte| byte.is_ascii_digit())
         }
-
-        const SIEVES: bool = true;
-
-        type Lanes = ();
-
-        fn lanes(_: &[u8; WORD]) {}
-
-        fn plus((): (), (): ()) {}
-
-        fn minus((): (), (): ()) {}
-
-        fn doubled(_: &[u8; WORD]) {}
-
-        fn tenths((): (), _: usize) -> u64 {
-            0
-        }
     }
 
     fn mask(bytes: &[u8; WORD], is: impl Fn(u8) -> bool) -> u64 {
@@ -308,10 +355,13 @@ mod tests {
     }
 
     fn shape_at(bytes: &[u8], mut at: usize, shape: &[usize], gap: usize) -> bool {
+        let leads = |at: usize| bytes.get(at).is_some_and(|&byte| separator::LEADS.has(byte));
         shape.iter().enumerate().all(|(index, &wanted)| {
             let long =
                 [0, 1, 2, 3, 4, 5, 6, 8, 10, 12].iter().all(|&n| bytes.get(at + n).is_some_and(u8::is_ascii_digit));
-            let fits = begins(bytes, at) && (run_at(bytes, at) == wanted || index + 1 == shape.len() && long);
+            let last = index + 1 == shape.len();
+            let fits =
+                begins(bytes, at) && (run_at(bytes, at) == wanted && (last || leads(at + wanted)) || last && long);
             at += wanted + gap;
             fits
         })
@@ -345,7 +395,7 @@ mod tests {
                 assert_eq!(found, begins(&bytes, at) && run_at(&bytes, at) == 13 + length, "round {round}, at {at}");
                 found_at_all[0] += u32::from(found);
             }
-            let groups = block.groups();
+            let groups = block.groups::<Naive>(&bytes, words);
             let mut shapes = [[[0; WORDS]; SHAPES.len()]; GAPS];
             let any = [
                 groups.shapes::<1>(&mut shapes[0]),

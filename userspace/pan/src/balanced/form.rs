@@ -76,6 +76,9 @@ impl Forms {
 }
 
 impl FormId {
+    /// The bit of the longest plain run: those of groupings are higher.
+    pub(crate) const PLAIN_LAST: u32 = 1 << (PLAIN - 1);
+
     /// The one of this index.
     #[inline(always)]
     pub(crate) fn of(index: u32) -> FormId {

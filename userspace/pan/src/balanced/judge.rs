@@ -6,8 +6,10 @@ use crate::{
     balanced::beside::{self, BESIDE, Says},
     balanced::block::{Block, WORDS},
     balanced::candidate::{Around, NAME_MAX, SHAPES, Tail, ends_track1},
+    balanced::clear::{self, AROUND},
     balanced::find,
     balanced::form::{Form, FormId, SPAN_MAX},
+    balanced::places::Places,
     balanced::run::{Run, Stop},
     balanced::sieve::Sieve,
     separator,
@@ -75,24 +77,106 @@ impl Run<'_, '_> {
         while rest != 0 {
             let bit = rest.trailing_zeros();
             rest &= rest - 1;
-            let start = at + bit as usize;
-            if let Some(stop) = self.hide_tail::<M>(start) {
-                return Some(stop);
-            }
-            if start < self.pass.at || self.hidden[word] >> bit & 1 == 1 {
-                continue; // within a tail or what went the exact way, or a hidden digit, which starts nothing
-            }
             let forms = match sieve {
-                Some(sieve) if Sieve::sifted(at) => sieve.forms(word, bit),
-                _ => self.forms::<M>(block, start),
+                Some(sieve) => sieve.forms(word, bit),
+                None => self.forms::<M>(block, at + bit as usize),
             };
-            if let Some(start) = self.judge::<M>(block, start, forms)
-                && let Some(stop) = self.exact(start, end)
-            {
+            if let Some(stop) = self.one::<M>(block, at + bit as usize, forms, end) {
                 return Some(stop);
             }
         }
         None
+    }
+
+    /// Looks at a start and the forms that it may have, in a block that ends at `end`.
+    #[inline(always)]
+    fn one<M: Masks>(&mut self, block: &Block, start: usize, forms: u32, end: usize) -> Option<Stop> {
+        if let Some(stop) = self.hide_tail::<M>(start) {
+            return Some(stop);
+        }
+        // Within a tail or what went the exact way, or a hidden digit, which starts nothing.
+        if start < self.pass.at || self.is_hidden(start) || self.accept_clear(start, forms) {
+            return None;
+        }
+        self.judge::<M>(block, start, forms).and_then(|start| self.exact(start, end))
+    }
+
+    /// Whether the digit at `at` is hidden and not written yet.
+    #[inline(always)]
+    fn is_hidden(&self, at: usize) -> bool {
+        let (word, bit) = ((at - self.at) / WORD, (at - self.at) % WORD);
+        self.hidden[word] >> bit & 1 == 1
+    }
+
+    /// Looks at those of a block's starts whose check digit is right, which are all of one form.
+    #[inline(always)]
+    pub(super) fn alike<M: Masks>(
+        &mut self,
+        block: &Block,
+        sieve: &mut Sieve,
+        id: FormId,
+        words: usize,
+    ) -> Option<Stop> {
+        let form = self.engine.forms.get(id);
+        if form.groups == 1 && self.hide_clear(block, &mut sieve.places, form, words) {
+            return None;
+        }
+        sieve.places.keep_issued(self.pass.bytes.get(self.at..).unwrap_or_default(), form, &self.engine.heads);
+        sieve.begin();
+        sieve.spread(id);
+        self.sifted::<M>(block, sieve, words)
+    }
+
+    /// Hides the cards of a block where nothing has a say in any of them; else false, and nothing is written. No number is branched on, and the stores
+    /// come last.
+    #[inline(always)]
+    fn hide_clear(&mut self, block: &Block, places: &mut Places, form: &Form, words: usize) -> bool {
+        let more = self.hidden[1..].iter().fold(0, |any, bits| any | bits) != 0;
+        if !self.starred || more || self.text.tail.is_some() || self.pass.at > self.at {
+            return false;
+        }
+        // The byte before the block and what is read behind it; where that is more than there is, what is before it.
+        let from = self.pass.bytes.len().saturating_sub(AROUND).min(self.at.saturating_sub(1));
+        let window = self.pass.bytes.get_mut(from..).and_then(|rest| rest.first_chunk_mut::<AROUND>());
+        let Some(bytes) = window else { return false };
+        let lead = self.at - from;
+        // What is owed to a card of the block before stands before all starts, or one of them may be hidden.
+        let unknown = self.hidden[0] | u64::from(lead == 0);
+        if unknown != 0 && block.plain[0].trailing_zeros() < u64::BITS - unknown.leading_zeros() {
+            return false;
+        }
+        if !clear::keep_issued(places, bytes, lead, form, &self.engine.heads) {
+            return false;
+        }
+        self.pass.cards += places.count() as u32;
+        let last = clear::star(places, bytes, lead, form.stars[0]);
+        if let Some(last) = last.filter(|last| last + form.span > words * WORD) {
+            self.put(self.at + last, form.hidden); // the next block has to know
+        }
+        true
+    }
+
+    /// Whether a plain card has nothing beside it that has a say in it.
+    #[inline(always)]
+    fn is_clear(&self, start: usize, form: &Form) -> bool {
+        let around = self.pass.bytes.get(start.wrapping_sub(1)..start + form.span + 1).unwrap_or_default();
+        let (Some(&before), Some(&next)) = (around.first(), around.last()) else { return false };
+        !beside::ON_THE_LEFT[usize::from(before)] && !beside::BEHIND[usize::from(next)]
+    }
+
+    /// Accepts a plain card that nothing beside it has a say in.
+    #[inline(always)]
+    fn accept_clear(&mut self, start: usize, forms: u32) -> bool {
+        if !forms.is_power_of_two() || forms > FormId::PLAIN_LAST || !self.starred {
+            return false;
+        }
+        let form = self.engine.forms.get(FormId::of(forms.trailing_zeros()));
+        if self.is_clear(start, form) {
+            self.put(start, form.hidden);
+            self.pass.cards += 1;
+            return true;
+        }
+        false
     }
 
     /// Judges a start by the forms that it may have; what has to go the exact way, if anything.

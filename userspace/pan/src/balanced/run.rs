@@ -86,6 +86,9 @@ impl<'r, 'b> Run<'r, 'b> {
     /// Writes the stars of the block's first `words` words.
     #[inline(always)]
     fn write<M: Masks>(&mut self, words: usize) {
+        if self.hidden.iter().fold(0, |any, bits| any | bits) == 0 {
+            return;
+        }
         let (chunks, _) = self.pass.bytes.get_mut(self.at..).unwrap_or_default().as_chunks_mut::<WORD>();
         for (chunk, &bits) in chunks.iter_mut().zip(&self.hidden).take(words) {
             if bits != 0 {
@@ -158,50 +161,18 @@ impl<'r, 'b> Run<'r, 'b> {
 
     /// What is left of a block.
     #[inline(always)]
-    fn sifted<M: Masks>(&mut self, block: &Block, sieve: &Sieve, words: usize) -> Option<Stop> {
+    pub(super) fn sifted<M: Masks>(&mut self, block: &Block, sieve: &Sieve, words: usize) -> Option<Stop> {
         for word in Busy::of(&sieve.left, words) {
-            if let Some(stop) = self.word::<M>(block, sieve, words, word) {
+            if let Some(stop) = self.resolve::<M>(block, Some(sieve), words, word, sieve.left[word]) {
                 return Some(stop);
             }
         }
         None
-    }
-
-    /// All starts of a block.
-    #[inline(always)]
-    fn unsifted<M: Masks>(&mut self, block: &Block, words: usize) -> Option<Stop> {
-        for word in 0..words {
-            let starts = block.plain[word] | block.grouped[word];
-            if starts != 0
-                && let Some(stop) = self.resolve::<M>(block, None, words, word, starts)
-            {
-                return Some(stop);
-            }
-        }
-        None
-    }
-
-    /// What is left of one word of the block.
-    #[inline(always)]
-    fn word<M: Masks>(&mut self, block: &Block, sieve: &Sieve, words: usize, word: usize) -> Option<Stop> {
-        // Behind what went the exact way, and no hidden digits, which start nothing.
-        let behind = self.pass.at.saturating_sub(self.at + word * WORD);
-        let open = if behind < WORD { (u64::MAX << behind) & !self.hidden[word] } else { 0 };
-        if self.starred
-            && self.text.tail.is_none()
-            && let Some(clear) = sieve.clear::<M>(block, self.input(words), &self.engine.forms, word, open)
-        {
-            self.pass.cards += clear.cards.count_ones();
-            self.hidden[word] |= clear.hidden[0];
-            self.hidden[word + 1] |= clear.hidden[1];
-            return None;
-        }
-        self.resolve::<M>(block, Some(sieve), words, word, sieve.left[word] & open)
     }
 
     #[inline(always)]
     fn input(&self, words: usize) -> Input<'_> {
-        Input { bytes: self.pass.bytes, at: self.at, words, heads: &self.engine.heads }
+        Input { bytes: self.pass.bytes, at: self.at, words, heads: &self.engine.heads, forms: &self.engine.forms }
     }
 }
 
@@ -245,12 +216,10 @@ pub(crate) fn go<M: Masks>(run: &mut Run<'_, '_>) -> Stop {
             continue;
         }
         if starts.plain || starts.grouped {
-            let stop = if M::SIEVES {
-                let sieve = sieve.get_or_insert(Sieve::EMPTY);
-                sieve.fill::<M>(&block, &starts, run.input(words));
-                run.sifted::<M>(&block, sieve, words)
-            } else {
-                run.unsifted::<M>(&block, words)
+            let sieve = sieve.get_or_insert(Sieve::EMPTY);
+            let stop = match sieve.fill::<M>(&block, &starts, run.input(words)) {
+                Some(id) => run.alike::<M>(&block, sieve, id, words),
+                None => run.sifted::<M>(&block, sieve, words),
             };
             if let Some(stop) = stop {
                 return stop;

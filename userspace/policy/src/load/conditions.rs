@@ -9,7 +9,8 @@ use crate::patterns::dotted;
 use crate::{Action, ColumnPattern, Error};
 
 /// The keys that are read here.
-pub(super) const KEYS: [&str; 5] = ["columns", "where", "unbounded", "without_where", "database_wide"];
+pub(super) const KEYS: [&str; 6] =
+    ["columns", "where", "unbounded", "without_where", "database_wide", "estimated_rows_over"];
 
 pub(super) fn read_conditions(file: &File<'_>, table: &DeTable<'_>, action: Action) -> Result<Conditions, Error> {
     let asked = columns(file, table, "where")?;
@@ -23,6 +24,7 @@ pub(super) fn read_conditions(file: &File<'_>, table: &DeTable<'_>, action: Acti
         unbounded: flag(file, table, "unbounded")?,
         without_where: flag(file, table, "without_where")?,
         database_wide: flag(file, table, "database_wide")?,
+        estimated_rows_over: rows(file, table, "estimated_rows_over")?,
     })
 }
 
@@ -30,6 +32,14 @@ fn flag(file: &File<'_>, table: &DeTable<'_>, key: &str) -> Result<Option<bool>,
     let Some(value) = table.get(key) else { return Ok(None) };
     let flag = value.get_ref().as_bool();
     flag.map(Some).ok_or_else(|| file.error(value.span(), format!("`{key}` is true or false")))
+}
+
+/// A count of rows.
+pub(super) fn rows(file: &File<'_>, table: &DeTable<'_>, key: &str) -> Result<Option<u64>, Error> {
+    let Some(value) = table.get(key) else { return Ok(None) };
+    let number = value.get_ref().as_integer().filter(|number| number.radix() == 10);
+    let rows = number.and_then(|number| number.as_str().replace('_', "").parse().ok());
+    rows.map(Some).ok_or_else(|| file.error(value.span(), format!("`{key}` is a count of rows")))
 }
 
 fn columns(file: &File<'_>, table: &DeTable<'_>, key: &str) -> Result<Option<Vec<ColumnPattern>>, Error> {

@@ -282,7 +282,7 @@ impl Adversary {
                 }
                 out.finish = Finish::Close;
             }
-            Input::Deadline => self.replies(ledger, out),
+            Input::Deadline | Input::Estimated { .. } | Input::CancelIsOver(_) => self.replies(ledger, out),
             Input::Vote(vote) => self.over(vote.ask, AskEnd::Approved, out),
             Input::Unheard(ask) => self.over(ask, AskEnd::Unheard, out),
             Input::CancelHeld => {
@@ -343,6 +343,7 @@ impl Adversary {
             terms: Vec::new(),
             policy: String::new(),
             record: session::RecordId { shard: 0, seq: 1 },
+            estimate: None,
             asked_s: 0,
             expires_s: 0,
         }

@@ -97,6 +97,7 @@ impl Origins for SimOrigins {
             agent_tls: if self.0.agent.is_some() { AgentTls::Require } else { AgentTls::Disable },
             database_tls: self.0.database.is_some(),
             verifiers: None,
+            estimates: false,
             agent_certificate: false,
         };
         // The agent's port is its number; the origin carries it on to the database's side.
@@ -198,7 +199,7 @@ impl Control {
         if ledger.rng.once_in(3) {
             self.known.extend(asks.try_iter().filter_map(|asking| match asking {
                 Asking::Ask(ask) => Some((ask.session, ask.id)),
-                Asking::Counted(..) | Asking::Over(..) => None,
+                Asking::Estimate(_) | Asking::Cancel(_) | Asking::Counted(..) | Asking::Over(..) => None,
             }));
         }
         if self.known.is_empty() || !ledger.rng.once_in(4) {

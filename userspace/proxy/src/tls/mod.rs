@@ -2,6 +2,7 @@
 //! session says into what the ring sends. `secured` is its place in the shard; `keys` is what it is made from.
 
 mod binding;
+mod blocking;
 mod certificate;
 mod keys;
 mod leg;

@@ -85,6 +85,7 @@ impl Stand {
             agent_tls: if tls.agent.is_some() { AgentTls::Require } else { AgentTls::Disable },
             database_tls: tls.database.is_some(),
             verifiers: None,
+            estimates: false,
             agent_certificate: false,
         };
         let origins = Everyone(database, Arc::new(payments), Arc::new(subject), Arc::new(tls));

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use pan::Whole;
-use policy::Policy;
-use sql::{Column, ColumnId, Name, Relation, RelationKind, Schema, Sensitivity};
+use policy::{ColumnPattern, Policy};
+use sql::{Column, ColumnId, Computation, Name, Relation, RelationKind, Schema, Sensitivity, Watch};
 
-use super::{CatalogColumn, CatalogTable, Treatment, sought_of, treatment_of};
+use super::{CatalogColumn, CatalogTable, Treatment, matches, sought_of, treatment_of};
 use crate::taints::Tainted;
 
 /// Relations as their rows come: each one's own, then the columns of all, both in order of the OIDs.
@@ -31,15 +31,51 @@ pub(crate) struct RelationRow<'a> {
     pub(crate) has_rules: bool,
     /// What `pg_get_viewdef` says; cut off: nothing.
     pub(crate) query: Option<String>,
+    /// What it makes of its rows by itself, as the question writes it.
+    pub(crate) computations: &'a str,
 }
 
+/// One of those: what it is, which columns it looks at, an expression.
+fn computation(words: &str) -> Option<Computation> {
+    let mut parts = words.splitn(3, '\u{1f}');
+    let (what, columns, expression) = (parts.next()?, parts.next()?, parts.next()?);
+    let numbers: Vec<i16> = columns.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
+    if what == "g" {
+        // Cut off: not told.
+        let is_whole = expression.chars().count() < EXPRESSION_MAX;
+        let expression = if is_whole { expression.to_owned() } else { String::new() };
+        return Some(Computation::Generated { column: *numbers.first()?, expression });
+    }
+    let by = match what {
+        "c" => Watch::Check,
+        "p" | "u" => Watch::Key,
+        "x" => Watch::Exclusion,
+        "f" => Watch::Reference,
+        "i" => Watch::Index,
+        "b" => Watch::Partition,
+        "t" => Watch::Trigger,
+        "s" => Watch::Security,
+        "d" => Watch::Domain,
+        _ => return None,
+    };
+    let named: Vec<i16> = numbers.iter().copied().filter(|number| *number > 0).collect();
+    // 0 stands for an expression. An index tells beside it which columns that is made of.
+    let is_told = !numbers.contains(&0) || by == Watch::Index && !named.is_empty();
+    Some(Computation::Watched { by, columns: if is_told { named } else { Vec::new() } })
+}
+
+/// The longest expression that is asked for; one of this length counts as cut off.
+const EXPRESSION_MAX: usize = 1 << 16;
+
 impl Relations {
-    pub(crate) fn relation(&mut self, row: RelationRow<'_>) {
+    /// `None`: what it makes of its rows cannot be read.
+    pub(crate) fn relation(&mut self, row: RelationRow<'_>) -> Option<()> {
         let temporary = row.schema.starts_with("pg_temp_");
         let kind = match row.kind {
-            "v" => RelationKind::View { query: row.query.unwrap_or_default() },
+            // A materialized view holds what its query gave when it was last refreshed.
+            "v" | "m" => RelationKind::View { query: row.query.unwrap_or_default() },
             "S" => RelationKind::Sequence,
-            "r" | "p" | "f" | "m" => RelationKind::Table,
+            "r" | "p" | "f" => RelationKind::Table,
             _ => RelationKind::Other,
         };
         self.relations.push(Relation {
@@ -49,7 +85,14 @@ impl Relations {
             columns: Vec::new(),
             has_rules: row.has_rules,
             parents: row.parents.split(' ').filter_map(|oid| oid.parse().ok()).collect(),
+            computations: row
+                .computations
+                .split('\u{1e}')
+                .filter(|words| !words.is_empty())
+                .map(computation)
+                .collect::<Option<_>>()?,
         });
+        Some(())
     }
 
     /// A column of a relation that was not told of is left out: there were too many.
@@ -174,19 +217,35 @@ impl<'a> Holdings<'a> {
     pub(super) fn assemble(mut self) -> (Schema, Vec<CatalogTable>) {
         self.inherit();
         let Holdings { policy, endpoint, mut schema, mut tables, treated } = self;
+        let watched = policy.watched(endpoint);
+        schema.is_watching = !watched.is_empty();
+        let is_watched =
+            |relation: &Relation, column: &Column| watched.iter().any(|one| is_meant(one, relation, column));
+        let is_touched = |relation: &Relation, column: &Column| {
+            treated.contains_key(&id(relation, column)) || is_watched(relation, column)
+        };
         let touched: Vec<Relation> = schema
             .relations()
-            .filter(|relation| relation.columns.iter().any(|column| treated.contains_key(&id(relation, column))))
+            .filter(|relation| relation.columns.iter().any(|column| is_touched(relation, column)))
             .cloned()
             .collect();
         for mut relation in touched {
             let oid = relation.oid;
-            for column in &mut relation.columns {
-                column.sensitivity = match treated.get(&ColumnId { relation: oid, number: column.number }) {
+            let known: Vec<Sensitivity> = relation
+                .columns
+                .iter()
+                .map(|column| match treated.get(&id(&relation, column)) {
                     Some(Treatment::Whole(_)) => Sensitivity::Sensitive,
                     Some(Treatment::Clear) => Sensitivity::Clear,
+                    Some(Treatment::Content) | None if is_watched(&relation, column) => Sensitivity::Watched,
                     Some(Treatment::Content) | None => Sensitivity::None,
-                };
+                })
+                .collect();
+            let is_treated = relation.columns.iter().any(|column| treated.contains_key(&id(&relation, column)));
+            relation.columns.iter_mut().zip(known).for_each(|(column, known)| column.sensitivity = known);
+            if !is_treated {
+                schema.add_relation(relation);
+                continue;
             }
             match tables.binary_search_by_key(&oid, |table| table.oid) {
                 Ok(at) => retreat(tables.get_mut(at), &treated),
@@ -196,6 +255,13 @@ impl<'a> Holdings<'a> {
         }
         (schema, tables)
     }
+}
+
+/// Does a rule name this column?
+fn is_meant(pattern: &ColumnPattern, relation: &Relation, column: &Column) -> bool {
+    matches(&pattern.schema, relation.name.schema.as_deref().unwrap_or_default())
+        && matches(&pattern.table, &relation.name.name)
+        && matches(&pattern.column, &column.name)
 }
 
 fn id(relation: &Relation, column: &Column) -> ColumnId {

@@ -92,6 +92,9 @@ impl Connection {
             let fatal = kind == b'E' && Report::parse(frame.body()).map_err(Fatal::of_database)?.ends_the_connection();
             return if fatal { self.last_words(frame, cx) } else { self.own_answer(&frame, cx) };
         }
+        if self.cut.as_ref().is_some_and(|cut| cut.drops()) {
+            return self.cut_ends(&frame, cx);
+        }
         match kind {
             b'1' | b'2' | b'3' => self.acknowledged(kind)?,
             b't' => {
@@ -235,27 +238,7 @@ impl Connection {
 
     /// A row begins: whose columns are they?
     pub(super) fn begin_row(&mut self) -> Step {
-        self.within_bound()?;
         if self.row_columns().is_some() { Ok(()) } else { Err(Fatal::database("a row whose columns are not known")) }
-    }
-
-    /// So many rows of the statement in front may leave.
-    pub(super) fn rows_over(&self) -> Option<u64> {
-        self.queue.front().and_then(Request::run).and_then(super::queue::Run::rows_over)
-    }
-
-    /// One more row may leave.
-    pub(super) fn within_bound(&self) -> Step {
-        let Some(most) = self.rows_over() else { return Ok(()) };
-        let earlier = match self.queue.front() {
-            Some(Request::Execute { slot, .. }) => self.portals.get(*slot).map_or(0, |slot| slot.sent.into()),
-            _ => 0,
-        };
-        if u64::saturating_add(earlier, self.tally.rows_seen) < most {
-            return Ok(());
-        }
-        let message = format!("more than {most} rows: the rule that allows the statement lets no more of it leave");
-        Err(Fatal::said(b"54000", &message).hint("ask for fewer rows, with LIMIT or a narrower condition"))
     }
 
     pub(super) fn begin_function_result(&mut self) -> Step {
@@ -382,6 +365,7 @@ impl Connection {
                     self.statements.close(b"", (seq, 0));
                 }
                 self.finish_run(seq, run, cx);
+                self.cut_is_over();
             }
             Request::Sync { ghost, .. } => {
                 self.agent.skipping = false;
@@ -405,8 +389,7 @@ impl Connection {
             self.tainted = false;
             self.login.unsettled &= !self.queue.is_idle();
             self.portals.end_transaction(seq);
-            let (taints, open) = (&cx.shared.catalogs.taints, &self.open);
-            self.schemas.transaction_ended(|| taints.changes(&open.database.name, &self.startup.dbname));
+            self.schemas.transaction_ended();
         }
         frame.relay(cx);
         Ok(())

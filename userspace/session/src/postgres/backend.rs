@@ -187,6 +187,9 @@ impl Connection {
         if !matches!(kind, b'Z' | b'N' | b'A' | b'S') {
             self.queue.exorcise();
         }
+        if matches!(kind, b'D' | b'd') {
+            self.cut_at_the_bound(cx)?;
+        }
         match self.take(kind)? {
             Taken::Drop => {
                 self.database.flow = Flow::Dropping { left };
@@ -239,8 +242,12 @@ impl Connection {
     fn take(&self, kind: u8) -> Result<Taken, Fatal> {
         let own = matches!(self.queue.front(), Some(Request::Catalog | Request::OwnDescribe { .. }));
         let replaced = matches!(self.queue.front(), Some(Request::RefusedQuery(_) | Request::RefusedParse { .. }));
+        let cut = self.cut.as_ref().is_some_and(|cut| cut.drops());
         Ok(match (self.phase, kind) {
             (Phase::Login, b'R' | b'K' | b'S' | b'Z' | b'v' | b'E' | b'N') => Taken::Whole,
+            // Of a statement that was cut its end alone matters.
+            (Phase::Ready, b'C' | b'I' | b's' | b'E') if cut => Taken::Whole,
+            (Phase::Ready, b'D' | b'd' | b'c' | b'T' | b'H' | b'n') if cut => Taken::Drop,
             (Phase::Ready, b'N') if own => Taken::Drop,
             (Phase::Ready, b'E') if own || replaced => Taken::Whole,
             (Phase::Ready, b'D') if own => Taken::Whole,

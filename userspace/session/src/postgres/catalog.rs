@@ -30,6 +30,11 @@ use question::{SCHEMAS, TEXT_MAX, write_holdings, write_names, write_tables, wri
 
 /// query_canceled
 const CANCELLED: &[u8; 5] = b"57014";
+/// What comes of another session that changes an object while its definition is written out: internal_error (the relation is gone),
+/// deadlock_detected, undefined_table.
+const PASSING: [&[u8; 5]; 3] = [b"XX000", b"40P01", b"42P01"];
+/// So often it is asked once more for one statement when it fails over that.
+const RETRIES_MAX: u8 = 3;
 
 /// The question that is being asked.
 #[derive(Debug, Default)]
@@ -39,6 +44,8 @@ pub(super) struct OwnQuery {
     failed: Option<Failure>,
     /// Asked since the last statement: it is not asked twice for one, whatever came of it.
     answered: bool,
+    /// How often in a row it has failed over what passes.
+    retries: u8,
     /// Few sessions have any.
     temporary: Option<Box<Temporary>>,
 }
@@ -48,6 +55,8 @@ pub(super) struct OwnQuery {
 struct Temporary {
     /// Those that sensitive values were written into.
     taints: Vec<Tainted>,
+    /// There are some that the session's catalog does not have yet.
+    unlearnt: bool,
     /// As they were told last, the catalog that they were added to, and what came of it.
     extended: Option<Extended>,
 }
@@ -65,6 +74,8 @@ struct Failure {
     message: Masked,
     /// Somebody cancelled it, or a time limit of the agent's did: meant for the statement that waits for it.
     cancelled: bool,
+    /// It need not fail the next time.
+    passing: bool,
 }
 
 #[derive(Debug)]
@@ -115,6 +126,7 @@ impl OwnQuery {
         let temporary = self.temporary.get_or_insert_default();
         if !temporary.taints.contains(&one) && temporary.taints.len() < TAINTS_MAX {
             temporary.taints.push(one);
+            temporary.unlearnt = true;
             temporary.extended = None;
         }
     }
@@ -182,8 +194,10 @@ impl Connection {
         let oldest_ns = Self::oldest_ns(cx);
         let known = cx.shared.catalogs.find(self.place_names(), cx.shared.policy, oldest_ns);
         let (endpoint, limits) = (&self.open.database.name, cx.shared.limits);
-        // Where nothing is sensitive nothing has to be traced.
+        // Where nothing is sensitive, and no rule asks, nothing has to be traced.
         let holdings = cx.shared.policy.sensitive(endpoint).any(is_masked)
+            || cx.shared.policy.asks_of_columns(endpoint)
+            || self.open.database.estimates
             || cx.shared.catalogs.taints.has(endpoint, &self.startup.dbname);
         let changes = cx.shared.catalogs.taints.changes(endpoint, &self.startup.dbname);
         let mut text = String::from(SCHEMAS);
@@ -204,7 +218,7 @@ impl Connection {
         let names_at = match (known.is_none(), holdings) {
             (false, _) => 5,
             (true, false) => 7,
-            (true, true) => 11,
+            (true, true) => 12,
         };
         if let Some(known) = known {
             self.catalog = known;
@@ -254,6 +268,7 @@ impl Connection {
                 asking.failed = Some(Failure {
                     message: Masked::of_bytes(error.text(report::MESSAGE).unwrap_or_default()),
                     cancelled: error.text(report::CODE) == Some(CANCELLED.as_slice()),
+                    passing: error.text(report::CODE).is_some_and(|code| PASSING.iter().any(|one| code == *one)),
                 });
             }
             _ => return Err(misread()),
@@ -273,13 +288,17 @@ impl Connection {
             (asking.rows > cx.shared.limits.catalog_rows).then(|| Failure {
                 message: Masked::literal("the database has too many sensitive columns"),
                 cancelled: false,
+                passing: false,
             })
         });
         // A cancel before the first statement has found nothing to cancel.
         self.own.answered = match &failed {
+            Some(why) if why.passing && self.own.retries < RETRIES_MAX => false,
             Some(why) if asking.first => !why.cancelled,
             _ => !asking.first,
         };
+        self.own.retries =
+            if failed.as_ref().is_some_and(|why| why.passing) { self.own.retries.saturating_add(1) } else { 0 };
         match failed {
             Some(why) => {
                 self.own.failed = Some(why);
@@ -336,9 +355,12 @@ impl Connection {
         }
     }
 
-    /// What other sessions have written into columns since holds for the next statement, in a transaction too.
+    /// What other sessions, and this one into its own relations, have written into columns since holds for the next statement, in a
+    /// transaction too.
     pub(super) fn learn_taints(&mut self, cx: &mut Cx<'_, '_>) {
-        if self.catalog.taints != cx.shared.catalogs.taints.generation() && self.catalog.version != 0 {
+        let unlearnt = self.own.temporary.as_mut().is_some_and(|own| std::mem::take(&mut own.unlearnt));
+        let is_behind = unlearnt || self.catalog.taints != cx.shared.catalogs.taints.generation();
+        if is_behind && self.catalog.version != 0 {
             let fresh = cx.shared.catalogs.extended(&self.catalog, (&[], self.own.taints()), self.place_names());
             self.catalog = fresh.unwrap_or_default();
         }
@@ -347,7 +369,7 @@ impl Connection {
     /// Why statements are refused while the sensitive columns are not known.
     pub(super) fn unknown_catalog(&self) -> Refusal {
         let why = match &self.own.failed {
-            Some(Failure { message, cancelled: true }) => {
+            Some(Failure { message, cancelled: true, .. }) => {
                 return Refusal::new(Why::Firm, message.as_str(), "").with_code(*CANCELLED);
             }
             Some(Failure { message, .. }) => {
@@ -383,8 +405,9 @@ impl Asking {
                     parents: &maybe(4).unwrap_or_default(),
                     has_rules: maybe(5)? == "t",
                     query: maybe(6).filter(|query| query.chars().count() < TEXT_MAX),
+                    computations: &maybe(7).unwrap_or_default(),
                 };
-                self.relations()?.relation(row);
+                self.relations()?.relation(row)?;
             }
             4 | 8 => {
                 let (number, name, type_oid) = (text(1)?.parse().ok()?, text(2)?, text(3)?.parse().ok()?);
@@ -414,6 +437,10 @@ impl Asking {
                 self.builder.as_mut()?.function(sql::Function { name, body, arguments });
             }
             10 => self.builder.as_mut()?.operator(text(0)?),
+            11 => {
+                let columns: Result<Vec<i16>, _> = text(1)?.split(' ').map(str::parse).collect();
+                self.builder.as_mut()?.key(text(0)?.parse().ok()?, columns.ok()?);
+            }
             _ => return None,
         }
         Some(())
@@ -443,8 +470,8 @@ impl Asking {
 }
 
 /// The first values of a row.
-fn values(body: &[u8]) -> Option<[Option<&[u8]>; 7]> {
-    let mut values = [None; 7];
+fn values(body: &[u8]) -> Option<[Option<&[u8]>; 8]> {
+    let mut values = [None; 8];
     for (place, value) in values.iter_mut().zip(DataRow::parse(body).ok()?.values()) {
         *place = value;
     }

@@ -178,7 +178,6 @@ impl Connection {
     }
 
     pub(super) fn begin_copy_data(&mut self) -> Step {
-        self.within_bound()?;
         self.database.copy.is_some().then_some(()).ok_or(Fatal::database("COPY data outside a COPY"))
     }
 }

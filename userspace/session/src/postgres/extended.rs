@@ -31,7 +31,7 @@ impl Connection {
         if !self.statements.has_room(text.len(), cx.shared.limits) {
             verdict.refuse(too_many());
         }
-        verdict.later = verdict.is_held();
+        verdict.later = verdict.is_held() || self.may_be_lifted(&verdict, cx);
         if !self.finds_room(&mut verdict, false, cx) {
             return Ok(());
         }
@@ -62,15 +62,18 @@ impl Connection {
         let full = self.portals.len() >= cx.shared.limits.portals && self.portals.find(portal).is_none();
         if let Some(version) = versions.last() {
             let unmaskable = self.masks() && version.is_unmaskable(&message.result_formats);
+            let prepared = Arc::clone(&version.judged);
             let known = self.judge_version(version, cx);
-            let mut verdict = self.judge_here(known, None, cx);
+            let verdict = self.judge_here(known, None, cx);
+            let values = Some((&message, sent.body()));
+            let Some(mut verdict) = self.estimated(values, verdict, cx) else { return Ok(()) };
             if unmaskable {
                 verdict.refuse(no_binary());
             }
             if full {
                 verdict.refuse(too_many());
             }
-            let moved = self.masks() && verdict.judged.places(0) != version.judged.places(0);
+            let moved = self.masks() && verdict.judged.places(0) != prepared.places(0);
             if moved && verdict.refusal.as_ref().is_none_or(|refusal| refusal.why == Why::Held) {
                 verdict.refusal = Some(other_columns());
                 verdict.forwarded = self.observes();

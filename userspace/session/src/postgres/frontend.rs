@@ -158,6 +158,8 @@ impl Connection {
                     || self.agent.waiting
                     || self.queue.len() >= cx.shared.limits.pipelined
                     || self.hold.as_ref().is_some_and(|hold| hold.waits())
+                    || self.cut.is_some()
+                    || self.estimating.as_ref().is_some_and(|asked| asked.waits())
             }
             Phase::Connecting | Phase::Cancelling | Phase::Closed => true,
         }
@@ -278,7 +280,11 @@ impl Connection {
         }
         let Some(bytes) = rest.get(..HEADER + len) else { return Ok(0) };
         self.request(tag, Sent { bytes, at: place }, cx)?;
-        Ok(if self.agent.waiting { 0 } else { HEADER + len })
+        if self.agent.waiting {
+            return Ok(0);
+        }
+        self.estimating = None;
+        Ok(HEADER + len)
     }
 
     /// What the server would read and drop: everything up to Sync after an error, and COPY data outside a COPY.

@@ -225,6 +225,7 @@ impl Connection {
             terms: terms.clone(),
             policy: cx.shared.policy.version().to_owned(),
             record,
+            estimate: self.estimate(),
             asked_s: wall_s,
             expires_s: wall_s + u64::from(expires_in_s),
         };
@@ -266,6 +267,7 @@ impl Connection {
             approvers: &approvers(&hold.terms),
             approvals: hold.terms.iter().map(|terms| terms.approvals).max().unwrap_or(1),
             parameters: &ask.parameters,
+            estimate: ask.estimate.map(|estimate| (estimate.rows, estimate.cost)),
             transaction: if ask.in_transaction { "open" } else { "none" },
             number,
         }));
@@ -450,12 +452,14 @@ impl Connection {
     /// The terms of every rule that holds one of them, each once.
     fn terms_of(&self, texts: &[Arc<Judged>], cx: &Cx<'_, '_>) -> Vec<Arc<Terms>> {
         let mut all: Vec<Arc<Terms>> = Vec::new();
-        for statement in texts.iter().flat_map(|text| &text.statements) {
+        for (text, statement) in texts.iter().flat_map(|text| text.statements.iter().map(move |one| (text, one))) {
             let question = Question {
                 subject: &self.open.subject.policy,
                 database: &self.open.database.name,
                 statement,
                 schemas: self.schemas.current(),
+                schema: self.catalog.schema.as_deref(),
+                estimated_rows: text.estimated_rows,
                 wall_s: cx.wall_s(),
             };
             for terms in policy::holds(cx.shared.policy, question) {

@@ -54,7 +54,7 @@ impl Verdict {
 
 impl Connection {
     /// The text alone, in the encoding that it came in: policy and settings.
-    fn judge_bytes(&self, bytes: &[u8], latin1: bool, cx: &mut Cx<'_, '_>) -> Arc<Judged> {
+    fn judge_bytes(&self, bytes: &[u8], latin1: bool, estimated_rows: Option<u64>, cx: &mut Cx<'_, '_>) -> Arc<Judged> {
         let asked = Asked {
             bytes,
             latin1,
@@ -66,18 +66,24 @@ impl Connection {
             catalog: &self.catalog,
             wall_s: cx.wall_s(),
             limit: cx.shared.limits.statement,
+            estimated_rows,
         };
         cx.shared.statements.judge(cx.shared.policy, asked)
     }
 
     /// A text of ours, or a part of one that was read: UTF-8 whatever the session's encoding is.
     pub(super) fn judge_words(&self, text: &str, cx: &mut Cx<'_, '_>) -> Arc<Judged> {
-        self.judge_bytes(text.as_bytes(), false, cx)
+        self.judge_bytes(text.as_bytes(), false, None, cx)
     }
 
     /// A text that was judged before, now. It is read as it was when it came, whatever the session's encoding is by now.
     pub(super) fn judge_again(&self, judged: &Judged, cx: &mut Cx<'_, '_>) -> Arc<Judged> {
-        self.judge_bytes(judged.bytes(), judged.is_latin1(), cx)
+        self.judge_bytes(judged.bytes(), judged.is_latin1(), judged.estimated_rows, cx)
+    }
+
+    /// The same text, of which so many rows are expected.
+    pub(super) fn judge_estimated(&self, judged: &Judged, rows: u64, cx: &mut Cx<'_, '_>) -> Arc<Judged> {
+        self.judge_bytes(judged.bytes(), judged.is_latin1(), Some(rows), cx)
     }
 
     /// A prepared text, now: the verdict that it came with, where all that it was taken under still holds.
@@ -93,7 +99,7 @@ impl Connection {
 
     /// What the agent has just sent.
     pub(super) fn judge(&self, bytes: &[u8], cx: &mut Cx<'_, '_>) -> Verdict {
-        let judged = self.judge_bytes(bytes, self.login.encoding == Encoding::Latin1, cx);
+        let judged = self.judge_bytes(bytes, self.login.encoding == Encoding::Latin1, None, cx);
         let unread = (self.encoding_is_unsure() && !bytes.is_ascii()).then(|| {
             let message = "client_encoding may be changing: a statement beyond ASCII cannot be read";
             Refusal::new(Why::Unjudged, message, WAIT)
@@ -181,13 +187,19 @@ impl Connection {
         if self.catalog.is_behind(uses) {
             return Some(derived::unknown("what another session has changed since the transaction began"));
         }
+        // It would wait, and find what is set up by then. A temporary relation is this session's alone.
+        let filled = || derived.statements.iter().flat_map(|of| &of.fills);
+        let lasting = || filled().filter(|filled| filled.schema.as_deref() != Some("pg_temp"));
+        if lasting().next().is_some() && self.catalog.is_changing(|name| lasting().any(|one| one.table == name)) {
+            return Some(derived::unknown("what an open transaction makes of the table that is filled"));
+        }
         if derived.probing.is_some() && !self.budget.may_probe(cx) {
             return derived.probing.clone();
         }
         if derived.may_quote && !self.budget.may_err(cx) {
             return Some(derived::no_errors_left());
         }
-        let fills = derived.statements.iter().map(|of| of.fills.len()).sum();
+        let fills = filled().count();
         (!cx.shared.catalogs.taints.has_room(fills)).then(derived::no_taints_left)
     }
 
@@ -210,7 +222,7 @@ impl Connection {
                     }
                     known = true;
                 }
-                if !known && self.catalog.schema.is_some() {
+                if !known && self.catalog.guards {
                     let message = format!("cursor \"{name}\" does not exist");
                     let hint = "only cursors that this session has declared are read";
                     let refusal = Refusal::new(Why::Unjudged, &message, hint).with_code(*b"34000");

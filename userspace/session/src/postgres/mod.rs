@@ -13,6 +13,8 @@ mod cancel;
 mod catalog;
 mod content;
 mod copy;
+mod cut;
+mod estimate;
 mod extended;
 mod frontend;
 mod hold;
@@ -148,6 +150,14 @@ pub(crate) struct Connection {
     stopping: bool,
     /// The statement in front of the agent's inbox waits for a person.
     hold: Option<Box<hold::Hold>>,
+    /// It waits for the planner's estimate, or has it.
+    estimating: Option<Box<estimate::Estimating>>,
+    /// The statement in front has sent as many rows as may leave.
+    cut: Option<Box<cut::Cut>>,
+    /// How often that was so.
+    cuts: u64,
+    /// Estimates that were asked for.
+    estimates: u64,
     /// Flush was sent in front of request number so, for what a held statement waits for.
     flushed: Option<u64>,
     /// Whether `hold` is: for the sessions that bring cancel requests.
@@ -183,6 +193,10 @@ impl Connection {
             tainted: false,
             stopping: false,
             hold: None,
+            estimating: None,
+            cut: None,
+            cuts: 0,
+            estimates: 0,
             flushed: None,
             held: Arc::default(),
             turned_away: false,
@@ -241,6 +255,14 @@ impl Connection {
             }
             Input::Unheard(ask) => {
                 self.unheard(ask, cx);
+                Ok(())
+            }
+            Input::Estimated { number, estimate } => {
+                self.was_estimated(number, estimate);
+                Ok(())
+            }
+            Input::CancelIsOver(number) => {
+                self.cancel_is_over(number);
                 Ok(())
             }
             Input::CancelHeld => {
@@ -375,7 +397,13 @@ impl Connection {
             }
             Phase::Ready => match self.own.asked_ns() {
                 Some(asked) => Some(after(asked, cx.shared.limits.catalog_ms)),
-                None => self.hold.as_ref().and_then(|hold| hold.due_ns()),
+                None => {
+                    if let Some(due_ns) = self.cut.as_ref().and_then(|cut| cut.due_ns()) {
+                        return Some(due_ns);
+                    }
+                    let estimate = self.estimating.as_ref().and_then(|asked| asked.due_ns());
+                    estimate.or_else(|| self.hold.as_ref().and_then(|hold| hold.due_ns()))
+                }
             },
             Phase::Closed => None,
         }
@@ -385,6 +413,14 @@ impl Connection {
         match self.due_ns(cx) {
             Some(at) if cx.now.mono_ns >= at => match self.phase {
                 Phase::Ready if self.own.asked_ns().is_none() => {
+                    if self.cut.as_ref().is_some_and(|cut| cut.due_ns().is_some()) {
+                        self.cancel_is_late();
+                        return Ok(());
+                    }
+                    if self.estimating.as_ref().is_some_and(|asked| asked.waits()) {
+                        self.estimate_is_late();
+                        return Ok(());
+                    }
                     self.hold_is_over(AskEnd::Expired);
                     Ok(())
                 }

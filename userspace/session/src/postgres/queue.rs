@@ -236,6 +236,15 @@ impl Queue {
         self.entries.iter().any(|entry| matches!(entry.request, Request::Execute { slot: used, .. } if used == slot))
     }
 
+    /// Nothing runs behind the request in front whose answers would come before the next ReadyForQuery, and it takes no data.
+    pub(super) fn front_is_alone(&self) -> bool {
+        let front = self.entries.front();
+        let simple = front.is_some_and(|entry| !entry.request.is_extended());
+        let takes_data = front.and_then(|entry| entry.request.run()).is_none_or(|run| run.copies_in() > 0);
+        let ended = self.entries.get(1).is_none_or(|next| matches!(next.request, Request::Sync { ghost: false, .. }));
+        !takes_data && (simple || ended)
+    }
+
     /// Request `seq` has no answer yet.
     pub(super) fn waits_for(&self, seq: u64) -> bool {
         self.entries.iter().any(|entry| entry.seq == seq)

@@ -381,7 +381,8 @@ impl Connection {
             self.names_changed(judged, seq, if failed { self.tally.statements } else { usize::MAX });
         }
         self.tainted |= run.is_sensitive();
-        self.record_outcome(run, None, cx);
+        let cut = self.cut.as_ref().is_some_and(|cut| cut.drops());
+        self.record_outcome(run, cut.then_some(super::cut::CAUSE), cx);
         self.tally = Tally::default();
     }
 

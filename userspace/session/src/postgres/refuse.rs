@@ -152,7 +152,7 @@ impl Connection {
     }
 
     /// Something else went wrong there (the session is ended, a timeout): the agent is told that.
-    fn rejected_otherwise(&mut self, frame: &Frame<'_>, cx: &mut Cx<'_, '_>) -> Step {
+    pub(super) fn rejected_otherwise(&mut self, frame: &Frame<'_>, cx: &mut Cx<'_, '_>) -> Step {
         let mut bytes = frame.bytes.to_vec();
         let mut copy = Frame { bytes: &mut bytes, at: None };
         self.database.mask(&mut copy, Message::Error, self.strip())?;

@@ -73,7 +73,8 @@ impl Connection {
     /// Room to ask about a held statement, and to say how that ended.
     pub(super) fn ask_room(&mut self, part: usize, lists: usize, cx: &mut Cx<'_, '_>) -> Room {
         let actor = self.journal.actor_len();
-        self.room(actor + part + lists + DECISION + PLAIN + actor + PLAIN, cx)
+        const ESTIMATE: usize = 2 * 10;
+        self.room(actor + part + lists + DECISION + ESTIMATE + PLAIN + actor + PLAIN, cx)
     }
 
     /// Room for a person's word.

@@ -6,7 +6,7 @@ use sql::{Kind, Object, Scope, SettingValue, Statement};
 
 use super::settings::{self, Rule};
 use crate::derived::{defines, reads};
-use crate::taints::Changes;
+use crate::taints::{Changes, Changing};
 use crate::verdicts::Judged;
 
 /// The session's view of `search_path`.
@@ -24,7 +24,7 @@ pub(super) struct Schemas {
     /// Where among them the session's temporary schema is searched.
     temporary_at: u16,
     /// The open transaction may have changed the catalog; others see it when it ends.
-    changed: bool,
+    changing: Option<Box<Changing>>,
     /// What it changed.
     doubts: Option<Box<Doubts>>,
 }
@@ -84,7 +84,7 @@ impl Default for Schemas {
             sure: false,
             epoch: 0,
             temporary_at: 0,
-            changed: false,
+            changing: None,
             doubts: None,
         }
     }
@@ -153,7 +153,7 @@ impl Schemas {
     }
 
     /// The statement goes on: what it may change holds for everything after it.
-    pub(super) fn may_change(&mut self, judged: &Judged, user: &str) {
+    pub(super) fn may_change(&mut self, judged: &Judged, user: &str, changes: impl FnOnce() -> Arc<Changes>) {
         for setting in judged.statements.iter().flat_map(|statement| &statement.settings) {
             if setting.scope == Scope::Stored {
                 continue;
@@ -184,10 +184,11 @@ impl Schemas {
             let path = std::mem::take(&mut self.path);
             self.widen(&path);
             self.path = path;
-            self.changed = true;
             let doubts = self.doubts.get_or_insert_default();
             judged.statements.iter().filter(|statement| statement.changes_catalog).for_each(|s| doubts.add(s));
             doubts.all |= judged.statements.is_empty();
+            let changing = self.changing.get_or_insert_with(|| Box::new(Changing::new(changes())));
+            changing.add((!doubts.all).then_some(doubts.names.as_slice()));
             self.doubt();
         }
     }
@@ -200,10 +201,7 @@ impl Schemas {
     }
 
     /// What an ended transaction changed is now seen by all; what it set locally is no more.
-    pub(super) fn transaction_ended(&mut self, changes: impl FnOnce() -> Arc<Changes>) {
-        if std::mem::take(&mut self.changed) {
-            let doubts = self.doubts.as_deref();
-            changes().add(doubts.filter(|doubts| !doubts.all).map(|doubts| doubts.names.as_slice()));
-        }
+    pub(super) fn transaction_ended(&mut self) {
+        self.changing = None;
     }
 }

@@ -22,7 +22,8 @@ impl Connection {
         if text.len() > cx.shared.limits.statement {
             return self.refuse_too_long(FrontendTag::Query, cx);
         }
-        let mut verdict = self.judge(text, cx);
+        let verdict = self.judge(text, cx);
+        let Some(mut verdict) = self.estimated(None, verdict, cx) else { return Ok(()) };
         if let Some(refusal) = self.too_many_names(&verdict, cx) {
             verdict.refuse(refusal);
         }
@@ -106,7 +107,8 @@ impl Connection {
             return;
         }
         let user = self.login.database_user.as_ref().map_or(self.startup.user.as_str(), |user| user.as_str());
-        self.schemas.may_change(judged, user);
+        let (taints, open) = (&cx.shared.catalogs.taints, &self.open);
+        self.schemas.may_change(judged, user, || taints.changes(&open.database.name, &self.startup.dbname));
         self.names_may_change(verdict, seq, extended, cx);
     }
 

@@ -27,6 +27,11 @@ pub(crate) struct Challenge<'a> {
 }
 
 impl Challenge<'_> {
+    /// What a password makes of it: the verifier that the database should have, and the client's key.
+    pub(crate) fn answered_with(&self, password: &[u8]) -> Option<(Verifier, Key)> {
+        Verifier::of_password(password, text::decoded(self.salt)?, self.iterations)
+    }
+
     /// Whether this is the verifier that the database has.
     pub(crate) fn is_of(&self, verifier: &Verifier) -> bool {
         self.iterations == verifier.iterations && text::decoded(self.salt).as_ref() == Some(&verifier.salt)

@@ -82,6 +82,27 @@ impl Verifier {
         Some(verifier)
     }
 
+    /// Of a password (ASCII: SASLprep leaves it as it is), and the client's key: Hi(password, salt, iterations) of RFC 5802 is
+    /// SaltedPassword, ClientKey and ServerKey are its signatures.
+    pub(super) fn of_password(password: &[u8], salt: Vec<u8>, iterations: u32) -> Option<(Verifier, Key)> {
+        let keyed = Hmac::<Sha256>::new_from_slice(password).ok()?;
+        let round = |message: &[&[u8]]| -> [u8; LEN] {
+            let mut mac = keyed.clone();
+            message.iter().for_each(|part| mac.update(part));
+            mac.finalize().into_bytes().into()
+        };
+        let mut last = Zeroizing::new(round(&[&salt, &1_u32.to_be_bytes()]));
+        let mut salted = last.clone();
+        for _ in 1..iterations {
+            *last = round(&[&*last]);
+            salted.iter_mut().zip(last.iter()).for_each(|(all, one)| *all ^= one);
+        }
+        let salted = Key(salted);
+        let client = Key(Zeroizing::new(salted.sign(b"Client Key")?));
+        let server = Key(Zeroizing::new(salted.sign(b"Server Key")?));
+        Some((Verifier { iterations, salt, stored: client.hashed(), server }, client))
+    }
+
     /// The client's key, where the proof over this message shows it: ClientKey = proof XOR HMAC(StoredKey, AuthMessage), and its hash
     /// is StoredKey.
     pub(super) fn client_key(&self, message: &[u8], proof: &[u8; LEN]) -> Option<Key> {

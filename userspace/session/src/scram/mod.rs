@@ -9,7 +9,7 @@ mod text;
 mod verifiers;
 
 pub(crate) use client::Client;
-pub(crate) use keys::Verifier;
+pub(crate) use keys::{Key, Verifier};
 pub(crate) use server::{Mechanism, Server};
 pub use verifiers::{BadVerifiers, Verifiers};
 

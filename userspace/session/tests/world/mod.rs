@@ -100,6 +100,7 @@ pub fn open(agent: &str, mode: Mode, mask: bool) -> Open {
             agent_tls: session::AgentTls::default(),
             database_tls: false,
             verifiers: None,
+            estimates: false,
             agent_certificate: false,
         }),
         secret: *b"ours-0123456789-0123456789-01234",

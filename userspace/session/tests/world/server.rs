@@ -354,7 +354,11 @@ impl Server {
     fn query(&mut self, text: &str) -> bool {
         if text.starts_with("/* interceptor */ SET TRANSACTION READ ONLY") {
             let asks = |words: &str| text.contains(words);
-            self.catalog(asks("pg_type"), asks("pg_operator"), asks("SELECT c.oid, a.attnum, n.nspname"));
+            self.catalog(
+                asks("FROM pg_catalog.pg_type"),
+                asks("pg_operator"),
+                asks("SELECT c.oid, a.attnum, n.nspname"),
+            );
             return true;
         }
         if is_nonsense(text) {
@@ -509,6 +513,7 @@ impl Server {
                     &["16501", "public", "odds", "r", "", "f", ""],
                     &["16502", "public", "plain", "r", "", "f", ""],
                     &["16503", "public", "z\u{e4}hler", "r", "", "f", ""],
+                    &["16504", "public", "checked", "r", "", "f", "", "c\u{1f}2\u{1f}\u{1e}p\u{1f}1\u{1f}"],
                 ],
             );
             rows(
@@ -524,10 +529,14 @@ impl Server {
                     &["16502", "1", "one", "25"],
                     &["16502", "2", "note", "25"],
                     &["16503", "1", "one", "25"],
+                    &["16504", "1", "id", "23"],
+                    &["16504", "2", "word", "25"],
+                    &["16504", "3", "note", "25"],
                 ],
             );
             rows(&["a", "b", "c", "d"], &[]);
             rows(&["a"], &[]);
+            rows(&["a", "b"], &[&["16384", "1"]]);
         }
         if names {
             rows(&["a", "b", "c", "d", "e"], &[&["16500", "1", "public", "tickets", "note"]]);

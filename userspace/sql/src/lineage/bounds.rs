@@ -7,8 +7,8 @@ use super::operators::is_fixed;
 use super::scope::{Columns, From, Item};
 use super::select::nodes;
 use super::words;
-use crate::Relation;
 use crate::tree::{Node, Value};
+use crate::{Computation, Relation, Watch};
 
 /// A relation in FROM, by the name under which it stands there.
 struct Read<'c> {
@@ -26,15 +26,13 @@ enum Side {
 }
 
 impl<'c> Follower<'c> {
-    /// Notes the relations in FROM of which the query reads every row.
-    pub(super) fn bounds(&mut self, node: &Node<'_>) {
-        if node.node("limitCount").is_some_and(is_fixed) {
-            return;
-        }
+    /// Notes the relations in FROM of which the query reads every row; says whether it reads one row at most, of relations alone.
+    pub(super) fn bounds(&mut self, node: &Node<'_>) -> bool {
         let mut reads = Vec::new();
-        self.scopes.innermost().iter().for_each(|from| stored(from, &mut reads));
+        let mut is_stored = true;
+        self.scopes.innermost().iter().for_each(|from| is_stored &= stored(from, &mut reads));
         if reads.is_empty() {
-            return;
+            return false;
         }
         let mut equalities = Vec::new();
         node.node("whereClause").into_iter().for_each(|condition| conjuncts(condition, &mut equalities));
@@ -52,12 +50,22 @@ impl<'c> Follower<'c> {
         }
         let unbounded = reads.iter().filter(|read| !self.has_key(read)).map(|read| read.relation.name.clone());
         let unbounded: Vec<_> = unbounded.collect();
-        self.found.unbounded.extend(unbounded);
+        let is_single = is_stored && unbounded.is_empty();
+        let is_limited = node.node("limitCount").is_some_and(is_fixed);
+        if !self.is_asked && !is_limited {
+            self.found.unbounded.extend(unbounded);
+        }
+        is_single
     }
 
     /// Is one of its keys given?
     fn has_key(&self, read: &Read<'c>) -> bool {
-        self.schema().keys(read.relation.oid).iter().any(|key| key.iter().all(|column| read.given.contains(column)))
+        let told = self.schema().keys(read.relation.oid).iter().map(Vec::as_slice);
+        let own = read.relation.computations.iter().filter_map(|computation| match computation {
+            Computation::Watched { by: Watch::Key, columns } if !columns.is_empty() => Some(columns.as_slice()),
+            Computation::Watched { .. } | Computation::Generated { .. } => None,
+        });
+        told.chain(own).any(|key| key.iter().all(|column| read.given.contains(column)))
     }
 
     fn give(&self, reads: &mut [Read<'c>], column: &Node<'_>, value: &Node<'_>) {
@@ -73,15 +81,17 @@ impl<'c> Follower<'c> {
     }
 }
 
-fn stored<'c>(from: &From<'c>, reads: &mut Vec<Read<'c>>) {
+/// Adds the relations; says whether there is nothing else.
+fn stored<'c>(from: &From<'c>, reads: &mut Vec<Read<'c>>) -> bool {
     match from {
-        From::Item(Item { name, columns: Columns::Relation(relation), .. }) => {
+        From::Item(Item { name, columns: Columns::Relation(relation) | Columns::Computed(relation, _), .. }) => {
             reads.push(Read { name: Rc::clone(name), relation, given: Vec::new() });
+            true
         }
-        From::Item(_) => {}
+        From::Item(_) => false,
         From::Join { left, right, .. } => {
-            stored(left, reads);
-            stored(right, reads);
+            let (left, right) = (stored(left, reads), stored(right, reads));
+            left && right
         }
     }
 }
@@ -112,9 +122,7 @@ fn side(reads: &[Read<'_>], node: &Node<'_>) -> Side {
     if is_fixed(node) {
         return Side::Given;
     }
-    if node.kind == "TypeCast" {
-        return node.node("arg").map_or(Side::Other, |inner| side(reads, inner));
-    }
+    // A cast may make many values one (`amount::int = 5`): what is cast is no key.
     if node.kind != "ColumnRef" {
         return Side::Other;
     }

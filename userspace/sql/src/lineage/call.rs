@@ -12,6 +12,9 @@ use crate::tree::Node;
 use crate::walk::qualified;
 use crate::{Clause, Function, How, Name, Unknown, catalog};
 
+/// Aggregates that give back the only value that they are given.
+const SUMS: &[&str] = &["avg", "bit_and", "bit_or", "sum"];
+
 /// Functions of the user's inside each other.
 const FUNCTIONS_MAX: usize = 16;
 /// Functions of one name that are looked into.
@@ -21,6 +24,9 @@ impl<'c> Follower<'c> {
     /// A function call.
     pub(super) fn call(&mut self, node: &Node<'_>) -> Value {
         let name = qualified(node.list("funcname"));
+        if name.name == "system_user" && node.list("args").is_empty() {
+            return self.newer_name();
+        }
         let mut arguments: Vec<Value> = nodes(node.list("args")).map(|argument| self.expression(argument)).collect();
         self.predicate(node.get("agg_filter"));
         if let Some(over) = node.node("over") {
@@ -39,11 +45,13 @@ impl<'c> Follower<'c> {
             let field = argument.fields().and_then(|fields| fields.iter().find(|field| *field.name == *name.name));
             if let Some(field) = field {
                 let field = field.value.clone();
-                return if self.is_function(&name) {
-                    field.with(&self.named(&name, Some(node), &arguments))
-                } else {
-                    field
-                };
+                let may_be_one =
+                    self.is_function(&name) || self.earlier.functions.contains(&name.name) || self.schema().is_partial;
+                if may_be_one {
+                    return field.with(&self.named(&name, Some(node), &arguments));
+                }
+                self.found.attributes.insert(name.name);
+                return self.used(field);
             }
         }
         self.named(&name, Some(node), &arguments)
@@ -132,6 +140,8 @@ impl<'c> Follower<'c> {
             }
             self.may_quote(&all);
         }
+        // What a body without arguments reads was decided by its owner; that its result is used is the statement's.
+        let value = value.map(|value| self.used(value));
         value.unwrap_or_else(|| all.at_most(How::Lossy))
     }
 
@@ -185,7 +195,10 @@ impl<'c> Follower<'c> {
                 _ => all.at_most(How::Verbatim),
             },
             Class::Picks => {
-                if arguments.iter().any(|argument| !argument.is_whole()) {
+                let written = if node.flag("agg_within_group") { "agg_order" } else { "args" };
+                let are_columns =
+                    all.is_verbatim() && nodes(node.list(written)).all(|one| self.is_whole_column(uncast(one)));
+                if !are_columns && arguments.iter().any(|argument| !argument.is_whole()) {
                     self.probe(&all, Clause::OrderBy, node);
                 }
                 all.at_most(How::Verbatim)
@@ -207,6 +220,10 @@ impl<'c> Follower<'c> {
                 let each: Vec<Value> =
                     nodes(node.list("args")).zip(arguments).map(|(bound, value)| bounded(bound, value)).collect();
                 Value::all(&each)
+            }
+            // Of one row it is the row's own value, or that of its kind.
+            Class::Transforms if self.is_single && SUMS.contains(&name.name.as_str()) => {
+                self.transformed(&all, How::Verbatim)
             }
             Class::Transforms => self.transformed(&all, How::Lossy),
             Class::Elsewhere | Class::Acts if !self.is_sensitive(&all) => all.at_most(How::Lossy),
@@ -232,6 +249,10 @@ impl<'c> Follower<'c> {
         Value::row(fields.collect())
     }
 
+    fn is_whole_column(&mut self, node: &Node<'_>) -> bool {
+        node.kind == "ColumnRef" && self.expression(node).is_whole()
+    }
+
     fn cut(&mut self, node: &Node<'_>, arguments: &[Value]) -> Value {
         let (first, rest) = arguments.split_first().map_or((Value::clean(), &[][..]), |(f, r)| (f.clone(), r));
         let asked = self.compared(&Value::all(rest), node);
@@ -242,6 +263,20 @@ impl<'c> Follower<'c> {
         self.probe(&first, Clause::Where, node);
         self.transformed(&first, How::Lossy).with(&asked)
     }
+}
+
+/// What is cast, or sorted by.
+fn uncast<'n, 'j>(node: &'n Node<'j>) -> &'n Node<'j> {
+    let mut node = node;
+    let inner = |node: &Node<'_>| match node.kind {
+        "SortBy" => Some("node"),
+        "TypeCast" => Some("arg"),
+        _ => None,
+    };
+    while let Some(next) = inner(node).and_then(|field| node.node(field)) {
+        node = next;
+    }
+    node
 }
 
 /// A bound of a range: a column that matters, or one next to it, stands in the range as a number.

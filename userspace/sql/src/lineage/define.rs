@@ -8,7 +8,7 @@ use super::value::{Column, Value};
 use crate::tree::{Node, Value as Field};
 use crate::utility::constant;
 use crate::walk::{qualified, range_name};
-use crate::{Clause, Unknown};
+use crate::{Clause, How, Name, Unknown, Watch};
 
 /// Notes what a statement that is no query means for where values go.
 pub(super) fn visit(follower: &mut Follower<'_>, node: &Node<'_>) {
@@ -23,20 +23,26 @@ pub(super) fn visit(follower: &mut Follower<'_>, node: &Node<'_>) {
         "CreateForeignTableStmt" => follower.unknown_form("CREATE FOREIGN TABLE"),
         "AlterTableStmt" => alter(follower, node),
         "RenameStmt" | "AlterObjectSchemaStmt" => renamed(follower, node),
-        "IndexStmt" => over(follower, node, "relation", |follower| {
-            elements(follower, node.list("indexParams"));
-            follower.predicate(node.get("whereClause"));
-        }),
+        "IndexStmt" => {
+            over(follower, node, "relation", |follower| {
+                elements(follower, node.list("indexParams"));
+                follower.predicate(node.get("whereClause"));
+            });
+            sets_up(follower, node, "relation", Watch::Index);
+        }
         "CreateStatsStmt" => {
             follower.scopes.open();
             nodes(node.list("relations")).for_each(|relation| follower.source(relation));
             elements(follower, node.list("exprs"));
             follower.scopes.close();
         }
-        "CreatePolicyStmt" | "AlterPolicyStmt" => over(follower, node, "table", |follower| {
-            follower.predicate(node.get("qual"));
-            follower.predicate(node.get("with_check"));
-        }),
+        "CreatePolicyStmt" | "AlterPolicyStmt" => {
+            over(follower, node, "table", |follower| {
+                follower.predicate(node.get("qual"));
+                follower.predicate(node.get("with_check"));
+            });
+            sets_up(follower, node, "table", Watch::Security);
+        }
         "CreateTrigStmt" => {
             follower.unknown(Unknown::Function(qualified(node.list("funcname"))));
             over(follower, node, "relation", |follower| {
@@ -59,8 +65,20 @@ pub(super) fn visit(follower: &mut Follower<'_>, node: &Node<'_>) {
         "CreateExtensionStmt" | "AlterExtensionStmt" => follower.unknown_form("CREATE EXTENSION"),
         "CreatePublicationStmt" | "AlterPublicationStmt" => follower.unknown_form("a publication"),
         "CreateSubscriptionStmt" | "AlterSubscriptionStmt" => follower.unknown_form("a subscription"),
-        "CreateDomainStmt" => nodes(node.list("constraints")).for_each(|one| drop(follower.sum(one.get("raw_expr")))),
-        "AlterDomainStmt" => drop(node.node("def").map(|def| follower.sum(def.get("raw_expr")))),
+        "CreateDomainStmt" => {
+            over_value(follower, |this| {
+                nodes(node.list("constraints")).for_each(|one| drop(this.sum(one.get("raw_expr"))));
+            });
+        }
+        "AlterDomainStmt" => {
+            over_value(follower, |this| drop(node.node("def").map(|def| this.sum(def.get("raw_expr")))));
+        }
+        // Rows lie in the index' order afterwards, and are read in it.
+        "ClusterStmt" => {
+            if node.node("relation").is_none_or(|relation| matters(follower, relation)) {
+                follower.unknown_form("CLUSTER of a table with columns that matter");
+            }
+        }
         "CreateSchemaStmt" => nodes(node.list("schemaElts")).for_each(|element| drop(follower.statement(element))),
         "DoStmt" => follower.unknown_form("DO"),
         "CreateConversionStmt" | "CreatePLangStmt" | "CreateFdwStmt" | "CreateForeignServerStmt" => {
@@ -101,7 +119,6 @@ const STILL: &[&str] = &[
     "AlterUserMappingStmt",
     "CheckPointStmt",
     "ClosePortalStmt",
-    "ClusterStmt",
     "CommentStmt",
     "CompositeTypeStmt",
     "ConstraintsSetStmt",
@@ -137,6 +154,22 @@ const STILL: &[&str] = &[
     "VacuumStmt",
     "VariableSetStmt",
 ];
+
+/// What the statement sets up over its relation, whatever column it is about.
+fn sets_up(follower: &mut Follower<'_>, node: &Node<'_>, field: &str, by: Watch) {
+    if let Some(relation) = node.node(field) {
+        follower.sets_up(&range_name(relation), by, Vec::new());
+    }
+}
+
+/// Runs `body` where `VALUE` is the value of a domain.
+fn over_value<'c>(follower: &mut Follower<'c>, body: impl FnOnce(&mut Follower<'c>)) {
+    let columns = scope::Columns::Known([Column::new("value", Value::clean())].into());
+    follower.scopes.open();
+    follower.scopes.add(From::Item(scope::Item { name: "".into(), schema: None, columns, is_stored: false }));
+    body(follower);
+    follower.scopes.close();
+}
 
 /// Runs `body` where the columns of the statement's relation are visible.
 fn over<'c>(follower: &mut Follower<'c>, node: &Node<'_>, field: &str, body: impl FnOnce(&mut Follower<'c>)) {
@@ -194,6 +227,16 @@ fn table(follower: &mut Follower<'_>, node: &Node<'_>) {
         }
     }
     let name = range_name(relation);
+    let takes_over = nodes(node.list("tableElts")).any(|one| one.kind == "TableLikeClause" && one.int("options") != 0);
+    if takes_over || node.node("ofTypename").is_some() || !node.list("inhRelations").is_empty() {
+        follower.sets_up(&name, Watch::Check, Vec::new());
+    }
+    if node.node("partspec").is_some() || node.node("partbound").is_some() {
+        follower.sets_up(&name, Watch::Partition, Vec::new());
+    }
+    for element in nodes(node.list("tableElts")).chain(nodes(node.list("constraints"))) {
+        follower.sets_up_definition(&name, element, "");
+    }
     follower.earlier.relations.push(Made { name, columns: columns.into() });
     over(follower, node, "relation", |follower| {
         for element in nodes(node.list("tableElts")) {
@@ -270,21 +313,38 @@ fn alter(follower: &mut Follower<'_>, node: &Node<'_>) {
             let definition_node = command.node("def");
             match command.text("subtype") {
                 "AT_AlterColumnType" => {
-                    if let Some(using) = definition_node.and_then(|definition| definition.node("raw_default")) {
-                        let value = follower.expression(using);
-                        let is_own = follower.named_column(column).is_some_and(|own| own == value);
-                        if !is_own {
-                            follower.flow(&target, column, &value);
-                        }
-                    }
+                    retyped(follower, &target, column, definition_node);
                 }
                 "AT_AttachPartition" | "AT_AddInherit" | "AT_DetachPartition" | "AT_DropInherit" => {
                     inherits(follower, relation, definition_node)
                 }
-                _ => definition_node.into_iter().for_each(|node| definition(follower, node, column)),
+                _ => {
+                    if let Some(node) = definition_node {
+                        definition(follower, node, column);
+                        follower.sets_up_definition(&target, node, column);
+                    }
+                }
             }
         }
     });
+}
+
+/// ALTER COLUMN … TYPE: each value is cast, by the expression of USING or by assignment.
+fn retyped(follower: &mut Follower<'_>, target: &Name, column: &str, definition: Option<&Node<'_>>) {
+    let own = follower.named_column(column).unwrap_or_default();
+    let type_name = definition.and_then(|definition| definition.node("typeName"));
+    if let Some(type_name) = type_name.filter(|name| super::cast::keeps(Some(name)) < How::Verbatim) {
+        follower.probe(&own, Clause::Other, type_name);
+    }
+    if let Some(using) = definition.and_then(|definition| definition.node("raw_default")) {
+        let value = follower.expression(using);
+        if own != value {
+            follower.flow(target, column, &value);
+        }
+    }
+    if type_name.is_some_and(|name| !super::computed::is_plain(name)) {
+        follower.sets_up(target, Watch::Domain, vec![column.to_owned()]);
+    }
 }
 
 /// A table that becomes, or ceases to be, a part of another.

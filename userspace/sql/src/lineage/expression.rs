@@ -21,9 +21,7 @@ impl<'c> Follower<'c> {
 
     fn one(&mut self, node: &Node<'_>) -> Value {
         match node.kind {
-            "A_Const" | "SQLValueFunction" | "SetToDefault" | "GroupingFunc" | "MergeSupportFunc" | "String" => {
-                Value::clean()
-            }
+            "A_Const" | "SQLValueFunction" | "SetToDefault" | "GroupingFunc" | "String" => Value::clean(),
             "CurrentOfExpr" | "Integer" | "Float" | "Boolean" => Value::clean(),
             "ParamRef" => self.parameter(node),
             "ColumnRef" => self.column(node),
@@ -49,7 +47,10 @@ impl<'c> Follower<'c> {
             "A_ArrayExpr" => self.sum(node.get("elements")).at_most(How::Verbatim),
             "MultiAssignRef" => self.assigned(node),
             "SelectStmt" => self.query(node).first().map_or_else(Value::clean, |column| column.value.clone()),
-            kind => self.constructor(kind, node),
+            kind => {
+                let value = self.constructor(kind, node);
+                self.newer_function(kind, node, value)
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
+use super::computed::{self, SetUp};
 use super::scope::{self, Columns, Scopes};
 use super::value::{Column, Value};
 use super::words;
@@ -38,8 +39,10 @@ pub(super) struct Follower<'c> {
     pub(super) is_stored: bool,
     /// Inside a query whose rows are asked about and not returned (`EXISTS`, `IN`).
     pub(super) is_asked: bool,
-    /// What views that were met hold.
-    pub(super) views: HashMap<u32, Rc<[Column]>>,
+    /// The innermost query reads at most one row: a key of each of its relations is given.
+    pub(super) is_single: bool,
+    /// What views that were met hold, by OID and by whether they were only asked about: then what they read whole was not noted.
+    pub(super) views: HashMap<(u32, bool), Rc<[Column]>>,
     /// Views and functions that are being looked into.
     pub(super) open: Vec<Name>,
     /// What earlier statements of the same text did.
@@ -54,6 +57,10 @@ pub(super) struct Follower<'c> {
 pub(super) struct Earlier {
     /// Relations that they made.
     pub(super) relations: Vec<Made>,
+    /// What they wrote where.
+    pub(super) filled: Vec<Flow>,
+    /// What they set up that looks at rows which come.
+    pub(super) set_up: Vec<SetUp>,
     /// Functions that they made: by name alone.
     pub(super) functions: Vec<String>,
     /// The texts that they prepared, by name.
@@ -81,6 +88,8 @@ pub(super) struct Found {
     pub(super) used: BTreeSet<ColumnId>,
     pub(super) asked: BTreeSet<ColumnId>,
     pub(super) unbounded: BTreeSet<Name>,
+    /// Columns of rows that were written as functions of them.
+    pub(super) attributes: BTreeSet<String>,
     pub(super) may_quote: bool,
     pub(super) is_plan: bool,
 }
@@ -95,6 +104,7 @@ impl<'c> Follower<'c> {
             clause: Clause::Where,
             is_stored: false,
             is_asked: false,
+            is_single: false,
             views: HashMap::new(),
             open: Vec::new(),
             earlier,
@@ -199,7 +209,8 @@ impl<'c> Follower<'c> {
     pub(super) fn flow(&mut self, target: &Name, column: &str, value: &Value) {
         let sources = self.told(value);
         if !sources.is_empty() {
-            self.found.flows.insert(Flow { target: target.clone(), column: column.to_owned(), sources });
+            let watched = computed::watch(self, target, column);
+            self.found.flows.insert(Flow { target: target.clone(), column: column.to_owned(), sources, watched });
         }
     }
 

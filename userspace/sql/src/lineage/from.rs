@@ -18,7 +18,11 @@ impl<'c> Follower<'c> {
             let functions = nodes(node.list("functions")).next().and_then(|entry| entry.list("items").first());
             let function =
                 functions.and_then(crate::tree::Value::as_node).map(|call| words::last(call.list("funcname")));
-            let own = function.unwrap_or_else(|| node.text("relname"));
+            let own = function.unwrap_or_else(|| match node.kind {
+                "RangeTableFunc" => "xmltable",
+                "JsonTable" => "json_table",
+                _ => node.text("relname"),
+            });
             return Item { name: Rc::from(own), schema: None, columns, is_stored: false };
         };
         let names = names(alias.list("colnames"));
@@ -143,6 +147,9 @@ impl<'c> Follower<'c> {
 
     /// `f(…)`, `ROWS FROM (f(…), g(…))`, WITH ORDINALITY; each sees what stands before it.
     fn range_function(&mut self, node: &Node<'_>) -> Item<'c> {
+        if crate::walk::is_older_table(node) && self.schema().relations().any(|one| one.name.name == "system_user") {
+            self.unknown_form("a table that is called system_user");
+        }
         let mut columns: Vec<Column> = Vec::new();
         let whole = node.list("coldeflist");
         for entry in nodes(node.list("functions")) {

@@ -31,13 +31,15 @@ pub(super) fn resolve<'c>(follower: &mut Follower<'c>, name: &Name) -> Resolved<
         place.clear();
         place.push_str(schema);
         if let Some(columns) = in_schema(follower, &found) {
+            let columns = with_filled(follower, &name.name, columns);
             return Resolved { columns, schema: found.schema.as_deref().map(Rc::from), name: found };
         }
     }
     let mut made = follower.earlier.relations.iter().rev();
     let made = made.find(|made| name.schema.is_none() && made.name.name == name.name);
     if let Some(made) = made {
-        let columns = Columns::Known(Rc::clone(&made.columns));
+        let (columns, made) = (Columns::Known(Rc::clone(&made.columns)), made.clone());
+        let columns = with_filled(follower, &name.name, columns);
         return Resolved { columns, schema: made.name.schema.as_deref().map(Rc::from), name: made.name.clone() };
     }
     follower.unknown(Unknown::Relation(name.clone()));
@@ -106,17 +108,43 @@ fn with_made<'c>(follower: &Follower<'c>, name: &str, columns: Columns<'c>) -> C
     Columns::Known(all.into())
 }
 
+/// The columns of a relation of that name with what earlier statements of the text wrote into them.
+fn with_filled<'c>(follower: &Follower<'c>, name: &str, columns: Columns<'c>) -> Columns<'c> {
+    let filled: Vec<_> = follower.earlier.filled.iter().filter(|flow| flow.target.name == name).collect();
+    if filled.is_empty() {
+        return columns;
+    }
+    let mut all = columns.list(follower.schema()).to_vec();
+    for flow in filled {
+        let value = Value::of_sources(&flow.sources);
+        let is_meant = |column: &&mut Column| {
+            flow.column.is_empty() || *column.name == *flow.column || &*column.name == scope::STAR
+        };
+        for column in all.iter_mut().filter(is_meant) {
+            if !value.sources().iter().all(|source| column.value.sources().contains(source)) {
+                column.value = column.value.or(&value);
+                column.words = super::words::identifier(&column.name);
+            }
+        }
+    }
+    Columns::Known(all.into())
+}
+
 fn of_relation<'c>(follower: &mut Follower<'c>, relation: &'c Relation) -> Columns<'c> {
     match &relation.kind {
         RelationKind::View { query } => Columns::Known(view(follower, relation, query)),
-        RelationKind::Table | RelationKind::Other => Columns::Relation(relation),
+        RelationKind::Table | RelationKind::Other => {
+            let computed = super::computed::generated(follower, relation);
+            computed.map_or(Columns::Relation(relation), |columns| Columns::Computed(relation, columns))
+        }
         RelationKind::Sequence => Columns::Any(Value::clean()),
     }
 }
 
 /// A view's columns: what its query says, or what policy says of the column itself.
 fn view(follower: &mut Follower<'_>, relation: &Relation, query: &str) -> Rc<[Column]> {
-    if let Some(known) = follower.views.get(&relation.oid) {
+    let is_asked = follower.is_asked;
+    if let Some(known) = follower.views.get(&(relation.oid, is_asked)) {
         return Rc::clone(known);
     }
     let is_open = follower.open.contains(&relation.name) || follower.open.len() >= VIEWS_MAX;
@@ -141,7 +169,7 @@ fn view(follower: &mut Follower<'_>, relation: &Relation, query: &str) -> Rc<[Co
             Column { name: Rc::from(column.name.as_str()), value, words }
         })
         .collect();
-    follower.views.insert(relation.oid, Rc::clone(&columns));
+    follower.views.insert((relation.oid, is_asked), Rc::clone(&columns));
     columns
 }
 

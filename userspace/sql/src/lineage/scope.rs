@@ -10,6 +10,8 @@ use crate::{ColumnId, Relation, Schema, Sensitivity};
 pub(super) enum Columns<'c> {
     /// Those of a relation, as the database has them.
     Relation(&'c Relation),
+    /// Those of a relation, of which some are generated from what matters.
+    Computed(&'c Relation, Rc<[Column]>),
     /// These. One named `*` stands for any number of others.
     Known(Rc<[Column]>),
     /// Any name may be one; each has this value.
@@ -102,7 +104,7 @@ impl Columns<'_> {
                     found.add(stored(schema, relation, column));
                 }
             }
-            Columns::Known(columns) => {
+            Columns::Known(columns) | Columns::Computed(_, columns) => {
                 let mut hit = false;
                 for column in columns.iter().filter(|column| &*column.name == name) {
                     found.add(column.value.clone());
@@ -136,7 +138,7 @@ impl Columns<'_> {
                     Column { name: Rc::from(column.name.as_str()), value, words }
                 })
                 .collect(),
-            Columns::Known(columns) => Rc::clone(columns),
+            Columns::Known(columns) | Columns::Computed(_, columns) => Rc::clone(columns),
             Columns::Any(value) => Rc::from([Column::new(STAR, value.clone())]),
         }
     }

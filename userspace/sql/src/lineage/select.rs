@@ -177,10 +177,10 @@ impl<'c> Follower<'c> {
         self.scopes.open();
         nodes(node.list("fromClause")).for_each(|item| self.source(item));
         self.predicate(node.get("whereClause"));
-        if !self.is_asked && !self.is_stored {
-            self.bounds(node);
-        }
+        let is_single = self.bounds(node);
+        let was_single = std::mem::replace(&mut self.is_single, is_single);
         let columns: Rc<[Column]> = self.targets(node.list("targetList")).into();
+        self.is_single = was_single;
         for item in nodes(node.list("groupClause")) {
             self.group(item, &columns);
         }

@@ -42,6 +42,11 @@ impl Value {
         Value { sources: vec![Source { column, how: How::Identity }], row: None }
     }
 
+    /// What these say.
+    pub(super) fn of_sources(sources: &[Source]) -> Value {
+        Value { sources: sources.to_vec(), row: None }
+    }
+
     /// A row: all of its fields stand in it.
     pub(super) fn row(fields: Rc<[Column]>) -> Value {
         let mut value = Value::clean();

@@ -50,6 +50,7 @@ fn columns_that_are_used() {
         ("COPY orders FROM STDIN", "orders.total"),
         ("COPY orders(id, ref) TO STDOUT", ""),
         ("COPY orders TO STDOUT", "orders.total"),
+        ("SELECT fixed_total()", "orders.total"),
     ];
     check(&cases, |statement| columns(&lineage(statement).used));
 }
@@ -98,6 +99,8 @@ fn relations_that_are_read_whole() {
         ("SELECT * FROM orders LIMIT $1", ""),
         ("SELECT * FROM orders LIMIT (SELECT 5)", "orders"),
         ("SELECT * FROM orders WHERE id = $1", ""),
+        ("SELECT * FROM orders WHERE id = $1::int", ""),
+        ("SELECT * FROM orders WHERE id::int = $1", "orders"),
         ("SELECT * FROM orders WHERE 5 = id AND total > 3", ""),
         ("SELECT * FROM orders WHERE id = 5 OR true", "orders"),
         ("SELECT * FROM orders WHERE id > 5", "orders"),
@@ -114,6 +117,10 @@ fn relations_that_are_read_whole() {
         ("INSERT INTO tickets SELECT id, ref FROM orders", "orders"),
         ("COPY orders TO STDOUT", "orders"),
         ("SELECT relname FROM pg_class", ""),
+        ("SELECT fixed_total()", ""),
+        ("SELECT * FROM v_payments", "payments"),
+        ("SELECT 1 WHERE EXISTS (SELECT 1 FROM v_payments)", ""),
+        ("SELECT 1 WHERE EXISTS (SELECT 1 FROM v_payments) UNION ALL SELECT 1 FROM v_payments", "payments"),
     ];
     check(&cases, |statement| names(&lineage(statement).unbounded));
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used)] // outside of #[test] functions clippy takes tests for code
 
 mod composed;
+mod computed;
 mod database;
 mod effects;
 mod evasions;

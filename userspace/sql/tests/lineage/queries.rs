@@ -474,3 +474,93 @@ fn all_else() {
         ),
     ]);
 }
+
+#[test]
+fn aggregates_of_one_row() {
+    check(&[
+        (
+            "SELECT sum(pan_num), avg(pan_int) FROM payments WHERE id = 2",
+            "sum <- payments.pan_num verbatim; avg <- payments.pan_int verbatim",
+        ),
+        ("SELECT sum(pan_num) FROM payments p WHERE 2 = p.id AND amount > 1", "sum <- payments.pan_num verbatim"),
+        ("SELECT sum(pan_num) FROM payments WHERE id > 2", "sum <- payments.pan_num lossy; quotes"),
+        ("SELECT sum(pan_num) FROM payments WHERE id = 2 OR id = 3", "sum <- payments.pan_num lossy; quotes"),
+        (
+            "SELECT sum(pan_num) FROM payments, generate_series(1, 3) WHERE id = 2",
+            "sum <- payments.pan_num lossy; quotes",
+        ),
+        ("SELECT sum(pan_num % 1000) FROM payments WHERE id = 2", "sum <- payments.pan_num lossy; quotes"),
+        ("SELECT stddev(pan_num) FROM payments WHERE id = 2", "stddev <- payments.pan_num lossy; quotes"),
+    ]);
+}
+
+#[test]
+fn columns_written_as_functions() {
+    check(&[
+        ("SELECT pan(p) FROM payments p", "pan <- payments.pan"),
+        ("SELECT note(t) FROM tickets t", "clean"),
+        ("SELECT reverse(pan(p)) FROM payments p", "reverse <- payments.pan lossy; quotes"),
+        (
+            "SELECT nothing(p) FROM payments p",
+            "nothing <- payments.pan lossy, payments.pan_int lossy, payments.pan_num lossy, payments.meta lossy, payments.raw lossy; unknown function nothing",
+        ),
+    ]);
+}
+
+#[test]
+fn picked_by_a_cast() {
+    check(&[
+        (
+            "SELECT max(pan::text), mode() WITHIN GROUP (ORDER BY pan::text) FROM payments",
+            "max <- payments.pan verbatim; mode <- payments.pan verbatim",
+        ),
+        (
+            "SELECT max(greatest(pan, '5')) FROM payments",
+            "max <- payments.pan verbatim; order payments.pan; case payments.pan",
+        ),
+    ]);
+}
+
+#[test]
+fn what_the_same_text_has_written() {
+    check(&[
+        (
+            "INSERT INTO tickets(note) SELECT pan FROM payments; SELECT note, id FROM tickets",
+            "tickets.note gets payments.pan; quotes / note <- payments.pan verbatim",
+        ),
+        (
+            "UPDATE tickets SET note = pan FROM payments; SELECT left(note, 1) FROM tickets t",
+            "tickets.note gets payments.pan; quotes / left <- payments.pan lossy; quotes",
+        ),
+        (
+            "CREATE TABLE x(a text); INSERT INTO x SELECT pan FROM payments; TABLE x",
+            "clean / x.a gets payments.pan; quotes / a <- payments.pan verbatim",
+        ),
+        ("INSERT INTO tickets(note) SELECT customer FROM payments; SELECT note FROM tickets", "clean / clean"),
+    ]);
+}
+
+/// An older server reads them as names.
+#[test]
+fn words_that_became_syntax() {
+    check(&[
+        ("SELECT system_user FROM logins", "system_user <- logins.system_user"),
+        ("SELECT id FROM logins WHERE system_user < 'm'", "where logins.system_user; quotes"),
+        ("SELECT system_user FROM payments", "clean"),
+        (
+            "SELECT json_scalar(pan) FROM payments",
+            "json_scalar <- payments.pan lossy, payments.pan verbatim; unknown function json_scalar",
+        ),
+        ("SELECT json_scalar(id) FROM payments", "unknown function json_scalar"),
+        ("SELECT json(pan) FROM payments", "json <- payments.pan verbatim; quotes"),
+    ]);
+}
+
+#[test]
+fn names_that_the_grammar_gives() {
+    check(&[
+        ("CREATE DOMAIN d AS int CHECK (VALUE > 0)", "clean"),
+        ("ALTER DOMAIN d ADD CHECK (value < 9)", "clean"),
+        ("SELECT xmltable.* FROM orders, XMLTABLE('/a' PASSING ref::xml COLUMNS x int)", "clean"),
+    ]);
+}

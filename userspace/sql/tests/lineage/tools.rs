@@ -24,7 +24,7 @@ fn schema() -> Schema {
         let columns =
             columns.map(|(number, name)| Column { number, name, type_oid: 25, sensitivity: Sensitivity::None });
         let (kind, columns, parents) = (RelationKind::Table, columns.collect(), Vec::new());
-        schema.add_relation(Relation { oid, name, kind, columns, has_rules: false, parents });
+        schema.add_relation(Relation { oid, name, kind, columns, has_rules: false, parents, computations: Vec::new() });
     }
     schema
 }

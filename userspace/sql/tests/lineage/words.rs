@@ -41,7 +41,8 @@ fn in_words(schema: &Schema, lineage: &Lineage) -> String {
         parts.push(format!("{} {}", clause(probe.clause), column(schema, probe.column)));
     }
     for flow in &lineage.flows {
-        parts.push(format!("{}.{} gets {}", flow.target, flow.column, sources(schema, &flow.sources)));
+        let watched = flow.watched.map_or(String::new(), |by| format!(", watched by {}", by.as_str()));
+        parts.push(format!("{}.{} gets {}{watched}", flow.target, flow.column, sources(schema, &flow.sources)));
     }
     parts.extend(lineage.elsewhere.iter().map(|name| format!("elsewhere {name}")));
     parts.extend(lineage.unknown.iter().map(unknown));

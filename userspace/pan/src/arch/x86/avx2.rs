@@ -3,20 +3,23 @@
 use std::arch::{
     asm,
     x86_64::{
-        __m128i, __m256i, _mm_add_epi8, _mm_add_epi32, _mm_cvtsi128_si32, _mm_loadu_si128, _mm_shuffle_epi8,
-        _mm_srli_si128, _mm_unpackhi_epi64, _mm256_add_epi8, _mm256_alignr_epi8, _mm256_and_si256, _mm256_blendv_epi8,
-        _mm256_broadcastsi128_si256, _mm256_castsi128_si256, _mm256_castsi256_si128, _mm256_cmpeq_epi8,
-        _mm256_cmpgt_epi8, _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8,
-        _mm256_or_si256, _mm256_permute2x128_si256, _mm256_sad_epu8, _mm256_set1_epi8, _mm256_set1_epi32,
-        _mm256_set1_epi64x, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16, _mm256_storeu_si256,
-        _mm256_sub_epi8, _mm256_testz_si256,
+        __m128i, __m256i, _bzhi_u32, _mm_add_epi32, _mm_cvtsi128_si32, _mm_loadu_si128, _mm_unpackhi_epi64,
+        _mm256_add_epi8, _mm256_add_epi32, _mm256_and_si256, _mm256_blendv_epi8, _mm256_broadcastsi128_si256,
+        _mm256_castsi128_si256, _mm256_castsi256_si128, _mm256_cmpeq_epi8, _mm256_cmpeq_epi16, _mm256_cmpgt_epi8,
+        _mm256_extracti128_si256, _mm256_inserti128_si256, _mm256_loadu_si256, _mm256_min_epu8, _mm256_min_epu16,
+        _mm256_movemask_epi8, _mm256_mullo_epi16, _mm256_or_si256, _mm256_packus_epi32, _mm256_sad_epu8,
+        _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_setzero_si256,
+        _mm256_shuffle_epi8, _mm256_shuffle_epi32, _mm256_srli_epi16, _mm256_storeu_si256, _mm256_sub_epi8,
+        _mm256_testz_si256, _pext_u32,
     },
 };
 
 use super::Avx2;
 use crate::{
-    arch::{LOW_REST, Masks, Set, WANTED_REST, WORD},
+    arch::{Masks, Set, WORD},
     balanced::form::{Form, SPAN_MAX},
+    balanced::places::Places,
+    balanced::sieve,
 };
 
 impl Masks for Avx2 {
@@ -62,102 +65,12 @@ impl Masks for Avx2 {
     }
 
     #[inline(always)]
-    fn pairs(first: &[u8; WORD], second: &[u8; WORD], set: &Set) -> u64 {
-        let (first, second) = (halves(first), halves(second));
-        // SAFETY: as above.
-        unsafe {
-            let low = members(pairs_of(first[0], second[0], set));
-            u64::from(low) | u64::from(members(pairs_of(first[1], second[1], set))) << 32
+    fn weigh(bytes: &[u8], places: &mut Places, form: &Form) {
+        if bytes.len() < SPAN_MAX {
+            return sieve::weigh_each::<Self>(bytes, places, form);
         }
-    }
-
-    #[inline(always)]
-    fn fours(bytes: [&[u8; WORD]; 4], sets: &[Set; 2]) -> u64 {
-        let [first, second, third, fourth] = bytes.map(halves);
-        // SAFETY: as above.
-        unsafe {
-            let low =
-                _mm256_and_si256(pairs_of(first[0], second[0], &sets[0]), pairs_of(third[0], fourth[0], &sets[1]));
-            let high =
-                _mm256_and_si256(pairs_of(first[1], second[1], &sets[0]), pairs_of(third[1], fourth[1], &sets[1]));
-            u64::from(members(low)) | u64::from(members(high)) << 32
-        }
-    }
-
-    #[inline(always)]
-    fn same(first: &[u8; WORD], second: &[u8; WORD]) -> u64 {
-        let ([low, high], [low_again, high_again]) = (Self::lanes(first), Self::lanes(second));
-        // SAFETY: as above.
-        unsafe {
-            let low = mask_of(_mm256_cmpeq_epi8(low, low_again));
-            let high = mask_of(_mm256_cmpeq_epi8(high, high_again));
-            u64::from(low) | u64::from(high) << 32
-        }
-    }
-
-    const SIEVES: bool = true;
-
-    type Lanes = [__m256i; 2];
-
-    #[inline(always)]
-    fn lanes(bytes: &[u8; WORD]) -> [__m256i; 2] {
-        let [low, high] = halves(bytes);
-        // SAFETY: as above.
-        unsafe { [load(low), load(high)] }
-    }
-
-    #[inline(always)]
-    fn plus(first: [__m256i; 2], second: [__m256i; 2]) -> [__m256i; 2] {
-        // SAFETY: as above.
-        unsafe { [_mm256_add_epi8(first[0], second[0]), _mm256_add_epi8(first[1], second[1])] }
-    }
-
-    #[inline(always)]
-    fn minus(first: [__m256i; 2], second: [__m256i; 2]) -> [__m256i; 2] {
-        // SAFETY: as above.
-        unsafe { [_mm256_sub_epi8(first[0], second[0]), _mm256_sub_epi8(first[1], second[1])] }
-    }
-
-    #[inline(always)]
-    fn doubled(bytes: &[u8; WORD]) -> [__m256i; 2] {
-        let [low, high] = halves(bytes);
-        // SAFETY: as above. A shuffle takes the low nibble of a byte below 0x80 and makes a zero of any other.
-        unsafe {
-            let doubled = both(&DOUBLED);
-            [_mm256_shuffle_epi8(doubled, load(low)), _mm256_shuffle_epi8(doubled, load(high))]
-        }
-    }
-
-    #[inline(always)]
-    fn sixteen(bytes: &[u8; 2 * WORD]) -> [__m256i; 2] {
-        let at = |offset: usize| bytes.get(offset..).and_then(|rest| rest.first_chunk()).unwrap_or(&[0; WORD]);
-        let last = bytes.get(WORD..).and_then(|rest| rest.first_chunk::<{ WORD / 2 }>()).unwrap_or(&[0; WORD / 2]);
-        // SAFETY: as above.
-        unsafe {
-            let [low, high] = Self::plus(
-                Self::plus(Self::doubled(at(0)), Self::lanes(at(1))),
-                Self::plus(Self::doubled(at(2)), Self::lanes(at(3))),
-            );
-            let tail = four_of(last);
-            // Four bytes further on, then eight.
-            let middle = _mm256_permute2x128_si256::<0x21>(low, high);
-            let end = _mm256_permute2x128_si256::<0x21>(high, _mm256_castsi128_si256(tail));
-            let low = _mm256_add_epi8(low, _mm256_alignr_epi8::<4>(middle, low));
-            let high = _mm256_add_epi8(high, _mm256_alignr_epi8::<4>(end, high));
-            let tail = _mm_add_epi8(tail, _mm_srli_si128::<4>(tail));
-            let middle = _mm256_permute2x128_si256::<0x21>(low, high);
-            let end = _mm256_permute2x128_si256::<0x21>(high, _mm256_castsi128_si256(tail));
-            [
-                _mm256_add_epi8(low, _mm256_alignr_epi8::<8>(middle, low)),
-                _mm256_add_epi8(high, _mm256_alignr_epi8::<8>(end, high)),
-            ]
-        }
-    }
-
-    #[inline(always)]
-    fn tenths(sums: [__m256i; 2], singles: usize) -> u64 {
-        // SAFETY: as above.
-        unsafe { u64::from(tenths_of(sums[0], singles)) | u64::from(tenths_of(sums[1], singles)) << 32 }
+        // SAFETY: as above, and BMI2 with it; a number of any form can be read whole.
+        unsafe { if form.span > 16 { weigh::<true>(bytes, places, form) } else { weigh::<false>(bytes, places, form) } }
     }
 
     #[inline(always)]
@@ -213,7 +126,7 @@ fn halves(bytes: &[u8; WORD]) -> [&[u8; WORD / 2]; 2] {
 /// # Safety
 /// The processor has AVX2.
 #[inline(always)]
-pub(super) unsafe fn load(bytes: &[u8; 32]) -> __m256i {
+unsafe fn load(bytes: &[u8; 32]) -> __m256i {
     // SAFETY: AVX2 is there, as the caller promises; the load is of the array's 32 bytes and needs no alignment.
     unsafe { _mm256_loadu_si256(bytes.as_ptr().cast::<__m256i>()) }
 }
@@ -255,59 +168,76 @@ unsafe fn members(rows: __m256i) -> u32 {
     unsafe { !mask_of(_mm256_cmpeq_epi8(rows, _mm256_setzero_si256())) }
 }
 
-/// # Safety
-/// The processor has AVX2.
-#[inline(always)]
-unsafe fn tenths_of(sums: __m256i, singles: usize) -> u32 {
-    // SAFETY: AVX2 is there, as the caller promises.
-    unsafe {
-        let nibble = _mm256_set1_epi8(15);
-        let low = _mm256_shuffle_epi8(both(&LOW_REST), _mm256_and_si256(sums, nibble));
-        let high = _mm256_and_si256(_mm256_srli_epi16::<4>(sums), nibble);
-        let wanted = _mm256_shuffle_epi8(both(&WANTED_REST[singles]), high);
-        mask_of(_mm256_cmpeq_epi8(low, wanted))
-    }
-}
-
-/// The rows of the pairs.
-///
-/// # Safety
-/// The processor has AVX2.
-#[inline(always)]
-unsafe fn pairs_of(first: &[u8; 32], second: &[u8; 32], set: &Set) -> __m256i {
-    // SAFETY: AVX2 is there, as the caller promises.
-    unsafe {
-        let high = _mm256_shuffle_epi8(both(&set.high), load(first));
-        _mm256_and_si256(high, _mm256_shuffle_epi8(both(&set.low), load(second)))
-    }
-}
-
-/// Of each of 16 positions the sum over four bytes, the first and the third doubled.
-///
-/// # Safety
-/// The processor has AVX2.
-#[inline(always)]
-pub(super) unsafe fn four_of(bytes: &[u8; 32]) -> __m128i {
-    // SAFETY: AVX2 is there, as the caller promises; the loads are of 16 of the 32 bytes each, the last from the fourth on.
-    unsafe {
-        let doubled = _mm256_castsi256_si128(both(&DOUBLED));
-        let at = bytes.as_ptr();
-        let (first, second) = (_mm_loadu_si128(at.cast::<__m128i>()), _mm_loadu_si128(at.add(1).cast::<__m128i>()));
-        let (third, fourth) =
-            (_mm_loadu_si128(at.add(2).cast::<__m128i>()), _mm_loadu_si128(at.add(3).cast::<__m128i>()));
-        let low = _mm_add_epi8(_mm_shuffle_epi8(doubled, first), second);
-        _mm_add_epi8(low, _mm_add_epi8(_mm_shuffle_epi8(doubled, third), fourth))
-    }
-}
-
 /// A table of nibbles for both lanes.
 ///
 /// # Safety
 /// The processor has AVX2.
 #[inline(always)]
-pub(super) unsafe fn both(table: &[u8; 16]) -> __m256i {
+unsafe fn both(table: &[u8; 16]) -> __m256i {
     // SAFETY: AVX2 is there, as the caller promises; the load is of the table's 16 bytes.
     unsafe { _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast::<__m128i>())) }
+}
+
+/// Four numbers at a time, two to a register, each in 16 bytes or, where they are `WIDE`, in two times 16.
+///
+/// # Safety
+/// The processor has AVX2 and BMI2; `bytes` are at least `SPAN_MAX`.
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+unsafe fn weigh<const WIDE: bool>(bytes: &[u8], places: &mut Places, form: &Form) {
+    let last = bytes.len() - SPAN_MAX;
+    let (mut read, mut kept) = (0, 0);
+    // SAFETY: the features are there, as the caller promises. Each place is at most `last`, so 32 bytes from it on are within `bytes`.
+    unsafe {
+        let (digits, doubled) = (halves_of(&form.digits), halves_of(&form.doubled));
+        let values = digits.map(|half| _mm256_and_si256(half, _mm256_set1_epi8(15)));
+        let (double, zero) = (both(&DOUBLED), _mm256_setzero_si256());
+        // A sum that ends in zero is the only one whose product with a tenth of 2^16, rounded up, is so small modulo 2^16.
+        let tenth = 6554;
+        let [tenths, limit] = [_mm256_set1_epi32(tenth), _mm256_set1_epi16(tenth as i16 - 1)];
+        while read < places.count() {
+            let [first, second, third, fourth, ..] = *places.eight(read);
+            let four = [first, second, third, fourth];
+            let at = four.map(|place| (place as usize).min(last));
+            let sums = |first: usize| {
+                let added = |half: usize| {
+                    let one =
+                        |index: usize| _mm_loadu_si128(bytes.as_ptr().add(at[index] + 16 * half).cast::<__m128i>());
+                    let two = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(one(first)), one(first + 2));
+                    let digits = _mm256_and_si256(two, values[half]);
+                    _mm256_blendv_epi8(digits, _mm256_shuffle_epi8(double, digits), doubled[half])
+                };
+                let added = if WIDE { _mm256_add_epi8(added(0), added(1)) } else { added(0) };
+                _mm256_sad_epu8(added, zero)
+            };
+            // Four words to a lane: two halves of an even number's sum, two of an odd one's.
+            let halves = _mm256_packus_epi32(sums(0), sums(1));
+            let sums = _mm256_add_epi32(halves, _mm256_shuffle_epi32::<0b10_11_00_01>(halves));
+            let products = _mm256_mullo_epi16(sums, tenths);
+            let right = mask_of(_mm256_cmpeq_epi16(_mm256_min_epu16(products, limit), products));
+            let right = _bzhi_u32(_pext_u32(right, 0x0101_0101), (places.count() - read).min(4) as u32);
+            if let Some(slots) = places.eight_mut(kept) {
+                let mut count = 0;
+                for (index, place) in four.into_iter().enumerate() {
+                    slots[count] = place;
+                    count += (right >> index & 1) as usize;
+                }
+            }
+            kept += right.count_ones() as usize;
+            read += 4;
+        }
+    }
+    places.keep(kept);
+}
+
+/// Both halves of a form's bytes, each in both lanes.
+///
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+unsafe fn halves_of(bytes: &[u8; SPAN_MAX]) -> [__m256i; 2] {
+    let (halves, _) = bytes.as_chunks::<16>();
+    // SAFETY: AVX2 is there, as the caller promises.
+    unsafe { [both(&halves[0]), both(&halves[1])] }
 }
 
 /// [`Form::luhn_sum`] in a dozen instructions.

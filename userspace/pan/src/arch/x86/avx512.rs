@@ -1,20 +1,27 @@
 //! 64 bytes in one register.
 
 use std::arch::x86_64::{
-    __m128i, __m512i, _mm_add_epi8, _mm_loadu_si128, _mm_srli_si128, _mm512_add_epi8, _mm512_alignr_epi8,
-    _mm512_alignr_epi64, _mm512_and_si512, _mm512_broadcast_i32x4, _mm512_castsi128_si512, _mm512_cmpeq_epi8_mask,
-    _mm512_cmplt_epu8_mask, _mm512_loadu_si512, _mm512_mask_storeu_epi8, _mm512_min_epu8, _mm512_or_si512,
-    _mm512_set1_epi8, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_srli_epi16, _mm512_sub_epi8,
-    _mm512_test_epi8_mask,
+    __m128i, __m256i, __m512i, _bzhi_u32, _mm_loadu_si128, _mm256_castsi128_si256, _mm256_inserti128_si256,
+    _mm256_loadu_si256, _mm256_maskz_compress_epi32, _mm256_min_epu32, _mm256_set1_epi32, _mm256_storeu_si256,
+    _mm512_add_epi8, _mm512_add_epi32, _mm512_add_epi64, _mm512_and_si512, _mm512_broadcast_i32x4,
+    _mm512_castsi256_si512, _mm512_cmplt_epu8_mask, _mm512_cvtepi64_epi32, _mm512_inserti64x4, _mm512_loadu_si512,
+    _mm512_lzcnt_epi64, _mm512_mask_cmplt_epu16_mask, _mm512_mask_shuffle_epi8, _mm512_mask_storeu_epi8,
+    _mm512_maskz_compress_epi64, _mm512_min_epu8, _mm512_movepi8_mask, _mm512_mullo_epi16, _mm512_or_si512,
+    _mm512_packus_epi32, _mm512_sad_epu8, _mm512_set1_epi8, _mm512_set1_epi16, _mm512_set1_epi32, _mm512_set1_epi64,
+    _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_shuffle_epi32, _mm512_srli_epi16, _mm512_sub_epi8,
+    _mm512_sub_epi64, _mm512_test_epi8_mask, _mm512_test_epi64_mask, _mm512_xor_si512, _pext_u32,
 };
 
 use super::{
     Avx512,
-    avx2::{DOUBLED, four_of, luhn_sum},
+    avx2::{DOUBLED, luhn_sum},
 };
 use crate::{
-    arch::{LOW_REST, Masks, Set, WANTED_REST, WORD},
+    arch::{Masks, Set, WORD},
+    balanced::block::WORDS,
     balanced::form::{Form, SPAN_MAX},
+    balanced::places::Places,
+    balanced::sieve,
 };
 
 impl Masks for Avx512 {
@@ -73,89 +80,18 @@ impl Masks for Avx512 {
     }
 
     #[inline(always)]
-    fn pairs(first: &[u8; WORD], second: &[u8; WORD], set: &Set) -> u64 {
-        // SAFETY: as above.
-        unsafe {
-            let high = _mm512_shuffle_epi8(all_four(&set.high), Self::lanes(first));
-            _mm512_test_epi8_mask(high, _mm512_shuffle_epi8(all_four(&set.low), Self::lanes(second)))
+    fn list(starts: &[u64; WORDS], places: &mut Places) {
+        // SAFETY: as above, and AVX-512CD.
+        unsafe { list(starts, places) }
+    }
+
+    #[inline(always)]
+    fn weigh(bytes: &[u8], places: &mut Places, form: &Form) {
+        if bytes.len() < SPAN_MAX {
+            return sieve::weigh_each::<Self>(bytes, places, form);
         }
-    }
-
-    #[inline(always)]
-    fn fours(bytes: [&[u8; WORD]; 4], sets: &[Set; 2]) -> u64 {
-        let [first, second, third, fourth] = bytes;
-        // SAFETY: as above.
-        unsafe {
-            let high = _mm512_shuffle_epi8(all_four(&sets[0].high), Self::lanes(first));
-            let low = _mm512_shuffle_epi8(all_four(&sets[0].low), Self::lanes(second));
-            let high_again = _mm512_shuffle_epi8(all_four(&sets[1].high), Self::lanes(third));
-            let low_again = _mm512_shuffle_epi8(all_four(&sets[1].low), Self::lanes(fourth));
-            _mm512_test_epi8_mask(_mm512_and_si512(high, low), _mm512_and_si512(high_again, low_again))
-        }
-    }
-
-    #[inline(always)]
-    fn same(first: &[u8; WORD], second: &[u8; WORD]) -> u64 {
-        // SAFETY: as above.
-        unsafe { _mm512_cmpeq_epi8_mask(Self::lanes(first), Self::lanes(second)) }
-    }
-
-    const SIEVES: bool = true;
-
-    type Lanes = __m512i;
-
-    #[inline(always)]
-    fn lanes(bytes: &[u8; WORD]) -> __m512i {
-        // SAFETY: as above.
-        unsafe { _mm512_loadu_si512(bytes.as_ptr().cast::<__m512i>()) }
-    }
-
-    #[inline(always)]
-    fn plus(first: __m512i, second: __m512i) -> __m512i {
-        // SAFETY: as above.
-        unsafe { _mm512_add_epi8(first, second) }
-    }
-
-    #[inline(always)]
-    fn minus(first: __m512i, second: __m512i) -> __m512i {
-        // SAFETY: as above.
-        unsafe { _mm512_sub_epi8(first, second) }
-    }
-
-    #[inline(always)]
-    fn doubled(bytes: &[u8; WORD]) -> __m512i {
-        // SAFETY: as above. A shuffle takes the low nibble of a byte below 0x80 and makes a zero of any other.
-        unsafe { _mm512_shuffle_epi8(all_four(&DOUBLED), Self::lanes(bytes)) }
-    }
-
-    #[inline(always)]
-    fn sixteen(bytes: &[u8; 2 * WORD]) -> __m512i {
-        let at = |offset: usize| bytes.get(offset..).and_then(|rest| rest.first_chunk()).unwrap_or(&[0; WORD]);
-        let last = bytes.get(WORD..).and_then(|rest| rest.first_chunk::<{ WORD / 2 }>()).unwrap_or(&[0; WORD / 2]);
-        // SAFETY: as above.
-        unsafe {
-            let here = Self::plus(
-                Self::plus(Self::doubled(at(0)), Self::lanes(at(1))),
-                Self::plus(Self::doubled(at(2)), Self::lanes(at(3))),
-            );
-            let tail = four_of(last);
-            // Four bytes further on, then eight.
-            let lanes = _mm512_alignr_epi64::<2>(_mm512_castsi128_si512(tail), here);
-            let here = _mm512_add_epi8(here, _mm512_alignr_epi8::<4>(lanes, here));
-            let tail = _mm_add_epi8(tail, _mm_srli_si128::<4>(tail));
-            _mm512_add_epi8(here, _mm512_alignr_epi64::<1>(_mm512_castsi128_si512(tail), here))
-        }
-    }
-
-    #[inline(always)]
-    fn tenths(sums: __m512i, singles: usize) -> u64 {
-        // SAFETY: as above.
-        unsafe {
-            let nibble = _mm512_set1_epi8(15);
-            let low = _mm512_shuffle_epi8(all_four(&LOW_REST), _mm512_and_si512(sums, nibble));
-            let high = _mm512_and_si512(_mm512_srli_epi16::<4>(sums), nibble);
-            _mm512_cmpeq_epi8_mask(low, _mm512_shuffle_epi8(all_four(&WANTED_REST[singles]), high))
-        }
+        // SAFETY: as above, AVX2 and BMI2 too; a number of any form can be read whole.
+        unsafe { if form.span > 16 { weigh::<true>(bytes, places, form) } else { weigh::<false>(bytes, places, form) } }
     }
 
     #[inline(always)]
@@ -169,6 +105,103 @@ impl Masks for Avx512 {
         // SAFETY: AVX2 is there wherever AVX-512 is (`has_avx512`).
         unsafe { luhn_sum(bytes, form) }
     }
+}
+
+/// The lowest bits of eight words at a time, as long as there are any.
+///
+/// # Safety
+/// The processor has AVX-512CD, AVX-512DQ and AVX-512VL.
+#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
+unsafe fn list(starts: &[u64; WORDS], places: &mut Places) {
+    // The place of bit 63 of each of eight words, then of the next eight.
+    const LAST: [u64; 8] = [63, 127, 191, 255, 319, 383, 447, 511];
+    let (eights, _) = starts.as_chunks::<8>();
+    for (index, eight) in eights.iter().enumerate() {
+        // SAFETY: the features are there, as the caller promises; loads and the store are of arrays.
+        unsafe {
+            let first = _mm512_set1_epi64((index * 8 * WORD) as i64);
+            let last = _mm512_add_epi64(_mm512_loadu_si512(LAST.as_ptr().cast::<__m512i>()), first);
+            let mut rest = _mm512_loadu_si512(eight.as_ptr().cast::<__m512i>());
+            let mut any = _mm512_test_epi64_mask(rest, rest);
+            while any != 0 {
+                let fewer = _mm512_and_si512(rest, _mm512_add_epi64(rest, _mm512_set1_epi64(-1)));
+                let place = _mm512_sub_epi64(last, _mm512_lzcnt_epi64(_mm512_xor_si512(rest, fewer)));
+                if let Some(slots) = places.eight_mut(places.count()) {
+                    let packed = _mm512_cvtepi64_epi32(_mm512_maskz_compress_epi64(any, place));
+                    _mm256_storeu_si256(slots.as_mut_ptr().cast::<__m256i>(), packed);
+                }
+                places.add(any.count_ones() as usize);
+                rest = fewer;
+                any = _mm512_test_epi64_mask(rest, rest);
+            }
+        }
+    }
+}
+
+/// Eight numbers at a time, four to a register, each in 16 bytes or, where they are `WIDE`, in two times 16.
+///
+/// # Safety
+/// The processor has AVX-512BW, AVX-512VL and BMI2; `bytes` are at least `SPAN_MAX`.
+#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
+unsafe fn weigh<const WIDE: bool>(bytes: &[u8], places: &mut Places, form: &Form) {
+    let last = bytes.len() - SPAN_MAX;
+    let (mut read, mut kept) = (0, 0);
+    // SAFETY: the features are there, as the caller promises. Each place is at most `last`, so 32 bytes from it on are within `bytes`; the other
+    // loads and the store are of arrays.
+    unsafe {
+        let (digits, doubled) = (halves_of(&form.digits), halves_of(&form.doubled));
+        let doubled = doubled.map(|half| _mm512_movepi8_mask(half));
+        let values = digits.map(|half| _mm512_and_si512(half, _mm512_set1_epi8(15)));
+        let (double, zero) = (all_four(&DOUBLED), _mm512_setzero_si512());
+        // A sum that ends in zero is the only one whose product with a tenth of 2^16, rounded up, is so small modulo 2^16.
+        let tenth = 6554;
+        let [tenths, limit] = [_mm512_set1_epi32(tenth), _mm512_set1_epi16(tenth as i16)];
+        while read < places.count() {
+            let eight = _mm256_loadu_si256(places.eight(read).as_ptr().cast::<__m256i>());
+            let mut at = [0_u32; 8];
+            let within = _mm256_min_epu32(eight, _mm256_set1_epi32(last.min(i32::MAX as usize) as i32));
+            _mm256_storeu_si256(at.as_mut_ptr().cast::<__m256i>(), within);
+            let sums = |first: usize| {
+                let four = |offset: usize| {
+                    let one = |index: usize| {
+                        _mm_loadu_si128(bytes.as_ptr().add(at[first + 2 * index] as usize + offset).cast::<__m128i>())
+                    };
+                    let low = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(one(0)), one(1));
+                    let high = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(one(2)), one(3));
+                    _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high)
+                };
+                let added = |half: usize| {
+                    let digits = _mm512_and_si512(four(16 * half), values[half]);
+                    _mm512_mask_shuffle_epi8(digits, doubled[half], double, digits)
+                };
+                let added = if WIDE { _mm512_add_epi8(added(0), added(1)) } else { added(0) };
+                _mm512_sad_epu8(added, zero)
+            };
+            // Four words to a lane: two halves of an even number's sum, two of an odd one's.
+            let halves = _mm512_packus_epi32(sums(0), sums(1));
+            let sums = _mm512_add_epi32(halves, _mm512_shuffle_epi32::<0b10_11_00_01>(halves));
+            let right = _mm512_mask_cmplt_epu16_mask(0x1111_1111, _mm512_mullo_epi16(sums, tenths), limit);
+            let right = _bzhi_u32(_pext_u32(right, 0x1111_1111), (places.count() - read).min(8) as u32);
+            if let Some(slots) = places.eight_mut(kept) {
+                let packed = _mm256_maskz_compress_epi32(right as u8, eight);
+                _mm256_storeu_si256(slots.as_mut_ptr().cast::<__m256i>(), packed);
+            }
+            kept += right.count_ones() as usize;
+            read += 8;
+        }
+    }
+    places.keep(kept);
+}
+
+/// Both halves of a form's bytes, each in all four lanes.
+///
+/// # Safety
+/// The processor has AVX-512F.
+#[inline(always)]
+unsafe fn halves_of(bytes: &[u8; SPAN_MAX]) -> [__m512i; 2] {
+    let (halves, _) = bytes.as_chunks::<16>();
+    // SAFETY: AVX-512F is there, as the caller promises.
+    unsafe { [all_four(&halves[0]), all_four(&halves[1])] }
 }
 
 /// A table of nibbles for all four lanes.

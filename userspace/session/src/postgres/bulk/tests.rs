@@ -78,6 +78,7 @@ fn open() -> Open {
         agent_tls: crate::AgentTls::default(),
         database_tls: false,
         verifiers: None,
+        estimates: false,
         agent_certificate: false,
     };
     Open {

@@ -1,0 +1,294 @@
+//! Our own logins: for each database that has one a thread that asks its planner. What fails here is no agent's trouble: there is no
+//! estimate then, and a rule that asks for one counts it as too many.
+
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Weak};
+use std::thread::Builder;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use ring::rand::{SecureRandom, SystemRandom};
+use session::planner::{Credentials, Heard, Over, Planner};
+use session::{Estimate, EstimateAsk};
+use zeroize::Zeroizing;
+
+use crate::config::Config;
+use crate::service::Service;
+use crate::tls::Legs;
+use crate::verifiers::secret;
+
+mod plan;
+
+/// Statements that may wait for one database's planner.
+const WAITING_MAX: usize = 64;
+/// Connections of one login: one for each of the databases behind an endpoint, the last that were asked.
+const CONNECTIONS_MAX: usize = 4;
+/// A login that failed is not tried again before.
+const PAUSE: Duration = Duration::from_secs(5);
+/// The longest password.
+const PASSWORD_MAX: usize = 1024;
+
+/// The roles and passwords of all databases that have a login, by the databases' names.
+pub type Logins = HashMap<String, Credentials>;
+
+/// Reads the passwords. No byte of one is in an error.
+pub fn logins(config: &Config) -> Result<Logins> {
+    let mut logins = Logins::new();
+    for database in &config.databases {
+        let Some(login) = &database.login else { continue };
+        let place = || format!("[[database]] {}: [database.login] passfile", database.name);
+        let text = secret(&login.passfile).with_context(place)?;
+        let password = text.strip_suffix('\n').unwrap_or(&text);
+        let fits = (1..=PASSWORD_MAX).contains(&password.len()) && password.bytes().all(|b| (b' '..=b'~').contains(&b));
+        if !fits {
+            bail!("{}: the password is one line of 1 to {PASSWORD_MAX} printable ASCII characters", place());
+        }
+        let password = Zeroizing::new(password.to_owned());
+        logins.insert(database.name.clone(), Credentials { user: login.user.clone(), password });
+    }
+    Ok(logins)
+}
+
+/// The lines to the threads, by the databases' names.
+#[derive(Default)]
+pub struct Estimates(HashMap<String, SyncSender<Box<EstimateAsk>>>);
+
+impl Estimates {
+    /// Starts a thread for each login. They end with the service.
+    pub fn start(service: &Arc<Service>, logins: Logins, tls: &Legs) -> Result<Estimates> {
+        let mut lines = HashMap::new();
+        for (database, credentials) in logins {
+            let (line, asks) = sync_channel(WAITING_MAX);
+            let asker = Asker {
+                database: database.clone(),
+                credentials,
+                tls: tls.of(&database).database.clone(),
+                connections: Vec::new(),
+                not_before: None,
+                failing: None,
+            };
+            let service = Arc::downgrade(service);
+            Builder::new()
+                .name("estimates".to_owned())
+                .spawn(move || serve(&service, asker, &asks))
+                .context("a thread for estimates")?;
+            lines.insert(database, line);
+        }
+        Ok(Estimates(lines))
+    }
+
+    /// Hands the question on; `false`: there is no room, or no login.
+    pub fn ask(&self, ask: Box<EstimateAsk>) -> bool {
+        self.0.get(&ask.database).is_some_and(|line| line.try_send(ask).is_ok())
+    }
+}
+
+fn serve(service: &Weak<Service>, mut asker: Asker, asks: &Receiver<Box<EstimateAsk>>) {
+    while let Ok(ask) = asks.recv() {
+        let estimate = asker.estimate(&ask);
+        let Some(service) = service.upgrade() else { return };
+        service.estimated(ask.session, ask.number, estimate);
+    }
+}
+
+/// One database's login.
+struct Asker {
+    database: String,
+    credentials: Credentials,
+    tls: Option<proxy::DatabaseTls>,
+    /// The last one that was asked stands last.
+    connections: Vec<Connection>,
+    not_before: Option<Instant>,
+    /// What it fails over, told once.
+    failing: Option<String>,
+}
+
+struct Connection {
+    origin: SocketAddr,
+    dbname: String,
+    planner: Planner,
+    /// The same socket, for its time limits.
+    socket: TcpStream,
+    channel: Box<dyn Channel>,
+}
+
+trait Channel: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Channel for T {}
+
+impl Asker {
+    fn estimate(&mut self, ask: &EstimateAsk) -> Option<Estimate> {
+        let until = Instant::now() + left(ask.until_ns)?;
+        let mut connection = match self.known(ask) {
+            Some(known) => known,
+            None => self.connect(ask, until)?,
+        };
+        match connection.plan(ask, until) {
+            Ok(heard) => {
+                self.connections.push(connection);
+                match heard {
+                    Heard::Plan(json) => plan::estimate(&json),
+                    Heard::None(why) => {
+                        tracing::debug!(database = %self.database, ?why, "no estimate of a statement");
+                        None
+                    }
+                    Heard::More | Heard::Ready => None,
+                }
+            }
+            // A connection in the middle of an answer is of no more use; the next statement gets another.
+            Err(why) => {
+                tracing::debug!(database = %self.database, %why, "a connection of [database.login] ended");
+                None
+            }
+        }
+    }
+
+    fn known(&mut self, ask: &EstimateAsk) -> Option<Connection> {
+        let is_it = |one: &Connection| one.origin == ask.origin && one.dbname == ask.dbname;
+        let at = self.connections.iter().position(is_it)?;
+        Some(self.connections.remove(at))
+    }
+
+    fn connect(&mut self, ask: &EstimateAsk, until: Instant) -> Option<Connection> {
+        if self.not_before.is_some_and(|at| Instant::now() < at) {
+            return None;
+        }
+        if self.connections.len() >= CONNECTIONS_MAX {
+            self.connections.remove(0);
+        }
+        match self.login(ask, until) {
+            Ok(connection) => {
+                if self.failing.take().is_some() {
+                    tracing::info!(database = %self.database, "[database.login] is let in again");
+                }
+                self.not_before = None;
+                Some(connection)
+            }
+            Err(why) => {
+                let why = why.to_string();
+                if self.failing.as_ref() != Some(&why) {
+                    tracing::warn!(database = %self.database, %why, "[database.login] has no connection: no statement has an estimate, and rules that ask for one count it as too many");
+                    self.failing = Some(why);
+                }
+                self.not_before = Some(Instant::now() + PAUSE);
+                None
+            }
+        }
+    }
+
+    fn login(&self, ask: &EstimateAsk, until: Instant) -> Result<Connection, Failed> {
+        let socket = TcpStream::connect_timeout(&ask.origin, rest(until)?)?;
+        limit(&socket, until)?;
+        socket.set_nodelay(true)?;
+        let (mut channel, binding): (Box<dyn Channel>, Vec<u8>) = match &self.tls {
+            None => (Box::new(socket.try_clone()?), Vec::new()),
+            Some(tls) => {
+                let (stream, binding) = tls.over(socket.try_clone()?, ask.origin.ip())?;
+                (Box::new(stream), binding)
+            }
+        };
+        let mut nonce = [0; session::NONCE_LEN];
+        SystemRandom::new().fill(&mut nonce).map_err(|_| io::Error::other("the host has no randomness"))?;
+        let credentials =
+            Credentials { user: self.credentials.user.clone(), password: self.credentials.password.clone() };
+        let mut out = Vec::new();
+        let mut planner = Planner::start(credentials, &ask.dbname, nonce, binding, &mut out)?;
+        match converse(&mut planner, &socket, &mut *channel, out, until)? {
+            Heard::Ready => Ok(Connection { origin: ask.origin, dbname: ask.dbname.clone(), planner, socket, channel }),
+            _ => Err(io::Error::from(io::ErrorKind::InvalidData).into()),
+        }
+    }
+}
+
+impl Connection {
+    fn plan(&mut self, ask: &EstimateAsk, until: Instant) -> Result<Heard, Failed> {
+        let mut out = Vec::new();
+        match self.planner.explain(ask, &mut out) {
+            Ok(()) => converse(&mut self.planner, &self.socket, &mut *self.channel, out, until),
+            Err(why) => Ok(Heard::None(why)),
+        }
+    }
+}
+
+/// Says it, and hears the database out.
+fn converse(
+    planner: &mut Planner,
+    socket: &TcpStream,
+    channel: &mut dyn Channel,
+    mut out: Vec<u8>,
+    until: Instant,
+) -> Result<Heard, Failed> {
+    let mut chunk = vec![0; 16 << 10];
+    loop {
+        if !out.is_empty() {
+            limit(socket, until)?;
+            channel.write_all(&out)?;
+            channel.flush()?;
+            out.clear();
+        }
+        limit(socket, until)?;
+        let count = match channel.read(&mut chunk) {
+            Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error.into()),
+        };
+        match planner.hear(chunk.get(..count).unwrap_or_default(), &mut out)? {
+            Heard::More => {}
+            heard => return Ok(heard),
+        }
+    }
+}
+
+/// Why a login, or a connection, has failed.
+#[derive(Debug)]
+enum Failed {
+    Io(io::Error),
+    Over(Over),
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Failed {
+        Failed::Io(error)
+    }
+}
+
+impl From<Over> for Failed {
+    fn from(over: Over) -> Failed {
+        Failed::Over(over)
+    }
+}
+
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Failed::Io(error) if is_late(error) => f.write_str("the database did not answer in time"),
+            Failed::Io(error) => write!(f, "{error}"),
+            Failed::Over(over) => over.fmt(f),
+        }
+    }
+}
+
+fn is_late(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+/// How long whoever asks still waits.
+pub(crate) fn left(until_ns: u64) -> Option<Duration> {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).map(Duration::from).ok()?;
+    Duration::from_nanos(until_ns).checked_sub(now)
+}
+
+pub(crate) fn rest(until: Instant) -> io::Result<Duration> {
+    let rest = until.saturating_duration_since(Instant::now());
+    if rest.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(rest) }
+}
+
+pub(crate) fn limit(socket: &TcpStream, until: Instant) -> io::Result<()> {
+    let rest = Some(rest(until)?);
+    socket.set_read_timeout(rest)?;
+    socket.set_write_timeout(rest)
+}

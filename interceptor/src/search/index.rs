@@ -1,0 +1,288 @@
+//! The index in SQLite: the words of records in FTS5, their places and figures in a table, sessions in another.
+//!
+//! Rows are numbered in the order of time as far as it was known when they were indexed, so that the newest come first without
+//! sorting. Texts are not kept, only their words; what is shown comes from the segments.
+
+use std::collections::HashMap;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use audit::RecordId;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params, params_from_iter};
+
+use super::place::Place;
+use super::query::Query;
+
+mod fill;
+
+pub use fill::{Filled, Progress};
+
+/// Raised when the tables change: an index of another version is made anew.
+const VERSION: i64 = 1;
+/// How long another process may write.
+const PATIENCE: Duration = Duration::from_secs(60);
+const HOUR_NS: u64 = 3_600_000_000_000;
+
+const TABLES: &str = "
+CREATE TABLE records(id INTEGER PRIMARY KEY, shard INTEGER, seq INTEGER, segment INTEGER, at INTEGER, time INTEGER,
+  session INTEGER, rows INTEGER, bytes INTEGER, masked INTEGER, sensitive INTEGER, duration_ns INTEGER,
+  out_seq INTEGER, out_segment INTEGER, out_at INTEGER);
+CREATE UNIQUE INDEX by_name ON records(shard, seq);
+CREATE INDEX by_session ON records(session) WHERE session IS NOT NULL;
+CREATE TABLE hours(hour INTEGER PRIMARY KEY, first INTEGER, last INTEGER);
+CREATE TABLE sessions(id INTEGER PRIMARY KEY, shard INTEGER, seq INTEGER, began INTEGER, last INTEGER, ended INTEGER,
+  agent TEXT, database TEXT, user TEXT, statements INTEGER, refused INTEGER, rows INTEGER, masked INTEGER);
+CREATE UNIQUE INDEX session_by_name ON sessions(shard, seq);
+CREATE TABLE running(shard INTEGER, number INTEGER, session INTEGER, PRIMARY KEY(shard, number)) WITHOUT ROWID;
+CREATE TABLE series(shard INTEGER PRIMARY KEY, segment INTEGER, at INTEGER, header BLOB);
+CREATE VIRTUAL TABLE words USING fts5(text, agent, database, user, objects, kinds, rule, verdict, reviewer, said, marks,
+  content='', contentless_delete=1, tokenize=\"unicode61 remove_diacritics 2 tokenchars '_'\");
+";
+
+/// The index of one record.
+pub struct Index {
+    connection: Connection,
+    path: PathBuf,
+}
+
+/// A record that was found, with the outcome of a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hit {
+    pub(super) record: Place,
+    pub(super) outcome: Option<Place>,
+    /// The record with which its session starts.
+    pub session: Option<RecordId>,
+}
+
+/// One session, as far as it is indexed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// The record with which it starts.
+    pub id: RecordId,
+    /// Nanoseconds since 1970.
+    pub began_ns: u64,
+    /// Of its last record.
+    pub last_ns: u64,
+    /// Its end is recorded.
+    pub has_ended: bool,
+    /// Whose.
+    pub agent: String,
+    /// The configured database.
+    pub database: String,
+    /// The role that it logged in as.
+    pub user: String,
+    /// How many were decided.
+    pub statements: u64,
+    /// How many of them did not go on.
+    pub refused: u64,
+    /// That passed.
+    pub rows: u64,
+    /// Values that were masked.
+    pub masked: u64,
+}
+
+impl Hit {
+    /// The record's name.
+    pub fn id(&self) -> RecordId {
+        self.record.id
+    }
+}
+
+impl Index {
+    /// Opens it, or makes an empty one: also in place of one that is damaged or of another version, since it is only derived.
+    pub fn open(path: &Path) -> Result<Index> {
+        // The words of statements are nobody else's to read.
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        options.open(path).with_context(|| format!("cannot make the index {}", path.display()))?;
+        match Index::opened(path) {
+            Ok(Some(index)) => Ok(index),
+            Ok(None) | Err(_) => {
+                Index::remove(path)?;
+                options.open(path).with_context(|| format!("cannot make the index {}", path.display()))?;
+                let made = Index::opened(path)
+                    .with_context(|| format!("cannot make the index {}; is the disk full?", path.display()))?;
+                made.with_context(|| format!("{} is made anew by somebody else", path.display()))
+            }
+        }
+    }
+
+    /// Removes it; the next search makes it anew.
+    pub fn remove(path: &Path) -> Result<()> {
+        for end in ["", "-wal", "-shm"] {
+            let mut name = path.as_os_str().to_owned();
+            name.push(end);
+            match std::fs::remove_file(&name) {
+                Err(why) if why.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(why).with_context(|| format!("cannot remove {}", PathBuf::from(name).display()));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// `None`: of another version.
+    fn opened(path: &Path) -> rusqlite::Result<Option<Index>> {
+        let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.busy_timeout(PATIENCE)?;
+        connection.execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;",
+        )?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        match transaction.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))? {
+            0 => {
+                transaction.execute_batch(TABLES)?;
+                transaction.pragma_update(None, "user_version", VERSION)?;
+            }
+            VERSION => {}
+            _ => return Ok(None),
+        }
+        transaction.commit()?;
+        Ok(Some(Index { connection, path: path.to_owned() }))
+    }
+
+    /// What was found, newest first.
+    pub fn find(&self, query: &Query, limit: usize) -> Result<Vec<Hit>> {
+        let (sql, values) = self.select(query, limit)?;
+        let mut statement = self.connection.prepare(&sql)?;
+        let rows = statement.query_map(params_from_iter(values), hit)?;
+        rows.collect::<rusqlite::Result<_>>().with_context(|| self.broken())
+    }
+
+    fn select(&self, query: &Query, limit: usize) -> Result<(String, Vec<Value>)> {
+        let mut sql =
+            "SELECT r.shard, r.seq, r.segment, r.at, r.out_seq, r.out_segment, r.out_at, s.shard, s.seq FROM "
+                .to_owned();
+        let (mut values, mut conditions) = (Vec::new(), Vec::new());
+        let id = match query.matches.is_empty() {
+            true => {
+                sql += "records r";
+                "r.id"
+            }
+            false => {
+                sql += "words JOIN records r ON r.id = words.rowid";
+                conditions.push("words MATCH ?".to_owned());
+                values.push(Value::from(query.matches.clone()));
+                "words.rowid"
+            }
+        };
+        sql += " LEFT JOIN sessions s ON s.id = r.session";
+        let mut with = |condition: String, value: u64| {
+            conditions.push(condition);
+            values.push(Value::from(signed(value)));
+        };
+        if let Some(since) = query.since_ns {
+            with(format!("{id} >= ?"), self.edge("SELECT min(first) FROM hours WHERE hour >= ?", since, i64::MAX)?);
+            with("r.time >= ?".to_owned(), since);
+        }
+        if let Some(until) = query.until_ns {
+            with(format!("{id} <= ?"), self.edge("SELECT max(last) FROM hours WHERE hour <= ?", until, 0)?);
+            with("r.time < ?".to_owned(), until);
+        }
+        for bound in &query.bounds {
+            with(format!("r.{} {} ?", bound.column, bound.is), bound.value);
+        }
+        if let Some(session) = query.session {
+            with("r.session = (SELECT id FROM sessions WHERE shard = ?".to_owned(), u64::from(session.shard));
+            with("seq = ?)".to_owned(), session.seq);
+        }
+        if !conditions.is_empty() {
+            sql += &format!(" WHERE {}", conditions.join(" AND "));
+        }
+        sql += &format!(" ORDER BY {id} DESC LIMIT {limit}");
+        Ok((sql, values))
+    }
+
+    /// The row from or to which a time reaches, by whole hours; `none` where no hour does.
+    fn edge(&self, sql: &str, time_ns: u64, none: i64) -> Result<u64> {
+        let hour = signed(time_ns / HOUR_NS);
+        let edge: Option<i64> =
+            self.connection.query_row(sql, [hour], |row| row.get(0)).with_context(|| self.broken())?;
+        Ok(edge.unwrap_or(none) as u64)
+    }
+
+    /// Sessions with a record since then, newest first.
+    pub fn sessions(&self, since_ns: u64, limit: usize) -> Result<Vec<Session>> {
+        let mut statement = self.connection.prepare(
+            "SELECT shard, seq, began, last, ended, agent, database, user, statements, refused, rows, masked
+             FROM sessions WHERE last >= ? ORDER BY id DESC LIMIT ?",
+        )?;
+        let rows = statement.query_map(params![signed(since_ns), signed(limit as u64)], session)?;
+        rows.collect::<rusqlite::Result<_>>().with_context(|| self.broken())
+    }
+
+    /// The session that starts with this record, or that this record belongs to.
+    pub fn session(&self, of: RecordId) -> Result<Option<Session>> {
+        let sql =
+            "SELECT s.shard, s.seq, began, last, ended, agent, database, user, statements, refused, s.rows, s.masked
+             FROM sessions s JOIN records r ON r.session = s.id WHERE r.shard = ? AND r.seq = ?";
+        let found = self.connection.query_row(sql, params![of.shard, signed(of.seq)], session).optional();
+        found.with_context(|| self.broken())
+    }
+
+    /// All records of a session, oldest first.
+    pub fn records(&self, of: &Session, mut show: impl FnMut(Hit) -> Result<()>) -> Result<()> {
+        let mut statement = self.connection.prepare(
+            "SELECT r.shard, r.seq, r.segment, r.at, r.out_seq, r.out_segment, r.out_at, s.shard, s.seq
+             FROM sessions s JOIN records r ON r.session = s.id WHERE s.shard = ? AND s.seq = ? ORDER BY r.id",
+        )?;
+        let rows = statement.query_map(params![of.id.shard, signed(of.id.seq)], hit)?;
+        for row in rows {
+            show(row.with_context(|| self.broken())?)?;
+        }
+        Ok(())
+    }
+
+    fn broken(&self) -> String {
+        format!(
+            "the index {} cannot be read: `interceptor sessions index --rebuild` makes it anew",
+            self.path.display()
+        )
+    }
+}
+
+/// SQLite's integers are signed; what is beyond is as much as they hold.
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn hit(row: &rusqlite::Row<'_>) -> rusqlite::Result<Hit> {
+    let number = |at: usize| row.get::<_, Option<i64>>(at).map(|value| value.map(|value| value as u64));
+    let shard: u16 = row.get(0)?;
+    let need = |at: usize| row.get::<_, i64>(at).map(|value| value as u64);
+    let record = Place { id: RecordId { shard, seq: need(1)? }, segment: need(2)?, at: need(3)? };
+    let outcome = match (number(4)?, number(5)?, number(6)?) {
+        (Some(seq), Some(segment), Some(at)) => Some(Place { id: RecordId { shard, seq }, segment, at }),
+        _ => None,
+    };
+    let session = match (row.get::<_, Option<u16>>(7)?, number(8)?) {
+        (Some(shard), Some(seq)) => Some(RecordId { shard, seq }),
+        _ => None,
+    };
+    Ok(Hit { record, outcome, session })
+}
+
+fn session(row: &rusqlite::Row<'_>) -> rusqlite::Result<Session> {
+    let number = |at: usize| row.get::<_, i64>(at).map(|value| value as u64);
+    Ok(Session {
+        id: RecordId { shard: row.get(0)?, seq: number(1)? },
+        began_ns: number(2)?,
+        last_ns: number(3)?,
+        has_ended: row.get(4)?,
+        agent: row.get(5)?,
+        database: row.get(6)?,
+        user: row.get(7)?,
+        statements: number(8)?,
+        refused: number(9)?,
+        rows: number(10)?,
+        masked: number(11)?,
+    })
+}
+
+/// Which session a number of a shard means now.
+type Running = HashMap<(u16, u64), i64>;

@@ -1,0 +1,91 @@
+//! Where records stand: the segments of the folders, and the bytes of one record.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use audit::segment::{FRAME_LEN, SEGMENT_LEN_MAX, parse_file_name};
+use audit::{PAYLOAD_MAX, RecordId};
+
+use super::index::Hit;
+use crate::record;
+
+/// Where one record begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) id: RecordId,
+    /// The number of its segment.
+    pub(super) segment: u64,
+    /// The byte of the segment at which its frame begins.
+    pub(super) at: u64,
+}
+
+/// The bytes of a record that was found, and of its outcome; `None` where the segment is not here any more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// As [`audit::show::frame`] reads them.
+    pub record: Option<Vec<u8>>,
+    /// The same of the outcome.
+    pub outcome: Option<Vec<u8>>,
+}
+
+/// The segments of a record.
+#[derive(Debug)]
+pub struct Segments {
+    files: BTreeMap<(u16, u64), PathBuf>,
+}
+
+impl Segments {
+    /// All in these folders.
+    pub fn of(folders: &[PathBuf]) -> Result<Segments> {
+        let name = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).and_then(parse_file_name);
+        let files = record::segments(folders)?;
+        Ok(Segments { files: files.into_iter().filter_map(|path| Some((name(&path)?, path))).collect() })
+    }
+
+    /// The shards that have a series.
+    pub(super) fn shards(&self) -> Vec<u16> {
+        let mut shards: Vec<u16> = self.files.keys().map(|(shard, _)| *shard).collect();
+        shards.dedup();
+        shards
+    }
+
+    /// The first segment of a series from this number on. Older ones may have been moved away.
+    pub(super) fn next(&self, shard: u16, number: u64) -> Option<u64> {
+        self.files.range((shard, number)..=(shard, u64::MAX)).next().map(|((_, number), _)| *number)
+    }
+
+    /// How many segments a series has behind this one.
+    pub(super) fn behind(&self, shard: u16, number: u64) -> usize {
+        self.files.range((shard, number.saturating_add(1))..=(shard, u64::MAX)).count()
+    }
+
+    /// One segment.
+    pub(super) fn read(&self, shard: u16, number: u64) -> Result<Vec<u8>> {
+        let path = self.files.get(&(shard, number)).context("it is not there any more")?;
+        let len = std::fs::metadata(path).map(|is| is.len()).unwrap_or_default();
+        anyhow::ensure!(len <= SEGMENT_LEN_MAX as u64, "{} is longer than a segment may be", path.display());
+        std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+    }
+
+    /// What was found, read from its segments.
+    pub fn found(&self, hit: &Hit) -> Result<Found> {
+        let outcome = hit.outcome.map_or(Ok(None), |place| self.record(place))?;
+        Ok(Found { record: self.record(hit.record)?, outcome })
+    }
+
+    /// The bytes of one record, as [`audit::show::frame`] reads them; `None`: its segment is not here any more.
+    pub(super) fn record(&self, place: Place) -> Result<Option<Vec<u8>>> {
+        let Some(path) = self.files.get(&(place.id.shard, place.segment)) else { return Ok(None) };
+        let failed = || format!("cannot read record {} in {}", place.id, path.display());
+        let file = File::open(path).with_context(failed)?;
+        let mut length = [0; 4];
+        file.read_exact_at(&mut length, place.at).with_context(failed)?;
+        let length = (u32::from_le_bytes(length) as usize).min(FRAME_LEN + PAYLOAD_MAX);
+        let mut bytes = vec![0; length];
+        file.read_exact_at(&mut bytes, place.at).with_context(failed)?;
+        Ok(Some(bytes))
+    }
+}

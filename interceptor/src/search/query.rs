@@ -1,0 +1,391 @@
+//! What a person types: `agent:reconciler table:payments masked:>0 verdict:held since:7d "amount >" -pg_catalog`.
+//!
+//! Words must all be there; a quoted one is a phrase, a star at its end any word that begins so, a dash in front one that must not be
+//! there. `field:word` looks in one field. `rows`, `bytes`, `masked`, `sensitive` and `ms` are compared (`>`, `>=`, `<`, `<=`, `=`), `since` and
+//! `until` are a date, a date with a time, or an age (`7d`, `12h`, `30m`). Readings of the record are found only where a type is named.
+
+use std::fmt;
+
+use audit::{RecordId, RecordType};
+use pan::Masked;
+
+use super::entry::{EVERY, MANY};
+
+/// A search that the index understands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    /// In FTS5's own words; every string in it is quoted.
+    pub(super) matches: String,
+    pub(super) bounds: Vec<Bound>,
+    /// Nanoseconds since 1970.
+    pub(super) since_ns: Option<u64>,
+    pub(super) until_ns: Option<u64>,
+    /// The record with which a session starts.
+    pub(super) session: Option<RecordId>,
+}
+
+/// One comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bound {
+    pub(super) column: &'static str,
+    pub(super) is: &'static str,
+    pub(super) value: u64,
+}
+
+/// It cannot be read as a search: why, for the person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unclear(String);
+
+impl fmt::Display for Unclear {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unclear {}
+
+/// A field that holds words, and the index's column.
+const WORDS: [(&str, &str); 12] = [
+    ("agent", "agent"),
+    ("database", "database"),
+    ("user", "user"),
+    ("table", "objects"),
+    ("object", "objects"),
+    ("kind", "kinds"),
+    ("rule", "rule"),
+    ("verdict", "verdict"),
+    ("reviewer", "reviewer"),
+    ("text", "text"),
+    ("said", "said"),
+    ("type", "marks"),
+];
+/// A field that holds a figure, the index's column, and how many of it are one of the person's.
+const FIGURES: [(&str, &str, u64); 5] = [
+    ("rows", "rows", 1),
+    ("bytes", "bytes", 1),
+    ("masked", "masked", 1),
+    ("sensitive", "sensitive", 1),
+    ("ms", "duration_ns", 1_000_000),
+];
+const OTHERS: [&str; 3] = ["since", "until", "session"];
+const HOUR_S: u64 = 3600;
+
+impl Query {
+    /// Reads what a person typed, at this time (seconds since 1970).
+    pub fn parse(typed: &str, now_s: u64) -> Result<Query, Unclear> {
+        let mut query = Query::default();
+        let (mut all, mut none) = (Vec::new(), Vec::new());
+        // Signs alone are part of a pasted statement, and of no word.
+        let is_sign = |term: &Term| term.field.is_none() && !term.word.chars().any(char::is_alphanumeric);
+        let typed_terms = terms(typed)?;
+        if typed_terms.iter().all(is_sign) && !typed_terms.is_empty() {
+            return Err(Unclear(format!(
+                "`{}` has neither a letter nor a digit: signs are not looked for",
+                typed.trim()
+            )));
+        }
+        for term in typed_terms.iter().filter(|term| !is_sign(term)) {
+            match &term.field {
+                None => sort(term, None, &mut all, &mut none)?,
+                Some(field) => query.take(field, term, now_s, &mut all, &mut none)?,
+            }
+        }
+        // Who looks for a word has just written it into the record, as a reading.
+        let asks_for_type = typed_terms.iter().any(|term| term.field.as_deref() == Some("type"));
+        let looks_for_words = !all.is_empty() || !none.is_empty();
+        if looks_for_words && !asks_for_type {
+            none.push(format!("marks : \"{}\"", RecordType::Reading));
+        }
+        if all.is_empty() && !none.is_empty() {
+            all.push(format!("marks : \"{EVERY}\""));
+        }
+        query.matches = all.join(" AND ");
+        if !none.is_empty() {
+            query.matches = format!("({}) NOT ({})", query.matches, none.join(" OR "));
+        }
+        Ok(query)
+    }
+
+    /// From when on, nanoseconds since 1970.
+    pub fn since_ns(&self) -> Option<u64> {
+        self.since_ns
+    }
+
+    fn take(
+        &mut self,
+        field: &str,
+        term: &Term,
+        now_s: u64,
+        all: &mut Vec<String>,
+        none: &mut Vec<String>,
+    ) -> Result<(), Unclear> {
+        if let Some((_, column)) = WORDS.iter().find(|(name, _)| *name == field) {
+            let told = if *column == "verdict" { verdict(&term.word) } else { term.word.clone() };
+            return sort(&Term { word: told, ..term.clone() }, Some(column), all, none);
+        }
+        if term.is_not {
+            return Err(Unclear(format!("-{field}: only words can be left out; turn the comparison round instead")));
+        }
+        if let Some((_, column, unit)) = FIGURES.iter().find(|(name, ..)| *name == field) {
+            let bound = bound(field, column, *unit, &term.word)?;
+            all.extend(mark(&bound).map(|mark| format!("marks : \"{mark}\"")));
+            self.bounds.push(bound);
+            return Ok(());
+        }
+        match field {
+            "since" => self.since_ns = Some(instant(field, &term.word, now_s)?),
+            "until" => self.until_ns = Some(instant(field, &term.word, now_s)?),
+            "session" => {
+                let session = term.word.parse().map_err(|why| Unclear(format!("session:{}: {why}", term.word)))?;
+                self.session = Some(session);
+            }
+            _ => return Err(unknown(field)),
+        }
+        Ok(())
+    }
+}
+
+/// One piece of what was typed.
+#[derive(Clone, Debug, Default)]
+struct Term {
+    is_not: bool,
+    field: Option<String>,
+    word: String,
+    is_quoted: bool,
+}
+
+fn terms(typed: &str) -> Result<Vec<Term>, Unclear> {
+    let mut terms = Vec::new();
+    let mut rest = typed.trim_start();
+    while !rest.is_empty() {
+        let mut term = Term::default();
+        if let Some(behind) = rest.strip_prefix('-') {
+            (term.is_not, rest) = (true, behind);
+        }
+        if let Some((field, behind)) = rest.split_once(':')
+            && !field.is_empty()
+            && field.bytes().all(|byte| byte.is_ascii_lowercase())
+        {
+            (term.field, rest) = (Some(field.to_owned()), behind);
+        }
+        (term.word, term.is_quoted, rest) = word(rest)?;
+        if term.word.is_empty() {
+            return Err(Unclear(match &term.field {
+                Some(field) => format!("{field}: says nothing to look for"),
+                None => "a dash or quotes with nothing to look for".to_owned(),
+            }));
+        }
+        terms.push(term);
+        rest = rest.trim_start();
+    }
+    Ok(terms)
+}
+
+/// A quoted or plain word, and what is behind it.
+fn word(typed: &str) -> Result<(String, bool, &str), Unclear> {
+    match typed.strip_prefix('"') {
+        Some(inner) => match inner.split_once('"') {
+            Some((phrase, rest)) => Ok((phrase.trim().to_owned(), true, rest)),
+            None => Err(Unclear("a quotation mark is missing".to_owned())),
+        },
+        None => {
+            let end = typed.find(char::is_whitespace).unwrap_or(typed.len());
+            let (word, rest) = typed.split_at(end);
+            Ok((word.to_owned(), false, rest))
+        }
+    }
+}
+
+/// A word in FTS5's own: as a string, in which nothing has a meaning but a quotation mark, doubled.
+fn sort(term: &Term, column: Option<&str>, all: &mut Vec<String>, none: &mut Vec<String>) -> Result<(), Unclear> {
+    // Records hold masked numbers: a number that somebody looks for is looked for as it stands there.
+    let masked = Masked::of(&term.word);
+    let (word, star) = match masked.as_str().strip_suffix('*') {
+        Some(begin) if !term.is_quoted && begin.chars().any(char::is_alphanumeric) => (begin, " *"),
+        _ => (masked.as_str(), ""),
+    };
+    if !word.chars().any(char::is_alphanumeric) {
+        return Err(Unclear(format!("`{word}` has neither a letter nor a digit: signs are not looked for")));
+    }
+    let string = format!("\"{}\"{star}", word.replace('"', "\"\"").replace('\0', " "));
+    let told = match column {
+        Some(column) => format!("{column} : {string}"),
+        None => string,
+    };
+    if term.is_not {
+        none.push(told)
+    } else {
+        all.push(told)
+    }
+    Ok(())
+}
+
+/// As people say it.
+fn verdict(word: &str) -> String {
+    match word {
+        "held" => "hold",
+        "allowed" => "allow",
+        "blocked" | "denied" => "block",
+        other => other,
+    }
+    .to_owned()
+}
+
+fn bound(field: &str, column: &'static str, unit: u64, word: &str) -> Result<Bound, Unclear> {
+    let signs = [">=", "<=", ">", "<", "="];
+    let is = signs.into_iter().find(|sign| word.starts_with(sign));
+    let digits = is.map_or(word, |sign| word.trim_start_matches(sign));
+    let value: u64 = digits
+        .parse()
+        .map_err(|_| Unclear(format!("{field}:{word}: a number is wanted, such as {field}:>100 or {field}:<=5")))?;
+    // SQLite's integers are signed.
+    Ok(Bound { column, is: is.unwrap_or("="), value: value.saturating_mul(unit).min(i64::MAX as u64) })
+}
+
+/// The mark of [`super::entry::Entry::marks`] that every record within the bound has.
+fn mark(bound: &Bound) -> Option<&'static str> {
+    let least = match bound.is {
+        ">" => bound.value.saturating_add(1),
+        ">=" | "=" => bound.value,
+        _ => 0,
+    };
+    match (bound.column, least) {
+        (_, 0) => None,
+        ("masked", _) => Some("masked"),
+        ("sensitive", _) => Some("sensitive"),
+        ("rows", MANY..) => Some("many"),
+        ("rows", _) => Some("rows"),
+        _ => None,
+    }
+}
+
+/// Nanoseconds since 1970 of a date, or of an age before now.
+fn instant(field: &str, word: &str, now_s: u64) -> Result<u64, Unclear> {
+    let age = || {
+        let (count, unit) = word.split_at_checked(word.len().checked_sub(1)?)?;
+        let seconds = match unit {
+            "d" => 24 * HOUR_S,
+            "h" => HOUR_S,
+            "m" => 60,
+            _ => return None,
+        };
+        Some(now_s.saturating_sub(count.parse::<u64>().ok()?.saturating_mul(seconds)))
+    };
+    let date = || u64::try_from(policy::instant(word)?).ok();
+    let seconds = age().or_else(date).ok_or_else(|| {
+        Unclear(format!(
+            "{field}:{word}: a date (2026-01-31), a date with a time (2026-01-31T08:00Z) or an age (7d, 12h, 30m)"
+        ))
+    })?;
+    Ok(seconds.saturating_mul(1_000_000_000).min(i64::MAX as u64))
+}
+
+fn unknown(field: &str) -> Unclear {
+    let names = WORDS.iter().map(|(name, _)| *name).chain(FIGURES.iter().map(|(name, ..)| *name)).chain(OTHERS);
+    let names: Vec<&str> = names.collect();
+    let nearest = names.iter().max_by(|a, b| strsim::jaro(a, field).total_cmp(&strsim::jaro(b, field)));
+    Unclear(format!(
+        "no field is called `{field}`; did you mean `{}`? The fields: {}. A colon inside a word wants quotes around it",
+        nearest.unwrap_or(&"text"),
+        names.join(" ")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW_S: u64 = 1_767_225_600; // 2026-01-01
+
+    /// Without what leaves readings out.
+    fn matches(typed: &str) -> String {
+        let whole = Query::parse(typed, NOW_S).unwrap().matches;
+        let plain = whole.strip_suffix(") NOT (marks : \"reading\")").and_then(|all| all.strip_prefix('('));
+        plain.map_or_else(|| whole.replace(" OR marks : \"reading\"", ""), str::to_owned)
+    }
+
+    #[test]
+    fn words_become_quoted_strings() {
+        let cases = [
+            ("", ""),
+            ("payments", "\"payments\""),
+            ("  drop   table ", "\"drop\" AND \"table\""),
+            ("\"amount >\"", "\"amount >\""),
+            ("pay*", "\"pay\" *"),
+            ("\"pay*\"", "\"pay*\""),
+            ("agent:reconciler", "agent : \"reconciler\""),
+            ("table:public.payments verdict:held", "objects : \"public.payments\" AND verdict : \"hold\""),
+            ("SELECT * FROM t -- x", "\"SELECT\" AND \"FROM\" AND \"t\" AND \"x\""),
+            ("drop -table", "(\"drop\") NOT (\"table\")"),
+            ("-a1 -agent:b", "(marks : \"every\") NOT (\"a1\" OR agent : \"b\")"),
+            // The syntax of the index itself is text like any other.
+            ("OR", "\"OR\""),
+            ("a\"b", "\"a\"\"b\""),
+            ("(NEAR(a)^*", "\"(NEAR(a)^\" *"),
+            ("\"{agent} : x\"", "\"{agent} : x\""),
+            ("x\0y", "\"x y\""),
+        ];
+        for (typed, expected) in cases {
+            assert_eq!(matches(typed), expected, "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn figures_are_compared_and_marked() {
+        let query = Query::parse("masked:>0 rows:>=1000 bytes:<5 ms:20", NOW_S).unwrap();
+        assert_eq!(query.matches, "(marks : \"masked\" AND marks : \"many\") NOT (marks : \"reading\")");
+        let bounds: Vec<_> = query.bounds.iter().map(|bound| (bound.column, bound.is, bound.value)).collect();
+        let expected = [("masked", ">", 0), ("rows", ">=", 1000), ("bytes", "<", 5), ("duration_ns", "=", 20_000_000)];
+        assert_eq!(bounds, expected);
+        assert_eq!(matches("rows:<5"), "");
+        assert_eq!(matches("rows:999"), "marks : \"rows\"");
+    }
+
+    #[test]
+    fn times_are_dates_and_ages() {
+        const S: u64 = 1_000_000_000;
+        let cases = [
+            ("since:7d", (NOW_S - 7 * 86_400) * S),
+            ("since:30m", (NOW_S - 1_800) * S),
+            ("since:2025-12-31", (NOW_S - 86_400) * S),
+            ("since:2025-12-31T12:00Z", (NOW_S - 43_200) * S),
+            ("since:99999999999d", 0),
+        ];
+        for (typed, expected) in cases {
+            assert_eq!(Query::parse(typed, NOW_S).unwrap().since_ns, Some(expected), "{typed}");
+        }
+        assert_eq!(Query::parse("until:12h", NOW_S).unwrap().until_ns, Some((NOW_S - 43_200) * S));
+    }
+
+    #[test]
+    fn readings_of_the_record_are_found_where_they_are_asked_for() {
+        assert_eq!(Query::parse("type:reading x1", NOW_S).unwrap().matches, "marks : \"reading\" AND \"x1\"");
+        assert_eq!(Query::parse("x1", NOW_S).unwrap().matches, "(\"x1\") NOT (marks : \"reading\")");
+        assert_eq!(Query::parse("", NOW_S).unwrap().matches, "");
+    }
+
+    #[test]
+    fn a_number_is_looked_for_as_records_have_it() {
+        assert_eq!(matches("4111111111111111"), "\"411111******1111\"");
+    }
+
+    #[test]
+    fn what_is_unclear_is_said() {
+        let cases = [
+            ("agnt:x", "`agent`"),
+            ("\"open", "quotation"),
+            ("agent:", "nothing to look for"),
+            ("-", "nothing to look for"),
+            ("\"\"", "nothing to look for"),
+            (">", "neither a letter"),
+            ("rows:many", "rows:>100"),
+            ("-rows:5", "only words"),
+            ("since:yesterday", "2026-01-31"),
+            ("session:x", "shard"),
+        ];
+        for (typed, part) in cases {
+            let why = Query::parse(typed, NOW_S).unwrap_err().to_string();
+            assert!(why.contains(part), "{typed}: {why}");
+        }
+    }
+}

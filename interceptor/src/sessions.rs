@@ -1,0 +1,258 @@
+//! `sessions`: what agents did, found in the record and read from its segments.
+#![allow(clippy::print_stdout)] // what a verb prints is its answer
+
+use std::io::{BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use audit::{RecordId, show};
+use control::plain;
+use serde_json::{Value, json};
+
+use crate::config::Config;
+use crate::host_record;
+use crate::record::{self, reading};
+use crate::search::{Found, Hit, Index, Progress, Query, Segments, Session};
+
+/// The index's file, in root's own folder beside the record, or in the folder that is named.
+const INDEX: &str = "index.sqlite3";
+
+/// Which record, and how it is shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The configuration.
+    pub config: &'a Path,
+    /// A copy of a record elsewhere.
+    pub folder: Option<&'a Path>,
+    /// For a program to read.
+    pub as_json: bool,
+}
+
+/// How a session is played.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// So much faster than it was.
+    pub speed: f64,
+    /// A key for each record instead.
+    pub step: bool,
+}
+
+/// The record and its index, brought up to date.
+struct Opened {
+    segments: Segments,
+    index: Index,
+}
+
+impl Asked<'_> {
+    /// Records that it is read, and brings the index up to date.
+    fn open(&self, verb: &str) -> Result<Opened> {
+        // What is shown is masked once more, in the deployment's format; a folder from elsewhere may have no configuration beside it.
+        if self.folder.is_none() || self.config.exists() {
+            Config::load(self.config)?.masking.install()?;
+        }
+        reading::begins(self.config, self.folder, verb)?;
+        let (folders, _) = record::folders_and_state(self.config, self.folder.map(Path::to_path_buf))?;
+        let segments = Segments::of(&folders)?;
+        let mut index = Index::open(&self.index()?)?;
+        let filled = index.fill(&segments, &mut progress())?;
+        for (shard, number) in filled.damaged {
+            eprintln!(
+                "interceptor: segment {number} of shard {shard} ends before its seal: records may be missing here; run `interceptor audit verify`"
+            );
+        }
+        Ok(Opened { segments, index })
+    }
+
+    fn index(&self) -> Result<PathBuf> {
+        Ok(match self.folder {
+            Some(folder) => folder.join(INDEX),
+            None => host_record::folder(&Config::load(self.config)?.service.state_dir).join(INDEX),
+        })
+    }
+}
+
+/// `sessions index`: exit 0 when it is up to date.
+pub fn index(asked: Asked<'_>, rebuild: bool) -> Result<u8> {
+    if rebuild {
+        Index::remove(&asked.index()?)?;
+    }
+    asked.open("sessions index")?;
+    Ok(0)
+}
+
+/// `sessions list`.
+pub fn list(asked: Asked<'_>, since: &str, limit: usize) -> Result<u8> {
+    let since_ns = Query::parse(&format!("since:{since}"), now_s())?.since_ns();
+    let opened = asked.open("sessions list")?;
+    let sessions = opened.index.sessions(since_ns.unwrap_or_default(), limit)?;
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    if !asked.as_json {
+        writeln!(
+            out,
+            "{}",
+            row(["session", "began", "lasted", "agent", "database", "user", "statements", "refused", "rows", "masked"])
+        )?;
+    }
+    for session in &sessions {
+        let line = if asked.as_json { as_value(session).to_string() } else { as_row(session) };
+        writeln!(out, "{line}").context("cannot write")?;
+    }
+    out.flush().context("cannot write")?;
+    Ok(0)
+}
+
+/// `sessions show`: exit 1 where there is none.
+pub fn show(asked: Asked<'_>, id: RecordId) -> Result<u8> {
+    play(asked, &format!("sessions show {id}"), id, |_, _| Ok(()))
+}
+
+/// `sessions replay`: the same in the session's own time.
+pub fn replay(asked: Asked<'_>, id: RecordId, pace: Pace) -> Result<u8> {
+    if !(pace.speed.is_finite() && pace.speed > 0.0) {
+        bail!("--speed wants a number above 0, such as 10");
+    }
+    let keys = std::io::stdin();
+    if pace.step && !keys.is_terminal() {
+        bail!("--step waits for a key: it wants a terminal");
+    }
+    let mut before: Option<u64> = None;
+    play(asked, &format!("sessions replay {id}"), id, |wall_ns, out| {
+        let waited = before.replace(wall_ns).map_or(0, |before| wall_ns.saturating_sub(before));
+        out.flush().context("cannot write")?;
+        if pace.step {
+            keys.read_line(&mut String::new()).context("cannot read a key")?;
+        } else {
+            std::thread::sleep(Duration::from_nanos(waited).div_f64(pace.speed));
+        }
+        Ok(())
+    })
+}
+
+/// `sessions search`: exit 0 where something was found, 1 where nothing was.
+pub fn search(asked: Asked<'_>, typed: &str, limit: usize) -> Result<u8> {
+    let query = Query::parse(typed, now_s())?;
+    let opened = asked.open(&format!("sessions search {typed}"))?;
+    let hits = opened.index.find(&query, limit)?;
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    for hit in &hits {
+        writeln!(out, "{}", told(&opened.segments, hit, asked.as_json)?.1).context("cannot write")?;
+    }
+    out.flush().context("cannot write")?;
+    Ok(u8::from(hits.is_empty()))
+}
+
+/// Prints a session's records, each after `before` with its time.
+fn play(
+    asked: Asked<'_>,
+    verb: &str,
+    id: RecordId,
+    mut before: impl FnMut(u64, &mut dyn Write) -> Result<()>,
+) -> Result<u8> {
+    let opened = asked.open(verb)?;
+    let Some(session) = opened.index.session(id)? else {
+        eprintln!("interceptor: no session has the record {id}; `interceptor sessions list` names them");
+        return Ok(1);
+    };
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    opened.index.records(&session, |hit| {
+        let (wall_ns, line) = told(&opened.segments, &hit, asked.as_json)?;
+        before(wall_ns, &mut out)?;
+        writeln!(out, "{line}").context("cannot write")
+    })?;
+    out.flush().context("cannot write")?;
+    Ok(0)
+}
+
+/// One record with its outcome, and when it was.
+fn told(segments: &Segments, hit: &Hit, as_json: bool) -> Result<(u64, String)> {
+    let Found { record, outcome } = segments.found(hit)?;
+    let session = hit.session.map(|session| session.to_string());
+    let Some(record) = record else {
+        let words = format!("{}: its segment is not here any more", hit.id());
+        return Ok((
+            0,
+            if as_json { json!({ "record": hit.id().to_string(), "gone": true }).to_string() } else { words },
+        ));
+    };
+    let frame = show::frame(&record)
+        .with_context(|| format!("record {} cannot be read: run `interceptor audit verify`", hit.id()))?;
+    let mut value = show::json(hit.id().shard, &frame);
+    let ended = outcome.as_deref().and_then(show::frame).map(|outcome| show::json(hit.id().shard, &outcome));
+    if as_json {
+        value["session_record"] = session.into();
+        value["outcome"] = ended.unwrap_or_default();
+        return Ok((frame.stamp.wall_ns, value.to_string()));
+    }
+    let mut line = plain(&show::line(hit.id().shard, &frame));
+    if let Some(ended) = ended {
+        line += &came_to(&ended);
+    }
+    Ok((frame.stamp.wall_ns, line))
+}
+
+/// What a statement came to.
+fn came_to(outcome: &Value) -> String {
+    let count = |key: &str| outcome[key].as_u64().unwrap_or_default();
+    let mut words = format!(" -> {} rows in {:.3} ms", count("rows"), count("duration_ns") as f64 / 1e6);
+    match (count("masked"), count("sensitive")) {
+        (0, 0) => {}
+        (content, named) => words += &format!(", {} values masked", content + named),
+    }
+    if let Some(state) = outcome["sqlstate"].as_str().filter(|_| outcome["success"] == false) {
+        words += &format!(", error {}", plain(state));
+    }
+    words
+}
+
+fn as_value(session: &Session) -> Value {
+    json!({
+        "session": session.id.to_string(), "began": show::time(session.began_ns), "last": show::time(session.last_ns),
+        "ended": session.has_ended, "agent": session.agent, "database": session.database, "user": session.user,
+        "statements": session.statements, "refused": session.refused, "rows": session.rows, "masked": session.masked,
+    })
+}
+
+fn as_row(session: &Session) -> String {
+    let lasted = Duration::from_nanos(session.last_ns.saturating_sub(session.began_ns));
+    let lasted = format!("{:.3} s{}", lasted.as_secs_f64(), if session.has_ended { "" } else { " +" });
+    let began = show::time(session.began_ns);
+    row([
+        &session.id.to_string(),
+        began.get(..19).unwrap_or(&began),
+        &lasted,
+        &plain(&session.agent),
+        &plain(&session.database),
+        &plain(&session.user),
+        &session.statements.to_string(),
+        &session.refused.to_string(),
+        &session.rows.to_string(),
+        &session.masked.to_string(),
+    ])
+}
+
+fn row(cells: [&str; 10]) -> String {
+    let [id, began, lasted, agent, database, user, numbers @ ..] = cells;
+    let [statements, refused, rows, masked] = numbers;
+    format!(
+        "{id:<12} {began:<20} {lasted:>12}  {agent:<16} {database:<14} {user:<14} {statements:>10} {refused:>8} {rows:>10} {masked:>8}"
+    )
+}
+
+/// A bar on a terminal, once it takes long enough to be seen.
+fn progress() -> impl FnMut(Progress) {
+    let shown = std::io::stderr().is_terminal();
+    move |progress: Progress| {
+        if !shown || progress.all < 64 << 20 {
+            return;
+        }
+        let part = progress.done.min(progress.all) as f64 / progress.all as f64;
+        let filled = (part * 30.0) as usize;
+        let end = if progress.done >= progress.all { "\n" } else { "" };
+        eprint!("\rindexing [{}{}] {:.0} %{end}", "#".repeat(filled), " ".repeat(30 - filled), part * 100.0);
+    }
+}
+
+fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
