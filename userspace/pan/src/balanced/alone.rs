@@ -49,7 +49,7 @@ fn last_sixteen(value: &[u8]) -> Option<(u128, &[u8])> {
     }
     let missing = 8 * (16 - value.len() as u32);
     let (first, last) = (value.first_chunk::<8>()?, value.last_chunk::<8>()?);
-    let first = u64::from_le_bytes(*first) << missing | (ZEROS as u64) & ((1 << missing) - 1);
+    let first = (u64::from_le_bytes(*first) << missing) | ((ZEROS as u64) & ((1 << missing) - 1));
     Some((u128::from(u64::from_le_bytes(*last)) << 64 | u128::from(first), &[]))
 }
 
