@@ -61,7 +61,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         }
     }
     run.finish();
-    print!("{}", report::goals_text(&run.judged));
+    print!("{}", report::run_goals_text(&run));
     if let Some(path) = &options.json {
         std::fs::write(path, report::json(&run)).map_err(|error| format!("{path}: {error}"))?;
     }

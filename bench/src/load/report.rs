@@ -248,6 +248,15 @@ pub(crate) fn group_text(run: &Run, group: Group) -> String {
     own + &tables.collect::<String>()
 }
 
+/// The verdicts of a run: where not all kinds of load ran, only the rows that they have something to say on.
+pub(crate) fn run_goals_text(run: &Run) -> String {
+    if run.groups.len() == Group::ALL.len() {
+        return goals_text(&run.judged);
+    }
+    let asked = |judged: &&Judged| run.judged.iter().any(|of| of.row == judged.row && of.found.is_some());
+    goals_text(&run.judged.iter().filter(asked).cloned().collect::<Vec<_>>())
+}
+
 /// The verdict on each row of the goals, and the figures below it.
 pub(crate) fn goals_text(judged: &[Judged]) -> String {
     let mut text = String::from("\ngoals (an interval is widened by the pair of null relays before it is judged)\n");
@@ -256,6 +265,9 @@ pub(crate) fn goals_text(judged: &[Judged]) -> String {
         let of: Vec<&Judged> = judged.iter().filter(|judged| judged.row == row).collect();
         let worst = of.iter().map(|judged| judged.verdict).max().unwrap_or(Verdict::Absent);
         counts[worst as usize] += 1;
+        if of.is_empty() {
+            continue;
+        }
         let _ = writeln!(text, "{name}: {}", worst.word());
         for judged in of {
             let (found, verdict) = (interval(judged.found), judged.verdict.word());
