@@ -127,56 +127,10 @@ fn fuzz() -> Result<()> {
         let limit = format!("-max_total_time={seconds}");
         let place = ["--fuzz-dir", "userspace/fuzz", "--target-dir", &built];
         let mut fuzz = shell::cargo(&["fuzz", "run"]);
-        fuzz.args(place).arg(target);
-        let words = if *target == "sql" || *target == "lineage" { Some(statements(target)?) } else { None };
-        if let Some((corpus, seeds, _)) = &words {
-            fuzz.args([corpus, seeds]);
-        }
-        fuzz.args(["--", &limit, "-print_final_stats=1"]);
-        if let Some((_, _, dictionary)) = &words {
-            fuzz.arg(format!("-dict={}", dictionary.display()));
-        }
-        fuzz.env("RUSTC_BOOTSTRAP", "1").env("PATH", &path);
+        fuzz.args(place).args([target, "--", &limit]).env("RUSTC_BOOTSTRAP", "1").env("PATH", &path);
         shell::run(fuzz)?;
     }
     Ok(())
-}
-
-/// For targets that read statements: where what is found is kept, statements to begin with, and the grammar's words. The library that
-/// parses is not instrumented: without them next to nothing that the fuzzer makes is a statement.
-fn statements(target: &str) -> Result<(PathBuf, PathBuf, PathBuf)> {
-    let evasion = shell::root().join("interceptor/tests/evasion");
-    let (corpus, seeds) = (shell::target().join("fuzz-corpus").join(target), shell::target().join("fuzz-seeds"));
-    std::fs::create_dir_all(&corpus)?;
-    std::fs::create_dir_all(&seeds)?;
-    let mut number = 0;
-    for file in ["corpus.toml", "attacks.toml"] {
-        let text = std::fs::read_to_string(evasion.join(file))?;
-        for statement in text.lines().filter_map(|line| line.strip_prefix("steps = [")).flat_map(quoted) {
-            std::fs::write(seeds.join(number.to_string()), statement)?;
-            number += 1;
-        }
-    }
-    let words = std::fs::read_to_string(evasion.join("words.txt"))?;
-    let dictionary = shell::target().join("fuzz-words");
-    std::fs::write(&dictionary, words.lines().map(|word| format!("\"{word} \"\n")).collect::<String>())?;
-    Ok((corpus, seeds, dictionary))
-}
-
-/// The strings of a list in one line of TOML; what they escape besides quotes and backslashes stays as it is written.
-fn quoted(list: &str) -> Vec<String> {
-    let (mut strings, mut open) = (Vec::new(), None::<String>);
-    let mut letters = list.chars();
-    while let Some(letter) = letters.next() {
-        match (&mut open, letter) {
-            (None, '"') => open = Some(String::new()),
-            (Some(_), '"') => strings.extend(open.take()),
-            (Some(string), '\\') => string.extend(letters.next()),
-            (Some(string), letter) => string.push(letter),
-            (None, _) => {}
-        }
-    }
-    strings
 }
 
 /// The folder with cargo-fuzz: built once.
@@ -188,14 +142,4 @@ fn fuzzer() -> Result<PathBuf> {
         shell::run(shell::cargo(&["install", "cargo-fuzz", "--version", CARGO_FUZZ, "--locked", "--root", &root]))?;
     }
     Ok(tools)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn strings_of_a_list() {
-        assert_eq!(quoted(r#""SELECT 'a'", "x \"y\" \\z"]"#), ["SELECT 'a'", r#"x "y" \z"#]);
-    }
 }

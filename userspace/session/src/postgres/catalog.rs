@@ -31,11 +31,6 @@ use question::{SCHEMAS, TEXT_MAX, write_holdings, write_names, write_tables, wri
 
 /// query_canceled
 const CANCELLED: &[u8; 5] = b"57014";
-/// What comes of another session that changes an object while its definition is written out: internal_error (the relation is gone),
-/// deadlock_detected, undefined_table.
-const PASSING: [&[u8; 5]; 3] = [b"XX000", b"40P01", b"42P01"];
-/// So often it is asked once more for one statement when it fails over that.
-const RETRIES_MAX: u8 = 3;
 
 /// The question that is being asked.
 #[derive(Debug, Default)]
@@ -45,8 +40,6 @@ pub(super) struct OwnQuery {
     failed: Option<Failure>,
     /// Asked since the last statement: it is not asked twice for one, whatever came of it.
     answered: bool,
-    /// How often in a row it has failed over what passes.
-    retries: u8,
     /// Few sessions have any.
     temporary: Option<Box<Temporary>>,
 }
@@ -75,8 +68,6 @@ struct Failure {
     message: Masked,
     /// Somebody cancelled it, or a time limit of the agent's did: meant for the statement that waits for it.
     cancelled: bool,
-    /// It need not fail the next time.
-    passing: bool,
 }
 
 #[derive(Debug)]
@@ -269,7 +260,6 @@ impl Connection {
                 asking.failed = Some(Failure {
                     message: Masked::of_bytes(error.text(report::MESSAGE).unwrap_or_default()),
                     cancelled: error.text(report::CODE) == Some(CANCELLED.as_slice()),
-                    passing: error.text(report::CODE).is_some_and(|code| PASSING.iter().any(|one| code == *one)),
                 });
             }
             _ => return Err(misread()),
@@ -289,17 +279,13 @@ impl Connection {
             (asking.rows > cx.shared.limits.catalog_rows).then(|| Failure {
                 message: Masked::literal("the database has too many sensitive columns"),
                 cancelled: false,
-                passing: false,
             })
         });
         // A cancel before the first statement has found nothing to cancel.
         self.own.answered = match &failed {
-            Some(why) if why.passing && self.own.retries < RETRIES_MAX => false,
             Some(why) if asking.first => !why.cancelled,
             _ => !asking.first,
         };
-        self.own.retries =
-            if failed.as_ref().is_some_and(|why| why.passing) { self.own.retries.saturating_add(1) } else { 0 };
         match failed {
             Some(why) => {
                 self.own.failed = Some(why);
@@ -370,7 +356,7 @@ impl Connection {
     /// Why statements are refused while the sensitive columns are not known.
     pub(super) fn unknown_catalog(&self) -> Refusal {
         let why = match &self.own.failed {
-            Some(Failure { message, cancelled: true, .. }) => {
+            Some(Failure { message, cancelled: true }) => {
                 return Refusal::new(Why::Firm, message.as_str(), "").with_code(*CANCELLED);
             }
             Some(Failure { message, .. }) => {

@@ -65,14 +65,8 @@ pub(super) fn visit(follower: &mut Follower<'_>, node: &Node<'_>) {
         "CreateExtensionStmt" | "AlterExtensionStmt" => follower.unknown_form("CREATE EXTENSION"),
         "CreatePublicationStmt" | "AlterPublicationStmt" => follower.unknown_form("a publication"),
         "CreateSubscriptionStmt" | "AlterSubscriptionStmt" => follower.unknown_form("a subscription"),
-        "CreateDomainStmt" => {
-            over_value(follower, |this| {
-                nodes(node.list("constraints")).for_each(|one| drop(this.sum(one.get("raw_expr"))));
-            });
-        }
-        "AlterDomainStmt" => {
-            over_value(follower, |this| drop(node.node("def").map(|def| this.sum(def.get("raw_expr")))));
-        }
+        "CreateDomainStmt" => nodes(node.list("constraints")).for_each(|one| drop(follower.sum(one.get("raw_expr")))),
+        "AlterDomainStmt" => drop(node.node("def").map(|def| follower.sum(def.get("raw_expr")))),
         // Rows lie in the index' order afterwards, and are read in it.
         "ClusterStmt" => {
             if node.node("relation").is_none_or(|relation| matters(follower, relation)) {
@@ -160,15 +154,6 @@ fn sets_up(follower: &mut Follower<'_>, node: &Node<'_>, field: &str, by: Watch)
     if let Some(relation) = node.node(field) {
         follower.sets_up(&range_name(relation), by, Vec::new());
     }
-}
-
-/// Runs `body` where `VALUE` is the value of a domain.
-fn over_value<'c>(follower: &mut Follower<'c>, body: impl FnOnce(&mut Follower<'c>)) {
-    let columns = scope::Columns::Known([Column::new("value", Value::clean())].into());
-    follower.scopes.open();
-    follower.scopes.add(From::Item(scope::Item { name: "".into(), schema: None, columns, is_stored: false }));
-    body(follower);
-    follower.scopes.close();
 }
 
 /// Runs `body` where the columns of the statement's relation are visible.

@@ -555,12 +555,3 @@ fn words_that_became_syntax() {
         ("SELECT json(pan) FROM payments", "json <- payments.pan verbatim; quotes"),
     ]);
 }
-
-#[test]
-fn names_that_the_grammar_gives() {
-    check(&[
-        ("CREATE DOMAIN d AS int CHECK (VALUE > 0)", "clean"),
-        ("ALTER DOMAIN d ADD CHECK (value < 9)", "clean"),
-        ("SELECT xmltable.* FROM orders, XMLTABLE('/a' PASSING ref::xml COLUMNS x int)", "clean"),
-    ]);
-}
