@@ -28,14 +28,17 @@ enum Before {
 }
 
 /// One block.
+#[repr(C, align(64))]
 pub(crate) struct Block {
-    before: Before,
+    /// Nothing: so word 1 of the digits begins a cache line, and eight words are read from one.
+    _room: [u64; 7],
     /// Bit n of word i + 1: the byte 64 i + n is a digit. Word 0 is what precedes the block.
     digits: [u64; 1 + READ],
     /// Bit n of word i: at 64 i + n a run of 13 to 19 digits starts.
     pub(crate) plain: [u64; WORDS],
     /// The same of groups of exactly four digits with four more behind one to three bytes, as every grouping begins.
     pub(crate) grouped: [u64; WORDS],
+    before: Before,
 }
 
 /// What a block may hold.
@@ -48,7 +51,7 @@ pub(crate) struct Starts {
 
 impl Block {
     pub(crate) const EMPTY: Block =
-        Block { before: Before::Nothing, digits: [0; 1 + READ], plain: [0; WORDS], grouped: [0; WORDS] };
+        Block { _room: [0; 7], digits: [0; 1 + READ], plain: [0; WORDS], grouped: [0; WORDS], before: Before::Nothing };
 
     /// Reads the first `words` words of `bytes`, which have `AHEAD` more behind them. `carry`: a digit stands before them. `goes_on`: they stand right
     /// behind a whole block that was read before, so the first of them are known.
@@ -93,7 +96,7 @@ impl Block {
     #[inline(always)]
     fn has_four(&self) -> bool {
         let four = |digits: u64| digits & (digits >> 1) & (digits >> 2) & (digits >> 3);
-        self.digits.iter().fold(0, |any, &digits| any | four(digits)) != 0
+        self.digits[1..].iter().fold(0, |any, &digits| any | four(digits)) != 0
     }
 
     /// Whether anything may start, asked with a third of the work: of thirteen digits in a row at least eight are two whole nibbles of the mask side

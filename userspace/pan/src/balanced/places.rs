@@ -49,30 +49,6 @@ impl Places {
         self.count += bits.count_ones() as usize;
     }
 
-    /// Adds so many, which were written behind the others.
-    #[inline(always)]
-    pub(crate) fn add(&mut self, count: usize) {
-        self.count = (self.count + count).min(ROOM);
-    }
-
-    /// Eight from the one at `index` on; behind the last stands anything, at most a word behind the block.
-    #[inline(always)]
-    pub(crate) fn eight(&self, index: usize) -> &[u32; STEP] {
-        self.at.get(index..).and_then(|places| places.first_chunk()).unwrap_or(&[0; STEP])
-    }
-
-    /// The same, to write.
-    #[inline(always)]
-    pub(crate) fn eight_mut(&mut self, index: usize) -> Option<&mut [u32; STEP]> {
-        self.at.get_mut(index..).and_then(|places| places.first_chunk_mut())
-    }
-
-    /// Keeps the first so many.
-    #[inline(always)]
-    pub(crate) fn keep(&mut self, count: usize) {
-        self.count = count.min(self.count);
-    }
-
     /// Goes over all of them and keeps those that are as wanted.
     #[inline(always)]
     pub(crate) fn retain(&mut self, mut wanted: impl FnMut(usize) -> bool) {
@@ -97,5 +73,33 @@ impl Places {
     #[inline(always)]
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = usize> {
         self.at.get(..self.count).unwrap_or_default().iter().map(|&place| place as usize)
+    }
+}
+
+/// What backends of their own read and write.
+#[cfg(target_arch = "x86_64")]
+impl Places {
+    /// Adds so many, which were written behind the others.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, count: usize) {
+        self.count = (self.count + count).min(ROOM);
+    }
+
+    /// Eight from the one at `index` on; behind the last stands anything, at most a word behind the block.
+    #[inline(always)]
+    pub(crate) fn eight(&self, index: usize) -> &[u32; STEP] {
+        self.at.get(index..).and_then(|places| places.first_chunk()).unwrap_or(&[0; STEP])
+    }
+
+    /// The same, to write.
+    #[inline(always)]
+    pub(crate) fn eight_mut(&mut self, index: usize) -> Option<&mut [u32; STEP]> {
+        self.at.get_mut(index..).and_then(|places| places.first_chunk_mut())
+    }
+
+    /// Keeps the first so many.
+    #[inline(always)]
+    pub(crate) fn keep(&mut self, count: usize) {
+        self.count = count.min(self.count);
     }
 }
