@@ -28,7 +28,7 @@ impl Connection {
             self.end("the held statement is cancelled", cx);
             return Ok(());
         }
-        encode::cancel_request(&mut self.login.cancel, target.key.pid, target.key.secret())?;
+        encode::cancel_request(&mut self.startup.opening().cancel, target.key.pid, target.key.secret())?;
         self.phase = Phase::Cancelling;
         cx.out.connect = true;
         Ok(())

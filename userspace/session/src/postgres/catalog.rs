@@ -319,7 +319,7 @@ impl Connection {
     }
 
     fn place_names(&self) -> PlaceRef<'_> {
-        (self.open.database.name.as_str(), self.startup.dbname.as_str(), self.startup.user.as_str())
+        (self.open.database.name.as_str(), &*self.startup.dbname, &*self.startup.user)
     }
 
     /// The catalog gets the session's temporary relations.

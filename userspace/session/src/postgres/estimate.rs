@@ -102,7 +102,7 @@ impl Connection {
             session: self.open.id,
             database: self.open.database.name.clone(),
             origin: self.open.origin,
-            dbname: self.startup.dbname.clone(),
+            dbname: self.startup.dbname.to_string(),
             schemas: std::sync::Arc::clone(self.schemas.current()),
             text: judged.text.get(statement.span.clone()).unwrap_or_default().to_owned(),
             values: body.map(Box::from),

@@ -185,10 +185,10 @@ impl Connection {
     /// The server keeps its answers to the extended protocol until it is asked for them.
     fn flush(&mut self, cx: &mut Cx<'_, '_>) {
         let next = self.queue.next_seq();
-        if self.queue.is_idle() || self.flushed == Some(next) {
+        if self.queue.is_idle() || self.flushed == next {
             return;
         }
-        self.flushed = Some(next);
+        self.flushed = next;
         let mark = cx.out.mark();
         encode::flush(&mut cx.out.own);
         cx.out.database_own(mark);

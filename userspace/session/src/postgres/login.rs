@@ -32,8 +32,6 @@ pub(super) struct Login {
     pub(super) asked: Option<Asked>,
     /// The secret that the agent holds.
     pub(super) issued: Option<Key>,
-    /// A cancel request's packet for the database.
-    pub(super) cancel: Vec<u8>,
     /// The server reports its user; until then what the agent asked for stands in the record.
     pub(super) database_user: Option<Masked>,
     pub(super) encoding: Encoding,
@@ -64,7 +62,6 @@ impl Default for Login {
             way: "",
             asked: None,
             issued: None,
-            cancel: Vec::new(),
             database_user: None,
             encoding: Encoding::Utf8,
             unsettled: false,
@@ -103,15 +100,12 @@ impl Connection {
             return Ok(());
         }
         self.login.told = true;
-        if self.minor() >= self.startup.asked && self.startup.unknown.is_empty() {
+        if self.minor() >= self.startup.asked && self.startup.opening().unknown.is_empty() {
             return Ok(());
         }
-        let mark = cx.out.mark();
-        encode::negotiate_protocol_version(
-            &mut cx.out.own,
-            self.minor(),
-            self.startup.unknown.iter().map(Vec::as_slice),
-        )?;
+        let (mark, minor) = (cx.out.mark(), self.minor());
+        let unknown = &self.startup.opening().unknown;
+        encode::negotiate_protocol_version(&mut cx.out.own, minor, unknown.iter().map(Vec::as_slice))?;
         cx.out.agent_own(mark);
         Ok(())
     }
@@ -229,7 +223,7 @@ impl Connection {
         self.budget = Budget::open(&self.open.subject.policy.agent, cx);
         self.place = cx.shared.catalogs.seen.place(&self.open.database.name, &self.startup.dbname);
         self.status = status;
-        self.startup.unknown = Vec::new();
+        self.startup.opening = None;
         if self.asks_catalog() {
             return match self.ask_catalog(true, cx)? {
                 Room::Here => Ok(()),

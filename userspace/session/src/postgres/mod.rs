@@ -156,8 +156,8 @@ pub(crate) struct Connection {
     cut: Option<Box<cut::Cut>>,
     /// Estimates and cancels that were asked for: each has its number.
     served: u64,
-    /// Flush was sent in front of request number so, for what a held statement waits for.
-    flushed: Option<u64>,
+    /// Flush was sent in front of request number so (the largest: never), for what a held statement waits for.
+    flushed: u64,
     /// Whether `hold` is: for the sessions that bring cancel requests.
     held: Arc<AtomicBool>,
     /// The record had no room for its start: it is told so once it names itself, and leaves no record.
@@ -194,7 +194,7 @@ impl Connection {
             estimating: None,
             cut: None,
             served: 0,
-            flushed: None,
+            flushed: u64::MAX,
             held: Arc::default(),
             turned_away: false,
             ended: Ending::default(),
@@ -288,7 +288,8 @@ impl Connection {
             return Ok(());
         }
         // A cancel request that was not sent yet still goes on, with TLS in front of it where that shall be; then its agent's end.
-        let unsent = self.phase == Phase::Cancelling && !self.login.cancel.is_empty();
+        let unsent = self.phase == Phase::Cancelling
+            && self.startup.opening.as_ref().is_some_and(|opening| !opening.cancel.is_empty());
         if self.agent.closed && !self.agent.shut && !unsent && !self.holds_agent_back(cx) {
             self.agent.shut = true;
             match self.phase {

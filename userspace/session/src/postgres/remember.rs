@@ -21,7 +21,7 @@ impl Connection {
         let (endpoint, dbname) = (&self.open.database.name, &self.startup.dbname);
         let tainted = |filled: &Filled| Tainted {
             endpoint: endpoint.clone(),
-            dbname: dbname.clone(),
+            dbname: dbname.to_string(),
             schema: filled.schema.clone().unwrap_or_default(),
             table: filled.table.clone(),
             column: filled.column.clone(),

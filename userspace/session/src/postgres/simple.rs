@@ -106,7 +106,7 @@ impl Connection {
         if !judged.has_effects && !judged.changes_catalog {
             return;
         }
-        let user = self.login.database_user.as_ref().map_or(self.startup.user.as_str(), |user| user.as_str());
+        let user = self.login.database_user.as_ref().map_or(&*self.startup.user, |user| user.as_str());
         let (taints, open) = (&cx.shared.catalogs.taints, &self.open);
         self.schemas.may_change(judged, user, || taints.changes(&open.database.name, &self.startup.dbname));
         self.names_may_change(verdict, seq, extended, cx);

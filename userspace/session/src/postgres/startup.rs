@@ -16,16 +16,29 @@ pub(super) struct Startup {
     pub(super) asked: u16,
     /// The minor version that we speak to the database: at most [`MINOR_NEWEST`].
     pub(super) minor: u16,
-    pub(super) user: String,
-    pub(super) dbname: String,
-    pub(super) application: String,
+    pub(super) user: Box<str>,
+    pub(super) dbname: Box<str>,
+    pub(super) application: Box<str>,
+    /// Until the login is over.
+    pub(super) opening: Option<Box<Opening>>,
+}
+
+/// What only the way to the login needs.
+#[derive(Debug, Default)]
+pub(super) struct Opening {
     /// `_pq_.` options, which we know none of; the agent is told.
     pub(super) unknown: Vec<Vec<u8>>,
     /// The packet for the database.
     packet: Vec<u8>,
+    /// A cancel request's packet for the database.
+    pub(super) cancel: Vec<u8>,
 }
 
 impl Startup {
+    pub(super) fn opening(&mut self) -> &mut Opening {
+        self.opening.get_or_insert_default()
+    }
+
     /// Encryption was asked for, whatever came of it.
     pub(super) fn negotiated(&self) -> bool {
         self.ssl_asked || self.gss_asked
@@ -68,7 +81,7 @@ impl Connection {
         let mut options = Vec::new();
         for (name, value) in message.parameters.iter() {
             if name.starts_with(b"_pq_.") {
-                self.startup.unknown.push(name.to_vec());
+                self.startup.opening().unknown.push(name.to_vec());
                 continue;
             }
             let text = |bytes| std::str::from_utf8(bytes).map_err(|_| Fatal::agent("a startup key is not UTF-8"));
@@ -89,13 +102,14 @@ impl Connection {
             self.startup.dbname.clone_from(&self.startup.user);
         }
         let admitted = &self.open.database.dbnames;
-        if !admitted.is_empty() && !admitted.contains(&self.startup.dbname) {
+        if !admitted.is_empty() && !admitted.iter().any(|name| **name == *self.startup.dbname) {
             return Err(Fatal::new(b"42501", "this database is not one that agents may connect to"));
         }
         self.startup.asked = message.minor;
         self.startup.minor = message.minor.min(MINOR_NEWEST);
         self.name_actor();
-        encode::startup_message(&mut self.startup.packet, self.startup.minor, kept)?;
+        let minor = self.startup.minor;
+        encode::startup_message(&mut self.startup.opening().packet, minor, kept)?;
         self.phase = Phase::Connecting;
         cx.out.connect = true;
         Ok(())
@@ -104,15 +118,15 @@ impl Connection {
     /// The server looks the protocol's own keys up by letter case, settings without (`ProcessStartupPacket`).
     fn startup_key(&mut self, name: &str, value: &str) -> Step {
         match name {
-            "user" => value.clone_into(&mut self.startup.user),
-            "database" => value.clone_into(&mut self.startup.dbname),
+            "user" => self.startup.user = value.into(),
+            "database" => self.startup.dbname = value.into(),
             // A false value asks for nothing (`parse_bool`).
             "replication" if ["false", "off", "no", "0"].contains(&value) => {}
             "replication" => return Err(Fatal::new(b"42501", "replication connections are not served")),
             name => {
                 admit(name, value)?;
                 if name.eq_ignore_ascii_case("application_name") {
-                    value.clone_into(&mut self.startup.application);
+                    self.startup.application = value.into();
                 }
             }
         }
@@ -127,10 +141,10 @@ impl Connection {
         let mark = cx.out.mark();
         match self.phase {
             Phase::Connecting => {
-                cx.out.own.append(&mut std::mem::take(&mut self.startup.packet));
+                cx.out.own.append(&mut std::mem::take(&mut self.startup.opening().packet));
                 self.phase = Phase::Login;
             }
-            Phase::Cancelling => cx.out.own.append(&mut self.login.cancel),
+            Phase::Cancelling => cx.out.own.append(&mut self.startup.opening().cancel),
             Phase::Startup | Phase::Login | Phase::Ready | Phase::Closed => {
                 cx.out.finish = Finish::Abort;
                 return Ok(());
