@@ -214,7 +214,7 @@ fn unquoted(message: &str) -> String {
         (Some(first), Some(last)) => {
             let head = message.get(..first).unwrap_or_default();
             let tail = if last > first { message.get(last + 1..).unwrap_or_default() } else { "" };
-            format!("{head}\"…\"{tail}")
+            format!("{head}\"...\"{tail}")
         }
         _ => message.to_owned(),
     }

@@ -345,7 +345,7 @@ fn inherits(follower: &mut Follower<'_>, relation: &Node<'_>, other: Option<&Nod
 fn renamed(follower: &mut Follower<'_>, node: &Node<'_>) {
     let Some(relation) = node.node("relation") else {
         if ["OBJECT_SCHEMA", "OBJECT_ROLE", "OBJECT_DATABASE"].contains(&node.text("renameType")) {
-            follower.unknown_form("ALTER … RENAME");
+            follower.unknown_form("ALTER ... RENAME");
         }
         return;
     };
@@ -355,7 +355,7 @@ fn renamed(follower: &mut Follower<'_>, node: &Node<'_>) {
     let is_column = node.text("renameType") == "OBJECT_COLUMN";
     let named = |column: &&Column| !is_column || [subject, node.text("newname")].contains(&&*column.name);
     if columns.iter().filter(named).any(|column| follower.is_sensitive(&column.value)) {
-        follower.unknown_form("ALTER … RENAME of what matters");
+        follower.unknown_form("ALTER ... RENAME of what matters");
     }
 }
 

@@ -14,7 +14,7 @@ const LEVELS_MAX: usize = 6;
 /// An identifier as it may be shown.
 pub(super) fn identifier(name: &str) -> Rc<str> {
     let digits = name.chars().filter(|c| c.is_numeric()).count();
-    Rc::from(if digits > DIGITS_MAX || name.len() > 63 { "…" } else { name })
+    Rc::from(if digits > DIGITS_MAX || name.len() > 63 { "..." } else { name })
 }
 
 /// An expression in words.
@@ -22,14 +22,14 @@ pub(super) fn expression(node: &Node<'_>) -> String {
     let mut text = String::new();
     write(&mut text, node, 0);
     if text.chars().count() > LENGTH_MAX {
-        text = text.chars().take(LENGTH_MAX).chain(['…']).collect();
+        text = text.chars().take(LENGTH_MAX).chain("...".chars()).collect();
     }
     text
 }
 
 fn write(text: &mut String, node: &Node<'_>, level: usize) {
     if level > LEVELS_MAX || text.len() > LENGTH_MAX {
-        return text.push('…');
+        return text.push_str("...");
     }
     match node.kind {
         "ColumnRef" => names(text, node.list("fields")),
@@ -67,30 +67,30 @@ fn write(text: &mut String, node: &Node<'_>, level: usize) {
             for step in node.list("indirection") {
                 match step.as_string() {
                     Some(name) => text.extend([".", &identifier(name)]),
-                    None => text.push_str("[…]"),
+                    None => text.push_str("[...]"),
                 }
             }
         }
-        "CaseExpr" => text.push_str("CASE …"),
+        "CaseExpr" => text.push_str("CASE ..."),
         "CoalesceExpr" => function(text, "coalesce", node.list("args"), level),
         "MinMaxExpr" => function(text, min_max(node), node.list("args"), level),
         "RowExpr" => function(text, "ROW", node.list("args"), level),
         "A_ArrayExpr" => function(text, "ARRAY", node.list("elements"), level),
         "NullTest" | "BooleanTest" => {
             part(text, node.get("arg"), level);
-            text.push_str(" IS …");
+            text.push_str(" IS ...");
         }
         "SubLink" => {
             part(text, node.get("testexpr"), level);
-            text.push_str("(SELECT …)");
+            text.push_str("(SELECT ...)");
         }
         "JoinExpr" => match node.node("quals") {
             Some(quals) => write(text, quals, level),
-            None => text.push_str(if node.flag("isNatural") { "NATURAL JOIN" } else { "USING (…)" }),
+            None => text.push_str(if node.flag("isNatural") { "NATURAL JOIN" } else { "USING (...)" }),
         },
         "RangeFunction" => part(text, node.get("functions"), level),
         "List" => list(text, node.list("items"), ", ", level),
-        _ => text.push('…'),
+        _ => text.push_str("..."),
     }
 }
 
@@ -112,7 +112,7 @@ fn list(text: &mut String, items: &[Value<'_>], between: &str, level: usize) {
             text.push_str(between);
         }
         if text.len() > LENGTH_MAX {
-            return text.push('…');
+            return text.push_str("...");
         }
         part(text, item, level);
     }
@@ -127,7 +127,7 @@ fn function(text: &mut String, name: &str, arguments: &[Value<'_>], level: usize
 fn call(text: &mut String, node: &Node<'_>, level: usize) {
     function(text, last(node.list("funcname")), node.list("args"), level);
     if node.node("over").is_some() {
-        text.push_str(" OVER (…)");
+        text.push_str(" OVER (...)");
     }
 }
 

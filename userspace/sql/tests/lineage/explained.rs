@@ -23,7 +23,7 @@ fn every_part_has_its_reason() {
                 "output 1 `customer`: passes: nothing sensitive is in it",
                 "output 2 `pan`: masked: it is public.payments.pan",
                 "output 3 `array_agg`: masked whole: public.payments.pan stands in it, beside other things",
-                "output 4 `head`: refused: substr(pan, …, …) transforms public.payments.pan, and no mask would find it \
+                "output 4 `head`: refused: substr(pan, ..., ...) transforms public.payments.pan, and no mask would find it \
                  | select public.payments.pan as it is, which is masked, or leave it out",
             ][..],
         ),
@@ -35,7 +35,7 @@ fn every_part_has_its_reason() {
             "SELECT id FROM payments WHERE pan LIKE '4111%' ORDER BY pan",
             &[
                 "output 1 `id`: passes: nothing sensitive is in it",
-                "pan LIKE …: refused unless policy lets this agent ask: a predicate tells public.payments.pan bit by bit \
+                "pan LIKE ...: refused unless policy lets this agent ask: a predicate tells public.payments.pan bit by bit \
                  | filter by another column, or compare the whole column by `=` with a parameter where policy allows it",
                 "pan: refused unless policy lets this agent ask: an order by it tells public.payments.pan bit by bit \
                  | order by another column",
