@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use audit::RecordId;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params, params_from_iter};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params, params_from_iter};
 
 use super::place::Place;
 use super::query::Query;
@@ -101,6 +101,9 @@ impl Index {
         options.open(path).with_context(|| format!("cannot make the index {}", path.display()))?;
         match Index::opened(path) {
             Ok(Some(index)) => Ok(index),
+            Err(why) if !is_damage(&why) => {
+                Err(why).with_context(|| format!("cannot open the index {}", path.display()))
+            }
             Ok(None) | Err(_) => {
                 Index::remove(path)?;
                 options.open(path).with_context(|| format!("cannot make the index {}", path.display()))?;
@@ -244,6 +247,11 @@ impl Index {
             self.path.display()
         )
     }
+}
+
+/// It is no index any more. A disk that is full or a lock that is held for long says nothing of that.
+fn is_damage(why: &rusqlite::Error) -> bool {
+    matches!(why.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
 /// SQLite's integers are signed; what is beyond is as much as they hold.

@@ -36,6 +36,13 @@ pub(super) struct Bound {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unclear(String);
 
+impl Unclear {
+    /// What was typed may be a card number.
+    fn new(words: &str) -> Unclear {
+        Unclear(Masked::of(words).as_str().to_owned())
+    }
+}
+
 impl fmt::Display for Unclear {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -79,7 +86,7 @@ impl Query {
         let is_sign = |term: &Term| term.field.is_none() && !term.word.chars().any(char::is_alphanumeric);
         let typed_terms = terms(typed)?;
         if typed_terms.iter().all(is_sign) && !typed_terms.is_empty() {
-            return Err(Unclear(format!(
+            return Err(Unclear::new(&format!(
                 "`{}` has neither a letter nor a digit: signs are not looked for",
                 typed.trim()
             )));
@@ -124,7 +131,9 @@ impl Query {
             return sort(&Term { word: told, ..term.clone() }, Some(column), all, none);
         }
         if term.is_not {
-            return Err(Unclear(format!("-{field}: only words can be left out; turn the comparison round instead")));
+            return Err(Unclear::new(&format!(
+                "-{field}: only words can be left out; turn the comparison round instead"
+            )));
         }
         if let Some((_, column, unit)) = FIGURES.iter().find(|(name, ..)| *name == field) {
             let bound = bound(field, column, *unit, &term.word)?;
@@ -136,7 +145,8 @@ impl Query {
             "since" => self.since_ns = Some(instant(field, &term.word, now_s)?),
             "until" => self.until_ns = Some(instant(field, &term.word, now_s)?),
             "session" => {
-                let session = term.word.parse().map_err(|why| Unclear(format!("session:{}: {why}", term.word)))?;
+                let session =
+                    term.word.parse().map_err(|why| Unclear::new(&format!("session:{}: {why}", term.word)))?;
                 self.session = Some(session);
             }
             _ => return Err(unknown(field)),
@@ -170,7 +180,7 @@ fn terms(typed: &str) -> Result<Vec<Term>, Unclear> {
         }
         (term.word, term.is_quoted, rest) = word(rest)?;
         if term.word.is_empty() {
-            return Err(Unclear(match &term.field {
+            return Err(Unclear::new(&match &term.field {
                 Some(field) => format!("{field}: says nothing to look for"),
                 None => "a dash or quotes with nothing to look for".to_owned(),
             }));
@@ -186,7 +196,7 @@ fn word(typed: &str) -> Result<(String, bool, &str), Unclear> {
     match typed.strip_prefix('"') {
         Some(inner) => match inner.split_once('"') {
             Some((phrase, rest)) => Ok((phrase.trim().to_owned(), true, rest)),
-            None => Err(Unclear("a quotation mark is missing".to_owned())),
+            None => Err(Unclear::new("a quotation mark is missing")),
         },
         None => {
             let end = typed.find(char::is_whitespace).unwrap_or(typed.len());
@@ -205,7 +215,7 @@ fn sort(term: &Term, column: Option<&str>, all: &mut Vec<String>, none: &mut Vec
         _ => (masked.as_str(), ""),
     };
     if !word.chars().any(char::is_alphanumeric) {
-        return Err(Unclear(format!("`{word}` has neither a letter nor a digit: signs are not looked for")));
+        return Err(Unclear::new(&format!("`{word}` has neither a letter nor a digit: signs are not looked for")));
     }
     let string = format!("\"{}\"{star}", word.replace('"', "\"\"").replace('\0', " "));
     let told = match column {
@@ -235,9 +245,9 @@ fn bound(field: &str, column: &'static str, unit: u64, word: &str) -> Result<Bou
     let signs = [">=", "<=", ">", "<", "="];
     let is = signs.into_iter().find(|sign| word.starts_with(sign));
     let digits = is.map_or(word, |sign| word.trim_start_matches(sign));
-    let value: u64 = digits
-        .parse()
-        .map_err(|_| Unclear(format!("{field}:{word}: a number is wanted, such as {field}:>100 or {field}:<=5")))?;
+    let value: u64 = digits.parse().map_err(|_| {
+        Unclear::new(&format!("{field}:{word}: a number is wanted, such as {field}:>100 or {field}:<=5"))
+    })?;
     // SQLite's integers are signed.
     Ok(Bound { column, is: is.unwrap_or("="), value: value.saturating_mul(unit).min(i64::MAX as u64) })
 }
@@ -273,7 +283,7 @@ fn instant(field: &str, word: &str, now_s: u64) -> Result<u64, Unclear> {
     };
     let date = || u64::try_from(policy::instant(word)?).ok();
     let seconds = age().or_else(date).ok_or_else(|| {
-        Unclear(format!(
+        Unclear::new(&format!(
             "{field}:{word}: a date (2026-01-31), a date with a time (2026-01-31T08:00Z) or an age (7d, 12h, 30m)"
         ))
     })?;
@@ -284,7 +294,7 @@ fn unknown(field: &str) -> Unclear {
     let names = WORDS.iter().map(|(name, _)| *name).chain(FIGURES.iter().map(|(name, ..)| *name)).chain(OTHERS);
     let names: Vec<&str> = names.collect();
     let nearest = names.iter().max_by(|a, b| strsim::jaro(a, field).total_cmp(&strsim::jaro(b, field)));
-    Unclear(format!(
+    Unclear::new(&format!(
         "no field is called `{field}`; did you mean `{}`? The fields: {}. A colon inside a word wants quotes around it",
         nearest.unwrap_or(&"text"),
         names.join(" ")
@@ -367,6 +377,18 @@ mod tests {
     #[test]
     fn a_number_is_looked_for_as_records_have_it() {
         assert_eq!(matches("4111111111111111"), "\"411111******1111\"");
+    }
+
+    #[test]
+    fn what_is_unclear_shows_no_card() {
+        for field in ["since:", "rows:x", "session:", "-rows:", "x", "4111111111111111"] {
+            let typed = format!("{field}4111111111111111 \"");
+            let why = Query::parse(&typed, NOW_S).unwrap_err().to_string();
+            assert!(!why.contains("4111111111111111"), "{field}");
+            if let Err(why) = Query::parse(typed.trim_end_matches('"'), NOW_S) {
+                assert!(!why.to_string().contains("4111111111111111"), "{field}");
+            }
+        }
     }
 
     #[test]
