@@ -27,7 +27,7 @@ impl fmt::Debug for Credentials {
 }
 
 /// How far it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Heard {
     /// More bytes are needed.
     More,
@@ -39,6 +39,19 @@ pub enum Heard {
     Rows(Vec<Row>),
     /// There is no estimate of this statement; the login may be asked of the next.
     None(Why),
+}
+
+/// Without the plan and the rows: both hold texts of the database's.
+impl fmt::Debug for Heard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Heard::More => f.write_str("More"),
+            Heard::Ready => f.write_str("Ready"),
+            Heard::Plan(json) => write!(f, "Plan({} bytes)", json.len()),
+            Heard::Rows(rows) => write!(f, "Rows({})", rows.len()),
+            Heard::None(why) => write!(f, "None({why:?})"),
+        }
+    }
 }
 
 /// Why there is no estimate.
