@@ -3,7 +3,7 @@
 //! Everything here works without a capability: `attach` gave the pins to the service's account.
 
 use std::{
-    io::{self, Read},
+    io::{self, ErrorKind, Read},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     os::fd::AsFd,
     path::Path,
@@ -11,7 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicU16, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use interceptor_abi::{CANARY_V4, CANARY_V6, Counter, DATABASE_CANARY, FlowKey, NAME_LEN, Origin, Text, maps};
@@ -30,8 +30,12 @@ pub const FLOW_AGE_NS_MAX: u64 = 300 * 1_000_000_000;
 
 /// A connection is in the listener's queue a moment before the kernel half seals its entry (tcp_child_process in
 /// net/ipv4/tcp_minisocks.c runs after the queue was filled); an accept on another core can be faster. So often the entry is
-/// looked at again, with a yield in between; after that it is somebody else's.
-const SEAL_TRIES: u32 = 1000;
+/// looked at again with only a yield in between.
+const SEAL_YIELDS: u32 = 1000;
+/// From then on so long lies between two looks: the core that seals has itself been taken away, as hypervisors do.
+const SEAL_PAUSE: Duration = Duration::from_micros(200);
+/// And after this it is somebody else's.
+const SEAL_PATIENCE: Duration = Duration::from_secs(1);
 
 /// An accepted connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,17 +91,24 @@ impl KernelOrigins {
             proxy_port: proxy.port(),
             zero: 0,
         };
-        for _ in 0..SEAL_TRIES {
+        let mut looks = 0;
+        let mut paused: Option<Instant> = None;
+        loop {
             match self.flows.get(&key)? {
                 None => return Ok(None),
                 Some(origin) if origin.proxy_cookie != 0 => {
                     return self.flows.take(&key)?.map(|origin| self.arrival(&origin)).transpose();
                 }
-                Some(_) => std::thread::yield_now(),
+                Some(_) if looks < SEAL_YIELDS => std::thread::yield_now(),
+                // An entry without the proxy's cookie belongs to a handshake that is not complete: not to this connection.
+                Some(_) if paused.is_some_and(|since| since.elapsed() > SEAL_PATIENCE) => return Ok(None),
+                Some(_) => {
+                    paused.get_or_insert_with(Instant::now);
+                    std::thread::sleep(SEAL_PAUSE);
+                }
             }
+            looks += 1;
         }
-        // An entry without the proxy's cookie belongs to a handshake that is not complete: not to this connection.
-        Ok(None)
     }
 
     fn arrival(&self, origin: &Origin) -> io::Result<Arrival> {
@@ -180,6 +191,8 @@ pub enum CanaryError {
     Connect(SocketAddr, io::Error),
     /// It succeeded, but the connection was not one that the kernel half made.
     NotSeen(SocketAddr),
+    /// It succeeded, and then nobody took it for this long.
+    Slow(SocketAddr, Duration),
 }
 
 impl std::fmt::Display for CanaryError {
@@ -187,6 +200,9 @@ impl std::fmt::Display for CanaryError {
         match self {
             CanaryError::Connect(to, why) => write!(f, "the canary {to} was not redirected: {why}"),
             CanaryError::NotSeen(to) => write!(f, "the canary {to} went somewhere, but not to this service"),
+            CanaryError::Slow(to, patience) => {
+                write!(f, "the canary {to} was redirected, but no shard took it within {} s", patience.as_secs_f32())
+            }
         }
     }
 }
@@ -226,8 +242,13 @@ impl Canary {
         let mut stream = TcpStream::connect_timeout(&to, patience).map_err(failed)?;
         stream.set_read_timeout(Some(patience)).map_err(failed)?;
         // The end of the connection, in whatever form, is what we wait for.
-        let _ = stream.read(&mut [0; 1]);
-        if seen.load(Ordering::Acquire) == to.port() { Ok(()) } else { Err(CanaryError::NotSeen(to)) }
+        let end = stream.read(&mut [0; 1]);
+        let late = end.is_err_and(|why| matches!(why.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut));
+        match seen.load(Ordering::Acquire) == to.port() {
+            true => Ok(()),
+            false if late => Err(CanaryError::Slow(to, patience)),
+            false => Err(CanaryError::NotSeen(to)),
+        }
     }
 }
 

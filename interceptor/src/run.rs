@@ -28,6 +28,8 @@ const TICK: Duration = Duration::from_secs(1);
 const CANARY_EVERY: Duration = Duration::from_secs(10);
 /// How long a canary may take.
 const CANARY_PATIENCE: Duration = Duration::from_secs(2);
+/// At the start a shard makes its record's first segment before it accepts, on a disk that may be slow.
+const CANARY_PATIENCE_AT_START: Duration = Duration::from_secs(15);
 
 /// Runs until SIGTERM or SIGINT, or until every shard has stopped.
 pub fn run(path: &Path) -> Result<()> {
@@ -77,7 +79,8 @@ pub fn run(path: &Path) -> Result<()> {
     }
     service.record_start();
     left.iter().for_each(|left| service.record_left(left));
-    prove(&canary, &service).context("redirection does not work, so the service does not start")?;
+    prove(&canary, &service, CANARY_PATIENCE_AT_START)
+        .context("redirection does not work, so the service does not start")?;
     let control = service.serve_control(page)?;
     privileges::seal()?;
     tracing::info!(shards, policy = policy.version(), "ready");
@@ -226,7 +229,7 @@ fn watch_over(service: &Arc<Service>, watched: &Watched<'_>, checkpoints: &mut C
         }
         if proven.elapsed() >= CANARY_EVERY {
             proven = Instant::now();
-            if let Err(error) = prove(canary, service) {
+            if let Err(error) = prove(canary, service, CANARY_PATIENCE) {
                 tracing::error!(%error, "redirection is broken: agents may reach databases directly; run `interceptor attach`");
             }
         }
@@ -286,8 +289,8 @@ fn log_slow(slow: &proxy::Slow) {
     );
 }
 
-fn prove(canary: &Canary, service: &Service) -> Result<()> {
-    let proof = canary.probe(CANARY_PATIENCE);
+fn prove(canary: &Canary, service: &Service, patience: Duration) -> Result<()> {
+    let proof = canary.probe(patience);
     service.canary(proof.as_ref().err().map(ToString::to_string));
     Ok(proof?)
 }
