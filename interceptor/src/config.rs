@@ -5,22 +5,22 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+mod admin;
 mod budgets;
 mod endpoints;
 mod masking;
 mod reviewers;
 mod tls;
 
+pub use admin::{Admin, Oidc};
 pub use budgets::{Budgets, Login};
 pub use endpoints::Endpoint;
 use endpoints::endpoints;
 pub use masking::{AllMasking, Eagerness, Format, IssuerPrefix, Masking, masking_of};
-use reviewers::Admin;
 pub use reviewers::{Approvals, Reviewer};
 pub use tls::{AgentTls, ClientKeys, DatabaseTls, Tls};
 
@@ -46,8 +46,8 @@ pub struct Config {
     pub approvals: Approvals,
     /// `[budgets]`
     pub budgets: Budgets,
-    /// `[admin] listen`: where the web page is, on loopback; `None`: nowhere.
-    pub page: Option<SocketAddr>,
+    /// `[admin]`: the web page; `None`: there is none.
+    pub admin: Option<Admin>,
 }
 
 /// The most that `connections_per_shard_max` may be: each holds up to two receive buffers, and a shard has 32,768 at most.
@@ -246,6 +246,11 @@ impl Config {
         self.databases.iter().enumerate().find(|(_, d)| d.name == name)
     }
 
+    /// The hosts and ports that the control plane asks: no agent's and no database's.
+    pub fn hosts_outside(&self) -> impl Iterator<Item = (String, u16)> + '_ {
+        self.admin.iter().filter_map(|admin| admin.oidc.as_ref()?.host())
+    }
+
     /// The admin socket.
     pub fn admin_socket(&self) -> PathBuf {
         self.service.run_dir.join("admin.sock")
@@ -269,7 +274,7 @@ struct Typed {
     approvals: Approvals,
     #[serde(default)]
     budgets: Budgets,
-    admin: Option<Admin>,
+    admin: Option<admin::Typed>,
 }
 
 #[derive(Deserialize)]
@@ -349,9 +354,9 @@ impl Typed {
         unique("[[agent]]", agents.iter().map(|a| a.name.as_str()))?;
         no_shared_endpoint(&databases)?;
         let (reviewers, approvals) = (self.reviewer, self.approvals);
-        let page = self.admin.map(|admin| admin.resolve()).transpose()?;
+        let admin = self.admin.map(admin::Typed::resolve).transpose()?;
         let config = Config {
-            page,
+            admin,
             budgets: self.budgets,
             service: self.service,
             masking: self.masking,
@@ -581,5 +586,28 @@ mod tests {
         refused("addresses = [\"127.0.0.1:5432\"]\n[admin]\nlisten = \"x\"", "is no address with a port");
         refused("addresses = [\"127.0.0.1:5432\"]\n[admin]\nlisten = \"0.0.0.0:7443\"", "on loopback alone");
         refused("addresses = [\"127.0.0.1:5432\"]\n[admin]\nlisten = \"127.0.0.1:443\"", "1024 or above");
+        refused(&reviewer("[[reviewer]]\nname = \"ann\""), "neither `user` nor `subject`");
+        let bob = "[[reviewer]]\nname = \"bob\"\nsubject = \"b\"\n";
+        refused(&reviewer(&format!("{bob}{}", bob.replace("bob", "eve"))), "another reviewer's");
+        let admin =
+            |lines: &str| format!("addresses = [\"127.0.0.1:5432\"]\n[admin]\nlisten = \"127.0.0.1:7443\"\n{lines}");
+        for url in ["http://reviews.example", "https://reviews.example/", "https://a@b", "https://", "reviews.example"]
+        {
+            refused(&admin(&format!("url = \"{url}\"")), "is not `https://HOST`");
+        }
+        let oidc = |issuer: &str, more: &str| {
+            admin(&format!("[admin.oidc]\nissuer = \"{issuer}\"\nclient_id = \"interceptor\"\n{more}"))
+        };
+        for issuer in
+            ["http://idp.example", "https://", "ftp://127.0.0.1", "http://127.0.0.1.evil.example/x", "https://a@b"]
+        {
+            refused(&oidc(issuer, "groups = [\"leads\"]"), "is no https address");
+        }
+        refused(&oidc("https://idp.example", ""), "missing field `groups`");
+        refused(&oidc("https://idp.example", "groups = []"), "name the groups that may review");
+        refused(&oidc("https://idp.example", "groups = [\"a\"]\nsecret = \"x\""), "unknown field `secret`");
+        let good = with_database(&oidc("https://idp.example:8443/realms/x", "groups = [\"leads\"]")).unwrap();
+        let oidc = good.admin.unwrap().oidc.unwrap();
+        assert_eq!(oidc.host(), Some(("idp.example".into(), 8443)));
     }
 }
