@@ -166,8 +166,8 @@ fn series(summary: &Summary) -> String {
 /// Where a checkpoint was due and none came; `now_ns`: of a service that is running.
 fn silences(summary: &Summary, now_ns: Option<u64>) -> String {
     const SHOWN: usize = 20;
-    let mut out: String = summary
-        .silences
+    let all = &summary.silences.all;
+    let mut out: String = all
         .iter()
         .rev()
         .take(SHOWN)
@@ -178,11 +178,11 @@ fn silences(summary: &Summary, now_ns: Option<u64>) -> String {
             )
         })
         .collect();
-    match summary.silences.len().saturating_sub(SHOWN) {
+    match all.len().saturating_sub(SHOWN) {
         0 => {}
         more => out += &format!("  and {more} earlier ones: --json names all\n"),
     }
-    if let (Some(now), Some(due)) = (now_ns, summary.due_ns)
+    if let (Some(now), Some(due)) = (now_ns, summary.silences.due_ns)
         && now > due
     {
         out += &format!("  silent since: a checkpoint was due at {}\n", show::time(due));
@@ -214,7 +214,7 @@ fn as_value(verdict: &Verdict, signed: Option<&Signed>) -> serde_json::Value {
         Verdict::CannotTell(finding) => ("cannot-tell", None, Some(place(finding))),
     };
     let silences: Vec<serde_json::Value> = match verdict {
-        Verdict::Whole(summary) | Verdict::TornTail(summary, _) => summary.silences.iter().map(silence_value).collect(),
+        Verdict::Whole(summary) | Verdict::TornTail(summary, _) => summary.silences.all.iter().map(silence_value).collect(),
         Verdict::Tampered(_) | Verdict::CannotTell(_) => Vec::new(),
     };
     json!({ "verdict": word, "records": records, "finding": finding, "signed": signature, "silences": silences })

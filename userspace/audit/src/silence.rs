@@ -20,6 +20,15 @@ pub struct Silence {
     pub length_ns: u64,
 }
 
+/// What a whole record says of silence.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Silences {
+    /// Oldest first.
+    pub all: Vec<Silence>,
+    /// By when the next checkpoint was promised, nanoseconds since 1970; `None`: none is due, or none was ever promised.
+    pub due_ns: Option<u64>,
+}
+
 impl fmt::Display for Silence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (from, until) = (show::time(self.from_ns), show::time(self.until_ns));

@@ -13,7 +13,7 @@ use crate::segment::{
     Corrupt, HEADER_LEN, Header, HeaderFault, NODE_SHARD, Previous, Recovered, SEGMENT_LEN_MAX, damage, frames,
     last_used, parse_file_name, scan,
 };
-use crate::silence::{Pulse, Silence};
+use crate::silence::{Pulse, Silences};
 
 /// What is known from elsewhere.
 #[derive(Clone, Copy, Debug, Default)]
@@ -158,10 +158,8 @@ pub struct Summary {
     pub records: u64,
     /// Every shard's series.
     pub series: Vec<Series>,
-    /// When no checkpoint was written though one was due, oldest first.
-    pub silences: Vec<Silence>,
-    /// By when the next checkpoint was promised, nanoseconds since 1970; `None`: none is due, or none was ever promised.
-    pub due_ns: Option<u64>,
+    /// When no checkpoint was written though one was due.
+    pub silences: Box<Silences>,
 }
 
 /// One shard's series.
@@ -292,7 +290,7 @@ impl<'a> Verifier<'a> {
         if shard == NODE_SHARD {
             let whole = bytes.get(..found.end).unwrap_or_default();
             for frame in frames(whole).filter(|frame| frame.kind == RecordType::Checkpoint.code()) {
-                self.summary.silences.extend(self.pulse.beat(&found.header.identity.boot_id, &frame));
+                self.summary.silences.all.extend(self.pulse.beat(&found.header.identity.boot_id, &frame));
             }
         }
         self.last = Some(Last { file: file.to_owned(), found, blank: false });
@@ -367,7 +365,7 @@ impl<'a> Verifier<'a> {
             return Err(Verdict::CannotTell(at_start("", Why::Nothing)));
         };
         self.series_ends(&last);
-        self.summary.due_ns = self.pulse.due_ns();
+        self.summary.silences.due_ns = self.pulse.due_ns();
         let absent = |shard, seq, why| Verdict::Tampered(Finding { file: String::new(), offset: 0, shard, seq, why });
         let missing = (0..self.shards).find(|shard| self.summary.series.iter().all(|series| series.shard != *shard));
         if let Some(shard) = missing {
