@@ -214,7 +214,9 @@ fn as_value(verdict: &Verdict, signed: Option<&Signed>) -> serde_json::Value {
         Verdict::CannotTell(finding) => ("cannot-tell", None, Some(place(finding))),
     };
     let silences: Vec<serde_json::Value> = match verdict {
-        Verdict::Whole(summary) | Verdict::TornTail(summary, _) => summary.silences.all.iter().map(silence_value).collect(),
+        Verdict::Whole(summary) | Verdict::TornTail(summary, _) => {
+            summary.silences.all.iter().map(silence_value).collect()
+        }
         Verdict::Tampered(_) | Verdict::CannotTell(_) => Vec::new(),
     };
     json!({ "verdict": word, "records": records, "finding": finding, "signed": signature, "silences": silences })
