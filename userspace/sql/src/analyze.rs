@@ -6,7 +6,7 @@ use crate::grammar::Refused;
 use crate::statement::{Object, Pair, Prepared, Statement};
 use crate::tree::{Node, Unreadable, Value};
 use crate::walk::Walk;
-use crate::{Context, Group, Kind, grammar, lineage, redact};
+use crate::{Context, Group, Kind, grammar, lineage, literals, redact};
 
 /// How much of a text is looked at before it is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,9 @@ impl Default for Limits {
 pub struct Analysis {
     /// Its statements in order; none for an empty text.
     pub statements: Vec<Statement>,
+    /// The bytes where its constants begin, if what is said here holds for every text that differs in the values of its constants alone: a
+    /// single statement that reads or changes rows, of which nobody has looked at a constant.
+    pub constants: Option<Box<[usize]>>,
 }
 
 /// Why a text could not be judged. It must not be forwarded.
@@ -83,8 +86,13 @@ fn read(text: &str, limits: &Limits, context: Option<&Context<'_>>) -> Result<An
     if text.len() > limits.bytes {
         return Err(Refusal::TooLong);
     }
-    match grammar::parse(text, limits.depth, limits.tree_bytes) {
-        Ok(root) => statements(text, &root, limits, context),
+    let arena = grammar::arena(text);
+    match grammar::parse(text, &arena, limits.depth, limits.tree_bytes) {
+        Ok((root, literals)) => {
+            let statements = statements(text, &root, limits, context)?;
+            let constants = literals::shared(&statements, literals);
+            Ok(Analysis { statements, constants })
+        }
         Err(Refused::Fault(fault)) => Err(refusal(&fault)),
         Err(Refused::Unreadable(Unreadable::TooDeep)) => Err(Refusal::TooDeep),
         Err(Refused::Unreadable(Unreadable::TooLong)) => Err(Refusal::TooLong),
@@ -97,7 +105,7 @@ fn statements(
     root: &Node<'_>,
     limits: &Limits,
     context: Option<&Context<'_>>,
-) -> Result<Analysis, Refusal> {
+) -> Result<Vec<Statement>, Refusal> {
     let raw = root.list("stmts");
     if raw.len() > limits.statements {
         return Err(Refusal::TooMany);
@@ -114,7 +122,7 @@ fn statements(
     };
     let statements: Option<Vec<Statement>> = raw.iter().filter_map(Value::as_node).map(&mut one).collect();
     match statements {
-        Some(statements) if statements.len() == raw.len() => Ok(Analysis { statements }),
+        Some(statements) if statements.len() == raw.len() => Ok(statements),
         _ => Err(Refusal::Unreadable),
     }
 }

@@ -139,7 +139,7 @@ impl Walk {
         match value {
             Value::Node(node) => self.visit(node),
             Value::List(items) => items.iter().for_each(|item| self.value(item)),
-            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Text(_) => {}
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Text(_) | Value::Literal(_) => {}
         }
     }
 

@@ -94,7 +94,7 @@ impl Connection {
         if judged.text.len() > TEXT_MAX || body.is_some_and(|body| body.len() > VALUES_MAX) || !legible {
             return false;
         }
-        let Some(statement) = judged.statements.first() else { return false };
+        let Some(span) = judged.span(0) else { return false };
         self.served += 1;
         let due_ns = cx.now.mono_ns.saturating_add(cx.shared.limits.estimate_ms.saturating_mul(1_000_000));
         cx.out.asking.push(Asking::Estimate(Box::new(EstimateAsk {
@@ -104,7 +104,7 @@ impl Connection {
             origin: self.open.origin,
             dbname: self.startup.dbname.to_string(),
             schemas: std::sync::Arc::clone(self.schemas.current()),
-            text: judged.text.get(statement.span.clone()).unwrap_or_default().to_owned(),
+            text: judged.text.get(span).unwrap_or_default().to_owned(),
             values: body.map(Box::from),
             until_ns: due_ns,
         })));

@@ -64,10 +64,9 @@ impl Survey {
         self.asking.row(body.get(5..)?, false, &self.endpoint)
     }
 
-    /// What a text comes to, for an agent whose `search_path` is this one.
-    pub fn explain(self, dbname: &str, subject: &Subject, path: &[String], text: &str, wall_s: i64) -> Explanation {
+    /// All rows have come.
+    pub fn finish(self, dbname: &str) -> Surveyed {
         let Survey { asking, endpoint } = self;
-        let limits = Limits::default();
         let origin = Origin {
             policy: &asking.policy,
             endpoint: &endpoint,
@@ -75,27 +74,67 @@ impl Survey {
             now_ns: 0,
             changes: asking.changes,
             epoch: 0,
-            columns_max: limits.catalog_columns,
+            columns_max: Limits::default().catalog_columns,
         };
         let (catalog, _) = Catalogs::new().keep("", asking.builder.unwrap_or_default(), true, &origin);
+        Surveyed { policy: asking.policy, endpoint, catalog }
+    }
+
+    /// What a text comes to, for an agent whose `search_path` is this one.
+    pub fn explain(self, dbname: &str, subject: &Subject, path: &[String], text: &str, wall_s: i64) -> Explanation {
+        let surveyed = self.finish(dbname);
+        let asker = Asker::new(subject.clone(), path, wall_s);
+        let judged = StatementCache::new().judge(&surveyed.policy, surveyed.asked(&asker, text.as_bytes()));
+        Explanation::of(&judged, &surveyed.catalog)
+    }
+}
+
+/// What a database holds: statements are judged in it as a session judges them.
+pub struct Surveyed {
+    pub(crate) policy: Arc<Policy>,
+    endpoint: String,
+    catalog: Arc<Catalog>,
+}
+
+/// Who asks there.
+pub struct Asker {
+    subject: Subject,
+    schemas: Arc<[String]>,
+    wall_s: i64,
+}
+
+impl Asker {
+    /// An agent whose `search_path` is this one, at that second.
+    pub fn new(subject: Subject, path: &[String], wall_s: i64) -> Asker {
         let mut schemas: Vec<String> = path.to_vec();
         if !schemas.iter().any(|schema| schema == "pg_catalog") {
             schemas.insert(0, "pg_catalog".to_owned());
         }
-        let asked = Asked {
-            bytes: text.as_bytes(),
+        Asker { subject, schemas: Arc::from(schemas), wall_s }
+    }
+}
+
+impl Surveyed {
+    /// Whether a text passes, as it is found in the cache or judged and kept there.
+    pub fn passes(&self, cache: &mut StatementCache, asker: &Asker, text: &str) -> bool {
+        let judged = cache.judge(&self.policy, self.asked(asker, text.as_bytes()));
+        judged.refusal.is_none() && judged.derived.as_ref().is_none_or(|derived| derived.probing.is_none())
+    }
+
+    pub(crate) fn asked<'a>(&'a self, asker: &'a Asker, bytes: &'a [u8]) -> Asked<'a> {
+        Asked {
+            bytes,
             latin1: false,
-            subject,
-            database: &endpoint,
-            schemas: &Arc::from(schemas),
+            subject: &asker.subject,
+            database: &self.endpoint,
+            schemas: &asker.schemas,
             sure: true,
             temporary_at: 0,
-            catalog: &catalog,
-            wall_s,
-            limit: limits.statement,
+            catalog: &self.catalog,
+            wall_s: asker.wall_s,
+            limit: Limits::default().statement,
             estimated_rows: None,
-        };
-        Explanation::of(&StatementCache::new().judge(&asking.policy, asked), &catalog)
+        }
     }
 }
 
