@@ -283,7 +283,8 @@ fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
 
 /// What a text comes to; `None`: it cannot be read.
 fn mean(policy: &Policy, asked: &Asked<'_>, text: Option<&str>) -> Meaning {
-    let limits = sql::Limits { bytes: asked.limit.saturating_mul(2), ..sql::Limits::default() };
+    let limits =
+        sql::Limits { bytes: asked.limit.saturating_mul(2), server: asked.catalog.server(), ..sql::Limits::default() };
     let mut path = asked.schemas.to_vec();
     path.insert(asked.temporary_at.min(path.len()), "pg_temp".to_owned());
     let analysis = match (text, &asked.catalog.schema) {
@@ -308,11 +309,12 @@ fn mean(policy: &Policy, asked: &Asked<'_>, text: Option<&str>) -> Meaning {
         rule = None;
     }
     let rows_over = statements.iter().filter_map(|statement| policy::rows_over(policy, &asked.of(statement))).min();
-    let touched = |which: fn(&Sensitive) -> bool| {
-        unjudged && policy.sensitive(asked.database).any(which)
-            || statements.iter().any(|statement| touches(policy, asked.database, statement, which))
+    let touched = |which: fn(&Sensitive) -> bool, may_hide: bool| {
+        may_hide && unjudged && policy.sensitive(asked.database).any(which)
+            || statements.iter().any(|statement| touches(policy, asked.database, statement, which, may_hide))
     };
-    let (secret, sensitive) = (touched(is_secret), touched(is_masked));
+    // What is kept is kept for long; an error is of what the database holds now.
+    let (secret, sensitive) = (touched(is_secret, true), touched(is_masked, !asked.catalog.is_clean));
     let sensitive = sensitive || derived.as_ref().is_some_and(|derived| derived.sensitive);
     let allowed = VerdictPart::of(&VerdictFacts {
         verdict: audit::Verdict::Allow,
@@ -487,13 +489,19 @@ fn refused_setting(setting: &Setting) -> Option<Refusal> {
     }
 }
 
-/// By name, or because it cannot be told which columns are meant.
-fn touches(policy: &Policy, database: &str, statement: &Statement, which: fn(&Sensitive) -> bool) -> bool {
+/// By name, or, where something may hide, because it cannot be told which columns are meant.
+fn touches(
+    policy: &Policy,
+    database: &str,
+    statement: &Statement,
+    which: fn(&Sensitive) -> bool,
+    may_hide: bool,
+) -> bool {
     policy.sensitive(database).filter(|sensitive| which(sensitive)).any(|sensitive| {
         let table = |name: &str| matches(&sensitive.table, name);
         let unseen =
             statement.kinds.iter().any(|kind| matches!(kind.as_str(), "do" | "call" | "unknown" | "execute" | "fetch"));
-        unseen
+        may_hide && unseen
             || statement.columns.iter().any(|column| match column {
                 ColumnRef::Named { name, .. } => matches(&sensitive.column, name),
                 ColumnRef::All { .. } => statement.pairs.iter().any(|pair| match &pair.object {
