@@ -93,7 +93,7 @@ struct Rule {
 }
 
 /// What a hold asks for before its statement goes on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Terms {
     /// The rule.
     pub rule: String,
@@ -103,6 +103,8 @@ pub struct Terms {
     pub approvals: u32,
     /// After so many seconds without a decision it is denied.
     pub expires_s: u32,
+    /// Whoever decides must have proved who it is so many seconds ago at most; `None`: any login that holds will do.
+    pub max_age_s: Option<u32>,
     /// The rule's own words.
     pub message: Option<String>,
 }

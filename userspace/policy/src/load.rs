@@ -188,7 +188,7 @@ fn column(file: &File<'_>, word: &Word<'_>) -> Result<ColumnPattern, Error> {
     }
 }
 
-const RULE_KEYS: [&str; 15] = [
+const RULE_KEYS: [&str; 16] = [
     "name",
     "agents",
     "databases",
@@ -199,6 +199,7 @@ const RULE_KEYS: [&str; 15] = [
     "approvers",
     "approvals",
     "expires",
+    "max_age",
     "message",
     "valid",
     "hours",
