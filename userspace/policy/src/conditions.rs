@@ -2,7 +2,7 @@
 //!
 //! A fact that is not told counts against the agent: a block or hold then matches, an allow does not.
 
-use sql::{Clause, ColumnId, Lineage, Name, Schema, Sensitivity, Used, matches};
+use sql::{Clause, ColumnId, Lineage, Name, Prepared, Sensitivity, Used, matches};
 
 use crate::{Action, ColumnPattern, Question, Rule};
 
@@ -48,7 +48,7 @@ pub(crate) fn hold(rule: &Rule, question: &Question<'_>) -> bool {
         && is(conditions.without_where, Some(statement.without_where.iter().any(|name| concerns(rule, name))))
         && is(conditions.database_wide, Some(statement.is_database_wide))
         && conditions.estimated_rows_over.is_none_or(|most| is(Some(true), estimated_rows.map(|rows| rows > most)))
-        && (!conditions.matched || matched(rule, lineage, question.schema))
+        && (!conditions.matched || matched(rule, question))
 }
 
 /// The columns whose use must be told for the rule to be judged. An allow that names columns is about all the others as well.
@@ -83,9 +83,14 @@ fn unbounded(rule: &Rule, lineage: Option<&Lineage>) -> Option<bool> {
     Some(lineage.unbounded.iter().any(|name| concerns(rule, name)))
 }
 
-/// What the planner expects of one value is no answer.
-fn matched(rule: &Rule, lineage: Option<&Lineage>, schema: Option<&Schema>) -> bool {
-    let (Some(lineage), Some(schema)) = (lineage.filter(|lineage| !lineage.is_plan), schema) else { return false };
+/// What the planner expects of one value is no answer, and a cursor asks when it is read, not when it is declared.
+fn matched(rule: &Rule, question: &Question<'_>) -> bool {
+    let declares = |prepared: &Prepared| matches!(prepared, Prepared::Declare { .. });
+    let lineage = question.statement.lineage.as_ref().filter(|lineage| !lineage.is_plan);
+    let (Some(lineage), Some(schema)) = (lineage, question.schema) else { return false };
+    if question.statement.prepared.iter().any(declares) {
+        return false;
+    }
     lineage.probes.iter().filter(|probe| probe.clause == Clause::Match).any(|probe| {
         let ColumnId { relation, number } = probe.column;
         schema.relation_of(relation).filter(|relation| concerns(rule, &relation.name)).is_some_and(|relation| {

@@ -124,8 +124,9 @@ fn a_sensitive_column_that_is_compared_with_a_whole_value() {
                 ("SELECT id FROM cards WHERE id = $1", "allow"),
                 ("SELECT name FROM customers WHERE mail = $1", "allow"),
                 ("EXPLAIN SELECT id FROM cards WHERE pan = $1", "allow"),
-                ("SELECT id FROM cards WHERE pan LIKE $1", "allow"), // nobody's to allow
-                ("UPDATE cards SET id = 2 WHERE pan = $1", "allow"), // another kind
+                ("DECLARE c CURSOR FOR SELECT id FROM cards WHERE pan = '4'", "allow"), // refused when it is read
+                ("SELECT id FROM cards WHERE pan LIKE $1", "allow"),                    // nobody's to allow
+                ("UPDATE cards SET id = 2 WHERE pan = $1", "allow"),                    // another kind
             ],
         );
     }
