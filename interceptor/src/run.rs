@@ -71,7 +71,7 @@ pub fn run(path: &Path) -> Result<()> {
     let mut handle = proxy::start(&settings(&config, shards), Arc::new(policy.clone()), origins)?;
     checkpoints.of(handle.heads());
     let asks = handle.take_asks();
-    let version = policy.version().to_owned();
+    let (version, state_dir) = (policy.version().to_owned(), config.service.state_dir.clone());
     let service = Arc::new(Service::new(path, config, handle, version, counters, held, Arc::clone(&known)));
     if let Some(asks) = asks {
         approvals::start(&service, asks, Estimates::start(&service, logins, known.tls())?)?;
@@ -80,6 +80,7 @@ pub fn run(path: &Path) -> Result<()> {
     left.iter().for_each(|left| service.record_left(left));
     prove(&canary, &service, CANARY_PATIENCE_AT_START)
         .context("redirection does not work, so the service does not start")?;
+    let page = page.map(|page| page.keyed(&state_dir)).transpose()?;
     let control = service.serve_control(page)?;
     privileges::seal()?;
     tracing::info!(shards, policy = policy.version(), "ready");

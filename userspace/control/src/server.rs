@@ -22,6 +22,7 @@ use crate::columns::Columns;
 use crate::metrics;
 use crate::oidc::{self, Oidc};
 use crate::status::Status;
+use crate::tokens::{TOKEN_KEY_BYTES, Tokens};
 use crate::web::sessions::Sessions;
 use crate::web::{self, Limited};
 
@@ -35,7 +36,6 @@ pub struct Settings {
 }
 
 /// The web page.
-#[derive(Debug)]
 pub struct Page {
     /// Where it listens.
     pub listener: TcpListener,
@@ -43,6 +43,14 @@ pub struct Page {
     pub url: Option<String>,
     /// Where people log in besides.
     pub oidc: Option<oidc::Settings>,
+    /// Signs the API's tokens: another one ends them all.
+    pub token_key: [u8; TOKEN_KEY_BYTES],
+}
+
+impl fmt::Debug for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Page").field("url", &self.url).field("oidc", &self.oidc).finish_non_exhaustive()
+    }
 }
 
 /// What the program knows. Called on the control thread, which may wait; nothing of the data path waits for it.
@@ -116,7 +124,8 @@ pub fn serve(settings: Settings, source: Arc<dyn Source>) -> Result<Handle, Serv
     let listener = listen(&settings.socket)?;
     let sessions = Arc::new(Sessions::default());
     let web = settings.page.map(|page| prepare(page, &source, &sessions)).transpose()?;
-    let links = Links { sessions, page: web.as_ref().map(|web| web.url.clone()) };
+    let page = web.as_ref().map(|web| (web.url.clone(), Arc::clone(&web.tokens)));
+    let links = Links { sessions, page };
     // With its timer: axum sleeps for a second where accept() fails for want of descriptors.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Thread)?;
     let (stop, stopped) = oneshot::channel::<()>();
@@ -161,17 +170,20 @@ struct Ready {
     listener: TcpListener,
     routes: axum::Router,
     url: String,
+    tokens: Arc<Tokens>,
 }
 
 fn prepare(page: Page, source: &Arc<dyn Source>, sessions: &Arc<Sessions>) -> Result<Ready, ServeError> {
-    let Page { listener, url, oidc } = page;
+    let Page { listener, url, oidc, token_key } = page;
     listener.set_nonblocking(true).map_err(ServeError::Thread)?;
     let address = listener.local_addr().map_err(ServeError::Thread)?;
     let found = url.clone().unwrap_or_else(|| format!("http://{address}"));
     let oidc = oidc.map(|settings| Oidc::new(settings, &found)).transpose().map_err(ServeError::Provider)?;
     let (source, sessions) = (Arc::clone(source), Arc::clone(sessions));
-    let routes = web::routes(source, sessions, oidc.map(Arc::new), (address, url.as_deref()));
-    Ok(Ready { listener, routes, url: found })
+    let tokens = Arc::new(Tokens::new(&token_key, &found));
+    let ways_in = (oidc.map(Arc::new), Arc::clone(&tokens));
+    let routes = web::routes(source, sessions, ways_in, (address, url.as_deref()));
+    Ok(Ready { listener, routes, url: found, tokens })
 }
 
 /// The page, for ever; without one it only never ends.
@@ -192,6 +204,7 @@ fn router(source: Arc<dyn Source>, links: Links) -> axum::Router {
         .route("/reload", post(reload))
         .merge(api::routes())
         .route("/login", post(api::login))
+        .route("/token", post(api::token))
         .layer(Extension(links))
         .with_state(source)
 }

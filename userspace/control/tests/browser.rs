@@ -189,7 +189,10 @@ fn a_person_decides_in_a_browser() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("known");
         let service = Arc::new(well());
-        let settings = Settings { socket: folder.socket(), page: Some(Web { listener, url: None, oidc: None }) };
+        let settings = Settings {
+            socket: folder.socket(),
+            page: Some(Web { listener, url: None, oidc: None, token_key: [7; 32] }),
+        };
         let _handle = serve(settings, Arc::clone(&service) as Arc<dyn Source>).expect("serves");
         let other = own_uid() + 1;
         let approvals = || Arc::clone(&service);
