@@ -1,18 +1,21 @@
-//! The page's port, its secrets, and what it must be able to read: taken before anything is dropped or confined.
+//! The page's port, its secrets and those of webhooks, and what it must be able to read: taken before anything is dropped or confined.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use control::{Page, TOKEN_KEY_BYTES, oidc};
+use control::{Page, TOKEN_KEY_BYTES, Webhook, WebhookKind, oidc};
 use ring::rand::SecureRandom;
 
-use crate::config::{Config, Oidc};
+use crate::config::{self, Config, Oidc};
 use crate::verifiers::secret;
 
+/// Before a webhook's second try.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// In `state_dir`.
 const TOKEN_KEY: &str = "api-token.key";
 /// The longest secret of a client.
@@ -77,6 +80,33 @@ fn provider(oidc: &Oidc) -> Result<oidc::Settings> {
     })
 }
 
+/// Who is told of what waits for a person, with their secrets.
+pub fn webhooks(config: &Config) -> Result<Vec<Webhook>> {
+    let webhook = |hook: &config::Webhook| -> Result<Webhook> {
+        let url = match (&hook.url, &hook.url_file) {
+            (Some(url), _) => url.clone(),
+            (None, Some(file)) => one_line(file).context("url_file")?,
+            (None, None) => bail!("one of url and url_file says where it is"),
+        };
+        let secret = hook.secret_file.as_deref().map(one_line).transpose().context("secret_file")?;
+        let roots =
+            std::fs::read(&hook.roots).with_context(|| format!("roots: cannot read {}", hook.roots.display()))?;
+        Ok(Webhook {
+            name: hook.name.clone(),
+            url,
+            secret: secret.map(String::into_bytes),
+            kind: match hook.kind {
+                config::WebhookKind::Slack => WebhookKind::Slack,
+                config::WebhookKind::Generic => WebhookKind::Generic,
+            },
+            statement: hook.statement,
+            roots,
+            pause: FIRST_PAUSE,
+        })
+    };
+    config.webhooks.iter().map(|hook| webhook(hook).with_context(|| format!("[[webhook]] {}", hook.name))).collect()
+}
+
 /// A secret of one line. No byte of it is in an error.
 fn one_line(path: &Path) -> Result<String> {
     let text = secret(path)?;
@@ -89,7 +119,7 @@ fn one_line(path: &Path) -> Result<String> {
 
 /// What the resolver of names reads, where the control thread asks hosts elsewhere.
 pub fn resolver(config: &Config) -> Vec<PathBuf> {
-    if config.hosts_outside().next().is_none() {
+    if config.hosts_outside().next().is_none() && config.webhooks.is_empty() {
         return Vec::new();
     }
     let files = ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/gai.conf"];

@@ -44,7 +44,7 @@ pub fn run(path: &Path) -> Result<()> {
 
     let held = approvals::table(&config)?;
     let logins = estimates::logins(&config)?;
-    let page = admin::page(&config)?;
+    let (page, webhooks) = (admin::page(&config)?, admin::webhooks(&config)?);
     let left = approvals::left(&config.service.state_dir);
     let canary = Arc::new(Canary::default());
     let known = Arc::new(Known::new(&config, Legs::new(&config)?));
@@ -81,7 +81,7 @@ pub fn run(path: &Path) -> Result<()> {
     prove(&canary, &service, CANARY_PATIENCE_AT_START)
         .context("redirection does not work, so the service does not start")?;
     let page = page.map(|page| page.keyed(&state_dir)).transpose()?;
-    let control = service.serve_control(page)?;
+    let control = service.serve_control(page, webhooks)?;
     privileges::seal()?;
     tracing::info!(shards, policy = policy.version(), "ready");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);

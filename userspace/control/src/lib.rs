@@ -32,6 +32,7 @@ mod server;
 mod status;
 mod tokens;
 mod web;
+mod webhooks;
 
 pub use columns::{Column, Columns, Looks};
 pub use latency::Latency;
@@ -41,3 +42,4 @@ pub use status::{
     Agent, Canary, Coverage, Database, Figure, FigureKind, Label, Mode, Policy, Shard, ShardState, Status,
 };
 pub use tokens::{TOKEN_KEY_BYTES, TOKEN_S_MAX};
+pub use webhooks::{Webhook, WebhookKind};

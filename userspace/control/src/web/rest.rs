@@ -7,9 +7,10 @@ use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 
 use super::{Web, login, status};
-use crate::api::{decide, now_s};
-use crate::approvals::{Login, Rejected, Reviewer};
+use crate::api::{Answer, decide, now_s};
+use crate::approvals::{Approval, Listing, Login, Rejected, Reviewer};
 use crate::secrets::same;
+use crate::status::Status;
 use crate::tokens::Scope;
 
 pub(super) fn routes() -> axum::Router<Web> {
@@ -30,25 +31,37 @@ struct Caller {
     csrf: Option<String>,
 }
 
-/// An error, as JSON.
-#[derive(Serialize)]
-struct Problem {
-    error: String,
+/// Why a request is not answered; JSON for its caller.
+struct Refused {
+    status: StatusCode,
+    why: String,
 }
 
-fn problem(status: StatusCode, words: impl Into<String>) -> Response {
-    (status, Json(Problem { error: words.into() })).into_response()
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        #[derive(Serialize)]
+        struct Problem {
+            error: String,
+        }
+        let mut response = (self.status, Json(Problem { error: self.why })).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
 }
 
-fn nobody(words: &str) -> Response {
-    let mut response = problem(StatusCode::UNAUTHORIZED, words);
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
-    response
+fn refused(status: StatusCode, why: impl Into<String>) -> Refused {
+    Refused { status, why: why.into() }
+}
+
+fn nobody(words: &str) -> Refused {
+    refused(StatusCode::UNAUTHORIZED, words)
 }
 
 impl Web {
     /// A request with a token is its bearer's, whatever cookie comes along.
-    fn caller(&self, headers: &HeaderMap, scope: Scope) -> Result<Caller, Response> {
+    fn caller(&self, headers: &HeaderMap, scope: Scope) -> Result<Caller, Refused> {
         let caller = match headers.get(header::AUTHORIZATION) {
             Some(value) => self.bearer(value.to_str().unwrap_or_default())?,
             None => {
@@ -59,12 +72,12 @@ impl Web {
             }
         };
         if !caller.scopes.contains(&scope) {
-            return Err(problem(StatusCode::FORBIDDEN, "the token's scopes do not have this"));
+            return Err(refused(StatusCode::FORBIDDEN, "the token's scopes do not have this"));
         }
         Ok(caller)
     }
 
-    fn bearer(&self, value: &str) -> Result<Caller, Response> {
+    fn bearer(&self, value: &str) -> Result<Caller, Refused> {
         let token = value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         let (_, token) = token.ok_or_else(|| nobody("only bearer tokens are known"))?;
         let bearer = self.tokens.verify(token.trim(), now_s()).map_err(|why| nobody(&why.to_string()))?;
@@ -85,38 +98,25 @@ struct Me {
     csrf: Option<String>,
 }
 
-async fn me(State(web): State<Web>, headers: HeaderMap) -> Response {
-    match web.caller(&headers, Scope::Read) {
-        Ok(Caller { reviewer, login, scopes, csrf }) => {
-            Json(Me { reviewer: reviewer.name, groups: reviewer.groups, login: login.words, scopes, csrf })
-                .into_response()
-        }
-        Err(refused) => refused,
-    }
+async fn me(State(web): State<Web>, headers: HeaderMap) -> Result<Json<Me>, Refused> {
+    let Caller { reviewer, login, scopes, csrf } = web.caller(&headers, Scope::Read)?;
+    Ok(Json(Me { reviewer: reviewer.name, groups: reviewer.groups, login: login.words, scopes, csrf }))
 }
 
-async fn status_now(State(web): State<Web>, headers: HeaderMap) -> Response {
-    match web.caller(&headers, Scope::Read) {
-        Ok(_) => Json(web.source.status()).into_response(),
-        Err(refused) => refused,
-    }
+async fn status_now(State(web): State<Web>, headers: HeaderMap) -> Result<Json<Status>, Refused> {
+    web.caller(&headers, Scope::Read)?;
+    Ok(Json(web.source.status()))
 }
 
-async fn list(State(web): State<Web>, headers: HeaderMap) -> Response {
-    match web.caller(&headers, Scope::Read) {
-        Ok(_) => Json(web.source.approvals().list(now_s())).into_response(),
-        Err(refused) => refused,
-    }
+async fn list(State(web): State<Web>, headers: HeaderMap) -> Result<Json<Listing>, Refused> {
+    web.caller(&headers, Scope::Read)?;
+    Ok(Json(web.source.approvals().list(now_s())))
 }
 
-async fn one(State(web): State<Web>, headers: HeaderMap, Path(id): Path<String>) -> Response {
-    if let Err(refused) = web.caller(&headers, Scope::Read) {
-        return refused;
-    }
-    match web.source.approvals().get(&id) {
-        Some(approval) => Json(approval).into_response(),
-        None => problem(StatusCode::NOT_FOUND, Rejected::Unknown.to_string()),
-    }
+async fn one(State(web): State<Web>, headers: HeaderMap, Path(id): Path<String>) -> Result<Json<Approval>, Refused> {
+    web.caller(&headers, Scope::Read)?;
+    let unknown = || refused(StatusCode::NOT_FOUND, Rejected::Unknown.to_string());
+    web.source.approvals().get(&id).map(Json).ok_or_else(unknown)
 }
 
 #[derive(Deserialize)]
@@ -130,24 +130,19 @@ async fn decided(
     headers: HeaderMap,
     Path((id, verb)): Path<(String, String)>,
     Json(said): Json<Said>,
-) -> Response {
-    let caller = match web.caller(&headers, Scope::Decide) {
-        Ok(caller) => caller,
-        Err(refused) => return refused,
-    };
+) -> Result<Json<Answer>, Refused> {
+    let caller = web.caller(&headers, Scope::Decide)?;
     if let Some(own) = &caller.csrf {
         let brought = headers.get("x-csrf-token").and_then(|value| value.to_str().ok()).unwrap_or_default();
         if !same(brought, own) {
-            return problem(StatusCode::FORBIDDEN, "x-csrf-token is missing or of another session");
+            return Err(refused(StatusCode::FORBIDDEN, "x-csrf-token is missing or of another session"));
         }
     }
     let approve = match verb.as_str() {
         "approve" => true,
         "deny" => false,
-        _ => return problem(StatusCode::NOT_FOUND, "approve or deny"),
+        _ => return Err(refused(StatusCode::NOT_FOUND, "approve or deny")),
     };
-    match decide(&*web.source, &caller.reviewer, &caller.login, &id, approve, &said.reason).await {
-        Ok(answer) => Json(answer).into_response(),
-        Err(why) => problem(status(&why), why.to_string()),
-    }
+    let answer = decide(&*web.source, &caller.reviewer, &caller.login, &id, approve, &said.reason).await;
+    answer.map(Json).map_err(|why| refused(status(&why), why.to_string()))
 }
