@@ -123,6 +123,11 @@ pub fn describe(config: &Config, policy: &Policy) -> String {
             );
         }
     }
+    for hook in &config.webhooks {
+        let place = hook.url.as_deref().unwrap_or("an address of its own file");
+        let statement = if hook.statement { ", the masked statement too" } else { "" };
+        let _ = writeln!(out, "webhook    {:<16} {place}{statement}", hook.name);
+    }
     for reviewer in &config.reviewers {
         let groups =
             if reviewer.groups.is_empty() { String::new() } else { format!(", in {}", reviewer.groups.join(", ")) };

@@ -15,6 +15,7 @@ mod endpoints;
 mod masking;
 mod reviewers;
 mod tls;
+mod webhooks;
 
 pub use admin::{Admin, Oidc};
 pub use budgets::{Budgets, Login};
@@ -23,6 +24,7 @@ use endpoints::endpoints;
 pub use masking::{AllMasking, Eagerness, Format, IssuerPrefix, Masking, masking_of};
 pub use reviewers::{Approvals, Reviewer};
 pub use tls::{AgentTls, ClientKeys, DatabaseTls, Tls};
+pub use webhooks::{Webhook, WebhookKind};
 
 /// Where the configuration is when `--config` does not say.
 pub const DEFAULT_PATH: &str = "/etc/interceptor/interceptor.toml";
@@ -48,6 +50,8 @@ pub struct Config {
     pub budgets: Budgets,
     /// `[admin]`: the web page; `None`: there is none.
     pub admin: Option<Admin>,
+    /// `[[webhook]]`, in the order of the file.
+    pub webhooks: Vec<Webhook>,
 }
 
 /// The most that `connections_per_shard_max` may be: each holds up to two receive buffers, and a shard has 32,768 at most.
@@ -248,7 +252,8 @@ impl Config {
 
     /// The hosts and ports that the control plane asks: no agent's and no database's.
     pub fn hosts_outside(&self) -> impl Iterator<Item = (String, u16)> + '_ {
-        self.admin.iter().filter_map(|admin| admin.oidc.as_ref()?.host())
+        let provider = self.admin.iter().filter_map(|admin| admin.oidc.as_ref()?.host());
+        provider.chain(self.webhooks.iter().filter_map(Webhook::host))
     }
 
     /// The admin socket.
@@ -275,6 +280,8 @@ struct Typed {
     #[serde(default)]
     budgets: Budgets,
     admin: Option<admin::Typed>,
+    #[serde(default)]
+    webhook: Vec<Webhook>,
 }
 
 #[derive(Deserialize)]
@@ -353,10 +360,12 @@ impl Typed {
         unique("[[database]]", databases.iter().map(|d| d.name.as_str()))?;
         unique("[[agent]]", agents.iter().map(|a| a.name.as_str()))?;
         no_shared_endpoint(&databases)?;
+        webhooks::check(&self.webhook)?;
         let (reviewers, approvals) = (self.reviewer, self.approvals);
         let admin = self.admin.map(admin::Typed::resolve).transpose()?;
         let config = Config {
             admin,
+            webhooks: self.webhook,
             budgets: self.budgets,
             service: self.service,
             masking: self.masking,

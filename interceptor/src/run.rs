@@ -44,7 +44,7 @@ pub fn run(path: &Path) -> Result<()> {
 
     let held = approvals::table(&config)?;
     let logins = estimates::logins(&config)?;
-    let page = admin::page(&config)?;
+    let (page, webhooks) = (admin::page(&config)?, admin::webhooks(&config)?);
     let left = approvals::left(&config.service.state_dir);
     let canary = Arc::new(Canary::default());
     let known = Arc::new(Known::new(&config, Legs::new(&config)?));
@@ -71,7 +71,7 @@ pub fn run(path: &Path) -> Result<()> {
     let mut handle = proxy::start(&settings(&config, shards), Arc::new(policy.clone()), origins)?;
     checkpoints.of(handle.heads());
     let asks = handle.take_asks();
-    let version = policy.version().to_owned();
+    let (version, state_dir) = (policy.version().to_owned(), config.service.state_dir.clone());
     let service = Arc::new(Service::new(path, config, handle, version, counters, held, Arc::clone(&known)));
     if let Some(asks) = asks {
         approvals::start(&service, asks, Estimates::start(&service, logins, known.tls())?)?;
@@ -80,7 +80,8 @@ pub fn run(path: &Path) -> Result<()> {
     left.iter().for_each(|left| service.record_left(left));
     prove(&canary, &service, CANARY_PATIENCE_AT_START)
         .context("redirection does not work, so the service does not start")?;
-    let control = service.serve_control(page)?;
+    let page = page.map(|page| page.keyed(&state_dir)).transpose()?;
+    let control = service.serve_control(page, webhooks)?;
     privileges::seal()?;
     tracing::info!(shards, policy = policy.version(), "ready");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);

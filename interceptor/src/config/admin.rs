@@ -53,7 +53,7 @@ fn groups_claim() -> String {
     "groups".into()
 }
 
-fn roots() -> PathBuf {
+pub(super) fn roots() -> PathBuf {
     ROOTS.into()
 }
 

@@ -14,6 +14,7 @@ use tokio::net::UnixListener;
 
 use crate::approvals::{Approval, Login, Rejected, Reviewer, Vote};
 use crate::server::Source;
+use crate::tokens::{Tokens, Wanted};
 use crate::web::sessions::Sessions;
 
 /// No request has a longer body.
@@ -44,15 +45,13 @@ pub(crate) fn routes() -> axum::Router<Arc<dyn Source>> {
 #[derive(Clone)]
 pub(crate) struct Links {
     pub(crate) sessions: Arc<Sessions>,
-    /// Where the page is, if there is one.
-    pub(crate) page: Option<String>,
+    /// Where the page is, if there is one, and who issues its tokens.
+    pub(crate) page: Option<(String, Arc<Tokens>)>,
 }
 
 /// A login link for the account at the other end.
 pub(crate) async fn login(state: State<Arc<dyn Source>>, peer: ConnectInfo<Peer>, links: Extension<Links>) -> Response {
-    let Some(page) = &links.page else {
-        return (StatusCode::NOT_FOUND, "there is no page: the configuration has no [admin] listen").into_response();
-    };
+    let Some((page, _)) = &links.page else { return no_page() };
     let uid = peer.0.0.unwrap_or(u32::MAX);
     if let Err(why) = state.approvals().reviewer(uid) {
         return rejected(&why);
@@ -61,6 +60,31 @@ pub(crate) async fn login(state: State<Arc<dyn Source>>, peer: ConnectInfo<Peer>
         Some(token) => format!("{page}/login?token={token}").into_response(),
         None => (StatusCode::SERVICE_UNAVAILABLE, "there is no randomness").into_response(),
     }
+}
+
+/// A token of the API for the account at the other end, which must be a reviewer's.
+pub(crate) async fn token(
+    state: State<Arc<dyn Source>>,
+    peer: ConnectInfo<Peer>,
+    links: Extension<Links>,
+    wanted: Json<Wanted>,
+) -> Response {
+    let Some((_, tokens)) = &links.page else { return no_page() };
+    let uid = peer.0.0.unwrap_or(u32::MAX);
+    if let Err(why) = state.approvals().reviewer(uid) {
+        return rejected(&why);
+    }
+    if let Some(doubt) = wanted.0.doubt() {
+        return (StatusCode::BAD_REQUEST, doubt).into_response();
+    }
+    match tokens.issue(uid, wanted.0, now_s()) {
+        Some(token) => token.into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "there is no randomness").into_response(),
+    }
+}
+
+fn no_page() -> Response {
+    (StatusCode::NOT_FOUND, "there is no page: the configuration has no [admin] listen").into_response()
 }
 
 /// Seconds since 1970.

@@ -22,8 +22,10 @@ use crate::columns::Columns;
 use crate::metrics;
 use crate::oidc::{self, Oidc};
 use crate::status::Status;
+use crate::tokens::{TOKEN_KEY_BYTES, Tokens};
 use crate::web::sessions::Sessions;
 use crate::web::{self, Limited};
+use crate::webhooks::{Hook, Webhook};
 
 /// Where to serve.
 #[derive(Debug)]
@@ -32,10 +34,11 @@ pub struct Settings {
     pub socket: PathBuf,
     /// The page, if there is one.
     pub page: Option<Page>,
+    /// Who is told of what waits for a person.
+    pub webhooks: Vec<Webhook>,
 }
 
 /// The web page.
-#[derive(Debug)]
 pub struct Page {
     /// Where it listens.
     pub listener: TcpListener,
@@ -43,6 +46,14 @@ pub struct Page {
     pub url: Option<String>,
     /// Where people log in besides.
     pub oidc: Option<oidc::Settings>,
+    /// Signs the API's tokens: another one ends them all.
+    pub token_key: [u8; TOKEN_KEY_BYTES],
+}
+
+impl fmt::Debug for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Page").field("url", &self.url).field("oidc", &self.oidc).finish_non_exhaustive()
+    }
 }
 
 /// What the program knows. Called on the control thread, which may wait; nothing of the data path waits for it.
@@ -55,6 +66,8 @@ pub trait Source: Send + Sync + 'static {
     fn approvals(&self) -> &Approvals;
     /// Hands a person's word to the session that waits for it. False: its shard does not listen.
     fn vote(&self, vote: &Vote) -> bool;
+    /// A webhook's message was not taken, and why; `None`: one was again.
+    fn webhook(&self, name: &str, failed: Option<&str>);
     /// Reads the policy again: the version now in force, or why the old one stays.
     fn reload(&self) -> Result<String, String>;
 }
@@ -70,6 +83,8 @@ pub enum ServeError {
     Thread(io::Error),
     /// The identity provider cannot be used as it is configured.
     Provider(io::Error),
+    /// The webhook of this name cannot.
+    Webhook(String, io::Error),
 }
 
 impl fmt::Display for ServeError {
@@ -79,6 +94,7 @@ impl fmt::Display for ServeError {
             ServeError::Socket(path, error) => write!(f, "{}: {error}", path.display()),
             ServeError::Thread(error) => write!(f, "the control thread cannot start: {error}"),
             ServeError::Provider(error) => write!(f, "[admin.oidc]: {error}"),
+            ServeError::Webhook(name, error) => write!(f, "[[webhook]] {name}: {error}"),
         }
     }
 }
@@ -116,14 +132,26 @@ pub fn serve(settings: Settings, source: Arc<dyn Source>) -> Result<Handle, Serv
     let listener = listen(&settings.socket)?;
     let sessions = Arc::new(Sessions::default());
     let web = settings.page.map(|page| prepare(page, &source, &sessions)).transpose()?;
-    let links = Links { sessions, page: web.as_ref().map(|web| web.url.clone()) };
+    let page = web.as_ref().map(|web| (web.url.clone(), Arc::clone(&web.tokens)));
+    let links = Links { sessions, page };
+    let url = web.as_ref().map(|web| web.url.clone());
+    let hooks = settings.webhooks.into_iter().map(|hook| {
+        let name = hook.name.clone();
+        Hook::new(hook, url.clone()).map(Arc::new).map_err(|error| ServeError::Webhook(name, error))
+    });
+    let hooks: Arc<[Arc<Hook>]> = hooks.collect::<Result<Vec<_>, _>>()?.into();
+    // They hear from here on, not from when their thread comes to it.
+    let lines: Vec<_> = hooks.iter().map(|_| source.approvals().news()).collect();
     // With its timer: axum sleeps for a second where accept() fails for want of descriptors.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Thread)?;
     let (stop, stopped) = oneshot::channel::<()>();
     let thread = Builder::new().name("control".to_owned()).spawn(move || {
         runtime.block_on(async {
             let Ok(listener) = tokio::net::UnixListener::from_std(listener) else { return };
-            let service = router(Arc::clone(&source), links).into_make_service_with_connect_info::<api::Peer>();
+            for (hook, line) in hooks.iter().zip(lines) {
+                tokio::spawn(Arc::clone(hook).run(line, Arc::clone(&source)));
+            }
+            let service = router(Arc::clone(&source), links, hooks).into_make_service_with_connect_info::<api::Peer>();
             tokio::select! {
                 _ = stopped => {}
                 _ = axum::serve(listener, service) => {}
@@ -161,17 +189,20 @@ struct Ready {
     listener: TcpListener,
     routes: axum::Router,
     url: String,
+    tokens: Arc<Tokens>,
 }
 
 fn prepare(page: Page, source: &Arc<dyn Source>, sessions: &Arc<Sessions>) -> Result<Ready, ServeError> {
-    let Page { listener, url, oidc } = page;
+    let Page { listener, url, oidc, token_key } = page;
     listener.set_nonblocking(true).map_err(ServeError::Thread)?;
     let address = listener.local_addr().map_err(ServeError::Thread)?;
     let found = url.clone().unwrap_or_else(|| format!("http://{address}"));
     let oidc = oidc.map(|settings| Oidc::new(settings, &found)).transpose().map_err(ServeError::Provider)?;
     let (source, sessions) = (Arc::clone(source), Arc::clone(sessions));
-    let routes = web::routes(source, sessions, oidc.map(Arc::new), (address, url.as_deref()));
-    Ok(Ready { listener, routes, url: found })
+    let tokens = Arc::new(Tokens::new(&token_key, &found));
+    let ways_in = (oidc.map(Arc::new), Arc::clone(&tokens));
+    let routes = web::routes(source, sessions, ways_in, (address, url.as_deref()));
+    Ok(Ready { listener, routes, url: found, tokens })
 }
 
 /// The page, for ever; without one it only never ends.
@@ -184,7 +215,7 @@ async fn serve_page(web: Option<Ready>) {
     std::future::pending::<()>().await;
 }
 
-fn router(source: Arc<dyn Source>, links: Links) -> axum::Router {
+fn router(source: Arc<dyn Source>, links: Links, hooks: Arc<[Arc<Hook>]>) -> axum::Router {
     axum::Router::new()
         .route("/status", get(status))
         .route("/columns", get(columns))
@@ -192,7 +223,9 @@ fn router(source: Arc<dyn Source>, links: Links) -> axum::Router {
         .route("/reload", post(reload))
         .merge(api::routes())
         .route("/login", post(api::login))
+        .route("/token", post(api::token))
         .layer(Extension(links))
+        .layer(Extension(hooks))
         .with_state(source)
 }
 
@@ -213,8 +246,10 @@ async fn columns(State(source): State<Arc<dyn Source>>) -> Response {
     Json(source.columns()).into_response()
 }
 
-async fn page(State(source): State<Arc<dyn Source>>) -> Response {
-    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::page(&source.status())).into_response()
+async fn page(State(source): State<Arc<dyn Source>>, hooks: Extension<Arc<[Arc<Hook>]>>) -> Response {
+    let mut status = source.status();
+    status.figures.extend(hooks.iter().flat_map(|hook| hook.figures()));
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::page(&status)).into_response()
 }
 
 async fn reload(State(source): State<Arc<dyn Source>>) -> Response {

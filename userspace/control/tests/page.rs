@@ -235,3 +235,82 @@ fn connections_are_few_and_the_next_waits() {
     next.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
     assert_eq!(next.read(&mut byte).expect("served"), 1);
 }
+
+mod tokens {
+    use super::*;
+
+    fn token(page: &Page, scopes: &str) -> String {
+        let wanted = format!("{{\"scopes\": [{scopes}], \"purpose\": \"chat\", \"seconds\": 60}}");
+        let (code, token) = client::post(&page.folder.socket(), "/token", &wanted).expect("an answer");
+        assert_eq!(code, 200, "{token}");
+        token
+    }
+
+    fn get(page: &Page, path: &str, authorization: &str) -> Answer {
+        let host = page.address;
+        page.send(&format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {authorization}\r\nConnection: close\r\n\r\n"
+        ))
+    }
+
+    fn deny(page: &Page, more: &str) -> Answer {
+        page.post(&format!("/api/v1/approvals/{ID}/deny"), more, "{\"reason\": \"not today\"}")
+    }
+
+    #[test]
+    fn reads_or_decides_as_its_scopes_say() {
+        let page = Page::open();
+        page.holds(ID);
+        let reader = format!("Bearer {}", token(&page, "\"read\""));
+        for path in ["me", "status", "approvals", "approvals/AAAAA-AAAAA"] {
+            assert_eq!(get(&page, &format!("/api/v1/{path}"), &reader).code, 200, "{path}");
+        }
+        assert_eq!(get(&page, "/", &reader).code, 401, "a token is not the page's");
+        assert_eq!(deny(&page, &format!("Authorization: {reader}\r\n")).code, 403);
+        let decider = token(&page, "\"decide\"");
+        assert_eq!(get(&page, "/api/v1/approvals", &format!("Bearer {decider}")).code, 403);
+        let cookie = page.login();
+        let both = format!("Cookie: {cookie}\r\nAuthorization: Bearer {}\r\n", token(&page, "\"read\""));
+        assert_eq!((deny(&page, &both).code, page.state(ID)), (403, Some(State::Pending)), "a cookie adds nothing");
+        let origin = format!("Authorization: Bearer {decider}\r\nOrigin: http://evil.example\r\n");
+        assert_eq!((deny(&page, &origin).code, page.state(ID)), (403, Some(State::Pending)));
+        assert_eq!(deny(&page, &format!("Authorization: Bearer {decider}\r\n")).code, 200);
+        let word = page.service.approvals().get(ID).expect("known").words[0].clone();
+        assert_eq!((word.reviewer.as_str(), word.approve), ("me", false));
+        let (start, end) = ("API token ", format!(" for chat of uid {}", own_uid()));
+        assert!(word.login.starts_with(start) && word.login.ends_with(&end), "{}", word.login);
+    }
+
+    #[test]
+    fn that_is_made_up_is_none() {
+        let page = Page::open();
+        page.holds(ID);
+        let good = token(&page, "\"read\", \"decide\"");
+        let none = "eyJhbGciOiJub25lIn0";
+        let payload = good.split('.').nth(1).expect("a payload");
+        let (elsewhere, mine) = (Page::open(), &good);
+        for authorization in [
+            "Bearer".to_owned(),
+            "Bearer ".to_owned(),
+            "Basic bWU6bWU=".to_owned(),
+            format!("Bearer {none}.{payload}."),
+            format!("Bearer {}x", mine),
+            // The same key, another service.
+            format!("Bearer {}", token(&elsewhere, "\"read\", \"decide\"")),
+        ] {
+            for path in ["me", "status", "approvals", "approvals/AAAAA-AAAAA"] {
+                let answer = get(&page, &format!("/api/v1/{path}"), &authorization);
+                assert!(answer.code == 401 && !answer.body.contains("DELETE"), "{authorization} {path}");
+                assert_eq!(answer.header("www-authenticate"), "Bearer");
+            }
+            let answer = deny(&page, &format!("Authorization: {authorization}\r\n"));
+            assert_eq!((answer.code, page.state(ID)), (401, Some(State::Pending)), "{authorization}");
+        }
+        let wanted = r#"{"scopes": ["read", "all"], "purpose": "x", "seconds": 60}"#;
+        let (code, _) = client::post(&page.folder.socket(), "/token", wanted).expect("an answer");
+        assert_eq!(code, 422);
+        let wanted = r#"{"scopes": ["read"], "purpose": "x", "seconds": 99999999}"#;
+        let (code, words) = client::post(&page.folder.socket(), "/token", wanted).expect("an answer");
+        assert!(code == 400 && words.contains("90 days"), "{words}");
+    }
+}

@@ -1,9 +1,11 @@
 //! The table of held statements. Behind a lock that is held for a look-up; nothing of the data path takes it.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
+
+use crate::webhooks::{self, News};
 
 use super::{Approval, Ask, Limits, Listing, Login, Rejected, Reviewer, State, Vote, Word, reason};
 
@@ -20,6 +22,8 @@ pub struct Approvals {
     table: Mutex<Table>,
     /// Counts the changes.
     changed: watch::Sender<u64>,
+    /// Tells of what waits and what is over.
+    news: broadcast::Sender<News>,
 }
 
 #[derive(Debug, Default)]
@@ -56,7 +60,7 @@ impl Waiting {
 impl Approvals {
     /// Nothing waits yet.
     pub fn new(limits: Limits, reviewers: Vec<Reviewer>) -> Approvals {
-        Approvals { limits, reviewers, table: Mutex::default(), changed: watch::channel(0).0 }
+        Approvals { limits, reviewers, table: Mutex::default(), changed: watch::channel(0).0, news: webhooks::line() }
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -71,6 +75,19 @@ impl Approvals {
     /// Hears of every change.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
+    }
+
+    /// Hears of every statement that waits, and of its end. Who is slow loses the oldest, and is told how many.
+    pub(crate) fn news(&self) -> broadcast::Receiver<News> {
+        self.news.subscribe()
+    }
+
+    /// Where nobody listens nothing is made for it.
+    fn tell(&self, approval: &Approval, news: impl FnOnce(Arc<Approval>) -> News) {
+        if self.news.receiver_count() > 0 {
+            // The last listener may just have left.
+            let _ = self.news.send(news(Arc::new(approval.clone())));
+        }
     }
 
     /// The reviewer whose account it is.
@@ -109,6 +126,7 @@ impl Approvals {
         *table.databases.entry(ask.database.clone()).or_default() += 1;
         let (id, approval) =
             (ask.id.clone(), Approval { ask, state: State::Pending, why: None, words: Vec::new(), ended_s: None });
+        self.tell(&approval, News::Held);
         table.pending.insert(id, Waiting { approval, decided_by: None, counted: 0 });
         drop(table);
         self.has_changed();
@@ -137,6 +155,7 @@ impl Approvals {
         });
         let text = &mut approval.ask.text;
         text.truncate(text.floor_char_boundary(KEPT_TEXT));
+        self.tell(&approval, News::Over);
         table.over.push_front(approval);
         table.over.truncate(self.limits.history);
         drop(table);
@@ -274,8 +293,6 @@ fn one_less(counts: &mut HashMap<String, usize>, name: &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::super::Rule;
     use super::*;
 

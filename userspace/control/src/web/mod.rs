@@ -7,6 +7,7 @@
 mod limited;
 mod login;
 mod pages;
+mod rest;
 pub(crate) mod sessions;
 
 use std::convert::Infallible;
@@ -18,8 +19,8 @@ use axum::extract::{DefaultBodyLimit, Form, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse, Json, Redirect, Response};
-use axum::routing::{get, post};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
 use maud::Markup;
 use serde::Deserialize;
 use tokio_stream::StreamExt;
@@ -30,6 +31,7 @@ use crate::approvals::{Rejected, Reviewer};
 use crate::oidc::Oidc;
 use crate::secrets::same;
 use crate::server::Source;
+use crate::tokens::Tokens;
 use pages::Viewer;
 use sessions::{Login, Sessions, Who};
 
@@ -47,6 +49,7 @@ pub(crate) struct Web {
     source: Arc<dyn Source>,
     sessions: Arc<Sessions>,
     oidc: Option<Arc<Oidc>>,
+    tokens: Arc<Tokens>,
     /// The origins that are this page's, such as `http://127.0.0.1:7443`.
     origins: Arc<[String]>,
 }
@@ -55,13 +58,13 @@ pub(crate) struct Web {
 pub(crate) fn routes(
     source: Arc<dyn Source>,
     sessions: Arc<Sessions>,
-    oidc: Option<Arc<Oidc>>,
+    (oidc, tokens): (Option<Arc<Oidc>>, Arc<Tokens>),
     (address, url): (SocketAddr, Option<&str>),
 ) -> axum::Router {
     let port = address.port();
     let own = [address.to_string(), format!("localhost:{port}"), format!("127.0.0.1:{port}"), format!("[::1]:{port}")];
     let origins = own.iter().map(|host| format!("http://{host}")).chain(url.map(str::to_owned)).collect();
-    let web = Web { source, sessions, oidc, origins };
+    let web = Web { source, sessions, oidc, tokens, origins };
     axum::Router::new()
         .route("/", get(list))
         .route("/approvals/{id}", get(one).post(decided))
@@ -69,10 +72,7 @@ pub(crate) fn routes(
         .route("/events", get(events))
         .route("/style.css", get(style))
         .route("/live.js", get(script))
-        .route("/api/v1/me", get(api_me))
-        .route("/api/v1/approvals", get(api_list))
-        .route("/api/v1/approvals/{id}", get(api_one))
-        .route("/api/v1/approvals/{id}/{verb}", post(api_decided))
+        .nest("/api/v1", rest::routes())
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(from_fn_with_state(web.clone(), guard))
         .with_state(web)
@@ -143,8 +143,7 @@ impl Web {
         approve: bool,
         reason: &str,
     ) -> Result<crate::api::Answer, Rejected> {
-        let how = login::how(login, self.oidc.as_deref());
-        decide(&*self.source, reviewer, &how, id, approve, reason).await
+        decide(&*self.source, reviewer, &login::how(login, self.oidc.as_deref()), id, approve, reason).await
     }
 }
 
@@ -236,55 +235,4 @@ async fn events(State(web): State<Web>, headers: HeaderMap) -> Response {
     let changes = WatchStream::from_changes(web.source.approvals().changes());
     let told = changes.map(|_| Ok::<_, Infallible>(Event::default().event("changed").data("")));
     Sse::new(told).keep_alive(KeepAlive::new().interval(PING)).into_response()
-}
-
-async fn api_me(State(web): State<Web>, headers: HeaderMap) -> Response {
-    let Some((reviewer, login, _)) = web.person(&headers) else { return StatusCode::UNAUTHORIZED.into_response() };
-    let me = std::collections::BTreeMap::from([("reviewer", reviewer.name), ("csrf", login.csrf)]);
-    Json(me).into_response()
-}
-
-async fn api_list(State(web): State<Web>, headers: HeaderMap) -> Response {
-    if web.person(&headers).is_none() {
-        return StatusCode::UNAUTHORIZED.into_response();
-    }
-    Json(web.source.approvals().list(now_s())).into_response()
-}
-
-async fn api_one(State(web): State<Web>, headers: HeaderMap, Path(id): Path<String>) -> Response {
-    if web.person(&headers).is_none() {
-        return StatusCode::UNAUTHORIZED.into_response();
-    }
-    match web.source.approvals().get(&id) {
-        Some(approval) => Json(approval).into_response(),
-        None => (StatusCode::NOT_FOUND, Rejected::Unknown.to_string()).into_response(),
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Said {
-    reason: String,
-}
-
-async fn api_decided(
-    State(web): State<Web>,
-    headers: HeaderMap,
-    Path((id, verb)): Path<(String, String)>,
-    Json(said): Json<Said>,
-) -> Response {
-    let Some((reviewer, login, _)) = web.person(&headers) else { return StatusCode::UNAUTHORIZED.into_response() };
-    let csrf = headers.get("x-csrf-token").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !same(csrf, &login.csrf) {
-        return (StatusCode::FORBIDDEN, "x-csrf-token is missing or of another session").into_response();
-    }
-    let approve = match verb.as_str() {
-        "approve" => true,
-        "deny" => false,
-        _ => return StatusCode::NOT_FOUND.into_response(),
-    };
-    match web.say(&reviewer, &login, &id, approve, &said.reason).await {
-        Ok(answer) => Json(answer).into_response(),
-        Err(why) => (status(&why), why.to_string()).into_response(),
-    }
 }

@@ -31,7 +31,7 @@ impl Folder {
     }
 
     pub fn serve(&self, service: Service) -> Handle {
-        serve(Settings { socket: self.socket(), page: None }, Arc::new(service)).expect("serves")
+        serve(Settings { socket: self.socket(), page: None, webhooks: vec![] }, Arc::new(service)).expect("serves")
     }
 }
 
@@ -45,6 +45,8 @@ pub struct Service {
     pub mode: Mode,
     pub reload: Result<String, String>,
     pub approvals: Approvals,
+    /// What was said of webhooks.
+    pub hooks: std::sync::Mutex<Vec<String>>,
 }
 
 /// The account that runs the tests is the reviewer `me`.
@@ -60,7 +62,12 @@ pub fn well() -> Service {
         subject: Some("me-1".into()),
         groups: vec!["leads".into()],
     };
-    Service { mode: Mode::Enforce, reload: Ok(String::new()), approvals: Approvals::new(Limits::default(), vec![me]) }
+    Service {
+        mode: Mode::Enforce,
+        reload: Ok(String::new()),
+        approvals: Approvals::new(Limits::default(), vec![me]),
+        hooks: Default::default(),
+    }
 }
 
 impl Source for Service {
@@ -144,6 +151,10 @@ impl Source for Service {
             clear: Some("x".into()),
         };
         Columns { columns: vec![column], overflow: 1 }
+    }
+
+    fn webhook(&self, name: &str, failed: Option<&str>) {
+        self.hooks.lock().expect("whole").push(format!("{name}: {}", failed.unwrap_or("well")));
     }
 
     fn reload(&self) -> Result<String, String> {
