@@ -6,7 +6,7 @@ use policy::{Policy, Subject};
 use sql::Explained;
 use wire::postgres::backend::DataRow;
 
-use super::question::{SCHEMAS, write_holdings, write_tables, write_temporary};
+use super::question::{Part, Question};
 use super::{Asking, Builder, Origin, Relations};
 use crate::catalogs::{Catalog, Catalogs, Treatment};
 use crate::verdicts::{Asked, Judged, Refusal, StatementCache, Why};
@@ -16,6 +16,8 @@ use crate::{Limits, taints::Changes};
 pub struct Survey {
     asking: Asking,
     endpoint: String,
+    /// What its result sets hold.
+    parts: Vec<Part>,
 }
 
 /// One row of an answer: of which result, from 1, and its values.
@@ -27,7 +29,8 @@ impl Survey {
         let asking = Asking {
             asked_ns: 0,
             first: false,
-            results: 0,
+            parts: Vec::new(),
+            part: None,
             policy: Arc::clone(policy),
             changes: Arc::<Changes>::default(),
             epoch: 0,
@@ -39,25 +42,21 @@ impl Survey {
             builder: Some(Builder::default()),
             holdings: true,
             rows: 0,
-            names_at: usize::MAX,
             failed: None,
-            commands: 0,
+            has_temporary_schema: false,
         };
-        Survey { asking, endpoint: endpoint.to_owned() }
+        let parts = all(policy, endpoint, &Limits::default()).parts;
+        Survey { asking, endpoint: endpoint.to_owned(), parts }
     }
 
     /// What is to be asked, in one Query.
     pub fn question(&self, limits: &Limits) -> String {
-        let mut text = String::from(SCHEMAS);
-        write_temporary(&mut text, limits.catalog_columns);
-        write_tables(&mut text, &self.asking.policy, &self.endpoint, limits.catalog_rows);
-        write_holdings(&mut text, limits.catalog_columns);
-        text
+        all(&self.asking.policy, &self.endpoint, limits).text
     }
 
     /// A row; `None`: it is not one that was asked for.
     pub fn row(&mut self, (result, values): &Row) -> Option<()> {
-        self.asking.results = *result;
+        self.asking.part = self.parts.get(result.checked_sub(1)?).copied();
         let values: Vec<Option<&[u8]>> = values.iter().map(|value| value.as_deref().map(str::as_bytes)).collect();
         let mut body = Vec::new();
         wire::postgres::encode::data_row(&mut body, &values).ok()?;
@@ -66,7 +65,7 @@ impl Survey {
 
     /// What a text comes to, for an agent whose `search_path` is this one.
     pub fn explain(self, dbname: &str, subject: &Subject, path: &[String], text: &str, wall_s: i64) -> Explanation {
-        let Survey { asking, endpoint } = self;
+        let Survey { asking, endpoint, parts: _ } = self;
         let limits = Limits::default();
         let origin = Origin {
             policy: &asking.policy,
@@ -97,6 +96,15 @@ impl Survey {
         };
         Explanation::of(&StatementCache::new().judge(&asking.policy, asked), &catalog)
     }
+}
+
+/// All that a session may ask, whatever is known already.
+fn all(policy: &Policy, endpoint: &str, limits: &Limits) -> Question {
+    let mut question = Question::new();
+    question.and_temporary(limits.catalog_columns);
+    question.and_tables(policy, endpoint, limits.catalog_rows);
+    question.and_holdings(limits.catalog_columns);
+    question
 }
 
 /// What a text comes to, and what its agent would be told.
