@@ -1,7 +1,6 @@
 //! The running service as the rest of the program sees it: status, reload, its own records, the end.
 
 use std::collections::HashSet;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -108,7 +107,7 @@ impl Service {
     }
 
     /// Serves the admin socket, and the page where it has one.
-    pub fn serve_control(self: &Arc<Service>, page: Option<TcpListener>) -> Result<control::Handle> {
+    pub fn serve_control(self: &Arc<Service>, page: Option<control::Page>) -> Result<control::Handle> {
         let settings = control::Settings { socket: self.config.admin_socket(), page };
         let source: Arc<dyn Source> = Arc::<Service>::clone(self);
         control::serve(settings, source).context("the admin socket")

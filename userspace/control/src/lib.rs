@@ -20,9 +20,13 @@ mod api;
 pub mod approvals;
 pub mod client;
 mod columns;
+mod fetch;
+mod jws;
 mod latency;
 mod metrics;
+pub mod oidc;
 mod plain;
+mod secrets;
 mod server;
 mod status;
 mod web;
@@ -30,7 +34,7 @@ mod web;
 pub use columns::{Column, Columns, Looks};
 pub use latency::Latency;
 pub use plain::{plain, plain_lines};
-pub use server::{Handle, ServeError, Settings, Source, serve};
+pub use server::{Handle, Page, ServeError, Settings, Source, serve};
 pub use status::{
     Agent, Canary, Coverage, Database, Figure, FigureKind, Label, Mode, Policy, Shard, ShardState, Status,
 };
