@@ -1,6 +1,6 @@
 //! Our own question to the database, on the agent's connection and with the agent's rights: which schemas unqualified names mean,
-//! where the sensitive columns are, which types there are. Asked before the agent sees the first ReadyForQuery, and while the
-//! session is idle when something changed. Its answer is swallowed.
+//! where the sensitive columns are, which types there are. Asked while the agent is told that it may begin, and while the
+//! session is idle when something changed; a statement waits for the answer. The answer is swallowed.
 //!
 //! It is one simple Query, so an implicit transaction: an error in it leaves nothing behind (`BeginImplicitTransactionBlock`,
 //! xact.c), SET TRANSACTION and SET LOCAL hold for it alone. A simple Query drops the unnamed statement: while the agent has one
@@ -27,7 +27,7 @@ use crate::verdicts::{Refusal, Why};
 
 mod question;
 pub(crate) mod survey;
-use question::{Definitions, SCHEMAS, TEXT_MAX, write_holdings, write_names, write_tables, write_temporary};
+use question::{Definitions, Part, Question as Text, TEXT_MAX};
 
 /// query_canceled
 const CANCELLED: &[u8; 5] = b"57014";
@@ -47,6 +47,8 @@ pub(super) struct OwnQuery {
     answered: bool,
     /// Few sessions have any.
     temporary: Option<Box<Temporary>>,
+    /// The session has a temporary schema, for its whole life (`InitTempTableNamespace`, namespace.c).
+    has_temporary_schema: bool,
 }
 
 /// The session's temporary relations.
@@ -123,10 +125,12 @@ impl Attempt {
 struct Asking {
     asked_ns: u64,
     attempt: Attempt,
-    /// The agent waits for its first ReadyForQuery.
+    /// Asked at the end of the login: no statement waited for it then.
     first: bool,
-    /// Result sets seen so far.
-    results: usize,
+    /// What the result sets hold that are still to come, the last one first.
+    parts: Vec<Part>,
+    /// What the one at hand holds.
+    part: Option<Part>,
     policy: Arc<Policy>,
     changes: Arc<Changes>,
     epoch: u64,
@@ -141,10 +145,9 @@ struct Asking {
     /// It is asked what the database holds.
     holdings: bool,
     rows: usize,
-    /// Which result set has the names of columns in which cards were seen.
-    names_at: usize,
     failed: Option<Failure>,
-    commands: usize,
+    /// The session has a temporary schema.
+    has_temporary_schema: bool,
 }
 
 /// Whether the session's own question comes before a frame of the agent.
@@ -161,6 +164,11 @@ pub(super) enum Question {
 impl OwnQuery {
     pub(super) fn is_asking(&self) -> bool {
         self.asking.is_some()
+    }
+
+    /// It is asked ahead of the first statement, which may come meanwhile.
+    pub(super) fn is_asked_ahead(&self) -> bool {
+        self.asking.as_ref().is_some_and(|asking| asking.first)
     }
 
     /// A temporary relation was filled with what must not leave.
@@ -232,7 +240,7 @@ impl Connection {
         self.schemas.is_sure() && cx.shared.catalogs.is_current(&self.catalog, cx.shared.policy, Self::oldest_ns(cx))
     }
 
-    pub(super) fn ask_catalog(&mut self, first: bool, cx: &mut Cx<'_, '_>) -> Result<Room, Fatal> {
+    fn ask_catalog(&mut self, first: bool, cx: &mut Cx<'_, '_>) -> Result<Room, Fatal> {
         self.ask_again(Attempt::FIRST, first, cx)
     }
 
@@ -246,26 +254,24 @@ impl Connection {
             || self.open.database.estimates
             || cx.shared.catalogs.taints.has(endpoint, &self.startup.dbname);
         let changes = cx.shared.catalogs.taints.changes(endpoint, &self.startup.dbname);
-        let mut text = String::from(SCHEMAS);
-        write_temporary(&mut text, limits.catalog_columns, attempt.definitions);
+        let mut question = Text::new();
+        if self.own.has_temporary_schema {
+            question.and_temporary(limits.catalog_columns, attempt.definitions);
+        }
         if known.is_none() {
-            write_tables(&mut text, cx.shared.policy, endpoint, limits.catalog_rows);
+            question.and_tables(cx.shared.policy, endpoint, limits.catalog_rows);
             if holdings {
-                write_holdings(&mut text, limits.catalog_columns, attempt.definitions);
+                question.and_holdings(limits.catalog_columns, attempt.definitions);
             }
         }
-        let unnamed = cx.shared.catalogs.seen.unnamed(self.place);
-        write_names(&mut text, &unnamed);
+        question.and_names(&cx.shared.catalogs.seen.unnamed(self.place));
+        let Text { text, mut parts } = question;
+        parts.reverse();
         let room = self.own_room(&text, cx);
         if room != Room::Here {
             return Ok(room);
         }
         let builder = known.is_none().then(Builder::default);
-        let names_at = match (known.is_none(), holdings) {
-            (false, _) => 5,
-            (true, false) => 7,
-            (true, true) => 12,
-        };
         if let Some(known) = known {
             self.catalog = known;
         }
@@ -273,7 +279,8 @@ impl Connection {
             asked_ns: cx.now.mono_ns,
             attempt,
             first,
-            results: 0,
+            parts,
+            part: None,
             policy: Arc::clone(cx.shared.policy),
             changes: Arc::clone(&changes),
             epoch: changes.count(),
@@ -285,9 +292,8 @@ impl Connection {
             builder,
             holdings,
             rows: 0,
-            names_at,
             failed: None,
-            commands: 0,
+            has_temporary_schema: false,
         }));
         self.record_own(&text, cx);
         let mark = cx.out.mark();
@@ -303,13 +309,13 @@ impl Connection {
         let latin1 = self.login.encoding == Encoding::Latin1;
         let asking = self.own.asking.as_mut().ok_or_else(misread)?;
         match frame.kind() {
-            b'T' => asking.results += 1,
-            b'D' if asking.results == asking.names_at => {
+            b'T' => asking.part = Some(asking.parts.pop().ok_or_else(misread)?),
+            b'D' if asking.part == Some(Part::Names) => {
                 let (table, number, name) = column_name(frame.body(), latin1).ok_or_else(misread)?;
                 cx.shared.catalogs.seen.name(self.place, table, number, name);
             }
             b'D' => asking.row(frame.body(), latin1, &self.open.database.name).ok_or_else(misread)?,
-            b'C' => asking.commands += 1,
+            b'C' => {}
             b'E' => {
                 let error = Report::parse(frame.body()).map_err(Fatal::of_database)?;
                 let code = error.text(report::CODE).unwrap_or_default();
@@ -345,11 +351,12 @@ impl Connection {
                 passing: None,
             })
         });
+        if failed.is_none() && !asking.parts.is_empty() {
+            return Err(Fatal::database("the catalog query's answer lacks a part"));
+        }
         // A cancel before the first statement has found nothing to cancel.
-        self.own.answered = match &failed {
-            Some(why) if asking.first => !why.cancelled,
-            _ => !asking.first,
-        };
+        let serves = !asking.first || self.agent.waits();
+        self.own.answered = serves || failed.as_ref().is_some_and(|why| !why.cancelled);
         match failed {
             Some(why) => {
                 self.own.failed = Some(why);
@@ -377,13 +384,22 @@ impl Connection {
                     self.catalog = catalog;
                     cx.out.tainted.extend(bound);
                 }
+                if asking.has_temporary_schema && !self.own.has_temporary_schema {
+                    self.own.has_temporary_schema = true;
+                    return self.ask_at_once(asking.first, cx);
+                }
                 self.extend(asking.own.finish(cx.shared.limits.catalog_columns), cx);
             }
         }
-        if asking.first {
-            self.send_ready(status, cx);
-        }
         Ok(())
+    }
+
+    /// Asks without a statement that could be refused instead.
+    pub(super) fn ask_at_once(&mut self, first: bool, cx: &mut Cx<'_, '_>) -> Step {
+        match self.ask_catalog(first, cx)? {
+            Room::Here => Ok(()),
+            Room::Later | Room::Nowhere => Err(Fatal::unrecorded()),
+        }
     }
 
     fn place_names(&self) -> PlaceRef<'_> {
@@ -441,22 +457,23 @@ impl Asking {
         let values = values(body)?;
         let maybe = |at: usize| values.get(at).copied().flatten().and_then(|bytes| text(bytes, latin1));
         let text = |at: usize| text(values.get(at).copied().flatten()?, latin1);
-        match self.results {
-            1 => {
+        match self.part? {
+            Part::Usable => {
                 let name = text(0)?;
                 // An agent's own temporary tables shadow nothing that it may not read.
                 if !name.starts_with("pg_temp") && !name.starts_with("pg_toast_temp") {
                     self.usable.push(name);
                 }
             }
-            2 => {
+            Part::Path => {
                 if let Some(builder) = &mut self.builder {
                     let number: u32 = maybe(2).and_then(|number| number.parse().ok()).unwrap_or_default();
                     builder.server = u16::try_from(number / 10_000).unwrap_or_default();
                 }
                 self.searched(&text(0)?, &text(1)?);
+                self.has_temporary_schema = text(3).as_deref() != Some("f");
             }
-            3 | 7 => {
+            Part::OwnRelations | Part::Relations => {
                 let kind = text(3)?;
                 let row = RelationRow {
                     oid: text(0)?.parse().ok()?,
@@ -470,12 +487,12 @@ impl Asking {
                 };
                 self.relations()?.relation(row)?;
             }
-            4 | 8 => {
+            Part::OwnColumns | Part::Columns => {
                 let (number, name, type_oid) = (text(1)?.parse().ok()?, text(2)?, text(3)?.parse().ok()?);
                 let column = sql::Column { number, name, type_oid, sensitivity: sql::Sensitivity::None };
                 self.relations()?.column(text(0)?.parse().ok()?, column);
             }
-            5 => {
+            Part::Named => {
                 self.rows += 1;
                 let (oid, schema, table) = (text(0)?.parse().ok()?, text(1)?, text(2)?);
                 let (number, name, type_oid) = (text(3)?.parse().ok()?, text(4)?, text(5)?.parse().ok()?);
@@ -484,12 +501,12 @@ impl Asking {
                 let column = CatalogColumn { number, name, type_oid, treatment, sought };
                 self.builder.as_mut()?.column(oid, schema, table, column);
             }
-            6 => {
+            Part::Types => {
                 self.rows += 1;
                 let (oid, send, subtype) = (text(0)?.parse().ok()?, text(1)?, text(2)?.parse().ok()?);
                 self.builder.as_mut()?.type_of(oid, &send, subtype);
             }
-            9 => {
+            Part::Functions => {
                 let name = sql::Name { schema: Some(text(0)?), name: text(1)? };
                 let body = maybe(2).filter(|body| body.chars().count() < TEXT_MAX);
                 let arguments = maybe(3).unwrap_or_default();
@@ -497,19 +514,23 @@ impl Asking {
                     arguments.split('\u{1f}').filter(|_| !arguments.is_empty()).map(str::to_owned).collect();
                 self.builder.as_mut()?.function(sql::Function { name, body, arguments });
             }
-            10 => self.builder.as_mut()?.operator(text(0)?),
-            11 => {
+            Part::Operators => self.builder.as_mut()?.operator(text(0)?),
+            Part::Keys => {
                 let columns: Result<Vec<i16>, _> = text(1)?.split(' ').map(str::parse).collect();
                 self.builder.as_mut()?.key(text(0)?.parse().ok()?, columns.ok()?);
             }
-            _ => return None,
+            // Read where the session's own place is at hand.
+            Part::Names => return None,
         }
         Some(())
     }
 
     /// Of whom the rows at hand tell.
     fn relations(&mut self) -> Option<&mut Relations> {
-        if self.results < 5 { Some(&mut self.own) } else { self.builder.as_mut().map(|builder| &mut builder.relations) }
+        match self.part? {
+            Part::OwnRelations | Part::OwnColumns => Some(&mut self.own),
+            _ => self.builder.as_mut().map(|builder| &mut builder.relations),
+        }
     }
 
     /// The user and the setting of `search_path`.

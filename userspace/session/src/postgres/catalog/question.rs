@@ -5,19 +5,23 @@ use std::fmt::Write as _;
 
 use policy::Policy;
 
-/// Without jit: compiling what is planned as much work takes longer than all of it (27 of 31 ms at 750 relations).
 /// Not `current_schemas()`: where the path begins with `pg_temp` it makes the session's temporary schema, which the agent would see.
-pub(super) const SCHEMAS: &str = "/* interceptor */ SET TRANSACTION READ ONLY; \
+/// Whether the session has one is asked, and its relations only where it has: to plan that takes longer than all of this.
+const SCHEMAS: &str = "/* interceptor */ SET TRANSACTION READ ONLY; \
 SELECT n.nspname FROM pg_catalog.pg_namespace AS n \
 WHERE pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND (n.nspname OPERATOR(pg_catalog.=) CURRENT_USER \
 OR pg_catalog.strpos(pg_catalog.replace(pg_catalog.lower(pg_catalog.current_setting('search_path')), '\"\"', '\"'), \
 pg_catalog.lower(n.nspname::pg_catalog.text)) \
 OPERATOR(pg_catalog.>) 0); \
-SELECT CURRENT_USER, pg_catalog.current_setting('search_path'), pg_catalog.current_setting('server_version_num'); \
-SET LOCAL search_path = pg_catalog; SET LOCAL jit = off; SET LOCAL lock_timeout = 500; ";
+SELECT CURRENT_USER, pg_catalog.current_setting('search_path'), pg_catalog.current_setting('server_version_num'), \
+pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0::pg_catalog.oid";
 
-/// Which relations: the session's own temporary ones. Where it has none nothing is read.
-const TEMPORARY: &str = "pg_my_temp_schema() <> 0 AND n.oid = pg_my_temp_schema()";
+/// In front of all that names no schema. Without jit: compiling what is planned as much work takes longer than all of it (27 of 31 ms
+/// at 750 relations).
+const SETTINGS: &str = "; SET LOCAL search_path = pg_catalog; SET LOCAL jit = off; SET LOCAL lock_timeout = 500";
+
+/// Which relations: the session's own temporary ones.
+const TEMPORARY: &str = "n.oid = pg_my_temp_schema()";
 /// All others that are not the server's own. What begins with `pg_` is reserved for it.
 const LASTING: &str = "left(n.nspname::text, 3) <> 'pg_' AND n.nspname <> 'information_schema'";
 /// Tables, partitioned and foreign ones, views of both kinds, sequences: what a query may name.
@@ -57,14 +61,80 @@ pub(super) enum Definitions {
     LeftOut,
 }
 
-/// The session's own temporary relations and their columns.
-pub(super) fn write_temporary(into: &mut String, columns_max: usize, definitions: Definitions) {
-    write_relations(into, TEMPORARY, columns_max, definitions);
+/// What a result set of the answer holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Schemas of the path that may be used, and perhaps others.
+    Usable,
+    /// The user, the path, the server's version, whether there is a temporary schema.
+    Path,
+    /// The session's own temporary relations,
+    OwnRelations,
+    /// and their columns.
+    OwnColumns,
+    /// Tables that have a column which policy names, with all of their columns.
+    Named,
+    /// Types that are not built in.
+    Types,
+    /// Relations that last,
+    Relations,
+    /// and their columns.
+    Columns,
+    Functions,
+    Operators,
+    Keys,
+    /// What columns are called of which only the numbers were known.
+    Names,
 }
 
-/// What the database holds: relations, columns, functions, operators.
-pub(super) fn write_holdings(into: &mut String, columns_max: usize, definitions: Definitions) {
-    into.push_str("; ");
+/// The question as it is sent, and what its result sets will be, in their order.
+#[derive(Debug)]
+pub(super) struct Question {
+    pub(super) text: String,
+    pub(super) parts: Vec<Part>,
+}
+
+impl Question {
+    pub(super) fn new() -> Question {
+        Question { text: String::from(SCHEMAS), parts: vec![Part::Usable, Part::Path] }
+    }
+
+    /// The result sets of what is written behind this.
+    fn and(&mut self, parts: &[Part]) {
+        if self.parts.len() == 2 {
+            self.text.push_str(SETTINGS);
+        }
+        self.parts.extend_from_slice(parts);
+    }
+
+    /// The session's own temporary relations and their columns.
+    pub(super) fn and_temporary(&mut self, columns_max: usize, definitions: Definitions) {
+        self.and(&[Part::OwnRelations, Part::OwnColumns]);
+        write_relations(&mut self.text, TEMPORARY, columns_max, definitions);
+    }
+
+    /// The columns of every table that has one that policy names, and the types.
+    pub(super) fn and_tables(&mut self, policy: &Policy, database: &str, rows_max: usize) {
+        self.and(&[Part::Named, Part::Types]);
+        write_tables(&mut self.text, policy, database, rows_max);
+    }
+
+    /// What the database holds: relations, columns, functions, operators, keys.
+    pub(super) fn and_holdings(&mut self, columns_max: usize, definitions: Definitions) {
+        self.and(&[Part::Relations, Part::Columns, Part::Functions, Part::Operators, Part::Keys]);
+        write_holdings(&mut self.text, columns_max, definitions);
+    }
+
+    /// What columns are called, of which only the numbers are known.
+    pub(super) fn and_names(&mut self, columns: &[(u32, i16)]) {
+        if !columns.is_empty() {
+            self.and(&[Part::Names]);
+            write_names(&mut self.text, columns);
+        }
+    }
+}
+
+fn write_holdings(into: &mut String, columns_max: usize, definitions: Definitions) {
     write_relations(into, LASTING, columns_max, definitions);
     // Written to a String: cannot fail.
     let _ = write!(
@@ -106,7 +176,7 @@ fn write_relations(into: &mut String, which: &str, columns_max: usize, definitio
     let computations = COMPUTATIONS.replace("{expression}", expression);
     let _ = write!(
         into,
-        "SELECT c.oid, n.nspname, c.relname, c.relkind, \
+        "; SELECT c.oid, n.nspname, c.relname, c.relkind, \
 (SELECT string_agg(i.inhparent::int8::text, ' ') FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid = c.oid), \
 c.relhasrules AND EXISTS (SELECT 1 FROM pg_catalog.pg_rewrite AS r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'), \
 CASE WHEN c.relkind IN ('v', 'm') THEN left({query}, {TEXT_MAX}) END, \
@@ -120,11 +190,7 @@ WHERE {KINDS} AND {which} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.att
     );
 }
 
-/// Asks what columns are called, of which only the numbers are known.
-pub(super) fn write_names(into: &mut String, columns: &[(u32, i16)]) {
-    if columns.is_empty() {
-        return;
-    }
+fn write_names(into: &mut String, columns: &[(u32, i16)]) {
     let one = |&(table, number): &(u32, i16)| format!("(c.oid = {table}::oid AND a.attnum = {number})");
     let wanted: Vec<String> = columns.iter().map(one).collect();
     // Written to a String: cannot fail.
@@ -138,7 +204,7 @@ JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid WHERE {}",
 }
 
 /// The columns of every table that has one that policy names, then the types that are not built in.
-pub(super) fn write_tables(text: &mut String, policy: &Policy, database: &str, rows_max: usize) {
+fn write_tables(text: &mut String, policy: &Policy, database: &str, rows_max: usize) {
     let mut hits = String::new();
     let sensitive = policy.sensitive(database).map(|s| (&s.schema, &s.table, &s.column));
     let named = policy.patterns(database).flat_map(|pattern| &pattern.columns);

@@ -6,7 +6,7 @@ use policy::{Policy, Subject};
 use sql::Explained;
 use wire::postgres::backend::DataRow;
 
-use super::question::{Definitions, SCHEMAS, write_holdings, write_tables, write_temporary};
+use super::question::{Definitions, Part, Question};
 use super::{Asking, Attempt, Builder, Origin, Relations};
 use crate::Limits;
 use crate::catalogs::{Catalog, Catalogs, Treatment};
@@ -17,6 +17,8 @@ use crate::verdicts::{Asked, Judged, Refusal, StatementCache, Why};
 pub struct Survey {
     asking: Asking,
     endpoint: String,
+    /// What its result sets hold.
+    parts: Vec<Part>,
 }
 
 /// One row of an answer: of which result, from 1, and its values.
@@ -29,7 +31,8 @@ impl Survey {
             asked_ns: 0,
             attempt: Attempt::FIRST,
             first: false,
-            results: 0,
+            parts: Vec::new(),
+            part: None,
             policy: Arc::clone(policy),
             changes: Arc::<Changes>::default(),
             epoch: 0,
@@ -41,25 +44,21 @@ impl Survey {
             builder: Some(Builder::default()),
             holdings: true,
             rows: 0,
-            names_at: usize::MAX,
             failed: None,
-            commands: 0,
+            has_temporary_schema: false,
         };
-        Survey { asking, endpoint: endpoint.to_owned() }
+        let parts = all(policy, endpoint, &Limits::default()).parts;
+        Survey { asking, endpoint: endpoint.to_owned(), parts }
     }
 
     /// What is to be asked, in one Query.
     pub fn question(&self, limits: &Limits) -> String {
-        let mut text = String::from(SCHEMAS);
-        write_temporary(&mut text, limits.catalog_columns, Definitions::Asked);
-        write_tables(&mut text, &self.asking.policy, &self.endpoint, limits.catalog_rows);
-        write_holdings(&mut text, limits.catalog_columns, Definitions::Asked);
-        text
+        all(&self.asking.policy, &self.endpoint, limits).text
     }
 
     /// A row; `None`: it is not one that was asked for.
     pub fn row(&mut self, (result, values): &Row) -> Option<()> {
-        self.asking.results = *result;
+        self.asking.part = self.parts.get(result.checked_sub(1)?).copied();
         let values: Vec<Option<&[u8]>> = values.iter().map(|value| value.as_deref().map(str::as_bytes)).collect();
         let mut body = Vec::new();
         wire::postgres::encode::data_row(&mut body, &values).ok()?;
@@ -68,7 +67,7 @@ impl Survey {
 
     /// All rows have come; `taints` were written there.
     pub fn finish(self, dbname: &str, taints: &Arc<Taints>) -> Surveyed {
-        let Survey { asking, endpoint } = self;
+        let Survey { asking, endpoint, parts: _ } = self;
         let origin = Origin {
             policy: &asking.policy,
             endpoint: &endpoint,
@@ -100,6 +99,15 @@ impl Survey {
         let judged = StatementCache::new().judge(&surveyed.policy, surveyed.asked(&asker, text.as_bytes()));
         Explanation::of(&judged, &surveyed.catalog)
     }
+}
+
+/// All that a session may ask, whatever is known already.
+fn all(policy: &Policy, endpoint: &str, limits: &Limits) -> Question {
+    let mut question = Question::new();
+    question.and_temporary(limits.catalog_columns, Definitions::Asked);
+    question.and_tables(policy, endpoint, limits.catalog_rows);
+    question.and_holdings(limits.catalog_columns, Definitions::Asked);
+    question
 }
 
 /// What a database holds: statements are judged in it as a session judges them.
