@@ -190,10 +190,40 @@ pub enum Approvals {
     },
     /// A login link of the web page, for the account that asks: good once, for two minutes.
     Login(From),
+    /// A token of the page's JSON API for the account that asks (docs/API.md), on standard output.
+    Token {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// What its bearer may do: `read` what there is, `decide` as the reviewer whose it is. May be given often.
+        #[arg(long, value_name = "SCOPE", required = true, value_parser = ["read", "decide"])]
+        scope: Vec<String>,
+        /// Where it will be used: stands in the record of every decision.
+        #[arg(long = "for", value_name = "PURPOSE")]
+        purpose: String,
+        /// Good for so long: 90s, 10m, 2h, 30d; 90 days at most.
+        #[arg(long, value_name = "TIME", default_value = "24h", value_parser = seconds)]
+        expires: u64,
+    },
     /// Let the statement go on. Exit 1 if it does not.
     Approve(Decision),
     /// Refuse the statement; the agent is told the reason.
     Deny(Decision),
+}
+
+/// `90s`, `10m`, `2h`, `30d`.
+fn seconds(text: &str) -> Result<u64, String> {
+    let wrong = || format!("`{text}` is written as 90s, 10m, 2h or 30d");
+    let unit = text.chars().next_back().ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        _ => return Err(wrong()),
+    };
+    let count = text.strip_suffix(unit).and_then(|count| count.parse::<u64>().ok()).ok_or_else(wrong)?;
+    count.checked_mul(seconds).ok_or_else(wrong)
 }
 
 /// What can be done with sessions.

@@ -55,6 +55,9 @@ fn main() -> ExitCode {
         Verb::Approvals(Approvals::List { from, json, watch }) => review::list(&from.config, json, watch),
         Verb::Approvals(Approvals::Show { from, json, id }) => review::show(&from.config, &id, json),
         Verb::Approvals(Approvals::Login(from)) => review::login(&from.config),
+        Verb::Approvals(Approvals::Token { from, scope, purpose, expires }) => {
+            review::token(&from.config, &scope, &purpose, expires)
+        }
         Verb::Approvals(Approvals::Approve(word)) => decide(&word, true),
         Verb::Approvals(Approvals::Deny(word)) => decide(&word, false),
         Verb::Sessions(verb) => of_sessions(&verb),

@@ -86,6 +86,23 @@ pub fn login(path: &Path) -> Result<u8> {
     }
 }
 
+/// `approvals token`.
+pub fn token(path: &Path, scopes: &[String], purpose: &str, seconds: u64) -> Result<u8> {
+    let socket = Config::load(path)?.admin_socket();
+    let wanted = json!({ "scopes": scopes, "purpose": purpose, "seconds": seconds });
+    match client::post(&socket, "/token", &wanted.to_string()) {
+        Ok((200, token)) => {
+            println!("{token}");
+            Ok(0)
+        }
+        Ok((_, words)) => {
+            eprintln!("interceptor: {}", plain(&words));
+            Ok(1)
+        }
+        Err(error) => unreachable(&socket, error),
+    }
+}
+
 /// `approvals approve` and `approvals deny`.
 pub fn decide(path: &Path, id: &str, approve: bool, reason: &str, as_json: bool) -> Result<u8> {
     let socket = Config::load(path)?.admin_socket();

@@ -1,7 +1,6 @@
 //! The running service as the rest of the program sees it: status, reload, its own records, the end.
 
 use std::collections::HashSet;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -107,9 +106,13 @@ impl Service {
         let _ = self.with_handle(|handle| handle.estimated(session, number, estimate));
     }
 
-    /// Serves the admin socket, and the page where it has one.
-    pub fn serve_control(self: &Arc<Service>, page: Option<TcpListener>) -> Result<control::Handle> {
-        let settings = control::Settings { socket: self.config.admin_socket(), page };
+    /// Serves the admin socket, and the page where it has one; tells webhooks.
+    pub fn serve_control(
+        self: &Arc<Service>,
+        page: Option<control::Page>,
+        webhooks: Vec<control::Webhook>,
+    ) -> Result<control::Handle> {
+        let settings = control::Settings { socket: self.config.admin_socket(), page, webhooks };
         let source: Arc<dyn Source> = Arc::<Service>::clone(self);
         control::serve(settings, source).context("the admin socket")
     }
@@ -406,6 +409,17 @@ impl Source for Service {
         let session = vote.session;
         let sent = approvals::vote(vote).and_then(|vote| self.with_handle(|handle| handle.vote(session, vote)));
         sent.is_some_and(|sent| sent.is_ok())
+    }
+
+    fn webhook(&self, name: &str, failed: Option<&str>) {
+        match failed {
+            Some(why) => tracing::error!(
+                webhook = name,
+                why,
+                "a webhook does not take its messages: who waits for it hears nothing"
+            ),
+            None => tracing::info!(webhook = name, "the webhook takes its messages again"),
+        }
     }
 
     fn reload(&self) -> Result<String, String> {

@@ -39,7 +39,7 @@ cargo xtask VERB
   evasion     the corpus of evasions against the service: recall by category, over-blocking, false refusals, leaks
               [--only ID|CATEGORY] [--json FILE] [--report] [--show]; or variants of its cases: --variants N [--seed S] [--report];
               or the expression fuzzer: --fuzz N [--minutes M] [--seed S] [--at NUMBER] [--report]
-  suites      foreign test suites, direct and through the interceptor   [NAME…]
+  suites      foreign test suites, direct and through the interceptor   [NAME…] [--way WAY] [--tests FILE,…]
   nightly     the longer runs: test, suites, 100 kills, fuzzing          [STEP…]
   backends    pan's tests with every set of instructions (part of test)
   tidy        arrows, unsafe allow-list, sizes, licences (part of test)

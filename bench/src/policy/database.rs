@@ -108,7 +108,7 @@ impl Database {
         }
         let subject = Subject { agent: "reconciler".to_owned(), groups: Vec::new() };
         let asker = Asker::new(subject, &["public".to_owned()], 1_790_000_000);
-        Ok(Database { surveyed: survey.finish("payments"), asker })
+        Ok(Database { surveyed: survey.finish("payments", &Arc::default()), asker })
     }
 
     /// Whether a text passes.

@@ -524,9 +524,26 @@ pub enum Event<'a> {
         policy: Text<'a>,
         /// The program that runs; `None`: it cannot be read.
         program: Option<&'a crate::chain::Hash>,
+        /// The kernel half in it.
+        objects: &'a crate::chain::Hash,
+        /// How far the clock can be trusted; `None`: the kernel did not say.
+        clock: Option<Clock>,
+        /// The next checkpoint comes within so many seconds; 0: none is due, the service stops.
+        next_within_s: u32,
         /// One per shard that has records on disk.
         heads: &'a [Head],
     },
+}
+
+/// What the kernel says of its clock (adjtimex(2)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock {
+    /// It follows a source of time.
+    pub synced: bool,
+    /// What is still being corrected, microseconds, without its sign.
+    pub offset_us: u64,
+    /// How far it may be off at most, microseconds.
+    pub error_us: u64,
 }
 
 /// How far one series is on disk.

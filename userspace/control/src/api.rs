@@ -1,6 +1,5 @@
 //! Held statements over the admin socket. Who speaks is what the kernel says of the other end of the socket.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,8 +12,9 @@ use axum::serve::IncomingStream;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
 
-use crate::approvals::{Approval, Rejected, Reviewer, Vote};
+use crate::approvals::{Approval, Login, Rejected, Reviewer, Vote};
 use crate::server::Source;
+use crate::tokens::{Tokens, Wanted};
 use crate::web::sessions::Sessions;
 
 /// No request has a longer body.
@@ -45,23 +45,46 @@ pub(crate) fn routes() -> axum::Router<Arc<dyn Source>> {
 #[derive(Clone)]
 pub(crate) struct Links {
     pub(crate) sessions: Arc<Sessions>,
-    /// Where the page listens, if it does.
-    pub(crate) address: Option<SocketAddr>,
+    /// Where the page is, if there is one, and who issues its tokens.
+    pub(crate) page: Option<(String, Arc<Tokens>)>,
 }
 
 /// A login link for the account at the other end.
 pub(crate) async fn login(state: State<Arc<dyn Source>>, peer: ConnectInfo<Peer>, links: Extension<Links>) -> Response {
-    let Some(address) = links.address else {
-        return (StatusCode::NOT_FOUND, "there is no page: the configuration has no [admin] listen").into_response();
-    };
+    let Some((page, _)) = &links.page else { return no_page() };
     let uid = peer.0.0.unwrap_or(u32::MAX);
     if let Err(why) = state.approvals().reviewer(uid) {
         return rejected(&why);
     }
     match links.sessions.link(uid, now_s()) {
-        Some(token) => format!("http://{address}/login?token={token}").into_response(),
+        Some(token) => format!("{page}/login?token={token}").into_response(),
         None => (StatusCode::SERVICE_UNAVAILABLE, "there is no randomness").into_response(),
     }
+}
+
+/// A token of the API for the account at the other end, which must be a reviewer's.
+pub(crate) async fn token(
+    state: State<Arc<dyn Source>>,
+    peer: ConnectInfo<Peer>,
+    links: Extension<Links>,
+    wanted: Json<Wanted>,
+) -> Response {
+    let Some((_, tokens)) = &links.page else { return no_page() };
+    let uid = peer.0.0.unwrap_or(u32::MAX);
+    if let Err(why) = state.approvals().reviewer(uid) {
+        return rejected(&why);
+    }
+    if let Some(doubt) = wanted.0.doubt() {
+        return (StatusCode::BAD_REQUEST, doubt).into_response();
+    }
+    match tokens.issue(uid, wanted.0, now_s()) {
+        Some(token) => token.into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "there is no randomness").into_response(),
+    }
+}
+
+fn no_page() -> Response {
+    (StatusCode::NOT_FOUND, "there is no page: the configuration has no [admin] listen").into_response()
 }
 
 /// Seconds since 1970.
@@ -105,7 +128,9 @@ async fn decided(source: Arc<dyn Source>, peer: Peer, id: &str, approve: bool, r
         Some(uid) => source.approvals().reviewer(uid).cloned(),
         None => Err(Rejected::NoReviewer(u32::MAX)),
     };
-    let login = peer.0.map(|uid| format!("admin socket, uid {uid}")).unwrap_or_default();
+    // The kernel confirms the account with every word: it is never old.
+    let login =
+        Login { words: peer.0.map(|uid| format!("admin socket, uid {uid}")).unwrap_or_default(), proved_s: now_s() };
     let outcome = match reviewer {
         Ok(reviewer) => decide(&*source, &reviewer, &login, id, approve, reason).await,
         Err(why) => Err(why),
@@ -135,7 +160,7 @@ pub(crate) struct Answer {
 pub(crate) async fn decide(
     source: &dyn Source,
     reviewer: &Reviewer,
-    login: &str,
+    login: &Login,
     id: &str,
     approve: bool,
     reason: &str,

@@ -12,6 +12,7 @@
 //! POST /approvals/ID/approve      lets it go on, for a reason: {"reason": "…"}
 //! POST /approvals/ID/deny         refuses it, for a reason
 //! POST /login     a login link of the page for the account that asks: its address, or 404 without a page
+//! POST /token     a token of the API for the account that asks: {"scopes": ["read"], "purpose": "…", "seconds": …}
 //! POST /reload    reads the policy again; 409 and the reason where the old one stays in force
 //! ```
 #![forbid(unsafe_code)]
@@ -20,17 +21,25 @@ mod api;
 pub mod approvals;
 pub mod client;
 mod columns;
+mod fetch;
+mod jws;
 mod latency;
 mod metrics;
+pub mod oidc;
 mod plain;
+mod secrets;
 mod server;
 mod status;
+mod tokens;
 mod web;
+mod webhooks;
 
 pub use columns::{Column, Columns, Looks};
 pub use latency::Latency;
 pub use plain::{plain, plain_lines};
-pub use server::{Handle, ServeError, Settings, Source, serve};
+pub use server::{Handle, Page, ServeError, Settings, Source, serve};
 pub use status::{
     Agent, Canary, Coverage, Database, Figure, FigureKind, Label, Mode, Policy, Shard, ShardState, Status,
 };
+pub use tokens::{TOKEN_KEY_BYTES, TOKEN_S_MAX};
+pub use webhooks::{Webhook, WebhookKind};

@@ -77,6 +77,7 @@ fn labels(labels: &[Label]) -> String {
         .map(|label| match label {
             Label::Shard(number) => format!("shard=\"{number}\""),
             Label::Database(name) => format!("database=\"{}\"", escaped(name, true)),
+            Label::Webhook(name) => format!("webhook=\"{}\"", escaped(name, true)),
             Label::Reason(word) => format!("reason=\"{}\"", escaped(word, true)),
         })
         .collect();

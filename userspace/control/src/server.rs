@@ -2,7 +2,7 @@
 use std::fmt;
 use std::fs::Permissions;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -20,17 +20,40 @@ use crate::api::{self, Links};
 use crate::approvals::{Approvals, Vote};
 use crate::columns::Columns;
 use crate::metrics;
+use crate::oidc::{self, Oidc};
 use crate::status::Status;
+use crate::tokens::{TOKEN_KEY_BYTES, Tokens};
 use crate::web::sessions::Sessions;
 use crate::web::{self, Limited};
+use crate::webhooks::{Hook, Webhook};
 
 /// Where to serve.
 #[derive(Debug)]
 pub struct Settings {
     /// The socket's file, `run_dir/admin.sock`. Who may write to it (root, the service's account and its group) may use it.
     pub socket: PathBuf,
-    /// Where the page listens, if it does.
-    pub page: Option<TcpListener>,
+    /// The page, if there is one.
+    pub page: Option<Page>,
+    /// Who is told of what waits for a person.
+    pub webhooks: Vec<Webhook>,
+}
+
+/// The web page.
+pub struct Page {
+    /// Where it listens.
+    pub listener: TcpListener,
+    /// Where people find it, such as `https://reviews.example`; `None`: where it listens.
+    pub url: Option<String>,
+    /// Where people log in besides.
+    pub oidc: Option<oidc::Settings>,
+    /// Signs the API's tokens: another one ends them all.
+    pub token_key: [u8; TOKEN_KEY_BYTES],
+}
+
+impl fmt::Debug for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Page").field("url", &self.url).field("oidc", &self.oidc).finish_non_exhaustive()
+    }
 }
 
 /// What the program knows. Called on the control thread, which may wait; nothing of the data path waits for it.
@@ -43,6 +66,8 @@ pub trait Source: Send + Sync + 'static {
     fn approvals(&self) -> &Approvals;
     /// Hands a person's word to the session that waits for it. False: its shard does not listen.
     fn vote(&self, vote: &Vote) -> bool;
+    /// A webhook's message was not taken, and why; `None`: one was again.
+    fn webhook(&self, name: &str, failed: Option<&str>);
     /// Reads the policy again: the version now in force, or why the old one stays.
     fn reload(&self) -> Result<String, String>;
 }
@@ -56,6 +81,10 @@ pub enum ServeError {
     Socket(PathBuf, io::Error),
     /// No thread or no runtime.
     Thread(io::Error),
+    /// The identity provider cannot be used as it is configured.
+    Provider(io::Error),
+    /// The webhook of this name cannot.
+    Webhook(String, io::Error),
 }
 
 impl fmt::Display for ServeError {
@@ -64,6 +93,8 @@ impl fmt::Display for ServeError {
             ServeError::Taken(path) => write!(f, "{}: another service answers here", path.display()),
             ServeError::Socket(path, error) => write!(f, "{}: {error}", path.display()),
             ServeError::Thread(error) => write!(f, "the control thread cannot start: {error}"),
+            ServeError::Provider(error) => write!(f, "[admin.oidc]: {error}"),
+            ServeError::Webhook(name, error) => write!(f, "[[webhook]] {name}: {error}"),
         }
     }
 }
@@ -99,26 +130,32 @@ impl Drop for Handle {
 /// Begins to answer; when this returns, a client can connect.
 pub fn serve(settings: Settings, source: Arc<dyn Source>) -> Result<Handle, ServeError> {
     let listener = listen(&settings.socket)?;
-    let web = match &settings.page {
-        Some(page) => {
-            page.set_nonblocking(true).map_err(ServeError::Thread)?;
-            Some((page.try_clone().map_err(ServeError::Thread)?, page.local_addr().map_err(ServeError::Thread)?))
-        }
-        None => None,
-    };
     let sessions = Arc::new(Sessions::default());
-    let links = Links { sessions: Arc::clone(&sessions), address: web.as_ref().map(|(_, address)| *address) };
+    let web = settings.page.map(|page| prepare(page, &source, &sessions)).transpose()?;
+    let page = web.as_ref().map(|web| (web.url.clone(), Arc::clone(&web.tokens)));
+    let links = Links { sessions, page };
+    let url = web.as_ref().map(|web| web.url.clone());
+    let hooks = settings.webhooks.into_iter().map(|hook| {
+        let name = hook.name.clone();
+        Hook::new(hook, url.clone()).map(Arc::new).map_err(|error| ServeError::Webhook(name, error))
+    });
+    let hooks: Arc<[Arc<Hook>]> = hooks.collect::<Result<Vec<_>, _>>()?.into();
+    // They hear from here on, not from when their thread comes to it.
+    let lines: Vec<_> = hooks.iter().map(|_| source.approvals().news()).collect();
     // With its timer: axum sleeps for a second where accept() fails for want of descriptors.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Thread)?;
     let (stop, stopped) = oneshot::channel::<()>();
     let thread = Builder::new().name("control".to_owned()).spawn(move || {
         runtime.block_on(async {
             let Ok(listener) = tokio::net::UnixListener::from_std(listener) else { return };
-            let service = router(Arc::clone(&source), links).into_make_service_with_connect_info::<api::Peer>();
+            for (hook, line) in hooks.iter().zip(lines) {
+                tokio::spawn(Arc::clone(hook).run(line, Arc::clone(&source)));
+            }
+            let service = router(Arc::clone(&source), links, hooks).into_make_service_with_connect_info::<api::Peer>();
             tokio::select! {
                 _ = stopped => {}
                 _ = axum::serve(listener, service) => {}
-                _ = serve_page(web, source, sessions) => {}
+                _ = serve_page(web) => {}
             }
         });
     });
@@ -147,17 +184,38 @@ fn listen(path: &Path) -> Result<UnixListener, ServeError> {
     make().map_err(|error| ServeError::Socket(path.to_path_buf(), error))
 }
 
+/// The page, ready to be served.
+struct Ready {
+    listener: TcpListener,
+    routes: axum::Router,
+    url: String,
+    tokens: Arc<Tokens>,
+}
+
+fn prepare(page: Page, source: &Arc<dyn Source>, sessions: &Arc<Sessions>) -> Result<Ready, ServeError> {
+    let Page { listener, url, oidc, token_key } = page;
+    listener.set_nonblocking(true).map_err(ServeError::Thread)?;
+    let address = listener.local_addr().map_err(ServeError::Thread)?;
+    let found = url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let oidc = oidc.map(|settings| Oidc::new(settings, &found)).transpose().map_err(ServeError::Provider)?;
+    let (source, sessions) = (Arc::clone(source), Arc::clone(sessions));
+    let tokens = Arc::new(Tokens::new(&token_key, &found));
+    let ways_in = (oidc.map(Arc::new), Arc::clone(&tokens));
+    let routes = web::routes(source, sessions, ways_in, (address, url.as_deref()));
+    Ok(Ready { listener, routes, url: found, tokens })
+}
+
 /// The page, for ever; without one it only never ends.
-async fn serve_page(web: Option<(TcpListener, SocketAddr)>, source: Arc<dyn Source>, sessions: Arc<Sessions>) {
-    if let Some((listener, address)) = web
+async fn serve_page(web: Option<Ready>) {
+    if let Some(Ready { listener, routes, .. }) = web
         && let Ok(listener) = tokio::net::TcpListener::from_std(listener)
     {
-        let _ = axum::serve(Limited::new(listener), web::routes(source, sessions, address)).await;
+        let _ = axum::serve(Limited::new(listener), routes).await;
     }
     std::future::pending::<()>().await;
 }
 
-fn router(source: Arc<dyn Source>, links: Links) -> axum::Router {
+fn router(source: Arc<dyn Source>, links: Links, hooks: Arc<[Arc<Hook>]>) -> axum::Router {
     axum::Router::new()
         .route("/status", get(status))
         .route("/columns", get(columns))
@@ -165,7 +223,9 @@ fn router(source: Arc<dyn Source>, links: Links) -> axum::Router {
         .route("/reload", post(reload))
         .merge(api::routes())
         .route("/login", post(api::login))
+        .route("/token", post(api::token))
         .layer(Extension(links))
+        .layer(Extension(hooks))
         .with_state(source)
 }
 
@@ -186,8 +246,10 @@ async fn columns(State(source): State<Arc<dyn Source>>) -> Response {
     Json(source.columns()).into_response()
 }
 
-async fn page(State(source): State<Arc<dyn Source>>) -> Response {
-    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::page(&source.status())).into_response()
+async fn page(State(source): State<Arc<dyn Source>>, hooks: Extension<Arc<[Arc<Hook>]>>) -> Response {
+    let mut status = source.status();
+    status.figures.extend(hooks.iter().flat_map(|hook| hook.figures()));
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::page(&status)).into_response()
 }
 
 async fn reload(State(source): State<Arc<dyn Source>>) -> Response {

@@ -170,6 +170,8 @@ pub enum Label {
     Shard(u16),
     /// A database's configured name.
     Database(String),
+    /// A webhook's configured name.
+    Webhook(String),
     /// One of our own words.
     Reason(&'static str),
 }

@@ -13,9 +13,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use control::approvals::State;
-use control::{Settings, Source, client, serve};
+use control::client;
 use serde_json::{Value, json};
-use stand::{Folder, ask, own_uid, well};
+use stand::web::Page;
+use stand::{ask, own_uid};
 
 /// How long a busy machine may take for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -185,21 +186,16 @@ fn base64(text: &str) -> Vec<u8> {
 fn a_person_decides_in_a_browser() {
     for scripts in [true, false] {
         let Some(browser) = Browser::open(scripts) else { return };
-        let folder = Folder::new();
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("known");
-        let service = Arc::new(well());
-        let settings = Settings { socket: folder.socket(), page: Some(listener) };
-        let _handle = serve(settings, Arc::clone(&service) as Arc<dyn Source>).expect("serves");
-        let other = own_uid() + 1;
-        let approvals = || Arc::clone(&service);
+        let page = Page::open();
+        let (address, other) = (page.address, own_uid() + 1);
+        let approvals = || Arc::clone(&page.service);
         let mut first = ask("AAAAA-AAAAA", other);
         first.text = "DELETE FROM payments\nWHERE id = 7 -- <b>\"bold\"</b>".into();
         approvals().approvals.asked(first);
 
         browser.go(&format!("http://{address}/"));
         browser.says("Not logged in");
-        let (_, link) = client::post(&folder.socket(), "/login", "").expect("a link");
+        let (_, link) = client::post(&page.folder.socket(), "/login", "").expect("a link");
         browser.go(&link);
         browser.click("main button");
         browser.says("Waiting (1)");

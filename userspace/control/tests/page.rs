@@ -4,101 +4,13 @@
 mod stand;
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::net::TcpStream;
 use std::time::Duration;
 
 use control::approvals::State;
-use control::{Handle, Settings, Source, client, serve};
-use stand::{Folder, Service, ask, own_uid, well};
-
-struct Page {
-    service: Arc<Service>,
-    address: SocketAddr,
-    folder: Folder,
-    _handle: Handle,
-}
-
-struct Answer {
-    code: u16,
-    head: String,
-    body: String,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> &str {
-        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value).next().unwrap_or_default()
-    }
-
-    /// What stands behind `before`, up to the next quote.
-    fn between(&self, before: &str) -> String {
-        let (_, rest) = self.body.split_once(before).expect("it is on the page");
-        rest.split('"').next().unwrap_or_default().to_owned()
-    }
-}
-
-impl Page {
-    fn open() -> Page {
-        let folder = Folder::new();
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("known");
-        let service = Arc::new(well());
-        let settings = Settings { socket: folder.socket(), page: Some(listener) };
-        let handle = serve(settings, Arc::clone(&service) as Arc<dyn Source>).expect("serves");
-        Page { service, address, folder, _handle: handle }
-    }
-
-    fn send(&self, request: &str) -> Answer {
-        let mut stream = TcpStream::connect(self.address).expect("connects");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
-        stream.write_all(request.as_bytes()).expect("sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-        let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
-        Answer { code, head: head.to_owned(), body: body.to_owned() }
-    }
-
-    fn get(&self, path: &str, cookie: &str) -> Answer {
-        let host = self.address;
-        self.send(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nCookie: a=b; {cookie}\r\nConnection: close\r\n\r\n"))
-    }
-
-    fn post(&self, path: &str, more: &str, body: &str) -> Answer {
-        let (host, length) = (self.address, body.len());
-        let form = if body.starts_with('{') { "application/json" } else { "application/x-www-form-urlencoded" };
-        self.send(&format!(
-            "POST {path} HTTP/1.1\r\nHost: {host}\r\n{more}Content-Type: {form}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-        ))
-    }
-
-    /// The token of a fresh login link.
-    fn link(&self) -> String {
-        let (code, link) = client::post(&self.folder.socket(), "/login", "").expect("an answer");
-        assert_eq!(code, 200, "{link}");
-        link.split_once("token=").expect("a token").1.to_owned()
-    }
-
-    fn enter(&self, token: &str) -> Answer {
-        self.post("/login", "", &format!("token={token}"))
-    }
-
-    /// A logged-in browser's cookie.
-    fn login(&self) -> String {
-        let answer = self.enter(&self.link());
-        assert_eq!((answer.code, answer.header("location")), (303, "/"));
-        answer.header("set-cookie").split(';').next().unwrap_or_default().to_owned()
-    }
-
-    fn holds(&self, id: &str) {
-        assert!(self.service.approvals().asked(ask(id, own_uid() + 1)));
-    }
-
-    fn state(&self, id: &str) -> Option<State> {
-        self.service.approvals().get(id).map(|approval| approval.state)
-    }
-}
+use control::{Source, client};
+use stand::web::{Answer, Page};
+use stand::{Folder, ask, own_uid, well};
 
 const ID: &str = "AAAAA-AAAAA";
 
@@ -322,4 +234,83 @@ fn connections_are_few_and_the_next_waits() {
     idle.clear();
     next.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
     assert_eq!(next.read(&mut byte).expect("served"), 1);
+}
+
+mod tokens {
+    use super::*;
+
+    fn token(page: &Page, scopes: &str) -> String {
+        let wanted = format!("{{\"scopes\": [{scopes}], \"purpose\": \"chat\", \"seconds\": 60}}");
+        let (code, token) = client::post(&page.folder.socket(), "/token", &wanted).expect("an answer");
+        assert_eq!(code, 200, "{token}");
+        token
+    }
+
+    fn get(page: &Page, path: &str, authorization: &str) -> Answer {
+        let host = page.address;
+        page.send(&format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {authorization}\r\nConnection: close\r\n\r\n"
+        ))
+    }
+
+    fn deny(page: &Page, more: &str) -> Answer {
+        page.post(&format!("/api/v1/approvals/{ID}/deny"), more, "{\"reason\": \"not today\"}")
+    }
+
+    #[test]
+    fn reads_or_decides_as_its_scopes_say() {
+        let page = Page::open();
+        page.holds(ID);
+        let reader = format!("Bearer {}", token(&page, "\"read\""));
+        for path in ["me", "status", "approvals", "approvals/AAAAA-AAAAA"] {
+            assert_eq!(get(&page, &format!("/api/v1/{path}"), &reader).code, 200, "{path}");
+        }
+        assert_eq!(get(&page, "/", &reader).code, 401, "a token is not the page's");
+        assert_eq!(deny(&page, &format!("Authorization: {reader}\r\n")).code, 403);
+        let decider = token(&page, "\"decide\"");
+        assert_eq!(get(&page, "/api/v1/approvals", &format!("Bearer {decider}")).code, 403);
+        let cookie = page.login();
+        let both = format!("Cookie: {cookie}\r\nAuthorization: Bearer {}\r\n", token(&page, "\"read\""));
+        assert_eq!((deny(&page, &both).code, page.state(ID)), (403, Some(State::Pending)), "a cookie adds nothing");
+        let origin = format!("Authorization: Bearer {decider}\r\nOrigin: http://evil.example\r\n");
+        assert_eq!((deny(&page, &origin).code, page.state(ID)), (403, Some(State::Pending)));
+        assert_eq!(deny(&page, &format!("Authorization: Bearer {decider}\r\n")).code, 200);
+        let word = page.service.approvals().get(ID).expect("known").words[0].clone();
+        assert_eq!((word.reviewer.as_str(), word.approve), ("me", false));
+        let (start, end) = ("API token ", format!(" for chat of uid {}", own_uid()));
+        assert!(word.login.starts_with(start) && word.login.ends_with(&end), "{}", word.login);
+    }
+
+    #[test]
+    fn that_is_made_up_is_none() {
+        let page = Page::open();
+        page.holds(ID);
+        let good = token(&page, "\"read\", \"decide\"");
+        let none = "eyJhbGciOiJub25lIn0";
+        let payload = good.split('.').nth(1).expect("a payload");
+        let (elsewhere, mine) = (Page::open(), &good);
+        for authorization in [
+            "Bearer".to_owned(),
+            "Bearer ".to_owned(),
+            "Basic bWU6bWU=".to_owned(),
+            format!("Bearer {none}.{payload}."),
+            format!("Bearer {}x", mine),
+            // The same key, another service.
+            format!("Bearer {}", token(&elsewhere, "\"read\", \"decide\"")),
+        ] {
+            for path in ["me", "status", "approvals", "approvals/AAAAA-AAAAA"] {
+                let answer = get(&page, &format!("/api/v1/{path}"), &authorization);
+                assert!(answer.code == 401 && !answer.body.contains("DELETE"), "{authorization} {path}");
+                assert_eq!(answer.header("www-authenticate"), "Bearer");
+            }
+            let answer = deny(&page, &format!("Authorization: {authorization}\r\n"));
+            assert_eq!((answer.code, page.state(ID)), (401, Some(State::Pending)), "{authorization}");
+        }
+        let wanted = r#"{"scopes": ["read", "all"], "purpose": "x", "seconds": 60}"#;
+        let (code, _) = client::post(&page.folder.socket(), "/token", wanted).expect("an answer");
+        assert_eq!(code, 422);
+        let wanted = r#"{"scopes": ["read"], "purpose": "x", "seconds": 99999999}"#;
+        let (code, words) = client::post(&page.folder.socket(), "/token", wanted).expect("an answer");
+        assert!(code == 400 && words.contains("90 days"), "{words}");
+    }
 }

@@ -99,7 +99,7 @@ fn a_dead_socket_is_replaced_and_a_live_one_is_not() {
     let folder = Folder::new();
     drop(UnixListener::bind(folder.socket()).expect("a socket that nobody serves"));
     let server = folder.serve(well());
-    let second = serve(Settings { socket: folder.socket(), page: None }, Arc::new(well()));
+    let second = serve(Settings { socket: folder.socket(), page: None, webhooks: vec![] }, Arc::new(well()));
     assert!(matches!(second, Err(ServeError::Taken(_))));
     assert!(client::get(&folder.socket(), "/status").is_ok());
     drop(server);
@@ -116,10 +116,13 @@ mod approvals {
     fn are_listed_shown_and_decided() {
         let folder = Folder::new();
         let service = Arc::new(well());
-        let handle = serve(Settings { socket: folder.socket(), page: None }, Arc::clone(&service) as Arc<dyn Source>);
+        let handle = serve(
+            Settings { socket: folder.socket(), page: None, webhooks: vec![] },
+            Arc::clone(&service) as Arc<dyn Source>,
+        );
         let _handle = handle.expect("serves");
         let socket = folder.socket();
-        let own = service.approvals().reviewer(own_uid()).expect("me").uid;
+        let own = own_uid();
         let other = own + 1;
         for (id, uid) in [("AAAAA-AAAAA", other), ("BBBBB-BBBBB", other), ("CCCCC-CCCCC", own)] {
             assert!(service.approvals().asked(ask(id, uid)));

@@ -69,7 +69,7 @@ fn deepest() {
     row(5, &["16385", "public", "payments", "1", "pan", "25"]);
     row(7, &["16385", "public", "payments", "r", "", "f", "", ""]);
     row(8, &["16385", "1", "pan", "25"]);
-    let surveyed = survey.finish("payments");
+    let surveyed = survey.finish("payments", &Arc::default());
     let subject = Subject { agent: "tester".to_owned(), groups: Vec::new() };
     let asker = Asker::new(subject, &["public".to_owned()], 0);
     let mut cache = StatementCache::new();

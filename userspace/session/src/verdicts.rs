@@ -298,7 +298,8 @@ fn decode(bytes: &[u8], latin1: bool) -> Option<String> {
 pub(crate) fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
     let text = decode(asked.bytes, asked.latin1);
     let path = searched(asked);
-    let limits = sql::Limits { bytes: asked.limit.saturating_mul(2), ..sql::Limits::default() };
+    let limits =
+        sql::Limits { bytes: asked.limit.saturating_mul(2), server: asked.catalog.server(), ..sql::Limits::default() };
     let analysis = match (text.as_deref(), &asked.catalog.schema) {
         (Some(text), None) => sql::analyze(text, &limits).map_err(unjudged),
         (Some(text), Some(schema)) => {
@@ -340,12 +341,14 @@ fn mean(
         rule = None;
     }
     let rows_over = statements.iter().filter_map(|statement| policy::rows_over(policy, &asked.of(statement))).min();
-    let touched = |which: fn(&Sensitive) -> bool| {
-        unjudged && policy.sensitive(asked.database).any(which)
-            || statements.iter().any(|statement| touches(policy, asked.database, statement, which))
+    let touched = |which: fn(&Sensitive) -> bool, may_hide: bool| {
+        may_hide && unjudged && policy.sensitive(asked.database).any(which)
+            || statements.iter().any(|statement| touches(policy, asked.database, statement, which, may_hide))
     };
-    let secret = touched(is_secret);
-    let sensitive = derived.as_ref().is_some_and(|derived| derived.sensitive) || touched(is_masked);
+    // What is kept is kept for long; an error is of what the database holds now.
+    let secret = touched(is_secret, true);
+    let sensitive =
+        derived.as_ref().is_some_and(|derived| derived.sensitive) || touched(is_masked, !asked.catalog.is_clean);
     let allowed = VerdictPart::of(&VerdictFacts {
         verdict: audit::Verdict::Allow,
         rule: rule.as_ref().map(Into::into),
@@ -519,13 +522,19 @@ fn refused_setting(setting: &Setting) -> Option<Refusal> {
     }
 }
 
-/// By name, or because it cannot be told which columns are meant.
-fn touches(policy: &Policy, database: &str, statement: &Statement, which: fn(&Sensitive) -> bool) -> bool {
+/// By name, or, where something may hide, because it cannot be told which columns are meant.
+fn touches(
+    policy: &Policy,
+    database: &str,
+    statement: &Statement,
+    which: fn(&Sensitive) -> bool,
+    may_hide: bool,
+) -> bool {
     policy.sensitive(database).filter(|sensitive| which(sensitive)).any(|sensitive| {
         let table = |name: &str| matches(&sensitive.table, name);
         let unseen =
             statement.kinds.iter().any(|kind| matches!(kind.as_str(), "do" | "call" | "unknown" | "execute" | "fetch"));
-        unseen
+        may_hide && unseen
             || statement.columns.iter().any(|column| match column {
                 ColumnRef::Named { name, .. } => matches(&sensitive.column, name),
                 ColumnRef::All { .. } => statement.pairs.iter().any(|pair| match &pair.object {

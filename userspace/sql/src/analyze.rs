@@ -20,11 +20,13 @@ pub struct Limits {
     pub depth: usize,
     /// Bytes of the parse tree, about: some 20 to 100 per token.
     pub tree_bytes: usize,
+    /// Major version of the server that reads it: a function that another version has is the user's in this one.
+    pub server: u16,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { bytes: 1 << 20, statements: 10_000, depth: 500, tree_bytes: 64 << 20 }
+        Limits { bytes: 1 << 20, statements: 10_000, depth: 500, tree_bytes: 64 << 20, server: crate::SERVER }
     }
 }
 
@@ -113,7 +115,7 @@ fn statements(
     let mut lineage = context.map(lineage::Text::new);
     let mut one = |raw: &Node<'_>| {
         let node = raw.node("stmt")?;
-        let mut statement = statement(text, node, span(text, raw)?)?;
+        let mut statement = statement(text, node, span(text, raw)?, limits.server)?;
         if let Some(known) = &mut lineage {
             let followed = known.follow(node, &mut statement, text);
             statement.lineage = Some(followed);
@@ -127,8 +129,8 @@ fn statements(
     }
 }
 
-fn statement(text: &str, node: &Node<'_>, span: Range<usize>) -> Option<Statement> {
-    let mut walk = Walk::default();
+fn statement(text: &str, node: &Node<'_>, span: Range<usize>, server: u16) -> Option<Statement> {
+    let mut walk = Walk::of(server);
     walk.statement(node);
     walk.finish();
     for prepared in &mut walk.prepared {
@@ -178,6 +180,25 @@ fn prepared_text(text: &str, span: &Range<usize>) -> Option<Range<usize>> {
         nested == 0 && token.number == AS
     })?;
     Some(span.start + tokens.next()?.start..span.end)
+}
+
+/// Where the query of `COPY (query) TO …` stands in the statement; `None`: it is no such.
+pub fn copied_query(statement: &str) -> Option<Range<usize>> {
+    let tokens = grammar::scan(statement).ok()?;
+    let mut tokens = tokens.iter().filter(|token| !redact::COMMENTS.contains(&token.number));
+    let word = |token: &grammar::Token| statement.get(token.start..token.end).map(str::to_ascii_lowercase);
+    let is_copy = word(tokens.next()?)? == "copy";
+    let first = tokens.next().filter(|token| is_copy && token.number == 40)?;
+    let mut nested = 1_usize;
+    let last = tokens.find(|token| {
+        match token.number {
+            40 => nested += 1,
+            41 => nested -= 1,
+            _ => {}
+        }
+        nested == 0
+    })?;
+    (word(tokens.next()?)? == "to").then_some(first.end..last.start)
 }
 
 /// All but reading, the session's own state, row locks and COPY to the client.

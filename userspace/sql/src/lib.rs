@@ -28,8 +28,10 @@ mod utility;
 mod walk;
 
 pub use alone::parses;
-pub use analyze::{Analysis, Limits, Refusal, analyze, analyze_in};
-pub use catalog::{is_catalog, is_catalog_function, is_catalog_relation, is_safe_function};
+pub use analyze::{Analysis, Limits, Refusal, analyze, analyze_in, copied_query};
+pub use catalog::{
+    SERVER, SERVERS, is_catalog, is_catalog_function, is_catalog_relation, is_safe_function, is_safe_function_of,
+};
 pub use identifiers::identifier_list;
 pub use kind::{Group, Kind};
 pub use lineage::{

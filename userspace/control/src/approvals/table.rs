@@ -1,11 +1,13 @@
 //! The table of held statements. Behind a lock that is held for a look-up; nothing of the data path takes it.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
-use super::{Approval, Ask, Limits, Listing, Rejected, Reviewer, State, Vote, Word, reason};
+use crate::webhooks::{self, News};
+
+use super::{Approval, Ask, Limits, Listing, Login, Rejected, Reviewer, State, Vote, Word, reason};
 
 /// Of a statement that is over so much is remembered.
 const KEPT_TEXT: usize = 16 << 10;
@@ -20,6 +22,8 @@ pub struct Approvals {
     table: Mutex<Table>,
     /// Counts the changes.
     changed: watch::Sender<u64>,
+    /// Tells of what waits and what is over.
+    news: broadcast::Sender<News>,
 }
 
 #[derive(Debug, Default)]
@@ -42,11 +46,11 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn is_approved_with(&self, reviewer: &Reviewer, groups_of: impl Fn(&str) -> Vec<String>) -> bool {
+    fn is_approved_with(&self, reviewer: &Reviewer) -> bool {
         let words = self.approval.words.iter().filter(|word| word.approve);
-        let mut people: Vec<(String, Vec<String>)> =
-            words.map(|word| (word.reviewer.clone(), groups_of(&word.reviewer))).collect();
-        people.push((reviewer.name.clone(), reviewer.groups.clone()));
+        let mut people: Vec<(&str, &[String])> =
+            words.map(|word| (word.reviewer.as_str(), word.groups.as_slice())).collect();
+        people.push((&reviewer.name, &reviewer.groups));
         self.approval.ask.rules.iter().all(|rule| {
             people.iter().filter(|(name, groups)| rule.terms.admits(name, groups)).count() >= rule.approvals as usize
         })
@@ -56,7 +60,7 @@ impl Waiting {
 impl Approvals {
     /// Nothing waits yet.
     pub fn new(limits: Limits, reviewers: Vec<Reviewer>) -> Approvals {
-        Approvals { limits, reviewers, table: Mutex::default(), changed: watch::channel(0).0 }
+        Approvals { limits, reviewers, table: Mutex::default(), changed: watch::channel(0).0, news: webhooks::line() }
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -73,9 +77,36 @@ impl Approvals {
         self.changed.subscribe()
     }
 
+    /// Hears of every statement that waits, and of its end. Who is slow loses the oldest, and is told how many.
+    pub(crate) fn news(&self) -> broadcast::Receiver<News> {
+        self.news.subscribe()
+    }
+
+    /// Where nobody listens nothing is made for it.
+    fn tell(&self, approval: &Approval, news: impl FnOnce(Arc<Approval>) -> News) {
+        if self.news.receiver_count() > 0 {
+            // The last listener may just have left.
+            let _ = self.news.send(news(Arc::new(approval.clone())));
+        }
+    }
+
     /// The reviewer whose account it is.
     pub fn reviewer(&self, uid: u32) -> Result<&Reviewer, Rejected> {
-        self.reviewers.iter().find(|reviewer| reviewer.uid == uid).ok_or(Rejected::NoReviewer(uid))
+        self.reviewers.iter().find(|reviewer| reviewer.uid == Some(uid)).ok_or(Rejected::NoReviewer(uid))
+    }
+
+    /// The person whom the identity provider calls so and who is in these groups there. Who has no `[[reviewer]]` is named by the provider
+    /// alone, with a colon, which no configured name has.
+    pub fn person(&self, subject: &str, groups: &[String]) -> Reviewer {
+        let known = self.reviewers.iter().find(|reviewer| reviewer.subject.as_deref() == Some(subject));
+        let mut person = known.cloned().unwrap_or_else(|| Reviewer {
+            name: format!("oidc:{subject}"),
+            uid: None,
+            subject: Some(subject.to_owned()),
+            groups: Vec::new(),
+        });
+        person.groups.extend_from_slice(groups);
+        person
     }
 
     /// A statement is held. False: too much waits already; it must be denied.
@@ -95,6 +126,7 @@ impl Approvals {
         *table.databases.entry(ask.database.clone()).or_default() += 1;
         let (id, approval) =
             (ask.id.clone(), Approval { ask, state: State::Pending, why: None, words: Vec::new(), ended_s: None });
+        self.tell(&approval, News::Held);
         table.pending.insert(id, Waiting { approval, decided_by: None, counted: 0 });
         drop(table);
         self.has_changed();
@@ -123,6 +155,7 @@ impl Approvals {
         });
         let text = &mut approval.ask.text;
         text.truncate(text.floor_char_boundary(KEPT_TEXT));
+        self.tell(&approval, News::Over);
         table.over.push_front(approval);
         table.over.truncate(self.limits.history);
         drop(table);
@@ -165,7 +198,7 @@ impl Approvals {
         &self,
         id: &str,
         reviewer: &Reviewer,
-        login: &str,
+        login: &Login,
         approve: bool,
         why: &str,
         now_s: u64,
@@ -184,27 +217,29 @@ impl Approvals {
         if ask.expires_s <= now_s {
             return Err(Rejected::Over { state: State::Expired, why: "nobody decided in time".to_owned() });
         }
-        if ask.uid == reviewer.uid {
+        if reviewer.uid == Some(ask.uid) {
             return Err(Rejected::Own);
         }
-        if !ask.rules.iter().any(|rule| rule.terms.admits(&reviewer.name, &reviewer.groups)) {
+        let mut asked = ask.rules.iter().filter(|rule| rule.terms.admits(&reviewer.name, &reviewer.groups)).peekable();
+        if asked.peek().is_none() {
             return Err(Rejected::NoApprover);
+        }
+        let max_age_s = asked.filter_map(|rule| rule.terms.max_age_s).min();
+        if let Some(max_age_s) = max_age_s.filter(|age| login.proved_s.saturating_add(u64::from(*age)) < now_s) {
+            return Err(Rejected::Stale(max_age_s));
         }
         if approve && waiting.approval.words.iter().any(|word| word.reviewer == reviewer.name && word.approve) {
             return Err(Rejected::Again);
         }
-        let groups_of = |name: &str| {
-            let known = self.reviewers.iter().find(|known| known.name == name);
-            known.map(|known| known.groups.clone()).unwrap_or_default()
-        };
-        if !approve || waiting.is_approved_with(reviewer, groups_of) {
+        if !approve || waiting.is_approved_with(reviewer) {
             waiting.decided_by = Some(reviewer.name.clone());
         }
         let session = ask.session;
         waiting.approval.words.push(Word {
             approve,
             reviewer: reviewer.name.clone(),
-            login: login.to_owned(),
+            groups: reviewer.groups.clone(),
+            login: login.words.clone(),
             reason: why.clone(),
             at_s: now_s,
         });
@@ -214,7 +249,7 @@ impl Approvals {
             approve,
             reviewer: reviewer.name.clone(),
             groups: reviewer.groups.clone(),
-            login: login.to_owned(),
+            login: login.words.clone(),
             reason: why,
         })
     }
@@ -258,8 +293,6 @@ fn one_less(counts: &mut HashMap<String, usize>, name: &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::super::Rule;
     use super::*;
 
@@ -270,7 +303,7 @@ mod tests {
             approvers: approvers.clone(),
             approvals,
             expires_s: 600,
-            message: None,
+            ..policy::Terms::default()
         };
         Rule { name: name.to_owned(), approvers, approvals, message: None, terms: Arc::new(terms) }
     }
@@ -307,7 +340,8 @@ mod tests {
     }
 
     fn reviewer(name: &str, uid: u32, groups: &[&str]) -> Reviewer {
-        Reviewer { name: name.to_owned(), uid, groups: groups.iter().map(|group| (*group).to_owned()).collect() }
+        let groups = groups.iter().map(|group| (*group).to_owned()).collect();
+        Reviewer { name: name.to_owned(), uid: Some(uid), subject: (name == "ann").then(|| "a1".into()), groups }
     }
 
     fn people() -> Vec<Reviewer> {
@@ -325,9 +359,13 @@ mod tests {
         table
     }
 
+    fn at(proved_s: u64) -> Login {
+        Login { words: "unix socket".into(), proved_s }
+    }
+
     fn say(table: &Approvals, id: &str, uid: u32, approve: bool) -> Result<Vote, Rejected> {
         let reviewer = table.reviewer(uid)?;
-        table.decide(id, reviewer, "unix socket", approve, "ticket 7", 200)
+        table.decide(id, reviewer, &at(200), approve, "ticket 7", 200)
     }
 
     #[test]
@@ -357,9 +395,9 @@ mod tests {
         }
         let ann = reviewer("ann", 1, &["leads"]);
         for why in ["", " \n ", &"x".repeat(1025)] {
-            assert_eq!(table.decide("A", &ann, "", true, why, 200), Err(Rejected::Reason));
+            assert_eq!(table.decide("A", &ann, &at(200), true, why, 200), Err(Rejected::Reason));
         }
-        let late = table.decide("A", &ann, "", true, "fine", 700);
+        let late = table.decide("A", &ann, &at(200), true, "fine", 700);
         assert!(matches!(late, Err(Rejected::Over { state: State::Expired, .. })));
     }
 
@@ -394,6 +432,42 @@ mod tests {
     }
 
     #[test]
+    fn people_of_the_provider_are_told_apart_by_their_subject() {
+        let table = table(2);
+        let staff = |subject: &str| table.person(subject, &["leads".to_owned()]);
+        assert_eq!((staff("a1").name.as_str(), staff("a1").uid), ("ann", Some(1)), "a configured person");
+        assert_eq!((staff("ann").name.as_str(), staff("ann").uid), ("oidc:ann", None), "a subject takes no name");
+        let say = |person: &Reviewer| table.decide("A", person, &at(200), true, "fine", 200);
+        assert!(say(&staff("a1")).is_ok());
+        assert_eq!(say(table.reviewer(1).expect("ann")), Err(Rejected::Again), "the same person by another way");
+        assert_eq!(say(&table.person("z9", &[])), Err(Rejected::NoApprover));
+        let vote = say(&staff("z9")).expect("it counts");
+        assert_eq!((vote.reviewer.as_str(), vote.groups.as_slice()), ("oidc:z9", &["leads".to_owned()][..]));
+        assert_eq!(table.table().pending["A"].decided_by.as_deref(), Some("oidc:z9"), "two have approved");
+    }
+
+    #[test]
+    fn a_login_that_is_too_old_does_not_count() {
+        let fresh = |max_age_s| {
+            let mut rule = rule("r", &["group:leads"], 1);
+            rule.terms = Arc::new(policy::Terms { max_age_s: Some(max_age_s), ..(*rule.terms).clone() });
+            rule
+        };
+        let held = || {
+            let table = Approvals::new(Limits::default(), people());
+            table.asked(ask("A", "reconciler", vec![fresh(600), fresh(60), rule("s", &["eve"], 1)]));
+            table
+        };
+        for (uid, proved_s, expected) in
+            [(1, 139, Some(Rejected::Stale(60))), (1, 0, Some(Rejected::Stale(60))), (1, 140, None), (3, 0, None)]
+        {
+            let table = held();
+            let said = table.decide("A", table.reviewer(uid).expect("known"), &at(proved_s), true, "fine", 200);
+            assert_eq!(said.err(), expected, "{uid} {proved_s}");
+        }
+    }
+
+    #[test]
     fn a_word_that_did_not_arrive_was_not_said() {
         let table = table(1);
         let vote = say(&table, "A", 1, true).expect("it counts");
@@ -425,7 +499,8 @@ mod tests {
     fn a_reason_is_one_masked_line() {
         let table = table(1);
         let ann = reviewer("ann", 1, &["leads"]);
-        let vote = table.decide("A", &ann, "", true, " refund\n4111111111111111\x1b[2J ", 200).expect("it counts");
+        let vote =
+            table.decide("A", &ann, &at(200), true, " refund\n4111111111111111\x1b[2J ", 200).expect("it counts");
         assert!(vote.reason == "refund 411111******1111 [2J");
     }
 

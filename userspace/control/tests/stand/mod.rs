@@ -1,6 +1,9 @@
 //! A service that is all well, and a folder for its socket.
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::expect_used)] // each test file uses a part
 
+pub mod provider;
+pub mod web;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -28,7 +31,7 @@ impl Folder {
     }
 
     pub fn serve(&self, service: Service) -> Handle {
-        serve(Settings { socket: self.socket(), page: None }, Arc::new(service)).expect("serves")
+        serve(Settings { socket: self.socket(), page: None, webhooks: vec![] }, Arc::new(service)).expect("serves")
     }
 }
 
@@ -42,6 +45,8 @@ pub struct Service {
     pub mode: Mode,
     pub reload: Result<String, String>,
     pub approvals: Approvals,
+    /// What was said of webhooks.
+    pub hooks: std::sync::Mutex<Vec<String>>,
 }
 
 /// The account that runs the tests is the reviewer `me`.
@@ -51,8 +56,18 @@ pub fn own_uid() -> u32 {
 }
 
 pub fn well() -> Service {
-    let me = Reviewer { name: "me".into(), uid: own_uid(), groups: vec!["leads".into()] };
-    Service { mode: Mode::Enforce, reload: Ok(String::new()), approvals: Approvals::new(Limits::default(), vec![me]) }
+    let me = Reviewer {
+        name: "me".into(),
+        uid: Some(own_uid()),
+        subject: Some("me-1".into()),
+        groups: vec!["leads".into()],
+    };
+    Service {
+        mode: Mode::Enforce,
+        reload: Ok(String::new()),
+        approvals: Approvals::new(Limits::default(), vec![me]),
+        hooks: Default::default(),
+    }
 }
 
 impl Source for Service {
@@ -138,6 +153,10 @@ impl Source for Service {
         Columns { columns: vec![column], overflow: 1 }
     }
 
+    fn webhook(&self, name: &str, failed: Option<&str>) {
+        self.hooks.lock().expect("whole").push(format!("{name}: {}", failed.unwrap_or("well")));
+    }
+
     fn reload(&self) -> Result<String, String> {
         self.reload.clone()
     }
@@ -150,7 +169,7 @@ pub fn ask(id: &str, uid: u32) -> Ask {
         approvers: vec!["group:leads".into()],
         approvals: 1,
         expires_s: 600,
-        message: None,
+        ..policy::Terms::default()
     };
     let approvers = terms.approvers.clone();
     Ask {

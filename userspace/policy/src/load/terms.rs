@@ -1,4 +1,4 @@
-//! What a rule that holds asks for: `approvers`, `approvals`, `expires`.
+//! What a rule that holds asks for: `approvers`, `approvals`, `expires`, `max_age`.
 
 use std::sync::Arc;
 
@@ -16,7 +16,10 @@ pub(super) fn read(
     (rule, message): (&str, Option<&str>),
 ) -> Result<Option<Arc<Terms>>, Error> {
     if action != Action::Hold {
-        return match ["approvers", "approvals", "expires"].into_iter().find_map(|key| Some((key, table.get(key)?))) {
+        return match ["approvers", "approvals", "expires", "max_age"]
+            .into_iter()
+            .find_map(|key| Some((key, table.get(key)?)))
+        {
             None => Ok(None),
             Some((key, value)) => Err(file.error(value.span(), format!("`{key}` is for rules whose action is `hold`"))),
         };
@@ -26,6 +29,7 @@ pub(super) fn read(
         approvers: approvers(file, table)?,
         approvals: approvals(file, table)?,
         expires_s: seconds(file, table, "expires")?.unwrap_or(EXPIRES_S),
+        max_age_s: seconds(file, table, "max_age")?,
         message: message.map(str::to_owned),
     })))
 }

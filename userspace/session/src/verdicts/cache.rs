@@ -381,7 +381,7 @@ action = "hold"
             }
             row(11, &[oid, "1"]);
         }
-        survey.finish("payments")
+        survey.finish("payments", &Arc::default())
     }
 
     const TEXTS: &[&str] = &[

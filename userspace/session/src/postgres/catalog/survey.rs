@@ -6,11 +6,12 @@ use policy::{Policy, Subject};
 use sql::Explained;
 use wire::postgres::backend::DataRow;
 
-use super::question::{SCHEMAS, write_holdings, write_tables, write_temporary};
-use super::{Asking, Builder, Origin, Relations};
+use super::question::{Definitions, SCHEMAS, write_holdings, write_tables, write_temporary};
+use super::{Asking, Attempt, Builder, Origin, Relations};
+use crate::Limits;
 use crate::catalogs::{Catalog, Catalogs, Treatment};
+use crate::taints::{Changes, Taints};
 use crate::verdicts::{Asked, Judged, Refusal, StatementCache, Why};
-use crate::{Limits, taints::Changes};
 
 /// What a database holds, while its rows come.
 pub struct Survey {
@@ -26,6 +27,7 @@ impl Survey {
     pub fn new(policy: &Arc<Policy>, endpoint: &str) -> Survey {
         let asking = Asking {
             asked_ns: 0,
+            attempt: Attempt::FIRST,
             first: false,
             results: 0,
             policy: Arc::clone(policy),
@@ -49,9 +51,9 @@ impl Survey {
     /// What is to be asked, in one Query.
     pub fn question(&self, limits: &Limits) -> String {
         let mut text = String::from(SCHEMAS);
-        write_temporary(&mut text, limits.catalog_columns);
+        write_temporary(&mut text, limits.catalog_columns, Definitions::Asked);
         write_tables(&mut text, &self.asking.policy, &self.endpoint, limits.catalog_rows);
-        write_holdings(&mut text, limits.catalog_columns);
+        write_holdings(&mut text, limits.catalog_columns, Definitions::Asked);
         text
     }
 
@@ -64,8 +66,8 @@ impl Survey {
         self.asking.row(body.get(5..)?, false, &self.endpoint)
     }
 
-    /// All rows have come.
-    pub fn finish(self, dbname: &str) -> Surveyed {
+    /// All rows have come; `taints` were written there.
+    pub fn finish(self, dbname: &str, taints: &Arc<Taints>) -> Surveyed {
         let Survey { asking, endpoint } = self;
         let origin = Origin {
             policy: &asking.policy,
@@ -76,13 +78,24 @@ impl Survey {
             epoch: 0,
             columns_max: Limits::default().catalog_columns,
         };
-        let (catalog, _) = Catalogs::new().keep("", asking.builder.unwrap_or_default(), true, &origin);
+        let (catalog, _) = Catalogs::with(Arc::default(), Arc::clone(taints), Arc::default()).keep(
+            "",
+            asking.builder.unwrap_or_default(),
+            true,
+            &origin,
+        );
         Surveyed { policy: asking.policy, endpoint, catalog }
     }
 
-    /// What a text comes to, for an agent whose `search_path` is this one.
-    pub fn explain(self, dbname: &str, subject: &Subject, path: &[String], text: &str, wall_s: i64) -> Explanation {
-        let surveyed = self.finish(dbname);
+    /// What a text comes to, for an agent whose `search_path` is this one, where `taints` were written.
+    pub fn explain(
+        self,
+        dbname: &str,
+        taints: &Arc<Taints>,
+        (subject, path): (&Subject, &[String]),
+        (text, wall_s): (&str, i64),
+    ) -> Explanation {
+        let surveyed = self.finish(dbname, taints);
         let asker = Asker::new(subject.clone(), path, wall_s);
         let judged = StatementCache::new().judge(&surveyed.policy, surveyed.asked(&asker, text.as_bytes()));
         Explanation::of(&judged, &surveyed.catalog)
