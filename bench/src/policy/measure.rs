@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use session::StatementCache;
 
 use super::database::{Database, Statement};
+use super::stream::varied;
 use crate::dice::Dice;
 use crate::ratio::{Ratio, spread};
 
@@ -20,6 +21,8 @@ pub(crate) struct Row<'a> {
     pub(crate) raw: Ratio,
     pub(crate) cold: Ratio,
     pub(crate) warm: Ratio,
+    /// Of a text that differs from a known one in literals alone; `None`: its verdict reads one.
+    pub(crate) alike: Option<Ratio>,
     /// What the cold verdict takes above two parses of the same round.
     pub(crate) above: Ratio,
 }
@@ -71,9 +74,30 @@ fn row<'a>(database: &Database, statement: &'a Statement, rounds: usize, dice: &
             found[way as usize].push(takes.fold(f64::MAX, f64::min));
         }
     }
+    let alike = alike(database, &mut cache, text, rounds, dice);
     let [raw, cold, warm] = &found;
     let above: Vec<f64> = cold.iter().zip(raw).map(|(cold, raw)| cold - 2.0 * raw).collect();
-    Some(Row { statement, raw: spread(raw)?, cold: spread(cold)?, warm: spread(warm)?, above: spread(&above)? })
+    Some(Row { statement, raw: spread(raw)?, cold: spread(cold)?, warm: spread(warm)?, alike, above: spread(&above)? })
+}
+
+/// Texts of one shape that are said in turn: more than a room remembers of those that it has seen once.
+const VARIANTS: usize = 1_024;
+
+fn alike(database: &Database, cache: &mut StatementCache, text: &str, rounds: usize, dice: &mut Dice) -> Option<Ratio> {
+    cache.forget();
+    database.passes(cache, text);
+    let texts: Vec<String> = (0..VARIANTS).map(|_| varied(text, dice)).filter(|varied| varied != text).collect();
+    let before = cache.lookups();
+    let mut pass = |texts: &[String]| {
+        let start = Instant::now();
+        texts.iter().for_each(|text| _ = black_box(database.passes(cache, text)));
+        start.elapsed().as_nanos() as f64 / texts.len().max(1) as f64
+    };
+    pass(&texts);
+    let times: Vec<f64> = (0..rounds).map(|_| pass(&texts)).collect();
+    let after = cache.lookups();
+    let found = after.alike - before.alike;
+    (found * 10 > (after.judged - before.judged) * 90 && found > 0).then(|| spread(&times))?
 }
 
 /// Cold verdicts alone, for so long.

@@ -8,12 +8,12 @@ use super::stream::Hits;
 /// A line for each application, the statements that are furthest from the goal, and the verdicts.
 pub(crate) fn print(rows: &[Row<'_>], all: bool) {
     println!(
-        "\n  microseconds; cold: never seen; above: cold - 2 x parse, median [95 %]; goal {} us; warm: known, ns, goal {WARM_NS}",
+        "\n  microseconds; cold: never seen; above: cold - 2 x parse, median [95 %]; goal {} us; warm: known, ns, goal {WARM_NS}; alike: known but for literals, ns",
         COLD_NS / 1e3
     );
     println!(
-        "  {:<14} {:>5} {:>7} {:>7} {:>7} {:>7} {:>8} {:>6} {:>7} {:>7}",
-        "", "texts", "bytes", "parse", "cold", "above", "worst", "warm", "worst", "missed"
+        "  {:<14} {:>5} {:>7} {:>7} {:>7} {:>7} {:>8} {:>6} {:>7} {:>7} {:>7}",
+        "", "texts", "bytes", "parse", "cold", "above", "worst", "warm", "worst", "alike", "missed"
     );
     let mut names: Vec<&str> = rows.iter().map(|row| row.statement.application).collect();
     names.dedup();
@@ -52,9 +52,12 @@ fn summary(name: &str, rows: &[&Row<'_>]) {
         values.sort_by(f64::total_cmp);
         values.get(values.len() / 2).copied().unwrap_or_default()
     };
+    let mut shared: Vec<f64> = rows.iter().filter_map(|row| row.alike).map(|alike| alike.median).collect();
+    shared.sort_by(f64::total_cmp);
+    let alike = shared.get(shared.len() / 2).map_or("-".to_owned(), |middle| format!("{middle:.0}"));
     let most = |of: &dyn Fn(&Row<'_>) -> f64| rows.iter().map(|row| of(row)).fold(f64::MIN, f64::max);
     println!(
-        "  {name:<14} {:>5} {:>7} {:>7.2} {:>7.2} {:>7.2} {:>8.2} {:>6.0} {:>7.0} {:>7}",
+        "  {name:<14} {:>5} {:>7} {:>7.2} {:>7.2} {:>7.2} {:>8.2} {:>6.0} {:>7.0} {:>7} {:>7}",
         rows.len(),
         middle(&|row| row.statement.text.len() as f64),
         middle(&|row| row.raw.median) / 1e3,
@@ -63,6 +66,7 @@ fn summary(name: &str, rows: &[&Row<'_>]) {
         most(&|row| row.above.median) / 1e3,
         middle(&|row| row.warm.median),
         most(&|row| row.warm.median),
+        alike,
         rows.iter().filter(|row| word(row.above, COLD_NS) == "missed").count(),
     );
 }
@@ -109,7 +113,7 @@ pub(crate) fn json(rows: &[Row<'_>], hits: &[Hits], bytes: Option<f64>, machine:
         let comma = if at + 1 < rows.len() { "," } else { "" };
         let _ = writeln!(
             out,
-            "    {{\"application\": \"{}\", \"place\": {}, \"bytes\": {}, \"parse\": {:.0}, \"cold\": {:.0}, \"above\": [{:.0}, {:.0}, {:.0}], \"warm\": {:.0}, \"cold_goal\": \"{}\"}}{comma}",
+            "    {{\"application\": \"{}\", \"place\": {}, \"bytes\": {}, \"parse\": {:.0}, \"cold\": {:.0}, \"above\": [{:.0}, {:.0}, {:.0}], \"warm\": {:.0}, \"alike\": {:.0}, \"cold_goal\": \"{}\"}}{comma}",
             row.statement.application,
             row.statement.place,
             row.statement.text.len(),
@@ -119,6 +123,7 @@ pub(crate) fn json(rows: &[Row<'_>], hits: &[Hits], bytes: Option<f64>, machine:
             row.above.median,
             row.above.high,
             row.warm.median,
+            row.alike.map_or(-1.0, |alike| alike.median),
             word(row.above, COLD_NS)
         );
     }

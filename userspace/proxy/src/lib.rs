@@ -14,6 +14,7 @@
 
 mod accept;
 mod act;
+mod aside;
 mod asks;
 mod cancels;
 mod conversation;
@@ -42,6 +43,7 @@ mod timers;
 mod tls;
 mod token;
 
+pub use aside::{LargeLine, STACK_BYTES};
 pub use asks::AskLine;
 pub use conversation::Conversation;
 pub use counters::{Counters, Snapshot};

@@ -345,6 +345,10 @@ pub(crate) fn is_masked(sensitive: &Sensitive) -> bool {
 
 /// A star matches any run of letters.
 pub(crate) fn matches(pattern: &str, name: &str) -> bool {
+    // Most have none.
+    if !pattern.bytes().any(|byte| byte == b'*') {
+        return pattern == name;
+    }
     match pattern.split_once('*') {
         None => pattern == name,
         Some((head, rest)) => {

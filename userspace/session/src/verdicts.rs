@@ -232,6 +232,26 @@ impl Judged {
         Judged { text, bytes, part, meaning }
     }
 
+    /// A text that nobody has read, for this reason. The record has its length alone.
+    pub(crate) fn unread(policy: &Policy, asked: &Asked<'_>, refusal: Refusal) -> Judged {
+        let meaning = mean(policy, asked, &searched(asked), 0, Err(refusal));
+        let part = StatementPart::of(&audit::Statement {
+            kinds: &[],
+            tables: &[],
+            text: (&Masked::literal("[a long text that was not read]")).into(),
+            text_bytes: asked.bytes.len() as u64,
+            redacted: true,
+        });
+        let text = decode(asked.bytes, asked.latin1).unwrap_or_default();
+        let bytes = (asked.bytes != text.as_bytes()).then(|| asked.bytes.into());
+        Judged { text, bytes, part, meaning: Arc::new(meaning) }
+    }
+
+    /// Taken of these bytes for this question, and no time window has opened or closed since.
+    pub(crate) fn is_for(&self, asked: &Asked<'_>) -> bool {
+        self.bytes() == asked.bytes && self.key.is(asked) && self.is_valid(asked.wall_s)
+    }
+
     /// Where in the text its statement number `at` stands. In one that was judged by another of its shape all that differs stands in it.
     pub(crate) fn span(&self, at: usize) -> Option<Range<usize>> {
         let span = &self.statements.get(at)?.span;
@@ -275,19 +295,12 @@ fn decode(bytes: &[u8], latin1: bool) -> Option<String> {
 }
 
 /// Judges a text.
-fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
+pub(crate) fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
     let text = decode(asked.bytes, asked.latin1);
-    let meaning = Arc::new(mean(policy, asked, text.as_deref()));
-    Judged::new(meaning, asked.bytes, text.unwrap_or_default())
-}
-
-/// What a text comes to; `None`: it cannot be read.
-fn mean(policy: &Policy, asked: &Asked<'_>, text: Option<&str>) -> Meaning {
+    let path = searched(asked);
     let limits =
         sql::Limits { bytes: asked.limit.saturating_mul(2), server: asked.catalog.server(), ..sql::Limits::default() };
-    let mut path = asked.schemas.to_vec();
-    path.insert(asked.temporary_at.min(path.len()), "pg_temp".to_owned());
-    let analysis = match (text, &asked.catalog.schema) {
+    let analysis = match (text.as_deref(), &asked.catalog.schema) {
         (Some(text), None) => sql::analyze(text, &limits).map_err(unjudged),
         (Some(text), Some(schema)) => {
             sql::analyze_in(text, &limits, &sql::Context::new(schema, &path)).map_err(unjudged)
@@ -296,13 +309,32 @@ fn mean(policy: &Policy, asked: &Asked<'_>, text: Option<&str>) -> Meaning {
             Err(Refusal::new(Why::Unjudged, "invalid byte sequence for encoding \"UTF8\"", "").with_code(*b"22021"))
         }
     };
+    let text = text.unwrap_or_default();
+    Judged::new(Arc::new(mean(policy, asked, &path, text.len(), analysis)), asked.bytes, text)
+}
+
+/// The schemas that the server searches, the session's temporary one among them.
+fn searched(asked: &Asked<'_>) -> Vec<String> {
+    let mut path = asked.schemas.to_vec();
+    path.insert(asked.temporary_at.min(path.len()), "pg_temp".to_owned());
+    path
+}
+
+/// What a text of that length comes to.
+fn mean(
+    policy: &Policy,
+    asked: &Asked<'_>,
+    path: &[String],
+    text_len: usize,
+    analysis: Result<sql::Analysis, Refusal>,
+) -> Meaning {
     let (statements, constants, mut refusal) = match analysis {
         Ok(analysis) => (analysis.statements, analysis.constants, None),
         Err(refusal) => (Vec::new(), None, Some(refusal)),
     };
     let Decided { mut rule, valid_until_s, wants_estimate } = decide(policy, asked, &statements, &mut refusal);
     let unjudged = refusal.as_ref().is_some_and(|refusal| refusal.why == Why::Unjudged);
-    let derived = trace(policy, asked, &path, &statements);
+    let derived = trace(policy, asked, path, &statements);
     let found = derived.as_ref().and_then(|derived| derived.refusal.as_ref());
     if outdoes(found, refusal.as_ref()) {
         refusal = found.cloned();
@@ -314,8 +346,9 @@ fn mean(policy: &Policy, asked: &Asked<'_>, text: Option<&str>) -> Meaning {
             || statements.iter().any(|statement| touches(policy, asked.database, statement, which, may_hide))
     };
     // What is kept is kept for long; an error is of what the database holds now.
-    let (secret, sensitive) = (touched(is_secret, true), touched(is_masked, !asked.catalog.is_clean));
-    let sensitive = sensitive || derived.as_ref().is_some_and(|derived| derived.sensitive);
+    let secret = touched(is_secret, true);
+    let sensitive =
+        derived.as_ref().is_some_and(|derived| derived.sensitive) || touched(is_masked, !asked.catalog.is_clean);
     let allowed = VerdictPart::of(&VerdictFacts {
         verdict: audit::Verdict::Allow,
         rule: rule.as_ref().map(Into::into),
@@ -334,7 +367,7 @@ fn mean(policy: &Policy, asked: &Asked<'_>, text: Option<&str>) -> Meaning {
         },
         kinds: kinds(statements.iter()),
         tables: tables(statements.iter()),
-        text_len: text.map_or(0, str::len),
+        text_len,
         constants,
         allowed,
         sensitive,

@@ -88,7 +88,7 @@ fn read(text: &str, limits: &Limits, context: Option<&Context<'_>>) -> Result<An
     if text.len() > limits.bytes {
         return Err(Refusal::TooLong);
     }
-    let arena = grammar::arena(text);
+    let arena = grammar::Arena::take();
     match grammar::parse(text, &arena, limits.depth, limits.tree_bytes) {
         Ok((root, literals)) => {
             let statements = statements(text, &root, limits, context)?;

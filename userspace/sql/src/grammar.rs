@@ -8,12 +8,15 @@
 //! `pg_query_internal.h`).
 #![allow(unsafe_code)]
 
+mod arena;
 mod nodes;
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 
 use bumpalo::Bump;
 use pg_query as _; // links the C library
+
+pub(crate) use arena::Arena;
 
 use crate::tree::{Literals, Node, Unreadable};
 
@@ -97,11 +100,6 @@ pub(crate) enum Refused {
     Fault(Fault),
     /// Its tree is deeper or larger than asked for, or not what the library makes.
     Unreadable(Unreadable),
-}
-
-/// An arena with room for the tree of a text of that length, which is some 40 times as long.
-pub(crate) fn arena(text: &str) -> Bump {
-    Bump::with_capacity((text.len() * 40).clamp(1 << 10, 1 << 16))
 }
 
 /// The parse tree of `text`, copied into the arena: at most so deep and of about so many bytes.

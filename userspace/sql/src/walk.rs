@@ -297,9 +297,8 @@ impl Walk {
 
     /// `OPERATOR(schema.+)` of a foreign schema calls whatever function stands behind it.
     fn operator(&mut self, words: &[Value<'_>]) {
-        let name = qualified(words);
-        if name.schema.as_deref().is_some_and(|schema| schema != "pg_catalog") {
-            self.effect(Kind::FUNCTION_CALL, Object::Function(name));
+        if parts(words).0.is_some_and(|schema| schema != "pg_catalog") {
+            self.effect(Kind::FUNCTION_CALL, Object::Function(qualified(words)));
         }
     }
 
@@ -343,7 +342,13 @@ pub(crate) fn range_name(range: &Node<'_>) -> Name {
 
 /// A name from its words: the last is the name, the one before it the schema.
 pub(crate) fn qualified(words: &[Value<'_>]) -> Name {
-    let mut words = words.iter().rev().filter_map(Value::as_string).map(str::to_owned);
+    let (schema, name) = parts(words);
+    Name { schema: schema.map(str::to_owned), name: name.to_owned() }
+}
+
+/// The same without a copy: schema and name.
+pub(crate) fn parts<'n>(words: &'n [Value<'_>]) -> (Option<&'n str>, &'n str) {
+    let mut words = words.iter().rev().filter_map(Value::as_string);
     let name = words.next().unwrap_or_default();
-    Name { schema: words.next(), name }
+    (words.next(), name)
 }

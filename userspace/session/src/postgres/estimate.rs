@@ -60,7 +60,8 @@ impl Connection {
 
     /// Would it, at best, go on, or be held? Then it is not refused before its values are known.
     pub(super) fn may_be_lifted(&self, verdict: &Verdict, cx: &mut Cx<'_, '_>) -> bool {
-        if !verdict.judged.wants_estimate || !self.open.database.estimates || !verdict.refuses() {
+        let is_long = verdict.judged.text.len() > TEXT_MAX;
+        if is_long || !verdict.judged.wants_estimate || !self.open.database.estimates || !verdict.refuses() {
             return false;
         }
         let judged = self.judge_estimated(&verdict.judged, 0, cx);

@@ -167,6 +167,7 @@ impl Connection {
                     || self.hold.as_ref().is_some_and(|hold| hold.waits())
                     || self.cut.is_some()
                     || self.estimating.as_ref().is_some_and(|asked| asked.waits())
+                    || self.judging.as_ref().is_some_and(|judging| judging.waits())
             }
             Phase::Connecting | Phase::Cancelling | Phase::Closed => true,
         }
@@ -292,6 +293,7 @@ impl Connection {
             return Ok(0);
         }
         self.estimating = None;
+        self.judging = None;
         Ok(HEADER + len)
     }
 

@@ -197,7 +197,7 @@ impl Follower<'_> {
         if text.len() > limits.bytes {
             return None;
         }
-        let arena = grammar::arena(text);
+        let arena = grammar::Arena::take();
         let (root, _) = grammar::parse(text, &arena, limits.depth, limits.tree_bytes).ok()?;
         let statements: Option<Vec<_>> =
             root.list("stmts").iter().map(|raw| raw.as_node().and_then(|raw| raw.node("stmt"))).collect();
