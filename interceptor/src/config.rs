@@ -11,14 +11,19 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 mod budgets;
+mod error;
 mod masking;
 mod reviewers;
+mod sinks;
 mod tls;
 
 pub use budgets::{Budgets, Login};
+pub use error::Error;
+use error::with_nearest;
 pub use masking::{AllMasking, Eagerness, Format, IssuerPrefix, Masking, masking_of};
 use reviewers::Admin;
 pub use reviewers::{Approvals, Reviewer};
+pub use sinks::{Alerts, Http, HttpForm, Sink, Syslog, To};
 pub use tls::{AgentTls, ClientKeys, DatabaseTls, Tls};
 
 /// Where the configuration is when `--config` does not say.
@@ -43,6 +48,10 @@ pub struct Config {
     pub approvals: Approvals,
     /// `[budgets]`
     pub budgets: Budgets,
+    /// `[[sink]]`, in the order of the file.
+    pub sinks: Vec<Sink>,
+    /// `[alerts]`
+    pub alerts: Alerts,
     /// `[admin] listen`: where the web page is, on loopback; `None`: nowhere.
     pub page: Option<SocketAddr>,
 }
@@ -194,34 +203,6 @@ pub enum AgentBy {
     Exec,
 }
 
-/// Why a configuration was refused: the file, the place in it, and what to do.
-#[derive(Debug)]
-pub enum Error {
-    /// The file cannot be read.
-    Unreadable(PathBuf, std::io::Error),
-    /// Not TOML, or a key or a value that is not known; the text names the line.
-    Syntax(PathBuf, String),
-    /// A value that means nothing here.
-    Meaning {
-        /// The table and its name, as a person would look for it.
-        place: String,
-        /// What is wrong and what would be right.
-        why: String,
-    },
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Unreadable(path, why) => write!(f, "cannot read {}: {why}", path.display()),
-            Error::Syntax(path, why) => write!(f, "{}: {why}", path.display()),
-            Error::Meaning { place, why } => write!(f, "{place}: {why}"),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
-
 impl Config {
     /// Reads and resolves the file; host names are looked up now.
     pub fn load(path: &Path) -> Result<Config, Error> {
@@ -277,6 +258,10 @@ struct Typed {
     approvals: Approvals,
     #[serde(default)]
     budgets: Budgets,
+    #[serde(default)]
+    sink: Vec<sinks::TypedSink>,
+    #[serde(default)]
+    alerts: Alerts,
     admin: Option<Admin>,
 }
 
@@ -356,10 +341,14 @@ impl Typed {
         unique("[[database]]", databases.iter().map(|d| d.name.as_str()))?;
         unique("[[agent]]", agents.iter().map(|a| a.name.as_str()))?;
         no_shared_endpoint(&databases)?;
+        let sinks: Vec<Sink> = self.sink.into_iter().map(sinks::TypedSink::resolve).collect::<Result<_, _>>()?;
+        unique("[[sink]]", sinks.iter().map(|s| s.name.as_str()))?;
         let (reviewers, approvals) = (self.reviewer, self.approvals);
         let page = self.admin.map(|admin| admin.resolve()).transpose()?;
         let config = Config {
             page,
+            sinks,
+            alerts: self.alerts,
             budgets: self.budgets,
             service: self.service,
             masking: self.masking,
@@ -581,19 +570,6 @@ fn no_shared_endpoint(databases: &[Database]) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// Adds `did you mean` to toml's own "unknown field `x`, expected one of `a`, `b`".
-fn with_nearest(message: &str) -> String {
-    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    let unknown = message.contains("unknown field");
-    match quoted.split_first() {
-        Some((typed, known)) if unknown => {
-            let best = known.iter().max_by(|a, b| strsim::jaro(typed, a).total_cmp(&strsim::jaro(typed, b)));
-            best.map_or_else(|| message.to_owned(), |k| format!("{}\ndid you mean `{k}`?", message.trim_end()))
-        }
-        _ => message.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -9,13 +9,11 @@ pub(crate) fn state() -> Option<Clock> {
     let mut state: libc::timex = unsafe { std::mem::zeroed() };
     // SAFETY: the pointer is to a timex of our own that lives through the call; `modes` is 0, so nothing is set.
     let answer = unsafe { libc::adjtimex(&raw mut state) };
-    let micros = |value: i64| u64::try_from(value.unsigned_abs()).ok();
-    let offset = i64::from(state.offset);
-    let offset_us = if state.status & libc::STA_NANO == 0 { offset } else { offset / 1000 };
+    let offset_us = if state.status & libc::STA_NANO == 0 { state.offset } else { state.offset / 1000 };
     (answer >= 0).then_some(Clock {
         synced: answer != libc::TIME_ERROR && state.status & libc::STA_UNSYNC == 0,
-        offset_us: micros(offset_us)?,
-        error_us: micros(i64::from(state.maxerror))?,
+        offset_us: offset_us.unsigned_abs(),
+        error_us: state.maxerror.unsigned_abs(),
     })
 }
 
