@@ -98,10 +98,16 @@ pub(crate) fn folders_and_state(path: &Path, folder: Option<PathBuf>) -> Result<
         None => {
             let config = Config::load(path)?;
             let open = control::client::get(&config.admin_socket(), "/status").is_ok();
-            let host = host_record::folder(&config.service.state_dir);
-            Ok((vec![config.service.state_dir, host], open))
+            Ok((folders(&config), open))
         }
     }
+}
+
+/// Where the record of a configuration is: the shards' folder, and root's own.
+pub(crate) fn folders(config: &Config) -> Vec<PathBuf> {
+    let state = config.service.state_dir.clone();
+    let host = host_record::folder(&state);
+    vec![state, host]
 }
 
 /// The segments of the folders in the order of their names, which is that of shard and number. Of several folders some may be

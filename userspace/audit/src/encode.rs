@@ -146,6 +146,14 @@ fn service(event: &Event<'_>, out: &mut Vec<u8>) {
             name(out, field::OBJECT, *object);
             name_if(out, field::MESSAGE, *message);
         }
+        Event::Alert { operator, object, about, message } => {
+            operator.append(out, false);
+            name(out, field::OBJECT, *object);
+            if let Some(record) = about {
+                id(out, field::DECISION, *record);
+            }
+            name(out, field::MESSAGE, *message);
+        }
         Event::ServiceStart { operator, version, kernel, policy, success, message } => {
             operator.append(out, *success);
             name(out, field::OBJECT, Text::Literal("service"));

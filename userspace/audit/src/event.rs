@@ -8,8 +8,10 @@ use crate::id::RecordId;
 use crate::record_type::RecordType;
 
 mod held;
+mod node;
 
 pub use held::{Approval, AskOver, Asked};
+pub use node::{Clock, Head};
 
 /// Text that a record accepts: our own words, or what [`pan::Masked`] has been over. Names that an agent chooses (tables,
 /// dbname, database user, application_name, its executable) are of the second kind like any other text.
@@ -470,6 +472,17 @@ pub enum Event<'a> {
         /// What the check found.
         message: Option<Text<'a>>,
     },
+    /// Something that a person must look at (10.4.1.1, 10.7.2, 12.10.7).
+    Alert {
+        /// Who found it.
+        operator: Operator<'a>,
+        /// What it is about: `rule blocks`, `denials`, `sink NAME`, …
+        object: Text<'a>,
+        /// The record that it begins with, if it is one.
+        about: Option<RecordId>,
+        /// What was seen.
+        message: Text<'a>,
+    },
     /// The service, and with it this record, started (10.2.1.6).
     ServiceStart {
         /// Who.
@@ -535,28 +548,6 @@ pub enum Event<'a> {
     },
 }
 
-/// What the kernel says of its clock (adjtimex(2)).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Clock {
-    /// It follows a source of time.
-    pub synced: bool,
-    /// What is still being corrected, microseconds, without its sign.
-    pub offset_us: u64,
-    /// How far it may be off at most, microseconds.
-    pub error_us: u64,
-}
-
-/// How far one series is on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
-    /// Its shard.
-    pub shard: u16,
-    /// How many records.
-    pub size: u64,
-    /// Their root.
-    pub root: crate::chain::Hash,
-}
-
 impl Event<'_> {
     /// The type byte of its frame, as the appender wants it.
     pub fn kind(&self) -> u8 {
@@ -582,6 +573,7 @@ impl Event<'_> {
             Event::Attach { .. } => RecordType::Attach,
             Event::Detach { .. } => RecordType::Detach,
             Event::Reading { .. } => RecordType::Reading,
+            Event::Alert { .. } => RecordType::Alert,
             Event::ServiceStart { .. } => RecordType::ServiceStart,
             Event::ServiceStop { .. } => RecordType::ServiceStop,
             Event::Canary { .. } => RecordType::Canary,

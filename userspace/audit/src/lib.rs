@@ -9,6 +9,7 @@
 //! text into an event that [`pan::Masked`] has not been over ([`Text`]).
 #![forbid(unsafe_code)]
 
+pub mod cef;
 pub mod chain;
 pub mod decode;
 mod encode;

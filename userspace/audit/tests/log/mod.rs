@@ -196,6 +196,12 @@ impl Parts {
             },
             Event::ServiceStop { operator, cause: "SIGTERM".into(), success: true },
             Event::Canary { operator, object: "redirection".into(), success: false, message: masked },
+            Event::Alert {
+                operator,
+                object: "denials".into(),
+                about: Some(RecordId { shard: 1, seq: 12 }),
+                message: Text::Masked(&self.name),
+            },
             Event::Checkpoint {
                 operator,
                 policy: "ab12".into(),
