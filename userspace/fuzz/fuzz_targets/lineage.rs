@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use sql::{
-    Analysis, Column, Computation, Context, Function, Limits, Name, Relation, RelationKind, Schema, Sensitivity, Shape, Watch, analyze_in,
+    Analysis, Column, Computation, Context, Function, Limits, Name, Relation, RelationKind, Schema, Sensitivity, Shape,
+    Watch, analyze_in,
 };
 
 fn name(name: &str) -> Name {
