@@ -26,10 +26,10 @@ use crate::{
     Engine, Fill, Scan,
     arch::{WORD, lanes::Strict},
 };
+pub(crate) use columns::{Columns, Found};
 pub(crate) use issued::Issued;
 
 use base64::Base64;
-use columns::Columns;
 use digits::Digits;
 use marks::{Held, Marks, Places, WINDOW};
 use pairs::Pairs;

@@ -4,7 +4,12 @@ use super::{
     Masks, WORD,
     portable::{self, Portable},
 };
-use crate::iin::ROOM as HEADS;
+use crate::{
+    Engine,
+    iin::ROOM as HEADS,
+    keep::{DIGITS_MAX, DIGITS_MIN},
+    strict::{Columns, Found},
+};
 
 /// The instructions of one backend.
 pub(crate) trait Strict: Masks {
@@ -37,6 +42,11 @@ pub(crate) trait Strict: Masks {
         scattered
     }
 
+    /// [`Columns::search`], compiled once for this backend.
+    fn search(columns: &mut Columns, engine: &Engine, digits: &[u8], count: usize, covered: usize) -> Found {
+        columns.search::<Self::Values>(engine, digits, count, covered)
+    }
+
     /// Writes a star at the mask's places.
     #[inline(always)]
     fn star(word: &mut [u8; WORD], mask: u64) {
@@ -51,34 +61,69 @@ pub(crate) trait Strict: Masks {
 #[derive(Clone, Copy)]
 pub(crate) struct Row(pub(crate) [u8; WORD]);
 
-/// A number for each length of a set (bit 0: 12 digits).
-#[derive(Clone, Copy)]
-pub(crate) struct Most {
-    by_length: [u8; 8],
-    /// The largest of a set, by its lower and its upper four bits.
-    nibbles: [[u8; 16]; 2],
+/// Lengths of cards: 13 to 19.
+pub(crate) const LENGTHS: usize = DIGITS_MAX - DIGITS_MIN + 1;
+/// Lengths that are told apart when it comes to what they hide: 13, 14, 15, and those from 16 on.
+pub(crate) const GROUPS: usize = 4;
+
+/// The group of a length, given as how much more than 13 it is.
+pub(crate) const fn group(length: usize) -> usize {
+    if length < GROUPS { length } else { GROUPS - 1 }
 }
 
-impl Most {
-    pub(crate) const NONE: Most = Most { by_length: [0; 8], nibbles: [[0; 16]; 2] };
+/// A number for each length, in the forms that it is looked up in.
+pub(crate) struct Numbers {
+    pub(super) rows: [Row; LENGTHS],
+    /// By the lower four bits of a set (bit 0: 12 digits): the largest of each group alone, then of all.
+    low: [[u8; 16]; GROUPS],
+    /// By the upper four bits, from 16 digits on.
+    high: [u8; 16],
+}
 
-    pub(crate) const fn add(&mut self, length: usize, number: u8) {
-        let bit = length - 12;
-        self.by_length[bit] = number;
-        let (half, mut bits) = (bit / 4, 0);
-        while bits < 16 {
-            if bits >> (bit % 4) & 1 == 1 && self.nibbles[half][bits] < number {
-                self.nibbles[half][bits] = number;
+impl Numbers {
+    pub(crate) const fn new(numbers: [u8; LENGTHS]) -> Numbers {
+        let mut all = Numbers { rows: [Row([0; WORD]); LENGTHS], low: [[0; 16]; GROUPS], high: [0; 16] };
+        let mut length = 0;
+        while length < LENGTHS {
+            let (number, bit) = (numbers[length], length + DIGITS_MIN - 12);
+            all.rows[length] = Row([number; WORD]);
+            let mut bits = 0;
+            while bits < 16 {
+                let has = bits >> (bit % 4) & 1 == 1;
+                if has && bit >= 4 && all.high[bits] < number {
+                    all.high[bits] = number;
+                }
+                if has && bit < 4 {
+                    all.low[group(length)][bits] = number;
+                    if all.low[GROUPS - 1][bits] < number {
+                        all.low[GROUPS - 1][bits] = number;
+                    }
+                }
+                bits += 1;
             }
-            bits += 1;
+            length += 1;
         }
+        all
     }
 
     #[cfg(test)]
     pub(crate) fn of(&self, length: usize) -> u8 {
-        let number = self.by_length[length - 12];
-        assert_eq!(self.nibbles[(length - 12) / 4][1 << (length % 4)], number);
-        number
+        self.rows[length - DIGITS_MIN].0[0]
+    }
+}
+
+/// What is the largest of the numbers of those lengths that pass and are issued.
+pub(crate) struct Largest<L> {
+    /// Of how many digits a card hides, by group.
+    pub(crate) hides: [L; GROUPS],
+    /// Of how short it is.
+    pub(crate) short: L,
+}
+
+impl<L: Lanes> Largest<L> {
+    #[inline(always)]
+    pub(crate) fn none() -> Largest<L> {
+        Largest { hides: [L::all(0); GROUPS], short: L::all(0) }
     }
 }
 
@@ -111,15 +156,15 @@ pub(crate) trait Lanes: Copy {
     fn at_most(self, other: Self) -> Self::Which;
     /// Where both have a bit in common.
     fn meets(self, other: Self) -> Self::Which;
-    /// Nothing elsewhere.
-    fn only(self, which: Self::Which) -> Self;
+    /// With these bits, none of which was set, where `which` says so.
+    fn with(self, which: Self::Which, bits: u8) -> Self;
     fn choose(which: Self::Which, yes: Self, no: Self) -> Self;
-    /// With this bit, which was not set, where `which` says so.
-    fn marked(self, which: Self::Which, bit: u8) -> Self;
-    /// The same, but only where `lengths` has the bit too.
+    /// With this bit, which was not set, where `which` says so and `lengths` has it too.
     fn marked_if(self, which: Self::Which, lengths: Self, bit: u8) -> Self;
     /// Bit n: the byte n is not zero.
     fn positive(self) -> u64;
+    /// Bit n: the highest bit of the byte n.
+    fn signs(self) -> u64;
     /// Whether all bytes are equal.
     fn same(self, other: Self) -> bool;
 
@@ -135,11 +180,35 @@ pub(crate) trait Lanes: Copy {
         self.of(&[0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 0, 0, 0, 0, 0, 0])
     }
 
-    /// Of each set of lengths the largest number; of none, nothing.
+    /// Takes a length into account (given as how much more than 13 it is) where it passes and is issued (bit n: 12 + n). `ALIKE`: all lengths
+    /// are of the first group.
+    ///
+    /// This way gathers sets of lengths, for processors with tables of 16 and no masks.
     #[inline(always)]
-    fn most(self, most: &Most) -> Self {
-        let [low, high] = &most.nibbles;
-        self.and(Self::all(15)).of(low).larger(self.high().of(high))
+    fn note<const ALIKE: bool>(
+        largest: &mut Largest<Self>,
+        length: usize,
+        passes: Self::Which,
+        issued: Self,
+        _: &Numbers,
+        _: &Numbers,
+    ) {
+        largest.short = largest.short.marked_if(passes, issued, 2 << length);
+    }
+
+    /// All lengths are taken into account.
+    #[inline(always)]
+    fn noted<const ALIKE: bool>(largest: &mut Largest<Self>, hides: &Numbers, short: &Numbers) {
+        let (low, high) = (largest.short.and(Self::all(15)), largest.short.high());
+        largest.hides = [high.of(&hides.high); GROUPS];
+        if ALIKE {
+            largest.hides[0] = largest.hides[0].larger(low.of(&hides.low[GROUPS - 1]));
+        } else {
+            for group in 0..GROUPS - 1 {
+                largest.hides[group] = low.of(&hides.low[group]);
+            }
+        }
+        largest.short = high.of(&short.high).larger(low.of(&short.low[GROUPS - 1]));
     }
 
     /// The entries for four digits, given as two pairs of them: the lower bytes and the upper ones.
@@ -271,18 +340,13 @@ impl Lanes for Bytes {
     }
 
     #[inline(always)]
-    fn only(self, which: Bytes) -> Bytes {
-        self.and(which)
+    fn with(self, which: Bytes, bits: u8) -> Bytes {
+        each!(at => self.0[at] | which.0[at] & bits)
     }
 
     #[inline(always)]
     fn choose(which: Bytes, yes: Bytes, no: Bytes) -> Bytes {
         each!(at => yes.0[at] & which.0[at] | no.0[at] & !which.0[at])
-    }
-
-    #[inline(always)]
-    fn marked(self, which: Bytes, bit: u8) -> Bytes {
-        each!(at => self.0[at] | which.0[at] & bit)
     }
 
     #[inline(always)]
@@ -293,6 +357,11 @@ impl Lanes for Bytes {
     #[inline(always)]
     fn positive(self) -> u64 {
         portable::nonzero(&self.0)
+    }
+
+    #[inline(always)]
+    fn signs(self) -> u64 {
+        portable::signs(&self.0)
     }
 
     #[inline(always)]
@@ -313,13 +382,25 @@ impl Lanes for Bytes {
     }
 
     #[inline(always)]
-    fn most(self, most: &Most) -> Bytes {
-        let mut all = Bytes([0; WORD]);
-        for (bit, &number) in most.by_length.iter().enumerate().filter(|(_, number)| **number > 0) {
-            all = each!(at => all.0[at].max(if self.0[at] >> bit & 1 == 1 { number } else { 0 }));
+    fn note<const ALIKE: bool>(
+        largest: &mut Largest<Bytes>,
+        length: usize,
+        passes: Bytes,
+        issued: Bytes,
+        hides: &Numbers,
+        short: &Numbers,
+    ) {
+        let (bit, own) = (2 << length, if ALIKE { 0 } else { group(length) });
+        let (hides, short) = (hides.rows[length].0[0], short.rows[length].0[0]);
+        for at in 0..WORD {
+            let is = passes.0[at] & if issued.0[at] & bit != 0 { 0xff } else { 0 };
+            largest.hides[own].0[at] = largest.hides[own].0[at].max(is & hides);
+            largest.short.0[at] = largest.short.0[at].max(is & short);
         }
-        all
     }
+
+    #[inline(always)]
+    fn noted<const ALIKE: bool>(_: &mut Largest<Bytes>, _: &Numbers, _: &Numbers) {}
 }
 
 impl Strict for Portable {

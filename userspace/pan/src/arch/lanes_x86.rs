@@ -1,11 +1,6 @@
 //! The same for AVX2 and AVX-512.
 #![allow(unsafe_code, reason = "intrinsics")]
 
-use super::{
-    WORD,
-    lanes::{Lanes, Row, Strict},
-    x86::{Avx2, Avx512},
-};
 use std::arch::x86_64::{
     __m128i, __m256i, __m512i, __mmask64, _mm_loadu_si128, _mm256_add_epi8, _mm256_and_si256, _mm256_blendv_epi8,
     _mm256_broadcastsi128_si256, _mm256_castsi128_si256, _mm256_cmpeq_epi8, _mm256_inserti128_si256,
@@ -13,11 +8,21 @@ use std::arch::x86_64::{
     _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16, _mm256_storeu_si256, _mm256_sub_epi8,
     _mm256_subs_epu8, _mm256_unpackhi_epi8, _mm256_unpacklo_epi8, _mm512_add_epi8, _mm512_and_si512,
     _mm512_broadcast_i32x4, _mm512_castsi128_si512, _mm512_cmpeq_epi8_mask, _mm512_cmple_epu8_mask, _mm512_inserti32x4,
-    _mm512_loadu_si512, _mm512_mask_add_epi8, _mm512_mask_mov_epi8, _mm512_mask_storeu_epi8,
-    _mm512_mask_test_epi8_mask, _mm512_maskz_compress_epi8, _mm512_maskz_mov_epi8, _mm512_max_epu8, _mm512_min_epu8,
-    _mm512_or_si512, _mm512_permutex2var_epi8, _mm512_set1_epi8, _mm512_shuffle_epi8, _mm512_srli_epi16,
-    _mm512_storeu_si512, _mm512_sub_epi8, _mm512_subs_epu8, _mm512_test_epi8_mask, _mm512_unpackhi_epi8,
-    _mm512_unpacklo_epi8, _pdep_u64, _pext_u64,
+    _mm512_loadu_si512, _mm512_mask_add_epi8, _mm512_mask_max_epu8, _mm512_mask_mov_epi8, _mm512_mask_storeu_epi8,
+    _mm512_mask_test_epi8_mask, _mm512_maskz_compress_epi8, _mm512_max_epu8, _mm512_min_epu8, _mm512_movepi8_mask,
+    _mm512_or_si512, _mm512_permutex2var_epi8, _mm512_set1_epi8, _mm512_setzero_si512, _mm512_shuffle_epi8,
+    _mm512_srli_epi16, _mm512_storeu_si512, _mm512_sub_epi8, _mm512_subs_epu8, _mm512_test_epi8_mask,
+    _mm512_unpackhi_epi8, _mm512_unpacklo_epi8, _pdep_u64, _pext_u64,
+};
+
+use super::{
+    WORD,
+    lanes::{Lanes, Largest, Numbers, Row, Strict, group},
+    x86::{Avx2, Avx512},
+};
+use crate::{
+    Engine,
+    strict::{Columns, Found},
 };
 
 /// Two registers. Made only in code that is compiled for AVX2 and reached through a backend that has it.
@@ -27,19 +32,6 @@ pub(crate) struct Halves([__m256i; 2]);
 /// One register. Made only in code that is compiled for AVX-512BW, VBMI and VBMI2 and reached where the processor has them.
 #[derive(Clone, Copy)]
 pub(crate) struct Whole(__m512i);
-
-impl Halves {
-    #[inline(always)]
-    fn each(self, one: impl Fn(__m256i) -> __m256i) -> Halves {
-        Halves(self.0.map(one))
-    }
-
-    #[inline(always)]
-    fn both(self, other: Halves, one: impl Fn(__m256i, __m256i) -> __m256i) -> Halves {
-        let ([a, b], [c, d]) = (self.0, other.0);
-        Halves([one(a, c), one(b, d)])
-    }
-}
 
 impl Lanes for Halves {
     type Which = Halves;
@@ -70,43 +62,46 @@ impl Lanes for Halves {
     #[inline(always)]
     fn plus(self, other: Halves) -> Halves {
         // SAFETY: as above.
-        self.both(other, |own, other| unsafe { _mm256_add_epi8(own, other) })
+        unsafe { Halves([_mm256_add_epi8(self.0[0], other.0[0]), _mm256_add_epi8(self.0[1], other.0[1])]) }
     }
 
     #[inline(always)]
     fn minus(self, other: Halves) -> Halves {
         // SAFETY: as above.
-        self.both(other, |own, other| unsafe { _mm256_subs_epu8(own, other) })
+        unsafe { Halves([_mm256_subs_epu8(self.0[0], other.0[0]), _mm256_subs_epu8(self.0[1], other.0[1])]) }
     }
 
     #[inline(always)]
     fn larger(self, other: Halves) -> Halves {
         // SAFETY: as above.
-        self.both(other, |own, other| unsafe { _mm256_max_epu8(own, other) })
+        unsafe { Halves([_mm256_max_epu8(self.0[0], other.0[0]), _mm256_max_epu8(self.0[1], other.0[1])]) }
     }
 
     #[inline(always)]
     fn and(self, other: Halves) -> Halves {
         // SAFETY: as above.
-        self.both(other, |own, other| unsafe { _mm256_and_si256(own, other) })
+        unsafe { Halves([_mm256_and_si256(self.0[0], other.0[0]), _mm256_and_si256(self.0[1], other.0[1])]) }
     }
 
     #[inline(always)]
     fn or(self, other: Halves) -> Halves {
         // SAFETY: as above.
-        self.both(other, |own, other| unsafe { _mm256_or_si256(own, other) })
+        unsafe { Halves([_mm256_or_si256(self.0[0], other.0[0]), _mm256_or_si256(self.0[1], other.0[1])]) }
     }
 
     #[inline(always)]
     fn equals(self, other: Halves) -> Halves {
         // SAFETY: as above.
-        self.both(other, |own, other| unsafe { _mm256_cmpeq_epi8(own, other) })
+        unsafe { Halves([_mm256_cmpeq_epi8(self.0[0], other.0[0]), _mm256_cmpeq_epi8(self.0[1], other.0[1])]) }
     }
 
     #[inline(always)]
     fn rest(self) -> Halves {
         // SAFETY: as above.
-        self.each(|own| unsafe { _mm256_min_epu8(own, _mm256_sub_epi8(own, _mm256_set1_epi8(10))) })
+        unsafe {
+            let (ten, [low, high]) = (_mm256_set1_epi8(10), self.0);
+            Halves([_mm256_min_epu8(low, _mm256_sub_epi8(low, ten)), _mm256_min_epu8(high, _mm256_sub_epi8(high, ten))])
+        }
     }
 
     #[inline(always)]
@@ -114,7 +109,7 @@ impl Lanes for Halves {
         // SAFETY: as above; the load is of the table's 16 bytes.
         unsafe {
             let table = _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast::<__m128i>()));
-            self.each(|own| _mm256_shuffle_epi8(table, own))
+            Halves([_mm256_shuffle_epi8(table, self.0[0]), _mm256_shuffle_epi8(table, self.0[1])])
         }
     }
 
@@ -127,28 +122,28 @@ impl Lanes for Halves {
 
     #[inline(always)]
     fn high(self) -> Halves {
+        let [low, high] = self.0;
         // SAFETY: as above.
-        self.each(|own| unsafe { _mm256_and_si256(_mm256_srli_epi16::<4>(own), _mm256_set1_epi8(15)) })
+        let shifted = unsafe { Halves([_mm256_srli_epi16::<4>(low), _mm256_srli_epi16::<4>(high)]) };
+        shifted.and(Halves::all(15))
     }
 
     #[inline(always)]
     fn at_most(self, other: Halves) -> Halves {
         // SAFETY: as above.
-        self.both(other, |own, other| unsafe { _mm256_cmpeq_epi8(_mm256_min_epu8(own, other), own) })
+        let least = unsafe { Halves([_mm256_min_epu8(self.0[0], other.0[0]), _mm256_min_epu8(self.0[1], other.0[1])]) };
+        least.equals(self)
     }
 
     #[inline(always)]
     fn meets(self, other: Halves) -> Halves {
-        // SAFETY: as above.
-        self.both(other, |own, other| unsafe {
-            let none = _mm256_cmpeq_epi8(_mm256_and_si256(own, other), _mm256_setzero_si256());
-            _mm256_cmpeq_epi8(none, _mm256_setzero_si256())
-        })
+        let none = self.and(other).equals(Halves::all(0));
+        none.equals(Halves::all(0))
     }
 
     #[inline(always)]
-    fn only(self, which: Halves) -> Halves {
-        self.and(which)
+    fn with(self, which: Halves, bits: u8) -> Halves {
+        self.or(which.and(Halves::all(bits)))
     }
 
     #[inline(always)]
@@ -159,64 +154,54 @@ impl Lanes for Halves {
     }
 
     #[inline(always)]
-    fn marked(self, which: Halves, bit: u8) -> Halves {
-        self.or(which.and(Halves::all(bit)))
-    }
-
-    #[inline(always)]
     fn marked_if(self, which: Halves, lengths: Halves, bit: u8) -> Halves {
-        self.marked(which.and(lengths), bit)
+        self.or(which.and(lengths).and(Halves::all(bit)))
     }
 
     #[inline(always)]
     fn positive(self) -> u64 {
+        !self.equals(Halves::all(0)).signs()
+    }
+
+    #[inline(always)]
+    fn signs(self) -> u64 {
         // SAFETY: as above.
-        let zeros = |own| unsafe { _mm256_movemask_epi8(_mm256_cmpeq_epi8(own, _mm256_setzero_si256())) };
-        let [low, high] = self.0.map(zeros);
-        !(u64::from(low.cast_unsigned()) | u64::from(high.cast_unsigned()) << 32)
+        let [low, high] = unsafe { [_mm256_movemask_epi8(self.0[0]), _mm256_movemask_epi8(self.0[1])] };
+        u64::from(low.cast_unsigned()) | u64::from(high.cast_unsigned()) << 32
     }
 
     #[inline(always)]
     fn same(self, other: Halves) -> bool {
-        let [low, high] = self.equals(other).0;
-        // SAFETY: as above.
-        unsafe { _mm256_movemask_epi8(_mm256_and_si256(low, high)) == -1 }
+        self.equals(other).signs() == u64::MAX
     }
 
     #[inline(always)]
     fn columns(source: &[u8], apart: usize, rows: &mut [Row; 16]) {
         let Some(source) = source.get(..(WORD - 1) * apart + 16) else { return };
         for half in 0..2 {
-            // SAFETY: as above; each load is of 16 bytes, of the column 63 at most.
-            let laid = transposed(
-                std::array::from_fn(|index| unsafe {
-                    let column = |column| _mm_loadu_si128(source.as_ptr().add(column * apart).cast::<__m128i>());
-                    let first = column(half * 32 + index);
-                    _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(first), column(half * 32 + 16 + index))
-                }),
-                // SAFETY: as above.
-                |one, other| unsafe { [_mm256_unpacklo_epi8(one, other), _mm256_unpackhi_epi8(one, other)] },
-            );
-            for (row, laid) in rows.iter_mut().zip(laid) {
-                if let Some(bytes) = row.0.as_chunks_mut::<32>().0.get_mut(half) {
-                    // SAFETY: as above; the store is to an array's 32 bytes.
-                    unsafe { _mm256_storeu_si256(bytes.as_mut_ptr().cast::<__m256i>(), laid) }
+            // SAFETY: as above; each load is of 16 bytes, of the column 63 at most, each store to half a row.
+            unsafe {
+                let mut registers = [_mm256_setzero_si256(); 16];
+                for (index, register) in registers.iter_mut().enumerate() {
+                    let at = source.as_ptr().add((half * 32 + index) * apart);
+                    let first = _mm_loadu_si128(at.cast::<__m128i>());
+                    let second = _mm_loadu_si128(at.add(16 * apart).cast::<__m128i>());
+                    *register = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(first), second);
+                }
+                // Each round takes the highest bit of a register's number to the lowest place of a byte's, and one back.
+                for _ in 0..4 {
+                    let from = registers;
+                    for index in 0..8 {
+                        registers[2 * index] = _mm256_unpacklo_epi8(from[index], from[index + 8]);
+                        registers[2 * index + 1] = _mm256_unpackhi_epi8(from[index], from[index + 8]);
+                    }
+                }
+                for (row, register) in rows.iter_mut().zip(registers) {
+                    _mm256_storeu_si256(row.0.as_mut_ptr().add(half * 32).cast::<__m256i>(), register);
                 }
             }
         }
     }
-}
-
-/// In each 16 bytes of 16 registers: byte n of register m becomes byte m of register n. `zip` takes bytes of two registers in turns, first those of
-/// their lower halves.
-#[inline(always)]
-fn transposed<R: Copy>(mut registers: [R; 16], zip: impl Fn(R, R) -> [R; 2]) -> [R; 16] {
-    // Each round takes the highest bit of a register's number to the lowest place of a byte's, and one back.
-    for _ in 0..4 {
-        let zipped: [[R; 2]; 8] = std::array::from_fn(|index| zip(registers[index], registers[index + 8]));
-        registers = std::array::from_fn(|index| zipped[index / 2][index % 2]);
-    }
-    registers
 }
 
 impl Lanes for Whole {
@@ -318,9 +303,9 @@ impl Lanes for Whole {
     }
 
     #[inline(always)]
-    fn only(self, which: __mmask64) -> Whole {
+    fn with(self, which: __mmask64, bits: u8) -> Whole {
         // SAFETY: as above.
-        unsafe { Whole(_mm512_maskz_mov_epi8(which, self.0)) }
+        unsafe { Whole(_mm512_mask_add_epi8(self.0, which, self.0, _mm512_set1_epi8(bits.cast_signed()))) }
     }
 
     #[inline(always)]
@@ -330,21 +315,47 @@ impl Lanes for Whole {
     }
 
     #[inline(always)]
-    fn marked(self, which: __mmask64, bit: u8) -> Whole {
+    fn marked_if(self, which: __mmask64, lengths: Whole, bit: u8) -> Whole {
         // SAFETY: as above.
-        unsafe { Whole(_mm512_mask_add_epi8(self.0, which, self.0, _mm512_set1_epi8(bit.cast_signed()))) }
+        unsafe {
+            let bit = _mm512_set1_epi8(bit.cast_signed());
+            Whole(_mm512_mask_add_epi8(self.0, _mm512_mask_test_epi8_mask(which, lengths.0, bit), self.0, bit))
+        }
     }
 
     #[inline(always)]
-    fn marked_if(self, which: __mmask64, lengths: Whole, bit: u8) -> Whole {
+    fn note<const ALIKE: bool>(
+        largest: &mut Largest<Whole>,
+        length: usize,
+        passes: __mmask64,
+        issued: Whole,
+        hides: &Numbers,
+        short: &Numbers,
+    ) {
+        let own = &mut largest.hides[if ALIKE { 0 } else { group(length) }];
         // SAFETY: as above.
-        self.marked(unsafe { _mm512_mask_test_epi8_mask(which, lengths.0, _mm512_set1_epi8(bit.cast_signed())) }, bit)
+        unsafe {
+            let bit = _mm512_set1_epi8((2_u8 << length).cast_signed());
+            let is = _mm512_mask_test_epi8_mask(passes, issued.0, bit);
+            let (hides, shortness) = (Whole::load(&hides.rows[length]).0, Whole::load(&short.rows[length]).0);
+            own.0 = _mm512_mask_max_epu8(own.0, is, own.0, hides);
+            largest.short.0 = _mm512_mask_max_epu8(largest.short.0, is, largest.short.0, shortness);
+        }
     }
+
+    #[inline(always)]
+    fn noted<const ALIKE: bool>(_: &mut Largest<Whole>, _: &Numbers, _: &Numbers) {}
 
     #[inline(always)]
     fn positive(self) -> u64 {
         // SAFETY: as above.
         unsafe { _mm512_test_epi8_mask(self.0, self.0) }
+    }
+
+    #[inline(always)]
+    fn signs(self) -> u64 {
+        // SAFETY: as above.
+        unsafe { _mm512_movepi8_mask(self.0) }
     }
 
     #[inline(always)]
@@ -355,19 +366,30 @@ impl Lanes for Whole {
     #[inline(always)]
     fn columns(source: &[u8], apart: usize, rows: &mut [Row; 16]) {
         let Some(source) = source.get(..(WORD - 1) * apart + 16) else { return };
-        let laid = transposed(
-            // SAFETY: as above; each load is of 16 bytes, of the column 63 at most.
-            std::array::from_fn(|index| unsafe {
-                let column =
-                    |group: usize| _mm_loadu_si128(source.as_ptr().add((group * 16 + index) * apart).cast::<__m128i>());
-                let first = _mm512_castsi128_si512(column(0));
-                let second = _mm512_inserti32x4::<1>(first, column(1));
-                _mm512_inserti32x4::<3>(_mm512_inserti32x4::<2>(second, column(2)), column(3))
-            }),
-            // SAFETY: as above.
-            |one, other| unsafe { [_mm512_unpacklo_epi8(one, other), _mm512_unpackhi_epi8(one, other)] },
-        );
-        rows.iter_mut().zip(laid).for_each(|(row, laid)| Whole(laid).store(row));
+        // SAFETY: as above; each load is of 16 bytes, of the column 63 at most.
+        unsafe {
+            let mut registers = [_mm512_setzero_si512(); 16];
+            for (index, register) in registers.iter_mut().enumerate() {
+                let at = source.as_ptr().add(index * apart);
+                let first = _mm512_castsi128_si512(_mm_loadu_si128(at.cast::<__m128i>()));
+                let second = _mm_loadu_si128(at.add(16 * apart).cast::<__m128i>());
+                let third = _mm_loadu_si128(at.add(32 * apart).cast::<__m128i>());
+                let fourth = _mm_loadu_si128(at.add(48 * apart).cast::<__m128i>());
+                let two = _mm512_inserti32x4::<1>(first, second);
+                *register = _mm512_inserti32x4::<3>(_mm512_inserti32x4::<2>(two, third), fourth);
+            }
+            // As for two registers a row.
+            for _ in 0..4 {
+                let from = registers;
+                for index in 0..8 {
+                    registers[2 * index] = _mm512_unpacklo_epi8(from[index], from[index + 8]);
+                    registers[2 * index + 1] = _mm512_unpackhi_epi8(from[index], from[index + 8]);
+                }
+            }
+            for (row, register) in rows.iter_mut().zip(registers) {
+                Whole(register).store(row);
+            }
+        }
     }
 }
 
@@ -398,6 +420,15 @@ unsafe fn packed(word: &[u8; WORD], digits: u64, taken: u64, other: u8) -> [u8; 
 impl Strict for Avx2 {
     type Values = Halves;
 
+    fn search(columns: &mut Columns, engine: &Engine, digits: &[u8], count: usize, covered: usize) -> Found {
+        #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+        fn inner(columns: &mut Columns, engine: &Engine, digits: &[u8], count: usize, covered: usize) -> Found {
+            columns.search::<Halves>(engine, digits, count, covered)
+        }
+        // SAFETY: the features are there, since this is reached through `strict_scan_avx2` alone.
+        unsafe { inner(columns, engine, digits, count, covered) }
+    }
+
     #[inline(always)]
     fn packed(word: &[u8; WORD], digits: u64, taken: u64, other: u8) -> [u8; WORD] {
         // SAFETY: BMI2 is there wherever this backend is (`has_avx2`).
@@ -422,6 +453,17 @@ impl Strict for Avx2 {
 
 impl Strict for Avx512 {
     type Values = Whole;
+
+    fn search(columns: &mut Columns, engine: &Engine, digits: &[u8], count: usize, covered: usize) -> Found {
+        #[target_feature(
+            enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi1,bmi2,lzcnt,popcnt"
+        )]
+        fn inner(columns: &mut Columns, engine: &Engine, digits: &[u8], count: usize, covered: usize) -> Found {
+            columns.search::<Whole>(engine, digits, count, covered)
+        }
+        // SAFETY: the features are there, since this is reached through `strict_scan_avx512` alone.
+        unsafe { inner(columns, engine, digits, count, covered) }
+    }
 
     #[inline(always)]
     fn packed(word: &[u8; WORD], digits: u64, taken: u64, other: u8) -> [u8; WORD] {

@@ -54,6 +54,16 @@ pub(super) fn nonzero(bytes: &[u8; WORD]) -> u64 {
         .fold(0, |mask, (index, eight)| mask | nonzero_of(u64::from_le_bytes(*eight)) << (index * 8))
 }
 
+/// Bit n: the highest bit of the byte n.
+#[inline(always)]
+pub(super) fn signs(bytes: &[u8; WORD]) -> u64 {
+    let (eights, _) = bytes.as_chunks::<8>();
+    eights
+        .iter()
+        .enumerate()
+        .fold(0, |mask, (index, eight)| mask | gather(u64::from_le_bytes(*eight) & HIGH) << (index * 8))
+}
+
 #[inline(always)]
 fn nonzero_of(bytes: u64) -> u64 {
     // A byte that is not zero carries into its high bit, or has it.

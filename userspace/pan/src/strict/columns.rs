@@ -15,16 +15,16 @@
 use super::{
     Issued,
     marks::{WINDOW, WORDS},
-    reach::Reach,
+    reach::{FAR, REACHES, Reach},
 };
 use crate::{
     Engine,
     arch::{
         WORD,
-        lanes::{Lanes, Most, Row},
+        lanes::{GROUPS, LENGTHS, Lanes, Largest, Numbers, Row},
     },
     iin::ROOM as HEADS,
-    keep::{DIGITS_MAX, DIGITS_MIN},
+    keep::{DIGITS_MAX, DIGITS_MIN, Keep},
 };
 
 /// Not a digit but the end of a run: it counts the run up and adds nothing to a sum.
@@ -47,23 +47,32 @@ const LONG: u8 = 32;
 const FREE: u8 = LONG - DIGITS_MAX as u8;
 /// A card counts that ends in the stretch.
 const COUNTS: u8 = 0x80;
-/// How short the shortest of a set of lengths is.
-static SHORTNESS: Most = shortness();
+/// How short a card of each length is.
+static SHORT: Numbers = Numbers::new(short());
 
-const fn shortness() -> Most {
-    let (mut most, mut length) = (Most::NONE, DIGITS_MIN);
-    while length <= DIGITS_MAX {
-        most.add(length, LONG - length as u8);
+const fn short() -> [u8; LENGTHS] {
+    let (mut short, mut length) = ([0; LENGTHS], 0);
+    while length < LENGTHS {
+        short[length] = LONG - (DIGITS_MIN + length) as u8;
         length += 1;
     }
-    most
+    short
+}
+
+/// A masked format, by its place among the [`REACHES`].
+struct Format<const INDEX: usize>;
+
+impl<const INDEX: usize> Format<INDEX> {
+    const REACH: &Reach = &REACHES[INDEX];
+    /// How far before the end of a card the last digit that it hides may stand.
+    const FAR: usize = Self::REACH.far();
 }
 
 /// A bit for each digit.
 pub(super) type Bits = [u64; WORDS + 1];
 
 /// What a search works with: made once, for many windows.
-pub(super) struct Columns {
+pub(crate) struct Columns {
     digits: [Row; ROWS],
     /// The sums up to and with this digit, with the number of the run: the one that takes it as it is, and the one that doubles it.
     plain: [Row; ROWS],
@@ -109,7 +118,7 @@ impl<L: Lanes> Four<L> {
 }
 
 /// What a search found.
-pub(super) struct Found {
+pub(crate) struct Found {
     pub(super) hidden: Bits,
     pub(super) cards: u32,
     /// Digits before this index belong to a card that is counted; None when that lies so far back that it has no say.
@@ -137,39 +146,41 @@ impl Columns {
     /// Looks at `count` digits that stand behind `ABOVE` others in `digits`; what is there but no digit of the text is a seam. Those before the
     /// index `covered` belong to a card that is counted.
     #[inline(always)]
-    pub(super) fn search<L: Lanes>(&mut self, engine: &Engine, digits: &[u8], count: usize, covered: usize) -> Found {
-        let (reach, height) = (Reach::of(engine), Columns::height(count));
+    pub(crate) fn search<L: Lanes>(&mut self, engine: &Engine, digits: &[u8], count: usize, covered: usize) -> Found {
+        let height = Columns::height(count);
         for (tile, rows) in self.digits.as_chunks_mut().0.iter_mut().enumerate().take((ABOVE + height) / TILE) {
             L::columns(digits.get(tile * TILE..).unwrap_or_default(), height, rows);
         }
-        if L::PAIRS && engine.heads.issued().whole {
-            self.judge_all::<L, true>(engine, reach, height);
-        } else {
-            self.judge_all::<L, false>(engine, reach, height);
+        match engine.keep {
+            Keep::FirstSixLastFour => self.judge_all::<L, 0>(engine, height),
+            Keep::FirstEightLastFour => self.judge_all::<L, 1>(engine, height),
+            Keep::LastFour => self.judge_all::<L, 2>(engine, height),
+            Keep::Nothing => self.judge_all::<L, 3>(engine, height),
         }
         let hidden = self.hidden::<L>(height);
         let (cards, covered) = self.count::<L>(height, count, covered);
         Found { hidden, cards, covered }
     }
 
-    /// `BY_PAIRS`: what is issued under four digits is looked up by two of them at a time.
+    /// For one masked format, so that where cards hide digits is known when this is compiled.
     #[inline(always)]
-    fn judge_all<L: Lanes, const BY_PAIRS: bool>(&mut self, engine: &Engine, reach: &Reach, height: usize) {
-        let issued = engine.heads.issued();
-        let table = engine.heads.strict_ends();
+    fn judge_all<L: Lanes, const FORMAT: usize>(&mut self, engine: &Engine, height: usize) {
+        let (issued, table) = (engine.heads.issued(), engine.heads.strict_ends());
+        let by_pairs = L::PAIRS && issued.whole;
         let none = L::all(0);
         let mut sums = Sums { plain: none, doubled: none, run: none, digit: none, tens: [none; 2], back: [none; 2] };
-        for row in ABOVE - DIGITS_MAX..ABOVE {
+        let mut waiting = [none; FAR + 1];
+        for row in ABOVE - DIGITS_MAX..(ABOVE + height).min(ROWS) {
             let four = self.add(row, &mut sums);
-            let (begins, _) = if BY_PAIRS { four.by_pairs(issued) } else { four.by_table(table) };
+            let (begins, ends) = if by_pairs { four.by_pairs(issued) } else { four.by_table(table) };
             begins.store(&mut self.begins[row]);
-            none.store(&mut self.hides[row]);
+            if row >= ABOVE {
+                self.judge::<L, FORMAT>(row, ends, &mut waiting);
+            }
         }
-        for row in ABOVE..(ABOVE + height).min(ROWS) {
-            let four = self.add(row, &mut sums);
-            let (begins, ends) = if BY_PAIRS { four.by_pairs(issued) } else { four.by_table(table) };
-            begins.store(&mut self.begins[row]);
-            self.judge(reach, row, ends);
+        // What waits stands in the last rows.
+        for at in (0..Format::<FORMAT>::FAR).rev() {
+            waiting[at].store(&mut self.hides[ABOVE + height - 1 - at]);
         }
     }
 
@@ -188,9 +199,9 @@ impl Columns {
         four
     }
 
-    /// Every window that ends in a row.
+    /// Every window that ends in a row. `waiting`: how many digits go from the rows before on, which cards that end later may add to.
     #[inline(always)]
-    fn judge<L: Lanes>(&mut self, reach: &Reach, row: usize, ends: L) {
+    fn judge<L: Lanes, const FORMAT: usize>(&mut self, row: usize, ends: L, waiting: &mut [L; FAR + 1]) {
         const BACK: usize = DIGITS_MAX + 1;
         let from = row - DIGITS_MAX;
         let (Some(plain), Some(doubled), Some(begins)) =
@@ -201,39 +212,47 @@ impl Columns {
         let (here, here_doubled) = (L::load(&plain[DIGITS_MAX]), L::load(&doubled[DIGITS_MAX]));
         let at = |rows: &[Row; BACK], length: usize| L::load(&rows[DIGITS_MAX - length]);
         let issued = |length: usize| L::load(&begins[DIGITS_MAX + 4 - length]);
-        let p13 = here.equals(at(doubled, 13));
-        let p15 = here.equals(at(doubled, 15));
-        let p17 = here.equals(at(doubled, 17));
-        let p19 = here.equals(at(doubled, 19));
-        let forward = L::all(0)
-            .marked_if(p13, issued(13), 1 << 1)
-            .marked_if(here.equals(at(plain, 14)), issued(14), 1 << 2)
-            .marked_if(p15, issued(15), 1 << 3)
-            .marked_if(here.equals(at(plain, 16)), issued(16), 1 << 4)
-            .marked_if(p17, issued(17), 1 << 5)
-            .marked_if(here.equals(at(plain, 18)), issued(18), 1 << 6)
-            .marked_if(p19, issued(19), 1 << 7);
-        let backward = L::all(0)
-            .marked(p13, 1 << 1)
-            .marked(here_doubled.equals(at(doubled, 14)), 1 << 2)
-            .marked(p15, 1 << 3)
-            .marked(here_doubled.equals(at(doubled, 16)), 1 << 4)
-            .marked(p17, 1 << 5)
-            .marked(here_doubled.equals(at(doubled, 18)), 1 << 6)
-            .marked(p19, 1 << 7)
-            .and(ends);
-        L::all(0).store(&mut self.hides[row]);
-        let mut hide = |from: usize, count: L| {
-            let slot = &mut self.hides[row - from];
-            count.larger(L::load(slot)).store(slot);
-        };
-        hide(reach.forward.from, forward.most(&reach.forward.most));
-        for group in reach.backward() {
-            hide(group.from, backward.most(&group.most));
+        let reach = Format::<FORMAT>::REACH;
+        let (mut forward, mut backward) = (Largest::none(), Largest::none());
+        // One length after the other: few results of comparisons at a time.
+        macro_rules! odd {
+            ($length:literal) => {
+                let passes = here.equals(at(doubled, $length));
+                L::note::<true>(&mut forward, $length - DIGITS_MIN, passes, issued($length), &reach.hides, &SHORT);
+                L::note::<false>(&mut backward, $length - DIGITS_MIN, passes, ends, &reach.hides, &SHORT);
+            };
         }
-        let shortness = forward.or(backward).most(&SHORTNESS);
+        macro_rules! even {
+            ($length:literal) => {
+                let passes = here.equals(at(plain, $length));
+                L::note::<true>(&mut forward, $length - DIGITS_MIN, passes, issued($length), &reach.hides, &SHORT);
+                let passes = here_doubled.equals(at(doubled, $length));
+                L::note::<false>(&mut backward, $length - DIGITS_MIN, passes, ends, &reach.hides, &SHORT);
+            };
+        }
+        odd!(13);
+        even!(14);
+        odd!(15);
+        even!(16);
+        odd!(17);
+        even!(18);
+        odd!(19);
+        L::noted::<true>(&mut forward, &reach.hides, &SHORT);
+        L::noted::<false>(&mut backward, &reach.hides, &SHORT);
+        for at in (0..FAR).rev() {
+            waiting[at + 1] = waiting[at];
+        }
+        waiting[0] = L::all(0);
+        waiting[reach.forward] = waiting[reach.forward].larger(forward.hides[0]);
+        for group in 0..GROUPS {
+            let from = reach.backward[group];
+            waiting[from] = waiting[from].larger(backward.hides[group]);
+        }
+        let far = Format::<FORMAT>::FAR;
+        waiting[far].store(&mut self.hides[row - far]);
         if let Some(slot) = self.shortness.get_mut(row - ABOVE) {
-            shortness.plus(L::all((row % STRETCH) as u8)).store(slot);
+            let shortest = forward.short.larger(backward.short);
+            shortest.plus(L::all((row % STRETCH) as u8)).store(slot);
         }
     }
 
@@ -254,12 +273,18 @@ impl Columns {
         }
         let mut columns = [0; WORD];
         columns.iter_mut().zip(rows.iter().skip(ABOVE).take(height)).for_each(|(slot, row)| *slot = *row);
-        transpose(&mut columns);
+        let columns = transposed::<L>(&columns);
         let mut hidden = [0; WORDS + 1];
+        if height == WORD {
+            hidden.iter_mut().zip(columns).for_each(|(slot, column)| *slot = column);
+            return hidden;
+        }
         for (index, column) in columns.into_iter().enumerate() {
             let (at, shift) = (index * height / WORD, index * height % WORD);
             hidden[at] |= column << shift;
-            hidden[at + 1] |= column >> 1 >> (WORD - 1 - shift);
+            if shift + height > WORD {
+                hidden[at + 1] = column >> (WORD - shift);
+            }
         }
         hidden
     }
@@ -331,7 +356,7 @@ fn lengths<L: Lanes>(issued: &Issued, first: L, second: L) -> L {
     let mut lengths = first.of_pairs(&issued.always).or(others);
     for (meets, alike) in &issued.alike {
         let which = first.of_pairs(&meets.first).meets(second.of_pairs(&meets.second));
-        lengths = lengths.or(L::all(*alike).only(which));
+        lengths = lengths.with(which, *alike);
     }
     lengths
 }
@@ -344,22 +369,18 @@ fn back(rows: &[Row; ROWS], from: usize) -> Option<&[Row; DIGITS_MAX + 1]> {
 
 /// Bit n of word m becomes bit m of word n.
 #[inline(always)]
-fn transpose(words: &mut [u64; WORD]) {
-    const ROUNDS: [(usize, u64); 6] = [
-        (32, 0x0000_0000_ffff_ffff),
-        (16, 0x0000_ffff_0000_ffff),
-        (8, 0x00ff_00ff_00ff_00ff),
-        (4, 0x0f0f_0f0f_0f0f_0f0f),
-        (2, 0x3333_3333_3333_3333),
-        (1, 0x5555_5555_5555_5555),
-    ];
-    for (apart, low) in ROUNDS {
-        for block in words.chunks_exact_mut(2 * apart) {
-            let (first, second) = block.split_at_mut(apart);
-            for (first, second) in first.iter_mut().zip(second) {
-                let change = (*first >> apart ^ *second) & low;
-                (*first, *second) = (*first ^ change << apart, *second ^ change);
-            }
+fn transposed<L: Lanes>(words: &[u64; WORD]) -> [u64; WORD] {
+    let mut bytes = [0; (WORD + 1) * 8];
+    bytes.as_chunks_mut::<8>().0.iter_mut().zip(words).for_each(|(slot, word)| *slot = word.to_le_bytes());
+    let mut rows = [Row([0; WORD]); TILE];
+    L::columns(&bytes, 8, &mut rows);
+    let mut columns = [0; WORD];
+    for (eight, row) in columns.as_chunks_mut::<8>().0.iter_mut().zip(&rows) {
+        let mut row = L::load(row);
+        for slot in eight.iter_mut().rev() {
+            *slot = row.signs();
+            row = row.plus(row);
         }
     }
+    columns
 }

@@ -220,7 +220,7 @@ impl Events {
         }
         let before = self.index_at(*covered);
         let columns = columns.get_or_insert_with(Columns::new);
-        let found = columns.search::<S::Values>(engine, &self.digits.values, self.count, before);
+        let found = S::search(columns, engine, &self.digits.values, self.count, before);
         if let Some(index) = found.covered.filter(|&index| index > before) {
             *covered = self.start(self.count - index + 1).map_or(*covered, |at| at + 1);
         }
@@ -259,14 +259,10 @@ impl Events {
     #[inline(always)]
     fn spread<S: Strict>(&self, bits: &Bits, hidden: &mut Places) {
         let mut index = 0;
-        for (at, &starts) in self.starts.iter().enumerate() {
-            if starts == 0 {
-                continue;
-            }
-            let (word, shift) = (index / WORD, index % WORD);
-            let low = bits.get(word).map_or(0, |bits| bits >> shift);
-            let high = bits.get(word + 1).map_or(0, |bits| bits << 1 << (WORD - 1 - shift));
-            hidden.set_word(at, S::scattered(low | high, starts));
+        for (at, &starts) in self.starts.iter().enumerate().take(self.top + 1) {
+            let Some(&[low, high]) = bits.get(index / WORD..).and_then(|rest| rest.first_chunk()) else { return };
+            let own = low >> (index % WORD) | high << 1 << (WORD - 1 - index % WORD);
+            hidden.set_word(at, if starts == u64::MAX { own } else { S::scattered(own, starts) });
             index += starts.count_ones() as usize;
         }
     }
