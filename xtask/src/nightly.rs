@@ -70,7 +70,8 @@ fn miri() -> Result<()> {
         println!("  SKIPPED: needs a nightly toolchain with the component miri (`rustup +nightly component add miri`)");
         return Ok(());
     }
-    let mut tests = shell::command("cargo", &["+nightly", "miri", "test", "--package", "pan", "--lib"]);
+    let mut tests =
+        shell::command("cargo", &["+nightly", "miri", "test", "--package", "pan", "--lib", "--test", "differential"]);
     tests.env("INTERCEPTOR_PAN_BACKEND", "portable").env("MIRIFLAGS", "-Zmiri-disable-isolation");
     shell::run(tests)
 }

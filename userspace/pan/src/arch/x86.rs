@@ -6,8 +6,8 @@ mod avx512;
 
 use crate::{
     Engine, Scan,
-    balanced::prefix,
     balanced::run::{self, Run, Stop},
+    balanced::{Pass, Text, bound, prefix},
     strict,
 };
 
@@ -85,6 +85,42 @@ pub(super) fn short_avx512(engine: &'static Engine, value: &mut [u8]) -> Option<
     }
     // SAFETY: as in `go_avx512`.
     unsafe { inner(engine, value) }
+}
+
+pub(super) fn rest_avx2(text: &mut Text, pass: &mut Pass<'_>) -> Option<u32> {
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+    fn inner(text: &mut Text, pass: &mut Pass<'_>) -> Option<u32> {
+        run::rest::<Avx2>(text, pass)
+    }
+    // SAFETY: as in `go_avx2`.
+    unsafe { inner(text, pass) }
+}
+
+pub(super) fn rest_avx512(text: &mut Text, pass: &mut Pass<'_>) -> Option<u32> {
+    #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
+    fn inner(text: &mut Text, pass: &mut Pass<'_>) -> Option<u32> {
+        run::rest::<Avx512>(text, pass)
+    }
+    // SAFETY: as in `go_avx512`.
+    unsafe { inner(text, pass) }
+}
+
+pub(super) fn bound_avx2(engine: &Engine, bytes: &mut [u8]) -> usize {
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+    fn inner(engine: &Engine, bytes: &mut [u8]) -> usize {
+        bound::go::<Avx2>(engine, bytes)
+    }
+    // SAFETY: as in `go_avx2`.
+    unsafe { inner(engine, bytes) }
+}
+
+pub(super) fn bound_avx512(engine: &Engine, bytes: &mut [u8]) -> usize {
+    #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
+    fn inner(engine: &Engine, bytes: &mut [u8]) -> usize {
+        bound::go::<Avx512>(engine, bytes)
+    }
+    // SAFETY: as in `go_avx512`.
+    unsafe { inner(engine, bytes) }
 }
 
 pub(super) fn strict_scan_avx2(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> Scan {
