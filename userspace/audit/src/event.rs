@@ -9,7 +9,7 @@ use crate::record_type::RecordType;
 
 mod held;
 
-pub use held::{Approval, AskOver, Asked};
+pub use held::{Approval, AskOver, Asked, Grant, GrantOver, RevealOver, Revealed, Revealing};
 
 /// Text that a record accepts: our own words, or what [`pan::Masked`] has been over. Names that an agent chooses (tables,
 /// dbname, database user, application_name, its executable) are of the second kind like any other text.
@@ -231,6 +231,8 @@ pub struct Decided<'a> {
     pub request: &'static str,
     /// The approval that lets it go on, or that was refused.
     pub approval: Option<Text<'a>>,
+    /// The approval under which it is shown clear values.
+    pub reveal: Option<Text<'a>>,
     /// The session's own count of its records, from 1.
     pub number: u64,
 }
@@ -385,6 +387,16 @@ pub enum Event<'a> {
     Approval(Approval<'a>),
     /// A held statement waits no more: it expired, was cancelled, or its connection ended.
     AskOver(AskOver<'a>),
+    /// Clear values are shown from now on.
+    Reveal(Revealing<'a>),
+    /// A statement was shown clear values.
+    Revealed(Revealed<'a>),
+    /// They are shown no more.
+    RevealOver(RevealOver<'a>),
+    /// A person's word that stands for a while.
+    Grant(Grant<'a>),
+    /// It was taken back.
+    GrantOver(GrantOver<'a>),
     /// A held statement of a service that was killed: it ended with its connection, and the next service says so.
     AskLeft {
         /// Who says it.
@@ -560,6 +572,11 @@ impl Event<'_> {
             Event::Ask(_) => RecordType::Ask,
             Event::Approval(_) => RecordType::Approval,
             Event::AskOver(_) | Event::AskLeft { .. } => RecordType::AskOver,
+            Event::Reveal(_) => RecordType::Reveal,
+            Event::Revealed(_) => RecordType::Revealed,
+            Event::RevealOver(_) => RecordType::RevealOver,
+            Event::Grant(_) => RecordType::Grant,
+            Event::GrantOver(_) => RecordType::GrantOver,
             Event::Admission { .. } => RecordType::Admission,
             Event::PolicyLoad { .. } => RecordType::PolicyLoad,
             Event::Attach { .. } => RecordType::Attach,

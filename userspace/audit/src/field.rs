@@ -123,6 +123,16 @@ fields! {
     76 CERTIFICATE_SHA256 "certificate_sha256" Hash "its SHA-256";
     80 ESTIMATED_ROWS "estimated_rows" Number "the most rows that the planner expects of any step of a held statement; absent: it was not asked, or did not say";
     81 ESTIMATED_COST "estimated_cost" Number "the cost of all of it in the planner's units, rounded";
+    90 UNDER "under" Text "the approval, given before, that this word is taken from: one that covers further runs, or a grant";
+    91 REVEAL "reveal" Text "the id of the approval under which clear values are shown";
+    92 TRANSACTION_NS "transaction_ns" Number "how long the transaction of a held statement was open when it was held, with its locks";
+    93 ROWS_BOUND "rows_bound" Number "so many rows may leave under the approval";
+    94 UNTIL "until" Number "when a grant, or what is shown, is over at the latest, seconds since 1970 UTC";
+    95 COLUMNS "columns" List "a column whose clear values may be shown";
+    96 REVEALED "revealed" List "column=count: clear values of one column that a statement was shown";
+    97 BINDING "binding" Hash "HMAC-SHA256, by a key of this host, of all that an approval which covers further runs is bound to";
+    98 HELD_BY "held_by" List "a rule that takes the grant";
+    99 GIVEN "given" Number "when the approval that stands was given, seconds since 1970 UTC";
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@
 //! GET  /approvals/ID              one of them
 //! POST /approvals/ID/approve      lets it go on, for a reason: {"reason": "…"}
 //! POST /approvals/ID/deny         refuses it, for a reason
+//! POST /grants                    approves in advance what a rule holds: {"rule", "agent", "database", "seconds", "reason"}
+//! POST /standing/ID/revoke        takes back what stands, or ends what is shown: {"reason": "…"}
 //! POST /login     a login link of the page for the account that asks: its address, or 404 without a page
 //! POST /reload    reads the policy again; 409 and the reason where the old one stays in force
 //! ```
@@ -20,6 +22,7 @@ mod api;
 pub mod approvals;
 pub mod client;
 mod columns;
+mod grants;
 mod latency;
 mod metrics;
 mod plain;
@@ -28,6 +31,7 @@ mod status;
 mod web;
 
 pub use columns::{Column, Columns, Looks};
+pub use grants::Wanted;
 pub use latency::Latency;
 pub use plain::{plain, plain_lines};
 pub use server::{Handle, ServeError, Settings, Source, serve};

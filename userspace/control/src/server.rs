@@ -17,8 +17,9 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::api::{self, Links};
-use crate::approvals::{Approvals, Vote};
+use crate::approvals::{Approvals, Rejected, Reviewer, Standing, Vote};
 use crate::columns::Columns;
+use crate::grants::{self, Wanted};
 use crate::metrics;
 use crate::status::Status;
 use crate::web::sessions::Sessions;
@@ -43,6 +44,14 @@ pub trait Source: Send + Sync + 'static {
     fn approvals(&self) -> &Approvals;
     /// Hands a person's word to the session that waits for it. False: its shard does not listen.
     fn vote(&self, vote: &Vote) -> bool;
+    /// A person approves in advance; recorded before it counts.
+    fn grant(&self, _wanted: &Wanted, _reviewer: &Reviewer, _login: &str) -> Result<Standing, Rejected> {
+        Err(Rejected::Nothing("rule that holds"))
+    }
+    /// A person takes back what stands under this id, or ends what is shown under it.
+    fn take_back(&self, _id: &str, _reviewer: &Reviewer, _login: &str, _reason: &str) -> Result<(), Rejected> {
+        Err(Rejected::Unknown)
+    }
     /// Reads the policy again: the version now in force, or why the old one stays.
     fn reload(&self) -> Result<String, String>;
 }
@@ -164,6 +173,7 @@ fn router(source: Arc<dyn Source>, links: Links) -> axum::Router {
         .route("/metrics", get(page))
         .route("/reload", post(reload))
         .merge(api::routes())
+        .merge(grants::routes())
         .route("/login", post(api::login))
         .layer(Extension(links))
         .with_state(source)
@@ -179,7 +189,12 @@ struct Answer {
 
 async fn status(State(source): State<Arc<dyn Source>>) -> Response {
     let status = source.status();
-    Json(Answer { warnings: status.warnings(), status }).into_response()
+    let mut warnings = status.warnings();
+    warnings.extend(source.approvals().all_revealed(api::now_s()).iter().map(|shown| {
+        let columns = shown.columns.join(", ");
+        format!("{}: agent {} is shown CLEAR VALUES of {columns} on {}", shown.id, shown.agent, shown.database)
+    }));
+    Json(Answer { warnings, status }).into_response()
 }
 
 async fn columns(State(source): State<Arc<dyn Source>>) -> Response {

@@ -209,7 +209,9 @@ impl Adversary {
                 self.legs[1] = Leg::Began;
                 out.secure = Some(Secure::Database);
             }
-            Input::Estimated { .. } | Input::CancelIsOver(_) => unreachable!("nobody asks for one here"),
+            Input::Estimated { .. } | Input::CancelIsOver(_) | Input::EndReveal(_) => {
+                unreachable!("nobody asks for one here")
+            }
             Input::DatabaseConnected if self.legs[1] == Leg::Due => {
                 if ledger.rng.once_in(2) {
                     self.legs[1] = Leg::Asked;
@@ -342,6 +344,9 @@ impl Adversary {
             tables: Vec::new(),
             parameters: Vec::new(),
             in_transaction: false,
+            transaction_since_s: None,
+            rows_bound: None,
+            binding: [0; 32],
             terms: Vec::new(),
             policy: String::new(),
             record: session::RecordId { shard: 0, seq: 1 },

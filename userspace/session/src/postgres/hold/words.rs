@@ -9,6 +9,7 @@ use wire::postgres::Format;
 use wire::postgres::frontend::Bind;
 
 use super::super::judge::Verdict;
+use super::super::reveal::Plan;
 use crate::verdicts::{Answer, Judged, Refusal, Why};
 use crate::{AskEnd, RecordId};
 
@@ -25,6 +26,17 @@ pub(super) fn shown(texts: &[Arc<Judged>]) -> Masked {
         out.push_str(&text(judged));
     }
     Masked::of(&out)
+}
+
+/// A question for clear values, with what would be shown.
+pub(super) fn with_columns(text: &Masked, plan: &Plan) -> Masked {
+    let columns: Vec<&str> = plan.columns.iter().map(|column| column.name.as_str()).collect();
+    Masked::of(&format!(
+        "{}\n-- would show clear values of {} for {} seconds at most",
+        text.as_str(),
+        columns.join(", "),
+        plan.lasts_s
+    ))
 }
 
 /// Bytes of one value that a reviewer is shown.
@@ -93,6 +105,12 @@ pub(super) fn denial(verdict: &Verdict, answer: Option<Answer>, end: AskEnd) -> 
     };
     let message = verdict.refusal.as_ref().map_or_else(|| Masked::literal("denied"), |refusal| refusal.message.clone());
     Refusal { answer: answer.map(Arc::new), message, ..Refusal::new(Why::Denied, "", hint) }
+}
+
+/// A rule binds its approvals to the planner's estimate, and there is none.
+pub(super) fn unbound() -> Refusal {
+    let message = "an approval of this statement is for as many rows as the planner expects, and that is not known";
+    Refusal::new(Why::Denied, message, "ask for it as one plain statement, without a cursor and without functions")
 }
 
 impl Answer {
