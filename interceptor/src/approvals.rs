@@ -24,8 +24,10 @@ use crate::service::Service;
 /// The table, with the configuration's people and bounds. An account that does not exist is an error: nobody could be it.
 pub fn table(config: &Config) -> Result<Approvals> {
     let reviewer = |reviewer: &crate::config::Reviewer| -> Result<Reviewer> {
-        let uid = account(&reviewer.user).with_context(|| format!("[[reviewer]] {}", reviewer.name))?;
-        Ok(Reviewer { name: reviewer.name.clone(), uid, groups: reviewer.groups.clone() })
+        let uid = reviewer.user.as_deref().map(account).transpose();
+        let uid = uid.with_context(|| format!("[[reviewer]] {}", reviewer.name))?;
+        let (name, subject, groups) = (reviewer.name.clone(), reviewer.subject.clone(), reviewer.groups.clone());
+        Ok(Reviewer { name, uid, subject, groups })
     };
     let reviewers = config.reviewers.iter().map(reviewer).collect::<Result<Vec<_>>>()?;
     let limits = Limits {

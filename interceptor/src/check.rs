@@ -109,17 +109,35 @@ pub fn describe(config: &Config, policy: &Policy) -> String {
         let _ = writeln!(out, "agent      {:<16} {}{}", agent.name, by(agent), in_groups(agent));
     }
     let _ = writeln!(out, "policy     {} ({})", service.policy.display(), policy.version());
-    if let Some(page) = config.page {
-        let _ = writeln!(out, "page       http://{page}/, for reviewers of this host");
+    if let Some(admin) = &config.admin {
+        let _ = writeln!(out, "page       http://{}/, for reviewers of this host", admin.listen);
+        if let Some(url) = &admin.url {
+            let _ = writeln!(out, "           {url}/, through a proxy of yours");
+        }
+        if let Some(oidc) = &admin.oidc {
+            let groups = oidc.groups.join(", ");
+            let _ = writeln!(
+                out,
+                "           people of {} in {groups}, by their claim `{}`",
+                oidc.issuer, oidc.groups_claim
+            );
+        }
     }
     for reviewer in &config.reviewers {
         let groups =
             if reviewer.groups.is_empty() { String::new() } else { format!(", in {}", reviewer.groups.join(", ")) };
-        let _ = writeln!(out, "reviewer   {:<16} account {}{groups}", reviewer.name, reviewer.user);
+        let account = reviewer.user.iter().map(|user| format!("account {user}"));
+        let subject = reviewer.subject.iter().map(|subject| format!("subject {subject}"));
+        let who: Vec<String> = account.chain(subject).collect();
+        let _ = writeln!(out, "reviewer   {:<16} {}{groups}", reviewer.name, who.join(", "));
     }
     for terms in policy.holds() {
         let able = config.reviewers.iter().filter(|r| terms.admits(&r.name, &r.groups)).count();
-        let enough = if able < terms.approvals as usize {
+        // How many the provider knows is not known here.
+        let elsewhere = config.admin.iter().filter_map(|admin| admin.oidc.as_ref());
+        let elsewhere =
+            elsewhere.flat_map(|oidc| &oidc.groups).any(|group| terms.admits("", std::slice::from_ref(group)));
+        let enough = if able < terms.approvals as usize && !elsewhere {
             format!(
                 "; NOBODY CAN APPROVE: {able} of the configured reviewers may, so what it holds is denied in the end"
             )

@@ -5,19 +5,22 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+mod admin;
 mod budgets;
+mod endpoints;
 mod masking;
 mod reviewers;
 mod tls;
 
+pub use admin::{Admin, Oidc};
 pub use budgets::{Budgets, Login};
+pub use endpoints::Endpoint;
+use endpoints::endpoints;
 pub use masking::{AllMasking, Eagerness, Format, IssuerPrefix, Masking, masking_of};
-use reviewers::Admin;
 pub use reviewers::{Approvals, Reviewer};
 pub use tls::{AgentTls, ClientKeys, DatabaseTls, Tls};
 
@@ -43,8 +46,8 @@ pub struct Config {
     pub approvals: Approvals,
     /// `[budgets]`
     pub budgets: Budgets,
-    /// `[admin] listen`: where the web page is, on loopback; `None`: nowhere.
-    pub page: Option<SocketAddr>,
+    /// `[admin]`: the web page; `None`: there is none.
+    pub admin: Option<Admin>,
 }
 
 /// The most that `connections_per_shard_max` may be: each holds up to two receive buffers, and a shard has 32,768 at most.
@@ -137,17 +140,6 @@ pub struct Database {
     pub unix_directories: Vec<PathBuf>,
     /// Our own login there, whose planner is asked; `None`: there are no estimates.
     pub login: Option<Login>,
-}
-
-/// A network and a port that agents dial.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Endpoint {
-    /// The network's address, host bits zero.
-    pub address: IpAddr,
-    /// Leading bits that count: 32 or 128 for one address.
-    pub prefix: u8,
-    /// `None`: any port.
-    pub port: Option<u16>,
 }
 
 /// What a verdict does on a database.
@@ -254,6 +246,11 @@ impl Config {
         self.databases.iter().enumerate().find(|(_, d)| d.name == name)
     }
 
+    /// The hosts and ports that the control plane asks: no agent's and no database's.
+    pub fn hosts_outside(&self) -> impl Iterator<Item = (String, u16)> + '_ {
+        self.admin.iter().filter_map(|admin| admin.oidc.as_ref()?.host())
+    }
+
     /// The admin socket.
     pub fn admin_socket(&self) -> PathBuf {
         self.service.run_dir.join("admin.sock")
@@ -277,7 +274,7 @@ struct Typed {
     approvals: Approvals,
     #[serde(default)]
     budgets: Budgets,
-    admin: Option<Admin>,
+    admin: Option<admin::Typed>,
 }
 
 #[derive(Deserialize)]
@@ -357,9 +354,9 @@ impl Typed {
         unique("[[agent]]", agents.iter().map(|a| a.name.as_str()))?;
         no_shared_endpoint(&databases)?;
         let (reviewers, approvals) = (self.reviewer, self.approvals);
-        let page = self.admin.map(|admin| admin.resolve()).transpose()?;
+        let admin = self.admin.map(admin::Typed::resolve).transpose()?;
         let config = Config {
-            page,
+            admin,
             budgets: self.budgets,
             service: self.service,
             masking: self.masking,
@@ -463,86 +460,6 @@ impl TypedAgent {
             _ => return Err(meaning(place, "only one of unit, cgroup and user may be given")),
         };
         Ok(Agent { name: self.name, by, groups: self.groups })
-    }
-}
-
-impl Endpoint {
-    /// Whether every address of it is on this host's loopback.
-    pub fn is_loopback(&self) -> bool {
-        match self.address {
-            IpAddr::V4(v4) => v4.is_loopback() && self.prefix >= 8,
-            IpAddr::V6(v6) => v6.is_loopback() && self.prefix == 128,
-        }
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let single = self.prefix == if self.address.is_ipv4() { 32 } else { 128 };
-        match (self.address, single) {
-            (IpAddr::V4(a), true) => write!(f, "{a}")?,
-            (IpAddr::V6(a), true) => write!(f, "[{a}]")?,
-            (IpAddr::V4(a), false) => write!(f, "{a}/{}", self.prefix)?,
-            (IpAddr::V6(a), false) => write!(f, "[{a}/{}]", self.prefix)?,
-        }
-        match self.port {
-            Some(port) => write!(f, ":{port}"),
-            None => write!(f, ":*"),
-        }
-    }
-}
-
-/// `10.0.0.1:5432`, `10.20.0.0/16:5432`, `[::1]:5432`, `[fd00::/8]:5432`, `db.example:5432`; the port may be `*`.
-fn endpoints(text: &str) -> Result<Vec<Endpoint>, String> {
-    let (host, port) = text.rsplit_once(':').ok_or("a port is missing; write `address:port` or `address:*`")?;
-    let port = match port {
-        "*" => None,
-        number => {
-            Some(number.parse::<u16>().ok().filter(|p| *p != 0).ok_or("the port is not a number from 1 to 65535")?)
-        }
-    };
-    let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-    if let Some((address, prefix)) = host.split_once('/') {
-        let address: IpAddr = address.parse().map_err(|_| "what stands before `/` is no address")?;
-        let prefix: u8 = prefix.parse().map_err(|_| "what stands after `/` is no number")?;
-        return network(address, prefix).map(|(address, prefix)| vec![Endpoint { address, prefix, port }]);
-    }
-    let addresses: Vec<IpAddr> = match host.parse::<IpAddr>() {
-        Ok(address) => vec![address],
-        Err(_) => (host, 0)
-            .to_socket_addrs()
-            .map_err(|e| format!("does not resolve: {e}"))?
-            .map(|s: SocketAddr| s.ip())
-            .collect(),
-    };
-    if addresses.is_empty() {
-        return Err("resolves to no address".into());
-    }
-    Ok(addresses
-        .into_iter()
-        .map(|address| Endpoint { address, prefix: if address.is_ipv4() { 32 } else { 128 }, port })
-        .collect())
-}
-
-fn network(address: IpAddr, prefix: u8) -> Result<(IpAddr, u8), String> {
-    let masked = match address {
-        IpAddr::V4(a) if (1..=32).contains(&prefix) => {
-            IpAddr::V4(Ipv4Addr::from(u32::from(a) & (u32::MAX << (32 - prefix))))
-        }
-        IpAddr::V6(a) if (1..=128).contains(&prefix) => {
-            IpAddr::V6(Ipv6Addr::from(u128::from(a) & (u128::MAX << (128 - prefix))))
-        }
-        _ => {
-            return Err(format!(
-                "/{prefix} is no prefix length of this family (1 to {})",
-                if address.is_ipv4() { 32 } else { 128 }
-            ));
-        }
-    };
-    if masked == address {
-        Ok((masked, prefix))
-    } else {
-        Err(format!("host bits are set; did you mean {masked}/{prefix}?"))
     }
 }
 
@@ -669,5 +586,28 @@ mod tests {
         refused("addresses = [\"127.0.0.1:5432\"]\n[admin]\nlisten = \"x\"", "is no address with a port");
         refused("addresses = [\"127.0.0.1:5432\"]\n[admin]\nlisten = \"0.0.0.0:7443\"", "on loopback alone");
         refused("addresses = [\"127.0.0.1:5432\"]\n[admin]\nlisten = \"127.0.0.1:443\"", "1024 or above");
+        refused(&reviewer("[[reviewer]]\nname = \"ann\""), "neither `user` nor `subject`");
+        let bob = "[[reviewer]]\nname = \"bob\"\nsubject = \"b\"\n";
+        refused(&reviewer(&format!("{bob}{}", bob.replace("bob", "eve"))), "another reviewer's");
+        let admin =
+            |lines: &str| format!("addresses = [\"127.0.0.1:5432\"]\n[admin]\nlisten = \"127.0.0.1:7443\"\n{lines}");
+        for url in ["http://reviews.example", "https://reviews.example/", "https://a@b", "https://", "reviews.example"]
+        {
+            refused(&admin(&format!("url = \"{url}\"")), "is not `https://HOST`");
+        }
+        let oidc = |issuer: &str, more: &str| {
+            admin(&format!("[admin.oidc]\nissuer = \"{issuer}\"\nclient_id = \"interceptor\"\n{more}"))
+        };
+        for issuer in
+            ["http://idp.example", "https://", "ftp://127.0.0.1", "http://127.0.0.1.evil.example/x", "https://a@b"]
+        {
+            refused(&oidc(issuer, "groups = [\"leads\"]"), "is no https address");
+        }
+        refused(&oidc("https://idp.example", ""), "missing field `groups`");
+        refused(&oidc("https://idp.example", "groups = []"), "name the groups that may review");
+        refused(&oidc("https://idp.example", "groups = [\"a\"]\nsecret = \"x\""), "unknown field `secret`");
+        let good = with_database(&oidc("https://idp.example:8443/realms/x", "groups = [\"leads\"]")).unwrap();
+        let oidc = good.admin.unwrap().oidc.unwrap();
+        assert_eq!(oidc.host(), Some(("idp.example".into(), 8443)));
     }
 }

@@ -1,6 +1,7 @@
 //! The program `interceptor`: composition root and kernel loader, as a library so that its tests can reach its rooms.
 #![deny(unsafe_code)] // the loader's modules that need it say so
 
+pub mod admin;
 pub mod admit;
 pub mod approvals;
 pub mod backtest;

@@ -71,13 +71,15 @@ pub enum Confined {
     Less,
 }
 
-/// From here on this thread and its children see these folders and nothing else of the file system.
+/// From here on this thread and its children see these folders and files and nothing else of the file system.
 pub fn confine(readable: &[&Path], writable: &[&Path]) -> Result<Confined> {
     let abi = ABI::V3;
     let mut rules = Ruleset::default().handle_access(AccessFs::from_all(abi))?.create()?;
     for path in readable {
-        let folder = PathFd::new(path).with_context(|| format!("cannot open {}", path.display()))?;
-        rules = rules.add_rule(PathBeneath::new(folder, AccessFs::from_read(abi) & !AccessFs::Execute))?;
+        let place = PathFd::new(path).with_context(|| format!("cannot open {}", path.display()))?;
+        let reads =
+            if path.is_dir() { AccessFs::from_read(abi) & !AccessFs::Execute } else { AccessFs::ReadFile.into() };
+        rules = rules.add_rule(PathBeneath::new(place, reads))?;
     }
     for path in writable {
         let folder = PathFd::new(path).with_context(|| format!("cannot open {}", path.display()))?;

@@ -1,6 +1,5 @@
 //! `run`: the service, from the configuration to the last drained session. Reads top to bottom.
 
-use std::net::TcpListener;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +19,7 @@ use crate::origin::{Canary, KernelOrigins};
 use crate::origins::{Known, Origins};
 use crate::service::Service;
 use crate::tls::Legs;
-use crate::{approvals, ca, check, plan, privileges};
+use crate::{admin, approvals, ca, check, plan, privileges};
 
 /// How often the loop looks around when nothing happens.
 const TICK: Duration = Duration::from_secs(1);
@@ -45,7 +44,7 @@ pub fn run(path: &Path) -> Result<()> {
 
     let held = approvals::table(&config)?;
     let logins = estimates::logins(&config)?;
-    let page = listen(&config)?;
+    let page = admin::page(&config)?;
     let left = approvals::left(&config.service.state_dir);
     let standing = approvals::standing(&config.service.state_dir, approvals::now_s());
     let canary = Arc::new(Canary::default());
@@ -97,15 +96,8 @@ pub fn run(path: &Path) -> Result<()> {
     service.record_stop();
     let drained = service.drain();
     drop(control);
-    let signed = checkpoints.turn(&service.policy());
-    outcome.and(drained).and(signed.map(drop))
-}
-
-/// The page's port, taken before anything is dropped or confined.
-fn listen(config: &Config) -> Result<Option<TcpListener>> {
-    let bind =
-        |address| TcpListener::bind(address).with_context(|| format!("[admin] listen: cannot listen on {address}"));
-    config.page.map(bind).transpose()
+    let signed = checkpoints.last(&service.policy());
+    outcome.and(drained).and(signed)
 }
 
 /// Root without an attached kernel half attaches it first; anyone else is told who must.
@@ -147,6 +139,8 @@ fn confine(path: &Path, config: &Config, instance: &Path, tls: &Legs) -> Result<
     let mut readable =
         vec![config_folder.as_path(), &policy_folder, Path::new("/proc/self"), Path::new("/sys/devices/system/cpu")];
     readable.extend(verifiers.iter().map(std::path::PathBuf::as_path));
+    let resolver = admin::resolver(config);
+    readable.extend(resolver.iter().map(std::path::PathBuf::as_path));
     let writable = [config.service.state_dir.as_path(), &config.service.run_dir, instance];
     if privileges::confine(&readable, &writable)? == privileges::Confined::Less {
         tracing::warn!("this kernel enforces Landlock in part only: the file system is protected by the unit alone");
@@ -241,7 +235,7 @@ fn watch_over(service: &Arc<Service>, watched: &Watched<'_>, checkpoints: &mut C
         if let Err(error) = tls.renew() {
             tracing::error!(%error, "agents' certificates were not renewed; the old ones are valid for days yet");
         }
-        match checkpoints.turn(&service.policy()) {
+        match checkpoints.turn(&service.policy(), Instant::now()) {
             Err(error) if !unsigned => {
                 unsigned = true;
                 tracing::error!(error = format!("{error:#}"), "the record is written on and not signed");

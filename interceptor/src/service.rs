@@ -1,14 +1,13 @@
 //! The running service as the rest of the program sees it: status, reload, its own records, the end.
 
 use std::collections::HashSet;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use audit::{Event, Operator, Text};
-use control::approvals::{Approvals, Granting, Rejected, Reviewer, Standing};
+use control::approvals::{Approvals, Granting, Login, Rejected, Reviewer, Standing};
 use control::{
     Agent, Canary, Columns, Coverage, Database, Figure, FigureKind, Label, Latency, Looks, Mode, Policy, Shard,
     ShardState, Source, Status,
@@ -129,7 +128,7 @@ impl Service {
     }
 
     /// Serves the admin socket, and the page where it has one.
-    pub fn serve_control(self: &Arc<Service>, page: Option<TcpListener>) -> Result<control::Handle> {
+    pub fn serve_control(self: &Arc<Service>, page: Option<control::Page>) -> Result<control::Handle> {
         let settings = control::Settings { socket: self.config.admin_socket(), page };
         let source: Arc<dyn Source> = Arc::<Service>::clone(self);
         control::serve(settings, source).context("the admin socket")
@@ -433,7 +432,7 @@ impl Source for Service {
         Service::reload(self)
     }
 
-    fn grant(&self, wanted: &control::Wanted, reviewer: &Reviewer, login: &str) -> Result<Standing, Rejected> {
+    fn grant(&self, wanted: &control::Wanted, reviewer: &Reviewer, login: &Login) -> Result<Standing, Rejected> {
         let policy = Arc::clone(&self.state().policy);
         let terms = policy.terms(&wanted.rule).ok_or(Rejected::Nothing("rule that holds"))?;
         if !self.config.agents.iter().any(|agent| agent.name == wanted.agent) {
@@ -454,7 +453,7 @@ impl Source for Service {
         if self.stands(one.clone()) { Ok(one) } else { Err(Rejected::Full) }
     }
 
-    fn take_back(&self, id: &str, reviewer: &Reviewer, login: &str, reason: &str) -> Result<(), Rejected> {
+    fn take_back(&self, id: &str, reviewer: &Reviewer, login: &Login, reason: &str) -> Result<(), Rejected> {
         let reason = control::approvals::reason(reason)?;
         let agent = match self.held.revealed(id) {
             Some(shown) => {
@@ -464,7 +463,7 @@ impl Source for Service {
             None => self.held.take_back_standing(id).ok_or(Rejected::Unknown)?.agent,
         };
         let (id, agent, name) = (Masked::of(id), Masked::of(&agent), Masked::of(&reviewer.name));
-        let (login, reason) = (Masked::of(login), Masked::of(&reason));
+        let (login, reason) = (Masked::of(&login.words), Masked::of(&reason));
         self.record(&Event::GrantOver(audit::GrantOver {
             operator: operator(),
             agent: Text::Masked(&agent),

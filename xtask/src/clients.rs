@@ -1,5 +1,5 @@
-//! The drivers that the tests run as agents (interceptor/tests/e2e/clients.rs): pinned with hashes, installed once, outside
-//! of the distribution's own folders. With nothing missing it touches no network.
+//! The drivers that the tests run as agents (interceptor/tests/e2e/clients.rs) and the identity provider that reviewers log in at
+//! (userspace/control/tests/oidc.rs): pinned with hashes, installed once, outside of the distribution's own folders. With nothing missing it touches no network.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -11,8 +11,10 @@ use crate::shell::{self, command};
 
 /// Beside the target folder: where its drivers are if the account of the agents cannot reach that.
 const ELSEWHERE: &str = "/var/tmp/interceptor-clients";
-/// The pins, and the scripts that use what they name.
-const PINS: &str = "interceptor/tests/clients";
+/// The drivers' pins, and the scripts that use what they name.
+const DRIVERS: &str = "interceptor/tests/clients";
+/// The provider's pins, and its script.
+const PROVIDER: &str = "userspace/control/tests/provider";
 /// The distribution's Python: one from a toolchain manager lives in a home that agents cannot read.
 const PYTHON: &str = "/usr/bin/python3";
 const JDBC: &str = "/usr/share/java/postgresql.jar";
@@ -28,10 +30,10 @@ const PIECES: &[Piece] = &[
     },
     Piece {
         name: "Node.js with npm",
-        why: "node's `pg` runs as an agent in the tests",
+        why: "node's `pg` runs as an agent in the tests, and the identity provider that reviewers log in at runs on it",
         debian: &["nodejs", "npm"],
         elsewhere: "nodejs, npm",
-        without: "the test with node's `pg` is skipped",
+        without: "the tests with node's `pg` and with a real identity provider are skipped",
         present: || setup::has("node") && setup::has("npm"),
     },
     Piece {
@@ -55,6 +57,8 @@ const PIECES: &[Piece] = &[
 /// Packages of one language's registry: their pins, and how they get into a folder.
 struct Kind {
     folder: &'static str,
+    /// Where its pins are.
+    at: &'static str,
     pins: &'static [&'static str],
     /// Another version of it needs other packages.
     runtime: (&'static str, &'static [&'static str]),
@@ -62,9 +66,23 @@ struct Kind {
 }
 
 const KINDS: &[Kind] = &[
-    Kind { folder: "python", pins: &["requirements.txt"], runtime: (PYTHON, &["--version"]), install: python },
+    Kind {
+        folder: "python",
+        at: DRIVERS,
+        pins: &["requirements.txt"],
+        runtime: (PYTHON, &["--version"]),
+        install: python,
+    },
     Kind {
         folder: "node",
+        at: DRIVERS,
+        pins: &["package.json", "package-lock.json"],
+        runtime: ("node", &["--version"]),
+        install: node,
+    },
+    Kind {
+        folder: "provider",
+        at: PROVIDER,
         pins: &["package.json", "package-lock.json"],
         runtime: ("node", &["--version"]),
         install: node,
@@ -85,14 +103,14 @@ pub(crate) fn ensure() -> Result<()> {
 fn prepare() -> Result<()> {
     let packages = setup::ensure_pieces(PIECES);
     let base = folder()?;
-    let pins = shell::root().join(PINS);
     for kind in KINDS {
+        let pins = shell::root().join(kind.at);
         let wanted = stamp(kind, &pins)?;
         let into = base.join(kind.folder);
         if std::fs::read_to_string(into.join("stamp")).is_ok_and(|found| found == wanted) {
             continue;
         }
-        shell::step(&format!("drivers for the tests: {} into {}", kind.pins.join(" and "), into.display()));
+        shell::step(&format!("packages for the tests: {} into {}", kind.pins.join(" and "), into.display()));
         let new = base.join(format!("{}.new", kind.folder));
         for old in [&new, &into] {
             if old.exists() {
@@ -114,7 +132,7 @@ fn stamp(kind: &Kind, pins: &Path) -> Result<String> {
     let mut stamp =
         shell::output(kind.runtime.0, kind.runtime.1).with_context(|| format!("{} does not start", kind.runtime.0))?;
     for pin in kind.pins {
-        stamp += &std::fs::read_to_string(pins.join(pin)).with_context(|| format!("{PINS}/{pin}"))?;
+        stamp += &std::fs::read_to_string(pins.join(pin)).with_context(|| format!("{}/{pin}", kind.at))?;
     }
     Ok(stamp)
 }

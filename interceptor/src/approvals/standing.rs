@@ -96,6 +96,7 @@ fn read(frame: &Frame<'_>) -> Option<Standing> {
         policy: text(frame, field::POLICY)?,
         text: String::new(),
         reviewer: text(frame, field::REVIEWER)?,
+        groups: Vec::new(),
         login: text(frame, field::REVIEWER_LOGIN)?,
         reason: text(frame, field::JUSTIFICATION)?,
         given_s: count(field::GIVEN)?,

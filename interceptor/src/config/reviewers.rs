@@ -1,20 +1,21 @@
-//! `[[reviewer]]`, `[approvals]` and `[admin]`: who may decide about held statements, how many may wait, and where the page is.
+//! `[[reviewer]]` and `[approvals]`: who may decide about held statements, and how many may wait.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 
 use serde::Deserialize;
 
 use super::{AgentBy, Config, Error, check_name, meaning};
 
-/// One `[[reviewer]]`: a person with an account on this host.
+/// One `[[reviewer]]`: a person with an account on this host, at the identity provider, or both.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reviewer {
     /// The name in records, and in rules among `approvers`.
     pub name: String,
     /// The account that the kernel confirms at the admin socket: a name or a number.
-    pub user: String,
+    pub user: Option<String>,
+    /// What the identity provider calls the person (`sub`).
+    pub subject: Option<String>,
     /// Named in rules as `group:NAME`.
     #[serde(default)]
     pub groups: Vec<String>,
@@ -38,46 +39,29 @@ impl Default for Approvals {
     }
 }
 
-/// `[admin]`: the web page.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Admin {
-    listen: String,
-}
-
-impl Admin {
-    /// The page speaks plain HTTP: it is for this host alone (over ssh, `-L` brings it elsewhere).
-    pub(super) fn resolve(self) -> Result<SocketAddr, Error> {
-        let place = "[admin]";
-        let Ok(address) = self.listen.parse::<SocketAddr>() else {
-            return Err(meaning(place, format!("listen: `{}` is no address with a port", self.listen)));
-        };
-        if !address.ip().is_loopback() {
-            return Err(meaning(place, "listen: the page is served on loopback alone, such as 127.0.0.1:7443"));
-        }
-        if address.port() < 1024 {
-            return Err(meaning(place, "listen: the port must be 1024 or above"));
-        }
-        Ok(address)
-    }
-}
-
 /// Names that are free, people who are one person, and no reviewer that an agent is.
 pub(super) fn check(config: &Config) -> Result<(), Error> {
-    let (mut names, mut users) = (BTreeSet::new(), BTreeSet::new());
+    let (mut names, mut users, mut subjects) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for reviewer in &config.reviewers {
         let place = format!("[[reviewer]] {}", reviewer.name);
         check_name(&place, &reviewer.name)?;
         if !names.insert(&reviewer.name) {
             return Err(meaning(place, "the name is there twice"));
         }
-        if !users.insert(&reviewer.user) {
-            return Err(meaning(place, format!("the account `{}` is another reviewer's already", reviewer.user)));
+        if reviewer.user.is_none() && reviewer.subject.is_none() {
+            return Err(meaning(place, "neither `user` nor `subject` says who it is"));
         }
-        let agent = config.agents.iter().find(|agent| agent.by == AgentBy::User(reviewer.user.clone()));
-        if let Some(agent) = agent {
-            let why =
-                format!("the account `{}` is the agent `{}`: it would approve for agents", reviewer.user, agent.name);
+        if let Some(subject) = &reviewer.subject
+            && !subjects.insert(subject)
+        {
+            return Err(meaning(place, format!("the subject `{subject}` is another reviewer's already")));
+        }
+        let Some(user) = &reviewer.user else { continue };
+        if !users.insert(user) {
+            return Err(meaning(place, format!("the account `{user}` is another reviewer's already")));
+        }
+        if let Some(agent) = config.agents.iter().find(|agent| agent.by == AgentBy::User(user.clone())) {
+            let why = format!("the account `{user}` is the agent `{}`: it would approve for agents", agent.name);
             return Err(meaning(place, why));
         }
     }

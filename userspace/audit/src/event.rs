@@ -8,8 +8,10 @@ use crate::id::RecordId;
 use crate::record_type::RecordType;
 
 mod held;
+mod sql_state;
 
 pub use held::{Approval, AskOver, Asked, Grant, GrantOver, RevealOver, Revealed, Revealing};
+pub use sql_state::SqlState;
 
 /// Text that a record accepts: our own words, or what [`pan::Masked`] has been over. Names that an agent chooses (tables,
 /// dbname, database user, application_name, its executable) are of the second kind like any other text.
@@ -40,29 +42,6 @@ impl From<&'static str> for Text<'_> {
 impl<'a> From<&'a Masked> for Text<'a> {
     fn from(text: &'a Masked) -> Self {
         Text::Masked(text)
-    }
-}
-
-/// Five characters of a SQLSTATE, digits and upper-case letters; anything else becomes `?????`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SqlState([u8; 5]);
-
-impl SqlState {
-    /// `successful_completion`.
-    pub const OK: SqlState = SqlState(*b"00000");
-    /// `insufficient_privilege`, what a refused statement gets.
-    pub const REFUSED: SqlState = SqlState(*b"42501");
-
-    /// From the bytes of an error's `C` field.
-    pub fn of(bytes: &[u8]) -> SqlState {
-        match <[u8; 5]>::try_from(bytes) {
-            Ok(code) if code.iter().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase()) => SqlState(code),
-            _ => SqlState(*b"?????"),
-        }
-    }
-
-    pub(crate) fn bytes(&self) -> &[u8; 5] {
-        &self.0
     }
 }
 
@@ -536,9 +515,26 @@ pub enum Event<'a> {
         policy: Text<'a>,
         /// The program that runs; `None`: it cannot be read.
         program: Option<&'a crate::chain::Hash>,
+        /// The kernel half in it.
+        objects: &'a crate::chain::Hash,
+        /// How far the clock can be trusted; `None`: the kernel did not say.
+        clock: Option<Clock>,
+        /// The next checkpoint comes within so many seconds; 0: none is due, the service stops.
+        next_within_s: u32,
         /// One per shard that has records on disk.
         heads: &'a [Head],
     },
+}
+
+/// What the kernel says of its clock (adjtimex(2)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock {
+    /// It follows a source of time.
+    pub synced: bool,
+    /// What is still being corrected, microseconds, without its sign.
+    pub offset_us: u64,
+    /// How far it may be off at most, microseconds.
+    pub error_us: u64,
 }
 
 /// How far one series is on disk.

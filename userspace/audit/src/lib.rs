@@ -21,12 +21,13 @@ pub mod proof;
 mod record_type;
 pub mod segment;
 pub mod show;
+pub mod silence;
 pub mod verify;
 
 pub use encode::{ActorPart, StatementPart, VerdictPart, encode};
 pub use event::{
-    Actor, Approval, AskOver, Asked, Decided, Event, Grant, GrantOver, Head, LoginTls, Operator, Outcome, RevealOver,
-    Revealed, Revealing, SessionTotals, SqlState, Stage, Statement, Text, Verdict, VerdictFacts,
+    Actor, Approval, AskOver, Asked, Clock, Decided, Event, Grant, GrantOver, Head, LoginTls, Operator, Outcome,
+    RevealOver, Revealed, Revealing, SessionTotals, SqlState, Stage, Statement, Text, Verdict, VerdictFacts,
 };
 pub use id::{MalformedId, RecordId};
 pub use pan::Masked;

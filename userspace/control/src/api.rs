@@ -1,6 +1,5 @@
 //! Held statements over the admin socket. Who speaks is what the kernel says of the other end of the socket.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,7 +12,7 @@ use axum::serve::IncomingStream;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
 
-use crate::approvals::{Approval, Rejected, Reviewer, Vote};
+use crate::approvals::{Approval, Login, Rejected, Reviewer, Vote};
 use crate::server::Source;
 use crate::web::sessions::Sessions;
 
@@ -45,13 +44,13 @@ pub(crate) fn routes() -> axum::Router<Arc<dyn Source>> {
 #[derive(Clone)]
 pub(crate) struct Links {
     pub(crate) sessions: Arc<Sessions>,
-    /// Where the page listens, if it does.
-    pub(crate) address: Option<SocketAddr>,
+    /// Where the page is, if there is one.
+    pub(crate) page: Option<String>,
 }
 
 /// A login link for the account at the other end.
 pub(crate) async fn login(state: State<Arc<dyn Source>>, peer: ConnectInfo<Peer>, links: Extension<Links>) -> Response {
-    let Some(address) = links.address else {
+    let Some(page) = &links.page else {
         return (StatusCode::NOT_FOUND, "there is no page: the configuration has no [admin] listen").into_response();
     };
     let uid = peer.0.0.unwrap_or(u32::MAX);
@@ -59,7 +58,7 @@ pub(crate) async fn login(state: State<Arc<dyn Source>>, peer: ConnectInfo<Peer>
         return rejected(&why);
     }
     match links.sessions.link(uid, now_s()) {
-        Some(token) => format!("http://{address}/login?token={token}").into_response(),
+        Some(token) => format!("{page}/login?token={token}").into_response(),
         None => (StatusCode::SERVICE_UNAVAILABLE, "there is no randomness").into_response(),
     }
 }
@@ -105,7 +104,9 @@ async fn decided(source: Arc<dyn Source>, peer: Peer, id: &str, approve: bool, r
         Some(uid) => source.approvals().reviewer(uid).cloned(),
         None => Err(Rejected::NoReviewer(u32::MAX)),
     };
-    let login = peer.0.map(|uid| format!("admin socket, uid {uid}")).unwrap_or_default();
+    // The kernel confirms the account with every word: it is never old.
+    let login =
+        Login { words: peer.0.map(|uid| format!("admin socket, uid {uid}")).unwrap_or_default(), proved_s: now_s() };
     let outcome = match reviewer {
         Ok(reviewer) => decide(&*source, &reviewer, &login, id, approve, reason).await,
         Err(why) => Err(why),
@@ -135,7 +136,7 @@ pub(crate) struct Answer {
 pub(crate) async fn decide(
     source: &dyn Source,
     reviewer: &Reviewer,
-    login: &str,
+    login: &Login,
     id: &str,
     approve: bool,
     reason: &str,

@@ -7,8 +7,8 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
 use serde::Deserialize;
 
-use crate::api::{Peer, Said, rejected};
-use crate::approvals::{Rejected, Reviewer};
+use crate::api::{Peer, Said, now_s, rejected};
+use crate::approvals::{Login, Rejected, Reviewer};
 use crate::server::Source;
 
 /// No request has a longer body.
@@ -62,8 +62,9 @@ async fn revoke(
 }
 
 /// The reviewer at the other end, and how that is known.
-fn who(source: &State<Arc<dyn Source>>, peer: Peer) -> Result<(Reviewer, String), Rejected> {
+fn who(source: &State<Arc<dyn Source>>, peer: Peer) -> Result<(Reviewer, Login), Rejected> {
     let uid = peer.0.ok_or(Rejected::NoReviewer(u32::MAX))?;
     let reviewer = source.approvals().reviewer(uid).cloned()?;
-    Ok((reviewer, format!("admin socket, uid {uid}")))
+    // The kernel confirms the account with every word: it is never old.
+    Ok((reviewer, Login { words: format!("admin socket, uid {uid}"), proved_s: now_s() }))
 }

@@ -22,10 +22,14 @@ mod api;
 pub mod approvals;
 pub mod client;
 mod columns;
+mod fetch;
 mod grants;
+mod jws;
 mod latency;
 mod metrics;
+pub mod oidc;
 mod plain;
+mod secrets;
 mod server;
 mod status;
 mod web;
@@ -34,7 +38,7 @@ pub use columns::{Column, Columns, Looks};
 pub use grants::Wanted;
 pub use latency::Latency;
 pub use plain::{plain, plain_lines};
-pub use server::{Handle, ServeError, Settings, Source, serve};
+pub use server::{Handle, Page, ServeError, Settings, Source, serve};
 pub use status::{
     Agent, Canary, Coverage, Database, Figure, FigureKind, Label, Mode, Policy, Shard, ShardState, Status,
 };

@@ -2,7 +2,7 @@
 use std::fmt;
 use std::fs::Permissions;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -17,10 +17,11 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::api::{self, Links};
-use crate::approvals::{Approvals, Rejected, Reviewer, Standing, Vote};
+use crate::approvals::{Approvals, Login, Rejected, Reviewer, Standing, Vote};
 use crate::columns::Columns;
 use crate::grants::{self, Wanted};
 use crate::metrics;
+use crate::oidc::{self, Oidc};
 use crate::status::Status;
 use crate::web::sessions::Sessions;
 use crate::web::{self, Limited};
@@ -30,8 +31,19 @@ use crate::web::{self, Limited};
 pub struct Settings {
     /// The socket's file, `run_dir/admin.sock`. Who may write to it (root, the service's account and its group) may use it.
     pub socket: PathBuf,
-    /// Where the page listens, if it does.
-    pub page: Option<TcpListener>,
+    /// The page, if there is one.
+    pub page: Option<Page>,
+}
+
+/// The web page.
+#[derive(Debug)]
+pub struct Page {
+    /// Where it listens.
+    pub listener: TcpListener,
+    /// Where people find it, such as `https://reviews.example`; `None`: where it listens.
+    pub url: Option<String>,
+    /// Where people log in besides.
+    pub oidc: Option<oidc::Settings>,
 }
 
 /// What the program knows. Called on the control thread, which may wait; nothing of the data path waits for it.
@@ -45,11 +57,11 @@ pub trait Source: Send + Sync + 'static {
     /// Hands a person's word to the session that waits for it. False: its shard does not listen.
     fn vote(&self, vote: &Vote) -> bool;
     /// A person approves in advance; recorded before it counts.
-    fn grant(&self, _wanted: &Wanted, _reviewer: &Reviewer, _login: &str) -> Result<Standing, Rejected> {
+    fn grant(&self, _wanted: &Wanted, _reviewer: &Reviewer, _login: &Login) -> Result<Standing, Rejected> {
         Err(Rejected::Nothing("rule that holds"))
     }
     /// A person takes back what stands under this id, or ends what is shown under it.
-    fn take_back(&self, _id: &str, _reviewer: &Reviewer, _login: &str, _reason: &str) -> Result<(), Rejected> {
+    fn take_back(&self, _id: &str, _reviewer: &Reviewer, _login: &Login, _reason: &str) -> Result<(), Rejected> {
         Err(Rejected::Unknown)
     }
     /// Reads the policy again: the version now in force, or why the old one stays.
@@ -65,6 +77,8 @@ pub enum ServeError {
     Socket(PathBuf, io::Error),
     /// No thread or no runtime.
     Thread(io::Error),
+    /// The identity provider cannot be used as it is configured.
+    Provider(io::Error),
 }
 
 impl fmt::Display for ServeError {
@@ -73,6 +87,7 @@ impl fmt::Display for ServeError {
             ServeError::Taken(path) => write!(f, "{}: another service answers here", path.display()),
             ServeError::Socket(path, error) => write!(f, "{}: {error}", path.display()),
             ServeError::Thread(error) => write!(f, "the control thread cannot start: {error}"),
+            ServeError::Provider(error) => write!(f, "[admin.oidc]: {error}"),
         }
     }
 }
@@ -108,15 +123,9 @@ impl Drop for Handle {
 /// Begins to answer; when this returns, a client can connect.
 pub fn serve(settings: Settings, source: Arc<dyn Source>) -> Result<Handle, ServeError> {
     let listener = listen(&settings.socket)?;
-    let web = match &settings.page {
-        Some(page) => {
-            page.set_nonblocking(true).map_err(ServeError::Thread)?;
-            Some((page.try_clone().map_err(ServeError::Thread)?, page.local_addr().map_err(ServeError::Thread)?))
-        }
-        None => None,
-    };
     let sessions = Arc::new(Sessions::default());
-    let links = Links { sessions: Arc::clone(&sessions), address: web.as_ref().map(|(_, address)| *address) };
+    let web = settings.page.map(|page| prepare(page, &source, &sessions)).transpose()?;
+    let links = Links { sessions, page: web.as_ref().map(|web| web.url.clone()) };
     // With its timer: axum sleeps for a second where accept() fails for want of descriptors.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Thread)?;
     let (stop, stopped) = oneshot::channel::<()>();
@@ -127,7 +136,7 @@ pub fn serve(settings: Settings, source: Arc<dyn Source>) -> Result<Handle, Serv
             tokio::select! {
                 _ = stopped => {}
                 _ = axum::serve(listener, service) => {}
-                _ = serve_page(web, source, sessions) => {}
+                _ = serve_page(web) => {}
             }
         });
     });
@@ -156,12 +165,30 @@ fn listen(path: &Path) -> Result<UnixListener, ServeError> {
     make().map_err(|error| ServeError::Socket(path.to_path_buf(), error))
 }
 
+/// The page, ready to be served.
+struct Ready {
+    listener: TcpListener,
+    routes: axum::Router,
+    url: String,
+}
+
+fn prepare(page: Page, source: &Arc<dyn Source>, sessions: &Arc<Sessions>) -> Result<Ready, ServeError> {
+    let Page { listener, url, oidc } = page;
+    listener.set_nonblocking(true).map_err(ServeError::Thread)?;
+    let address = listener.local_addr().map_err(ServeError::Thread)?;
+    let found = url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let oidc = oidc.map(|settings| Oidc::new(settings, &found)).transpose().map_err(ServeError::Provider)?;
+    let (source, sessions) = (Arc::clone(source), Arc::clone(sessions));
+    let routes = web::routes(source, sessions, oidc.map(Arc::new), (address, url.as_deref()));
+    Ok(Ready { listener, routes, url: found })
+}
+
 /// The page, for ever; without one it only never ends.
-async fn serve_page(web: Option<(TcpListener, SocketAddr)>, source: Arc<dyn Source>, sessions: Arc<Sessions>) {
-    if let Some((listener, address)) = web
+async fn serve_page(web: Option<Ready>) {
+    if let Some(Ready { listener, routes, .. }) = web
         && let Ok(listener) = tokio::net::TcpListener::from_std(listener)
     {
-        let _ = axum::serve(Limited::new(listener), web::routes(source, sessions, address)).await;
+        let _ = axum::serve(Limited::new(listener), routes).await;
     }
     std::future::pending::<()>().await;
 }

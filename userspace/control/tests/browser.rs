@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use control::approvals::State;
-use control::{Settings, Source, client, serve};
+use control::{Page as Web, Settings, Source, client, serve};
 use serde_json::{Value, json};
 use stand::{Folder, ask, own_uid, well};
 
@@ -189,7 +189,7 @@ fn a_person_decides_in_a_browser() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("known");
         let service = Arc::new(well());
-        let settings = Settings { socket: folder.socket(), page: Some(listener) };
+        let settings = Settings { socket: folder.socket(), page: Some(Web { listener, url: None, oidc: None }) };
         let _handle = serve(settings, Arc::clone(&service) as Arc<dyn Source>).expect("serves");
         let other = own_uid() + 1;
         let approvals = || Arc::clone(&service);

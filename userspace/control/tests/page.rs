@@ -4,101 +4,13 @@
 mod stand;
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::net::TcpStream;
 use std::time::Duration;
 
 use control::approvals::State;
-use control::{Handle, Settings, Source, client, serve};
-use stand::{Folder, Service, ask, own_uid, well};
-
-struct Page {
-    service: Arc<Service>,
-    address: SocketAddr,
-    folder: Folder,
-    _handle: Handle,
-}
-
-struct Answer {
-    code: u16,
-    head: String,
-    body: String,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> &str {
-        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value).next().unwrap_or_default()
-    }
-
-    /// What stands behind `before`, up to the next quote.
-    fn between(&self, before: &str) -> String {
-        let (_, rest) = self.body.split_once(before).expect("it is on the page");
-        rest.split('"').next().unwrap_or_default().to_owned()
-    }
-}
-
-impl Page {
-    fn open() -> Page {
-        let folder = Folder::new();
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("known");
-        let service = Arc::new(well());
-        let settings = Settings { socket: folder.socket(), page: Some(listener) };
-        let handle = serve(settings, Arc::clone(&service) as Arc<dyn Source>).expect("serves");
-        Page { service, address, folder, _handle: handle }
-    }
-
-    fn send(&self, request: &str) -> Answer {
-        let mut stream = TcpStream::connect(self.address).expect("connects");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
-        stream.write_all(request.as_bytes()).expect("sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-        let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
-        Answer { code, head: head.to_owned(), body: body.to_owned() }
-    }
-
-    fn get(&self, path: &str, cookie: &str) -> Answer {
-        let host = self.address;
-        self.send(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nCookie: a=b; {cookie}\r\nConnection: close\r\n\r\n"))
-    }
-
-    fn post(&self, path: &str, more: &str, body: &str) -> Answer {
-        let (host, length) = (self.address, body.len());
-        let form = if body.starts_with('{') { "application/json" } else { "application/x-www-form-urlencoded" };
-        self.send(&format!(
-            "POST {path} HTTP/1.1\r\nHost: {host}\r\n{more}Content-Type: {form}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-        ))
-    }
-
-    /// The token of a fresh login link.
-    fn link(&self) -> String {
-        let (code, link) = client::post(&self.folder.socket(), "/login", "").expect("an answer");
-        assert_eq!(code, 200, "{link}");
-        link.split_once("token=").expect("a token").1.to_owned()
-    }
-
-    fn enter(&self, token: &str) -> Answer {
-        self.post("/login", "", &format!("token={token}"))
-    }
-
-    /// A logged-in browser's cookie.
-    fn login(&self) -> String {
-        let answer = self.enter(&self.link());
-        assert_eq!((answer.code, answer.header("location")), (303, "/"));
-        answer.header("set-cookie").split(';').next().unwrap_or_default().to_owned()
-    }
-
-    fn holds(&self, id: &str) {
-        assert!(self.service.approvals().asked(ask(id, own_uid() + 1)));
-    }
-
-    fn state(&self, id: &str) -> Option<State> {
-        self.service.approvals().get(id).map(|approval| approval.state)
-    }
-}
+use control::{Source, client};
+use stand::web::{Answer, Page};
+use stand::{Folder, ask, own_uid, well};
 
 const ID: &str = "AAAAA-AAAAA";
 

@@ -22,7 +22,7 @@ pub(crate) struct Heads {
 }
 
 /// Four digits as an index, rounded up so that any 14 bits are in range.
-const ROOM: usize = 1 << 14;
+pub(crate) const ROOM: usize = 1 << 14;
 
 impl Heads {
     pub(crate) fn builtin() -> Heads {

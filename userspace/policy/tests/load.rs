@@ -123,12 +123,15 @@ fn a_hold_says_how_long_and_how_many() {
         let terms: Vec<_> = policy.holds().map(|terms| (terms.expires_s, terms.approvals)).collect();
         assert_eq!(terms, [(expires_s, approvals)], "{lines}");
     }
+    let policy = Policy::parse(&hold("max_age = \"5m\""), &names()).expect("it is fit");
+    assert_eq!(policy.holds().map(|terms| terms.max_age_s).collect::<Vec<_>>(), [Some(300)]);
     let expires = "line 4: `expires` is written as \"90s\", \"10m\" or \"2h\": at least 1s, at most 24h";
     for (line, expected) in [
         ("approvals = 0", "line 4: `approvals` is a number from 1 to 8"),
         ("approvals = 9", "line 4: `approvals` is a number from 1 to 8"),
         ("approvals = \"2\"", "line 4: `approvals` is a number from 1 to 8"),
         ("expires = \"0s\"", expires),
+        ("max_age = \"0s\"", "line 4: `max_age` is written as \"90s\", \"10m\" or \"2h\": at least 1s, at most 24h"),
         ("expires = \"25h\"", expires),
         ("expires = \"10\"", expires),
         ("expires = \"m\"", expires),

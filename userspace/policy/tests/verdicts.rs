@@ -195,7 +195,6 @@ fn an_approver_is_a_name_or_a_group() {
         rule: "r".to_owned(),
         approvers: approvers.iter().map(|word| (*word).to_owned()).collect(),
         approvals: 1,
-        expires_s: 600,
         ..Terms::default()
     };
     let groups = ["leads".to_owned()];

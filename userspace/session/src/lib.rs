@@ -35,12 +35,12 @@ pub use input::{Failure, Input, Now};
 pub use limits::Limits;
 pub use open::{Database, Mode, Open, Subject};
 pub use pan::Masked;
-pub use postgres::catalog::survey::{Explanation, OfStatement, Row, Survey};
+pub use postgres::catalog::survey::{Asker, Explanation, OfStatement, Row, Survey, Surveyed};
 pub use scram::{BadVerifiers, NONCE_LEN, Verifiers};
 pub use shared::Shared;
 pub use taints::{TAINTS_MAX, Tainted, Taints};
 pub use tls::{AgentTls, ClientCertificate, Secure, Secured};
-pub use verdicts::StatementCache;
+pub use verdicts::{Lookups, StatementCache};
 
 /// One agent connection and its one connection to the database.
 pub struct Session {

@@ -265,6 +265,25 @@ fn what_cannot_be_agreed_to_is_refused_and_nobody_is_asked() {
 }
 
 #[test]
+fn what_people_did_not_see_is_not_shown() {
+    let mut world = world();
+    world.ask(&query(SET));
+    world.vote("ann");
+    world.policy = policy(&text().replace("\"public.odds.odd\"", "\"public.payments.id\""));
+    let heard = world.vote("bob");
+    assert!(heard[0].starts_with("E ERROR 42501"), "{heard:?}");
+    assert!(!world.shown() && world.told().is_empty());
+    let mut world = self::world();
+    let set = format!("P  {SET}");
+    world.ask(&extended(&[&set, "B  ", "H"]));
+    world.agree();
+    world.policy = policy(&format!("{}# a comment", text()));
+    let heard = world.ask(&extended(&["E ", "S"]));
+    assert!(heard[0].starts_with("E ERROR 42501"), "{heard:?}");
+    assert!(!world.shown() && world.told().is_empty());
+}
+
+#[test]
 fn a_question_that_fails_shows_nothing() {
     let mut world = world();
     world.ask(&query(SET));

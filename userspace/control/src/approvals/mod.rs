@@ -40,10 +40,21 @@ impl Default for Limits {
 pub struct Reviewer {
     /// The name in records.
     pub name: String,
-    /// The account on this host.
-    pub uid: u32,
+    /// The account on this host; `None`: none is known.
+    pub uid: Option<u32>,
+    /// What the identity provider calls the person (`sub`), where the configuration says.
+    pub subject: Option<String>,
     /// Named in rules as `group:NAME`.
     pub groups: Vec<String>,
+}
+
+/// How it is known who a reviewer is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// For the record.
+    pub words: String,
+    /// When the person last proved it, seconds since 1970; 0: nobody says.
+    pub proved_s: u64,
 }
 
 /// What one rule that holds asks for.
@@ -142,6 +153,9 @@ pub struct Word {
     pub approve: bool,
     /// The person.
     pub reviewer: String,
+    /// The person's groups when it was said.
+    #[serde(skip)]
+    pub groups: Vec<String>,
     /// How that is known.
     pub login: String,
     /// Why, masked.
@@ -287,6 +301,8 @@ pub enum Rejected {
     NoApprover,
     /// The statement is of the reviewer's own account.
     Own,
+    /// The login is older than the rule lets it be: so many seconds.
+    Stale(u32),
     /// This reviewer has approved already; another one must.
     Again,
     /// No reason, or a longer one than is kept.
@@ -314,6 +330,7 @@ impl fmt::Display for Rejected {
             }
             Rejected::NoApprover => f.write_str("the rule that holds it does not name you among its approvers"),
             Rejected::Own => f.write_str("nobody decides about a statement of their own account"),
+            Rejected::Stale(age) => write!(f, "the rule wants a login of the last {age} s: log in again"),
             Rejected::Again => f.write_str("you have approved it already; somebody else must too"),
             Rejected::Reason => write!(f, "say why, in 1 to {} bytes", audit::JUSTIFICATION_MAX),
             Rejected::Unheard => f.write_str("the session's shard does not listen"),
@@ -331,7 +348,9 @@ impl Rejected {
         match self {
             Rejected::Unknown | Rejected::Nothing(_) => 404,
             Rejected::Over { .. } | Rejected::Decided(_) | Rejected::Again => 409,
-            Rejected::NoReviewer(_) | Rejected::NoApprover | Rejected::Own | Rejected::NoGrant => 403,
+            Rejected::NoReviewer(_) | Rejected::NoApprover | Rejected::Own | Rejected::NoGrant | Rejected::Stale(_) => {
+                403
+            }
             Rejected::Reason | Rejected::TooLong(_) => 400,
             Rejected::Unheard | Rejected::Full => 503,
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::{Approval, Ask, Rejected, Reviewer, Vote, Word, reason};
+use super::{Approval, Ask, Login, Rejected, Reviewer, Vote, Word, reason};
 
 /// Words that may stand at a time.
 const STANDING_MAX: usize = 1024;
@@ -27,6 +27,9 @@ pub struct Standing {
     pub text: String,
     /// The person.
     pub reviewer: String,
+    /// Groups that the person was in, where the identity provider said so.
+    #[serde(skip)]
+    pub groups: Vec<String>,
     /// How that is known.
     pub login: String,
     /// Why, masked.
@@ -57,6 +60,7 @@ impl Standing {
         Word {
             approve: true,
             reviewer: self.reviewer.clone(),
+            groups: self.groups.clone(),
             login: self.login.clone(),
             reason: self.reason.clone(),
             at_s: self.given_s,
@@ -84,10 +88,15 @@ pub struct Granting {
 
 impl Granting {
     /// As it stands once it is recorded.
-    pub fn by(self, reviewer: &Reviewer, login: &str, why: &str, now_s: u64) -> Result<Standing, Rejected> {
+    pub fn by(self, reviewer: &Reviewer, login: &Login, why: &str, now_s: u64) -> Result<Standing, Rejected> {
         let longest_s = self.terms.grant_s.ok_or(Rejected::NoGrant)?;
         if !self.terms.admits(&reviewer.name, &reviewer.groups) {
             return Err(Rejected::NoApprover);
+        }
+        if let Some(max_age_s) = self.terms.max_age_s
+            && login.proved_s.saturating_add(max_age_s.into()) < now_s
+        {
+            return Err(Rejected::Stale(max_age_s));
         }
         if self.for_s == 0 || self.for_s > longest_s.into() {
             return Err(Rejected::TooLong(longest_s));
@@ -100,7 +109,8 @@ impl Granting {
             policy: self.policy,
             text: String::new(),
             reviewer: reviewer.name.clone(),
-            login: login.to_owned(),
+            groups: reviewer.groups.clone(),
+            login: login.words.clone(),
             reason: reason(why)?,
             given_s: now_s,
             until_s: now_s.saturating_add(self.for_s),
@@ -147,29 +157,38 @@ impl Words {
         let by_name: HashMap<&str, &Reviewer> = reviewers.iter().map(|one| (one.name.as_str(), one)).collect();
         let mut votes = Vec::new();
         for one in self.0.iter_mut().filter(|one| one.is_for(ask, now_s)) {
-            let Some(reviewer) = by_name.get(one.reviewer.as_str()).filter(|reviewer| reviewer.uid != ask.uid) else {
-                continue;
-            };
+            let Some(groups) = groups_of(one, by_name.get(one.reviewer.as_str()).copied(), ask) else { continue };
             one.used += 1;
             let rules: Vec<Option<String>> = match one.binding {
                 Some(_) => vec![None],
                 None => one.rules.iter().cloned().map(Some).collect(),
             };
             for rule in rules {
-                votes.push((one.word(), vote(ask, one, reviewer, rule)));
+                votes.push((one.word(), vote(ask, one, groups.clone(), rule)));
             }
         }
         votes
     }
 }
 
-fn vote(ask: &Ask, one: &Standing, reviewer: &Reviewer, rule: Option<String>) -> Vote {
+/// The groups of the person, if the word may be used: nobody's for a statement of their own account, and nobody's who was a reviewer of the
+/// configuration and is none any more.
+fn groups_of(one: &Standing, known: Option<&Reviewer>, ask: &Ask) -> Option<Vec<String>> {
+    match known {
+        Some(reviewer) if reviewer.uid == Some(ask.uid) => None,
+        Some(reviewer) => Some(reviewer.groups.iter().chain(&one.groups).cloned().collect()),
+        // A colon is in no configured name.
+        None => one.reviewer.contains(':').then(|| one.groups.clone()),
+    }
+}
+
+fn vote(ask: &Ask, one: &Standing, groups: Vec<String>, rule: Option<String>) -> Vote {
     Vote {
         id: ask.id.clone(),
         session: ask.session,
         approve: true,
         reviewer: one.reviewer.clone(),
-        groups: reviewer.groups.clone(),
+        groups,
         login: one.login.clone(),
         reason: one.reason.clone(),
         standing: Some(super::Given { approval: one.id.clone(), at_s: one.given_s, rule }),
@@ -193,6 +212,7 @@ pub(super) fn covered(approval: &Approval, now_s: u64) -> Vec<Standing> {
         policy: ask.policy.clone(),
         text: text.clone(),
         reviewer: word.reviewer.clone(),
+        groups: word.groups.clone(),
         login: word.login.clone(),
         reason: word.reason.clone(),
         given_s: word.at_s,

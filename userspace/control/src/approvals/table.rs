@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::standing::{self, Standing, Words};
-use super::{Approval, Ask, Limits, Listing, Rejected, Revealing, Reviewer, State, Vote, Word, reason};
+use super::{Approval, Ask, Limits, Listing, Login, Rejected, Revealing, Reviewer, State, Vote, Word, reason};
 
 /// Of a statement that is over so much is remembered.
 pub(super) const KEPT_TEXT: usize = 16 << 10;
@@ -45,11 +45,11 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn is_approved_with(&self, reviewer: &Reviewer, groups_of: impl Fn(&str) -> Vec<String>) -> bool {
+    fn is_approved_with(&self, reviewer: &Reviewer) -> bool {
         let words = self.approval.words.iter().filter(|word| word.approve && word.under.is_none());
-        let mut people: Vec<(String, Vec<String>)> =
-            words.map(|word| (word.reviewer.clone(), groups_of(&word.reviewer))).collect();
-        people.push((reviewer.name.clone(), reviewer.groups.clone()));
+        let mut people: Vec<(&str, &[String])> =
+            words.map(|word| (word.reviewer.as_str(), word.groups.as_slice())).collect();
+        people.push((&reviewer.name, &reviewer.groups));
         self.approval.ask.rules.iter().all(|rule| {
             people.iter().filter(|(name, groups)| rule.terms.admits(name, groups)).count() >= rule.approvals as usize
         })
@@ -78,7 +78,21 @@ impl Approvals {
 
     /// The reviewer whose account it is.
     pub fn reviewer(&self, uid: u32) -> Result<&Reviewer, Rejected> {
-        self.reviewers.iter().find(|reviewer| reviewer.uid == uid).ok_or(Rejected::NoReviewer(uid))
+        self.reviewers.iter().find(|reviewer| reviewer.uid == Some(uid)).ok_or(Rejected::NoReviewer(uid))
+    }
+
+    /// The person whom the identity provider calls so and who is in these groups there. Who has no `[[reviewer]]` is named by the provider
+    /// alone, with a colon, which no configured name has.
+    pub fn person(&self, subject: &str, groups: &[String]) -> Reviewer {
+        let known = self.reviewers.iter().find(|reviewer| reviewer.subject.as_deref() == Some(subject));
+        let mut person = known.cloned().unwrap_or_else(|| Reviewer {
+            name: format!("oidc:{subject}"),
+            uid: None,
+            subject: Some(subject.to_owned()),
+            groups: Vec::new(),
+        });
+        person.groups.extend_from_slice(groups);
+        person
     }
 
     /// A statement is held. False: too much waits already; it must be denied.
@@ -233,7 +247,7 @@ impl Approvals {
         &self,
         id: &str,
         reviewer: &Reviewer,
-        login: &str,
+        login: &Login,
         approve: bool,
         why: &str,
         now_s: u64,
@@ -252,28 +266,30 @@ impl Approvals {
         if ask.expires_s <= now_s {
             return Err(Rejected::Over { state: State::Expired, why: "nobody decided in time".to_owned() });
         }
-        if ask.uid == reviewer.uid {
+        if reviewer.uid == Some(ask.uid) {
             return Err(Rejected::Own);
         }
-        if !ask.rules.iter().any(|rule| rule.terms.admits(&reviewer.name, &reviewer.groups)) {
+        let mut asked = ask.rules.iter().filter(|rule| rule.terms.admits(&reviewer.name, &reviewer.groups)).peekable();
+        if asked.peek().is_none() {
             return Err(Rejected::NoApprover);
+        }
+        let max_age_s = asked.filter_map(|rule| rule.terms.max_age_s).min();
+        if let Some(max_age_s) = max_age_s.filter(|age| login.proved_s.saturating_add(u64::from(*age)) < now_s) {
+            return Err(Rejected::Stale(max_age_s));
         }
         let said = |word: &Word| word.reviewer == reviewer.name && word.approve && word.under.is_none();
         if approve && waiting.approval.words.iter().any(said) {
             return Err(Rejected::Again);
         }
-        let groups_of = |name: &str| {
-            let known = self.reviewers.iter().find(|known| known.name == name);
-            known.map(|known| known.groups.clone()).unwrap_or_default()
-        };
-        if !approve || waiting.is_approved_with(reviewer, groups_of) {
+        if !approve || waiting.is_approved_with(reviewer) {
             waiting.decided_by = Some(reviewer.name.clone());
         }
         let session = ask.session;
         waiting.approval.words.push(Word {
             approve,
             reviewer: reviewer.name.clone(),
-            login: login.to_owned(),
+            groups: reviewer.groups.clone(),
+            login: login.words.clone(),
             reason: why.clone(),
             at_s: now_s,
             under: None,
@@ -284,7 +300,7 @@ impl Approvals {
             approve,
             reviewer: reviewer.name.clone(),
             groups: reviewer.groups.clone(),
-            login: login.to_owned(),
+            login: login.words.clone(),
             reason: why,
             standing: None,
         })
@@ -377,7 +393,8 @@ mod tests {
     }
 
     fn reviewer(name: &str, uid: u32, groups: &[&str]) -> Reviewer {
-        Reviewer { name: name.to_owned(), uid, groups: groups.iter().map(|group| (*group).to_owned()).collect() }
+        let groups = groups.iter().map(|group| (*group).to_owned()).collect();
+        Reviewer { name: name.to_owned(), uid: Some(uid), subject: (name == "ann").then(|| "a1".into()), groups }
     }
 
     fn people() -> Vec<Reviewer> {
@@ -395,9 +412,13 @@ mod tests {
         table
     }
 
+    fn at(proved_s: u64) -> Login {
+        Login { words: "unix socket".into(), proved_s }
+    }
+
     fn say(table: &Approvals, id: &str, uid: u32, approve: bool) -> Result<Vote, Rejected> {
         let reviewer = table.reviewer(uid)?;
-        table.decide(id, reviewer, "unix socket", approve, "ticket 7", 200)
+        table.decide(id, reviewer, &at(200), approve, "ticket 7", 200)
     }
 
     #[test]
@@ -427,9 +448,9 @@ mod tests {
         }
         let ann = reviewer("ann", 1, &["leads"]);
         for why in ["", " \n ", &"x".repeat(1025)] {
-            assert_eq!(table.decide("A", &ann, "", true, why, 200), Err(Rejected::Reason));
+            assert_eq!(table.decide("A", &ann, &at(200), true, why, 200), Err(Rejected::Reason));
         }
-        let late = table.decide("A", &ann, "", true, "fine", 700);
+        let late = table.decide("A", &ann, &at(200), true, "fine", 700);
         assert!(matches!(late, Err(Rejected::Over { state: State::Expired, .. })));
     }
 
@@ -461,6 +482,42 @@ mod tests {
         assert!(table.table().pending["A"].decided_by.is_none());
         say(&table, "A", 3, true).expect("the other");
         assert_eq!(table.table().pending["A"].decided_by.as_deref(), Some("eve"));
+    }
+
+    #[test]
+    fn people_of_the_provider_are_told_apart_by_their_subject() {
+        let table = table(2);
+        let staff = |subject: &str| table.person(subject, &["leads".to_owned()]);
+        assert_eq!((staff("a1").name.as_str(), staff("a1").uid), ("ann", Some(1)), "a configured person");
+        assert_eq!((staff("ann").name.as_str(), staff("ann").uid), ("oidc:ann", None), "a subject takes no name");
+        let say = |person: &Reviewer| table.decide("A", person, &at(200), true, "fine", 200);
+        assert!(say(&staff("a1")).is_ok());
+        assert_eq!(say(table.reviewer(1).expect("ann")), Err(Rejected::Again), "the same person by another way");
+        assert_eq!(say(&table.person("z9", &[])), Err(Rejected::NoApprover));
+        let vote = say(&staff("z9")).expect("it counts");
+        assert_eq!((vote.reviewer.as_str(), vote.groups.as_slice()), ("oidc:z9", &["leads".to_owned()][..]));
+        assert_eq!(table.table().pending["A"].decided_by.as_deref(), Some("oidc:z9"), "two have approved");
+    }
+
+    #[test]
+    fn a_login_that_is_too_old_does_not_count() {
+        let fresh = |max_age_s| {
+            let mut rule = rule("r", &["group:leads"], 1);
+            rule.terms = Arc::new(policy::Terms { max_age_s: Some(max_age_s), ..(*rule.terms).clone() });
+            rule
+        };
+        let held = || {
+            let table = Approvals::new(Limits::default(), people());
+            table.asked(ask("A", "reconciler", vec![fresh(600), fresh(60), rule("s", &["eve"], 1)]));
+            table
+        };
+        for (uid, proved_s, expected) in
+            [(1, 139, Some(Rejected::Stale(60))), (1, 0, Some(Rejected::Stale(60))), (1, 140, None), (3, 0, None)]
+        {
+            let table = held();
+            let said = table.decide("A", table.reviewer(uid).expect("known"), &at(proved_s), true, "fine", 200);
+            assert_eq!(said.err(), expected, "{uid} {proved_s}");
+        }
     }
 
     #[test]
@@ -532,7 +589,7 @@ mod tests {
             for_s,
         };
         let table = Approvals::new(Limits::default(), people());
-        let by = |uid, for_s| granting(for_s).by(table.reviewer(uid).expect("one"), "socket", "the night job", 100);
+        let by = |uid, for_s| granting(for_s).by(table.reviewer(uid).expect("one"), &at(100), "the night job", 100);
         assert_eq!(by(1, 3601), Err(Rejected::TooLong(3600)));
         assert_eq!(by(1, 0), Err(Rejected::TooLong(3600)));
         assert_eq!(by(3, 60), Err(Rejected::NoApprover));
@@ -577,7 +634,8 @@ mod tests {
     fn a_reason_is_one_masked_line() {
         let table = table(1);
         let ann = reviewer("ann", 1, &["leads"]);
-        let vote = table.decide("A", &ann, "", true, " refund\n4111111111111111\x1b[2J ", 200).expect("it counts");
+        let vote =
+            table.decide("A", &ann, &at(200), true, " refund\n4111111111111111\x1b[2J ", 200).expect("it counts");
         assert!(vote.reason == "refund 411111******1111 [2J");
     }
 

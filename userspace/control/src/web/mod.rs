@@ -1,9 +1,11 @@
 //! The page: held statements in a browser, on loopback. It works without its script; there is no inline script or style.
 //!
-//! Whoever has an account that a `[[reviewer]]` names gets a login link over the admin socket; the cookie that it ends in is `HttpOnly` and
-//! `SameSite=Strict`. Every change wants the session's own token besides, and a `Host` and an `Origin` that are this page's.
+//! Whoever has an account that a `[[reviewer]]` names gets a login link over the admin socket, and whoever the identity provider knows logs in
+//! there; the cookie that it ends in is `HttpOnly` and `SameSite=Strict`. Every change wants the session's own token besides, and a `Host`
+//! and an `Origin` that are this page's.
 
 mod limited;
+mod login;
 mod pages;
 pub(crate) mod sessions;
 
@@ -12,7 +14,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, Form, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, Form, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -25,9 +27,11 @@ use tokio_stream::wrappers::WatchStream;
 
 use crate::api::{decide, now_s};
 use crate::approvals::{Rejected, Reviewer};
+use crate::oidc::Oidc;
+use crate::secrets::same;
 use crate::server::Source;
 use pages::Viewer;
-use sessions::{Login, Sessions, same};
+use sessions::{Login, Sessions, Who};
 
 pub(crate) use limited::Limited;
 
@@ -42,21 +46,26 @@ const PING: Duration = Duration::from_secs(15);
 pub(crate) struct Web {
     source: Arc<dyn Source>,
     sessions: Arc<Sessions>,
-    /// The values of `Host` that are this page's.
-    hosts: Arc<[String]>,
+    oidc: Option<Arc<Oidc>>,
+    /// The origins that are this page's, such as `http://127.0.0.1:7443`.
+    origins: Arc<[String]>,
 }
 
-/// The page's routes.
-pub(crate) fn routes(source: Arc<dyn Source>, sessions: Arc<Sessions>, address: SocketAddr) -> axum::Router {
+/// The page's routes. It is also found at `url`, where a proxy with a certificate stands in front.
+pub(crate) fn routes(
+    source: Arc<dyn Source>,
+    sessions: Arc<Sessions>,
+    oidc: Option<Arc<Oidc>>,
+    (address, url): (SocketAddr, Option<&str>),
+) -> axum::Router {
     let port = address.port();
-    let hosts =
-        [address.to_string(), format!("localhost:{port}"), format!("127.0.0.1:{port}"), format!("[::1]:{port}")];
-    let web = Web { source, sessions, hosts: Arc::new(hosts) };
+    let own = [address.to_string(), format!("localhost:{port}"), format!("127.0.0.1:{port}"), format!("[::1]:{port}")];
+    let origins = own.iter().map(|host| format!("http://{host}")).chain(url.map(str::to_owned)).collect();
+    let web = Web { source, sessions, oidc, origins };
     axum::Router::new()
         .route("/", get(list))
         .route("/approvals/{id}", get(one).post(decided))
-        .route("/login", get(entrance).post(enter))
-        .route("/logout", post(leave))
+        .merge(login::routes())
         .route("/events", get(events))
         .route("/style.css", get(style))
         .route("/live.js", get(script))
@@ -92,27 +101,36 @@ async fn guard(State(web): State<Web>, request: Request, next: Next) -> Response
 impl Web {
     fn is_own(&self, request: &Request) -> bool {
         let text = |name: header::HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
-        let Some(host) = text(header::HOST).filter(|host| self.hosts.iter().any(|own| own == host)) else {
-            return false;
-        };
+        let Some(own) = self.origin(request.headers()) else { return false };
         if matches!(*request.method(), Method::GET | Method::HEAD) {
             return true;
         }
         let site = request.headers().get("sec-fetch-site").is_none_or(|site| site == "same-origin");
-        let origin = request
-            .headers()
-            .get(header::ORIGIN)
-            .is_none_or(|_| text(header::ORIGIN).and_then(|origin| origin.strip_prefix("http://")) == Some(host));
+        let origin = !request.headers().contains_key(header::ORIGIN) || text(header::ORIGIN) == Some(own);
         site && origin
+    }
+
+    /// The origin of ours that the request's `Host` is.
+    fn origin(&self, headers: &HeaderMap) -> Option<&str> {
+        let host = headers.get(header::HOST)?.to_str().ok()?;
+        let is = |origin: &&String| origin.split_once("://").is_some_and(|(_, own)| own == host);
+        self.origins.iter().find(is).map(String::as_str)
+    }
+
+    /// Behind a cookie: where the browser came over TLS it goes back over TLS alone.
+    fn secure(&self, headers: &HeaderMap) -> &'static str {
+        if self.origin(headers).is_some_and(|origin| origin.starts_with("https:")) { "; Secure" } else { "" }
     }
 
     /// Who is logged in; a person that the configuration no longer names is not.
     fn person(&self, headers: &HeaderMap) -> Option<(Reviewer, Login, String)> {
-        let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        let (_, name) = pairs.find(|(name, _)| *name == COOKIE)?;
+        let name = cookie(headers, COOKIE)?;
         let login = self.sessions.of(name, now_s())?;
-        let reviewer = self.source.approvals().reviewer(login.uid).ok()?.clone();
+        let approvals = self.source.approvals();
+        let reviewer = match &login.who {
+            Who::Account(uid) => approvals.reviewer(*uid).ok()?.clone(),
+            Who::Oidc(person) => approvals.person(&person.subject, &person.groups),
+        };
         Some((reviewer, login, name.to_owned()))
     }
 
@@ -125,17 +143,24 @@ impl Web {
         approve: bool,
         reason: &str,
     ) -> Result<crate::api::Answer, Rejected> {
-        let how = format!("web page, login link of uid {}", login.uid);
+        let how = login::how(login, self.oidc.as_deref());
         decide(&*self.source, reviewer, &how, id, approve, reason).await
     }
+}
+
+/// The value of a cookie.
+fn cookie<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == wanted).map(|(_, value)| value)
 }
 
 fn page(status: StatusCode, markup: &Markup) -> Response {
     (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], markup.0.clone()).into_response()
 }
 
-fn stranger() -> Response {
-    page(StatusCode::UNAUTHORIZED, &pages::stranger())
+fn stranger(web: &Web) -> Response {
+    page(StatusCode::UNAUTHORIZED, &pages::stranger(web.oidc.as_deref().map(Oidc::issuer)))
 }
 
 async fn style() -> Response {
@@ -147,14 +172,14 @@ async fn script() -> Response {
 }
 
 async fn list(State(web): State<Web>, headers: HeaderMap) -> Response {
-    let Some((reviewer, login, _)) = web.person(&headers) else { return stranger() };
+    let Some((reviewer, login, _)) = web.person(&headers) else { return stranger(&web) };
     let now_s = now_s();
     let viewer = Viewer { reviewer: &reviewer, login: &login };
     page(StatusCode::OK, &pages::list(&viewer, &web.source.approvals().list(now_s), now_s))
 }
 
 async fn one(State(web): State<Web>, headers: HeaderMap, Path(id): Path<String>) -> Response {
-    let Some((reviewer, login, _)) = web.person(&headers) else { return stranger() };
+    let Some((reviewer, login, _)) = web.person(&headers) else { return stranger(&web) };
     let viewer = Viewer { reviewer: &reviewer, login: &login };
     match web.source.approvals().get(&id) {
         Some(approval) => page(StatusCode::OK, &pages::one(&viewer, &approval, now_s())),
@@ -176,7 +201,7 @@ async fn decided(
     Path(id): Path<String>,
     Form(form): Form<Decision>,
 ) -> Response {
-    let Some((reviewer, login, _)) = web.person(&headers) else { return stranger() };
+    let Some((reviewer, login, _)) = web.person(&headers) else { return stranger(&web) };
     let viewer = Viewer { reviewer: &reviewer, login: &login };
     if !same(&form.csrf, &login.csrf) {
         return page(
@@ -191,50 +216,16 @@ async fn decided(
     };
     match web.say(&reviewer, &login, &id, approve, &form.reason).await {
         Ok(answer) => Redirect::to(&format!("/approvals/{}", answer.approval.ask.id)).into_response(),
+        Err(why @ Rejected::Stale(_)) => {
+            let again = web.oidc.is_some().then(|| format!("/login/oidc?fresh=true&approval={id}"));
+            page(status(&why), &pages::stale(&viewer, &why.to_string(), again.as_deref()))
+        }
         Err(why) => page(status(&why), &pages::problem(Some(&viewer), &why.to_string())),
     }
 }
 
 fn status(why: &Rejected) -> StatusCode {
     StatusCode::from_u16(why.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-}
-
-#[derive(Deserialize)]
-struct Token {
-    token: String,
-}
-
-/// Only looking at a link does not use it up: previews of links do that.
-async fn entrance(Query(Token { token }): Query<Token>) -> Response {
-    page(StatusCode::OK, &pages::entrance(&token))
-}
-
-async fn enter(State(web): State<Web>, Form(Token { token }): Form<Token>) -> Response {
-    match web.sessions.enter(&token, now_s()) {
-        Some(name) => {
-            let cookie = format!("{COOKIE}={name}; Path=/; HttpOnly; SameSite=Strict; Max-Age=28800");
-            ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response()
-        }
-        None => {
-            let words = "this login link is used up or too old: ask for another with `interceptor approvals login`";
-            page(StatusCode::FORBIDDEN, &pages::problem(None, words))
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct Leave {
-    csrf: String,
-}
-
-async fn leave(State(web): State<Web>, headers: HeaderMap, Form(form): Form<Leave>) -> Response {
-    if let Some((_, login, name)) = web.person(&headers)
-        && same(&form.csrf, &login.csrf)
-    {
-        web.sessions.leave(&name);
-    }
-    let gone = format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
-    ([(header::SET_COOKIE, gone)], Redirect::to("/")).into_response()
 }
 
 /// Says that something has changed, and not what: the page asks for that as always.

@@ -40,10 +40,13 @@ fn frame(title: &str, viewer: Option<&Viewer<'_>>, main: &Markup) -> Markup {
     }
 }
 
-/// Whoever is not logged in.
-pub(crate) fn stranger() -> Markup {
+/// Whoever is not logged in; with an identity provider its name.
+pub(crate) fn stranger(issuer: Option<&str>) -> Markup {
     let main = html! {
         h2 { "Not logged in" }
+        @if let Some(issuer) = issuer {
+            p { a .button href="/login/oidc" { "Log in at " (plain(issuer)) } }
+        }
         p { "Ask for a login link on this host, as yourself: " code { "interceptor approvals login" } }
     };
     frame("Log in", None, &main)
@@ -61,6 +64,17 @@ pub(crate) fn entrance(token: &str) -> Markup {
     frame("Log in", None, &main)
 }
 
+/// The identity provider has led back. The browser would not send the new cookie along in an answer to another site's page, so this page is
+/// in between.
+pub(crate) fn arrived(shown: &str, to: &str) -> Markup {
+    let main = html! {
+        meta http-equiv="refresh" content=(format!("0; url={to}"));
+        h2 { "Logged in" }
+        p { "As " (plain(shown)) ". " a href=(to) { "Go on" } }
+    };
+    frame("Logged in", None, &main)
+}
+
 /// Something went wrong; it says what.
 pub(crate) fn problem(viewer: Option<&Viewer<'_>>, words: &str) -> Markup {
     frame(
@@ -68,6 +82,22 @@ pub(crate) fn problem(viewer: Option<&Viewer<'_>>, words: &str) -> Markup {
         viewer,
         &html! { h2 { "Not done" } p .problem role="alert" { (plain(words)) } p { a href="/" { "Back" } } },
     )
+}
+
+/// The rule wants a fresher login; with an identity provider, where to get one.
+pub(crate) fn stale(viewer: &Viewer<'_>, words: &str, again: Option<&str>) -> Markup {
+    let main = html! {
+        h2 { "Not done" }
+        p .problem role="alert" { (plain(words)) }
+        p {
+            @match again {
+                Some(again) => a .button href=(again) { "Prove again who you are" },
+                None => { "Ask for another login link: " code { "interceptor approvals login" } }
+            }
+        }
+        p { a href="/" { "Back" } }
+    };
+    frame("Not done", Some(viewer), &main)
 }
 
 /// What waits, and what is over.

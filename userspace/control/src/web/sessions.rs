@@ -4,21 +4,44 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::oidc::Person;
+use crate::secrets::{make_room, random};
+
 /// A link is good for so long.
 const LINK_S: u64 = 120;
 /// A session ends so long after its login.
-const SESSION_S: u64 = 8 * 3600;
+pub(crate) const SESSION_S: u64 = 8 * 3600;
 /// Links and sessions at a time; the oldest make room.
 const KEPT: usize = 256;
+
+/// How it is known who it is.
+#[derive(Clone, Debug)]
+pub(crate) enum Who {
+    /// The account that asked for the link.
+    Account(u32),
+    /// The identity provider says.
+    Oidc(Person),
+}
 
 /// A logged-in person.
 #[derive(Clone, Debug)]
 pub(crate) struct Login {
-    /// The account that asked for the link.
-    pub(crate) uid: u32,
+    /// Who.
+    pub(crate) who: Who,
     /// Must come back with every form: a foreign page does not know it.
     pub(crate) csrf: String,
+    since_s: u64,
     until_s: u64,
+}
+
+impl Login {
+    /// When the person last proved who it is; 0: nobody says.
+    pub(crate) fn proved_s(&self) -> u64 {
+        match &self.who {
+            Who::Account(_) => self.since_s,
+            Who::Oidc(person) => person.proved_s.unwrap_or_default(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -48,19 +71,24 @@ impl Sessions {
         let token = random()?;
         let mut table = self.table();
         table.links.retain(|_, link| link.until_s > now_s);
-        make_room(&mut table.links, |link| link.until_s);
+        make_room(&mut table.links, KEPT, |link| link.until_s);
         table.links.insert(token.clone(), Link { uid, until_s: now_s + LINK_S });
         Some(token)
     }
 
     /// The link is used: the session's name, once.
     pub(crate) fn enter(&self, token: &str, now_s: u64) -> Option<String> {
+        let link = self.table().links.remove(token).filter(|link| link.until_s > now_s)?;
+        self.begin(Who::Account(link.uid), now_s)
+    }
+
+    /// A session of this person: its name.
+    pub(crate) fn begin(&self, who: Who, now_s: u64) -> Option<String> {
         let (name, csrf) = (random()?, random()?);
         let mut table = self.table();
-        let link = table.links.remove(token).filter(|link| link.until_s > now_s)?;
         table.sessions.retain(|_, login| login.until_s > now_s);
-        make_room(&mut table.sessions, |login| login.until_s);
-        table.sessions.insert(name.clone(), Login { uid: link.uid, csrf, until_s: now_s + SESSION_S });
+        make_room(&mut table.sessions, KEPT, |login| login.until_s);
+        table.sessions.insert(name.clone(), Login { who, csrf, since_s: now_s, until_s: now_s + SESSION_S });
         Some(name)
     }
 
@@ -75,29 +103,13 @@ impl Sessions {
     }
 }
 
-fn make_room<T>(table: &mut HashMap<String, T>, until_s: impl Fn(&T) -> u64) {
-    while table.len() >= KEPT {
-        let oldest = table.iter().min_by_key(|(_, one)| until_s(one)).map(|(name, _)| name.clone());
-        let Some(oldest) = oldest else { return };
-        table.remove(&oldest);
-    }
-}
-
-fn random() -> Option<String> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).ok()?;
-    Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// Whether two secrets are the same, in a time that does not tell how much of them is.
-pub(crate) fn same(one: &str, other: &str) -> bool {
-    let differs = one.bytes().zip(other.bytes()).fold(0, |differs, (a, b)| differs | (a ^ b));
-    one.len() == other.len() && differs == 0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn uid(login: &Login) -> Option<u32> {
+        if let Who::Account(uid) = login.who { Some(uid) } else { None }
+    }
 
     #[test]
     fn a_link_is_good_once_and_not_for_long() {
@@ -107,7 +119,7 @@ mod tests {
         let link = sessions.link(7, 100).expect("randomness");
         let name = sessions.enter(&link, 101).expect("in time");
         assert!(sessions.enter(&link, 102).is_none(), "replayed");
-        assert_eq!(sessions.of(&name, 103).map(|login| login.uid), Some(7));
+        assert_eq!(sessions.of(&name, 103).and_then(|login| uid(&login)), Some(7));
         assert!(sessions.of(&name, 101 + SESSION_S).is_none(), "a page that was left open for a day");
         assert!(sessions.of("", 103).is_none() && sessions.of(&"0".repeat(64), 103).is_none(), "forged");
         sessions.leave(&name);
@@ -121,11 +133,5 @@ mod tests {
         (0..KEPT).for_each(|_| _ = sessions.link(8, 2));
         assert!(sessions.enter(&first, 3).is_none());
         assert_eq!(sessions.table().links.len(), KEPT);
-    }
-
-    #[test]
-    fn secrets_are_compared_whole() {
-        assert!(same("abc", "abc") && same("", ""));
-        assert!(!same("abc", "abd") && !same("abc", "ab") && !same("", "a"));
     }
 }

@@ -1,6 +1,9 @@
 //! A service that is all well, and a folder for its socket.
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::expect_used)] // each test file uses a part
 
+pub mod provider;
+pub mod web;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -51,7 +54,12 @@ pub fn own_uid() -> u32 {
 }
 
 pub fn well() -> Service {
-    let me = Reviewer { name: "me".into(), uid: own_uid(), groups: vec!["leads".into()] };
+    let me = Reviewer {
+        name: "me".into(),
+        uid: Some(own_uid()),
+        subject: Some("me-1".into()),
+        groups: vec!["leads".into()],
+    };
     Service { mode: Mode::Enforce, reload: Ok(String::new()), approvals: Approvals::new(Limits::default(), vec![me]) }
 }
 

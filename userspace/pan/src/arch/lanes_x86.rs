@@ -1,193 +1,238 @@
 //! The same for AVX2 and AVX-512.
 #![allow(unsafe_code, reason = "intrinsics")]
 
-use std::arch::x86_64::{
-    __m128i, __m256i, __m512i, __mmask64, _mm_loadu_si128, _mm256_add_epi8, _mm256_and_si256,
-    _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_max_epu8, _mm256_min_epu8,
-    _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8,
-    _mm256_srli_epi16, _mm256_storeu_si256, _mm256_sub_epi8, _mm256_subs_epu8, _mm512_add_epi8, _mm512_and_si512,
-    _mm512_broadcast_i32x4, _mm512_cmpeq_epi8_mask, _mm512_cmple_epu8_mask, _mm512_loadu_si512, _mm512_mask_add_epi8,
-    _mm512_mask_mov_epi8, _mm512_mask_test_epi8_mask, _mm512_maskz_compress_epi8, _mm512_maskz_mov_epi8,
-    _mm512_max_epu8, _mm512_min_epu8, _mm512_or_si512, _mm512_permutex2var_epi8, _mm512_set1_epi8, _mm512_shuffle_epi8,
-    _mm512_srli_epi16, _mm512_storeu_si512, _mm512_sub_epi8, _mm512_subs_epu8, _mm512_test_epi8_mask, _pdep_u64,
-    _pext_u64,
-};
-
 use super::{
     WORD,
-    lanes::{Lanes, Strict},
+    lanes::{Lanes, Row, Strict},
     x86::{Avx2, Avx512},
 };
+use std::arch::x86_64::{
+    __m128i, __m256i, __m512i, __mmask64, _mm_loadu_si128, _mm256_add_epi8, _mm256_and_si256, _mm256_blendv_epi8,
+    _mm256_broadcastsi128_si256, _mm256_castsi128_si256, _mm256_cmpeq_epi8, _mm256_inserti128_si256,
+    _mm256_loadu_si256, _mm256_max_epu8, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8,
+    _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16, _mm256_storeu_si256, _mm256_sub_epi8,
+    _mm256_subs_epu8, _mm256_unpackhi_epi8, _mm256_unpacklo_epi8, _mm512_add_epi8, _mm512_and_si512,
+    _mm512_broadcast_i32x4, _mm512_castsi128_si512, _mm512_cmpeq_epi8_mask, _mm512_cmple_epu8_mask, _mm512_inserti32x4,
+    _mm512_loadu_si512, _mm512_mask_add_epi8, _mm512_mask_mov_epi8, _mm512_mask_storeu_epi8,
+    _mm512_mask_test_epi8_mask, _mm512_maskz_compress_epi8, _mm512_maskz_mov_epi8, _mm512_max_epu8, _mm512_min_epu8,
+    _mm512_or_si512, _mm512_permutex2var_epi8, _mm512_set1_epi8, _mm512_shuffle_epi8, _mm512_srli_epi16,
+    _mm512_storeu_si512, _mm512_sub_epi8, _mm512_subs_epu8, _mm512_test_epi8_mask, _mm512_unpackhi_epi8,
+    _mm512_unpacklo_epi8, _pdep_u64, _pext_u64,
+};
 
-/// 32 bytes. Made only in code that is compiled for AVX2 and reached through a backend that has it.
+/// Two registers. Made only in code that is compiled for AVX2 and reached through a backend that has it.
 #[derive(Clone, Copy)]
-pub(crate) struct Half(__m256i);
+pub(crate) struct Halves([__m256i; 2]);
 
-/// 64 bytes. Made only in code that is compiled for AVX-512BW, VBMI and VBMI2 and reached where the processor has them.
+/// One register. Made only in code that is compiled for AVX-512BW, VBMI and VBMI2 and reached where the processor has them.
 #[derive(Clone, Copy)]
 pub(crate) struct Whole(__m512i);
 
-impl Lanes for Half {
-    const COUNT: usize = 32;
-    type Which = __m256i;
-
+impl Halves {
     #[inline(always)]
-    fn load(row: &[u8], at: usize) -> Half {
-        let bytes: Option<&[u8; 32]> = row.get(at..).and_then(|rest| rest.first_chunk());
-        let Some(bytes) = bytes else { return Half::all(0) };
-        // SAFETY: AVX2 is there, since lanes are used below `strict_step_avx2` alone. The load is of an array's 32 bytes.
-        unsafe { Half(_mm256_loadu_si256(bytes.as_ptr().cast::<__m256i>())) }
+    fn each(self, one: impl Fn(__m256i) -> __m256i) -> Halves {
+        Halves(self.0.map(one))
     }
 
     #[inline(always)]
-    fn store(self, row: &mut [u8], at: usize) {
-        let bytes: Option<&mut [u8; 32]> = row.get_mut(at..).and_then(|rest| rest.first_chunk_mut());
-        if let Some(bytes) = bytes {
-            // SAFETY: as above; the store is of an array's 32 bytes.
-            unsafe { _mm256_storeu_si256(bytes.as_mut_ptr().cast::<__m256i>(), self.0) }
+    fn both(self, other: Halves, one: impl Fn(__m256i, __m256i) -> __m256i) -> Halves {
+        let ([a, b], [c, d]) = (self.0, other.0);
+        Halves([one(a, c), one(b, d)])
+    }
+}
+
+impl Lanes for Halves {
+    type Which = Halves;
+
+    #[inline(always)]
+    fn load(row: &Row) -> Halves {
+        let at = row.0.as_ptr().cast::<__m256i>();
+        // SAFETY: AVX2 is there, since lanes are used below `strict_scan_avx2` alone. The two loads are of the row's 64 bytes.
+        unsafe { Halves([_mm256_loadu_si256(at), _mm256_loadu_si256(at.add(1))]) }
+    }
+
+    #[inline(always)]
+    fn store(self, row: &mut Row) {
+        let at = row.0.as_mut_ptr().cast::<__m256i>();
+        // SAFETY: as above; the two stores are to the row's 64 bytes.
+        unsafe {
+            _mm256_storeu_si256(at, self.0[0]);
+            _mm256_storeu_si256(at.add(1), self.0[1]);
         }
     }
 
     #[inline(always)]
-    fn all(byte: u8) -> Half {
+    fn all(byte: u8) -> Halves {
         // SAFETY: as above.
-        unsafe { Half(_mm256_set1_epi8(byte.cast_signed())) }
+        unsafe { Halves([_mm256_set1_epi8(byte.cast_signed()); 2]) }
     }
 
     #[inline(always)]
-    fn plus(self, other: Half) -> Half {
+    fn plus(self, other: Halves) -> Halves {
         // SAFETY: as above.
-        unsafe { Half(_mm256_add_epi8(self.0, other.0)) }
+        self.both(other, |own, other| unsafe { _mm256_add_epi8(own, other) })
     }
 
     #[inline(always)]
-    fn minus(self, other: Half) -> Half {
+    fn minus(self, other: Halves) -> Halves {
         // SAFETY: as above.
-        unsafe { Half(_mm256_subs_epu8(self.0, other.0)) }
+        self.both(other, |own, other| unsafe { _mm256_subs_epu8(own, other) })
     }
 
     #[inline(always)]
-    fn larger(self, other: Half) -> Half {
+    fn larger(self, other: Halves) -> Halves {
         // SAFETY: as above.
-        unsafe { Half(_mm256_max_epu8(self.0, other.0)) }
+        self.both(other, |own, other| unsafe { _mm256_max_epu8(own, other) })
     }
 
     #[inline(always)]
-    fn smaller(self, other: Half) -> Half {
+    fn and(self, other: Halves) -> Halves {
         // SAFETY: as above.
-        unsafe { Half(_mm256_min_epu8(self.0, other.0)) }
+        self.both(other, |own, other| unsafe { _mm256_and_si256(own, other) })
     }
 
     #[inline(always)]
-    fn and(self, other: Half) -> Half {
+    fn or(self, other: Halves) -> Halves {
         // SAFETY: as above.
-        unsafe { Half(_mm256_and_si256(self.0, other.0)) }
+        self.both(other, |own, other| unsafe { _mm256_or_si256(own, other) })
     }
 
     #[inline(always)]
-    fn rest(self) -> Half {
+    fn equals(self, other: Halves) -> Halves {
         // SAFETY: as above.
-        unsafe { Half(_mm256_min_epu8(self.0, _mm256_sub_epi8(self.0, _mm256_set1_epi8(10)))) }
+        self.both(other, |own, other| unsafe { _mm256_cmpeq_epi8(own, other) })
     }
 
     #[inline(always)]
-    fn of(self, table: &[u8; 16]) -> Half {
+    fn rest(self) -> Halves {
+        // SAFETY: as above.
+        self.each(|own| unsafe { _mm256_min_epu8(own, _mm256_sub_epi8(own, _mm256_set1_epi8(10))) })
+    }
+
+    #[inline(always)]
+    fn of(self, table: &[u8; 16]) -> Halves {
         // SAFETY: as above; the load is of the table's 16 bytes.
         unsafe {
             let table = _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast::<__m128i>()));
-            Half(_mm256_shuffle_epi8(table, self.0))
+            self.each(|own| _mm256_shuffle_epi8(table, own))
         }
     }
 
     #[inline(always)]
-    fn of_pairs(self, table: &[u8; 128]) -> Half {
-        let mut places = [0; 32];
-        self.store(&mut places, 0);
-        Half::load(&places.map(|place| table[usize::from(place % 128)]), 0)
+    fn of_pairs(self, table: &[u8; 128]) -> Halves {
+        let mut places = Row([0; WORD]);
+        self.store(&mut places);
+        Halves::load(&Row(places.0.map(|place| table[usize::from(place % 128)])))
     }
 
     #[inline(always)]
-    fn or(self, other: Half) -> Half {
+    fn high(self) -> Halves {
         // SAFETY: as above.
-        unsafe { Half(_mm256_or_si256(self.0, other.0)) }
+        self.each(|own| unsafe { _mm256_and_si256(_mm256_srli_epi16::<4>(own), _mm256_set1_epi8(15)) })
     }
 
     #[inline(always)]
-    fn high(self) -> Half {
+    fn at_most(self, other: Halves) -> Halves {
         // SAFETY: as above.
-        unsafe { Half(_mm256_and_si256(_mm256_srli_epi16::<4>(self.0), _mm256_set1_epi8(15))) }
+        self.both(other, |own, other| unsafe { _mm256_cmpeq_epi8(_mm256_min_epu8(own, other), own) })
     }
 
     #[inline(always)]
-    fn equals(self, other: Half) -> __m256i {
+    fn meets(self, other: Halves) -> Halves {
         // SAFETY: as above.
-        unsafe { _mm256_cmpeq_epi8(self.0, other.0) }
-    }
-
-    #[inline(always)]
-    fn meets(self, other: Half) -> __m256i {
-        // SAFETY: as above.
-        unsafe {
-            let none = _mm256_cmpeq_epi8(_mm256_and_si256(self.0, other.0), _mm256_setzero_si256());
+        self.both(other, |own, other| unsafe {
+            let none = _mm256_cmpeq_epi8(_mm256_and_si256(own, other), _mm256_setzero_si256());
             _mm256_cmpeq_epi8(none, _mm256_setzero_si256())
-        }
+        })
     }
 
     #[inline(always)]
-    fn only(self, which: __m256i) -> Half {
-        // SAFETY: as above.
-        unsafe { Half(_mm256_and_si256(self.0, which)) }
+    fn only(self, which: Halves) -> Halves {
+        self.and(which)
     }
 
     #[inline(always)]
-    fn marked(self, which: __m256i, bit: u8) -> Half {
+    fn choose(which: Halves, yes: Halves, no: Halves) -> Halves {
+        let ([a, b], [c, d], [e, f]) = (which.0, yes.0, no.0);
         // SAFETY: as above.
-        unsafe { Half(_mm256_or_si256(self.0, _mm256_and_si256(which, _mm256_set1_epi8(bit.cast_signed())))) }
+        unsafe { Halves([_mm256_blendv_epi8(e, c, a), _mm256_blendv_epi8(f, d, b)]) }
     }
 
     #[inline(always)]
-    fn marked_if(self, which: __m256i, lengths: Half, bit: u8) -> Half {
-        // SAFETY: as above.
-        self.marked(unsafe { _mm256_and_si256(which, lengths.0) }, bit)
+    fn marked(self, which: Halves, bit: u8) -> Halves {
+        self.or(which.and(Halves::all(bit)))
+    }
+
+    #[inline(always)]
+    fn marked_if(self, which: Halves, lengths: Halves, bit: u8) -> Halves {
+        self.marked(which.and(lengths), bit)
     }
 
     #[inline(always)]
     fn positive(self) -> u64 {
         // SAFETY: as above.
-        let zero = unsafe { _mm256_movemask_epi8(_mm256_cmpeq_epi8(self.0, _mm256_setzero_si256())) };
-        u64::from(!zero.cast_unsigned())
+        let zeros = |own| unsafe { _mm256_movemask_epi8(_mm256_cmpeq_epi8(own, _mm256_setzero_si256())) };
+        let [low, high] = self.0.map(zeros);
+        !(u64::from(low.cast_unsigned()) | u64::from(high.cast_unsigned()) << 32)
+    }
+
+    #[inline(always)]
+    fn same(self, other: Halves) -> bool {
+        let [low, high] = self.equals(other).0;
+        // SAFETY: as above.
+        unsafe { _mm256_movemask_epi8(_mm256_and_si256(low, high)) == -1 }
+    }
+
+    #[inline(always)]
+    fn columns(source: &[u8], apart: usize, rows: &mut [Row; 16]) {
+        let Some(source) = source.get(..(WORD - 1) * apart + 16) else { return };
+        for half in 0..2 {
+            // SAFETY: as above; each load is of 16 bytes, of the column 63 at most.
+            let laid = transposed(
+                std::array::from_fn(|index| unsafe {
+                    let column = |column| _mm_loadu_si128(source.as_ptr().add(column * apart).cast::<__m128i>());
+                    let first = column(half * 32 + index);
+                    _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(first), column(half * 32 + 16 + index))
+                }),
+                // SAFETY: as above.
+                |one, other| unsafe { [_mm256_unpacklo_epi8(one, other), _mm256_unpackhi_epi8(one, other)] },
+            );
+            for (row, laid) in rows.iter_mut().zip(laid) {
+                if let Some(bytes) = row.0.as_chunks_mut::<32>().0.get_mut(half) {
+                    // SAFETY: as above; the store is to an array's 32 bytes.
+                    unsafe { _mm256_storeu_si256(bytes.as_mut_ptr().cast::<__m256i>(), laid) }
+                }
+            }
+        }
     }
 }
 
-impl Half {
-    #[inline(always)]
-    fn at_most(self, limits: Half) -> u64 {
-        // SAFETY: as above.
-        let within = unsafe { _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_min_epu8(self.0, limits.0), self.0)) };
-        u64::from(within.cast_unsigned())
+/// In each 16 bytes of 16 registers: byte n of register m becomes byte m of register n. `zip` takes bytes of two registers in turns, first those of
+/// their lower halves.
+#[inline(always)]
+fn transposed<R: Copy>(mut registers: [R; 16], zip: impl Fn(R, R) -> [R; 2]) -> [R; 16] {
+    // Each round takes the highest bit of a register's number to the lowest place of a byte's, and one back.
+    for _ in 0..4 {
+        let zipped: [[R; 2]; 8] = std::array::from_fn(|index| zip(registers[index], registers[index + 8]));
+        registers = std::array::from_fn(|index| zipped[index / 2][index % 2]);
     }
+    registers
 }
 
 impl Lanes for Whole {
-    const COUNT: usize = 64;
     const PAIRS: bool = true;
     type Which = __mmask64;
 
     #[inline(always)]
-    fn load(row: &[u8], at: usize) -> Whole {
-        let bytes: Option<&[u8; 64]> = row.get(at..).and_then(|rest| rest.first_chunk());
-        let Some(bytes) = bytes else { return Whole::all(0) };
-        // SAFETY: AVX-512BW is there, since lanes are used below `strict_step_avx512` alone. The load is of an array's 64 bytes.
-        unsafe { Whole(_mm512_loadu_si512(bytes.as_ptr().cast::<__m512i>())) }
+    fn load(row: &Row) -> Whole {
+        // SAFETY: AVX-512BW is there, since lanes are used below `strict_scan_avx512` alone. The load is of the row's 64 bytes.
+        unsafe { Whole(_mm512_loadu_si512(row.0.as_ptr().cast::<__m512i>())) }
     }
 
     #[inline(always)]
-    fn store(self, row: &mut [u8], at: usize) {
-        let bytes: Option<&mut [u8; 64]> = row.get_mut(at..).and_then(|rest| rest.first_chunk_mut());
-        if let Some(bytes) = bytes {
-            // SAFETY: as above; the store is of an array's 64 bytes.
-            unsafe { _mm512_storeu_si512(bytes.as_mut_ptr().cast::<__m512i>(), self.0) }
-        }
+    fn store(self, row: &mut Row) {
+        // SAFETY: as above; the store is to the row's 64 bytes.
+        unsafe { _mm512_storeu_si512(row.0.as_mut_ptr().cast::<__m512i>(), self.0) }
     }
 
     #[inline(always)]
@@ -215,15 +260,33 @@ impl Lanes for Whole {
     }
 
     #[inline(always)]
-    fn smaller(self, other: Whole) -> Whole {
-        // SAFETY: as above.
-        unsafe { Whole(_mm512_min_epu8(self.0, other.0)) }
-    }
-
-    #[inline(always)]
     fn and(self, other: Whole) -> Whole {
         // SAFETY: as above.
         unsafe { Whole(_mm512_and_si512(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    fn or(self, other: Whole) -> Whole {
+        // SAFETY: as above.
+        unsafe { Whole(_mm512_or_si512(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    fn equals(self, other: Whole) -> __mmask64 {
+        // SAFETY: as above.
+        unsafe { _mm512_cmpeq_epi8_mask(self.0, other.0) }
+    }
+
+    #[inline(always)]
+    fn at_most(self, other: Whole) -> __mmask64 {
+        // SAFETY: as above.
+        unsafe { _mm512_cmple_epu8_mask(self.0, other.0) }
+    }
+
+    #[inline(always)]
+    fn meets(self, other: Whole) -> __mmask64 {
+        // SAFETY: as above.
+        unsafe { _mm512_test_epi8_mask(self.0, other.0) }
     }
 
     #[inline(always)]
@@ -243,15 +306,9 @@ impl Lanes for Whole {
 
     #[inline(always)]
     fn of_pairs(self, table: &[u8; 128]) -> Whole {
-        let (low, high) = (Whole::load(table, 0), Whole::load(table, 64));
-        // SAFETY: as above, and AVX-512VBMI with it.
-        unsafe { Whole(_mm512_permutex2var_epi8(low.0, self.0, high.0)) }
-    }
-
-    #[inline(always)]
-    fn or(self, other: Whole) -> Whole {
-        // SAFETY: as above.
-        unsafe { Whole(_mm512_or_si512(self.0, other.0)) }
+        let at = table.as_ptr().cast::<__m512i>();
+        // SAFETY: as above, and AVX-512VBMI with it; the two loads are of the table's 128 bytes.
+        unsafe { Whole(_mm512_permutex2var_epi8(_mm512_loadu_si512(at), self.0, _mm512_loadu_si512(at.add(1)))) }
     }
 
     #[inline(always)]
@@ -261,21 +318,15 @@ impl Lanes for Whole {
     }
 
     #[inline(always)]
-    fn equals(self, other: Whole) -> __mmask64 {
-        // SAFETY: as above.
-        unsafe { _mm512_cmpeq_epi8_mask(self.0, other.0) }
-    }
-
-    #[inline(always)]
-    fn meets(self, other: Whole) -> __mmask64 {
-        // SAFETY: as above.
-        unsafe { _mm512_test_epi8_mask(self.0, other.0) }
-    }
-
-    #[inline(always)]
     fn only(self, which: __mmask64) -> Whole {
         // SAFETY: as above.
         unsafe { Whole(_mm512_maskz_mov_epi8(which, self.0)) }
+    }
+
+    #[inline(always)]
+    fn choose(which: __mmask64, yes: Whole, no: Whole) -> Whole {
+        // SAFETY: as above.
+        unsafe { Whole(_mm512_mask_mov_epi8(no.0, which, yes.0)) }
     }
 
     #[inline(always)]
@@ -295,6 +346,29 @@ impl Lanes for Whole {
         // SAFETY: as above.
         unsafe { _mm512_test_epi8_mask(self.0, self.0) }
     }
+
+    #[inline(always)]
+    fn same(self, other: Whole) -> bool {
+        self.equals(other) == u64::MAX
+    }
+
+    #[inline(always)]
+    fn columns(source: &[u8], apart: usize, rows: &mut [Row; 16]) {
+        let Some(source) = source.get(..(WORD - 1) * apart + 16) else { return };
+        let laid = transposed(
+            // SAFETY: as above; each load is of 16 bytes, of the column 63 at most.
+            std::array::from_fn(|index| unsafe {
+                let column =
+                    |group: usize| _mm_loadu_si128(source.as_ptr().add((group * 16 + index) * apart).cast::<__m128i>());
+                let first = _mm512_castsi128_si512(column(0));
+                let second = _mm512_inserti32x4::<1>(first, column(1));
+                _mm512_inserti32x4::<3>(_mm512_inserti32x4::<2>(second, column(2)), column(3))
+            }),
+            // SAFETY: as above.
+            |one, other| unsafe { [_mm512_unpacklo_epi8(one, other), _mm512_unpackhi_epi8(one, other)] },
+        );
+        rows.iter_mut().zip(laid).for_each(|(row, laid)| Whole(laid).store(row));
+    }
 }
 
 /// Eight bytes at a time, by the general gathering of bits.
@@ -302,46 +376,38 @@ impl Lanes for Whole {
 /// # Safety
 /// The processor has BMI2.
 #[inline(always)]
-unsafe fn packed(word: &[u8; WORD], mask: u64) -> [u8; WORD] {
+unsafe fn packed(word: &[u8; WORD], digits: u64, taken: u64, other: u8) -> [u8; WORD] {
+    const ONES: u64 = 0x0101_0101_0101_0101;
     let (mut packed, mut count) = ([0; WORD + 8], 0);
     let (eights, _) = word.as_chunks::<8>();
     for (index, eight) in eights.iter().enumerate() {
-        let bits = mask >> (index * 8) & 0xff;
+        let [digits, taken] = [digits, taken].map(|bits| bits >> (index * 8) & 0xff);
         // SAFETY: BMI2 is there, as the caller promises.
-        let bytes = unsafe { _pext_u64(u64::from_le_bytes(*eight), _pdep_u64(bits, 0x0101_0101_0101_0101) * 0xff) };
+        let [own, all] = unsafe { [_pdep_u64(digits, ONES), _pdep_u64(taken, ONES)] };
+        let values = (u64::from_le_bytes(*eight) & (own * 15)) | ((ONES ^ own) * u64::from(other));
+        // SAFETY: as above.
+        let bytes = unsafe { _pext_u64(values, all * 0xff) };
         if let Some(slot) = packed.get_mut(count..).and_then(|rest| rest.first_chunk_mut()) {
             *slot = bytes.to_le_bytes();
         }
-        count += bits.count_ones() as usize;
+        count += taken.count_ones() as usize;
     }
     packed.first_chunk().copied().unwrap_or([0; WORD])
 }
 
 impl Strict for Avx2 {
-    type Values = Half;
+    type Values = Halves;
 
     #[inline(always)]
-    fn packed(word: &[u8; WORD], mask: u64) -> [u8; WORD] {
+    fn packed(word: &[u8; WORD], digits: u64, taken: u64, other: u8) -> [u8; WORD] {
         // SAFETY: BMI2 is there wherever this backend is (`has_avx2`).
-        unsafe { packed(word, mask) }
-    }
-
-    #[inline(always)]
-    fn gathered(bits: u64, mask: u64) -> u64 {
-        // SAFETY: as above.
-        unsafe { _pext_u64(bits, mask) }
+        unsafe { packed(word, digits, taken, other) }
     }
 
     #[inline(always)]
     fn scattered(bits: u64, mask: u64) -> u64 {
         // SAFETY: as above.
         unsafe { _pdep_u64(bits, mask) }
-    }
-
-    #[inline(always)]
-    fn at_most(bytes: &[u8; WORD], limits: &[u8; WORD]) -> u64 {
-        let (low, high) = (Half::load(bytes, 0), Half::load(bytes, WORD / 2));
-        low.at_most(Half::load(limits, 0)) | high.at_most(Half::load(limits, WORD / 2)) << 32
     }
 
     #[inline(always)]
@@ -358,34 +424,24 @@ impl Strict for Avx512 {
     type Values = Whole;
 
     #[inline(always)]
-    fn packed(word: &[u8; WORD], mask: u64) -> [u8; WORD] {
-        let mut packed = [0; WORD];
-        // SAFETY: AVX-512VBMI2 is there, since this is reached through `strict_step_avx512` alone.
-        Whole(unsafe { _mm512_maskz_compress_epi8(mask, Whole::load(word, 0).0) }).store(&mut packed, 0);
-        packed
-    }
-
-    #[inline(always)]
-    fn gathered(bits: u64, mask: u64) -> u64 {
-        // SAFETY: BMI2 is there wherever this backend is (`has_avx512`).
-        unsafe { _pext_u64(bits, mask) }
+    fn packed(word: &[u8; WORD], digits: u64, taken: u64, other: u8) -> [u8; WORD] {
+        let mut packed = Row([0; WORD]);
+        let bytes = Whole::load(&Row(*word)).and(Whole::all(15));
+        let values = Whole::choose(digits, bytes, Whole::all(other));
+        // SAFETY: AVX-512VBMI2 is there, since this is reached through `strict_scan_avx512` alone.
+        Whole(unsafe { _mm512_maskz_compress_epi8(taken, values.0) }).store(&mut packed);
+        packed.0
     }
 
     #[inline(always)]
     fn scattered(bits: u64, mask: u64) -> u64 {
-        // SAFETY: as above.
+        // SAFETY: BMI2 is there wherever this backend is (`has_avx512`).
         unsafe { _pdep_u64(bits, mask) }
     }
 
     #[inline(always)]
-    fn at_most(bytes: &[u8; WORD], limits: &[u8; WORD]) -> u64 {
-        // SAFETY: AVX-512BW is there, since this is reached through `strict_step_avx512` alone.
-        unsafe { _mm512_cmple_epu8_mask(Whole::load(bytes, 0).0, Whole::load(limits, 0).0) }
-    }
-
-    #[inline(always)]
     fn star(word: &mut [u8; WORD], mask: u64) {
-        // SAFETY: as above.
-        Whole(unsafe { _mm512_mask_mov_epi8(Whole::load(word, 0).0, mask, Whole::all(b'*').0) }).store(word, 0);
+        // SAFETY: AVX-512BW is there, since this is reached through `strict_scan_avx512` alone; the store is to some of the word's 64 bytes.
+        unsafe { _mm512_mask_storeu_epi8(word.as_mut_ptr().cast::<i8>(), mask, Whole::all(b'*').0) }
     }
 }

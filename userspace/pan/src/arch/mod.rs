@@ -16,7 +16,7 @@ mod x86;
 use std::fmt;
 
 use crate::{
-    Engine,
+    Engine, Scan,
     balanced::block::WORDS,
     balanced::form::{Form, SPAN_MAX},
     balanced::{
@@ -25,7 +25,7 @@ use crate::{
         run::{self, Run, Stop},
         sieve,
     },
-    strict::{self, calm},
+    strict,
 };
 
 /// One word of the scan: so many bytes become the bits of one mask.
@@ -251,29 +251,16 @@ impl Backend {
         }
     }
 
-    /// How many words of `bytes` the strict scan need not look at.
-    pub(crate) fn calm_words(self, bytes: &[u8]) -> usize {
+    /// The strict scan of text.
+    pub(crate) fn strict_scan(self, text: &mut strict::Text, bytes: &mut [u8], last: bool) -> Scan {
         match self.0 {
-            Family::Portable => calm::words::<portable::Portable>(bytes),
+            Family::Portable => text.scan_windows::<portable::Portable>(bytes, last),
             #[cfg(target_arch = "x86_64")]
-            Family::Avx2 => x86::calm_words_avx2(bytes),
+            Family::Avx2 => x86::strict_scan_avx2(text, bytes, last),
             #[cfg(target_arch = "x86_64")]
-            Family::Avx512 => x86::calm_words_avx512(bytes),
+            Family::Avx512 => x86::strict_scan_avx512(text, bytes, last),
             #[cfg(target_arch = "aarch64")]
-            Family::Neon => calm::words::<neon::Neon>(bytes),
-        }
-    }
-
-    /// One window of the strict scan.
-    pub(crate) fn strict_step(self, text: &mut strict::Text, bytes: &mut [u8], last: bool) -> (u32, usize) {
-        match self.0 {
-            Family::Portable => text.step::<portable::Portable>(bytes, last),
-            #[cfg(target_arch = "x86_64")]
-            Family::Avx2 => x86::strict_step_avx2(text, bytes, last),
-            #[cfg(target_arch = "x86_64")]
-            Family::Avx512 => x86::strict_step_avx512(text, bytes, last),
-            #[cfg(target_arch = "aarch64")]
-            Family::Neon => text.step::<neon::Neon>(bytes, last),
+            Family::Neon => text.scan_windows::<neon::Neon>(bytes, last),
         }
     }
 }

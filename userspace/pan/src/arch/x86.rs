@@ -5,10 +5,10 @@ mod avx2;
 mod avx512;
 
 use crate::{
-    Engine,
+    Engine, Scan,
     balanced::prefix,
     balanced::run::{self, Run, Stop},
-    strict::{self, calm},
+    strict,
 };
 
 pub(super) struct Avx2;
@@ -87,42 +87,24 @@ pub(super) fn short_avx512(engine: &'static Engine, value: &mut [u8]) -> Option<
     unsafe { inner(engine, value) }
 }
 
-pub(super) fn calm_words_avx2(bytes: &[u8]) -> usize {
+pub(super) fn strict_scan_avx2(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> Scan {
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-    fn inner(bytes: &[u8]) -> usize {
-        calm::words::<Avx2>(bytes)
-    }
-    // SAFETY: as in `go_avx2`.
-    unsafe { inner(bytes) }
-}
-
-pub(super) fn calm_words_avx512(bytes: &[u8]) -> usize {
-    #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
-    fn inner(bytes: &[u8]) -> usize {
-        calm::words::<Avx512>(bytes)
-    }
-    // SAFETY: as in `go_avx512`.
-    unsafe { inner(bytes) }
-}
-
-pub(super) fn strict_step_avx2(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> (u32, usize) {
-    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-    fn inner(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> (u32, usize) {
-        text.step::<Avx2>(bytes, last)
+    fn inner(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> Scan {
+        text.scan_windows::<Avx2>(bytes, last)
     }
     // SAFETY: as in `go_avx2`.
     unsafe { inner(text, bytes, last) }
 }
 
-pub(super) fn strict_step_avx512(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> (u32, usize) {
+pub(super) fn strict_scan_avx512(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> Scan {
     #[target_feature(
         enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi1,bmi2,lzcnt,popcnt"
     )]
-    fn inner(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> (u32, usize) {
-        text.step::<Avx512>(bytes, last)
+    fn inner(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> Scan {
+        text.scan_windows::<Avx512>(bytes, last)
     }
     if !(is_x86_feature_detected!("avx512vbmi") && is_x86_feature_detected!("avx512vbmi2")) {
-        return strict_step_avx2(text, bytes, last); // the first processors with AVX-512 lack them
+        return strict_scan_avx2(text, bytes, last); // the first processors with AVX-512 lack them
     }
     // SAFETY: as in `go_avx512`, and the two that were just asked for.
     unsafe { inner(text, bytes, last) }

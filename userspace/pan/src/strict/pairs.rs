@@ -5,6 +5,7 @@
 
 use super::{
     Place, Window,
+    columns::Columns,
     events::Events,
     marks::{Marks, WORDS, lowest, word_at},
     place,
@@ -42,11 +43,16 @@ type Bits = [u64; WORDS + 1];
 
 impl Pairs {
     #[inline(always)]
-    pub(super) fn read<S: Strict>(&mut self, window: &Window<'_>, marks: &mut Marks) -> u32 {
+    pub(super) fn read<S: Strict>(
+        &mut self,
+        window: &Window<'_>,
+        columns: &mut Option<Columns>,
+        marks: &mut Marks,
+    ) -> u32 {
         let (bytes, from) = (window.bytes, usize::from(self.at));
         let like = like::<S>(bytes, from);
         let (cards, pending) = if thirteen(&like) {
-            self.search::<S>(window, marks)
+            self.search::<S>(window, columns, marks)
         } else {
             (0, first_of_last(&like, bytes.len(), from))
         };
@@ -60,7 +66,12 @@ impl Pairs {
 
     /// Looks at both parities; returns the cards, and from where on it is not sure.
     #[inline(always)]
-    fn search<S: Strict>(&mut self, window: &Window<'_>, marks: &mut Marks) -> (u32, usize) {
+    fn search<S: Strict>(
+        &mut self,
+        window: &Window<'_>,
+        columns: &mut Option<Columns>,
+        marks: &mut Marks,
+    ) -> (u32, usize) {
         let (bytes, from) = (window.bytes, usize::from(self.at));
         let (mut cards, end) = (0, bytes.len().saturating_sub(1));
         let mut pending = if bytes.last() == Some(&b'3') { end } else { bytes.len() };
@@ -81,11 +92,11 @@ impl Pairs {
                 let two = both & both << 2;
                 let wide = ((two & two << 4) >> WORD) as u64;
                 let breaks = read & !digits & !separated | wide;
-                events.push_word::<S>(&second, index, digits, breaks, until);
+                events.push_word::<S>(&second, index, digits, breaks);
                 separated_before = separated;
             }
             let mut places = usize::from(*covered);
-            cards += events.hide_cards::<S>(window.engine, &mut places, &mut marks.pairs);
+            cards += events.hide_cards::<S>(window.engine, columns, &mut places, &mut marks.pairs);
             *covered = place(places);
             pending = events.pending_from().map_or(pending, |at| at.min(pending));
         }

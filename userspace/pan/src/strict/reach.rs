@@ -2,21 +2,21 @@
 
 use crate::{
     Engine,
+    arch::lanes::Most,
     keep::{DIGITS_MAX, DIGITS_MIN, Keep},
 };
 
 /// Cards that are read backward keep their last four digits at the left and their first ones at the right: so many different first ones there
 /// are at most.
 pub(super) const GROUPS: usize = 4;
-const STEPS: usize = 5;
 
 /// Cards whose last hidden digit stands equally far before their end.
 #[derive(Clone, Copy)]
 pub(super) struct Group {
     /// How far.
     pub(super) from: usize,
-    /// The most digits that any of a set of lengths hides, by the set's lower and its upper four bits (bit 0: 12 digits).
-    pub(super) most: [[u8; 16]; 2],
+    /// How many digits a length hides.
+    pub(super) most: Most,
 }
 
 /// All of it, for one masked format.
@@ -24,8 +24,6 @@ pub(super) struct Reach {
     pub(super) forward: Group,
     backward: [Group; GROUPS],
     groups: usize,
-    steps: [u8; STEPS],
-    rounds: usize,
 }
 
 static REACHES: [Reach; 4] = [
@@ -46,14 +44,14 @@ impl Reach {
     }
 
     const fn new(keep: Keep) -> Reach {
-        let none = Group { from: 0, most: [[0; 16]; 2] };
-        let mut reach = Reach { forward: none, backward: [none; GROUPS], groups: 0, steps: [0; STEPS], rounds: 0 };
+        let none = Group { from: 0, most: Most::NONE };
+        let mut reach = Reach { forward: none, backward: [none; GROUPS], groups: 0 };
         reach.forward.from = keep.last();
-        let (mut length, mut most) = (DIGITS_MIN, 0);
+        let mut length = DIGITS_MIN;
         while length <= DIGITS_MAX {
             let first = keep.first(length);
             let hidden = (length - first - keep.last()) as u8;
-            add(&mut reach.forward.most, length, hidden);
+            reach.forward.most.add(length, hidden);
             let mut group = 0;
             while group < reach.groups && reach.backward[group].from != first {
                 group += 1;
@@ -62,41 +60,14 @@ impl Reach {
                 reach.groups += 1;
                 reach.backward[group].from = first;
             }
-            add(&mut reach.backward[group].most, length, hidden);
-            if hidden > most {
-                most = hidden;
-            }
+            reach.backward[group].most.add(length, hidden);
             length += 1;
-        }
-        // A wave of `most` runs over so many places: by steps that double as long as they may.
-        let mut run = 1;
-        while run < most {
-            let step = if run < most - run { run } else { most - run };
-            reach.steps[reach.rounds] = step;
-            reach.rounds += 1;
-            run += step;
         }
         reach
     }
 
     pub(super) fn backward(&self) -> &[Group] {
         self.backward.get(..self.groups).unwrap_or_default()
-    }
-
-    /// How far the wave goes in each round.
-    pub(super) fn steps(&self) -> &[u8] {
-        self.steps.get(..self.rounds).unwrap_or_default()
-    }
-}
-
-const fn add(most: &mut [[u8; 16]; 2], length: usize, hidden: u8) {
-    let bit = length - 12;
-    let (half, mut bits) = (bit / 4, 0);
-    while bits < 16 {
-        if bits >> (bit % 4) & 1 == 1 && most[half][bits] < hidden {
-            most[half][bits] = hidden;
-        }
-        bits += 1;
     }
 }
 
@@ -109,10 +80,9 @@ mod tests {
         for (keep, reach) in
             [Keep::FirstSixLastFour, Keep::FirstEightLastFour, Keep::LastFour, Keep::Nothing].into_iter().zip(&REACHES)
         {
-            assert_eq!(1 + reach.steps().iter().sum::<u8>(), reach.forward.most[1][8]);
             for length in DIGITS_MIN..=DIGITS_MAX {
                 let hidden = |group: &Group| {
-                    let most = group.most[(length - 12) / 4][1 << (length % 4)];
+                    let most = group.most.of(length);
                     group.from..group.from + usize::from(most)
                 };
                 let backward: Vec<usize> = reach.backward().iter().flat_map(hidden).collect();

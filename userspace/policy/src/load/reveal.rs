@@ -7,7 +7,7 @@ use super::{File, Table, agents, column, databases, window};
 use crate::reveal::{REVEAL_COLUMNS_MAX, REVEAL_S, Reveal};
 use crate::{ColumnPattern, EXPIRES_S, Error, Names, Sensitive, SensitiveKind, Terms};
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "name",
     "agents",
     "databases",
@@ -17,6 +17,7 @@ const KEYS: [&str; 12] = [
     "approvals",
     "expires",
     "grant",
+    "max_age",
     "message",
     "valid",
     "hours",
@@ -51,6 +52,7 @@ pub(super) fn read(
             approvals: people(file, table)?.unwrap_or(2),
             expires_s: seconds(file, table, "expires")?.unwrap_or(EXPIRES_S),
             grant_s: seconds(file, table, "grant")?,
+            max_age_s: seconds(file, table, "max_age")?,
             message,
             ..Terms::default()
         }),

@@ -1,4 +1,4 @@
-//! What a rule that holds asks for: `approvers`, `approvals`, `expires`, `covers`, `grant`, `rows`.
+//! What a rule that holds asks for: `approvers`, `approvals`, `expires`, `covers`, `grant`, `rows`, `max_age`.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use toml::de::DeTable;
 use super::File;
 use crate::{APPROVALS_MAX, Action, EXPIRES_S, EXPIRES_S_MAX, Error, Terms};
 
-const KEYS: [&str; 6] = ["approvers", "approvals", "expires", "covers", "grant", "rows"];
+const KEYS: [&str; 7] = ["approvers", "approvals", "expires", "covers", "grant", "rows", "max_age"];
 
 /// The terms of a hold; `None` for any other action, whose rule must not name any.
 pub(super) fn read(
@@ -31,6 +31,7 @@ pub(super) fn read(
         covers_s: seconds(file, table, "covers")?,
         grant_s: seconds(file, table, "grant")?,
         rows: rows(file, table)?,
+        max_age_s: seconds(file, table, "max_age")?,
         message: message.map(str::to_owned),
     })))
 }

@@ -27,10 +27,15 @@ use crate::verdicts::{Refusal, Why};
 
 mod question;
 pub(crate) mod survey;
-use question::{SCHEMAS, TEXT_MAX, write_holdings, write_names, write_tables, write_temporary};
+use question::{Definitions, SCHEMAS, TEXT_MAX, write_holdings, write_names, write_tables, write_temporary};
 
 /// query_canceled
 const CANCELLED: &[u8; 5] = b"57014";
+
+/// How often the question is asked whole while other sessions drop what it looks at; then once without what such a thing can fail.
+const WHOLE_MAX: u8 = 2;
+/// How long an answer without definitions serves.
+const INCOMPLETE_MS: u64 = 2_000;
 
 /// The question that is being asked.
 #[derive(Debug, Default)]
@@ -68,11 +73,56 @@ struct Failure {
     message: Masked,
     /// Somebody cancelled it, or a time limit of the agent's did: meant for the statement that waits for it.
     cancelled: bool,
+    /// Another session's doing: it may be asked again.
+    passing: Option<Passing>,
+}
+
+/// What another session does to our question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Passing {
+    /// It has dropped what the question looked at.
+    Gone,
+    /// It holds a lock on that.
+    Locked,
+}
+
+impl Passing {
+    /// By the error's code: `elog` without one (`cache lookup failed for …`, `could not open relation with OID …`); what is undefined, where
+    /// every name of ours is the server's own; lock_not_available.
+    fn of(code: &[u8]) -> Option<Passing> {
+        match code {
+            b"XX000" | b"42P01" | b"42703" | b"42704" | b"42883" | b"3F000" => Some(Passing::Gone),
+            b"55P03" => Some(Passing::Locked),
+            _ => None,
+        }
+    }
+}
+
+/// Which time the question is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Attempt {
+    number: u8,
+    definitions: Definitions,
+}
+
+impl Attempt {
+    const FIRST: Attempt = Attempt { number: 1, definitions: Definitions::Asked };
+
+    /// The next one, where that may help.
+    fn after(self, passing: Passing) -> Option<Attempt> {
+        if self.definitions == Definitions::LeftOut {
+            return None;
+        }
+        let again = passing == Passing::Gone && self.number < WHOLE_MAX;
+        let definitions = if again { Definitions::Asked } else { Definitions::LeftOut };
+        Some(Attempt { number: self.number + 1, definitions })
+    }
 }
 
 #[derive(Debug)]
 struct Asking {
     asked_ns: u64,
+    attempt: Attempt,
     /// The agent waits for its first ReadyForQuery.
     first: bool,
     /// Result sets seen so far.
@@ -183,6 +233,10 @@ impl Connection {
     }
 
     pub(super) fn ask_catalog(&mut self, first: bool, cx: &mut Cx<'_, '_>) -> Result<Room, Fatal> {
+        self.ask_again(Attempt::FIRST, first, cx)
+    }
+
+    fn ask_again(&mut self, attempt: Attempt, first: bool, cx: &mut Cx<'_, '_>) -> Result<Room, Fatal> {
         let oldest_ns = Self::oldest_ns(cx);
         let known = cx.shared.catalogs.find(self.place_names(), cx.shared.policy, oldest_ns);
         let (endpoint, limits) = (&self.open.database.name, cx.shared.limits);
@@ -193,11 +247,11 @@ impl Connection {
             || cx.shared.catalogs.taints.has(endpoint, &self.startup.dbname);
         let changes = cx.shared.catalogs.taints.changes(endpoint, &self.startup.dbname);
         let mut text = String::from(SCHEMAS);
-        write_temporary(&mut text, limits.catalog_columns);
+        write_temporary(&mut text, limits.catalog_columns, attempt.definitions);
         if known.is_none() {
             write_tables(&mut text, cx.shared.policy, endpoint, limits.catalog_rows);
             if holdings {
-                write_holdings(&mut text, limits.catalog_columns);
+                write_holdings(&mut text, limits.catalog_columns, attempt.definitions);
             }
         }
         let unnamed = cx.shared.catalogs.seen.unnamed(self.place);
@@ -217,6 +271,7 @@ impl Connection {
         }
         self.own.asking = Some(Box::new(Asking {
             asked_ns: cx.now.mono_ns,
+            attempt,
             first,
             results: 0,
             policy: Arc::clone(cx.shared.policy),
@@ -257,9 +312,11 @@ impl Connection {
             b'C' => asking.commands += 1,
             b'E' => {
                 let error = Report::parse(frame.body()).map_err(Fatal::of_database)?;
+                let code = error.text(report::CODE).unwrap_or_default();
                 asking.failed = Some(Failure {
                     message: Masked::of_bytes(error.text(report::MESSAGE).unwrap_or_default()),
-                    cancelled: error.text(report::CODE) == Some(CANCELLED.as_slice()),
+                    cancelled: code == CANCELLED.as_slice(),
+                    passing: Passing::of(code),
                 });
             }
             _ => return Err(misread()),
@@ -275,10 +332,17 @@ impl Connection {
         }
         self.statements.close(b"", (self.queue.next_seq(), 0));
         self.portals.close(b"");
+        let passing = asking.failed.as_ref().and_then(|failed| failed.passing);
+        if let Some(again) = passing.and_then(|passing| asking.attempt.after(passing))
+            && self.ask_again(again, asking.first, cx)? == Room::Here
+        {
+            return Ok(());
+        }
         let failed = asking.failed.or_else(|| {
             (asking.rows > cx.shared.limits.catalog_rows).then(|| Failure {
                 message: Masked::literal("the database has too many sensitive columns"),
                 cancelled: false,
+                passing: None,
             })
         });
         // A cancel before the first statement has found nothing to cancel.
@@ -299,7 +363,11 @@ impl Connection {
                         policy: &asking.policy,
                         endpoint: &self.open.database.name,
                         dbname: &self.startup.dbname,
-                        now_ns: cx.now.mono_ns,
+                        now_ns: match asking.attempt.definitions {
+                            Definitions::Asked => cx.now.mono_ns,
+                            // As one that was asked for long ago.
+                            Definitions::LeftOut => Self::oldest_ns(cx).saturating_add(INCOMPLETE_MS * 1_000_000),
+                        },
                         changes: asking.changes,
                         epoch: asking.epoch,
                         columns_max: cx.shared.limits.catalog_columns,
@@ -356,7 +424,7 @@ impl Connection {
     /// Why statements are refused while the sensitive columns are not known.
     pub(super) fn unknown_catalog(&self) -> Refusal {
         let why = match &self.own.failed {
-            Some(Failure { message, cancelled: true }) => {
+            Some(Failure { message, cancelled: true, .. }) => {
                 return Refusal::new(Why::Firm, message.as_str(), "").with_code(*CANCELLED);
             }
             Some(Failure { message, .. }) => {
@@ -381,7 +449,13 @@ impl Asking {
                     self.usable.push(name);
                 }
             }
-            2 => self.searched(&text(0)?, &text(1)?),
+            2 => {
+                if let Some(builder) = &mut self.builder {
+                    let number: u32 = maybe(2).and_then(|number| number.parse().ok()).unwrap_or_default();
+                    builder.server = u16::try_from(number / 10_000).unwrap_or_default();
+                }
+                self.searched(&text(0)?, &text(1)?);
+            }
             3 | 7 => {
                 let kind = text(3)?;
                 let row = RelationRow {

@@ -222,7 +222,7 @@ impl Connection {
         if unmaskable {
             verdict.refuse(no_binary());
         } else if verdict.is_held() {
-            self.covered_by_its_bind(slot, &mut verdict);
+            self.covered_by_its_bind(slot, &mut verdict, cx);
         }
         if !self.finds_room(&mut verdict, true, cx) {
             return Ok(None);

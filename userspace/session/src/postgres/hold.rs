@@ -21,7 +21,7 @@ use wire::postgres::{BackendTag, encode};
 
 use self::binding::Binding;
 use self::voters::Voters;
-use self::words::{approvers, ascii, denial, shown, time, unbound, values, with_columns};
+use self::words::{approvers, ascii, denial, shown, time, unbound, values};
 use super::frontend::Sent;
 use super::judge::{Verdict, prepares};
 use super::room::Room;
@@ -53,6 +53,8 @@ pub(super) struct Hold {
     end: Option<AskEnd>,
     /// Who denied it, and why.
     denied: Option<(Masked, Masked)>,
+    /// Of a question for clear values, what people are told would be shown.
+    shows: Option<Masked>,
     /// Something has changed: its frame is to be looked at.
     look: bool,
 }
@@ -127,7 +129,8 @@ impl Connection {
 
     fn look_again(&self, hold: &mut Hold, verdict: &mut Verdict, cx: &mut Cx<'_, '_>) -> bool {
         let terms = self.terms_of(&self.texts_of(&verdict.judged, cx), cx);
-        if hold.end.is_none() && hold.terms != terms {
+        let shows = self.plan_of_reveal(&verdict.judged, cx).and_then(Result::ok).map(|plan| plan.words());
+        if hold.end.is_none() && (hold.terms != terms || hold.shows != shows) {
             hold.end = Some(AskEnd::PolicyChanged);
         }
         match hold.end {
@@ -180,9 +183,11 @@ impl Connection {
                 return false;
             }
         };
-        let (hold, mut ask) = self.question(id, held, verdict, cx);
+        let (mut hold, mut ask) = self.question(id, held, verdict, cx);
         if let Some(plan) = plan {
-            ask.text = with_columns(&ask.text, &plan);
+            let words = plan.words();
+            ask.text = Masked::of(&format!("{}\n-- would show {words}", ask.text.as_str()));
+            hold.shows = Some(words);
         }
         if hold.terms.iter().any(|terms| terms.rows) && hold.rows_bound.is_none() {
             verdict.refuse(unbound());
@@ -268,6 +273,7 @@ impl Connection {
             rows_bound,
             end: None,
             denied: None,
+            shows: None,
             look: false,
         };
         (hold, ask)
@@ -398,8 +404,14 @@ impl Connection {
     }
 
     /// Execute: a person agreed when its values were bound. Nobody was asked where the policy holds it only since.
-    pub(super) fn covered_by_its_bind(&self, slot: u32, verdict: &mut Verdict) {
-        match self.portals.get(slot).and_then(|known| known.approval) {
+    /// Clear values were agreed to under the policy and the names of that moment.
+    pub(super) fn covered_by_its_bind(&self, slot: u32, verdict: &mut Verdict, cx: &Cx<'_, '_>) {
+        let known = self.portals.get(slot);
+        let stands = known.is_some_and(|known| {
+            known.stamp.is(cx.shared.policy, self.schemas.epoch(), self.catalog.version)
+                || self.plan_of_reveal(&verdict.judged, cx).is_none()
+        });
+        match known.filter(|_| stands).and_then(|known| known.approval) {
             Some(approval) => {
                 verdict.refusal = None;
                 verdict.approval = Some(approval);

@@ -68,6 +68,14 @@ pub(super) struct Column {
     treatment: Treatment,
 }
 
+impl Plan {
+    /// What people agree to.
+    pub(super) fn words(&self) -> Masked {
+        let columns: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+        Masked::of(&format!("clear values of {} for {} seconds at most", columns.join(", "), self.lasts_s))
+    }
+}
+
 impl Reveal {
     fn is_active(&self) -> bool {
         !matches!(self.stage, Stage::Asked(_))

@@ -35,6 +35,9 @@ pub struct Server {
     pub parameters: Vec<(&'static str, &'static str)>,
     /// The code and message with which the catalog's question fails.
     pub catalog_fails: Option<(&'static str, &'static str)>,
+    /// Codes with which the next of them fail, and of each that was asked whether it was for definitions.
+    pub catalog_stumbles: Vec<&'static str>,
+    pub asked_definitions: Vec<bool>,
     /// The session is ended while it is asked for the catalog.
     pub catalog_dies: bool,
     /// Asks for a password in the clear.
@@ -93,6 +96,8 @@ impl Server {
                 ("standard_conforming_strings", "on"),
             ],
             catalog_fails: None,
+            catalog_stumbles: Vec::new(),
+            asked_definitions: Vec::new(),
             catalog_dies: false,
             asks_password: false,
             offers: &[],
@@ -357,6 +362,7 @@ impl Server {
     fn query(&mut self, text: &str) -> bool {
         if text.starts_with("/* interceptor */ SET TRANSACTION READ ONLY") {
             let asks = |words: &str| text.contains(words);
+            self.asked_definitions.push(asks("pg_get_viewdef"));
             self.catalog(
                 asks("FROM pg_catalog.pg_type"),
                 asks("pg_operator"),
@@ -473,6 +479,14 @@ impl Server {
         if let Some((code, message)) = self.catalog_fails {
             return self.fail(code, message, "");
         }
+        if !self.catalog_stumbles.is_empty() {
+            let code = self.catalog_stumbles.remove(0);
+            return self.fail(code, "could not open relation with OID 16391", "");
+        }
+        let query = match self.asked_definitions.last() {
+            Some(true) => " SELECT payments.pan AS ref FROM public.payments;",
+            _ => "",
+        };
         let is_latin1 = self.parameters.contains(&("client_encoding", "LATIN1"));
         let encoded = |text: &str| match is_latin1 {
             true => text.chars().map(|letter| letter as u8).collect(),
@@ -489,7 +503,7 @@ impl Server {
             encode::command_complete(out, b"SELECT 1").unwrap();
         };
         rows(&["s"], &[&["pg_catalog"], &["public"]]);
-        rows(&["u", "p"], &[&["app", "\"$user\", public"]]);
+        rows(&["u", "p", "v"], &[&["app", "\"$user\", public", "150018"]]);
         rows(&["a", "b", "c", "d", "e", "f", "g"], &[]);
         rows(&["a", "b", "c", "d"], &[]);
         if tables {
@@ -509,15 +523,7 @@ impl Server {
                 &["a", "b", "c", "d", "e", "f", "g"],
                 &[
                     &["16384", "public", "payments", "r", "", "f", ""],
-                    &[
-                        "16390",
-                        "public",
-                        "v_payments",
-                        "v",
-                        "",
-                        "f",
-                        " SELECT payments.pan AS ref FROM public.payments;",
-                    ],
+                    &["16390", "public", "v_payments", "v", "", "f", query],
                     &["16500", "public", "tickets", "r", "", "f", ""],
                     &["16501", "public", "odds", "r", "", "f", ""],
                     &["16502", "public", "plain", "r", "", "f", ""],

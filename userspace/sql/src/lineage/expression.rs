@@ -65,7 +65,7 @@ impl<'c> Follower<'c> {
             Field::List(items) => items.iter().fold(Value::clean(), |all, item| all.with(&self.sum(item))),
             Field::Node(node) if node.kind == "List" => self.sum(node.get("items")),
             Field::Node(node) => self.expression(node),
-            Field::Null | Field::Bool(_) | Field::Int(_) | Field::Text(_) => Value::clean(),
+            Field::Null | Field::Bool(_) | Field::Int(_) | Field::Text(_) | Field::Literal(_) => Value::clean(),
         }
     }
 

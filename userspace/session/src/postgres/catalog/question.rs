@@ -13,8 +13,8 @@ WHERE pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND (n.nspname OPERATOR(pg
 OR pg_catalog.strpos(pg_catalog.replace(pg_catalog.lower(pg_catalog.current_setting('search_path')), '\"\"', '\"'), \
 pg_catalog.lower(n.nspname::pg_catalog.text)) \
 OPERATOR(pg_catalog.>) 0); \
-SELECT CURRENT_USER, pg_catalog.current_setting('search_path'); \
-SET LOCAL search_path = pg_catalog; SET LOCAL jit = off; ";
+SELECT CURRENT_USER, pg_catalog.current_setting('search_path'), pg_catalog.current_setting('server_version_num'); \
+SET LOCAL search_path = pg_catalog; SET LOCAL jit = off; SET LOCAL lock_timeout = 500; ";
 
 /// Which relations: the session's own temporary ones. Where it has none nothing is read.
 const TEMPORARY: &str = "pg_my_temp_schema() <> 0 AND n.oid = pg_my_temp_schema()";
@@ -39,22 +39,33 @@ UNION ALL SELECT 's', '', '' WHERE c.relrowsecurity \
 UNION ALL SELECT 'd', a.attnum::text, '' FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid \
 LEFT JOIN pg_catalog.pg_type AS e ON e.oid = t.typelem WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.atttypid >= 16384 \
 AND NOT a.attisdropped AND (t.typtype IN ('c', 'd') OR e.typtype IN ('c', 'd')) \
-UNION ALL SELECT 'g', a.attnum::text, left(pg_get_expr(d.adbin, d.adrelid), 65536) FROM pg_catalog.pg_attribute AS a \
+UNION ALL SELECT 'g', a.attnum::text, left({expression}, 65536) FROM pg_catalog.pg_attribute AS a \
 JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
 WHERE a.attrelid = c.oid AND a.attgenerated <> ''";
 
 /// The longest definition of a view, and the longest body of a function, that is asked for; one of this length counts as cut off.
 pub(super) const TEXT_MAX: usize = 1 << 16;
 
+/// Whether the definitions of views and of generated columns are asked for.
+///
+/// They alone can fail, and wait: the server writes one out by opening what it is over, which another session may drop or hold locked
+/// meanwhile (`make_viewdef`, ruleutils.c). All else is read from the catalogs as they stood when the question began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Definitions {
+    Asked,
+    /// A view's is not known then: who reads it is refused.
+    LeftOut,
+}
+
 /// The session's own temporary relations and their columns.
-pub(super) fn write_temporary(into: &mut String, columns_max: usize) {
-    write_relations(into, TEMPORARY, columns_max);
+pub(super) fn write_temporary(into: &mut String, columns_max: usize, definitions: Definitions) {
+    write_relations(into, TEMPORARY, columns_max, definitions);
 }
 
 /// What the database holds: relations, columns, functions, operators.
-pub(super) fn write_holdings(into: &mut String, columns_max: usize) {
+pub(super) fn write_holdings(into: &mut String, columns_max: usize, definitions: Definitions) {
     into.push_str("; ");
-    write_relations(into, LASTING, columns_max);
+    write_relations(into, LASTING, columns_max, definitions);
     // Written to a String: cannot fail.
     let _ = write!(
         into,
@@ -86,15 +97,20 @@ AND (c.relkind = 'p' OR NOT c.relhassubclass) AND {LASTING} LIMIT {columns_max}"
     );
 }
 
-fn write_relations(into: &mut String, which: &str, columns_max: usize) {
+fn write_relations(into: &mut String, which: &str, columns_max: usize, definitions: Definitions) {
     let limit = columns_max.saturating_add(1);
+    let (query, expression) = match definitions {
+        Definitions::Asked => ("pg_get_viewdef(c.oid)", "pg_get_expr(d.adbin, d.adrelid)"),
+        Definitions::LeftOut => ("NULL::text", "''"),
+    };
+    let computations = COMPUTATIONS.replace("{expression}", expression);
     let _ = write!(
         into,
         "SELECT c.oid, n.nspname, c.relname, c.relkind, \
 (SELECT string_agg(i.inhparent::int8::text, ' ') FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid = c.oid), \
 c.relhasrules AND EXISTS (SELECT 1 FROM pg_catalog.pg_rewrite AS r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'), \
-CASE WHEN c.relkind IN ('v', 'm') THEN left(pg_get_viewdef(c.oid), {TEXT_MAX}) END, \
-(SELECT string_agg(w.what || chr(31) || w.columns || chr(31) || w.words, chr(30)) FROM ({COMPUTATIONS}) AS w) \
+CASE WHEN c.relkind IN ('v', 'm') THEN left({query}, {TEXT_MAX}) END, \
+(SELECT string_agg(w.what || chr(31) || w.columns || chr(31) || w.words, chr(30)) FROM ({computations}) AS w) \
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
 WHERE {KINDS} AND {which} ORDER BY c.oid LIMIT {limit}; \
 SELECT a.attrelid, a.attnum, a.attname, a.atttypid \

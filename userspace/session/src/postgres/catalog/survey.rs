@@ -6,11 +6,12 @@ use policy::{Policy, Subject};
 use sql::Explained;
 use wire::postgres::backend::DataRow;
 
-use super::question::{SCHEMAS, write_holdings, write_tables, write_temporary};
-use super::{Asking, Builder, Origin, Relations};
+use super::question::{Definitions, SCHEMAS, write_holdings, write_tables, write_temporary};
+use super::{Asking, Attempt, Builder, Origin, Relations};
+use crate::Limits;
 use crate::catalogs::{Catalog, Catalogs, Treatment};
+use crate::taints::{Changes, Taints};
 use crate::verdicts::{Asked, Judged, Refusal, StatementCache, Why};
-use crate::{Limits, taints::Changes};
 
 /// What a database holds, while its rows come.
 pub struct Survey {
@@ -26,6 +27,7 @@ impl Survey {
     pub fn new(policy: &Arc<Policy>, endpoint: &str) -> Survey {
         let asking = Asking {
             asked_ns: 0,
+            attempt: Attempt::FIRST,
             first: false,
             results: 0,
             policy: Arc::clone(policy),
@@ -49,9 +51,9 @@ impl Survey {
     /// What is to be asked, in one Query.
     pub fn question(&self, limits: &Limits) -> String {
         let mut text = String::from(SCHEMAS);
-        write_temporary(&mut text, limits.catalog_columns);
+        write_temporary(&mut text, limits.catalog_columns, Definitions::Asked);
         write_tables(&mut text, &self.asking.policy, &self.endpoint, limits.catalog_rows);
-        write_holdings(&mut text, limits.catalog_columns);
+        write_holdings(&mut text, limits.catalog_columns, Definitions::Asked);
         text
     }
 
@@ -64,10 +66,9 @@ impl Survey {
         self.asking.row(body.get(5..)?, false, &self.endpoint)
     }
 
-    /// What a text comes to, for an agent whose `search_path` is this one.
-    pub fn explain(self, dbname: &str, subject: &Subject, path: &[String], text: &str, wall_s: i64) -> Explanation {
+    /// All rows have come; `taints` were written there.
+    pub fn finish(self, dbname: &str, taints: &Arc<Taints>) -> Surveyed {
         let Survey { asking, endpoint } = self;
-        let limits = Limits::default();
         let origin = Origin {
             policy: &asking.policy,
             endpoint: &endpoint,
@@ -75,27 +76,78 @@ impl Survey {
             now_ns: 0,
             changes: asking.changes,
             epoch: 0,
-            columns_max: limits.catalog_columns,
+            columns_max: Limits::default().catalog_columns,
         };
-        let (catalog, _) = Catalogs::new().keep("", asking.builder.unwrap_or_default(), true, &origin);
+        let (catalog, _) = Catalogs::with(Arc::default(), Arc::clone(taints), Arc::default()).keep(
+            "",
+            asking.builder.unwrap_or_default(),
+            true,
+            &origin,
+        );
+        Surveyed { policy: asking.policy, endpoint, catalog }
+    }
+
+    /// What a text comes to, for an agent whose `search_path` is this one, where `taints` were written.
+    pub fn explain(
+        self,
+        dbname: &str,
+        taints: &Arc<Taints>,
+        (subject, path): (&Subject, &[String]),
+        (text, wall_s): (&str, i64),
+    ) -> Explanation {
+        let surveyed = self.finish(dbname, taints);
+        let asker = Asker::new(subject.clone(), path, wall_s);
+        let judged = StatementCache::new().judge(&surveyed.policy, surveyed.asked(&asker, text.as_bytes()));
+        Explanation::of(&judged, &surveyed.catalog)
+    }
+}
+
+/// What a database holds: statements are judged in it as a session judges them.
+pub struct Surveyed {
+    pub(crate) policy: Arc<Policy>,
+    endpoint: String,
+    catalog: Arc<Catalog>,
+}
+
+/// Who asks there.
+pub struct Asker {
+    subject: Subject,
+    schemas: Arc<[String]>,
+    wall_s: i64,
+}
+
+impl Asker {
+    /// An agent whose `search_path` is this one, at that second.
+    pub fn new(subject: Subject, path: &[String], wall_s: i64) -> Asker {
         let mut schemas: Vec<String> = path.to_vec();
         if !schemas.iter().any(|schema| schema == "pg_catalog") {
             schemas.insert(0, "pg_catalog".to_owned());
         }
-        let asked = Asked {
-            bytes: text.as_bytes(),
+        Asker { subject, schemas: Arc::from(schemas), wall_s }
+    }
+}
+
+impl Surveyed {
+    /// Whether a text passes, as it is found in the cache or judged and kept there.
+    pub fn passes(&self, cache: &mut StatementCache, asker: &Asker, text: &str) -> bool {
+        let judged = cache.judge(&self.policy, self.asked(asker, text.as_bytes()));
+        judged.refusal.is_none() && judged.derived.as_ref().is_none_or(|derived| derived.probing.is_none())
+    }
+
+    pub(crate) fn asked<'a>(&'a self, asker: &'a Asker, bytes: &'a [u8]) -> Asked<'a> {
+        Asked {
+            bytes,
             latin1: false,
-            subject,
-            database: &endpoint,
-            schemas: &Arc::from(schemas),
+            subject: &asker.subject,
+            database: &self.endpoint,
+            schemas: &asker.schemas,
             sure: true,
             temporary_at: 0,
-            catalog: &catalog,
-            wall_s,
-            limit: limits.statement,
+            catalog: &self.catalog,
+            wall_s: asker.wall_s,
+            limit: Limits::default().statement,
             estimated_rows: None,
-        };
-        Explanation::of(&StatementCache::new().judge(&asking.policy, asked), &catalog)
+        }
     }
 }
 

@@ -9,7 +9,6 @@ use wire::postgres::Format;
 use wire::postgres::frontend::Bind;
 
 use super::super::judge::Verdict;
-use super::super::reveal::Plan;
 use crate::verdicts::{Answer, Judged, Refusal, Why};
 use crate::{AskEnd, RecordId};
 
@@ -26,17 +25,6 @@ pub(super) fn shown(texts: &[Arc<Judged>]) -> Masked {
         out.push_str(&text(judged));
     }
     Masked::of(&out)
-}
-
-/// A question for clear values, with what would be shown.
-pub(super) fn with_columns(text: &Masked, plan: &Plan) -> Masked {
-    let columns: Vec<&str> = plan.columns.iter().map(|column| column.name.as_str()).collect();
-    Masked::of(&format!(
-        "{}\n-- would show clear values of {} for {} seconds at most",
-        text.as_str(),
-        columns.join(", "),
-        plan.lasts_s
-    ))
 }
 
 /// Bytes of one value that a reviewer is shown.

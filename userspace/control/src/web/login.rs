@@ -1,0 +1,143 @@
+//! The ways in and out: a one-time link of the host's, the identity provider, and the end of a session.
+
+use axum::extract::{Form, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use serde::Deserialize;
+
+use super::sessions::{Login, SESSION_S, Who};
+use super::{COOKIE, Web, cookie, page, pages};
+use crate::api::now_s;
+use crate::approvals;
+use crate::oidc::{Arrival, Back, Departure, Failed, Oidc};
+use crate::secrets::same;
+
+/// Names the browser in which a login at the provider began.
+const BROWSER: &str = "interceptor-login";
+/// How long that is kept; the login itself is forgotten as soon.
+const BROWSER_S: u64 = 600;
+/// A fresh login is one within so many seconds.
+const FRESH_S: u64 = 0;
+
+pub(super) fn routes() -> axum::Router<Web> {
+    axum::Router::new()
+        .route("/login", get(entrance).post(enter))
+        .route("/login/oidc", get(depart))
+        .route("/login/oidc/callback", get(arrive))
+        .route("/logout", post(leave))
+}
+
+#[derive(Deserialize)]
+struct Token {
+    token: String,
+}
+
+/// Only looking at a link does not use it up: previews of links do that.
+async fn entrance(Query(Token { token }): Query<Token>) -> Response {
+    page(StatusCode::OK, &pages::entrance(&token))
+}
+
+async fn enter(State(web): State<Web>, headers: HeaderMap, Form(Token { token }): Form<Token>) -> Response {
+    match web.sessions.enter(&token, now_s()) {
+        Some(name) => {
+            ([(header::SET_COOKIE, session_cookie(&web, &headers, &name))], Redirect::to("/")).into_response()
+        }
+        None => {
+            let words = "this login link is used up or too old: ask for another with `interceptor approvals login`";
+            page(StatusCode::FORBIDDEN, &pages::problem(None, words))
+        }
+    }
+}
+
+fn session_cookie(web: &Web, headers: &HeaderMap, name: &str) -> String {
+    format!("{COOKIE}={name}; Path=/; HttpOnly; SameSite=Strict; Max-Age={SESSION_S}{}", web.secure(headers))
+}
+
+/// Where a login at the provider begins.
+#[derive(Deserialize)]
+struct Wanted {
+    /// The approval to come back to. Never an address: a link from elsewhere could lead on to anywhere.
+    approval: Option<String>,
+    /// The person must prove anew who it is.
+    #[serde(default)]
+    fresh: bool,
+}
+
+async fn depart(State(web): State<Web>, headers: HeaderMap, Query(wanted): Query<Wanted>) -> Response {
+    let Some(oidc) = &web.oidc else { return no_provider() };
+    let approval = wanted.approval.filter(|id| is_id(id));
+    match oidc.begin(wanted.fresh.then_some(FRESH_S), approval, now_s()).await {
+        Ok(Departure { location, browser }) => {
+            // Lax: the provider leads back from another site.
+            let cookie = format!(
+                "{BROWSER}={browser}; Path=/login/oidc; HttpOnly; SameSite=Lax; Max-Age={BROWSER_S}{}",
+                web.secure(&headers)
+            );
+            ([(header::SET_COOKIE, cookie)], Redirect::to(&location)).into_response()
+        }
+        Err(why) => failed(&why),
+    }
+}
+
+async fn arrive(State(web): State<Web>, headers: HeaderMap, Query(back): Query<Back>) -> Response {
+    let Some(oidc) = &web.oidc else { return no_provider() };
+    let browser = cookie(&headers, BROWSER).unwrap_or_default();
+    let Arrival { person, approval } = match oidc.finish(back, browser, now_s()).await {
+        Ok(arrival) => arrival,
+        Err(why) => return failed(&why),
+    };
+    let shown = person.shown.clone().unwrap_or_else(|| person.subject.clone());
+    let Some(name) = web.sessions.begin(Who::Oidc(person), now_s()) else { return failed(&Failed::NoRandomness) };
+    let to = approval.map_or_else(|| "/".to_owned(), |id| format!("/approvals/{id}"));
+    let mut response = page(StatusCode::OK, &pages::arrived(&shown, &to));
+    let gone = format!("{BROWSER}=; Path=/login/oidc; HttpOnly; SameSite=Lax; Max-Age=0{}", web.secure(&headers));
+    for cookie in [session_cookie(&web, &headers, &name), gone] {
+        if let Ok(value) = cookie.parse() {
+            response.headers_mut().append(header::SET_COOKIE, value);
+        }
+    }
+    response
+}
+
+fn failed(why: &Failed) -> Response {
+    let status = if why.is_of_provider() { StatusCode::BAD_GATEWAY } else { StatusCode::FORBIDDEN };
+    page(status, &pages::problem(None, &why.to_string()))
+}
+
+fn no_provider() -> Response {
+    page(StatusCode::NOT_FOUND, &pages::problem(None, "the configuration has no [admin.oidc]"))
+}
+
+/// An approval's id, as it is shown.
+fn is_id(text: &str) -> bool {
+    (1..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+#[derive(Deserialize)]
+struct Leave {
+    csrf: String,
+}
+
+async fn leave(State(web): State<Web>, headers: HeaderMap, Form(form): Form<Leave>) -> Response {
+    if let Some((_, login, name)) = web.person(&headers)
+        && same(&form.csrf, &login.csrf)
+    {
+        web.sessions.leave(&name);
+    }
+    let gone = format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0{}", web.secure(&headers));
+    ([(header::SET_COOKIE, gone)], Redirect::to("/")).into_response()
+}
+
+/// How it is known who somebody is, for the record.
+pub(super) fn how(login: &Login, oidc: Option<&Oidc>) -> approvals::Login {
+    let words = match &login.who {
+        Who::Account(uid) => format!("web page, login link of uid {uid}"),
+        Who::Oidc(person) => {
+            let issuer = oidc.map_or("", Oidc::issuer);
+            let shown = person.shown.as_deref().unwrap_or("no name");
+            format!("web page, OIDC {issuer}, subject {}, {shown}", person.subject)
+        }
+    };
+    approvals::Login { words, proved_s: login.proved_s() }
+}
