@@ -336,6 +336,31 @@ fn records(stage: &Stage, wanted: &str) -> Vec<Value> {
 }
 
 #[test]
+fn a_control_plane_that_hangs_stops_nothing_that_needs_no_person() {
+    let Some(stage) = stage("3s") else { return };
+    let service = &stage.service;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/freeze.py");
+    let pid = service.pid().expect("it runs").to_string();
+    let mut freeze = Command::new("python3");
+    freeze.arg(script).args([pid.as_str(), "control", "approvals"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut frozen = freeze.spawn().expect("python3 starts");
+    let mut said = [0; 7];
+    std::io::Read::read_exact(frozen.stdout.as_mut().expect("piped"), &mut said).expect("it says so");
+    assert_eq!(&said, b"frozen\n");
+    let start = Instant::now();
+    let load: String = (0..2000).map(|number| format!("SELECT {number};\n")).collect();
+    let answers = end(psql(&stage, &load)).out;
+    assert!(answers.lines().map(str::to_owned).eq((0..2000).map(|number| number.to_string())), "{answers}");
+    let held = end(psql(&stage, "DELETE FROM plain /* nobody hears */;\nSELECT 1;\n"));
+    assert!(held.err.contains("42501") && held.err.contains("\"interceptor\":\"expired\""), "{}", held.err);
+    assert_eq!(held.out.trim(), "1", "the connection goes on");
+    assert!(start.elapsed() < PATIENCE);
+    drop(frozen.stdin.take());
+    assert!(frozen.wait().expect("it ends").success());
+    assert_eq!(service.verb("status").status().expect("the verb starts").code(), Some(0), "it goes on where it was");
+}
+
+#[test]
 fn what_is_too_much_is_denied() {
     let limits = format!("{REVIEWER}\n[approvals]\npending_per_agent_max = 1\n");
     let Some(stage) = Stage::set_beside("", &limits, &(POLICY.to_owned() + &HOLD.replace("3s", "10m"))) else { return };
