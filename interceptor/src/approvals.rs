@@ -6,12 +6,14 @@ use std::thread::Builder;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use control::approvals::{Approvals, Ask, Estimate, Limits, Reviewer, Rule, State, Vote};
+use control::approvals::{Approvals, Ask, Estimate, Limits, Revealing, Reviewer, Rule, State, Vote};
 use session::{AskEnd, AskId, Asking};
 
 mod left;
+mod standing;
 
 pub use left::{Left, left};
+pub use standing::{BindingKey, fresh_id, recorded, standing};
 
 use crate::cancels::Cancels;
 use crate::config::Config;
@@ -44,24 +46,29 @@ fn account(user: &str) -> Result<u32> {
 
 /// Tells the table what the sessions say, on a thread of its own: one that hangs leaves the queue to fill, and then what is held is
 /// denied. Ends with the shards.
-pub fn start(service: &Arc<Service>, asks: Receiver<Asking>, estimates: Estimates) -> Result<()> {
+pub fn start(service: &Arc<Service>, asks: Receiver<Asking>, estimates: Estimates, key: BindingKey) -> Result<()> {
     let cancels = Cancels::start(service)?;
     let service = Arc::downgrade(service);
     Builder::new()
         .name("approvals".to_owned())
-        .spawn(move || hear(&service, &asks, (&estimates, &cancels)))
+        .spawn(move || hear(&service, &asks, (&estimates, &cancels), &key))
         .context("a thread for approvals")?;
     Ok(())
 }
 
-fn hear(service: &Weak<Service>, asks: &Receiver<Asking>, (estimates, cancels): (&Estimates, &Cancels)) {
+fn hear(
+    service: &Weak<Service>,
+    asks: &Receiver<Asking>,
+    (estimates, cancels): (&Estimates, &Cancels),
+    key: &BindingKey,
+) {
     while let Ok(asking) = asks.recv() {
         let Some(service) = service.upgrade() else { return };
         let approvals = service.held();
         match asking {
             Asking::Ask(ask) => {
                 let (id, session) = (ask.id, ask.session);
-                let shown = shown(*ask);
+                let shown = shown(*ask, key);
                 tracing::warn!(
                     approval = %id, agent = %shown.agent, database = %shown.database, rule = %rules(&shown),
                     "HELD: a statement waits for a person; `interceptor approvals show {id}`"
@@ -69,6 +76,10 @@ fn hear(service: &Weak<Service>, asks: &Receiver<Asking>, (estimates, cancels): 
                 if !approvals.asked(shown) {
                     tracing::error!(approval = %id, "too many statements wait for a person: this one is denied");
                     service.unheard(session, id);
+                    continue;
+                }
+                for vote in approvals.standing(id.as_str(), now_s()) {
+                    service.take_to_session(&vote);
                 }
             }
             Asking::Estimate(ask) => {
@@ -84,11 +95,38 @@ fn hear(service: &Weak<Service>, asks: &Receiver<Asking>, (estimates, cancels): 
                 }
             }
             Asking::Counted(id, count) => approvals.counted(id.as_str(), count),
+            Asking::Revealing(shown) => {
+                tracing::warn!(
+                    approval = %shown.id, agent = %shown.agent, database = %shown.database, rule = %shown.rule,
+                    until = shown.until_s, "REVEAL: clear values are shown; `interceptor approvals revoke` ends it"
+                );
+                approvals.reveals(revealing(*shown));
+            }
+            Asking::RevealOver(id, why) => {
+                tracing::warn!(approval = %id, why, "clear values are shown no more");
+                approvals.reveal_over(id.as_str());
+            }
             Asking::Over(id, end) => {
                 tracing::info!(approval = %id, end = end.as_str(), "a held statement waits no more");
                 approvals.over(id.as_str(), state(end), end.as_str(), now_s());
+                for one in approvals.covers(id.as_str(), now_s()) {
+                    service.stands(one);
+                }
             }
         }
+    }
+}
+
+fn revealing(shown: session::Revealing) -> Revealing {
+    Revealing {
+        id: shown.id.to_string(),
+        session: shown.session,
+        agent: shown.agent,
+        database: shown.database,
+        rule: shown.rule,
+        reason: shown.reason.as_str().to_owned(),
+        columns: shown.columns.iter().map(|column| column.as_str().to_owned()).collect(),
+        until_s: shown.until_s,
     }
 }
 
@@ -97,7 +135,8 @@ fn rules(ask: &Ask) -> String {
     names.join(", ")
 }
 
-fn now_s() -> u64 {
+/// Seconds since 1970.
+pub fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
@@ -112,7 +151,7 @@ fn state(end: AskEnd) -> State {
 }
 
 /// For people.
-fn shown(ask: session::Ask) -> Ask {
+fn shown(ask: session::Ask, key: &BindingKey) -> Ask {
     let texts = |masked: Vec<session::Masked>| masked.iter().map(|text| text.as_str().to_owned()).collect();
     let rule = |terms: Arc<policy::Terms>| Rule {
         name: terms.rule.clone(),
@@ -142,6 +181,9 @@ fn shown(ask: session::Ask) -> Ask {
         tables: texts(ask.tables),
         parameters: texts(ask.parameters),
         in_transaction: ask.in_transaction,
+        transaction_since_s: ask.transaction_since_s,
+        rows_bound: ask.rows_bound,
+        binding: key.of(&ask.binding),
         estimate: ask.estimate.map(|estimate| Estimate { rows: estimate.rows, cost: estimate.cost }),
         rules: ask.terms.into_iter().map(rule).collect(),
         policy: ask.policy,
@@ -151,7 +193,7 @@ fn shown(ask: session::Ask) -> Ask {
     }
 }
 
-/// A person's word, for the session. `None`: the id is none.
+/// A person's word, for the session. `None`: an id is none.
 pub fn vote(vote: &Vote) -> Option<session::Vote> {
     let ask: AskId = vote.id.parse().ok()?;
     Some(session::Vote {
@@ -161,5 +203,13 @@ pub fn vote(vote: &Vote) -> Option<session::Vote> {
         groups: vote.groups.clone(),
         login: vote.login.clone(),
         reason: vote.reason.clone(),
+        standing: match &vote.standing {
+            None => None,
+            Some(given) => Some(session::Standing {
+                approval: given.approval.parse().ok()?,
+                given_s: given.at_s,
+                rule: given.rule.clone(),
+            }),
+        },
     })
 }

@@ -68,6 +68,12 @@ impl Checkpoints {
         Ok(Checkpoints { folder, key, program, objects, shards, told, written: None })
     }
 
+    /// What other keys of this host are derived from.
+    pub fn secret(folder: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>> {
+        let path = folder.join(PRIVATE_KEY);
+        fs::read(&path).map(zeroize::Zeroizing::new).with_context(|| format!("cannot read {}", path.display()))
+    }
+
     /// The shards whose records are told of.
     pub fn of(&mut self, shards: Vec<Arc<DurableHead>>) {
         self.shards = shards;

@@ -225,6 +225,35 @@ pub enum Approvals {
     Approve(Decision),
     /// Refuse the statement; the agent is told the reason.
     Deny(Decision),
+    /// Approve in advance whatever a rule holds of one agent on one database, for a while. The rule must say `grant = "…"`.
+    Grant(Granting),
+    /// Take back an approval that stands, or end what is shown under it.
+    Revoke(Decision),
+}
+
+/// What is approved in advance.
+#[derive(Debug, clap::Args)]
+pub struct Granting {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub from: From,
+    /// For a program to read.
+    #[arg(long)]
+    pub json: bool,
+    /// The rule's name; of a [[reveal]] `reveal NAME`.
+    pub rule: String,
+    /// For this agent alone.
+    #[arg(long, value_name = "NAME")]
+    pub agent: String,
+    /// On this database alone.
+    #[arg(long, value_name = "NAME")]
+    pub database: String,
+    /// How long: 90s, 10m, 2h.
+    #[arg(long = "for", value_name = "TIME")]
+    pub lasts: String,
+    /// Why. It is recorded.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
 }
 
 /// `90s`, `10m`, `2h`, `30d`.

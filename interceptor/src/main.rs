@@ -60,6 +60,8 @@ fn main() -> ExitCode {
         }
         Verb::Approvals(Approvals::Approve(word)) => decide(&word, true),
         Verb::Approvals(Approvals::Deny(word)) => decide(&word, false),
+        Verb::Approvals(Approvals::Grant(wanted)) => review::grant(&wanted),
+        Verb::Approvals(Approvals::Revoke(word)) => review::revoke(&word.from.config, &word.id, &word.reason),
         Verb::Sessions(verb) => of_sessions(&verb),
         Verb::Audit(Audit::Verify { from, folder, key, kept, json }) => {
             record::verify(&from.config, folder, record::Against { key: key.as_deref(), kept: &kept }, json)

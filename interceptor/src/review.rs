@@ -12,6 +12,7 @@ use control::plain;
 use serde_json::{Value, json};
 use session::AskId;
 
+use crate::cli::Granting;
 use crate::config::Config;
 
 /// The exit status of a service that cannot be reached.
@@ -127,6 +128,60 @@ pub fn decide(path: &Path, id: &str, approve: bool, reason: &str, as_json: bool)
     Ok(u8::from(!wanted.contains(&word(&one["state"]).as_str())))
 }
 
+/// `approvals grant`.
+pub fn grant(wanted: &Granting) -> Result<u8> {
+    let socket = Config::load(&wanted.from.config)?.admin_socket();
+    let Some(seconds) = seconds(&wanted.lasts) else { bail!("--for is written as 90s, 10m or 2h") };
+    let body = json!({
+        "rule": wanted.rule, "agent": wanted.agent, "database": wanted.database, "seconds": seconds,
+        "reason": wanted.reason,
+    });
+    let (code, answer) = match client::post(&socket, "/grants", &body.to_string()) {
+        Ok(answer) => answer,
+        Err(error) => return unreachable(&socket, error),
+    };
+    if code != 200 {
+        eprintln!("interceptor: {}", plain(&answer));
+        return Ok(1);
+    }
+    let one: Value = serde_json::from_str(&answer).context("the service's answer is not JSON")?;
+    if wanted.json {
+        println!("{one:#}")
+    } else {
+        let left = one["until_s"].as_u64().unwrap_or(0).saturating_sub(now_s());
+        println!(
+            "{}: what the rule holds of this agent goes on for {}, as far as your word counts",
+            word(&one["id"]),
+            duration(left)
+        )
+    }
+    Ok(0)
+}
+
+/// `90s`, `10m`, `2h`.
+fn seconds(text: &str) -> Option<u64> {
+    let unit = [('s', 1), ('m', 60), ('h', 3600)].into_iter().find(|(unit, _)| text.ends_with(*unit))?.1;
+    text.get(..text.len() - 1)?.parse::<u64>().ok()?.checked_mul(unit)
+}
+
+/// `approvals revoke`.
+pub fn revoke(path: &Path, id: &str, reason: &str) -> Result<u8> {
+    let socket = Config::load(path)?.admin_socket();
+    let id = parse(id)?;
+    let body = json!({ "reason": reason }).to_string();
+    match client::post(&socket, &format!("/standing/{id}/revoke"), &body) {
+        Ok((200, _)) => {
+            println!("{id}: it stands no more");
+            Ok(0)
+        }
+        Ok((_, words)) => {
+            eprintln!("interceptor: {}", plain(&words));
+            Ok(1)
+        }
+        Err(error) => unreachable(&socket, error),
+    }
+}
+
 fn parse(id: &str) -> Result<AskId> {
     match id.parse() {
         Ok(id) => Ok(id),
@@ -193,6 +248,32 @@ fn table(listing: &Value, now_s: u64) -> String {
             short(&word(&one["text"]), 60)
         );
     }
+    for one in &all("reveals") {
+        let _ = writeln!(
+            out,
+            "{:<12} {:>14}  {:<16} {:<16} CLEAR VALUES are shown of {}: {}",
+            word(&one["id"]),
+            format!("{} left", duration(one["until_s"].as_u64().unwrap_or(0).saturating_sub(now_s))),
+            short(&word(&one["agent"]), 16),
+            short(&word(&one["database"]), 16),
+            short(&words(&one["columns"]), 60),
+            short(&word(&one["reason"]), 60)
+        );
+    }
+    for one in &all("standing") {
+        let _ = writeln!(
+            out,
+            "{:<12} {:>14}  {:<16} {:<16} {:<20} stands, by {}: {} {}",
+            word(&one["id"]),
+            format!("{} left", duration(one["until_s"].as_u64().unwrap_or(0).saturating_sub(now_s))),
+            short(&word(&one["agent"]), 16),
+            short(&word(&one["database"]), 16),
+            short(&words(&one["rules"]), 20),
+            word(&one["reviewer"]),
+            short(&word(&one["reason"]), 40),
+            short(&word(&one["text"]), 40)
+        );
+    }
     for one in over.iter().take(OVER_SHOWN) {
         let _ = writeln!(
             out,
@@ -251,7 +332,12 @@ fn text(one: &Value, now_s: u64) -> String {
         _ => line("estimate", "none: the planner was not asked, or did not say".to_owned()),
     }
     if one["in_transaction"] == true {
-        line("transaction", "open: locks of earlier statements are held while it waits".to_owned());
+        let since = one["transaction_since_s"].as_u64().map(|since| duration(now_s.saturating_sub(since)));
+        let since = since.map(|since| format!("open for {since}")).unwrap_or_else(|| "open".to_owned());
+        line("transaction", format!("{since}: locks of earlier statements are held while it waits"));
+    }
+    if let Some(rows) = one["rows_bound"].as_u64() {
+        line("rows", format!("at most {rows} may leave if it is approved"));
     }
     if one["redacted"] == true {
         line(
@@ -262,7 +348,11 @@ fn text(one: &Value, now_s: u64) -> String {
     line("record", word(&one["record"]));
     for said in one["words"].as_array().into_iter().flatten() {
         let verb = if said["approve"] == true { "approved" } else { "denied" };
-        line(verb, format!("by {} ({}): {}", word(&said["reviewer"]), word(&said["login"]), word(&said["reason"])));
+        let under = said["under"].as_str().map(|id| format!(", as it stands by {}", plain(id))).unwrap_or_default();
+        line(
+            verb,
+            format!("by {} ({}){under}: {}", word(&said["reviewer"]), word(&said["login"]), word(&said["reason"])),
+        );
     }
     line("statement", String::new());
     for statement in one["text"].as_str().unwrap_or_default().lines() {
@@ -277,6 +367,12 @@ fn text(one: &Value, now_s: u64) -> String {
 fn rule_names(one: &Value) -> String {
     let names: Vec<String> = rules(one).map(|rule| word(&rule["name"])).collect();
     names.join(", ")
+}
+
+/// A list's entries in one line.
+fn words(list: &Value) -> String {
+    let words: Vec<String> = list.as_array().into_iter().flatten().map(word).collect();
+    words.join(", ")
 }
 
 fn since(one: &Value, key: &str, now_s: u64) -> u64 {

@@ -46,6 +46,7 @@ pub fn run(path: &Path) -> Result<()> {
     let logins = estimates::logins(&config)?;
     let (page, webhooks) = (admin::page(&config)?, admin::webhooks(&config)?);
     let left = approvals::left(&config.service.state_dir);
+    let standing = approvals::standing(&config.service.state_dir, approvals::now_s());
     let canary = Arc::new(Canary::default());
     let known = Arc::new(Known::new(&config, Legs::new(&config)?));
     let shards = shards(&config);
@@ -67,14 +68,19 @@ pub fn run(path: &Path) -> Result<()> {
 
     privileges::drop_to(account)?;
     let mut checkpoints = Checkpoints::open(&config.service.state_dir)?;
+    let key = approvals::BindingKey::derived(&Checkpoints::secret(&config.service.state_dir)?)?;
     confine(path, &config, &instance, known.tls())?;
     let mut handle = proxy::start(&settings(&config, shards), Arc::new(policy.clone()), origins)?;
     checkpoints.of(handle.heads());
     let asks = handle.take_asks();
-    let (version, state_dir) = (policy.version().to_owned(), config.service.state_dir.clone());
-    let service = Arc::new(Service::new(path, config, handle, version, counters, held, Arc::clone(&known)));
+    let state_dir = config.service.state_dir.clone();
+    let service =
+        Arc::new(Service::new(path, config, handle, Arc::new(policy.clone()), counters, held, Arc::clone(&known)));
+    for one in standing {
+        service.held().stand(one, approvals::now_s());
+    }
     if let Some(asks) = asks {
-        approvals::start(&service, asks, Estimates::start(&service, logins, known.tls())?)?;
+        approvals::start(&service, asks, Estimates::start(&service, logins, known.tls())?, key)?;
     }
     service.record_start();
     left.iter().for_each(|left| service.record_left(left));

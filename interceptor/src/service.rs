@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use audit::{Event, Operator, Text};
-use control::approvals::Approvals;
+use control::approvals::{Approvals, Granting, Login, Rejected, Reviewer, Standing};
 use control::{
     Agent, Canary, Columns, Coverage, Database, Figure, FigureKind, Label, Latency, Looks, Mode, Policy, Shard,
     ShardState, Source, Status,
@@ -38,7 +38,7 @@ pub struct Service {
 }
 
 struct State {
-    policy: String,
+    policy: Arc<policy::Policy>,
     /// Why the last reload was refused.
     refused: Option<String>,
     /// What the configuration says otherwise by now, seen at the last reload.
@@ -54,7 +54,7 @@ impl Service {
         path: &Path,
         config: Config,
         handle: Handle,
-        policy: String,
+        policy: Arc<policy::Policy>,
         counters: Counters,
         held: Approvals,
         known: Arc<Known>,
@@ -91,6 +91,27 @@ impl Service {
         }
     }
 
+    /// A word that was said before goes to the session that has just asked.
+    pub fn take_to_session(&self, vote: &control::approvals::Vote) {
+        if !Source::vote(self, vote) {
+            tracing::error!(approval = %vote.id, "a shard does not listen: what stands is not taken to a held statement");
+        }
+    }
+
+    /// A word stands from now on. Recorded first.
+    pub fn stands(&self, one: Standing) -> bool {
+        tracing::warn!(approval = %one.id, agent = %one.agent, database = %one.database, until = one.until_s, "an approval stands for a while");
+        approvals::recorded(operator(), &one, |event| self.record(event));
+        self.held.stand(one, approvals::now_s())
+    }
+
+    /// A session shows no clear values any more.
+    fn end_reveal(&self, shown: &control::approvals::Revealing) -> Result<(), Rejected> {
+        let id = shown.id.parse().map_err(|_| Rejected::Unknown)?;
+        let told = self.with_handle(|handle| handle.end_reveal(shown.session, id));
+        told.and_then(Result::ok).ok_or(Rejected::Unheard)
+    }
+
     /// Keys and certificates of the databases.
     pub fn tls(&self) -> &crate::tls::Legs {
         self.known.tls()
@@ -124,15 +145,14 @@ impl Service {
 
     /// Reads the policy again and gives it to every shard; the old one stays where it does not load.
     pub fn reload(&self) -> Result<String, String> {
-        let previous = self.state().policy.clone();
+        let previous = self.policy();
         let loaded = check::load_policy(&self.config).map_err(|e| e.to_string());
         let outcome = loaded.and_then(|policy| {
-            let version = policy.version().to_owned();
-            let rules = policy.rules();
-            let told = self.with_handle(|handle| handle.reload(&Arc::new(policy)));
+            let (version, rules, policy) = (policy.version().to_owned(), policy.rules(), Arc::new(policy));
+            let told = self.with_handle(|handle| handle.reload(&policy));
             told.and_then(Result::ok)
                 .ok_or("a shard does not listen; the policy may hold on some only: restart the service")?;
-            self.state().policy.clone_from(&version);
+            self.state().policy = policy;
             Ok((version, rules))
         });
         self.state().refused = outcome.as_ref().err().cloned();
@@ -150,7 +170,7 @@ impl Service {
 
     /// The version of the policy in force.
     pub fn policy(&self) -> String {
-        self.state().policy.clone()
+        self.state().policy.version().to_owned()
     }
 
     /// What a reload could not put in force.
@@ -178,7 +198,7 @@ impl Service {
     pub fn record_start(&self) {
         let release =
             nix::sys::utsname::uname().map(|u| u.release().to_string_lossy().into_owned()).unwrap_or_default();
-        let (kernel, policy) = (Masked::of(&release), Masked::of(&self.state().policy));
+        let (kernel, policy) = (Masked::of(&release), Masked::of(self.state().policy.version()));
         self.record(&Event::ServiceStart {
             operator: operator(),
             version: env!("CARGO_PKG_VERSION"),
@@ -372,7 +392,8 @@ fn figure(name: &'static str, value: u64, labels: Vec<Label>) -> Figure {
 impl Source for Service {
     fn status(&self) -> Status {
         let state = self.state();
-        let (policy, refused, canary) = (state.policy.clone(), state.refused.clone(), state.canary.clone());
+        let (policy, refused, canary) =
+            (state.policy.version().to_owned(), state.refused.clone(), state.canary.clone());
         let restart = state.restart.map(str::to_owned);
         drop(state);
         Status {
@@ -424,6 +445,49 @@ impl Source for Service {
 
     fn reload(&self) -> Result<String, String> {
         Service::reload(self)
+    }
+
+    fn grant(&self, wanted: &control::Wanted, reviewer: &Reviewer, login: &Login) -> Result<Standing, Rejected> {
+        let policy = Arc::clone(&self.state().policy);
+        let terms = policy.terms(&wanted.rule).ok_or(Rejected::Nothing("rule that holds"))?;
+        if !self.config.agents.iter().any(|agent| agent.name == wanted.agent) {
+            return Err(Rejected::Nothing("agent"));
+        }
+        if !self.config.databases.iter().any(|database| database.name == wanted.database) {
+            return Err(Rejected::Nothing("database"));
+        }
+        let granting = Granting {
+            id: approvals::fresh_id().ok_or(Rejected::Full)?,
+            terms,
+            agent: wanted.agent.clone(),
+            database: wanted.database.clone(),
+            policy: policy.version().to_owned(),
+            for_s: wanted.seconds,
+        };
+        let one = granting.by(reviewer, login, &wanted.reason, approvals::now_s())?;
+        if self.stands(one.clone()) { Ok(one) } else { Err(Rejected::Full) }
+    }
+
+    fn take_back(&self, id: &str, reviewer: &Reviewer, login: &Login, reason: &str) -> Result<(), Rejected> {
+        let reason = control::approvals::reason(reason)?;
+        let agent = match self.held.revealed(id) {
+            Some(shown) => {
+                self.end_reveal(&shown)?;
+                shown.agent
+            }
+            None => self.held.take_back_standing(id).ok_or(Rejected::Unknown)?.agent,
+        };
+        let (id, agent, name) = (Masked::of(id), Masked::of(&agent), Masked::of(&reviewer.name));
+        let (login, reason) = (Masked::of(&login.words), Masked::of(&reason));
+        self.record(&Event::GrantOver(audit::GrantOver {
+            operator: operator(),
+            agent: Text::Masked(&agent),
+            approval: Text::Masked(&id),
+            reviewer: Text::Masked(&name),
+            login: Text::Masked(&login),
+            justification: Text::Masked(&reason),
+        }));
+        Ok(())
     }
 }
 

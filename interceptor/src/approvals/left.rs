@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use audit::decode::{Fields, number};
-use audit::segment::{frames, parse_file_name};
+use audit::segment::{Frame, frames, parse_file_name};
 use audit::{Masked, RecordId, RecordType, field};
 
 /// Of each shard so many segments are looked through, the youngest.
@@ -26,23 +26,9 @@ pub struct Left {
 
 /// All of them. A record that cannot be read says nothing here: the shard that goes on with it judges it.
 pub fn left(state_dir: &Path) -> Vec<Left> {
-    let mut shards: BTreeMap<u16, Vec<(u64, PathBuf)>> = BTreeMap::new();
-    for entry in std::fs::read_dir(state_dir).into_iter().flatten().flatten() {
-        if let Some((shard, number)) = entry.file_name().to_str().and_then(parse_file_name) {
-            shards.entry(shard).or_default().push((number, entry.path()));
-        }
-    }
     let mut open = HashMap::new();
     let mut ends = Vec::new();
-    for (shard, mut files) in shards {
-        files.sort_unstable();
-        let texts = files.iter().rev().filter_map(|(_, path)| std::fs::read(path).ok());
-        let mut written: Vec<Vec<u8>> = texts.filter(|bytes| frames(bytes).next().is_some()).take(SEGMENTS).collect();
-        written.reverse();
-        for bytes in &written {
-            frames(bytes).for_each(|frame| look(shard, &frame, &mut open, &mut ends));
-        }
-    }
+    youngest(state_dir, |shard, frame| look(shard, frame, &mut open, &mut ends));
     // An end may be in another shard's series than its ask.
     for approval in ends {
         open.remove(&approval);
@@ -52,7 +38,26 @@ pub fn left(state_dir: &Path) -> Vec<Left> {
     left
 }
 
-fn look(shard: u16, frame: &audit::segment::Frame<'_>, open: &mut HashMap<String, Left>, ends: &mut Vec<String>) {
+/// Each record of the youngest segments of every shard, a shard's in their order.
+pub(super) fn youngest(state_dir: &Path, mut each: impl FnMut(u16, &Frame<'_>)) {
+    let mut shards: BTreeMap<u16, Vec<(u64, PathBuf)>> = BTreeMap::new();
+    for entry in std::fs::read_dir(state_dir).into_iter().flatten().flatten() {
+        if let Some((shard, number)) = entry.file_name().to_str().and_then(parse_file_name) {
+            shards.entry(shard).or_default().push((number, entry.path()));
+        }
+    }
+    for (shard, mut files) in shards {
+        files.sort_unstable();
+        let texts = files.iter().rev().filter_map(|(_, path)| std::fs::read(path).ok());
+        let mut written: Vec<Vec<u8>> = texts.filter(|bytes| frames(bytes).next().is_some()).take(SEGMENTS).collect();
+        written.reverse();
+        for bytes in &written {
+            frames(bytes).for_each(|frame| each(shard, &frame));
+        }
+    }
+}
+
+fn look(shard: u16, frame: &Frame<'_>, open: &mut HashMap<String, Left>, ends: &mut Vec<String>) {
     let kind = RecordType::of(frame.kind);
     let told = [RecordType::Ask, RecordType::Approval, RecordType::AskOver, RecordType::Decision];
     if !kind.is_some_and(|kind| told.contains(&kind)) {

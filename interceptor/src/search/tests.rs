@@ -93,6 +93,7 @@ impl Record {
             verdict: &verdict,
             request: "query",
             approval: None,
+            reveal: None,
             number: 2,
         };
         let decision = self.write(shard, session, &Event::Decision(decided));

@@ -231,6 +231,136 @@ fn a_killed_service_leaves_no_ask_without_an_end() {
 }
 
 #[test]
+fn the_servers_own_timeout_ends_a_hold_in_a_transaction() {
+    let Some(stage) = stage("10m") else { return };
+    let service = &stage.service;
+    let script = "SET idle_in_transaction_session_timeout = '2s';\nBEGIN;\nSELECT 1;\nDELETE FROM plain /* late */;\n";
+    let child = psql(&stage, script);
+    let id = held(service, "late");
+    let shown = Answer::of(service.verb("approvals show").arg(&id).output().expect("starts"));
+    assert!(shown.out.contains("transaction  open for "), "{}", shown.out);
+    let psql = end(child);
+    assert!(psql.err.contains("25P03") && psql.err.contains("idle-in-transaction timeout"), "{}", psql.err);
+    let again = decide(service, "approve", &id, "too late");
+    assert!(!again.ok && again.err.contains("it is over: cancelled"), "{}", again.err);
+    let over = records(&stage, "ask-over");
+    assert_eq!((over.len(), &over[0]["approval"], &over[0]["cause"]), (1, &id.into(), &"the connection ended".into()));
+    assert!(records(&stage, "ask")[0]["transaction_ns"].as_u64().is_some_and(|ns| ns > 0));
+}
+
+#[test]
+fn an_approval_covers_what_it_says_and_a_grant_too_and_both_outlive_a_restart() {
+    let keys = "action = \"hold\"\ncovers = \"15m\"\ngrant = \"1h\"";
+    let policy = POLICY.to_owned() + &HOLD.replace("3s", "10m").replace("action = \"hold\"", keys);
+    let Some(mut stage) = Stage::set_beside("", REVIEWER, &policy) else { return };
+    let child = psql(&stage, "DELETE FROM plain WHERE id = 1 /* twice */;\n");
+    let id = held(&stage.service, "twice");
+    assert!(decide(&stage.service, "approve", &id, "ticket 7").ok);
+    assert_eq!(end(child).out.trim_end(), "DELETE 0");
+    let child = psql(&stage, "DELETE FROM plain WHERE id = 1 /* twice */;\n");
+    assert_eq!(end(child).out.trim_end(), "DELETE 0", "covered: nobody was asked anew");
+    let child = psql(&stage, "DELETE FROM plain WHERE id = 2 /* other */;\n");
+    let other = held(&stage.service, "other");
+    assert!(decide(&stage.service, "deny", &other, "no").ok);
+    assert!(end(child).err.contains("42501"));
+    let grant = |service: &Service, agent: &str, lasts: &str| {
+        let mut verb = service.verb("approvals grant");
+        verb.args(["deletes wait", "--agent", agent, "--database", "payments", "--for", lasts, "--reason", "the job"]);
+        Answer::of(verb.output().expect("starts"))
+    };
+    assert!(grant(&stage.service, "nobody", "10m").err.contains("no such agent"));
+    assert!(grant(&stage.service, "reconciler", "2h").err.contains("lasts 1 to 3600 seconds"));
+    let granted = grant(&stage.service, "reconciler", "10m");
+    assert!(granted.ok, "{}", granted.err);
+    let grant_id = granted.out.split(':').next().unwrap_or_default().to_owned();
+    // Without its semicolon it is another text.
+    stage.ask("DELETE FROM plain WHERE id = 1 /* twice */").says("DELETE 0");
+    let listed = Answer::of(stage.service.verb("approvals list").output().expect("starts"));
+    assert!(listed.out.contains(&grant_id) && listed.out.contains("stands, by ann: the job"), "{}", listed.out);
+    stage.service.stop("KILL").expect("killed");
+    stage.service.run().expect("it starts again");
+    let child = psql(&stage, "DELETE FROM plain WHERE id = 3 /* after */;\n");
+    assert_eq!(end(child).out.trim_end(), "DELETE 0", "the grant stands after a restart");
+    let revoke = |id: &str| decide(&stage.service, "revoke", id, "done");
+    assert!(revoke(&grant_id).ok && !revoke(&grant_id).ok);
+    let child = psql(&stage, "DELETE FROM plain WHERE id = 1 /* twice */;\n");
+    assert_eq!(end(child).out.trim_end(), "DELETE 0", "what an approval covers stands after a restart");
+    assert!(revoke(&id).ok);
+    let child = psql(&stage, "DELETE FROM plain WHERE id = 1 /* twice */;\n");
+    let last = held(&stage.service, "twice");
+    assert!(decide(&stage.service, "deny", &last, "no").ok);
+    assert!(end(child).err.contains("42501"));
+    let under = |id: &str| records(&stage, "approval").iter().filter(|one| one["under"] == id).count();
+    assert_eq!((under(&id), under(&grant_id)), (2, 2));
+    assert_eq!((records(&stage, "grant").len(), records(&stage, "grant-over").len()), (2, 2));
+}
+
+#[test]
+fn clear_values_are_shown_for_a_while_and_never_kept() {
+    let reveal = "\n[[reveal]]\nname = \"disputes\"\ncolumns = [\"public.payments.pan\"]\napprovers = [\"group:leads\"]\n\
+                  approvals = 1\nlasts = \"10m\"\n";
+    let Some(stage) = Stage::set_beside("", REVIEWER, &(POLICY.to_owned() + reveal)) else { return };
+    let service = &stage.service;
+    let script = "SELECT pan FROM payments WHERE id = 1;\nSET interceptor.reveal = 'ticket 7';\n\
+                  SELECT id, pan, cvv FROM payments ORDER BY id LIMIT 2;\nSELECT pan AS p, note FROM payments, tickets WHERE payments.id = 1 AND tickets.id = 1;\n\
+                  COPY (SELECT pan FROM payments WHERE id = 1) TO STDOUT;\nSELECT lower(pan) FROM payments WHERE id = 1;\n\
+                  RESET interceptor.reveal;\nSELECT pan FROM payments WHERE id = 1;\n";
+    let child = psql(&stage, script);
+    let id = held(service, "interceptor.reveal");
+    let shown = Answer::of(service.verb("approvals show").arg(&id).output().expect("starts"));
+    assert!(shown.out.contains("would show clear values of public.payments.pan"), "{}", shown.out);
+    assert!(decide(service, "approve", &id, "the dispute is real").ok);
+    let psql = end(child);
+    let lines: Vec<&str> = psql.out.lines().collect();
+    let expected = [
+        "411111******1111",
+        "SET",
+        "1|4111111111111111|***",
+        "2|5555555555554444|***",
+        "4111111111111111|paid with 4111 11** **** 1111, please refund",
+        "411111******1111",
+        "411111******1111",
+        "RESET",
+        "411111******1111",
+    ];
+    assert!(lines == expected, "{} lines of {}: {}", lines.len(), expected.len(), psql.err);
+    let shown: Vec<Value> = records(&stage, "revealed").iter().map(|one| one["revealed"].clone()).collect();
+    assert_eq!(shown, [serde_json::json!(["public.payments.pan=2"]), serde_json::json!(["public.payments.pan=1"])]);
+    assert_eq!((records(&stage, "reveal").len(), records(&stage, "reveal-over").len()), (1, 1));
+}
+
+/// The records of this type.
+fn records(stage: &Stage, wanted: &str) -> Vec<Value> {
+    let lines = stage.record().into_iter().map(|line| serde_json::from_str::<Value>(&line).expect("JSON"));
+    lines.filter(|one| one["type"] == wanted).collect()
+}
+
+#[test]
+fn a_control_plane_that_hangs_stops_nothing_that_needs_no_person() {
+    let Some(stage) = stage("3s") else { return };
+    let service = &stage.service;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/freeze.py");
+    let pid = service.pid().expect("it runs").to_string();
+    let mut freeze = Command::new("python3");
+    freeze.arg(script).args([pid.as_str(), "control", "approvals"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut frozen = freeze.spawn().expect("python3 starts");
+    let mut said = [0; 7];
+    std::io::Read::read_exact(frozen.stdout.as_mut().expect("piped"), &mut said).expect("it says so");
+    assert_eq!(&said, b"frozen\n");
+    let start = Instant::now();
+    let load: String = (0..2000).map(|number| format!("SELECT {number};\n")).collect();
+    let answers = end(psql(&stage, &load)).out;
+    assert!(answers.lines().map(str::to_owned).eq((0..2000).map(|number| number.to_string())), "{answers}");
+    let held = end(psql(&stage, "DELETE FROM plain /* nobody hears */;\nSELECT 1;\n"));
+    assert!(held.err.contains("42501") && held.err.contains("\"interceptor\":\"expired\""), "{}", held.err);
+    assert_eq!(held.out.trim(), "1", "the connection goes on");
+    assert!(start.elapsed() < PATIENCE);
+    drop(frozen.stdin.take());
+    assert!(frozen.wait().expect("it ends").success());
+    assert_eq!(service.verb("status").status().expect("the verb starts").code(), Some(0), "it goes on where it was");
+}
+
+#[test]
 fn what_is_too_much_is_denied() {
     let limits = format!("{REVIEWER}\n[approvals]\npending_per_agent_max = 1\n");
     let Some(stage) = Stage::set_beside("", &limits, &(POLICY.to_owned() + &HOLD.replace("3s", "10m"))) else { return };

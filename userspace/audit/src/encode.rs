@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use pan::Masked;
 
 use crate::event::{
-    Actor, Approval, AskOver, Asked, Decided, Event, Head, Operator, Outcome, SessionTotals, SqlState, Stage,
-    Statement, Text, VerdictFacts,
+    Actor, Approval, AskOver, Asked, Decided, Event, Grant, GrantOver, Head, Operator, Outcome, RevealOver, Revealed,
+    Revealing, SessionTotals, SqlState, Stage, Statement, Text, VerdictFacts,
 };
 use crate::id::RecordId;
 use crate::{JUSTIFICATION_MAX, LIST_MAX, NAME_MAX, TEXT_MAX, field};
@@ -107,6 +107,9 @@ pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
         Event::Ask(asked) => asked.append(out),
         Event::Approval(approval) => approval.append(out),
         Event::AskOver(over) => over.append(out),
+        Event::Reveal(reveal) => reveal.append(out),
+        Event::Revealed(revealed) => revealed.append(out),
+        Event::RevealOver(over) => over.append(out),
         Event::Cancel { actor, target, success, cause } => {
             number(out, field::SUCCESS, u64::from(*success));
             out.extend_from_slice(&actor.0);
@@ -189,6 +192,8 @@ fn service(event: &Event<'_>, out: &mut Vec<u8>) {
             id(out, field::DECISION, *ask);
             name(out, field::CAUSE, Text::Literal(cause));
         }
+        Event::Grant(grant) => grant.append(out),
+        Event::GrantOver(over) => over.append(out),
         Event::Counters { operator, object, success, counters } => {
             operator.append(out, *success);
             name(out, field::OBJECT, Text::Literal(object));
@@ -207,6 +212,9 @@ fn service(event: &Event<'_>, out: &mut Vec<u8>) {
         | Event::Ask(_)
         | Event::Approval(_)
         | Event::AskOver(_)
+        | Event::Reveal(_)
+        | Event::Revealed(_)
+        | Event::RevealOver(_)
         | Event::Cancel { .. } => {}
     }
 }
@@ -264,6 +272,7 @@ impl Decided<'_> {
         out.extend_from_slice(&self.actor.0);
         name(out, field::REQUEST, Text::Literal(self.request));
         name_if(out, field::APPROVAL, self.approval);
+        name_if(out, field::REVEAL, self.reveal);
         number(out, field::NUMBER, self.number);
         out.extend_from_slice(&self.statement.0);
     }
@@ -281,6 +290,8 @@ impl Asked<'_> {
         number(out, field::APPROVALS, u64::from(self.approvals));
         list(out, field::PARAMETERS, self.parameters);
         name(out, field::TRANSACTION, Text::Literal(self.transaction));
+        number_if(out, field::TRANSACTION_NS, self.transaction_ns);
+        number_if(out, field::ROWS_BOUND, self.rows_bound);
         if let Some((rows, cost)) = self.estimate {
             number(out, field::ESTIMATED_ROWS, rows);
             number(out, field::ESTIMATED_COST, cost);
@@ -296,6 +307,7 @@ impl Approval<'_> {
         session(out, self.actor, true, self.number);
         id(out, field::DECISION, self.ask);
         name(out, field::APPROVAL, self.approval);
+        name_if(out, field::UNDER, self.under);
         number(out, field::APPROVED, u64::from(self.approved));
         name(out, field::REVIEWER, self.reviewer);
         name(out, field::REVIEWER_LOGIN, self.login);
@@ -311,6 +323,74 @@ impl AskOver<'_> {
         id(out, field::DECISION, self.ask);
         name(out, field::APPROVAL, self.approval);
         name(out, field::CAUSE, Text::Literal(self.cause));
+    }
+}
+
+impl Revealing<'_> {
+    fn append(&self, out: &mut Vec<u8>) {
+        session(out, self.actor, true, self.number);
+        name(out, field::REVEAL, self.reveal);
+        name(out, field::RULE, self.rule);
+        text(out, field::JUSTIFICATION, self.justification, JUSTIFICATION_MAX);
+        list(out, field::COLUMNS, self.columns);
+        number(out, field::UNTIL, self.until_s);
+    }
+}
+
+impl Revealed<'_> {
+    fn append(&self, out: &mut Vec<u8>) {
+        session(out, self.actor, true, self.number);
+        id(out, field::DECISION, self.decision);
+        name(out, field::REVEAL, self.reveal);
+        shown(out, self.counts);
+    }
+}
+
+impl RevealOver<'_> {
+    fn append(&self, out: &mut Vec<u8>) {
+        session(out, self.actor, true, self.number);
+        name(out, field::REVEAL, self.reveal);
+        name(out, field::CAUSE, Text::Literal(self.cause));
+        shown(out, self.counts);
+    }
+}
+
+/// `column=count` of each column.
+fn shown(out: &mut Vec<u8>, counts: &[(Masked, u64)]) {
+    for (column, count) in counts.iter().take(LIST_MAX) {
+        let words = format!("{}={count}", cut(column.as_str(), NAME_MAX - 24));
+        text(out, field::REVEALED, Text::Masked(&Masked::of(&words)), NAME_MAX);
+    }
+    omitted(out, counts.len().saturating_sub(LIST_MAX));
+}
+
+impl Grant<'_> {
+    fn append(&self, out: &mut Vec<u8>) {
+        self.operator.append(out, true);
+        name(out, field::AGENT, self.agent);
+        name(out, field::DATABASE, self.database);
+        name(out, field::APPROVAL, self.approval);
+        self.rules.iter().take(LIST_MAX).for_each(|rule| name(out, field::HELD_BY, Text::Masked(rule)));
+        name(out, field::POLICY, self.policy);
+        name(out, field::REVIEWER, self.reviewer);
+        name(out, field::REVIEWER_LOGIN, self.login);
+        text(out, field::JUSTIFICATION, self.justification, JUSTIFICATION_MAX);
+        number(out, field::GIVEN, self.given_s);
+        number(out, field::UNTIL, self.until_s);
+        if let Some(binding) = &self.binding {
+            bytes(out, field::BINDING, binding);
+        }
+    }
+}
+
+impl GrantOver<'_> {
+    fn append(&self, out: &mut Vec<u8>) {
+        self.operator.append(out, true);
+        name(out, field::AGENT, self.agent);
+        name(out, field::APPROVAL, self.approval);
+        name(out, field::REVIEWER, self.reviewer);
+        name(out, field::REVIEWER_LOGIN, self.login);
+        text(out, field::JUSTIFICATION, self.justification, JUSTIFICATION_MAX);
     }
 }
 
@@ -387,6 +467,12 @@ pub(crate) fn number(out: &mut Vec<u8>, field: u8, value: u64) {
     out.push(field);
     out.push(length as u8);
     out.extend_from_slice(value.to_le_bytes().get(..length).unwrap_or_default());
+}
+
+fn number_if(out: &mut Vec<u8>, field: u8, value: Option<u64>) {
+    if let Some(value) = value {
+        number(out, field, value);
+    }
 }
 
 fn name(out: &mut Vec<u8>, field: u8, words: Text<'_>) {

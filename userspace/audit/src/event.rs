@@ -9,9 +9,11 @@ use crate::record_type::RecordType;
 
 mod held;
 mod node;
+mod sql_state;
 
-pub use held::{Approval, AskOver, Asked};
+pub use held::{Approval, AskOver, Asked, Grant, GrantOver, RevealOver, Revealed, Revealing};
 pub use node::{Clock, Head};
+pub use sql_state::SqlState;
 
 /// Text that a record accepts: our own words, or what [`pan::Masked`] has been over. Names that an agent chooses (tables,
 /// dbname, database user, application_name, its executable) are of the second kind like any other text.
@@ -42,29 +44,6 @@ impl From<&'static str> for Text<'_> {
 impl<'a> From<&'a Masked> for Text<'a> {
     fn from(text: &'a Masked) -> Self {
         Text::Masked(text)
-    }
-}
-
-/// Five characters of a SQLSTATE, digits and upper-case letters; anything else becomes `?????`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SqlState([u8; 5]);
-
-impl SqlState {
-    /// `successful_completion`.
-    pub const OK: SqlState = SqlState(*b"00000");
-    /// `insufficient_privilege`, what a refused statement gets.
-    pub const REFUSED: SqlState = SqlState(*b"42501");
-
-    /// From the bytes of an error's `C` field.
-    pub fn of(bytes: &[u8]) -> SqlState {
-        match <[u8; 5]>::try_from(bytes) {
-            Ok(code) if code.iter().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase()) => SqlState(code),
-            _ => SqlState(*b"?????"),
-        }
-    }
-
-    pub(crate) fn bytes(&self) -> &[u8; 5] {
-        &self.0
     }
 }
 
@@ -233,6 +212,8 @@ pub struct Decided<'a> {
     pub request: &'static str,
     /// The approval that lets it go on, or that was refused.
     pub approval: Option<Text<'a>>,
+    /// The approval under which it is shown clear values.
+    pub reveal: Option<Text<'a>>,
     /// The session's own count of its records, from 1.
     pub number: u64,
 }
@@ -387,6 +368,16 @@ pub enum Event<'a> {
     Approval(Approval<'a>),
     /// A held statement waits no more: it expired, was cancelled, or its connection ended.
     AskOver(AskOver<'a>),
+    /// Clear values are shown from now on.
+    Reveal(Revealing<'a>),
+    /// A statement was shown clear values.
+    Revealed(Revealed<'a>),
+    /// They are shown no more.
+    RevealOver(RevealOver<'a>),
+    /// A person's word that stands for a while.
+    Grant(Grant<'a>),
+    /// It was taken back.
+    GrantOver(GrantOver<'a>),
     /// A held statement of a service that was killed: it ended with its connection, and the next service says so.
     AskLeft {
         /// Who says it.
@@ -568,6 +559,11 @@ impl Event<'_> {
             Event::Ask(_) => RecordType::Ask,
             Event::Approval(_) => RecordType::Approval,
             Event::AskOver(_) | Event::AskLeft { .. } => RecordType::AskOver,
+            Event::Reveal(_) => RecordType::Reveal,
+            Event::Revealed(_) => RecordType::Revealed,
+            Event::RevealOver(_) => RecordType::RevealOver,
+            Event::Grant(_) => RecordType::Grant,
+            Event::GrantOver(_) => RecordType::GrantOver,
             Event::Admission { .. } => RecordType::Admission,
             Event::PolicyLoad { .. } => RecordType::PolicyLoad,
             Event::Attach { .. } => RecordType::Attach,

@@ -128,6 +128,16 @@ fields! {
     92 CLOCK_SYNCED "clock_synced" Number "1: the kernel's clock follows a source of time; 0: it does not";
     93 CLOCK_OFFSET_US "clock_offset_us" Number "the offset that the kernel is still correcting, microseconds, without its sign";
     94 CLOCK_ERROR_US "clock_error_us" Number "how far the clock may be off at most, microseconds";
+    110 UNDER "under" Text "the approval, given before, that this word is taken from: one that covers further runs, or a grant";
+    111 REVEAL "reveal" Text "the id of the approval under which clear values are shown";
+    112 TRANSACTION_NS "transaction_ns" Number "how long the transaction of a held statement was open when it was held, with its locks";
+    113 ROWS_BOUND "rows_bound" Number "so many rows may leave under the approval";
+    114 UNTIL "until" Number "when a grant, or what is shown, is over at the latest, seconds since 1970 UTC";
+    115 COLUMNS "columns" List "a column whose clear values may be shown";
+    116 REVEALED "revealed" List "column=count: clear values of one column that a statement was shown";
+    117 BINDING "binding" Hash "HMAC-SHA256, by a key of this host, of all that an approval which covers further runs is bound to";
+    118 HELD_BY "held_by" List "a rule that takes the grant";
+    119 GIVEN "given" Number "when the approval that stands was given, seconds since 1970 UTC";
 }
 
 #[cfg(test)]

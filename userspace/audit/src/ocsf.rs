@@ -90,7 +90,10 @@ impl Class {
                 | RecordType::Cancel
                 | RecordType::Ask
                 | RecordType::Approval
-                | RecordType::AskOver,
+                | RecordType::AskOver
+                | RecordType::Reveal
+                | RecordType::Revealed
+                | RecordType::RevealOver,
             ) => Class::Datastore,
             _ => Class::Base,
         }
@@ -116,7 +119,16 @@ impl Class {
             (Class::ApplicationLifecycle, Some(RecordType::ServiceStop)) => 4,
             (Class::ApplicationLifecycle, _) => 3,
             (Class::Datastore, Some(RecordType::SessionStart)) => 3,
-            (Class::Datastore, Some(RecordType::SessionEnd | RecordType::Cancel | RecordType::AskOver)) => OTHER,
+            (
+                Class::Datastore,
+                Some(
+                    RecordType::SessionEnd
+                    | RecordType::Cancel
+                    | RecordType::AskOver
+                    | RecordType::Reveal
+                    | RecordType::RevealOver,
+                ),
+            ) => OTHER,
             (Class::Datastore, _) => datastore_activity(record),
         }
     }

@@ -35,6 +35,9 @@ record_types! {
     9 Ask "ask" "A statement is held: a person is asked.";
     10 Approval "approval" "A person approved or denied a held statement.";
     11 AskOver "ask-over" "A held statement waits no more, and nobody decided.";
+    13 Reveal "reveal" "People agreed: clear values of some columns are shown from now on, for a while.";
+    14 Revealed "revealed" "A statement was shown clear values: how many, of which column.";
+    15 RevealOver "reveal-over" "Clear values are shown no more.";
     16 Admission "admission" "An agent was put under protection.";
     17 PolicyLoad "policy-load" "A policy was loaded or refused.";
     18 Attach "attach" "The kernel half was attached.";
@@ -46,6 +49,8 @@ record_types! {
     24 Checkpoint "checkpoint" "How far all series are, in the node's own series; a signed checkpoint binds it.";
     25 Reading "reading" "Somebody read the record, or checked it.";
     26 Alert "alert" "Something that a person must look at, found in the record or in its shipping.";
+    30 Grant "grant" "A person's approval stands for a while: of further runs of one statement, or of what a rule holds.";
+    31 GrantOver "grant-over" "Such an approval was taken back.";
     240 Root "root" "The root of all records so far. Written by the appender alone.";
     241 Stop "stop" "A root after which the writer stopped in order.";
     242 Seal "seal" "A root after which nothing follows in this segment.";

@@ -59,6 +59,8 @@ pub fn line(shard: u16, frame: &Frame<'_>) -> String {
         "verdict",
         "rule",
         "approval",
+        "under",
+        "reveal",
         "reviewer",
         "justification",
         "reason",
@@ -167,13 +169,13 @@ fn pci(object: &Map<String, Value>, frame: &Frame<'_>) -> Value {
             .collect();
         found.join(between)
     };
-    let session = object.contains_key("database");
+    let session = object.contains_key("database") && !object.contains_key("operator");
     let (user, origination, resource) = if session {
         let resource = joined(&["database", "dbname", "tables", "object", "decision"], " ");
         (joined(&["agent", "database_user"], " as "), joined(&["agent_address", "pid", "exe_name"], " "), resource)
     } else {
-        let resource = joined(&["object", "agent", "unit", "policy"], " ");
-        (joined(&["operator", "uid"], " "), joined(&["pid"], " "), resource)
+        let resource = joined(&["object", "agent", "database", "unit", "policy"], " ");
+        (joined(&["reviewer", "operator", "uid"], " "), joined(&["pid"], " "), resource)
     };
     let outcome = match (object.get("success"), object.get("stage")) {
         (Some(Value::Bool(true)), _) => "success",

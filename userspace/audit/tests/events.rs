@@ -175,6 +175,7 @@ fn long_texts_and_lists_are_cut_and_say_so() {
         verdict: &parts.verdicts[0],
         request: "query",
         approval: None,
+        reveal: None,
         number: 1,
     };
     let mut payload = Vec::new();

@@ -47,7 +47,11 @@ fn one_flipped_bit_anywhere() {
             files[file].1[at] ^= bit;
             let verdict = found(&files, &format!("a bit of byte {at} of file {file}"));
             if at < used {
-                assert!(matches!(verdict, Verdict::Tampered(_) | Verdict::CannotTell(_)), "byte {at}: {verdict:?}");
+                // The last record of a series, changed so that it seems longer than it is, reads as one that was never finished.
+                let last = file > 1 && places(&files[file].1).last().is_none_or(|(start, length)| at >= start + length);
+                let told = matches!(verdict, Verdict::Tampered(_) | Verdict::CannotTell(_))
+                    || (last && matches!(verdict, Verdict::TornTail(..)));
+                assert!(told, "byte {at}: {verdict:?}");
             }
             if let (Verdict::Tampered(finding), true) = (verdict, (HEADER_LEN..used).contains(&at)) {
                 let places = places(&files[file].1);

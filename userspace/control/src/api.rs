@@ -106,8 +106,8 @@ async fn show(State(source): State<Arc<dyn Source>>, Path(id): Path<String>) -> 
 /// What stands in the body of a decision.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Said {
-    reason: String,
+pub(crate) struct Said {
+    pub(crate) reason: String,
 }
 
 async fn approve(
@@ -141,7 +141,7 @@ async fn decided(source: Arc<dyn Source>, peer: Peer, id: &str, approve: bool, r
     }
 }
 
-fn rejected(why: &Rejected) -> Response {
+pub(crate) fn rejected(why: &Rejected) -> Response {
     let status = StatusCode::from_u16(why.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, why.to_string()).into_response()
 }

@@ -11,6 +11,8 @@
 //! GET  /approvals/ID              one of them
 //! POST /approvals/ID/approve      lets it go on, for a reason: {"reason": "…"}
 //! POST /approvals/ID/deny         refuses it, for a reason
+//! POST /grants                    approves in advance what a rule holds: {"rule", "agent", "database", "seconds", "reason"}
+//! POST /standing/ID/revoke        takes back what stands, or ends what is shown: {"reason": "…"}
 //! POST /login     a login link of the page for the account that asks: its address, or 404 without a page
 //! POST /token     a token of the API for the account that asks: {"scopes": ["read"], "purpose": "…", "seconds": …}
 //! POST /reload    reads the policy again; 409 and the reason where the old one stays in force
@@ -22,6 +24,7 @@ pub mod approvals;
 pub mod client;
 mod columns;
 mod fetch;
+mod grants;
 mod jws;
 mod latency;
 mod metrics;
@@ -35,6 +38,7 @@ mod web;
 mod webhooks;
 
 pub use columns::{Column, Columns, Looks};
+pub use grants::Wanted;
 pub use latency::Latency;
 pub use plain::{plain, plain_lines};
 pub use server::{Handle, Page, ServeError, Settings, Source, serve};

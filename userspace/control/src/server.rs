@@ -17,8 +17,9 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::api::{self, Links};
-use crate::approvals::{Approvals, Vote};
+use crate::approvals::{Approvals, Login, Rejected, Reviewer, Standing, Vote};
 use crate::columns::Columns;
+use crate::grants::{self, Wanted};
 use crate::metrics;
 use crate::oidc::{self, Oidc};
 use crate::status::Status;
@@ -68,6 +69,14 @@ pub trait Source: Send + Sync + 'static {
     fn vote(&self, vote: &Vote) -> bool;
     /// A webhook's message was not taken, and why; `None`: one was again.
     fn webhook(&self, name: &str, failed: Option<&str>);
+    /// A person approves in advance; recorded before it counts.
+    fn grant(&self, _wanted: &Wanted, _reviewer: &Reviewer, _login: &Login) -> Result<Standing, Rejected> {
+        Err(Rejected::Nothing("rule that holds"))
+    }
+    /// A person takes back what stands under this id, or ends what is shown under it.
+    fn take_back(&self, _id: &str, _reviewer: &Reviewer, _login: &Login, _reason: &str) -> Result<(), Rejected> {
+        Err(Rejected::Unknown)
+    }
     /// Reads the policy again: the version now in force, or why the old one stays.
     fn reload(&self) -> Result<String, String>;
 }
@@ -222,6 +231,7 @@ fn router(source: Arc<dyn Source>, links: Links, hooks: Arc<[Arc<Hook>]>) -> axu
         .route("/metrics", get(page))
         .route("/reload", post(reload))
         .merge(api::routes())
+        .merge(grants::routes())
         .route("/login", post(api::login))
         .route("/token", post(api::token))
         .layer(Extension(links))
@@ -239,7 +249,12 @@ struct Answer {
 
 async fn status(State(source): State<Arc<dyn Source>>) -> Response {
     let status = source.status();
-    Json(Answer { warnings: status.warnings(), status }).into_response()
+    let mut warnings = status.warnings();
+    warnings.extend(source.approvals().all_revealed(api::now_s()).iter().map(|shown| {
+        let columns = shown.columns.join(", ");
+        format!("{}: agent {} is shown CLEAR VALUES of {columns} on {}", shown.id, shown.agent, shown.database)
+    }));
+    Json(Answer { warnings, status }).into_response()
 }
 
 async fn columns(State(source): State<Arc<dyn Source>>) -> Response {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sql::{Group, Kind, Name, Object, Pair, RelationKind};
 
-use crate::{Action, Policy, Question, Rule, Terms, Verdict, conditions};
+use crate::{Action, Policy, Question, Rule, Terms, Verdict, conditions, reveal};
 
 /// Judges one statement. Of several rules that say the same, the first by name is named.
 pub fn judge<'a>(policy: &'a Policy, question: Question<'a>) -> Verdict<'a> {
@@ -35,6 +35,24 @@ pub fn judge<'a>(policy: &'a Policy, question: Question<'a>) -> Verdict<'a> {
             verdict.pair = question.statement.pairs.first();
         }
     }
+    match reveal(policy, &question) {
+        None => verdict,
+        Some(asked) => with_reveal(policy, &question, asked.is_ok(), verdict),
+    }
+}
+
+/// SET of `interceptor.reveal`: held for people where a `[[reveal]]` is meant, else refused.
+fn with_reveal<'a>(policy: &'a Policy, question: &Question<'a>, fit: bool, mut verdict: Verdict<'a>) -> Verdict<'a> {
+    let changes = policy.reveals(question.database).filter_map(|reveal| reveal.next_change(question.wall_s));
+    verdict.valid_until = changes.chain(verdict.valid_until).min();
+    let action = if fit { Action::Hold } else { Action::Block };
+    if action > verdict.action {
+        let asked = reveal(policy, question).and_then(Result::ok).map(|(reveal, _)| &*reveal.terms);
+        verdict.action = action;
+        verdict.rule = asked.map(|terms| terms.rule.as_str());
+        verdict.message = asked.and_then(|terms| terms.message.as_deref());
+        verdict.pair = question.statement.pairs.first();
+    }
     verdict
 }
 
@@ -60,9 +78,11 @@ fn wants_estimate(policy: &Policy, question: &Question<'_>) -> bool {
         })
 }
 
-/// The terms of every rule that holds the statement: a person's word must satisfy each.
+/// The terms of every rule that holds the statement, and of the `[[reveal]]` that it asks for: a person's word must satisfy each.
 pub fn holds(policy: &Policy, question: Question<'_>) -> Vec<Arc<Terms>> {
-    policy.rules.iter().filter(|rule| holds_by(rule, &question)).filter_map(|rule| rule.terms.clone()).collect()
+    let revealed = reveal(policy, &question).and_then(Result::ok).map(|(reveal, _)| Arc::clone(&reveal.terms));
+    let held = policy.rules.iter().filter(|rule| holds_by(rule, &question));
+    held.filter_map(|rule| rule.terms.clone()).chain(revealed).collect()
 }
 
 /// Does this rule hold the statement, unless another blocks it?

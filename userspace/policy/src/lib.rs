@@ -22,6 +22,7 @@
 //!   `tables` where it has some. All of a rule's must hold. A fact that is not known is as if a block or hold asked for it.
 //!   A block or hold with `columns`, `where` or `unbounded` is about what is read in the end: a view or function that reads one of
 //!   its `tables` counts as that table.
+//! - SET of `interceptor.reveal` asks people for clear values ([`reveal()`]): a `[[reveal]]` holds it, or nothing allows it.
 //! - `valid` and `hours` are UTC unless they carry an offset; outside of them a rule is as if it were not there.
 //!
 //! No IO, no clock: the time is part of the question.
@@ -32,6 +33,7 @@ mod judge;
 mod load;
 mod pattern;
 mod patterns;
+mod reveal;
 mod spelling;
 mod terms;
 mod window;
@@ -44,6 +46,7 @@ use window::Window;
 
 pub use judge::{holds, judge};
 pub use pattern::{MATCH_BYTES_MAX, PATTERNS_MAX, Pattern};
+pub use reveal::{REVEAL, REVEAL_COLUMNS_MAX, REVEAL_S, Reveal, Unrevealed, ends_reveal, reveal};
 pub use terms::{may_match, rows_over, vouches};
 pub use window::instant;
 
@@ -65,6 +68,7 @@ pub struct Policy {
     sensitive: Vec<Sensitive>,
     scans: Vec<Scanned>,
     patterns: Vec<Pattern>,
+    reveals: Vec<Reveal>,
     /// In the order of their names.
     rules: Vec<Rule>,
 }
@@ -95,7 +99,7 @@ struct Rule {
 /// What a hold asks for before its statement goes on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Terms {
-    /// The rule.
+    /// The rule; of a `[[reveal]]` its name too.
     pub rule: String,
     /// Who may approve: reviewers' names or `group:NAME`; none: any reviewer.
     pub approvers: Vec<String>,
@@ -103,6 +107,12 @@ pub struct Terms {
     pub approvals: u32,
     /// After so many seconds without a decision it is denied.
     pub expires_s: u32,
+    /// For so many seconds one approval also covers the same statement with the same parameters; `None`: it is for one run.
+    pub covers_s: Option<u32>,
+    /// For so many seconds at most people may approve in advance whatever the rule holds; `None`: they may not.
+    pub grant_s: Option<u32>,
+    /// An approval is for about as many rows as the planner expects, and for no more.
+    pub rows: bool,
     /// Whoever decides must have proved who it is so many seconds ago at most; `None`: any login that holds will do.
     pub max_age_s: Option<u32>,
     /// The rule's own words.
@@ -122,7 +132,7 @@ impl Terms {
 
 /// How long a held statement waits where its rule does not say.
 pub const EXPIRES_S: u32 = 600;
-/// The longest that a rule may let one wait.
+/// The longest that a rule may let one wait, or an approval cover others.
 pub const EXPIRES_S_MAX: u32 = 86_400;
 /// The most people that a rule may ask for.
 pub const APPROVALS_MAX: u32 = 8;
@@ -187,14 +197,31 @@ impl Policy {
         self.patterns.iter().filter(move |p| p.is_for(database))
     }
 
+    /// Whose clear values an agent may ask to be shown, of this database.
+    pub fn reveals<'a>(&'a self, database: &'a str) -> impl Iterator<Item = &'a Reveal> + 'a {
+        self.reveals.iter().filter(move |reveal| reveal.databases.matches(database, &[]))
+    }
+
+    /// What this rule, or `reveal NAME`, asks for; `None`: there is none that holds.
+    pub fn terms(&self, rule: &str) -> Option<Arc<Terms>> {
+        let reveals = self.reveals.iter().map(|reveal| &reveal.terms);
+        self.rules
+            .iter()
+            .filter_map(|rule| rule.terms.as_ref())
+            .chain(reveals)
+            .find(|terms| terms.rule == rule)
+            .cloned()
+    }
+
     /// How many rules there are.
     pub fn rules(&self) -> usize {
         self.rules.len()
     }
 
-    /// The terms of every rule that holds, in the order of their names.
+    /// The terms of every rule that holds, in the order of their names, and of every `[[reveal]]`.
     pub fn holds(&self) -> impl Iterator<Item = &Terms> {
-        self.rules.iter().filter_map(|rule| rule.terms.as_deref())
+        let reveals = self.reveals.iter().map(|reveal| &*reveal.terms);
+        self.rules.iter().filter_map(|rule| rule.terms.as_deref()).chain(reveals)
     }
 }
 

@@ -14,6 +14,7 @@ use crate::window::Window;
 use crate::{Action, ColumnPattern, Error, Names, Policy, Rule, Sensitive, SensitiveKind};
 
 mod conditions;
+mod reveal;
 mod search;
 mod terms;
 
@@ -22,7 +23,7 @@ pub(crate) fn policy(text: &str, names: &Names) -> Result<Policy, Error> {
     let root = DeTable::parse(text).map_err(|error| {
         file.error(error.span().unwrap_or_default(), format!("not TOML: {}", error.message().replace('\n', " ")))
     })?;
-    file.keys(root.get_ref(), &["sensitive", "scan", "pattern", "rule"])?;
+    file.keys(root.get_ref(), &["sensitive", "scan", "pattern", "reveal", "rule"])?;
     let mut sensitive = Vec::new();
     for table in file.tables(root.get_ref(), "sensitive")? {
         read_sensitive(&file, table, names, &mut sensitive)?;
@@ -35,6 +36,10 @@ pub(crate) fn policy(text: &str, names: &Names) -> Result<Policy, Error> {
     for table in file.tables(root.get_ref(), "pattern")? {
         search::read_pattern(&file, table, names, &mut patterns)?;
     }
+    let mut reveals = Vec::new();
+    for table in file.tables(root.get_ref(), "reveal")? {
+        reveal::read(&file, table, (names, &sensitive), &mut reveals)?;
+    }
     let mut rules: Vec<Rule> = Vec::new();
     for table in file.tables(root.get_ref(), "rule")? {
         let rule = read_rule(&file, table, names)?;
@@ -44,7 +49,7 @@ pub(crate) fn policy(text: &str, names: &Names) -> Result<Policy, Error> {
         rules.push(rule);
     }
     rules.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(Policy { version: version(text), sensitive, scans, patterns, rules })
+    Ok(Policy { version: version(text), sensitive, scans, patterns, reveals, rules })
 }
 
 fn version(text: &str) -> String {
@@ -188,7 +193,7 @@ fn column(file: &File<'_>, word: &Word<'_>) -> Result<ColumnPattern, Error> {
     }
 }
 
-const RULE_KEYS: [&str; 16] = [
+const RULE_KEYS: [&str; 19] = [
     "name",
     "agents",
     "databases",
@@ -199,6 +204,9 @@ const RULE_KEYS: [&str; 16] = [
     "approvers",
     "approvals",
     "expires",
+    "covers",
+    "grant",
+    "rows",
     "max_age",
     "message",
     "valid",

@@ -138,12 +138,52 @@ fn a_hold_says_how_long_and_how_many() {
         ("expires = \"-1m\"", expires),
         ("expires = \"99999999h\"", expires),
         ("expires = \"10é\"", expires),
+        ("covers = \"25h\"", "line 4: `covers` is written as \"90s\", \"10m\" or \"2h\": at least 1s, at most 24h"),
+        ("grant = \"0m\"", "line 4: `grant` is written as \"90s\", \"10m\" or \"2h\": at least 1s, at most 24h"),
+        ("rows = 1000", "line 4: `rows` is true or false"),
     ] {
         assert_eq!(refused(&hold(line)), expected, "{line}");
     }
     assert_eq!(
         refused("[[rule]]\nname = \"a\"\naction = \"block\"\nexpires = \"1m\""),
         "line 4: `expires` is for rules whose action is `hold`"
+    );
+    let policy = Policy::parse(&hold("covers = \"15m\"\ngrant = \"8h\"\nrows = true"), &names()).expect("it is fit");
+    let terms: Vec<_> = policy.holds().map(|terms| (terms.covers_s, terms.grant_s, terms.rows)).collect();
+    assert_eq!(terms, [(Some(900), Some(28_800), true)]);
+}
+
+#[test]
+fn a_reveal_says_what_is_shown_and_who_agrees() {
+    let text = "[[sensitive]]\ncolumns = [\"*.cvv\"]\nkind = \"cvv\"\n[[reveal]]\nname = \"disputes\"\n";
+    for (lines, expected) in [
+        ("", "line 4: `columns` is missing"),
+        ("columns = [\"public.payments\"]", "line 6: `public.payments` is not `schema.table.column` or `*.column`"),
+        (
+            "columns = [\"public.payments.cvv\"]",
+            "line 6: `public.payments.cvv` may be of kind cvv, which is shown to nobody",
+        ),
+        (
+            "columns = [\"public.payments.c*\"]",
+            "line 6: `public.payments.c*` may be of kind cvv, which is shown to nobody",
+        ),
+        ("columns = [\"*.pan\"]\ncovers = \"1m\"", "line 7: unknown key `covers`; did you mean `hours`?"),
+        (
+            "columns = [\"*.pan\"]\nagents = [\"reconciller\"]",
+            "line 7: unknown agent `reconciller`; did you mean `reconciler`?",
+        ),
+    ] {
+        assert_eq!(refused(&format!("{text}{lines}\n")), expected, "{lines}");
+    }
+    let fit = format!("{text}columns = [\"public.payments.pan\"]\napprovers = [\"group:leads\"]\n");
+    let policy = Policy::parse(&fit, &names()).expect("it is fit");
+    let read: Vec<_> =
+        policy.reveals("payments").map(|one| (one.name.as_str(), one.lasts_s, one.terms.approvals)).collect();
+    assert_eq!(read, [("disputes", 900, 2)], "four eyes and a quarter of an hour where it does not say");
+    assert!(
+        policy
+            .reveals("payments")
+            .all(|one| one.shows("public", "payments", "pan") && !one.shows("public", "payments", "id"))
     );
 }
 

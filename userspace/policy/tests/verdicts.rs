@@ -510,3 +510,39 @@ fn adding_a_block_or_a_hold_never_loosens() {
         }
     }
 }
+
+#[test]
+fn clear_values_are_asked_for_by_a_plain_set() {
+    let reveal = |name: &str, rest: &str| {
+        format!(
+            "[[reveal]]\nname = \"{name}\"\ncolumns = [\"public.payments.pan\"]\napprovers = [\"group:leads\"]\n{rest}\n"
+        )
+    };
+    let session = rule("session", "allow", "statements = [\"session\", \"select\", \"function-call\"]");
+    let one = load(&(session.clone() + &reveal("disputes", "")));
+    let two = load(&(session.clone() + &reveal("disputes", "") + &reveal("refunds", "")));
+    let others = load(&(session.clone() + &reveal("disputes", "agents = [\"loader\"]")));
+    let later = load(&(session.clone() + &reveal("disputes", "valid = \"2026-02-01/2026-03-01\"")));
+    let asker = asker(&["public"]);
+    for (policy, text, expected) in [
+        (&one, "SET interceptor.reveal = 'ticket 7'", "hold reveal disputes: set"),
+        (&one, "SET SESSION \"Interceptor\".Reveal TO 'disputes: ticket 7'", "hold reveal disputes: set"),
+        (&one, "RESET interceptor.reveal", "allow session"),
+        (&one, "SET interceptor.reveal TO DEFAULT", "allow session"),
+        (&one, "SET interceptor.reveal = ''", "block -: set"),
+        (&one, "SET interceptor.reveal = 'disputes: '", "block -: set"),
+        (&one, "SET LOCAL interceptor.reveal = 'ticket 7'", "block -: set"),
+        (&one, "SELECT set_config('interceptor.reveal', 'ticket 7', false)", "block -: select"),
+        (&two, "SET interceptor.reveal = 'ticket 7'", "block -: set"),
+        (&two, "SET interceptor.reveal = 'refunds: ticket 7'", "hold reveal refunds: set"),
+        (&others, "SET interceptor.reveal = 'ticket 7'", "block -: set"),
+        (&later, "SET interceptor.reveal = 'ticket 7'", "block -: set"),
+    ] {
+        assert_eq!(says(policy, &asker, text), expected, "{text}");
+    }
+    assert_eq!(held_by(&one, "SET interceptor.reveal = 'ticket 7'"), ["reveal disputes"]);
+    let blocked = load(&(rule("no", "block", "statements = [\"set\"]") + &reveal("disputes", "")));
+    assert_eq!(says(&blocked, &asker, "SET interceptor.reveal = 'ticket 7'"), "block no: set");
+    let unnamed = load(&reveal("disputes", ""));
+    assert_eq!(says(&unnamed, &asker, "SET interceptor.reveal = 'ticket 7'"), "block -: set", "a SET needs its allow");
+}

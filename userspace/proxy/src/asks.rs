@@ -121,7 +121,10 @@ impl Asks {
                 }
                 return;
             }
-            Asking::Counted(..) => {}
+            Asking::Revealing(_) => {
+                self.served.insert(session, index);
+            }
+            Asking::Counted(..) | Asking::RevealOver(..) => {}
         }
         if self.line.0.try_send(asking).is_err() {
             Counters::add(&counters.asks_untold, 1);
@@ -209,6 +212,14 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
     pub(crate) fn cancel_is_over(&mut self, session: u64, number: u64) -> Result<(), Stopped> {
         match self.asks.served.get(&session) {
             Some(index) => self.tell(*index, Input::CancelIsOver(number)),
+            None => Ok(()),
+        }
+    }
+
+    /// A reviewer ends what a session is shown. One that has left is shown nothing.
+    pub(crate) fn end_reveal(&mut self, session: u64, ask: AskId) -> Result<(), Stopped> {
+        match self.asks.served.get(&session) {
+            Some(index) => self.tell(*index, Input::EndReveal(ask)),
             None => Ok(()),
         }
     }

@@ -66,6 +66,13 @@ pub(crate) enum Message {
         /// Which.
         number: u64,
     },
+    /// What the session is shown clear under this approval is over.
+    EndReveal {
+        /// The session.
+        session: u64,
+        /// The approval.
+        ask: AskId,
+    },
     /// Accept nothing more, let each session finish the statement that runs, and end them all at `until_ns` at the latest.
     Drain {
         /// Monotonic nanoseconds.

@@ -331,6 +331,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
                     self.parts.journal.append_last(kind, 0, self.now, &payload)?;
                 }
                 Message::Vote { session, vote } => self.vote(session, vote)?,
+                Message::EndReveal { session, ask } => self.end_reveal(session, ask)?,
                 Message::CancelHeld { session } => self.cancel_held(session)?,
                 Message::Unheard { session, ask } => self.unheard(session, ask)?,
                 Message::Estimated { session, number, estimate } => self.estimated(session, number, estimate)?,

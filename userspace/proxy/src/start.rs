@@ -260,6 +260,11 @@ impl Handle {
         self.shard_of(session)?.mailbox.send(Message::Unheard { session, ask })
     }
 
+    /// What the session is shown clear under this approval is over.
+    pub fn end_reveal(&self, session: u64, ask: AskId) -> Result<(), Unheard> {
+        self.shard_of(session)?.mailbox.send(Message::EndReveal { session, ask })
+    }
+
     /// Hands the planner's word to the session that waits for it.
     pub fn estimated(&self, session: u64, number: u64, estimate: Option<Estimate>) -> Result<(), Unheard> {
         self.shard_of(session)?.mailbox.send(Message::Estimated { session, number, estimate })

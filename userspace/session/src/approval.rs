@@ -109,6 +109,13 @@ pub struct Ask {
     pub parameters: Vec<Masked>,
     /// It would run in a transaction that is open.
     pub in_transaction: bool,
+    /// Since when that one has been open, and its locks held; seconds since 1970.
+    pub transaction_since_s: Option<u64>,
+    /// So many rows of it may leave if it is approved.
+    pub rows_bound: Option<u64>,
+    /// What an approval that covers further runs is bound to: equal ones are of the same statement with the same parameters, of the same agent
+    /// and account on the same database, under the same policy, names resolved alike.
+    pub binding: [u8; 32],
     /// What each rule that holds it asks for.
     pub terms: Vec<Arc<Terms>>,
     /// The policy's version.
@@ -138,6 +145,19 @@ pub struct Vote {
     pub login: String,
     /// Why.
     pub reason: String,
+    /// It was said before, and stands.
+    pub standing: Option<Standing>,
+}
+
+/// A word that was said before this statement was held. How long it counts is the rule's to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The approval that it was given to, or the grant.
+    pub approval: AskId,
+    /// When, seconds since 1970.
+    pub given_s: u64,
+    /// A grant of this rule; `None`: an approval of a run with the same binding.
+    pub rule: Option<String>,
 }
 
 /// How an ask ended.
@@ -196,6 +216,31 @@ pub enum Asking {
     Counted(AskId, u32),
     /// It waits no more.
     Over(AskId, AskEnd),
+    /// Clear values are shown from now on.
+    Revealing(Box<Revealing>),
+    /// They are shown no more: why.
+    RevealOver(AskId, &'static str),
+}
+
+/// What an agent is shown clear, for a while.
+#[derive(Clone, Debug)]
+pub struct Revealing {
+    /// The approval.
+    pub id: AskId,
+    /// The session.
+    pub session: u64,
+    /// The agent's configured name.
+    pub agent: String,
+    /// The database's.
+    pub database: String,
+    /// `reveal NAME`.
+    pub rule: String,
+    /// The agent's own.
+    pub reason: Masked,
+    /// Whose values.
+    pub columns: Vec<Masked>,
+    /// Over then at the latest, seconds since 1970.
+    pub until_s: u64,
 }
 
 #[cfg(test)]

@@ -105,6 +105,11 @@ impl Catalog {
         self.tables.get(at).and_then(|table| table.columns.iter().find(|column| column.number == number))
     }
 
+    /// Every table that policy names a column of.
+    pub(crate) fn tables(&self) -> &[CatalogTable] {
+        &self.tables
+    }
+
     /// Every table that policy names a column of and that the name may mean.
     pub(crate) fn named<'a>(
         &'a self,

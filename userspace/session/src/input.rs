@@ -74,6 +74,8 @@ pub enum Input<'a> {
     /// The record cannot be kept any more, and the shard ends: all that waits for it is forgotten, and what the session says now is its
     /// last. Its agent stands between two messages.
     RecordLost,
+    /// A reviewer ends what is shown under this approval.
+    EndReveal(AskId),
     /// The service stops: finish the statement that runs, then end the session.
     Stop,
 }

@@ -24,7 +24,7 @@ mod taints;
 mod tls;
 mod verdicts;
 
-pub use approval::{Ask, AskEnd, AskId, Asking, MalformedAskId, Vote};
+pub use approval::{Ask, AskEnd, AskId, Asking, MalformedAskId, Revealing, Standing, Vote};
 pub use audit::RecordId;
 pub use budgets::Budgets;
 pub use cancel::{CancelAsk, CancelTarget, Cancels, Key, SECRET_MAX};

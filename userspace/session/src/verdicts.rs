@@ -439,7 +439,10 @@ fn decide(policy: &Policy, asked: &Asked<'_>, statements: &[Statement], refusal:
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
-        let found = Refusal::stronger(refused(&verdict), statement.settings.iter().find_map(refused_setting));
+        let unfit = policy::reveal(policy, &asked.of(statement)).and_then(Result::err);
+        let unfit = unfit.map(|why| Refusal::new(Why::Blocked, &why.to_string(), "see [[reveal]] of the policy"));
+        let found = Refusal::stronger(unfit, refused(&verdict));
+        let found = Refusal::stronger(found, statement.settings.iter().find_map(refused_setting));
         // One refusal refuses all.
         if outdoes(found.as_ref(), refusal.as_ref()) {
             *refusal = found;

@@ -16,7 +16,7 @@ impl World {
     fn asked(&self) -> &Ask {
         let mut asks = self.asking.iter().filter_map(|asking| match asking {
             Asking::Ask(ask) => Some(&**ask),
-            Asking::Estimate(_) | Asking::Cancel(_) | Asking::Counted(..) | Asking::Over(..) => None,
+            _ => None,
         });
         asks.next_back().expect("a person is asked")
     }
@@ -24,7 +24,7 @@ impl World {
     fn ends(&self) -> Vec<AskEnd> {
         let end = |asking: &Asking| match asking {
             Asking::Over(_, end) => Some(*end),
-            Asking::Estimate(_) | Asking::Cancel(_) | Asking::Ask(_) | Asking::Counted(..) => None,
+            _ => None,
         };
         self.asking.iter().filter_map(end).collect()
     }
@@ -37,6 +37,7 @@ impl World {
             groups: groups.iter().map(|group| (*group).into()).collect(),
             login: "unix socket, uid 1001".into(),
             reason: reason.into(),
+            standing: None,
         };
         self.say(vote);
     }
@@ -273,6 +274,7 @@ fn in_a_transaction_its_state_stays_the_servers() {
         world.ask(&query("BEGIN"));
         world.ask(&query(UPDATE));
         assert!(world.asked().in_transaction);
+        assert_eq!(world.asked().transaction_since_s, Some(world.now.wall_ns / 1_000_000_000));
         let heard = if approved { world.approve() } else { world.deny() };
         assert_eq!(heard.last().unwrap(), expected);
         assert_eq!(world.ask(&query("ROLLBACK")), ["COMMIT", "Z I"]);
@@ -328,7 +330,7 @@ fn a_prepared_statement_is_asked_about_each_time_that_it_is_bound() {
         .iter()
         .filter_map(|a| match a {
             Asking::Ask(ask) => Some(ask.id),
-            Asking::Estimate(_) | Asking::Cancel(_) | Asking::Counted(..) | Asking::Over(..) => None,
+            _ => None,
         })
         .collect();
     assert_ne!(ids[0], ids[1]);
@@ -421,6 +423,7 @@ fn a_word_about_another_id_or_out_of_time_changes_nothing() {
         groups: vec!["leads".into()],
         login: String::new(),
         reason: String::new(),
+        standing: None,
     };
     world.say(vote(AskId::of(99)));
     assert_eq!((world.heard(), world.ends()), (vec![], vec![AskEnd::Gone]));
@@ -572,7 +575,7 @@ impl Run {
     fn happen(&mut self) {
         let asks = self.world.asking.iter().filter_map(|asking| match asking {
             Asking::Ask(ask) => Some(ask.id),
-            Asking::Estimate(_) | Asking::Cancel(_) | Asking::Counted(..) | Asking::Over(..) => None,
+            _ => None,
         });
         let all: Vec<AskId> = asks.collect();
         let ask = if all.is_empty() || self.seed.next(8) == 0 { AskId::of(1 << 40) } else { all[all.len() - 1] };
@@ -583,6 +586,7 @@ impl Run {
             groups: vec!["leads".into()],
             login: String::new(),
             reason: "x".into(),
+            standing: None,
         };
         match self.seed.next(8) {
             0..=2 => self.world.input(Input::Vote(Box::new(vote(true)))),

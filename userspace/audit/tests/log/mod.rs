@@ -20,6 +20,7 @@ pub struct Parts {
     pub actor: ActorPart,
     pub statement: StatementPart,
     pub verdicts: Vec<VerdictPart>,
+    pub counts: Vec<(Masked, u64)>,
 }
 
 impl Parts {
@@ -62,7 +63,8 @@ impl Parts {
                 })
             })
             .collect();
-        Parts { text, name, actor, statement, verdicts }
+        let counts = vec![(name.clone(), 3), (Masked::literal("public.payments.pan"), u64::MAX)];
+        Parts { text, name, actor, statement, verdicts, counts }
     }
 
     /// One event of every kind, a decision with every verdict; numbers at their edges.
@@ -126,6 +128,8 @@ impl Parts {
                 number: 6,
             },
             Event::Ask(audit::Asked {
+                transaction_ns: Some(1_500_000_000),
+                rows_bound: Some(1_800_000),
                 estimate: Some((900_000, 12_345)),
                 actor,
                 statement: &self.statement,
@@ -144,6 +148,7 @@ impl Parts {
                 actor,
                 approval: "K7Q2M-9XDRT".into(),
                 ask: RecordId { shard: 3, seq: 300 },
+                under: Some("ABCDE-FGHJK".into()),
                 approved: true,
                 reviewer: "ann".into(),
                 login: "unix socket, uid 1001".into(),
@@ -158,6 +163,51 @@ impl Parts {
                 ask: RecordId { shard: 3, seq: 300 },
                 cause: "nobody decided in time",
                 number: 9,
+            }),
+            Event::Reveal(audit::Revealing {
+                actor,
+                reveal: "K7Q2M-9XDRT".into(),
+                rule: "reveal disputes".into(),
+                justification: Text::Masked(&self.name),
+                columns: std::slice::from_ref(&self.name),
+                until_s: 1_790_000_600,
+                number: 10,
+            }),
+            Event::Revealed(audit::Revealed {
+                actor,
+                decision: RecordId { shard: 3, seq: 301 },
+                reveal: "K7Q2M-9XDRT".into(),
+                counts: &self.counts,
+                number: 11,
+            }),
+            Event::RevealOver(audit::RevealOver {
+                actor,
+                reveal: "K7Q2M-9XDRT".into(),
+                cause: "its time is over",
+                counts: &self.counts,
+                number: 12,
+            }),
+            Event::Grant(audit::Grant {
+                operator,
+                approval: "K7Q2M-9XDRT".into(),
+                rules: std::slice::from_ref(&self.name),
+                agent: "reconciler".into(),
+                database: "payments".into(),
+                policy: "0123456789abcdef".into(),
+                reviewer: "ann".into(),
+                login: "unix socket, uid 1001".into(),
+                justification: Text::Masked(&self.name),
+                given_s: 1_790_000_000,
+                until_s: 1_790_000_600,
+                binding: Some([7; 32]),
+            }),
+            Event::GrantOver(audit::GrantOver {
+                operator,
+                agent: "reconciler".into(),
+                approval: "K7Q2M-9XDRT".into(),
+                reviewer: "ann".into(),
+                login: "unix socket, uid 1001".into(),
+                justification: Text::Masked(&self.name),
             }),
             Event::AskLeft {
                 operator,
@@ -225,6 +275,7 @@ impl Parts {
                 verdict,
                 request: "query",
                 approval: masked,
+                reveal: None,
                 number: 3,
             }));
         }

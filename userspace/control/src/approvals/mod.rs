@@ -3,6 +3,7 @@
 //! The session is the one that holds, counts and lets go; what is kept here is for people, and a way for their words. The first word
 //! that decides wins, and whoever comes second is told. All text is masked before it comes here, but the reasons that people give.
 
+mod standing;
 mod table;
 
 use std::fmt;
@@ -10,6 +11,7 @@ use std::fmt;
 use audit::Masked;
 use serde::Serialize;
 
+pub use standing::{Granting, Standing};
 pub use table::Approvals;
 
 /// Bounds of what may wait, and what is remembered.
@@ -81,7 +83,7 @@ pub struct Estimate {
 }
 
 /// A held statement.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Ask {
     /// What a person types.
     pub id: String,
@@ -123,6 +125,13 @@ pub struct Ask {
     pub parameters: Vec<String>,
     /// It would run in a transaction that is open.
     pub in_transaction: bool,
+    /// Since when that one has been open, with its locks; seconds since 1970.
+    pub transaction_since_s: Option<u64>,
+    /// So many rows of it may leave if it is approved.
+    pub rows_bound: Option<u64>,
+    /// What an approval that covers further runs is bound to, by a key of this host.
+    #[serde(skip)]
+    pub binding: [u8; 32],
     /// What the database's planner expects of it; absent: it was not asked, or did not say.
     pub estimate: Option<Estimate>,
     /// Every rule that holds it.
@@ -153,6 +162,9 @@ pub struct Word {
     pub reason: String,
     /// Seconds since 1970.
     pub at_s: u64,
+    /// The approval or grant that stands, of which it is; absent: it was said about this statement.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub under: Option<String>,
 }
 
 /// Where a held statement stands.
@@ -210,6 +222,31 @@ pub struct Listing {
     pub pending: Vec<Approval>,
     /// Over.
     pub over: Vec<Approval>,
+    /// Words that stand for a while.
+    pub standing: Vec<Standing>,
+    /// Clear values that are shown.
+    pub reveals: Vec<Revealing>,
+}
+
+/// Clear values that an agent is shown, for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Revealing {
+    /// The approval.
+    pub id: String,
+    /// The session.
+    pub session: u64,
+    /// The agent's configured name.
+    pub agent: String,
+    /// The database's.
+    pub database: String,
+    /// `reveal NAME`.
+    pub rule: String,
+    /// The agent's own, masked.
+    pub reason: String,
+    /// Whose values.
+    pub columns: Vec<String>,
+    /// Over then at the latest, seconds since 1970.
+    pub until_s: u64,
 }
 
 /// A person's word on its way to the session.
@@ -229,6 +266,19 @@ pub struct Vote {
     pub login: String,
     /// Why.
     pub reason: String,
+    /// It was said before, and stands.
+    pub standing: Option<Given>,
+}
+
+/// A word that was said before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// To this approval, or as this grant.
+    pub approval: String,
+    /// Seconds since 1970.
+    pub at_s: u64,
+    /// It is a grant of this rule.
+    pub rule: Option<String>,
 }
 
 /// Why a word does not count.
@@ -259,6 +309,14 @@ pub enum Rejected {
     Reason,
     /// The session's shard does not listen.
     Unheard,
+    /// No rule of the policy has this name, or the configuration no such agent or database.
+    Nothing(&'static str),
+    /// The rule takes no grants.
+    NoGrant,
+    /// A grant of this rule lasts so many seconds at most.
+    TooLong(u32),
+    /// Too many words stand already, or it cannot be recorded.
+    Full,
 }
 
 impl fmt::Display for Rejected {
@@ -276,6 +334,10 @@ impl fmt::Display for Rejected {
             Rejected::Again => f.write_str("you have approved it already; somebody else must too"),
             Rejected::Reason => write!(f, "say why, in 1 to {} bytes", audit::JUSTIFICATION_MAX),
             Rejected::Unheard => f.write_str("the session's shard does not listen"),
+            Rejected::Nothing(what) => write!(f, "there is no such {what}"),
+            Rejected::NoGrant => f.write_str("the rule takes no grants: it has no `grant = \"…\"`"),
+            Rejected::TooLong(longest_s) => write!(f, "a grant of this rule lasts 1 to {longest_s} seconds"),
+            Rejected::Full => f.write_str("too many approvals stand already, or it cannot be recorded"),
         }
     }
 }
@@ -284,17 +346,19 @@ impl Rejected {
     /// As an HTTP status.
     pub(crate) fn status(&self) -> u16 {
         match self {
-            Rejected::Unknown => 404,
+            Rejected::Unknown | Rejected::Nothing(_) => 404,
             Rejected::Over { .. } | Rejected::Decided(_) | Rejected::Again => 409,
-            Rejected::NoReviewer(_) | Rejected::NoApprover | Rejected::Own | Rejected::Stale(_) => 403,
-            Rejected::Reason => 400,
-            Rejected::Unheard => 503,
+            Rejected::NoReviewer(_) | Rejected::NoApprover | Rejected::Own | Rejected::NoGrant | Rejected::Stale(_) => {
+                403
+            }
+            Rejected::Reason | Rejected::TooLong(_) => 400,
+            Rejected::Unheard | Rejected::Full => 503,
         }
     }
 }
 
 /// A reason as it may be kept: trimmed, of one line, within its bound, masked.
-fn reason(text: &str) -> Result<String, Rejected> {
+pub fn reason(text: &str) -> Result<String, Rejected> {
     let text = text.trim();
     if text.is_empty() || text.len() > audit::JUSTIFICATION_MAX {
         return Err(Rejected::Reason);

@@ -7,10 +7,11 @@ use tokio::sync::{broadcast, watch};
 
 use crate::webhooks::{self, News};
 
-use super::{Approval, Ask, Limits, Listing, Login, Rejected, Reviewer, State, Vote, Word, reason};
+use super::standing::{self, Standing, Words};
+use super::{Approval, Ask, Limits, Listing, Login, Rejected, Revealing, Reviewer, State, Vote, Word, reason};
 
 /// Of a statement that is over so much is remembered.
-const KEPT_TEXT: usize = 16 << 10;
+pub(super) const KEPT_TEXT: usize = 16 << 10;
 /// A statement whose end was not told counts as expired so long after its time.
 const GRACE_S: u64 = 30;
 
@@ -34,6 +35,8 @@ struct Table {
     agents: HashMap<String, usize>,
     databases: HashMap<String, usize>,
     over: VecDeque<Approval>,
+    standing: Words,
+    reveals: Vec<Revealing>,
 }
 
 #[derive(Debug)]
@@ -47,7 +50,7 @@ struct Waiting {
 
 impl Waiting {
     fn is_approved_with(&self, reviewer: &Reviewer) -> bool {
-        let words = self.approval.words.iter().filter(|word| word.approve);
+        let words = self.approval.words.iter().filter(|word| word.approve && word.under.is_none());
         let mut people: Vec<(&str, &[String])> =
             words.map(|word| (word.reviewer.as_str(), word.groups.as_slice())).collect();
         people.push((&reviewer.name, &reviewer.groups));
@@ -133,6 +136,64 @@ impl Approvals {
         true
     }
 
+    /// Words that stand and are about what has just been asked: they are to be taken to its session.
+    pub fn standing(&self, id: &str, now_s: u64) -> Vec<Vote> {
+        let mut table = self.table();
+        let Table { pending, standing, .. } = &mut *table;
+        let Some(waiting) = pending.get_mut(id) else { return Vec::new() };
+        let (words, votes): (Vec<Word>, Vec<Vote>) =
+            standing.for_ask(&waiting.approval.ask, &self.reviewers, now_s).into_iter().unzip();
+        waiting.approval.words.extend(words);
+        drop(table);
+        self.has_changed();
+        votes
+    }
+
+    /// A word stands from now on; it is recorded. False: too many do.
+    pub fn stand(&self, one: Standing, now_s: u64) -> bool {
+        let fits = self.table().standing.add(one, now_s);
+        self.has_changed();
+        fits
+    }
+
+    /// What the approval of this id covers from now on, once it is recorded.
+    pub fn covers(&self, id: &str, now_s: u64) -> Vec<Standing> {
+        let approval = self.get(id).filter(|approval| approval.state == State::Approved);
+        approval.map(|approval| standing::covered(&approval, now_s)).unwrap_or_default()
+    }
+
+    /// A person takes back what stands under this id.
+    pub fn take_back_standing(&self, id: &str) -> Option<Standing> {
+        let gone = self.table().standing.remove(id);
+        self.has_changed();
+        gone.into_iter().next()
+    }
+
+    /// Clear values are shown from now on.
+    pub fn reveals(&self, one: Revealing) {
+        self.table().reveals.push(one);
+        self.has_changed();
+    }
+
+    /// They are shown no more.
+    pub fn reveal_over(&self, id: &str) {
+        self.table().reveals.retain(|one| one.id != id);
+        self.has_changed();
+    }
+
+    /// What is shown under this approval.
+    pub fn revealed(&self, id: &str) -> Option<Revealing> {
+        self.table().reveals.iter().find(|one| one.id == id).cloned()
+    }
+
+    /// What is shown now.
+    pub fn all_revealed(&self, now_s: u64) -> Vec<Revealing> {
+        let mut table = self.table();
+        // Ends that were not told, because the way here was full.
+        table.reveals.retain(|one| now_s <= one.until_s.saturating_add(GRACE_S));
+        table.reveals.clone()
+    }
+
     /// The session has counted so many approvals, and wants more.
     pub fn counted(&self, id: &str, count: u32) {
         if let Some(waiting) = self.table().pending.get_mut(id) {
@@ -165,10 +226,17 @@ impl Approvals {
     /// Everything that waits, and what is remembered.
     pub fn list(&self, now_s: u64) -> Listing {
         self.expire(now_s);
-        let table = self.table();
+        let reveals = self.all_revealed(now_s);
+        let mut table = self.table();
+        table.standing.end_those_over(now_s);
         let mut pending: Vec<Approval> = table.pending.values().map(|waiting| waiting.approval.clone()).collect();
         pending.sort_by(|one, other| (one.ask.asked_s, &one.ask.id).cmp(&(other.ask.asked_s, &other.ask.id)));
-        Listing { pending, over: table.over.iter().cloned().collect() }
+        Listing {
+            pending,
+            over: table.over.iter().cloned().collect(),
+            standing: table.standing.all().to_vec(),
+            reveals,
+        }
     }
 
     /// How many wait.
@@ -228,7 +296,8 @@ impl Approvals {
         if let Some(max_age_s) = max_age_s.filter(|age| login.proved_s.saturating_add(u64::from(*age)) < now_s) {
             return Err(Rejected::Stale(max_age_s));
         }
-        if approve && waiting.approval.words.iter().any(|word| word.reviewer == reviewer.name && word.approve) {
+        let said = |word: &Word| word.reviewer == reviewer.name && word.approve && word.under.is_none();
+        if approve && waiting.approval.words.iter().any(said) {
             return Err(Rejected::Again);
         }
         if !approve || waiting.is_approved_with(reviewer) {
@@ -242,6 +311,7 @@ impl Approvals {
             login: login.words.clone(),
             reason: why.clone(),
             at_s: now_s,
+            under: None,
         });
         Ok(Vote {
             id: id.to_owned(),
@@ -251,6 +321,7 @@ impl Approvals {
             groups: reviewer.groups.clone(),
             login: login.words.clone(),
             reason: why,
+            standing: None,
         })
     }
 
@@ -273,8 +344,8 @@ impl Approvals {
         let table = self.table();
         match table.pending.get(id) {
             Some(waiting) => {
-                let said = waiting.approval.words.iter().filter(|word| word.approve).count();
-                let counted = waiting.decided_by.is_none() && waiting.counted as usize >= said;
+                let said = waiting.approval.words.iter().filter(|word| word.approve && word.under.is_none());
+                let counted = waiting.decided_by.is_none() && waiting.counted as usize >= said.count();
                 counted.then(|| waiting.approval.clone())
             }
             None => table.over.iter().find(|approval| approval.ask.id == id).cloned(),
@@ -329,13 +400,12 @@ mod tests {
             kinds: vec!["delete"],
             tables: vec!["public.t".into()],
             parameters: vec![],
-            in_transaction: false,
-            estimate: None,
             rules,
             policy: "ab".into(),
             record: "0-1".into(),
             asked_s: 100,
             expires_s: 700,
+            ..Ask::default()
         }
     }
 
@@ -474,6 +544,88 @@ mod tests {
         table.take_back(&vote);
         assert!(table.get("A").expect("it waits").words.is_empty());
         assert!(say(&table, "A", 2, false).is_ok());
+    }
+
+    fn covering(covers_s: u32) -> Approvals {
+        let mut rule = rule("r", &["group:leads"], 1);
+        Arc::make_mut(&mut rule.terms).covers_s = Some(covers_s);
+        let table = Approvals::new(Limits::default(), people());
+        assert!(table.asked(ask("A", "reconciler", vec![rule.clone()])));
+        assert_eq!(table.standing("A", 200), [], "nobody has spoken");
+        say(&table, "A", 1, true).expect("it counts");
+        table.over("A", State::Approved, "approved", 201);
+        for one in table.covers("A", 201) {
+            assert!(table.stand(one, 201));
+        }
+        table
+    }
+
+    #[test]
+    fn an_approval_covers_the_same_statement_for_its_window_and_never_another() {
+        let rules = |covers_s| {
+            let mut rule = rule("r", &["group:leads"], 1);
+            Arc::make_mut(&mut rule.terms).covers_s = covers_s;
+            vec![rule]
+        };
+        let usual = || ask("B", "reconciler", rules(Some(900)));
+        for (asked, now_s, expected) in [
+            (usual(), 1099, true),
+            (usual(), 1100, false),
+            (Ask { binding: [1; 32], ..usual() }, 300, false),
+            (Ask { agent: "loader".into(), ..usual() }, 300, false),
+            (Ask { database: "ledger".into(), ..usual() }, 300, false),
+            (Ask { policy: "cd".into(), ..usual() }, 300, false),
+            (Ask { uid: 1, ..usual() }, 300, false),
+            (ask("B", "reconciler", rules(None)), 300, false),
+        ] {
+            let table = covering(900);
+            assert!(table.asked(asked));
+            let votes = table.standing("B", now_s);
+            assert_eq!(votes.len(), usize::from(expected), "{now_s}");
+            let Some(vote) = votes.first() else { continue };
+            let given = super::super::Given { approval: "A".into(), at_s: 200, rule: None };
+            assert_eq!((vote.reviewer.as_str(), vote.standing.as_ref()), ("ann", Some(&given)));
+            table.over("B", State::Approved, "approved", now_s);
+            assert!(table.covers("B", now_s).is_empty(), "what is covered covers nothing itself");
+        }
+        let table = covering(900);
+        assert_eq!(table.list(300).standing.len(), 1);
+        assert!(table.take_back_standing("A").is_some() && table.list(300).standing.is_empty());
+    }
+
+    #[test]
+    fn what_a_person_grants_is_of_one_rule_and_counts_for_it() {
+        let mut held = rule("r", &["group:leads"], 1);
+        Arc::make_mut(&mut held.terms).grant_s = Some(3600);
+        let granting = |for_s| super::super::Granting {
+            id: "G".into(),
+            terms: Arc::clone(&held.terms),
+            agent: "reconciler".into(),
+            database: "payments".into(),
+            policy: "ab".into(),
+            for_s,
+        };
+        let table = Approvals::new(Limits::default(), people());
+        let by = |uid, for_s| granting(for_s).by(table.reviewer(uid).expect("one"), &at(100), "the night job", 100);
+        assert_eq!(by(1, 3601), Err(Rejected::TooLong(3600)));
+        assert_eq!(by(1, 0), Err(Rejected::TooLong(3600)));
+        assert_eq!(by(3, 60), Err(Rejected::NoApprover));
+        assert!(table.stand(by(1, 600).expect("it counts"), 100));
+        for (asked, now_s, expected) in [
+            (ask("A", "reconciler", vec![held.clone()]), 699, true),
+            (ask("B", "reconciler", vec![held.clone()]), 200, true),
+            (ask("C", "loader", vec![held.clone()]), 200, false),
+            (ask("D", "reconciler", vec![rule("s", &[], 1)]), 200, false),
+            (ask("E", "reconciler", vec![held.clone()]), 700, false),
+        ] {
+            let id = asked.id.clone();
+            assert!(table.asked(asked));
+            let votes = table.standing(&id, now_s);
+            assert_eq!(votes.len(), usize::from(expected), "{id}");
+            assert!(
+                votes.iter().all(|vote| vote.standing.as_ref().is_some_and(|given| given.rule.as_deref() == Some("r")))
+            );
+        }
     }
 
     #[test]

@@ -192,12 +192,11 @@ pub fn ask(id: &str, uid: u32) -> Ask {
         kinds: vec!["delete"],
         tables: vec![],
         parameters: vec![],
-        in_transaction: false,
-        estimate: None,
         rules: vec![Rule { name: "writes".into(), approvers, approvals: 1, message: None, terms: Arc::new(terms) }],
         policy: "ab".into(),
         record: "0-1".into(),
         asked_s: 1,
         expires_s: u64::MAX / 2,
+        ..Ask::default()
     }
 }

@@ -209,7 +209,7 @@ impl Adversary {
                 self.legs[1] = Leg::Began;
                 out.secure = Some(Secure::Database);
             }
-            Input::Estimated { .. } | Input::Judged { .. } | Input::CancelIsOver(_) => {
+            Input::Estimated { .. } | Input::Judged { .. } | Input::CancelIsOver(_) | Input::EndReveal(_) => {
                 unreachable!("nobody asks for one here")
             }
             Input::DatabaseConnected if self.legs[1] == Leg::Due => {
@@ -344,6 +344,9 @@ impl Adversary {
             tables: Vec::new(),
             parameters: Vec::new(),
             in_transaction: false,
+            transaction_since_s: None,
+            rows_bound: None,
+            binding: [0; 32],
             terms: Vec::new(),
             policy: String::new(),
             record: session::RecordId { shard: 0, seq: 1 },

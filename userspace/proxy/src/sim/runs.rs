@@ -200,7 +200,7 @@ impl Control {
         if ledger.rng.once_in(3) {
             self.known.extend(asks.try_iter().filter_map(|asking| match asking {
                 Asking::Ask(ask) => Some((ask.session, ask.id)),
-                Asking::Estimate(_) | Asking::Cancel(_) | Asking::Counted(..) | Asking::Over(..) => None,
+                _ => None,
             }));
         }
         if self.known.is_empty() || !ledger.rng.once_in(4) {
@@ -212,7 +212,7 @@ impl Control {
             self.known.swap_remove(at);
         }
         let (reviewer, login, reason) = (String::new(), String::new(), String::new());
-        let vote = Box::new(Vote { ask, approve: true, reviewer, groups: Vec::new(), login, reason });
+        let vote = Box::new(Vote { ask, approve: true, reviewer, groups: Vec::new(), login, reason, standing: None });
         let message = match ledger.rng.below(8) {
             0 => Message::Unheard { session, ask },
             1 => Message::CancelHeld { session },

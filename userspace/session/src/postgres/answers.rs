@@ -14,6 +14,7 @@ use super::portals::{Rows, Slot};
 use super::queue::{Entry, Request};
 use super::record::Tally;
 use super::refuse::{NO_BINARY, READ_AS_TEXT};
+use super::reveal::Reveal;
 use super::rewrite::{Column, Columns, Message, Strip};
 use super::scram::refused_with_hint;
 use super::{Connection, Cx, Fatal, Phase, Step};
@@ -150,11 +151,11 @@ impl Connection {
         let (catalog, content) = (&self.catalog, &self.content);
         let masks = self.open.database.mask || self.open.database.mode != crate::Mode::Observe;
         let mut runs = true;
-        let (columns, places, own, done) = match self.queue.front() {
+        let (columns, places, own, done, is_shown) = match self.queue.front() {
             Some(Request::Query(run)) => {
                 self.database.result_known = true;
                 let places = run.inner.places(run.judged.as_ref(), self.tally.statements_done());
-                (&mut self.database.result, places, false, false)
+                (&mut self.database.result, places, false, false, run.is_shown)
             }
             Some(Request::DescribeStatement { name }) => {
                 // The formats are Bind's to say.
@@ -164,7 +165,8 @@ impl Connection {
                     let (places, count) = (judged.places(0), described.fields().count());
                     described.fields().enumerate().for_each(|(at, f)| {
                         let place = places.at(at, count).treatment;
-                        push(&mut columns, (catalog, content), place, &Field { format: Format::Binary, ..f }, None)
+                        let f = Field { format: Format::Binary, ..f };
+                        push(&mut columns, (catalog, content), place, &f, (None, None))
                     });
                     columns.each_unmaskable().collect()
                 };
@@ -178,8 +180,8 @@ impl Connection {
                 runs = self.queue.executes(slot);
                 let slot = self.portals.get_mut(slot).ok_or_else(misplaced)?;
                 slot.rows = Rows::Known;
-                let Slot { inner, judged, columns, .. } = slot;
-                (columns, inner.places(judged.as_ref(), 0), own, true)
+                let Slot { inner, judged, columns, is_shown, .. } = slot;
+                (columns, inner.places(judged.as_ref(), 0), own, true, *is_shown)
             }
             _ => return Err(misplaced()),
         };
@@ -189,9 +191,10 @@ impl Connection {
         let (seen, now_s) = (&mut cx.shared.catalogs.seen, cx.now.wall_ns / 1_000_000_000);
         columns.set_evidence(seen.evidence());
         let count = described.fields().count();
+        let shown = self.reveal.as_deref().filter(|_| is_shown);
         for (at, field) in described.fields().enumerate() {
             let slot = seen.describe(self.place, field.table, field.attribute, now_s);
-            push(columns, (catalog, content), places.at(at, count).treatment, &field, slot);
+            push(columns, (catalog, content), places.at(at, count).treatment, &field, (slot, shown));
         }
         if masks && runs && columns.unmaskable().is_some() {
             return Err(Fatal::new(b"42501", NO_BINARY).hint(READ_AS_TEXT));
@@ -259,6 +262,9 @@ impl Connection {
         let rows =
             if body.is_empty() { None } else { CommandComplete::parse(body).map_err(Fatal::of_database)?.rows() };
         self.database.copy = None;
+        if body.starts_with(b"ROLLBACK") {
+            self.reveal_may_be_undone(cx);
+        }
         match self.queue.front() {
             Some(Request::Query(_)) => {
                 self.tally.completed(rows);
@@ -301,6 +307,7 @@ impl Connection {
     pub(super) fn errored(&mut self, code: [u8; 5], cx: &mut Cx<'_, '_>) {
         self.database.copy = None;
         self.database.result_known = false;
+        self.reveal_may_be_undone(cx);
         let tells = self.queue.front().and_then(Request::run).is_some_and(super::queue::Run::may_quote);
         if tells && !is_of_no_value(&code) {
             self.budget.errs(cx);
@@ -387,6 +394,8 @@ impl Connection {
         self.queue.ready();
         if status == TransactionStatus::Idle {
             self.tainted = false;
+            self.transaction_since_ns = None;
+            self.reveal_is_firm();
             self.login.unsettled &= !self.queue.is_idle();
             self.portals.end_transaction(seq);
             self.schemas.transaction_ended();
@@ -420,15 +429,21 @@ fn push(
     (catalog, content): (&Catalog, &Content),
     place: Treatment,
     field: &Field<'_>,
-    slot: Option<u32>,
+    (slot, shown): (Option<u32>, Option<&Reveal>),
 ) {
     let (type_oid, binary) = (field.type_oid, field.format == Format::Binary);
-    match catalog.treatment(field.table, field.attribute).stricter(place) {
+    let treatment = catalog.treatment(field.table, field.attribute).stricter(place);
+    match treatment {
         Treatment::Content => {
             let sought = content.of_column(catalog, field.table, field.attribute);
             columns.push_counted(type_oid, binary, sought, slot);
         }
         Treatment::Whole(whole) => columns.push(Column { type_oid, binary, whole: Some(whole) }),
         Treatment::Clear => columns.push_clear(type_oid, binary),
+    }
+    if let Some(reveal) = shown
+        && let Some(place) = reveal.place(field.table, field.attribute, treatment)
+    {
+        columns.show_last(place, reveal.counts());
     }
 }

@@ -5,11 +5,13 @@
 //! server sends of the statement meanwhile is dropped, however much it is. It may be done before the cancel comes: then the error takes
 //! the place of its CommandComplete. The agent's next frames wait until the cancel has been worked off, so that it hits no other statement.
 
+use std::num::NonZeroU64;
+
 use wire::postgres::backend::Report;
 
 use super::backend::Frame;
 use super::messages::{self, ErrorText};
-use super::queue::Request;
+use super::queue::{Request, Run};
 use super::{Connection, Cx, Fatal, Step};
 use crate::{Asking, CancelAsk};
 
@@ -17,6 +19,8 @@ use crate::{Asking, CancelAsk};
 #[derive(Debug)]
 pub(super) struct Cut {
     most: u64,
+    /// A person agreed to so many, and to no more.
+    approved: bool,
     number: u64,
     /// The cancel is under way until then at the latest.
     cancelling_until_ns: Option<u64>,
@@ -40,12 +44,23 @@ impl Cut {
 /// `program_limit_exceeded`
 const CODE: [u8; 5] = *b"54000";
 /// What the outcome's record says.
-pub(super) const CAUSE: &str = "more rows than rows_over lets leave; it was cancelled";
+pub(super) fn cause(run: &Run) -> &'static str {
+    if is_approved(run) {
+        "more rows than were approved; it was cancelled"
+    } else {
+        "more rows than rows_over lets leave; it was cancelled"
+    }
+}
+
+/// The bound is that of an approval.
+fn is_approved(run: &Run) -> bool {
+    run.rows_bound.is_some() && run.rows_bound.map(NonZeroU64::get) == run.rows_over()
+}
 
 impl Connection {
     /// So many rows of the statement in front may leave.
     pub(super) fn rows_over(&self) -> Option<u64> {
-        self.queue.front().and_then(Request::run).and_then(super::queue::Run::rows_over)
+        self.queue.front().and_then(Request::run).and_then(Run::rows_over)
     }
 
     /// A row begins that may not leave: from here on none does.
@@ -58,9 +73,10 @@ impl Connection {
         if u64::saturating_add(earlier, self.tally.rows_seen) < most {
             return Ok(());
         }
+        let approved = self.queue.front().and_then(Request::run).is_some_and(is_approved);
         if !self.queue.front_is_alone() {
             // What is behind it runs at the server whatever the agent is told: its answers would have no place.
-            return Err(Fatal::said(&CODE, &message(most)).hint(HINT));
+            return Err(Fatal::said(&CODE, &message(most, approved)).hint(HINT));
         }
         self.served += 1;
         let key = self.login.issued.as_ref().and_then(|issued| cx.shared.cancels.find(issued));
@@ -76,7 +92,8 @@ impl Connection {
             })));
         }
         let cancelling_until_ns = key.map(|_| until_ns);
-        self.cut = Some(Box::new(Cut { most, number: self.served, cancelling_until_ns, told: false, ended: false }));
+        self.cut =
+            Some(Box::new(Cut { most, approved, number: self.served, cancelling_until_ns, told: false, ended: false }));
         Ok(())
     }
 
@@ -92,7 +109,7 @@ impl Connection {
         if std::mem::replace(&mut cut.told, true) {
             return Ok(());
         }
-        let text = message(cut.most);
+        let text = message(cut.most, cut.approved);
         let error = ErrorText {
             severity: b"ERROR",
             severity_word: b"ERROR",
@@ -141,7 +158,10 @@ impl Connection {
     }
 }
 
-fn message(most: u64) -> String {
+fn message(most: u64, approved: bool) -> String {
+    if approved {
+        return format!("more than {most} rows: the approval was given for no more than that");
+    }
     format!("more than {most} rows: the rule that allows the statement lets no more of it leave")
 }
 

@@ -58,7 +58,7 @@ impl Connection {
         }
         let mut judged: Option<Arc<Judged>> = None;
         let mut inner = Inner::default();
-        let mut approval = None;
+        let (mut approval, mut rows_bound) = (None, None);
         let full = self.portals.len() >= cx.shared.limits.portals && self.portals.find(portal).is_none();
         if let Some(version) = versions.last() {
             let unmaskable = self.masks() && version.is_unmaskable(&message.result_formats);
@@ -91,7 +91,7 @@ impl Connection {
             if verdict.refuses() {
                 return self.refuse_extended("bind", NOBODY, &verdict, cx);
             }
-            approval = verdict.approval;
+            (approval, rows_bound) = (verdict.approval, verdict.rows_bound);
             inner = verdict.inner;
             judged = Some(verdict.judged);
         }
@@ -113,7 +113,11 @@ impl Connection {
             return self.refuse_extended("bind", NOBODY, &verdict, cx);
         }
         let slot = self.portals.open(portal, self.queue.next_seq(), false, judged, inner);
-        self.portals.approved(slot, approval);
+        self.portals.approved(slot, approval, rows_bound);
+        let is_shown = self.shows().is_some();
+        if let Some(slot) = self.portals.get_mut(slot) {
+            slot.is_shown = is_shown;
+        }
         self.stamp(slot, cx);
         self.portals.retain(slot);
         self.queue.push(Request::Bind { slot });
@@ -218,7 +222,7 @@ impl Connection {
         if unmaskable {
             verdict.refuse(no_binary());
         } else if verdict.is_held() {
-            self.covered_by_its_bind(slot, &mut verdict);
+            self.covered_by_its_bind(slot, &mut verdict, cx);
         }
         if !self.finds_room(&mut verdict, true, cx) {
             return Ok(None);
@@ -227,6 +231,7 @@ impl Connection {
             self.refuse_extended("execute", NOBODY, &verdict, cx)?;
             return Ok(None);
         }
+        verdict.under = self.shows().filter(|_| self.portals.get(slot).is_some_and(|known| known.is_shown));
         let run = self.decided("execute", &verdict, cx);
         self.statement_goes_on(&verdict, seq, true, cx);
         Ok(Some(run))
@@ -234,10 +239,17 @@ impl Connection {
 
     /// `observe`: a portal that was opened inside the server runs.
     fn unseen_run(&mut self, cx: &mut Cx<'_, '_>) -> Result<Option<Run>, Fatal> {
-        match self.statement_room(UNSEEN_MAX, true, cx) {
+        match self.statement_room(UNSEEN_MAX, true, false, cx) {
             Room::Here => {
                 let record = self.record_unseen(cx);
-                Ok(Some(Run { judged: None, inner: Inner::default(), record, started_ns: cx.now.mono_ns }))
+                Ok(Some(Run {
+                    judged: None,
+                    inner: Inner::default(),
+                    record,
+                    started_ns: cx.now.mono_ns,
+                    rows_bound: None,
+                    is_shown: false,
+                }))
             }
             Room::Later => Ok(None),
             Room::Nowhere => {

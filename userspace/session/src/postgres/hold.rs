@@ -7,6 +7,7 @@
 //! A person is asked once all that was sent before is answered: then the transaction's state is known, nothing in front can
 //! make the server skip the statement, and the notice has a place between two messages.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -18,7 +19,9 @@ use wire::postgres::backend::{TransactionStatus, report};
 use wire::postgres::frontend::Bind;
 use wire::postgres::{BackendTag, encode};
 
-use self::words::{approvers, ascii, denial, shown, time, values};
+use self::binding::Binding;
+use self::voters::Voters;
+use self::words::{approvers, ascii, denial, shown, time, unbound, values};
 use super::frontend::Sent;
 use super::judge::{Verdict, prepares};
 use super::room::Room;
@@ -26,6 +29,8 @@ use super::{Connection, Cx};
 use crate::verdicts::{Answer, Judged, Refusal, Why};
 use crate::{Ask, AskEnd, AskId, Asking, RecordId, Vote};
 
+mod binding;
+mod voters;
 mod words;
 
 /// A statement that waits for a person.
@@ -41,19 +46,17 @@ pub(super) struct Hold {
     need: Masked,
     terms: Vec<Arc<Terms>>,
     /// Of those who approve.
-    voters: Vec<Voter>,
+    voters: Voters,
+    /// So many rows may leave once it is approved.
+    rows_bound: Option<NonZeroU64>,
     /// How it ended; its frame is not worked off yet.
     end: Option<AskEnd>,
     /// Who denied it, and why.
     denied: Option<(Masked, Masked)>,
+    /// Of a question for clear values, what people are told would be shown.
+    shows: Option<Masked>,
     /// Something has changed: its frame is to be looked at.
     look: bool,
-}
-
-#[derive(Debug)]
-struct Voter {
-    name: String,
-    groups: Vec<String>,
 }
 
 impl Hold {
@@ -73,11 +76,7 @@ impl Hold {
 
     /// Every rule has as many people as it asks for.
     fn is_approved(&self) -> bool {
-        !self.terms.is_empty()
-            && self.terms.iter().all(|terms| {
-                let admitted = self.voters.iter().filter(|voter| terms.admits(&voter.name, &voter.groups));
-                admitted.count() >= terms.approvals as usize
-            })
+        !self.terms.is_empty() && self.terms.iter().all(|terms| self.voters.satisfy(terms))
     }
 }
 
@@ -86,17 +85,23 @@ pub(super) struct Held<'a> {
     request: &'static str,
     len: usize,
     values: Option<&'a Bind<'a>>,
+    /// Formats and values as they came.
+    bound: &'a [u8],
 }
 
 impl<'a> Held<'a> {
     pub(super) fn query(sent: &Sent<'_>) -> Held<'a> {
-        Held { request: "query", len: sent.bytes.len(), values: None }
+        Held { request: "query", len: sent.bytes.len(), values: None, bound: b"" }
     }
 
-    pub(super) fn bind(sent: &Sent<'_>, bind: &'a Bind<'a>) -> Held<'a> {
-        Held { request: "bind", len: sent.bytes.len(), values: Some(bind) }
+    pub(super) fn bind(sent: &Sent<'a>, bind: &'a Bind<'a>) -> Held<'a> {
+        let bound = sent.body().get(bind.portal.len() + bind.statement.len() + 2..).unwrap_or_default();
+        Held { request: "bind", len: sent.bytes.len(), values: Some(bind), bound }
     }
 }
+
+/// A statement that is approved by the planner's word may have twice as many rows as it said, and this many in any case.
+const ROWS_AT_LEAST: u64 = 100;
 
 /// The frame that is looked at.
 impl Connection {
@@ -124,7 +129,8 @@ impl Connection {
 
     fn look_again(&self, hold: &mut Hold, verdict: &mut Verdict, cx: &mut Cx<'_, '_>) -> bool {
         let terms = self.terms_of(&self.texts_of(&verdict.judged, cx), cx);
-        if hold.end.is_none() && hold.terms != terms {
+        let shows = self.plan_of_reveal(&verdict.judged, cx).and_then(Result::ok).map(|plan| plan.words());
+        if hold.end.is_none() && (hold.terms != terms || hold.shows != shows) {
             hold.end = Some(AskEnd::PolicyChanged);
         }
         match hold.end {
@@ -136,6 +142,7 @@ impl Connection {
             None if hold.is_approved() => {
                 verdict.refusal = None;
                 verdict.approval = Some(hold.ask);
+                verdict.rows_bound = hold.rows_bound;
                 false
             }
             None => {
@@ -168,7 +175,24 @@ impl Connection {
             verdict.refuse(denial(verdict, None, end));
             return false;
         };
-        let (hold, ask) = self.question(id, held, verdict, cx);
+        let plan = match self.plan_of_reveal(&verdict.judged, cx) {
+            None => None,
+            Some(Ok(plan)) => Some(plan),
+            Some(Err(refusal)) => {
+                verdict.refuse(refusal);
+                return false;
+            }
+        };
+        let (mut hold, mut ask) = self.question(id, held, verdict, cx);
+        if let Some(plan) = plan {
+            let words = plan.words();
+            ask.text = Masked::of(&format!("{}\n-- would show {words}", ask.text.as_str()));
+            hold.shows = Some(words);
+        }
+        if hold.terms.iter().any(|terms| terms.rows) && hold.rows_bound.is_none() {
+            verdict.refuse(unbound());
+            return false;
+        }
         let lists = ask.parameters.len().saturating_add(approvers(&hold.terms).len()) * (NAME_MAX + 3);
         match self.ask_room(verdict.judged.part.len(), lists, cx) {
             Room::Here => self.asked(hold, ask, verdict, cx),
@@ -203,6 +227,8 @@ impl Connection {
         let redacted = texts.iter().any(|text| text.secret);
         let record = RecordId { seq: cx.shared.next_record.seq + cx.out.records.len() as u64, ..cx.shared.next_record };
         let statements = || texts.iter().flat_map(|text| &text.statements);
+        let rows_bound = self.rows_bound(&terms, judged);
+        let in_transaction = self.status != TransactionStatus::Idle || self.transaction_since_ns.is_some();
         let ask = Ask {
             id,
             session: self.open.id,
@@ -221,7 +247,12 @@ impl Connection {
                 .values
                 .map(|bind| values(bind, redacted, cx.shared.limits.held_parameters))
                 .unwrap_or_default(),
-            in_transaction: self.status != TransactionStatus::Idle,
+            in_transaction,
+            transaction_since_s: self
+                .transaction_open_ns(cx)
+                .map(|open_ns| wall_s.saturating_sub(open_ns / 1_000_000_000)),
+            rows_bound: rows_bound.map(NonZeroU64::get),
+            binding: self.binding(&texts, held, in_transaction, cx),
             terms: terms.clone(),
             policy: cx.shared.policy.version().to_owned(),
             record,
@@ -238,12 +269,51 @@ impl Connection {
             expires_s: ask.expires_s,
             need,
             terms,
-            voters: Vec::new(),
+            voters: Voters::default(),
+            rows_bound,
             end: None,
             denied: None,
+            shows: None,
             look: false,
         };
         (hold, ask)
+    }
+
+    /// How many rows an approval is for, where a rule binds it to the planner's estimate. A cursor's rows come by statements of their own.
+    fn rows_bound(&self, terms: &[Arc<Terms>], judged: &Judged) -> Option<NonZeroU64> {
+        let declares = |statement: &sql::Statement| {
+            statement.prepared.iter().any(|prepared| matches!(prepared, Prepared::Declare { .. }))
+        };
+        if !terms.iter().any(|terms| terms.rows) || judged.statements.iter().any(declares) {
+            return None;
+        }
+        self.estimate().and_then(|estimate| NonZeroU64::new(estimate.rows.saturating_mul(2).max(ROWS_AT_LEAST)))
+    }
+
+    /// How long the open transaction has been.
+    fn transaction_open_ns(&self, cx: &Cx<'_, '_>) -> Option<u64> {
+        self.transaction_since_ns.map(|since| cx.now.mono_ns.saturating_sub(since.get()))
+    }
+
+    /// See [`Ask::binding`].
+    fn binding(&self, texts: &[Arc<Judged>], held: &Held<'_>, in_transaction: bool, cx: &Cx<'_, '_>) -> [u8; 32] {
+        let mut binding = Binding::of(texts);
+        binding.bytes(held.request.as_bytes());
+        binding.bytes(held.bound);
+        let subject = &self.open.subject;
+        let user = self.login.database_user.as_ref().map_or(&*self.startup.user, |user| user.as_str());
+        let names = [&subject.policy.agent, &self.open.database.name, &*self.startup.dbname, user];
+        names.into_iter().for_each(|name| binding.bytes(name.as_bytes()));
+        binding.number(subject.uid.into());
+        binding.bytes(self.open.origin.to_string().as_bytes());
+        binding.bytes(cx.shared.policy.version().as_bytes());
+        binding.number(u64::from(in_transaction));
+        let searched = self.schemas.current();
+        binding.number(searched.len() as u64);
+        searched.iter().for_each(|schema| binding.bytes(schema.as_bytes()));
+        binding.number(self.schemas.temporary_at() as u64);
+        binding.number(u64::from(self.schemas.is_sure()));
+        binding.digest()
     }
 
     fn asked(&mut self, hold: Hold, ask: Ask, verdict: &Verdict, cx: &mut Cx<'_, '_>) {
@@ -269,6 +339,8 @@ impl Connection {
             parameters: &ask.parameters,
             estimate: ask.estimate.map(|estimate| (estimate.rows, estimate.cost)),
             transaction: if ask.in_transaction { "open" } else { "none" },
+            transaction_ns: self.transaction_open_ns(cx),
+            rows_bound: ask.rows_bound,
             number,
         }));
         self.notice(&hold, cx);
@@ -332,11 +404,18 @@ impl Connection {
     }
 
     /// Execute: a person agreed when its values were bound. Nobody was asked where the policy holds it only since.
-    pub(super) fn covered_by_its_bind(&self, slot: u32, verdict: &mut Verdict) {
-        match self.portals.get(slot).and_then(|known| known.approval) {
+    /// Clear values were agreed to under the policy and the names of that moment.
+    pub(super) fn covered_by_its_bind(&self, slot: u32, verdict: &mut Verdict, cx: &Cx<'_, '_>) {
+        let known = self.portals.get(slot);
+        let stands = known.is_some_and(|known| {
+            known.stamp.is(cx.shared.policy, self.schemas.epoch(), self.catalog.version)
+                || self.plan_of_reveal(&verdict.judged, cx).is_none()
+        });
+        match known.filter(|_| stands).and_then(|known| known.approval) {
             Some(approval) => {
                 verdict.refusal = None;
                 verdict.approval = Some(approval);
+                verdict.rows_bound = self.portals.get(slot).and_then(|known| known.rows_bound);
             }
             None => verdict.refuse(denial(verdict, None, AskEnd::PolicyChanged)),
         }
@@ -364,9 +443,9 @@ impl Connection {
             hold.end = Some(AskEnd::Expired);
             return;
         }
+        let rules = hold.voters.takes(&vote, hold.terms.iter().map(|terms| &**terms), cx.now.wall_ns / 1_000_000_000);
         let admitted = hold.terms.iter().any(|terms| terms.admits(&vote.reviewer, &vote.groups));
-        let again = hold.voters.iter().any(|voter| voter.name == vote.reviewer);
-        if !admitted || (again && vote.approve) {
+        if !admitted || (rules.is_none() && (vote.approve || vote.standing.is_some())) {
             return;
         }
         if !self.vote_has_room(cx) {
@@ -376,11 +455,13 @@ impl Connection {
         }
         let (by, reason) = (Masked::of(&vote.reviewer), Masked::of(&vote.reason));
         let (id, login) = (Masked::of(hold.ask.as_str()), Masked::of(&vote.login));
+        let under = vote.standing.as_ref().map(|standing| Masked::of(standing.approval.as_str()));
         let number = self.number();
         cx.record(&Event::Approval(audit::Approval {
             actor: self.journal.actor(),
             approval: (&id).into(),
             ask: hold.record,
+            under: under.as_ref().map(Into::into),
             approved: vote.approve,
             reviewer: (&by).into(),
             login: (&login).into(),
@@ -393,7 +474,7 @@ impl Connection {
             (hold.end, hold.denied) = (Some(AskEnd::Denied), Some((by, reason)));
             return;
         }
-        hold.voters.push(Voter { name: vote.reviewer, groups: vote.groups });
+        hold.voters.add(vote, rules.unwrap_or_default());
         if !hold.is_approved() {
             cx.out.asking.push(Asking::Counted(hold.ask, hold.voters.len() as u32));
         }
@@ -463,7 +544,7 @@ impl Connection {
                 wall_s: cx.wall_s(),
             };
             for terms in policy::holds(cx.shared.policy, question) {
-                if !all.iter().any(|known| known.rule == terms.rule) {
+                if !all.contains(&terms) {
                     all.push(terms);
                 }
             }

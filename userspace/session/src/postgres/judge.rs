@@ -1,5 +1,6 @@
 //! The verdict on a text, with what only this session knows: named statements, COPY's columns, whether the catalog is known.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use sql::{CopyDirection, CopyEnd, CopySource, Prepared, Statement};
@@ -26,12 +27,25 @@ pub(super) struct Verdict {
     pub(super) later: bool,
     /// It was held, and may go on under this approval.
     pub(super) approval: Option<AskId>,
+    /// So many rows may leave under it.
+    pub(super) rows_bound: Option<NonZeroU64>,
+    /// It is shown clear values under this approval.
+    pub(super) under: Option<AskId>,
 }
 
 impl Verdict {
     /// Of a text in itself.
     pub(super) fn of(judged: Arc<Judged>, refusal: Option<Refusal>) -> Verdict {
-        Verdict { judged, inner: Inner::default(), refusal, forwarded: false, later: false, approval: None }
+        Verdict {
+            judged,
+            inner: Inner::default(),
+            refusal,
+            forwarded: false,
+            later: false,
+            approval: None,
+            rows_bound: None,
+            under: None,
+        }
     }
 
     pub(super) fn refuses(&self) -> bool {

@@ -28,6 +28,7 @@ mod queue;
 mod record;
 mod refuse;
 mod remember;
+mod reveal;
 pub mod rewrite;
 mod room;
 mod sasl;
@@ -39,6 +40,7 @@ mod startup;
 mod statements;
 mod tls;
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -149,8 +151,12 @@ pub(crate) struct Connection {
     /// deferred constraint at COMMIT, a cursor's FETCH).
     tainted: bool,
     stopping: bool,
+    /// When the open transaction's first statement went on.
+    transaction_since_ns: Option<NonZeroU64>,
     /// The statement in front of the agent's inbox waits for a person.
     hold: Option<Box<hold::Hold>>,
+    /// Clear values are shown, or people were asked for them.
+    reveal: Option<Box<reveal::Reveal>>,
     /// It waits for the planner's estimate, or has it.
     estimating: Option<Box<estimate::Estimating>>,
     /// It is large and waits for its verdict, or has it.
@@ -193,7 +199,9 @@ impl Connection {
             status: TransactionStatus::Idle,
             tainted: false,
             stopping: false,
+            transaction_since_ns: None,
             hold: None,
+            reveal: None,
             estimating: None,
             judging: None,
             cut: None,
@@ -220,6 +228,7 @@ impl Connection {
             return;
         }
         self.learn_content(cx);
+        self.reveal_is_due(cx);
         let step = self.input(input, cx).and_then(|()| self.settle(cx));
         if let Err(fatal) = step {
             self.fail(&fatal, cx);
@@ -272,6 +281,12 @@ impl Connection {
             }
             Input::CancelHeld => {
                 self.hold_is_over(AskEnd::Cancelled);
+                Ok(())
+            }
+            Input::EndReveal(ask) => {
+                if self.shows() == Some(ask) {
+                    self.reveal_ends("a reviewer ended it", cx);
+                }
                 Ok(())
             }
             Input::RecordLost => {
@@ -391,7 +406,8 @@ impl Connection {
     }
 
     fn deadline(&self, cx: &Cx<'_, '_>) -> Option<u64> {
-        if self.wakes_for_room() { Some(cx.now.mono_ns) } else { self.due_ns(cx) }
+        let reveal = self.reveal.as_ref().map(|reveal| reveal.until_ns).filter(|until_ns| *until_ns != u64::MAX);
+        if self.wakes_for_room() { Some(cx.now.mono_ns) } else { self.due_ns(cx).into_iter().chain(reveal).min() }
     }
 
     /// When what is under way has taken too long.
@@ -454,6 +470,7 @@ impl Connection {
         }
         if self.began.is_some() {
             self.hold_closes(cx);
+            self.reveal_ends("the session ended", cx);
             self.abandon_runs(cx);
             self.record_end(cx);
         }

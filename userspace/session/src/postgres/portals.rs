@@ -2,6 +2,7 @@
 //! name never changes how the rows of the one before it are masked. Slots are reused with their memory.
 
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use policy::Policy;
@@ -33,6 +34,10 @@ pub(super) struct Slot {
     pub(super) inner: Inner,
     /// A person let it go on.
     pub(super) approval: Option<AskId>,
+    /// So many rows may leave under it.
+    pub(super) rows_bound: Option<NonZeroU64>,
+    /// It was bound while clear values were shown, and they still are.
+    pub(super) is_shown: bool,
     /// What the verdict was taken under.
     pub(super) stamp: Stamp,
     pub(super) rows: Rows,
@@ -116,6 +121,8 @@ impl Portals {
             fresh.judged = judged;
             fresh.inner = inner;
             fresh.approval = None;
+            fresh.rows_bound = None;
+            fresh.is_shown = false;
             fresh.stamp = Stamp::default();
             fresh.rows = Rows::Unasked;
             fresh.columns.clear();
@@ -137,9 +144,17 @@ impl Portals {
     }
 
     /// What the slot runs was held, and may go on.
-    pub(super) fn approved(&mut self, slot: u32, approval: Option<AskId>) {
+    pub(super) fn approved(&mut self, slot: u32, approval: Option<AskId>, rows_bound: Option<NonZeroU64>) {
         if let Some(slot) = self.get_mut(slot) {
-            slot.approval = approval;
+            (slot.approval, slot.rows_bound) = (approval, rows_bound);
+        }
+    }
+
+    /// Nothing is shown clear any more.
+    pub(super) fn hide(&mut self) {
+        for slot in &mut self.slots {
+            slot.is_shown = false;
+            slot.columns.hide();
         }
     }
 

@@ -1,6 +1,7 @@
 //! The one response queue: an entry for every request that the server has been sent and has not answered yet.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use crate::RecordId;
@@ -16,6 +17,10 @@ pub(super) struct Run {
     /// The decision's record.
     pub(super) record: RecordId,
     pub(super) started_ns: u64,
+    /// A person agreed to so many rows.
+    pub(super) rows_bound: Option<NonZeroU64>,
+    /// It is shown clear values, as long as they are shown.
+    pub(super) is_shown: bool,
 }
 
 impl Run {
@@ -27,7 +32,7 @@ impl Run {
     /// So many rows of it may leave.
     pub(super) fn rows_over(&self) -> Option<u64> {
         let own = self.judged.as_ref().and_then(|judged| judged.rows_over);
-        own.into_iter().chain(self.inner.rows_over()).min()
+        own.into_iter().chain(self.inner.rows_over()).chain(self.rows_bound.map(NonZeroU64::get)).min()
     }
 
     /// An error of it may be decided by a sensitive column's value.
@@ -207,6 +212,12 @@ impl Queue {
     /// Statements whose outcome is to come.
     pub(super) fn runs(&self) -> usize {
         self.runs
+    }
+
+    /// Of them those that are shown clear values.
+    pub(super) fn runs_shown(&self) -> usize {
+        let is_shown = |entry: &&Entry| entry.request.run().is_some_and(|run| run.is_shown);
+        self.entries.iter().filter(is_shown).count()
     }
 
     /// Nothing is outstanding. Requests that may never be answered do not count.

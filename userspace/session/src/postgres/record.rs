@@ -243,6 +243,7 @@ impl Connection {
         let part = if plain { &judged.allowed } else { &self.journal.verdict };
         let answered = verdict.refusal.as_ref().and_then(|refusal| refusal.answer.as_ref()).map(|answer| answer.ask);
         let approval = verdict.approval.or(answered).map(|ask| Masked::of(ask.as_str()));
+        let under = verdict.under.map(|ask| Masked::of(ask.as_str()));
         self.journal.number += 1;
         let number = self.journal.number;
         if request != "parse" || verdict.refuses() {
@@ -255,6 +256,7 @@ impl Connection {
             verdict: part,
             request,
             approval: approval.as_ref().map(Into::into),
+            reveal: under.as_ref().map(Into::into),
             number,
         }))
     }
@@ -310,7 +312,7 @@ impl Connection {
         refusal: Refusal,
         cx: &mut Cx<'_, '_>,
     ) -> Option<(Refusal, Option<RecordId>)> {
-        match self.statement_room(UNSEEN_MAX, false, cx) {
+        match self.statement_room(UNSEEN_MAX, false, false, cx) {
             Room::Here => {
                 self.encode_refusal(&refusal, false, None, cx);
                 let record = self.record_unread(request, cx);
@@ -340,6 +342,7 @@ impl Connection {
             verdict: &self.journal.verdict,
             request,
             approval: None,
+            reveal: None,
             number,
         }))
     }
@@ -382,7 +385,10 @@ impl Connection {
         }
         self.tainted |= run.is_sensitive();
         let cut = self.cut.as_ref().is_some_and(|cut| cut.drops());
-        self.record_outcome(run, cut.then_some(super::cut::CAUSE), cx);
+        let cause = cut.then(|| super::cut::cause(run));
+        self.record_shown(run, cx);
+        self.record_outcome(run, cause, cx);
+        self.reveal_begins(seq, cut || self.tally.sqlstate.is_some(), cx);
         self.tally = Tally::default();
     }
 
@@ -395,6 +401,7 @@ impl Connection {
         }
         self.tally = Tally::default();
         self.record_outcome(run, Some("skipped after an error"), cx);
+        self.reveal_begins(seq, true, cx);
     }
 
     fn record_outcome(&mut self, run: &Run, cause: Option<&'static str>, cx: &mut Cx<'_, '_>) {
@@ -426,6 +433,7 @@ impl Connection {
     pub(super) fn abandon_runs(&mut self, cx: &mut Cx<'_, '_>) {
         while let Some(entry) = self.queue.pop() {
             if let Some(run) = entry.request.run() {
+                self.record_shown(run, cx);
                 self.record_outcome(run, Some("the connection ended"), cx);
                 self.tally = Tally::default();
             }

@@ -17,6 +17,8 @@ const ACTOR_MAX: usize = 2304;
 const DECISION: usize = 1024 + FRAME;
 /// An outcome beside its actor.
 const OUTCOME: usize = 192 + FRAME;
+/// What is shown clear: its beginning, what a statement was shown, its end; each with its columns.
+const REVEAL: usize = 3 * (ACTOR_MAX + PLAIN + policy::REVEAL_COLUMNS_MAX * (NAME_MAX + 3)) + audit::JUSTIFICATION_MAX;
 /// A start, a login, an end or a cancel request beside its actor: a cause, TLS of both legs, a certificate, numbers.
 const PLAIN: usize = 1536 + FRAME;
 const _: () = assert!(8 * (NAME_MAX + 3) + 5 * 10 + 2 * 20 <= ACTOR_MAX && 3 * (NAME_MAX + 3) + 64 <= DECISION - FRAME);
@@ -45,7 +47,7 @@ impl Connection {
         }
         let actor = self.journal.actor_len();
         let held = usize::from(self.hold.is_some()) * (actor + PLAIN);
-        actor + PLAIN + held + self.queue.runs() * (actor + OUTCOME)
+        actor + PLAIN + held + self.queue.runs() * (actor + OUTCOME) + self.owed_for_reveal(actor, PLAIN)
     }
 
     /// At the session's start: whether its start, login and end can be recorded. If not it is told so, and let go.
@@ -73,7 +75,7 @@ impl Connection {
     /// Room to ask about a held statement, and to say how that ended.
     pub(super) fn ask_room(&mut self, part: usize, lists: usize, cx: &mut Cx<'_, '_>) -> Room {
         let actor = self.journal.actor_len();
-        const ESTIMATE: usize = 2 * 10;
+        const ESTIMATE: usize = 4 * 10; // with the bound of rows and the age of the transaction
         self.room(actor + part + lists + DECISION + ESTIMATE + PLAIN + actor + PLAIN, cx)
     }
 
@@ -85,7 +87,8 @@ impl Connection {
     /// Room for the decision on a statement, and for its outcome if it runs. Without it the verdict is a refusal. False: not in
     /// this call, the agent's frame waits for the next.
     pub(super) fn finds_room(&mut self, verdict: &mut Verdict, runs: bool, cx: &mut Cx<'_, '_>) -> bool {
-        match self.statement_room(verdict.judged.part.len(), runs && !verdict.refuses(), cx) {
+        let goes_on = runs && !verdict.refuses();
+        match self.statement_room(verdict.judged.part.len(), goes_on, verdict.approval.is_some(), cx) {
             Room::Here => {}
             Room::Later => return false,
             Room::Nowhere => {
@@ -98,10 +101,13 @@ impl Connection {
     }
 
     /// The same for a statement of which `part` bytes are known.
-    pub(super) fn statement_room(&mut self, part: usize, runs: bool, cx: &mut Cx<'_, '_>) -> Room {
+    /// `agreed`: people have agreed to it, and perhaps to clear values.
+    pub(super) fn statement_room(&mut self, part: usize, runs: bool, agreed: bool, cx: &mut Cx<'_, '_>) -> Room {
         let actor = self.journal.actor_len();
         let outcome = if runs { actor + OUTCOME } else { 0 };
-        self.room(actor + part + DECISION + outcome, cx)
+        // What it may begin to show, and will have been shown.
+        let reveal = if runs && (agreed || self.reveal.is_some()) { REVEAL } else { 0 };
+        self.room(actor + part + DECISION + outcome + reveal, cx)
     }
 
     fn room(&mut self, need: usize, cx: &mut Cx<'_, '_>) -> Room {

@@ -1,5 +1,6 @@
 //! Query and FunctionCall: judged whole, run whole.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use sql::Prepared;
@@ -37,6 +38,7 @@ impl Connection {
         if verdict.refuses() {
             return self.refuse_query("query", &verdict, cx);
         }
+        verdict.under = self.shows();
         let run = self.decided("query", &verdict, cx);
         self.statement_goes_on(&verdict, self.queue.next_seq(), false, cx);
         self.portals.close(b"");
@@ -85,12 +87,15 @@ impl Connection {
     /// The decision is recorded; the statement may go.
     pub(super) fn decided(&mut self, request: &'static str, verdict: &Verdict, cx: &mut Cx<'_, '_>) -> Run {
         let record = self.record_decision(request, verdict, cx);
-        cx.out.durable |= verdict.changes_data() || verdict.approval.is_some();
+        cx.out.durable |= verdict.changes_data() || verdict.approval.is_some() || verdict.under.is_some();
+        self.transaction_since_ns = self.transaction_since_ns.or(NonZeroU64::new(cx.now.mono_ns));
         Run {
             judged: Some(Arc::clone(&verdict.judged)),
             inner: verdict.inner.clone(),
             record,
             started_ns: cx.now.mono_ns,
+            rows_bound: verdict.rows_bound,
+            is_shown: verdict.under.is_some(),
         }
     }
 
@@ -106,6 +111,7 @@ impl Connection {
         if !judged.has_effects && !judged.changes_catalog {
             return;
         }
+        self.reveal_changes(verdict, seq, cx);
         let user = self.login.database_user.as_ref().map_or(&*self.startup.user, |user| user.as_str());
         let (taints, open) = (&cx.shared.catalogs.taints, &self.open);
         self.schemas.may_change(judged, user, || taints.changes(&open.database.name, &self.startup.dbname));
@@ -132,7 +138,7 @@ impl Connection {
                     }
                 }
                 let slot = self.portals.open(name.as_bytes(), seq, true, Some(Arc::clone(judged)), inner);
-                self.portals.approved(slot, verdict.approval);
+                self.portals.approved(slot, verdict.approval, verdict.rows_bound);
             }
         }
     }

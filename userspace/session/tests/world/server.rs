@@ -52,6 +52,8 @@ pub struct Server {
     pub scram: Option<Arc<Mutex<dyn Scram + Send>>>,
     /// Reads, and says nothing.
     pub mute: bool,
+    /// Rows of each result.
+    pub rows: usize,
     /// What it answers to an SSLRequest.
     pub tls: &'static [u8],
     /// A constraint is checked, and fails, at the transaction's end.
@@ -107,6 +109,7 @@ impl Server {
             offers: &[],
             scram: None,
             mute: false,
+            rows: 1,
             tls: b"",
             deferred: false,
         }
@@ -404,14 +407,20 @@ impl Server {
                 describe(out, columns, Format::Text);
             }
             let values: Vec<Option<&[u8]>> = columns.iter().map(|column| Some(value(column).as_bytes())).collect();
-            encode::data_row(out, &values).unwrap();
-            encode::command_complete(out, b"SELECT 1").unwrap();
+            for _ in 0..self.rows {
+                encode::data_row(out, &values).unwrap();
+            }
+            encode::command_complete(out, format!("SELECT {}", self.rows).as_bytes()).unwrap();
             return true;
         }
         let tag: &[u8] = match text.split(' ').next().unwrap_or_default() {
             "BEGIN" => {
                 self.status = TransactionStatus::Block;
                 b"BEGIN"
+            }
+            "ROLLBACK" if text.ends_with("WORK") => {
+                self.status = TransactionStatus::Idle;
+                b"ROLLBACK"
             }
             "COMMIT" | "ROLLBACK" => {
                 self.status = TransactionStatus::Idle;

@@ -122,6 +122,8 @@ impl Side {
             inner: Default::default(),
             record: RecordId { shard: 3, seq: 1 },
             started_ns: 0,
+            rows_bound: None,
+            is_shown: false,
         }));
         let mut known = Columns::new();
         known.set_sought(Sought::default(), Patterns::new(policy.patterns("payments")).map(Arc::new));

@@ -208,7 +208,8 @@ fn write_tables(text: &mut String, policy: &Policy, database: &str, rows_max: us
     let mut hits = String::new();
     let sensitive = policy.sensitive(database).map(|s| (&s.schema, &s.table, &s.column));
     let named = policy.patterns(database).flat_map(|pattern| &pattern.columns);
-    let sought = policy.scans(database).map(|scan| &scan.column).chain(named);
+    let shown = policy.reveals(database).flat_map(|reveal| &reveal.columns);
+    let sought = policy.scans(database).map(|scan| &scan.column).chain(named).chain(shown);
     for (schema, table, column) in sensitive.chain(sought.map(|c| (&c.schema, &c.table, &c.column))) {
         if !hits.is_empty() {
             hits.push_str(" OR ");

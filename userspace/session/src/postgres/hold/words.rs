@@ -95,6 +95,12 @@ pub(super) fn denial(verdict: &Verdict, answer: Option<Answer>, end: AskEnd) -> 
     Refusal { answer: answer.map(Arc::new), message, ..Refusal::new(Why::Denied, "", hint) }
 }
 
+/// A rule binds its approvals to the planner's estimate, and there is none.
+pub(super) fn unbound() -> Refusal {
+    let message = "an approval of this statement is for as many rows as the planner expects, and that is not known";
+    Refusal::new(Why::Denied, message, "ask for it as one plain statement, without a cursor and without functions")
+}
+
 impl Answer {
     /// One line of JSON, ASCII alone.
     pub(in crate::postgres) fn detail(&self, record: Option<RecordId>) -> String {

@@ -6,6 +6,7 @@ use super::types::{self, Kind, Text, UserTypes};
 use crate::evidence::Evidence;
 use pan::Whole;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// One column of a result, as RowDescription, the formats asked for and the catalog's sensitive columns give it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,22 @@ pub(super) struct Resolved {
     pub(super) check: Check,
 }
 
+/// Columns that people agreed to be shown clear.
+#[derive(Clone, Debug)]
+struct Shown {
+    /// Where their values are counted.
+    counts: Arc<[AtomicU64]>,
+    columns: Vec<ShownColumn>,
+}
+
+/// How one of them is counted, and masked when that is over.
+#[derive(Clone, Debug)]
+struct ShownColumn {
+    index: usize,
+    place: u8,
+    whole: Option<Whole>,
+}
+
 /// The columns of one result. Reusable: `clear` keeps the capacity, so the steady state allocates nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Columns {
@@ -47,6 +64,7 @@ pub struct Columns {
     way: Way,
     /// A column's values are counted.
     counted: bool,
+    shown: Option<Box<Shown>>,
 }
 
 impl Columns {
@@ -71,6 +89,37 @@ impl Columns {
         self.resolved.clear();
         self.way = Way::default();
         self.counted = false;
+        self.shown = None;
+    }
+
+    /// The column that was added last is shown clear, and each value counted at this place. The whole row passes its masker: nothing is shown
+    /// that is not counted.
+    pub(crate) fn show_last(&mut self, place: u8, counts: &Arc<[AtomicU64]>) {
+        let Some(index) = self.resolved.len().checked_sub(1) else { return };
+        let Some(last) = self.resolved.get_mut(index) else { return };
+        let shown = || Box::new(Shown { counts: Arc::clone(counts), columns: Vec::new() });
+        self.shown.get_or_insert_with(shown).columns.push(ShownColumn { index, place, whole: last.whole });
+        (last.whole, last.clear, last.check) = (None, true, Check::Never);
+        self.way = Way::Never;
+    }
+
+    /// Nothing is shown clear any more.
+    pub(crate) fn hide(&mut self) {
+        let Some(shown) = self.shown.take() else { return };
+        for column in shown.columns {
+            if let Some(resolved) = self.resolved.get_mut(column.index) {
+                (resolved.whole, resolved.clear) = (column.whole, false);
+            }
+        }
+    }
+
+    /// A value of the column begins.
+    pub(super) fn count_shown(&self, index: usize) {
+        let Some(shown) = &self.shown else { return };
+        let place = shown.columns.iter().find(|column| column.index == index).map(|column| usize::from(column.place));
+        if let Some(count) = place.and_then(|place| shown.counts.get(place)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Adds the next column.

@@ -47,6 +47,7 @@ impl Fields {
                 length => {
                     let length = usize::try_from(length).map_err(|_| Malformed::Length)?;
                     self.field.open(column, length).map_err(|fault| fault.in_column(self.next))?;
+                    columns.count_shown(self.next);
                     cursor.sensitive += u32::from(column.whole.is_some());
                     self.inside = true;
                     self.hit = false;
