@@ -16,7 +16,7 @@ pub(crate) mod places;
 pub(crate) mod prefix;
 pub(crate) mod run;
 pub(crate) mod sieve;
-mod sorted;
+pub(crate) mod sorted;
 
 use crate::{
     Engine, Fill, Scan, json,
@@ -115,10 +115,11 @@ impl Text {
             return;
         }
         let digits = pass.bytes.iter().take(DIGITS_MAX + 1).take_while(|byte| byte.is_ascii_digit()).count();
-        if digits == 0 || digits > DIGITS_MAX {
-            pass.at = if digits == 0 && pass.bytes[1].is_ascii_digit() { 1 } else { 2 };
-        } else {
-            _ = self.visit(pass, 0); // so many bytes are there that it never wants more
+        let others = pass.bytes.iter().take(sorted::LEAD).take_while(|byte| !byte.is_ascii_digit()).count();
+        match digits {
+            0 => pass.at = others,
+            1..=DIGITS_MAX => _ = self.visit(pass, 0), // so many bytes are there that it never wants more
+            _ => pass.at = sorted::LEAD,
         }
     }
 

@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn bits_that_must_stay_clear() {
         let builtin = Heads::builtin();
-        for head in 0..10_000_u16 {
+        for head in (0..10_000_u16).step_by(if cfg!(miri) { 37 } else { 1 }) {
             let digits = [head / 1000, head / 100 % 10, head / 10 % 10, head % 10].map(|d| d as u8);
             assert!(!builtin.balanced(&digits).contains(13), "phones and EAN-13: {head}");
             assert!(!builtin.strict(&digits).contains(12), "{head}");
@@ -156,6 +156,7 @@ mod tests {
 
     /// One number in ten passes the check digit; of random ones the table may take no more than this (facts: pan.md E).
     #[test]
+    #[cfg_attr(miri, ignore = "a sum over a table, nothing that Miri sees more of")]
     fn budgets_of_random_numbers() {
         let builtin = Heads::builtin();
         let heads = |first: u32| [first / 1000, first / 100 % 10, first / 10 % 10, first % 10].map(|d| d as u8);

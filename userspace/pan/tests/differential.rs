@@ -277,6 +277,27 @@ fn every_backend() {
     }
 }
 
+/// The rest of a track that goes on far behind the block of its card.
+#[test]
+fn a_long_track_at_the_end_of_a_block() {
+    for backend in Backend::available() {
+        let engine = Engine::new(&Settings { backend: Some(backend), ..Settings::default() }).unwrap();
+        let engine: &'static Engine = Box::leak(Box::new(engine));
+        for (before, digits) in
+            (3_960..4_100).step_by(7).flat_map(|before| [20, 60, 100, 300].map(|tail| (before, tail)))
+        {
+            let mut input = vec![b' '; before];
+            input.extend(b"4111111111111111=");
+            input.extend(std::iter::repeat_n(b'7', digits));
+            input.extend(b" 4111111111111111 ".repeat(20));
+            let mut expected = input.clone();
+            assert_eq!(naive::mask_text_with(engine, &mut expected, Fill::Text), 21);
+            let (once, found) = in_pieces(Scanner::with(engine, Fill::Text), &input, || input.len());
+            assert!(once == expected && found == 21, "{before} before, {digits} digits, {backend:?}");
+        }
+    }
+}
+
 /// Every backend on blocks whose numbers are all written alike, with now and then something else among them.
 #[test]
 fn every_backend_on_numbers_alike() {

@@ -22,8 +22,8 @@ const READ: usize = WORDS + AHEAD;
 #[derive(Clone, Copy)]
 enum Before {
     Nothing,
-    /// Four digits side by side, and nothing that may start.
-    Fours,
+    /// Four digits side by side, and nothing that may start; so often in a row one was looked at closer in vain.
+    Fours(u8),
     Starts,
 }
 
@@ -77,7 +77,11 @@ impl Block {
             self.plain[words..].fill(0);
         }
         let starts = Starts { plain: plain != 0, grouped: grouped != 0 && self.has_third_group() };
-        self.before = if starts.plain || starts.grouped { Before::Starts } else { Before::Fours };
+        self.before = match self.before {
+            _ if starts.plain || starts.grouped => Before::Starts,
+            Before::Fours(in_vain) => Before::Fours(in_vain.wrapping_add(1)),
+            Before::Nothing | Before::Starts => Before::Fours(0),
+        };
         starts
     }
 
@@ -87,7 +91,9 @@ impl Block {
         match self.before {
             Before::Starts => true,
             Before::Nothing if !self.has_four() => false,
-            Before::Nothing | Before::Fours => self.may_begin(),
+            // What is all digits is looked at closer without being asked, but for now and then.
+            Before::Fours(in_vain) if in_vain % 8 > 2 => true,
+            Before::Nothing | Before::Fours(_) => self.may_begin(),
         }
     }
 
@@ -115,8 +121,11 @@ impl Block {
             seen.look(shift(self.digits[index], self.digits[index + 1], 32));
         }
         seen.look(shift(self.digits[WORDS], self.digits[WORDS + 1], 32));
-        self.before = if seen.fours == 0 { Before::Nothing } else { Before::Fours };
-        seen.runs & FIRSTS != 0 || seen.groups & !1 != 0
+        let may = seen.runs & FIRSTS != 0 || seen.groups & !1 != 0;
+        if !may {
+            self.before = if seen.fours == 0 { Before::Nothing } else { Before::Fours(0) };
+        }
+        may
     }
 
     /// Runs of 13 to 19 digits. Answers whether there are any, and whether a group of four has another group of four and more behind one to three
@@ -379,7 +388,7 @@ mod tests {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 (state >> 33) % end
             };
-            let words = 1 + next(WORDS as u64) as usize;
+            let words = 1 + next(if cfg!(miri) { 4 } else { WORDS as u64 }) as usize;
             let mut bytes = vec![b'-'; (words + AHEAD) * WORD];
             let (dense, mut run) = (2 + next(12), 0);
             for byte in &mut bytes {
@@ -414,6 +423,6 @@ mod tests {
                 }
             }
         }
-        assert!(found_at_all.iter().all(|&found| found as usize > crate::times(1_000)), "{found_at_all:?}");
+        assert!(found_at_all.iter().all(|&found| found > if cfg!(miri) { 0 } else { 1_000 }), "{found_at_all:?}");
     }
 }

@@ -130,7 +130,7 @@ impl Run<'_, '_> {
             return None;
         }
         sieve.sorted.clear();
-        sieve.sort(block, id, self.input(0));
+        sieve.sort::<M>(block, id, self.input(0));
         self.sifted::<M>(block, &sieve.sorted)
     }
 

@@ -141,7 +141,7 @@ mod tests {
                 bytes[..from].fill(b'*');
             }
         }
-        assert!(found > times(10_000));
+        assert!(cfg!(miri) || found > 10_000);
     }
 
     /// Whatever the naive scan hides in whatever part of random bytes lies behind the clean prefix.

@@ -108,7 +108,9 @@ impl<'r, 'b> Run<'r, 'b> {
             hide_bits(self.pass.bytes, self.at + index * WORD, due);
             *bits &= !due;
         }
-        self.text.owed = self.hidden[word] >> bit | self.hidden[word + 1] << 1 << (WORD - 1 - bit);
+        // The rest of a track may lead far behind the block, where nothing is hidden yet.
+        let bits = |word: usize| self.hidden.get(word).copied().unwrap_or(0);
+        self.text.owed = bits(word) >> bit | bits(word + 1) << 1 << (WORD - 1 - bit);
         self.hidden = [0; WORDS + AHEAD];
         (self.pass.settled, self.pass.at) = (start, start);
     }

@@ -7,7 +7,7 @@ use crate::{
     balanced::block::{Block, Groups, Starts, WORDS},
     balanced::form::{self, Form, FormId, Forms},
     balanced::places::Places,
-    balanced::sorted::Sorted,
+    balanced::sorted::{LEAD, Numbers, Sorted},
     iin::{Heads, Lengths, head_of},
 };
 
@@ -39,7 +39,7 @@ impl Sieve {
         while forms != 0 {
             let id = FormId::of(forms.ilog2());
             self.weigh::<M>(id, input);
-            self.sort(block, id, input);
+            self.sort::<M>(block, id, input);
             forms ^= 1 << id.index();
         }
         None
@@ -63,11 +63,12 @@ impl Sieve {
 
     /// Sorts what was weighed.
     #[inline(always)]
-    pub(crate) fn sort(&mut self, block: &Block, id: FormId, input: Input<'_>) {
+    pub(crate) fn sort<M: Masks>(&mut self, block: &Block, id: FormId, input: Input<'_>) {
         let form = input.forms.get(id);
         self.places.keep_issued(input.heads, Lengths::of_one(form.count));
-        let before = input.at.checked_sub(2).and_then(|at| input.bytes.get(at..));
-        self.sorted.add(&self.places, block, before.unwrap_or_default(), id, form);
+        let before = input.at.checked_sub(LEAD).and_then(|at| input.bytes.get(at..));
+        let bytes = before.unwrap_or_default();
+        M::sort(&mut self.sorted, Numbers { places: &self.places, block, bytes, id, form });
     }
 
     /// Groupings with separators of `GAP` bytes; of which shapes there are any.

@@ -6,7 +6,7 @@ use crate::{
     arch::WORD,
     balanced::beside::{self, CLOSED, CLOSER, LEADS},
     balanced::block::{Block, WORDS},
-    balanced::form::{Form, FormId},
+    balanced::form::{Form, FormId, SPAN_MAX},
     balanced::places::Places,
     separator,
 };
@@ -20,7 +20,7 @@ pub(crate) struct Sorted {
     /// Those that may have another form too.
     several: [u64; WORDS],
     /// Of each number the first form that it may have; behind them what is of no interest.
-    forms: [u8; 2 * WORDS * WORD],
+    forms: [u8; 2 * BLOCK],
 }
 
 /// What is known of a number.
@@ -35,35 +35,37 @@ pub(crate) struct Known {
 
 impl Sorted {
     pub(crate) const EMPTY: Sorted =
-        Sorted { left: [0; WORDS], closer: [0; WORDS], several: [0; WORDS], forms: [0; 2 * WORDS * WORD] };
+        Sorted { left: [0; WORDS], closer: [0; WORDS], several: [0; WORDS], forms: [0; 2 * BLOCK] };
 
     #[inline(always)]
     pub(crate) fn clear(&mut self) {
         (self.left, self.closer, self.several) = ([0; WORDS], [0; WORDS], [0; WORDS]);
     }
 
-    /// Adds the numbers of a form; forms come from the last to the first. `bytes` begin two bytes before the block.
-    #[inline(never)]
-    pub(crate) fn add(&mut self, places: &Places, block: &Block, bytes: &[u8], id: FormId, form: &Form) {
-        match form.gap {
-            0 => self.add_each(places, id, |place| plain(block, bytes, place, form)),
-            1 => self.add_each(places, id, |place| grouping::<1>(block, bytes, place, form)),
-            2 => self.add_each(places, id, |place| grouping::<2>(block, bytes, place, form)),
-            _ => self.add_each(places, id, |place| grouping::<3>(block, bytes, place, form)),
+    /// Adds the numbers of a form; forms come from the last to the first.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, numbers: Numbers<'_>) {
+        match numbers.form.gap {
+            0 => self.add_each::<0>(numbers),
+            1 => self.add_each::<1>(numbers),
+            2 => self.add_each::<2>(numbers),
+            _ => self.add_each::<3>(numbers),
         }
     }
 
     #[inline(always)]
-    fn add_each(&mut self, places: &Places, id: FormId, says: impl Fn(usize) -> u8) {
-        for place in places.iter() {
-            let says = says(place);
-            let (word, bit, open) = (place / WORD % WORDS, place % WORD, says & CLOSED == 0);
-            let here = u64::from(open) << bit;
+    fn add_each<const GAP: usize>(&mut self, numbers: Numbers<'_>) {
+        for place in numbers.places.iter() {
+            let says = u64::from(if GAP == 0 { numbers.plain(place) } else { numbers.grouping::<GAP>(place) });
+            let (word, bit) = (place / WORD % WORDS, place % WORD);
+            let here = (!says & u64::from(CLOSED)) << bit;
+            let closer = ((says / u64::from(CLOSER)) & 1) << bit;
             self.several[word] |= self.left[word] & here;
             self.left[word] |= here;
-            self.closer[word] = self.closer[word] & !here | here & u64::from(says & CLOSER != 0) << bit;
-            let slot = place + if open { 0 } else { WORDS * WORD };
-            self.forms[slot % (2 * WORDS * WORD)] = id.index() as u8;
+            self.closer[word] = (self.closer[word] & !here) | (closer & here);
+            // What is closed goes where nobody looks.
+            let slot = place + (says & u64::from(CLOSED)) as usize * BLOCK;
+            self.forms[slot % (2 * BLOCK)] = numbers.id.index() as u8;
         }
     }
 
@@ -78,53 +80,72 @@ impl Sorted {
     }
 }
 
-/// A run of digits.
-#[inline(always)]
-fn plain(block: &Block, bytes: &[u8], place: usize, form: &Form) -> u8 {
-    let around = bytes.get(place..).unwrap_or_default();
-    let (Some(&behind), Some(&[second, first])) = (around.get(2 + form.span), around.first_chunk()) else {
-        return CLOSER;
-    };
-    let behind = beside::PLAIN_THEN[usize::from(behind)];
-    beside::left_flag(second, first) | behind | end_starts(block, place + form.span, behind)
+/// Numbers of one form in a block.
+#[derive(Clone, Copy)]
+pub(crate) struct Numbers<'a> {
+    pub(crate) places: &'a Places,
+    pub(crate) block: &'a Block,
+    /// From `LEAD` bytes before the block on.
+    pub(crate) bytes: &'a [u8],
+    pub(crate) id: FormId,
+    pub(crate) form: &'a Form,
 }
 
-/// A grouping with separators of `GAP` bytes: these have to be one, and the same one. What stands in front of four groups as that does may make
-/// them an account number's.
-#[inline(always)]
-fn grouping<const GAP: usize>(block: &Block, bytes: &[u8], place: usize, form: &Form) -> u8 {
-    let at = |offset: usize| {
-        let four = bytes.get(place + offset..).and_then(|rest| rest.first_chunk());
-        four.copied().map_or(0, u32::from_le_bytes)
-    };
-    let (Some(&behind), Some(before)) = (bytes.get(place + 2 + form.span), (place + 2).checked_sub(GAP)) else {
-        return CLOSER;
-    };
-    let mask = (1 << (8 * GAP)) - 1;
-    let gap = |index: usize| at(2 + usize::from(form.gaps[index])) & mask;
-    let first = gap(0);
-    let same = (gap(1) == first) & (gap(2) == first) & (gap(3) == first) & separator::is(first, GAP);
-    let before = bytes.get(before..).and_then(|rest| rest.first_chunk()).copied().map_or(0, u32::from_le_bytes);
-    let account = (form.groups >= 4) & (before & mask == first);
-    let [left_second, left_first, ..] = at(0).to_le_bytes();
-    let behind = beside::GROUP_THEN[usize::from(behind)];
-    let then = if form.end_in_run { behind } else { 0 };
-    beside::left_flag(left_second, left_first)
-        | behind
-        | end_starts(block, place + form.span, then)
-        | if same { 0 } else { CLOSED }
-        | if account { CLOSER } else { 0 }
+impl Numbers<'_> {
+    /// What stands around a number, so that nothing in it needs a check of its bounds.
+    #[inline(always)]
+    fn around(&self, place: usize) -> Option<&[u8; AROUND]> {
+        self.bytes.get(place..).and_then(<[u8]>::first_chunk)
+    }
+
+    /// A run of digits.
+    #[inline(always)]
+    fn plain(&self, place: usize) -> u8 {
+        let Some(around) = self.around(place) else { return CLOSER };
+        let behind = beside::PLAIN_THEN[usize::from(around[LEAD + self.form.span % SPAN_MAX])];
+        let left = beside::left_flag(around[LEAD - 2], around[LEAD - 1]);
+        left | (behind & (CLOSED | CLOSER)) | self.end_starts(place, behind)
+    }
+
+    /// A grouping with separators of `GAP` bytes: these have to be one, and the same one. What stands in front of four groups as that does may make
+    /// them an account number's.
+    #[inline(always)]
+    fn grouping<const GAP: usize>(&self, place: usize) -> u8 {
+        let (form, Some(around)) = (self.form, self.around(place)) else { return CLOSER };
+        let mask = (1 << (8 * GAP)) - 1;
+        let [first, second, third, fourth] =
+            form.gaps.map(|gap| four(around, LEAD + usize::from(gap) % SPAN_MAX) & mask);
+        let same = (second == first) & (third == first) & (fourth == first) & separator::is(first, GAP);
+        let account = (form.groups >= 4) & (four(around, LEAD - GAP) & mask == first);
+        let behind = beside::GROUP_THEN[usize::from(around[LEAD + form.span % SPAN_MAX])];
+        let then = if form.end_in_run { behind } else { 0 };
+        beside::left_flag(around[LEAD - 2], around[LEAD - 1])
+            | (behind & (CLOSED | CLOSER))
+            | self.end_starts(place, then)
+            | (u8::from(!same) * CLOSED)
+            | (u8::from(account) * CLOSER)
+    }
+
+    /// Whether a grouping may begin with the kept end of the number at `place`: where what follows may begin a separator, and four digits or six stand
+    /// behind it.
+    #[inline(always)]
+    fn end_starts(&self, place: usize, behind: u8) -> u8 {
+        let digits = self.block.digits_from((place + self.form.span).min(BLOCK + WORD - 1));
+        // At most a separator's bytes.
+        let gap = (digits | 1 << separator::BYTES_MAX).trailing_zeros();
+        let behind_gap = digits >> gap;
+        let starts = u8::from(behind_gap & 0x1f == 0xf) | u8::from(behind_gap & 0x7f == 0x3f);
+        ((behind / LEADS) & starts) * CLOSER
+    }
 }
 
-/// Whether a grouping may begin with the kept end of the number that ends at `end`: where what follows may begin a separator, and four digits or six
-/// stand behind it.
-#[inline(always)]
-fn end_starts(block: &Block, end: usize, behind: u8) -> u8 {
-    let digits = block.digits_from(end % BLOCK_END);
-    let gap = digits.trailing_zeros().min(separator::BYTES_MAX as u32);
-    let run = (digits >> gap).trailing_ones();
-    if (behind & LEADS != 0) & ((run == 4) | (run == 6)) { CLOSER } else { 0 }
-}
+const BLOCK: usize = WORDS * WORD;
+/// Bytes before a number that may have a say: a separator and what stands before it.
+pub(crate) const LEAD: usize = 4;
+const AROUND: usize = LEAD + SPAN_MAX + 4;
 
-/// Where numbers of the block end.
-const BLOCK_END: usize = (WORDS + 1) * WORD;
+/// The four bytes from `at` on.
+#[inline(always)]
+fn four(around: &[u8; AROUND], at: usize) -> u32 {
+    u32::from_le_bytes([around[at], around[at + 1], around[at + 2], around[at + 3]])
+}

@@ -21,6 +21,7 @@ use crate::{
     balanced::form::{Form, SPAN_MAX},
     balanced::places::{HEAD, Places},
     balanced::sieve,
+    balanced::sorted::{Numbers, Sorted},
 };
 
 impl Masks for Avx2 {
@@ -72,6 +73,12 @@ impl Masks for Avx2 {
         }
         // SAFETY: as above, and BMI2 with it; a number of any form can be read whole.
         unsafe { if form.span > 16 { weigh::<true>(bytes, places, form) } else { weigh::<false>(bytes, places, form) } }
+    }
+
+    #[inline(always)]
+    fn sort(sorted: &mut Sorted, numbers: Numbers<'_>) {
+        // SAFETY: AVX2 and the rest are there, as above.
+        unsafe { sort(sorted, numbers) }
     }
 
     #[inline(always)]
@@ -238,6 +245,15 @@ unsafe fn weigh<const WIDE: bool>(bytes: &[u8], places: &mut Places, form: &Form
         }
     }
     places.keep(kept);
+}
+
+/// [`Sorted::add`], compiled on its own.
+///
+/// # Safety
+/// The processor has AVX2, BMI1 and BMI2, LZCNT and POPCNT.
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+pub(super) unsafe fn sort(sorted: &mut Sorted, numbers: Numbers<'_>) {
+    sorted.add(numbers);
 }
 
 /// Both halves of a form's bytes, each in both lanes.

@@ -16,7 +16,7 @@ use std::arch::x86_64::{
 
 use super::{
     Avx512,
-    avx2::{DOUBLED, luhn_sum},
+    avx2::{DOUBLED, luhn_sum, sort},
 };
 use crate::{
     arch::{Masks, Set, WORD},
@@ -24,6 +24,7 @@ use crate::{
     balanced::form::{Form, SPAN_MAX},
     balanced::places::{HEAD, Places},
     balanced::sieve,
+    balanced::sorted::{Numbers, Sorted},
 };
 
 impl Masks for Avx512 {
@@ -94,6 +95,12 @@ impl Masks for Avx512 {
         }
         // SAFETY: as above, AVX2 and BMI2 too; a number of any form can be read whole.
         unsafe { if form.span > 16 { weigh::<true>(bytes, places, form) } else { weigh::<false>(bytes, places, form) } }
+    }
+
+    #[inline(always)]
+    fn sort(sorted: &mut Sorted, numbers: Numbers<'_>) {
+        // SAFETY: AVX2 and the rest are there, as above.
+        unsafe { sort(sorted, numbers) }
     }
 
     #[inline(always)]
