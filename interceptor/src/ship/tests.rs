@@ -371,6 +371,7 @@ mod alerts {
             verdict,
             request: "query",
             approval: None,
+            reveal: None,
             number: 1,
         })
     }

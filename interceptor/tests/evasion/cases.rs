@@ -36,7 +36,7 @@ impl Ground {
         if alone {
             self.restore();
         }
-        let (through, executed) = self.talk(case, Way::Agent(&self.agent), manner, place);
+        let (through, executed) = self.talk(case, Way::Agent(&self.agent_of_case()), manner, place);
         if alone {
             self.restore();
         }

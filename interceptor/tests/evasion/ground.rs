@@ -4,6 +4,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::client::{Manner, Talk, Way};
 use crate::corpus::Corpus;
@@ -23,6 +24,8 @@ const SETTINGS: &str =
 
 /// More agents than the usual one, under the same rules: what one spends of its errors in an hour another has left.
 const SPARE_AGENTS: usize = 400;
+/// So many cases are one agent's.
+const CASES_OF_AN_AGENT: usize = 300;
 
 /// All of it.
 pub struct Ground {
@@ -40,6 +43,8 @@ pub struct Ground {
     count: AtomicUsize,
     /// How many of the other agents have been started.
     spent: AtomicUsize,
+    /// Whose turn it is, and how many cases it has had.
+    taken: Mutex<(Arc<Agent>, usize)>,
 }
 
 impl Ground {
@@ -78,6 +83,7 @@ impl Ground {
         let folder = Folder::new("evasion").expect("a folder");
         let secrets = Secrets::new(&corpus.pans);
         let agent = Agent::start(&stage);
+        let taken = Mutex::new((Arc::new(Agent::start(&stage)), 0));
         let log = stage.database.socket_folder().join("log");
         let direct = String::new();
         let mut ground = Ground {
@@ -91,6 +97,7 @@ impl Ground {
             shows: false,
             count: AtomicUsize::new(0),
             spent: AtomicUsize::new(0),
+            taken,
         };
         ground.direct = ground.create("evasion");
         Some(ground)
@@ -105,6 +112,16 @@ impl Ground {
     pub fn spare_agent(&self) -> Agent {
         let at = self.spent.fetch_add(1, Ordering::Relaxed).min(SPARE_AGENTS - 1);
         Agent::start_as(&self.stage, &format!("spare-{at}"))
+    }
+
+    /// The agent of a case. What fails over a sensitive value is counted: many cases are for several agents.
+    pub fn agent_of_case(&self) -> Arc<Agent> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if taken.1 >= CASES_OF_AN_AGENT {
+            *taken = (Arc::new(self.spare_agent()), 0);
+        }
+        taken.1 += 1;
+        Arc::clone(&taken.0)
     }
 
     /// A folder in which the server may write.

@@ -13,6 +13,8 @@ use crate::verdicts::{Judged, Refusal};
 pub(crate) struct Inner {
     pub(crate) sensitive: bool,
     pub(crate) changes_data: bool,
+    /// A rule asks how many rows it is expected to have.
+    pub(crate) wants_estimate: bool,
     more: Option<Box<More>>,
 }
 
@@ -35,6 +37,7 @@ impl Inner {
     pub(crate) fn add(&mut self, judged: &Arc<Judged>, at: usize) {
         self.sensitive |= judged.sensitive;
         self.changes_data |= judged.changes_data;
+        self.wants_estimate |= judged.wants_estimate;
         let places = judged.places(at);
         if places.is_empty() && judged.is_settled() && judged.rows_over.is_none() {
             return;
@@ -53,6 +56,7 @@ impl Inner {
     pub(crate) fn join(&mut self, other: &Inner) {
         self.sensitive |= other.sensitive;
         self.changes_data |= other.changes_data;
+        self.wants_estimate |= other.wants_estimate;
         let Some(theirs) = &other.more else { return };
         let more = self.more.get_or_insert_default();
         more.may_quote |= theirs.may_quote;

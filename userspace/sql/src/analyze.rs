@@ -164,6 +164,11 @@ fn statement(text: &str, node: &Node<'_>, span: Range<usize>, server: u16) -> Op
     })
 }
 
+/// Where the query of `CREATE VIEW name AS query` stands in the statement.
+pub fn defining_query(statement: &str) -> Option<Range<usize>> {
+    prepared_text(statement, &(0..statement.len()))
+}
+
 /// The bytes after `PREPARE name (types) AS`.
 fn prepared_text(text: &str, span: &Range<usize>) -> Option<Range<usize>> {
     /// The scanner's number of the keyword AS (`pg_query_scan_tokens.h`); `(` and `)` have their ASCII codes.

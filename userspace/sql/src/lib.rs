@@ -28,7 +28,7 @@ mod utility;
 mod walk;
 
 pub use alone::parses;
-pub use analyze::{Analysis, Limits, Refusal, analyze, analyze_in, copied_query};
+pub use analyze::{Analysis, Limits, Refusal, analyze, analyze_in, copied_query, defining_query};
 pub use catalog::{
     SERVER, SERVERS, is_catalog, is_catalog_function, is_catalog_relation, is_safe_function, is_safe_function_of,
 };

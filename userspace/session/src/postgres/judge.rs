@@ -188,14 +188,14 @@ impl Connection {
                 for version in self.statements.find(name.as_bytes()) {
                     known = true;
                     let inner = self.judge_version(version, cx);
-                    self.runs_too(verdict, &inner, cx);
+                    self.runs_too(verdict, &self.with_rows(inner, cx), cx);
                 }
                 // PREPARE in front of it in the same text.
                 for (_, text, inner) in prepares(&judged, at) {
                     if text == name {
                         known = true;
                         let inner = self.judge_words(inner, cx);
-                        self.runs_too(verdict, &inner, cx);
+                        self.runs_too(verdict, &self.with_rows(inner, cx), cx);
                     }
                 }
                 if !known {
@@ -204,6 +204,14 @@ impl Connection {
                     verdict.refusal = Refusal::stronger(verdict.refusal.take(), Some(refusal));
                 }
             }
+        }
+    }
+
+    /// What an EXECUTE runs, judged by what was expected of the statement in front of the inbox.
+    fn with_rows(&self, inner: Arc<Judged>, cx: &mut Cx<'_, '_>) -> Arc<Judged> {
+        match self.estimate() {
+            Some(estimate) if inner.wants_estimate => self.judge_estimated(&inner, estimate.rows, cx),
+            _ => inner,
         }
     }
 

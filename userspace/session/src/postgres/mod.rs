@@ -268,7 +268,7 @@ impl Connection {
                 Ok(())
             }
             Input::Estimated { number, estimate } => {
-                self.was_estimated(number, estimate);
+                self.was_estimated(number, estimate, cx);
                 Ok(())
             }
             Input::Judged { number, verdict } => {
