@@ -9,6 +9,7 @@ mod bounds;
 mod clients;
 mod conditions;
 mod estimates;
+mod evidence;
 mod faults;
 mod health;
 mod holds;
