@@ -143,6 +143,21 @@ pub enum Verb {
     /// The record of who did what.
     #[command(subcommand)]
     Audit(Audit),
+    /// A folder of evidence for a PCI DSS v4.0.1 assessor, from the record of a stretch of time (root). Exit 1 if the record is not whole.
+    Evidence {
+        /// Where the configuration is.
+        #[command(flatten)]
+        config: From,
+        /// The first day.
+        #[arg(long, value_name = "DATE")]
+        from: String,
+        /// The last day.
+        #[arg(long, value_name = "DATE")]
+        to: String,
+        /// The folder that is made.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
     /// Send the record to the configured sinks as it grows, and raise alerts (root; its own unit). With --status: how far each sink is; exit 1
     /// if one is behind.
     Ship {
@@ -457,5 +472,23 @@ pub enum Audit {
         /// OCSF 1.3.0 events, one JSON object a line, for a SIEM.
         #[arg(long, conflicts_with = "json")]
         ocsf: bool,
+        /// From then on: 2026-01-31, 2026-01-31T08:00Z, or @ and seconds since 1970.
+        #[arg(long = "from", value_name = "WHEN")]
+        since: Option<String>,
+        /// Before then; a date is with that day.
+        #[arg(long, value_name = "WHEN")]
+        to: Option<String>,
+        /// Only records where this holds: FIELD=VALUE, FIELD=A|B*, FIELD>N, by the names of --json. May be given often.
+        #[arg(long = "where", value_name = "WHAT")]
+        wants: Vec<String>,
+        /// How many they are, instead of the records.
+        #[arg(long, conflicts_with_all = ["json", "ocsf"])]
+        count: bool,
+        /// With --count: this field's numbers, added up.
+        #[arg(long, value_name = "FIELD", requires = "count")]
+        sum: Option<String>,
+        /// With --count: how many for each value of this field.
+        #[arg(long, value_name = "FIELD", requires = "count", conflicts_with = "sum")]
+        distinct: Option<String>,
     },
 }

@@ -15,6 +15,7 @@ pub mod config;
 pub mod diagnostics;
 pub mod doctor;
 pub mod estimates;
+pub mod evidence;
 pub mod exec;
 pub mod explain;
 pub mod host_record;

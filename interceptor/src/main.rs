@@ -73,14 +73,15 @@ fn main() -> ExitCode {
         Verb::Audit(Audit::Consistency { from, kept, folder, key }) => {
             record::since(&from.config, folder, &kept, key.as_deref())
         }
-        Verb::Audit(Audit::Export { from, folder, json, ocsf }) => {
+        Verb::Audit(Audit::Export { from, folder, json, ocsf, since, to, wants, count, sum, distinct }) => {
             let form = match (json, ocsf) {
                 (_, true) => record::Form::Ocsf,
                 (true, _) => record::Form::Json,
                 _ => record::Form::Line,
             };
-            record::export(&from.config, folder, form)
+            exported(&from.config, folder, form, (since.as_deref(), to.as_deref()), &wants, (count, sum, distinct))
         }
+        Verb::Evidence { config, from, to, out } => interceptor::evidence::evidence(&config.config, &from, &to, &out),
         Verb::Ship { from, status: true, json, .. } => interceptor::ship::status(&from.config, json),
         Verb::Ship { from, once, .. } => {
             interceptor::diagnostics::start();
@@ -115,6 +116,30 @@ fn of_sessions(verb: &Sessions) -> anyhow::Result<u8> {
         }
         Sessions::Search { of, limit, query } => sessions::search(asked(of), &query.join(" "), *limit),
         Sessions::Index { of, rebuild } => sessions::index(asked(of), *rebuild),
+    }
+}
+
+fn exported(
+    config: &std::path::Path,
+    folder: Option<std::path::PathBuf>,
+    form: record::Form,
+    (from, to): (Option<&str>, Option<&str>),
+    wants: &[String],
+    (count, sum, distinct): (bool, Option<String>, Option<String>),
+) -> anyhow::Result<u8> {
+    use record::figures::{Figure, Of, Span, Want};
+    let span = Span::parse(from, to)?;
+    let wants = wants.iter().map(|words| Want::parse(words)).collect::<anyhow::Result<_>>()?;
+    let of = match (sum, distinct) {
+        (Some(field), _) => Of::Sum(field),
+        (None, Some(field)) => Of::Distinct(field),
+        (None, None) => Of::Count,
+    };
+    let figure = Figure { wants, of };
+    if count {
+        record::count(config, folder, span, &figure)
+    } else {
+        record::export(config, folder, form, span, &figure)
     }
 }
 

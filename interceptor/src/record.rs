@@ -14,10 +14,12 @@ use audit::silence::Silence;
 use audit::verify::{Finding, Options, Summary, Verdict, verify as verify_segments};
 use serde_json::json;
 
+use self::figures::{Figure, Span};
 use self::signed::{Signed, Unsigned};
 use crate::config::Config;
 use crate::host_record;
 
+pub mod figures;
 mod prove;
 pub(crate) mod reading;
 mod signed;
@@ -84,7 +86,7 @@ fn judge(folders: &[PathBuf], against: Against<'_>, open: bool) -> Result<Result
 }
 
 /// The segments of one series, in order.
-fn series_of(folders: &[PathBuf], shard: u16) -> Result<Vec<PathBuf>> {
+pub(crate) fn series_of(folders: &[PathBuf], shard: u16) -> Result<Vec<PathBuf>> {
     let mut files = segments(folders)?;
     let number = |path: &PathBuf| path.file_name().and_then(|n| n.to_str()).and_then(parse_file_name);
     files.retain(|path| number(path).is_some_and(|(of, _)| of == shard));
@@ -235,18 +237,53 @@ fn silence_value(silence: &Silence) -> serde_json::Value {
     })
 }
 
-/// `audit export`: all shards' records, oldest first.
-pub fn export(path: &Path, folder: Option<PathBuf>, form: Form) -> Result<u8> {
+/// What `audit verify` says of the configuration's own record, and whether it is whole.
+pub(crate) fn checked(path: &Path) -> Result<(bool, String)> {
+    let (folders, open) = folders_and_state(path, None)?;
+    for _ in 1..READINGS {
+        if let Ok((verdict @ Verdict::Whole(_), signed)) = judge(&folders, Against::default(), open)? {
+            return Ok((true, words(&verdict, open, signed.as_ref())));
+        }
+    }
+    Ok(match judge(&folders, Against::default(), open)? {
+        Ok((verdict, signed)) => (verdict.exit_status() == 0, words(&verdict, open, signed.as_ref())),
+        Err(why) => (false, format!("TAMPERED: {why}\n")),
+    })
+}
+
+/// The same of a copy in one folder, for a program.
+pub(crate) fn checked_copy(folder: &Path) -> Result<serde_json::Value> {
+    Ok(match judge(&[folder.to_owned()], Against::default(), false)? {
+        Ok((verdict, _)) => as_value(&verdict, None),
+        Err(why) => json!({ "verdict": "tampered", "finding": { "why": why } }),
+    })
+}
+
+/// `audit export --count`: one figure of the record.
+pub fn count(path: &Path, folder: Option<PathBuf>, span: Span, figure: &Figure) -> Result<u8> {
+    if folder.is_none() || path.exists() {
+        Config::load(path)?.masking.install()?;
+    }
+    let (folders, _) = folders_and_state(path, folder.clone())?;
+    reading::begins(path, folder.as_deref(), "audit export --count")?;
+    let mut tally = figure.zero();
+    figures::each(&folders, span, |record| figure.add(&mut tally, record))?;
+    print!("{}", tally.lines());
+    Ok(0)
+}
+
+/// `audit export`: all shards' records, oldest first; of the span alone, and those that the figure admits.
+pub fn export(path: &Path, folder: Option<PathBuf>, form: Form, span: Span, of: &Figure) -> Result<u8> {
     // What is shown is masked once more, in the deployment's format; a folder from elsewhere may have no configuration beside it.
     if folder.is_none() || path.exists() {
         Config::load(path)?.masking.install()?;
     }
     let (folders, _) = folders_and_state(path, folder.clone())?;
     reading::begins(path, folder.as_deref(), "audit export")?;
-    let mut shards: BTreeMap<u16, Cursor> = BTreeMap::new();
+    let mut shards: BTreeMap<u16, Cursor<'_>> = BTreeMap::new();
     for file in segments(&folders)? {
         if let Some((shard, _)) = file.file_name().and_then(|n| n.to_str()).and_then(parse_file_name) {
-            shards.entry(shard).or_insert_with(|| Cursor::new(shard, form)).files.push_back(file);
+            shards.entry(shard).or_insert_with(|| Cursor::new(shard, form, span, of)).files.push_back(file);
         }
     }
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
@@ -274,19 +311,21 @@ pub enum Form {
 }
 
 /// One shard's records, a segment at a time.
-struct Cursor {
+struct Cursor<'a> {
     shard: u16,
     form: Form,
+    span: Span,
+    of: &'a Figure,
     host: String,
     files: VecDeque<PathBuf>,
     /// Wall clock and text.
     lines: VecDeque<(u64, String)>,
 }
 
-impl Cursor {
-    fn new(shard: u16, form: Form) -> Cursor {
+impl<'a> Cursor<'a> {
+    fn new(shard: u16, form: Form, span: Span, of: &'a Figure) -> Cursor<'a> {
         let host = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        Cursor { shard, form, host, files: VecDeque::new(), lines: VecDeque::new() }
+        Cursor { shard, form, span, of, host, files: VecDeque::new(), lines: VecDeque::new() }
     }
 
     /// Reads segments until there is a line, or none is left.
@@ -295,7 +334,10 @@ impl Cursor {
             && let Some(file) = self.files.pop_front()
         {
             let bytes = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-            for frame in frames(&bytes) {
+            for frame in frames(&bytes).filter(|frame| self.span.holds(frame)) {
+                if !self.of.wants.is_empty() && !self.of.admits(&show::json(self.shard, &frame)) {
+                    continue;
+                }
                 let teller = Teller { host: &self.host, version: env!("CARGO_PKG_VERSION") };
                 let text = match self.form {
                     Form::Line => show::line(self.shard, &frame),

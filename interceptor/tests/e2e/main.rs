@@ -10,6 +10,7 @@ mod catalogs;
 mod clients;
 mod conditions;
 mod estimates;
+mod evidence;
 mod faults;
 mod health;
 mod holds;

@@ -1,0 +1,110 @@
+//! The evidence pack of a real stand: every number in it is what its printed command prints, and a changed file shows.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::stage::{CARDS, Stage, binary};
+use crate::stand::{Folder, succeed};
+
+fn json(path: &Path) -> Value {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+    serde_json::from_str(&text).expect("JSON")
+}
+
+/// What the command prints, as the pack has it.
+fn printed(command: &str) -> Value {
+    let command = command.replacen("interceptor", &binary().display().to_string(), 1);
+    let output = succeed(Command::new("sh").args(["-c", &command])).expect("the printed command runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if command.contains("--distinct") {
+        let each = text.lines().filter_map(|line| line.split_once('\t'));
+        return each
+            .map(|(count, value)| (value.to_owned(), count.parse::<u64>().expect("a number").into()))
+            .collect::<serde_json::Map<_, _>>()
+            .into();
+    }
+    text.trim().parse::<u64>().expect("a number").into()
+}
+
+#[test]
+fn every_number_of_the_pack_is_what_its_command_prints() {
+    let Some(stage) = Stage::usual() else { return };
+    stage.ask("SELECT pan FROM payments ORDER BY id LIMIT 2").holds_no_card();
+    stage.ask("DROP TABLE payments").refused("42501");
+    stage.ask("SELECT count(*) FROM payments").says("5");
+    // The pack ends at the last whole second before it is made.
+    std::thread::sleep(std::time::Duration::from_millis(2200));
+    let folder = Folder::new("evidence").expect("a folder");
+    let out = folder.path().join("pack");
+    let mut verb = stage.service.verb("evidence");
+    let made = succeed(verb.args(["--from", "2020-01-01", "--to", "2099-12-31", "--out"]).arg(&out)).expect("made");
+    let said = String::from_utf8_lossy(&made.stdout).into_owned();
+
+    let figures = json(&out.join("figures.json"));
+    let figures = figures["content"].as_array().expect("figures");
+    assert!(figures.len() > 30, "{}", figures.len());
+    for figure in figures {
+        let command = figure["command"].as_str().expect("a command");
+        assert_eq!(printed(command), figure["value"], "{command}");
+    }
+    let value =
+        |title: &str| &figures.iter().find(|f| f["title"] == title).unwrap_or_else(|| panic!("{title}"))["value"];
+    assert_eq!(value("refused statements"), 1);
+    assert_eq!(
+        value("statements whose results held card data").as_u64().unwrap_or(0)
+            + value("statements whose results held named sensitive columns").as_u64().unwrap_or(0),
+        1
+    );
+    assert_eq!(
+        value("values masked by content").as_u64().unwrap_or(0)
+            + value("values masked since policy names their column").as_u64().unwrap_or(0),
+        2
+    );
+    assert_eq!(value("decisions by agent")["reconciler"], 3);
+    assert_eq!(value("reconciler on payments: kinds of statements that did not")["drop-table"], 1);
+
+    // The six fields of 10.2.2 in every sample, and populations before them.
+    let sample = json(&out.join("samples/10.2.1.4-refused-statements.json"));
+    for field in ["user", "type", "time", "outcome", "origination", "resource"] {
+        assert!(sample["content"][0]["pci"][field].as_str().is_some_and(|word| !word.is_empty()), "{field}: {sample}");
+    }
+    let populations = json(&out.join("populations.json"));
+    assert_eq!(populations["content"]["agents"], serde_json::json!(["reconciler"]));
+    assert_eq!(
+        populations["content"]["rules that decided nothing in this time"],
+        serde_json::json!(["write plain", "sessions"])
+    );
+
+    let negative = json(&out.join("integrity-negative.json"));
+    assert_eq!(negative["content"]["before the change"]["verdict"], "whole", "{negative}");
+    assert_eq!(negative["content"]["after the change"]["verdict"], "tampered", "{negative}");
+    assert!(std::fs::read_to_string(out.join("integrity.txt")).expect("there").starts_with("whole"));
+    let coverage = &json(&out.join("coverage.json"))["content"];
+    assert!(coverage["redirected"].as_u64().is_some_and(|count| count >= 3), "{coverage}");
+    assert_eq!(
+        coverage["seen"].as_u64(),
+        Some(coverage["redirected"].as_u64().unwrap_or(0) + coverage["refused"].as_u64().unwrap_or(0))
+    );
+
+    // Every file has its hash in the index, and the index has its in the record.
+    let index = json(&out.join("index.json"));
+    for file in index["files"].as_object().expect("files").values().flat_map(|files| files.as_array().expect("a list"))
+    {
+        let name = out.join(file["file"].as_str().expect("a name"));
+        let sum = succeed(Command::new("sha256sum").arg(&name)).expect("a sum");
+        assert!(
+            String::from_utf8_lossy(&sum.stdout).starts_with(file["sha256"].as_str().expect("a hash")),
+            "{}",
+            name.display()
+        );
+        let text = std::fs::read_to_string(&name).expect("text");
+        assert!(!text.to_lowercase().contains("compliant"), "{}", name.display());
+        assert!(CARDS.iter().all(|card| !text.contains(card)), "a card is in {}", name.display());
+    }
+    let hash = said.trim().rsplit(' ').next().expect("a hash").to_owned();
+    assert!(stage.record().iter().any(|line| line.contains("evidence made") && line.contains(&hash[..32])), "{said}");
+    // A folder that is there is never written into.
+    assert!(!verb.status().expect("runs").success());
+}
