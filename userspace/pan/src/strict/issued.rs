@@ -11,6 +11,9 @@ const BITS: usize = 8;
 pub(crate) type ByPair = [u8; 128];
 
 /// Lengths as in the table of four digits (bit n: 12 + n).
+///
+/// Each table begins a cache line, since a row of digits reads all of them.
+#[repr(C, align(64))]
 #[derive(Debug)]
 pub(crate) struct Issued {
     /// What is issued whatever the second pair is.
@@ -25,6 +28,7 @@ pub(crate) struct Issued {
 }
 
 /// Eight fields: those that a pair belongs to, first or second.
+#[repr(C, align(64))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Meets {
     pub(crate) first: ByPair,
