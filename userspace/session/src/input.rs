@@ -1,5 +1,7 @@
 //! What can happen to a session.
 
+use pan::Masked;
+
 use crate::{AskId, Estimate, Secured, Vote};
 
 /// Both clocks, read by the shard; the session reads none.
@@ -67,6 +69,8 @@ pub enum Input<'a> {
     /// The record cannot be kept any more, and the shard ends: all that waits for it is forgotten, and what the session says now is its
     /// last. Its agent stands between two messages.
     RecordLost,
+    /// A person ends the session now, whatever runs: who, and why.
+    End(Box<Masked>),
     /// The service stops: finish the statement that runs, then end the session.
     Stop,
 }
