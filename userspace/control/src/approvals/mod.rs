@@ -259,6 +259,8 @@ pub enum Rejected {
     Reason,
     /// The session's shard does not listen.
     Unheard,
+    /// No open session has this name, or its shard does not listen.
+    NoSession,
 }
 
 impl fmt::Display for Rejected {
@@ -275,6 +277,7 @@ impl fmt::Display for Rejected {
             Rejected::Stale(age) => write!(f, "the rule wants a login of the last {age} s: log in again"),
             Rejected::Again => f.write_str("you have approved it already; somebody else must too"),
             Rejected::Reason => write!(f, "say why, in 1 to {} bytes", audit::JUSTIFICATION_MAX),
+            Rejected::NoSession => f.write_str("no open session has this name, or its shard does not listen"),
             Rejected::Unheard => f.write_str("the session's shard does not listen"),
         }
     }
@@ -284,7 +287,7 @@ impl Rejected {
     /// As an HTTP status.
     pub(crate) fn status(&self) -> u16 {
         match self {
-            Rejected::Unknown => 404,
+            Rejected::Unknown | Rejected::NoSession => 404,
             Rejected::Over { .. } | Rejected::Decided(_) | Rejected::Again => 409,
             Rejected::NoReviewer(_) | Rejected::NoApprover | Rejected::Own | Rejected::Stale(_) => 403,
             Rejected::Reason => 400,
@@ -294,7 +297,7 @@ impl Rejected {
 }
 
 /// A reason as it may be kept: trimmed, of one line, within its bound, masked.
-fn reason(text: &str) -> Result<String, Rejected> {
+pub(crate) fn reason(text: &str) -> Result<String, Rejected> {
     let text = text.trim();
     if text.is_empty() || text.len() > audit::JUSTIFICATION_MAX {
         return Err(Rejected::Reason);
