@@ -28,6 +28,10 @@ fn a_reviewer_ends_a_session() {
     let mut script = child.stdin.take().expect("piped");
     std::io::Write::write_all(&mut script, b"SELECT 1;\n").expect("psql reads");
     let start = Instant::now();
+    // One that is ended while it logs in is told so, too; psql shows no SQLSTATE then.
+    while !stage.record().iter().any(|line| line.contains("\"type\":\"outcome\"")) {
+        assert!(start.elapsed() < PATIENCE, "psql runs nothing:\n{}", stage.service.log());
+    }
     let session = loop {
         if let Some(one) = open(&stage.service).pop() {
             break one;
