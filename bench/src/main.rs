@@ -13,6 +13,7 @@ mod dice;
 mod load;
 mod login;
 mod pan;
+mod policy;
 mod ratio;
 mod record;
 mod relay;
@@ -34,6 +35,7 @@ bench load    [micro] [latency] [bulk] [churn] [idle] [tls] [all] --postgres POR
               [--through FILE]… [--rounds N] [--slice-ms N] [--quick] [--idle SESSIONS] [--case NAME]…
               [--sealed PORT --keys FOLDER] [--json FILE] [--report] [--check]; or --soak MINUTES; or --url ADDRESS [--table NAME]
 bench pan     [--quick] [--check] [--class WORD] [--json FILE] [--markdown] [--report] [--search SECONDS] [--seed N]
+bench policy  [--quick] [--all] [--application NAME] [--json FILE] [--seed N] [--profile SECONDS]
 bench pan-truth [--quick] [--markdown] [--report]
 ";
 
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         Some("url") => load::foreign::run(&args[1..]),
         Some("load") => load::run(&args[1..]),
         Some("pan") => pan::run(&args[1..]),
+        Some("policy") => policy::run(&args[1..]),
         Some("pan-truth") => pan::truth::run(&args[1..]),
         _ => {
             eprint!("{HELP}");

@@ -31,6 +31,8 @@ struct Options {
     quick: bool,
     /// Correctness alone.
     check: bool,
+    /// Beside each backend what it cannot leave out, in place of what others do.
+    bound: bool,
     report: bool,
     markdown: bool,
     json: Option<String>,
@@ -50,6 +52,7 @@ impl Options {
             match arg.as_str() {
                 "--quick" => options.quick = true,
                 "--check" => options.check = true,
+                "--bound" => options.bound = true,
                 "--report" => options.report = true,
                 "--markdown" => options.markdown = true,
                 "--json" => options.json = Some(value()?),
@@ -60,7 +63,7 @@ impl Options {
                 other => return Err(format!("unknown option `{other}`")),
             }
         }
-        if options.report && (options.quick || options.class.is_some()) {
+        if options.report && (options.quick || options.bound || options.class.is_some()) {
             return Err("--report wants the whole run".into());
         }
         Ok(options)
@@ -141,12 +144,15 @@ fn check(classes: &[&Class], engines: &[Measured]) -> Result<(), String> {
 }
 
 fn measure(options: &Options, classes: &[&'static Class], engines: &[Measured]) -> Result<Vec<Measurement>, String> {
-    let rivals = rivals::rivals(options.vectorscan.as_deref())?;
+    let rivals = if options.bound { Vec::new() } else { rivals::rivals(options.vectorscan.as_deref())? };
     if options.vectorscan.is_none() {
         println!("  Vectorscan: not installed (Debian: libvectorscan5), so it is not compared");
     }
     let mut ways = vec![Way::Memcpy, Way::Memchr];
     ways.extend(engines.iter().map(|engine| Way::Pan(*engine)));
+    if options.bound {
+        ways.extend(engines.iter().filter(|engine| engine.name != "portable").map(|engine| Way::Bound(*engine)));
+    }
     ways.extend(rivals.iter().map(Way::Rival));
     let mut dice = Dice(options.seed | 1);
     let mut measurements = Vec::new();

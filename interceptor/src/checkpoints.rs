@@ -1,4 +1,4 @@
-//! Once a second, where something was recorded: a record of how far every shard's series is on disk, in the node's own series, and
+//! Once a second where something was recorded, and once a minute where nothing was, so that silence is evidence too: a record of how far every shard's series is on disk, in the node's own series, and
 //! that series' size and root under the host's key, in the file `checkpoint`.
 //!
 //! One signature so covers all shards: who has the public key finds a changed, missing or shortened series without asking this host.
@@ -10,6 +10,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use audit::note::{Checkpoint, SignerKey, private_key};
@@ -21,6 +22,12 @@ use ring::rand::{SecureRandom, SystemRandom};
 use sha2::{Digest, Sha256};
 
 use crate::host_record::series::{self, Place};
+use crate::{load, sys};
+
+/// How long nothing may be recorded before a checkpoint says so.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(60);
+/// What each checkpoint promises of the next: twice that, so that a busy host breaks no promise.
+const NEXT_WITHIN_S: u32 = 120;
 
 /// The signed checkpoint, in the folder of the record.
 pub const CHECKPOINT: &str = "checkpoint";
@@ -35,9 +42,13 @@ pub struct Checkpoints {
     folder: PathBuf,
     key: SignerKey,
     program: Option<[u8; 32]>,
+    /// The hash of the kernel half.
+    objects: [u8; 32],
     shards: Vec<Arc<DurableHead>>,
     /// What the last checkpoint told.
     told: Vec<Head>,
+    /// When it was.
+    written: Option<Instant>,
 }
 
 impl Checkpoints {
@@ -52,7 +63,9 @@ impl Checkpoints {
         };
         replace(folder, PUBLIC_KEY, &format!("{}\n", key.public()), 0o644)?;
         let program = hash_of_program().ok();
-        Ok(Checkpoints { folder: folder.to_owned(), key, program, shards: Vec::new(), told: Vec::new() })
+        let objects = Sha256::digest(load::object()).into();
+        let (folder, shards, told) = (folder.to_owned(), Vec::new(), Vec::new());
+        Ok(Checkpoints { folder, key, program, objects, shards, told, written: None })
     }
 
     /// The shards whose records are told of.
@@ -60,26 +73,45 @@ impl Checkpoints {
         self.shards = shards;
     }
 
-    /// Writes and signs a checkpoint where a series is further than in the last one. Says whether it did.
-    pub fn turn(&mut self, policy: &str) -> Result<bool> {
-        let heads: Vec<Head> = self.shards.iter().filter_map(|shard| shard.get()).collect();
-        if heads == self.told || heads.is_empty() {
+    /// Writes and signs a checkpoint where a series is further than in the last one, or where that is a minute old. Says whether
+    /// it did.
+    pub fn turn(&mut self, policy: &str, now: Instant) -> Result<bool> {
+        let heads = self.heads();
+        let is_due = self.written.is_none_or(|written| now.saturating_duration_since(written) >= HEARTBEAT_EVERY);
+        if heads.is_empty() || (heads == self.told && !is_due) {
             return Ok(false);
         }
-        let head = self.write(policy, &heads).context("a checkpoint of the record was not written")?;
+        self.sign(policy, heads, NEXT_WITHIN_S)?;
+        self.written = Some(now);
+        Ok(true)
+    }
+
+    /// The last one of a service that stops in order: it promises no other.
+    pub fn last(&mut self, policy: &str) -> Result<()> {
+        let heads = self.heads();
+        if heads.is_empty() { Ok(()) } else { self.sign(policy, heads, 0) }
+    }
+
+    fn heads(&self) -> Vec<Head> {
+        self.shards.iter().filter_map(|shard| shard.get()).collect()
+    }
+
+    fn sign(&mut self, policy: &str, heads: Vec<Head>, next_within_s: u32) -> Result<()> {
+        let head = self.write(policy, &heads, next_within_s).context("a checkpoint of the record was not written")?;
         let name = self.key.public().name().to_owned();
         let signed = self.key.sign(&Checkpoint { origin: name, size: head.size, root: head.root })?;
         replace(&self.folder, CHECKPOINT, &signed, 0o644)?;
         self.told = heads;
-        Ok(true)
+        Ok(())
     }
 
-    fn write(&self, policy: &str, heads: &[Head]) -> Result<Head> {
+    fn write(&self, policy: &str, heads: &[Head], next_within_s: u32) -> Result<Head> {
         let policy = Masked::of(policy);
         let uid = nix::unistd::Uid::effective().as_raw();
         let operator = Operator { name: Text::Literal("service"), uid, pid: std::process::id() };
         let program = self.program.as_ref();
-        let event = Event::Checkpoint { operator, policy: Text::Masked(&policy), program, heads };
+        let (policy, objects, clock) = (Text::Masked(&policy), &self.objects, sys::clock::state());
+        let event = Event::Checkpoint { operator, policy, program, objects, clock, next_within_s, heads };
         let mut payload = Vec::new();
         audit::encode(&event, &mut payload);
         let place = Place { folder: &self.folder, shard: NODE_SHARD };

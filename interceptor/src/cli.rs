@@ -143,6 +143,22 @@ pub enum Verb {
     /// The record of who did what.
     #[command(subcommand)]
     Audit(Audit),
+    /// Send the record to the configured sinks as it grows, and raise alerts (root; its own unit). With --status: how far each sink is; exit 1
+    /// if one is behind.
+    Ship {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// End when everything is shipped; exit 1 where a sink refused.
+        #[arg(long)]
+        once: bool,
+        /// Ship nothing; say how far each sink is.
+        #[arg(long, conflicts_with = "once")]
+        status: bool,
+        /// For a program to read.
+        #[arg(long, requires = "status")]
+        json: bool,
+    },
     /// The generated systemd drop-ins: of the agents' units and of the service.
     Units {
         /// Where the configuration is.

@@ -4,7 +4,6 @@
 //! Keys are the outside contract (docs/OPERATING.md lists them); an unknown one is refused with the nearest known.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -12,8 +11,10 @@ use serde::Deserialize;
 mod admin;
 mod budgets;
 mod endpoints;
+mod error;
 mod masking;
 mod reviewers;
+mod sinks;
 mod tls;
 mod webhooks;
 
@@ -21,8 +22,11 @@ pub use admin::{Admin, Oidc};
 pub use budgets::{Budgets, Login};
 pub use endpoints::Endpoint;
 use endpoints::endpoints;
+pub use error::Error;
+use error::with_nearest;
 pub use masking::{AllMasking, Eagerness, Format, IssuerPrefix, Masking, masking_of};
 pub use reviewers::{Approvals, Reviewer};
+pub use sinks::{Alerts, Http, HttpForm, Sink, Syslog, To};
 pub use tls::{AgentTls, ClientKeys, DatabaseTls, Tls};
 pub use webhooks::{Webhook, WebhookKind};
 
@@ -52,6 +56,10 @@ pub struct Config {
     pub admin: Option<Admin>,
     /// `[[webhook]]`, in the order of the file.
     pub webhooks: Vec<Webhook>,
+    /// `[[sink]]`, in the order of the file.
+    pub sinks: Vec<Sink>,
+    /// `[alerts]`
+    pub alerts: Alerts,
 }
 
 /// The most that `connections_per_shard_max` may be: each holds up to two receive buffers, and a shard has 32,768 at most.
@@ -190,34 +198,6 @@ pub enum AgentBy {
     Exec,
 }
 
-/// Why a configuration was refused: the file, the place in it, and what to do.
-#[derive(Debug)]
-pub enum Error {
-    /// The file cannot be read.
-    Unreadable(PathBuf, std::io::Error),
-    /// Not TOML, or a key or a value that is not known; the text names the line.
-    Syntax(PathBuf, String),
-    /// A value that means nothing here.
-    Meaning {
-        /// The table and its name, as a person would look for it.
-        place: String,
-        /// What is wrong and what would be right.
-        why: String,
-    },
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Unreadable(path, why) => write!(f, "cannot read {}: {why}", path.display()),
-            Error::Syntax(path, why) => write!(f, "{}: {why}", path.display()),
-            Error::Meaning { place, why } => write!(f, "{place}: {why}"),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
-
 impl Config {
     /// Reads and resolves the file; host names are looked up now.
     pub fn load(path: &Path) -> Result<Config, Error> {
@@ -282,6 +262,10 @@ struct Typed {
     admin: Option<admin::Typed>,
     #[serde(default)]
     webhook: Vec<Webhook>,
+    #[serde(default)]
+    sink: Vec<sinks::TypedSink>,
+    #[serde(default)]
+    alerts: Alerts,
 }
 
 #[derive(Deserialize)]
@@ -361,11 +345,15 @@ impl Typed {
         unique("[[agent]]", agents.iter().map(|a| a.name.as_str()))?;
         no_shared_endpoint(&databases)?;
         webhooks::check(&self.webhook)?;
+        let sinks: Vec<Sink> = self.sink.into_iter().map(sinks::TypedSink::resolve).collect::<Result<_, _>>()?;
+        unique("[[sink]]", sinks.iter().map(|s| s.name.as_str()))?;
         let (reviewers, approvals) = (self.reviewer, self.approvals);
         let admin = self.admin.map(admin::Typed::resolve).transpose()?;
         let config = Config {
             admin,
             webhooks: self.webhook,
+            sinks,
+            alerts: self.alerts,
             budgets: self.budgets,
             service: self.service,
             masking: self.masking,
@@ -507,19 +495,6 @@ fn no_shared_endpoint(databases: &[Database]) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// Adds `did you mean` to toml's own "unknown field `x`, expected one of `a`, `b`".
-fn with_nearest(message: &str) -> String {
-    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    let unknown = message.contains("unknown field");
-    match quoted.split_first() {
-        Some((typed, known)) if unknown => {
-            let best = known.iter().max_by(|a, b| strsim::jaro(typed, a).total_cmp(&strsim::jaro(typed, b)));
-            best.map_or_else(|| message.to_owned(), |k| format!("{}\ndid you mean `{k}`?", message.trim_end()))
-        }
-        _ => message.to_owned(),
-    }
 }
 
 #[cfg(test)]

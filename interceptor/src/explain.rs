@@ -10,7 +10,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use pan::Masked;
 use policy::{Policy, Subject};
+use proxy::TaintFile;
 use serde_json::{Value, json};
 use session::{Explanation, Limits, OfStatement, Row, Survey};
 use sql::Fate;
@@ -61,7 +63,14 @@ pub fn explain(config: &Config, policy: Policy, asked: &Asked<'_>) -> Result<Exp
     for row in &rows {
         survey.row(row).context("what the database holds cannot be read: was it written by another version?")?;
     }
-    Ok(survey.explain(&dbname, &subject, asked.search_path, asked.sql, asked.wall_s))
+    let state = &config.service.state_dir;
+    let tainted = TaintFile::open(state).with_context(|| {
+        format!(
+            "what was written into columns is not known: cannot read `tainted` in {} (only root may)",
+            state.display()
+        )
+    })?;
+    Ok(survey.explain(&dbname, tainted.taints(), (&subject, asked.search_path), (asked.sql, asked.wall_s)))
 }
 
 fn live(config: &Config, name: &str, dbname: &str, question: &str) -> Result<Vec<Row>> {
@@ -93,11 +102,14 @@ fn read(path: &Path) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// A row a line: which result it is of, and its values.
+/// A row a line: which result it is of, and its values. A card number in a definition is masked: with one that is no longer a constant of its
+/// kind the definition is not known.
 fn write(path: &Path, rows: &[Row]) -> Result<()> {
     let mut out = std::io::BufWriter::new(std::fs::File::create(path)?);
-    for row in rows {
-        writeln!(out, "{}", serde_json::to_string(row)?)?;
+    for (result, values) in rows {
+        let masked = |value: &Option<String>| value.as_ref().map(|value| Masked::of(value).as_str().to_owned());
+        let row: Row = (*result, values.iter().map(masked).collect());
+        writeln!(out, "{}", serde_json::to_string(&row)?)?;
     }
     Ok(out.flush()?)
 }

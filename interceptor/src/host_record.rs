@@ -55,6 +55,13 @@ pub enum Deed<'a> {
         /// The verb, and what it was asked for.
         object: &'a str,
     },
+    /// Somebody must look at this.
+    Alert {
+        /// What it is about.
+        object: &'a str,
+        /// The record that it begins with, if it is one.
+        about: Option<RecordId>,
+    },
     /// An agent, or a unit that may dial a closed database, is let in.
     Admission {
         /// The agent's configured name; empty for a unit that is none.
@@ -71,6 +78,7 @@ impl Deed<'_> {
             Deed::Attach { .. } => "this attach",
             Deed::Detach { .. } => "this detach",
             Deed::Reading { .. } => "this reading",
+            Deed::Alert { .. } => "this alert",
             Deed::Admission { .. } => "this admission",
         }
     }
@@ -170,7 +178,7 @@ fn encode(deed: &Deed<'_>, stage: Stage<'_>, payload: &mut Vec<u8>) -> u8 {
     let name = Masked::of(&who());
     let operator = Operator { name: Text::Masked(&name), uid: Uid::current().as_raw(), pid: std::process::id() };
     let (first, second) = match deed {
-        Deed::Attach { object } | Deed::Detach { object } | Deed::Reading { object } => {
+        Deed::Attach { object } | Deed::Detach { object } | Deed::Reading { object } | Deed::Alert { object, .. } => {
             (Masked::of(object), Masked::literal(""))
         }
         Deed::Admission { agent, unit } => (Masked::of(agent), Masked::of(unit)),
@@ -180,6 +188,9 @@ fn encode(deed: &Deed<'_>, stage: Stage<'_>, payload: &mut Vec<u8>) -> u8 {
         Deed::Attach { .. } => Event::Attach { operator, object, stage, message },
         Deed::Detach { .. } => Event::Detach { operator, object, stage, message },
         Deed::Reading { .. } => Event::Reading { operator, object, success: stage.success() == Some(true), message },
+        Deed::Alert { about, .. } => {
+            Event::Alert { operator, object, about: *about, message: message.unwrap_or(Text::Literal("")) }
+        }
         Deed::Admission { .. } => Event::Admission { operator, agent: object, unit, stage, message },
     };
     audit::encode(&event, payload);

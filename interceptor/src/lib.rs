@@ -31,6 +31,7 @@ pub mod run;
 pub mod search;
 pub mod service;
 pub mod sessions;
+pub mod ship;
 pub mod status;
 mod sys;
 pub mod tls;

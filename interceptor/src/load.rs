@@ -38,6 +38,11 @@ pub(crate) use sockets::{Owners, can_destroy, close_older};
 /// The kernel half, as `build.rs` built it.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/interceptor-ebpf"));
 
+/// The kernel half's bytes, as this program loads them.
+pub fn object() -> &'static [u8] {
+    OBJECT
+}
+
 /// What `attach` did.
 #[derive(Clone, Debug)]
 pub struct Report {

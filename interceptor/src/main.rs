@@ -79,6 +79,11 @@ fn main() -> ExitCode {
             };
             record::export(&from.config, folder, form)
         }
+        Verb::Ship { from, status: true, json, .. } => interceptor::ship::status(&from.config, json),
+        Verb::Ship { from, once, .. } => {
+            interceptor::diagnostics::start();
+            interceptor::ship::ship(&from.config, once)
+        }
         Verb::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "interceptor", &mut std::io::stdout());
             Ok(0)

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use audit::ocsf::{self, Teller};
-use audit::segment::{frames, parse_file_name};
+use audit::segment::{NODE_SHARD, frames, parse_file_name};
 use audit::show;
+use audit::silence::Silence;
 use audit::verify::{Finding, Options, Summary, Verdict, verify as verify_segments};
 use serde_json::json;
 
@@ -97,10 +98,16 @@ pub(crate) fn folders_and_state(path: &Path, folder: Option<PathBuf>) -> Result<
         None => {
             let config = Config::load(path)?;
             let open = control::client::get(&config.admin_socket(), "/status").is_ok();
-            let host = host_record::folder(&config.service.state_dir);
-            Ok((vec![config.service.state_dir, host], open))
+            Ok((folders(&config), open))
         }
     }
+}
+
+/// Where the record of a configuration is: the shards' folder, and root's own.
+pub(crate) fn folders(config: &Config) -> Vec<PathBuf> {
+    let state = config.service.state_dir.clone();
+    let host = host_record::folder(&state);
+    vec![state, host]
 }
 
 /// The segments of the folders in the order of their names, which is that of shard and number. Of several folders some may be
@@ -131,15 +138,17 @@ fn words(verdict: &Verdict, open: bool, signed: Option<&Signed>) -> String {
     match verdict {
         Verdict::Whole(summary) => {
             let running = if open { "; the service is writing on" } else { "" };
-            format!("whole: {}{running}\n{}{}", extent(summary), series(summary), bound(summary))
+            let silent = silences(summary, open.then(now_ns));
+            format!("whole: {}{running}\n{}{}{silent}", extent(summary), series(summary), bound(summary))
         }
         Verdict::Tampered(finding) => format!("TAMPERED: {finding}\n"),
         Verdict::TornTail(summary, finding) => {
             format!(
-                "torn tail: {finding}\nall before it is whole: {}\n{}{}",
+                "torn tail: {finding}\nall before it is whole: {}\n{}{}{}",
                 extent(summary),
                 series(summary),
-                bound(summary)
+                bound(summary),
+                silences(summary, None)
             )
         }
         Verdict::CannotTell(finding) => format!("cannot tell: {finding}\n"),
@@ -160,6 +169,38 @@ fn series(summary: &Summary) -> String {
     summary.series.iter().map(line).collect()
 }
 
+/// Where a checkpoint was due and none came; `now_ns`: of a service that is running.
+fn silences(summary: &Summary, now_ns: Option<u64>) -> String {
+    const SHOWN: usize = 20;
+    let all = &summary.silences.all;
+    let mut out: String = all
+        .iter()
+        .rev()
+        .take(SHOWN)
+        .map(|silence| {
+            format!(
+                "  silent: {silence} (after record {NODE_SHARD}-{}): the service did not run, or could not write\n",
+                silence.after_seq
+            )
+        })
+        .collect();
+    match all.len().saturating_sub(SHOWN) {
+        0 => {}
+        more => out += &format!("  and {more} earlier ones: --json names all\n"),
+    }
+    if let (Some(now), Some(due)) = (now_ns, summary.silences.due_ns)
+        && now > due
+    {
+        out += &format!("  silent since: a checkpoint was due at {}\n", show::time(due));
+    }
+    out
+}
+
+pub(crate) fn now_ns() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+}
+
 fn as_value(verdict: &Verdict, signed: Option<&Signed>) -> serde_json::Value {
     let place = |f: &Finding| json!({ "file": f.file, "offset": f.offset, "record": format!("{}-{}", f.shard, f.seq), "why": f.why.to_string() });
     let signature = |summary: &Summary| {
@@ -178,7 +219,20 @@ fn as_value(verdict: &Verdict, signed: Option<&Signed>) -> serde_json::Value {
         Verdict::TornTail(summary, finding) => ("torn-tail", Some(summary.records), Some(place(finding))),
         Verdict::CannotTell(finding) => ("cannot-tell", None, Some(place(finding))),
     };
-    json!({ "verdict": word, "records": records, "finding": finding, "signed": signature })
+    let silences: Vec<serde_json::Value> = match verdict {
+        Verdict::Whole(summary) | Verdict::TornTail(summary, _) => {
+            summary.silences.all.iter().map(silence_value).collect()
+        }
+        Verdict::Tampered(_) | Verdict::CannotTell(_) => Vec::new(),
+    };
+    json!({ "verdict": word, "records": records, "finding": finding, "signed": signature, "silences": silences })
+}
+
+fn silence_value(silence: &Silence) -> serde_json::Value {
+    json!({
+        "after": format!("{NODE_SHARD}-{}", silence.after_seq), "from": show::time(silence.from_ns),
+        "until": show::time(silence.until_ns), "seconds": silence.length_ns / 1_000_000_000,
+    })
 }
 
 /// `audit export`: all shards' records, oldest first.
@@ -258,9 +312,10 @@ impl Cursor {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::{Duration, Instant};
 
     use audit::note::VerifierKey;
-    use audit::segment::{NODE_SHARD, file_name};
+    use audit::segment::file_name;
     use audit::{Head, RecordType};
     use proxy::DurableHead;
 
@@ -300,8 +355,11 @@ mod tests {
                 Arc::new(head)
             });
             checkpoints.of(shards.collect());
-            assert!(checkpoints.turn("ab12").unwrap());
-            assert!(!checkpoints.turn("ab12").unwrap(), "nothing new");
+            let now = Instant::now();
+            assert!(checkpoints.turn("ab12", now).unwrap());
+            assert!(!checkpoints.turn("ab12", now + Duration::from_secs(59)).unwrap(), "nothing new");
+            assert!(checkpoints.turn("ab12", now + Duration::from_secs(60)).unwrap(), "a minute is over");
+            checkpoints.last("ab12").unwrap();
         }
 
         pub(super) fn key(&self) -> VerifierKey {

@@ -92,8 +92,8 @@ pub fn run(path: &Path) -> Result<()> {
     service.record_stop();
     let drained = service.drain();
     drop(control);
-    let signed = checkpoints.turn(&service.policy());
-    outcome.and(drained).and(signed.map(drop))
+    let signed = checkpoints.last(&service.policy());
+    outcome.and(drained).and(signed)
 }
 
 /// Root without an attached kernel half attaches it first; anyone else is told who must.
@@ -231,7 +231,7 @@ fn watch_over(service: &Arc<Service>, watched: &Watched<'_>, checkpoints: &mut C
         if let Err(error) = tls.renew() {
             tracing::error!(%error, "agents' certificates were not renewed; the old ones are valid for days yet");
         }
-        match checkpoints.turn(&service.policy()) {
+        match checkpoints.turn(&service.policy(), Instant::now()) {
             Err(error) if !unsigned => {
                 unsigned = true;
                 tracing::error!(error = format!("{error:#}"), "the record is written on and not signed");

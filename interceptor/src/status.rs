@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::columns;
 use crate::config::Config;
+use crate::ship;
 
 /// The exit status of a service that cannot be reached.
 const UNREACHABLE: u8 = 3;
@@ -29,7 +30,8 @@ pub enum Asked {
 
 /// Prints it.
 pub fn print(path: &Path, asked: Asked, json: bool) -> Result<u8> {
-    let socket = Config::load(path)?.admin_socket();
+    let config = Config::load(path)?;
+    let socket = config.admin_socket();
     let answer = match client::get(&socket, page(asked)) {
         Ok(answer) => answer,
         Err(error @ Unreachable::Socket(_)) => {
@@ -43,6 +45,9 @@ pub fn print(path: &Path, asked: Asked, json: bool) -> Result<u8> {
     };
     if asked == Asked::Metrics {
         print!("{answer}");
+        if let Some(Ok(shipping)) = ship::shipping(&config) {
+            print!("{}", shipping.metrics());
+        }
         return Ok(0);
     }
     let mut status: Value = serde_json::from_str(&answer).context("the service's answer is not JSON")?;
@@ -57,6 +62,7 @@ pub fn print(path: &Path, asked: Asked, json: bool) -> Result<u8> {
         print!("{}", latency_text(&status));
     } else {
         print!("{}", text(&status));
+        print!("{}", sinks(&config));
     }
     if matches!(asked, Asked::Columns | Asked::Latency) {
         return Ok(0);
@@ -64,6 +70,15 @@ pub fn print(path: &Path, asked: Asked, json: bool) -> Result<u8> {
     let shards = status["shards"].as_array().map(Vec::as_slice).unwrap_or_default();
     let refusing = shards.iter().any(|shard| ["record-full", "stopped"].iter().any(|is| shard["state"]["is"] == *is));
     Ok(u8::from(status["canary"]["is"] != "works" || refusing))
+}
+
+/// A line per sink; where there is none, that only this host holds the record.
+fn sinks(config: &Config) -> String {
+    match ship::shipping(config) {
+        None => "WARNING   no [[sink]] is configured: what only this host holds, its root can rewrite\n".into(),
+        Some(Err(why)) => format!("WARNING   {why:#}\n"),
+        Some(Ok(shipping)) => shipping.words().0,
+    }
 }
 
 fn page(asked: Asked) -> &'static str {

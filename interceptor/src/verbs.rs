@@ -12,6 +12,7 @@ use nix::unistd::User;
 
 use crate::config::{self, AgentBy, Config, Others};
 use crate::host_record::{Deed, HostRecord, Stage};
+use crate::record::reading;
 use crate::{admit, backtest, ca, check, doctor, exec, load, plan, privileges, verifiers};
 
 /// `attach`.
@@ -218,6 +219,8 @@ pub fn check(path: &Path, policy: Option<&Path>) -> Result<u8> {
 pub fn backtest(path: &Path, policy: Option<&Path>, log: &Path, search_path: &[String], json: bool) -> Result<u8> {
     let (config, policy) = check::load_with(path, policy)?;
     config.masking.install()?;
+    let folder = if log.is_dir() { log } else { log.parent().unwrap_or(log) };
+    reading::begins(path, Some(folder), "check --against")?;
     let found = backtest::run(&config, &policy, log, search_path)?;
     if json {
         println!("{:#}", serde_json::to_value(&found)?);

@@ -15,7 +15,7 @@ import sys
 HEADER, FRAME, PAYLOAD_MAX, SECTOR = 4096, 44, 2 << 20, 512
 ROOT, STOP, SEAL, CHECKPOINT = 240, 241, 242, 24
 NODE = 65534
-TREE_SIZE, TREE_ROOT, HEADER_HASH, HEADS = 64, 65, 66, 71
+TREE_SIZE, TREE_ROOT, HEADER_HASH, HEADS, NEXT_WITHIN_S = 64, 65, 66, 71, 90
 
 
 def crc32c_table():
@@ -176,6 +176,7 @@ class Header:
         before = bytes(32) if first else self.tree().root()
         if data[48:80] != before:
             raise Answer(1, name, 0, self.first_seq, "the header's root")
+        self.boot = data[80:96]
         self.hash = sha(3, data[:HEADER])
 
     def tree(self):
@@ -239,7 +240,7 @@ class Segment:
 
     def __init__(self, name, data, anchors):
         self.name, self.header = name, Header(name, data)
-        self.heads = []
+        self.heads, self.beats = [], []
         self.end, self.seq, self.last = HEADER, self.header.first_seq, None
         self.records = 0
         self.tree = self.header.tree()
@@ -260,7 +261,10 @@ class Segment:
             self.tree.add(sha(0, record))
             anchors.meet(self.header.shard, self.tree)
             if kind == CHECKPOINT and self.header.shard == NODE:
-                for value in (fields(record[FRAME:]) or {}).get(HEADS, []):
+                said = fields(record[FRAME:]) or {}
+                within = int.from_bytes(said.get(NEXT_WITHIN_S, b""), "little")
+                self.beats.append((self.header.boot, seq, *struct.unpack_from("<QQ", record, 16), within))
+                for value in said.get(HEADS, []):
                     head = (int.from_bytes(value[:2], "little"), int.from_bytes(value[34:], "little"), value[2:34])
                     self.heads.append((seq, head))
             self.last = kind
@@ -320,8 +324,18 @@ def told(files, size):
     return heads
 
 
-def verify(files, running, anchors=None):
-    """files: (name, bytes) in the order of names. The number of records, or an Answer."""
+def silences(beats):
+    """Where a checkpoint was due and none came: after which record, and how many seconds."""
+    found = []
+    for (boot, seq, mono, wall, within), (next_boot, _, next_mono, next_wall, _) in zip(beats, beats[1:]):
+        length = max(next_wall - wall, next_mono - mono if boot == next_boot else 0)
+        if within and length > within * 10**9:
+            found.append(f"silence: after record {NODE}-{seq} for {length // 10**9} s")
+    return found
+
+
+def verify(files, running, anchors=None, beats=None):
+    """files: (name, bytes) in the order of names. The number of records, or an Answer. `beats` gets the node's checkpoints."""
     anchors = anchors or Anchors()
     last, torn, records, shards, seen = None, None, 0, 0, set()
 
@@ -361,6 +375,8 @@ def verify(files, running, anchors=None):
         if segment.torn:
             torn = torn or Answer(4, name, segment.end, segment.seq, "an unfinished record")
         last = segment
+        if beats is not None:
+            beats.extend(segment.beats)
         seen.add(header.shard)
         records += segment.records
         shards = max(shards, header.shards)
@@ -408,7 +424,9 @@ def main(arguments):
             except FileNotFoundError:
                 raise Answer(1, name, 0, 0, "the signed checkpoint is missing")
             anchors += [(NODE, size, root)] + (told(files, size) if not anchors else [])
-        print(f"whole: {verify(files, running, Anchors(anchors))} records")
+        beats = []
+        print(f"whole: {verify(files, running, Anchors(anchors), beats)} records")
+        print(*silences(beats), sep="\n", end="\n" if silences(beats) else "")
         return 0
     except Answer as answer:
         print(answer)

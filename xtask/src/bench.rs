@@ -98,6 +98,9 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     if let Some(("pan", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return pan(rest);
     }
+    if let Some(("policy", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return scan("policy", rest);
+    }
     setup::ensure()?;
     let (install, args): (Vec<&String>, Vec<&String>) = args.iter().partition(|arg| *arg == "--install-peers");
     if !install.is_empty() {

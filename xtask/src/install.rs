@@ -28,6 +28,12 @@ const FILES: &[File] = &[
         mode: 0o644,
         keep: false,
     },
+    File {
+        from: "systemd/interceptor-ship.service",
+        to: "usr/lib/systemd/system/interceptor-ship.service",
+        mode: 0o644,
+        keep: false,
+    },
     File { from: "systemd/sysusers.conf", to: "usr/lib/sysusers.d/interceptor.conf", mode: 0o644, keep: false },
     File { from: "systemd/tmpfiles.conf", to: "usr/lib/tmpfiles.d/interceptor.conf", mode: 0o644, keep: false },
     File { from: "docs/OPERATING.md", to: "usr/share/doc/interceptor/OPERATING.md", mode: 0o644, keep: false },
@@ -43,7 +49,11 @@ const FOLDERS: &[&str] = &["etc/interceptor", "usr/share/doc/interceptor"];
 const RECORD: &[&str] = &["var/lib/interceptor", "var/lib/interceptor-host"];
 
 /// The most exposure that each unit may have, in tenths (`systemd-analyze security`).
-const EXPOSURE: &[(&str, u32)] = &[("systemd/interceptor.service", 13), ("systemd/interceptor-attach.service", 20)];
+const EXPOSURE: &[(&str, u32)] = &[
+    ("systemd/interceptor.service", 13),
+    ("systemd/interceptor-attach.service", 20),
+    ("systemd/interceptor-ship.service", 20),
+];
 
 struct Options {
     root: PathBuf,

@@ -33,11 +33,13 @@ cargo xtask VERB
               100,000 rows of that table, in which cards are masked on our path. PGPASSWORD is used where the address has none
   bench pan   the scan of card numbers alone, by backend and kind of input   [--quick] [--check] [--class WORD] [--json FILE]
               [--markdown] [--report] [--search SECONDS [--seed N]]
+  bench policy  verdicts alone, never seen and known, beside the bare parse; hit rate; memory   [--quick] [--all]
+              [--application NAME] [--json FILE] [--seed N]
   pan-truth   what is found and what is wrongly masked; status 1 over a budget   [--quick] [--markdown] [--report]
   evasion     the corpus of evasions against the service: recall by category, over-blocking, false refusals, leaks
               [--only ID|CATEGORY] [--json FILE] [--report] [--show]; or variants of its cases: --variants N [--seed S] [--report];
               or the expression fuzzer: --fuzz N [--minutes M] [--seed S] [--at NUMBER] [--report]
-  suites      foreign test suites, direct and through the interceptor   [NAME…]
+  suites      foreign test suites, direct and through the interceptor   [NAME…] [--way WAY] [--tests FILE,…]
   nightly     the longer runs: test, suites, 100 kills, fuzzing          [STEP…]
   backends    pan's tests with every set of instructions (part of test)
   tidy        arrows, unsafe allow-list, sizes, licences (part of test)

@@ -89,11 +89,67 @@ const STOPS_EARLY: &str = "tests.test_execute.TestExecuteMany::test_executemany_
 /// Starts a program as the account `postgres`, directly or as an agent.
 type Launcher<'a> = dyn FnMut(&Path, &[String], &Path) -> Result<Command> + 'a;
 
-/// `cargo xtask suites [NAME…]`.
-pub(crate) fn run(args: &[String]) -> Result<()> {
-    if let Some(unknown) = args.iter().find(|a| !SUITES.iter().any(|s| s.name == a.as_str())) {
-        bail!("`{unknown}` is no suite; there are {}", SUITES.iter().map(|s| s.name).collect::<Vec<_>>().join(", "));
+/// One way of being in the middle, that a suite is compared with.
+struct Way {
+    name: &'static str,
+    mode: &'static str,
+    policy: &'static str,
+    /// Card numbers that a test prints are masked.
+    masks: bool,
+    /// Anything is allowed and nothing that a suite has is sensitive: every refusal is false.
+    lineage: bool,
+}
+
+const WAYS: &[Way] = &[
+    Way { name: "plain", mode: OBSERVE, policy: POLICY, masks: false, lineage: false },
+    Way { name: "masked", mode: OBSERVE_MASKED, policy: POLICY, masks: true, lineage: false },
+    Way { name: "lineage", mode: OBSERVE_MASKED, policy: POLICY_LINEAGE, masks: true, lineage: true },
+];
+
+/// What of it all is to run.
+#[derive(Default)]
+struct Chosen<'a> {
+    suites: Vec<&'a Suite>,
+    ways: Vec<&'a Way>,
+    /// Of pg_regress: these files, behind those that all build on. Empty: its own schedule.
+    tests: Vec<&'a str>,
+}
+
+impl<'a> Chosen<'a> {
+    fn of(args: &'a [String]) -> Result<Chosen<'a>> {
+        let mut chosen = Chosen::default();
+        let mut args = args.iter().map(String::as_str);
+        while let Some(arg) = args.next() {
+            match arg {
+                "--way" => {
+                    let name = args.next().unwrap_or_default();
+                    let names: Vec<&str> = WAYS.iter().map(|way| way.name).collect();
+                    let found = WAYS.iter().find(|way| way.name == name);
+                    chosen.ways.push(found.with_context(|| format!("--way takes one of {}", names.join(", ")))?);
+                }
+                "--tests" => chosen.tests.extend(args.next().unwrap_or_default().split(',')),
+                name => match SUITES.iter().find(|suite| suite.name == name) {
+                    Some(suite) => chosen.suites.push(suite),
+                    None => {
+                        let names: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
+                        bail!("`{name}` is no suite; there are {}", names.join(", "));
+                    }
+                },
+            }
+        }
+        if chosen.suites.is_empty() {
+            chosen.suites.extend(SUITES);
+        }
+        if chosen.ways.is_empty() {
+            chosen.ways.extend(WAYS);
+        }
+        Ok(chosen)
     }
+}
+
+/// `cargo xtask suites [NAME…] [--way WAY]… [--tests FILE,…]`.
+pub(crate) fn run(args: &[String]) -> Result<()> {
+    let chosen = Chosen::of(args)?;
     setup::ensure()?;
     shell::step("build");
     shell::run(shell::cargo(&["build", "--release", "--package", "interceptor"]))?;
@@ -102,20 +158,20 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         let args: Vec<&str> = std::iter::once("suites").chain(args.iter().map(String::as_str)).collect();
         return shell::run(shell::as_root(&own.to_string_lossy(), &args)?);
     }
-    let built = source::build()?;
-    let chosen = SUITES.iter().filter(|s| args.is_empty() || args.iter().any(|a| a == s.name));
+    let mut built = source::build()?;
+    built.tests = chosen.tests.iter().map(ToString::to_string).collect();
     let mismatch = || built.mismatch.iter().for_each(|versions| println!("\n  NOTE: {versions}"));
     mismatch();
     let mut differing = 0;
-    for suite in chosen {
-        differing += compare(&built, suite)?;
+    for suite in &chosen.suites {
+        differing += compare(&built, suite, &chosen.ways)?;
     }
     mismatch();
     if differing > 0 { bail!("{differing} comparison(s) differ, see above") } else { Ok(()) }
 }
 
-/// One suite direct, observed, and observed with masking; the number of comparisons that differ beyond what is expected.
-fn compare(built: &Built, suite: &Suite) -> Result<u32> {
+/// One suite direct and in each way; the number of comparisons that differ beyond what is expected.
+fn compare(built: &Built, suite: &Suite, ways: &[&Way]) -> Result<u32> {
     shell::step(suite.name);
     let direct = {
         let database = Postgres::start(&built.bin, SETTINGS)?;
@@ -123,17 +179,14 @@ fn compare(built: &Built, suite: &Suite) -> Result<u32> {
     };
     println!("  direct:                       {}", count(&direct));
     let mut differing = 0;
-    for (what, mode, policy, may_differ) in [
-        ("observe, no masking", OBSERVE, POLICY, &[][..]),
-        ("observe, masked", OBSERVE_MASKED, POLICY, suite.masked_differ),
-        ("observe, with lineage", OBSERVE_MASKED, POLICY_LINEAGE, suite.masked_differ),
-    ] {
+    for way in ways {
+        let may_differ = if way.masks { suite.masked_differ } else { &[] };
         let mut same = false;
         for attempt in 1..=ATTEMPTS {
             let database = Postgres::start(&built.bin, SETTINGS)?;
-            let (outcomes, coverage) = through(built, suite, &database, (mode, policy))?;
-            println!("  {:<29} {}", format!("{what}:"), count(&outcomes));
-            coverage.print(policy == POLICY_LINEAGE);
+            let (outcomes, coverage) = through(built, suite, &database, way)?;
+            println!("  {:<29} {}", format!("observe, {}:", way.name), count(&outcomes));
+            coverage.print(way.lineage);
             let unexpected = unexpected(&direct, &outcomes, may_differ);
             same = unexpected.is_empty() && coverage.holds();
             let raced = coverage.holds() && unexpected.iter().all(|id| suite.races.contains(id));
@@ -179,7 +232,7 @@ fn through(
     built: &Built,
     suite: &Suite,
     database: &Postgres,
-    (mode, policy): (&str, &str),
+    &Way { mode, policy, .. }: &Way,
 ) -> Result<(Outcomes, Coverage)> {
     let shredder = if suite.shredded { Some(Program::new()?) } else { None };
     let directly = |program: &Path, args: &[String]| Ok(as_postgres(program, args, Path::new("/")));

@@ -27,7 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "interceptor",
         &["interceptor-abi", "pan", "wire", "sql", "policy", "audit", "session", "uring", "proxy", "control"],
     ),
-    ("bench", &["pan", "uring", "audit"]), // the scan and the record alone, without a database and a service around them; a relay that does nothing, on our ring
+    ("bench", &["pan", "uring", "audit", "session", "policy", "sql"]), // the scan, the record and the verdict alone, without a database and a service around them; a relay that does nothing, on our ring
     ("xtask", &[]),
 ];
 

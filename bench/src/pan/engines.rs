@@ -37,6 +37,11 @@ impl Measured {
         Scanner::with_mode(self.engine, mode, Fill::Text).scan(bytes, true).cards
     }
 
+    /// What no scan can leave out, and no more: see `pan::Engine::bound`.
+    pub(crate) fn bound(&self, bytes: &mut [u8]) -> usize {
+        self.engine.bound(bytes)
+    }
+
     /// Whether it does on `sample` what the oracle does: the same bytes, the same count.
     pub(crate) fn agrees(&self, scan: Scan, sample: &[u8]) -> bool {
         let (mut ours, mut theirs) = (sample.to_vec(), sample.to_vec());

@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use crate::dice::Dice;
-use crate::pan::classes::{ABSENT, Class, Goal};
+use crate::pan::classes::{ABSENT, Class, Goal, Scan};
 use crate::pan::engines::Measured;
 use crate::pan::rivals::Rival;
 use crate::ratio::{Ratio, paired};
@@ -19,6 +19,8 @@ pub(crate) enum Way<'a> {
     Memcpy,
     Memchr,
     Pan(Measured),
+    /// What that backend cannot leave out.
+    Bound(Measured),
     Rival(&'a Rival),
 }
 
@@ -28,6 +30,11 @@ impl Way<'_> {
             Way::Memcpy => "memcpy",
             Way::Memchr => "memchr",
             Way::Pan(measured) => measured.name,
+            Way::Bound(measured) => match measured.name {
+                "avx512" => "avx512 bound",
+                "avx2" => "avx2 bound",
+                _ => "bound",
+            },
             Way::Rival(rival) => rival.name,
         }
     }
@@ -182,10 +189,11 @@ impl Stand<'_> {
                     measured.scan(class.scan, &mut buffer);
                 }
                 Way::Rival(rival) => rival.load(&original),
-                Way::Memcpy | Way::Memchr => {}
+                Way::Memcpy | Way::Memchr | Way::Bound(_) => {}
             }
         }
-        let changes = buffer != original;
+        // The bound masks what is no card.
+        let changes = buffer != original || ways.iter().any(|way| matches!(way, Way::Bound(_)));
         buffer.copy_from_slice(&original);
         Stand { class, plan, original, buffer, changes }
     }
@@ -206,22 +214,23 @@ impl Stand<'_> {
                 black_box(memchr::memchr(ABSENT, black_box(&self.original)));
             })),
             Way::Rival(rival) => rival.time(&self.original, passes),
-            Way::Pan(measured) => Some(self.scan(measured, passes)),
+            Way::Pan(measured) => Some(self.scan(passes, |scan, bytes| measured.scan(scan, bytes) as usize)),
+            Way::Bound(measured) => Some(self.scan(passes, |_, bytes| measured.bound(bytes))),
         }
     }
 
-    fn scan(&mut self, measured: Measured, passes: usize) -> Duration {
+    fn scan(&mut self, passes: usize, one: impl Fn(Scan, &mut [u8]) -> usize) -> Duration {
         let scan = self.class.scan;
         if !self.changes {
             return timed(passes, || {
-                black_box(measured.scan(scan, black_box(&mut self.buffer)));
+                black_box(one(scan, black_box(&mut self.buffer)));
             });
         }
         let mut took = Duration::ZERO;
         for _ in 0..passes {
             self.buffer.copy_from_slice(&self.original);
             took += timed(1, || {
-                black_box(measured.scan(scan, black_box(&mut self.buffer)));
+                black_box(one(scan, black_box(&mut self.buffer)));
             });
         }
         self.buffer.copy_from_slice(&self.original);

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
-use crate::stage::{Stage, postgres_bin};
+use crate::stage::{CARDS, Stage, postgres_bin};
 use crate::stand::{Folder, Postgres};
 
 const POLICY: &str = r#"
@@ -143,6 +143,8 @@ fn explain_says_what_an_agent_will_be_told() {
     let Some((stage, folder)) = stage_under(&format!("{SENSITIVE}{POLICY}")) else { return };
     stage.database.sql("postgres", "CREATE VIEW v AS SELECT id, pan AS ref FROM payments").expect("made");
     stage.database.sql("postgres", "GRANT SELECT ON v TO app").expect("granted");
+    let constant = "CREATE VIEW one AS SELECT id FROM tickets WHERE note = '4111 1111 1111 1111'";
+    stage.database.sql("postgres", constant).expect("made");
     let saved = folder.path().join("schema").display().to_string();
     let explain = |schema: &str, sql: &str| {
         let mut verb = stage.service.verb("explain --agent reconciler --database payments --dbname postgres");
@@ -166,10 +168,17 @@ fn explain_says_what_an_agent_will_be_told() {
             );
         }
     }
+    // What an agent has copied is known to both.
+    stage.database.sql("postgres", "GRANT INSERT ON plain TO interceptor_ro").expect("granted");
+    stage.ask("INSERT INTO plain SELECT id, pan FROM payments").says("INSERT 0 5");
+    let (code, said) = explain("live", "SELECT reverse(note) FROM plain");
+    assert_eq!((code, stage.ask("SELECT reverse(note) FROM plain").ok), (Some(1), false), "{said}");
     let (_, live) = explain("live", "SELECT id, ref FROM v LIMIT 1");
     let parts = &live["statements"][0]["parts"];
     assert_eq!((&parts[0]["fate"], &parts[1]["fate"]), (&Value::from("passes"), &Value::from("masked")), "{live}");
     assert!(parts[1]["reason"].as_str().is_some_and(|reason| reason.contains("public.payments.pan")), "{live}");
     let (_, file) = explain(&saved, "SELECT id, ref FROM v LIMIT 1");
     assert_eq!(file, live);
+    let written = std::fs::read_to_string(&saved).expect("saved");
+    assert!(written.contains("tickets") && CARDS.iter().all(|card| !written.contains(card)), "a card was written");
 }

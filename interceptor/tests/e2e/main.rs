@@ -6,6 +6,7 @@
 mod stand;
 
 mod bounds;
+mod catalogs;
 mod clients;
 mod conditions;
 mod estimates;

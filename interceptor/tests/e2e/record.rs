@@ -52,6 +52,18 @@ fn verify_passes_and_names_the_first_bad_record_of_a_changed_copy() {
     stage.service.run().expect("started again");
 }
 
+#[test]
+fn a_backtest_reads_the_record_and_is_in_it() {
+    let Some(stage) = Stage::usual() else { return };
+    stage.ask("SELECT customer FROM payments");
+    let log = stage.service.state().display().to_string();
+    let output = stage.service.verb("check").args(["--against", &log]).output().expect("the verb starts");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("decisions"), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let read = |line: &String| line.contains("\"reading\"") && line.contains("check --against");
+    assert_eq!(stage.record().iter().filter(|line| read(line)).count(), 1);
+}
+
 fn change_one_byte(state: &std::path::Path) -> bool {
     let mut folders = vec![state.to_path_buf()];
     while let Some(folder) = folders.pop() {

@@ -203,8 +203,11 @@ fn may_run() -> bool {
     root
 }
 
-/// Where the newest PostgreSQL of the host has its programs.
+/// Where the newest PostgreSQL of the host has its programs, or the one that `INTERCEPTOR_POSTGRES_BIN` names (with a psql in it).
 pub fn postgres_bin() -> PathBuf {
+    if let Some(bin) = std::env::var_os("INTERCEPTOR_POSTGRES_BIN") {
+        return bin.into();
+    }
     let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()

@@ -105,6 +105,45 @@ fn both(keys: &Keys) -> Option<Stage> {
     Stage::before(&lines, POLICY, || keys.database())
 }
 
+/// What we say ourselves goes by the sessions' way: our own login, which is bound to its channel, and the cancel of `rows_over`.
+#[test]
+fn our_own_login_and_our_cancels_are_under_tls() {
+    const POLICY: &str = "[[rule]]\nname = \"few\"\naction = \"allow\"\nrows_over = 100\n\n[[rule]]\nname = \"large\"\nstatements = [\"select\"]\n\
+estimated_rows_over = 10_000\naction = \"block\"\n";
+    let keys = Keys::new("db.example");
+    let hba = keys.path("hba.conf");
+    let rules = std::fs::read_to_string(&hba).expect("written");
+    std::fs::write(&hba, format!("hostnossl all interceptor_ro all reject\n{rules}")).expect("written");
+    let folder = Folder::new("login").expect("a folder");
+    let passfile = folder.path().join("payments");
+    std::fs::write(&passfile, "open sesame\n").expect("written");
+    std::fs::set_permissions(&passfile, std::fs::Permissions::from_mode(0o600)).expect("ours alone");
+    let lines = format!(
+        "tls = \"verify-full\"\nroots = \"{}\"\nserver_name = \"db.example\"\n[database.login]\nuser = \"interceptor_ro\"\npassfile = \"{}\"\n",
+        keys.path("root.pem"),
+        passfile.display()
+    );
+    let set = Stage::before(&lines, POLICY, || {
+        let database = keys.database()?;
+        database.sql("postgres", "CREATE ROLE interceptor_ro LOGIN PASSWORD 'open sesame'")?;
+        database.sql("postgres", "ALTER SYSTEM SET log_min_messages = debug2")?;
+        database.sql("postgres", "SELECT pg_reload_conf()")?;
+        while database.sql("postgres", "SHOW log_min_messages")?.trim() != "debug2" {}
+        Ok(database)
+    });
+    let Some(stage) = set else { return };
+    // A number that is not known counts as too many: this one is known.
+    stage.ask("SELECT count(*) FROM generate_series(1, 30)").says("30");
+    stage.ask("SELECT n, pg_sleep(0.0001) FROM generate_series(1, 9000) n").refused("54000");
+    let log = stage.database.log();
+    let of = |words: &str| -> Vec<&str> {
+        let lines = log.lines().filter(|line| line.contains(words));
+        lines.filter_map(|line| line.split_once('[')?.1.split_once(']').map(|(pid, _)| pid)).collect()
+    };
+    let (cancels, secure) = (of("processing cancel request"), of("SSL connection from"));
+    assert!(!cancels.is_empty() && cancels.iter().all(|pid| secure.contains(pid)), "{cancels:?} of {secure:?}");
+}
+
 pub(crate) const CARD: &str = "SELECT pan FROM payments WHERE id = 1";
 pub(crate) const MASKED: &str = "411111******1111";
 

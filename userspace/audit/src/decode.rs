@@ -81,6 +81,12 @@ pub fn heads(payload: &[u8]) -> Option<Vec<Head>> {
     Some(heads)
 }
 
+/// Within how many seconds a checkpoint's record promises the next; `None`: it does not.
+pub fn next_within_s(payload: &[u8]) -> Option<u64> {
+    let due = Fields::of(payload).map_while(Result::ok).find(|(name, _)| *name == field::NEXT_WITHIN_S)?;
+    number(due.1)
+}
+
 /// What a record that closes a batch says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RootFields {

@@ -146,6 +146,14 @@ fn service(event: &Event<'_>, out: &mut Vec<u8>) {
             name(out, field::OBJECT, *object);
             name_if(out, field::MESSAGE, *message);
         }
+        Event::Alert { operator, object, about, message } => {
+            operator.append(out, false);
+            name(out, field::OBJECT, *object);
+            if let Some(record) = about {
+                id(out, field::DECISION, *record);
+            }
+            name(out, field::MESSAGE, *message);
+        }
         Event::ServiceStart { operator, version, kernel, policy, success, message } => {
             operator.append(out, *success);
             name(out, field::OBJECT, Text::Literal("service"));
@@ -159,12 +167,19 @@ fn service(event: &Event<'_>, out: &mut Vec<u8>) {
             name(out, field::OBJECT, Text::Literal("service"));
             name(out, field::CAUSE, *cause);
         }
-        Event::Checkpoint { operator, policy, program, heads } => {
+        Event::Checkpoint { operator, policy, program, objects, clock, next_within_s, heads } => {
             operator.append(out, true);
             name(out, field::POLICY, *policy);
             if let Some(program) = program {
                 bytes(out, field::PROGRAM_HASH, program.as_slice());
             }
+            bytes(out, field::OBJECTS_HASH, objects.as_slice());
+            if let Some(clock) = clock {
+                number(out, field::CLOCK_SYNCED, u64::from(clock.synced));
+                number(out, field::CLOCK_OFFSET_US, clock.offset_us);
+                number(out, field::CLOCK_ERROR_US, clock.error_us);
+            }
+            number(out, field::NEXT_WITHIN_S, u64::from(*next_within_s));
             heads.iter().for_each(|head| head.append(out));
         }
         Event::AskLeft { operator, agent, approval, ask, cause } => {

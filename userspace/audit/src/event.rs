@@ -8,8 +8,10 @@ use crate::id::RecordId;
 use crate::record_type::RecordType;
 
 mod held;
+mod node;
 
 pub use held::{Approval, AskOver, Asked};
+pub use node::{Clock, Head};
 
 /// Text that a record accepts: our own words, or what [`pan::Masked`] has been over. Names that an agent chooses (tables,
 /// dbname, database user, application_name, its executable) are of the second kind like any other text.
@@ -470,6 +472,17 @@ pub enum Event<'a> {
         /// What the check found.
         message: Option<Text<'a>>,
     },
+    /// Something that a person must look at (10.4.1.1, 10.7.2, 12.10.7).
+    Alert {
+        /// Who found it.
+        operator: Operator<'a>,
+        /// What it is about: `rule blocks`, `denials`, `sink NAME`, …
+        object: Text<'a>,
+        /// The record that it begins with, if it is one.
+        about: Option<RecordId>,
+        /// What was seen.
+        message: Text<'a>,
+    },
     /// The service, and with it this record, started (10.2.1.6).
     ServiceStart {
         /// Who.
@@ -524,20 +537,15 @@ pub enum Event<'a> {
         policy: Text<'a>,
         /// The program that runs; `None`: it cannot be read.
         program: Option<&'a crate::chain::Hash>,
+        /// The kernel half in it.
+        objects: &'a crate::chain::Hash,
+        /// How far the clock can be trusted; `None`: the kernel did not say.
+        clock: Option<Clock>,
+        /// The next checkpoint comes within so many seconds; 0: none is due, the service stops.
+        next_within_s: u32,
         /// One per shard that has records on disk.
         heads: &'a [Head],
     },
-}
-
-/// How far one series is on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
-    /// Its shard.
-    pub shard: u16,
-    /// How many records.
-    pub size: u64,
-    /// Their root.
-    pub root: crate::chain::Hash,
 }
 
 impl Event<'_> {
@@ -565,6 +573,7 @@ impl Event<'_> {
             Event::Attach { .. } => RecordType::Attach,
             Event::Detach { .. } => RecordType::Detach,
             Event::Reading { .. } => RecordType::Reading,
+            Event::Alert { .. } => RecordType::Alert,
             Event::ServiceStart { .. } => RecordType::ServiceStart,
             Event::ServiceStop { .. } => RecordType::ServiceStop,
             Event::Canary { .. } => RecordType::Canary,

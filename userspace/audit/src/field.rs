@@ -123,6 +123,11 @@ fields! {
     76 CERTIFICATE_SHA256 "certificate_sha256" Hash "its SHA-256";
     80 ESTIMATED_ROWS "estimated_rows" Number "the most rows that the planner expects of any step of a held statement; absent: it was not asked, or did not say";
     81 ESTIMATED_COST "estimated_cost" Number "the cost of all of it in the planner's units, rounded";
+    90 NEXT_WITHIN_S "next_within_s" Number "the next checkpoint comes within so many seconds; 0: none is due, the service stops";
+    91 OBJECTS_HASH "objects_hash" Hash "SHA-256 of the kernel half as the program holds it";
+    92 CLOCK_SYNCED "clock_synced" Number "1: the kernel's clock follows a source of time; 0: it does not";
+    93 CLOCK_OFFSET_US "clock_offset_us" Number "the offset that the kernel is still correcting, microseconds, without its sign";
+    94 CLOCK_ERROR_US "clock_error_us" Number "how far the clock may be off at most, microseconds";
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! text into an event that [`pan::Masked`] has not been over ([`Text`]).
 #![forbid(unsafe_code)]
 
+pub mod cef;
 pub mod chain;
 pub mod decode;
 mod encode;
@@ -21,12 +22,13 @@ pub mod proof;
 mod record_type;
 pub mod segment;
 pub mod show;
+pub mod silence;
 pub mod verify;
 
 pub use encode::{ActorPart, StatementPart, VerdictPart, encode};
 pub use event::{
-    Actor, Approval, AskOver, Asked, Decided, Event, Head, LoginTls, Operator, Outcome, SessionTotals, SqlState, Stage,
-    Statement, Text, Verdict, VerdictFacts,
+    Actor, Approval, AskOver, Asked, Clock, Decided, Event, Head, LoginTls, Operator, Outcome, SessionTotals, SqlState,
+    Stage, Statement, Text, Verdict, VerdictFacts,
 };
 pub use id::{MalformedId, RecordId};
 pub use pan::Masked;

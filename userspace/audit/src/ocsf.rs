@@ -68,6 +68,7 @@ pub fn event(teller: Teller<'_>, shard: u16, frame: &Frame<'_>) -> Value {
 enum Class {
     Base,
     DataSecurityFinding,
+    DetectionFinding,
     Authentication,
     ApplicationLifecycle,
     Datastore,
@@ -79,6 +80,7 @@ impl Class {
             Some(RecordType::Login) => Class::Authentication,
             Some(RecordType::ServiceStart | RecordType::ServiceStop) => Class::ApplicationLifecycle,
             Some(RecordType::Finding) => Class::DataSecurityFinding,
+            Some(RecordType::Alert) => Class::DetectionFinding,
             Some(
                 RecordType::SessionStart
                 | RecordType::SessionEnd
@@ -98,6 +100,7 @@ impl Class {
         match self {
             Class::Base => 0,
             Class::DataSecurityFinding => 2006,
+            Class::DetectionFinding => 2004,
             Class::Authentication => 3002,
             Class::ApplicationLifecycle => 6002,
             Class::Datastore => 6005,
@@ -109,7 +112,7 @@ impl Class {
         match (self, RecordType::of(kind)) {
             (Class::Base, _) => OTHER,
             // Create; Logon.
-            (Class::DataSecurityFinding | Class::Authentication, _) => 1,
+            (Class::DataSecurityFinding | Class::DetectionFinding | Class::Authentication, _) => 1,
             (Class::ApplicationLifecycle, Some(RecordType::ServiceStop)) => 4,
             (Class::ApplicationLifecycle, _) => 3,
             (Class::Datastore, Some(RecordType::SessionStart)) => 3,
@@ -131,6 +134,11 @@ impl Class {
                 event.insert("finding_info".into(), json!({ "uid": uid, "title": title, "types": ["12.10.7"] }));
                 event.insert("resources".into(), json!([{ "name": word(record, "object"), "type": "column" }]));
                 event.insert("database".into(), database(record));
+            }
+            Class::DetectionFinding => {
+                let uid = word(record, "record").unwrap_or_default();
+                event.insert("finding_info".into(), json!({ "uid": uid, "title": word(record, "object") }));
+                event.insert("is_alert".into(), true.into());
             }
             Class::Authentication => {
                 event.insert("user".into(), json!({ "name": word(record, "database_user"), "type_id": 3 }));
@@ -238,10 +246,10 @@ fn control(event: &mut Map<String, Value>, record: &Map<String, Value>) {
 }
 
 /// Informational; low for what was refused; high for what an operator must see.
-fn severity(kind: u8, record: &Map<String, Value>) -> u32 {
+pub(crate) fn severity(kind: u8, record: &Map<String, Value>) -> u32 {
     let failed = record.get("success") == Some(&Value::Bool(false));
     match RecordType::of(kind) {
-        Some(RecordType::Finding) => 4,
+        Some(RecordType::Finding | RecordType::Alert) => 4,
         Some(RecordType::Canary | RecordType::Attach | RecordType::Detach | RecordType::Admission) if failed => 4,
         _ if word(record, "verdict") == Some("unjudged") => 3,
         _ if failed => 2,

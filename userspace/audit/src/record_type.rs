@@ -45,6 +45,7 @@ record_types! {
     23 Counters "counters" "What was swept, dropped, refused.";
     24 Checkpoint "checkpoint" "How far all series are, in the node's own series; a signed checkpoint binds it.";
     25 Reading "reading" "Somebody read the record, or checked it.";
+    26 Alert "alert" "Something that a person must look at, found in the record or in its shipping.";
     240 Root "root" "The root of all records so far. Written by the appender alone.";
     241 Stop "stop" "A root after which the writer stopped in order.";
     242 Seal "seal" "A root after which nothing follows in this segment.";

@@ -115,7 +115,9 @@ fn insert(object: &mut Map<String, Value>, number: u8, bytes: &[u8]) {
 fn value(field: u8, form: Form, bytes: &[u8]) -> Value {
     let text = |bytes: &[u8]| Value::from(Masked::of_bytes(bytes).as_str());
     match (form, number(bytes)) {
-        (Form::Number, Some(flag)) if matches!(field, field::SUCCESS | field::REDACTED | field::APPROVED) => {
+        (Form::Number, Some(flag))
+            if matches!(field, field::SUCCESS | field::REDACTED | field::APPROVED | field::CLOCK_SYNCED) =>
+        {
             (flag != 0).into()
         }
         (Form::Number, Some(code)) if field == field::VERDICT => {

@@ -8,10 +8,12 @@ use std::fmt;
 use std::io::Read;
 
 use crate::chain::{Hash, Tree};
+use crate::record_type::RecordType;
 use crate::segment::{
-    Corrupt, HEADER_LEN, Header, HeaderFault, Previous, Recovered, SEGMENT_LEN_MAX, damage, last_used, parse_file_name,
-    scan,
+    Corrupt, HEADER_LEN, Header, HeaderFault, NODE_SHARD, Previous, Recovered, SEGMENT_LEN_MAX, damage, frames,
+    last_used, parse_file_name, scan,
 };
+use crate::silence::{Pulse, Silences};
 
 /// What is known from elsewhere.
 #[derive(Clone, Copy, Debug, Default)]
@@ -156,6 +158,8 @@ pub struct Summary {
     pub records: u64,
     /// Every shard's series.
     pub series: Vec<Series>,
+    /// When no checkpoint was written though one was due.
+    pub silences: Box<Silences>,
 }
 
 /// One shard's series.
@@ -212,6 +216,7 @@ struct Verifier<'a> {
     /// The last segment of the series that is being read.
     last: Option<Last>,
     torn: Option<Finding>,
+    pulse: Pulse,
     /// The most shards that a header tells of.
     shards: u16,
 }
@@ -231,6 +236,7 @@ impl<'a> Verifier<'a> {
             summary: Summary::default(),
             last: None,
             torn: None,
+            pulse: Pulse::default(),
             shards: 0,
         }
     }
@@ -281,6 +287,12 @@ impl<'a> Verifier<'a> {
             },
         }
         self.count(&found);
+        if shard == NODE_SHARD {
+            let whole = bytes.get(..found.end).unwrap_or_default();
+            for frame in frames(whole).filter(|frame| frame.kind == RecordType::Checkpoint.code()) {
+                self.summary.silences.all.extend(self.pulse.beat(&found.header.identity.boot_id, &frame));
+            }
+        }
         self.last = Some(Last { file: file.to_owned(), found, blank: false });
         Ok(())
     }
@@ -353,6 +365,7 @@ impl<'a> Verifier<'a> {
             return Err(Verdict::CannotTell(at_start("", Why::Nothing)));
         };
         self.series_ends(&last);
+        self.summary.silences.due_ns = self.pulse.due_ns();
         let absent = |shard, seq, why| Verdict::Tampered(Finding { file: String::new(), offset: 0, shard, seq, why });
         let missing = (0..self.shards).find(|shard| self.summary.series.iter().all(|series| series.shard != *shard));
         if let Some(shard) = missing {

@@ -12,6 +12,7 @@ use serde_json::Value;
 /// `constraints: at_least_one`).
 const REQUIRED: &[(u64, &[&str])] = &[
     (0, &[]),
+    (2004, &["finding_info"]),
     (2006, &["finding_info"]),
     (3002, &["user", "service"]),
     (6002, &["app"]),

@@ -5,6 +5,7 @@
 pub(crate) mod alone;
 mod beside;
 pub(crate) mod block;
+pub(crate) mod bound;
 pub(crate) mod candidate;
 mod clear;
 mod find;
@@ -15,6 +16,7 @@ pub(crate) mod places;
 pub(crate) mod prefix;
 pub(crate) mod run;
 pub(crate) mod sieve;
+mod sorted;
 
 use crate::{
     Engine, Fill, Scan, json,
@@ -74,11 +76,20 @@ impl Text {
             }
         }
         let mut pass = Pass { bytes, last, settled: 0, read: 0, at: 0, cards: 0 };
+        self.leave_the_edge(&mut pass);
         let cut = loop {
             if self.is_free(&pass) && Run::has_room(pass.bytes.len(), pass.at) {
                 let before = self.context.get(..self.context_length).and_then(<[u8]>::last).copied();
                 if let Stop::Cut(cut) = Run::new(self, &mut pass, before).go() {
                     break cut;
+                }
+                if last
+                    && self.is_free(&pass)
+                    && self.stars_everywhere()
+                    && let Some(cards) = self.engine.backend().rest(self, &mut pass)
+                {
+                    pass.cards += cards;
+                    break pass.bytes.len();
                 }
             }
             if let Some(cut) = self.step(&mut pass) {
@@ -96,6 +107,19 @@ impl Text {
         self.tail = self.tail.map(|(at, tail)| (at.saturating_sub(cut), tail));
         self.remember(pass.bytes.get(..cut).unwrap_or_default());
         Scan { cards: pass.cards, hold: pass.bytes.len() - cut }
+    }
+
+    /// Passes the first bytes, or the first number: what stands before it is not among the bytes, so the fast way knows less of it.
+    fn leave_the_edge(&mut self, pass: &mut Pass<'_>) {
+        if pass.bytes.is_empty() || self.owed != 0 || !self.is_free(pass) || !Run::has_room(pass.bytes.len(), 1) {
+            return;
+        }
+        let digits = pass.bytes.iter().take(DIGITS_MAX + 1).take_while(|byte| byte.is_ascii_digit()).count();
+        if digits == 0 || digits > DIGITS_MAX {
+            pass.at = if digits == 0 && pass.bytes[1].is_ascii_digit() { 1 } else { 2 };
+        } else {
+            _ = self.visit(pass, 0); // so many bytes are there that it never wants more
+        }
     }
 
     /// Whether what may begin with the digits at `start` is no card by its head, and nothing else has room behind them.

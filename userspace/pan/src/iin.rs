@@ -22,7 +22,7 @@ pub(crate) struct Heads {
 }
 
 /// Four digits as an index, rounded up so that any 14 bits are in range.
-const ROOM: usize = 1 << 14;
+pub(crate) const ROOM: usize = 1 << 14;
 
 impl Heads {
     pub(crate) fn builtin() -> Heads {
@@ -75,10 +75,12 @@ impl Heads {
     /// The same for a text whose first four bytes are digits.
     #[inline(always)]
     pub(crate) fn balanced_of(&self, text: &[u8; 4]) -> Lengths {
-        // Two digits to a number, then four: each product's upper part is the sum that is wanted.
-        let digits = u32::from_le_bytes(*text) & 0x0f0f_0f0f;
-        let pairs = (digits.wrapping_mul(10 << 8 | 1) >> 8) & 0x00ff_00ff;
-        let head = pairs.wrapping_mul(100 << 16 | 1) >> 16;
+        self.balanced_at(head_of(text))
+    }
+
+    /// The same by four digits as a number.
+    #[inline(always)]
+    pub(crate) fn balanced_at(&self, head: u32) -> Lengths {
         Lengths(self.balanced[head as usize % ROOM])
     }
 
@@ -86,6 +88,15 @@ impl Heads {
     pub(crate) fn strict(&self, digits: &[u8]) -> Lengths {
         Lengths::of(&*self.strict, digits)
     }
+}
+
+/// Four digits as a number.
+#[inline(always)]
+pub(crate) fn head_of(text: &[u8; 4]) -> u32 {
+    // Two digits to a number, then four: each product's upper part is the sum that is wanted.
+    let digits = u32::from_le_bytes(*text) & 0x0f0f_0f0f;
+    let pairs = (digits.wrapping_mul(10 << 8 | 1) >> 8) & 0x00ff_00ff;
+    pairs.wrapping_mul(100 << 16 | 1) >> 16
 }
 
 impl Lengths {
@@ -104,16 +115,18 @@ impl Lengths {
         Lengths(1 << (length.wrapping_sub(12) & 7))
     }
 
+    /// Every length.
+    pub(crate) const ALL: Lengths = Lengths(u8::MAX);
+
+    /// Those in both.
+    #[inline(always)]
+    pub(crate) fn and(self, other: Lengths) -> Lengths {
+        Lengths(self.0 & other.0)
+    }
+
     #[inline(always)]
     pub(crate) fn any_of(self, other: Lengths) -> bool {
         self.0 & other.0 != 0
-    }
-
-    /// [`Lengths::contains`] of a length that a card may have.
-    #[inline(always)]
-    pub(crate) fn has(self, length: usize) -> bool {
-        debug_assert!((12..=19).contains(&length));
-        self.0 >> (length.wrapping_sub(12) & 7) & 1 == 1
     }
 
     pub(crate) fn contains(self, length: usize) -> bool {
@@ -128,27 +141,29 @@ mod tests {
     /// Classes that are safe only because one bit of the table is clear (facts: pan.md B).
     #[test]
     fn bits_that_must_stay_clear() {
+        let builtin = Heads::builtin();
         for head in 0..10_000_u16 {
             let digits = [head / 1000, head / 100 % 10, head / 10 % 10, head % 10].map(|d| d as u8);
-            assert!(!Heads::builtin().balanced(&digits).contains(13), "phones and EAN-13: {head}");
-            assert!(!Heads::builtin().strict(&digits).contains(12), "{head}");
+            assert!(!builtin.balanced(&digits).contains(13), "phones and EAN-13: {head}");
+            assert!(!builtin.strict(&digits).contains(12), "{head}");
         }
-        assert!(!Heads::builtin().balanced(&[3, 5, 3, 0]).contains(15), "IMEI");
-        assert!(Heads::builtin().strict(&[8, 9, 4, 9]).is_empty(), "ICCID");
-        assert!(!Heads::builtin().balanced(&[2, 2, 0, 1]).contains(19), "snowflakes of June 2027");
-        assert!(Heads::builtin().strict(&[2, 0, 2, 6]).is_empty(), "order numbers that start with a year");
-        assert!(Heads::builtin().strict(&[1, 7, 6, 3]).is_empty(), "epochs");
+        assert!(!builtin.balanced(&[3, 5, 3, 0]).contains(15), "IMEI");
+        assert!(builtin.strict(&[8, 9, 4, 9]).is_empty(), "ICCID");
+        assert!(!builtin.balanced(&[2, 2, 0, 1]).contains(19), "snowflakes of June 2027");
+        assert!(builtin.strict(&[2, 0, 2, 6]).is_empty(), "order numbers that start with a year");
+        assert!(builtin.strict(&[1, 7, 6, 3]).is_empty(), "epochs");
     }
 
     /// One number in ten passes the check digit; of random ones the table may take no more than this (facts: pan.md E).
     #[test]
     fn budgets_of_random_numbers() {
+        let builtin = Heads::builtin();
         let heads = |first: u32| [first / 1000, first / 100 % 10, first / 10 % 10, first % 10].map(|d| d as u8);
-        let ids = (0..10_000).filter(|&head| Heads::builtin().balanced(&heads(head)).contains(16)).count();
+        let ids = (0..10_000).filter(|&head| builtin.balanced(&heads(head)).contains(16)).count();
         assert!(ids <= 3_000, "30,000 per million 16-digit ids: {ids}");
         let mut bigints = 0_u64;
         for (length, head) in (14..=19).flat_map(|length| (1000..10_000).map(move |head| (length, head))) {
-            if Heads::builtin().balanced(&heads(head)).contains(length as usize) {
+            if builtin.balanced(&heads(head)).contains(length as usize) {
                 let (from, size) = (u64::from(head) * 10_u64.pow(length - 4), 10_u64.pow(length - 4));
                 bigints += from.saturating_add(size).min(1 << 63).saturating_sub(from);
             }
@@ -158,7 +173,8 @@ mod tests {
 
     #[test]
     fn edges_of_the_ranges() {
-        let has = |digits: [u8; 4], length| Heads::builtin().balanced(&digits).contains(length);
+        let builtin = Heads::builtin();
+        let has = |digits: [u8; 4], length| builtin.balanced(&digits).contains(length);
         assert!(!has([2, 2, 2, 0], 16) && has([2, 2, 2, 1], 16) && has([2, 7, 2, 0], 16) && !has([2, 7, 2, 1], 16));
         assert!(!has([3, 5, 2, 7], 16) && has([3, 5, 2, 8], 16) && has([3, 5, 8, 9], 16) && !has([3, 5, 9, 0], 16));
         assert!(has([4, 9, 9, 9], 16) && has([5, 5, 9, 9], 16) && !has([5, 6, 0, 0], 16) && has([3, 7, 8, 2], 15));

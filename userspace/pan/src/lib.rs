@@ -66,3 +66,9 @@ pub fn mask_text(value: &mut [u8], fill: Fill) -> u32 {
     }
     Scanner::new(fill).scan(value, true).cards
 }
+
+/// How often a test compares: Miri takes some thousand times as long.
+#[cfg(test)]
+pub(crate) const fn times(count: usize) -> usize {
+    if cfg!(miri) { count.div_ceil(200) } else { count }
+}

@@ -48,16 +48,32 @@ pub(crate) fn read(seen: &[u8]) -> Read {
     }
 }
 
-/// Whether the first `length` bytes of a little-endian word are one; the others are zero.
+/// Whether the first `length` bytes of a little-endian word are one; the others are zero. Without a branch on what they are.
 #[inline(always)]
 pub(crate) fn is(word: u32, length: usize) -> bool {
-    let [a, b, c, _] = word.to_le_bytes();
     match length {
-        1 => matches!(a, b' ' | b'-' | b'.' | 0xa0),
-        2 => [a, b] == [0xc2, 0xa0],
-        _ => matches!(read(&[a, b, c]), Read::Is(_)),
+        1 => (word == 0x20) | (word == 0x2d) | (word == 0x2e) | (word == 0xa0),
+        2 => word == 0xa0c2,
+        _ => {
+            let last = u64::from(THIRDS[(word >> 16) as usize % 256]);
+            let [e280, e281, e288, e380] = [0x80e2, 0x81e2, 0x88e2, 0x80e3].map(|two| u64::from(word & 0xffff == two));
+            last & (e280 | e281 << 1 | e288 << 2 | e380 << 3) != 0
+        }
     }
 }
+
+/// Of the third bytes: whether they end one that begins with e2 80, e2 81, e2 88, e3 80.
+static THIRDS: [u8; 256] = {
+    let mut thirds = [0; 256];
+    let mut byte = 0x80;
+    while byte <= 0xaf {
+        let line = matches!(byte, 0x80..=0x8a | 0x90..=0x95 | 0xaf);
+        thirds[byte] =
+            line as u8 | ((byte == 0x9f) as u8) << 1 | ((byte == 0x92) as u8) << 2 | ((byte == 0x80) as u8) << 3;
+        byte += 1;
+    }
+    thirds
+};
 
 /// The separator that `bytes` begin with.
 pub(crate) fn at(bytes: &[u8]) -> Option<Separator> {
@@ -65,4 +81,23 @@ pub(crate) fn at(bytes: &[u8]) -> Option<Separator> {
         Read::Is(separator) => Some(separator),
         Read::Not | Read::Open => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_what_its_bytes_are() {
+        for (a, b, c) in [0, 0x20, 0x2d, 0x2e, 0x31, 0xa0, 0xc2, 0xe2, 0xe3]
+            .into_iter()
+            .flat_map(|a| [0, 0x80, 0x81, 0x88, 0xa0].map(|b| (a, b)))
+            .flat_map(|(a, b)| (0..=255).map(move |c| (a, b, c)))
+        {
+            let word = u32::from_le_bytes([a, b, c, 0]);
+            assert_eq!(is(word, 3), matches!(read(&[a, b, c]), Read::Is(_)), "{word:#x}");
+            assert_eq!(is(word & 0xffff, 2), matches!(read(&[a, b]), Read::Is(_)), "{word:#x}");
+            assert_eq!(is(word & 0xff, 1), matches!(read(&[a]), Read::Is(_)), "{word:#x}");
+        }
+    }
 }

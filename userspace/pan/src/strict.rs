@@ -9,8 +9,8 @@
 //! A run that is written so widely that it cannot be decided within [`SPAN_MAX`] bytes goes whole.
 
 mod base64;
-mod block;
-pub(crate) mod calm;
+mod calm;
+mod columns;
 mod digits;
 mod events;
 mod issued;
@@ -26,6 +26,7 @@ use crate::{
     Engine, Fill, Scan,
     arch::{WORD, lanes::Strict},
 };
+pub(crate) use columns::{Columns, Found};
 pub(crate) use issued::Issued;
 
 use base64::Base64;
@@ -96,16 +97,21 @@ impl Text {
             return Scan { cards: 0, hold: 0 };
         }
         self.fresh = false;
-        let (mut at, mut cards) = (0, 0);
+        let backend = self.engine.backend();
+        backend.strict_scan(self, bytes, last)
+    }
+
+    /// The same, compiled for one backend.
+    #[inline(always)]
+    pub(crate) fn scan_windows<S: Strict>(&mut self, bytes: &mut [u8], last: bool) -> Scan {
+        let (mut at, mut cards, mut columns) = (0, 0, None);
         loop {
-            at += self.skip(bytes.get(at..).unwrap_or_default());
+            at += self.skip::<S>(bytes.get(at..).unwrap_or_default());
             let rest = bytes.get_mut(at..).unwrap_or_default();
             let length = rest.len().min(WINDOW);
             let ends = length == rest.len();
-            let (found, done) = {
-                let backend = self.engine.backend();
-                backend.strict_step(self, rest.get_mut(..length).unwrap_or_default(), last && ends)
-            };
+            let window = rest.get_mut(..length).unwrap_or_default();
+            let (found, done) = self.step::<S>(window, last && ends, &mut columns);
             (cards, at) = (cards + found, at + done);
             if ends {
                 return Scan { cards, hold: bytes.len() - at };
@@ -114,12 +120,13 @@ impl Text {
     }
 
     /// Goes over calm words, all but the last of them, when nothing is open; returns how many bytes are final.
-    fn skip(&mut self, bytes: &[u8]) -> usize {
+    #[inline(always)]
+    fn skip<S: Strict>(&mut self, bytes: &[u8]) -> usize {
         let open = self.digits.is_open() || self.base64.is_open();
         if open || self.hidden != Held::default() || self.hidden_pairs != Held::default() {
             return 0;
         }
-        let calm = self.engine.backend().calm_words(bytes).saturating_sub(1) * WORD;
+        let calm = calm::words::<S>(bytes).saturating_sub(1) * WORD;
         let reached = self.digits.at.max(self.pairs.at).max(self.base64.at);
         let Some(skipped) = bytes.get(..calm).filter(|skipped| !skipped.is_empty() && calm >= reached.into()) else {
             return 0;
@@ -131,11 +138,11 @@ impl Text {
 
     /// Scans one window; returns the cards found and how many bytes are final.
     #[inline(always)]
-    pub(crate) fn step<S: Strict>(&mut self, bytes: &mut [u8], last: bool) -> (u32, usize) {
+    fn step<S: Strict>(&mut self, bytes: &mut [u8], last: bool, columns: &mut Option<Columns>) -> (u32, usize) {
         let mut marks = Marks { hidden: Places::resume(&self.hidden), pairs: Places::resume(&self.hidden_pairs) };
         let window = Window { engine: self.engine, bytes, last, json: self.fill == Fill::Json };
-        let cards = self.digits.read::<S>(&window, &mut marks)
-            + self.pairs.read::<S>(&window, &mut marks)
+        let cards = self.digits.read::<S>(&window, columns, &mut marks)
+            + self.pairs.read::<S>(&window, columns, &mut marks)
             + self.base64.read::<S>(&window, &mut marks);
         let decided = self.digits.at.min(self.pairs.at).min(self.base64.at).into();
         let mut page = write::Page { engine: self.engine, fill: self.fill, bytes, marks: &marks, last };

@@ -189,6 +189,11 @@ fn hex(bytes: &[u8]) -> Vec<u8> {
     text
 }
 
+/// How many inputs: Miri takes some thousand times as long.
+const fn times(inputs: u64) -> u64 {
+    if cfg!(miri) { inputs.div_ceil(500) } else { inputs }
+}
+
 #[track_caller]
 fn check(input: &[u8], fill: Fill, random: &mut Random, seed: u64) -> u32 {
     let mut expected = input.to_vec();
@@ -208,7 +213,7 @@ fn check(input: &[u8], fill: Fill, random: &mut Random, seed: u64) -> u32 {
 
 #[test]
 fn equals_the_oracle() {
-    let inputs: u64 = std::env::var("INTERCEPTOR_PAN_INPUTS").map_or(100_000, |text| text.parse().unwrap());
+    let inputs: u64 = std::env::var("INTERCEPTOR_PAN_INPUTS").map_or(times(100_000), |text| text.parse().unwrap());
     let mut cards = [0_u64; 4];
     for seed in 1..=inputs {
         let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
@@ -221,13 +226,13 @@ fn equals_the_oracle() {
             _ => cards[3] += u64::from(check(&input, Fill::Text, &mut random, seed)),
         }
     }
-    assert!(cards.iter().all(|&cards| cards > 5_000), "the inputs must hold cards: {cards:?}");
+    assert!(cfg!(miri) || cards.iter().all(|&cards| cards > 5_000), "the inputs must hold cards: {cards:?}");
 }
 
 /// Long enough to need several windows of the hex scan and several blocks of the search for digits.
 #[test]
 fn equals_the_oracle_on_long_values() {
-    for seed in 1..=300_u64 {
+    for seed in 1..=times(300) {
         let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mut input = Vec::new();
         while input.len() < 3000 {
@@ -249,7 +254,7 @@ fn every_backend() {
     for backend in Backend::available() {
         let engine = Engine::new(&Settings { backend: Some(backend), ..Settings::default() }).unwrap();
         let engine: &'static Engine = Box::leak(Box::new(engine));
-        for seed in 1..=1_500_u64 {
+        for seed in 1..=times(1_500) {
             let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
             let mut input = Vec::new();
             let length = 200 + random.below(4000);
@@ -280,12 +285,12 @@ fn every_backend_on_numbers_alike() {
             let engine = Engine::new(&Settings { keep, backend: Some(backend), ..Settings::default() }).unwrap();
             let engine: &'static Engine = Box::leak(Box::new(engine));
             let mut cards = 0;
-            for seed in 1..=60_u64 {
+            for seed in 1..=times(60) {
                 let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
                 let (length, between, other) = (13 + random.below(7), 1 + random.below(120), 2 + random.below(500));
                 let separator = random.pick(&SEPARATORS);
                 let mut input = vec![b' '; random.below(70)];
-                while input.len() < 14_000 {
+                while input.len() < if cfg!(miri) { 5_000 } else { 14_000 } {
                     match seed % 4 {
                         0 => input.extend(grouped_with(&mut random, separator).bytes()),
                         _ => input.extend(number(&mut random, length).bytes()),
@@ -306,7 +311,7 @@ fn every_backend_on_numbers_alike() {
                 assert!(pieces == expected && found == wanted, "pieces, seed {seed}, {backend:?}, {keep:?}");
                 cards += wanted;
             }
-            assert!(cards > 4_000, "{cards}");
+            assert!(cfg!(miri) || cards > 4_000, "{cards}");
         }
     }
 }
@@ -314,7 +319,7 @@ fn every_backend_on_numbers_alike() {
 /// Digits and one separator alone: chains of cards that overlap each other.
 #[test]
 fn chains_of_groups() {
-    for seed in 1..=20_000_u64 {
+    for seed in 1..=times(20_000) {
         let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let separator = random.pick(&SEPARATORS);
         let group = random.pick(&["4002", "5104", "3600", "6011", "4111"]);
@@ -339,7 +344,7 @@ fn every_format() {
         let engine: &'static Engine =
             Box::leak(Box::new(Engine::new(&Settings { keep, ..Settings::default() }).unwrap()));
         let mut cards = 0;
-        for seed in 1..=10_000_u64 {
+        for seed in 1..=times(10_000) {
             let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
             let (input, fill) = (value(&mut random), [Fill::Text, Fill::Number, Fill::Json][(seed % 3) as usize]);
             let mut expected = input.clone();
@@ -353,13 +358,13 @@ fn every_format() {
                 "found again, seed {seed}, {keep:?}, {fill:?}"
             );
         }
-        assert!(cards > 1_500);
+        assert!(cfg!(miri) || cards > 1_500);
     }
 }
 
 #[test]
 fn the_strict_scan_is_at_rest_after_one_pass() {
-    for seed in 1..=20_000_u64 {
+    for seed in 1..=times(20_000) {
         let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let input = value(&mut random);
         let masked = Masked::of_bytes(&input);

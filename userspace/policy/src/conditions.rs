@@ -2,9 +2,9 @@
 //!
 //! A fact that is not told counts against the agent: a block or hold then matches, an allow does not.
 
-use sql::{Lineage, Name, Statement, Used, matches};
+use sql::{Clause, ColumnId, Lineage, Name, Prepared, Sensitivity, Used, matches};
 
-use crate::{Action, ColumnPattern, Rule};
+use crate::{Action, ColumnPattern, Question, Rule};
 
 /// The conditions of a rule; all of them must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,17 +21,20 @@ pub(crate) struct Conditions {
     pub(crate) database_wide: Option<bool>,
     /// `estimated_rows_over`: the planner expects more rows than that of some step of it.
     pub(crate) estimated_rows_over: Option<u64>,
+    /// `match` of a hold: a sensitive column is compared for equality with a whole value. Where that is not told the statement is refused.
+    pub(crate) matched: bool,
 }
 
 impl Conditions {
     /// Do they ask what only a traced statement tells?
     pub(crate) fn are_traced(&self) -> bool {
-        self.columns.is_some() || self.asked.is_some() || self.unbounded.is_some()
+        self.columns.is_some() || self.asked.is_some() || self.unbounded.is_some() || self.matched
     }
 }
 
 /// Do the rule's conditions hold for the statement?
-pub(crate) fn hold(rule: &Rule, statement: &Statement, estimated_rows: Option<u64>) -> bool {
+pub(crate) fn hold(rule: &Rule, question: &Question<'_>) -> bool {
+    let (statement, estimated_rows) = (question.statement, question.estimated_rows);
     let lineage = statement.lineage.as_ref();
     let conditions = &rule.conditions;
     let is = |wanted: Option<bool>, fact: Option<bool>| match (wanted, fact) {
@@ -45,6 +48,7 @@ pub(crate) fn hold(rule: &Rule, statement: &Statement, estimated_rows: Option<u6
         && is(conditions.without_where, Some(statement.without_where.iter().any(|name| concerns(rule, name))))
         && is(conditions.database_wide, Some(statement.is_database_wide))
         && conditions.estimated_rows_over.is_none_or(|most| is(Some(true), estimated_rows.map(|rows| rows > most)))
+        && (!conditions.matched || matched(rule, question))
 }
 
 /// The columns whose use must be told for the rule to be judged. An allow that names columns is about all the others as well.
@@ -77,6 +81,23 @@ fn asked(rule: &Rule, lineage: Option<&Lineage>) -> Option<bool> {
 fn unbounded(rule: &Rule, lineage: Option<&Lineage>) -> Option<bool> {
     let lineage = lineage.filter(|lineage| lineage.unknown.is_empty())?;
     Some(lineage.unbounded.iter().any(|name| concerns(rule, name)))
+}
+
+/// What the planner expects of one value is no answer, and a cursor asks when it is read, not when it is declared.
+fn matched(rule: &Rule, question: &Question<'_>) -> bool {
+    let declares = |prepared: &Prepared| matches!(prepared, Prepared::Declare { .. });
+    let lineage = question.statement.lineage.as_ref().filter(|lineage| !lineage.is_plan);
+    let (Some(lineage), Some(schema)) = (lineage, question.schema) else { return false };
+    if question.statement.prepared.iter().any(declares) {
+        return false;
+    }
+    lineage.probes.iter().filter(|probe| probe.clause == Clause::Match).any(|probe| {
+        let ColumnId { relation, number } = probe.column;
+        schema.relation_of(relation).filter(|relation| concerns(rule, &relation.name)).is_some_and(|relation| {
+            let sensitive = |column: &sql::Column| column.sensitivity == Sensitivity::Sensitive;
+            relation.columns.iter().any(|column| column.number == number && sensitive(column))
+        })
+    })
 }
 
 /// Is a relation of that name among the rule's tables? One without a schema may be.

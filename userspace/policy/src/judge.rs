@@ -62,19 +62,22 @@ fn wants_estimate(policy: &Policy, question: &Question<'_>) -> bool {
 
 /// The terms of every rule that holds the statement: a person's word must satisfy each.
 pub fn holds(policy: &Policy, question: Question<'_>) -> Vec<Arc<Terms>> {
-    let held = |rule: &&Rule| {
-        rule.window.is_open(question.wall_s)
-            && (calls(rule, &question)
-                || question.statement.pairs.iter().any(|pair| {
-                    let candidates = candidates(&pair.object, question.schemas);
-                    covers(rule, pair, None)
-                        || candidates.iter().any(|name| {
-                            covers(rule, pair, Some(name)) || covers_through(rule, pair, Some(name), &question)
-                        })
-                }))
+    policy.rules.iter().filter(|rule| holds_by(rule, &question)).filter_map(|rule| rule.terms.clone()).collect()
+}
+
+/// Does this rule hold the statement, unless another blocks it?
+pub(crate) fn holds_by(rule: &Rule, question: &Question<'_>) -> bool {
+    let about = |pair: &Pair| {
+        let candidates = candidates(&pair.object, question.schemas);
+        covers(rule, pair, None)
+            || candidates
+                .iter()
+                .any(|name| covers(rule, pair, Some(name)) || covers_through(rule, pair, Some(name), question))
     };
-    let concerned = policy.rules.iter().filter(|rule| rule.terms.is_some() && concerns(rule, &question));
-    concerned.filter(held).filter_map(|rule| rule.terms.clone()).collect()
+    rule.terms.is_some()
+        && concerns(rule, question)
+        && rule.window.is_open(question.wall_s)
+        && (calls(rule, question) || question.statement.pairs.iter().any(about))
 }
 
 /// Is it for this agent, on this database, about a kind that the statement has?
@@ -82,7 +85,7 @@ pub(crate) fn concerns(rule: &Rule, question: &Question<'_>) -> bool {
     rule.agents.matches(&question.subject.agent, &question.subject.groups)
         && rule.databases.matches(question.database, &[])
         && (question.statement.pairs.iter().any(|pair| has_kind(rule, pair)) || calls(rule, question))
-        && conditions::hold(rule, question.statement, question.estimated_rows)
+        && conditions::hold(rule, question)
 }
 
 fn has_kind(rule: &Rule, pair: &Pair) -> bool {

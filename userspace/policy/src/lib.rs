@@ -13,7 +13,8 @@
 //!   matches pairs on these tables; with `functions`, pairs on these functions; and an allow also the pairs of its kinds of
 //!   the groups `read` and `session` that fall on nothing (`SELECT 1`, `FETCH`), which reach no table.
 //! - What several rules hold goes on when each of them has its approvals ([`holds`]).
-//! - An allow may carry terms. `match = true`: a sensitive column may be compared with a whole value. `rows_over = N`: at most N rows
+//! - An allow may carry terms. `match = true`: a sensitive column may be compared with a whole value (on a hold it is a
+//!   condition: the rule is about statements that do so, and a person's word lets them). `rows_over = N`: at most N rows
 //!   of what it allows leave; of several allows for one pair the loosest holds, of several pairs the strictest.
 //! - An allow whose `tables` or `functions` spell an object out, without a star, vouches for it: what it does beyond its text is the
 //!   operator's to know.
@@ -84,7 +85,8 @@ struct Rule {
     terms: Option<Arc<Terms>>,
     message: Option<String>,
     window: Window,
-    /// An allow: whole values of sensitive columns may be compared for equality.
+    /// An allow: whole values of sensitive columns may be compared for equality. A hold: that is what it is about, and a person's word
+    /// lets it go on.
     may_match: bool,
     /// An allow: so many rows may leave.
     rows_over: Option<u64>,

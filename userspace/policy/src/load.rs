@@ -347,10 +347,10 @@ fn window(file: &File<'_>, table: &DeTable<'_>) -> Result<Window, Error> {
 
 fn may_match(file: &File<'_>, table: &DeTable<'_>, action: Action) -> Result<bool, Error> {
     let Some(value) = table.get("match") else { return Ok(false) };
-    if action != Action::Allow {
-        return Err(file.error(value.span(), "`match` is for rules whose action is `allow`"));
+    if action == Action::Block {
+        return Err(file.error(value.span(), "`match` is for rules that allow or hold: what no rule allows is refused"));
     }
-    value.get_ref().as_bool().ok_or_else(|| file.error(value.span(), "`match` is true or false"))
+    Ok(conditions::flag(file, table, "match")?.unwrap_or_default())
 }
 
 fn rows_over(file: &File<'_>, table: &DeTable<'_>, action: Action) -> Result<Option<u64>, Error> {

@@ -2,16 +2,21 @@
 
 use sql::{Name, Object, Pair};
 
-use crate::judge::{candidates, concerns, covers};
+use crate::judge::{candidates, concerns, covers, holds_by};
 use crate::{Action, Policy, Question, Rule};
 
-/// May this agent ask whether a sensitive column of this table, whose schema is named, equals a value?
+/// May this agent ask whether a sensitive column of this table, whose schema is named, equals a value: by itself, or because a person
+/// is asked about the statement for just that?
 pub fn may_match(policy: &Policy, question: &Question<'_>, table: &Name) -> bool {
     let object = Object::Table(table.clone());
     let mut kinds = question.statement.pairs.iter().map(|pair| pair.kind);
+    // What a hold by an estimate comes to is not known yet.
+    let held = |rule: &&Rule| rule.conditions.estimated_rows_over.is_none() && holds_by(rule, question);
+    let held: Vec<&Rule> = policy.rules.iter().filter(|rule| rule.may_match).filter(held).collect();
     kinds.any(|kind| {
         let pair = Pair { kind, object: object.clone() };
-        allows(policy, question).any(|rule| rule.may_match && covers(rule, &pair, Some(table)))
+        let mut rules = allows(policy, question).filter(|rule| rule.may_match).chain(held.iter().copied());
+        rules.any(|rule| covers(rule, &pair, Some(table)))
     })
 }
 

@@ -48,6 +48,11 @@ fn schema() -> Schema {
     schema.add_relation(Relation { kind: RelationKind::View { query }, ..table(4, "order_ids", &["id"]) });
     let computations = vec![sql::Computation::Generated { column: 2, expression: "net + 1".to_owned() }];
     schema.add_relation(Relation { computations, ..table(5, "invoices", &["id", "gross", "net"]) });
+    let mut cards = table(6, "cards", &["id", "pan"]);
+    cards.columns[1].sensitivity = Sensitivity::Sensitive;
+    schema.add_relation(cards);
+    let query = "SELECT cards.id, cards.pan AS ref FROM public.cards".to_owned();
+    schema.add_relation(Relation { kind: RelationKind::View { query }, ..table(7, "refs", &["id", "ref"]) });
     let name = |name: &str| Name { schema: Some("public".to_owned()), name: name.to_owned() };
     let function = |name, body: &str| Function { name, body: Some(body.to_owned()), arguments: Vec::new() };
     schema.add_function(function(name("first_mail"), "SELECT mail FROM public.customers LIMIT 1"));
@@ -103,6 +108,31 @@ fn a_column_that_is_used() {
             ("SELECT amount FROM orders", "allow"),
             ("SELECT no_such FROM customers", "block"),
         ],
+    );
+}
+
+#[test]
+fn a_sensitive_column_that_is_compared_with_a_whole_value() {
+    for tables in ["", "tables = [\"public.cards\"]"] {
+        check(
+            &beside("hold", &format!("match = true\nstatements = [\"select\"]\n{tables}")),
+            &[
+                ("SELECT id FROM cards WHERE pan = $1", "hold"),
+                ("SELECT id FROM cards WHERE pan IN ('4', $1)", "hold"),
+                ("SELECT id FROM refs WHERE ref = $1", "hold"),
+                ("WITH c AS (SELECT * FROM cards) SELECT count(*) FROM c WHERE pan = $1", "hold"),
+                ("SELECT id FROM cards WHERE id = $1", "allow"),
+                ("SELECT name FROM customers WHERE mail = $1", "allow"),
+                ("EXPLAIN SELECT id FROM cards WHERE pan = $1", "allow"),
+                ("DECLARE c CURSOR FOR SELECT id FROM cards WHERE pan = '4'", "allow"), // refused when it is read
+                ("SELECT id FROM cards WHERE pan LIKE $1", "allow"),                    // nobody's to allow
+                ("UPDATE cards SET id = 2 WHERE pan = $1", "allow"),                    // another kind
+            ],
+        );
+    }
+    check(
+        &beside("hold", "match = true\ntables = [\"public.orders\"]"),
+        &[("SELECT id FROM cards WHERE pan = $1", "allow")],
     );
 }
 
@@ -272,6 +302,7 @@ fn words_are_checked_at_load() {
     };
     for (line, expected) in [
         ("unbounded = 1", "line 4: `unbounded` is true or false"),
+        ("match = 1", "line 4: `match` is true or false"),
         ("unbound = true", "line 4: unknown key `unbound`; did you mean `unbounded`?"),
         ("columns = [\"a.b\"]", "line 4: `a.b` is not `column` or `schema.table.column`"),
         ("columns = [\"!a\"]", "line 4: `!a` is not `column` or `schema.table.column`"),

@@ -4,9 +4,10 @@
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use session::{AskEnd, AskId, Asking, Effects, Estimate, Input, Vote};
+use session::{AskEnd, AskId, Asking, Effects, Estimate, Input, LargeVerdict, Vote};
 
 use crate::accept::SESSION_BITS;
+use crate::aside::LargeLine;
 use crate::conversation::Conversation;
 use crate::counters::Counters;
 use crate::driver::Driver;
@@ -31,29 +32,33 @@ pub(crate) fn ask_line(waiting: usize) -> (AskLine, Receiver<Asking>) {
 enum Unserved {
     Estimate(u64),
     Cancel(u64),
+    Judge(u64),
 }
 
 /// What a shard keeps of held statements.
 pub(crate) struct Asks {
     line: AskLine,
+    /// Where large statements are judged.
+    large: LargeLine,
     /// The mailboxes of all shards, by their numbers: a cancel request may come to any.
     shards: Vec<Mailbox>,
     /// Sessions that wait: what for, and their places.
     waiting: HashMap<u64, (AskId, u32)>,
     /// Of them, those whose ask could not be sent.
     unheard: Vec<(u64, AskId)>,
-    /// Sessions that have asked for an estimate or a cancel, and their places.
+    /// Sessions that have asked for an estimate, a cancel or a verdict, and their places.
     served: HashMap<u64, u32>,
-    /// Those whose question for an estimate could not be sent, or whose cancel.
+    /// Those whose question for one could not be sent.
     unserved: Vec<(u64, Unserved)>,
     /// The id of the next ask.
     next: Option<AskId>,
 }
 
 impl Asks {
-    pub(crate) fn new(line: AskLine, shards: Vec<Mailbox>) -> Asks {
+    pub(crate) fn new(line: AskLine, large: LargeLine, shards: Vec<Mailbox>) -> Asks {
         Asks {
             line,
+            large,
             shards,
             waiting: HashMap::new(),
             unheard: Vec::new(),
@@ -132,12 +137,19 @@ impl Asks {
 impl<D: Driver, C: Conversation> Shard<D, C> {
     /// What a call has to say of held statements. Its records are written.
     pub(crate) fn say_asking(&mut self, index: u32, effects: &mut Effects) {
-        if effects.asking.is_empty() && effects.cancel_held.is_none() {
+        if effects.asking.is_empty() && effects.cancel_held.is_none() && effects.judge.is_none() {
             return;
         }
         let session = self.links.at(index).conversation.opened().id;
         for asking in effects.asking.drain(..) {
             self.asks.say(index, session, asking, &self.parts.counters);
+        }
+        if let Some(ask) = effects.judge.take() {
+            let number = ask.number;
+            self.asks.served.insert(session, index);
+            if !self.asks.large.send(ask) {
+                self.asks.unserved.push((session, Unserved::Judge(number)));
+            }
         }
         if let Some(session) = effects.cancel_held.take() {
             let shard = self.asks.shards.get(Asks::shard_of(session));
@@ -190,6 +202,14 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         }
     }
 
+    /// The verdict on a large statement. Whoever waits no more does not hear it.
+    pub(crate) fn judged(&mut self, session: u64, number: u64, verdict: Option<LargeVerdict>) -> Result<(), Stopped> {
+        match self.asks.served.get(&session) {
+            Some(index) => self.tell(*index, Input::Judged { number, verdict }),
+            None => Ok(()),
+        }
+    }
+
     /// The cancel is over. Whoever has left does not hear it.
     pub(crate) fn cancel_is_over(&mut self, session: u64, number: u64) -> Result<(), Stopped> {
         match self.asks.served.get(&session) {
@@ -204,6 +224,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             match unserved {
                 Unserved::Estimate(number) => self.estimated(session, number, None)?,
                 Unserved::Cancel(number) => self.cancel_is_over(session, number)?,
+                Unserved::Judge(number) => self.judged(session, number, None)?,
             }
         }
         while let Some((session, ask)) = self.asks.unheard.pop() {

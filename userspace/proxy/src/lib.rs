@@ -14,6 +14,7 @@
 
 mod accept;
 mod act;
+mod aside;
 mod asks;
 mod cancels;
 mod conversation;
@@ -44,6 +45,7 @@ mod tls;
 mod token;
 
 pub use accept::SESSION_BITS;
+pub use aside::{LargeLine, STACK_BYTES};
 pub use asks::AskLine;
 pub use conversation::Conversation;
 pub use counters::{Counters, Snapshot};

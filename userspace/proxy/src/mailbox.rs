@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use policy::Policy;
-use session::{AskId, Estimate, Masked, Vote};
+use session::{AskId, Estimate, LargeVerdict, Masked, Vote};
 use uring::Event;
 
 use crate::sessions::LiveSession;
@@ -51,6 +51,15 @@ pub(crate) enum Message {
         number: u64,
         /// It.
         estimate: Option<Estimate>,
+    },
+    /// What the large statement comes to that the session keeps waiting.
+    Judged {
+        /// The session that waits.
+        session: u64,
+        /// For which answer.
+        number: u64,
+        /// It; `None`: nobody could judge it.
+        verdict: Option<LargeVerdict>,
     },
     /// The cancel of a session's statement is over.
     CancelIsOver {
@@ -101,12 +110,18 @@ pub(crate) fn mailbox() -> std::io::Result<(Mailbox, Inbox)> {
 
 impl Mailbox {
     pub(crate) fn send(&self, message: Message) -> Result<(), Unheard> {
+        self.give(message).map_err(|_| Unheard)
+    }
+
+    /// The same, and gives the message back where the shard only has too many; `None`: it is gone.
+    pub(crate) fn give(&self, message: Message) -> Result<(), Option<Message>> {
         match self.queue.try_send(message) {
             Ok(()) => {
                 self.event.signal();
                 Ok(())
             }
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Err(Unheard),
+            Err(TrySendError::Full(message)) => Err(Some(message)),
+            Err(TrySendError::Disconnected(_)) => Err(None),
         }
     }
 }

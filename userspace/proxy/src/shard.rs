@@ -12,6 +12,7 @@ use policy::Policy;
 use session::{Budgets, Cancels, Catalogs, Effects, Input, Limits, Now, Session, StatementCache};
 use uring::{Completion, Direction, Errno, Listener, Op};
 
+use crate::aside::LargeLine;
 use crate::asks::{AskLine, Asks};
 use crate::conversation::Conversation;
 use crate::counters::Counters;
@@ -114,6 +115,8 @@ pub struct Parts<D: Driver> {
     pub slow: SlowLog,
     /// Where people are asked.
     pub ask_line: AskLine,
+    /// Where large statements are judged.
+    pub large: LargeLine,
     /// The mailboxes of all shards, this one's too.
     pub shards: Vec<Mailbox>,
 }
@@ -196,7 +199,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
                 Arc::clone(&parts.budgets),
             ),
             effects: Effects::default(),
-            asks: Asks::new(parts.ask_line.clone(), parts.shards.clone()),
+            asks: Asks::new(parts.ask_line.clone(), parts.large.clone(), parts.shards.clone()),
             starved: VecDeque::new(),
             waiting: VecDeque::new(),
             leaving: Vec::new(),
@@ -331,6 +334,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
                 Message::CancelHeld { session } => self.cancel_held(session)?,
                 Message::Unheard { session, ask } => self.unheard(session, ask)?,
                 Message::Estimated { session, number, estimate } => self.estimated(session, number, estimate)?,
+                Message::Judged { session, number, verdict } => self.judged(session, number, verdict)?,
                 Message::CancelIsOver { session, number } => self.cancel_is_over(session, number)?,
                 Message::End { session, why } => self.end_session(session, why)?,
                 Message::Sessions(to) => self.tell_sessions(&to),

@@ -11,6 +11,7 @@ use policy::Policy;
 use session::{AskId, Asking, Budgets, Cancels, Estimate, Evidence, Masked, Raised, Vote};
 use uring::{BoundListeners, Missing, Ring};
 
+use crate::aside::{self, LargeLine};
 use crate::asks::{AskLine, Asks, WAITING_MAX, ask_line};
 use crate::cancels::Registry;
 use crate::counters::{Counters, Snapshot};
@@ -102,6 +103,7 @@ pub fn start(settings: &Settings, policy: Arc<Policy>, origins: Vec<Box<dyn Orig
     let (ask_line, asks) = ask_line(WAITING_MAX);
     let boxes = (0..origins.len()).map(|_| mailbox()).collect::<Result<Vec<_>, _>>().map_err(StartError::Host)?;
     let mailboxes: Vec<Mailbox> = boxes.iter().map(|(mailbox, _)| mailbox.clone()).collect();
+    let large = aside::start(mailboxes.clone()).map_err(StartError::Host)?;
     let (ready, all_ready) = channel();
     for (number, ((listeners, origins), (mailbox, inbox))) in bound.into_iter().zip(origins).zip(boxes).enumerate() {
         let number = u16::try_from(number).map_err(|_| StartError::Origins)?;
@@ -126,11 +128,13 @@ pub fn start(settings: &Settings, policy: Arc<Policy>, origins: Vec<Box<dyn Orig
             counters: Arc::clone(&counters),
             slow: slow_log,
             ask_line: ask_line.clone(),
+            large: large.clone(),
             shards: mailboxes.clone(),
         };
         let (ready, told) = (ready.clone(), Arc::clone(&fate));
         let thread = Builder::new()
             .name(format!("shard-{number}"))
+            .stack_size(aside::STACK_BYTES)
             .spawn(move || serve(seed, &ready, &told))
             .map_err(StartError::Host)?;
         shards.push(Running { mailbox, counters, head, fate, slow, thread });
@@ -161,6 +165,7 @@ struct Seed {
     counters: Arc<Counters>,
     slow: SlowLog,
     ask_line: AskLine,
+    large: LargeLine,
     shards: Vec<Mailbox>,
 }
 
@@ -196,6 +201,7 @@ fn serve(seed: Seed, ready: &Sender<Result<(), Missing>>, fate: &OnceLock<Stoppe
         counters: seed.counters,
         slow: seed.slow,
         ask_line: seed.ask_line,
+        large: seed.large,
         shards: seed.shards,
     });
     let _ = ready.send(Ok(()));

@@ -79,6 +79,11 @@ pub(crate) struct Catalog {
     pub(crate) schema: Option<Arc<Schema>>,
     /// Something in it is sensitive: what cannot be told of a statement refuses it. Else only rules ask.
     pub(crate) guards: bool,
+    /// All that the database holds is known, and nothing in it is sensitive: neither what policy names nor what was written there. So what
+    /// cannot be told of a statement can tell no value.
+    pub(crate) is_clean: bool,
+    /// Major version of the server; 0: not known.
+    server: u16,
     /// Equal versions of one shard: the same content, so that verdicts still hold. 0: nothing is known.
     pub(crate) version: u32,
     /// The taints that are in it.
@@ -125,14 +130,19 @@ impl Catalog {
         self.changes.is_changing(uses)
     }
 
+    /// Major version of the server; what it is taken for where it is not known.
+    pub(crate) fn server(&self) -> u16 {
+        if self.server == 0 { sql::SERVER } else { self.server }
+    }
+
     /// Whether it was asked for under the policy in force.
     pub(crate) fn is_of(&self, policy: &Arc<Policy>) -> bool {
         self.policy.as_ref().is_some_and(|known| Arc::ptr_eq(known, policy))
     }
 
     fn says_as(&self, other: &Catalog) -> bool {
-        (&self.tables, &self.types, &self.schema, self.guards)
-            == (&other.tables, &other.types, &other.schema, other.guards)
+        (&self.tables, &self.types, &self.schema, self.guards, self.server)
+            == (&other.tables, &other.types, &other.schema, other.guards, other.server)
     }
 
     /// With these relations of one session beside the others, and what is tainted by now.
@@ -148,6 +158,7 @@ impl Catalog {
         holdings.taint(taints);
         fresh.guards |= !taints.is_empty();
         let (schema, tables) = holdings.assemble();
+        fresh.is_clean = taints.is_empty() && is_clean(&schema, &tables);
         fresh.schema = Some(Arc::new(schema));
         fresh.tables = tables;
         fresh
@@ -159,6 +170,8 @@ impl Catalog {
             types: self.types.clone(),
             schema: self.schema.clone(),
             guards: self.guards,
+            is_clean: self.is_clean,
+            server: self.server,
             version: self.version,
             taints: self.taints,
             policy: self.policy.clone(),
@@ -178,6 +191,7 @@ pub(crate) struct Builder {
     functions: Vec<Function>,
     operators: Vec<String>,
     keys: Vec<(u32, Vec<i16>)>,
+    pub(crate) server: u16,
 }
 
 /// What a catalog is of.
@@ -232,6 +246,7 @@ impl Builder {
             asked_ns: origin.now_ns,
             changes: Arc::clone(&origin.changes),
             epoch: origin.epoch,
+            server: self.server,
             ..Catalog::default()
         };
         if !schema {
@@ -249,10 +264,16 @@ impl Builder {
         holdings.name();
         holdings.taint(taints.0);
         let (schema, tables) = holdings.assemble();
+        catalog.is_clean = taints.0.is_empty() && is_clean(&schema, &tables);
         catalog.schema = Some(Arc::new(schema));
         catalog.tables = tables;
         catalog
     }
+}
+
+fn is_clean(schema: &Schema, tables: &[CatalogTable]) -> bool {
+    let mut columns = tables.iter().flat_map(|table| &table.columns);
+    !schema.is_partial && !columns.any(|column| matches!(column.treatment, Treatment::Whole(_)))
 }
 
 /// By which OIDs relations are known that were tainted when they had none: the taint stays when they are renamed.
@@ -324,6 +345,10 @@ pub(crate) fn is_masked(sensitive: &Sensitive) -> bool {
 
 /// A star matches any run of letters.
 pub(crate) fn matches(pattern: &str, name: &str) -> bool {
+    // Most have none.
+    if !pattern.bytes().any(|byte| byte == b'*') {
+        return pattern == name;
+    }
     match pattern.split_once('*') {
         None => pattern == name,
         Some((head, rest)) => {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use audit::{Event, RecordId};
 
-use crate::{Asking, Secure, Tainted};
+use crate::{Asking, JudgeAsk, Secure, Tainted};
 
 /// The most bytes of a chunk's end that a session hands back; the shard's buffers have this much headroom.
 pub const HOLD_MAX: usize = 512;
@@ -109,6 +109,8 @@ pub struct Effects {
     pub secure: Option<Secure>,
     /// What the control plane is told of held statements, once the records of this call are written.
     pub asking: Vec<Asking>,
+    /// A large text that is to be judged on another thread.
+    pub judge: Option<Box<JudgeAsk>>,
     /// The session whose held statement a cancel request is for: it is told [`crate::Input::CancelHeld`].
     pub cancel_held: Option<u64>,
     /// Statements that came to their outcome.
@@ -136,6 +138,7 @@ impl Default for Effects {
             connect: false,
             secure: None,
             asking: Vec::new(),
+            judge: None,
             cancel_held: None,
             ended: Vec::new(),
             unrecorded: 0,
@@ -159,6 +162,7 @@ impl Effects {
         self.connect = false;
         self.secure = None;
         self.asking.clear();
+        self.judge = None;
         self.cancel_held = None;
         self.ended.clear();
         self.unrecorded = 0;

@@ -2,7 +2,7 @@
 
 use pan::Masked;
 
-use crate::{AskId, Estimate, Secured, Vote};
+use crate::{AskId, Estimate, LargeVerdict, Secured, Vote};
 
 /// Both clocks, read by the shard; the session reads none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,6 +61,13 @@ pub enum Input<'a> {
         number: u64,
         /// The answer.
         estimate: Option<Estimate>,
+    },
+    /// What the large text comes to that waits for its verdict; `None`: nobody could judge it.
+    Judged {
+        /// Of [`crate::JudgeAsk`].
+        number: u64,
+        /// The answer.
+        verdict: Option<LargeVerdict>,
     },
     /// The cancel of this number ([`crate::CancelAsk`]) was worked off, or has failed.
     CancelIsOver(u64),

@@ -13,6 +13,7 @@ mod estimate;
 mod evidence;
 mod inner;
 mod input;
+mod large;
 mod limits;
 mod open;
 pub mod planner;
@@ -32,15 +33,16 @@ pub use effects::{Effects, Ended, Finish, HOLD_MAX, Piece, Records};
 pub use estimate::{Estimate, EstimateAsk};
 pub use evidence::{COLUMNS_MAX, ColumnName, Evidence, Place, Raised, SeenColumn};
 pub use input::{Failure, Input, Now};
+pub use large::{JudgeAsk, LargeVerdict};
 pub use limits::Limits;
 pub use open::{Database, Mode, Open, Subject};
 pub use pan::Masked;
-pub use postgres::catalog::survey::{Explanation, OfStatement, Row, Survey};
+pub use postgres::catalog::survey::{Asker, Explanation, OfStatement, Row, Survey, Surveyed};
 pub use scram::{BadVerifiers, NONCE_LEN, Verifiers};
 pub use shared::Shared;
 pub use taints::{TAINTS_MAX, Tainted, Taints};
 pub use tls::{AgentTls, ClientCertificate, Secure, Secured};
-pub use verdicts::StatementCache;
+pub use verdicts::{Lookups, StatementCache};
 
 /// One agent connection and its one connection to the database.
 pub struct Session {

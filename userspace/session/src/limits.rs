@@ -39,6 +39,8 @@ pub struct Limits {
     pub catalog_ms: u64,
     /// How long a statement waits for the planner's estimate, milliseconds.
     pub estimate_ms: u64,
+    /// How long a large statement waits for its verdict, milliseconds.
+    pub large_ms: u64,
     /// How long the agent's next statement waits for a cancel of ours to be worked off, milliseconds.
     pub cancel_ms: u64,
     /// After this long the sensitive columns are asked for anew while the session is idle, milliseconds.
@@ -66,6 +68,7 @@ impl Default for Limits {
             login_ms: 10_000,
             catalog_ms: 10_000,
             estimate_ms: 1_000,
+            large_ms: 30_000,
             cancel_ms: 3_000,
             catalog_age_ms: 300_000,
         }

@@ -1,7 +1,8 @@
-//! Judged statements, kept per shard by their exact bytes and all that the verdict depends on.
+//! The verdict on a text, by all that it depends on.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
+mod cache;
+
+use std::ops::Range;
 use std::sync::Arc;
 
 use audit::{StatementPart, VerdictFacts, VerdictPart};
@@ -14,6 +15,7 @@ use crate::catalogs::{Catalog, is_masked, is_secret, matches};
 use crate::derived::{Derived, Places, Traced};
 pub(crate) use crate::inner::Inner;
 use crate::postgres::settings::{self, Rule};
+pub use cache::{Lookups, StatementCache};
 
 /// Why a statement is refused, in words for the agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,16 +102,31 @@ impl Refusal {
 /// One text and what is known of it. Immutable; sessions hold it while its statement runs.
 #[derive(Debug)]
 pub(crate) struct Judged {
-    key: Key,
-    /// Its statements; none where it could not be parsed.
-    pub(crate) statements: Vec<Statement>,
-    /// The text as UTF-8: what `span`s point into.
+    /// The text as UTF-8: what [`Judged::span`] points into.
     pub(crate) text: String,
+    /// The bytes that it came in, where they are not those of `text`.
+    bytes: Option<Box<[u8]>>,
+    /// What the record says of the statement, encoded once.
+    pub(crate) part: StatementPart,
+    meaning: Arc<Meaning>,
+}
+
+/// What is said of a text that holds for every text that differs from it in the values of its constants alone.
+#[derive(Debug)]
+pub(crate) struct Meaning {
+    key: Key,
+    /// Its statements; none where it could not be parsed. Their places are those in the text that was judged.
+    pub(crate) statements: Vec<Statement>,
+    /// The length of that text.
+    text_len: usize,
+    /// Where the constants of that text begin, if it holds for others at all.
+    constants: Option<Box<[usize]>>,
+    /// What the record says of it beside its text.
+    kinds: Vec<&'static str>,
+    tables: Vec<Masked>,
     pub(crate) refusal: Option<Refusal>,
     /// The rule that decided, if one did.
     pub(crate) rule: Option<Masked>,
-    /// What the record says of the statement, encoded once.
-    pub(crate) part: StatementPart,
     /// What the record says when it is simply allowed.
     pub(crate) allowed: VerdictPart,
     /// Seconds since 1970 from which on the verdict is void.
@@ -136,9 +153,9 @@ pub(crate) struct Judged {
     pub(crate) estimated_rows: Option<u64>,
 }
 
+/// For whom and where a verdict was taken.
 #[derive(Debug)]
 struct Key {
-    bytes: Box<[u8]>,
     latin1: bool,
     agent: String,
     database: String,
@@ -183,8 +200,7 @@ impl<'a> Asked<'a> {
 
 impl Key {
     fn is(&self, asked: &Asked<'_>) -> bool {
-        *self.bytes == *asked.bytes
-            && self.latin1 == asked.latin1
+        self.latin1 == asked.latin1
             && self.agent == asked.subject.agent
             && self.database == asked.database
             && self.version == asked.catalog.version
@@ -193,90 +209,62 @@ impl Key {
     }
 }
 
-/// The hash only finds the place: one entry per hash, compared in full, so a collision costs a miss and nothing else.
-type Map = HashMap<u64, Arc<Judged>, BuildHasherDefault<DefaultHasher>>;
+impl std::ops::Deref for Judged {
+    type Target = Meaning;
 
-/// The cache; one per shard. Each agent has a room of its own, so that one that says ever new texts evicts nobody's but its own; verdicts
-/// are of one agent anyway.
-#[derive(Debug, Default)]
-pub struct StatementCache {
-    agents: HashMap<String, Room, BuildHasherDefault<DefaultHasher>>,
-    policy: Option<Arc<Policy>>,
-}
-
-/// One agent's. Two generations: when the younger is full it becomes the older one.
-#[derive(Debug, Default)]
-struct Room {
-    young: Map,
-    old: Map,
-    young_bytes: usize,
-}
-
-/// Of one agent.
-const ENTRIES_MAX: usize = 2048;
-/// Bytes of the texts of one agent.
-const BYTES_MAX: usize = 4 << 20;
-/// Longer texts are not kept: they are seldom said twice.
-const TEXT_MAX: usize = 64 << 10;
-
-impl StatementCache {
-    /// An empty cache.
-    pub fn new() -> StatementCache {
-        StatementCache::default()
-    }
-
-    /// The verdict on a text. A hit allocates nothing.
-    pub(crate) fn judge(&mut self, policy: &Arc<Policy>, asked: Asked<'_>) -> Arc<Judged> {
-        if asked.estimated_rows.is_some() {
-            return Arc::new(judge(policy, &asked));
-        }
-        if !self.policy.as_ref().is_some_and(|known| Arc::ptr_eq(known, policy)) {
-            // Rooms too: an agent that the configuration has no more leaves none behind.
-            self.agents.clear();
-            self.policy = Some(Arc::clone(policy));
-        }
-        let agent = asked.subject.agent.as_str();
-        if !self.agents.contains_key(agent) {
-            self.agents.insert(agent.to_owned(), Room::default());
-        }
-        match self.agents.get_mut(agent) {
-            Some(room) => room.judge(policy, asked),
-            None => Arc::new(judge(policy, &asked)),
-        }
-    }
-}
-
-impl Room {
-    fn judge(&mut self, policy: &Arc<Policy>, asked: Asked<'_>) -> Arc<Judged> {
-        let hash = hash(&asked);
-        let fits = |judged: &Arc<Judged>| judged.key.is(&asked) && judged.is_valid(asked.wall_s);
-        if let Some(judged) = self.young.get(&hash).filter(|judged| fits(judged)) {
-            return Arc::clone(judged);
-        }
-        let judged = match self.old.remove(&hash).filter(|judged| fits(judged)) {
-            Some(judged) => judged,
-            None => Arc::new(judge(policy, &asked)),
-        };
-        self.keep(hash, &judged);
-        judged
-    }
-
-    fn keep(&mut self, hash: u64, judged: &Arc<Judged>) {
-        let size = judged.key.bytes.len();
-        if size > TEXT_MAX {
-            return;
-        }
-        if self.young.len() >= ENTRIES_MAX / 2 || self.young_bytes + size > BYTES_MAX / 2 {
-            std::mem::swap(&mut self.young, &mut self.old);
-            self.young.clear();
-            self.young_bytes = 0;
-        }
-        self.young_bytes += size;
-        self.young.insert(hash, Arc::clone(judged));
+    fn deref(&self) -> &Meaning {
+        &self.meaning
     }
 }
 
 impl Judged {
+    /// The verdict on a text as it came and, read, as UTF-8.
+    fn new(meaning: Arc<Meaning>, bytes: &[u8], text: String) -> Judged {
+        let record_text = if meaning.secret { Masked::of(sql::redact(&text).as_str()) } else { Masked::of(&text) };
+        let part = StatementPart::of(&audit::Statement {
+            kinds: &meaning.kinds,
+            tables: &meaning.tables,
+            text: (&record_text).into(),
+            text_bytes: bytes.len() as u64,
+            redacted: meaning.secret,
+        });
+        let bytes = (bytes != text.as_bytes()).then(|| bytes.into());
+        Judged { text, bytes, part, meaning }
+    }
+
+    /// A text that nobody has read, for this reason. The record has its length alone.
+    pub(crate) fn unread(policy: &Policy, asked: &Asked<'_>, refusal: Refusal) -> Judged {
+        let meaning = mean(policy, asked, &searched(asked), 0, Err(refusal));
+        let part = StatementPart::of(&audit::Statement {
+            kinds: &[],
+            tables: &[],
+            text: (&Masked::literal("[a long text that was not read]")).into(),
+            text_bytes: asked.bytes.len() as u64,
+            redacted: true,
+        });
+        let text = decode(asked.bytes, asked.latin1).unwrap_or_default();
+        let bytes = (asked.bytes != text.as_bytes()).then(|| asked.bytes.into());
+        Judged { text, bytes, part, meaning: Arc::new(meaning) }
+    }
+
+    /// Taken of these bytes for this question, and no time window has opened or closed since.
+    pub(crate) fn is_for(&self, asked: &Asked<'_>) -> bool {
+        self.bytes() == asked.bytes && self.key.is(asked) && self.is_valid(asked.wall_s)
+    }
+
+    /// Where in the text its statement number `at` stands. In one that was judged by another of its shape all that differs stands in it.
+    pub(crate) fn span(&self, at: usize) -> Option<Range<usize>> {
+        let span = &self.statements.get(at)?.span;
+        Some(span.start..(span.end + self.text.len()).checked_sub(self.text_len)?)
+    }
+
+    /// The bytes as they came: what a later judgement is taken of.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.bytes.as_deref().unwrap_or(self.text.as_bytes())
+    }
+}
+
+impl Meaning {
     /// No time window has opened or closed since.
     pub(crate) fn is_valid(&self, wall_s: i64) -> bool {
         self.valid_until_s.is_none_or(|until| wall_s < until)
@@ -292,25 +280,10 @@ impl Judged {
         self.derived.as_ref().is_none_or(Derived::is_settled)
     }
 
-    /// The bytes as they came: what a later judgement is taken of.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.key.bytes
-    }
-
-    /// They came in LATIN1.
+    /// It came in LATIN1.
     pub(crate) fn is_latin1(&self) -> bool {
         self.key.latin1
     }
-}
-
-fn hash(asked: &Asked<'_>) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    asked.bytes.hash(&mut hasher);
-    asked.latin1.hash(&mut hasher);
-    asked.database.hash(&mut hasher);
-    asked.schemas.hash(&mut hasher);
-    asked.catalog.version.hash(&mut hasher);
-    hasher.finish()
 }
 
 /// Text as the server will read it: UTF-8 as it is, LATIN1 letter by letter. `None`: bytes that are no UTF-8.
@@ -321,12 +294,13 @@ fn decode(bytes: &[u8], latin1: bool) -> Option<String> {
     std::str::from_utf8(bytes).ok().map(str::to_owned)
 }
 
-fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
-    let limits = sql::Limits { bytes: asked.limit.saturating_mul(2), ..sql::Limits::default() };
+/// Judges a text.
+pub(crate) fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
     let text = decode(asked.bytes, asked.latin1);
-    let mut path = asked.schemas.to_vec();
-    path.insert(asked.temporary_at.min(path.len()), "pg_temp".to_owned());
-    let analysis = match (&text, &asked.catalog.schema) {
+    let path = searched(asked);
+    let limits =
+        sql::Limits { bytes: asked.limit.saturating_mul(2), server: asked.catalog.server(), ..sql::Limits::default() };
+    let analysis = match (text.as_deref(), &asked.catalog.schema) {
         (Some(text), None) => sql::analyze(text, &limits).map_err(unjudged),
         (Some(text), Some(schema)) => {
             sql::analyze_in(text, &limits, &sql::Context::new(schema, &path)).map_err(unjudged)
@@ -336,42 +310,53 @@ fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
         }
     };
     let text = text.unwrap_or_default();
-    let (statements, mut refusal) = match analysis {
-        Ok(analysis) => (analysis.statements, None),
-        Err(refusal) => (Vec::new(), Some(refusal)),
+    Judged::new(Arc::new(mean(policy, asked, &path, text.len(), analysis)), asked.bytes, text)
+}
+
+/// The schemas that the server searches, the session's temporary one among them.
+fn searched(asked: &Asked<'_>) -> Vec<String> {
+    let mut path = asked.schemas.to_vec();
+    path.insert(asked.temporary_at.min(path.len()), "pg_temp".to_owned());
+    path
+}
+
+/// What a text of that length comes to.
+fn mean(
+    policy: &Policy,
+    asked: &Asked<'_>,
+    path: &[String],
+    text_len: usize,
+    analysis: Result<sql::Analysis, Refusal>,
+) -> Meaning {
+    let (statements, constants, mut refusal) = match analysis {
+        Ok(analysis) => (analysis.statements, analysis.constants, None),
+        Err(refusal) => (Vec::new(), None, Some(refusal)),
     };
     let Decided { mut rule, valid_until_s, wants_estimate } = decide(policy, asked, &statements, &mut refusal);
     let unjudged = refusal.as_ref().is_some_and(|refusal| refusal.why == Why::Unjudged);
-    let derived = trace(policy, asked, &path, &statements);
+    let derived = trace(policy, asked, path, &statements);
     let found = derived.as_ref().and_then(|derived| derived.refusal.as_ref());
     if outdoes(found, refusal.as_ref()) {
         refusal = found.cloned();
         rule = None;
     }
     let rows_over = statements.iter().filter_map(|statement| policy::rows_over(policy, &asked.of(statement))).min();
-    let touched = |which: fn(&Sensitive) -> bool| {
-        unjudged && policy.sensitive(asked.database).any(which)
-            || statements.iter().any(|statement| touches(policy, asked.database, statement, which))
+    let touched = |which: fn(&Sensitive) -> bool, may_hide: bool| {
+        may_hide && unjudged && policy.sensitive(asked.database).any(which)
+            || statements.iter().any(|statement| touches(policy, asked.database, statement, which, may_hide))
     };
-    let (secret, sensitive) = (touched(is_secret), touched(is_masked));
-    let sensitive = sensitive || derived.as_ref().is_some_and(|derived| derived.sensitive);
-    let record_text = if secret { Masked::of(sql::redact(&text).as_str()) } else { Masked::of(&text) };
-    let part = StatementPart::of(&audit::Statement {
-        kinds: &kinds(statements.iter()),
-        tables: &tables(statements.iter()),
-        text: (&record_text).into(),
-        text_bytes: asked.bytes.len() as u64,
-        redacted: secret,
-    });
+    // What is kept is kept for long; an error is of what the database holds now.
+    let secret = touched(is_secret, true);
+    let sensitive =
+        derived.as_ref().is_some_and(|derived| derived.sensitive) || touched(is_masked, !asked.catalog.is_clean);
     let allowed = VerdictPart::of(&VerdictFacts {
         verdict: audit::Verdict::Allow,
         rule: rule.as_ref().map(Into::into),
         reason: None,
         policy: (&Masked::of(policy.version())).into(),
     });
-    Judged {
+    Meaning {
         key: Key {
-            bytes: asked.bytes.into(),
             latin1: asked.latin1,
             agent: asked.subject.agent.clone(),
             database: asked.database.to_owned(),
@@ -380,7 +365,10 @@ fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
             temporary_at: asked.temporary_at,
             version: asked.catalog.version,
         },
-        part,
+        kinds: kinds(statements.iter()),
+        tables: tables(statements.iter()),
+        text_len,
+        constants,
         allowed,
         sensitive,
         secret,
@@ -408,7 +396,6 @@ fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
         wants_estimate,
         estimated_rows: asked.estimated_rows,
         statements,
-        text,
     }
 }
 
@@ -535,13 +522,19 @@ fn refused_setting(setting: &Setting) -> Option<Refusal> {
     }
 }
 
-/// By name, or because it cannot be told which columns are meant.
-fn touches(policy: &Policy, database: &str, statement: &Statement, which: fn(&Sensitive) -> bool) -> bool {
+/// By name, or, where something may hide, because it cannot be told which columns are meant.
+fn touches(
+    policy: &Policy,
+    database: &str,
+    statement: &Statement,
+    which: fn(&Sensitive) -> bool,
+    may_hide: bool,
+) -> bool {
     policy.sensitive(database).filter(|sensitive| which(sensitive)).any(|sensitive| {
         let table = |name: &str| matches(&sensitive.table, name);
         let unseen =
             statement.kinds.iter().any(|kind| matches!(kind.as_str(), "do" | "call" | "unknown" | "execute" | "fetch"));
-        unseen
+        may_hide && unseen
             || statement.columns.iter().any(|column| match column {
                 ColumnRef::Named { name, .. } => matches(&sensitive.column, name),
                 ColumnRef::All { .. } => statement.pairs.iter().any(|pair| match &pair.object {
@@ -572,47 +565,4 @@ pub(crate) fn tables<'a>(statements: impl Iterator<Item = &'a Statement>) -> Vec
     words.sort_unstable();
     words.dedup();
     words.iter().map(|word| Masked::of(word)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const POLICY: &str = "[[rule]]\nname = \"any\"\naction = \"allow\"\n";
-
-    fn ask(cache: &mut StatementCache, policy: &Arc<Policy>, agent: &str, text: &str) -> Arc<Judged> {
-        let subject = policy::Subject { agent: agent.to_owned(), groups: Vec::new() };
-        let asked = Asked {
-            bytes: text.as_bytes(),
-            latin1: false,
-            subject: &subject,
-            database: "payments",
-            schemas: &Arc::from(["public".to_owned()]),
-            sure: true,
-            temporary_at: 0,
-            catalog: &Catalog::default(),
-            wall_s: 0,
-            limit: 1 << 20,
-            estimated_rows: None,
-        };
-        cache.judge(policy, asked)
-    }
-
-    /// Twice as many as an agent's room has entries, each said twice: nothing of another's goes.
-    #[test]
-    fn a_stream_of_unique_texts_evicts_nobody_elses() {
-        let policy = Arc::new(Policy::parse(POLICY, &policy::Names::default()).unwrap());
-        let mut cache = StatementCache::new();
-        let first = ask(&mut cache, &policy, "reconciler", "SELECT 1");
-        let own = ask(&mut cache, &policy, "stranger", "SELECT 1");
-        for number in 0..2 * ENTRIES_MAX {
-            for _ in 0..2 {
-                ask(&mut cache, &policy, "stranger", &format!("SELECT {number} AS x"));
-            }
-        }
-        assert!(Arc::ptr_eq(&first, &ask(&mut cache, &policy, "reconciler", "SELECT 1")));
-        assert!(!Arc::ptr_eq(&own, &ask(&mut cache, &policy, "stranger", "SELECT 1")), "its own room is bounded");
-        let kept = &cache.agents["stranger"];
-        assert!(kept.young.len() + kept.old.len() <= ENTRIES_MAX);
-    }
 }

@@ -65,6 +65,25 @@ fn nothing_goes_on_before_the_answer_and_the_bound_decides() {
     assert!(!format!("{:?}", asked[0]).contains("payments"), "no word of it is in Debug");
 }
 
+/// The planner does not take a COPY, but what it copies.
+#[test]
+fn of_a_copy_the_query_is_planned() {
+    let mut world = world("block", true);
+    for (text, planned) in [
+        ("COPY (SELECT id FROM payments) TO STDOUT", Some(SELECT)),
+        ("COPY /* all */ ( (SELECT id FROM payments) ) TO STDOUT CSV", Some("(SELECT id FROM payments)")),
+        ("COPY payments (id) TO STDOUT", None),
+    ] {
+        let before = world.asked_planner().len();
+        world.ask(&query(text));
+        let asked = world.asked_planner();
+        assert_eq!(asked.get(before).map(|asked| asked.text.trim()), planned, "{text}");
+        if planned.is_some() {
+            assert!(world.estimate(Some(1001))[0].starts_with("E ERROR 42501"), "{text}");
+        }
+    }
+}
+
 #[test]
 fn without_an_answer_it_counts_as_over_and_a_late_one_is_nobodys() {
     let mut world = world("block", true);

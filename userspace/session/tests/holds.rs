@@ -99,6 +99,25 @@ fn held_in_a_pipeline() -> World {
     world
 }
 
+/// A person is asked about a search for a whole value for just that, and a yes answers it; what asks in another way stays refused.
+#[test]
+fn a_search_for_a_whole_value_may_wait_for_a_person() {
+    let text = "\n[[rule]]\nname = \"searches\"\nstatements = [\"select\"]\nmatch = true\naction = \"hold\"\napprovers = [\"group:leads\"]\n";
+    let mut world =
+        World::with(world::open("reconciler", session::Mode::Enforce, true), &format!("{POLICY}{text}")).login();
+    let search = "SELECT id FROM payments WHERE pan = '4'";
+    let heard = world.ask(&query(search));
+    assert!(heard[0].starts_with("E NOTICE 00000 held for approval"), "{heard:?}");
+    assert!(world.server.log.is_empty());
+    assert!(world.approve().iter().any(|said| said.starts_with("D ")));
+    assert_eq!(world.server.log, [search]);
+    for text in ["SELECT id FROM payments WHERE pan LIKE '4%'", "SELECT id FROM payments WHERE pan = '4' AND pan < '5'"]
+    {
+        assert!(world.ask(&query(text))[0].starts_with("E ERROR 42501"), "{text}");
+    }
+    world.lives();
+}
+
 #[test]
 fn approved_it_runs_once_and_is_on_disk_first() {
     let mut world = held();

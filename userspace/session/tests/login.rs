@@ -254,3 +254,71 @@ fn a_lost_record_is_the_sessions_last_word() {
     world.send(&query("SELECT note FROM tickets"));
     assert!(world.server.seen.is_empty());
 }
+
+/// The startup of the agent, and what the database answers to it up to its ReadyForQuery, in one piece.
+fn logged_in() -> World {
+    let mut world = World::new();
+    world.input(Input::FromAgent(&mut startup(0, &[("user", "app"), ("database", "payments")])));
+    let mut answer = world.server.take();
+    world.input(Input::FromDatabase(&mut answer));
+    world
+}
+
+#[test]
+fn the_agent_may_begin_while_the_names_are_asked_for_and_its_statement_waits() {
+    let mut world = logged_in();
+    assert!(world.agent.ends_with(b"Z\0\0\0\x05I") && world.server.own_asked.len() == 1);
+    world.agent.clear();
+    assert!(world.out.read_agent, "its statement may come");
+    world.input(Input::FromAgent(&mut query("SELECT pan FROM payments")));
+    assert!(world.server.log.is_empty() && !world.out.read_agent, "one chunk waits, no more is read");
+    world.answer();
+    assert_eq!(world.heard(), ["T pan", "D 411111******1111", "SELECT 1", "Z I"]);
+}
+
+#[test]
+fn a_cancel_while_the_first_statement_waits_for_the_names_is_its() {
+    let mut world = World::new();
+    world.server.catalog_fails = Some(("57014", "canceling statement due to user request"));
+    world.input(Input::FromAgent(&mut startup(0, &[("user", "app"), ("database", "payments")])));
+    let mut answer = world.server.take();
+    world.input(Input::FromDatabase(&mut answer));
+    world.agent.clear();
+    world.input(Input::FromAgent(&mut query("SELECT 1")));
+    world.answer();
+    let heard = world.heard();
+    assert!(heard[0].starts_with("E ERROR 57014") && heard[1] == "Z I", "{heard:?}");
+}
+
+#[test]
+fn an_answer_that_lacks_a_part_ends_the_session() {
+    let mut world = logged_in();
+    world.server.take();
+    let mut answer = Vec::new();
+    encode::command_complete(&mut answer, b"SET").unwrap();
+    encode::ready_for_query(&mut answer, wire::postgres::backend::TransactionStatus::Idle);
+    world.input(Input::FromDatabase(&mut answer));
+    assert!(world.heard().last().unwrap().starts_with("E FATAL 08P01"), "nothing is judged by half an answer");
+    assert_eq!(world.finished, Finish::Close);
+}
+
+#[test]
+fn temporary_relations_are_asked_for_where_there_may_be_some() {
+    let temporary = |text: &String| text.contains("n.oid = pg_my_temp_schema()");
+    let mut world = World::ready();
+    assert!(!world.server.own_asked.iter().any(temporary));
+    // The session has one since: the question that finds it is followed by one that reads it, later ones ask at once.
+    world.server.has_temporary_schema = true;
+    for asked in [3, 4] {
+        world.ask(&query("SET search_path = public"));
+        assert_eq!(world.ask(&query("SELECT 1"))[1], "D 1");
+        assert_eq!(world.server.own_asked.len(), asked);
+        assert!(world.server.own_asked.last().is_some_and(temporary));
+    }
+    assert!(!temporary(&world.server.own_asked[1]));
+    // A server's session that is not new: the same before its first statement.
+    let mut world = World::new();
+    world.server.has_temporary_schema = true;
+    let world = world.login();
+    assert_eq!(world.server.own_asked.iter().map(temporary).collect::<Vec<_>>(), [false, true]);
+}

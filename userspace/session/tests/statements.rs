@@ -288,6 +288,32 @@ fn when_the_catalog_cannot_be_read_statements_are_refused() {
     assert_eq!(world.ask(&query("SELECT 1"))[1], "D 1");
 }
 
+/// Another session drops, or holds locked, what our question looks at: no statement is refused for it, save one that reads a view of which
+/// the question could not tell the definition.
+#[test]
+fn another_sessions_change_does_not_fail_the_catalogs_question() {
+    for (codes, definitions, reads_table, reads_view) in [
+        (&[][..], &[true][..], true, true),
+        (&["XX000"], &[true, true], true, true),
+        (&["42P01"], &[true, true], true, true),
+        (&["42704", "XX000"], &[true, true, false], true, false),
+        (&["55P03"], &[true, false], true, false),
+        (&["XX000", "XX000", "XX000"], &[true, true, false], false, false),
+        (&["42501"], &[true], false, false),
+    ] {
+        let mut world = World::new();
+        world.server.catalog_stumbles = codes.to_vec();
+        let mut world = world.login();
+        assert_eq!(world.server.asked_definitions, definitions, "{codes:?}");
+        for (text, passes) in [("SELECT id FROM payments", reads_table), ("SELECT ref FROM v_payments", reads_view)] {
+            // Idle, the session may ask again.
+            world.server.catalog_stumbles = if passes { Vec::new() } else { vec!["42501"] };
+            let heard = world.ask(&query(text));
+            assert_eq!(!heard[0].starts_with('E'), passes, "{codes:?}: {text}: {heard:?}");
+        }
+    }
+}
+
 /// The agent's cancel request meant its statement, which waits for our question.
 #[test]
 fn a_cancel_that_hits_our_question_cancels_the_statement_that_waits_for_it() {

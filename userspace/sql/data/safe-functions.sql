@@ -1,11 +1,13 @@
--- Makes safe-functions.txt: psql -XAt -f safe-functions.sql (other-functions.txt: every other proname of pg_catalog)
+-- Makes safe-functions.txt: psql -XAt -f safe-functions.sql on a server of each version, the names put together; behind a name that not all of
+-- them have stand the versions that do (`16-`, `-14`). other-functions.txt: every other proname of pg_catalog of any of them, but pg_*.
 -- A name is safe if EVERY function of that name in pg_catalog is immutable or stable, of the server's own code (C inside the
 -- server or a plain SQL body), and is not one of those that run a query text or show rows, statements, files or statistics.
 WITH named AS (
     SELECT p.proname AS name,
            bool_and(l.lanname IN ('internal', 'sql')
                     AND (p.provolatile IN ('i', 's')
-                         OR p.proname IN ('random', 'clock_timestamp', 'timeofday', 'gen_random_uuid', 'pg_is_in_recovery',
+                         OR p.proname IN ('random', 'random_normal', 'clock_timestamp', 'timeofday', 'gen_random_uuid', 'uuidv4', 'uuidv7',
+                                        'array_sample', 'array_shuffle', 'timezone', 'pg_is_in_recovery',
                                         -- sizes and partitions: volatile, but of the catalog; psql asks for them
                                         'pg_relation_size', 'pg_table_size', 'pg_total_relation_size', 'pg_indexes_size',
                                         'pg_database_size', 'pg_tablespace_size', 'pg_partition_ancestors', 'pg_partition_tree'))

@@ -40,7 +40,7 @@ static void _outBoolean(int o, const Boolean *node) { F(1, "bool", boolval, bool
 static void _outFloat(int o, const Float *node) { F(8, "text", fval, fval); }
 static void _outString(int o, const String *node) { F(8, "text", sval, sval); }
 static void _outBitString(int o, const BitString *node) { F(8, "text", bsval, bsval); }
-static void _outAConst(int o, const A_Const *node) { F(1, "bool", isnull, isnull); F(16, "constant", val, val); }
+static void _outAConst(int o, const A_Const *node) { F(1, "bool", isnull, isnull); F(16, "constant", val, val); F(4, "int32", location, location); }
 #include "pg_query_outfuncs_defs.c"
 #define OUT_NODE(typename, typename_c, u, U, cast, f) { printf("type %d " #typename "\n", (int) tag); _out##typename_c(0, (const cast *) room); }
 int main() {

@@ -6,7 +6,7 @@ use crate::grammar::Refused;
 use crate::statement::{Object, Pair, Prepared, Statement};
 use crate::tree::{Node, Unreadable, Value};
 use crate::walk::Walk;
-use crate::{Context, Group, Kind, grammar, lineage, redact};
+use crate::{Context, Group, Kind, grammar, lineage, literals, redact};
 
 /// How much of a text is looked at before it is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,11 +20,13 @@ pub struct Limits {
     pub depth: usize,
     /// Bytes of the parse tree, about: some 20 to 100 per token.
     pub tree_bytes: usize,
+    /// Major version of the server that reads it: a function that another version has is the user's in this one.
+    pub server: u16,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { bytes: 1 << 20, statements: 10_000, depth: 500, tree_bytes: 64 << 20 }
+        Limits { bytes: 1 << 20, statements: 10_000, depth: 500, tree_bytes: 64 << 20, server: crate::SERVER }
     }
 }
 
@@ -33,6 +35,9 @@ impl Default for Limits {
 pub struct Analysis {
     /// Its statements in order; none for an empty text.
     pub statements: Vec<Statement>,
+    /// The bytes where its constants begin, if what is said here holds for every text that differs in the values of its constants alone: a
+    /// single statement that reads or changes rows, of which nobody has looked at a constant.
+    pub constants: Option<Box<[usize]>>,
 }
 
 /// Why a text could not be judged. It must not be forwarded.
@@ -83,8 +88,13 @@ fn read(text: &str, limits: &Limits, context: Option<&Context<'_>>) -> Result<An
     if text.len() > limits.bytes {
         return Err(Refusal::TooLong);
     }
-    match grammar::parse(text, limits.depth, limits.tree_bytes) {
-        Ok(root) => statements(text, &root, limits, context),
+    let arena = grammar::Arena::take();
+    match grammar::parse(text, &arena, limits.depth, limits.tree_bytes) {
+        Ok((root, literals)) => {
+            let statements = statements(text, &root, limits, context)?;
+            let constants = literals::shared(&statements, literals);
+            Ok(Analysis { statements, constants })
+        }
         Err(Refused::Fault(fault)) => Err(refusal(&fault)),
         Err(Refused::Unreadable(Unreadable::TooDeep)) => Err(Refusal::TooDeep),
         Err(Refused::Unreadable(Unreadable::TooLong)) => Err(Refusal::TooLong),
@@ -97,7 +107,7 @@ fn statements(
     root: &Node<'_>,
     limits: &Limits,
     context: Option<&Context<'_>>,
-) -> Result<Analysis, Refusal> {
+) -> Result<Vec<Statement>, Refusal> {
     let raw = root.list("stmts");
     if raw.len() > limits.statements {
         return Err(Refusal::TooMany);
@@ -105,7 +115,7 @@ fn statements(
     let mut lineage = context.map(lineage::Text::new);
     let mut one = |raw: &Node<'_>| {
         let node = raw.node("stmt")?;
-        let mut statement = statement(text, node, span(text, raw)?)?;
+        let mut statement = statement(text, node, span(text, raw)?, limits.server)?;
         if let Some(known) = &mut lineage {
             let followed = known.follow(node, &mut statement, text);
             statement.lineage = Some(followed);
@@ -114,13 +124,13 @@ fn statements(
     };
     let statements: Option<Vec<Statement>> = raw.iter().filter_map(Value::as_node).map(&mut one).collect();
     match statements {
-        Some(statements) if statements.len() == raw.len() => Ok(Analysis { statements }),
+        Some(statements) if statements.len() == raw.len() => Ok(statements),
         _ => Err(Refusal::Unreadable),
     }
 }
 
-fn statement(text: &str, node: &Node<'_>, span: Range<usize>) -> Option<Statement> {
-    let mut walk = Walk::default();
+fn statement(text: &str, node: &Node<'_>, span: Range<usize>, server: u16) -> Option<Statement> {
+    let mut walk = Walk::of(server);
     walk.statement(node);
     walk.finish();
     for prepared in &mut walk.prepared {
@@ -170,6 +180,25 @@ fn prepared_text(text: &str, span: &Range<usize>) -> Option<Range<usize>> {
         nested == 0 && token.number == AS
     })?;
     Some(span.start + tokens.next()?.start..span.end)
+}
+
+/// Where the query of `COPY (query) TO …` stands in the statement; `None`: it is no such.
+pub fn copied_query(statement: &str) -> Option<Range<usize>> {
+    let tokens = grammar::scan(statement).ok()?;
+    let mut tokens = tokens.iter().filter(|token| !redact::COMMENTS.contains(&token.number));
+    let word = |token: &grammar::Token| statement.get(token.start..token.end).map(str::to_ascii_lowercase);
+    let is_copy = word(tokens.next()?)? == "copy";
+    let first = tokens.next().filter(|token| is_copy && token.number == 40)?;
+    let mut nested = 1_usize;
+    let last = tokens.find(|token| {
+        match token.number {
+            40 => nested += 1,
+            41 => nested -= 1,
+            _ => {}
+        }
+        nested == 0
+    })?;
+    (word(tokens.next()?)? == "to").then_some(first.end..last.start)
 }
 
 /// All but reading, the session's own state, row locks and COPY to the client.

@@ -1,6 +1,7 @@
 //! What the server ships: functions that read nothing but their arguments and the catalog, and relations without values.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
 use crate::Name;
@@ -16,10 +17,36 @@ fn lines(data: &'static str) -> impl Iterator<Item = &'static str> {
     data.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// Is every function of that name in `pg_catalog` harmless: no reading of tables or files, no change of anything?
+/// The versions whose functions are listed.
+pub const SERVERS: RangeInclusive<u16> = 13..=18;
+/// The version that a server is taken for which has not said its own.
+pub const SERVER: u16 = 15;
+
+/// Is every function of that name in `pg_catalog` harmless, in every version that has one: no reading of tables or files, no change of
+/// anything?
 pub fn is_safe_function(name: &str) -> bool {
-    static NAMES: LazyLock<HashSet<&str>> = LazyLock::new(|| lines(SAFE_FUNCTIONS).collect());
-    NAMES.contains(name)
+    safe_functions().contains_key(name)
+}
+
+/// The same where a server of that version has it: in another the name may be a user's function. One that is newer than those listed has what
+/// the newest of them has; what it has beside that is harmless to nobody.
+pub fn is_safe_function_of(server: u16, name: &str) -> bool {
+    let server = server.clamp(*SERVERS.start(), *SERVERS.end());
+    safe_functions().get(name).is_some_and(|servers| servers.contains(&server))
+}
+
+fn safe_functions() -> &'static HashMap<&'static str, RangeInclusive<u16>> {
+    static NAMES: LazyLock<HashMap<&str, RangeInclusive<u16>>> =
+        LazyLock::new(|| lines(SAFE_FUNCTIONS).map(of_versions).collect());
+    &NAMES
+}
+
+/// `name`, `name 16-`, `name -14` or `name 14-16`.
+fn of_versions(line: &'static str) -> (&'static str, RangeInclusive<u16>) {
+    let Some((name, versions)) = line.split_once(' ') else { return (line, SERVERS) };
+    let (first, last) = versions.split_once('-').unwrap_or((versions, versions));
+    let version = |word: &str, else_: u16| word.parse().unwrap_or(else_);
+    (name, version(first, *SERVERS.start())..=version(last, *SERVERS.end()))
 }
 
 /// Is it the name of some function of `pg_catalog`, harmless or not? A call without a schema may then mean that one.
@@ -102,6 +129,17 @@ mod tests {
         {
             assert!(!is_safe_function(other) && is_catalog_function(other), "{other}");
         }
+        for (name, servers) in [
+            ("lower", 13..=18),
+            ("any_value", 16..=18),
+            ("uuidv7", 18..=18),
+            ("numeric_fac", 13..=13),
+            ("date_bin", 14..=18),
+        ] {
+            let harmless: Vec<u16> = SERVERS.filter(|server| is_safe_function_of(*server, name)).collect();
+            assert_eq!(harmless, servers.collect::<Vec<_>>(), "{name}");
+        }
+        assert!(is_safe_function_of(19, "uuidv7") && !is_safe_function_of(0, "uuidv7"));
         assert!(!is_catalog_function("dblink"));
     }
 }

@@ -8,13 +8,17 @@
 //! `pg_query_internal.h`).
 #![allow(unsafe_code)]
 
+mod arena;
 mod nodes;
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 
+use bumpalo::Bump;
 use pg_query as _; // links the C library
 
-use crate::tree::{Node, Unreadable};
+pub(crate) use arena::Arena;
+
+use crate::tree::{Literals, Node, Unreadable};
 
 /// Why the C library gave no result.
 #[derive(Debug)]
@@ -98,22 +102,23 @@ pub(crate) enum Refused {
     Unreadable(Unreadable),
 }
 
-/// The parse tree of `text`, at most so deep and of about so many bytes.
-pub(crate) fn parse(text: &str, depth_max: usize, bytes_max: usize) -> Result<Node<'static>, Refused> {
+/// The parse tree of `text`, copied into the arena: at most so deep and of about so many bytes.
+pub(crate) fn parse<'t>(
+    text: &str,
+    arena: &'t Bump,
+    depth_max: usize,
+    bytes_max: usize,
+) -> Result<(Node<'t>, Literals<'t>), Refused> {
     let input = CString::new(text).map_err(|_| Refused::Fault(nul()))?;
-    let _room = Room::enter();
-    // SAFETY: `input` is a NUL-terminated string that outlives the call; the library's memory context is entered.
-    let raw = unsafe { pg_query_raw_parse(input.as_ptr(), PARSE_DEFAULT) };
-    let result = ParseResult(CParseResult {
-        parse_tree: std::ptr::null_mut(),
-        stderr_buffer: raw.stderr_buffer,
-        error: raw.error,
-    });
-    if let Some(fault) = fault(result.0.error) {
-        return Err(Refused::Fault(fault));
-    }
-    // SAFETY: without an error `tree` is what `raw_parser` made, null for no statement; it lives until `_room` drops.
-    unsafe { nodes::Reader::new(depth_max, bytes_max).root(raw.tree.cast()) }.map_err(Refused::Unreadable)
+    let room = Room::enter();
+    let tree = room.parse(&input).map_err(Refused::Fault)?;
+    // SAFETY: without an error `tree` is what `raw_parser` made, null for no statement; it lives until `room` drops.
+    unsafe { nodes::Reader::new(arena, depth_max, bytes_max).root(tree.cast()) }.map_err(Refused::Unreadable)
+}
+
+/// Whether the grammar takes `text`.
+pub(crate) fn takes(text: &str) -> bool {
+    CString::new(text).is_ok_and(|input| Room::enter().parse(&input).is_ok())
 }
 
 /// The library's memory for one parse. Entered and left here alone, never one inside another: what is read is copied before.
@@ -123,6 +128,14 @@ impl Room {
     fn enter() -> Room {
         // SAFETY: no other context is entered on this thread: `parse` calls nothing that parses.
         Room(unsafe { pg_query_enter_memory_context() })
+    }
+
+    /// The raw tree, null for no statement; it lives as long as the room.
+    fn parse(&self, input: &CStr) -> Result<*mut c_void, Fault> {
+        // SAFETY: `input` is a NUL-terminated string that outlives the call; the library's memory context is entered.
+        let CRawTree { tree, stderr_buffer, error } = unsafe { pg_query_raw_parse(input.as_ptr(), PARSE_DEFAULT) };
+        let result = ParseResult(CParseResult { parse_tree: std::ptr::null_mut(), stderr_buffer, error });
+        fault(result.0.error).map_or(Ok(tree), Err)
     }
 }
 
@@ -207,6 +220,8 @@ impl Drop for Tokens {
 
 #[cfg(test)]
 mod tests {
+    use bumpalo::Bump;
+
     use crate::tree::{Node, Value, json};
 
     const TEXTS: &[&str] = &[
@@ -222,9 +237,11 @@ mod tests {
     /// Where it is not what the library's JSON says. There a node whose field can hold one type only has no name.
     fn difference(read: &Value<'_>, told: &Value<'_>) -> Option<String> {
         let is_same = match (read, told) {
-            (Value::Node(read), Value::Node(told)) => return node_difference(read, told),
+            (Value::Node(_) | Value::Literal(_), Value::Node(told)) => {
+                return node_difference(read.as_node().unwrap(), told);
+            }
             (Value::List(read), Value::List(told)) if read.len() == told.len() => {
-                let mut pairs = read.iter().zip(told).enumerate();
+                let mut pairs = read.iter().zip(told.iter()).enumerate();
                 return pairs.find_map(|(at, (read, told))| Some(format!("[{at}]{}", difference(read, told)?)));
             }
             (Value::Text(read), Value::Text(told)) => read == told,
@@ -251,10 +268,11 @@ mod tests {
     #[test]
     fn the_tree_is_what_the_json_says() {
         for text in TEXTS.iter().flat_map(|texts| texts.split("-- @\n")) {
-            let (Ok(read), Ok(told)) = (super::parse(text, 1_000, 1 << 24), super::json(text)) else {
+            let arena = Bump::new();
+            let (Ok((read, _)), Ok(told)) = (super::parse(text, &arena, 1_000, 1 << 24), super::json(text)) else {
                 panic!("{text}: refused")
             };
-            let told = json::read(&told, 1_000).unwrap();
+            let told = json::read(&told, &arena, 1_000).unwrap();
             assert_eq!(node_difference(&read, &told), None, "{text}");
         }
     }
@@ -282,9 +300,10 @@ mod tests {
                 }
             }
             let text = words.join(" ");
-            match (super::parse(&text, 1_000, 1 << 24), super::json(&text)) {
-                (Ok(read), Ok(told)) => {
-                    assert_eq!(node_difference(&read, &json::read(&told, 1_000).unwrap()), None, "{text}");
+            let arena = Bump::new();
+            match (super::parse(&text, &arena, 1_000, 1 << 24), super::json(&text)) {
+                (Ok((read, _)), Ok(told)) => {
+                    assert_eq!(node_difference(&read, &json::read(&told, &arena, 1_000).unwrap()), None, "{text}");
                     taken += 1;
                 }
                 (Err(_), Err(_)) => {}

@@ -8,6 +8,7 @@
 //! exist, and a function of the user's that bears the name of one of the server's own. The grammar is PostgreSQL 18's: on an
 //! older server a word that has become syntax since (`json_scalar`, `system_user`) may name a function or column there.
 
+mod alone;
 mod analyze;
 mod catalog;
 mod copy;
@@ -16,6 +17,7 @@ mod grammar;
 mod identifiers;
 mod kind;
 mod lineage;
+mod literals;
 mod pattern;
 mod query;
 mod redact;
@@ -25,13 +27,17 @@ mod tree;
 mod utility;
 mod walk;
 
-pub use analyze::{Analysis, Limits, Refusal, analyze, analyze_in};
-pub use catalog::{is_catalog, is_catalog_function, is_catalog_relation, is_safe_function};
+pub use alone::parses;
+pub use analyze::{Analysis, Limits, Refusal, analyze, analyze_in, copied_query};
+pub use catalog::{
+    SERVER, SERVERS, is_catalog, is_catalog_function, is_catalog_relation, is_safe_function, is_safe_function_of,
+};
 pub use identifiers::identifier_list;
 pub use kind::{Group, Kind};
 pub use lineage::{
     Clause, Context, Explained, Fate, Flow, How, Lineage, Output, Probe, Source, Unknown, Used, explain,
 };
+pub use literals::{Shape, skeleton};
 pub use pattern::matches;
 pub use redact::{Redacted, redact};
 pub use schema::{Column, ColumnId, Computation, Function, Relation, RelationKind, Schema, Sensitivity, Watch};

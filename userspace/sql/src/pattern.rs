@@ -2,6 +2,10 @@
 
 /// Does `name` match `pattern`, in which each `*` stands for any run of characters, an empty one included?
 pub fn matches(pattern: &str, name: &str) -> bool {
+    // Most have none.
+    if !pattern.bytes().any(|byte| byte == b'*') {
+        return pattern == name;
+    }
     let mut parts = pattern.split('*');
     let Some(rest) = name.strip_prefix(parts.next().unwrap_or_default()) else { return false };
     let Some(last) = parts.next_back() else { return rest.is_empty() };

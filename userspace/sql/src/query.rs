@@ -126,7 +126,7 @@ fn names_column(condition: &Value<'_>) -> bool {
             matches!(node.kind, "ColumnRef" | "CurrentOfExpr") || node.fields().any(|(_, field)| names_column(field))
         }
         Value::List(items) => items.iter().any(names_column),
-        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Text(_) => false,
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Text(_) | Value::Literal(_) => false,
     }
 }
 

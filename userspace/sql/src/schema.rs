@@ -154,15 +154,29 @@ pub struct Function {
 
 /// What follows from the relations, kept: no part of what a schema is.
 #[derive(Clone, Debug, Default)]
-struct Inherited(OnceLock<HashMap<u32, HashMap<String, Sensitivity>>>);
+struct Index {
+    /// The relations of a bare name, in any schema.
+    bare: HashMap<String, Vec<Name>>,
+    /// Made when first asked for.
+    kin: OnceLock<Kin>,
+}
 
-impl PartialEq for Inherited {
-    fn eq(&self, _: &Inherited) -> bool {
+/// Relations that inherit or are inherited.
+#[derive(Clone, Debug, Default)]
+struct Kin {
+    /// What is known of their columns, by relation and column name.
+    columns: HashMap<u32, HashMap<String, Sensitivity>>,
+    /// All that inherit from one, directly or not.
+    heirs: HashMap<u32, Vec<u32>>,
+}
+
+impl PartialEq for Index {
+    fn eq(&self, _: &Index) -> bool {
         true
     }
 }
 
-impl Eq for Inherited {}
+impl Eq for Index {}
 
 /// What one database holds for one user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -171,8 +185,7 @@ pub struct Schema {
     by_oid: HashMap<u32, Name>,
     functions: HashMap<String, Vec<Function>>,
     operators: Vec<String>,
-    /// By relation, then by column name; only relations that inherit or are inherited. Made when first asked for.
-    inherited: Inherited,
+    index: Index,
     keys: HashMap<u32, Vec<Vec<i16>>>,
     /// Every column that a rule asks about is [`Sensitivity::Watched`] or more; else what is used of a relation is not told.
     pub is_watching: bool,
@@ -188,7 +201,11 @@ impl Schema {
 
     /// Adds a relation, or replaces the one of its name.
     pub fn add_relation(&mut self, relation: Relation) {
-        self.inherited.0.take();
+        self.index.kin.take();
+        let named = self.index.bare.entry(relation.name.name.clone()).or_default();
+        if !named.contains(&relation.name) {
+            named.push(relation.name.clone());
+        }
         self.by_oid.insert(relation.oid, relation.name.clone());
         self.relations.insert(relation.name.clone(), relation);
     }
@@ -220,9 +237,10 @@ impl Schema {
         if name.schema.is_some() {
             return self.relations.get(name);
         }
+        let named = self.index.bare.get(&name.name)?;
         schemas.iter().find_map(|schema| {
             let schema = if schema.starts_with("pg_temp_") { "pg_temp" } else { schema };
-            self.relations.get(&Name { schema: Some(schema.to_owned()), name: name.name.clone() })
+            self.relations.get(named.iter().find(|one| one.schema.as_deref() == Some(schema))?)
         })
     }
 
@@ -234,7 +252,7 @@ impl Schema {
     /// What is known of a column's values: its own, that of the columns of its name which its relation inherits, and that of those
     /// which inherit it (reading a parent reads its children).
     pub fn sensitivity_in(&self, relation: &Relation, column: &Column) -> Sensitivity {
-        let Some(inherited) = self.inherited().get(&relation.oid) else { return column.sensitivity };
+        let Some(inherited) = self.kin().columns.get(&relation.oid) else { return column.sensitivity };
         inherited.get(&column.name).copied().unwrap_or_default().max(column.sensitivity)
     }
 
@@ -250,16 +268,17 @@ impl Schema {
         self.relations.values()
     }
 
-    fn inherited(&self) -> &HashMap<u32, HashMap<String, Sensitivity>> {
-        self.inherited.0.get_or_init(|| {
-            let mut inherited = HashMap::new();
+    fn kin(&self) -> &Kin {
+        self.index.kin.get_or_init(|| {
+            let mut kin = Kin::default();
             for relation in self.relations() {
                 for ancestor in self.ancestors(relation) {
-                    inherit(&mut inherited, relation, ancestor);
-                    inherit(&mut inherited, ancestor, relation);
+                    inherit(&mut kin.columns, relation, ancestor);
+                    inherit(&mut kin.columns, ancestor, relation);
+                    kin.heirs.entry(ancestor.oid).or_default().push(relation.oid);
                 }
             }
-            inherited
+            kin
         })
     }
 
@@ -278,10 +297,8 @@ impl Schema {
 
     /// A relation, and all that inherit from it: what is written into it may be written there.
     pub fn heirs<'s>(&'s self, relation: &'s Relation) -> impl Iterator<Item = &'s Relation> {
-        let below = move |other: &&Relation| self.ancestors(other).iter().any(|above| above.oid == relation.oid);
-        let is_parent = self.relations().any(|other| other.parents.contains(&relation.oid));
-        let heirs = is_parent.then(|| self.relations().filter(below)).into_iter().flatten();
-        std::iter::once(relation).chain(heirs)
+        let heirs = self.kin().heirs.get(&relation.oid).into_iter().flatten();
+        std::iter::once(relation).chain(heirs.filter_map(|oid| self.relation_of(*oid)))
     }
 
     /// The functions of the user's that bear a bare name, in any schema.

@@ -4,16 +4,16 @@
 //! compare with.
 
 mod layout;
+mod literal;
 
 #[cfg(test)]
 pub(crate) mod json;
 
-use std::borrow::Cow;
-
 pub(crate) use layout::{Field, Kind, Layout, Shape};
+pub(crate) use literal::{Literal, Literals};
 
-/// A value of a field.
-#[derive(Debug)]
+/// A value of a field. Lists and nodes lie in the arena that the tree was read into.
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Value<'j> {
     /// Absent list element, or JSON null.
     Null,
@@ -22,39 +22,41 @@ pub(crate) enum Value<'j> {
     /// A number; fractions and what does not fit are 0 (only planner fields have them).
     Int(i64),
     /// A string or the name of an enumeration's value.
-    Text(Cow<'j, str>),
+    Text(&'j str),
     /// A list.
-    List(Vec<Value<'j>>),
+    List(&'j [Value<'j>]),
     /// A node.
     Node(Node<'j>),
+    /// The node that holds a constant's value.
+    Literal(Literal<'j>),
 }
 
 /// A node of the tree.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Node<'j> {
     /// Its type, as PostgreSQL's sources name it; empty for the few structs that no walk asks for.
     pub(crate) kind: &'j str,
-    fields: Vec<(&'j str, Value<'j>)>,
+    fields: &'j [(&'j str, Value<'j>)],
 }
 
 impl<'j> Node<'j> {
     /// A node of that type with these fields.
-    pub(crate) fn new(kind: &'j str, fields: Vec<(&'j str, Value<'j>)>) -> Node<'j> {
+    pub(crate) fn new(kind: &'j str, fields: &'j [(&'j str, Value<'j>)]) -> Node<'j> {
         Node { kind, fields }
     }
 
     /// A field's value.
-    pub(crate) fn get(&self, field: &str) -> &Value<'j> {
+    pub(crate) fn get(&self, field: &str) -> &'j Value<'j> {
         self.fields.iter().find(|(name, _)| *name == field).map_or(&Value::Null, |(_, value)| value)
     }
 
     /// A field that is a node.
-    pub(crate) fn node(&self, field: &str) -> Option<&Node<'j>> {
+    pub(crate) fn node(&self, field: &str) -> Option<&'j Node<'j>> {
         self.get(field).as_node()
     }
 
     /// A field that is a list; empty if absent.
-    pub(crate) fn list(&self, field: &str) -> &[Value<'j>] {
+    pub(crate) fn list(&self, field: &str) -> &'j [Value<'j>] {
         match self.get(field) {
             Value::List(items) => items,
             _ => &[],
@@ -62,7 +64,7 @@ impl<'j> Node<'j> {
     }
 
     /// A field that is a string or an enumeration; empty if absent.
-    pub(crate) fn text(&self, field: &str) -> &str {
+    pub(crate) fn text(&self, field: &str) -> &'j str {
         match self.get(field) {
             Value::Text(text) => text,
             _ => "",
@@ -83,7 +85,7 @@ impl<'j> Node<'j> {
     }
 
     /// All fields in order.
-    pub(crate) fn fields(&self) -> impl Iterator<Item = (&'j str, &Value<'j>)> {
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&'j str, &'j Value<'j>)> + use<'j> {
         self.fields.iter().map(|(name, value)| (*name, value))
     }
 }
@@ -93,6 +95,7 @@ impl<'j> Value<'j> {
     pub(crate) fn as_node(&self) -> Option<&Node<'j>> {
         match self {
             Value::Node(node) => Some(node),
+            Value::Literal(literal) => Some(literal.look()),
             _ => None,
         }
     }

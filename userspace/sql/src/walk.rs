@@ -22,6 +22,8 @@ pub(crate) struct Walk {
     pub(crate) without_where: BTreeSet<Name>,
     pub(crate) harmless_calls: BTreeSet<Name>,
     pub(crate) is_database_wide: bool,
+    /// Major version of the server.
+    pub(crate) server: u16,
     /// Names of common table expressions that are visible here, innermost last.
     ctes: Vec<String>,
     /// In this SELECT, the one word that its column `name` can be (`WHERE name = 'x'`).
@@ -43,6 +45,11 @@ pub(crate) fn is_older_table(range: &Node<'_>) -> bool {
 }
 
 impl Walk {
+    /// Of a statement that a server of this major version reads.
+    pub(crate) fn of(server: u16) -> Walk {
+        Walk { server, ..Walk::default() }
+    }
+
     /// Walks a statement that stands on its own or is carried by another one (PREPARE, DECLARE, EXPLAIN, …).
     pub(crate) fn statement(&mut self, node: &Node<'_>) {
         self.visit(node);
@@ -139,7 +146,7 @@ impl Walk {
         match value {
             Value::Node(node) => self.visit(node),
             Value::List(items) => items.iter().for_each(|item| self.value(item)),
-            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Text(_) => {}
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Text(_) | Value::Literal(_) => {}
         }
     }
 
@@ -282,7 +289,7 @@ impl Walk {
         match name.name.as_str() {
             "set_config" if built_in => utility::set_config(self, arguments),
             "pg_notify" if built_in => self.effect(Kind::NOTIFY, Object::None),
-            safe if built_in && catalog::is_safe_function(safe) => _ = self.harmless_calls.insert(name),
+            safe if built_in && catalog::is_safe_function_of(self.server, safe) => _ = self.harmless_calls.insert(name),
             _ => self.effect(Kind::FUNCTION_CALL, Object::Function(name)),
         }
         self.children(node, &["funcname"]);
@@ -290,9 +297,8 @@ impl Walk {
 
     /// `OPERATOR(schema.+)` of a foreign schema calls whatever function stands behind it.
     fn operator(&mut self, words: &[Value<'_>]) {
-        let name = qualified(words);
-        if name.schema.as_deref().is_some_and(|schema| schema != "pg_catalog") {
-            self.effect(Kind::FUNCTION_CALL, Object::Function(name));
+        if parts(words).0.is_some_and(|schema| schema != "pg_catalog") {
+            self.effect(Kind::FUNCTION_CALL, Object::Function(qualified(words)));
         }
     }
 
@@ -336,7 +342,13 @@ pub(crate) fn range_name(range: &Node<'_>) -> Name {
 
 /// A name from its words: the last is the name, the one before it the schema.
 pub(crate) fn qualified(words: &[Value<'_>]) -> Name {
-    let mut words = words.iter().rev().filter_map(Value::as_string).map(str::to_owned);
+    let (schema, name) = parts(words);
+    Name { schema: schema.map(str::to_owned), name: name.to_owned() }
+}
+
+/// The same without a copy: schema and name.
+pub(crate) fn parts<'n>(words: &'n [Value<'_>]) -> (Option<&'n str>, &'n str) {
+    let mut words = words.iter().rev().filter_map(Value::as_string);
     let name = words.next().unwrap_or_default();
-    Name { schema: words.next(), name }
+    (words.next(), name)
 }

@@ -6,7 +6,7 @@ use sql::{
 };
 
 fn only(text: &str) -> Statement {
-    let Ok(sql::Analysis { mut statements }) = analyze(text, &Limits::default()) else { panic!("{text}: refused") };
+    let Ok(sql::Analysis { mut statements, .. }) = analyze(text, &Limits::default()) else { panic!("{text}: refused") };
     assert_eq!(statements.len(), 1, "{text}");
     statements.remove(0)
 }

@@ -26,6 +26,11 @@ test: plancache plpgsql copy2 temp prepare largeobject returning rowtypes
 ";
 
 pub(super) fn regress(built: &Built, port: u16, launch: &mut Launcher<'_>) -> Result<Outcomes> {
+    if !built.tests.is_empty() {
+        let lines = built.tests.iter().map(|test| format!("test: {test}\n"));
+        let schedule: String = std::iter::once("test: test_setup\n".to_owned()).chain(lines).collect();
+        return scheduled(built, port, launch, &schedule);
+    }
     let folder = built.source.join("src/test/regress");
     let extra = ["--dlpath=.", "--max-connections=4", "--schedule=./parallel_schedule", "--dbname=regression"];
     pg_regress(built, port, launch, &folder, "pg_regress", &extra)
@@ -39,15 +44,20 @@ pub(super) fn isolation(built: &Built, port: u16, launch: &mut Launcher<'_>) -> 
 
 /// The files of pg_regress with the most protocol in them and what they build on, and all of libpq_pipeline.
 pub(super) fn protocol_heavy(built: &Built, port: u16, launch: &mut Launcher<'_>) -> Result<Outcomes> {
-    let schedule = Folder::new("schedule")?;
-    let file = schedule.path().join("schedule");
-    fs::write(&file, SCHEDULE)?;
+    let mut outcomes = scheduled(built, port, launch, SCHEDULE)?;
+    outcomes.extend(pipeline(built, port, launch)?);
+    Ok(outcomes)
+}
+
+/// The files of pg_regress that a schedule of ours names.
+fn scheduled(built: &Built, port: u16, launch: &mut Launcher<'_>, schedule: &str) -> Result<Outcomes> {
+    let place = Folder::new("schedule")?;
+    let file = place.path().join("schedule");
+    fs::write(&file, schedule)?;
     let folder = built.source.join("src/test/regress");
     let chosen = format!("--schedule={}", file.display());
     let extra = ["--dlpath=.", "--max-connections=4", &chosen, "--dbname=regression"];
-    let mut outcomes = pg_regress(built, port, launch, &folder, "pg_regress", &extra)?;
-    outcomes.extend(pipeline(built, port, launch)?);
-    Ok(outcomes)
+    pg_regress(built, port, launch, &folder, "pg_regress", &extra)
 }
 
 /// Both drivers print `test NAME ... ok` or, in a parallel group, `     NAME ... FAILED`.

@@ -15,6 +15,8 @@ pub(super) const CACHE: &str = "/var/tmp/interceptor-suites";
 pub(super) struct Built {
     pub(super) source: PathBuf,
     pub(super) bin: PathBuf,
+    /// The files of pg_regress that are to run; empty: all.
+    pub(super) tests: Vec<String>,
     /// Where the tests are of another version than the server: both.
     pub(super) mismatch: Option<String>,
 }
@@ -31,14 +33,14 @@ pub(super) fn build() -> Result<Built> {
     let version = shell::output("dpkg-query", &["-W", "-f", "${Version}", &package])
         .context("the server is not from a package")?;
     match built(&package, &version, &bin) {
-        Ok(source) => return Ok(Built { source, bin, mismatch: None }),
+        Ok(source) => return Ok(Built { source, bin, tests: Vec::new(), mismatch: None }),
         Err(error) => println!("  {error:#}"),
     }
     for other in other_versions(&package, &major, &version)? {
         match built(&package, &other, &bin) {
             Ok(source) => {
                 let mismatch = Some(format!("the tests are of {other}, the server is of {version}"));
-                return Ok(Built { source, bin, mismatch });
+                return Ok(Built { source, bin, tests: Vec::new(), mismatch });
             }
             Err(error) => println!("  {error:#}"),
         }

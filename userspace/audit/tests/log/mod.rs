@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 
 use audit::segment::{Appender, Identity, Previous, Refused, Stamp, file_name};
 use audit::{
-    Actor, ActorPart, Decided, Event, Head, LoginTls, Operator, Outcome, RecordId, SessionTotals, SqlState, Stage,
-    Statement, StatementPart, Text, Verdict, VerdictFacts, VerdictPart, encode,
+    Actor, ActorPart, Clock, Decided, Event, Head, LoginTls, Operator, Outcome, RecordId, SessionTotals, SqlState,
+    Stage, Statement, StatementPart, Text, Verdict, VerdictFacts, VerdictPart, encode,
 };
 use pan::Masked;
 
@@ -196,10 +196,19 @@ impl Parts {
             },
             Event::ServiceStop { operator, cause: "SIGTERM".into(), success: true },
             Event::Canary { operator, object: "redirection".into(), success: false, message: masked },
+            Event::Alert {
+                operator,
+                object: "denials".into(),
+                about: Some(RecordId { shard: 1, seq: 12 }),
+                message: Text::Masked(&self.name),
+            },
             Event::Checkpoint {
                 operator,
                 policy: "ab12".into(),
                 program: Some(&[5; 32]),
+                objects: &[6; 32],
+                clock: Some(Clock { synced: true, offset_us: 12, error_us: 4000 }),
+                next_within_s: 120,
                 heads: &[Head { shard: 0, size: 300, root: [1; 32] }, Head { shard: 1, size: 1, root: [2; 32] }],
             },
             Event::Counters {

@@ -40,11 +40,34 @@ pub(super) fn hide(bytes: &mut [u8; WORD], mut bits: u64) {
 pub(super) fn of(bytes: &[u8; WORD], set: &Set) -> u64 {
     let (eights, _) = bytes.as_chunks::<8>();
     eights.iter().enumerate().fold(0, |mask, (index, eight)| {
-        let rows = u64::from_le_bytes(eight.map(|byte| set.row(byte)));
-        // A row that is not zero carries into the high bit of its byte, or has it.
-        let members = (((rows & !HIGH) + !HIGH) | rows) & HIGH;
-        mask | gather(members) << (index * 8)
+        mask | nonzero_of(u64::from_le_bytes(eight.map(|byte| set.row(byte)))) << (index * 8)
     })
+}
+
+/// Bit n: the byte n is not zero.
+#[inline(always)]
+pub(super) fn nonzero(bytes: &[u8; WORD]) -> u64 {
+    let (eights, _) = bytes.as_chunks::<8>();
+    eights
+        .iter()
+        .enumerate()
+        .fold(0, |mask, (index, eight)| mask | nonzero_of(u64::from_le_bytes(*eight)) << (index * 8))
+}
+
+/// Bit n: the highest bit of the byte n.
+#[inline(always)]
+pub(super) fn signs(bytes: &[u8; WORD]) -> u64 {
+    let (eights, _) = bytes.as_chunks::<8>();
+    eights
+        .iter()
+        .enumerate()
+        .fold(0, |mask, (index, eight)| mask | gather(u64::from_le_bytes(*eight) & HIGH) << (index * 8))
+}
+
+#[inline(always)]
+fn nonzero_of(bytes: u64) -> u64 {
+    // A byte that is not zero carries into its high bit, or has it.
+    gather((((bytes & !HIGH) + !HIGH) | bytes) & HIGH)
 }
 
 /// The high bits of eight bytes as eight bits.

@@ -5,10 +5,10 @@ mod avx2;
 mod avx512;
 
 use crate::{
-    Engine,
-    balanced::prefix,
+    Engine, Scan,
     balanced::run::{self, Run, Stop},
-    strict::{self, calm},
+    balanced::{Pass, Text, bound, prefix},
+    strict,
 };
 
 pub(super) struct Avx2;
@@ -87,42 +87,60 @@ pub(super) fn short_avx512(engine: &'static Engine, value: &mut [u8]) -> Option<
     unsafe { inner(engine, value) }
 }
 
-pub(super) fn calm_words_avx2(bytes: &[u8]) -> usize {
+pub(super) fn rest_avx2(text: &mut Text, pass: &mut Pass<'_>) -> Option<u32> {
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-    fn inner(bytes: &[u8]) -> usize {
-        calm::words::<Avx2>(bytes)
+    fn inner(text: &mut Text, pass: &mut Pass<'_>) -> Option<u32> {
+        run::rest::<Avx2>(text, pass)
     }
     // SAFETY: as in `go_avx2`.
-    unsafe { inner(bytes) }
+    unsafe { inner(text, pass) }
 }
 
-pub(super) fn calm_words_avx512(bytes: &[u8]) -> usize {
+pub(super) fn rest_avx512(text: &mut Text, pass: &mut Pass<'_>) -> Option<u32> {
     #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
-    fn inner(bytes: &[u8]) -> usize {
-        calm::words::<Avx512>(bytes)
+    fn inner(text: &mut Text, pass: &mut Pass<'_>) -> Option<u32> {
+        run::rest::<Avx512>(text, pass)
     }
     // SAFETY: as in `go_avx512`.
-    unsafe { inner(bytes) }
+    unsafe { inner(text, pass) }
 }
 
-pub(super) fn strict_step_avx2(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> (u32, usize) {
+pub(super) fn bound_avx2(engine: &Engine, bytes: &mut [u8]) -> usize {
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-    fn inner(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> (u32, usize) {
-        text.step::<Avx2>(bytes, last)
+    fn inner(engine: &Engine, bytes: &mut [u8]) -> usize {
+        bound::go::<Avx2>(engine, bytes)
+    }
+    // SAFETY: as in `go_avx2`.
+    unsafe { inner(engine, bytes) }
+}
+
+pub(super) fn bound_avx512(engine: &Engine, bytes: &mut [u8]) -> usize {
+    #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
+    fn inner(engine: &Engine, bytes: &mut [u8]) -> usize {
+        bound::go::<Avx512>(engine, bytes)
+    }
+    // SAFETY: as in `go_avx512`.
+    unsafe { inner(engine, bytes) }
+}
+
+pub(super) fn strict_scan_avx2(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> Scan {
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+    fn inner(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> Scan {
+        text.scan_windows::<Avx2>(bytes, last)
     }
     // SAFETY: as in `go_avx2`.
     unsafe { inner(text, bytes, last) }
 }
 
-pub(super) fn strict_step_avx512(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> (u32, usize) {
+pub(super) fn strict_scan_avx512(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> Scan {
     #[target_feature(
         enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi1,bmi2,lzcnt,popcnt"
     )]
-    fn inner(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> (u32, usize) {
-        text.step::<Avx512>(bytes, last)
+    fn inner(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> Scan {
+        text.scan_windows::<Avx512>(bytes, last)
     }
     if !(is_x86_feature_detected!("avx512vbmi") && is_x86_feature_detected!("avx512vbmi2")) {
-        return strict_step_avx2(text, bytes, last); // the first processors with AVX-512 lack them
+        return strict_scan_avx2(text, bytes, last); // the first processors with AVX-512 lack them
     }
     // SAFETY: as in `go_avx512`, and the two that were just asked for.
     unsafe { inner(text, bytes, last) }

@@ -106,7 +106,7 @@ fn ends<const N: usize>(bytes: &mut [u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Fill, Keep, Settings, luhn, naive};
+    use crate::{Fill, Keep, Settings, luhn, naive, times};
 
     /// Numbers of every length with every head, right and wrong check digits, in every format: as the exact way.
     #[test]
@@ -119,7 +119,7 @@ mod tests {
         for keep in [Keep::FirstSixLastFour, Keep::FirstEightLastFour, Keep::LastFour, Keep::Nothing] {
             let engine: &'static Engine =
                 Box::leak(Box::new(Engine::new(&Settings { keep, ..Settings::default() }).unwrap()));
-            for round in 0..40_000_usize {
+            for round in 0..times(40_000) {
                 let count = 12 + round % 9;
                 let mut digits: Vec<u8> = (0..count).map(|_| next(10) as u8).collect();
                 let head = round / 9 % 1000 * 10 + round % 10;
@@ -151,6 +151,6 @@ mod tests {
                 }
             }
         }
-        assert!(cards > 5_000 && numbers > 50_000, "{cards} cards of {numbers} numbers");
+        assert!(cards > times(5_000) && numbers > times(50_000), "{cards} cards of {numbers} numbers");
     }
 }

@@ -1,6 +1,7 @@
 //! Plain cards of one length that nothing beside them has a say in, a block of them at a time.
 //!
-//! Two loops of some thirty instructions a number, each compiled on its own: within the loop over blocks they have no registers.
+//! Two loops of a dozen instructions a number, each compiled on its own: within the loop over blocks they have no registers. A place within a block
+//! and a form's span need no check of their bounds.
 
 use crate::{
     arch::WORD,
@@ -13,54 +14,52 @@ use crate::{
     iin::{Heads, Lengths},
 };
 
-/// A block with the byte before it and what is read behind it.
-pub(crate) const AROUND: usize = (WORDS + AHEAD) * WORD;
-/// Where a number starts at most: one of any form ends within.
-const START_MAX: usize = AROUND - 2 * SPAN_MAX;
+/// The byte before a block, the block, and what is read behind it.
+pub(super) type Around = [u8; AROUND];
+pub(super) const AROUND: usize = (WORDS + AHEAD) * WORD;
+const BLOCK: usize = WORDS * WORD;
+const _: () = assert!(BLOCK + 2 * SPAN_MAX <= AROUND);
 
-/// Keeps the numbers that are issued by their head, each `lead` bytes behind its place; whether all of them are cards without a doubt.
+/// Keeps the numbers that are issued by their head; whether all of them are cards without a doubt.
 #[inline(never)]
-pub(super) fn keep_issued(places: &mut Places, bytes: &[u8; AROUND], lead: usize, form: &Form, heads: &Heads) -> bool {
-    let (span, lengths) = (form.span % SPAN_MAX, Lengths::of_one(form.count));
-    let issued = |start: usize| {
-        let head = [bytes[start], bytes[start + 1], bytes[start + 2], bytes[start + 3]];
-        heads.balanced_of(&head).any_of(lengths)
+pub(super) fn keep_issued(places: &mut Places, bytes: &Around, form: &Form, heads: &Heads) -> bool {
+    let (behind, lengths) = ((1 + form.span) % (2 * SPAN_MAX), Lengths::of_one(form.count));
+    let beside = |place: usize| {
+        let (before, behind) = (bytes[place % BLOCK], bytes[place % BLOCK + behind]);
+        beside::LEFT[usize::from(before)] | beside::PLAIN[usize::from(behind)]
     };
-    let (mut matters, mut all) = (false, true);
-    // Without a store: where all are kept, as cards are, nothing waits for where the last one went.
-    for place in places.iter() {
-        let start = (lead + place).min(START_MAX);
-        let before = beside::ON_THE_LEFT[usize::from(bytes[start.saturating_sub(1)])];
-        let (here, behind) = (issued(start), beside::BEHIND[usize::from(bytes[start + span])]);
-        matters |= here & (before | behind);
-        all &= here;
+    // As if all were cards that stand alone: as often as not they are.
+    let (mut issued, mut any) = (Lengths::ALL, 0);
+    for (place, head) in places.weighed() {
+        issued = issued.and(heads.balanced_at(head));
+        any |= beside(place);
     }
-    if !all {
-        places.retain(|place| issued((lead + place).min(START_MAX)));
+    if issued.any_of(lengths) && any == 0 {
+        return true;
     }
-    !matters
+    places.keep_issued(heads, lengths);
+    places.iter().fold(0, |any, place| any | beside(place)) == 0
 }
 
 /// Writes the stars of each, from and to so many bytes behind its start; the last place in the block.
 #[inline(never)]
-pub(super) fn star(places: &Places, bytes: &mut [u8; AROUND], lead: usize, (from, to): (u32, u32)) -> Option<usize> {
-    let (from, to) = (lead + from as usize, lead + to as usize);
+pub(super) fn star(places: &Places, bytes: &mut Around, (from, to): (u32, u32)) -> Option<usize> {
+    let (from, to) = (1 + from as usize, 1 + to as usize);
     match to - from {
         4..=8 => star_ends::<4>(places, bytes, from, to),
         9..=16 => star_ends::<8>(places, bytes, from, to),
         _ => star_ends::<16>(places, bytes, from, to),
     }
-    places.iter().max()
+    places.last()
 }
 
 /// In two stores of `N` bytes, which overlap.
 #[inline(always)]
-fn star_ends<const N: usize>(places: &Places, bytes: &mut [u8; AROUND], from: usize, to: usize) {
+fn star_ends<const N: usize>(places: &Places, bytes: &mut Around, from: usize, to: usize) {
+    let [first, second] = [from, to - N].map(|at| at % SPAN_MAX);
     for place in places.iter() {
-        for at in [place + from, place + to - N] {
-            if let Some(slot) = bytes.get_mut(at.min(AROUND - N)..).and_then(|rest| rest.first_chunk_mut()) {
-                *slot = [b'*'; N];
-            }
-        }
+        let place = place % BLOCK;
+        bytes[place + first..place + first + N].copy_from_slice(&[b'*'; N]);
+        bytes[place + second..place + second + N].copy_from_slice(&[b'*'; N]);
     }
 }

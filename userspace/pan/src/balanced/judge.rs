@@ -4,14 +4,15 @@ use crate::{
     Engine,
     arch::{Masks, Set, WORD},
     balanced::beside::{self, BESIDE, Says},
-    balanced::block::{Block, WORDS},
+    balanced::block::Block,
     balanced::candidate::{Around, NAME_MAX, SHAPES, Tail, ends_track1},
     balanced::clear::{self, AROUND},
     balanced::find,
     balanced::form::{Form, FormId, SPAN_MAX},
     balanced::places::Places,
     balanced::run::{Run, Stop},
-    balanced::sieve::Sieve,
+    balanced::sieve::{Busy, Sieve},
+    balanced::sorted::Sorted,
     separator,
 };
 
@@ -64,33 +65,46 @@ enum Verdict {
 impl Run<'_, '_> {
     /// Looks at the starts of a word in their order.
     #[inline(always)]
-    pub(super) fn resolve<M: Masks>(
-        &mut self,
-        block: &Block,
-        sieve: Option<&Sieve>,
-        words: usize,
-        word: usize,
-        starts: u64,
-    ) -> Option<Stop> {
-        let (at, end) = (self.at + word * WORD, self.at + words * WORD);
+    pub(super) fn resolve<M: Masks>(&mut self, block: &Block, word: usize, starts: u64) -> Option<Stop> {
         let mut rest = starts;
         while rest != 0 {
-            let bit = rest.trailing_zeros();
+            let start = self.at + word * WORD + rest.trailing_zeros() as usize;
             rest &= rest - 1;
-            let forms = match sieve {
-                Some(sieve) => sieve.forms(word, bit),
-                None => self.forms::<M>(block, at + bit as usize),
-            };
-            if let Some(stop) = self.one::<M>(block, at + bit as usize, forms, end) {
+            if let Some(stop) = self.one::<M>(block, start, self.forms::<M>(block, start)) {
                 return Some(stop);
             }
         }
         None
     }
 
-    /// Looks at a start and the forms that it may have, in a block that ends at `end`.
+    /// Looks at what is left of a block in its order.
     #[inline(always)]
-    fn one<M: Masks>(&mut self, block: &Block, start: usize, forms: u32, end: usize) -> Option<Stop> {
+    pub(super) fn sifted<M: Masks>(&mut self, block: &Block, sorted: &Sorted) -> Option<Stop> {
+        for word in Busy::of(&sorted.left) {
+            let mut rest = sorted.left[word];
+            while rest != 0 {
+                let (bit, known) = (rest.trailing_zeros(), sorted.known(word, rest.trailing_zeros()));
+                let start = self.at + word * WORD + bit as usize;
+                rest &= rest - 1;
+                if known.clear && self.starred && self.text.tail.is_none() {
+                    if start >= self.pass.at && !self.is_hidden(start) {
+                        self.put(start, self.engine.forms.get(known.form).hidden);
+                        self.pass.cards += 1;
+                    }
+                    continue;
+                }
+                let forms = if known.several { self.forms::<M>(block, start) } else { 1 << known.form.index() };
+                if let Some(stop) = self.one::<M>(block, start, forms) {
+                    return Some(stop);
+                }
+            }
+        }
+        None
+    }
+
+    /// Looks at a start and the forms that it may have.
+    #[inline(always)]
+    fn one<M: Masks>(&mut self, block: &Block, start: usize, forms: u32) -> Option<Stop> {
         if let Some(stop) = self.hide_tail::<M>(start) {
             return Some(stop);
         }
@@ -98,7 +112,7 @@ impl Run<'_, '_> {
         if start < self.pass.at || self.is_hidden(start) || self.accept_clear(start, forms) {
             return None;
         }
-        self.judge::<M>(block, start, forms).and_then(|start| self.exact(start, end))
+        self.judge::<M>(block, start, forms).and_then(|start| self.exact(start, self.at + self.length))
     }
 
     /// Whether the digit at `at` is hidden and not written yet.
@@ -110,47 +124,47 @@ impl Run<'_, '_> {
 
     /// Looks at those of a block's starts whose check digit is right, which are all of one form.
     #[inline(always)]
-    pub(super) fn alike<M: Masks>(
-        &mut self,
-        block: &Block,
-        sieve: &mut Sieve,
-        id: FormId,
-        words: usize,
-    ) -> Option<Stop> {
+    pub(super) fn alike<M: Masks>(&mut self, block: &Block, sieve: &mut Sieve, id: FormId) -> Option<Stop> {
         let form = self.engine.forms.get(id);
-        if form.groups == 1 && self.hide_clear(block, &mut sieve.places, form, words) {
+        if form.groups == 1 && self.hide_clear(block, &mut sieve.places, form) {
             return None;
         }
-        sieve.places.keep_issued(self.pass.bytes.get(self.at..).unwrap_or_default(), form, &self.engine.heads);
-        sieve.begin();
-        sieve.spread(id);
-        self.sifted::<M>(block, sieve, words)
+        sieve.sorted.clear();
+        sieve.sort(block, id, self.input(0));
+        self.sifted::<M>(block, &sieve.sorted)
     }
 
     /// Hides the cards of a block where nothing has a say in any of them; else false, and nothing is written. No number is branched on, and the stores
     /// come last.
     #[inline(always)]
-    fn hide_clear(&mut self, block: &Block, places: &mut Places, form: &Form, words: usize) -> bool {
+    fn hide_clear(&mut self, block: &Block, places: &mut Places, form: &Form) -> bool {
         let more = self.hidden[1..].iter().fold(0, |any, bits| any | bits) != 0;
         if !self.starred || more || self.text.tail.is_some() || self.pass.at > self.at {
             return false;
         }
-        // The byte before the block and what is read behind it; where that is more than there is, what is before it.
-        let from = self.pass.bytes.len().saturating_sub(AROUND).min(self.at.saturating_sub(1));
-        let window = self.pass.bytes.get_mut(from..).and_then(|rest| rest.first_chunk_mut::<AROUND>());
-        let Some(bytes) = window else { return false };
-        let lead = self.at - from;
         // What is owed to a card of the block before stands before all starts, or one of them may be hidden.
-        let unknown = self.hidden[0] | u64::from(lead == 0);
-        if unknown != 0 && block.plain[0].trailing_zeros() < u64::BITS - unknown.leading_zeros() {
+        if self.hidden[0] != 0 && block.plain[0].trailing_zeros() < u64::BITS - self.hidden[0].leading_zeros() {
             return false;
         }
-        if !clear::keep_issued(places, bytes, lead, form, &self.engine.heads) {
+        let Some(bytes) = self.at.checked_sub(1).and_then(|at| self.pass.bytes.get_mut(at..)) else { return false };
+        let mut room;
+        let (around, few) = match bytes.first_chunk_mut() {
+            Some(around) => (around, None),
+            None => {
+                room = [0; AROUND]; // the last block of the pass
+                room[..bytes.len()].copy_from_slice(bytes);
+                (&mut room, Some(bytes))
+            }
+        };
+        if !clear::keep_issued(places, around, form, &self.engine.heads) {
             return false;
+        }
+        let last = clear::star(places, around, form.stars[0]);
+        if let Some(bytes) = few {
+            bytes.copy_from_slice(&around[..bytes.len()]);
         }
         self.pass.cards += places.count() as u32;
-        let last = clear::star(places, bytes, lead, form.stars[0]);
-        if let Some(last) = last.filter(|last| last + form.span > words * WORD) {
+        if let Some(last) = last.filter(|last| last + form.span > self.length) {
             self.put(self.at + last, form.hidden); // the next block has to know
         }
         true
@@ -161,7 +175,7 @@ impl Run<'_, '_> {
     fn is_clear(&self, start: usize, form: &Form) -> bool {
         let around = self.pass.bytes.get(start.wrapping_sub(1)..start + form.span + 1).unwrap_or_default();
         let (Some(&before), Some(&next)) = (around.first(), around.last()) else { return false };
-        !beside::ON_THE_LEFT[usize::from(before)] && !beside::BEHIND[usize::from(next)]
+        beside::LEFT[usize::from(before)] | beside::PLAIN[usize::from(next)] == 0
     }
 
     /// Accepts a plain card that nothing beside it has a say in.
@@ -190,7 +204,7 @@ impl Run<'_, '_> {
                 Verdict::No => {}
                 Verdict::Card => return None,
                 Verdict::Exact(start) => return Some(start),
-                Verdict::CardThen(end) if end - self.at < WORDS * WORD => {
+                Verdict::CardThen(end) if end - self.at < self.length => {
                     (start, forms, kept) = (end, self.forms::<M>(block, end), true);
                 }
                 Verdict::CardThen(end) => return Some(end),

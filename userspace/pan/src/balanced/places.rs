@@ -1,16 +1,24 @@
 //! Places of a block as a list: numbers of one form are weighed several at a time, whatever word they begin in.
 
-use crate::{arch::WORD, balanced::block::WORDS, balanced::form::Form, iin::Heads};
+use crate::{
+    arch::WORD,
+    balanced::block::WORDS,
+    iin::{Heads, Lengths},
+};
 
 /// So many numbers of one form begin in a word at most: four digits and a separator each.
 const IN_WORD: usize = WORD.div_ceil(5);
 const _: () = assert!(IN_WORD % 2 == 1);
 /// Places are written and read by so many.
 pub(crate) const STEP: usize = 8;
+/// Where in a place the first four digits begin.
+pub(crate) const HEAD: u32 = 16;
+const _: () = assert!((WORDS + 1) * WORD < 1 << HEAD);
 const ROOM: usize = (WORDS * IN_WORD + 2 * STEP).next_power_of_two();
 
 /// Offsets in a block, in no order.
 pub(crate) struct Places {
+    /// The offset, and above it, once the number there is weighed, its first four digits.
     at: [u32; ROOM],
     count: usize,
 }
@@ -49,30 +57,50 @@ impl Places {
         self.count += bits.count_ones() as usize;
     }
 
-    /// Goes over all of them and keeps those that are as wanted.
+    /// Goes over all of them and keeps those of which `head` says their first four digits.
     #[inline(always)]
-    pub(crate) fn retain(&mut self, mut wanted: impl FnMut(usize) -> bool) {
+    pub(crate) fn weigh(&mut self, mut head: impl FnMut(usize) -> Option<usize>) {
         let mut kept = 0;
         for index in 0..self.count.min(ROOM) {
             let place = self.at[index];
-            self.at[kept] = place;
-            kept += usize::from(wanted(place as usize));
+            let head = head(place as usize);
+            self.at[kept] = place | (head.unwrap_or(0) as u32) << HEAD;
+            kept += usize::from(head.is_some());
         }
         self.count = kept;
     }
 
-    /// Keeps the numbers of a form that are issued by their head.
+    /// Of what is weighed keeps the numbers that are issued by their head in one of these lengths.
     #[inline(always)]
-    pub(crate) fn keep_issued(&mut self, bytes: &[u8], form: &Form, heads: &Heads) {
-        self.retain(|place| {
-            let head = bytes.get(place..).and_then(|rest| rest.first_chunk());
-            head.is_some_and(|head| heads.balanced_of(head).has(form.count))
-        });
+    pub(crate) fn keep_issued(&mut self, heads: &Heads, lengths: Lengths) {
+        let mut kept = 0;
+        for index in 0..self.count.min(ROOM) {
+            let place = self.at[index];
+            self.at[kept] = place;
+            kept += usize::from(heads.balanced_at(place >> HEAD).any_of(lengths));
+        }
+        self.count = kept;
     }
 
     #[inline(always)]
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = usize> {
-        self.at.get(..self.count).unwrap_or_default().iter().map(|&place| place as usize)
+        self.weighed().map(|(place, _)| place)
+    }
+
+    /// The last one in the block.
+    #[inline(always)]
+    pub(crate) fn last(&self) -> Option<usize> {
+        // In words that a vector holds four of, and that every processor compares.
+        let places = self.at.get(..self.count).unwrap_or_default().iter();
+        let last = places.fold(-1, |last, &place| last.max(i32::from(place as u16)));
+        usize::try_from(last).ok()
+    }
+
+    /// With the first four digits.
+    #[inline(always)]
+    pub(crate) fn weighed(&self) -> impl DoubleEndedIterator<Item = (usize, u32)> {
+        let places = self.at.get(..self.count).unwrap_or_default().iter();
+        places.map(|&place| (usize::from(place as u16), place >> HEAD))
     }
 }
 

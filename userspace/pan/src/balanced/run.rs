@@ -14,7 +14,7 @@ use crate::{
     arch::{Masks, WORD},
     balanced::block::{AHEAD, Block, WORDS},
     balanced::form::SPAN_MAX,
-    balanced::sieve::{Busy, Input, Sieve},
+    balanced::sieve::{Input, Sieve},
     balanced::{Pass, Text},
 };
 
@@ -38,6 +38,8 @@ pub(crate) struct Run<'r, 'b> {
     carry: bool,
     /// Where the block begins. Everything before it is written.
     pub(super) at: usize,
+    /// In so many bytes of it a start is the block's.
+    pub(super) length: usize,
     /// Bit n of word i: the byte 64 i + n of the block, or behind it, is a hidden digit and not written yet.
     pub(super) hidden: [u64; WORDS + AHEAD],
 }
@@ -57,6 +59,7 @@ impl<'r, 'b> Run<'r, 'b> {
             starred: text.stars_everywhere(),
             carry: previous.is_some_and(|byte| byte.is_ascii_digit()),
             at: pass.at,
+            length: 0,
             hidden,
             text,
             pass,
@@ -141,8 +144,8 @@ impl<'r, 'b> Run<'r, 'b> {
 
     /// The block is done: on to the next, or to where the exact way has led.
     #[inline(always)]
-    fn next_block<M: Masks>(&mut self, words: usize, carry: bool) {
-        let end = self.at + words * WORD;
+    fn next_block<M: Masks>(&mut self, carry: bool) {
+        let (length, end) = (self.length, self.at + self.length);
         let owed = if self.pass.at >= end {
             if self.pass.settled < self.pass.at {
                 self.settle(self.pass.at); // behind the rest of track 2, which was hidden at once
@@ -151,28 +154,27 @@ impl<'r, 'b> Run<'r, 'b> {
                 (self.pass.at, self.pass.bytes.get(self.pass.at - 1).is_some_and(u8::is_ascii_digit));
             self.text.owed
         } else {
-            self.write::<M>(words);
+            let (word, bit) = (length / WORD, length % WORD);
+            let owed = self.hidden[word] >> bit | self.hidden[word + 1] << 1 << (WORD - 1 - bit);
+            self.hidden[word] &= (1 << bit) - 1;
+            self.write::<M>(length.div_ceil(WORD));
             (self.at, self.carry) = (end, carry);
-            self.hidden[words]
+            owed
         };
         self.hidden = [0; WORDS + AHEAD];
         self.hidden[0] = owed;
     }
 
-    /// What is left of a block.
     #[inline(always)]
-    pub(super) fn sifted<M: Masks>(&mut self, block: &Block, sieve: &Sieve, words: usize) -> Option<Stop> {
-        for word in Busy::of(&sieve.left, words) {
-            if let Some(stop) = self.resolve::<M>(block, Some(sieve), words, word, sieve.left[word]) {
-                return Some(stop);
-            }
+    pub(super) fn input(&self, words: usize) -> Input<'_> {
+        Input {
+            bytes: self.pass.bytes,
+            at: self.at,
+            words,
+            length: self.length,
+            heads: &self.engine.heads,
+            forms: &self.engine.forms,
         }
-        None
-    }
-
-    #[inline(always)]
-    fn input(&self, words: usize) -> Input<'_> {
-        Input { bytes: self.pass.bytes, at: self.at, words, heads: &self.engine.heads, forms: &self.engine.forms }
     }
 }
 
@@ -208,61 +210,89 @@ pub(crate) fn go<M: Masks>(run: &mut Run<'_, '_>) -> Stop {
                 continue;
             }
         }
+        run.length = words * WORD - if words == WORDS { beyond_a_line(rest) } else { 0 };
         let starts = block.read::<M>(rest, words, run.carry, goes_on);
-        let carry = block.digits_from(words * WORD - 1) & 1 == 1;
-        known_at = if words == WORDS { run.at + words * WORD } else { usize::MAX };
+        let carry = block.digits_from(run.length - 1) & 1 == 1;
+        known_at = if run.length == WORDS * WORD { run.at + run.length } else { usize::MAX };
         if calm && !starts.plain && !starts.grouped && run.hidden[0] == 0 {
-            (run.at, run.carry) = (run.at + words * WORD, carry);
+            (run.at, run.carry) = (run.at + run.length, carry);
             continue;
         }
         if starts.plain || starts.grouped {
             let sieve = sieve.get_or_insert(Sieve::EMPTY);
             let stop = match sieve.fill::<M>(&block, &starts, run.input(words)) {
-                Some(id) => run.alike::<M>(&block, sieve, id, words),
-                None => run.sifted::<M>(&block, sieve, words),
+                Some(id) => run.alike::<M>(&block, sieve, id),
+                None => run.sifted::<M>(&block, &sieve.sorted),
             };
             if let Some(stop) = stop {
                 return stop;
             }
         }
-        if let Some(stop) = run.hide_tail::<M>(run.at + words * WORD - 1) {
+        if let Some(stop) = run.hide_tail::<M>(run.at + run.length - 1) {
             return stop;
         }
-        run.next_block::<M>(words, carry);
+        run.next_block::<M>(carry);
     }
 }
 
-/// The longest value that goes the short way.
+/// How far behind the beginning of a cache line `bytes` begin. The first block of a pass is so much shorter: a word that lies in two lines is read at
+/// half the rate.
+#[inline(always)]
+fn beyond_a_line(bytes: &[u8]) -> usize {
+    bytes.as_ptr().addr() % WORD
+}
+
+/// The longest value, or rest of one, that goes the short way.
 pub(crate) const SHORT_MAX: usize = 3 * WORD;
 /// What is left and right of it there.
 const MARGIN: usize = 2 * WORD;
 
-/// A whole value that is short, with room around it: zeros are no part of anything, so they are like an end. How many cards there are; None: it has
-/// to go another way, and is as it was.
+/// Few bytes with room around them: zeros are no part of anything, so they are like an end.
+type Room = [u8; MARGIN + SHORT_MAX + MARGIN];
+
+/// A whole value that is short. How many cards there are; None: it has to go another way, and is as it was.
 #[inline(always)]
 pub(crate) fn short<M: Masks>(engine: &'static Engine, value: &mut [u8]) -> Option<u32> {
-    let mut room = [0; MARGIN + SHORT_MAX + MARGIN];
-    room.get_mut(MARGIN..MARGIN + value.len())?.copy_from_slice(value);
+    few::<M>(&mut Text::new(engine, Fill::Text), value, &[0; WORD])
+}
+
+/// The rest of a pass, which ends the value: as above. What stands before it is written.
+#[inline(always)]
+pub(crate) fn rest<M: Masks>(text: &mut Text, pass: &mut Pass<'_>) -> Option<u32> {
+    let (before, rest) = pass.bytes.split_at_mut_checked(pass.at)?;
+    let (before, mut changed) = (before.last_chunk()?, *text);
+    let cards = few::<M>(&mut changed, rest, before)?;
+    *text = changed;
+    Some(cards)
+}
+
+#[inline(always)]
+fn few<M: Masks>(text: &mut Text, value: &mut [u8], before: &[u8; WORD]) -> Option<u32> {
+    let mut room: Room = [0; _];
+    room.get_mut(MARGIN - WORD..MARGIN)?.copy_from_slice(before);
+    room.get_mut(MARGIN..MARGIN + SHORT_MAX)?.get_mut(..value.len())?.copy_from_slice(value);
     let words = value.len().div_ceil(WORD);
     let mut block = Block::EMPTY;
-    block.read_few::<M>(room.get(MARGIN..)?.as_chunks().0.get(..words)?);
-    let mut text = Text::new(engine, Fill::Text);
+    block.read_few::<M>(room.get(MARGIN..)?.as_chunks().0.get(..words)?, before[WORD - 1].is_ascii_digit());
     let mut pass = Pass { bytes: &mut room, last: true, settled: MARGIN, read: MARGIN, at: MARGIN, cards: 0 };
-    let mut run = Run::new(&mut text, &mut pass, None);
+    let owed = text.owed;
+    let mut run = Run::new(text, &mut pass, None);
+    run.length = words * WORD;
     for word in 0..words {
-        if run.resolve::<M>(&block, None, words, word, block.starts(word)).is_some() {
+        if run.resolve::<M>(&block, word, block.starts(word)).is_some() {
             return None;
         }
     }
-    if run.pass.cards == 0 {
+    if run.pass.cards == 0 && owed == 0 {
         return Some(0);
     }
     if run.hide_tail::<M>(usize::MAX).is_some() {
         return None;
     }
-    run.next_block::<M>(words, false);
+    run.next_block::<M>(false);
     run.write::<M>(1);
     let cards = pass.cards;
+    text.owed = 0;
     value.copy_from_slice(room.get(MARGIN..MARGIN + value.len())?);
     Some(cards)
 }

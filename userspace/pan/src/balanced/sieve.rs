@@ -7,29 +7,47 @@ use crate::{
     balanced::block::{Block, Groups, Starts, WORDS},
     balanced::form::{self, Form, FormId, Forms},
     balanced::places::Places,
-    iin::Heads,
+    balanced::sorted::Sorted,
+    iin::{Heads, Lengths, head_of},
 };
 
-/// What is left of the starts of a block. Bit n of word i: the byte 64 i + n.
+/// What is left of the starts of a block.
 pub(crate) struct Sieve {
-    /// By the form those whose head is issued and whose check digit is right; only where `found` says so.
+    /// By the form where it starts. Bit n of word i: the byte 64 i + n.
     starts: [[u64; WORDS]; form::COUNT],
-    /// By word the forms of which there are any.
-    found: [u32; WORDS],
-    /// All that is left.
-    pub(crate) left: [u64; WORDS],
+    /// What is left of several forms, sorted.
+    pub(crate) sorted: Sorted,
     /// What is left of one form.
     pub(crate) places: Places,
 }
 
 impl Sieve {
     pub(crate) const EMPTY: Sieve =
-        Sieve { starts: [[0; WORDS]; form::COUNT], found: [0; WORDS], left: [0; WORDS], places: Places::EMPTY };
+        Sieve { starts: [[0; WORDS]; form::COUNT], sorted: Sorted::EMPTY, places: Places::EMPTY };
 
     /// Sifts the starts of a block. Where all have one form that is the answer, and `places` are those with the right check digit: their heads are not
     /// looked at yet.
     #[inline(always)]
     pub(crate) fn fill<M: Masks>(&mut self, block: &Block, starts: &Starts, input: Input<'_>) -> Option<FormId> {
+        let mut forms = self.forms::<M>(block, starts, input);
+        if forms.is_power_of_two() {
+            let id = FormId::of(forms.trailing_zeros());
+            self.weigh::<M>(id, input);
+            return Some(id);
+        }
+        self.sorted.clear();
+        while forms != 0 {
+            let id = FormId::of(forms.ilog2());
+            self.weigh::<M>(id, input);
+            self.sort(block, id, input);
+            forms ^= 1 << id.index();
+        }
+        None
+    }
+
+    /// Finds the starts of each form; of which there are any, as bits by [`FormId::index`].
+    #[inline(always)]
+    pub(crate) fn forms<M: Masks>(&mut self, block: &Block, starts: &Starts, input: Input<'_>) -> u32 {
         let mut forms = 0;
         if starts.plain
             && let Some(runs) = self.starts.first_chunk_mut()
@@ -40,20 +58,16 @@ impl Sieve {
             let groups = block.groups::<M>(input.rest(), input.words);
             forms |= self.shapes::<1>(&groups) | self.shapes::<2>(&groups) | self.shapes::<3>(&groups);
         }
-        if forms.is_power_of_two() {
-            let id = FormId::of(forms.trailing_zeros());
-            self.weigh::<M>(id, input);
-            return Some(id);
-        }
-        self.begin();
-        while forms != 0 {
-            let id = FormId::of(forms.trailing_zeros());
-            self.weigh::<M>(id, input);
-            self.places.keep_issued(input.rest(), input.forms.get(id), input.heads);
-            self.spread(id);
-            forms &= forms - 1;
-        }
-        None
+        forms
+    }
+
+    /// Sorts what was weighed.
+    #[inline(always)]
+    pub(crate) fn sort(&mut self, block: &Block, id: FormId, input: Input<'_>) {
+        let form = input.forms.get(id);
+        self.places.keep_issued(input.heads, Lengths::of_one(form.count));
+        let before = input.at.checked_sub(2).and_then(|at| input.bytes.get(at..));
+        self.sorted.add(&self.places, block, before.unwrap_or_default(), id, form);
     }
 
     /// Groupings with separators of `GAP` bytes; of which shapes there are any.
@@ -68,44 +82,19 @@ impl Sieve {
 
     /// Weighs the numbers of one form.
     #[inline(always)]
-    fn weigh<M: Masks>(&mut self, id: FormId, input: Input<'_>) {
+    pub(crate) fn weigh<M: Masks>(&mut self, id: FormId, input: Input<'_>) {
         let (form, bytes) = (input.forms.get(id), input.rest());
-        let starts = &self.starts[id.index() as usize];
+        let starts = &mut self.starts[id.index() as usize];
+        let (word, bit) = (input.length / WORD, input.length % WORD);
+        if let Some(behind) = starts.get_mut(word..) {
+            behind
+                .iter_mut()
+                .enumerate()
+                .for_each(|(index, bits)| *bits &= if index == 0 { (1 << bit) - 1 } else { 0 });
+        }
         self.places.clear();
         M::list(starts, &mut self.places);
         M::weigh(bytes, &mut self.places, form);
-    }
-
-    /// Before the first [`Sieve::spread`].
-    #[inline(always)]
-    pub(crate) fn begin(&mut self) {
-        self.left = [0; WORDS];
-        self.found = [0; WORDS];
-    }
-
-    /// What was weighed, by word.
-    #[inline(always)]
-    pub(crate) fn spread(&mut self, id: FormId) {
-        let starts = &mut self.starts[id.index() as usize];
-        *starts = [0; WORDS];
-        for place in self.places.iter() {
-            let (word, bit) = (place / WORD % WORDS, 1 << (place % WORD));
-            starts[word] |= bit;
-            self.left[word] |= bit;
-            self.found[word] |= 1 << id.index();
-        }
-    }
-
-    /// The forms that may be a card's of the start at `bit` of a word, as bits by [`FormId::index`].
-    #[inline(always)]
-    pub(crate) fn forms(&self, word: usize, bit: u32) -> u32 {
-        let (mut forms, mut found) = (0, self.found[word]);
-        while found != 0 {
-            let form = found.trailing_zeros();
-            forms |= ((self.starts[form as usize][word] >> bit & 1) as u32) << form;
-            found &= found - 1;
-        }
-        forms
     }
 }
 
@@ -113,11 +102,9 @@ impl Sieve {
 pub(crate) struct Busy(u64);
 
 impl Busy {
-    /// Among the first `words`.
     #[inline(always)]
-    pub(crate) fn of(masks: &[u64; WORDS], words: usize) -> Busy {
-        let busy = masks.iter().enumerate().fold(0_u64, |busy, (index, &mask)| busy | u64::from(mask != 0) << index);
-        Busy(busy & (u64::MAX >> (WORDS - words)))
+    pub(crate) fn of(masks: &[u64; WORDS]) -> Busy {
+        Busy(masks.iter().enumerate().fold(0, |busy, (index, &mask)| busy | u64::from(mask != 0) << index))
     }
 }
 
@@ -145,7 +132,10 @@ pub(crate) struct Input<'a> {
     pub(crate) bytes: &'a [u8],
     /// Where the block begins.
     pub(crate) at: usize,
+    /// Words that were read.
     pub(crate) words: usize,
+    /// Bytes in which a start is one of the block.
+    pub(crate) length: usize,
     pub(crate) heads: &'a Heads,
     pub(crate) forms: &'a Forms,
 }
@@ -161,8 +151,8 @@ impl<'a> Input<'a> {
 /// What [`Masks::weigh`] does, number by number.
 #[inline(always)]
 pub(crate) fn weigh_each<M: Masks>(bytes: &[u8], places: &mut Places, form: &Form) {
-    places.retain(|place| {
-        let number = bytes.get(place..).and_then(|rest| rest.first_chunk());
-        number.is_some_and(|number| M::luhn_sum(number, form).is_multiple_of(10))
+    places.weigh(|place| {
+        let number = bytes.get(place..)?.first_chunk()?;
+        M::luhn_sum(number, form).is_multiple_of(10).then(|| head_of(number.first_chunk().unwrap_or(&[0; 4])) as usize)
     });
 }

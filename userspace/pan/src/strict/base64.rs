@@ -90,9 +90,13 @@ struct Decodings {
 impl Base64 {
     #[inline(always)]
     pub(super) fn read<S: Strict>(&mut self, window: &Window<'_>, marks: &mut Marks) -> u32 {
+        let from = if self.hiding { self.at.into() } else { self.enter::<S>(window) };
+        if from == window.bytes.len() {
+            self.at = place(from);
+            return 0;
+        }
         let (mut lines, mut cards) = ([0; LINES], 0);
         let mut token = Decodings { runs: [Run::new(0); 4], characters: 0, previous: None };
-        let from = if self.hiding { self.at.into() } else { self.enter::<S>(window.bytes) };
         for (at, &byte) in window.bytes.iter().enumerate().skip(from) {
             lines[at % LINES] = self.line;
             match self.character(byte) {
@@ -124,13 +128,16 @@ impl Base64 {
 
     /// Where decoding has to begin: where no card can be whole in the window, with what may go on behind it. Brings the state there.
     #[inline(always)]
-    fn enter<S: Strict>(&mut self, bytes: &[u8]) -> usize {
-        let from = usize::from(self.at);
+    fn enter<S: Strict>(&mut self, window: &Window<'_>) -> usize {
+        let (bytes, from) = (window.bytes, usize::from(self.at));
         if may_hold_card::<S>(bytes, from, self.line > 0) {
             return from;
         }
+        if window.last {
+            return bytes.len();
+        }
         let last = bytes.len().saturating_sub(SPAN_MAX).max(from);
-        let begins = bytes.get(last..).is_some_and(|rest| rest.iter().any(|&byte| begins_group(byte)));
+        let begins = (last..bytes.len()).step_by(WORD).any(|at| S::of(&word_at(bytes, at), &GROUP[0]) != 0);
         let start = if begins { last } else { bytes.len().saturating_sub(BEGUN_MAX).max(last) };
         // What begins before a byte of no token does not go on behind the end.
         let goes_on = |&byte: &u8| value(byte).is_some() || matches!(byte, b'\n' | b'\r');
@@ -143,6 +150,11 @@ impl Base64 {
         }
         if known > from {
             (self.line, self.breaks, self.escape) = (0, 0, Escape::None);
+            let long = lowest(start - known);
+            if known + 2 * usize::from(LINE_MIN) == start && S::of(&word_at(bytes, known), &CHARACTERS) & long == long {
+                self.line = 2 * LINE_MIN;
+                return start;
+            }
         }
         for &byte in bytes.get(known..start).unwrap_or_default() {
             self.character(byte);
@@ -266,6 +278,9 @@ fn may_hold_from(bytes: &[u8], from: usize) -> bool {
 /// from before `from`.
 #[inline(always)]
 fn may_hold_card<S: Strict>(bytes: &[u8], from: usize, open: bool) -> bool {
+    if !bytes.get(from..).is_some_and(any_group::<S>) {
+        return false;
+    }
     let words = from / WORD..bytes.len().div_ceil(WORD).min(WINDOW / WORD);
     let (mut long, mut breaks, mut groups) = (0, 0, 0);
     let mut before = if open { u64::MAX } else { 0 };
@@ -309,6 +324,14 @@ fn may_hold_card<S: Strict>(bytes: &[u8], from: usize, open: bool) -> bool {
         (next, next_whole) = (here, whole);
     }
     false
+}
+
+/// Whether any character can begin a group.
+#[inline(always)]
+fn any_group<S: Strict>(bytes: &[u8]) -> bool {
+    let (blocks, rest) = bytes.as_chunks::<{ 4 * WORD }>();
+    blocks.iter().any(|block| S::any_of(block, &GROUP[0]))
+        || (0..rest.len()).step_by(WORD).any(|at| S::of(&word_at(rest, at), &GROUP[0]) != 0)
 }
 
 /// The same for a whole value.

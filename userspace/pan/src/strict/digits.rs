@@ -2,6 +2,7 @@
 
 use super::{
     Place, SPAN_MAX, Window,
+    columns::Columns,
     events::{Events, wide_gaps},
     marks::{Marks, lowest, word_at},
     place,
@@ -76,7 +77,12 @@ struct Reading<'a> {
 impl Digits {
     /// Marks what has to go; returns the number of cards. From `self.at` on nothing is decided.
     #[inline(always)]
-    pub(super) fn read<S: Strict>(&mut self, window: &Window<'_>, marks: &mut Marks) -> u32 {
+    pub(super) fn read<S: Strict>(
+        &mut self,
+        window: &Window<'_>,
+        columns: &mut Option<Columns>,
+        marks: &mut Marks,
+    ) -> u32 {
         let mut events = Events::new();
         let mut reading = Reading {
             window,
@@ -103,7 +109,7 @@ impl Digits {
             }
         }
         let mut covered = self.covered.into();
-        let cards = reading.events.hide_cards::<S>(window.engine, &mut covered, &mut reading.marks.hidden);
+        let cards = reading.events.hide_cards::<S>(window.engine, columns, &mut covered, &mut reading.marks.hidden);
         let at = if window.last { window.bytes.len() } else { reading.events.pending_from().unwrap_or(reading.at) };
         let since = reading.name.and_then(|from| (at + NAME_MAX + 1).checked_sub(from));
         self.name = since.filter(|&since| since <= NAME_MAX + 1).map(|since| since as u8);
@@ -136,6 +142,13 @@ impl Reading<'_> {
         }
         let (index, from) = (self.at / WORD, self.at % WORD);
         let rest = self.window.bytes.get(index * WORD..).unwrap_or_default();
+        if from == 0 && (self.longer == 0 || self.at > self.longer + SPAN_MAX) {
+            let words = self.events.push_digits::<S>(rest.as_chunks().0, index);
+            if words > 0 {
+                (self.gap, self.at) = (0, self.at + words * WORD);
+                return true;
+            }
+        }
         let mut copy = [0; WORD];
         let word = match rest.first_chunk() {
             Some(word) => word,
@@ -145,11 +158,6 @@ impl Reading<'_> {
             }
         };
         let here = lowest(rest.len().min(WORD)) & !lowest(from);
-        if from == 0 && S::digits(word) & here == u64::MAX && self.at > self.longer + SPAN_MAX {
-            self.events.push_word::<S>(word, index, u64::MAX, 0, WORD);
-            (self.gap, self.at) = (0, self.at + WORD);
-            return true;
-        }
         let (all_digits, mut longer) = (S::digits(word), S::of(word, &LONGER) & here);
         if longer != 0 {
             longer = longer_tokens::<S>(self.window.bytes, index, word, longer);
@@ -182,7 +190,7 @@ impl Reading<'_> {
             return false;
         }
         let read = lowest(until);
-        self.events.push_word::<S>(word, index, digits & read, breaks & read, until);
+        self.events.push_word::<S>(word, index, digits & read, breaks & read);
         let trailing = ((separators & read) << (WORD - until)).leading_ones() as usize;
         let gap = if trailing >= until - from { usize::from(self.gap) + trailing } else { trailing };
         self.gap = if self.events.length() > 0 { gap.min(GAP_MAX.into()) as u8 } else { 0 };
@@ -263,7 +271,7 @@ impl Reading<'_> {
     fn watch_span(&mut self, end: usize) {
         if !self.events.fits(end, SPAN_MAX) {
             self.events.hide_pending(&mut self.marks.hidden);
-            self.events.end_run();
+            self.events.end_run(self.at);
             self.overlong = true;
             self.cards += 1;
         }
@@ -279,7 +287,7 @@ impl Reading<'_> {
 
     #[inline(always)]
     fn end_run(&mut self) {
-        self.events.end_run();
+        self.events.end_run(self.at);
         (self.overlong, self.gap) = (false, 0);
     }
 

@@ -1,47 +1,38 @@
 //! The digits of a window as they come, whatever they are written in, and the search for cards among them.
 
 use super::{
-    block::{BEFORE, Count, ENDS, ROW, Row, Rows},
+    columns::{ABOVE, Bits, Columns, SEAM},
     marks::{Places, WINDOW, WORDS, lowest},
-    reach::Reach,
     run::{GAP_MAX, PENDING, Run, card_ends},
 };
 use crate::{
     Engine,
     arch::{
         WORD,
-        lanes::{Lanes, Strict},
+        lanes::{Lanes, Row, Strict},
     },
     keep::{DIGITS_MAX, DIGITS_MIN},
 };
 
-const SIZE: usize = BEFORE + WINDOW + WORD;
-const _: () = assert!(WINDOW.is_multiple_of(ENDS));
-/// All of 13 to 19, as bits from 12 on.
-const ALL: u8 = 0xfe;
-/// The lengths that fit into the first digits of a run.
-const BEGINNING: [u8; 32] = beginning();
+const SIZE: usize = ABOVE + WINDOW + WORD;
 /// So few digits are looked at one by one.
 const FEW: usize = 24;
+/// What stands where no digit is: a window over it never passes, however many there are.
+const NO_DIGITS: [u8; WORD] = no_digits();
 
-const fn beginning() -> [u8; 32] {
-    let mut lengths = [0; 32];
-    let mut at = DIGITS_MIN - 1;
-    while at < 32 {
-        lengths[at] = if at < DIGITS_MAX { ALL & ((1_u16 << (at - 10)) - 1) as u8 } else { ALL };
-        at += 1;
+const fn no_digits() -> [u8; WORD] {
+    let (mut bytes, mut at) = ([0; WORD], 0);
+    while at < WORD {
+        bytes[at] = SEAM;
+        at += 2;
     }
-    lengths
+    bytes
 }
 
-/// Digits by their index, and where each begins by a bit of the window.
-#[repr(C, align(64))] // so that a block's rows are whole cache lines
+/// Digits by their index, and where each begins by a bit of the window. What ends a run has an index too, and is a seam.
 pub(super) struct Events {
-    /// `BEFORE` places behind their index, so that a block can look back.
-    digits: [u8; SIZE],
+    digits: Digits,
     starts: [u64; WORDS],
-    /// The first digit of each run, by index.
-    runs: [u64; WORDS + 1],
     count: usize,
     /// Digits of the run; none: the next one begins a run.
     length: usize,
@@ -51,12 +42,21 @@ pub(super) struct Events {
     top: usize,
 }
 
+/// Values, `ABOVE` places behind their index.
+#[repr(C, align(64))]
+struct Digits {
+    /// So that the first one begins a cache line.
+    _room: [u8; WORD - ABOVE],
+    values: [u8; SIZE],
+}
+
 impl Events {
     pub(super) fn new() -> Events {
+        let mut values = [0; SIZE];
+        values.iter_mut().skip(1).step_by(2).take(ABOVE / 2).for_each(|value| *value = SEAM);
         Events {
-            digits: [0; SIZE],
+            digits: Digits { _room: [0; WORD - ABOVE], values },
             starts: [0; WORDS],
-            runs: [0; WORDS + 1],
             count: 0,
             length: 0,
             any_long: false,
@@ -70,63 +70,74 @@ impl Events {
         self.length
     }
 
+    /// Nothing goes on over what stands at `at`.
     #[inline(always)]
-    pub(super) fn end_run(&mut self) {
-        self.length = 0;
+    pub(super) fn end_run(&mut self, at: usize) {
+        if self.length > 0 {
+            self.put(SEAM, at);
+            self.length = 0;
+        }
     }
 
     #[inline(always)]
     pub(super) fn push(&mut self, digit: u8, start: usize) {
-        let (Some(slot), Some(word)) = (self.digits.get_mut(BEFORE + self.count), self.starts.get_mut(start / WORD))
-        else {
-            return;
-        };
-        *slot = digit;
-        *word |= 1 << (start % WORD);
-        if self.length == 0 {
-            self.runs[self.count / WORD] |= 1 << (self.count % WORD);
-        }
-        (self.count, self.length, self.top) = (self.count + 1, self.length + 1, start / WORD);
+        self.put(digit, start);
+        self.length += 1;
         self.any_long |= self.length >= DIGITS_MIN;
     }
 
-    /// Takes the digits of the window's word at `index`: `digits` says where they are, `breaks` where a run ends that is open there. `until`
-    /// says how much of the word is read.
     #[inline(always)]
-    pub(super) fn push_word<S: Strict>(
-        &mut self,
-        word: &[u8; WORD],
-        index: usize,
-        digits: u64,
-        breaks: u64,
-        until: usize,
-    ) {
-        // Below a digit stand bytes that are none. A break among them carries through to it.
-        let (sum, over) = (!digits).overflowing_add(breaks);
-        let (sum, over_again) = sum.overflowing_add(u64::from(self.length == 0));
-        let ends = if until == WORD { over | over_again } else { sum >> until & 1 == 0 };
-        if digits == 0 {
-            self.length = if ends { 0 } else { self.length };
-            return;
+    fn put(&mut self, value: u8, start: usize) {
+        let Some(slot) = self.digits.values.get_mut(ABOVE + self.count) else { return };
+        let Some(word) = self.starts.get_mut(start / WORD) else { return };
+        *slot = value;
+        *word |= 1 << (start % WORD);
+        (self.count, self.top) = (self.count + 1, start / WORD);
+    }
+
+    /// Takes words of the window that hold nothing but digits, from the one at `index` on; returns how many there are.
+    #[inline(always)]
+    pub(super) fn push_digits<S: Strict>(&mut self, words: &[[u8; WORD]], index: usize) -> usize {
+        let mut count = 0;
+        while let (Some(word), Some(starts)) = (words.get(count), self.starts.get_mut(index + count)) {
+            if S::digits(word) != u64::MAX {
+                break;
+            }
+            let Some(slot) = self.digits.values.get_mut(ABOVE + self.count + count * WORD..) else { break };
+            let Some(slot) = slot.first_chunk_mut() else { break };
+            let mut values = Row([0; WORD]);
+            S::Values::load(&Row(*word)).and(S::Values::all(15)).store(&mut values);
+            *slot = values.0;
+            *starts = u64::MAX;
+            count += 1;
         }
-        let count = digits.count_ones() as usize;
-        let firsts = S::gathered(sum, digits);
-        let Some(slot) = self.digits.get_mut(BEFORE + self.count..).and_then(|rest| rest.first_chunk_mut()) else {
-            return;
-        };
-        let values = if digits == u64::MAX { *word } else { S::packed(word, digits) };
-        values_of::<S::Values>(&values, slot);
-        self.starts[index] |= digits;
-        let (at, shift) = (self.count / WORD, self.count % WORD);
-        self.runs[at] |= firsts << shift;
-        self.runs[at + 1] |= firsts >> 1 >> (WORD - 1 - shift);
-        self.any_long |= is_long(firsts, count, self.length);
-        self.length = match firsts {
-            _ if ends => 0,
-            0 => self.length + count,
-            firsts => count - (WORD - 1 - firsts.leading_zeros() as usize),
-        };
-        (self.count, self.top) = (self.count + count, index);
+        if count > 0 {
+            (self.count, self.length) = (self.count + count * WORD, self.length + count * WORD);
+            (self.top, self.any_long) = (index + count - 1, true);
+        }
+        count
+    }
+
+    /// Takes the digits of the window's word at `index`: `digits` says where they are, `breaks` what no run goes on over.
+    #[inline(always)]
+    pub(super) fn push_word<S: Strict>(&mut self, word: &[u8; WORD], index: usize, digits: u64, breaks: u64) {
+        // From a digit on a carry runs up to the next break, and from the beginning if a run is open there.
+        let (carried, _) = (!breaks).overflowing_add(digits);
+        let (carried, _) = carried.overflowing_add(u64::from(self.length > 0));
+        let seams = carried & breaks;
+        let taken = digits | seams;
+        if taken != 0 {
+            let Some(slot) = self.digits.values.get_mut(ABOVE + self.count..).and_then(|rest| rest.first_chunk_mut())
+            else {
+                return;
+            };
+            *slot = S::packed(word, digits, taken, SEAM);
+            self.starts[index] |= taken;
+            self.any_long = self.any_long || is_long(digits, seams, self.length);
+            (self.count, self.top) = (self.count + taken.count_ones() as usize, index);
+        }
+        let behind = digits & !lowest(WORD - breaks.leading_zeros() as usize);
+        self.length = if breaks == 0 { self.length } else { 0 } + behind.count_ones() as usize;
     }
 
     /// Where the digit begins that is so far from the newest one, which is 1.
@@ -185,57 +196,36 @@ impl Events {
     /// Whether a card ends with the newest digit of the run.
     pub(super) fn card_ends(&self, engine: &Engine) -> bool {
         let from = self.count - self.length.min(DIGITS_MAX);
-        self.digits.get(from + BEFORE..self.count + BEFORE).is_some_and(|digits| card_ends(engine, digits))
+        self.digits.values.get(from + ABOVE..self.count + ABOVE).is_some_and(|digits| card_ends(engine, digits))
     }
 
     /// Marks what has to go of every card; returns how many do not overlap one counted before. Digits before `covered` belong to one.
     #[inline(always)]
-    pub(super) fn hide_cards<S: Strict>(&self, engine: &Engine, covered: &mut usize, hidden: &mut Places) -> u32 {
+    pub(super) fn hide_cards<S: Strict>(
+        &mut self,
+        engine: &Engine,
+        columns: &mut Option<Columns>,
+        covered: &mut usize,
+        hidden: &mut Places,
+    ) -> u32 {
         if !self.any_long {
             return 0;
         }
         if self.count <= FEW {
             return self.hide_cards_of_few(engine, covered, hidden);
         }
-        let (reach, mut rows) = (Reach::of(engine), Rows::new());
-        let mut places = [0; WORDS + ROW / WORD];
+        let behind = ABOVE + self.count..ABOVE + Columns::height(self.count) * WORD;
+        for chunk in self.digits.values.get_mut(behind).unwrap_or_default().chunks_mut(WORD) {
+            chunk.iter_mut().zip(NO_DIGITS).for_each(|(slot, value)| *slot = value);
+        }
         let before = self.index_at(*covered);
-        let mut count = Count::new(before);
-        for from in (0..self.count).step_by(ENDS) {
-            let Some(digits) = self.digits.get(from..).and_then(|rest| rest.first_chunk()) else { break };
-            let end = BEFORE + (self.count - from).min(ENDS);
-            self.allow(&mut rows.allowed, from, end);
-            rows.search::<S>(engine, reach, digits, end, &mut count);
-            rows.count::<S>(&mut count, from, end);
-            let bits = rows.hidden::<S::Values>(reach, end);
-            // The first word is of the block before.
-            places.iter_mut().skip(from / WORD).zip(bits).for_each(|(place, bits)| *place |= bits);
-            rows.advance();
+        let columns = columns.get_or_insert_with(Columns::new);
+        let found = S::search(columns, engine, &self.digits.values, self.count, before);
+        if let Some(index) = found.covered.filter(|&index| index > before) {
+            *covered = self.start(self.count - index + 1).map_or(*covered, |at| at + 1);
         }
-        count.finish::<S>();
-        if count.covered > before {
-            *covered = self.start(self.count - count.covered + 1).map_or(*covered, |at| at + 1);
-        }
-        self.spread::<S>(&places, hidden);
-        count.cards
-    }
-
-    /// The lengths of windows that end with a digit of the block and reach back no further than its run.
-    #[inline(always)]
-    fn allow(&self, allowed: &mut Row, from: usize, end: usize) {
-        allowed.fill(ALL);
-        // A run that began less than a card before the block counts too: its first places may stand before `BEFORE`.
-        for at in (from / WORD).saturating_sub(1)..(from + end - BEFORE).div_ceil(WORD) {
-            let mut firsts = self.runs.get(at).copied().unwrap_or(0);
-            while firsts != 0 {
-                let first = at * WORD + firsts.trailing_zeros() as usize + BEFORE - from;
-                if let Some(slot) = allowed.get_mut(first..).and_then(|rest| rest.first_chunk_mut()) {
-                    *slot = BEGINNING;
-                }
-                firsts &= firsts - 1;
-            }
-        }
-        allowed[end..].fill(0);
+        self.spread::<S>(&found.hidden, hidden);
+        found.cards
     }
 
     /// How many digits begin before `at`.
@@ -246,59 +236,52 @@ impl Events {
     }
 
     fn hide_cards_of_few(&self, engine: &Engine, covered: &mut usize, hidden: &mut Places) -> u32 {
-        let (mut run, mut cards, mut index) = (Run::new(*covered), 0, 0);
+        let (mut run, mut cards) = (Run::new(*covered), 0);
+        let mut values = self.digits.values.iter().skip(ABOVE);
         for (at, &word) in self.starts.iter().enumerate() {
             let mut rest = word;
             while rest != 0 {
-                if self.runs[index / WORD] >> (index % WORD) & 1 == 1 {
-                    run.clear();
+                match values.next() {
+                    Some(&SEAM) | None => run.clear(),
+                    Some(&digit) => {
+                        run.push(digit, at * WORD + rest.trailing_zeros() as usize);
+                        cards += run.hide_cards(engine, |at| hidden.set(at));
+                    }
                 }
-                run.push(self.digits[index + BEFORE], at * WORD + rest.trailing_zeros() as usize);
-                cards += run.hide_cards(engine, |at| hidden.set(at));
-                (index, rest) = (index + 1, rest & (rest - 1));
+                rest &= rest - 1;
             }
         }
         *covered = run.covered;
         cards
     }
 
-    /// From digits to where they begin. A digit's bit stands `BEFORE` places behind its index.
+    /// From digits to where they begin.
     #[inline(always)]
-    fn spread<S: Strict>(&self, places: &[u64], hidden: &mut Places) {
-        let mut index = BEFORE;
-        for (at, &starts) in self.starts.iter().enumerate() {
-            if starts == 0 {
-                continue;
-            }
-            let (word, shift) = (index / WORD, index % WORD);
-            let low = places.get(word).map_or(0, |place| place >> shift);
-            let high = places.get(word + 1).map_or(0, |place| place << 1 << (WORD - 1 - shift));
-            hidden.set_word(at, S::scattered(low | high, starts));
+    fn spread<S: Strict>(&self, bits: &Bits, hidden: &mut Places) {
+        let mut index = 0;
+        for (at, &starts) in self.starts.iter().enumerate().take(self.top + 1) {
+            let Some(&[low, high]) = bits.get(index / WORD..).and_then(|rest| rest.first_chunk()) else { return };
+            let own = low >> (index % WORD) | high << 1 << (WORD - 1 - index % WORD);
+            hidden.set_word(at, if starts == u64::MAX { own } else { S::scattered(own, starts) });
             index += starts.count_ones() as usize;
         }
     }
 }
 
-/// The digits' values.
+/// Whether a run is as long as a card, when `before` digits of one stand before this word.
 #[inline(always)]
-fn values_of<L: Lanes>(digits: &[u8; WORD], values: &mut [u8; WORD]) {
-    for at in (0..WORD).step_by(L::COUNT) {
-        L::load(digits, at).and(L::all(15)).store(values, at);
+fn is_long(digits: u64, mut seams: u64, before: usize) -> bool {
+    let (mut rest, mut run) = (digits, before);
+    if run + rest.count_ones() as usize >= DIGITS_MIN {
+        while seams != 0 {
+            let own = rest & (seams ^ (seams - 1));
+            if run + own.count_ones() as usize >= DIGITS_MIN {
+                return true;
+            }
+            (rest, run, seams) = (rest ^ own, 0, seams & (seams - 1));
+        }
     }
-}
-
-/// Whether a run of `count` digits and `before` them is as long as a card; `firsts` begin runs.
-#[inline(always)]
-fn is_long(firsts: u64, count: usize, before: usize) -> bool {
-    if firsts == 0 {
-        return before + count >= DIGITS_MIN;
-    }
-    let first = firsts.trailing_zeros() as usize;
-    // Twelve digits from each first one on.
-    let two = firsts | firsts << 1;
-    let four = two | two << 2;
-    let twelve = four | four << 4 | four << 8;
-    before + first >= DIGITS_MIN || lowest(count) & !lowest(first) & !twelve != 0
+    run + rest.count_ones() as usize >= DIGITS_MIN
 }
 
 /// Where a fourth separator in a row stands. `gap` of them stand right before.

@@ -55,6 +55,10 @@ impl Places {
         self.word(at / WORD) >> (at % WORD) & 1 == 1
     }
 
+    pub(super) fn any(&self) -> bool {
+        self.0.iter().fold(0, |any, word| any | word) != 0
+    }
+
     /// The places of the window's word at `index`.
     #[inline(always)]
     pub(super) fn word(&self, index: usize) -> u64 {

@@ -3,8 +3,11 @@
 //!
 //! Where pairs of a number begin is a mask, of every other place at a time: each parity is a stream of digits like the first reading's.
 
+use std::ops::Range;
+
 use super::{
     Place, Window,
+    columns::Columns,
     events::Events,
     marks::{Marks, WORDS, lowest, word_at},
     place,
@@ -17,6 +20,7 @@ use crate::{
 /// The first and the second characters of the pairs of separators: a superset of the pairs, as any first one goes with any second.
 const FIRSTS: Set = Set::of(&[(0x3, b"\x00\x02\x05"), (0x4, b"\x01"), (0x6, b"\x01")]);
 const SECONDS: Set = Set::of(&[(0x3, b"\x00\x09"), (0x4, b"\x01\x04\x05\x06"), (0x6, b"\x01\x04\x05\x06")]);
+const ANY_FIRST: Set = Set::of(&[(0x3, b"\x00\x02\x03\x05"), (0x4, b"\x01"), (0x6, b"\x01")]);
 const THREE: Set = Set::of(&[(0x3, b"\x03")]);
 /// Each first character, and the second ones that go with it.
 const SEPARATORS: [(Set, Set); 4] = [
@@ -42,13 +46,24 @@ type Bits = [u64; WORDS + 1];
 
 impl Pairs {
     #[inline(always)]
-    pub(super) fn read<S: Strict>(&mut self, window: &Window<'_>, marks: &mut Marks) -> u32 {
+    pub(super) fn read<S: Strict>(
+        &mut self,
+        window: &Window<'_>,
+        columns: &mut Option<Columns>,
+        marks: &mut Marks,
+    ) -> u32 {
         let (bytes, from) = (window.bytes, usize::from(self.at));
-        let like = like::<S>(bytes, from);
-        let (cards, pending) = if thirteen(&like) {
-            self.search::<S>(window, marks)
+        let words = from / WORD..bytes.len().div_ceil(WORD);
+        let mut first = [0; WORDS + 1];
+        for (index, slot) in first.iter_mut().enumerate().take(words.end).skip(words.start) {
+            *slot = S::of(&word_at(bytes, index * WORD), &ANY_FIRST);
+        }
+        // What is no pair's beginning is none of thirteen.
+        let (cards, pending) = if thirteen(&first) && thirteen(&like::<S>(bytes, from, words.clone())) {
+            self.search::<S>(window, columns, marks)
         } else {
-            (0, first_of_last(&like, bytes.len(), from))
+            let last = words.end.saturating_sub(2).max(words.start);
+            (0, first_of_last(&like::<S>(bytes, from, last..words.end), bytes.len(), from))
         };
         let next = if window.last { bytes.len() } else { pending };
         if next.abs_diff(from) % 2 == 1 {
@@ -60,7 +75,12 @@ impl Pairs {
 
     /// Looks at both parities; returns the cards, and from where on it is not sure.
     #[inline(always)]
-    fn search<S: Strict>(&mut self, window: &Window<'_>, marks: &mut Marks) -> (u32, usize) {
+    fn search<S: Strict>(
+        &mut self,
+        window: &Window<'_>,
+        columns: &mut Option<Columns>,
+        marks: &mut Marks,
+    ) -> (u32, usize) {
         let (bytes, from) = (window.bytes, usize::from(self.at));
         let (mut cards, end) = (0, bytes.len().saturating_sub(1));
         let mut pending = if bytes.last() == Some(&b'3') { end } else { bytes.len() };
@@ -81,11 +101,11 @@ impl Pairs {
                 let two = both & both << 2;
                 let wide = ((two & two << 4) >> WORD) as u64;
                 let breaks = read & !digits & !separated | wide;
-                events.push_word::<S>(&second, index, digits, breaks, until);
+                events.push_word::<S>(&second, index, digits, breaks);
                 separated_before = separated;
             }
             let mut places = usize::from(*covered);
-            cards += events.hide_cards::<S>(window.engine, &mut places, &mut marks.pairs);
+            cards += events.hide_cards::<S>(window.engine, columns, &mut places, &mut marks.pairs);
             *covered = place(places);
             pending = events.pending_from().map_or(pending, |at| at.min(pending));
         }
@@ -98,12 +118,12 @@ impl Pairs {
     }
 }
 
-/// Where pairs begin that may be a digit or a separator.
+/// Where pairs begin that may be a digit or a separator, in these words.
 #[inline(always)]
-fn like<S: Strict>(bytes: &[u8], from: usize) -> Bits {
+fn like<S: Strict>(bytes: &[u8], from: usize, words: Range<usize>) -> Bits {
     let mut like = [0; WORDS + 1];
     let (mut digits, mut others) = (0, 0);
-    for (index, slot) in like.iter_mut().enumerate().take(bytes.len().div_ceil(WORD)).skip(from / WORD).rev() {
+    for (index, slot) in like.iter_mut().enumerate().take(words.end).skip(words.start).rev() {
         let word = word_at(bytes, index * WORD);
         let (own_digits, own_others) = (S::digits(&word), S::of(&word, &SECONDS));
         let seconds = own_digits >> 1 | digits << (WORD - 1);
@@ -117,18 +137,24 @@ fn like<S: Strict>(bytes: &[u8], from: usize) -> Bits {
 
 /// Whether thirteen stand in a row.
 #[inline(always)]
-fn thirteen(like: &Bits) -> bool {
+fn thirteen(places: &Bits) -> bool {
     const _: () = assert!(DIGITS_MIN == 13);
-    like.iter().zip(like.iter().skip(1)).any(|(&here, &next)| {
-        let row = u128::from(here) | u128::from(next) << WORD;
-        let two = row & row >> 2;
-        let four = two & two >> 4;
-        if four as u64 == 0 {
-            return false;
-        }
-        let eight = four & four >> 8;
-        (eight & eight >> 10) as u64 != 0
-    })
+    // So many in a row begin here: each round for all words, as registers hold several.
+    let two = in_a_row(places, places, 1);
+    let four = in_a_row(&two, &two, 2);
+    let eight = in_a_row(&four, &four, 4);
+    in_a_row(&eight, &eight, 5).iter().fold(0, |any, word| any | word) != 0
+}
+
+/// Where one of `first` begins and, so many pairs behind it, one of `behind`.
+#[inline(always)]
+fn in_a_row(first: &Bits, behind: &Bits, pairs: usize) -> Bits {
+    let mut both = [0; WORDS + 1];
+    for index in 0..WORDS {
+        let (here, next) = (behind[index], behind[index + 1]);
+        both[index] = first[index] & (here >> (2 * pairs) | next << (WORD - 2 * pairs));
+    }
+    both
 }
 
 /// Where those begin that may go on behind the end, which is not at hand, at either parity.

@@ -1,7 +1,7 @@
 //! Writes over what has to go, once every reading is done with it.
 
 use super::{
-    marks::Marks,
+    marks::{Marks, lowest, word_at},
     run::{GAP_MAX, card_ends},
     token::{self, Token},
 };
@@ -88,30 +88,45 @@ impl Writer {
     fn write_stars<S: Strict>(&self, page: &mut Page<'_>, decided: usize) -> usize {
         let crosses = |&at: &usize| page.marks.hidden.has(at) && at + page.token_length(at) > decided;
         let cut = (decided.saturating_sub(TOKEN_REST)..decided).find(crosses).unwrap_or(decided);
-        let mut at = 0;
+        let (mut at, any_pairs) = (0, self.pairs_before[0] || page.marks.pairs.any());
         for index in 0..cut.div_ceil(WORD) {
-            at = self.write_word::<S>(page, index, at, cut);
+            at = self.write_word::<S>(page, index, at, cut, any_pairs);
         }
         cut
     }
 
     /// Writes the window's word at `index`, from `at` to `cut`; returns where it got, which may lie behind the word.
     #[inline(always)]
-    fn write_word<S: Strict>(&self, page: &mut Page<'_>, index: usize, at: usize, cut: usize) -> usize {
+    fn write_word<S: Strict>(
+        &self,
+        page: &mut Page<'_>,
+        index: usize,
+        at: usize,
+        cut: usize,
+        any_pairs: bool,
+    ) -> usize {
         let (from, end) = (index * WORD, (index + 1) * WORD);
         let (hidden, pairs) = (page.marks.hidden.word(index), page.marks.pairs.word(index));
-        let paired = pairs != 0 || self.pair_at(page.marks, from, 1);
+        let paired = any_pairs && (pairs != 0 || self.pair_at(page.marks, from, 1));
         if hidden == 0 && !paired {
             return at;
         }
-        if at <= from
-            && cut >= end
-            && !paired
-            && let Some(word) = page.bytes.get_mut(from..).and_then(|rest| rest.first_chunk_mut())
-            && hidden & !S::of(word, &SINGLE) == 0
-        {
-            S::star(word, hidden);
-            return at;
+        if at <= from && !paired {
+            let here = hidden & lowest(cut - from);
+            let rest = page.bytes.get_mut(from..).unwrap_or_default();
+            if let Some(word) = rest.first_chunk_mut() {
+                if here & !S::of(word, &SINGLE) == 0 {
+                    S::star(word, here);
+                    return at;
+                }
+            } else {
+                let mut word = word_at(rest, 0);
+                if here & !S::of(&word, &SINGLE) == 0 {
+                    S::star(&mut word, here);
+                    rest.iter_mut().zip(word).for_each(|(slot, byte)| *slot = byte);
+                    return at;
+                }
+            }
         }
         let mut at = at.max(from);
         while at < end.min(cut) {

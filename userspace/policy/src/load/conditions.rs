@@ -25,10 +25,11 @@ pub(super) fn read_conditions(file: &File<'_>, table: &DeTable<'_>, action: Acti
         without_where: flag(file, table, "without_where")?,
         database_wide: flag(file, table, "database_wide")?,
         estimated_rows_over: rows(file, table, "estimated_rows_over")?,
+        matched: action == Action::Hold && flag(file, table, "match")? == Some(true),
     })
 }
 
-fn flag(file: &File<'_>, table: &DeTable<'_>, key: &str) -> Result<Option<bool>, Error> {
+pub(super) fn flag(file: &File<'_>, table: &DeTable<'_>, key: &str) -> Result<Option<bool>, Error> {
     let Some(value) = table.get(key) else { return Ok(None) };
     let flag = value.get_ref().as_bool();
     flag.map(Some).ok_or_else(|| file.error(value.span(), format!("`{key}` is true or false")))

@@ -209,7 +209,9 @@ impl Adversary {
                 self.legs[1] = Leg::Began;
                 out.secure = Some(Secure::Database);
             }
-            Input::Estimated { .. } | Input::CancelIsOver(_) => unreachable!("nobody asks for one here"),
+            Input::Estimated { .. } | Input::Judged { .. } | Input::CancelIsOver(_) => {
+                unreachable!("nobody asks for one here")
+            }
             Input::DatabaseConnected if self.legs[1] == Leg::Due => {
                 if ledger.rng.once_in(2) {
                     self.legs[1] = Leg::Asked;

@@ -185,6 +185,7 @@ fn build(seed: u64, plan: Plan) -> (Done, Mailbox, Receiver<Asking>) {
         counters: Arc::new(Counters::default()),
         slow: slow_log(Some(Duration::from_millis(1))).0,
         ask_line,
+        large: crate::aside::large_line(1).0,
         shards: vec![mailbox.clone()],
     });
     (Done { shard, ledger, agents, databases, stopped: None, scarce: plan.segments < i32::MAX }, mailbox, asks)

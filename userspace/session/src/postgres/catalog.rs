@@ -1,6 +1,6 @@
 //! Our own question to the database, on the agent's connection and with the agent's rights: which schemas unqualified names mean,
-//! where the sensitive columns are, which types there are. Asked before the agent sees the first ReadyForQuery, and while the
-//! session is idle when something changed. Its answer is swallowed.
+//! where the sensitive columns are, which types there are. Asked while the agent is told that it may begin, and while the
+//! session is idle when something changed; a statement waits for the answer. The answer is swallowed.
 //!
 //! It is one simple Query, so an implicit transaction: an error in it leaves nothing behind (`BeginImplicitTransactionBlock`,
 //! xact.c), SET TRANSACTION and SET LOCAL hold for it alone. A simple Query drops the unnamed statement: while the agent has one
@@ -27,10 +27,15 @@ use crate::verdicts::{Refusal, Why};
 
 mod question;
 pub(crate) mod survey;
-use question::{SCHEMAS, TEXT_MAX, write_holdings, write_names, write_tables, write_temporary};
+use question::{Definitions, Part, Question as Text, TEXT_MAX};
 
 /// query_canceled
 const CANCELLED: &[u8; 5] = b"57014";
+
+/// How often the question is asked whole while other sessions drop what it looks at; then once without what such a thing can fail.
+const WHOLE_MAX: u8 = 2;
+/// How long an answer without definitions serves.
+const INCOMPLETE_MS: u64 = 2_000;
 
 /// The question that is being asked.
 #[derive(Debug, Default)]
@@ -42,6 +47,8 @@ pub(super) struct OwnQuery {
     answered: bool,
     /// Few sessions have any.
     temporary: Option<Box<Temporary>>,
+    /// The session has a temporary schema, for its whole life (`InitTempTableNamespace`, namespace.c).
+    has_temporary_schema: bool,
 }
 
 /// The session's temporary relations.
@@ -68,15 +75,62 @@ struct Failure {
     message: Masked,
     /// Somebody cancelled it, or a time limit of the agent's did: meant for the statement that waits for it.
     cancelled: bool,
+    /// Another session's doing: it may be asked again.
+    passing: Option<Passing>,
+}
+
+/// What another session does to our question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Passing {
+    /// It has dropped what the question looked at.
+    Gone,
+    /// It holds a lock on that.
+    Locked,
+}
+
+impl Passing {
+    /// By the error's code: `elog` without one (`cache lookup failed for …`, `could not open relation with OID …`); what is undefined, where
+    /// every name of ours is the server's own; lock_not_available.
+    fn of(code: &[u8]) -> Option<Passing> {
+        match code {
+            b"XX000" | b"42P01" | b"42703" | b"42704" | b"42883" | b"3F000" => Some(Passing::Gone),
+            b"55P03" => Some(Passing::Locked),
+            _ => None,
+        }
+    }
+}
+
+/// Which time the question is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Attempt {
+    number: u8,
+    definitions: Definitions,
+}
+
+impl Attempt {
+    const FIRST: Attempt = Attempt { number: 1, definitions: Definitions::Asked };
+
+    /// The next one, where that may help.
+    fn after(self, passing: Passing) -> Option<Attempt> {
+        if self.definitions == Definitions::LeftOut {
+            return None;
+        }
+        let again = passing == Passing::Gone && self.number < WHOLE_MAX;
+        let definitions = if again { Definitions::Asked } else { Definitions::LeftOut };
+        Some(Attempt { number: self.number + 1, definitions })
+    }
 }
 
 #[derive(Debug)]
 struct Asking {
     asked_ns: u64,
-    /// The agent waits for its first ReadyForQuery.
+    attempt: Attempt,
+    /// Asked at the end of the login: no statement waited for it then.
     first: bool,
-    /// Result sets seen so far.
-    results: usize,
+    /// What the result sets hold that are still to come, the last one first.
+    parts: Vec<Part>,
+    /// What the one at hand holds.
+    part: Option<Part>,
     policy: Arc<Policy>,
     changes: Arc<Changes>,
     epoch: u64,
@@ -91,10 +145,9 @@ struct Asking {
     /// It is asked what the database holds.
     holdings: bool,
     rows: usize,
-    /// Which result set has the names of columns in which cards were seen.
-    names_at: usize,
     failed: Option<Failure>,
-    commands: usize,
+    /// The session has a temporary schema.
+    has_temporary_schema: bool,
 }
 
 /// Whether the session's own question comes before a frame of the agent.
@@ -111,6 +164,11 @@ pub(super) enum Question {
 impl OwnQuery {
     pub(super) fn is_asking(&self) -> bool {
         self.asking.is_some()
+    }
+
+    /// It is asked ahead of the first statement, which may come meanwhile.
+    pub(super) fn is_asked_ahead(&self) -> bool {
+        self.asking.as_ref().is_some_and(|asking| asking.first)
     }
 
     /// A temporary relation was filled with what must not leave.
@@ -182,7 +240,11 @@ impl Connection {
         self.schemas.is_sure() && cx.shared.catalogs.is_current(&self.catalog, cx.shared.policy, Self::oldest_ns(cx))
     }
 
-    pub(super) fn ask_catalog(&mut self, first: bool, cx: &mut Cx<'_, '_>) -> Result<Room, Fatal> {
+    fn ask_catalog(&mut self, first: bool, cx: &mut Cx<'_, '_>) -> Result<Room, Fatal> {
+        self.ask_again(Attempt::FIRST, first, cx)
+    }
+
+    fn ask_again(&mut self, attempt: Attempt, first: bool, cx: &mut Cx<'_, '_>) -> Result<Room, Fatal> {
         let oldest_ns = Self::oldest_ns(cx);
         let known = cx.shared.catalogs.find(self.place_names(), cx.shared.policy, oldest_ns);
         let (endpoint, limits) = (&self.open.database.name, cx.shared.limits);
@@ -192,33 +254,33 @@ impl Connection {
             || self.open.database.estimates
             || cx.shared.catalogs.taints.has(endpoint, &self.startup.dbname);
         let changes = cx.shared.catalogs.taints.changes(endpoint, &self.startup.dbname);
-        let mut text = String::from(SCHEMAS);
-        write_temporary(&mut text, limits.catalog_columns);
+        let mut question = Text::new();
+        if self.own.has_temporary_schema {
+            question.and_temporary(limits.catalog_columns, attempt.definitions);
+        }
         if known.is_none() {
-            write_tables(&mut text, cx.shared.policy, endpoint, limits.catalog_rows);
+            question.and_tables(cx.shared.policy, endpoint, limits.catalog_rows);
             if holdings {
-                write_holdings(&mut text, limits.catalog_columns);
+                question.and_holdings(limits.catalog_columns, attempt.definitions);
             }
         }
-        let unnamed = cx.shared.catalogs.seen.unnamed(self.place);
-        write_names(&mut text, &unnamed);
+        question.and_names(&cx.shared.catalogs.seen.unnamed(self.place));
+        let Text { text, mut parts } = question;
+        parts.reverse();
         let room = self.own_room(&text, cx);
         if room != Room::Here {
             return Ok(room);
         }
         let builder = known.is_none().then(Builder::default);
-        let names_at = match (known.is_none(), holdings) {
-            (false, _) => 5,
-            (true, false) => 7,
-            (true, true) => 12,
-        };
         if let Some(known) = known {
             self.catalog = known;
         }
         self.own.asking = Some(Box::new(Asking {
             asked_ns: cx.now.mono_ns,
+            attempt,
             first,
-            results: 0,
+            parts,
+            part: None,
             policy: Arc::clone(cx.shared.policy),
             changes: Arc::clone(&changes),
             epoch: changes.count(),
@@ -230,9 +292,8 @@ impl Connection {
             builder,
             holdings,
             rows: 0,
-            names_at,
             failed: None,
-            commands: 0,
+            has_temporary_schema: false,
         }));
         self.record_own(&text, cx);
         let mark = cx.out.mark();
@@ -248,18 +309,20 @@ impl Connection {
         let latin1 = self.login.encoding == Encoding::Latin1;
         let asking = self.own.asking.as_mut().ok_or_else(misread)?;
         match frame.kind() {
-            b'T' => asking.results += 1,
-            b'D' if asking.results == asking.names_at => {
+            b'T' => asking.part = Some(asking.parts.pop().ok_or_else(misread)?),
+            b'D' if asking.part == Some(Part::Names) => {
                 let (table, number, name) = column_name(frame.body(), latin1).ok_or_else(misread)?;
                 cx.shared.catalogs.seen.name(self.place, table, number, name);
             }
             b'D' => asking.row(frame.body(), latin1, &self.open.database.name).ok_or_else(misread)?,
-            b'C' => asking.commands += 1,
+            b'C' => {}
             b'E' => {
                 let error = Report::parse(frame.body()).map_err(Fatal::of_database)?;
+                let code = error.text(report::CODE).unwrap_or_default();
                 asking.failed = Some(Failure {
                     message: Masked::of_bytes(error.text(report::MESSAGE).unwrap_or_default()),
-                    cancelled: error.text(report::CODE) == Some(CANCELLED.as_slice()),
+                    cancelled: code == CANCELLED.as_slice(),
+                    passing: Passing::of(code),
                 });
             }
             _ => return Err(misread()),
@@ -275,17 +338,25 @@ impl Connection {
         }
         self.statements.close(b"", (self.queue.next_seq(), 0));
         self.portals.close(b"");
+        let passing = asking.failed.as_ref().and_then(|failed| failed.passing);
+        if let Some(again) = passing.and_then(|passing| asking.attempt.after(passing))
+            && self.ask_again(again, asking.first, cx)? == Room::Here
+        {
+            return Ok(());
+        }
         let failed = asking.failed.or_else(|| {
             (asking.rows > cx.shared.limits.catalog_rows).then(|| Failure {
                 message: Masked::literal("the database has too many sensitive columns"),
                 cancelled: false,
+                passing: None,
             })
         });
+        if failed.is_none() && !asking.parts.is_empty() {
+            return Err(Fatal::database("the catalog query's answer lacks a part"));
+        }
         // A cancel before the first statement has found nothing to cancel.
-        self.own.answered = match &failed {
-            Some(why) if asking.first => !why.cancelled,
-            _ => !asking.first,
-        };
+        let serves = !asking.first || self.agent.waits();
+        self.own.answered = serves || failed.as_ref().is_some_and(|why| !why.cancelled);
         match failed {
             Some(why) => {
                 self.own.failed = Some(why);
@@ -299,7 +370,11 @@ impl Connection {
                         policy: &asking.policy,
                         endpoint: &self.open.database.name,
                         dbname: &self.startup.dbname,
-                        now_ns: cx.now.mono_ns,
+                        now_ns: match asking.attempt.definitions {
+                            Definitions::Asked => cx.now.mono_ns,
+                            // As one that was asked for long ago.
+                            Definitions::LeftOut => Self::oldest_ns(cx).saturating_add(INCOMPLETE_MS * 1_000_000),
+                        },
                         changes: asking.changes,
                         epoch: asking.epoch,
                         columns_max: cx.shared.limits.catalog_columns,
@@ -309,13 +384,22 @@ impl Connection {
                     self.catalog = catalog;
                     cx.out.tainted.extend(bound);
                 }
+                if asking.has_temporary_schema && !self.own.has_temporary_schema {
+                    self.own.has_temporary_schema = true;
+                    return self.ask_at_once(asking.first, cx);
+                }
                 self.extend(asking.own.finish(cx.shared.limits.catalog_columns), cx);
             }
         }
-        if asking.first {
-            self.send_ready(status, cx);
-        }
         Ok(())
+    }
+
+    /// Asks without a statement that could be refused instead.
+    pub(super) fn ask_at_once(&mut self, first: bool, cx: &mut Cx<'_, '_>) -> Step {
+        match self.ask_catalog(first, cx)? {
+            Room::Here => Ok(()),
+            Room::Later | Room::Nowhere => Err(Fatal::unrecorded()),
+        }
     }
 
     fn place_names(&self) -> PlaceRef<'_> {
@@ -356,7 +440,7 @@ impl Connection {
     /// Why statements are refused while the sensitive columns are not known.
     pub(super) fn unknown_catalog(&self) -> Refusal {
         let why = match &self.own.failed {
-            Some(Failure { message, cancelled: true }) => {
+            Some(Failure { message, cancelled: true, .. }) => {
                 return Refusal::new(Why::Firm, message.as_str(), "").with_code(*CANCELLED);
             }
             Some(Failure { message, .. }) => {
@@ -373,16 +457,23 @@ impl Asking {
         let values = values(body)?;
         let maybe = |at: usize| values.get(at).copied().flatten().and_then(|bytes| text(bytes, latin1));
         let text = |at: usize| text(values.get(at).copied().flatten()?, latin1);
-        match self.results {
-            1 => {
+        match self.part? {
+            Part::Usable => {
                 let name = text(0)?;
                 // An agent's own temporary tables shadow nothing that it may not read.
                 if !name.starts_with("pg_temp") && !name.starts_with("pg_toast_temp") {
                     self.usable.push(name);
                 }
             }
-            2 => self.searched(&text(0)?, &text(1)?),
-            3 | 7 => {
+            Part::Path => {
+                if let Some(builder) = &mut self.builder {
+                    let number: u32 = maybe(2).and_then(|number| number.parse().ok()).unwrap_or_default();
+                    builder.server = u16::try_from(number / 10_000).unwrap_or_default();
+                }
+                self.searched(&text(0)?, &text(1)?);
+                self.has_temporary_schema = text(3).as_deref() != Some("f");
+            }
+            Part::OwnRelations | Part::Relations => {
                 let kind = text(3)?;
                 let row = RelationRow {
                     oid: text(0)?.parse().ok()?,
@@ -396,12 +487,12 @@ impl Asking {
                 };
                 self.relations()?.relation(row)?;
             }
-            4 | 8 => {
+            Part::OwnColumns | Part::Columns => {
                 let (number, name, type_oid) = (text(1)?.parse().ok()?, text(2)?, text(3)?.parse().ok()?);
                 let column = sql::Column { number, name, type_oid, sensitivity: sql::Sensitivity::None };
                 self.relations()?.column(text(0)?.parse().ok()?, column);
             }
-            5 => {
+            Part::Named => {
                 self.rows += 1;
                 let (oid, schema, table) = (text(0)?.parse().ok()?, text(1)?, text(2)?);
                 let (number, name, type_oid) = (text(3)?.parse().ok()?, text(4)?, text(5)?.parse().ok()?);
@@ -410,12 +501,12 @@ impl Asking {
                 let column = CatalogColumn { number, name, type_oid, treatment, sought };
                 self.builder.as_mut()?.column(oid, schema, table, column);
             }
-            6 => {
+            Part::Types => {
                 self.rows += 1;
                 let (oid, send, subtype) = (text(0)?.parse().ok()?, text(1)?, text(2)?.parse().ok()?);
                 self.builder.as_mut()?.type_of(oid, &send, subtype);
             }
-            9 => {
+            Part::Functions => {
                 let name = sql::Name { schema: Some(text(0)?), name: text(1)? };
                 let body = maybe(2).filter(|body| body.chars().count() < TEXT_MAX);
                 let arguments = maybe(3).unwrap_or_default();
@@ -423,19 +514,23 @@ impl Asking {
                     arguments.split('\u{1f}').filter(|_| !arguments.is_empty()).map(str::to_owned).collect();
                 self.builder.as_mut()?.function(sql::Function { name, body, arguments });
             }
-            10 => self.builder.as_mut()?.operator(text(0)?),
-            11 => {
+            Part::Operators => self.builder.as_mut()?.operator(text(0)?),
+            Part::Keys => {
                 let columns: Result<Vec<i16>, _> = text(1)?.split(' ').map(str::parse).collect();
                 self.builder.as_mut()?.key(text(0)?.parse().ok()?, columns.ok()?);
             }
-            _ => return None,
+            // Read where the session's own place is at hand.
+            Part::Names => return None,
         }
         Some(())
     }
 
     /// Of whom the rows at hand tell.
     fn relations(&mut self) -> Option<&mut Relations> {
-        if self.results < 5 { Some(&mut self.own) } else { self.builder.as_mut().map(|builder| &mut builder.relations) }
+        match self.part? {
+            Part::OwnRelations | Part::OwnColumns => Some(&mut self.own),
+            _ => self.builder.as_mut().map(|builder| &mut builder.relations),
+        }
     }
 
     /// The user and the setting of `search_path`.

@@ -6,7 +6,7 @@
 //! read. So only a statement is explained that names no function but the server's own, and none that reads elsewhere; what else may
 //! reach one (operators, casts, views, policies) the login's question finds out, in the same transaction.
 
-use sql::{ColumnRef, Name, Object, Prepared, Statement};
+use sql::{ColumnRef, CopySource, Name, Object, Prepared, Statement};
 use wire::postgres::frontend::Bind;
 
 use super::judge::Verdict;
@@ -60,7 +60,8 @@ impl Connection {
 
     /// Would it, at best, go on, or be held? Then it is not refused before its values are known.
     pub(super) fn may_be_lifted(&self, verdict: &Verdict, cx: &mut Cx<'_, '_>) -> bool {
-        if !verdict.judged.wants_estimate || !self.open.database.estimates || !verdict.refuses() {
+        let is_long = verdict.judged.text.len() > TEXT_MAX;
+        if is_long || !verdict.judged.wants_estimate || !self.open.database.estimates || !verdict.refuses() {
             return false;
         }
         let judged = self.judge_estimated(&verdict.judged, 0, cx);
@@ -94,7 +95,7 @@ impl Connection {
         if judged.text.len() > TEXT_MAX || body.is_some_and(|body| body.len() > VALUES_MAX) || !legible {
             return false;
         }
-        let Some(statement) = judged.statements.first() else { return false };
+        let Some(text) = planned_text(judged) else { return false };
         self.served += 1;
         let due_ns = cx.now.mono_ns.saturating_add(cx.shared.limits.estimate_ms.saturating_mul(1_000_000));
         cx.out.asking.push(Asking::Estimate(Box::new(EstimateAsk {
@@ -104,7 +105,7 @@ impl Connection {
             origin: self.open.origin,
             dbname: self.startup.dbname.to_string(),
             schemas: std::sync::Arc::clone(self.schemas.current()),
-            text: judged.text.get(statement.span.clone()).unwrap_or_default().to_owned(),
+            text: text.to_owned(),
             values: body.map(Box::from),
             until_ns: due_ns,
         })));
@@ -159,10 +160,18 @@ impl Connection {
     }
 }
 
-/// EXPLAIN takes it, and it stands for itself.
+/// What is to be planned: the statement, or the query of a COPY, which EXPLAIN does not take.
+fn planned_text(judged: &Judged) -> Option<&str> {
+    let statement = judged.statements.first()?;
+    let text = judged.text.get(judged.span(0)?)?;
+    if statement.copy.is_none() { Some(text) } else { text.get(sql::copied_query(text)?) }
+}
+
+/// EXPLAIN takes it, or the query that it copies, and it stands for itself.
 fn is_planned(statement: &Statement) -> bool {
-    let planned = ["select", "insert", "update", "delete", "merge", "declare"];
+    let is_query = statement.copy.as_ref().is_none_or(|copy| matches!(copy.source, CopySource::Query));
+    let planned = ["select", "insert", "update", "delete", "merge", "declare", "copy-out"];
     let only = statement.kinds.iter().all(|kind| planned.contains(&kind.as_str()) || kind.as_str() == "function-call");
     let names = |prepared: &Prepared| !matches!(prepared, Prepared::Declare { .. });
-    only && !statement.prepared.iter().any(names)
+    only && is_query && !statement.prepared.iter().any(names)
 }

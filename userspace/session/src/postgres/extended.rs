@@ -27,7 +27,7 @@ impl Connection {
         if text.len() > cx.shared.limits.statement {
             return self.refuse_too_long(FrontendTag::Parse, cx);
         }
-        let mut verdict = self.judge(text, cx);
+        let Some(mut verdict) = self.judge_or_wait(text, cx) else { return Ok(()) };
         if !self.statements.has_room(text.len(), cx.shared.limits) {
             verdict.refuse(too_many());
         }
@@ -211,7 +211,7 @@ impl Connection {
         let verdict = if holds && settled && judged.refusal.is_none() {
             Verdict { inner: known.inner.clone(), ..Verdict::of(judged, None) }
         } else {
-            let judged = self.judge_again(&judged, cx);
+            let judged = if holds { judged } else { self.judge_again(&judged, cx) };
             self.judge_here(judged, None, cx)
         };
         let mut verdict = verdict;

@@ -30,6 +30,13 @@ pub(super) struct Agent {
     terminated: bool,
 }
 
+impl Agent {
+    /// Something of it waits to be worked off.
+    pub(super) fn waits(&self) -> bool {
+        !self.inbox.is_empty()
+    }
+}
+
 /// A body that is not kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Flow {
@@ -160,13 +167,15 @@ impl Connection {
                     || self.hold.as_ref().is_some_and(|hold| hold.waits())
                     || self.cut.is_some()
                     || self.estimating.as_ref().is_some_and(|asked| asked.waits())
+                    || self.judging.as_ref().is_some_and(|judging| judging.waits())
             }
             Phase::Connecting | Phase::Cancelling | Phase::Closed => true,
         }
     }
 
     pub(super) fn reads_agent(&self, cx: &Cx<'_, '_>) -> bool {
-        self.phase != Phase::Closed && (!self.is_paused(cx) || self.reads_behind_a_hold(cx))
+        let ahead = self.own.is_asked_ahead() && !self.agent.waits();
+        self.phase != Phase::Closed && (!self.is_paused(cx) || ahead || self.reads_behind_a_hold(cx))
     }
 
     /// While a statement waits for a person the agent is read on a little, so that its leaving is seen.
@@ -284,6 +293,7 @@ impl Connection {
             return Ok(0);
         }
         self.estimating = None;
+        self.judging = None;
         Ok(HEADER + len)
     }
 

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use sql::{CopyDirection, CopyEnd, CopySource, Prepared, Statement};
 
+use super::large::stale;
 use super::settings::Encoding;
 use super::statements::Version;
 use super::{Connection, Cx};
 use crate::AskId;
 use crate::derived::{self, Derived};
+use crate::large::LARGE;
 use crate::verdicts::{Asked, Inner, Judged, Refusal, Why};
 
 /// What becomes of a statement.
@@ -55,7 +57,24 @@ impl Verdict {
 impl Connection {
     /// The text alone, in the encoding that it came in: policy and settings.
     fn judge_bytes(&self, bytes: &[u8], latin1: bool, estimated_rows: Option<u64>, cx: &mut Cx<'_, '_>) -> Arc<Judged> {
-        let asked = Asked {
+        let asked = self.asked_of(bytes, latin1, estimated_rows, cx);
+        if bytes.len() <= LARGE || estimated_rows.is_some() {
+            return cx.shared.statements.judge(cx.shared.policy, asked);
+        }
+        // Where nobody can wait for it: it is known, or refused.
+        let known = cx.shared.statements.known(cx.shared.policy, &asked);
+        known.unwrap_or_else(|| Arc::new(Judged::unread(cx.shared.policy, &asked, stale())))
+    }
+
+    /// What is asked of a text here and now.
+    pub(super) fn asked_of<'a>(
+        &'a self,
+        bytes: &'a [u8],
+        latin1: bool,
+        estimated_rows: Option<u64>,
+        cx: &Cx<'_, '_>,
+    ) -> Asked<'a> {
+        Asked {
             bytes,
             latin1,
             subject: &self.open.subject.policy,
@@ -67,8 +86,7 @@ impl Connection {
             wall_s: cx.wall_s(),
             limit: cx.shared.limits.statement,
             estimated_rows,
-        };
-        cx.shared.statements.judge(cx.shared.policy, asked)
+        }
     }
 
     /// A text of ours, or a part of one that was read: UTF-8 whatever the session's encoding is.
@@ -100,6 +118,11 @@ impl Connection {
     /// What the agent has just sent.
     pub(super) fn judge(&self, bytes: &[u8], cx: &mut Cx<'_, '_>) -> Verdict {
         let judged = self.judge_bytes(bytes, self.login.encoding == Encoding::Latin1, None, cx);
+        self.judge_sent(judged, bytes, cx)
+    }
+
+    /// The same, of a text that is judged.
+    pub(super) fn judge_sent(&self, judged: Arc<Judged>, bytes: &[u8], cx: &mut Cx<'_, '_>) -> Verdict {
         let unread = (self.encoding_is_unsure() && !bytes.is_ascii()).then(|| {
             let message = "client_encoding may be changing: a statement beyond ASCII cannot be read";
             Refusal::new(Why::Unjudged, message, WAIT)

@@ -9,7 +9,6 @@ use wire::postgres::encode;
 use wire::postgres::frontend::authentication::{Password, SaslInitialResponse};
 
 use super::budget::Budget;
-use super::room::Room;
 use super::scram::Scram;
 use super::settings::{self, Encoding};
 use super::{Connection, Cx, Fatal, Phase, Step};
@@ -225,19 +224,13 @@ impl Connection {
         self.status = status;
         self.startup.opening = None;
         if self.asks_catalog() {
-            return match self.ask_catalog(true, cx)? {
-                Room::Here => Ok(()),
-                Room::Later | Room::Nowhere => Err(Fatal::unrecorded()),
-            };
+            self.ask_at_once(true, cx)?;
         }
-        self.send_ready(status, cx);
-        Ok(())
-    }
-
-    pub(super) fn send_ready(&mut self, status: TransactionStatus, cx: &mut Cx<'_, '_>) {
+        // The agent may begin: what it sends waits for the answer, which is on its way by then.
         let mark = cx.out.mark();
         encode::ready_for_query(&mut cx.out.own, status);
         cx.out.agent_own(mark);
+        Ok(())
     }
 }
 

@@ -19,6 +19,7 @@ mod extended;
 mod frontend;
 mod hold;
 mod judge;
+mod large;
 mod login;
 mod messages;
 mod names;
@@ -152,6 +153,8 @@ pub(crate) struct Connection {
     hold: Option<Box<hold::Hold>>,
     /// It waits for the planner's estimate, or has it.
     estimating: Option<Box<estimate::Estimating>>,
+    /// It is large and waits for its verdict, or has it.
+    judging: Option<Box<large::Judging>>,
     /// The statement in front has sent as many rows as may leave.
     cut: Option<Box<cut::Cut>>,
     /// Estimates and cancels that were asked for: each has its number.
@@ -192,6 +195,7 @@ impl Connection {
             stopping: false,
             hold: None,
             estimating: None,
+            judging: None,
             cut: None,
             served: 0,
             flushed: u64::MAX,
@@ -256,6 +260,10 @@ impl Connection {
             }
             Input::Estimated { number, estimate } => {
                 self.was_estimated(number, estimate);
+                Ok(())
+            }
+            Input::Judged { number, verdict } => {
+                self.was_judged(number, verdict);
                 Ok(())
             }
             Input::CancelIsOver(number) => {
@@ -404,6 +412,9 @@ impl Connection {
                     if let Some(due_ns) = self.cut.as_ref().and_then(|cut| cut.due_ns()) {
                         return Some(due_ns);
                     }
+                    if let Some(due_ns) = self.judging.as_ref().and_then(|judging| judging.due_ns()) {
+                        return Some(due_ns);
+                    }
                     let estimate = self.estimating.as_ref().and_then(|asked| asked.due_ns());
                     estimate.or_else(|| self.hold.as_ref().and_then(|hold| hold.due_ns()))
                 }
@@ -418,6 +429,10 @@ impl Connection {
                 Phase::Ready if self.own.asked_ns().is_none() => {
                     if self.cut.as_ref().is_some_and(|cut| cut.due_ns().is_some()) {
                         self.cancel_is_late();
+                        return Ok(());
+                    }
+                    if self.judging.as_ref().is_some_and(|judging| judging.waits()) {
+                        self.judgement_is_late();
                         return Ok(());
                     }
                     if self.estimating.as_ref().is_some_and(|asked| asked.waits()) {

@@ -22,7 +22,7 @@ impl Connection {
         if text.len() > cx.shared.limits.statement {
             return self.refuse_too_long(FrontendTag::Query, cx);
         }
-        let verdict = self.judge(text, cx);
+        let Some(verdict) = self.judge_or_wait(text, cx) else { return Ok(()) };
         let Some(mut verdict) = self.estimated(None, verdict, cx) else { return Ok(()) };
         if let Some(refusal) = self.too_many_names(&verdict, cx) {
             verdict.refuse(refusal);

@@ -126,6 +126,8 @@ pub struct World {
     /// The next ask's id.
     pub next_ask: u64,
     /// What the control plane was told.
+    /// Large texts that are to be judged.
+    pub judge: Vec<session::JudgeAsk>,
     pub asking: Vec<Asking>,
     /// Sessions whose held statements a cancel request was for.
     pub cancel_held: Vec<u64>,
@@ -181,6 +183,7 @@ impl World {
             out: Effects::default(),
             next_seq: 1,
             next_ask: 1,
+            judge: Vec::new(),
             asking: Vec::new(),
             cancel_held: Vec::new(),
             held: Vec::new(),
@@ -243,6 +246,7 @@ impl World {
         self.durable += usize::from(self.out.durable);
         self.next_ask += self.out.asking.len() as u64;
         self.asking.append(&mut self.out.asking);
+        self.judge.extend(self.out.judge.take().map(|ask| *ask));
         self.cancel_held.extend(self.out.cancel_held);
         let bytes = |piece: &Piece| match piece {
             Piece::Chunk(range) => chunk[range.start as usize..range.end as usize].to_vec(),

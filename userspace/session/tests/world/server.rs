@@ -35,8 +35,15 @@ pub struct Server {
     pub parameters: Vec<(&'static str, &'static str)>,
     /// The code and message with which the catalog's question fails.
     pub catalog_fails: Option<(&'static str, &'static str)>,
+    /// Codes with which the next of them fail, and of each that was asked whether it was for definitions.
+    pub catalog_stumbles: Vec<&'static str>,
+    pub asked_definitions: Vec<bool>,
     /// The session is ended while it is asked for the catalog.
     pub catalog_dies: bool,
+    /// The session has a temporary schema.
+    pub has_temporary_schema: bool,
+    /// Our own questions.
+    pub own_asked: Vec<String>,
     /// Asks for a password in the clear.
     pub asks_password: bool,
     /// SASL mechanisms; none: no such login.
@@ -91,7 +98,11 @@ impl Server {
                 ("standard_conforming_strings", "on"),
             ],
             catalog_fails: None,
+            catalog_stumbles: Vec::new(),
+            asked_definitions: Vec::new(),
             catalog_dies: false,
+            has_temporary_schema: false,
+            own_asked: Vec::new(),
             asks_password: false,
             offers: &[],
             scram: None,
@@ -354,7 +365,10 @@ impl Server {
     fn query(&mut self, text: &str) -> bool {
         if text.starts_with("/* interceptor */ SET TRANSACTION READ ONLY") {
             let asks = |words: &str| text.contains(words);
+            self.own_asked.push(text.to_owned());
+            self.asked_definitions.push(asks("pg_get_viewdef"));
             self.catalog(
+                asks("n.oid = pg_my_temp_schema()"),
                 asks("FROM pg_catalog.pg_type"),
                 asks("pg_operator"),
                 asks("SELECT c.oid, a.attnum, n.nspname"),
@@ -456,7 +470,7 @@ impl Server {
         true
     }
 
-    fn catalog(&mut self, tables: bool, holdings: bool, names: bool) {
+    fn catalog(&mut self, temporary: bool, tables: bool, holdings: bool, names: bool) {
         if self.catalog_dies {
             let code = SqlState::of_bytes(b"57P01").unwrap();
             return encode::error_response(&mut self.out, "FATAL", code, "terminating connection", &[]);
@@ -464,11 +478,20 @@ impl Server {
         if let Some((code, message)) = self.catalog_fails {
             return self.fail(code, message, "");
         }
+        if !self.catalog_stumbles.is_empty() {
+            let code = self.catalog_stumbles.remove(0);
+            return self.fail(code, "could not open relation with OID 16391", "");
+        }
+        let query = match self.asked_definitions.last() {
+            Some(true) => " SELECT payments.pan AS ref FROM public.payments;",
+            _ => "",
+        };
         let is_latin1 = self.parameters.contains(&("client_encoding", "LATIN1"));
         let encoded = |text: &str| match is_latin1 {
             true => text.chars().map(|letter| letter as u8).collect(),
             false => text.as_bytes().to_vec(),
         };
+        let has_temporary = self.has_temporary_schema;
         let out = &mut self.out;
         let mut rows = |columns: &[&str], rows: &[&[&str]]| {
             describe(out, columns, Format::Text);
@@ -480,9 +503,11 @@ impl Server {
             encode::command_complete(out, b"SELECT 1").unwrap();
         };
         rows(&["s"], &[&["pg_catalog"], &["public"]]);
-        rows(&["u", "p"], &[&["app", "\"$user\", public"]]);
-        rows(&["a", "b", "c", "d", "e", "f", "g"], &[]);
-        rows(&["a", "b", "c", "d"], &[]);
+        rows(&["u", "p", "v", "t"], &[&["app", "\"$user\", public", "150018", if has_temporary { "t" } else { "f" }]]);
+        if temporary {
+            rows(&["a", "b", "c", "d", "e", "f", "g"], &[&["16600", "pg_temp_3", "scratch", "r", "", "f", ""]]);
+            rows(&["a", "b", "c", "d"], &[&["16600", "1", "pan", "25"]]);
+        }
         if tables {
             rows(
                 &["a", "b", "c", "d", "e", "f"],
@@ -500,15 +525,7 @@ impl Server {
                 &["a", "b", "c", "d", "e", "f", "g"],
                 &[
                     &["16384", "public", "payments", "r", "", "f", ""],
-                    &[
-                        "16390",
-                        "public",
-                        "v_payments",
-                        "v",
-                        "",
-                        "f",
-                        " SELECT payments.pan AS ref FROM public.payments;",
-                    ],
+                    &["16390", "public", "v_payments", "v", "", "f", query],
                     &["16500", "public", "tickets", "r", "", "f", ""],
                     &["16501", "public", "odds", "r", "", "f", ""],
                     &["16502", "public", "plain", "r", "", "f", ""],

@@ -1,9 +1,11 @@
 //! Reads the library's parse tree out of its memory. What is read is copied: nothing of it outlives the call.
 
-use std::borrow::Cow;
+use std::cell::Cell;
 use std::ffi::{CStr, c_char};
 
-use crate::tree::{Field, Kind, Layout, Node, Shape, Unreadable, Value};
+use bumpalo::Bump;
+
+use crate::tree::{Field, Kind, Layout, Literals, Node, Shape, Unreadable, Value};
 
 /// Every ASCII character in its place, so that a `char` is a piece of it.
 const ASCII: &str = "\0\u{1}\u{2}\u{3}\u{4}\u{5}\u{6}\u{7}\u{8}\t\n\u{b}\u{c}\r\u{e}\u{f}\u{10}\u{11}\u{12}\u{13}\u{14}\u{15}\u{16}\u{17}\u{18}\u{19}\u{1a}\u{1b}\u{1c}\u{1d}\u{1e}\u{1f} !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~\u{7f}";
@@ -12,13 +14,18 @@ const ASCII: &str = "\0\u{1}\u{2}\u{3}\u{4}\u{5}\u{6}\u{7}\u{8}\t\n\u{b}\u{c}\r\
 const VALUE_BYTES: usize = 16;
 
 /// Reads nodes, without recursion: the text decides the nesting.
-pub(super) struct Reader {
+pub(super) struct Reader<'t> {
+    /// Where it is copied to.
+    arena: &'t Bump,
     layout: &'static Layout,
     depth_max: usize,
     bytes_left: usize,
     open: Vec<Open>,
+    /// The items read so far of all lists that are open, those of the innermost last.
+    items: Vec<Value<'t>>,
     /// The fields read so far of all nodes that are open, those of the innermost last.
-    fields: Vec<(&'static str, Value<'static>)>,
+    fields: Vec<(&'t str, Value<'t>)>,
+    literals: Literals<'t>,
 }
 
 /// A node or list that is being read.
@@ -41,18 +48,22 @@ enum What {
         /// Points to so many cells of eight bytes, each null or a pointer to a live node.
         cells: *const *const u8,
         length: usize,
-        items: Vec<Value<'static>>,
+        /// Where its own begin among the items read so far.
+        first: usize,
     },
 }
 
-impl Reader {
-    pub(super) fn new(depth_max: usize, bytes_max: usize) -> Reader {
+impl<'t> Reader<'t> {
+    pub(super) fn new(arena: &'t Bump, depth_max: usize, bytes_max: usize) -> Reader<'t> {
         Reader {
+            arena,
             layout: Layout::get(),
             depth_max,
             bytes_left: bytes_max,
             open: Vec::with_capacity(32),
+            items: Vec::with_capacity(32),
             fields: Vec::with_capacity(64),
+            literals: Literals::new(arena.alloc(Cell::new(false))),
         }
     }
 
@@ -60,13 +71,13 @@ impl Reader {
     ///
     /// # Safety
     /// `list` is null or a `List *` of `RawStmt` that `raw_parser` made and that is alive.
-    pub(super) unsafe fn root(mut self, list: *const u8) -> Result<Node<'static>, Unreadable> {
+    pub(super) unsafe fn root(mut self, list: *const u8) -> Result<(Node<'t>, Literals<'t>), Unreadable> {
         if list.is_null() {
-            return Ok(Node::new("", vec![("stmts", Value::List(Vec::new()))]));
+            return Ok((Node::new("", &[("stmts", Value::List(&[]))]), self.literals));
         }
         // SAFETY: as above.
         unsafe { self.open_list(list, 1)? };
-        let mut done: Option<Value<'static>> = None;
+        let mut done: Option<Value<'t>> = None;
         while !self.open.is_empty() {
             if let Some(value) = done.take() {
                 self.push(value);
@@ -77,7 +88,8 @@ impl Reader {
                 done = self.open.pop().map(|open| self.close(open));
             }
         }
-        Ok(Node::new("", vec![("stmts", done.unwrap_or(Value::Null))]))
+        let root = Node::new("", self.arena.alloc_slice_copy(&[("stmts", done.unwrap_or(Value::Null))]));
+        Ok((root, self.literals))
     }
 
     /// Reads on in what was opened last, until a part of it has to be opened (`false`) or nothing of it is left (`true`).
@@ -89,14 +101,15 @@ impl Reader {
             let Some(Open { depth, what }) = self.open.last_mut() else { return Ok(true) };
             let depth = *depth;
             match what {
-                What::List { cells, length, items } => {
-                    if items.len() == *length {
+                What::List { cells, length, first } => {
+                    let at = self.items.len() - *first;
+                    if at == *length {
                         return Ok(true);
                     }
                     // SAFETY: the index is below the list's length.
-                    let item = unsafe { cells.add(items.len()).read() };
+                    let item = unsafe { cells.add(at).read() };
                     if item.is_null() {
-                        items.push(Value::Node(Node::new("", Vec::new())));
+                        self.items.push(Value::Node(Node::new("", &[])));
                         continue;
                     }
                     // SAFETY: a cell that is not null points to a node.
@@ -164,7 +177,7 @@ impl Reader {
         let depth = self.enter(depth, 1, "")?;
         // SAFETY: as above.
         let (length, cells) = unsafe { self.cells(list) };
-        self.open.push(Open { depth, what: What::List { cells, length, items: Vec::with_capacity(length) } });
+        self.open.push(Open { depth, what: What::List { cells, length, first: self.items.len() } });
         Ok(())
     }
 
@@ -188,7 +201,7 @@ impl Reader {
                 }
                 Kind::Cells => return self.open_list(node, depth).map(|()| true),
                 Kind::Numbers => Some(self.numbers(node)),
-                Kind::Constant => return self.constant(at).map(|()| false),
+                Kind::Constant => return self.constant(node, at).map(|()| false),
                 scalar => self.scalar(at, scalar)?,
             }
         };
@@ -219,7 +232,7 @@ impl Reader {
     }
 
     /// Adds a value to the node that was opened last.
-    fn keep(&mut self, name: &'static str, value: Value<'static>) -> Result<(), Unreadable> {
+    fn keep(&mut self, name: &'static str, value: Value<'t>) -> Result<(), Unreadable> {
         self.spend(VALUE_BYTES + name.len())?;
         self.fields.push((name, value));
         Ok(())
@@ -227,7 +240,7 @@ impl Reader {
 
     /// # Safety
     /// A scalar of that kind stands at that place of a live struct.
-    unsafe fn scalar(&mut self, at: *const u8, kind: Kind) -> Result<Option<Value<'static>>, Unreadable> {
+    unsafe fn scalar(&mut self, at: *const u8, kind: Kind) -> Result<Option<Value<'t>>, Unreadable> {
         // SAFETY: as above; the library aligns its fields.
         unsafe {
             Ok(match kind {
@@ -239,7 +252,7 @@ impl Reader {
                 Kind::Char => letter(at.read())?,
                 Kind::Enum(of) => {
                     let name = self.layout.enum_name(of, at.cast::<i32>().read()).ok_or(Unreadable::Malformed)?;
-                    Some(Value::Text(Cow::Borrowed(name)))
+                    Some(Value::Text(name))
                 }
                 Kind::Text => self.text(at.cast::<*const c_char>().read())?,
                 _ => return Err(Unreadable::Malformed),
@@ -260,19 +273,19 @@ impl Reader {
 
     /// # Safety
     /// `list` points to a live `IntList` or `OidList`: cells of eight bytes, of which the first four are a number.
-    unsafe fn numbers(&self, list: *const u8) -> Value<'static> {
+    unsafe fn numbers(&self, list: *const u8) -> Value<'t> {
         // SAFETY: as above.
         let (length, cells) = unsafe { self.cells(list) };
         // SAFETY: `at` is below the list's length.
         let number = |at| Value::Int(i64::from(unsafe { cells.add(at).cast::<i32>().read() }));
-        Value::List((0..length).map(number).collect())
+        Value::List(self.arena.alloc_slice_fill_iter((0..length).map(number)))
     }
 
     /// The value of a constant stands under its type's name; NULL has none.
     ///
     /// # Safety
-    /// `value` points to the union of value nodes of a live `A_Const`.
-    unsafe fn constant(&mut self, value: *const u8) -> Result<(), Unreadable> {
+    /// `value` points to the union of value nodes of `node`, a live `A_Const`.
+    unsafe fn constant(&mut self, node: *const u8, value: *const u8) -> Result<(), Unreadable> {
         // Its first field.
         if self.fields.last().is_some_and(|(name, _)| *name == "isnull") {
             return Ok(());
@@ -282,28 +295,34 @@ impl Reader {
         let [field] = shape.fields.as_slice() else { return Err(Unreadable::Malformed) };
         // SAFETY: the union's member of that tag is a struct of that shape, with one scalar.
         let inner = unsafe { self.scalar(value.add(field.offset), field.kind)? };
-        let fields = inner.map(|inner| (field.name, inner)).into_iter().collect();
-        self.keep(field.name, Value::Node(Node::new("", fields)))
+        let fields: &[_] = match inner {
+            Some(inner) => self.arena.alloc_slice_copy(&[(field.name, inner)]),
+            None => &[],
+        };
+        // SAFETY: its place in the text is a number at that offset.
+        let place = unsafe { node.add(self.layout.constant_location).cast::<i32>().read() };
+        let literal = self.literals.add(Node::new("", fields), usize::try_from(place).ok());
+        self.keep(field.name, Value::Literal(literal))
     }
 
     /// # Safety
     /// `text` is null or a NUL-terminated string.
-    unsafe fn text(&mut self, text: *const c_char) -> Result<Option<Value<'static>>, Unreadable> {
+    unsafe fn text(&mut self, text: *const c_char) -> Result<Option<Value<'t>>, Unreadable> {
         if text.is_null() {
             return Ok(None);
         }
         // SAFETY: as above.
         let words = unsafe { CStr::from_ptr(text) }.to_str().map_err(|_| Unreadable::Malformed)?;
         self.spend(words.len())?;
-        Ok((!words.is_empty()).then(|| Value::Text(Cow::Owned(words.to_owned()))))
+        Ok((!words.is_empty()).then(|| Value::Text(self.arena.alloc_str(words))))
     }
 }
 
-impl Reader {
+impl<'t> Reader<'t> {
     /// Adds what was opened to what it was opened in.
-    fn push(&mut self, value: Value<'static>) {
+    fn push(&mut self, value: Value<'t>) {
         match self.open.last_mut().map(|open| &mut open.what) {
-            Some(What::List { items, .. }) => items.push(value),
+            Some(What::List { .. }) => self.items.push(value),
             Some(What::Node { shape, at, .. }) => {
                 if let Some(field) = at.checked_sub(1).and_then(|at| shape.fields.get(at)) {
                     self.fields.push((field.name, value));
@@ -313,10 +332,18 @@ impl Reader {
         }
     }
 
-    fn close(&mut self, open: Open) -> Value<'static> {
+    fn close(&mut self, open: Open) -> Value<'t> {
         match open.what {
-            What::List { items, .. } => Value::List(items),
-            What::Node { shape, first, .. } => Value::Node(Node::new(shape.name, self.fields.split_off(first))),
+            What::List { first, .. } => {
+                let items = self.arena.alloc_slice_copy(self.items.get(first..).unwrap_or_default());
+                self.items.truncate(first);
+                Value::List(items)
+            }
+            What::Node { shape, first, .. } => {
+                let fields = self.arena.alloc_slice_copy(self.fields.get(first..).unwrap_or_default());
+                self.fields.truncate(first);
+                Value::Node(Node::new(shape.name, fields))
+            }
         }
     }
 }
@@ -330,5 +357,5 @@ fn letter(byte: u8) -> Result<Option<Value<'static>>, Unreadable> {
         return Ok(None);
     }
     let at = usize::from(byte);
-    ASCII.get(at..=at).map(|letter| Some(Value::Text(Cow::Borrowed(letter)))).ok_or(Unreadable::Malformed)
+    ASCII.get(at..=at).map(|letter| Some(Value::Text(letter))).ok_or(Unreadable::Malformed)
 }

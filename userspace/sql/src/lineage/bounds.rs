@@ -19,6 +19,7 @@ struct Read<'c> {
 }
 
 /// One side of an equality: a column of one of the relations, or something that none of them decides.
+#[derive(Clone, Copy)]
 enum Side {
     Column(usize, i16),
     Given,
@@ -37,12 +38,14 @@ impl<'c> Follower<'c> {
         let mut equalities = Vec::new();
         node.node("whereClause").into_iter().for_each(|condition| conjuncts(condition, &mut equalities));
         nodes(node.list("fromClause")).for_each(|item| joins(item, &mut equalities));
+        let sides: Vec<(Side, Side)> =
+            equalities.iter().map(|(left, right)| (side(&reads, left), side(&reads, right))).collect();
         // What is given by a key gives, through an equality, the key of another.
         for _ in 0..=reads.len() {
             let before: usize = reads.iter().map(|read| read.given.len()).sum();
-            for (left, right) in &equalities {
-                self.give(&mut reads, left, right);
-                self.give(&mut reads, right, left);
+            for (left, right) in &sides {
+                self.give(&mut reads, *left, *right);
+                self.give(&mut reads, *right, *left);
             }
             if before == reads.iter().map(|read| read.given.len()).sum::<usize>() {
                 break;
@@ -68,9 +71,9 @@ impl<'c> Follower<'c> {
         told.chain(own).any(|key| key.iter().all(|column| read.given.contains(column)))
     }
 
-    fn give(&self, reads: &mut [Read<'c>], column: &Node<'_>, value: &Node<'_>) {
-        let Side::Column(at, number) = side(reads, column) else { return };
-        let is_given = match side(reads, value) {
+    fn give(&self, reads: &mut [Read<'c>], column: Side, value: Side) {
+        let Side::Column(at, number) = column else { return };
+        let is_given = match value {
             Side::Given => true,
             Side::Column(other, _) => other != at && reads.get(other).is_some_and(|other| self.has_key(other)),
             Side::Other => false,

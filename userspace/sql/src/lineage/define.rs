@@ -8,7 +8,7 @@ use super::value::{Column, Value};
 use crate::tree::{Node, Value as Field};
 use crate::utility::constant;
 use crate::walk::{qualified, range_name};
-use crate::{Clause, How, Name, Unknown, Watch};
+use crate::{Clause, How, Name, Sensitivity, Unknown, Watch};
 
 /// Notes what a statement that is no query means for where values go.
 pub(super) fn visit(follower: &mut Follower<'_>, node: &Node<'_>) {
@@ -65,8 +65,8 @@ pub(super) fn visit(follower: &mut Follower<'_>, node: &Node<'_>) {
         "CreateExtensionStmt" | "AlterExtensionStmt" => follower.unknown_form("CREATE EXTENSION"),
         "CreatePublicationStmt" | "AlterPublicationStmt" => follower.unknown_form("a publication"),
         "CreateSubscriptionStmt" | "AlterSubscriptionStmt" => follower.unknown_form("a subscription"),
-        "CreateDomainStmt" => nodes(node.list("constraints")).for_each(|one| drop(follower.sum(one.get("raw_expr")))),
-        "AlterDomainStmt" => drop(node.node("def").map(|def| follower.sum(def.get("raw_expr")))),
+        "CreateDomainStmt" => domain(follower, nodes(node.list("constraints"))),
+        "AlterDomainStmt" => domain(follower, node.node("def").into_iter()),
         // Rows lie in the index' order afterwards, and are read in it.
         "ClusterStmt" => {
             if node.node("relation").is_none_or(|relation| matters(follower, relation)) {
@@ -164,6 +164,27 @@ fn over<'c>(follower: &mut Follower<'c>, node: &Node<'_>, field: &str, body: imp
     }
     body(follower);
     follower.scopes.close();
+}
+
+/// The default and the checks of a domain. `VALUE` is a name there, and no column's: whatever is given the domain, by a column, an argument or
+/// a cast. A check asks each of them, so none is set up where anything matters.
+fn domain<'n>(follower: &mut Follower<'_>, constraints: impl Iterator<Item = &'n Node<'n>>) {
+    let columns = scope::Columns::Known([Column::new("value", Value::clean())].into());
+    follower.scopes.open();
+    follower.scopes.add(From::Item(scope::Item { name: "".into(), schema: None, columns, is_stored: false }));
+    for constraint in constraints {
+        if constraint.text("contype") == "CONSTR_CHECK" && anything_matters(follower) {
+            follower.unknown_form("which values the check of a domain asks");
+        }
+        follower.sum(constraint.get("raw_expr"));
+    }
+    follower.scopes.close();
+}
+
+/// Is any column of the database sensitive?
+fn anything_matters(follower: &Follower<'_>) -> bool {
+    let mut columns = follower.schema().relations().flat_map(|relation| &relation.columns);
+    columns.any(|column| column.sensitivity == Sensitivity::Sensitive)
 }
 
 /// The columns and expressions of an index, of statistics or of a partition's key.

@@ -65,7 +65,7 @@ impl<'c> Follower<'c> {
             Field::List(items) => items.iter().fold(Value::clean(), |all, item| all.with(&self.sum(item))),
             Field::Node(node) if node.kind == "List" => self.sum(node.get("items")),
             Field::Node(node) => self.expression(node),
-            Field::Null | Field::Bool(_) | Field::Int(_) | Field::Text(_) => Value::clean(),
+            Field::Null | Field::Bool(_) | Field::Int(_) | Field::Text(_) | Field::Literal(_) => Value::clean(),
         }
     }
 
@@ -164,14 +164,26 @@ impl<'c> Follower<'c> {
 
     /// A column by its name, a whole row by that of its relation, or a function of a row in attribute notation.
     fn column(&mut self, node: &Node<'_>) -> Value {
-        let words: Vec<&str> = node.list("fields").iter().filter_map(Field::as_string).collect();
+        let fields = node.list("fields");
+        let (mut few, mut many) = ([""; 4], Vec::new());
+        let words: &[&str] = if fields.len() <= few.len() {
+            let mut count = 0;
+            for (place, word) in few.iter_mut().zip(fields.iter().filter_map(Field::as_string)) {
+                *place = word;
+                count += 1;
+            }
+            few.get(..count).unwrap_or_default()
+        } else {
+            many.extend(fields.iter().filter_map(Field::as_string));
+            &many
+        };
         self.charge(self.scopes.width());
-        match words.as_slice() {
+        match words {
             [name] => {
                 let value = self.named_column(name).unwrap_or_else(|| self.no_column(name));
                 self.used(value)
             }
-            [qualifiers @ .., name] if node.list("fields").len() == words.len() => {
+            [qualifiers @ .., name] if fields.len() == words.len() => {
                 let value = self.qualified(qualifiers, name);
                 self.used(value)
             }

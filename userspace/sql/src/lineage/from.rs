@@ -18,7 +18,12 @@ impl<'c> Follower<'c> {
             let functions = nodes(node.list("functions")).next().and_then(|entry| entry.list("items").first());
             let function =
                 functions.and_then(crate::tree::Value::as_node).map(|call| words::last(call.list("funcname")));
-            let own = function.unwrap_or_else(|| node.text("relname"));
+            let own = match node.kind {
+                // As the server calls them (`addRangeTableEntryForTableFunc`, parse_relation.c).
+                "RangeTableFunc" => "xmltable",
+                "JsonTable" => "json_table",
+                _ => function.unwrap_or_else(|| node.text("relname")),
+            };
             return Item { name: Rc::from(own), schema: None, columns, is_stored: false };
         };
         let names = names(alias.list("colnames"));

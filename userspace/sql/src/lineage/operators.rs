@@ -5,7 +5,7 @@ use super::select::nodes;
 use super::value::Value;
 use super::words;
 use crate::tree::{Node, Value as Field};
-use crate::walk::qualified;
+use crate::walk::{parts, qualified};
 use crate::{Clause, How, Unknown};
 
 /// Operators whose result is true or false.
@@ -46,13 +46,13 @@ fn constant_of(node: &Node<'_>) -> Option<String> {
 impl Follower<'_> {
     /// An operator with its operands.
     pub(super) fn operator(&mut self, node: &Node<'_>) -> Value {
-        let name = qualified(node.list("name"));
+        let (schema, name) = parts(node.list("name"));
         let values = [self.sum(node.get("lexpr")), self.sum(node.get("rexpr"))];
         let [left, right] = &values;
-        let foreign = name.schema.as_deref().is_some_and(|schema| schema != "pg_catalog");
-        let own = foreign || self.schema().has_operator(&name.name);
+        let foreign = schema.is_some_and(|schema| schema != "pg_catalog");
+        let own = foreign || self.schema().has_operator(name);
         if own && values.iter().any(|value| self.is_sensitive(value)) {
-            self.unknown(Unknown::Function(name.clone()));
+            self.unknown(Unknown::Function(qualified(node.list("name"))));
         }
         let sides = (node.node("lexpr"), node.node("rexpr"));
         match node.text("kind") {
@@ -62,7 +62,7 @@ impl Follower<'_> {
                 self.clause = clause;
                 left.at_most(How::Verbatim).with(&asked)
             }
-            "AEXPR_OP" => match name.name.as_str() {
+            "AEXPR_OP" => match name {
                 "=" => self.equality(left, right, sides.0, sides.1, node),
                 "||" => self.joined(node, &values),
                 "->" | "->>" | "#>" | "#>>" => self.piece(left, right, node),
@@ -70,7 +70,7 @@ impl Follower<'_> {
                 "+" | "-" | "#" | "*" => self.transformed(&left.clone().with(right), How::Injective),
                 _ => self.transformed(&left.clone().with(right), How::Lossy),
             },
-            "AEXPR_IN" | "AEXPR_OP_ANY" if name.name == "=" => {
+            "AEXPR_IN" | "AEXPR_OP_ANY" if name == "=" => {
                 // IN takes a list: a row of values.
                 let listed = match node.get("rexpr") {
                     Field::List(items) => items.iter().filter_map(Field::as_node).all(is_fixed),

@@ -197,7 +197,8 @@ impl Follower<'_> {
         if text.len() > limits.bytes {
             return None;
         }
-        let root = grammar::parse(text, limits.depth, limits.tree_bytes).ok()?;
+        let arena = grammar::Arena::take();
+        let (root, _) = grammar::parse(text, &arena, limits.depth, limits.tree_bytes).ok()?;
         let statements: Option<Vec<_>> =
             root.list("stmts").iter().map(|raw| raw.as_node().and_then(|raw| raw.node("stmt"))).collect();
         body(self, &statements?)

@@ -102,7 +102,7 @@ fn part(text: &mut String, value: &Value<'_>, level: usize) {
     match value {
         Value::Node(node) => write(text, node, level + 1),
         Value::List(items) => list(text, items, ", ", level),
-        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Text(_) => {}
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Text(_) | Value::Literal(_) => {}
     }
 }
 

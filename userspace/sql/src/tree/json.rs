@@ -1,7 +1,7 @@
 //! The tree from libpg_query's JSON (`pg_query_outfuncs_json.c`), for tests: a node is `{"Type": {fields}}`, except where a field can hold
 //! one type only; there the type is left out and [`TYPED_FIELDS`] knows it.
 
-use std::borrow::Cow;
+use bumpalo::Bump;
 
 use super::{Node, Unreadable, Value};
 
@@ -56,8 +56,8 @@ const TYPED_FIELDS: &[(&str, &[&str])] = &[
 ];
 
 /// The root of the tree: its `stmts` are the text's statements. Reads without recursion: the text decides the nesting.
-pub(crate) fn read(json: &str, depth_max: usize) -> Result<Node<'_>, Unreadable> {
-    let mut reader = Reader { json, at: 0 };
+pub(crate) fn read<'j>(json: &'j str, arena: &'j Bump, depth_max: usize) -> Result<Node<'j>, Unreadable> {
+    let mut reader = Reader { json, arena, at: 0 };
     let mut open: Vec<Open<'_>> = Vec::new();
     loop {
         let mut value = match reader.peek() {
@@ -87,14 +87,14 @@ pub(crate) fn read(json: &str, depth_max: usize) -> Result<Node<'_>, Unreadable>
             }
             let closed = open.last().is_some_and(|container| reader.accept(container.end()));
             if closed {
-                value = open.pop().map(Open::close);
+                value = open.pop().map(|open| open.close(arena));
                 continue;
             }
             if !first {
                 reader.expect(b',')?;
             }
             if let Some(Open::Node { field, .. }) = open.last_mut() {
-                let Cow::Borrowed(name) = reader.string()? else { return Err(Unreadable::Malformed) };
+                let name = reader.string()?;
                 reader.expect(b':')?;
                 *field = name;
             }
@@ -132,16 +132,17 @@ impl<'j> Open<'j> {
         }
     }
 
-    fn close(self) -> Value<'j> {
+    fn close(self, arena: &'j Bump) -> Value<'j> {
         match self {
-            Open::List(items) => Value::List(items),
-            Open::Node { holder, fields, .. } => typed(holder, fields),
+            Open::List(items) => Value::List(arena.alloc_slice_copy(&items)),
+            Open::Node { holder, fields, .. } => typed(holder, arena.alloc_slice_copy(&fields)),
         }
     }
 }
 
 struct Reader<'j> {
     json: &'j str,
+    arena: &'j Bump,
     at: usize,
 }
 
@@ -177,14 +178,14 @@ impl<'j> Reader<'j> {
         }
     }
 
-    fn string(&mut self) -> Result<Cow<'j, str>, Unreadable> {
+    fn string(&mut self) -> Result<&'j str, Unreadable> {
         self.expect(b'"')?;
         let rest = self.json.get(self.at..).ok_or(Unreadable::Malformed)?;
         let plain = rest.find(['"', '\\']).ok_or(Unreadable::Malformed)?;
         let head = rest.get(..plain).ok_or(Unreadable::Malformed)?;
         self.at += plain;
         if self.accept(b'"') {
-            return Ok(Cow::Borrowed(head));
+            return Ok(head);
         }
         let mut text = head.to_owned();
         loop {
@@ -193,7 +194,7 @@ impl<'j> Reader<'j> {
             text.push_str(rest.get(..plain).ok_or(Unreadable::Malformed)?);
             self.at += plain;
             if self.accept(b'"') {
-                return Ok(Cow::Owned(text));
+                return Ok(self.arena.alloc_str(&text));
             }
             self.expect(b'\\')?;
             text.push(self.escape()?);
@@ -222,14 +223,11 @@ impl<'j> Reader<'j> {
 }
 
 /// Names the node: by its only field if that is a type, else by the field that holds it.
-fn typed<'j>(field: &str, mut fields: Vec<(&'j str, Value<'j>)>) -> Value<'j> {
-    if let [(name, Value::Node(_))] = fields.as_slice() {
-        let name = *name;
-        if name.starts_with(|c: char| c.is_ascii_uppercase())
-            && let Some((_, Value::Node(inner))) = fields.pop()
-        {
-            return Value::Node(Node { kind: name, fields: inner.fields });
-        }
+fn typed<'j>(field: &str, fields: &'j [(&'j str, Value<'j>)]) -> Value<'j> {
+    if let [(name, Value::Node(inner))] = fields
+        && name.starts_with(|c: char| c.is_ascii_uppercase())
+    {
+        return Value::Node(Node { kind: name, fields: inner.fields });
     }
     let kind = TYPED_FIELDS.iter().find(|(_, holders)| holders.contains(&field)).map_or("", |(kind, _)| *kind);
     Value::Node(Node { kind, fields })
@@ -242,7 +240,8 @@ mod tests {
     #[test]
     fn names_every_node() {
         let json = r#"{"version":1,"stmts":[{"stmt":{"InsertStmt":{"relation":{"relname":"t\u0041\"","inh":true},"cols":[{}],"location":7}},"stmt_len":3}]}"#;
-        let root = read(json, 20).unwrap();
+        let arena = Bump::new();
+        let root = read(json, &arena, 20).unwrap();
         let raw = root.list("stmts")[0].as_node().unwrap();
         let insert = raw.node("stmt").unwrap();
         assert_eq!((raw.int("stmt_len"), insert.kind), (3, "InsertStmt"));
@@ -254,8 +253,8 @@ mod tests {
     #[test]
     fn refuses_what_the_library_does_not_write() {
         for json in ["", "{", "{\"a\"", "{\"a\":}", "[1", "\"a", "{\"a\":1}x", "{\"a\":nul}", "{\"a\":\"\\u12\"}"] {
-            assert_eq!(read(json, 20).err(), Some(Unreadable::Malformed), "{json}");
+            assert_eq!(read(json, &Bump::new(), 20).err(), Some(Unreadable::Malformed), "{json}");
         }
-        assert_eq!(read(r#"{"a":[[[1]]]}"#, 3).err(), Some(Unreadable::TooDeep));
+        assert_eq!(read(r#"{"a":[[[1]]]}"#, &Bump::new(), 3).err(), Some(Unreadable::TooDeep));
     }
 }

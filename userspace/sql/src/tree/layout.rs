@@ -60,6 +60,8 @@ pub(crate) struct Layout {
     /// Where a list has its length and its cells.
     pub(crate) list_length: usize,
     pub(crate) list_cells: usize,
+    /// Where a constant says in which byte of the text it begins.
+    pub(crate) constant_location: usize,
 }
 
 impl Layout {
@@ -92,6 +94,9 @@ fn read(text: &'static str) -> Layout {
             (Some(name), true) => {
                 let offset = words.next().and_then(|word| word.parse().ok()).unwrap_or(usize::MAX);
                 let kind = kind(words.next().unwrap_or_default(), words.next().unwrap_or_default(), &enums, &types);
+                if name == "location" && current.as_ref().is_some_and(|(_, shape)| shape.name == "A_Const") {
+                    layout.constant_location = offset;
+                }
                 if let (Some((_, shape)), Some(kind)) = (&mut current, kind.filter(|_| name != "location")) {
                     shape.fields.push(Field { name, offset, kind });
                 }
@@ -174,7 +179,7 @@ mod tests {
         let lines = LAYOUT.lines().filter(|line| line.starts_with(' ') && !line.starts_with(" location "));
         assert_eq!(fields, lines.count());
         assert!(layout.shapes.iter().flatten().all(|shape| shape.fields.iter().all(|field| field.offset < 4096)));
-        assert_eq!((layout.list_length, layout.list_cells), (4, 16));
+        assert_eq!((layout.list_length, layout.list_cells, layout.constant_location), (4, 16, 28));
         assert!(layout.enums.iter().all(|names| !names.is_empty()));
     }
 }

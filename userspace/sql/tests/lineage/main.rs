@@ -9,6 +9,7 @@ mod evasions;
 mod explained;
 mod forms;
 mod limits;
+mod literals;
 mod queries;
 mod tools;
 mod words;

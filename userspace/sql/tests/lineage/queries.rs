@@ -357,6 +357,16 @@ fn documents() {
             "SELECT x FROM xmltable('/r' PASSING (SELECT xmlelement(name r, pan) FROM payments) COLUMNS x text PATH '.')",
             "x <- payments.pan lossy; other payments.pan; quotes",
         ),
+        // Without an alias it has the form's name.
+        (
+            "SELECT xmltable.*, xmltable.x FROM tickets, xmltable('/r' PASSING (note::xml) COLUMNS x text PATH '.')",
+            "clean",
+        ),
+        (
+            "SELECT xmltable.x FROM payments, xmltable('/r' PASSING (meta::text::xml) COLUMNS x text PATH '.')",
+            "x <- payments.meta lossy; other payments.meta; quotes",
+        ),
+        ("SELECT json_table.x FROM tickets, json_table(note, '$' COLUMNS (x text PATH '$.a'))", "clean"),
         (
             r#"SELECT JSON_VALUE(meta, '$.card.pan'), JSON_QUERY(meta, '$.card ? (@.pan starts with "4")') FROM payments"#,
             "json_value <- payments.meta verbatim; json_query <- payments.meta lossy; quotes",

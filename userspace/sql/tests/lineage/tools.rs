@@ -48,6 +48,23 @@ fn session(file: &str, schema: &Schema, mut each: impl FnMut(&str, &Analysis)) {
     }
 }
 
+/// Where nothing matters a check of a domain has nothing to ask.
+#[test]
+fn domains() {
+    let schema = schema();
+    for text in [
+        "CREATE DOMAIN positive AS int DEFAULT 1 CHECK (VALUE > 0 AND value < 9)",
+        "ALTER DOMAIN positive ADD CONSTRAINT c CHECK (VALUE <> 5)",
+        "CREATE DOMAIN word AS text NOT NULL CONSTRAINT c CHECK (lower(VALUE) = VALUE)",
+    ] {
+        session(text, &schema, |text, analysis| {
+            for lineage in analysis.statements.iter().filter_map(|statement| statement.lineage.as_ref()) {
+                assert!(lineage.unknown.is_empty(), "{text}: {:?}", lineage.unknown);
+            }
+        });
+    }
+}
+
 #[test]
 fn nothing_is_refused() {
     let schema = schema();

@@ -3,14 +3,15 @@
 use std::arch::{
     asm,
     x86_64::{
-        __m128i, __m256i, _bzhi_u32, _mm_add_epi32, _mm_cvtsi128_si32, _mm_loadu_si128, _mm_unpackhi_epi64,
-        _mm256_add_epi8, _mm256_add_epi32, _mm256_and_si256, _mm256_blendv_epi8, _mm256_broadcastsi128_si256,
-        _mm256_castsi128_si256, _mm256_castsi256_si128, _mm256_cmpeq_epi8, _mm256_cmpeq_epi16, _mm256_cmpgt_epi8,
-        _mm256_extracti128_si256, _mm256_inserti128_si256, _mm256_loadu_si256, _mm256_min_epu8, _mm256_min_epu16,
-        _mm256_movemask_epi8, _mm256_mullo_epi16, _mm256_or_si256, _mm256_packus_epi32, _mm256_sad_epu8,
+        __m128i, __m256i, _bzhi_u32, _mm_add_epi32, _mm_cvtsi128_si32, _mm_loadu_si128, _mm_or_si128, _mm_slli_epi32,
+        _mm_storeu_si128, _mm_unpackhi_epi64, _mm256_add_epi8, _mm256_add_epi32, _mm256_and_si256, _mm256_blendv_epi8,
+        _mm256_broadcastsi128_si256, _mm256_castsi128_si256, _mm256_castsi256_si128, _mm256_cmpeq_epi8,
+        _mm256_cmpeq_epi16, _mm256_cmpgt_epi8, _mm256_extracti128_si256, _mm256_inserti128_si256, _mm256_loadu_si256,
+        _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_min_epu8, _mm256_min_epu16, _mm256_movemask_epi8,
+        _mm256_mullo_epi16, _mm256_or_si256, _mm256_packus_epi32, _mm256_permute4x64_epi64, _mm256_sad_epu8,
         _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_setzero_si256,
         _mm256_shuffle_epi8, _mm256_shuffle_epi32, _mm256_srli_epi16, _mm256_storeu_si256, _mm256_sub_epi8,
-        _mm256_testz_si256, _pext_u32,
+        _mm256_testz_si256, _mm256_unpacklo_epi32, _pext_u32,
     },
 };
 
@@ -18,7 +19,7 @@ use super::Avx2;
 use crate::{
     arch::{Masks, Set, WORD},
     balanced::form::{Form, SPAN_MAX},
-    balanced::places::Places,
+    balanced::places::{HEAD, Places},
     balanced::sieve,
 };
 
@@ -193,24 +194,34 @@ unsafe fn weigh<const WIDE: bool>(bytes: &[u8], places: &mut Places, form: &Form
         let (double, zero) = (both(&DOUBLED), _mm256_setzero_si256());
         // A sum that ends in zero is the only one whose product with a tenth of 2^16, rounded up, is so small modulo 2^16.
         let tenth = 6554;
+        let [tens, hundreds] = [_mm256_set1_epi16(1 << 8 | 10), _mm256_set1_epi32(1 << 16 | 100)];
         let [tenths, limit] = [_mm256_set1_epi32(tenth), _mm256_set1_epi16(tenth as i16 - 1)];
         while read < places.count() {
             let [first, second, third, fourth, ..] = *places.eight(read);
-            let four = [first, second, third, fourth];
-            let at = four.map(|place| (place as usize).min(last));
-            let sums = |first: usize| {
-                let added = |half: usize| {
+            let at = [first, second, third, fourth].map(|place| (place as usize).min(last));
+            let weighed = |first: usize| {
+                let digits = |half: usize| {
                     let one =
                         |index: usize| _mm_loadu_si128(bytes.as_ptr().add(at[index] + 16 * half).cast::<__m128i>());
                     let two = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(one(first)), one(first + 2));
-                    let digits = _mm256_and_si256(two, values[half]);
+                    _mm256_and_si256(two, values[half])
+                };
+                let added = |half: usize, digits: __m256i| {
                     _mm256_blendv_epi8(digits, _mm256_shuffle_epi8(double, digits), doubled[half])
                 };
-                let added = if WIDE { _mm256_add_epi8(added(0), added(1)) } else { added(0) };
-                _mm256_sad_epu8(added, zero)
+                let front = digits(0);
+                let sums = if WIDE { _mm256_add_epi8(added(0, front), added(1, digits(1))) } else { added(0, front) };
+                (_mm256_sad_epu8(sums, zero), _mm256_madd_epi16(_mm256_maddubs_epi16(front, tens), hundreds))
             };
+            let ((even, even_heads), (odd, odd_heads)) = (weighed(0), weighed(1));
+            // The first double word of each lane is a head.
+            let heads = _mm256_permute4x64_epi64::<0b10_00>(_mm256_unpacklo_epi32(even_heads, odd_heads));
+            let heads = _mm_slli_epi32::<{ HEAD as i32 }>(_mm256_castsi256_si128(heads));
+            let mut four = [0_u32; 4];
+            let place = _mm_loadu_si128(places.eight(read).as_ptr().cast::<__m128i>());
+            _mm_storeu_si128(four.as_mut_ptr().cast::<__m128i>(), _mm_or_si128(place, heads));
             // Four words to a lane: two halves of an even number's sum, two of an odd one's.
-            let halves = _mm256_packus_epi32(sums(0), sums(1));
+            let halves = _mm256_packus_epi32(even, odd);
             let sums = _mm256_add_epi32(halves, _mm256_shuffle_epi32::<0b10_11_00_01>(halves));
             let products = _mm256_mullo_epi16(sums, tenths);
             let right = mask_of(_mm256_cmpeq_epi16(_mm256_min_epu16(products, limit), products));

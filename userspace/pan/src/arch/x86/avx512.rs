@@ -2,14 +2,16 @@
 
 use std::arch::x86_64::{
     __m128i, __m256i, __m512i, _bzhi_u32, _mm_loadu_si128, _mm256_castsi128_si256, _mm256_inserti128_si256,
-    _mm256_loadu_si256, _mm256_maskz_compress_epi32, _mm256_min_epu32, _mm256_set1_epi32, _mm256_storeu_si256,
-    _mm512_add_epi8, _mm512_add_epi32, _mm512_add_epi64, _mm512_and_si512, _mm512_broadcast_i32x4,
-    _mm512_castsi256_si512, _mm512_cmplt_epu8_mask, _mm512_cvtepi64_epi32, _mm512_inserti64x4, _mm512_loadu_si512,
-    _mm512_lzcnt_epi64, _mm512_mask_cmplt_epu16_mask, _mm512_mask_shuffle_epi8, _mm512_mask_storeu_epi8,
+    _mm256_loadu_si256, _mm256_maskz_compress_epi32, _mm256_min_epu32, _mm256_or_si256, _mm256_set1_epi32,
+    _mm256_slli_epi32, _mm256_storeu_si256, _mm512_add_epi8, _mm512_add_epi32, _mm512_add_epi64, _mm512_and_si512,
+    _mm512_broadcast_i32x4, _mm512_castsi256_si512, _mm512_castsi512_si256, _mm512_cmplt_epu8_mask,
+    _mm512_cvtepi64_epi32, _mm512_inserti64x4, _mm512_loadu_si512, _mm512_lzcnt_epi64, _mm512_madd_epi16,
+    _mm512_maddubs_epi16, _mm512_mask_cmplt_epu16_mask, _mm512_mask_shuffle_epi8, _mm512_mask_storeu_epi8,
     _mm512_maskz_compress_epi64, _mm512_min_epu8, _mm512_movepi8_mask, _mm512_mullo_epi16, _mm512_or_si512,
-    _mm512_packus_epi32, _mm512_sad_epu8, _mm512_set1_epi8, _mm512_set1_epi16, _mm512_set1_epi32, _mm512_set1_epi64,
-    _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_shuffle_epi32, _mm512_srli_epi16, _mm512_sub_epi8,
-    _mm512_sub_epi64, _mm512_test_epi8_mask, _mm512_test_epi64_mask, _mm512_xor_si512, _pext_u32,
+    _mm512_packus_epi32, _mm512_permutexvar_epi64, _mm512_sad_epu8, _mm512_set_epi64, _mm512_set1_epi8,
+    _mm512_set1_epi16, _mm512_set1_epi32, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_shuffle_epi8,
+    _mm512_shuffle_epi32, _mm512_srli_epi16, _mm512_sub_epi8, _mm512_sub_epi64, _mm512_test_epi8_mask,
+    _mm512_test_epi64_mask, _mm512_unpacklo_epi32, _mm512_xor_si512, _pext_u32,
 };
 
 use super::{
@@ -20,7 +22,7 @@ use crate::{
     arch::{Masks, Set, WORD},
     balanced::block::WORDS,
     balanced::form::{Form, SPAN_MAX},
-    balanced::places::Places,
+    balanced::places::{HEAD, Places},
     balanced::sieve,
 };
 
@@ -155,13 +157,15 @@ unsafe fn weigh<const WIDE: bool>(bytes: &[u8], places: &mut Places, form: &Form
         let (double, zero) = (all_four(&DOUBLED), _mm512_setzero_si512());
         // A sum that ends in zero is the only one whose product with a tenth of 2^16, rounded up, is so small modulo 2^16.
         let tenth = 6554;
+        let [tens, hundreds] = [_mm512_set1_epi16(1 << 8 | 10), _mm512_set1_epi32(1 << 16 | 100)];
+        let firsts = _mm512_set_epi64(0, 0, 0, 0, 6, 4, 2, 0);
         let [tenths, limit] = [_mm512_set1_epi32(tenth), _mm512_set1_epi16(tenth as i16)];
         while read < places.count() {
             let eight = _mm256_loadu_si256(places.eight(read).as_ptr().cast::<__m256i>());
             let mut at = [0_u32; 8];
             let within = _mm256_min_epu32(eight, _mm256_set1_epi32(last.min(i32::MAX as usize) as i32));
             _mm256_storeu_si256(at.as_mut_ptr().cast::<__m256i>(), within);
-            let sums = |first: usize| {
+            let weighed = |first: usize| {
                 let four = |offset: usize| {
                     let one = |index: usize| {
                         _mm_loadu_si128(bytes.as_ptr().add(at[first + 2 * index] as usize + offset).cast::<__m128i>())
@@ -170,15 +174,19 @@ unsafe fn weigh<const WIDE: bool>(bytes: &[u8], places: &mut Places, form: &Form
                     let high = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(one(2)), one(3));
                     _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high)
                 };
-                let added = |half: usize| {
-                    let digits = _mm512_and_si512(four(16 * half), values[half]);
-                    _mm512_mask_shuffle_epi8(digits, doubled[half], double, digits)
-                };
-                let added = if WIDE { _mm512_add_epi8(added(0), added(1)) } else { added(0) };
-                _mm512_sad_epu8(added, zero)
+                let digits = |half: usize| _mm512_and_si512(four(16 * half), values[half]);
+                let added =
+                    |half: usize, digits: __m512i| _mm512_mask_shuffle_epi8(digits, doubled[half], double, digits);
+                let front = digits(0);
+                let sums = if WIDE { _mm512_add_epi8(added(0, front), added(1, digits(1))) } else { added(0, front) };
+                (_mm512_sad_epu8(sums, zero), _mm512_madd_epi16(_mm512_maddubs_epi16(front, tens), hundreds))
             };
+            let ((even, even_heads), (odd, odd_heads)) = (weighed(0), weighed(1));
+            // The first double word of each lane is a head.
+            let heads = _mm512_permutexvar_epi64(firsts, _mm512_unpacklo_epi32(even_heads, odd_heads));
+            let eight = _mm256_or_si256(eight, _mm256_slli_epi32::<{ HEAD as i32 }>(_mm512_castsi512_si256(heads)));
             // Four words to a lane: two halves of an even number's sum, two of an odd one's.
-            let halves = _mm512_packus_epi32(sums(0), sums(1));
+            let halves = _mm512_packus_epi32(even, odd);
             let sums = _mm512_add_epi32(halves, _mm512_shuffle_epi32::<0b10_11_00_01>(halves));
             let right = _mm512_mask_cmplt_epu16_mask(0x1111_1111, _mm512_mullo_epi16(sums, tenths), limit);
             let right = _bzhi_u32(_pext_u32(right, 0x1111_1111), (places.count() - read).min(8) as u32);

@@ -5,19 +5,23 @@ use std::fmt::Write as _;
 
 use policy::Policy;
 
-/// Without jit: compiling what is planned as much work takes longer than all of it (27 of 31 ms at 750 relations).
 /// Not `current_schemas()`: where the path begins with `pg_temp` it makes the session's temporary schema, which the agent would see.
-pub(super) const SCHEMAS: &str = "/* interceptor */ SET TRANSACTION READ ONLY; \
+/// Whether the session has one is asked, and its relations only where it has: to plan that takes longer than all of this.
+const SCHEMAS: &str = "/* interceptor */ SET TRANSACTION READ ONLY; \
 SELECT n.nspname FROM pg_catalog.pg_namespace AS n \
 WHERE pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND (n.nspname OPERATOR(pg_catalog.=) CURRENT_USER \
 OR pg_catalog.strpos(pg_catalog.replace(pg_catalog.lower(pg_catalog.current_setting('search_path')), '\"\"', '\"'), \
 pg_catalog.lower(n.nspname::pg_catalog.text)) \
 OPERATOR(pg_catalog.>) 0); \
-SELECT CURRENT_USER, pg_catalog.current_setting('search_path'); \
-SET LOCAL search_path = pg_catalog; SET LOCAL jit = off; ";
+SELECT CURRENT_USER, pg_catalog.current_setting('search_path'), pg_catalog.current_setting('server_version_num'), \
+pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0::pg_catalog.oid";
 
-/// Which relations: the session's own temporary ones. Where it has none nothing is read.
-const TEMPORARY: &str = "pg_my_temp_schema() <> 0 AND n.oid = pg_my_temp_schema()";
+/// In front of all that names no schema. Without jit: compiling what is planned as much work takes longer than all of it (27 of 31 ms
+/// at 750 relations).
+const SETTINGS: &str = "; SET LOCAL search_path = pg_catalog; SET LOCAL jit = off; SET LOCAL lock_timeout = 500";
+
+/// Which relations: the session's own temporary ones.
+const TEMPORARY: &str = "n.oid = pg_my_temp_schema()";
 /// All others that are not the server's own. What begins with `pg_` is reserved for it.
 const LASTING: &str = "left(n.nspname::text, 3) <> 'pg_' AND n.nspname <> 'information_schema'";
 /// Tables, partitioned and foreign ones, views of both kinds, sequences: what a query may name.
@@ -39,22 +43,99 @@ UNION ALL SELECT 's', '', '' WHERE c.relrowsecurity \
 UNION ALL SELECT 'd', a.attnum::text, '' FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid \
 LEFT JOIN pg_catalog.pg_type AS e ON e.oid = t.typelem WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.atttypid >= 16384 \
 AND NOT a.attisdropped AND (t.typtype IN ('c', 'd') OR e.typtype IN ('c', 'd')) \
-UNION ALL SELECT 'g', a.attnum::text, left(pg_get_expr(d.adbin, d.adrelid), 65536) FROM pg_catalog.pg_attribute AS a \
+UNION ALL SELECT 'g', a.attnum::text, left({expression}, 65536) FROM pg_catalog.pg_attribute AS a \
 JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
 WHERE a.attrelid = c.oid AND a.attgenerated <> ''";
 
 /// The longest definition of a view, and the longest body of a function, that is asked for; one of this length counts as cut off.
 pub(super) const TEXT_MAX: usize = 1 << 16;
 
-/// The session's own temporary relations and their columns.
-pub(super) fn write_temporary(into: &mut String, columns_max: usize) {
-    write_relations(into, TEMPORARY, columns_max);
+/// Whether the definitions of views and of generated columns are asked for.
+///
+/// They alone can fail, and wait: the server writes one out by opening what it is over, which another session may drop or hold locked
+/// meanwhile (`make_viewdef`, ruleutils.c). All else is read from the catalogs as they stood when the question began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Definitions {
+    Asked,
+    /// A view's is not known then: who reads it is refused.
+    LeftOut,
 }
 
-/// What the database holds: relations, columns, functions, operators.
-pub(super) fn write_holdings(into: &mut String, columns_max: usize) {
-    into.push_str("; ");
-    write_relations(into, LASTING, columns_max);
+/// What a result set of the answer holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Schemas of the path that may be used, and perhaps others.
+    Usable,
+    /// The user, the path, the server's version, whether there is a temporary schema.
+    Path,
+    /// The session's own temporary relations,
+    OwnRelations,
+    /// and their columns.
+    OwnColumns,
+    /// Tables that have a column which policy names, with all of their columns.
+    Named,
+    /// Types that are not built in.
+    Types,
+    /// Relations that last,
+    Relations,
+    /// and their columns.
+    Columns,
+    Functions,
+    Operators,
+    Keys,
+    /// What columns are called of which only the numbers were known.
+    Names,
+}
+
+/// The question as it is sent, and what its result sets will be, in their order.
+#[derive(Debug)]
+pub(super) struct Question {
+    pub(super) text: String,
+    pub(super) parts: Vec<Part>,
+}
+
+impl Question {
+    pub(super) fn new() -> Question {
+        Question { text: String::from(SCHEMAS), parts: vec![Part::Usable, Part::Path] }
+    }
+
+    /// The result sets of what is written behind this.
+    fn and(&mut self, parts: &[Part]) {
+        if self.parts.len() == 2 {
+            self.text.push_str(SETTINGS);
+        }
+        self.parts.extend_from_slice(parts);
+    }
+
+    /// The session's own temporary relations and their columns.
+    pub(super) fn and_temporary(&mut self, columns_max: usize, definitions: Definitions) {
+        self.and(&[Part::OwnRelations, Part::OwnColumns]);
+        write_relations(&mut self.text, TEMPORARY, columns_max, definitions);
+    }
+
+    /// The columns of every table that has one that policy names, and the types.
+    pub(super) fn and_tables(&mut self, policy: &Policy, database: &str, rows_max: usize) {
+        self.and(&[Part::Named, Part::Types]);
+        write_tables(&mut self.text, policy, database, rows_max);
+    }
+
+    /// What the database holds: relations, columns, functions, operators, keys.
+    pub(super) fn and_holdings(&mut self, columns_max: usize, definitions: Definitions) {
+        self.and(&[Part::Relations, Part::Columns, Part::Functions, Part::Operators, Part::Keys]);
+        write_holdings(&mut self.text, columns_max, definitions);
+    }
+
+    /// What columns are called, of which only the numbers are known.
+    pub(super) fn and_names(&mut self, columns: &[(u32, i16)]) {
+        if !columns.is_empty() {
+            self.and(&[Part::Names]);
+            write_names(&mut self.text, columns);
+        }
+    }
+}
+
+fn write_holdings(into: &mut String, columns_max: usize, definitions: Definitions) {
+    write_relations(into, LASTING, columns_max, definitions);
     // Written to a String: cannot fail.
     let _ = write!(
         into,
@@ -86,15 +167,20 @@ AND (c.relkind = 'p' OR NOT c.relhassubclass) AND {LASTING} LIMIT {columns_max}"
     );
 }
 
-fn write_relations(into: &mut String, which: &str, columns_max: usize) {
+fn write_relations(into: &mut String, which: &str, columns_max: usize, definitions: Definitions) {
     let limit = columns_max.saturating_add(1);
+    let (query, expression) = match definitions {
+        Definitions::Asked => ("pg_get_viewdef(c.oid)", "pg_get_expr(d.adbin, d.adrelid)"),
+        Definitions::LeftOut => ("NULL::text", "''"),
+    };
+    let computations = COMPUTATIONS.replace("{expression}", expression);
     let _ = write!(
         into,
-        "SELECT c.oid, n.nspname, c.relname, c.relkind, \
+        "; SELECT c.oid, n.nspname, c.relname, c.relkind, \
 (SELECT string_agg(i.inhparent::int8::text, ' ') FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid = c.oid), \
 c.relhasrules AND EXISTS (SELECT 1 FROM pg_catalog.pg_rewrite AS r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'), \
-CASE WHEN c.relkind IN ('v', 'm') THEN left(pg_get_viewdef(c.oid), {TEXT_MAX}) END, \
-(SELECT string_agg(w.what || chr(31) || w.columns || chr(31) || w.words, chr(30)) FROM ({COMPUTATIONS}) AS w) \
+CASE WHEN c.relkind IN ('v', 'm') THEN left({query}, {TEXT_MAX}) END, \
+(SELECT string_agg(w.what || chr(31) || w.columns || chr(31) || w.words, chr(30)) FROM ({computations}) AS w) \
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
 WHERE {KINDS} AND {which} ORDER BY c.oid LIMIT {limit}; \
 SELECT a.attrelid, a.attnum, a.attname, a.atttypid \
@@ -104,11 +190,7 @@ WHERE {KINDS} AND {which} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.att
     );
 }
 
-/// Asks what columns are called, of which only the numbers are known.
-pub(super) fn write_names(into: &mut String, columns: &[(u32, i16)]) {
-    if columns.is_empty() {
-        return;
-    }
+fn write_names(into: &mut String, columns: &[(u32, i16)]) {
     let one = |&(table, number): &(u32, i16)| format!("(c.oid = {table}::oid AND a.attnum = {number})");
     let wanted: Vec<String> = columns.iter().map(one).collect();
     // Written to a String: cannot fail.
@@ -122,7 +204,7 @@ JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid WHERE {}",
 }
 
 /// The columns of every table that has one that policy names, then the types that are not built in.
-pub(super) fn write_tables(text: &mut String, policy: &Policy, database: &str, rows_max: usize) {
+fn write_tables(text: &mut String, policy: &Policy, database: &str, rows_max: usize) {
     let mut hits = String::new();
     let sensitive = policy.sensitive(database).map(|s| (&s.schema, &s.table, &s.column));
     let named = policy.patterns(database).flat_map(|pattern| &pattern.columns);

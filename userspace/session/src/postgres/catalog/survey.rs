@@ -6,16 +6,19 @@ use policy::{Policy, Subject};
 use sql::Explained;
 use wire::postgres::backend::DataRow;
 
-use super::question::{SCHEMAS, write_holdings, write_tables, write_temporary};
-use super::{Asking, Builder, Origin, Relations};
+use super::question::{Definitions, Part, Question};
+use super::{Asking, Attempt, Builder, Origin, Relations};
+use crate::Limits;
 use crate::catalogs::{Catalog, Catalogs, Treatment};
+use crate::taints::{Changes, Taints};
 use crate::verdicts::{Asked, Judged, Refusal, StatementCache, Why};
-use crate::{Limits, taints::Changes};
 
 /// What a database holds, while its rows come.
 pub struct Survey {
     asking: Asking,
     endpoint: String,
+    /// What its result sets hold.
+    parts: Vec<Part>,
 }
 
 /// One row of an answer: of which result, from 1, and its values.
@@ -26,8 +29,10 @@ impl Survey {
     pub fn new(policy: &Arc<Policy>, endpoint: &str) -> Survey {
         let asking = Asking {
             asked_ns: 0,
+            attempt: Attempt::FIRST,
             first: false,
-            results: 0,
+            parts: Vec::new(),
+            part: None,
             policy: Arc::clone(policy),
             changes: Arc::<Changes>::default(),
             epoch: 0,
@@ -39,35 +44,30 @@ impl Survey {
             builder: Some(Builder::default()),
             holdings: true,
             rows: 0,
-            names_at: usize::MAX,
             failed: None,
-            commands: 0,
+            has_temporary_schema: false,
         };
-        Survey { asking, endpoint: endpoint.to_owned() }
+        let parts = all(policy, endpoint, &Limits::default()).parts;
+        Survey { asking, endpoint: endpoint.to_owned(), parts }
     }
 
     /// What is to be asked, in one Query.
     pub fn question(&self, limits: &Limits) -> String {
-        let mut text = String::from(SCHEMAS);
-        write_temporary(&mut text, limits.catalog_columns);
-        write_tables(&mut text, &self.asking.policy, &self.endpoint, limits.catalog_rows);
-        write_holdings(&mut text, limits.catalog_columns);
-        text
+        all(&self.asking.policy, &self.endpoint, limits).text
     }
 
     /// A row; `None`: it is not one that was asked for.
     pub fn row(&mut self, (result, values): &Row) -> Option<()> {
-        self.asking.results = *result;
+        self.asking.part = self.parts.get(result.checked_sub(1)?).copied();
         let values: Vec<Option<&[u8]>> = values.iter().map(|value| value.as_deref().map(str::as_bytes)).collect();
         let mut body = Vec::new();
         wire::postgres::encode::data_row(&mut body, &values).ok()?;
         self.asking.row(body.get(5..)?, false, &self.endpoint)
     }
 
-    /// What a text comes to, for an agent whose `search_path` is this one.
-    pub fn explain(self, dbname: &str, subject: &Subject, path: &[String], text: &str, wall_s: i64) -> Explanation {
-        let Survey { asking, endpoint } = self;
-        let limits = Limits::default();
+    /// All rows have come; `taints` were written there.
+    pub fn finish(self, dbname: &str, taints: &Arc<Taints>) -> Surveyed {
+        let Survey { asking, endpoint, parts: _ } = self;
         let origin = Origin {
             policy: &asking.policy,
             endpoint: &endpoint,
@@ -75,27 +75,87 @@ impl Survey {
             now_ns: 0,
             changes: asking.changes,
             epoch: 0,
-            columns_max: limits.catalog_columns,
+            columns_max: Limits::default().catalog_columns,
         };
-        let (catalog, _) = Catalogs::new().keep("", asking.builder.unwrap_or_default(), true, &origin);
+        let (catalog, _) = Catalogs::with(Arc::default(), Arc::clone(taints), Arc::default()).keep(
+            "",
+            asking.builder.unwrap_or_default(),
+            true,
+            &origin,
+        );
+        Surveyed { policy: asking.policy, endpoint, catalog }
+    }
+
+    /// What a text comes to, for an agent whose `search_path` is this one, where `taints` were written.
+    pub fn explain(
+        self,
+        dbname: &str,
+        taints: &Arc<Taints>,
+        (subject, path): (&Subject, &[String]),
+        (text, wall_s): (&str, i64),
+    ) -> Explanation {
+        let surveyed = self.finish(dbname, taints);
+        let asker = Asker::new(subject.clone(), path, wall_s);
+        let judged = StatementCache::new().judge(&surveyed.policy, surveyed.asked(&asker, text.as_bytes()));
+        Explanation::of(&judged, &surveyed.catalog)
+    }
+}
+
+/// All that a session may ask, whatever is known already.
+fn all(policy: &Policy, endpoint: &str, limits: &Limits) -> Question {
+    let mut question = Question::new();
+    question.and_temporary(limits.catalog_columns, Definitions::Asked);
+    question.and_tables(policy, endpoint, limits.catalog_rows);
+    question.and_holdings(limits.catalog_columns, Definitions::Asked);
+    question
+}
+
+/// What a database holds: statements are judged in it as a session judges them.
+pub struct Surveyed {
+    pub(crate) policy: Arc<Policy>,
+    endpoint: String,
+    catalog: Arc<Catalog>,
+}
+
+/// Who asks there.
+pub struct Asker {
+    subject: Subject,
+    schemas: Arc<[String]>,
+    wall_s: i64,
+}
+
+impl Asker {
+    /// An agent whose `search_path` is this one, at that second.
+    pub fn new(subject: Subject, path: &[String], wall_s: i64) -> Asker {
         let mut schemas: Vec<String> = path.to_vec();
         if !schemas.iter().any(|schema| schema == "pg_catalog") {
             schemas.insert(0, "pg_catalog".to_owned());
         }
-        let asked = Asked {
-            bytes: text.as_bytes(),
+        Asker { subject, schemas: Arc::from(schemas), wall_s }
+    }
+}
+
+impl Surveyed {
+    /// Whether a text passes, as it is found in the cache or judged and kept there.
+    pub fn passes(&self, cache: &mut StatementCache, asker: &Asker, text: &str) -> bool {
+        let judged = cache.judge(&self.policy, self.asked(asker, text.as_bytes()));
+        judged.refusal.is_none() && judged.derived.as_ref().is_none_or(|derived| derived.probing.is_none())
+    }
+
+    pub(crate) fn asked<'a>(&'a self, asker: &'a Asker, bytes: &'a [u8]) -> Asked<'a> {
+        Asked {
+            bytes,
             latin1: false,
-            subject,
-            database: &endpoint,
-            schemas: &Arc::from(schemas),
+            subject: &asker.subject,
+            database: &self.endpoint,
+            schemas: &asker.schemas,
             sure: true,
             temporary_at: 0,
-            catalog: &catalog,
-            wall_s,
-            limit: limits.statement,
+            catalog: &self.catalog,
+            wall_s: asker.wall_s,
+            limit: Limits::default().statement,
             estimated_rows: None,
-        };
-        Explanation::of(&StatementCache::new().judge(&asking.policy, asked), &catalog)
+        }
     }
 }
 

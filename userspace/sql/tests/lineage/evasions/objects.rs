@@ -62,7 +62,7 @@ fn indirection() {
         // ind-domain-check
         (
             r#"CREATE FUNCTION lk(text) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE '%', reverse($1); RETURN true; END $$; CREATE DOMAIN dd AS text CHECK (lk(VALUE)); SELECT count(pan::dd) FROM payments WHERE id<=2"#,
-            r#"unknown form CREATE FUNCTION / unknown column value; unknown function lk / count <- payments.pan predicate; where payments.pan; quotes"#,
+            r#"unknown form CREATE FUNCTION / unknown function lk; unknown form which values the check of a domain asks / count <- payments.pan predicate; where payments.pan; quotes"#,
         ),
         // ind-execute-only
         (

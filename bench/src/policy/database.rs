@@ -1,0 +1,205 @@
+//! The statements, and the database that they are said in: the data files of the test of false alarms.
+
+use std::sync::Arc;
+
+use policy::{Names, Policy, Subject};
+use session::{Asker, StatementCache, Survey, Surveyed};
+
+const SHARED: &str = include_str!("../../../interceptor/tests/evasion/alarms/applications.sql");
+const POLICY: &str = include_str!("../../../interceptor/tests/evasion/alarms/policy.toml");
+const APPLICATIONS: [(&str, &str); 7] = [
+    ("pgbench", include_str!("../../../interceptor/tests/evasion/alarms/pgbench.sql")),
+    ("tpc-c", include_str!("../../../interceptor/tests/evasion/alarms/tpcc.sql")),
+    ("tpc-h", include_str!("../../../interceptor/tests/evasion/alarms/tpch.sql")),
+    ("django", include_str!("../../../interceptor/tests/evasion/alarms/django.sql")),
+    ("sqlalchemy", include_str!("../../../interceptor/tests/evasion/alarms/sqlalchemy.sql")),
+    ("prisma", include_str!("../../../interceptor/tests/evasion/alarms/prisma.sql")),
+    ("activerecord", include_str!("../../../interceptor/tests/evasion/alarms/activerecord.sql")),
+];
+
+/// A table with sensitive columns, so that statements are traced.
+const SENSITIVE: &str = "CREATE TABLE payments(id int PRIMARY KEY, customer int, pan text, amount numeric);";
+
+/// One statement of an application.
+pub(crate) struct Statement {
+    pub(crate) application: &'static str,
+    /// Its place in the data file, from 1.
+    pub(crate) place: usize,
+    pub(crate) text: String,
+}
+
+/// The part of a data file that makes its tables, and the part that is said.
+fn parts(text: &'static str) -> (&'static str, &'static str) {
+    let (before, run) = text.split_once("--@ run\n").unwrap_or((text, ""));
+    (before.split_once("--@ setup\n").map_or("", |(_, setup)| setup), run)
+}
+
+/// All of them; each text once.
+pub(crate) fn statements() -> Vec<Statement> {
+    let mut statements: Vec<Statement> = Vec::new();
+    for (application, text) in APPLICATIONS {
+        let run = parts(text).1.lines().filter(|line| !line.starts_with("--@ ")).collect::<Vec<_>>().join("\n");
+        for (place, text) in (1..).zip(run.split(";\n").filter(|text| !text.trim().is_empty())) {
+            let text = with_oids(text.trim().trim_end_matches(';'));
+            if !statements.iter().any(|known| known.text == text) {
+                statements.push(Statement { application, place, text });
+            }
+        }
+    }
+    statements
+}
+
+/// `{name}` stands for a relation's OID.
+fn with_oids(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once('{') {
+        let name = behind.split_once('}').filter(|(name, _)| is_identifier(name));
+        out.push_str(before);
+        rest = match name {
+            Some((_, behind)) => {
+                out.push_str("16411");
+                behind
+            }
+            None => {
+                out.push('{');
+                behind
+            }
+        };
+    }
+    out + rest
+}
+
+fn is_identifier(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
+
+/// The database as the interceptor knows it, and the agent in it.
+pub(crate) struct Database {
+    surveyed: Surveyed,
+    asker: Asker,
+}
+
+impl Database {
+    pub(crate) fn new() -> Result<Database, String> {
+        let policy = Policy::parse(POLICY, &Names::default()).map_err(|error| error.to_string())?;
+        let mut survey = Survey::new(&Arc::new(policy), "payments");
+        let setups: Vec<&str> =
+            APPLICATIONS.iter().map(|(_, text)| parts(text).0).chain([parts(SHARED).0, SENSITIVE]).collect();
+        let tables: Vec<Table> = setups.iter().flat_map(|setup| setup.split(";\n")).filter_map(Table::read).collect();
+        let rows = tables.iter().zip(1_u32..).map(|(table, at)| (table, (16_384 + at).to_string()));
+        let rows: Vec<(&Table, String)> = rows.collect();
+        let mut row = |result: usize, values: &[&str]| {
+            let values = values.iter().map(|value| Some((*value).to_owned())).collect();
+            survey.row(&(result, values)).ok_or("a row of the database's own description is refused")
+        };
+        // The results as `postgres::catalog::question` asks for them: relations, columns, keys.
+        for (table, oid) in &rows {
+            row(7, &[oid, "public", &table.name, "r", "", "f", "", ""])?;
+        }
+        for (table, oid) in &rows {
+            for (number, column) in (1..).zip(&table.columns) {
+                row(8, &[oid, &number.to_string(), column, "25"])?;
+            }
+        }
+        for (table, oid) in rows.iter().filter(|(table, _)| !table.key.is_empty()) {
+            let numbers: Vec<String> = table.key.iter().map(usize::to_string).collect();
+            row(11, &[oid, &numbers.join(" ")])?;
+        }
+        let subject = Subject { agent: "reconciler".to_owned(), groups: Vec::new() };
+        let asker = Asker::new(subject, &["public".to_owned()], 1_790_000_000);
+        Ok(Database { surveyed: survey.finish("payments", &Arc::default()), asker })
+    }
+
+    /// Whether a text passes.
+    pub(crate) fn passes(&self, cache: &mut StatementCache, text: &str) -> bool {
+        self.surveyed.passes(cache, &self.asker, text)
+    }
+
+    /// As another agent.
+    pub(crate) fn asker(name: String) -> Asker {
+        Asker::new(Subject { agent: name, groups: Vec::new() }, &["public".to_owned()], 1_790_000_000)
+    }
+
+    /// The same for one.
+    pub(crate) fn passes_for(&self, asker: &Asker, cache: &mut StatementCache, text: &str) -> bool {
+        self.surveyed.passes(cache, asker, text)
+    }
+}
+
+/// A table as `CREATE TABLE` makes it.
+struct Table {
+    name: String,
+    columns: Vec<String>,
+    /// Columns of its primary key, from 1.
+    key: Vec<usize>,
+}
+
+impl Table {
+    /// `CREATE TABLE name(column type …, PRIMARY KEY (column, …))`; `None`: another statement.
+    fn read(text: &str) -> Option<Table> {
+        let (name, body) = text.trim().strip_prefix("CREATE TABLE ")?.split_once('(')?;
+        let body = body.get(..body.rfind(')')?)?;
+        let mut table = Table { name: name.trim().to_owned(), columns: Vec::new(), key: Vec::new() };
+        for item in items(body) {
+            let item = item.trim();
+            if let Some(columns) = item.strip_prefix("PRIMARY KEY") {
+                let columns = columns.trim().trim_start_matches('(').split_once(')')?.0;
+                let place = |name: &str| Some(table.columns.iter().position(|column| column == name.trim())? + 1);
+                table.key = columns.split(',').filter_map(place).collect();
+            } else if let Some(name) = item.split_whitespace().next().filter(|name| is_column(name)) {
+                table.columns.push(name.to_owned());
+                if item.contains("PRIMARY KEY") {
+                    table.key = vec![table.columns.len()];
+                }
+            }
+        }
+        Some(table)
+    }
+}
+
+fn is_column(name: &str) -> bool {
+    !["CONSTRAINT", "CHECK", "UNIQUE", "FOREIGN", "EXCLUDE"].contains(&name)
+}
+
+/// Split at the commas that no parenthesis encloses.
+fn items(body: &str) -> Vec<&str> {
+    let mut depth = 0_usize;
+    let comma = |letter: char| {
+        match letter {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        letter == ',' && depth == 0
+    };
+    body.split(comma).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_read() {
+        let table =
+            Table::read("CREATE TABLE t(a int, b numeric(4,2) DEFAULT 1, PRIMARY KEY (b, a)) WITH (fillfactor = 9)");
+        let table = table.unwrap();
+        assert_eq!((table.columns, table.key), (vec!["a".to_owned(), "b".to_owned()], vec![2, 1]));
+    }
+
+    /// What is measured is what passes: nothing of it is refused as unknown. Statements over views, which are not told of here, are few.
+    #[test]
+    fn most_statements_pass() {
+        let (database, statements) = (Database::new().unwrap(), statements());
+        let mut cache = StatementCache::new();
+        let refused: Vec<&str> =
+            statements.iter().map(|one| one.text.as_str()).filter(|text| !database.passes(&mut cache, text)).collect();
+        assert!(
+            statements.len() > 200 && refused.len() * 20 < statements.len(),
+            "{} of {}: {refused:#?}",
+            refused.len(),
+            statements.len()
+        );
+    }
+}

@@ -1,0 +1,131 @@
+//! Rounds over each statement: never seen, known, and the grammar's parse alone, in a shuffled order.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use session::StatementCache;
+
+use super::database::{Database, Statement};
+use super::stream::varied;
+use crate::dice::Dice;
+use crate::ratio::{Ratio, spread};
+
+/// A known text costs at most so many nanoseconds.
+pub(crate) const WARM_NS: f64 = 250.0;
+/// One that was never seen at most twice the parse and so many more.
+pub(crate) const COLD_NS: f64 = 4_000.0;
+
+/// Nanoseconds of one statement.
+pub(crate) struct Row<'a> {
+    pub(crate) statement: &'a Statement,
+    pub(crate) raw: Ratio,
+    pub(crate) cold: Ratio,
+    pub(crate) warm: Ratio,
+    /// Of a text that differs from a known one in literals alone; `None`: its verdict reads one.
+    pub(crate) alike: Option<Ratio>,
+    /// What the cold verdict takes above two parses of the same round.
+    pub(crate) above: Ratio,
+}
+
+/// Whether a goal is reached, judged by the whole interval.
+pub(crate) fn word(measured: Ratio, most: f64) -> &'static str {
+    match measured {
+        Ratio { high, .. } if high <= most => "met",
+        Ratio { low, .. } if low > most => "missed",
+        _ => "inconclusive",
+    }
+}
+
+/// The fastest of so many slices counts for a round: what the machine does meanwhile only ever slows one down.
+const TAKES: usize = 3;
+const SLICE: Duration = Duration::from_micros(150);
+
+/// What is timed.
+#[derive(Clone, Copy)]
+enum Way {
+    Raw,
+    Cold,
+    Warm,
+}
+
+/// Every statement, so many rounds.
+pub(crate) fn rows<'a>(
+    database: &Database,
+    statements: &'a [Statement],
+    rounds: usize,
+    dice: &mut Dice,
+) -> Vec<Row<'a>> {
+    statements.iter().filter_map(|statement| row(database, statement, rounds, dice)).collect()
+}
+
+fn row<'a>(database: &Database, statement: &'a Statement, rounds: usize, dice: &mut Dice) -> Option<Row<'a>> {
+    let text = statement.text.as_str();
+    let mut cache = StatementCache::new();
+    let mut ways = [Way::Raw, Way::Cold, Way::Warm];
+    let passes = ways.map(|way| {
+        let one = take(way, 2, database, &mut cache, text).max(1.0);
+        (SLICE.as_nanos() as f64 / one).clamp(1.0, 10_000.0) as usize
+    });
+    let mut found: [Vec<f64>; 3] = Default::default();
+    for _ in 0..rounds {
+        dice.shuffle(&mut ways);
+        for way in ways {
+            let takes = (0..TAKES).map(|_| take(way, passes[way as usize], database, &mut cache, text));
+            found[way as usize].push(takes.fold(f64::MAX, f64::min));
+        }
+    }
+    let alike = alike(database, &mut cache, text, rounds, dice);
+    let [raw, cold, warm] = &found;
+    let above: Vec<f64> = cold.iter().zip(raw).map(|(cold, raw)| cold - 2.0 * raw).collect();
+    Some(Row { statement, raw: spread(raw)?, cold: spread(cold)?, warm: spread(warm)?, alike, above: spread(&above)? })
+}
+
+/// Texts of one shape that are said in turn: more than a room remembers of those that it has seen once.
+const VARIANTS: usize = 1_024;
+
+fn alike(database: &Database, cache: &mut StatementCache, text: &str, rounds: usize, dice: &mut Dice) -> Option<Ratio> {
+    cache.forget();
+    database.passes(cache, text);
+    let texts: Vec<String> = (0..VARIANTS).map(|_| varied(text, dice)).filter(|varied| varied != text).collect();
+    let before = cache.lookups();
+    let mut pass = |texts: &[String]| {
+        let start = Instant::now();
+        texts.iter().for_each(|text| _ = black_box(database.passes(cache, text)));
+        start.elapsed().as_nanos() as f64 / texts.len().max(1) as f64
+    };
+    pass(&texts);
+    let times: Vec<f64> = (0..rounds).map(|_| pass(&texts)).collect();
+    let after = cache.lookups();
+    let found = after.alike - before.alike;
+    (found * 10 > (after.judged - before.judged) * 90 && found > 0).then(|| spread(&times))?
+}
+
+/// Cold verdicts alone, for so long.
+pub(crate) fn cold(database: &Database, statements: &[Statement], time: Duration) {
+    let mut cache = StatementCache::new();
+    let start = Instant::now();
+    while start.elapsed() < time {
+        for statement in statements {
+            cache.forget();
+            black_box(database.passes(&mut cache, &statement.text));
+        }
+    }
+}
+
+/// Nanoseconds of one pass.
+fn take(way: Way, passes: usize, database: &Database, cache: &mut StatementCache, text: &str) -> f64 {
+    let pass = |cache: &mut StatementCache| match way {
+        Way::Raw => sql::parses(black_box(text)),
+        Way::Cold => {
+            cache.forget();
+            database.passes(cache, black_box(text))
+        }
+        Way::Warm => database.passes(cache, black_box(text)),
+    };
+    pass(cache);
+    let start = Instant::now();
+    for _ in 0..passes {
+        black_box(pass(cache));
+    }
+    start.elapsed().as_nanos() as f64 / passes as f64
+}

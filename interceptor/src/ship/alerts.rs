@@ -1,0 +1,153 @@
+//! What in the record a person must look at, found as it is read: a pure fold over records, whose clock is theirs.
+
+use std::collections::HashMap;
+
+use audit::segment::Frame;
+use audit::{RecordId, RecordType, show};
+use serde_json::Value;
+
+use super::follow::Record;
+
+const MINUTE_NS: u64 = 60_000_000_000;
+/// The wall clock may go another way than the monotonic one by so much within one series before it is an alert.
+const JUMP_NS: u64 = MINUTE_NS;
+/// So many agents and rules are told apart; beyond, the oldest windows are dropped.
+const WINDOWS_MAX: usize = 4096;
+
+/// One alert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Alert {
+    /// What it is about.
+    pub(super) object: String,
+    /// The record that it begins with.
+    pub(super) about: Option<RecordId>,
+    /// What was seen.
+    pub(super) message: String,
+}
+
+/// What was seen so far.
+pub(super) struct Watch {
+    /// Of one agent in one minute, so many denials are an alert.
+    denials: u32,
+    blocked: HashMap<(String, String), Window>,
+    denied: HashMap<String, Window>,
+    clocks: HashMap<u16, (u64, u64)>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Window {
+    since_ns: u64,
+    count: u32,
+    /// The alert of this window was raised.
+    told: bool,
+}
+
+impl Watch {
+    pub(super) fn new(denials: u32) -> Watch {
+        Watch { denials, blocked: HashMap::new(), denied: HashMap::new(), clocks: HashMap::new() }
+    }
+
+    /// What the next record gives rise to.
+    pub(super) fn see(&mut self, record: &Record) -> Vec<Alert> {
+        let Some(frame) = record.frame() else { return Vec::new() };
+        let mut alerts: Vec<Alert> = self.clock(record.shard, &frame).into_iter().collect();
+        let Some(kind) = RecordType::of(frame.kind) else { return alerts };
+        if !matches!(
+            kind,
+            RecordType::Decision
+                | RecordType::Finding
+                | RecordType::Canary
+                | RecordType::Detach
+                | RecordType::Reading
+                | RecordType::Recovered
+                | RecordType::Login
+        ) {
+            return alerts;
+        }
+        let says = show::json(record.shard, &frame);
+        let word = |key: &str| says[key].as_str().unwrap_or_default().to_owned();
+        let about = Some(RecordId { shard: record.shard, seq: frame.seq });
+        let mut raise = |object: &str, message: String| alerts.push(Alert { object: object.into(), about, message });
+        let failed = says["success"] == Value::Bool(false);
+        match kind {
+            RecordType::Decision if says["verdict"] == "block" => {
+                let (agent, rule) = (word("agent"), word("rule"));
+                if !rule.is_empty()
+                    && let Some(before) = open(&mut self.blocked, (agent.clone(), rule.clone()), frame.stamp.wall_ns)
+                {
+                    let more =
+                        if before > 1 { format!(", {before} times in the minute before") } else { String::new() };
+                    raise("rule blocks", format!("the rule `{rule}` blocks a statement of {agent}{more}"));
+                }
+                self.denied(&agent, frame.stamp.wall_ns).into_iter().for_each(|why| raise("denials", why));
+            }
+            RecordType::Login if failed => {
+                let agent = word("agent");
+                self.denied(&agent, frame.stamp.wall_ns).into_iter().for_each(|why| raise("denials", why));
+            }
+            RecordType::Finding => raise(
+                "card data",
+                format!(
+                    "the column {} holds card numbers plainly, and no rule names it (PCI DSS 12.10.7)",
+                    word("object")
+                ),
+            ),
+            RecordType::Canary if failed => raise("redirection", format!("redirection is broken: {}", word("message"))),
+            RecordType::Detach if says["stage"] == "done" => {
+                raise("detach", "the kernel half was removed: agents reach databases directly".into());
+            }
+            RecordType::Reading if failed && says["object"] == "audit verify" => {
+                raise("verification", format!("the record did not verify: {}", word("message")));
+            }
+            RecordType::Recovered => {
+                raise("service killed", "writing went on after a kill or a power cut".into());
+            }
+            _ => {}
+        }
+        alerts
+    }
+
+    /// A denial of this agent's; the alert where it is one too many.
+    fn denied(&mut self, agent: &str, wall_ns: u64) -> Option<String> {
+        open(&mut self.denied, agent.to_owned(), wall_ns);
+        let window = self.denied.get_mut(agent)?;
+        if window.count < self.denials || window.told {
+            return None;
+        }
+        window.told = true;
+        Some(format!("{agent} was denied {} times within a minute", window.count))
+    }
+
+    /// Both clocks go alike within one boot; a boot begins the monotonic one anew.
+    fn clock(&mut self, shard: u16, frame: &Frame<'_>) -> Option<Alert> {
+        let stamp = frame.stamp;
+        let (mono_ns, wall_ns) = self.clocks.insert(shard, (stamp.mono_ns, stamp.wall_ns))?;
+        let passed = stamp.mono_ns.checked_sub(mono_ns)?;
+        let expected = wall_ns.saturating_add(passed);
+        // A suspended host's monotonic clock stands still: forward, a silence shows it; only a clock set back is told here.
+        let back = expected.saturating_sub(stamp.wall_ns);
+        (back > JUMP_NS).then(|| Alert {
+            object: "clock".into(),
+            about: Some(RecordId { shard, seq: frame.seq }),
+            message: format!("the wall clock went back by {} s", back / 1_000_000_000),
+        })
+    }
+}
+
+/// Counts in the window of a key; where a new window begins, how many the one before had.
+fn open<K: std::hash::Hash + Eq + Clone>(windows: &mut HashMap<K, Window>, key: K, wall_ns: u64) -> Option<u32> {
+    if windows.len() >= WINDOWS_MAX {
+        windows.retain(|_, window| wall_ns.saturating_sub(window.since_ns) < MINUTE_NS);
+        if windows.len() >= WINDOWS_MAX {
+            windows.clear();
+        }
+    }
+    let window = windows.entry(key).or_default();
+    if window.count > 0 && wall_ns.saturating_sub(window.since_ns) < MINUTE_NS {
+        window.count += 1;
+        return None;
+    }
+    let before = window.count;
+    *window = Window { since_ns: wall_ns, count: 1, told: false };
+    Some(before)
+}

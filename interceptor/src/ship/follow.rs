@@ -1,0 +1,252 @@
+//! Reading the record as it grows, from where somebody left off, a bounded piece at a time.
+//!
+//! A reader's place is behind a whole record of a series. What is there was stored with its length last, so a length says that the
+//! record is whole. A power cut may take back records that were read before it: the place remembers the last one's hash, and where
+//! that is another record now the segment is read again from its start. So whoever reads gets everything at least once.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use audit::segment::{FRAME_LEN, Frame, HEADER_LEN, frames_from, parse_file_name};
+use audit::{PAYLOAD_MAX, RecordId, RecordType, show};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::record;
+
+/// So much of a series is read at a time.
+const PIECE: usize = 256 << 10;
+/// A batch ends when it has so many bytes of records: memory is bounded by it and one longest record per series.
+pub(crate) const BATCH_BYTES: usize = 1 << 20;
+/// After so many fruitless readings what stands there is no record that is being written.
+const READINGS: u32 = 5;
+
+/// How far one series was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    /// The segment's number.
+    pub(crate) segment: u64,
+    /// The byte in it where the next record begins.
+    pub(crate) at: u64,
+    /// The last record that was read; 0: none.
+    pub(crate) seq: u64,
+    /// Where that one stands.
+    last: Option<Last>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Last {
+    segment: u64,
+    at: u64,
+    sha256: String,
+}
+
+impl Place {
+    /// At the first record of a segment.
+    pub(crate) fn start(segment: u64) -> Place {
+        Place { segment, at: HEADER_LEN as u64, seq: 0, last: None }
+    }
+}
+
+/// How far every series was read.
+pub(crate) type Places = BTreeMap<u16, Place>;
+
+/// One record, as [`show::frame`] reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) shard: u16,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Record {
+    /// It was whole when it was read, so there is always one.
+    pub(crate) fn frame(&self) -> Option<Frame<'_>> {
+        show::frame(&self.bytes)
+    }
+}
+
+/// A reader of the record.
+pub(crate) struct Follower {
+    folders: Vec<PathBuf>,
+    files: BTreeMap<(u16, u64), PathBuf>,
+    places: Places,
+    /// How often a series was read and what stands there was no record.
+    unfit: BTreeMap<u16, u32>,
+    /// What an operator must know: records that are gone, or cannot be read.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Follower {
+    /// Goes on from these places.
+    pub(crate) fn new(folders: Vec<PathBuf>, places: Places) -> Follower {
+        let (files, unfit, notes) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let mut follower = Follower { folders, files, places, unfit, notes };
+        follower.list();
+        follower.go_back();
+        follower
+    }
+
+    /// How far it is.
+    pub(crate) fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// The next records, of all series; none: there is nothing new.
+    pub(crate) fn next(&mut self) -> Result<Vec<Record>> {
+        let mut batch = Vec::new();
+        self.fill(&mut batch)?;
+        if batch.is_empty() {
+            self.list();
+            self.fill(&mut batch)?;
+        }
+        Ok(batch)
+    }
+
+    fn fill(&mut self, batch: &mut Vec<Record>) -> Result<()> {
+        let shards: Vec<u16> = self.places.keys().copied().collect();
+        let mut bytes = 0;
+        loop {
+            let before = bytes;
+            for shard in &shards {
+                bytes += self.piece(*shard, batch)?;
+                if bytes >= BATCH_BYTES {
+                    return Ok(());
+                }
+            }
+            if bytes == before {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The segments that are there now. A record that was never begun has none yet.
+    fn list(&mut self) {
+        let name = |path: &Path| path.file_name().and_then(|name| name.to_str()).and_then(parse_file_name);
+        let files = record::segments(&self.folders).unwrap_or_default();
+        self.files = files.into_iter().filter_map(|path| Some((name(&path)?, path))).collect();
+        for (shard, number) in self.files.keys() {
+            self.places.entry(*shard).or_insert_with(|| Place::start(*number));
+        }
+    }
+
+    /// Where a place's last record is another one now, its segment is read again.
+    fn go_back(&mut self) {
+        for (shard, place) in &mut self.places {
+            let Some(last) = &place.last else { continue };
+            let Some(path) = self.files.get(&(*shard, last.segment)) else { continue };
+            let is = read_one(path, last.at).ok().flatten().map(|bytes| hash(&bytes));
+            if is.as_ref() != Some(&last.sha256) {
+                let id = RecordId { shard: *shard, seq: place.seq };
+                self.notes.push(format!(
+                    "record {id} was read before and is not there any more: a power cut took it, or somebody changed it (run `interceptor audit verify`); its segment is read again"
+                ));
+                *place = Place::start(last.segment);
+            }
+        }
+    }
+
+    /// The next records of one series; how many bytes they have.
+    fn piece(&mut self, shard: u16, batch: &mut Vec<Record>) -> Result<usize> {
+        let Some(place) = self.places.get_mut(&shard) else { return Ok(0) };
+        let Some(path) = self.files.get(&(shard, place.segment)) else {
+            let later = self.files.range((shard, place.segment)..=(shard, u64::MAX)).next();
+            if let Some(((_, number), _)) = later {
+                self.notes.push(format!(
+                    "segments {} to {} of shard {shard} are gone and were not read to their end",
+                    place.segment,
+                    number - 1
+                ));
+                *place = Place::start(*number);
+            }
+            return Ok(0);
+        };
+        let failed = || format!("cannot read {}", path.display());
+        let mut piece = vec![0; PIECE];
+        let file = match File::open(path) {
+            // Moved away since it was listed.
+            Err(why) if why.kind() == io::ErrorKind::NotFound => {
+                self.files.remove(&(shard, place.segment));
+                return Ok(0);
+            }
+            file => file.with_context(failed)?,
+        };
+        let count = read_up_to(&file, &mut piece, place.at).with_context(failed)?;
+        piece.truncate(count);
+        if frames_from(&piece, 0).next().is_none()
+            && let Some(one) = read_one(path, place.at).with_context(failed)?
+        {
+            piece = one;
+        }
+        let mut taken = 0;
+        for (at, frame) in frames_from(&piece, 0) {
+            taken += frame.bytes().len();
+            let here = place.at;
+            place.at += frame.room() as u64;
+            place.seq = frame.seq;
+            let sha256 = String::new();
+            place.last = Some(Last { segment: place.segment, at: here, sha256 });
+            batch.push(Record { shard, bytes: frame.bytes().to_vec() });
+            debug_assert!(at < piece.len());
+            if frame.kind == RecordType::Seal.code() {
+                place.segment += 1;
+                place.at = HEADER_LEN as u64;
+                break;
+            }
+        }
+        if let (Some(last), Some(record)) = (place.last.as_mut().filter(|_| taken > 0), batch.last()) {
+            last.sha256 = hash(&record.bytes);
+        }
+        let stands = taken == 0 && piece.first_chunk::<4>().is_some_and(|len| *len != [0; 4]);
+        let unfit = self.unfit.entry(shard).or_default();
+        *unfit = if stands { *unfit + 1 } else { 0 };
+        if *unfit == READINGS {
+            self.notes.push(format!(
+                "what follows record {} cannot be read: nothing behind it is shipped; run `interceptor audit verify`",
+                RecordId { shard, seq: place.seq }
+            ));
+        }
+        Ok(taken)
+    }
+}
+
+/// The record that begins there, with its padding; `None`: no whole one.
+fn read_one(path: &Path, at: u64) -> io::Result<Option<Vec<u8>>> {
+    let file = File::open(path)?;
+    let mut length = [0; 4];
+    if read_up_to(&file, &mut length, at)? < length.len() {
+        return Ok(None);
+    }
+    let length = u32::from_le_bytes(length) as usize;
+    if !(FRAME_LEN..=FRAME_LEN + PAYLOAD_MAX).contains(&length) {
+        return Ok(None);
+    }
+    let mut bytes = vec![0; length.next_multiple_of(8)];
+    let count = read_up_to(&file, &mut bytes, at)?;
+    bytes.truncate(count);
+    let is_whole = frames_from(&bytes, 0).next().is_some();
+    Ok(is_whole.then_some(bytes))
+}
+
+fn read_up_to(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
+    let mut count = 0;
+    while let Some(rest) = bytes.get_mut(count..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, at + count as u64) {
+            Ok(0) => break,
+            Ok(more) => count += more,
+            Err(why) if why.kind() == io::ErrorKind::Interrupted => {}
+            Err(why) => return Err(why),
+        }
+    }
+    Ok(count)
+}
+
+fn hash(record: &[u8]) -> String {
+    // A record's padding is no part of it, and is zeros: its length word says where it ends.
+    let length = record.first_chunk::<4>().map_or(0, |len| u32::from_le_bytes(*len) as usize);
+    let digest = Sha256::digest(record.get(..length).unwrap_or(record));
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,75 @@
+//! What no scan that works like this one can leave out, for the benchmark: a word's masks, where numbers of each form start, their check digits, and
+//! stars on those whose check digit is right. No head is looked up, no neighbour is seen, no number waits for another, and what stands at the edges
+//! of a block is nobody's. So it is no scan; it says what a scan of the same bytes can reach at most.
+
+use crate::{
+    Engine,
+    arch::{Masks, WORD},
+    balanced::{
+        block::{AHEAD, Block, WORDS},
+        clear,
+        form::FormId,
+        places::Places,
+        sieve::{Input, Sieve},
+    },
+};
+
+const BLOCK: usize = WORDS * WORD;
+
+/// As above, from the first cache line on and over whole blocks alone; how many stars there were.
+#[inline(always)]
+pub(crate) fn go<M: Masks>(engine: &Engine, bytes: &mut [u8]) -> usize {
+    let (mut block, mut sieve) = (Block::EMPTY, Sieve::EMPTY);
+    let (mut at, mut count) = (WORD - bytes.as_ptr().addr() % WORD, 0);
+    let mut goes_on = false;
+    while let Some(rest) = bytes.get(at..)
+        && rest.len() >= BLOCK + AHEAD * WORD
+    {
+        let starts = block.read::<M>(rest, WORDS, false, goes_on);
+        if starts.plain || starts.grouped {
+            let input = Input { bytes, at, words: WORDS, length: BLOCK, heads: &engine.heads, forms: &engine.forms };
+            let mut forms = sieve.forms::<M>(&block, &starts, input);
+            if forms.is_power_of_two() && forms <= FormId::PLAIN_LAST {
+                count += one_form::<M>(engine, &mut sieve, FormId::of(forms.trailing_zeros()), bytes, at);
+            } else {
+                let mut hidden = [0; WORDS + AHEAD];
+                while forms != 0 {
+                    let id = FormId::of(forms.trailing_zeros());
+                    let input =
+                        Input { bytes, at, words: WORDS, length: BLOCK, heads: &engine.heads, forms: &engine.forms };
+                    sieve.weigh::<M>(id, input);
+                    count += mark(&sieve.places, engine.forms.get(id).hidden, &mut hidden);
+                    forms &= forms - 1;
+                }
+                let (words, _) = bytes.get_mut(at..).unwrap_or_default().as_chunks_mut::<WORD>();
+                words
+                    .iter_mut()
+                    .zip(hidden)
+                    .filter(|(_, bits)| *bits != 0)
+                    .for_each(|(word, bits)| M::hide(word, bits));
+            }
+        }
+        (at, goes_on) = (at + BLOCK, true);
+    }
+    count
+}
+
+#[inline(always)]
+fn one_form<M: Masks>(engine: &Engine, sieve: &mut Sieve, id: FormId, bytes: &mut [u8], at: usize) -> usize {
+    let input = Input { bytes, at, words: WORDS, length: BLOCK, heads: &engine.heads, forms: &engine.forms };
+    sieve.weigh::<M>(id, input);
+    if let Some(around) = bytes.get_mut(at - 1..).and_then(|bytes| bytes.first_chunk_mut()) {
+        clear::star(&sieve.places, around, engine.forms.get(id).stars[0]);
+    }
+    sieve.places.count()
+}
+
+#[inline(always)]
+fn mark(places: &Places, bits: u64, hidden: &mut [u64; WORDS + AHEAD]) -> usize {
+    for place in places.iter() {
+        let (word, bit) = (place / WORD % WORDS, place % WORD);
+        hidden[word] |= bits << bit;
+        hidden[word + 1] |= bits >> 1 >> (WORD - 1 - bit);
+    }
+    places.count()
+}
