@@ -301,6 +301,26 @@ pub enum Sessions {
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: usize,
     },
+    /// Sessions that are open now, as the running service tells.
+    Open {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// For a program to read.
+        #[arg(long)]
+        json: bool,
+    },
+    /// End an open session, whatever it runs: its agent is told who and why (57P01). Exit 1 if there is none.
+    Kill {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// The session, as `open` names it, such as 0.17.
+        id: String,
+        /// Why: it is kept in the record.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
     /// All records of one session, oldest first. Exit 1 if there is none.
     Show {
         /// Which record.

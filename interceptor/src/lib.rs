@@ -21,6 +21,7 @@ pub mod explain;
 pub mod host_record;
 pub mod identity;
 pub mod load;
+pub mod open_sessions;
 pub mod origin;
 pub mod origins;
 pub mod plan;

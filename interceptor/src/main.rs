@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use interceptor::cli::{Approvals, Audit, Cli, Decision, Of, Sessions, Verb};
 use interceptor::sessions::{Asked, Pace};
-use interceptor::{record, review, run, sessions, status, verbs};
+use interceptor::{open_sessions, record, review, run, sessions, status, verbs};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -115,6 +115,8 @@ fn of_sessions(verb: &Sessions) -> anyhow::Result<u8> {
             sessions::replay(asked(of), *session, Pace { speed: *speed, step: *step })
         }
         Sessions::Search { of, limit, query } => sessions::search(asked(of), &query.join(" "), *limit),
+        Sessions::Open { from, json } => open_sessions::open(&from.config, *json),
+        Sessions::Kill { from, id, reason } => open_sessions::kill(&from.config, id, reason),
         Sessions::Index { of, rebuild } => sessions::index(asked(of), *rebuild),
     }
 }

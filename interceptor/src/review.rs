@@ -189,7 +189,7 @@ fn parse(id: &str) -> Result<AskId> {
     }
 }
 
-fn unreachable(socket: &Path, error: Unreachable) -> Result<u8> {
+pub(crate) fn unreachable(socket: &Path, error: Unreachable) -> Result<u8> {
     let Unreachable::Socket(error) = error else { return Err(error.into()) };
     eprintln!(
         "interceptor: the service cannot be reached at {}: {error}; is it running (`systemctl status interceptor`), and are you in its group?",

@@ -9,8 +9,8 @@ use anyhow::{Context, Result};
 use audit::{Event, Operator, Text};
 use control::approvals::{Approvals, Granting, Login, Rejected, Reviewer, Standing};
 use control::{
-    Agent, Canary, Columns, Coverage, Database, Figure, FigureKind, Label, Latency, Looks, Mode, Policy, Shard,
-    ShardState, Source, Status,
+    Agent, Canary, Columns, Coverage, Database, Figure, FigureKind, Label, Latency, LiveSession, Looks, Mode, Policy,
+    Shard, ShardState, Source, Status,
 };
 use pan::Masked;
 use proxy::{Handle, Spread, Stage};
@@ -432,6 +432,20 @@ impl Source for Service {
         sent.is_some_and(|sent| sent.is_ok())
     }
 
+    fn sessions(&self) -> Vec<LiveSession> {
+        self.with_handle(|handle| handle.sessions(SESSIONS_PATIENCE)).unwrap_or_default().iter().map(live).collect()
+    }
+
+    fn end_session(&self, id: &str, why: &str) -> bool {
+        let Some(session) = session_of(id) else { return false };
+        if !Source::sessions(self).iter().any(|open| open.id == id) {
+            return false;
+        }
+        tracing::warn!(session = id, why, "a reviewer ends a session");
+        let told = self.with_handle(|handle| handle.end_session(session, Masked::of(why)));
+        told.is_some_and(|told| told.is_ok())
+    }
+
     fn webhook(&self, name: &str, failed: Option<&str>) {
         match failed {
             Some(why) => tracing::error!(
@@ -514,7 +528,50 @@ impl Service {
     }
 }
 
+/// How long a shard may take to tell its sessions: it answers between two turns of its loop.
+const SESSIONS_PATIENCE: Duration = Duration::from_millis(500);
+
+/// An open session, for people.
+fn live(open: &proxy::LiveSession) -> LiveSession {
+    LiveSession {
+        id: session_id(open.session),
+        agent: open.subject.policy.agent.clone(),
+        uid: open.subject.uid,
+        pid: open.subject.pid,
+        executable: Masked::of(&open.subject.exe_name).as_str().to_owned(),
+        agent_address: open.agent_address.to_string(),
+        database: open.database.name.clone(),
+        age_s: Duration::from_nanos(open.age_ns).as_secs(),
+        waits: open.waits,
+    }
+}
+
+/// `SHARD.NUMBER`: the shard is in the upper bits of a session's number.
+fn session_id(session: u64) -> String {
+    format!("{}.{}", session >> proxy::SESSION_BITS, session & ((1 << proxy::SESSION_BITS) - 1))
+}
+
+fn session_of(id: &str) -> Option<u64> {
+    let (shard, number) = id.split_once('.')?;
+    let (shard, number) = (shard.parse::<u16>().ok()?, number.parse::<u64>().ok()?);
+    (number >> proxy::SESSION_BITS == 0).then_some(u64::from(shard) << proxy::SESSION_BITS | number)
+}
+
 /// The service itself.
 fn operator() -> Operator<'static> {
     Operator { name: Text::Literal("service"), uid: nix::unistd::Uid::effective().as_raw(), pid: std::process::id() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_have_short_names() {
+        let session = 3 << proxy::SESSION_BITS | 17;
+        assert_eq!((session_id(session).as_str(), session_of("3.17")), ("3.17", Some(session)));
+        for wrong in ["", "3", "3.", ".17", "3.x", "70000.1", "0.281474976710656", "-1.1"] {
+            assert_eq!(session_of(wrong), None, "{wrong}");
+        }
+    }
 }

@@ -373,7 +373,7 @@ fn what_is_too_much_is_denied() {
 }
 
 /// What a browser gets for a request over plain HTTP.
-fn browse(address: &str, request: &str) -> String {
+pub(crate) fn browse(address: &str, request: &str) -> String {
     let mut stream = std::net::TcpStream::connect(address).expect("the page listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("set");
     std::io::Write::write_all(&mut stream, request.as_bytes()).expect("sent");

@@ -19,6 +19,7 @@ mod kills;
 mod psql;
 mod raw;
 mod record;
+mod reviewers;
 mod scram;
 mod searched;
 mod stage;

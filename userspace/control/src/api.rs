@@ -12,7 +12,7 @@ use axum::serve::IncomingStream;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
 
-use crate::approvals::{Approval, Login, Rejected, Reviewer, Vote};
+use crate::approvals::{Approval, Login, Rejected, Reviewer, Vote, reason};
 use crate::server::Source;
 use crate::tokens::{Tokens, Wanted};
 use crate::web::sessions::Sessions;
@@ -38,6 +38,8 @@ pub(crate) fn routes() -> axum::Router<Arc<dyn Source>> {
         .route("/approvals/{id}", get(show))
         .route("/approvals/{id}/approve", post(approve))
         .route("/approvals/{id}/deny", post(deny))
+        .route("/sessions", get(sessions))
+        .route("/sessions/{id}/kill", post(kill))
         .layer(DefaultBodyLimit::max(BODY_MAX))
 }
 
@@ -139,6 +141,27 @@ async fn decided(source: Arc<dyn Source>, peer: Peer, id: &str, approve: bool, r
         Ok(answer) => Json(answer).into_response(),
         Err(why) => rejected(&why),
     }
+}
+
+async fn sessions(State(source): State<Arc<dyn Source>>) -> Response {
+    Json(source.sessions()).into_response()
+}
+
+async fn kill(state: State<Arc<dyn Source>>, peer: ConnectInfo<Peer>, id: Path<String>, said: Json<Said>) -> Response {
+    let outcome = match state.approvals().reviewer(peer.0.0.unwrap_or(u32::MAX)) {
+        Ok(reviewer) => end(&*state.0, &reviewer.name, &id.0, &said.0.reason),
+        Err(why) => Err(why),
+    };
+    match outcome {
+        Ok(()) => "ended".into_response(),
+        Err(why) => rejected(&why),
+    }
+}
+
+/// A reviewer ends a session. Its record, and its agent, are told who and why.
+pub(crate) fn end(source: &dyn Source, reviewer: &str, id: &str, why: &str) -> Result<(), Rejected> {
+    let why = reason(why)?;
+    if source.end_session(id, &format!("by {reviewer}: {why}")) { Ok(()) } else { Err(Rejected::NoSession) }
 }
 
 pub(crate) fn rejected(why: &Rejected) -> Response {

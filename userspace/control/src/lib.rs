@@ -13,6 +13,8 @@
 //! POST /approvals/ID/deny         refuses it, for a reason
 //! POST /grants                    approves in advance what a rule holds: {"rule", "agent", "database", "seconds", "reason"}
 //! POST /standing/ID/revoke        takes back what stands, or ends what is shown: {"reason": "…"}
+//! GET  /sessions                  open sessions
+//! POST /sessions/ID/kill          ends one, for a reason
 //! POST /login     a login link of the page for the account that asks: its address, or 404 without a page
 //! POST /token     a token of the API for the account that asks: {"scopes": ["read"], "purpose": "…", "seconds": …}
 //! POST /reload    reads the policy again; 409 and the reason where the old one stays in force
@@ -30,6 +32,7 @@ mod latency;
 mod metrics;
 pub mod oidc;
 mod plain;
+mod samples;
 mod secrets;
 mod server;
 mod status;
@@ -43,7 +46,7 @@ pub use latency::Latency;
 pub use plain::{plain, plain_lines};
 pub use server::{Handle, Page, ServeError, Settings, Source, serve};
 pub use status::{
-    Agent, Canary, Coverage, Database, Figure, FigureKind, Label, Mode, Policy, Shard, ShardState, Status,
+    Agent, Canary, Coverage, Database, Figure, FigureKind, Label, LiveSession, Mode, Policy, Shard, ShardState, Status,
 };
 pub use tokens::{TOKEN_KEY_BYTES, TOKEN_S_MAX};
 pub use webhooks::{Webhook, WebhookKind};

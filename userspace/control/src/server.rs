@@ -22,7 +22,8 @@ use crate::columns::Columns;
 use crate::grants::{self, Wanted};
 use crate::metrics;
 use crate::oidc::{self, Oidc};
-use crate::status::Status;
+use crate::samples::{self, Samples};
+use crate::status::{LiveSession, Status};
 use crate::tokens::{TOKEN_KEY_BYTES, Tokens};
 use crate::web::sessions::Sessions;
 use crate::web::{self, Limited};
@@ -67,6 +68,10 @@ pub trait Source: Send + Sync + 'static {
     fn approvals(&self) -> &Approvals;
     /// Hands a person's word to the session that waits for it. False: its shard does not listen.
     fn vote(&self, vote: &Vote) -> bool;
+    /// The open sessions, as far as the shards tell.
+    fn sessions(&self) -> Vec<LiveSession>;
+    /// Ends this session, whatever runs; its agent is told why. False: there is none of this name, or its shard does not listen.
+    fn end_session(&self, id: &str, why: &str) -> bool;
     /// A webhook's message was not taken, and why; `None`: one was again.
     fn webhook(&self, name: &str, failed: Option<&str>);
     /// A person approves in advance; recorded before it counts.
@@ -164,7 +169,7 @@ pub fn serve(settings: Settings, source: Arc<dyn Source>) -> Result<Handle, Serv
             tokio::select! {
                 _ = stopped => {}
                 _ = axum::serve(listener, service) => {}
-                _ = serve_page(web) => {}
+                _ = serve_page(web, source) => {}
             }
         });
     });
@@ -199,6 +204,7 @@ struct Ready {
     routes: axum::Router,
     url: String,
     tokens: Arc<Tokens>,
+    samples: Arc<Samples>,
 }
 
 fn prepare(page: Page, source: &Arc<dyn Source>, sessions: &Arc<Sessions>) -> Result<Ready, ServeError> {
@@ -210,15 +216,17 @@ fn prepare(page: Page, source: &Arc<dyn Source>, sessions: &Arc<Sessions>) -> Re
     let (source, sessions) = (Arc::clone(source), Arc::clone(sessions));
     let tokens = Arc::new(Tokens::new(&token_key, &found));
     let ways_in = (oidc.map(Arc::new), Arc::clone(&tokens));
-    let routes = web::routes(source, sessions, ways_in, (address, url.as_deref()));
-    Ok(Ready { listener, routes, url: found, tokens })
+    let samples = Arc::new(Samples::default());
+    let routes = web::routes((source, sessions, Arc::clone(&samples)), ways_in, (address, url.as_deref()));
+    Ok(Ready { listener, routes, url: found, tokens, samples })
 }
 
 /// The page, for ever; without one it only never ends.
-async fn serve_page(web: Option<Ready>) {
-    if let Some(Ready { listener, routes, .. }) = web
+async fn serve_page(web: Option<Ready>, source: Arc<dyn Source>) {
+    if let Some(Ready { listener, routes, samples, .. }) = web
         && let Ok(listener) = tokio::net::TcpListener::from_std(listener)
     {
+        tokio::spawn(samples::take(samples, source));
         let _ = axum::serve(Limited::new(listener), routes).await;
     }
     std::future::pending::<()>().await;

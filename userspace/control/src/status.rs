@@ -87,6 +87,29 @@ pub struct Agent {
     pub sessions: u64,
 }
 
+/// An open session.
+#[derive(Clone, Debug, Serialize)]
+pub struct LiveSession {
+    /// What a person types: `SHARD.NUMBER`.
+    pub id: String,
+    /// The agent's configured name.
+    pub agent: String,
+    /// Its account.
+    pub uid: u32,
+    /// Its process.
+    pub pid: u32,
+    /// Its executable's name.
+    pub executable: String,
+    /// Its end of the socket.
+    pub agent_address: String,
+    /// The configured name of the database's endpoint.
+    pub database: String,
+    /// How long it is open.
+    pub age_s: u64,
+    /// A person is asked about a statement of it.
+    pub waits: bool,
+}
+
 /// What is done with a refused statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

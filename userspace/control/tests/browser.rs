@@ -12,11 +12,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use control::approvals::State;
+use control::approvals::{Estimate, State};
 use control::client;
 use serde_json::{Value, json};
 use stand::web::Page;
-use stand::{ask, own_uid};
+use stand::{ask, live, own_uid};
 
 /// How long a busy machine may take for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -126,6 +126,23 @@ impl Browser {
         }
     }
 
+    /// What a script on the page says.
+    fn run(&self, script: &str) -> Value {
+        self.command("POST", "execute/sync", &json!({ "script": script, "args": [] }))
+    }
+
+    /// The colours that the person wants, and how wide the screen is.
+    fn screen(&self, scheme: &str, width: u32) {
+        let tell = |what: &str, how: Value| {
+            let told = self.command("POST", "goog/cdp/execute", &json!({ "cmd": what, "params": how }));
+            assert!(told.get("error").is_none(), "{what}: {told}");
+        };
+        let wanted = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        tell("Emulation.setEmulatedMedia", wanted);
+        let size = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600 });
+        tell("Emulation.setDeviceMetricsOverride", size);
+    }
+
     fn picture(&self, name: &str) {
         let picture = self.command("GET", "screenshot", &Value::Null);
         let bytes = base64(picture.as_str().unwrap_or_default());
@@ -180,6 +197,93 @@ fn base64(text: &str) -> Vec<u8> {
         }
     }
     bytes
+}
+
+/// Every page in both colours and on a phone: each has a name for every control, and no line is wider than the screen.
+#[test]
+fn every_page_is_readable_and_has_names() {
+    for (scheme, width) in [("light", 1200), ("dark", 1200), ("dark", 390)] {
+        let Some(browser) = Browser::open(true) else { return };
+        let page = Page::open();
+        let other = own_uid() + 1;
+        let now_s = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
+        for (number, text) in [
+            (0, "DELETE FROM payments\nWHERE booked < now() - interval '90 days'\n  AND state = $1"),
+            (1, "COPY customers TO STDOUT"),
+        ] {
+            let mut held = ask(&format!("AAAAA-AAAA{number}"), other);
+            (held.asked_s, held.expires_s) = (now_s - 40, now_s + 560);
+            (held.text, held.parameters) = (text.into(), vec!["settled".into()]);
+            (held.groups, held.tables) = (vec!["payments-agents".into()], vec!["public.payments".into()]);
+            held.estimate = Some(Estimate { rows: 18_200, cost: 2_411 });
+            held.rules[0].message = Some("a lead agrees to every delete".into());
+            assert!(page.service.approvals.asked(held));
+        }
+        page.service.approvals.over("AAAAA-AAAA1", State::Denied, "by ann: not on a friday", now_s);
+        page.service.live.lock().expect("whole").extend([live("0.7", "reconciler"), live("1.2", "reporter")]);
+        browser.screen(scheme, width);
+        let (_, link) = client::post(&page.folder.socket(), "/login", "").expect("a link");
+        browser.go(&link);
+        browser.click("main button");
+        browser.says("Waiting (1)");
+        for (name, path) in [
+            ("approvals", "/"),
+            ("approval", "/approvals/AAAAA-AAAA0"),
+            ("history", "/history"),
+            ("sessions", "/sessions"),
+            ("end", "/sessions/0.7/kill"),
+            ("overview", "/overview"),
+            ("findings", "/findings"),
+        ] {
+            browser.go(&format!("http://{}{path}", page.address));
+            browser.find("main h2");
+            browser.picture(&format!("{name}-{scheme}-{width}.png"));
+            let wide = browser.run("return document.documentElement.scrollWidth - window.innerWidth");
+            assert!(wide.as_i64().is_some_and(|over| over <= 0), "{name} is wider than {width}: {wide}");
+            let nameless = browser.run(NAMELESS);
+            assert_eq!(nameless, json!([]), "{name}");
+            let faint = browser.run(FAINT);
+            assert_eq!(faint, json!([]), "{name} in {scheme}");
+        }
+    }
+}
+
+/// Controls that a screen reader has no word for.
+const NAMELESS: &str =
+    "return [...document.querySelectorAll('a, button, textarea, input:not([type=hidden]), svg[role=img], nav, table')]
+    .filter(one => one.tagName != 'TABLE' || !one.querySelector('th[scope]'))
+    .filter(one => !(one.getAttribute('aria-label') || one.innerText || (one.labels && one.labels.length)))
+    .map(one => one.outerHTML.slice(0, 80))";
+
+/// Text whose contrast with what is behind it is below 4.5 to 1 (WCAG 2.2, 1.4.3).
+const FAINT: &str = "const part = c => { c /= 255; return c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4; };
+    const rgb = s => (s.match(/[\\d.]+/g) || []).map(Number);
+    const light = c => 0.2126 * part(c[0]) + 0.7152 * part(c[1]) + 0.0722 * part(c[2]);
+    const behind = one => { for (; one; one = one.parentElement) { const c = rgb(getComputedStyle(one).backgroundColor); if (c.length && c[3] !== 0) return c; } return [255, 255, 255]; };
+    return [...document.querySelectorAll('body *')].filter(one => [...one.childNodes].some(n => n.nodeType == 3 && n.data.trim()))
+    .filter(one => { const [a, b] = [light(rgb(getComputedStyle(one).color)), light(behind(one))]; return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) < 4.5; })
+    .map(one => one.outerHTML.slice(0, 80))";
+
+#[test]
+fn a_person_ends_a_session_with_the_keyboard() {
+    let Some(browser) = Browser::open(true) else { return };
+    let page = Page::open();
+    page.service.live.lock().expect("whole").extend([live("0.7", "reconciler"), live("1.2", "reporter")]);
+    let (_, link) = client::post(&page.folder.socket(), "/login", "").expect("a link");
+    browser.go(&link);
+    browser.click("main button");
+    browser.says("Waiting (0)");
+    browser.go(&format!("http://{}/sessions", page.address));
+    browser.says("Open sessions (2)");
+    browser.press("j");
+    browser.press("j");
+    browser.find("tr.at");
+    browser.press("\u{e007}");
+    browser.says("End session 1.2");
+    browser.write("textarea", "it leaks");
+    browser.click("main button");
+    browser.says("Open sessions (1)");
+    assert_eq!(*page.service.hooks.lock().expect("whole"), ["1.2 ended by me: it leaks"]);
 }
 
 #[test]

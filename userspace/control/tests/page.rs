@@ -10,7 +10,7 @@ use std::time::Duration;
 use control::approvals::State;
 use control::{Source, client};
 use stand::web::{Answer, Page};
-use stand::{Folder, ask, own_uid, well};
+use stand::{Folder, ask, live, own_uid, well};
 
 const ID: &str = "AAAAA-AAAAA";
 
@@ -149,6 +149,69 @@ fn nothing_that_an_agent_writes_is_html() {
     assert!(lost.code == 404 && !lost.body.contains("<script>"), "{}", lost.body);
     let link = page.get("/login?token=%22%3E%3Cscript%3E", "").body;
     assert!(!link.contains("<script>"), "{link}");
+}
+
+const PLACES: [&str; 5] = ["/history", "/sessions", "/sessions/0.7/kill", "/overview", "/findings"];
+
+#[test]
+fn a_session_is_ended_by_a_reviewer_and_by_no_foreign_page() {
+    let page = Page::open();
+    page.service.live.lock().expect("whole").extend([live("0.7", "reconciler"), live("1.2", "reporter")]);
+    let cookie = page.login();
+    let list = page.get("/sessions", &cookie);
+    assert!(list.body.contains("Open sessions (2)") && list.body.contains("/sessions/0.7/kill"), "{}", list.body);
+    let asked = page.get("/sessions/0.7/kill", &cookie);
+    let csrf = asked.between("name=\"csrf\" value=\"");
+    assert_eq!(page.service.live.lock().expect("whole").len(), 2, "a look ends nothing");
+    let own = format!("Cookie: {cookie}\r\n");
+    let form = format!("csrf={csrf}&reason=it+leaks");
+    for (more, body, code) in [
+        (own.clone(), "csrf=&reason=x".to_owned(), 403),
+        (format!("{own}Origin: http://evil.example\r\n"), form.clone(), 403),
+        (String::new(), form.clone(), 401),
+        (own.clone(), format!("csrf={csrf}&reason=+"), 400),
+        (own.clone(), form.clone(), 303),
+        (own.clone(), form.clone(), 404),
+    ] {
+        assert_eq!(page.post("/sessions/0.7/kill", &more, &body).code, code, "{body}");
+    }
+    let told = page.service.hooks.lock().expect("whole").clone();
+    assert_eq!(told[0], "0.7 ended by me: it leaks");
+    assert_eq!(page.service.live.lock().expect("whole").len(), 1);
+    let socket = page.folder.socket();
+    let open = client::get(&socket, "/sessions").expect("a list");
+    assert!(open.contains("\"id\":\"1.2\"") && open.contains("\"agent\":\"reporter\""), "{open}");
+    let (code, _) = client::post(&socket, "/sessions/1.2/kill", "{\"reason\": \"it leaks\"}").expect("an answer");
+    assert_eq!((code, page.service.live.lock().expect("whole").len()), (200, 0));
+}
+
+#[test]
+fn every_page_shows_its_own_and_nothing_acts_in_it() {
+    let page = Page::open();
+    let evil = "<script>alert(1)</script>\u{1b}[2J\u{202e}";
+    page.service.live.lock().expect("whole").push(live("0.7", evil));
+    let mut held = ask(ID, own_uid() + 1);
+    held.text = evil.into();
+    assert!(page.service.approvals().asked(held));
+    page.service.approvals().over(ID, State::Cancelled, evil, 5);
+    for path in PLACES {
+        assert_eq!(page.get(path, "").code, 401, "{path}: to nobody");
+    }
+    let cookie = page.login();
+    for (path, words) in
+        PLACES.into_iter().zip(["Over (1)", "Open sessions (1)", "End session 0.7", "<svg", "Findings"])
+    {
+        let answer = page.get(path, &cookie);
+        assert!(answer.code == 200 && answer.body.contains(words), "{path}: {}", answer.body);
+        assert!(!answer.body.contains("<script>alert") && !answer.body.contains(['\u{1b}', '\u{202e}']), "{path}");
+        assert!(!answer.body.contains(" style=") && answer.body.matches("<script").count() == 1, "{path}");
+        assert!(answer.header("content-security-policy").starts_with("default-src 'none';"), "{path}");
+    }
+    let overview = page.get("/overview", &cookie).body;
+    for words in ["fsync failed", "holds CARD NUMBERS", "parsing and the verdict", "2500.0 \u{b5}s"] {
+        assert!(overview.contains(words), "{words}: {overview}");
+    }
+    assert!(page.get("/findings", &cookie).body.contains("public.t.c"));
 }
 
 #[test]

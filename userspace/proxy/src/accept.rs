@@ -18,7 +18,7 @@ use crate::token::Task;
 /// After a failed accept (no descriptors, say) the next one waits this long: failing again at once would spin.
 const ACCEPT_PAUSE_NS: u64 = 50_000_000;
 /// Session numbers carry the shard in their upper bits, so that they are unique in a run of the service.
-pub(crate) const SESSION_BITS: u32 = 48;
+pub const SESSION_BITS: u32 = 48;
 
 impl<D: Driver, C: Conversation> Shard<D, C> {
     /// Keeps one accept in flight per listener while there is room for a handshake; what is over waits in the backlog.
@@ -111,7 +111,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             Counters::add(&self.parts.counters.refused_record, 1);
         }
         let mut link = Box::new(Link::new(conversation, admitted.tls, socket, turned_away));
-        link.accepted_ns = self.reaped_ns;
+        (link.accepted_ns, link.opened_ns) = (self.reaped_ns, self.now.mono_ns);
         let index = self.links.insert(link);
         // The session's first call: it records its start and answers with the deadline of the login.
         self.tell(index, Input::Deadline)

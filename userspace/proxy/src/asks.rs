@@ -73,6 +73,11 @@ impl Asks {
         self.waiting.len()
     }
 
+    /// Whether a person is asked about a statement of this session.
+    pub(crate) fn waits(&self, session: u64) -> bool {
+        self.waiting.contains_key(&session)
+    }
+
     /// The id of the next ask. Without randomness there is none, and nobody can be asked.
     pub(crate) fn next_id(&mut self, driver: &mut impl Driver) -> Option<AskId> {
         if self.next.is_none() {

@@ -30,6 +30,7 @@ mod lost;
 mod mailbox;
 mod origins;
 mod recovery;
+mod sessions;
 mod settings;
 mod shard;
 #[cfg(test)]
@@ -43,6 +44,7 @@ mod timers;
 mod tls;
 mod token;
 
+pub use accept::SESSION_BITS;
 pub use aside::{LargeLine, STACK_BYTES};
 pub use asks::AskLine;
 pub use conversation::Conversation;
@@ -54,6 +56,7 @@ pub use latency::{Latencies, Spread, Stage};
 pub use mailbox::{Inbox, Mailbox, Unheard};
 pub use origins::{Admitted, Origins};
 pub use recovery::OpenError;
+pub use sessions::LiveSession;
 pub use settings::{Durability, RecordSettings, Settings, ShardLimits};
 pub use shard::{Parts, Shard, Stopped};
 pub use slow::{Slow, SlowLog, Spent};

@@ -69,6 +69,8 @@ pub(crate) struct Link<C: Conversation> {
     pub(crate) end_by_ns: u64,
     /// When it was accepted; 0 once its agent was sent its first byte.
     pub(crate) accepted_ns: u64,
+    /// When it was accepted.
+    pub(crate) opened_ns: u64,
     /// What of its time was ours since the last statement's end.
     pub(crate) spent: Spent,
     /// The timer entry that counts; see [`crate::timers::Timers`].
@@ -194,6 +196,7 @@ impl<C: Conversation> Link<C> {
             connect_timed_out: false,
             end_by_ns: NEVER,
             accepted_ns: 0,
+            opened_ns: 0,
             spent: Spent::default(),
             armed_at_ns: NEVER,
         };

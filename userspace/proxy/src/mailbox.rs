@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use policy::Policy;
-use session::{AskId, Estimate, LargeVerdict, Vote};
+use session::{AskId, Estimate, LargeVerdict, Masked, Vote};
 use uring::Event;
+
+use crate::sessions::LiveSession;
 
 /// Messages that may wait for a shard.
 const WAITING_MAX: usize = 256;
@@ -73,6 +75,15 @@ pub(crate) enum Message {
         /// The approval.
         ask: AskId,
     },
+    /// A person ends this session.
+    End {
+        /// Which.
+        session: u64,
+        /// Who, and why.
+        why: Box<Masked>,
+    },
+    /// What sessions are open; who asked may have left.
+    Sessions(SyncSender<Vec<LiveSession>>),
     /// Accept nothing more, let each session finish the statement that runs, and end them all at `until_ns` at the latest.
     Drain {
         /// Monotonic nanoseconds.

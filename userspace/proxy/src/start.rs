@@ -1,13 +1,14 @@
 //! Starting all shards, and the handle by which the rest of the process speaks to them.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 use std::{fmt, io};
 
 use audit::segment::Identity;
 use policy::Policy;
-use session::{AskId, Asking, Budgets, Cancels, Estimate, Evidence, Raised, Vote};
+use session::{AskId, Asking, Budgets, Cancels, Estimate, Evidence, Masked, Raised, Vote};
 use uring::{BoundListeners, Missing, Ring};
 
 use crate::aside::{self, LargeLine};
@@ -20,6 +21,7 @@ use crate::latency::{Spread, Stage};
 use crate::mailbox::{Inbox, Mailbox, Message, Unheard, mailbox};
 use crate::origins::Origins;
 use crate::recovery::{self, OpenError};
+use crate::sessions::LiveSession;
 use crate::settings::Settings;
 use crate::shard::{Parts, Shard, Stopped};
 use crate::slow::{Slow, SlowLog, slow_log};
@@ -273,6 +275,23 @@ impl Handle {
     /// Tells the session that its cancel is over.
     pub fn cancel_is_over(&self, session: u64, number: u64) -> Result<(), Unheard> {
         self.shard_of(session)?.mailbox.send(Message::CancelIsOver { session, number })
+    }
+
+    /// A person ends this session, whatever runs: its agent is told who and why (57P01).
+    pub fn end_session(&self, session: u64, why: Masked) -> Result<(), Unheard> {
+        self.shard_of(session)?.mailbox.send(Message::End { session, why: Box::new(why) })
+    }
+
+    /// The open sessions, at most 1024 of each shard. A shard that does not answer within `patience` is left out.
+    pub fn sessions(&self, patience: Duration) -> Vec<LiveSession> {
+        let alive = self.shards.iter().filter(|shard| shard.fate.get().is_none());
+        let asked: Vec<_> = alive
+            .filter_map(|shard| {
+                let (to, told) = sync_channel(1);
+                shard.mailbox.send(Message::Sessions(to)).ok().map(|()| told)
+            })
+            .collect();
+        asked.iter().filter_map(|told| told.recv_timeout(patience).ok()).flatten().collect()
     }
 
     fn shard_of(&self, session: u64) -> Result<&Running, Unheard> {

@@ -1,5 +1,7 @@
 //! What can happen to a session.
 
+use pan::Masked;
+
 use crate::{AskId, Estimate, LargeVerdict, Secured, Vote};
 
 /// Both clocks, read by the shard; the session reads none.
@@ -76,6 +78,8 @@ pub enum Input<'a> {
     RecordLost,
     /// A reviewer ends what is shown under this approval.
     EndReveal(AskId),
+    /// A person ends the session now, whatever runs: who, and why.
+    End(Box<Masked>),
     /// The service stops: finish the statement that runs, then end the session.
     Stop,
 }

@@ -240,6 +240,15 @@ fn the_service_stops() {
 }
 
 #[test]
+fn a_person_ends_a_session_that_waits() {
+    let mut world = held();
+    world.input(Input::End(Box::new(session::Masked::of("by ann"))));
+    let heard = world.heard();
+    assert!(heard.len() == 1 && heard[0].starts_with("E FATAL 57P01"), "{heard:?}");
+    assert_eq!((world.finished, world.ends()), (Finish::Close, vec![AskEnd::Closed]));
+}
+
+#[test]
 fn what_is_pipelined_behind_waits_and_then_goes_in_order() {
     let mut world = World::ready();
     let mut bytes = query(UPDATE);

@@ -6,7 +6,8 @@ mod world;
 
 use std::sync::Arc;
 
-use session::{Database, Failure, Finish, Input, Mode};
+use audit::RecordType;
+use session::{Database, Failure, Finish, Input, Masked, Mode};
 use wire::postgres::encode;
 use world::{World, open, query, startup};
 
@@ -220,6 +221,25 @@ fn a_stop_waits_for_the_statement_and_the_transaction() {
     assert_eq!(heard[..2], ["COMMIT", "Z I"]);
     assert!(heard[2].starts_with("E FATAL 57P01"), "{heard:?}");
     assert_eq!(world.finished, Finish::Close);
+}
+
+#[test]
+fn a_person_ends_a_session_whatever_runs() {
+    let why = || Input::End(Box::new(Masked::of("by ann: card 4111111111111111 leaks")));
+    let mut world = World::ready();
+    world.ask(&query("BEGIN"));
+    world.input(why());
+    let heard = world.heard();
+    let words =
+        "E FATAL 57P01 terminating connection due to administrator command: by ann: card 411111******1111 leaks";
+    assert!(heard.len() == 1 && heard[0].starts_with(words));
+    assert_eq!(world.finished, Finish::Close);
+    world.send(&query("SELECT note FROM tickets"));
+    assert!(!world.server.seen.contains("tickets"), "nothing of it goes on");
+    world.close();
+    assert_eq!(world.count(RecordType::SessionEnd), 1);
+    world.input(why());
+    assert!(world.heard().is_empty(), "it is over");
 }
 
 #[test]

@@ -317,6 +317,8 @@ pub enum Rejected {
     TooLong(u32),
     /// Too many words stand already, or it cannot be recorded.
     Full,
+    /// No open session has this name, or its shard does not listen.
+    NoSession,
 }
 
 impl fmt::Display for Rejected {
@@ -333,6 +335,7 @@ impl fmt::Display for Rejected {
             Rejected::Stale(age) => write!(f, "the rule wants a login of the last {age} s: log in again"),
             Rejected::Again => f.write_str("you have approved it already; somebody else must too"),
             Rejected::Reason => write!(f, "say why, in 1 to {} bytes", audit::JUSTIFICATION_MAX),
+            Rejected::NoSession => f.write_str("no open session has this name, or its shard does not listen"),
             Rejected::Unheard => f.write_str("the session's shard does not listen"),
             Rejected::Nothing(what) => write!(f, "there is no such {what}"),
             Rejected::NoGrant => f.write_str("the rule takes no grants: it has no `grant = \"…\"`"),
@@ -346,7 +349,7 @@ impl Rejected {
     /// As an HTTP status.
     pub(crate) fn status(&self) -> u16 {
         match self {
-            Rejected::Unknown | Rejected::Nothing(_) => 404,
+            Rejected::Unknown | Rejected::NoSession | Rejected::Nothing(_) => 404,
             Rejected::Over { .. } | Rejected::Decided(_) | Rejected::Again => 409,
             Rejected::NoReviewer(_) | Rejected::NoApprover | Rejected::Own | Rejected::NoGrant | Rejected::Stale(_) => {
                 403

@@ -6,9 +6,11 @@
 
 mod limited;
 mod login;
+mod operate;
 mod pages;
 mod rest;
 pub(crate) mod sessions;
+mod views;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -29,6 +31,7 @@ use tokio_stream::wrappers::WatchStream;
 use crate::api::{decide, now_s};
 use crate::approvals::{Rejected, Reviewer};
 use crate::oidc::Oidc;
+use crate::samples::Samples;
 use crate::secrets::same;
 use crate::server::Source;
 use crate::tokens::Tokens;
@@ -48,6 +51,7 @@ const PING: Duration = Duration::from_secs(15);
 pub(crate) struct Web {
     source: Arc<dyn Source>,
     sessions: Arc<Sessions>,
+    samples: Arc<Samples>,
     oidc: Option<Arc<Oidc>>,
     tokens: Arc<Tokens>,
     /// The origins that are this page's, such as `http://127.0.0.1:7443`.
@@ -56,19 +60,19 @@ pub(crate) struct Web {
 
 /// The page's routes. It is also found at `url`, where a proxy with a certificate stands in front.
 pub(crate) fn routes(
-    source: Arc<dyn Source>,
-    sessions: Arc<Sessions>,
+    (source, sessions, samples): (Arc<dyn Source>, Arc<Sessions>, Arc<Samples>),
     (oidc, tokens): (Option<Arc<Oidc>>, Arc<Tokens>),
     (address, url): (SocketAddr, Option<&str>),
 ) -> axum::Router {
     let port = address.port();
     let own = [address.to_string(), format!("localhost:{port}"), format!("127.0.0.1:{port}"), format!("[::1]:{port}")];
     let origins = own.iter().map(|host| format!("http://{host}")).chain(url.map(str::to_owned)).collect();
-    let web = Web { source, sessions, oidc, tokens, origins };
+    let web = Web { source, sessions, samples, oidc, tokens, origins };
     axum::Router::new()
         .route("/", get(list))
         .route("/approvals/{id}", get(one).post(decided))
         .merge(login::routes())
+        .merge(operate::routes())
         .route("/events", get(events))
         .route("/style.css", get(style))
         .route("/live.js", get(script))

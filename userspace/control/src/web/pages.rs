@@ -12,7 +12,16 @@ pub(crate) struct Viewer<'a> {
     pub(crate) login: &'a Login,
 }
 
-fn frame(title: &str, viewer: Option<&Viewer<'_>>, main: &Markup) -> Markup {
+/// Where the pages are, by their titles.
+const PLACES: [(&str, &str); 5] = [
+    ("Approvals", "/"),
+    ("History", "/history"),
+    ("Sessions", "/sessions"),
+    ("Overview", "/overview"),
+    ("Findings", "/findings"),
+];
+
+pub(crate) fn frame(title: &str, viewer: Option<&Viewer<'_>>, main: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -27,6 +36,9 @@ fn frame(title: &str, viewer: Option<&Viewer<'_>>, main: &Markup) -> Markup {
                 header {
                     h1 { a href="/" { "interceptor" } }
                     @if let Some(viewer) = viewer {
+                        nav aria-label="Pages" {
+                            @for (name, to) in PLACES { a href=(to) aria-current=[(name == title).then_some("page")] { (name) } " " }
+                        }
                         span { (plain(&viewer.reviewer.name)) }
                         form method="post" action="/logout" {
                             input type="hidden" name="csrf" value=(viewer.login.csrf);
@@ -111,14 +123,34 @@ pub(crate) fn list(viewer: &Viewer<'_>, listing: &Listing, now_s: u64) -> Markup
             }
         }
         h2 { "Over" }
-        @if listing.over.is_empty() { p { "Nothing yet." } } @else {
-            table {
-                thead { tr { th scope="col" { "Id" } th scope="col" { "Ended" } th scope="col" { "State" } th scope="col" { "Agent" } th scope="col" { "Database" } th scope="col" { "Why" } th scope="col" { "Statement" } } }
-                tbody { @for one in &listing.over { (past(one, now_s)) } }
-            }
-        }
+        (over(&listing.over, OVER_SHOWN, now_s))
+        @if listing.over.len() > OVER_SHOWN { p { a href="/history" { "All " (listing.over.len()) } } }
     };
     frame("Approvals", Some(viewer), &main)
+}
+
+/// All that is over and remembered.
+pub(crate) fn history(viewer: &Viewer<'_>, listing: &Listing, now_s: u64) -> Markup {
+    let main = html! {
+        h2 { "Over (" (listing.over.len()) ")" }
+        p { "What is remembered since the service started, the youngest first. All of it is in the record: " code { "interceptor sessions search type:approval" } }
+        (over(&listing.over, usize::MAX, now_s))
+    };
+    frame("History", Some(viewer), &main)
+}
+
+/// Of what is over the first page shows so many.
+const OVER_SHOWN: usize = 10;
+
+fn over(past_ones: &[Approval], shown: usize, now_s: u64) -> Markup {
+    html! {
+        @if past_ones.is_empty() { p { "Nothing yet." } } @else {
+            table {
+                thead { tr { th scope="col" { "Id" } th scope="col" { "Ended" } th scope="col" { "State" } th scope="col" { "Agent" } th scope="col" { "Database" } th scope="col" { "Why" } th scope="col" { "Statement" } } }
+                tbody { @for one in past_ones.iter().take(shown) { (past(one, now_s)) } }
+            }
+        }
+    }
 }
 
 fn row(one: &Approval, now_s: u64) -> Markup {
@@ -226,7 +258,7 @@ fn short(text: &str) -> String {
     }
 }
 
-fn duration(seconds: u64) -> String {
+pub(crate) fn duration(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
         120..7200 => format!("{} min", seconds / 60),

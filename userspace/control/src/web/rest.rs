@@ -7,10 +7,10 @@ use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 
 use super::{Web, login, status};
-use crate::api::{Answer, decide, now_s};
+use crate::api::{Answer, decide, end, now_s};
 use crate::approvals::{Approval, Listing, Login, Rejected, Reviewer};
 use crate::secrets::same;
-use crate::status::Status;
+use crate::status::{LiveSession, Status};
 use crate::tokens::Scope;
 
 pub(super) fn routes() -> axum::Router<Web> {
@@ -20,6 +20,8 @@ pub(super) fn routes() -> axum::Router<Web> {
         .route("/approvals", get(list))
         .route("/approvals/{id}", get(one))
         .route("/approvals/{id}/{verb}", post(decided))
+        .route("/sessions", get(sessions))
+        .route("/sessions/{id}/kill", post(kill))
 }
 
 /// Who calls, and how that is known.
@@ -73,6 +75,18 @@ impl Web {
         };
         if !caller.scopes.contains(&scope) {
             return Err(refused(StatusCode::FORBIDDEN, "the token's scopes do not have this"));
+        }
+        Ok(caller)
+    }
+
+    /// Whoever may change something: a page's session must bring its token.
+    fn changer(&self, headers: &HeaderMap) -> Result<Caller, Refused> {
+        let caller = self.caller(headers, Scope::Decide)?;
+        if let Some(own) = &caller.csrf {
+            let brought = headers.get("x-csrf-token").and_then(|value| value.to_str().ok()).unwrap_or_default();
+            if !same(brought, own) {
+                return Err(refused(StatusCode::FORBIDDEN, "x-csrf-token is missing or of another session"));
+            }
         }
         Ok(caller)
     }
@@ -131,13 +145,7 @@ async fn decided(
     Path((id, verb)): Path<(String, String)>,
     Json(said): Json<Said>,
 ) -> Result<Json<Answer>, Refused> {
-    let caller = web.caller(&headers, Scope::Decide)?;
-    if let Some(own) = &caller.csrf {
-        let brought = headers.get("x-csrf-token").and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if !same(brought, own) {
-            return Err(refused(StatusCode::FORBIDDEN, "x-csrf-token is missing or of another session"));
-        }
-    }
+    let caller = web.changer(&headers)?;
     let approve = match verb.as_str() {
         "approve" => true,
         "deny" => false,
@@ -145,4 +153,26 @@ async fn decided(
     };
     let answer = decide(&*web.source, &caller.reviewer, &caller.login, &id, approve, &said.reason).await;
     answer.map(Json).map_err(|why| refused(status(&why), why.to_string()))
+}
+
+async fn sessions(State(web): State<Web>, headers: HeaderMap) -> Result<Json<Vec<LiveSession>>, Refused> {
+    web.caller(&headers, Scope::Read)?;
+    Ok(Json(web.source.sessions()))
+}
+
+/// The session that was ended.
+#[derive(Serialize)]
+struct Ended {
+    ended: String,
+}
+
+async fn kill(
+    State(web): State<Web>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Json(said): Json<Said>,
+) -> Result<Json<Ended>, Refused> {
+    let caller = web.changer(&headers)?;
+    let ended = end(&*web.source, &caller.reviewer.name, &id, &said.reason);
+    ended.map(|()| Json(Ended { ended: id.clone() })).map_err(|why| refused(status(&why), why.to_string()))
 }

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use control::approvals::{Approvals, Ask, Limits, Reviewer, Rule, State, Vote};
 use control::{
-    Canary, Column, Columns, Coverage, Database, Figure, FigureKind, Handle, Label, Latency, Looks, Mode, Policy,
-    Settings, Shard, ShardState, Source, Status, serve,
+    Canary, Column, Columns, Coverage, Database, Figure, FigureKind, Handle, Label, Latency, LiveSession, Looks, Mode,
+    Policy, Settings, Shard, ShardState, Source, Status, serve,
 };
 
 /// A fresh directory that is removed again.
@@ -47,6 +47,22 @@ pub struct Service {
     pub approvals: Approvals,
     /// What was said of webhooks.
     pub hooks: std::sync::Mutex<Vec<String>>,
+    pub live: std::sync::Mutex<Vec<LiveSession>>,
+}
+
+/// An open session.
+pub fn live(id: &str, agent: &str) -> LiveSession {
+    LiveSession {
+        id: id.into(),
+        agent: agent.into(),
+        uid: 1000,
+        pid: 42,
+        executable: "psql".into(),
+        agent_address: "127.0.0.1:4".into(),
+        database: "payments".into(),
+        age_s: 61,
+        waits: false,
+    }
 }
 
 /// The account that runs the tests is the reviewer `me`.
@@ -67,6 +83,7 @@ pub fn well() -> Service {
         reload: Ok(String::new()),
         approvals: Approvals::new(Limits::default(), vec![me]),
         hooks: Default::default(),
+        live: Default::default(),
     }
 }
 
@@ -151,6 +168,18 @@ impl Source for Service {
             clear: Some("x".into()),
         };
         Columns { columns: vec![column], overflow: 1 }
+    }
+
+    fn sessions(&self) -> Vec<LiveSession> {
+        self.live.lock().expect("whole").clone()
+    }
+
+    fn end_session(&self, id: &str, why: &str) -> bool {
+        let mut live = self.live.lock().expect("whole");
+        let before = live.len();
+        live.retain(|session| session.id != id);
+        self.hooks.lock().expect("whole").push(format!("{id} ended {why}"));
+        live.len() < before
     }
 
     fn webhook(&self, name: &str, failed: Option<&str>) {

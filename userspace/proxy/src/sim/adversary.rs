@@ -274,7 +274,7 @@ impl Adversary {
                 self.database_closed = true;
                 out.finish = if self.agent_closed { Finish::Close } else { Finish::ShutdownAgent };
             }
-            Input::AgentInsecure(_) | Input::DatabaseFailed(_) | Input::Stop => {
+            Input::AgentInsecure(_) | Input::DatabaseFailed(_) | Input::End(_) | Input::Stop => {
                 ledger.spoiled.push(self.agent());
                 self.replies(ledger, out);
                 out.finish = Finish::Close;

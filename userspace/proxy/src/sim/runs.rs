@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use audit::segment::{Appender, Identity, Previous, Stamp};
 use policy::{Names, Policy};
-use session::{AgentTls, AskId, Asking, Database, Limits, Mode, Subject, Vote};
+use session::{AgentTls, AskId, Asking, Database, Limits, Masked, Mode, Subject, Vote};
 use uring::Listener;
 
 use super::adversary::{Adversary, LOST, changed, reply};
@@ -46,6 +46,8 @@ struct Plan {
     rude: usize,
     aborts: bool,
     drain: bool,
+    /// A person ends sessions.
+    ends: bool,
     durability: Durability,
     legs: Legs,
 }
@@ -60,6 +62,7 @@ const PLAN: Plan = Plan {
     rude: 0,
     aborts: false,
     drain: false,
+    ends: false,
     durability: Durability::Standard,
     legs: Legs { agent: false, database: false },
 };
@@ -192,6 +195,8 @@ fn build(seed: u64, plan: Plan) -> (Done, Mailbox, Receiver<Asking>) {
 #[derive(Default)]
 struct Control {
     known: Vec<(u64, AskId)>,
+    /// It ends sessions, too.
+    ends: bool,
 }
 
 impl Control {
@@ -213,7 +218,8 @@ impl Control {
         }
         let (reviewer, login, reason) = (String::new(), String::new(), String::new());
         let vote = Box::new(Vote { ask, approve: true, reviewer, groups: Vec::new(), login, reason, standing: None });
-        let message = match ledger.rng.below(8) {
+        let message = match ledger.rng.below(if self.ends { 9 } else { 8 }) {
+            8 => Message::End { session, why: Box::new(Masked::literal("by ann")) },
             0 => Message::Unheard { session, ask },
             1 => Message::CancelHeld { session },
             2 => Message::Vote { session: session + 1, vote },
@@ -226,7 +232,7 @@ impl Control {
 /// Runs until all sessions are over, or the shard stopped.
 fn run(seed: u64, plan: Plan) -> Done {
     let (mut done, mailbox, asks) = build(seed, plan);
-    let mut control = Control::default();
+    let mut control = Control { ends: plan.ends, ..Control::default() };
     let drain_turn = plan.drain.then(|| 50 + seed % 700);
     done.shard.start();
     for turn in 0_u64.. {
@@ -414,6 +420,20 @@ fn a_database_that_never_answers_fails_the_session_in_time() {
             check_streams(done);
             // An agent whose handshake took too long never came to its database.
             assert_eq!(counters.connect_errors + done.ledger.borrow().late, 3);
+        },
+    );
+}
+
+#[test]
+fn a_person_ends_sessions_and_nothing_leaks() {
+    let plan = Plan { ends: true, rude: 5, aborts: true, ..PLAN };
+    seeds(
+        "a_person_ends",
+        40,
+        |_| plan,
+        |done, _| {
+            check_nothing_leaked(done);
+            check_streams(done);
         },
     );
 }

@@ -293,6 +293,11 @@ impl Connection {
                 self.record_lost(cx);
                 Ok(())
             }
+            Input::End(why) => {
+                self.abandon_held(cx);
+                let words = format!("terminating connection due to administrator command: {}", why.as_str());
+                Err(Fatal::said(b"57P01", &words))
+            }
             Input::Stop => {
                 self.stopping = true;
                 self.hold_is_over(AskEnd::Stopping);

@@ -1,0 +1,90 @@
+//! What reviewers do beside deciding: end a session, and use the JSON API with a token.
+
+use std::net::TcpListener;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::holds::browse;
+use crate::stage::{Answer, POLICY, Stage};
+use crate::stand::Service;
+
+/// The tests run as root, and that is who reviews in them.
+const REVIEWER: &str = "[[reviewer]]\nname = \"ann\"\nuser = \"root\"\n";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn open(service: &Service) -> Vec<Value> {
+    let output = service.verb("sessions open").arg("--json").output().expect("the verb starts");
+    serde_json::from_slice(&output.stdout).unwrap_or_default()
+}
+
+#[test]
+fn a_reviewer_ends_a_session() {
+    let Some(stage) = Stage::set_beside("", REVIEWER, POLICY) else { return };
+    let mut psql = stage.agent(&["-v", "VERBOSITY=verbose", "-f", "-"]);
+    psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = psql.spawn().expect("psql starts");
+    let mut script = child.stdin.take().expect("piped");
+    std::io::Write::write_all(&mut script, b"SELECT 1;\n").expect("psql reads");
+    let start = Instant::now();
+    // One that is ended while it logs in is told so, too; psql shows no SQLSTATE then.
+    while !stage.record().iter().any(|line| line.contains("\"type\":\"outcome\"")) {
+        assert!(start.elapsed() < PATIENCE, "psql runs nothing:\n{}", stage.service.log());
+    }
+    let session = loop {
+        if let Some(one) = open(&stage.service).pop() {
+            break one;
+        }
+        assert!(start.elapsed() < PATIENCE, "no session is open:\n{}", stage.service.log());
+    };
+    assert_eq!((&session["agent"], &session["executable"]), (&"reconciler".into(), &"psql".into()));
+    let id = session["id"].as_str().expect("a name").to_owned();
+    let kill = |id: &str, reason: &str| {
+        let mut verb = stage.service.verb("sessions kill");
+        Answer::of(verb.args([id, "--reason", reason]).output().expect("the verb starts"))
+    };
+    assert!(!kill("0.9999", "x").ok && !kill(&id, " ").ok, "none of this name, and no reason");
+    let killed = kill(&id, "it leaks");
+    assert!(killed.ok, "{}{}", killed.out, killed.err);
+    let start = Instant::now();
+    while !open(&stage.service).is_empty() {
+        assert!(start.elapsed() < PATIENCE, "it is open all the same");
+    }
+    let _ = std::io::Write::write_all(&mut script, b"SELECT 2;\n");
+    drop(script);
+    let told = Answer::of(child.wait_with_output().expect("psql ends"));
+    assert!(!told.ok && told.err.contains("57P01") && told.err.contains("by ann: it leaks"), "{}", told.err);
+    assert!(!kill(&id, "again").ok, "it is over");
+    let record = stage.record();
+    let ended = |line: &&String| line.contains("\"type\":\"session-end\"") && line.contains("by ann: it leaks");
+    assert_eq!(record.iter().filter(ended).count(), 1);
+    stage.ask("SELECT 1").says("1");
+}
+
+#[test]
+fn a_token_reads_until_another_key() {
+    let address = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").to_string();
+    let tables = format!("{REVIEWER}\n[admin]\nlisten = \"{address}\"\n");
+    let Some(mut stage) = Stage::set_beside("", &tables, POLICY) else { return };
+    let mut verb = stage.service.verb("approvals token");
+    let token = Answer::of(verb.args(["--scope", "read", "--for", "e2e"]).output().expect("the verb starts"));
+    assert!(token.ok, "{}", token.err);
+    let read = || {
+        browse(
+            &address,
+            &format!(
+                "GET /api/v1/status HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
+                token.out.trim()
+            ),
+        )
+    };
+    assert!(read().starts_with("HTTP/1.1 200"));
+    stage.service.stop("TERM").expect("stopped");
+    stage.service.run().expect("started again");
+    assert!(read().starts_with("HTTP/1.1 200"), "the key stays");
+    stage.service.stop("TERM").expect("stopped");
+    std::fs::remove_file(stage.service.state().join("api-token.key")).expect("it was there");
+    stage.service.run().expect("started again");
+    assert!(read().starts_with("HTTP/1.1 401"), "another key ends every token");
+}

@@ -1,0 +1,80 @@
+//! What a reviewer sees of the service beside approvals: open sessions and the end of one, what is over, charts, findings.
+
+use axum::extract::{Form, Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use serde::Deserialize;
+
+use super::pages::Viewer;
+use super::{Web, page, pages, status, stranger, views};
+use crate::api::{end, now_s};
+use crate::secrets::same;
+
+pub(super) fn routes() -> axum::Router<Web> {
+    axum::Router::new()
+        .route("/history", get(history))
+        .route("/sessions", get(sessions))
+        .route("/sessions/{id}/kill", get(confirm).post(kill))
+        .route("/overview", get(overview))
+        .route("/findings", get(findings))
+}
+
+async fn history(State(web): State<Web>, headers: HeaderMap) -> Response {
+    let Some((reviewer, login, _)) = web.person(&headers) else { return stranger(&web) };
+    let viewer = Viewer { reviewer: &reviewer, login: &login };
+    let now_s = now_s();
+    page(StatusCode::OK, &pages::history(&viewer, &web.source.approvals().list(now_s), now_s))
+}
+
+async fn sessions(State(web): State<Web>, headers: HeaderMap) -> Response {
+    let Some((reviewer, login, _)) = web.person(&headers) else { return stranger(&web) };
+    let viewer = Viewer { reviewer: &reviewer, login: &login };
+    page(StatusCode::OK, &views::sessions(&viewer, &web.source.sessions()))
+}
+
+async fn overview(State(web): State<Web>, headers: HeaderMap) -> Response {
+    let Some((reviewer, login, _)) = web.person(&headers) else { return stranger(&web) };
+    let viewer = Viewer { reviewer: &reviewer, login: &login };
+    page(StatusCode::OK, &views::overview(&viewer, &web.source.status(), &web.samples.series()))
+}
+
+async fn findings(State(web): State<Web>, headers: HeaderMap) -> Response {
+    let Some((reviewer, login, _)) = web.person(&headers) else { return stranger(&web) };
+    let viewer = Viewer { reviewer: &reviewer, login: &login };
+    page(StatusCode::OK, &views::findings(&viewer, &web.source.columns()))
+}
+
+/// Only a look: a link ends nothing.
+async fn confirm(State(web): State<Web>, headers: HeaderMap, Path(id): Path<String>) -> Response {
+    let Some((reviewer, login, _)) = web.person(&headers) else { return stranger(&web) };
+    let viewer = Viewer { reviewer: &reviewer, login: &login };
+    match web.source.sessions().into_iter().find(|session| session.id == id) {
+        Some(session) => page(StatusCode::OK, &views::confirm(&viewer, &session)),
+        None => page(StatusCode::NOT_FOUND, &pages::problem(Some(&viewer), "no open session has this name")),
+    }
+}
+
+#[derive(Deserialize)]
+struct Ending {
+    csrf: String,
+    reason: String,
+}
+
+async fn kill(
+    State(web): State<Web>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Form(form): Form<Ending>,
+) -> Response {
+    let Some((reviewer, login, _)) = web.person(&headers) else { return stranger(&web) };
+    let viewer = Viewer { reviewer: &reviewer, login: &login };
+    if !same(&form.csrf, &login.csrf) {
+        let words = "the form is of another session: load the page again";
+        return page(StatusCode::FORBIDDEN, &pages::problem(Some(&viewer), words));
+    }
+    match end(&*web.source, &reviewer.name, &id, &form.reason) {
+        Ok(()) => Redirect::to("/sessions").into_response(),
+        Err(why) => page(status(&why), &pages::problem(Some(&viewer), &why.to_string())),
+    }
+}

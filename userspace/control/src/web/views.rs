@@ -1,0 +1,170 @@
+//! The HTML of what is seen beside approvals. As in [`super::pages`], every text goes through [`plain`] and maud's escaping.
+
+use maud::{Markup, html};
+
+use super::pages::{Viewer, duration, frame};
+use crate::columns::{Columns, Looks};
+use crate::plain::plain;
+use crate::samples::Series;
+use crate::status::{LiveSession, Status};
+
+pub(crate) fn sessions(viewer: &Viewer<'_>, sessions: &[LiveSession]) -> Markup {
+    let main = html! {
+        h2 { "Open sessions (" (sessions.len()) ")" }
+        @if sessions.is_empty() { p { "No agent is connected." } } @else {
+            table {
+                thead { tr { th scope="col" { "Session" } th scope="col" { "Agent" } th scope="col" { "Database" } th scope="col" { "Process" } th scope="col" { "From" } th scope="col" { "Open for" } th scope="col" { "Now" } th scope="col" { "End" } } }
+                tbody {
+                    @for one in sessions {
+                        tr data-to=(to(one)) {
+                            td { (one.id) }
+                            td { (plain(&one.agent)) }
+                            td { (plain(&one.database)) }
+                            td { (plain(&one.executable)) " (pid " (one.pid) ", uid " (one.uid) ")" }
+                            td { (one.agent_address) }
+                            td { (duration(one.age_s)) }
+                            td { @if one.waits { "waits for a person" } @else { "open" } }
+                            td { a href=(to(one)) aria-label={ "End session " (one.id) } { "End\u{2026}" } }
+                        }
+                    }
+                }
+            }
+        }
+    };
+    frame("Sessions", Some(viewer), &main)
+}
+
+fn to(one: &LiveSession) -> String {
+    format!("/sessions/{}/kill", one.id)
+}
+
+/// Before a session is ended: which, and why.
+pub(crate) fn confirm(viewer: &Viewer<'_>, one: &LiveSession) -> Markup {
+    let main = html! {
+        h2 { "End session " (one.id) }
+        p { (plain(&one.agent)) " on " (plain(&one.database)) ", " (plain(&one.executable)) " (pid " (one.pid) ", uid " (one.uid) "), open for " (duration(one.age_s)) "." }
+        p { "Its agent is told that you ended it, and why (FATAL 57P01). A statement that runs in the database goes on there until the database sees that nobody listens." }
+        form method="post" action=(to(one)) {
+            input type="hidden" name="csrf" value=(viewer.login.csrf);
+            p { label for="reason" { "Reason, kept in the record" } }
+            textarea id="reason" name="reason" required maxlength="1000" {}
+            p { button { "End the session" } }
+        }
+    };
+    frame(&one.id, Some(viewer), &main)
+}
+
+pub(crate) fn overview(viewer: &Viewer<'_>, status: &Status, charts: &[Series]) -> Markup {
+    let warnings = status.warnings();
+    let main = html! {
+        h2 { "Overview" }
+        @if warnings.is_empty() { p .approved { "Nothing to warn of." } } @else {
+            ul role="alert" { @for warning in &warnings { li .problem { (plain(warning)) } } }
+        }
+        div .charts { @for series in charts { (chart(series)) } }
+        h3 { "Where the time goes" }
+        table {
+            thead { tr { th scope="col" { "Stage" } th scope="col" { "Times" } th scope="col" { "50 %" } th scope="col" { "99 %" } th scope="col" { "99.9 %" } th scope="col" { "Most" } } }
+            tbody {
+                @for stage in &status.latency {
+                    tr {
+                        td { (stage.stage) ": " (stage.what) }
+                        td { (stage.count) }
+                        @for ns in [stage.p50_ns, stage.p99_ns, stage.p999_ns, stage.max_ns] { td { (micros(ns)) } }
+                    }
+                }
+            }
+        }
+        h3 { "Service" }
+        dl {
+            dt { "Version" } dd { (status.version) ", up for " (duration(status.uptime_s)) }
+            dt { "Policy" } dd { (status.policy.version) }
+            dt { "Sessions" } dd { (status.sessions) " open" }
+            @for database in &status.databases {
+                dt { (plain(&database.name)) }
+                dd { (database.sessions) " sessions, " (if database.mask { "masked" } else { "NOT MASKED" }) ", " (database.masking) }
+            }
+        }
+    };
+    frame("Overview", Some(viewer), &main)
+}
+
+fn micros(ns: u64) -> String {
+    format!("{:.1} \u{b5}s", ns as f64 / 1e3)
+}
+
+/// A chart's place is so wide and so high, in units of its own.
+const WIDTH: f64 = 360.0;
+const HEIGHT: f64 = 80.0;
+
+/// A line over the last hour. Its figures are said in words besides.
+fn chart(series: &Series) -> Markup {
+    let most = series.values.iter().copied().fold(0.0, f64::max);
+    let last = series.values.last().copied().unwrap_or_default();
+    let words = format!("{}: {last:.1} {} now, {most:.1} at most", series.name, series.unit);
+    html! {
+        figure {
+            figcaption { (words) }
+            svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(words) {
+                polyline points=(points(&series.values, most)) {}
+            }
+        }
+    }
+}
+
+fn points(values: &[f64], most: f64) -> String {
+    let step = WIDTH / (values.len().max(2) - 1) as f64;
+    let scale = if most > 0.0 { (HEIGHT - 4.0) / most } else { 0.0 };
+    let point = |(at, value): (usize, &f64)| format!("{:.1},{:.1}", at as f64 * step, HEIGHT - 2.0 - value * scale);
+    values.iter().enumerate().map(point).collect::<Vec<_>>().join(" ")
+}
+
+pub(crate) fn findings(viewer: &Viewer<'_>, seen: &Columns) -> Markup {
+    let with = |looks: Looks| seen.columns.iter().filter(move |column| column.looks == looks);
+    let main = html! {
+        h2 { "Findings" }
+        p { "Columns that hold card numbers plainly and that no rule names (PCI DSS 12.10.7). Their values are masked by content; declare them in policy.toml." }
+        @if with(Looks::Cards).next().is_none() { p .approved { "None." } } @else {
+            table {
+                thead { tr { th scope="col" { "Database" } th scope="col" { "Column" } th scope="col" { "Values" } th scope="col" { "Cards" } } }
+                tbody {
+                    @for column in with(Looks::Cards) {
+                        tr .denied { td { (plain(&column.database)) "/" (plain(&column.dbname)) } td { (plain(&column.column)) } td { (column.values) } td { (column.hits) } }
+                    }
+                }
+            }
+        }
+        h3 { "Numbers of which some only pass for cards" }
+        @if with(Looks::Chance).next().is_none() { p { "None." } } @else {
+            table {
+                thead { tr { th scope="col" { "Database" } th scope="col" { "Column" } th scope="col" { "Values" } th scope="col" { "Hits" } th scope="col" { "So that they are not masked" } } }
+                tbody {
+                    @for column in with(Looks::Chance) {
+                        tr {
+                            td { (plain(&column.database)) "/" (plain(&column.dbname)) } td { (plain(&column.column)) } td { (column.values) } td { (column.hits) }
+                            td { pre { (plain(column.clear.as_deref().unwrap_or_default())) } }
+                        }
+                    }
+                }
+            }
+        }
+    };
+    frame("Findings", Some(viewer), &main)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_fits_its_chart() {
+        for (values, expected) in [
+            (vec![], ""),
+            (vec![0.0, 0.0], "0.0,78.0 360.0,78.0"),
+            (vec![1.0, 4.0, 2.0], "0.0,59.0 180.0,2.0 360.0,40.0"),
+        ] {
+            let most = values.iter().copied().fold(0.0, f64::max);
+            assert_eq!(points(&values, most), expected);
+        }
+    }
+}
