@@ -387,7 +387,12 @@ pub struct Catalogs {
     pub(crate) passed: Passed,
     /// Of each database, for this shard alone.
     patterns: HashMap<String, Option<Arc<Patterns>>>,
+    /// Lists of schemas that sessions of this shard have, one of each.
+    paths: Vec<Arc<[String]>>,
 }
+
+/// Lists of schemas remembered; over it all are forgotten, and sessions have their own.
+const PATHS_MAX: usize = 64;
 
 /// Places remembered; over it all are forgotten and asked for anew.
 const PLACES_MAX: usize = 1024;
@@ -414,6 +419,19 @@ impl Catalogs {
         }
         let fresh = || Patterns::new(policy.patterns(database)).map(Arc::new);
         self.patterns.entry(database.to_owned()).or_insert_with(fresh).clone()
+    }
+
+    /// The one list of these names that sessions share: most have the same.
+    pub(crate) fn path(&mut self, names: Vec<String>) -> Arc<[String]> {
+        if let Some(known) = self.paths.iter().find(|known| ***known == *names) {
+            return Arc::clone(known);
+        }
+        if self.paths.len() >= PATHS_MAX {
+            self.paths.clear();
+        }
+        let path: Arc<[String]> = names.into();
+        self.paths.push(Arc::clone(&path));
+        path
     }
 
     /// A version that no catalog of this shard had.
@@ -500,7 +518,23 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use std::sync::Arc;
+
+    use super::{Catalogs, PATHS_MAX, matches};
+
+    #[test]
+    fn sessions_with_the_same_path_share_it() {
+        let mut catalogs = Catalogs::default();
+        let mut path = |name: &str| catalogs.path(vec!["pg_catalog".to_owned(), name.to_owned()]);
+        let first = path("public");
+        assert!(Arc::ptr_eq(&first, &path("public")) && !Arc::ptr_eq(&first, &path("app")));
+        // Bounded: forgotten in the end, and still the same names.
+        for number in 0..PATHS_MAX {
+            path(&number.to_string());
+        }
+        assert_eq!(first, path("public"));
+        assert!(!Arc::ptr_eq(&first, &path("public")));
+    }
 
     #[test]
     fn stars() {

@@ -364,7 +364,8 @@ impl Connection {
             }
             None => {
                 self.own.failed = None;
-                self.schemas.set(asking.schemas, asking.path, asking.temporary_at);
+                let catalogs = &mut *cx.shared.catalogs;
+                self.schemas.set(catalogs.path(asking.schemas), catalogs.path(asking.path), asking.temporary_at);
                 if let Some(builder) = asking.builder {
                     let origin = Origin {
                         policy: &asking.policy,

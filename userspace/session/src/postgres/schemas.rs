@@ -16,7 +16,7 @@ pub(super) struct Schemas {
     /// What they were at the session's start: what RESET goes back to.
     initial: Option<Arc<[String]>>,
     /// Every name in the setting, also of schemas that did not exist when it was read.
-    path: Box<[String]>,
+    path: Arc<[String]>,
     /// Nothing has changed since they were asked for.
     sure: bool,
     /// Counts the changes: a verdict of another epoch is taken anew.
@@ -80,7 +80,7 @@ impl Default for Schemas {
         Schemas {
             current: Arc::from(["public".to_owned()]),
             initial: None,
-            path: Box::default(),
+            path: Arc::default(),
             sure: false,
             epoch: 0,
             temporary_at: 0,
@@ -129,18 +129,16 @@ impl Schemas {
     }
 
     /// What our own query said.
-    pub(super) fn set(&mut self, names: Vec<String>, path: Vec<String>, temporary_at: usize) {
-        if *self.current != *names {
-            self.current = names.into();
-            self.epoch += 1;
-        }
+    pub(super) fn set(&mut self, names: Arc<[String]>, path: Arc<[String]>, temporary_at: usize) {
+        self.epoch += u32::from(*self.current != *names);
+        self.current = names;
         self.epoch += u32::from(!self.sure);
         self.temporary_at = u16::try_from(temporary_at).unwrap_or(u16::MAX);
         self.doubts = None;
         if self.initial.is_none() {
             self.initial = Some(Arc::clone(&self.current));
         }
-        self.path = path.into();
+        self.path = path;
         self.sure = true;
     }
 
@@ -181,9 +179,8 @@ impl Schemas {
             }
         }
         if judged.changes_catalog {
-            let path = std::mem::take(&mut self.path);
+            let path = Arc::clone(&self.path);
             self.widen(&path);
-            self.path = path;
             let doubts = self.doubts.get_or_insert_default();
             judged.statements.iter().filter(|statement| statement.changes_catalog).for_each(|s| doubts.add(s));
             doubts.all |= judged.statements.is_empty();
