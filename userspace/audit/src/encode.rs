@@ -31,6 +31,11 @@ macro_rules! part {
                 facts.append(&mut self.0);
             }
 
+            /// Gives back the memory that it grew into and does not need: for one that is kept long.
+            pub fn fit(&mut self) {
+                self.0.shrink_to_fit();
+            }
+
             /// How many bytes it adds to a record.
             pub fn len(&self) -> usize {
                 self.0.len()

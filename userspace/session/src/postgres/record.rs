@@ -164,6 +164,7 @@ impl Connection {
             application: application.as_ref().map(Into::into),
             certificate: certificate.as_ref().map(Into::into),
         });
+        self.journal.actor.fit();
     }
 
     pub(super) fn number(&mut self) -> u64 {
