@@ -2,6 +2,7 @@
 
 mod cache;
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -100,7 +101,6 @@ impl Refusal {
 }
 
 /// One text and what is known of it. Immutable; sessions hold it while its statement runs.
-#[derive(Debug)]
 pub(crate) struct Judged {
     /// The text as UTF-8: what [`Judged::span`] points into.
     pub(crate) text: String,
@@ -112,7 +112,6 @@ pub(crate) struct Judged {
 }
 
 /// What is said of a text that holds for every text that differs from it in the values of its constants alone.
-#[derive(Debug)]
 pub(crate) struct Meaning {
     key: Key,
     /// Its statements; none where it could not be parsed. Their places are those in the text that was judged.
@@ -214,6 +213,25 @@ impl std::ops::Deref for Judged {
 
     fn deref(&self) -> &Meaning {
         &self.meaning
+    }
+}
+
+impl fmt::Debug for Judged {
+    /// No word of the statement.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Judged").field("bytes", &self.bytes().len()).field("meaning", &self.meaning).finish()
+    }
+}
+
+impl fmt::Debug for Meaning {
+    /// The rule and the refusal: statements have words of the text in them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Meaning { statements, rule, refusal, .. } = self;
+        f.debug_struct("Meaning")
+            .field("statements", &statements.len())
+            .field("rule", rule)
+            .field("refusal", refusal)
+            .finish_non_exhaustive()
     }
 }
 

@@ -53,7 +53,8 @@ enum Stage {
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) rule: String,
-    reason: String,
+    /// The agent's own words.
+    reason: Masked,
     pub(super) lasts_s: u32,
     pub(super) columns: Vec<Column>,
 }
@@ -123,9 +124,12 @@ impl Connection {
                 let columns = self.columns_of(reveal, cx);
                 match columns.len() {
                     0 => Err(refused("none of the columns to be shown is in this database, or none may be")),
-                    1..=REVEAL_COLUMNS_MAX => {
-                        Ok(Plan { rule: reveal.terms.rule.clone(), reason, lasts_s: reveal.lasts_s, columns })
-                    }
+                    1..=REVEAL_COLUMNS_MAX => Ok(Plan {
+                        rule: reveal.terms.rule.clone(),
+                        reason: Masked::of(&reason),
+                        lasts_s: reveal.lasts_s,
+                        columns,
+                    }),
                     _ => Err(refused("more columns would be shown than people can agree to at a time")),
                 }
             }
@@ -208,8 +212,8 @@ impl Connection {
         reveal.until_ns = cx.now.mono_ns.saturating_add(lasts_ns);
         reveal.stage = Stage::Tentative;
         let columns: Vec<Masked> = reveal.plan.columns.iter().map(|column| column.name.clone()).collect();
-        let (id, rule, reason) =
-            (Masked::of(reveal.id.as_str()), Masked::of(&reveal.plan.rule), Masked::of(&reveal.plan.reason));
+        let (id, rule) = (Masked::of(reveal.id.as_str()), Masked::of(&reveal.plan.rule));
+        let reason = reveal.plan.reason.clone();
         cx.out.asking.push(Asking::Revealing(Box::new(Revealing {
             id: reveal.id,
             session: self.open.id,

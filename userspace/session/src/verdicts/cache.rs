@@ -321,6 +321,16 @@ mod tests {
         cache.judge(policy, asked)
     }
 
+    #[test]
+    fn debug_says_no_word_of_a_text() {
+        let policy = Arc::new(Policy::parse(POLICY, &policy::Names::default()).unwrap());
+        let mut cache = StatementCache::new();
+        for text in ["SELECT 'a secret word'", "SET application_name = 'a secret word'", "SELECT 1 AS secret"] {
+            ask(&mut cache, &policy, "reconciler", text);
+        }
+        assert!(!format!("{cache:?}").contains("secret"));
+    }
+
     /// Twice as many as an agent's room has entries, each said twice: nothing of another's goes.
     #[test]
     fn a_stream_of_unique_texts_evicts_nobody_elses() {
