@@ -73,27 +73,21 @@ pub fn show(path: &Path, id: &str, as_json: bool) -> Result<u8> {
 
 /// `approvals login`.
 pub fn login(path: &Path) -> Result<u8> {
-    let socket = Config::load(path)?.admin_socket();
-    match client::post(&socket, "/login", "") {
-        Ok((200, link)) => {
-            println!("{link}");
-            Ok(0)
-        }
-        Ok((_, words)) => {
-            eprintln!("interceptor: {}", plain(&words));
-            Ok(1)
-        }
-        Err(error) => unreachable(&socket, error),
-    }
+    print_answer(path, "/login", "")
 }
 
 /// `approvals token`.
 pub fn token(path: &Path, scopes: &[String], purpose: &str, seconds: u64) -> Result<u8> {
-    let socket = Config::load(path)?.admin_socket();
     let wanted = json!({ "scopes": scopes, "purpose": purpose, "seconds": seconds });
-    match client::post(&socket, "/token", &wanted.to_string()) {
-        Ok((200, token)) => {
-            println!("{token}");
+    print_answer(path, "/token", &wanted.to_string())
+}
+
+/// What the service gives the account that asks, as it is.
+fn print_answer(path: &Path, to: &str, body: &str) -> Result<u8> {
+    let socket = Config::load(path)?.admin_socket();
+    match client::post(&socket, to, body) {
+        Ok((200, answer)) => {
+            println!("{answer}");
             Ok(0)
         }
         Ok((_, words)) => {
