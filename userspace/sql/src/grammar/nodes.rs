@@ -1,7 +1,7 @@
 //! Reads the library's parse tree out of its memory. What is read is copied: nothing of it outlives the call.
 
 use std::cell::Cell;
-use std::ffi::{CStr, c_char};
+use std::ffi::c_char;
 
 use bumpalo::Bump;
 
@@ -316,8 +316,22 @@ impl<'t> Reader<'t> {
         if text.is_null() {
             return Ok(None);
         }
-        // SAFETY: as above.
-        let words = unsafe { CStr::from_ptr(text) }.to_str().map_err(|_| Unreadable::Malformed)?;
+        // Most are short and ASCII: one pass finds their end and says so.
+        let (mut length, mut bits) = (0, 0);
+        // SAFETY: as above: the NUL is the last byte that is read.
+        let bytes = unsafe {
+            while text.add(length).read() != 0 {
+                bits |= text.add(length).read() as u8;
+                length += 1;
+            }
+            std::slice::from_raw_parts(text.cast::<u8>(), length)
+        };
+        let words = if bits.is_ascii() {
+            // SAFETY: every byte is ASCII.
+            unsafe { std::str::from_utf8_unchecked(bytes) }
+        } else {
+            std::str::from_utf8(bytes).map_err(|_| Unreadable::Malformed)?
+        };
         self.spend(words.len())?;
         Ok((!words.is_empty()).then(|| Value::Text(self.arena.alloc_str(words))))
     }

@@ -79,7 +79,7 @@ impl<'c> Follower<'c> {
     fn filled(&mut self, target: Name, columns: &Rc<[Column<'c>]>, aliases: &[&'c str]) {
         let columns = scope::renamed(columns, aliases);
         for column in columns.iter() {
-            let name = if column.name == scope::STAR { "" } else { &*column.name };
+            let name = if column.name == scope::STAR { "" } else { column.name };
             self.flow(&target, name, &column.value);
         }
         self.earlier.relations.push(Made { name: target, columns });
