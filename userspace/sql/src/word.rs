@@ -130,7 +130,7 @@ mod tests {
             let word = Word::from(text);
             assert_eq!((word.as_str(), &*word, word.to_string()), (text, text, text.to_owned()));
             assert_eq!(format!("{word:?}"), format!("{text:?}"));
-            assert!(word == text && word == Word::from(text.to_owned()) && word != Word::from("b"));
+            assert!(word == text && word == Word::from(text.to_owned()) && word != "b");
             assert_eq!(word.cmp(&Word::from("b")), text.cmp("b"));
         }
     }
