@@ -34,11 +34,15 @@ fn encryption_is_declined_once_each() {
 
 #[test]
 fn bytes_behind_an_encryption_request_end_the_session() {
-    let mut world = World::new();
     let mut bytes = Vec::new();
     encode::ssl_request(&mut bytes);
     bytes.extend(startup(0, &[("user", "app")]));
-    assert!(fatal(&mut world, &bytes).contains("received unencrypted data"));
+    // In pieces of seven the request ends within one.
+    for cut in [usize::MAX, 7] {
+        let mut world = World::new();
+        world.cut = cut;
+        assert!(fatal(&mut world, &bytes).contains("received unencrypted data"), "{cut}");
+    }
 }
 
 #[test]
