@@ -281,6 +281,23 @@ fn the_agent_may_begin_while_the_names_are_asked_for_and_its_statement_waits() {
 }
 
 #[test]
+fn an_answer_that_comes_is_waited_for_and_silence_is_not() {
+    let mut world = logged_in();
+    let pause_ns = world.limits.catalog_ms * 1_000_000 + 1;
+    let answer = world.server.take();
+    let (begin, rest) = answer.split_at(answer.len() / 2);
+    // As where the process itself stood still: the clock says that it is late, and half of the answer was there all the time.
+    world.now.mono_ns += pause_ns;
+    world.input(Input::FromDatabase(&mut begin.to_vec()));
+    world.input(Input::Deadline);
+    assert_eq!(world.finished, Finish::No);
+    world.now.mono_ns += pause_ns;
+    world.input(Input::Deadline);
+    assert!(world.heard().last().unwrap().starts_with("E FATAL 57P03"));
+    assert_eq!((world.finished, rest.is_empty()), (Finish::Close, false));
+}
+
+#[test]
 fn a_cancel_while_the_first_statement_waits_for_the_names_is_its() {
     let mut world = World::new();
     world.server.catalog_fails = Some(("57014", "canceling statement due to user request"));
