@@ -429,6 +429,20 @@ pub(crate) fn reads(statement: &Statement, bare: &str) -> bool {
     })
 }
 
+/// Whatever an object is, this statement neither uses nor shows it: BEGIN, COMMIT, SET.
+pub(crate) fn uses_nothing(statement: &Statement) -> bool {
+    let shows = |lineage: &Lineage| {
+        !lineage.outputs.is_empty()
+            || !lineage.probes.is_empty()
+            || !lineage.flows.is_empty()
+            || !lineage.elsewhere.is_empty()
+            || !lineage.unknown.is_empty()
+    };
+    statement.pairs.iter().all(|pair| pair.object == Object::None)
+        && statement.prepared.is_empty()
+        && !statement.lineage.as_ref().is_none_or(shows)
+}
+
 impl Derived {
     pub(crate) fn is_settled(&self) -> bool {
         !self.may_quote
