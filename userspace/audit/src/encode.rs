@@ -11,6 +11,9 @@ use crate::event::{
 use crate::id::RecordId;
 use crate::{JUSTIFICATION_MAX, LIST_MAX, NAME_MAX, TEXT_MAX, field};
 
+/// What most parts take at most.
+const PART_BYTES: usize = 512;
+
 macro_rules! part {
     ($(#[$doc:meta])* $name:ident of $facts:ident) => {
         $(#[$doc])*
@@ -20,8 +23,10 @@ macro_rules! part {
         impl $name {
             /// Encodes the facts once.
             pub fn of(facts: &$facts<'_>) -> $name {
-                let mut part = $name::default();
-                part.set(facts);
+                // Room for most: what is made once is kept as it is.
+                let mut part = $name(Vec::with_capacity(PART_BYTES));
+                facts.append(&mut part.0);
+                part.fit();
                 part
             }
 

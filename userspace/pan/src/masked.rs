@@ -16,7 +16,8 @@ impl Masked {
         Scanner::of(Mode::Strict, Fill::Text).scan(&mut bytes, true);
         mask_text(&mut bytes, Fill::Text); // an escape that the strict scan read as one digit may be plain text
         // Only whole characters were replaced, by ASCII.
-        Masked(String::from_utf8_lossy(&bytes).into_owned())
+        let text = String::from_utf8(bytes);
+        Masked(text.unwrap_or_else(|other| String::from_utf8_lossy(other.as_bytes()).into_owned()))
     }
 
     /// The same for bytes that may be no UTF-8; what is none becomes U+FFFD.

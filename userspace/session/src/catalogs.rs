@@ -352,7 +352,11 @@ pub(crate) fn is_masked(sensitive: &Sensitive) -> bool {
 
 /// A star matches any run of letters.
 pub(crate) fn matches(pattern: &str, name: &str) -> bool {
-    // Most have none.
+    // Most differ in the first letter, and most have no star.
+    let first = pattern.as_bytes().first();
+    if first.is_some_and(|first| *first != b'*') && first != name.as_bytes().first() {
+        return false;
+    }
     if !pattern.bytes().any(|byte| byte == b'*') {
         return pattern == name;
     }

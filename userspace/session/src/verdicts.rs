@@ -551,19 +551,21 @@ fn touches(
     which: fn(&Sensitive) -> bool,
     may_hide: bool,
 ) -> bool {
-    policy.sensitive(database).filter(|sensitive| which(sensitive)).any(|sensitive| {
-        let table = |name: &str| matches(&sensitive.table, name);
-        let unseen =
-            statement.kinds.iter().any(|kind| matches!(kind.as_str(), "do" | "call" | "unknown" | "execute" | "fetch"));
-        may_hide && unseen
-            || statement.columns.iter().any(|column| match column {
-                ColumnRef::Named { name, .. } => matches(&sensitive.column, name),
-                ColumnRef::All { .. } => statement.pairs.iter().any(|pair| match &pair.object {
-                    Object::Table(name) => table(&name.name),
-                    Object::None | Object::Function(_) => false,
-                }),
-            })
-    })
+    let sensitive: Vec<&Sensitive> = policy.sensitive(database).filter(|sensitive| which(sensitive)).collect();
+    let is_table = |name: &str| sensitive.iter().any(|sensitive| matches(&sensitive.table, name));
+    let is_column = |name: &str| sensitive.iter().any(|sensitive| matches(&sensitive.column, name));
+    let unseen =
+        || statement.kinds.iter().any(|kind| matches!(kind.as_str(), "do" | "call" | "unknown" | "execute" | "fetch"));
+    let named = || {
+        statement.columns.iter().any(|column| match column {
+            ColumnRef::Named { name, .. } => is_column(name),
+            ColumnRef::All { .. } => statement.pairs.iter().any(|pair| match &pair.object {
+                Object::Table(name) => is_table(&name.name),
+                Object::None | Object::Function(_) => false,
+            }),
+        })
+    };
+    !sensitive.is_empty() && (may_hide && unseen() || named())
 }
 
 pub(crate) fn kinds<'a>(statements: impl Iterator<Item = &'a Statement>) -> Vec<&'static str> {

@@ -89,7 +89,7 @@ impl Words<'_> {
         let sensitive = |source: &&Source| self.schema.sensitivity(source.column) == Sensitivity::Sensitive;
         let sources: Vec<Source> = output.sources.iter().filter(sensitive).copied().collect();
         let columns = self.columns(&sources);
-        let expression = if output.expression.is_empty() { part.clone() } else { output.expression.clone() };
+        let expression = if output.expression.is_empty() { part.clone() } else { output.expression.to_string() };
         let Some(worst) = sources.iter().map(|source| source.how).min() else {
             let reason = match output.sources.as_slice() {
                 [] => "nothing sensitive is in it".to_owned(),
