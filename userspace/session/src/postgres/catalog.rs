@@ -503,7 +503,7 @@ impl Asking {
                 let (number, name, type_oid) = (text(3)?.parse().ok()?, text(4)?, text(5)?.parse().ok()?);
                 let treatment = treatment_of(&self.policy, endpoint, &schema, &table, &name);
                 let sought = sought_of(&self.policy, endpoint, &schema, &table, &name);
-                let column = CatalogColumn { number, name, type_oid, treatment, sought };
+                let column = CatalogColumn { number, name, type_oid, treatment, is_written: false, sought };
                 self.builder.as_mut()?.column(oid, schema, table, column);
             }
             Part::Types => {
