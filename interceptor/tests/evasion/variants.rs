@@ -104,7 +104,8 @@ fn compose(ground: &Ground, numbers: &[(String, String)], mut dice: Dice) -> Var
     let binary = extended && dice.percent(40);
     let pieces = dice.percent(30).then(|| *dice.pick(&[1, 2, 3, 7, 64]));
     // Where a piece ends with the request nobody can tell what follows from what is said when the answer is there.
-    let pieces = pieces.filter(|bytes| base.id != "wire-sslrequest-stuffed" || SSL_REQUEST_BYTES % bytes != 0);
+    let pieces =
+        pieces.filter(|bytes| base.id != "wire-sslrequest-stuffed" || !SSL_REQUEST_BYTES.is_multiple_of(*bytes));
     let lineage =
         base.by.iter().all(|by| LINEAGE.contains(&by.as_str())) && base.must != Must::Any && base.recipe.is_none();
     let twin = lineage.then(|| Case { steps: disguise::harmless(&steps, numbers), must: Must::Allow, ..base.clone() });
