@@ -43,7 +43,7 @@ pub(crate) fn confirm(viewer: &Viewer<'_>, one: &LiveSession) -> Markup {
     let main = html! {
         h2 { "End session " (one.id) }
         p { (plain(&one.agent)) " on " (plain(&one.database)) ", " (plain(&one.executable)) " (pid " (one.pid) ", uid " (one.uid) "), open for " (duration(one.age_s)) "." }
-        p { "Its agent is told that you ended it, and why (FATAL 57P01). A statement that runs in the database goes on there until the database sees that nobody listens." }
+        p { "Its agent is told that you ended it, and why (FATAL 57P01). What it runs in the database is cancelled." }
         form method="post" action=(to(one)) {
             input type="hidden" name="csrf" value=(viewer.login.csrf);
             p { label for="reason" { "Reason, kept in the record" } }
