@@ -5,6 +5,8 @@ use crate::pan::cards;
 
 /// One row by its key: what drivers ask all day. The stub answers with 100 bytes.
 pub(crate) const POINT: &str = "SELECT id, note FROM bench_small WHERE id = 42";
+/// What a rule of `bench hold` holds.
+pub(crate) const HELD: &str = "DELETE FROM bench_held WHERE id = 7";
 /// A big COPY, which only a real PostgreSQL answers.
 pub(crate) const COPY: &str = "COPY bench_rows (id, a, b, c, at, note) TO STDOUT";
 

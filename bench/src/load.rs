@@ -8,13 +8,13 @@ pub(crate) mod foreign;
 mod goals;
 mod idle;
 mod measure;
-mod options;
+pub(crate) mod options;
 mod published;
 mod report;
 mod shards;
 mod slow;
 mod soak;
-mod targets;
+pub(crate) mod targets;
 mod tls;
 mod verdict;
 

@@ -137,23 +137,33 @@ pub fn describe(config: &Config, policy: &Policy) -> String {
         let _ = writeln!(out, "reviewer   {:<16} {}{groups}", reviewer.name, who.join(", "));
     }
     for terms in policy.holds() {
-        let able = config.reviewers.iter().filter(|r| terms.admits(&r.name, &r.groups)).count();
-        // How many the provider knows is not known here.
-        let elsewhere = config.admin.iter().filter_map(|admin| admin.oidc.as_ref());
-        let elsewhere =
-            elsewhere.flat_map(|oidc| &oidc.groups).any(|group| terms.admits("", std::slice::from_ref(group)));
-        let enough = if able < terms.approvals as usize && !elsewhere {
-            format!(
-                "; NOBODY CAN APPROVE: {able} of the configured reviewers may, so what it holds is denied in the end"
-            )
-        } else {
-            String::new()
-        };
-        let _ = writeln!(out, "hold       {}{enough}", said(terms));
+        let _ = writeln!(out, "hold       {}{}", said(terms), doubt(config, terms));
     }
     let names: Vec<String> = config.databases.iter().map(|d| d.name.clone()).collect();
     out.push_str(&searched(policy, &names));
     out.push_str(&cost::lines(policy, &names));
+    out
+}
+
+/// What a hold asks for that the configured people cannot give.
+fn doubt(config: &Config, terms: &policy::Terms) -> String {
+    let people: Vec<policy::Person<'_>> =
+        config.reviewers.iter().map(|reviewer| (reviewer.name.as_str(), reviewer.groups.as_slice())).collect();
+    // How many the provider knows is not known here.
+    let mut elsewhere =
+        config.admin.iter().filter_map(|admin| admin.oidc.as_ref()).flat_map(|oidc| &oidc.groups).peekable();
+    let of_provider = elsewhere.peek().is_some();
+    let mut out = String::new();
+    if !terms.is_satisfied_by(&people) && !elsewhere.any(|group| terms.admits("", std::slice::from_ref(group))) {
+        let able = people.iter().filter(|(name, groups)| terms.admits(name, groups)).count();
+        out = format!(
+            "; NOBODY CAN APPROVE: {able} of the configured reviewers may, so what it holds is denied in the end"
+        );
+    }
+    let breaks = people.iter().any(|(name, groups)| terms.lets_break_glass(name, groups));
+    if !terms.break_glass.is_empty() && !breaks && !of_provider {
+        out += "; NOBODY CAN BREAK GLASS: no configured reviewer is named for it";
+    }
     out
 }
 
@@ -309,13 +319,8 @@ fn one(policy: &Policy, asked: &Asked<'_>, subject: &Subject, statement: &sql::S
         wall_s: asked.wall_s,
     };
     let verdict = policy::judge(policy, question);
-    let word = match verdict.action {
-        policy::Action::Allow => "allow",
-        policy::Action::Hold => "hold",
-        policy::Action::Block => "block",
-    };
     Explained {
-        verdict: word,
+        verdict: verdict.action.as_str(),
         rule: verdict.rule.map(str::to_owned),
         why: verdict.sentence(&question),
         asks: match verdict.action {
@@ -330,9 +335,7 @@ fn one(policy: &Policy, asked: &Asked<'_>, subject: &Subject, statement: &sql::S
 
 /// What a hold asks for, in words.
 fn said(terms: &policy::Terms) -> String {
-    let who = if terms.approvers.is_empty() { "any reviewer".to_owned() } else { terms.approvers.join(", ") };
-    let people = if terms.approvals == 1 { "one person".to_owned() } else { format!("{} people", terms.approvals) };
-    format!("rule `{}`: {people} of {who}, within {} s", terms.rule, terms.expires_s)
+    format!("rule `{}`: {terms}", terms.rule)
 }
 
 /// The policy's columns that the statement names, or may mean by a star.

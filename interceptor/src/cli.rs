@@ -237,7 +237,14 @@ pub enum Approvals {
         expires: u64,
     },
     /// Let the statement go on. Exit 1 if it does not.
-    Approve(Decision),
+    Approve {
+        /// Which, and why.
+        #[command(flatten)]
+        word: Decision,
+        /// An emergency: alone and at once, where a rule names you in its `break_glass`. It raises an alert.
+        #[arg(long)]
+        break_glass: bool,
+    },
     /// Refuse the statement; the agent is told the reason.
     Deny(Decision),
     /// Approve in advance whatever a rule holds of one agent on one database, for a while. The rule must say `grant = "…"`.

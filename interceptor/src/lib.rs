@@ -35,6 +35,7 @@ pub mod sessions;
 pub mod ship;
 pub mod status;
 mod sys;
+mod timeline;
 pub mod tls;
 pub mod verbs;
 mod verifiers;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 use interceptor::cli::{Approvals, Audit, Cli, Decision, Of, Sessions, Verb};
+use interceptor::review::Word;
 use interceptor::sessions::{Asked, Pace};
 use interceptor::{open_sessions, record, review, run, sessions, status, verbs};
 
@@ -58,8 +59,9 @@ fn main() -> ExitCode {
         Verb::Approvals(Approvals::Token { from, scope, purpose, expires }) => {
             review::token(&from.config, &scope, &purpose, expires)
         }
-        Verb::Approvals(Approvals::Approve(word)) => decide(&word, true),
-        Verb::Approvals(Approvals::Deny(word)) => decide(&word, false),
+        Verb::Approvals(Approvals::Approve { word, break_glass: false }) => decide(&word, Word::Approve),
+        Verb::Approvals(Approvals::Approve { word, break_glass: true }) => decide(&word, Word::BreakGlass),
+        Verb::Approvals(Approvals::Deny(word)) => decide(&word, Word::Deny),
         Verb::Approvals(Approvals::Grant(wanted)) => review::grant(&wanted),
         Verb::Approvals(Approvals::Revoke(word)) => review::revoke(&word.from.config, &word.id, &word.reason),
         Verb::Sessions(verb) => of_sessions(&verb),
@@ -145,6 +147,6 @@ fn exported(
     }
 }
 
-fn decide(word: &Decision, approve: bool) -> anyhow::Result<u8> {
-    review::decide(&word.from.config, &word.id, approve, &word.reason, word.json)
+fn decide(word: &Decision, said: Word) -> anyhow::Result<u8> {
+    review::decide(&word.from.config, &word.id, said, &word.reason, word.json)
 }

@@ -1,6 +1,7 @@
 //! `bench`: every path in interleaved rounds: nothing in between, relays that do nothing, us, what others use.
 
 mod foreign;
+mod hold;
 
 use std::path::{Path, PathBuf};
 
@@ -93,7 +94,7 @@ const DESCRIPTORS: u32 = 65_536;
 const SESSIONS: &str = "connections_per_shard_max = 12288\nconnections_per_agent_max = 12288";
 
 /// `cargo xtask bench [micro | latency | bulk | churn | idle | tls | all] …`: without a word all of these, with `all` the scan too;
-/// `bench pan`: the scan alone.
+/// `bench pan`: the scan alone; `bench hold`: what held statements cost.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     if let Some(("pan", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return pan(rest);
@@ -112,6 +113,9 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         let own = std::env::current_exe().context("where is xtask?")?;
         let args: Vec<&str> = std::iter::once("bench").chain(args.iter().map(|arg| arg.as_str())).collect();
         return shell::run(shell::as_root(&own.to_string_lossy(), &args)?);
+    }
+    if args.first().is_some_and(|first| *first == "hold") {
+        return hold::measure(&args[1..]);
     }
     if let Some(at) = args.iter().position(|arg| *arg == "--url") {
         let url = args.get(at + 1).context("--url needs an address")?;

@@ -85,7 +85,7 @@ pub(crate) struct Stand {
 }
 
 /// A child that ends when this does.
-struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -183,30 +183,10 @@ impl Stand {
         Ok(())
     }
 
-    /// Starts one and waits until all its ports answer.
-    fn run(&mut self, mut command: Command, cpu: Option<u32>, ports: &[u16]) -> Result<u32, String> {
-        let shown = command.get_program().to_string_lossy().into_owned();
-        command.stdin(Stdio::null()).stdout(Stdio::null()).current_dir("/");
-        // A child runs where the thread that makes it does.
-        let spawned = std::thread::scope(|scope| {
-            let thread = scope.spawn(|| {
-                cpu.map_or(Ok(()), uring::pin_to)?;
-                command.spawn()
-            });
-            thread.join().unwrap_or_else(|_| Err(std::io::Error::other("a thread ended")))
-        });
-        let child = Running(spawned.map_err(|error| format!("{shown}: {error}"))?);
+    fn run(&mut self, command: Command, cpu: Option<u32>, ports: &[u16]) -> Result<u32, String> {
+        let child = run_and_wait(command, cpu, ports)?;
         let pid = child.0.id();
         self._children.push(child);
-        let until = Instant::now() + Duration::from_secs(10);
-        for &port in ports {
-            while TcpStream::connect(("127.0.0.1", port)).is_err() {
-                if Instant::now() > until {
-                    return Err(format!("{shown} does not answer on port {port}"));
-                }
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        }
         Ok(pid)
     }
 
@@ -285,7 +265,33 @@ impl Stand {
     }
 }
 
-fn own(args: &[impl AsRef<std::ffi::OsStr>]) -> Result<Command, String> {
+/// Starts one, on this CPU alone, and waits until all its ports answer.
+pub(crate) fn run_and_wait(mut command: Command, cpu: Option<u32>, ports: &[u16]) -> Result<Running, String> {
+    let shown = command.get_program().to_string_lossy().into_owned();
+    command.stdin(Stdio::null()).stdout(Stdio::null()).current_dir("/");
+    // A child runs where the thread that makes it does.
+    let spawned = std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            cpu.map_or(Ok(()), uring::pin_to)?;
+            command.spawn()
+        });
+        thread.join().unwrap_or_else(|_| Err(std::io::Error::other("a thread ended")))
+    });
+    let child = Running(spawned.map_err(|error| format!("{shown}: {error}"))?);
+    let until = Instant::now() + Duration::from_secs(10);
+    for &port in ports {
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            if Instant::now() > until {
+                return Err(format!("{shown} does not answer on port {port}"));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+    Ok(child)
+}
+
+/// A verb of this program.
+pub(crate) fn own(args: &[impl AsRef<std::ffi::OsStr>]) -> Result<Command, String> {
     let mut command = Command::new(std::env::current_exe().map_err(|error| error.to_string())?);
     command.args(args);
     Ok(command)
@@ -337,7 +343,8 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    fn start(prefix: &[String]) -> Result<Worker, String> {
+    /// Starts one behind this prefix.
+    pub(crate) fn start(prefix: &[String]) -> Result<Worker, String> {
         let own = std::env::current_exe().map_err(|error| error.to_string())?.to_string_lossy().into_owned();
         let words: Vec<&str> = prefix.iter().map(String::as_str).chain([own.as_str(), "worker"]).collect();
         let mut command = Command::new(words[0]);

@@ -324,6 +324,9 @@ impl Approval<'_> {
         text(out, field::JUSTIFICATION, self.justification, JUSTIFICATION_MAX);
         name(out, field::NEED, self.need);
         number(out, field::EXPIRES, self.expires_s);
+        if self.break_glass {
+            number(out, field::BREAK_GLASS, 1);
+        }
     }
 }
 

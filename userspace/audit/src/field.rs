@@ -138,6 +138,7 @@ fields! {
     117 BINDING "binding" Hash "HMAC-SHA256, by a key of this host, of all that an approval which covers further runs is bound to";
     118 HELD_BY "held_by" List "a rule that takes the grant";
     119 GIVEN "given" Number "when the approval that stands was given, seconds since 1970 UTC";
+    120 BREAK_GLASS "break_glass" Number "1: the person let the statement go on alone, in an emergency (break-glass)";
 }
 
 #[cfg(test)]

@@ -81,6 +81,7 @@ pub fn line(shard: u16, frame: &Frame<'_>) -> String {
         }
     }
     match object.get("approved") {
+        Some(Value::Bool(true)) if object.get("break_glass").is_some() => line.push_str(" BROKE GLASS"),
         Some(Value::Bool(true)) => line.push_str(" APPROVED"),
         Some(Value::Bool(false)) => line.push_str(" DENIED"),
         _ => {}
@@ -118,7 +119,10 @@ fn value(field: u8, form: Form, bytes: &[u8]) -> Value {
     let text = |bytes: &[u8]| Value::from(Masked::of_bytes(bytes).as_str());
     match (form, number(bytes)) {
         (Form::Number, Some(flag))
-            if matches!(field, field::SUCCESS | field::REDACTED | field::APPROVED | field::CLOCK_SYNCED) =>
+            if matches!(
+                field,
+                field::SUCCESS | field::REDACTED | field::APPROVED | field::BREAK_GLASS | field::CLOCK_SYNCED
+            ) =>
         {
             (flag != 0).into()
         }

@@ -193,7 +193,7 @@ fn column(file: &File<'_>, word: &Word<'_>) -> Result<ColumnPattern, Error> {
     }
 }
 
-const RULE_KEYS: [&str; 19] = [
+const RULE_KEYS: [&str; 20] = [
     "name",
     "agents",
     "databases",
@@ -208,6 +208,7 @@ const RULE_KEYS: [&str; 19] = [
     "grant",
     "rows",
     "max_age",
+    "break_glass",
     "message",
     "valid",
     "hours",

@@ -145,6 +145,12 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
     fn act(&mut self, index: u32, chunk: Option<Chunk>, effects: &mut Effects) -> Result<(), Stopped> {
         let recorded = self.record(index, effects)?;
         Counters::add(&self.parts.counters.refused_statements, u64::from(effects.unrecorded));
+        if effects.blocked > 0 {
+            Counters::add(&self.parts.counters.blocked, u64::from(effects.blocked));
+        }
+        if effects.masked > 0 {
+            Counters::add(&self.parts.counters.masked, effects.masked);
+        }
         let kept = effects.tainted.is_empty() || self.parts.tainted.keep(&effects.tainted).is_ok();
         if !recorded || !kept || effects.finish == Finish::Abort {
             self.release_chunk(chunk);

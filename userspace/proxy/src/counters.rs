@@ -92,6 +92,10 @@ counters! {
     slow,
     /// Of them, those that nobody was told of: too many waited.
     slow_untold,
+    /// Statements that were refused, with a record.
+    blocked,
+    /// Values that were masked in results.
+    masked,
     /// Statements that were held for a person.
     held,
     /// Of them, those that were denied because the control plane did not listen.

@@ -339,6 +339,10 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
                 Message::CancelIsOver { session, number } => self.cancel_is_over(session, number)?,
                 Message::End { session, why } => self.end_session(session, why)?,
                 Message::Sessions(to) => self.tell_sessions(&to),
+                Message::Hits(to) => {
+                    // Whoever asked and does not take it has left.
+                    let _ = to.try_send(self.statements.hits());
+                }
                 Message::Drain { until_ns } => self.drain(until_ns)?,
             }
         }

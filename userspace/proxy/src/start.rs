@@ -1,6 +1,6 @@
 //! Starting all shards, and the handle by which the rest of the process speaks to them.
 
-use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::{fmt, io};
 
 use audit::segment::Identity;
 use policy::Policy;
-use session::{AskId, Asking, Budgets, Cancels, Estimate, Evidence, Masked, Raised, Vote};
+use session::{AskId, Asking, Budgets, Cancels, Estimate, Evidence, Masked, Raised, RuleHits, Vote};
 use uring::{BoundListeners, Missing, Ring};
 
 use crate::aside::{self, LargeLine};
@@ -284,14 +284,23 @@ impl Handle {
 
     /// The open sessions, at most 1024 of each shard. A shard that does not answer within `patience` is left out.
     pub fn sessions(&self, patience: Duration) -> Vec<LiveSession> {
+        self.ask_all(patience, Message::Sessions).into_iter().flatten().collect()
+    }
+
+    /// How often each rule decided, by shard. One that does not answer within `patience` is left out.
+    pub fn hits(&self, patience: Duration) -> Vec<RuleHits> {
+        self.ask_all(patience, Message::Hits)
+    }
+
+    fn ask_all<T>(&self, patience: Duration, message: impl Fn(SyncSender<T>) -> Message) -> Vec<T> {
         let alive = self.shards.iter().filter(|shard| shard.fate.get().is_none());
         let asked: Vec<_> = alive
             .filter_map(|shard| {
                 let (to, told) = sync_channel(1);
-                shard.mailbox.send(Message::Sessions(to)).ok().map(|()| told)
+                shard.mailbox.send(message(to)).ok().map(|()| told)
             })
             .collect();
-        asked.iter().filter_map(|told| told.recv_timeout(patience).ok()).flatten().collect()
+        asked.iter().filter_map(|told| told.recv_timeout(patience).ok()).collect()
     }
 
     fn shard_of(&self, session: u64) -> Result<&Running, Unheard> {

@@ -117,6 +117,10 @@ pub struct Effects {
     pub ended: Vec<Ended>,
     /// Statements of the agent that were refused because their records have no room: nobody else writes them down.
     pub unrecorded: u32,
+    /// Statements that were refused, with a record.
+    pub blocked: u32,
+    /// Values that were masked in statements that came to their outcome.
+    pub masked: u64,
     /// False: feed no more agent bytes until a call answers true. What was given already is kept by the session.
     pub read_agent: bool,
     /// What becomes of the sockets after the pieces are sent.
@@ -142,6 +146,8 @@ impl Default for Effects {
             cancel_held: None,
             ended: Vec::new(),
             unrecorded: 0,
+            blocked: 0,
+            masked: 0,
             read_agent: true,
             finish: Finish::No,
             deadline: None,
@@ -166,6 +172,7 @@ impl Effects {
         self.cancel_held = None;
         self.ended.clear();
         self.unrecorded = 0;
+        (self.blocked, self.masked) = (0, 0);
         self.read_agent = true;
         self.finish = Finish::No;
         self.deadline = None;

@@ -42,7 +42,7 @@ pub use scram::{BadVerifiers, NONCE_LEN, Verifiers};
 pub use shared::Shared;
 pub use taints::{TAINTS_MAX, Tainted, Taints};
 pub use tls::{AgentTls, ClientCertificate, Secure, Secured};
-pub use verdicts::{Lookups, StatementCache};
+pub use verdicts::{Lookups, RuleHits, StatementCache};
 
 /// One agent connection and its one connection to the database.
 pub struct Session {

@@ -1,6 +1,7 @@
 //! The verdict on a text, by all that it depends on.
 
 mod cache;
+mod hits;
 
 use std::fmt;
 use std::ops::Range;
@@ -17,6 +18,7 @@ use crate::derived::{Derived, Places, Traced};
 pub(crate) use crate::inner::Inner;
 use crate::postgres::settings::{self, Rule};
 pub use cache::{Lookups, StatementCache};
+pub use hits::RuleHits;
 
 /// Why a statement is refused, in words for the agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,6 +128,8 @@ pub(crate) struct Meaning {
     pub(crate) refusal: Option<Refusal>,
     /// The rule that decided, if one did.
     pub(crate) rule: Option<Masked>,
+    /// Where it stands in the policy.
+    pub(crate) rule_at: Option<u16>,
     /// What the record says when it is simply allowed.
     pub(crate) allowed: VerdictPart,
     /// Seconds since 1970 from which on the verdict is void.
@@ -350,13 +354,14 @@ fn mean(
         Ok(analysis) => (analysis.statements, analysis.constants, None),
         Err(refusal) => (Vec::new(), None, Some(refusal)),
     };
-    let Decided { mut rule, valid_until_s, wants_estimate } = decide(policy, asked, &statements, &mut refusal);
+    let Decided { mut rule, mut rule_at, valid_until_s, wants_estimate } =
+        decide(policy, asked, &statements, &mut refusal);
     let unjudged = refusal.as_ref().is_some_and(|refusal| refusal.why == Why::Unjudged);
     let derived = trace(policy, asked, path, &statements);
     let found = derived.as_ref().and_then(|derived| derived.refusal.as_ref());
     if outdoes(found, refusal.as_ref()) {
         refusal = found.cloned();
-        rule = None;
+        (rule, rule_at) = (None, None);
     }
     let rows_over = statements.iter().filter_map(|statement| policy::rows_over(policy, &asked.of(statement))).min();
     let touched = |which: fn(&Sensitive) -> bool, may_hide: bool| {
@@ -408,6 +413,7 @@ fn mean(
                 .any(|setting| *settings::rule(&setting.name) == Rule::Encoding || setting.name == "*"),
         refusal,
         rule,
+        rule_at,
         valid_until_s,
         derived,
         rows_over,
@@ -443,6 +449,7 @@ fn outdoes(new: Option<&Refusal>, known: Option<&Refusal>) -> bool {
 #[derive(Default)]
 struct Decided {
     rule: Option<Masked>,
+    rule_at: Option<u16>,
     valid_until_s: Option<i64>,
     wants_estimate: bool,
 }
@@ -464,10 +471,11 @@ fn decide(policy: &Policy, asked: &Asked<'_>, statements: &[Statement], refusal:
         // One refusal refuses all.
         if outdoes(found.as_ref(), refusal.as_ref()) {
             *refusal = found;
-            decided.rule = verdict.rule.map(Masked::of);
-        } else if refusal.is_none() && decided.rule.is_none() {
-            decided.rule = verdict.rule.map(Masked::of);
+        } else if refusal.is_some() || decided.rule.is_some() {
+            continue;
         }
+        decided.rule = verdict.rule.map(Masked::of);
+        decided.rule_at = verdict.rule.and_then(|rule| policy.place(rule));
     }
     decided
 }

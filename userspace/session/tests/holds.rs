@@ -5,9 +5,9 @@
 mod world;
 
 use audit::RecordType;
-use session::{Ask, AskEnd, AskId, Asking, Finish, Input, Vote};
+use session::{Ask, AskEnd, AskId, Asking, Finish, Input, Mode, Vote};
 use wire::postgres::encode;
-use world::{POLICY, Seed, World, extended, policy, query};
+use world::{POLICY, Seed, World, extended, open, policy, query};
 
 const UPDATE: &str = "UPDATE payments SET id = 1";
 const MESSAGE: &str = "updates are approved by a lead";
@@ -38,6 +38,7 @@ impl World {
             login: "unix socket, uid 1001".into(),
             reason: reason.into(),
             standing: None,
+            break_glass: false,
         };
         self.say(vote);
     }
@@ -422,6 +423,56 @@ fn as_many_people_as_the_rule_asks_for() {
 }
 
 #[test]
+fn every_group_must_have_spoken() {
+    let policy = POLICY.replace(
+        "approvers = [\"group:leads\"]",
+        "approvers = [\"group:leads\", \"group:security\"]\napprovals = \"all-groups\"",
+    );
+    let mut world = World::with(open("reconciler", Mode::Enforce, true), &policy).login();
+    world.ask(&query(UPDATE));
+    world.vote(true, "ann", &["leads"], "fine");
+    world.vote(true, "bob", &["leads"], "fine");
+    world.vote(true, "ann", &["leads", "security"], "for both");
+    assert!(world.server.log.is_empty(), "nobody of security but one who speaks for leads");
+    world.vote(true, "eve", &["security"], "fine");
+    assert_eq!(world.server.log, [UPDATE]);
+}
+
+#[test]
+fn one_person_breaks_glass_where_the_rule_says_so_and_every_rule_must() {
+    let rule = "\n[[rule]]\nname = \"also\"\nstatements = [\"update\"]\naction = \"hold\"\napprovers = [\"bob\"]\n";
+    let two = POLICY.replace(
+        "approvers = [\"group:leads\"]",
+        "approvers = [\"group:leads\"]\napprovals = 2\nbreak_glass = [\"eve\"]",
+    );
+    for (policy, by, break_glass, ran) in [
+        (two.clone(), "eve", true, true),
+        (two.clone(), "eve", false, false),
+        (two.clone(), "mal", true, false),
+        (POLICY.to_owned(), "eve", true, false),
+        (two.clone() + rule, "eve", true, false),
+        (two + rule + "break_glass = [\"eve\"]\n", "eve", true, true),
+    ] {
+        let mut world = World::with(open("reconciler", Mode::Enforce, true), &policy).login();
+        world.ask(&query(UPDATE));
+        let vote = Vote {
+            ask: world.asked().id,
+            approve: true,
+            reviewer: by.into(),
+            groups: vec![],
+            login: "unix socket, uid 1001".into(),
+            reason: "the house burns".into(),
+            standing: None,
+            break_glass,
+        };
+        world.say(vote.clone());
+        assert_eq!(!world.server.log.is_empty(), ran, "{by} {break_glass}");
+        world.say(Vote { approve: false, ..vote });
+        assert_eq!(!world.server.log.is_empty(), ran, "to deny is no emergency");
+    }
+}
+
+#[test]
 fn a_word_about_another_id_or_out_of_time_changes_nothing() {
     let mut world = held();
     let right = world.asked().id;
@@ -433,6 +484,7 @@ fn a_word_about_another_id_or_out_of_time_changes_nothing() {
         login: String::new(),
         reason: String::new(),
         standing: None,
+        break_glass: false,
     };
     world.say(vote(AskId::of(99)));
     assert_eq!((world.heard(), world.ends()), (vec![], vec![AskEnd::Gone]));
@@ -596,6 +648,7 @@ impl Run {
             login: String::new(),
             reason: "x".into(),
             standing: None,
+            break_glass: false,
         };
         match self.seed.next(8) {
             0..=2 => self.world.input(Input::Vote(Box::new(vote(true)))),

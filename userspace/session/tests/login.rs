@@ -240,10 +240,15 @@ fn a_person_ends_a_session_whatever_runs() {
     assert_eq!(world.finished, Finish::Close);
     world.send(&query("SELECT note FROM tickets"));
     assert!(!world.server.seen.contains("tickets"), "nothing of it goes on");
+    assert_eq!(world.cancels(), 0, "nothing runs");
     world.close();
     assert_eq!(world.count(RecordType::SessionEnd), 1);
     world.input(why());
     assert!(world.heard().is_empty(), "it is over");
+    let mut world = World::ready();
+    world.send(&query("SELECT note FROM tickets"));
+    world.input(why());
+    assert_eq!((world.cancels(), world.finished), (1, Finish::Close), "what runs is cancelled");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 mod world;
 
 use audit::RecordType;
-use world::{CVV, PAN, World, extended, query};
+use world::{CVV, PAN, POLICY, World, extended, policy, query};
 
 const DROPPED: &str = "E ERROR 42501 nothing is dropped here record 3-";
 
@@ -32,6 +32,25 @@ fn a_drop_is_refused_and_the_connection_lives() {
     assert_eq!(world.server.log, ["SELECT 1"]);
     assert_eq!(world.decisions_to_run(), 2);
     assert_eq!(world.count(RecordType::Outcome), 1);
+}
+
+#[test]
+fn decisions_are_counted_by_the_rule_that_they_name() {
+    let mut world = World::ready();
+    let hits = |world: &World, rule: &str| {
+        let place = world.policy.place(rule).expect("there is one");
+        world.cache.hits().counts.get(usize::from(place)).copied().unwrap_or_default()
+    };
+    let before = hits(&world, "work");
+    world.ask(&query("SELECT 1"));
+    world.ask(&query("SELECT 1"));
+    world.ask(&query("DROP TABLE payments"));
+    world.ask(&query("CREATE TABLE of_no_rule(x int)"));
+    assert_eq!((hits(&world, "work") - before, hits(&world, "no drops"), hits(&world, "updates wait")), (2, 1, 0));
+    world.policy = policy(&(POLICY.to_owned() + "\n# another text\n"));
+    world.ask(&query("SELECT 1"));
+    assert_eq!((hits(&world, "work"), hits(&world, "no drops")), (1, 0), "a policy begins anew");
+    assert_eq!(world.cache.hits().policy, world.policy.version());
 }
 
 #[test]

@@ -150,6 +150,7 @@ impl Parts {
                 ask: RecordId { shard: 3, seq: 300 },
                 under: Some("ABCDE-FGHJK".into()),
                 approved: true,
+                break_glass: true,
                 reviewer: "ann".into(),
                 login: "unix socket, uid 1001".into(),
                 justification: Text::Masked(&self.name),

@@ -217,7 +217,9 @@ impl Control {
             self.known.swap_remove(at);
         }
         let (reviewer, login, reason) = (String::new(), String::new(), String::new());
-        let vote = Box::new(Vote { ask, approve: true, reviewer, groups: Vec::new(), login, reason, standing: None });
+        let groups = Vec::new();
+        let vote =
+            Box::new(Vote { ask, approve: true, reviewer, groups, login, reason, standing: None, break_glass: false });
         let message = match ledger.rng.below(if self.ends { 9 } else { 8 }) {
             8 => Message::End { session, why: Box::new(Masked::literal("by ann")) },
             0 => Message::Unheard { session, ask },

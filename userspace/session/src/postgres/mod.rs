@@ -295,6 +295,10 @@ impl Connection {
             }
             Input::End(why) => {
                 self.abandon_held(cx);
+                if self.phase == Phase::Ready && !self.queue.is_idle() {
+                    // The server finds out that nobody listens when it has rows to send, and a statement may run for hours before.
+                    self.cancel_what_runs(cx);
+                }
                 let words = format!("terminating connection due to administrator command: {}", why.as_str());
                 Err(Fatal::said(b"57P01", &words))
             }

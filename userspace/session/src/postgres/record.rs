@@ -250,6 +250,10 @@ impl Connection {
         if request != "parse" || verdict.refuses() {
             self.journal.totals.statements += 1;
             self.journal.totals.refused += u64::from(verdict.refuses());
+            cx.out.blocked += u32::from(verdict.refuses());
+            if let Some(place) = judged.rule_at {
+                cx.shared.statements.hit(cx.shared.policy, place);
+            }
         }
         cx.record(&Event::Decision(Decided {
             actor: &self.journal.actor,
@@ -414,6 +418,7 @@ impl Connection {
         totals.rows += tally.rows_seen;
         totals.bytes += tally.bytes;
         totals.masked += u64::from(tally.cards);
+        cx.out.masked += u64::from(tally.cards) + u64::from(tally.sensitive);
         totals.sensitive += u64::from(tally.sensitive);
         cx.record(&Event::Outcome(Outcome {
             actor: &self.journal.actor,

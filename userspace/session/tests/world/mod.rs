@@ -155,6 +155,11 @@ pub struct World {
 }
 
 impl World {
+    /// How often the server was asked to cancel what runs.
+    pub fn cancels(&self) -> usize {
+        self.asking.iter().filter(|asking| matches!(asking, Asking::Cancel(_))).count()
+    }
+
     pub fn new() -> World {
         World::with(open("reconciler", Mode::Enforce, true), POLICY)
     }
