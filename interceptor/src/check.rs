@@ -87,6 +87,7 @@ pub fn describe(config: &Config, policy: &Policy) -> String {
         "budgets    {} questions about sensitive values and {} errors that they decide, per agent and hour",
         budgets.probes_per_hour, budgets.value_errors_per_hour
     );
+    out += &config.retention.words();
     for database in &config.databases {
         let shown: Vec<String> = database.addresses.iter().map(ToString::to_string).collect();
         let _ = writeln!(out, "database   {:<16} {}", database.name, shown.join(" "));

@@ -426,6 +426,16 @@ pub enum Audit {
         #[arg(long)]
         json: bool,
     },
+    /// Move segments that are old to cold storage and remove those whose time is over, each with a signed tombstone (root; by its timer).
+    /// Exit 1 where something due was not done.
+    Retain {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// Do nothing; say what is due.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Print the newest signed checkpoint: keep it on another host.
     Checkpoint {
         /// Where the configuration is.

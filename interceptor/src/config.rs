@@ -13,6 +13,7 @@ mod budgets;
 mod endpoints;
 mod error;
 mod masking;
+mod retention;
 mod reviewers;
 mod sinks;
 mod tls;
@@ -25,6 +26,7 @@ use endpoints::endpoints;
 pub use error::Error;
 use error::with_nearest;
 pub use masking::{AllMasking, Eagerness, Format, IssuerPrefix, Masking, masking_of};
+pub use retention::{Hold, Retention};
 pub use reviewers::{Approvals, Reviewer};
 pub use sinks::{Alerts, Http, HttpForm, Sink, Syslog, To};
 pub use tls::{AgentTls, ClientKeys, DatabaseTls, Tls};
@@ -60,6 +62,8 @@ pub struct Config {
     pub sinks: Vec<Sink>,
     /// `[alerts]`
     pub alerts: Alerts,
+    /// `[retention]`
+    pub retention: Retention,
 }
 
 /// The most that `connections_per_shard_max` may be: each holds up to two receive buffers, and a shard has 32,768 at most.
@@ -266,6 +270,8 @@ struct Typed {
     sink: Vec<sinks::TypedSink>,
     #[serde(default)]
     alerts: Alerts,
+    #[serde(default)]
+    retention: Retention,
 }
 
 #[derive(Deserialize)]
@@ -335,6 +341,7 @@ impl Typed {
         self.service.check()?;
         self.masking.check()?;
         self.budgets.check()?;
+        self.retention.check(&self.service.state_dir)?;
         if self.database.is_empty() {
             return Err(meaning("[[database]]", "none is configured: nothing would be protected"));
         }
@@ -354,6 +361,7 @@ impl Typed {
             webhooks: self.webhook,
             sinks,
             alerts: self.alerts,
+            retention: self.retention,
             budgets: self.budgets,
             service: self.service,
             masking: self.masking,

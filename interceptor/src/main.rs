@@ -66,6 +66,7 @@ fn main() -> ExitCode {
         Verb::Audit(Audit::Verify { from, folder, key, kept, json }) => {
             record::verify(&from.config, folder, record::Against { key: key.as_deref(), kept: &kept }, json)
         }
+        Verb::Audit(Audit::Retain { from, dry_run }) => interceptor::retention::retain(&from.config, dry_run),
         Verb::Audit(Audit::Checkpoint { from, folder }) => record::checkpoint(&from.config, folder),
         Verb::Audit(Audit::Key { from, folder }) => record::key(&from.config, folder),
         Verb::Audit(Audit::Prove { from, record, folder }) => record::prove(&from.config, folder, record),

@@ -9,6 +9,7 @@ use crate::event::{
     Revealing, SessionTotals, SqlState, Stage, Statement, Text, VerdictFacts,
 };
 use crate::id::RecordId;
+use crate::removal::Removed;
 use crate::{JUSTIFICATION_MAX, LIST_MAX, NAME_MAX, TEXT_MAX, field};
 
 macro_rules! part {
@@ -162,6 +163,20 @@ fn service(event: &Event<'_>, out: &mut Vec<u8>) {
             }
             name(out, field::MESSAGE, *message);
         }
+        Event::Tombstone { operator, removed, cause, signature } => {
+            operator.append(out, true);
+            name(out, field::OBJECT, Text::Literal("record"));
+            name(out, field::CAUSE, *cause);
+            removed.append(out);
+            if let Some(signature) = signature {
+                bytes(out, field::SIGNATURE, signature.as_slice());
+            }
+        }
+        Event::Retention { operator, object, success, message } => {
+            operator.append(out, *success);
+            name(out, field::OBJECT, *object);
+            name(out, field::MESSAGE, *message);
+        }
         Event::ServiceStart { operator, version, kernel, policy, success, message } => {
             operator.append(out, *success);
             name(out, field::OBJECT, Text::Literal("service"));
@@ -188,7 +203,7 @@ fn service(event: &Event<'_>, out: &mut Vec<u8>) {
                 number(out, field::CLOCK_ERROR_US, clock.error_us);
             }
             number(out, field::NEXT_WITHIN_S, u64::from(*next_within_s));
-            heads.iter().for_each(|head| head.append(out));
+            heads.iter().for_each(|head| head.append_as(field::HEADS, out));
         }
         Event::AskLeft { operator, agent, approval, ask, cause } => {
             operator.append(out, false);
@@ -426,10 +441,20 @@ impl SessionTotals {
     }
 }
 
-impl Head {
+impl Removed {
     fn append(&self, out: &mut Vec<u8>) {
+        self.head.append_as(field::REMOVED, out);
+        number(out, field::REMOVED_FIRST, self.first_seq);
+        number(out, field::REMOVED_SEGMENT, self.segment);
+        bytes(out, field::REMOVED_SHA256, &self.sha256);
+        number(out, field::REMOVED_UNTIL, self.until_s);
+    }
+}
+
+impl Head {
+    fn append_as(&self, field: u8, out: &mut Vec<u8>) {
         let length = 8 - self.size.leading_zeros() as usize / 8;
-        out.push(field::HEADS);
+        out.push(field);
         out.push(2 + 32 + length as u8);
         out.extend_from_slice(&self.shard.to_le_bytes());
         out.extend_from_slice(&self.root);

@@ -6,6 +6,7 @@ use pan::Masked;
 use crate::encode::{ActorPart, StatementPart, VerdictPart};
 use crate::id::RecordId;
 use crate::record_type::RecordType;
+use crate::removal::Removed;
 
 mod held;
 mod node;
@@ -474,6 +475,28 @@ pub enum Event<'a> {
         /// What was seen.
         message: Text<'a>,
     },
+    /// A segment was removed for good (10.5.1): written, and on disk, before it is.
+    Tombstone {
+        /// Who.
+        operator: Operator<'a>,
+        /// What.
+        removed: &'a Removed,
+        /// Why: how long it had to be kept.
+        cause: Text<'a>,
+        /// By the record's key; `None`: this host has none yet.
+        signature: Option<&'a [u8; 64]>,
+    },
+    /// Segments were moved, or kept though their time was over.
+    Retention {
+        /// Who.
+        operator: Operator<'a>,
+        /// To where, or under which hold.
+        object: Text<'a>,
+        /// All was done that was due.
+        success: bool,
+        /// Which, and how many.
+        message: Text<'a>,
+    },
     /// The service, and with it this record, started (10.2.1.6).
     ServiceStart {
         /// Who.
@@ -570,6 +593,8 @@ impl Event<'_> {
             Event::Detach { .. } => RecordType::Detach,
             Event::Reading { .. } => RecordType::Reading,
             Event::Alert { .. } => RecordType::Alert,
+            Event::Tombstone { .. } => RecordType::Tombstone,
+            Event::Retention { .. } => RecordType::Retention,
             Event::ServiceStart { .. } => RecordType::ServiceStart,
             Event::ServiceStop { .. } => RecordType::ServiceStop,
             Event::Canary { .. } => RecordType::Canary,

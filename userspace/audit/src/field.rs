@@ -19,6 +19,8 @@ pub enum Form {
     Hash,
     /// The shard, u16 little endian, 32 bytes of the root, and the size, a [`Form::Number`]; the field may occur many times.
     Head,
+    /// 64 bytes of Ed25519 (RFC 8032).
+    Signature,
 }
 
 /// One row of the table.
@@ -138,6 +140,12 @@ fields! {
     117 BINDING "binding" Hash "HMAC-SHA256, by a key of this host, of all that an approval which covers further runs is bound to";
     118 HELD_BY "held_by" List "a rule that takes the grant";
     119 GIVEN "given" Number "when the approval that stands was given, seconds since 1970 UTC";
+    120 REMOVED "removed" Head "up to where a series was removed: its tree's size and root, the removed segment's last record included";
+    121 REMOVED_FIRST "removed_first" Number "the first record of the removed segment";
+    122 REMOVED_SEGMENT "removed_segment" Number "the removed segment's number";
+    123 REMOVED_SHA256 "removed_sha256" Hash "SHA-256 of the removed segment's file";
+    124 REMOVED_UNTIL "removed_until" Number "the time of the removed segment's last record, seconds since 1970 UTC";
+    125 SIGNATURE "signature" Signature "by the record's key, over what a tombstone says (see *Tombstones*)";
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ pub mod note;
 pub mod ocsf;
 pub mod proof;
 mod record_type;
+pub mod removal;
 pub mod segment;
 pub mod show;
 pub mod silence;

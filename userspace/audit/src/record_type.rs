@@ -49,6 +49,8 @@ record_types! {
     24 Checkpoint "checkpoint" "How far all series are, in the node's own series; a signed checkpoint binds it.";
     25 Reading "reading" "Somebody read the record, or checked it.";
     26 Alert "alert" "Something that a person must look at, found in the record or in its shipping.";
+    27 Tombstone "tombstone" "A segment was removed for good: which, and up to where its series went.";
+    28 Retention "retention" "Segments were moved to cold storage, or kept though their time was over.";
     30 Grant "grant" "A person's approval stands for a while: of further runs of one statement, or of what a rule holds.";
     31 GrantOver "grant-over" "Such an approval was taken back.";
     240 Root "root" "The root of all records so far. Written by the appender alone.";

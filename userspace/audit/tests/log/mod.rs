@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use audit::removal::Removed;
 use audit::segment::{Appender, Identity, Previous, Refused, Stamp, file_name};
 use audit::{
     Actor, ActorPart, Clock, Decided, Event, Head, LoginTls, Operator, Outcome, RecordId, SessionTotals, SqlState,
@@ -252,6 +253,18 @@ impl Parts {
                 about: Some(RecordId { shard: 1, seq: 12 }),
                 message: Text::Masked(&self.name),
             },
+            Event::Tombstone {
+                operator,
+                removed: &REMOVED,
+                cause: Text::Masked(&self.name),
+                signature: Some(&[9; 64]),
+            },
+            Event::Retention {
+                operator,
+                object: Text::Masked(&self.name),
+                success: false,
+                message: Text::Masked(&self.name),
+            },
             Event::Checkpoint {
                 operator,
                 policy: "ab12".into(),
@@ -294,6 +307,15 @@ impl Parts {
             .collect()
     }
 }
+
+/// What a tombstone tells of, with numbers of every length.
+pub const REMOVED: Removed = Removed {
+    head: Head { shard: 1, size: 300, root: [0xcd; 32] },
+    segment: 2,
+    first_seq: 70_000,
+    sha256: [0xab; 32],
+    until_s: 1_790_000_000,
+};
 
 pub const IDENTITY: Identity = Identity { shards: 1, boot_id: [1; 16], host_id: [2; 16], config: [3; 32] };
 
