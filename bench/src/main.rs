@@ -20,6 +20,7 @@ mod relay;
 mod sealed;
 mod slice;
 mod stub;
+mod verify;
 mod worker;
 
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ bench load    [micro] [latency] [bulk] [churn] [idle] [tls] [all] --postgres POR
               [--sealed PORT --keys FOLDER] [--json FILE] [--report] [--check]; or --soak MINUTES; or --url ADDRESS [--table NAME]
 bench pan     [--quick] [--check] [--class WORD] [--json FILE] [--markdown] [--report] [--search SECONDS] [--seed N]
 bench policy  [--quick] [--all] [--application NAME] [--json FILE] [--seed N] [--profile SECONDS]
+bench verify  --program PATH [--records N] [--rounds N] [--check]
 bench pan-truth [--quick] [--markdown] [--report]
 ";
 
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         Some("load") => load::run(&args[1..]),
         Some("pan") => pan::run(&args[1..]),
         Some("policy") => policy::run(&args[1..]),
+        Some("verify") => verify::run(&args[1..]),
         Some("pan-truth") => pan::truth::run(&args[1..]),
         _ => {
             eprint!("{HELP}");

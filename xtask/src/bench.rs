@@ -93,13 +93,18 @@ const DESCRIPTORS: u32 = 65_536;
 const SESSIONS: &str = "connections_per_shard_max = 12288\nconnections_per_agent_max = 12288";
 
 /// `cargo xtask bench [micro | latency | bulk | churn | idle | tls | all] …`: without a word all of these, with `all` the scan too;
-/// `bench pan`: the scan alone.
+/// `bench pan`: the scan alone; `bench verify`: the record's verifier beside a bare SHA-256.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     if let Some(("pan", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return pan(rest);
     }
     if let Some(("policy", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return scan("policy", rest);
+    }
+    if let Some(("verify", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        shell::run(shell::cargo(&["build", "--release", "--package", "interceptor", "--quiet"]))?;
+        let program = shell::target().join("release/interceptor").to_string_lossy().into_owned();
+        return scan("verify", &[&["--program".to_owned(), program], rest].concat());
     }
     setup::ensure()?;
     let (install, args): (Vec<&String>, Vec<&String>) = args.iter().partition(|arg| *arg == "--install-peers");
