@@ -187,9 +187,10 @@ fn removed(summary: &Summary) -> String {
             until.get(..19).unwrap_or(&until)
         )
     };
-    let mut out: String = summary.removed.iter().map(line).collect();
-    if summary.beyond > 0 {
-        out += &format!("  {} signed states are of what was removed, and say nothing any more\n", summary.beyond);
+    let mut out: String = summary.removed.all.iter().map(line).collect();
+    if summary.removed.beyond > 0 {
+        out +=
+            &format!("  {} signed states are of what was removed, and say nothing any more\n", summary.removed.beyond);
     }
     out
 }
@@ -251,7 +252,7 @@ fn as_value(verdict: &Verdict, signed: Option<&Signed>) -> serde_json::Value {
         Verdict::Tampered(_) | Verdict::CannotTell(_) => Vec::new(),
     };
     let removed: Vec<serde_json::Value> = match verdict {
-        Verdict::Whole(summary) | Verdict::TornTail(summary, _) => summary.removed.iter().map(gap_value).collect(),
+        Verdict::Whole(summary) | Verdict::TornTail(summary, _) => summary.removed.all.iter().map(gap_value).collect(),
         Verdict::Tampered(_) | Verdict::CannotTell(_) => Vec::new(),
     };
     json!({
@@ -562,13 +563,13 @@ mod tests {
         before.iter().for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap());
         assert_eq!(scratch.verdict(Some(&key), &[]), 0, "nobody can tell it from the record of that time");
         assert_eq!(scratch.verdict(Some(&key), &kept), 1);
-        assert_eq!(since(Path::new("/none"), Some(scratch.0.clone()), &kept[0], Some(&key)).unwrap(), 1);
+        assert_eq!(since(Path::new("/none"), Some(scratch.0.clone()), &kept[0], None, Some(&key)).unwrap(), 1);
         // A history that goes another way from there, signed by the true key: a fork.
         scratch.append(0, 6);
         scratch.sign();
         assert_eq!(scratch.verdict(Some(&key), &[]), 0);
         assert_eq!(scratch.verdict(Some(&key), &kept), 1);
-        assert_eq!(since(Path::new("/none"), Some(scratch.0.clone()), &kept[0], Some(&key)).unwrap(), 1);
+        assert_eq!(since(Path::new("/none"), Some(scratch.0.clone()), &kept[0], None, Some(&key)).unwrap(), 1);
     }
 
     #[test]
@@ -577,8 +578,29 @@ mod tests {
         let kept = scratch.kept();
         scratch.append(1, 4);
         scratch.sign();
-        assert_eq!(since(Path::new("/none"), Some(scratch.0.clone()), &kept, Some(&key)).unwrap(), 0);
-        assert_eq!(since(Path::new("/none"), Some(scratch.0.clone()), &scratch.0.join(CHECKPOINT), None).unwrap(), 0);
+        assert_eq!(since(Path::new("/none"), Some(scratch.0.clone()), &kept, None, Some(&key)).unwrap(), 0);
+        assert_eq!(
+            since(Path::new("/none"), Some(scratch.0.clone()), &scratch.0.join(CHECKPOINT), None, None).unwrap(),
+            0
+        );
+    }
+
+    #[test]
+    fn one_kept_checkpoint_goes_on_from_another_or_does_not() {
+        let (scratch, key) = signed("two");
+        let first = scratch.kept();
+        scratch.append(1, 4);
+        scratch.sign();
+        let second = scratch.0.join("second");
+        std::fs::copy(scratch.0.join(CHECKPOINT), &second).unwrap();
+        scratch.append(0, 2);
+        scratch.sign();
+        let check = |from: &Path, to: &Path| {
+            since(Path::new("/none"), Some(scratch.0.clone()), from, Some(to), Some(&key)).unwrap()
+        };
+        assert_eq!(check(&first, &second), 0);
+        assert_eq!(check(&second, &first), 1, "the other way round");
+        assert_eq!(check(&second, &scratch.0.join(CHECKPOINT)), 0);
     }
 
     #[test]

@@ -121,7 +121,7 @@ fn what_is_over_goes_and_a_tombstone_stays() {
     retain_at(&config, false, in_days(101)).unwrap();
     assert_eq!(retain_at(&config, false, in_days(401)).unwrap(), 0);
     assert_eq!((host.in_folder("cold").len(), host.in_folder("state")), (0, names(&[0, 1], &[4])));
-    let removed = host.whole(&config).removed;
+    let removed = host.whole(&config).removed.all;
     assert_eq!(removed.iter().map(|gap| (gap.shard, gap.segments)).collect::<Vec<_>>(), [(0, 3), (1, 3)]);
     assert!(removed.iter().all(|Gap { records, until_s, .. }| *records > 0 && *until_s > 0));
     // Without root's series nobody tells of it.
@@ -147,7 +147,7 @@ fn a_hold_keeps_what_it_is_about_and_all_behind_it() {
     let held = host.kept(400, 100, &format!("[[retention.hold]]\nname = \"case-17\"\nfrom = \"{today}\"\n"));
     assert_eq!(retain_at(&held, false, in_days(401)).unwrap(), 0);
     assert_eq!(host.in_folder("cold"), names(&[0, 1], &[1, 2, 3]), "moved, not removed");
-    assert_eq!(host.whole(&held).removed, []);
+    assert_eq!(host.whole(&held).removed.all, []);
     let other = host.kept(400, 100, "[[retention.hold]]\nname = \"old\"\nfrom = \"2020-01-01\"\nto = \"2020-12-31\"\n");
     assert_eq!(retain_at(&other, false, in_days(401)).unwrap(), 0);
     assert_eq!(host.in_folder("cold").len(), 0);
@@ -165,7 +165,7 @@ fn what_a_sink_has_not_taken_stays() {
     .sinks;
     assert_eq!(retain_at(&config, false, in_days(401)).unwrap(), 0);
     assert_eq!(host.in_folder("cold"), names(&[0, 1], &[1, 2, 3]));
-    assert_eq!(host.whole(&config).removed, []);
+    assert_eq!(host.whole(&config).removed.all, []);
 }
 
 #[test]
@@ -192,7 +192,8 @@ fn roots_own_series_tells_again_what_others_need() {
     let place = Place { folder: &host.0.join("state-host"), shard: SERVICE_SHARD };
     (0..4).for_each(|_| _ = series::append(&place, RecordType::Canary.code(), &[7; 700_000]).unwrap());
     assert_eq!(retain_at(&config, false, in_days(401)).unwrap(), 0);
-    let removed: Vec<(u16, u64)> = host.whole(&config).removed.iter().map(|gap| (gap.shard, gap.segments)).collect();
+    let removed: Vec<(u16, u64)> =
+        host.whole(&config).removed.all.iter().map(|gap| (gap.shard, gap.segments)).collect();
     assert_eq!(removed[..2], [(0, 3), (1, 3)]);
     assert_eq!((removed.len(), removed[2].0), (3, SERVICE_SHARD));
 }

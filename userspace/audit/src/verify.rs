@@ -20,7 +20,7 @@ mod alone;
 mod begins;
 
 pub use alone::{Alone, Examined};
-pub use begins::Gap;
+pub use begins::{Gap, Gaps};
 
 /// What is known from elsewhere.
 #[derive(Clone, Copy, Debug, Default)]
@@ -184,10 +184,8 @@ pub struct Summary {
     pub series: Vec<Series>,
     /// When no checkpoint was written though one was due.
     pub silences: Box<Silences>,
-    /// What was removed for good, by the series that it was of.
-    pub removed: Vec<Gap>,
-    /// Anchors that lie in what was removed: they say nothing any more.
-    pub beyond: u64,
+    /// What was removed for good.
+    pub removed: Box<Gaps>,
 }
 
 /// One shard's series.
@@ -364,7 +362,7 @@ impl<'a> Verifier<'a> {
         let removed = self.anchors.iter().filter(|a| a.shard == shard && a.seq <= tree.size());
         for anchor in removed {
             if anchor.seq < tree.size() {
-                self.summary.beyond += 1;
+                self.summary.removed.beyond += 1;
             } else if anchor.root.is_some_and(|root| root != tree.root()) {
                 self.unmet.get_or_insert(*anchor);
             }
@@ -406,7 +404,7 @@ impl<'a> Verifier<'a> {
             return absent(shard, 1, Why::MissingShard);
         }
         match self.begins.end() {
-            Ok(removed) => self.summary.removed = removed,
+            Ok(removed) => self.summary.removed.all = removed,
             Err(finding) => return Verdict::Tampered(finding),
         }
         if let Some(anchor) = self.unmet.or_else(|| self.beyond_the_end()) {

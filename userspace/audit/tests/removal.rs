@@ -56,7 +56,7 @@ fn both(name: &str, files: &Files, anchors: &[Anchor]) -> Verdict {
         command.arg(path);
     }
     let second = command.output().ok().map(|output| {
-        let is_told = matches!(&first, Verdict::Whole(summary) if !summary.removed.is_empty());
+        let is_told = matches!(&first, Verdict::Whole(summary) if !summary.removed.all.is_empty());
         assert_eq!(String::from_utf8_lossy(&output.stdout).contains("removed: shard 0: "), is_told);
         output.status.code()
     });
@@ -98,11 +98,11 @@ fn what_a_signed_tombstone_tells_of_may_be_missing() {
     let key = key(1);
     let told = [0, 1].map(|segment| (removed(&files, segment), Some(&key)));
     let summary = whole(both("told", &without(&files, 2, graves(&told)), &[]));
-    let gap = summary.removed[0];
+    let gap = summary.removed.all[0];
     assert_eq!((gap.shard, gap.segments, gap.records), (0, 2, told[1].0.head.size));
     // Between the tombstone and the removal somebody may pull the plug.
     let before = whole(both("before", &without(&files, 0, graves(&told)), &[]));
-    assert_eq!(before.removed, []);
+    assert_eq!(before.removed.all, []);
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn anchors_before_the_gap_say_nothing_and_those_behind_it_hold() {
         let readers = kept.iter().map(|(name, bytes)| (name.clone(), Ok(bytes.as_slice())));
         verify(readers, &Options { anchors, ..Options::default() })
     };
-    assert_eq!(whole(check(&[at(1, [1; 32]), at(size, root)])).beyond, 1);
+    assert_eq!(whole(check(&[at(1, [1; 32]), at(size, root)])).removed.beyond, 1);
     tampered(check(&[at(size, [1; 32])]), Why::Anchor);
     tampered(check(&[at(size + 1, [1; 32])]), Why::Anchor);
     tampered(check(&[at(1_000_000, [1; 32])]), Why::Anchor);

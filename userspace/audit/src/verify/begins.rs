@@ -19,6 +19,15 @@ pub struct Gap {
     pub until_s: u64,
 }
 
+/// What was removed of a record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Gaps {
+    /// By series.
+    pub all: Vec<Gap>,
+    /// Anchors that lie in it: they say nothing any more.
+    pub beyond: u64,
+}
+
 #[derive(Default)]
 pub(super) struct Begins {
     all: Vec<Begin>,
