@@ -5,7 +5,7 @@ use std::path::Path;
 
 use policy::{Names, Policy, Question, Subject};
 
-use crate::config::{Agent, AgentBy, AgentTls, Config, DatabaseTls, Mode, Others, Tls};
+use crate::config::{Agent, AgentBy, AgentTls, Config, DatabaseTls, Mode, Others, Record, Tls};
 
 mod cost;
 
@@ -104,7 +104,11 @@ pub fn describe(config: &Config, policy: &Policy) -> String {
         if let Some(login) = &database.login {
             let _ = writeln!(out, "           estimates as {}, password in {}", login.user, login.passfile.display());
         }
-        let _ = writeln!(out, "           {mode}; masking {}; {others}", database.masking);
+        let record = match database.record {
+            Record::Statements => "statements recorded",
+            Record::Results => "statements and results recorded",
+        };
+        let _ = writeln!(out, "           {mode}; masking {}; {record}; {others}", database.masking);
     }
     for agent in &config.agents {
         let _ = writeln!(out, "agent      {:<16} {}{}", agent.name, by(agent), in_groups(agent));

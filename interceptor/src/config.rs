@@ -146,6 +146,8 @@ pub struct Database {
     pub mask: bool,
     /// How eagerly it is searched; where it is not written, as `[masking]` says.
     pub masking: Eagerness,
+    /// What is kept of its statements where no rule says otherwise.
+    pub record: Record,
     /// How its two legs are encrypted.
     pub tls: Tls,
     /// What becomes of connections by processes that are no agent.
@@ -166,6 +168,17 @@ pub enum Mode {
     Enforce,
     /// A refusal is recorded and the statement goes on; for rollout, loud everywhere.
     Observe,
+}
+
+/// What is kept in the record of a statement that goes on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Record {
+    /// Its decision and its outcome.
+    #[default]
+    Statements,
+    /// What the agent received too, masked.
+    Results,
 }
 
 /// Connections of processes that are no agent.
@@ -300,6 +313,8 @@ struct TypedDatabase {
     #[serde(default = "yes")]
     mask: bool,
     masking: Option<Eagerness>,
+    #[serde(default)]
+    record: Record,
     #[serde(default = "pass")]
     others: Others,
     #[serde(default)]
@@ -420,6 +435,12 @@ impl TypedDatabase {
         if !self.mask && self.mode == Mode::Enforce {
             return Err(meaning(place, "mask = false goes only with mode = \"observe\""));
         }
+        if !self.mask && self.record == Record::Results {
+            return Err(meaning(
+                place,
+                "record = \"results\" does not go with mask = false: clear values are nobody's to keep",
+            ));
+        }
         if self.others == Others::Pass && !self.allow.is_empty() {
             return Err(meaning(place, "allow has a meaning only with others = \"refuse\""));
         }
@@ -438,6 +459,7 @@ impl TypedDatabase {
             mode: self.mode,
             mask: self.mask,
             masking: self.masking.unwrap_or(masking),
+            record: self.record,
             tls,
             others: self.others,
             allow: self.allow,

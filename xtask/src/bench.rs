@@ -162,6 +162,8 @@ fn load(args: &[&String]) -> Result<()> {
     if wants(&args, "micro") {
         let unmasked = config.replace("[[database]]", "[[database]]\nmode = \"observe\"\nmask = false");
         services.push(("unmasked", Service::start(&ours, &service("standard"), &unmasked, POLICY)?));
+        let results = config.replace("[[database]]", "[[database]]\nrecord = \"results\"");
+        services.push(("results", Service::start(&ours, &service("standard"), &results, POLICY)?));
         // Memory that looks like a disk: what waits for one waits for nothing.
         let folder = Folder::below(Path::new("/dev/shm"), "service")?;
         services.push(("memory", Service::start_in(folder, &ours, &service("standard"), &config, POLICY)?));

@@ -9,6 +9,7 @@ use crate::event::{
     Revealing, SessionTotals, SqlState, Stage, Statement, Text, VerdictFacts,
 };
 use crate::id::RecordId;
+use crate::received::{Packing, Received, Timing, without_zeros, without_zeros_max};
 use crate::removal::Removed;
 use crate::{JUSTIFICATION_MAX, LIST_MAX, NAME_MAX, TEXT_MAX, field};
 
@@ -96,6 +97,7 @@ pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
         }
         Event::Decision(decided) => decided.append(out),
         Event::Outcome(outcome) => outcome.append(out),
+        Event::Result(received) => received.append(out),
         Event::Own { actor, purpose, text, number: count } => {
             session(out, actor, true, *count);
             name(out, field::REQUEST, Text::Literal("own"));
@@ -227,6 +229,7 @@ fn service(event: &Event<'_>, out: &mut Vec<u8>) {
         | Event::Login { .. }
         | Event::Decision(_)
         | Event::Outcome(_)
+        | Event::Result(_)
         | Event::Own { .. }
         | Event::Finding { .. }
         | Event::Ask(_)
@@ -439,6 +442,49 @@ impl SessionTotals {
         number(out, field::SENSITIVE, self.sensitive);
         number(out, field::DURATION_NS, self.duration_ns);
     }
+}
+
+impl Received<'_> {
+    fn append(&self, out: &mut Vec<u8>) {
+        session(out, self.actor, true, self.number);
+        id(out, field::DECISION, self.decision);
+        name_if(out, field::CAUSE, self.cause.map(Text::Literal));
+        if let Some((masked, packed)) = self.kept {
+            let kept = packed.unwrap_or(masked.as_slice());
+            if self.packing == Packing::Zstd {
+                number(out, field::PACKING, 1);
+            }
+            number(out, field::RESULT_BYTES, masked.as_slice().len() as u64);
+            self.timing.append(out);
+            packed_bytes(out, kept);
+        }
+        if self.left_off > 0 {
+            number(out, field::LEFT_OFF, self.left_off);
+        }
+        if let Some(sha256) = self.sha256 {
+            bytes(out, field::LEFT_OFF_SHA256, sha256);
+        }
+        if self.starred > 0 {
+            number(out, field::STARRED, u64::from(self.starred));
+        }
+    }
+}
+
+impl Timing {
+    fn append(&self, out: &mut Vec<u8>) {
+        let mut pairs = Vec::new();
+        self.encode(&mut pairs);
+        bytes(out, field::TIMING, &pairs);
+    }
+}
+
+/// A field of any bytes.
+fn packed_bytes(out: &mut Vec<u8>, kept: &[u8]) {
+    out.push(field::RESULT);
+    let mut without = Vec::with_capacity(without_zeros_max(kept.len()));
+    without_zeros(kept, &mut without);
+    length(out, without.len());
+    out.extend_from_slice(&without);
 }
 
 impl Removed {

@@ -5,6 +5,7 @@ use pan::Masked;
 
 use crate::encode::{ActorPart, StatementPart, VerdictPart};
 use crate::id::RecordId;
+use crate::received::Received;
 use crate::record_type::RecordType;
 use crate::removal::Removed;
 
@@ -341,6 +342,8 @@ pub enum Event<'a> {
     Decision(Decided<'a>),
     /// A statement that went on ended.
     Outcome(Outcome<'a>),
+    /// What an agent received of a statement.
+    Result(Received<'a>),
     /// A statement of ours to the database: never counted as an agent's.
     Own {
         /// For whose session.
@@ -576,6 +579,7 @@ impl Event<'_> {
             Event::Login { .. } => RecordType::Login,
             Event::Decision(_) => RecordType::Decision,
             Event::Outcome(_) => RecordType::Outcome,
+            Event::Result(_) => RecordType::Result,
             Event::Own { .. } => RecordType::Own,
             Event::Cancel { .. } => RecordType::Cancel,
             Event::Finding { .. } => RecordType::Finding,

@@ -21,6 +21,10 @@ pub enum Form {
     Head,
     /// 64 bytes of Ed25519 (RFC 8032).
     Signature,
+    /// Any bytes, in COBS: no zero byte is in them.
+    Bytes,
+    /// Pairs of LEB128, each one more than it says: microseconds since the pair before, and bytes.
+    Timing,
 }
 
 /// One row of the table.
@@ -146,6 +150,13 @@ fields! {
     123 REMOVED_SHA256 "removed_sha256" Hash "SHA-256 of the removed segment's file";
     124 REMOVED_UNTIL "removed_until" Number "the time of the removed segment's last record, seconds since 1970 UTC";
     125 SIGNATURE "signature" Signature "by the record's key, over what a tombstone says (see *Tombstones*)";
+    126 RESULT "result" Bytes "what the agent received of the statement, as it left: messages of the protocol; packed as `packing` says";
+    127 PACKING "packing" Number "1: zstd (RFC 8878); absent: as they were";
+    128 RESULT_BYTES "result_bytes" Number "how many bytes `result` is when it is unpacked";
+    129 LEFT_OFF "left_off" Number "bytes that were received beyond those and are not kept";
+    130 LEFT_OFF_SHA256 "left_off_sha256" Hash "their SHA-256";
+    131 TIMING "timing" Timing "when pieces of the result left, the first since the decision";
+    132 STARRED "starred" Number "cards that only the strict scan finds: masked in `result`, though the agent was shown by the balanced one";
 }
 
 #[cfg(test)]

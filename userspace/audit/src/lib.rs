@@ -19,6 +19,7 @@ mod id;
 pub mod note;
 pub mod ocsf;
 pub mod proof;
+pub mod received;
 mod record_type;
 pub mod removal;
 pub mod segment;

@@ -35,6 +35,7 @@ record_types! {
     9 Ask "ask" "A statement is held: a person is asked.";
     10 Approval "approval" "A person approved or denied a held statement.";
     11 AskOver "ask-over" "A held statement waits no more, and nobody decided.";
+    12 Result "result" "What an agent received of a statement, where a rule or its database asks for that.";
     13 Reveal "reveal" "People agreed: clear values of some columns are shown from now on, for a while.";
     14 Revealed "revealed" "A statement was shown clear values: how many, of which column.";
     15 RevealOver "reveal-over" "Clear values are shown no more.";

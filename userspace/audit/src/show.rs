@@ -12,6 +12,7 @@ use crate::decode::{Fields, number, record_id};
 use crate::event::{Stage, Verdict};
 use crate::field::{self, Form};
 use crate::id::RecordId;
+use crate::received::{timing, with_zeros};
 use crate::record_type::RecordType;
 use crate::segment::Frame;
 
@@ -76,7 +77,7 @@ pub fn line(shard: u16, frame: &Frame<'_>) -> String {
             value => _ = write!(line, " {key}={value}"),
         }
     }
-    for key in ["rows", "bytes", "masked", "sensitive"] {
+    for key in ["rows", "bytes", "masked", "sensitive", "result_bytes", "left_off", "starred"] {
         match object.get(key).and_then(Value::as_u64) {
             None | Some(0) => {}
             Some(value) => _ = write!(line, " {key}={value}"),
@@ -141,6 +142,8 @@ fn value(field: u8, form: Form, bytes: &[u8]) -> Value {
         (Form::Address, _) => address(bytes).map_or(Value::Null, |address| address.to_string().into()),
         (Form::Id, _) => record_id(bytes).map_or(Value::Null, |id| id.to_string().into()),
         (Form::Hash, _) => hex(bytes).into(),
+        (Form::Bytes, _) => with_zeros(bytes).map_or(Value::Null, |bytes| BASE64.encode(bytes).into()),
+        (Form::Timing, _) => timing(bytes).map_or(Value::Null, |pairs| json!(pairs)),
         (Form::Signature, _) => BASE64.encode(bytes.get(..64).unwrap_or(bytes)).into(),
         (Form::Head, _) => crate::decode::head(bytes)
             .map_or(Value::Null, |head| json!({ "shard": head.shard, "size": head.size, "root": hex(&head.root) })),
