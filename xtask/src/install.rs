@@ -65,7 +65,7 @@ const EXPOSURE: &[(&str, u32)] = &[
     ("systemd/interceptor.service", 13),
     ("systemd/interceptor-attach.service", 20),
     ("systemd/interceptor-ship.service", 20),
-    ("systemd/interceptor-retain.service", 20),
+    ("systemd/interceptor-retain.service", 13),
 ];
 
 struct Options {
