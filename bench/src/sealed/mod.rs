@@ -9,6 +9,7 @@ use std::net::TcpStream;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
+use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::WebPkiSupportedAlgorithms;
@@ -46,7 +47,13 @@ impl Stream {
     /// Takes bytes off the stream that nobody looks at; of a plain one without a copy (tcp(7), MSG_TRUNC).
     pub(crate) fn discard(&mut self, into: &mut [u8]) -> Result<usize> {
         match self {
-            Stream::Plain(socket) => Ok(recv(socket.as_raw_fd(), into, MsgFlags::MSG_TRUNC)?),
+            // A stop and a continue of the process interrupt a call (signal(7)), and no one here repeats it.
+            Stream::Plain(socket) => loop {
+                match recv(socket.as_raw_fd(), into, MsgFlags::MSG_TRUNC) {
+                    Err(Errno::EINTR) => {}
+                    told => break Ok(told?),
+                }
+            },
             Stream::Sealed(stream) => stream.read(into),
         }
     }
