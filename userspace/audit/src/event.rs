@@ -9,10 +9,12 @@ use crate::received::Received;
 use crate::record_type::RecordType;
 use crate::removal::Removed;
 
+mod ended;
 mod held;
 mod node;
 mod sql_state;
 
+pub use ended::{Outcome, SessionTotals};
 pub use held::{Approval, AskOver, Asked, Grant, GrantOver, RevealOver, Revealed, Revealing};
 pub use node::{Clock, Head};
 pub use sql_state::SqlState;
@@ -218,54 +220,6 @@ pub struct Decided<'a> {
     pub reveal: Option<Text<'a>>,
     /// The session's own count of its records, from 1.
     pub number: u64,
-}
-
-/// How a statement ended.
-#[derive(Clone, Copy, Debug)]
-pub struct Outcome<'a> {
-    /// Who.
-    pub actor: &'a ActorPart,
-    /// The record of its decision (or of our own statement).
-    pub decision: RecordId,
-    /// It ended without an error.
-    pub success: bool,
-    /// The code of its error.
-    pub sqlstate: Option<SqlState>,
-    /// Why, where no SQLSTATE says it: `cancelled`, `connection lost`, …
-    pub cause: Option<&'static str>,
-    /// Rows that passed, or that the command reports.
-    pub rows: u64,
-    /// Bytes that passed to the agent.
-    pub bytes: u64,
-    /// Values masked by content.
-    pub masked: u64,
-    /// Values masked because policy names their column.
-    pub sensitive: u64,
-    /// From the decision to the end of the answer.
-    pub duration_ns: u64,
-    /// The session's own count of its records, from 1.
-    pub number: u64,
-}
-
-/// A session's sums.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SessionTotals {
-    /// Statements decided.
-    pub statements: u64,
-    /// Of them, those that did not go on.
-    pub refused: u64,
-    /// Rows to the agent.
-    pub rows: u64,
-    /// Bytes to the agent.
-    pub bytes: u64,
-    /// Bytes to the database.
-    pub sent: u64,
-    /// Values masked by content.
-    pub masked: u64,
-    /// Values masked because policy names their column.
-    pub sensitive: u64,
-    /// The session's length.
-    pub duration_ns: u64,
 }
 
 /// Who did something to the service itself.
