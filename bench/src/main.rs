@@ -21,6 +21,7 @@ mod relay;
 mod sealed;
 mod slice;
 mod stub;
+mod verify;
 mod worker;
 
 use std::process::ExitCode;
@@ -39,6 +40,7 @@ bench hold    --near PORT --seen PORT --policy FILE --without FILE --with FILE -
               [--rounds N] [--slice-ms N] [--decisions N] [--quick] [--report] [--check]
 bench pan     [--quick] [--check] [--class WORD] [--json FILE] [--markdown] [--report] [--search SECONDS] [--seed N]
 bench policy  [--quick] [--all] [--application NAME] [--json FILE] [--seed N] [--profile SECONDS]
+bench verify  --program PATH [--records N] [--rounds N] [--check]
 bench pan-truth [--quick] [--markdown] [--report]
 ";
 
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Some("hold") => hold::run(&args[1..]),
         Some("pan") => pan::run(&args[1..]),
         Some("policy") => policy::run(&args[1..]),
+        Some("verify") => verify::run(&args[1..]),
         Some("pan-truth") => pan::truth::run(&args[1..]),
         _ => {
             eprint!("{HELP}");

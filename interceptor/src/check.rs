@@ -5,7 +5,7 @@ use std::path::Path;
 
 use policy::{Names, Policy, Question, Subject};
 
-use crate::config::{Agent, AgentBy, AgentTls, Config, DatabaseTls, Mode, Others, Tls};
+use crate::config::{Agent, AgentBy, AgentTls, Config, DatabaseTls, Mode, Others, Record, Tls};
 
 mod cost;
 
@@ -87,6 +87,7 @@ pub fn describe(config: &Config, policy: &Policy) -> String {
         "budgets    {} questions about sensitive values and {} errors that they decide, per agent and hour",
         budgets.probes_per_hour, budgets.value_errors_per_hour
     );
+    out += &config.retention.words();
     for database in &config.databases {
         let shown: Vec<String> = database.addresses.iter().map(ToString::to_string).collect();
         let _ = writeln!(out, "database   {:<16} {}", database.name, shown.join(" "));
@@ -103,7 +104,11 @@ pub fn describe(config: &Config, policy: &Policy) -> String {
         if let Some(login) = &database.login {
             let _ = writeln!(out, "           estimates as {}, password in {}", login.user, login.passfile.display());
         }
-        let _ = writeln!(out, "           {mode}; masking {}; {others}", database.masking);
+        let record = match database.record {
+            Record::Statements => "statements recorded",
+            Record::Results => "statements and results recorded",
+        };
+        let _ = writeln!(out, "           {mode}; masking {}; {record}; {others}", database.masking);
     }
     for agent in &config.agents {
         let _ = writeln!(out, "agent      {:<16} {}{}", agent.name, by(agent), in_groups(agent));

@@ -433,6 +433,16 @@ pub enum Audit {
         #[arg(long)]
         json: bool,
     },
+    /// Move segments that are old to cold storage and remove those whose time is over, each with a signed tombstone (root; by its timer).
+    /// Exit 1 where something due was not done.
+    Retain {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// Do nothing; say what is due.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Print the newest signed checkpoint: keep it on another host.
     Checkpoint {
         /// Where the configuration is.
@@ -471,15 +481,17 @@ pub enum Audit {
         #[arg(long, value_name = "KEY")]
         key: String,
     },
-    /// Does the record go on from a checkpoint that was kept elsewhere? Prints the proof: exit 0 yes, 1 no.
+    /// Does the record, or a later checkpoint, go on from a checkpoint that was kept elsewhere? Prints the proof: exit 0 yes, 1 no.
     Consistency {
         /// Where the configuration is.
         #[command(flatten)]
         from: From,
         /// The kept checkpoint.
         kept: PathBuf,
+        /// A later one that was kept too; without it the newest of the record.
+        later: Option<PathBuf>,
         /// The folder of the segments; without it the configuration's.
-        #[arg(value_name = "DIR")]
+        #[arg(long = "folder", value_name = "DIR")]
         folder: Option<PathBuf>,
         /// The public key that must have signed both, or a file that holds it; without it the one beside the record.
         #[arg(long, value_name = "KEY")]

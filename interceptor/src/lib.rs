@@ -27,6 +27,7 @@ pub mod origins;
 pub mod plan;
 pub mod privileges;
 pub mod record;
+pub mod retention;
 pub mod review;
 pub mod run;
 pub mod search;

@@ -68,12 +68,13 @@ fn main() -> ExitCode {
         Verb::Audit(Audit::Verify { from, folder, key, kept, json }) => {
             record::verify(&from.config, folder, record::Against { key: key.as_deref(), kept: &kept }, json)
         }
+        Verb::Audit(Audit::Retain { from, dry_run }) => interceptor::retention::retain(&from.config, dry_run),
         Verb::Audit(Audit::Checkpoint { from, folder }) => record::checkpoint(&from.config, folder),
         Verb::Audit(Audit::Key { from, folder }) => record::key(&from.config, folder),
         Verb::Audit(Audit::Prove { from, record, folder }) => record::prove(&from.config, folder, record),
         Verb::Audit(Audit::CheckProof { file, key }) => record::check_proof(&file, &key),
-        Verb::Audit(Audit::Consistency { from, kept, folder, key }) => {
-            record::since(&from.config, folder, &kept, key.as_deref())
+        Verb::Audit(Audit::Consistency { from, kept, later, folder, key }) => {
+            record::since(&from.config, folder, &kept, later.as_deref(), key.as_deref())
         }
         Verb::Audit(Audit::Export { from, folder, json, ocsf, since, to, wants, count, sum, distinct }) => {
             let form = match (json, ocsf) {

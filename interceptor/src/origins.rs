@@ -71,6 +71,7 @@ fn database(database: &config::Database, tls: &Legs) -> Database {
         },
         database_tls: database.tls.database != config::DatabaseTls::Disable,
         agent_certificate: database.tls.agent_client_required,
+        results: database.record == config::Record::Results,
         estimates: database.login.is_some(),
         verifiers: tls.verifiers().of(&database.name),
     }

@@ -95,12 +95,18 @@ const SESSIONS: &str = "connections_per_shard_max = 12288\nconnections_per_agent
 
 /// `cargo xtask bench [micro | latency | bulk | churn | idle | tls | all] …`: without a word all of these, with `all` the scan too;
 /// `bench pan`: the scan alone; `bench hold`: what held statements cost.
+/// `bench verify`: the record's verifier beside a bare SHA-256.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     if let Some(("pan", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return pan(rest);
     }
     if let Some(("policy", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return scan("policy", rest);
+    }
+    if let Some(("verify", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        shell::run(shell::cargo(&["build", "--release", "--package", "interceptor", "--quiet"]))?;
+        let program = shell::target().join("release/interceptor").to_string_lossy().into_owned();
+        return scan("verify", &[&["--program".to_owned(), program], rest].concat());
     }
     setup::ensure()?;
     let (install, args): (Vec<&String>, Vec<&String>) = args.iter().partition(|arg| *arg == "--install-peers");
@@ -161,6 +167,8 @@ fn load(args: &[&String]) -> Result<()> {
     if wants(&args, "micro") {
         let unmasked = config.replace("[[database]]", "[[database]]\nmode = \"observe\"\nmask = false");
         services.push(("unmasked", Service::start(&ours, &service("standard"), &unmasked, POLICY)?));
+        let results = config.replace("[[database]]", "[[database]]\nrecord = \"results\"");
+        services.push(("results", Service::start(&ours, &service("standard"), &results, POLICY)?));
         // Memory that looks like a disk: what waits for one waits for nothing.
         let folder = Folder::below(Path::new("/dev/shm"), "service")?;
         services.push(("memory", Service::start_in(folder, &ours, &service("standard"), &config, POLICY)?));

@@ -1,7 +1,7 @@
 //! What is measured.
 
 use crate::answers::Flow;
-use crate::load::targets::{AGAIN, Backend, DIRECT, HAPROXY, MEMORY, NULL, PGBOUNCER, STRICT, UNMASKED, US};
+use crate::load::targets::{AGAIN, Backend, DIRECT, HAPROXY, MEMORY, NULL, PGBOUNCER, RESULTS, STRICT, UNMASKED, US};
 use crate::slice::Work;
 
 /// Kinds of load, as the command line names them.
@@ -64,9 +64,9 @@ pub(crate) struct Case {
 }
 
 /// Paths that price a part of ours alone.
-const PARTS: [&str; 2] = [UNMASKED, MEMORY];
+const PARTS: [&str; 3] = [UNMASKED, MEMORY, RESULTS];
 /// What is compared to price one.
-const PRICED: [&str; 6] = [NULL, AGAIN, US, UNMASKED, MEMORY, STRICT];
+const PRICED: [&str; 7] = [NULL, AGAIN, US, UNMASKED, MEMORY, STRICT, RESULTS];
 /// What half a gigabyte is asked of.
 const FEW: [&str; 5] = [DIRECT, NULL, US, PGBOUNCER, HAPROXY];
 const FEW_ROUNDS: u32 = 3;

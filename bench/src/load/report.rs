@@ -9,7 +9,7 @@ use crate::load::measure::{Line, Measured, Metric};
 use crate::load::options::Options;
 use crate::load::shards::Shards;
 use crate::load::slow::Slow;
-use crate::load::targets::{DIRECT, HAPROXY, MEMORY, NULL, STRICT, UNMASKED, US};
+use crate::load::targets::{DIRECT, HAPROXY, MEMORY, NULL, RESULTS, STRICT, UNMASKED, US};
 use crate::load::tls::Tls;
 use crate::load::verdict::{Judged, Verdict};
 use crate::pan::readme;
@@ -152,7 +152,12 @@ pub(crate) fn table(measured: &Measured) -> String {
 /// What parts of ours cost: ours over ours without the part.
 fn prices(measured: &Measured) -> String {
     let metric = if measured.case.figure == Figure::Statements { Metric::P50 } else { Metric::CpuPerGb };
-    let parts = [("masking", US, UNMASKED), ("the record's disk", US, MEMORY), ("the strict record", STRICT, US)];
+    let parts = [
+        ("masking", US, UNMASKED),
+        ("the record's disk", US, MEMORY),
+        ("the strict record", STRICT, US),
+        ("recorded results", RESULTS, US),
+    ];
     let mut text = String::new();
     for (part, with, without) in parts.into_iter().filter(|_| measured.case.group == Group::Micro) {
         let ratio = |metric| interval(measured.ratio(metric, with, without));

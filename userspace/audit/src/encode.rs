@@ -11,6 +11,8 @@ use crate::event::{
 use crate::id::RecordId;
 use crate::{JUSTIFICATION_MAX, LIST_MAX, NAME_MAX, TEXT_MAX, field};
 
+mod kept;
+
 /// What most parts take at most.
 const PART_BYTES: usize = 512;
 
@@ -100,6 +102,7 @@ pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
         }
         Event::Decision(decided) => decided.append(out),
         Event::Outcome(outcome) => outcome.append(out),
+        Event::Result(received) => received.append(out),
         Event::Own { actor, purpose, text, number: count } => {
             session(out, actor, true, *count);
             name(out, field::REQUEST, Text::Literal("own"));
@@ -167,6 +170,20 @@ fn service(event: &Event<'_>, out: &mut Vec<u8>) {
             }
             name(out, field::MESSAGE, *message);
         }
+        Event::Tombstone { operator, removed, cause, signature } => {
+            operator.append(out, true);
+            name(out, field::OBJECT, Text::Literal("record"));
+            name(out, field::CAUSE, *cause);
+            removed.append(out);
+            if let Some(signature) = signature {
+                bytes(out, field::SIGNATURE, signature.as_slice());
+            }
+        }
+        Event::Retention { operator, object, success, message } => {
+            operator.append(out, *success);
+            name(out, field::OBJECT, *object);
+            name(out, field::MESSAGE, *message);
+        }
         Event::ServiceStart { operator, version, kernel, policy, success, message } => {
             operator.append(out, *success);
             name(out, field::OBJECT, Text::Literal("service"));
@@ -193,7 +210,7 @@ fn service(event: &Event<'_>, out: &mut Vec<u8>) {
                 number(out, field::CLOCK_ERROR_US, clock.error_us);
             }
             number(out, field::NEXT_WITHIN_S, u64::from(*next_within_s));
-            heads.iter().for_each(|head| head.append(out));
+            heads.iter().for_each(|head| head.append_as(field::HEADS, out));
         }
         Event::AskLeft { operator, agent, approval, ask, cause } => {
             operator.append(out, false);
@@ -217,6 +234,7 @@ fn service(event: &Event<'_>, out: &mut Vec<u8>) {
         | Event::Login { .. }
         | Event::Decision(_)
         | Event::Outcome(_)
+        | Event::Result(_)
         | Event::Own { .. }
         | Event::Finding { .. }
         | Event::Ask(_)
@@ -435,9 +453,9 @@ impl SessionTotals {
 }
 
 impl Head {
-    fn append(&self, out: &mut Vec<u8>) {
+    fn append_as(&self, field: u8, out: &mut Vec<u8>) {
         let length = 8 - self.size.leading_zeros() as usize / 8;
-        out.push(field::HEADS);
+        out.push(field);
         out.push(2 + 32 + length as u8);
         out.extend_from_slice(&self.shard.to_le_bytes());
         out.extend_from_slice(&self.root);

@@ -49,7 +49,7 @@ pub use judge::{holds, judge};
 pub use pattern::{MATCH_BYTES_MAX, PATTERNS_MAX, Pattern};
 pub use people::Person;
 pub use reveal::{REVEAL, REVEAL_COLUMNS_MAX, REVEAL_S, Reveal, Unrevealed, ends_reveal, reveal};
-pub use terms::{may_match, rows_over, vouches};
+pub use terms::{may_match, results, rows_over, vouches};
 pub use window::instant;
 
 /// Names that rules may use; a rule with another one is refused.
@@ -96,6 +96,8 @@ struct Rule {
     may_match: bool,
     /// An allow: so many rows may leave.
     rows_over: Option<u64>,
+    /// Of an allow or a hold: whether what comes back is kept in the record; `None`: its database says.
+    results: Option<bool>,
 }
 
 /// What a hold asks for before its statement goes on.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use policy::Policy;
-use session::{AskId, Estimate, LargeVerdict, Masked, RuleHits, Vote};
+use session::{AskId, Estimate, LargeVerdict, Masked, PackedResult, RuleHits, Vote};
 use uring::Event;
 
 use crate::sessions::LiveSession;
@@ -60,6 +60,13 @@ pub(crate) enum Message {
         number: u64,
         /// It; `None`: nobody could judge it.
         verdict: Option<LargeVerdict>,
+    },
+    /// A long result was packed.
+    Result {
+        /// The session that received it, which may be over.
+        session: u64,
+        /// What its record says.
+        packed: Box<PackedResult>,
     },
     /// The cancel of a session's statement is over.
     CancelIsOver {

@@ -21,6 +21,7 @@ use crate::latency::{Spread, Stage};
 use crate::mailbox::{Inbox, Mailbox, Message, Unheard, mailbox};
 use crate::origins::Origins;
 use crate::recovery::{self, OpenError};
+use crate::results::{self, ResultLine};
 use crate::sessions::LiveSession;
 use crate::settings::Settings;
 use crate::shard::{Parts, Shard, Stopped};
@@ -104,6 +105,7 @@ pub fn start(settings: &Settings, policy: Arc<Policy>, origins: Vec<Box<dyn Orig
     let boxes = (0..origins.len()).map(|_| mailbox()).collect::<Result<Vec<_>, _>>().map_err(StartError::Host)?;
     let mailboxes: Vec<Mailbox> = boxes.iter().map(|(mailbox, _)| mailbox.clone()).collect();
     let large = aside::start(mailboxes.clone()).map_err(StartError::Host)?;
+    let results = results::start(mailboxes.clone()).map_err(StartError::Host)?;
     let (ready, all_ready) = channel();
     for (number, ((listeners, origins), (mailbox, inbox))) in bound.into_iter().zip(origins).zip(boxes).enumerate() {
         let number = u16::try_from(number).map_err(|_| StartError::Origins)?;
@@ -129,6 +131,7 @@ pub fn start(settings: &Settings, policy: Arc<Policy>, origins: Vec<Box<dyn Orig
             slow: slow_log,
             ask_line: ask_line.clone(),
             large: large.clone(),
+            results: results.clone(),
             shards: mailboxes.clone(),
         };
         let (ready, told) = (ready.clone(), Arc::clone(&fate));
@@ -166,6 +169,7 @@ struct Seed {
     slow: SlowLog,
     ask_line: AskLine,
     large: LargeLine,
+    results: ResultLine,
     shards: Vec<Mailbox>,
 }
 
@@ -202,6 +206,7 @@ fn serve(seed: Seed, ready: &Sender<Result<(), Missing>>, fate: &OnceLock<Stoppe
         slow: seed.slow,
         ask_line: seed.ask_line,
         large: seed.large,
+        results: seed.results,
         shards: seed.shards,
     });
     let _ = ready.send(Ok(()));

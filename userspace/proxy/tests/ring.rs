@@ -35,6 +35,7 @@ impl Origins for Everyone {
             database_tls: false,
             verifiers: None,
             estimates: false,
+            results: false,
             agent_certificate: false,
         };
         Some(Admitted {

@@ -38,6 +38,7 @@ pub use limits::Limits;
 pub use open::{Database, Mode, Open, Subject};
 pub use pan::Masked;
 pub use postgres::catalog::survey::{Asker, Explanation, OfStatement, Row, Survey, Surveyed};
+pub use postgres::received::{LongResult, PackedResult};
 pub use scram::{BadVerifiers, NONCE_LEN, Verifiers};
 pub use shared::Shared;
 pub use taints::{TAINTS_MAX, Tainted, Taints};

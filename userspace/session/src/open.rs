@@ -53,6 +53,8 @@ pub struct Database {
     pub agent_certificate: bool,
     /// Towards the database: a session goes on only under TLS.
     pub database_tls: bool,
+    /// What comes back is kept in the record where no rule says otherwise.
+    pub results: bool,
     /// There is a login of our own, whose planner can be asked.
     pub estimates: bool,
     /// With which SCRAM ends here, where both legs have TLS; `None`: it passes on.

@@ -150,6 +150,8 @@ pub(crate) struct Meaning {
     pub(crate) derived: Option<Derived>,
     /// So many rows of each result may leave.
     pub(crate) rows_over: Option<u64>,
+    /// Whether its result is kept; `None`: its database says.
+    pub(crate) results: Option<bool>,
     /// A rule asks how many rows it is expected to have, and nobody has said: it may be judged otherwise then.
     pub(crate) wants_estimate: bool,
     /// By which estimate it was judged.
@@ -364,6 +366,7 @@ fn mean(
         (rule, rule_at) = (None, None);
     }
     let rows_over = statements.iter().filter_map(|statement| policy::rows_over(policy, &asked.of(statement))).min();
+    let results = statements.iter().filter_map(|statement| policy::results(policy, &asked.of(statement))).max();
     let touched = |which: fn(&Sensitive) -> bool, may_hide: bool| {
         may_hide && unjudged && policy.sensitive(asked.database).any(which)
             || statements.iter().any(|statement| touches(policy, asked.database, statement, which, may_hide))
@@ -417,6 +420,7 @@ fn mean(
         valid_until_s,
         derived,
         rows_over,
+        results,
         wants_estimate,
         estimated_rows: asked.estimated_rows,
         statements,

@@ -3,7 +3,7 @@
 
 mod world;
 
-use session::{Asking, Finish, Input, Mode};
+use session::{Finish, Input, Mode};
 use world::{World, extended, open, query};
 
 const ONE: &str = "

@@ -101,6 +101,7 @@ impl Origins for SimOrigins {
             database_tls: self.0.database.is_some(),
             verifiers: None,
             estimates: false,
+            results: false,
             agent_certificate: false,
         };
         // The agent's port is its number; the origin carries it on to the database's side.
@@ -186,6 +187,7 @@ fn build(seed: u64, plan: Plan) -> (Done, Mailbox, Receiver<Asking>) {
         slow: slow_log(Some(Duration::from_millis(1))).0,
         ask_line,
         large: crate::aside::large_line(1).0,
+        results: crate::results::result_line(1).0,
         shards: vec![mailbox.clone()],
     });
     (Done { shard, ledger, agents, databases, stopped: None, scarce: plan.segments < i32::MAX }, mailbox, asks)

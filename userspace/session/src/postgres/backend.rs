@@ -143,6 +143,9 @@ impl Connection {
         let (mut at, mut clean) = (0, Clean::default());
         while at < chunk.len() && self.phase != Phase::Closed {
             let before = at;
+            if matches!(self.database.flow, Flow::Boundary) {
+                self.cut_result(cx);
+            }
             at = match self.database.flow {
                 Flow::Boundary => match self.pass(chunk, at, &mut clean, cx) {
                     end if end == chunk.len() => end,

@@ -25,6 +25,7 @@ mod messages;
 mod names;
 mod portals;
 mod queue;
+pub(crate) mod received;
 mod record;
 mod refuse;
 mod remember;
@@ -169,6 +170,10 @@ pub(crate) struct Connection {
     flushed: u64,
     /// Whether `hold` is: for the sessions that bring cancel requests.
     held: Arc<AtomicBool>,
+    /// What passes to the agent, where results are kept.
+    receiving: Option<Box<received::Receiving>>,
+    /// Statements under way of which that is kept.
+    kept_runs: u32,
     /// The record had no room for its start: it is told so once it names itself, and leaves no record.
     turned_away: bool,
     ended: Ending,
@@ -208,6 +213,8 @@ impl Connection {
             served: 0,
             flushed: u64::MAX,
             held: Arc::default(),
+            receiving: None,
+            kept_runs: 0,
             turned_away: false,
             ended: Ending::default(),
             journal: Journal::default(),
@@ -229,12 +236,25 @@ impl Connection {
         }
         self.learn_content(cx);
         self.reveal_is_due(cx);
+        match input {
+            Input::FromDatabase(chunk) => {
+                self.step(Input::FromDatabase(&mut *chunk), cx);
+                self.receive(chunk, cx);
+            }
+            input => {
+                self.step(input, cx);
+                self.receive(&[], cx);
+            }
+        }
+        cx.out.read_agent = self.reads_agent(cx);
+        cx.out.deadline = self.deadline(cx);
+    }
+
+    fn step(&mut self, input: Input<'_>, cx: &mut Cx<'_, '_>) {
         let step = self.input(input, cx).and_then(|()| self.settle(cx));
         if let Err(fatal) = step {
             self.fail(&fatal, cx);
         }
-        cx.out.read_agent = self.reads_agent(cx);
-        cx.out.deadline = self.deadline(cx);
     }
 
     fn input(&mut self, input: Input<'_>, cx: &mut Cx<'_, '_>) -> Step {

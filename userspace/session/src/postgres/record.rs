@@ -317,7 +317,7 @@ impl Connection {
         refusal: Refusal,
         cx: &mut Cx<'_, '_>,
     ) -> Option<(Refusal, Option<RecordId>)> {
-        match self.statement_room(UNSEEN_MAX, false, false, cx) {
+        match self.statement_room(UNSEEN_MAX, (false, false), false, cx) {
             Room::Here => {
                 self.encode_refusal(&refusal, false, None, cx);
                 let record = self.record_unread(request, cx);
@@ -393,6 +393,7 @@ impl Connection {
         let cause = cut.then(|| super::cut::cause(run));
         self.record_shown(run, cx);
         self.record_outcome(run, cause, cx);
+        self.result_ends(run);
         self.reveal_begins(seq, cut || self.tally.sqlstate.is_some(), cx);
         self.tally = Tally::default();
     }
@@ -410,6 +411,7 @@ impl Connection {
     }
 
     fn record_outcome(&mut self, run: &Run, cause: Option<&'static str>, cx: &mut Cx<'_, '_>) {
+        self.kept_no_more(run);
         let number = self.number();
         let duration_ns = cx.now.mono_ns.saturating_sub(run.started_ns);
         cx.out.ended.push(Ended { decision: run.record, duration_ns });
@@ -441,8 +443,11 @@ impl Connection {
             if let Some(run) = entry.request.run() {
                 self.record_shown(run, cx);
                 self.record_outcome(run, Some("the connection ended"), cx);
+                self.result_ends(run);
+                self.cut_result(cx);
                 self.tally = Tally::default();
             }
         }
+        self.receive(&[], cx);
     }
 }

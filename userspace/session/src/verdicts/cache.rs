@@ -500,12 +500,22 @@ action = "hold"
     /// All of a verdict but the text and the places in it.
     fn said(judged: &Judged) -> String {
         let Meaning {
-            statements, refusal, rule, allowed, sensitive, secret, derived, rows_over, wants_estimate, ..
+            statements,
+            refusal,
+            rule,
+            allowed,
+            sensitive,
+            secret,
+            derived,
+            rows_over,
+            results,
+            wants_estimate,
+            ..
         } = &*judged.meaning;
         let mut statements = statements.clone();
         statements.iter_mut().for_each(|statement| statement.span = 0..0);
         format!(
-            "{statements:?} {refusal:?} {rule:?} {allowed:?} {sensitive} {secret} {derived:?} {rows_over:?} {wants_estimate}"
+            "{statements:?} {refusal:?} {rule:?} {allowed:?} {sensitive} {secret} {derived:?} {rows_over:?} {results:?} {wants_estimate}"
         )
     }
 

@@ -101,6 +101,7 @@ pub fn open(agent: &str, mode: Mode, mask: bool) -> Open {
             database_tls: false,
             verifiers: None,
             estimates: false,
+            results: false,
             agent_certificate: false,
         }),
         secret: *b"ours-0123456789-0123456789-01234",

@@ -79,6 +79,7 @@ fn open() -> Open {
         database_tls: false,
         verifiers: None,
         estimates: false,
+        results: false,
         agent_certificate: false,
     };
     Open {
@@ -124,6 +125,7 @@ impl Side {
             started_ns: 0,
             rows_bound: None,
             is_shown: false,
+            is_kept: false,
         }));
         let mut known = Columns::new();
         known.set_sought(Sought::default(), Patterns::new(policy.patterns("payments")).map(Arc::new));
