@@ -61,7 +61,7 @@ fn policy() -> Arc<Policy> {
 fn open() -> Open {
     let address: SocketAddr = "127.0.0.1:5432".parse().expect("an address");
     let subject = Subject {
-        policy: policy::Subject { agent: "a".into(), groups: vec![] },
+        policy: Arc::new(policy::Subject { agent: "a".into(), groups: vec![] }),
         cgroup: 1,
         pid: 2,
         uid: 3,
