@@ -54,6 +54,13 @@ statements = ["session"]
 action     = "allow"
 "#;
 
+/// Beside it, where a column that is named is priced.
+const NAMED: &str = r#"
+[[sensitive]]
+columns = ["public.bench_cards.card"]
+kind    = "pan"
+"#;
+
 /// `cargo xtask bench pan …`: the scan alone, which needs neither root nor a database.
 pub(crate) fn pan(args: &[String]) -> Result<()> {
     let mut args = args.to_vec();
@@ -160,6 +167,10 @@ fn load(args: &[&String]) -> Result<()> {
         // Memory that looks like a disk: what waits for one waits for nothing.
         let folder = Folder::below(Path::new("/dev/shm"), "service")?;
         services.push(("memory", Service::start_in(folder, &ours, &service("standard"), &config, POLICY)?));
+    }
+    if wants(&args, "bulk") {
+        let policy = format!("{POLICY}{NAMED}");
+        services.push(("named", Service::start(&ours, &service("standard"), &config, &policy)?));
     }
     machine();
     let ports = [("--postgres", database.port), ("--near", near), ("--far", far), ("--sealed", sealed)];

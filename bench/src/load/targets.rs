@@ -21,6 +21,8 @@ pub(crate) const STRICT: &str = "strict record";
 /// Ours without a part, to price it.
 pub(crate) const UNMASKED: &str = "masking off";
 pub(crate) const MEMORY: &str = "record in memory";
+/// Ours with a policy that names the column of cards.
+pub(crate) const NAMED: &str = "column named";
 /// Another build of ours, to be compared with.
 pub(crate) const BESIDE: &str = "other build";
 pub(crate) const PGBOUNCER: &str = "pgbouncer";
@@ -138,6 +140,7 @@ impl Stand {
                 "beside" => BESIDE,
                 "unmasked" => UNMASKED,
                 "memory" => MEMORY,
+                "named" => NAMED,
                 _ => US,
             };
             stand.add(name, places, &through.words)?;
