@@ -186,6 +186,9 @@ impl Connection {
             Header::Malformed(why) => return Err(Fatal::of_database(why)),
             Header::Frame { tag, body_len } => (tag.byte(), body_len),
         };
+        if self.waits_for_its_end(kind, left, chunk.len() - at) {
+            return Ok(at);
+        }
         // What is neither ReadyForQuery nor may come at any time answers what stands behind the Syncs that a COPY dropped.
         if !matches!(kind, b'Z' | b'N' | b'A' | b'S') {
             self.queue.exorcise();
@@ -217,6 +220,12 @@ impl Connection {
                 self.gather(chunk, at, total, cx)
             }
         }
+    }
+
+    /// A row of which only the beginning is here, and no more than can be held: whole it may pass, and a database that has begun a row ends it.
+    fn waits_for_its_end(&self, kind: u8, body_len: usize, here: usize) -> bool {
+        let row = matches!(kind, b'D' | b'd') && self.phase == Phase::Ready && self.masks();
+        row && here < HEADER + body_len && here <= crate::HOLD_MAX
     }
 
     fn end_if_empty(&mut self, left: usize) {
