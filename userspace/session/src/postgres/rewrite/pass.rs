@@ -237,7 +237,8 @@ impl Columns {
             return None;
         }
         let walked = match self.way() {
-            Way::Lengths => lengths(values, self.len(), doubtful),
+            Way::Lengths if doubtful == 0 => lengths(values, self.len()),
+            Way::Lengths => walk(values, 0..self.len(), doubtful, |_, _| true),
             Way::Checked => self.walk_checked(values, doubtful),
             Way::Never => None,
         }?;
@@ -297,27 +298,24 @@ struct Walked {
     suspect: Option<Suspect>,
 }
 
-/// [`walk`] where the lengths tell all.
+/// [`walk`] where nothing but the lengths is looked at: the place of the next one is all that goes from one to the next.
 #[inline(always)]
-fn lengths(values: &[u8], columns: usize, doubtful: usize) -> Option<Walked> {
+fn lengths(values: &[u8], columns: usize) -> Option<Walked> {
     // A length has 32 bits and a row 65,535 columns at most: the sum has room.
-    let (mut at, mut nulls, mut suspect) = (0_usize, 0, None);
-    let mut clean = values.len().saturating_sub(doubtful);
-    for column in 0..columns {
+    let (mut at, mut nulls) = (0_usize, 0);
+    for _ in 0..columns {
         let length = u32::from_be_bytes(*values.get(at..)?.first_chunk::<4>()?);
-        at += 4;
-        if length == u32::MAX {
-            nulls += 1;
-            continue;
-        }
-        let start = at;
-        at += length as usize;
-        if at > clean && length > 0 {
-            suspect = Some(Suspect { column, value: start..at });
-            clean = usize::MAX;
+        let next = at + 4 + length as usize;
+        if next <= values.len() {
+            at = next;
+        } else if length == u32::MAX {
+            // Null: no message is as long as this says. A branch of its own, or each length would wait for the one before.
+            (at, nulls) = (at + 4, nulls + 1);
+        } else {
+            return None;
         }
     }
-    (at == values.len()).then_some(Walked { nulls, suspect })
+    (at == values.len()).then_some(Walked { nulls, suspect: None })
 }
 
 /// Goes over a value for each column with its length, which have to be all that there is; `holds` is told the column and its value. Of the bytes
