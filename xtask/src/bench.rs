@@ -55,6 +55,13 @@ statements = ["session"]
 action     = "allow"
 "#;
 
+/// Beside it, where a column that is named is priced.
+const NAMED: &str = r#"
+[[sensitive]]
+columns = ["public.bench_cards.card"]
+kind    = "pan"
+"#;
+
 /// `cargo xtask bench pan …`: the scan alone, which needs neither root nor a database.
 pub(crate) fn pan(args: &[String]) -> Result<()> {
     let mut args = args.to_vec();
@@ -149,12 +156,11 @@ fn load(args: &[&String]) -> Result<()> {
     let bench = release.join("bench").to_string_lossy().into_owned();
     let keys = folder.path().display().to_string();
     shell::run(shell::command(&bench, &["tls-keys", &keys]))?;
-    let addresses = [database.port, near, far].map(|port| format!("\"127.0.0.1:{port}\"")).join(", ");
-    let config = format!(
-        "[[database]]\nname = \"bench\"\nprotocol = \"postgres\"\naddresses = [{addresses}]\n\n\
-         [[database]]\nname = \"sealed\"\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:{sealed}\"]\nagent_tls = \"allow\"\n\
+    let rest = format!(
+        "[[database]]\nname = \"sealed\"\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:{sealed}\"]\nagent_tls = \"allow\"\n\
          tls = \"verify-full\"\nroots = \"{keys}/root.pem\"\nserver_name = \"db.bench\"\n\n[[agent]]\nname = \"load\"\n"
     );
+    let config = endpoint("bench", &[database.port, near, far]) + &rest;
     more_descriptors();
     let service = |durability: &str| format!("segment_bytes = 67108864\ndurability = \"{durability}\"\n{SESSIONS}");
     let start = |program: &Path, durability: &str| Service::start(program, &service(durability), &config, POLICY);
@@ -173,6 +179,12 @@ fn load(args: &[&String]) -> Result<()> {
         let folder = Folder::below(Path::new("/dev/shm"), "service")?;
         services.push(("memory", Service::start_in(folder, &ours, &service("standard"), &config, POLICY)?));
     }
+    if wants(&args, "bulk") {
+        // A database of its own: what is known of the tables of one is not asked of another.
+        let config = endpoint("bench", &[database.port, near]) + &endpoint("cards", &[far]) + &rest;
+        let policy = format!("{POLICY}{NAMED}");
+        services.push(("named", Service::start(&ours, &service("standard"), &config, &policy)?));
+    }
     machine();
     let ports = [("--postgres", database.port), ("--near", near), ("--far", far), ("--sealed", sealed)];
     let mut load = shell::command(&bench, &["load", "--keys", &keys]);
@@ -183,6 +195,13 @@ fn load(args: &[&String]) -> Result<()> {
     println!("  ours: as account {AGENT_USER} by `interceptor exec`, everything on: policy, masking, record");
     println!("  (`standard` durability, and once more {})", other.as_deref().unwrap_or("`strict`"));
     shell::run(load)
+}
+
+/// A database of the configuration, on these ports.
+fn endpoint(name: &str, ports: &[u16]) -> String {
+    let addresses: Vec<String> = ports.iter().map(|port| format!("\"127.0.0.1:{port}\"")).collect();
+    let addresses = addresses.join(", ");
+    format!("[[database]]\nname = \"{name}\"\nprotocol = \"postgres\"\naddresses = [{addresses}]\n\n")
 }
 
 /// Each connection is a descriptor on both ends of the load too. Where the host refuses, the load takes fewer sessions and says so.

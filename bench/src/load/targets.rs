@@ -23,6 +23,8 @@ pub(crate) const UNMASKED: &str = "masking off";
 pub(crate) const MEMORY: &str = "record in memory";
 /// Ours with what agents receive recorded too.
 pub(crate) const RESULTS: &str = "results recorded";
+/// Ours with a policy that names the column of cards.
+pub(crate) const NAMED: &str = "column named";
 /// Another build of ours, to be compared with.
 pub(crate) const BESIDE: &str = "other build";
 pub(crate) const PGBOUNCER: &str = "pgbouncer";
@@ -141,6 +143,7 @@ impl Stand {
                 "unmasked" => UNMASKED,
                 "memory" => MEMORY,
                 "results" => RESULTS,
+                "named" => NAMED,
                 _ => US,
             };
             stand.add(name, places, &through.words)?;

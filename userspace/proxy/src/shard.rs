@@ -19,7 +19,7 @@ use crate::counters::Counters;
 use crate::driver::Driver;
 use crate::journal::{Journal, RecordFailure};
 use crate::latency::Stage;
-use crate::link::{Holds, Link, Phase, Side, Turn};
+use crate::link::{Holds, Link, Phase, Queues, Side, Turn};
 use crate::mailbox::{Inbox, Mailbox, Message};
 use crate::origins::Origins;
 use crate::results::ResultLine;
@@ -147,6 +147,7 @@ pub struct Shard<D: Driver, C: Conversation = Session> {
     /// Stages that end when the operations queued so far are handed to the kernel, each with its begin.
     pub(crate) leaving: Vec<(Stage, u64)>,
     pub(crate) holds: Holds,
+    pub(crate) queues: Queues,
     /// Before the call at hand its session's agent stood between two messages.
     pub(crate) opens: bool,
     /// The pieces of the send that is being put together.
@@ -209,6 +210,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             waiting: VecDeque::new(),
             leaving: Vec::new(),
             holds: Holds::default(),
+            queues: Queues::default(),
             opens: false,
             pieces: Vec::new(),
             plain: Vec::new(),

@@ -9,8 +9,8 @@ use crate::{AgentTls, NONCE_LEN, Verifiers};
 /// Who asked, frozen at connect: the policy's words and the kernel's facts.
 #[derive(Clone, Debug)]
 pub struct Subject {
-    /// Agent and groups, as rules name them.
-    pub policy: policy::Subject,
+    /// Agent and groups, as rules name them: the same for all sessions of an agent.
+    pub policy: Arc<policy::Subject>,
     /// The cgroup's id.
     pub cgroup: u64,
     /// The process that called connect().

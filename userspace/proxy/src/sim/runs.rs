@@ -83,7 +83,7 @@ struct SimOrigins(Arc<Tls>);
 impl Origins for SimOrigins {
     fn take(&mut self, agent: SocketAddr, _local: SocketAddr) -> Option<Admitted> {
         let subject = Subject {
-            policy: policy::Subject { agent: format!("agent-{}", agent.port()), groups: Vec::new() },
+            policy: Arc::new(policy::Subject { agent: format!("agent-{}", agent.port()), groups: Vec::new() }),
             cgroup: 1,
             pid: 2,
             uid: 3,

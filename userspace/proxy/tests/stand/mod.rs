@@ -77,7 +77,7 @@ impl Stand {
         let settings = Settings { port: 0, shards: 1, shard, limits: Limits::default(), record };
         let policy = Arc::new(Policy::parse(POLICY, &Names::default()).unwrap());
         let subject = Subject {
-            policy: policy::Subject { agent: "tester".into(), groups: Vec::new() },
+            policy: Arc::new(policy::Subject { agent: "tester".into(), groups: Vec::new() }),
             cgroup: 1,
             pid: 2,
             uid: 3,

@@ -74,7 +74,7 @@ impl Cancels for Keys {
 
 pub fn subject(agent: &str) -> Arc<Subject> {
     Arc::new(Subject {
-        policy: policy::Subject { agent: agent.into(), groups: vec![] },
+        policy: Arc::new(policy::Subject { agent: agent.into(), groups: vec![] }),
         cgroup: 7,
         pid: 8,
         uid: 9,
