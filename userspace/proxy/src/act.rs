@@ -65,10 +65,8 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
     fn call(&mut self, index: u32, chunk: Option<Chunk>, input: Option<Input<'static>>) -> Result<(), Stopped> {
         let mut effects = std::mem::take(&mut self.effects);
         effects.clear();
-        if !std::mem::replace(&mut self.now_is_fresh, false) {
-            self.now.mono_ns = self.parts.driver.mono_ns();
-        }
-        let now = self.now;
+        let now = self.clocks();
+        self.now_is_fresh = false;
         self.parts.journal.prepare(now)?;
         let link = self.links.at(index);
         let mut shared = Shared {
