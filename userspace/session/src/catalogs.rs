@@ -47,6 +47,8 @@ pub(crate) struct CatalogColumn {
     pub(crate) name: String,
     pub(crate) type_oid: u32,
     pub(crate) treatment: Treatment,
+    /// Agents have written into it: a copy of what is sensitive, or values of their own.
+    pub(crate) is_written: bool,
     pub(crate) sought: NamedSought,
 }
 

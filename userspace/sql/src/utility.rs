@@ -167,6 +167,8 @@ fn transaction(walk: &mut Walk, node: &Node<'_>) {
 
 fn discard(walk: &mut Walk, node: &Node<'_>) {
     walk.effect(Kind::DISCARD, Object::None);
+    // A temporary table hides another of its name for as long as it is there.
+    walk.changes_catalog |= ["DISCARD_ALL", "DISCARD_TEMP"].contains(&node.text("target"));
     if node.text("target") == "DISCARD_ALL" {
         let reset = |name: &str| Setting { name: name.to_owned(), value: SettingValue::Default, scope: Scope::Session };
         walk.settings.extend([reset("*"), reset("session_authorization"), reset("role")]);

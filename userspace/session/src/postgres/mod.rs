@@ -422,8 +422,8 @@ impl Connection {
             Phase::Startup | Phase::Connecting | Phase::Login | Phase::Cancelling => {
                 self.began.map(|began| after(began.mono_ns, cx.shared.limits.login_ms))
             }
-            Phase::Ready => match self.own.asked_ns() {
-                Some(asked) => Some(after(asked, cx.shared.limits.catalog_ms)),
+            Phase::Ready => match self.own.silent_since_ns() {
+                Some(since_ns) => Some(after(since_ns, cx.shared.limits.catalog_ms)),
                 None => {
                     if let Some(due_ns) = self.cut.as_ref().and_then(|cut| cut.due_ns()) {
                         return Some(due_ns);
@@ -442,7 +442,7 @@ impl Connection {
     fn overdue(&mut self, cx: &mut Cx<'_, '_>) -> Step {
         match self.due_ns(cx) {
             Some(at) if cx.now.mono_ns >= at => match self.phase {
-                Phase::Ready if self.own.asked_ns().is_none() => {
+                Phase::Ready if self.own.silent_since_ns().is_none() => {
                     if self.cut.as_ref().is_some_and(|cut| cut.due_ns().is_some()) {
                         self.cancel_is_late();
                         return Ok(());

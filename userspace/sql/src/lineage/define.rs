@@ -23,6 +23,8 @@ pub(super) fn visit(follower: &mut Follower<'_>, node: &Node<'_>) {
         "CreateForeignTableStmt" => follower.unknown_form("CREATE FOREIGN TABLE"),
         "AlterTableStmt" => alter(follower, node),
         "RenameStmt" | "AlterObjectSchemaStmt" => renamed(follower, node),
+        "DropStmt" => dropped(follower, node),
+        "DiscardStmt" | "DropOwnedStmt" => follower.earlier.gone.any = true,
         "IndexStmt" => {
             over(follower, node, "relation", |follower| {
                 elements(follower, node.list("indexParams"));
@@ -124,11 +126,8 @@ const STILL: &[&str] = &[
     "CreateTableSpaceStmt",
     "CreateUserMappingStmt",
     "DeallocateStmt",
-    "DiscardStmt",
     "DropdbStmt",
-    "DropOwnedStmt",
     "DropRoleStmt",
-    "DropStmt",
     "DropSubscriptionStmt",
     "DropTableSpaceStmt",
     "DropUserMappingStmt",
@@ -363,14 +362,26 @@ fn inherits(follower: &mut Follower<'_>, relation: &Node<'_>, other: Option<&Nod
 }
 
 /// A new name for what matters is one that policy does not know.
+/// What is dropped no longer hides another of its name; what goes with it (CASCADE, a schema's) is not told.
+fn dropped(follower: &mut Follower<'_>, node: &Node<'_>) {
+    const RELATIONS: [&str; 4] = ["OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_FOREIGN_TABLE"];
+    let gone = &mut follower.earlier.gone;
+    gone.any |= node.text("behavior") == "DROP_CASCADE" || !RELATIONS.contains(&node.text("removeType"));
+    for object in node.list("objects") {
+        gone.names.extend(words_of(object).pop());
+    }
+}
+
 fn renamed(follower: &mut Follower<'_>, node: &Node<'_>) {
     let Some(relation) = node.node("relation") else {
+        follower.earlier.gone.any = true;
         if ["OBJECT_SCHEMA", "OBJECT_ROLE", "OBJECT_DATABASE"].contains(&node.text("renameType")) {
             follower.unknown_form("ALTER ... RENAME");
         }
         return;
     };
     let item = follower.range(relation);
+    follower.earlier.gone.names.push(range_name(relation).name);
     let columns = item.columns.list(follower.schema());
     let subject = node.text("subname");
     let is_column = node.text("renameType") == "OBJECT_COLUMN";
