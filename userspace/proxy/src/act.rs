@@ -65,8 +65,10 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
     fn call(&mut self, index: u32, chunk: Option<Chunk>, input: Option<Input<'static>>) -> Result<(), Stopped> {
         let mut effects = std::mem::take(&mut self.effects);
         effects.clear();
-        let now = self.clocks();
-        self.now_is_fresh = false;
+        if !std::mem::replace(&mut self.now_is_fresh, false) {
+            self.now.mono_ns = self.parts.driver.mono_ns();
+        }
+        let now = self.now;
         self.parts.journal.prepare(now)?;
         let link = self.links.at(index);
         let mut shared = Shared {

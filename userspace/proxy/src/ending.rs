@@ -35,7 +35,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
 
     /// The session is over once its pieces are sent.
     pub(crate) fn begin_close(&mut self, index: u32) {
-        let until_ns = self.clocks().mono_ns + self.parts.shard_limits.linger.as_nanos() as u64;
+        let until_ns = self.now.mono_ns + self.parts.shard_limits.linger.as_nanos() as u64;
         let link = self.links.at(index);
         link.phase = Phase::Closing;
         link.deadline_ns = NEVER;
@@ -86,7 +86,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
     }
 
     fn last_record(&mut self, index: u32) -> Result<(), Stopped> {
-        let now = self.clocks();
+        let now = self.now;
         self.parts.journal.prepare(now)?;
         let mut effects = Effects::default();
         let link = self.links.at(index);

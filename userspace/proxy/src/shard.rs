@@ -126,7 +126,7 @@ pub struct Shard<D: Driver, C: Conversation = Session> {
     pub(crate) parts: Parts<D>,
     /// The clocks: the wall's as of the last completions, the monotonic one as of the call at hand.
     pub(crate) now: Now,
-    /// No call was made since `now` was read, and nothing was waited for.
+    /// No call was made since `now` was read.
     pub(crate) now_is_fresh: bool,
     /// When the wall's clock was read, by both.
     walled: Now,
@@ -251,7 +251,8 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         let until_ns = self.wait_until_ns();
         let mut completions = std::mem::take(&mut self.completions);
         self.parts.driver.complete(until_ns, &mut completions).map_err(Stopped::Driver)?;
-        self.read_clocks_for(&completions);
+        self.read_clocks();
+        self.reaped_ns = self.now.mono_ns;
         for completion in completions.drain(..) {
             self.completed(completion)?;
         }
@@ -281,27 +282,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         }
     }
 
-    /// The clocks, unless all that came is that bytes were taken: what asks for the time then asks by itself ([`Shard::clocks`]), and
-    /// what is due wakes the loop once more.
-    fn read_clocks_for(&mut self, completions: &[Completion]) {
-        let is_sent = |completion: &Completion| matches!(Task::of(completion.token).0, Task::Send(_));
-        if completions.is_empty() || !completions.iter().all(is_sent) {
-            self.read_clocks();
-            self.reaped_ns = self.now.mono_ns;
-        } else {
-            self.now_is_fresh = false;
-        }
-    }
-
-    /// What the clocks say, as of the last call of a session at the earliest.
-    pub(crate) fn clocks(&mut self) -> Now {
-        if !self.now_is_fresh {
-            self.read_clocks();
-        }
-        self.now
-    }
-
-    /// Reads the clocks. The wall's is read once a millisecond; in between it goes as the monotonic one does.
+    /// The clocks, as of now. The wall's is read once a millisecond; in between it goes as the monotonic one does.
     fn read_clocks(&mut self) {
         let mono_ns = self.parts.driver.mono_ns();
         let since_ns = mono_ns.saturating_sub(self.walled.mono_ns);
