@@ -2,6 +2,7 @@
 //!
 //! Ratios of one round are judged, never absolute times. Before anything is timed, every path must bring the same bytes.
 
+mod cage;
 mod cases;
 mod chart;
 pub(crate) mod foreign;

@@ -9,6 +9,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::cpu;
+use crate::load::cage::Cage;
 use crate::load::foreign::Url;
 use crate::load::options::Options;
 use crate::slice::{Outcome, Slice};
@@ -185,7 +186,8 @@ impl Stand {
         prefix: &[String],
     ) -> Result<(), String> {
         let places = places.map(|(port, dbname, pid)| Place { port, dbname: dbname.to_owned(), pid });
-        self.targets.push(Target { name, places, worker: Worker::start(prefix)? });
+        let worker = if prefix.is_empty() { Worker::caged(self.targets.len())? } else { Worker::start(prefix)? };
+        self.targets.push(Target { name, places, worker });
         Ok(())
     }
 
@@ -346,9 +348,19 @@ pub(crate) struct Worker {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
+    /// Where it runs, if it is no agent, which has one of its own.
+    _cage: Option<Cage>,
 }
 
 impl Worker {
+    /// One that is no agent, in a cgroup like an agent's.
+    fn caged(number: usize) -> Result<Worker, String> {
+        let cage = Cage::new(number);
+        let mut worker = Worker::start(&cage.as_ref().map(Cage::prefix).unwrap_or_default())?;
+        worker._cage = cage;
+        Ok(worker)
+    }
+
     /// Starts one behind this prefix.
     pub(crate) fn start(prefix: &[String]) -> Result<Worker, String> {
         let own = std::env::current_exe().map_err(|error| error.to_string())?.to_string_lossy().into_owned();
@@ -357,7 +369,7 @@ impl Worker {
         command.args(&words[1..]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().map_err(|error| format!("{}: {error}", words[0]))?;
         match (child.stdin.take(), child.stdout.take()) {
-            (Some(input), Some(output)) => Ok(Worker { child, input, output: BufReader::new(output) }),
+            (Some(input), Some(output)) => Ok(Worker { child, input, output: BufReader::new(output), _cage: None }),
             _ => Err("a worker without pipes".into()),
         }
     }

@@ -440,7 +440,7 @@ mod alerts {
             Event::Approval(audit::Approval {
                 actor: &parts.actor,
                 approval: "K7Q2M-9XDRT".into(),
-                ask: audit::RecordId { shard: 0, seq: 1 },
+                ask: RecordId { shard: 0, seq: 1 },
                 under: None,
                 approved: true,
                 break_glass,
