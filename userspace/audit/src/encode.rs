@@ -5,13 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use pan::Masked;
 
 use crate::event::{
-    Actor, Approval, AskOver, Asked, Decided, Event, Grant, GrantOver, Head, Operator, Outcome, RevealOver, Revealed,
-    Revealing, SessionTotals, SqlState, Stage, Statement, Text, VerdictFacts,
+    Actor, Approval, AskOver, Asked, Decided, Event, Grant, GrantOver, Head, Operator, Outcome, SessionTotals,
+    SqlState, Stage, Statement, Text, VerdictFacts,
 };
 use crate::id::RecordId;
 use crate::{JUSTIFICATION_MAX, LIST_MAX, NAME_MAX, TEXT_MAX, field};
 
 mod kept;
+mod reveal;
 
 /// What most parts take at most.
 const PART_BYTES: usize = 512;
@@ -355,44 +356,6 @@ impl AskOver<'_> {
         name(out, field::APPROVAL, self.approval);
         name(out, field::CAUSE, Text::Literal(self.cause));
     }
-}
-
-impl Revealing<'_> {
-    fn append(&self, out: &mut Vec<u8>) {
-        session(out, self.actor, true, self.number);
-        name(out, field::REVEAL, self.reveal);
-        name(out, field::RULE, self.rule);
-        text(out, field::JUSTIFICATION, self.justification, JUSTIFICATION_MAX);
-        list(out, field::COLUMNS, self.columns);
-        number(out, field::UNTIL, self.until_s);
-    }
-}
-
-impl Revealed<'_> {
-    fn append(&self, out: &mut Vec<u8>) {
-        session(out, self.actor, true, self.number);
-        id(out, field::DECISION, self.decision);
-        name(out, field::REVEAL, self.reveal);
-        shown(out, self.counts);
-    }
-}
-
-impl RevealOver<'_> {
-    fn append(&self, out: &mut Vec<u8>) {
-        session(out, self.actor, true, self.number);
-        name(out, field::REVEAL, self.reveal);
-        name(out, field::CAUSE, Text::Literal(self.cause));
-        shown(out, self.counts);
-    }
-}
-
-/// `column=count` of each column.
-fn shown(out: &mut Vec<u8>, counts: &[(Masked, u64)]) {
-    for (column, count) in counts.iter().take(LIST_MAX) {
-        let words = format!("{}={count}", cut(column.as_str(), NAME_MAX - 24));
-        text(out, field::REVEALED, Text::Masked(&Masked::of(&words)), NAME_MAX);
-    }
-    omitted(out, counts.len().saturating_sub(LIST_MAX));
 }
 
 impl Grant<'_> {

@@ -105,8 +105,7 @@ fn held_in_a_pipeline() -> World {
 #[test]
 fn a_search_for_a_whole_value_may_wait_for_a_person() {
     let text = "\n[[rule]]\nname = \"searches\"\nstatements = [\"select\"]\nmatch = true\naction = \"hold\"\napprovers = [\"group:leads\"]\n";
-    let mut world =
-        World::with(world::open("reconciler", session::Mode::Enforce, true), &format!("{POLICY}{text}")).login();
+    let mut world = World::with(open("reconciler", Mode::Enforce, true), &format!("{POLICY}{text}")).login();
     let search = "SELECT id FROM payments WHERE pan = '4'";
     let heard = world.ask(&query(search));
     assert!(heard[0].starts_with("E NOTICE 00000 held for approval"), "{heard:?}");
@@ -403,7 +402,7 @@ fn the_policy_of_the_moment_decides() {
 #[test]
 fn as_many_people_as_the_rule_asks_for() {
     let text = POLICY.replace("action = \"hold\"", "action = \"hold\"\napprovals = 2");
-    let mut world = World::with(world::open("reconciler", session::Mode::Enforce, true), &text).login();
+    let mut world = World::with(open("reconciler", Mode::Enforce, true), &text).login();
     world.ask(&query(UPDATE));
     for (reviewer, groups) in [("ann", &["leads"][..]), ("ann", &["leads"]), ("bob", &["others"]), ("leads", &[])] {
         world.vote(true, reviewer, groups, "fine");
