@@ -414,7 +414,7 @@ fn as_many_people_as_the_rule_asks_for() {
     world.vote(true, "cyd", &["leads"], "fine");
     assert_eq!(world.heard(), ["SET", "Z I"]);
     // The one who approved may think better of it, while the other one has not spoken.
-    let mut world = World::with(world::open("reconciler", session::Mode::Enforce, true), &text).login();
+    let mut world = World::with(open("reconciler", Mode::Enforce, true), &text).login();
     world.ask(&query(UPDATE));
     world.vote(true, "ann", &["leads"], "fine");
     world.vote(false, "ann", &["leads"], "on second thought");
@@ -531,7 +531,7 @@ fn a_block_beside_a_hold_blocks() {
 #[test]
 fn a_cursor_that_nobody_declared_is_refused_and_nobody_is_asked() {
     let text = POLICY.to_owned() + "\n[[rule]]\nname = \"fetches\"\nstatements = [\"fetch\"]\naction = \"hold\"\n";
-    let mut world = World::with(world::open("reconciler", session::Mode::Enforce, true), &text).login();
+    let mut world = World::with(open("reconciler", Mode::Enforce, true), &text).login();
     let heard = world.ask(&query("FETCH ALL FROM nowhere"));
     assert!(heard[0].starts_with("E ERROR 34000 cursor \"nowhere\" does not exist") && heard[1] == "Z I", "{heard:?}");
     assert!(world.asking.is_empty());
@@ -542,7 +542,7 @@ fn a_portal_is_approved_with_its_bind_and_not_by_a_later_policy() {
     // The rule begins to hold within the portal's life.
     let later = POLICY.replace("action = \"hold\"", "action = \"hold\"\nvalid = \"2026-09-22/2026-12-01\"")
         + "\n[[rule]]\nname = \"updates\"\nstatements = [\"update\"]\naction = \"allow\"\n";
-    let mut world = World::with(world::open("reconciler", session::Mode::Enforce, true), &later).login();
+    let mut world = World::with(open("reconciler", Mode::Enforce, true), &later).login();
     let parse = format!("P  {UPDATE}");
     world.ask(&extended(&[&parse, "B  ", "H"]));
     world.now.wall_ns += 86_400_000_000_000;

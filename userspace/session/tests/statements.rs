@@ -177,7 +177,7 @@ fn execute_of_what_may_not_run_is_refused() {
     let heard = world.ask(&query("PREPARE p AS DELETE FROM payments"));
     assert!(heard[0].starts_with("E ERROR 42501 no rule"), "{heard:?}");
     world.ask(&query("PREPARE p AS SELECT pan FROM payments"));
-    world.policy = world::policy(
+    world.policy = policy(
         "[[rule]]\nname = \"all\"\nstatements = [\"session\"]\naction = \"allow\"\n[[rule]]\nname = \"no\"\n\
          statements = [\"select\"]\naction = \"block\"\nmessage = \"not today\"\n",
     );
@@ -190,7 +190,7 @@ fn execute_of_what_may_not_run_is_refused() {
 fn a_changed_policy_is_asked_again_at_bind() {
     let mut world = World::ready();
     world.ask(&extended(&["P s SELECT 1", "S"]));
-    world.policy = world::policy("[[rule]]\nname = \"none\"\nstatements = [\"select\"]\naction = \"block\"\n");
+    world.policy = policy("[[rule]]\nname = \"none\"\nstatements = [\"select\"]\naction = \"block\"\n");
     let heard = world.ask(&extended(&["B  s", "E ", "S"]));
     assert!(heard[0].starts_with("E ERROR 42501"), "{heard:?}");
     assert!(world.server.log.is_empty());
@@ -231,7 +231,7 @@ fn a_function_call_by_oid_is_refused() {
     wire::postgres::encode::function_call(&mut call, 954, &[], &[], wire::postgres::Format::Text).unwrap();
     let heard = world.ask(&call);
     assert!(heard[0].contains("function-call of function pg_catalog.loread"), "{heard:?}");
-    let text = world::POLICY.to_owned()
+    let text = POLICY.to_owned()
         + "[[rule]]\nname = \"lo\"\nstatements = [\"select\", \"function-call\"]\nfunctions = [\"pg_catalog.loread\"]\naction = \"allow\"\n";
     let mut world = World::with(world::open("reconciler", session::Mode::Enforce, true), &text).login();
     assert_eq!(world.ask(&call), ["V 411111******1111", "Z I"]);
