@@ -36,6 +36,25 @@ pub fn rows_over(policy: &Policy, question: &Question<'_>) -> Option<u64> {
     question.statement.pairs.iter().map(of_pair).min().filter(|rows| *rows != u64::MAX)
 }
 
+/// Is what comes back kept in the record? If any rule that lets some of the statement go on asks for it, yes; if some only ask for statements, no;
+/// `None`: its database says.
+pub fn results(policy: &Policy, question: &Question<'_>) -> Option<bool> {
+    if policy.rules.iter().all(|rule| rule.results.is_none()) {
+        return None;
+    }
+    let about = |rule: &&Rule| {
+        let covered = |pair: &Pair| {
+            let mut names = candidates(&pair.object, question.schemas);
+            covers(rule, pair, None) || names.any(|name| covers(rule, pair, Some(name)))
+        };
+        rule.action != Action::Block
+            && concerns(rule, question)
+            && rule.window.is_open(question.wall_s)
+            && question.statement.pairs.iter().any(covered)
+    };
+    policy.rules.iter().filter(|rule| rule.results.is_some()).filter(about).filter_map(|rule| rule.results).max()
+}
+
 /// Does an allow spell this object out? A name without schema is it under every schema that it may be in.
 pub fn vouches(policy: &Policy, question: &Question<'_>, object: &Object) -> bool {
     let mut names = candidates(object, question.schemas).peekable();

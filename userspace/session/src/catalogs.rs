@@ -10,7 +10,7 @@ use sql::{Function, Relation, Schema};
 
 use crate::budgets::Budgets;
 use crate::evidence::{Evidence, Index};
-use crate::postgres::rewrite::{Passed, Patterns, UserTypes};
+use crate::postgres::rewrite::{Passed, Patterns, Spare, UserTypes};
 use crate::taints::{Changes, Tainted, Taints};
 use holdings::{Holdings, Relations};
 
@@ -47,6 +47,8 @@ pub(crate) struct CatalogColumn {
     pub(crate) name: String,
     pub(crate) type_oid: u32,
     pub(crate) treatment: Treatment,
+    /// Agents have written into it: a copy of what is sensitive, or values of their own.
+    pub(crate) is_written: bool,
     pub(crate) sought: NamedSought,
 }
 
@@ -389,6 +391,8 @@ pub struct Catalogs {
     pub(crate) budgets: Arc<Budgets>,
     /// Rows that are being passed and are not counted yet: empty between two calls.
     pub(crate) passed: Passed,
+    /// Maskers that no session needs at the moment.
+    pub(crate) masks: Spare,
     /// Of each database, for this shard alone.
     patterns: HashMap<String, Option<Arc<Patterns>>>,
     /// Lists of schemas that sessions of this shard have, one of each.

@@ -74,7 +74,8 @@ pub enum Clause {
     Where,
     /// Equality of the whole column with a parameter or literal: what `match` may allow.
     Match,
-    /// Equality of two sensitive columns, both whole (`a.pan = b.pan`, `USING`, `NATURAL`): tells which rows share a value.
+    /// Equality of two sensitive columns, both whole (`a.pan = b.pan`, `USING`, `NATURAL`): tells which rows share a value. Or one picked by the
+    /// order of whole columns (`max`).
     Join,
     /// `ORDER BY`, also of a window or an aggregate.
     OrderBy,

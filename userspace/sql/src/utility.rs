@@ -168,6 +168,8 @@ fn transaction<'t>(walk: &mut Walk<'t>, node: &Node<'t>) {
 
 fn discard<'t>(walk: &mut Walk<'t>, node: &Node<'t>) {
     walk.effect(Kind::DISCARD, Object::None);
+    // A temporary table hides another of its name for as long as it is there.
+    walk.changes_catalog |= ["DISCARD_ALL", "DISCARD_TEMP"].contains(&node.text(at!("target")));
     if node.text(at!("target")) == "DISCARD_ALL" {
         let reset = |name: &str| Setting { name: name.to_owned(), value: SettingValue::Default, scope: Scope::Session };
         walk.settings.extend([reset("*"), reset("session_authorization"), reset("role")]);

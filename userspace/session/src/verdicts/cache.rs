@@ -7,6 +7,7 @@ use std::sync::Arc;
 use policy::Policy;
 use sql::Shape;
 
+use super::hits::{Hits, RuleHits};
 use super::{Asked, Judged, judge};
 
 /// The cache; one per shard. Each agent has a room of its own, so that one that says ever new texts evicts nobody's but its own; verdicts
@@ -16,6 +17,7 @@ pub struct StatementCache {
     agents: HashMap<String, Room, BuildHasherDefault<DefaultHasher>>,
     policy: Option<Arc<Policy>>,
     lookups: Lookups,
+    hits: Hits,
 }
 
 /// How texts were found.
@@ -86,6 +88,16 @@ impl StatementCache {
     /// How texts were found so far.
     pub fn lookups(&self) -> Lookups {
         self.lookups
+    }
+
+    /// A decision was taken by the rule at this place of the policy.
+    pub(crate) fn hit(&mut self, policy: &Arc<Policy>, place: u16) {
+        self.hits.add(policy, place);
+    }
+
+    /// How often each rule decided.
+    pub fn hits(&self) -> RuleHits {
+        self.hits.told()
     }
 
     /// Forgets all of it, and keeps the room.
@@ -488,12 +500,22 @@ action = "hold"
     /// All of a verdict but the text and the places in it.
     fn said(judged: &Judged) -> String {
         let Meaning {
-            statements, refusal, rule, allowed, sensitive, secret, derived, rows_over, wants_estimate, ..
+            statements,
+            refusal,
+            rule,
+            allowed,
+            sensitive,
+            secret,
+            derived,
+            rows_over,
+            results,
+            wants_estimate,
+            ..
         } = &*judged.meaning;
         let mut statements = statements.clone();
         statements.iter_mut().for_each(|statement| statement.span = 0..0);
         format!(
-            "{statements:?} {refusal:?} {rule:?} {allowed:?} {sensitive} {secret} {derived:?} {rows_over:?} {wants_estimate}"
+            "{statements:?} {refusal:?} {rule:?} {allowed:?} {sensitive} {secret} {derived:?} {rows_over:?} {results:?} {wants_estimate}"
         )
     }
 

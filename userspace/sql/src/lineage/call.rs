@@ -233,9 +233,9 @@ impl<'c> Follower<'c> {
                 let written = if node.flag(at!("agg_within_group")) { at!("agg_order") } else { at!("args") };
                 let are_columns =
                     all.is_verbatim() && nodes(node.list(written)).all(|one| self.is_whole_column(uncast(one)));
-                if !are_columns && arguments.iter().any(|argument| !argument.is_whole()) {
-                    self.probe(&all, Clause::OrderBy, node);
-                }
+                // A column's values are compared with each other, as by a join.
+                let asks_others = !are_columns && arguments.iter().any(|argument| !argument.is_whole());
+                self.probe(&all, if asks_others { Clause::OrderBy } else { Clause::Join }, node);
                 all.at_most(How::Verbatim)
             }
             Class::Compares => self.compared(&all, node),

@@ -73,6 +73,9 @@ impl<'c> Follower<'c> {
         if let Some(known) = known {
             self.used(known.value.clone());
         }
+        if target.is_view && known.is_some_and(|known| self.is_sensitive(&known.value)) {
+            self.unknown_form("a change of columns that matter through a view");
+        }
         self.may_quote(&Value::all(target.columns.iter().map(|column| &column.value)));
         self.may_quote(&value);
         if value.is_clean() || known.is_some_and(|known| known.value == value) {

@@ -23,6 +23,8 @@ pub(super) fn visit<'c>(follower: &mut Follower<'c>, node: &Node<'c>) {
         Tag::CreateForeignTableStmt => follower.unknown_form("CREATE FOREIGN TABLE"),
         Tag::AlterTableStmt => alter(follower, node),
         Tag::RenameStmt | Tag::AlterObjectSchemaStmt => renamed(follower, node),
+        Tag::DropStmt => dropped(follower, node),
+        Tag::DiscardStmt | Tag::DropOwnedStmt => follower.earlier.gone.any = true,
         Tag::IndexStmt => {
             over(follower, node, at!("relation"), |follower| {
                 elements(follower, node.list(at!("indexParams")));
@@ -128,11 +130,8 @@ const STILL: &[Tag] = &[
     Tag::CreateTableSpaceStmt,
     Tag::CreateUserMappingStmt,
     Tag::DeallocateStmt,
-    Tag::DiscardStmt,
     Tag::DropdbStmt,
-    Tag::DropOwnedStmt,
     Tag::DropRoleStmt,
-    Tag::DropStmt,
     Tag::DropSubscriptionStmt,
     Tag::DropTableSpaceStmt,
     Tag::DropUserMappingStmt,
@@ -368,15 +367,27 @@ fn inherits<'c>(follower: &mut Follower<'c>, relation: &Node<'c>, other: Option<
     }
 }
 
+/// What is dropped no longer hides another of its name; what goes with it (CASCADE, a schema's) is not told.
+fn dropped(follower: &mut Follower<'_>, node: &Node<'_>) {
+    const RELATIONS: [&str; 4] = ["OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_FOREIGN_TABLE"];
+    let gone = &mut follower.earlier.gone;
+    gone.any |= node.text(at!("behavior")) == "DROP_CASCADE" || !RELATIONS.contains(&node.text(at!("removeType")));
+    for object in node.list(at!("objects")) {
+        gone.names.extend(words_of(object).pop());
+    }
+}
+
 /// A new name for what matters is one that policy does not know.
 fn renamed<'c>(follower: &mut Follower<'c>, node: &Node<'c>) {
     let Some(relation) = node.node(at!("relation")) else {
+        follower.earlier.gone.any = true;
         if ["OBJECT_SCHEMA", "OBJECT_ROLE", "OBJECT_DATABASE"].contains(&node.text(at!("renameType"))) {
             follower.unknown_form("ALTER ... RENAME");
         }
         return;
     };
     let item = follower.range(relation);
+    follower.earlier.gone.names.push(range_name(relation).name);
     let columns = item.columns.list(follower.schema());
     let subject = node.text(at!("subname"));
     let is_column = node.text(at!("renameType")) == "OBJECT_COLUMN";

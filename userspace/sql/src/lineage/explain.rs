@@ -124,7 +124,9 @@ impl Words<'_> {
             Clause::Match => {
                 ("an equality with a whole value", "filter by another column, or ask for `match` in a rule")
             }
-            Clause::Join => ("a join by it", "join by another column"),
+            Clause::Join => {
+                ("once agents have written into it, a comparison with other stored values", "join by another column")
+            }
             Clause::OrderBy => ("an order by it", "order by another column"),
             Clause::GroupBy => ("a grouping by it", "group by another column, or drop DISTINCT"),
             Clause::Case => ("a choice by it", "choose by another column"),

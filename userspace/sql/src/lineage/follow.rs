@@ -64,6 +64,8 @@ pub(super) struct Follower<'c> {
 pub(super) struct Earlier<'c> {
     /// Relations that they made.
     pub(super) relations: Vec<Made<'c>>,
+    /// Relations that they removed, or named otherwise.
+    pub(super) gone: Gone,
     /// What they wrote where.
     pub(super) filled: Vec<Flow>,
     /// What they set up that looks at rows which come.
@@ -76,6 +78,20 @@ pub(super) struct Earlier<'c> {
     pub(super) cursors: HashMap<String, String>,
     /// They may have changed what an unqualified name means.
     pub(super) moved_path: bool,
+}
+
+/// Bare names that may mean another relation than the database's description says.
+#[derive(Clone, Default)]
+pub(super) struct Gone {
+    /// Which they are cannot be told: any.
+    pub(super) any: bool,
+    pub(super) names: Vec<String>,
+}
+
+impl Gone {
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.any || self.names.iter().any(|gone| gone == name)
+    }
 }
 
 /// A relation that was made on the way.

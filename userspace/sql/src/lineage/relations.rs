@@ -65,7 +65,7 @@ fn in_schema<'c>(follower: &mut Follower<'c>, schema: &str, name: &str, known: &
     let own = known.iter().filter(|_| !is_servers).find(|relation| relation.name.schema.as_deref() == Some(schema));
     if let Some(relation) = own {
         let columns = of_relation(follower, relation);
-        return Some(with_made(follower, name, columns));
+        return Some(with_others(follower, relation, columns));
     }
     let mut made = follower.earlier.relations.iter().rev();
     if let Some(made) = made.find(|made| made.name.name == name && made.name.schema.as_deref() == Some(schema)) {
@@ -86,25 +86,28 @@ fn in_schema<'c>(follower: &mut Follower<'c>, schema: &str, name: &str, known: &
     Some(Columns::Any(Value::clean()))
 }
 
-/// The columns of a relation whose name an earlier statement of the text used for one that it made: it may be either.
-fn with_made<'c>(follower: &Follower<'c>, name: &str, columns: Columns<'c>) -> Columns<'c> {
-    let made: Vec<&Column<'c>> = follower
-        .earlier
-        .relations
-        .iter()
-        .filter(|made| made.name.name == name)
-        .flat_map(|made| made.columns.iter())
-        .collect();
-    if made.is_empty() {
+/// The columns of a relation whose name an earlier statement of the text used for one that it made, or whose bearer it may have removed or
+/// named otherwise: it may be any of that name.
+fn with_others<'c>(follower: &mut Follower<'c>, relation: &'c Relation, columns: Columns<'c>) -> Columns<'c> {
+    let name = &relation.name.name;
+    let made = follower.earlier.relations.iter().filter(|made| made.name.name == *name);
+    let mut others: Vec<Column<'c>> = made.flat_map(|made| made.columns.iter().cloned()).collect();
+    if follower.earlier.gone.has(name) {
+        let schema = follower.schema();
+        for other in schema.relations().filter(|other| other.name.name == *name && other.oid != relation.oid) {
+            others.extend_from_slice(&of_relation(follower, other).list(schema));
+        }
+    }
+    if others.is_empty() {
         return columns;
     }
     let known = columns.list(follower.schema());
-    if known.iter().chain(made.iter().copied()).all(|column| column.value.is_clean()) {
+    if known.iter().chain(&others).all(|column| column.value.is_clean()) {
         return Columns::Any(Value::clean());
     }
     // `*` and a name that neither has may be any of them.
     let mut all = known.to_vec();
-    all.extend(made.into_iter().cloned());
+    all.append(&mut others);
     all.push(Column::new(scope::STAR, Value::all(all.iter().map(|column| &column.value))));
     Columns::Known(all.into())
 }
