@@ -4,7 +4,7 @@ mod alone;
 pub(crate) mod keys;
 mod stub;
 
-use std::io::{Error, Read, Result, Write};
+use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -42,11 +42,21 @@ impl Stream {
     }
 }
 
+/// A stop and a continue of the process interrupt a call that waits with a time limit (signal(7)): it is made again.
+fn again(mut call: impl FnMut() -> Result<usize>) -> Result<usize> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            told => return told,
+        }
+    }
+}
+
 impl Stream {
     /// Takes bytes off the stream that nobody looks at; of a plain one without a copy (tcp(7), MSG_TRUNC).
     pub(crate) fn discard(&mut self, into: &mut [u8]) -> Result<usize> {
         match self {
-            Stream::Plain(socket) => Ok(recv(socket.as_raw_fd(), into, MsgFlags::MSG_TRUNC)?),
+            Stream::Plain(socket) => again(|| Ok(recv(socket.as_raw_fd(), into, MsgFlags::MSG_TRUNC)?)),
             Stream::Sealed(stream) => stream.read(into),
         }
     }
@@ -55,8 +65,8 @@ impl Stream {
 impl Read for Stream {
     fn read(&mut self, into: &mut [u8]) -> Result<usize> {
         match self {
-            Stream::Plain(socket) => socket.read(into),
-            Stream::Sealed(stream) => stream.read(into),
+            Stream::Plain(socket) => again(|| socket.read(into)),
+            Stream::Sealed(stream) => again(|| stream.read(into)),
         }
     }
 }
@@ -64,8 +74,8 @@ impl Read for Stream {
 impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> Result<usize> {
         match self {
-            Stream::Plain(socket) => socket.write(bytes),
-            Stream::Sealed(stream) => stream.write(bytes),
+            Stream::Plain(socket) => again(|| socket.write(bytes)),
+            Stream::Sealed(stream) => again(|| stream.write(bytes)),
         }
     }
 

@@ -15,6 +15,9 @@ use crate::{Clause, Function, How, Name, Unknown, catalog};
 /// Aggregates that give back the only value that they are given.
 const SUMS: &[&str] = &["avg", "bit_and", "bit_or", "sum"];
 
+/// What takes a JSON object apart into its keys and values.
+const EACH: &[&str] = &["json_each", "json_each_text", "jsonb_each", "jsonb_each_text"];
+
 /// Functions of the user's inside each other.
 const FUNCTIONS_MAX: usize = 16;
 /// Functions of one name that are looked into.
@@ -192,6 +195,11 @@ impl<'c> Follower<'c> {
                 {
                     row.clone()
                 }
+                // Its keys are the names of columns.
+                [row] if EACH.contains(&name.name.as_str()) && row.fields().is_some() => {
+                    let value = Column::new("value", all.at_most(How::Verbatim));
+                    Value::row([Column::new("key", Value::clean()), value].into())
+                }
                 _ => all.at_most(How::Verbatim),
             },
             Class::Picks => {
@@ -216,11 +224,12 @@ impl<'c> Follower<'c> {
             }
             Class::Cuts => self.cut(node, arguments),
             Class::Fills => self.filled_record(node, &all),
-            Class::Ranges => {
-                let each: Vec<Value> =
-                    nodes(node.list("args")).zip(arguments).map(|(bound, value)| bounded(bound, value)).collect();
-                Value::all(&each)
+            Class::Objects => self.object(node, name, arguments),
+            Class::Lexemes => {
+                let is_bare = arguments.last().is_some_and(Value::is_whole);
+                self.transformed(&all, if is_bare { How::Verbatim } else { How::Lossy })
             }
+            Class::Ranges => self.between(node, arguments),
             // Of one row it is the row's own value, or that of its kind.
             Class::Transforms if self.is_single && SUMS.contains(&name.name.as_str()) => {
                 self.transformed(&all, How::Verbatim)
@@ -247,6 +256,33 @@ impl<'c> Follower<'c> {
         });
         self.may_quote(all);
         Value::row(fields.collect())
+    }
+
+    /// A JSON object. Keys are compared with each other, and looked for (`->`): one that matters makes an oracle of the object.
+    fn object(&mut self, node: &Node<'_>, name: &Name, arguments: &[Value]) -> Value {
+        let all = Value::all(arguments);
+        let step = if name.name.ends_with("_build_object") { 2 } else { arguments.len().max(1) };
+        let keys = Value::all(arguments.iter().step_by(step));
+        if keys.is_clean() && !node.flag("func_variadic") {
+            return all.at_most(How::Verbatim);
+        }
+        self.probe(&all, Clause::GroupBy, node);
+        self.transformed(&all, How::Lossy)
+    }
+
+    /// A range. The server compares its bounds, and an empty or a wrong one says how they stand: a column and the number next to it tell nothing.
+    fn between(&mut self, node: &Node<'_>, arguments: &[Value]) -> Value {
+        let written: Vec<&Node<'_>> = nodes(node.list("args")).collect();
+        let bounds: Vec<Value> = written.iter().zip(arguments).map(|(one, value)| bounded(one, value)).collect();
+        let all = Value::all(&bounds);
+        let is_next = matches!(written.as_slice(), [lower, upper, ..] if column_of(lower).is_some_and(|lower| {
+            column_of(upper).is_some_and(|upper| qualified(lower.list("fields")) == qualified(upper.list("fields")))
+        }));
+        if is_next {
+            return all;
+        }
+        self.probe(&all, Clause::Where, node);
+        self.transformed(&all, How::Lossy)
     }
 
     fn is_whole_column(&mut self, node: &Node<'_>) -> bool {
@@ -277,6 +313,12 @@ fn uncast<'n, 'j>(node: &'n Node<'j>) -> &'n Node<'j> {
         node = next;
     }
     node
+}
+
+/// The column of a bound that is a column, or one next to it.
+fn column_of<'n, 'j>(bound: &'n Node<'j>) -> Option<&'n Node<'j>> {
+    let column = if bound.kind == "A_Expr" { bound.node("lexpr")? } else { bound };
+    (column.kind == "ColumnRef").then_some(column)
 }
 
 /// A bound of a range: a column that matters, or one next to it, stands in the range as a number.

@@ -29,6 +29,10 @@ pub(super) enum Class {
     Cuts,
     /// Fills a record from a JSON value (`jsonb_populate_record`).
     Fills,
+    /// Makes a JSON object: the server puts its keys in order, and one of two that are the same away.
+    Objects,
+    /// Makes lexemes of a text: in order, each once.
+    Lexemes,
     /// Makes a range of two bounds.
     Ranges,
     /// Compares: gives true or false, or a place.
@@ -45,7 +49,7 @@ pub(super) enum Class {
 pub(super) fn class(name: &str) -> Class {
     match name {
         "count" | "num_nulls" | "num_nonnulls" | "regr_count" => Class::Presence,
-        "pg_typeof" | "row_number" | "rank" | "dense_rank" | "percent_rank" | "cume_dist" | "ntile" => Class::Nothing,
+        "pg_typeof" | "row_number" | "rank" | "dense_rank" | "percent_rank" | "cume_dist" => Class::Nothing,
         "concat" | "concat_ws" | "format" => Class::Joins,
         "max" | "min" | "mode" | "percentile_disc" => Class::Picks,
         "to_char" => Class::Formats,
@@ -59,6 +63,8 @@ pub(super) fn class(name: &str) -> Class {
         }
         "jsonb_path_query" | "jsonb_path_query_array" | "jsonb_path_query_first" => Class::Cuts,
         "int8range" | "numrange" | "int4range" => Class::Ranges,
+        "to_tsvector" => Class::Lexemes,
+        _ if OBJECTS.contains(&name) => Class::Objects,
         _ if EMBEDS.contains(&name) => Class::Embeds,
         _ if COMPARES.contains(&name) => Class::Compares,
         _ if is_elsewhere(name) => Class::Elsewhere,
@@ -82,13 +88,8 @@ const EMBEDS: &[&str] = &[
     "json_array_elements",
     "json_array_elements_text",
     "json_build_array",
-    "json_build_object",
     "json_each",
     "json_each_text",
-    "json_object_agg",
-    "json_object_agg_strict",
-    "json_object_agg_unique",
-    "json_object_agg_unique_strict",
     "json_object_keys",
     "json_strip_nulls",
     "json_to_record",
@@ -98,13 +99,8 @@ const EMBEDS: &[&str] = &[
     "jsonb_array_elements",
     "jsonb_array_elements_text",
     "jsonb_build_array",
-    "jsonb_build_object",
     "jsonb_each",
     "jsonb_each_text",
-    "jsonb_object_agg",
-    "jsonb_object_agg_strict",
-    "jsonb_object_agg_unique",
-    "jsonb_object_agg_unique_strict",
     "jsonb_object_keys",
     "jsonb_pretty",
     "jsonb_strip_nulls",
@@ -122,11 +118,24 @@ const EMBEDS: &[&str] = &[
     "text",
     "to_json",
     "to_jsonb",
-    "to_tsvector",
     "unnest",
     "upper",
     "xmlagg",
     "xmlconcat2",
+];
+
+/// An object of keys and values in turn, or of a key and a value each row.
+const OBJECTS: &[&str] = &[
+    "json_build_object",
+    "json_object_agg",
+    "json_object_agg_strict",
+    "json_object_agg_unique",
+    "json_object_agg_unique_strict",
+    "jsonb_build_object",
+    "jsonb_object_agg",
+    "jsonb_object_agg_strict",
+    "jsonb_object_agg_unique",
+    "jsonb_object_agg_unique_strict",
 ];
 
 /// The value that comes out of these is a verdict about what went in.

@@ -237,8 +237,9 @@ fn documents_and_arrays() {
         ("SELECT array_remove(array_agg(pan), '5') FROM payments", "array_remove <- payments.pan lossy; quotes"),
         (
             "SELECT json_build_object(pan, 1), jsonb_object(ARRAY[pan], ARRAY['x']) FROM payments",
-            "json_build_object <- payments.pan verbatim; jsonb_object <- payments.pan lossy; quotes",
+            "json_build_object <- payments.pan lossy; jsonb_object <- payments.pan lossy; group payments.pan; quotes",
         ),
+        ("SELECT json_build_object('a', pan) FROM payments", "json_build_object <- payments.pan verbatim"),
     ]);
 }
 
@@ -495,5 +496,33 @@ fn carried_statements() {
         ),
         ("COPY tickets FROM STDIN WHERE note LIKE '4%'", "clean"),
         ("COPY v_payments TO STDOUT", "reference <- payments.pan"),
+    ]);
+}
+
+/// What the server compares of itself while it makes a value: keys with keys, lexemes with lexemes, a bound with a bound.
+#[test]
+fn compared_by_the_server() {
+    check(&[
+        (
+            "SELECT (jsonb_build_object(pan, 1) -> '4111') IS NULL FROM payments",
+            "?column? <- payments.pan predicate; where payments.pan; group payments.pan; quotes",
+        ),
+        (
+            "SELECT to_tsvector('simple', array_to_string(ARRAY[pan, '4111'], ' ')) FROM payments",
+            "to_tsvector <- payments.pan lossy; quotes",
+        ),
+        (
+            "SELECT int8range(4111, pan_int) FROM payments",
+            "int8range <- payments.pan_int lossy; where payments.pan_int; quotes",
+        ),
+        (
+            "SELECT int8range(p.pan_int, q.pan_int) FROM payments p, payments q",
+            "int8range <- payments.pan_int lossy; where payments.pan_int; quotes",
+        ),
+        (
+            "SELECT ntile((SELECT substr(pan, 9, 1)::int FROM payments WHERE id = 2)) OVER (ORDER BY id) FROM payments",
+            "ntile <- payments.pan lossy; quotes",
+        ),
+        ("SELECT key FROM payments p, json_each_text(to_json(p))", "clean"),
     ]);
 }
