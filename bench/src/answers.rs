@@ -1,10 +1,12 @@
 //! What the stub server says: canned PostgreSQL messages, and the statements that ask for them.
 
 use crate::dice::Dice;
-use crate::pan::cards;
+use crate::pan::cards::valid;
 
 /// One row by its key: what drivers ask all day. The stub answers with 100 bytes.
 pub(crate) const POINT: &str = "SELECT id, note FROM bench_small WHERE id = 42";
+/// What a rule of `bench hold` holds.
+pub(crate) const HELD: &str = "DELETE FROM bench_held WHERE id = 7";
 /// A big COPY, which only a real PostgreSQL answers.
 pub(crate) const COPY: &str = "COPY bench_rows (id, a, b, c, at, note) TO STDOUT";
 
@@ -123,7 +125,7 @@ impl Flow {
                 &[("id", INT4), ("a", INT4), ("b", 20), ("c", 1700), ("at", 1184), ("note", TEXT)],
             ),
             Flow::Wide => row_description(&mut out, &[("id", INT4), ("note", TEXT)]),
-            Flow::Cards => row_description(&mut out, &[("id", INT4), ("card", TEXT), ("note", TEXT)]),
+            Flow::Cards => row_description(&mut out, &CARDS),
         }
         out
     }
@@ -131,7 +133,7 @@ impl Flow {
 
 /// The one number in all rows of cards, of a made-up account.
 pub(crate) fn card() -> String {
-    cards::valid(&mut Dice(0x5eed), "4", 16)
+    valid(&mut Dice(0x5eed), "4", 16)
 }
 
 /// A message: tag, length, body.
@@ -209,24 +211,45 @@ pub(crate) fn point_row(out: &mut Vec<u8>) {
     complete(out, "SELECT 1");
 }
 
-/// The question about names that the product asks on its agent's connection: one schema, no column that policy names.
+/// The columns of rows of cards.
+const CARDS: [(&str, u32); 3] = [("id", INT4), ("card", TEXT), ("note", TEXT)];
+
+/// The question about names that the product asks on its agent's connection: one schema, and the table of cards where policy names a column of it.
 pub(crate) fn names(out: &mut Vec<u8>, sql: &str) {
+    let table = Flow::Cards.table();
+    let named = sql.contains(table);
     for statement in sql.split("; ").map(|s| s.trim_start_matches("/* interceptor */ ")) {
-        let rows: &[&[&[u8]]] = match statement {
+        let rows: Vec<String> = match statement {
             s if s.starts_with("SET") => {
                 complete(out, "SET");
                 continue;
             }
-            s if s.starts_with("SELECT n.nspname FROM") => &[&[b"public"], &[b"pg_catalog"]],
-            s if s.starts_with("SELECT CURRENT_USER") => &[&[b"app", b"\"$user\", public", b"150015", b"f"]],
-            s if s.starts_with("SELECT") => &[],
+            s if s.starts_with("SELECT n.nspname FROM") => vec!["public".into(), "pg_catalog".into()],
+            s if s.starts_with("SELECT CURRENT_USER") => vec!["app|\"$user\", public|150015|f".into()],
+            s if named && s.starts_with("SELECT c.oid, n.nspname, c.relname, c.relkind") => {
+                vec![format!("{TABLE}|public|{table}|r||f||")]
+            }
+            s if named && s.starts_with("SELECT c.oid, n.nspname, c.relname, a.attnum") => {
+                cards().map(|column| format!("{TABLE}|public|{table}|{column}")).collect()
+            }
+            s if named && s.starts_with("SELECT a.attrelid") => {
+                cards().map(|column| format!("{TABLE}|{column}")).collect()
+            }
+            s if s.starts_with("SELECT") => Vec::new(),
             _ => continue,
         };
-        let width = rows.first().map_or(1, |row| row.len());
-        row_description(out, &[("a", TEXT), ("b", TEXT), ("c", TEXT), ("d", TEXT)][..width]);
-        rows.iter().for_each(|row| data_row(out, row));
+        let width = rows.first().map_or(1, |row| row.split('|').count());
+        row_description(out, &[("a", TEXT); 8][..width]);
+        for row in &rows {
+            data_row(out, &row.split('|').map(str::as_bytes).collect::<Vec<_>>());
+        }
         complete(out, &format!("SELECT {}", rows.len()));
     }
+}
+
+/// Number, name and type of each.
+fn cards() -> impl Iterator<Item = String> {
+    (1..).zip(CARDS).map(|(number, (name, type_oid))| format!("{number}|{name}|{type_oid}"))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod answers;
 mod client;
 mod cpu;
 mod dice;
+mod hold;
 mod load;
 mod login;
 mod pan;
@@ -20,6 +21,7 @@ mod relay;
 mod sealed;
 mod slice;
 mod stub;
+mod verify;
 mod worker;
 
 use std::process::ExitCode;
@@ -34,8 +36,11 @@ bench url     ADDRESS                                where a database is, and wh
 bench load    [micro] [latency] [bulk] [churn] [idle] [tls] [all] --postgres PORT --near PORT --far PORT
               [--through FILE]… [--rounds N] [--slice-ms N] [--quick] [--idle SESSIONS] [--case NAME]…
               [--sealed PORT --keys FOLDER] [--json FILE] [--report] [--check]; or --soak MINUTES; or --url ADDRESS [--table NAME]
+bench hold    --near PORT --seen PORT --policy FILE --without FILE --with FILE --through FILE SOCKET […]
+              [--rounds N] [--slice-ms N] [--decisions N] [--quick] [--report] [--check]
 bench pan     [--quick] [--check] [--class WORD] [--json FILE] [--markdown] [--report] [--search SECONDS] [--seed N]
 bench policy  [--quick] [--all] [--application NAME] [--json FILE] [--seed N] [--profile SECONDS]
+bench verify  --program PATH [--records N] [--rounds N] [--check]
 bench pan-truth [--quick] [--markdown] [--report]
 ";
 
@@ -49,8 +54,10 @@ fn main() -> ExitCode {
         Some("tls-stub") => sealed::run_stub(&args[1..]),
         Some("url") => load::foreign::run(&args[1..]),
         Some("load") => load::run(&args[1..]),
+        Some("hold") => hold::run(&args[1..]),
         Some("pan") => pan::run(&args[1..]),
         Some("policy") => policy::run(&args[1..]),
+        Some("verify") => verify::run(&args[1..]),
         Some("pan-truth") => pan::truth::run(&args[1..]),
         _ => {
             eprint!("{HELP}");

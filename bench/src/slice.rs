@@ -38,6 +38,8 @@ pub(crate) enum Work {
     Beside,
     /// Connect, one query, close.
     Connect,
+    /// The statement that waits for a person, once on each connection.
+    Held,
     /// Opens so many connections as there are and asks one small query on each; they stay.
     Idle,
     /// Reads a result of 1 MiB on each of those.
@@ -48,7 +50,7 @@ pub(crate) enum Work {
     Close,
 }
 
-const WORDS: [(Work, &str); 14] = [
+const WORDS: [(Work, &str); 15] = [
     (Work::Simple, "simple"),
     (Work::Extended, "extended"),
     (Work::Prepared, "prepared"),
@@ -61,6 +63,7 @@ const WORDS: [(Work, &str); 14] = [
     (Work::Stall, "stall"),
     (Work::Beside, "beside"),
     (Work::Connect, "connect"),
+    (Work::Held, "held"),
     (Work::Idle, "idle"),
     (Work::IdleBulk, "idle-bulk"),
 ];

@@ -5,7 +5,7 @@ use std::io::{BufRead, Error, Result, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
-use crate::answers::{COPY, Flow, LARGE, LARGE_COPY, POINT, card};
+use crate::answers::{COPY, Flow, HELD, LARGE, LARGE_COPY, POINT, card};
 use crate::client::{Client, Target};
 use crate::dice::Dice;
 use crate::load::foreign;
@@ -112,6 +112,7 @@ fn work(kept: &mut Kept, slice: &Slice) -> Result<Outcome> {
     }
     match slice.work {
         Work::Check(flow) => check(pool, flow),
+        Work::Held => each(pool, |client| client.query(HELD).map(|answer| answer.bytes)),
         Work::Idle => each(pool, |client| client.query(account.point).map(|answer| answer.bytes)),
         Work::IdleBulk => each(pool, |client| client.bulk(&Flow::Some.sql())),
         _ => together(account, &target, pool, slice),

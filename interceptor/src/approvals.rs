@@ -157,6 +157,8 @@ fn shown(ask: session::Ask, key: &BindingKey) -> Ask {
         name: terms.rule.clone(),
         approvers: terms.approvers.clone(),
         approvals: terms.approvals,
+        all_groups: terms.all_groups,
+        break_glass: terms.break_glass.clone(),
         message: terms.message.clone(),
         terms,
     };
@@ -203,6 +205,7 @@ pub fn vote(vote: &Vote) -> Option<session::Vote> {
         groups: vote.groups.clone(),
         login: vote.login.clone(),
         reason: vote.reason.clone(),
+        break_glass: vote.break_glass,
         standing: match &vote.standing {
             None => None,
             Some(given) => Some(session::Standing {

@@ -1,4 +1,4 @@
-//! Cancels of our own (`rows_over`): a thread that says CancelRequest to a database on a connection of its own, and waits until the server
+//! Cancels of our own (`rows_over`, and what a session runs that a person ends): a thread that says CancelRequest to a database on a connection of its own, and waits until the server
 //! has closed it: then the signal has been sent, and hits no later statement.
 
 use std::io::{Read, Write};
@@ -45,7 +45,7 @@ fn serve(service: &Weak<Service>, asks: &Receiver<Box<CancelAsk>>) {
         let Some(service) = service.upgrade() else { return };
         let tls = service.tls().of(&ask.database).database.clone();
         if let Err(why) = cancel(&ask, tls.as_ref()) {
-            tracing::warn!(database = %ask.database, session = ask.session, why = format!("{why:#}"), "a statement over rows_over could not be cancelled: what it sends is dropped until it ends");
+            tracing::warn!(database = %ask.database, session = ask.session, why = format!("{why:#}"), "a statement could not be cancelled: it runs until it is done, and what it sends is dropped");
         }
         service.cancel_is_over(ask.session, ask.number);
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use policy::{Names, Policy, Question, Subject};
 
-use crate::config::{Agent, AgentBy, AgentTls, Config, DatabaseTls, Mode, Others, Tls};
+use crate::config::{Agent, AgentBy, AgentTls, Config, DatabaseTls, Mode, Others, Record, Tls};
 
 mod cost;
 
@@ -87,6 +87,7 @@ pub fn describe(config: &Config, policy: &Policy) -> String {
         "budgets    {} questions about sensitive values and {} errors that they decide, per agent and hour",
         budgets.probes_per_hour, budgets.value_errors_per_hour
     );
+    out += &config.retention.words();
     for database in &config.databases {
         let shown: Vec<String> = database.addresses.iter().map(ToString::to_string).collect();
         let _ = writeln!(out, "database   {:<16} {}", database.name, shown.join(" "));
@@ -103,7 +104,11 @@ pub fn describe(config: &Config, policy: &Policy) -> String {
         if let Some(login) = &database.login {
             let _ = writeln!(out, "           estimates as {}, password in {}", login.user, login.passfile.display());
         }
-        let _ = writeln!(out, "           {mode}; masking {}; {others}", database.masking);
+        let record = match database.record {
+            Record::Statements => "statements recorded",
+            Record::Results => "statements and results recorded",
+        };
+        let _ = writeln!(out, "           {mode}; masking {}; {record}; {others}", database.masking);
     }
     for agent in &config.agents {
         let _ = writeln!(out, "agent      {:<16} {}{}", agent.name, by(agent), in_groups(agent));
@@ -137,23 +142,33 @@ pub fn describe(config: &Config, policy: &Policy) -> String {
         let _ = writeln!(out, "reviewer   {:<16} {}{groups}", reviewer.name, who.join(", "));
     }
     for terms in policy.holds() {
-        let able = config.reviewers.iter().filter(|r| terms.admits(&r.name, &r.groups)).count();
-        // How many the provider knows is not known here.
-        let elsewhere = config.admin.iter().filter_map(|admin| admin.oidc.as_ref());
-        let elsewhere =
-            elsewhere.flat_map(|oidc| &oidc.groups).any(|group| terms.admits("", std::slice::from_ref(group)));
-        let enough = if able < terms.approvals as usize && !elsewhere {
-            format!(
-                "; NOBODY CAN APPROVE: {able} of the configured reviewers may, so what it holds is denied in the end"
-            )
-        } else {
-            String::new()
-        };
-        let _ = writeln!(out, "hold       {}{enough}", said(terms));
+        let _ = writeln!(out, "hold       {}{}", said(terms), doubt(config, terms));
     }
     let names: Vec<String> = config.databases.iter().map(|d| d.name.clone()).collect();
     out.push_str(&searched(policy, &names));
     out.push_str(&cost::lines(policy, &names));
+    out
+}
+
+/// What a hold asks for that the configured people cannot give.
+fn doubt(config: &Config, terms: &policy::Terms) -> String {
+    let people: Vec<policy::Person<'_>> =
+        config.reviewers.iter().map(|reviewer| (reviewer.name.as_str(), reviewer.groups.as_slice())).collect();
+    // How many the provider knows is not known here.
+    let mut elsewhere =
+        config.admin.iter().filter_map(|admin| admin.oidc.as_ref()).flat_map(|oidc| &oidc.groups).peekable();
+    let of_provider = elsewhere.peek().is_some();
+    let mut out = String::new();
+    if !terms.is_satisfied_by(&people) && !elsewhere.any(|group| terms.admits("", std::slice::from_ref(group))) {
+        let able = people.iter().filter(|(name, groups)| terms.admits(name, groups)).count();
+        out = format!(
+            "; NOBODY CAN APPROVE: {able} of the configured reviewers may, so what it holds is denied in the end"
+        );
+    }
+    let breaks = people.iter().any(|(name, groups)| terms.lets_break_glass(name, groups));
+    if !terms.break_glass.is_empty() && !breaks && !of_provider {
+        out += "; NOBODY CAN BREAK GLASS: no configured reviewer is named for it";
+    }
     out
 }
 
@@ -309,13 +324,8 @@ fn one(policy: &Policy, asked: &Asked<'_>, subject: &Subject, statement: &sql::S
         wall_s: asked.wall_s,
     };
     let verdict = policy::judge(policy, question);
-    let word = match verdict.action {
-        policy::Action::Allow => "allow",
-        policy::Action::Hold => "hold",
-        policy::Action::Block => "block",
-    };
     Explained {
-        verdict: word,
+        verdict: verdict.action.as_str(),
         rule: verdict.rule.map(str::to_owned),
         why: verdict.sentence(&question),
         asks: match verdict.action {
@@ -330,9 +340,7 @@ fn one(policy: &Policy, asked: &Asked<'_>, subject: &Subject, statement: &sql::S
 
 /// What a hold asks for, in words.
 fn said(terms: &policy::Terms) -> String {
-    let who = if terms.approvers.is_empty() { "any reviewer".to_owned() } else { terms.approvers.join(", ") };
-    let people = if terms.approvals == 1 { "one person".to_owned() } else { format!("{} people", terms.approvals) };
-    format!("rule `{}`: {people} of {who}, within {} s", terms.rule, terms.expires_s)
+    format!("rule `{}`: {terms}", terms.rule)
 }
 
 /// The policy's columns that the statement names, or may mean by a star.

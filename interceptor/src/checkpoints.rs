@@ -68,6 +68,18 @@ impl Checkpoints {
         Ok(Checkpoints { folder, key, program, objects, shards, told, written: None })
     }
 
+    /// The key alone, for root's tombstones; `None`: the service has not run yet. No link is followed.
+    pub(crate) fn signer(folder: &Path) -> Result<Option<SignerKey>> {
+        let path = folder.join(PRIVATE_KEY);
+        let mut text = zeroize::Zeroizing::new(String::new());
+        let opened = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(&path);
+        match opened.and_then(|mut file| file.read_to_string(&mut text)) {
+            Ok(_) => SignerKey::parse(&text).map(Some).with_context(|| format!("{} is no key", path.display())),
+            Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(why) => Err(why).with_context(|| format!("cannot read {}", path.display())),
+        }
+    }
+
     /// What other keys of this host are derived from.
     pub fn secret(folder: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>> {
         let path = folder.join(PRIVATE_KEY);

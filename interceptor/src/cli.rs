@@ -237,7 +237,14 @@ pub enum Approvals {
         expires: u64,
     },
     /// Let the statement go on. Exit 1 if it does not.
-    Approve(Decision),
+    Approve {
+        /// Which, and why.
+        #[command(flatten)]
+        word: Decision,
+        /// An emergency: alone and at once, where a rule names you in its `break_glass`. It raises an alert.
+        #[arg(long)]
+        break_glass: bool,
+    },
     /// Refuse the statement; the agent is told the reason.
     Deny(Decision),
     /// Approve in advance whatever a rule holds of one agent on one database, for a while. The rule must say `grant = "…"`.
@@ -426,6 +433,16 @@ pub enum Audit {
         #[arg(long)]
         json: bool,
     },
+    /// Move segments that are old to cold storage and remove those whose time is over, each with a signed tombstone (root; by its timer).
+    /// Exit 1 where something due was not done.
+    Retain {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// Do nothing; say what is due.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Print the newest signed checkpoint: keep it on another host.
     Checkpoint {
         /// Where the configuration is.
@@ -464,15 +481,17 @@ pub enum Audit {
         #[arg(long, value_name = "KEY")]
         key: String,
     },
-    /// Does the record go on from a checkpoint that was kept elsewhere? Prints the proof: exit 0 yes, 1 no.
+    /// Does the record, or a later checkpoint, go on from a checkpoint that was kept elsewhere? Prints the proof: exit 0 yes, 1 no.
     Consistency {
         /// Where the configuration is.
         #[command(flatten)]
         from: From,
         /// The kept checkpoint.
         kept: PathBuf,
+        /// A later one that was kept too; without it the newest of the record.
+        later: Option<PathBuf>,
         /// The folder of the segments; without it the configuration's.
-        #[arg(value_name = "DIR")]
+        #[arg(long = "folder", value_name = "DIR")]
         folder: Option<PathBuf>,
         /// The public key that must have signed both, or a file that holds it; without it the one beside the record.
         #[arg(long, value_name = "KEY")]

@@ -13,6 +13,7 @@ mod budgets;
 mod endpoints;
 mod error;
 mod masking;
+mod retention;
 mod reviewers;
 mod sinks;
 mod tls;
@@ -25,6 +26,7 @@ use endpoints::endpoints;
 pub use error::Error;
 use error::with_nearest;
 pub use masking::{AllMasking, Eagerness, Format, IssuerPrefix, Masking, masking_of};
+pub use retention::{Hold, Retention};
 pub use reviewers::{Approvals, Reviewer};
 pub use sinks::{Alerts, Http, HttpForm, Sink, Syslog, To};
 pub use tls::{AgentTls, ClientKeys, DatabaseTls, Tls};
@@ -60,6 +62,8 @@ pub struct Config {
     pub sinks: Vec<Sink>,
     /// `[alerts]`
     pub alerts: Alerts,
+    /// `[retention]`
+    pub retention: Retention,
 }
 
 /// The most that `connections_per_shard_max` may be: each holds up to two receive buffers, and a shard has 32,768 at most.
@@ -142,6 +146,8 @@ pub struct Database {
     pub mask: bool,
     /// How eagerly it is searched; where it is not written, as `[masking]` says.
     pub masking: Eagerness,
+    /// What is kept of its statements where no rule says otherwise.
+    pub record: Record,
     /// How its two legs are encrypted.
     pub tls: Tls,
     /// What becomes of connections by processes that are no agent.
@@ -162,6 +168,17 @@ pub enum Mode {
     Enforce,
     /// A refusal is recorded and the statement goes on; for rollout, loud everywhere.
     Observe,
+}
+
+/// What is kept in the record of a statement that goes on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Record {
+    /// Its decision and its outcome.
+    #[default]
+    Statements,
+    /// What the agent received too, masked.
+    Results,
 }
 
 /// Connections of processes that are no agent.
@@ -266,6 +283,8 @@ struct Typed {
     sink: Vec<sinks::TypedSink>,
     #[serde(default)]
     alerts: Alerts,
+    #[serde(default)]
+    retention: Retention,
 }
 
 #[derive(Deserialize)]
@@ -294,6 +313,8 @@ struct TypedDatabase {
     #[serde(default = "yes")]
     mask: bool,
     masking: Option<Eagerness>,
+    #[serde(default)]
+    record: Record,
     #[serde(default = "pass")]
     others: Others,
     #[serde(default)]
@@ -335,6 +356,7 @@ impl Typed {
         self.service.check()?;
         self.masking.check()?;
         self.budgets.check()?;
+        self.retention.check(&self.service.state_dir)?;
         if self.database.is_empty() {
             return Err(meaning("[[database]]", "none is configured: nothing would be protected"));
         }
@@ -354,6 +376,7 @@ impl Typed {
             webhooks: self.webhook,
             sinks,
             alerts: self.alerts,
+            retention: self.retention,
             budgets: self.budgets,
             service: self.service,
             masking: self.masking,
@@ -412,6 +435,12 @@ impl TypedDatabase {
         if !self.mask && self.mode == Mode::Enforce {
             return Err(meaning(place, "mask = false goes only with mode = \"observe\""));
         }
+        if !self.mask && self.record == Record::Results {
+            return Err(meaning(
+                place,
+                "record = \"results\" does not go with mask = false: clear values are nobody's to keep",
+            ));
+        }
         if self.others == Others::Pass && !self.allow.is_empty() {
             return Err(meaning(place, "allow has a meaning only with others = \"refuse\""));
         }
@@ -430,6 +459,7 @@ impl TypedDatabase {
             mode: self.mode,
             mask: self.mask,
             masking: self.masking.unwrap_or(masking),
+            record: self.record,
             tls,
             others: self.others,
             allow: self.allow,

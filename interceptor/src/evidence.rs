@@ -20,6 +20,7 @@ use crate::record::{self, now_ns, reading};
 mod catalogue;
 mod integrity;
 mod page;
+mod zip;
 
 /// So many records are shown of each requirement.
 const SAMPLES: usize = 5;
@@ -145,6 +146,10 @@ pub fn evidence(path: &Path, from: &str, to: &str, out: &Path) -> Result<u8> {
     pack.put("index.html", "all", &verb, &page)?;
     let manifest = format!("{:#}\n", self::manifest(&pack, span));
     fs::write(out.join("index.json"), &manifest).context("cannot write the index")?;
+    let names = pack.files.iter().map(|file| file.name.clone()).chain(["index.json".to_owned()]);
+    let mut zipped = out.as_os_str().to_owned();
+    zipped.push(".zip");
+    zip::write(out, &names.collect::<Vec<_>>(), Path::new(&zipped))?;
     let hash = hex(&Sha256::digest(manifest.as_bytes()));
     // The pack's hash is in the record: who changes the pack later cannot change that.
     reading::begins(path, None, &format!("evidence made: index.json has SHA-256 {}", &hash[..32]))?;

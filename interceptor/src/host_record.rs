@@ -30,6 +30,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
+use audit::removal::Removed;
 use audit::segment::{Corrupt, Refused, SERVICE_SHARD};
 use audit::{Event, Operator, RecordId, Text};
 use nix::unistd::{Uid, User};
@@ -62,6 +63,18 @@ pub enum Deed<'a> {
         /// The record that it begins with, if it is one.
         about: Option<RecordId>,
     },
+    /// A segment is removed for good.
+    Tombstone {
+        /// What.
+        removed: &'a Removed,
+        /// By the record's key.
+        signature: Option<&'a [u8; 64]>,
+    },
+    /// Segments were moved, or kept though their time is over.
+    Retention {
+        /// To where, or why.
+        object: &'a str,
+    },
     /// An agent, or a unit that may dial a closed database, is let in.
     Admission {
         /// The agent's configured name; empty for a unit that is none.
@@ -79,6 +92,8 @@ impl Deed<'_> {
             Deed::Detach { .. } => "this detach",
             Deed::Reading { .. } => "this reading",
             Deed::Alert { .. } => "this alert",
+            Deed::Tombstone { .. } => "this removal",
+            Deed::Retention { .. } => "this move",
             Deed::Admission { .. } => "this admission",
         }
     }
@@ -178,9 +193,12 @@ fn encode(deed: &Deed<'_>, stage: Stage<'_>, payload: &mut Vec<u8>) -> u8 {
     let name = Masked::of(&who());
     let operator = Operator { name: Text::Masked(&name), uid: Uid::current().as_raw(), pid: std::process::id() };
     let (first, second) = match deed {
-        Deed::Attach { object } | Deed::Detach { object } | Deed::Reading { object } | Deed::Alert { object, .. } => {
-            (Masked::of(object), Masked::literal(""))
-        }
+        Deed::Attach { object }
+        | Deed::Detach { object }
+        | Deed::Reading { object }
+        | Deed::Retention { object }
+        | Deed::Alert { object, .. } => (Masked::of(object), Masked::literal("")),
+        Deed::Tombstone { .. } => (Masked::literal(""), Masked::literal("")),
         Deed::Admission { agent, unit } => (Masked::of(agent), Masked::of(unit)),
     };
     let (object, unit) = (Text::Masked(&first), Text::Masked(&second));
@@ -191,6 +209,15 @@ fn encode(deed: &Deed<'_>, stage: Stage<'_>, payload: &mut Vec<u8>) -> u8 {
         Deed::Alert { about, .. } => {
             Event::Alert { operator, object, about: *about, message: message.unwrap_or(Text::Literal("")) }
         }
+        Deed::Tombstone { removed, signature } => {
+            Event::Tombstone { operator, removed, cause: message.unwrap_or(Text::Literal("")), signature: *signature }
+        }
+        Deed::Retention { .. } => Event::Retention {
+            operator,
+            object,
+            success: stage.success() == Some(true),
+            message: message.unwrap_or(Text::Literal("")),
+        },
         Deed::Admission { .. } => Event::Admission { operator, agent: object, unit, stage, message },
     };
     audit::encode(&event, payload);

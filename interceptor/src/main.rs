@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 use interceptor::cli::{Approvals, Audit, Cli, Decision, Of, Sessions, Verb};
+use interceptor::review::Word;
 use interceptor::sessions::{Asked, Pace};
 use interceptor::{open_sessions, record, review, run, sessions, status, verbs};
 
@@ -58,20 +59,22 @@ fn main() -> ExitCode {
         Verb::Approvals(Approvals::Token { from, scope, purpose, expires }) => {
             review::token(&from.config, &scope, &purpose, expires)
         }
-        Verb::Approvals(Approvals::Approve(word)) => decide(&word, true),
-        Verb::Approvals(Approvals::Deny(word)) => decide(&word, false),
+        Verb::Approvals(Approvals::Approve { word, break_glass: false }) => decide(&word, Word::Approve),
+        Verb::Approvals(Approvals::Approve { word, break_glass: true }) => decide(&word, Word::BreakGlass),
+        Verb::Approvals(Approvals::Deny(word)) => decide(&word, Word::Deny),
         Verb::Approvals(Approvals::Grant(wanted)) => review::grant(&wanted),
         Verb::Approvals(Approvals::Revoke(word)) => review::revoke(&word.from.config, &word.id, &word.reason),
         Verb::Sessions(verb) => of_sessions(&verb),
         Verb::Audit(Audit::Verify { from, folder, key, kept, json }) => {
             record::verify(&from.config, folder, record::Against { key: key.as_deref(), kept: &kept }, json)
         }
+        Verb::Audit(Audit::Retain { from, dry_run }) => interceptor::retention::retain(&from.config, dry_run),
         Verb::Audit(Audit::Checkpoint { from, folder }) => record::checkpoint(&from.config, folder),
         Verb::Audit(Audit::Key { from, folder }) => record::key(&from.config, folder),
         Verb::Audit(Audit::Prove { from, record, folder }) => record::prove(&from.config, folder, record),
         Verb::Audit(Audit::CheckProof { file, key }) => record::check_proof(&file, &key),
-        Verb::Audit(Audit::Consistency { from, kept, folder, key }) => {
-            record::since(&from.config, folder, &kept, key.as_deref())
+        Verb::Audit(Audit::Consistency { from, kept, later, folder, key }) => {
+            record::since(&from.config, folder, &kept, later.as_deref(), key.as_deref())
         }
         Verb::Audit(Audit::Export { from, folder, json, ocsf, since, to, wants, count, sum, distinct }) => {
             let form = match (json, ocsf) {
@@ -145,6 +148,6 @@ fn exported(
     }
 }
 
-fn decide(word: &Decision, approve: bool) -> anyhow::Result<u8> {
-    review::decide(&word.from.config, &word.id, approve, &word.reason, word.json)
+fn decide(word: &Decision, said: Word) -> anyhow::Result<u8> {
+    review::decide(&word.from.config, &word.id, said, &word.reason, word.json)
 }

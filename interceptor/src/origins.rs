@@ -16,7 +16,8 @@ use crate::tls::Legs;
 pub struct Known {
     databases: HashMap<String, Arc<Database>>,
     tls: Legs,
-    groups: HashMap<String, Vec<String>>,
+    /// Each agent with its groups, shared by its sessions.
+    agents: HashMap<String, Arc<policy::Subject>>,
     /// Subjects of sessions that were open at the last look; touched at accept and by `status` only.
     live: Mutex<Vec<Weak<Subject>>>,
 }
@@ -25,8 +26,9 @@ impl Known {
     /// Of a configuration, with the keys and certificates that it names.
     pub fn new(config: &Config, tls: Legs) -> Known {
         let databases = config.databases.iter().map(|d| (d.name.clone(), Arc::new(database(d, &tls)))).collect();
-        let groups = config.agents.iter().map(|a| (a.name.clone(), a.groups.clone())).collect();
-        Known { databases, tls, groups, live: Mutex::default() }
+        let subject = |a: &config::Agent| policy::Subject { agent: a.name.clone(), groups: a.groups.clone() };
+        let agents = config.agents.iter().map(|a| (a.name.clone(), Arc::new(subject(a)))).collect();
+        Known { databases, tls, agents, live: Mutex::default() }
     }
 
     /// Keys and certificates.
@@ -71,6 +73,7 @@ fn database(database: &config::Database, tls: &Legs) -> Database {
         },
         database_tls: database.tls.database != config::DatabaseTls::Disable,
         agent_certificate: database.tls.agent_client_required,
+        results: database.record == config::Record::Results,
         estimates: database.login.is_some(),
         verifiers: tls.verifiers().of(&database.name),
     }
@@ -90,7 +93,7 @@ impl Origins {
 
     fn admit(&self, destination: SocketAddr, name: &str, identity: Identity) -> Option<Admitted> {
         // An agent or a database that the service does not know was attached from another configuration: refused.
-        let (Some(database), Some(groups)) = (self.known.databases.get(name), self.known.groups.get(&identity.agent))
+        let (Some(database), Some(agent)) = (self.known.databases.get(name), self.known.agents.get(&identity.agent))
         else {
             tracing::warn!(agent = %identity.agent, database = %name, "attached from another configuration: refused; restart the service");
             return None;
@@ -98,7 +101,7 @@ impl Origins {
         let (exe_device, exe_inode, exe_name) =
             identity.executable.map_or((0, 0, identity.comm), |exe| (exe.device, exe.inode, exe.name));
         let subject = Subject {
-            policy: policy::Subject { agent: identity.agent, groups: groups.clone() },
+            policy: Arc::clone(agent),
             cgroup: identity.cgroup,
             pid: identity.pid,
             uid: identity.uid,

@@ -2,7 +2,6 @@
 #![allow(clippy::print_stdout)] // what a verb prints is its answer
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +10,7 @@ use audit::ocsf::{self, Teller};
 use audit::segment::{NODE_SHARD, frames, parse_file_name};
 use audit::show;
 use audit::silence::Silence;
-use audit::verify::{Finding, Options, Summary, Verdict, verify as verify_segments};
+use audit::verify::{Finding, Gap, Options, Summary, Verdict};
 use serde_json::json;
 
 use self::figures::{Figure, Span};
@@ -19,6 +18,7 @@ use self::signed::{Signed, Unsigned};
 use crate::config::Config;
 use crate::host_record;
 
+mod examine;
 pub mod figures;
 mod prove;
 pub(crate) mod reading;
@@ -80,9 +80,9 @@ fn judge(folders: &[PathBuf], against: Against<'_>, open: bool) -> Result<Result
         Err(Unsigned::Broken(why)) => return Ok(Err(why)),
     };
     let files = segments(folders)?;
-    let readers = files.iter().map(|path| (path.display().to_string(), File::open(path)));
     let anchors = signed.as_ref().map_or(&[][..], |signed| &signed.anchors);
-    Ok(Ok((verify_segments(readers, &Options { anchors, open }), signed)))
+    let key = signed.as_ref().map(|signed| &signed.key);
+    Ok(Ok((examine::verdict(&files, &Options { anchors, open, key }), signed)))
 }
 
 /// The segments of one series, in order.
@@ -105,11 +105,11 @@ pub(crate) fn folders_and_state(path: &Path, folder: Option<PathBuf>) -> Result<
     }
 }
 
-/// Where the record of a configuration is: the shards' folder, and root's own.
+/// Where the record of a configuration is: the shards' folder, root's own, and that of what is old.
 pub(crate) fn folders(config: &Config) -> Vec<PathBuf> {
     let state = config.service.state_dir.clone();
     let host = host_record::folder(&state);
-    vec![state, host]
+    [state, host].into_iter().chain(config.retention.cold.clone()).collect()
 }
 
 /// The segments of the folders in the order of their names, which is that of shard and number. Of several folders some may be
@@ -129,6 +129,8 @@ pub(crate) fn segments(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
         bail!("no segment (*.seg) of a record is in {}", names.join(" or "));
     }
     files.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
+    // One that is being moved is in both; where it was written it stays until the other is whole.
+    files.dedup_by(|later, first| later.file_name() == first.file_name());
     Ok(files)
 }
 
@@ -141,14 +143,16 @@ fn words(verdict: &Verdict, open: bool, signed: Option<&Signed>) -> String {
         Verdict::Whole(summary) => {
             let running = if open { "; the service is writing on" } else { "" };
             let silent = silences(summary, open.then(now_ns));
-            format!("whole: {}{running}\n{}{}{silent}", extent(summary), series(summary), bound(summary))
+            let removed = removed(summary);
+            format!("whole: {}{running}\n{}{removed}{}{silent}", extent(summary), series(summary), bound(summary))
         }
         Verdict::Tampered(finding) => format!("TAMPERED: {finding}\n"),
         Verdict::TornTail(summary, finding) => {
             format!(
-                "torn tail: {finding}\nall before it is whole: {}\n{}{}{}",
+                "torn tail: {finding}\nall before it is whole: {}\n{}{}{}{}",
                 extent(summary),
                 series(summary),
+                removed(summary),
                 bound(summary),
                 silences(summary, None)
             )
@@ -169,6 +173,26 @@ fn series(summary: &Summary) -> String {
         )
     };
     summary.series.iter().map(line).collect()
+}
+
+/// What retention removed, as its tombstones tell.
+fn removed(summary: &Summary) -> String {
+    let line = |gap: &Gap| {
+        let until = show::time(gap.until_s.saturating_mul(1_000_000_000));
+        format!(
+            "  removed of shard {}: records 1-{} in {} segments, the last of {}, as signed tombstones tell\n",
+            gap.shard,
+            gap.records,
+            gap.segments,
+            until.get(..19).unwrap_or(&until)
+        )
+    };
+    let mut out: String = summary.removed.all.iter().map(line).collect();
+    if summary.removed.beyond > 0 {
+        out +=
+            &format!("  {} signed states are of what was removed, and say nothing any more\n", summary.removed.beyond);
+    }
+    out
 }
 
 /// Where a checkpoint was due and none came; `now_ns`: of a service that is running.
@@ -227,7 +251,18 @@ fn as_value(verdict: &Verdict, signed: Option<&Signed>) -> serde_json::Value {
         }
         Verdict::Tampered(_) | Verdict::CannotTell(_) => Vec::new(),
     };
-    json!({ "verdict": word, "records": records, "finding": finding, "signed": signature, "silences": silences })
+    let removed: Vec<serde_json::Value> = match verdict {
+        Verdict::Whole(summary) | Verdict::TornTail(summary, _) => summary.removed.all.iter().map(gap_value).collect(),
+        Verdict::Tampered(_) | Verdict::CannotTell(_) => Vec::new(),
+    };
+    json!({
+        "verdict": word, "records": records, "finding": finding, "signed": signature, "silences": silences, "removed": removed,
+    })
+}
+
+fn gap_value(gap: &Gap) -> serde_json::Value {
+    let until = show::time(gap.until_s.saturating_mul(1_000_000_000));
+    json!({ "shard": gap.shard, "records": gap.records, "segments": gap.segments, "until": until })
 }
 
 fn silence_value(silence: &Silence) -> serde_json::Value {
@@ -528,13 +563,13 @@ mod tests {
         before.iter().for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap());
         assert_eq!(scratch.verdict(Some(&key), &[]), 0, "nobody can tell it from the record of that time");
         assert_eq!(scratch.verdict(Some(&key), &kept), 1);
-        assert_eq!(since(Path::new("/none"), Some(scratch.0.clone()), &kept[0], Some(&key)).unwrap(), 1);
+        assert_eq!(since(Path::new("/none"), Some(scratch.0.clone()), &kept[0], None, Some(&key)).unwrap(), 1);
         // A history that goes another way from there, signed by the true key: a fork.
         scratch.append(0, 6);
         scratch.sign();
         assert_eq!(scratch.verdict(Some(&key), &[]), 0);
         assert_eq!(scratch.verdict(Some(&key), &kept), 1);
-        assert_eq!(since(Path::new("/none"), Some(scratch.0.clone()), &kept[0], Some(&key)).unwrap(), 1);
+        assert_eq!(since(Path::new("/none"), Some(scratch.0.clone()), &kept[0], None, Some(&key)).unwrap(), 1);
     }
 
     #[test]
@@ -543,8 +578,29 @@ mod tests {
         let kept = scratch.kept();
         scratch.append(1, 4);
         scratch.sign();
-        assert_eq!(since(Path::new("/none"), Some(scratch.0.clone()), &kept, Some(&key)).unwrap(), 0);
-        assert_eq!(since(Path::new("/none"), Some(scratch.0.clone()), &scratch.0.join(CHECKPOINT), None).unwrap(), 0);
+        assert_eq!(since(Path::new("/none"), Some(scratch.0.clone()), &kept, None, Some(&key)).unwrap(), 0);
+        assert_eq!(
+            since(Path::new("/none"), Some(scratch.0.clone()), &scratch.0.join(CHECKPOINT), None, None).unwrap(),
+            0
+        );
+    }
+
+    #[test]
+    fn one_kept_checkpoint_goes_on_from_another_or_does_not() {
+        let (scratch, key) = signed("two");
+        let first = scratch.kept();
+        scratch.append(1, 4);
+        scratch.sign();
+        let second = scratch.0.join("second");
+        std::fs::copy(scratch.0.join(CHECKPOINT), &second).unwrap();
+        scratch.append(0, 2);
+        scratch.sign();
+        let check = |from: &Path, to: &Path| {
+            since(Path::new("/none"), Some(scratch.0.clone()), from, Some(to), Some(&key)).unwrap()
+        };
+        assert_eq!(check(&first, &second), 0);
+        assert_eq!(check(&second, &first), 1, "the other way round");
+        assert_eq!(check(&second, &scratch.0.join(CHECKPOINT)), 0);
     }
 
     #[test]

@@ -84,72 +84,95 @@ pub fn token(path: &Path, scopes: &[String], purpose: &str, seconds: u64) -> Res
 
 /// What the service gives the account that asks, as it is.
 fn print_answer(path: &Path, to: &str, body: &str) -> Result<u8> {
+    Ok(match said(path, to, body)? {
+        Ok(answer) => {
+            println!("{answer}");
+            0
+        }
+        Err(status) => status,
+    })
+}
+
+/// Says it to the service: its answer, or the exit status once the person was told why there is none.
+fn said(path: &Path, to: &str, body: &str) -> Result<Result<String, u8>> {
     let socket = Config::load(path)?.admin_socket();
     match client::post(&socket, to, body) {
-        Ok((200, answer)) => {
-            println!("{answer}");
-            Ok(0)
-        }
+        Ok((200, answer)) => Ok(Ok(answer)),
         Ok((_, words)) => {
             eprintln!("interceptor: {}", plain(&words));
-            Ok(1)
+            Ok(Err(1))
         }
-        Err(error) => unreachable(&socket, error),
+        Err(error) => unreachable(&socket, error).map(Err),
+    }
+}
+
+/// The same, of an answer in JSON; printed as it is, or in words of ours.
+fn said_and_shown(
+    path: &Path,
+    (to, body): (&str, &Value),
+    as_json: bool,
+    words: impl FnOnce(&Value) -> String,
+) -> Result<Result<Value, u8>> {
+    let answer = match said(path, to, &body.to_string())? {
+        Ok(answer) => answer,
+        Err(status) => return Ok(Err(status)),
+    };
+    let one: Value = serde_json::from_str(&answer).context("the service's answer is not JSON")?;
+    if as_json {
+        println!("{one:#}");
+    } else {
+        println!("{}", words(&one));
+    }
+    Ok(Ok(one))
+}
+
+/// What a person says of a held statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// It may go on.
+    Approve,
+    /// It may not.
+    Deny,
+    /// It goes on at once: an emergency.
+    BreakGlass,
+}
+
+impl Word {
+    fn verb(self) -> &'static str {
+        match self {
+            Word::Approve => "approve",
+            Word::Deny => "deny",
+            Word::BreakGlass => "break-glass",
+        }
     }
 }
 
 /// `approvals approve` and `approvals deny`.
-pub fn decide(path: &Path, id: &str, approve: bool, reason: &str, as_json: bool) -> Result<u8> {
-    let socket = Config::load(path)?.admin_socket();
-    let id = parse(id)?;
-    let verb = if approve { "approve" } else { "deny" };
-    let body = json!({ "reason": reason }).to_string();
-    let (code, answer) = match client::post(&socket, &format!("/approvals/{id}/{verb}"), &body) {
-        Ok(answer) => answer,
-        Err(error) => return unreachable(&socket, error),
-    };
-    if code != 200 {
-        eprintln!("interceptor: {}", plain(&answer));
-        return Ok(1);
-    }
-    let one: Value = serde_json::from_str(&answer).context("the service's answer is not JSON")?;
-    if as_json {
-        println!("{one:#}")
-    } else {
-        println!("{}", outcome(&one, approve))
-    }
+pub fn decide(path: &Path, id: &str, said: Word, reason: &str, as_json: bool) -> Result<u8> {
+    let to = format!("/approvals/{}/{}", parse(id)?, said.verb());
+    let approve = said != Word::Deny;
+    let shown = said_and_shown(path, (&to, &json!({ "reason": reason })), as_json, |one| outcome(one, approve))?;
     let wanted = if approve { ["approved", "pending"] } else { ["denied", "pending"] };
-    Ok(u8::from(!wanted.contains(&word(&one["state"]).as_str())))
+    Ok(shown.map_or_else(|status| status, |one| u8::from(!wanted.contains(&word(&one["state"]).as_str()))))
 }
 
 /// `approvals grant`.
 pub fn grant(wanted: &Granting) -> Result<u8> {
-    let socket = Config::load(&wanted.from.config)?.admin_socket();
     let Some(seconds) = seconds(&wanted.lasts) else { bail!("--for is written as 90s, 10m or 2h") };
     let body = json!({
         "rule": wanted.rule, "agent": wanted.agent, "database": wanted.database, "seconds": seconds,
         "reason": wanted.reason,
     });
-    let (code, answer) = match client::post(&socket, "/grants", &body.to_string()) {
-        Ok(answer) => answer,
-        Err(error) => return unreachable(&socket, error),
-    };
-    if code != 200 {
-        eprintln!("interceptor: {}", plain(&answer));
-        return Ok(1);
-    }
-    let one: Value = serde_json::from_str(&answer).context("the service's answer is not JSON")?;
-    if wanted.json {
-        println!("{one:#}")
-    } else {
+    let words = |one: &Value| {
         let left = one["until_s"].as_u64().unwrap_or(0).saturating_sub(now_s());
-        println!(
+        format!(
             "{}: what the rule holds of this agent goes on for {}, as far as your word counts",
             word(&one["id"]),
             duration(left)
         )
-    }
-    Ok(0)
+    };
+    let shown = said_and_shown(&wanted.from.config, ("/grants", &body), wanted.json, words)?;
+    Ok(shown.map_or_else(|status| status, |_| 0))
 }
 
 /// `90s`, `10m`, `2h`.
@@ -160,20 +183,15 @@ fn seconds(text: &str) -> Option<u64> {
 
 /// `approvals revoke`.
 pub fn revoke(path: &Path, id: &str, reason: &str) -> Result<u8> {
-    let socket = Config::load(path)?.admin_socket();
     let id = parse(id)?;
     let body = json!({ "reason": reason }).to_string();
-    match client::post(&socket, &format!("/standing/{id}/revoke"), &body) {
-        Ok((200, _)) => {
+    Ok(match said(path, &format!("/standing/{id}/revoke"), &body)? {
+        Ok(_) => {
             println!("{id}: it stands no more");
-            Ok(0)
+            0
         }
-        Ok((_, words)) => {
-            eprintln!("interceptor: {}", plain(&words));
-            Ok(1)
-        }
-        Err(error) => unreachable(&socket, error),
-    }
+        Err(status) => status,
+    })
 }
 
 fn parse(id: &str) -> Result<AskId> {
@@ -314,9 +332,7 @@ fn text(one: &Value, now_s: u64) -> String {
     let role = format!("{} as {}", word(&one["dbname"]), word(&one["database_user"]));
     line("where", format!("{}, {role}, application {}", word(&one["database"]), word(&one["application"])));
     for rule in rules(one) {
-        let approvers: Vec<String> = rule["approvers"].as_array().into_iter().flatten().map(word).collect();
-        let who = if approvers.is_empty() { "any reviewer".to_owned() } else { approvers.join(", ") };
-        line("rule", format!("{}: {} of {who}: {}", word(&rule["name"]), rule["approvals"], word(&rule["message"])));
+        line("rule", format!("{}: {}: {}", word(&rule["name"]), wanted(rule), word(&rule["message"])));
     }
     line("effects", format!("{}; {}", list("kinds"), list("tables")));
     match (one["estimate"]["rows"].as_u64(), one["estimate"]["cost"].as_u64()) {
@@ -341,7 +357,11 @@ fn text(one: &Value, now_s: u64) -> String {
     }
     line("record", word(&one["record"]));
     for said in one["words"].as_array().into_iter().flatten() {
-        let verb = if said["approve"] == true { "approved" } else { "denied" };
+        let verb = match (said["approve"] == true, said["break_glass"] == true) {
+            (true, true) => "BROKE GLASS",
+            (true, false) => "approved",
+            (false, _) => "denied",
+        };
         let under = said["under"].as_str().map(|id| format!(", as it stands by {}", plain(id))).unwrap_or_default();
         line(
             verb,
@@ -356,6 +376,17 @@ fn text(one: &Value, now_s: u64) -> String {
         let _ = writeln!(out, "  ${} = {}", number + 1, word(value));
     }
     out
+}
+
+/// Whom a rule asks.
+fn wanted(rule: &Value) -> String {
+    let named = |key: &str| rule[key].as_array().into_iter().flatten().map(word).collect::<Vec<_>>().join(", ");
+    let who = Some(named("approvers")).filter(|who| !who.is_empty()).unwrap_or_else(|| "any reviewer".to_owned());
+    let people = if rule["all_groups"] == true { "one of each".to_owned() } else { rule["approvals"].to_string() };
+    match named("break_glass").as_str() {
+        "" => format!("{people} of {who}"),
+        names => format!("{people} of {who} ({names} may break glass)"),
+    }
 }
 
 fn rule_names(one: &Value) -> String {

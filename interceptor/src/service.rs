@@ -10,7 +10,7 @@ use audit::{Event, Operator, Text};
 use control::approvals::{Approvals, Granting, Login, Rejected, Reviewer, Standing};
 use control::{
     Agent, Canary, Columns, Coverage, Database, Figure, FigureKind, Label, Latency, LiveSession, Looks, Mode, Policy,
-    Shard, ShardState, Source, Status,
+    RuleBook, Shard, ShardState, Source, Status, Timeline,
 };
 use pan::Masked;
 use proxy::{Handle, Spread, Stage};
@@ -19,6 +19,8 @@ use crate::config::{self, AgentBy, Config};
 use crate::origin::Counters;
 use crate::origins::Known;
 use crate::{approvals, check, columns};
+
+mod seen;
 
 /// How long a shard's loop may stand still before it counts as dead.
 const SHARD_PATIENCE: Duration = Duration::from_secs(5);
@@ -39,6 +41,8 @@ pub struct Service {
 
 struct State {
     policy: Arc<policy::Policy>,
+    /// Since when.
+    in_force: Instant,
     /// Why the last reload was refused.
     refused: Option<String>,
     /// What the configuration says otherwise by now, seen at the last reload.
@@ -61,6 +65,7 @@ impl Service {
     ) -> Service {
         let state = Mutex::new(State {
             policy,
+            in_force: Instant::now(),
             refused: None,
             restart: None,
             told: Default::default(),
@@ -152,7 +157,8 @@ impl Service {
             let told = self.with_handle(|handle| handle.reload(&policy));
             told.and_then(Result::ok)
                 .ok_or("a shard does not listen; the policy may hold on some only: restart the service")?;
-            self.state().policy = policy;
+            let mut state = self.state();
+            (state.policy, state.in_force) = (policy, Instant::now());
             Ok((version, rules))
         });
         self.state().refused = outcome.as_ref().err().cloned();
@@ -227,12 +233,17 @@ impl Service {
     }
 
     fn record(&self, event: &Event<'_>) {
+        if !self.tell_record(event) {
+            tracing::error!("a record of the service itself could not be written: no shard listens");
+        }
+    }
+
+    /// False: no shard listens.
+    fn tell_record(&self, event: &Event<'_>) -> bool {
         let mut payload = Vec::new();
         audit::encode(event, &mut payload);
         let heard = self.with_handle(|handle| handle.record(event.record_type().code(), &payload));
-        if heard.is_none_or(|told| told.is_err()) {
-            tracing::error!("a record of the service itself could not be written: no shard listens");
-        }
+        heard.is_some_and(|told| told.is_ok())
     }
 
     /// Columns that are plainly cards and that no rule names.
@@ -428,16 +439,27 @@ impl Source for Service {
 
     fn vote(&self, vote: &control::approvals::Vote) -> bool {
         let session = vote.session;
+        if vote.break_glass {
+            tracing::error!(approval = %vote.id, reviewer = %vote.reviewer, reason = %vote.reason, "BREAK GLASS: a person lets a held statement go on alone");
+        }
         let sent = approvals::vote(vote).and_then(|vote| self.with_handle(|handle| handle.vote(session, vote)));
         sent.is_some_and(|sent| sent.is_ok())
     }
 
     fn sessions(&self) -> Vec<LiveSession> {
-        self.with_handle(|handle| handle.sessions(SESSIONS_PATIENCE)).unwrap_or_default().iter().map(live).collect()
+        self.open_sessions()
+    }
+
+    fn rules(&self) -> RuleBook {
+        self.rule_book()
+    }
+
+    fn timeline(&self, id: &str, reviewer: &Reviewer, login: &Login) -> Result<Timeline, Rejected> {
+        self.timeline_for(id, reviewer, login)
     }
 
     fn end_session(&self, id: &str, why: &str) -> bool {
-        let Some(session) = session_of(id) else { return false };
+        let Some(session) = seen::session_of(id) else { return false };
         if !Source::sessions(self).iter().any(|open| open.id == id) {
             return false;
         }
@@ -528,50 +550,7 @@ impl Service {
     }
 }
 
-/// How long a shard may take to tell its sessions: it answers between two turns of its loop.
-const SESSIONS_PATIENCE: Duration = Duration::from_millis(500);
-
-/// An open session, for people.
-fn live(open: &proxy::LiveSession) -> LiveSession {
-    LiveSession {
-        id: session_id(open.session),
-        agent: open.subject.policy.agent.clone(),
-        uid: open.subject.uid,
-        pid: open.subject.pid,
-        executable: Masked::of(&open.subject.exe_name).as_str().to_owned(),
-        agent_address: open.agent_address.to_string(),
-        database: open.database.name.clone(),
-        age_s: Duration::from_nanos(open.age_ns).as_secs(),
-        waits: open.waits,
-    }
-}
-
-/// `SHARD.NUMBER`: the shard is in the upper bits of a session's number.
-fn session_id(session: u64) -> String {
-    format!("{}.{}", session >> proxy::SESSION_BITS, session & ((1 << proxy::SESSION_BITS) - 1))
-}
-
-fn session_of(id: &str) -> Option<u64> {
-    let (shard, number) = id.split_once('.')?;
-    let (shard, number) = (shard.parse::<u16>().ok()?, number.parse::<u64>().ok()?);
-    (number >> proxy::SESSION_BITS == 0).then_some(u64::from(shard) << proxy::SESSION_BITS | number)
-}
-
 /// The service itself.
 fn operator() -> Operator<'static> {
     Operator { name: Text::Literal("service"), uid: nix::unistd::Uid::effective().as_raw(), pid: std::process::id() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sessions_have_short_names() {
-        let session = 3 << proxy::SESSION_BITS | 17;
-        assert_eq!((session_id(session).as_str(), session_of("3.17")), ("3.17", Some(session)));
-        for wrong in ["", "3", "3.", ".17", "3.x", "70000.1", "0.281474976710656", "-1.1"] {
-            assert_eq!(session_of(wrong), None, "{wrong}");
-        }
-    }
 }

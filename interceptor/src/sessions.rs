@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
-use audit::{RecordId, show};
+use audit::{RecordId, RecordType, show};
 use control::plain;
 use serde_json::{Value, json};
 
@@ -14,6 +14,8 @@ use crate::config::Config;
 use crate::host_record;
 use crate::record::{self, reading};
 use crate::search::{Found, Hit, Index, Progress, Query, Segments, Session};
+
+mod results;
 
 /// The index's file, in root's own folder beside the record, or in the folder that is named.
 const INDEX: &str = "index.sqlite3";
@@ -178,15 +180,26 @@ fn told(segments: &Segments, hit: &Hit, as_json: bool) -> Result<(u64, String)> 
     let frame = show::frame(&record)
         .with_context(|| format!("record {} cannot be read: run `interceptor audit verify`", hit.id()))?;
     let mut value = show::json(hit.id().shard, &frame);
+    let lines = match frame.kind == RecordType::Result.code() {
+        true => Some(results::of(frame.payload())?),
+        false => None,
+    };
     let ended = outcome.as_deref().and_then(show::frame).map(|outcome| show::json(hit.id().shard, &outcome));
     if as_json {
         value["session_record"] = session.into();
+        if let Some(lines) = &lines {
+            value["messages"] = results::value(lines);
+        }
         value["outcome"] = ended.unwrap_or_default();
         return Ok((frame.stamp.wall_ns, value.to_string()));
     }
     let mut line = plain(&show::line(hit.id().shard, &frame));
     if let Some(ended) = ended {
         line += &came_to(&ended);
+    }
+    if let Some(lines) = &lines {
+        line +=
+            &format!(" of {}\n{}", value["decision"].as_str().unwrap_or_default(), results::words(lines).trim_end());
     }
     Ok((frame.stamp.wall_ns, line))
 }

@@ -92,6 +92,17 @@ pub fn ship(path: &Path, once: bool) -> Result<u8> {
     Ok(u8::from(refused))
 }
 
+/// Of each series, the first segment that some sink has not taken whole; without a sink all is taken.
+pub(crate) fn taken(config: &Config) -> Result<impl Fn(u16) -> u64> {
+    let folder = host_record::folder(&config.service.state_dir);
+    let places =
+        config.sinks.iter().map(|sink| Position::of(&folder, &sink.name).read()).collect::<Result<Vec<_>>>()?;
+    Ok(move |shard: u16| {
+        let taken = places.iter().map(|places| places.get(&shard).map_or(0, |place| place.segment));
+        taken.min().unwrap_or(u64::MAX)
+    })
+}
+
 /// One at a time: two would ship everything twice.
 fn lock(folder: &Path) -> Result<Flock<File>> {
     let file = File::create(folder.join("ship.lock")).context("cannot lock the positions of the sinks")?;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The second verifier of the record, written from docs/AUDIT-FORMAT.md alone, with nothing but Python's standard library.
 
-    verify.py [--open] [--key KEY --checkpoint FILE [--kept FILE]...] FILE.seg...      (in any order; the names say theirs)
+    verify.py [--open] [--key KEY [--checkpoint FILE [--kept FILE]...]] FILE.seg...      (in any order; the names say theirs)
 
 Prints one line and exits 0 whole, 1 tampered, 4 only a torn tail, 5 cannot tell, as `interceptor audit verify` does.
 """
@@ -13,9 +13,10 @@ import struct
 import sys
 
 HEADER, FRAME, PAYLOAD_MAX, SECTOR = 4096, 44, 2 << 20, 512
-ROOT, STOP, SEAL, CHECKPOINT = 240, 241, 242, 24
-NODE = 65534
+ROOT, STOP, SEAL, CHECKPOINT, TOMBSTONE = 240, 241, 242, 24, 27
+NODE, SERVICE = 65534, 65535
 TREE_SIZE, TREE_ROOT, HEADER_HASH, HEADS, NEXT_WITHIN_S = 64, 65, 66, 71, 90
+REMOVED, FIRST, SEGMENT, SHA256, UNTIL, SIGNATURE = 120, 121, 122, 123, 124, 125
 
 
 def crc32c_table():
@@ -235,12 +236,47 @@ def closes(record, tree, header):
     return (size, said[TREE_ROOT], said[HEADER_HASH]) == (tree.size(), tree.root(), header.hash)
 
 
+def number(value):
+    return int.from_bytes(value, "little")
+
+
+def head(value):
+    """Shard, size and root."""
+    return number(value[:2]), number(value[34:]), value[2:34]
+
+
+class Tombstone:
+    """What is told of a segment that was removed."""
+
+    def __init__(self, said):
+        self.shard, self.size, self.root = head(said[REMOVED])
+        self.segment, self.first, self.until = (number(said[key]) for key in (SEGMENT, FIRST, UNTIL))
+        self.sha256, self.signature = said[SHA256], said.get(SIGNATURE, b"")
+
+    def is_signed(self, key):
+        name, _, public = key
+        lines = ["interceptor tombstone v1", name, f"{self.shard} {self.segment}"]
+        lines += [f"{self.first} {self.size} {self.until}", self.root.hex(), self.sha256.hex(), ""]
+        return is_signed(public, "\n".join(lines).encode(), self.signature)
+
+
+def begins(segment, tombstones, key):
+    """Checks that what was before this first segment of a series is told of."""
+    header, size = segment.header, segment.header.first_seq - 1
+    told = [t for t in tombstones if (t.shard, t.segment) == (header.shard, header.number - 1)]
+    fit = [t for t in told if (t.size, t.root) == (size, header.tree().root())]
+    why = "what was before is missing, and no tombstone tells of it" if not told else "its tombstone tells of other records"
+    if not fit or (key and not any(t.is_signed(key) for t in fit)):
+        raise Answer(1, segment.name, 0, size + 1, why if not fit else "its tombstone is not signed")
+    return f"removed: shard {header.shard}: records 1 to {size} in {header.number - 1} segments"
+
+
 class Segment:
     """One file, read to the end of its whole records."""
 
     def __init__(self, name, data, anchors):
         self.name, self.header = name, Header(name, data)
-        self.heads, self.beats = [], []
+        self.heads, self.beats, self.tombstones = [], [], []
         self.end, self.seq, self.last = HEADER, self.header.first_seq, None
         self.records = 0
         self.tree = self.header.tree()
@@ -264,9 +300,11 @@ class Segment:
                 said = fields(record[FRAME:]) or {}
                 within = int.from_bytes(said.get(NEXT_WITHIN_S, b""), "little")
                 self.beats.append((self.header.boot, seq, *struct.unpack_from("<QQ", record, 16), within))
-                for value in said.get(HEADS, []):
-                    head = (int.from_bytes(value[:2], "little"), int.from_bytes(value[34:], "little"), value[2:34])
-                    self.heads.append((seq, head))
+                self.heads += [(seq, head(value)) for value in said.get(HEADS, [])]
+            if kind == TOMBSTONE and self.header.shard == SERVICE:
+                said = fields(record[FRAME:]) or {}
+                if all(key in said for key in (REMOVED, FIRST, SEGMENT, SHA256, UNTIL)):
+                    self.tombstones.append(Tombstone(said))
             self.last = kind
             self.end += -(-len(record) // 8) * 8
             self.seq += 1
@@ -311,6 +349,12 @@ class Anchors:
         if roots and roots == {tree.root()}:
             self.met.add((shard, tree.size()))
 
+    def begin(self, shard, tree):
+        """A series begins behind so many records: what is known of those says nothing any more."""
+        for key in [key for key in self.wanted if key[0] == shard and key[1] < tree.size()]:
+            del self.wanted[key]
+        self.meet(shard, tree)
+
     def missing(self):
         return sorted(set(self.wanted) - self.met)
 
@@ -334,9 +378,10 @@ def silences(beats):
     return found
 
 
-def verify(files, running, anchors=None, beats=None):
-    """files: (name, bytes) in the order of names. The number of records, or an Answer. `beats` gets the node's checkpoints."""
+def verify(files, running, anchors=None, notes=None, key=None):
+    """files: (name, bytes) in the order of names. The number of records, or an Answer. `notes` gets what is worth telling."""
     anchors = anchors or Anchors()
+    beats, later, tombstones = [], [], []
     last, torn, records, shards, seen = None, None, 0, 0, set()
 
     def series_ends(segment):
@@ -370,13 +415,16 @@ def verify(files, running, anchors=None, beats=None):
         else:
             if last is not None:
                 series_ends(last)
-            if header.number != 1 or header.shard in seen or (last is not None and header.shard < last.header.shard):
+            if header.number != 1:
+                later.append(segment)
+                anchors.begin(header.shard, header.tree())
+            if header.shard in seen or (last is not None and header.shard < last.header.shard):
                 raise Answer(1, name, 0, header.first_seq, "a segment before it is missing")
         if segment.torn:
             torn = torn or Answer(4, name, segment.end, segment.seq, "an unfinished record")
         last = segment
-        if beats is not None:
-            beats.extend(segment.beats)
+        beats.extend(segment.beats)
+        tombstones.extend(segment.tombstones)
         seen.add(header.shard)
         records += segment.records
         shards = max(shards, header.shards)
@@ -386,10 +434,13 @@ def verify(files, running, anchors=None, beats=None):
     missing = set(range(shards)) - seen
     if missing:
         raise Answer(1, "-", 0, 1, f"shard {min(missing)} is missing")
+    told = [begins(segment, tombstones, key) for segment in later]
     for shard, size in anchors.missing():
         raise Answer(1, "-", 0, size, f"the records of shard {shard} up to this one are not those that were signed")
     if torn:
         raise torn
+    if notes is not None:
+        notes.extend(told + silences(beats))
     return records
 
 
@@ -424,9 +475,9 @@ def main(arguments):
             except FileNotFoundError:
                 raise Answer(1, name, 0, 0, "the signed checkpoint is missing")
             anchors += [(NODE, size, root)] + (told(files, size) if not anchors else [])
-        beats = []
-        print(f"whole: {verify(files, running, Anchors(anchors), beats)} records")
-        print(*silences(beats), sep="\n", end="\n" if silences(beats) else "")
+        notes = []
+        print(f"whole: {verify(files, running, Anchors(anchors), notes, key)} records")
+        print(*notes, sep="\n", end="\n" if notes else "")
         return 0
     except Answer as answer:
         print(answer)

@@ -1,6 +1,7 @@
 //! `bench`: every path in interleaved rounds: nothing in between, relays that do nothing, us, what others use.
 
 mod foreign;
+mod hold;
 
 use std::path::{Path, PathBuf};
 
@@ -54,6 +55,13 @@ statements = ["session"]
 action     = "allow"
 "#;
 
+/// Beside it, where a column that is named is priced.
+const NAMED: &str = r#"
+[[sensitive]]
+columns = ["public.bench_cards.card"]
+kind    = "pan"
+"#;
+
 /// `cargo xtask bench pan …`: the scan alone, which needs neither root nor a database.
 pub(crate) fn pan(args: &[String]) -> Result<()> {
     let mut args = args.to_vec();
@@ -93,13 +101,19 @@ const DESCRIPTORS: u32 = 65_536;
 const SESSIONS: &str = "connections_per_shard_max = 12288\nconnections_per_agent_max = 12288";
 
 /// `cargo xtask bench [micro | latency | bulk | churn | idle | tls | all] …`: without a word all of these, with `all` the scan too;
-/// `bench pan`: the scan alone.
+/// `bench pan`: the scan alone; `bench hold`: what held statements cost.
+/// `bench verify`: the record's verifier beside a bare SHA-256.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     if let Some(("pan", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return pan(rest);
     }
     if let Some(("policy", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return scan("policy", rest);
+    }
+    if let Some(("verify", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        shell::run(shell::cargo(&["build", "--release", "--package", "interceptor", "--quiet"]))?;
+        let program = shell::target().join("release/interceptor").to_string_lossy().into_owned();
+        return scan("verify", &[&["--program".to_owned(), program], rest].concat());
     }
     setup::ensure()?;
     let (install, args): (Vec<&String>, Vec<&String>) = args.iter().partition(|arg| *arg == "--install-peers");
@@ -112,6 +126,9 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         let own = std::env::current_exe().context("where is xtask?")?;
         let args: Vec<&str> = std::iter::once("bench").chain(args.iter().map(|arg| arg.as_str())).collect();
         return shell::run(shell::as_root(&own.to_string_lossy(), &args)?);
+    }
+    if args.first().is_some_and(|first| *first == "hold") {
+        return hold::measure(&args[1..]);
     }
     if let Some(at) = args.iter().position(|arg| *arg == "--url") {
         let url = args.get(at + 1).context("--url needs an address")?;
@@ -139,12 +156,11 @@ fn load(args: &[&String]) -> Result<()> {
     let bench = release.join("bench").to_string_lossy().into_owned();
     let keys = folder.path().display().to_string();
     shell::run(shell::command(&bench, &["tls-keys", &keys]))?;
-    let addresses = [database.port, near, far].map(|port| format!("\"127.0.0.1:{port}\"")).join(", ");
-    let config = format!(
-        "[[database]]\nname = \"bench\"\nprotocol = \"postgres\"\naddresses = [{addresses}]\n\n\
-         [[database]]\nname = \"sealed\"\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:{sealed}\"]\nagent_tls = \"allow\"\n\
+    let rest = format!(
+        "[[database]]\nname = \"sealed\"\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:{sealed}\"]\nagent_tls = \"allow\"\n\
          tls = \"verify-full\"\nroots = \"{keys}/root.pem\"\nserver_name = \"db.bench\"\n\n[[agent]]\nname = \"load\"\n"
     );
+    let config = endpoint("bench", &[database.port, near, far]) + &rest;
     more_descriptors();
     let service = |durability: &str| format!("segment_bytes = 67108864\ndurability = \"{durability}\"\n{SESSIONS}");
     let start = |program: &Path, durability: &str| Service::start(program, &service(durability), &config, POLICY);
@@ -157,9 +173,17 @@ fn load(args: &[&String]) -> Result<()> {
     if wants(&args, "micro") {
         let unmasked = config.replace("[[database]]", "[[database]]\nmode = \"observe\"\nmask = false");
         services.push(("unmasked", Service::start(&ours, &service("standard"), &unmasked, POLICY)?));
+        let results = config.replace("[[database]]", "[[database]]\nrecord = \"results\"");
+        services.push(("results", Service::start(&ours, &service("standard"), &results, POLICY)?));
         // Memory that looks like a disk: what waits for one waits for nothing.
         let folder = Folder::below(Path::new("/dev/shm"), "service")?;
         services.push(("memory", Service::start_in(folder, &ours, &service("standard"), &config, POLICY)?));
+    }
+    if wants(&args, "bulk") {
+        // A database of its own: what is known of the tables of one is not asked of another.
+        let config = endpoint("bench", &[database.port, near]) + &endpoint("cards", &[far]) + &rest;
+        let policy = format!("{POLICY}{NAMED}");
+        services.push(("named", Service::start(&ours, &service("standard"), &config, &policy)?));
     }
     machine();
     let ports = [("--postgres", database.port), ("--near", near), ("--far", far), ("--sealed", sealed)];
@@ -171,6 +195,13 @@ fn load(args: &[&String]) -> Result<()> {
     println!("  ours: as account {AGENT_USER} by `interceptor exec`, everything on: policy, masking, record");
     println!("  (`standard` durability, and once more {})", other.as_deref().unwrap_or("`strict`"));
     shell::run(load)
+}
+
+/// A database of the configuration, on these ports.
+fn endpoint(name: &str, ports: &[u16]) -> String {
+    let addresses: Vec<String> = ports.iter().map(|port| format!("\"127.0.0.1:{port}\"")).collect();
+    let addresses = addresses.join(", ");
+    format!("[[database]]\nname = \"{name}\"\nprotocol = \"postgres\"\naddresses = [{addresses}]\n\n")
 }
 
 /// Each connection is a descriptor on both ends of the load too. Where the host refuses, the load takes fewer sessions and says so.

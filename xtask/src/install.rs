@@ -34,6 +34,18 @@ const FILES: &[File] = &[
         mode: 0o644,
         keep: false,
     },
+    File {
+        from: "systemd/interceptor-retain.service",
+        to: "usr/lib/systemd/system/interceptor-retain.service",
+        mode: 0o644,
+        keep: false,
+    },
+    File {
+        from: "systemd/interceptor-retain.timer",
+        to: "usr/lib/systemd/system/interceptor-retain.timer",
+        mode: 0o644,
+        keep: false,
+    },
     File { from: "systemd/sysusers.conf", to: "usr/lib/sysusers.d/interceptor.conf", mode: 0o644, keep: false },
     File { from: "systemd/tmpfiles.conf", to: "usr/lib/tmpfiles.d/interceptor.conf", mode: 0o644, keep: false },
     File { from: "docs/OPERATING.md", to: "usr/share/doc/interceptor/OPERATING.md", mode: 0o644, keep: false },
@@ -53,6 +65,7 @@ const EXPOSURE: &[(&str, u32)] = &[
     ("systemd/interceptor.service", 13),
     ("systemd/interceptor-attach.service", 20),
     ("systemd/interceptor-ship.service", 20),
+    ("systemd/interceptor-retain.service", 13),
 ];
 
 struct Options {

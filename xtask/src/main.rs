@@ -33,6 +33,9 @@ cargo xtask VERB
               100,000 rows of that table, in which cards are masked on our path. PGPASSWORD is used where the address has none
   bench pan   the scan of card numbers alone, by backend and kind of input   [--quick] [--check] [--class WORD] [--json FILE]
               [--markdown] [--report] [--search SECONDS [--seed N]]
+  bench hold    rules that hold and match nothing, over none; from a decision to the first byte at the database
+              [--quick] [--rounds N] [--slice-ms N] [--decisions N] [--report] [--check]
+  bench verify  the record's verifier beside a bare SHA-256 over the same bytes   [--records N] [--rounds N] [--check]
   bench policy  verdicts alone, never seen and known, beside the bare parse; hit rate; memory   [--quick] [--all]
               [--application NAME] [--json FILE] [--seed N]
   pan-truth   what is found and what is wrongly masked; status 1 over a budget   [--quick] [--markdown] [--report]

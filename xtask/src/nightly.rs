@@ -18,6 +18,8 @@ const SOAK_MINUTES_VARIABLE: &str = "INTERCEPTOR_SOAK_MINUTES";
 /// Variants of the corpus of evasions, and statements that the expression fuzzer has the server execute.
 const VARIANTS: &str = "10000";
 const EXPRESSIONS: &str = "100000";
+/// What the README shows of the page.
+const PICTURE: &str = "docs/approval.png";
 /// What drives them.
 const CARGO_FUZZ: &str = "=0.13.2";
 
@@ -30,6 +32,7 @@ const STEPS: &[Step] = &[
     ("soak", soak),
     ("idle", idle),
     ("kills", kills),
+    ("page", page),
     ("variants", || crate::evasion::run(&["--variants", VARIANTS, "--seed", "1"].map(str::to_owned))),
     ("expressions", || crate::evasion::run(&["--fuzz", EXPRESSIONS, "--minutes", "60"].map(str::to_owned))),
     ("oracle", oracle),
@@ -114,6 +117,16 @@ fn kills() -> Result<()> {
         "kills",
     ]);
     shell::run(shell::as_root("env", &args)?)
+}
+
+/// Every test of the page in Chromium, where `test` does one; the README's picture is what they saw.
+fn page() -> Result<()> {
+    shell::step("the page in Chromium");
+    let args = ["test", "--package", "control", "--test", "browser", "--", "--include-ignored", "--test-threads=1"];
+    shell::run(shell::cargo(&args))?;
+    std::fs::copy(shell::target().join("tmp/approval-light-1200.png"), PICTURE).context("the picture of the page")?;
+    println!("  pictures are in {}; the README's is {PICTURE}", shell::target().join("tmp").display());
+    Ok(())
 }
 
 /// The fuzzer's instrumentation is a compiler flag that only nightly accepts; this variable opens it in a stable one.

@@ -1,7 +1,9 @@
 //! What is measured.
 
 use crate::answers::Flow;
-use crate::load::targets::{AGAIN, Backend, DIRECT, HAPROXY, MEMORY, NULL, PGBOUNCER, STRICT, UNMASKED, US};
+use crate::load::targets::{
+    AGAIN, BESIDE, Backend, DIRECT, HAPROXY, MEMORY, NAMED, NULL, PGBOUNCER, RESULTS, STRICT, UNMASKED, US,
+};
 use crate::slice::Work;
 
 /// Kinds of load, as the command line names them.
@@ -64,9 +66,13 @@ pub(crate) struct Case {
 }
 
 /// Paths that price a part of ours alone.
-const PARTS: [&str; 2] = [UNMASKED, MEMORY];
+const PARTS: [&str; 4] = [UNMASKED, MEMORY, NAMED, RESULTS];
 /// What is compared to price one.
-const PRICED: [&str; 6] = [NULL, AGAIN, US, UNMASKED, MEMORY, STRICT];
+const PRICED: [&str; 7] = [NULL, AGAIN, US, UNMASKED, MEMORY, STRICT, RESULTS];
+/// The case of a column that policy names.
+pub(crate) const RULED_ID: &str = "stub-named";
+/// What a column that policy names is compared with.
+const RULED: [&str; 5] = [NULL, AGAIN, US, NAMED, BESIDE];
 /// What half a gigabyte is asked of.
 const FEW: [&str; 5] = [DIRECT, NULL, US, PGBOUNCER, HAPROXY];
 const FEW_ROUNDS: u32 = 3;
@@ -158,6 +164,9 @@ fn bulk(quick: bool) -> Vec<Case> {
         .into_iter()
         .map(|(id, title, flow)| case(id, title, Backend::Far, Work::Bulk(flow), 1, Figure::Bytes))
         .collect();
+    let cards = Work::Bulk(Flow::Cards);
+    let named = "a card in every row of 100 B, its column named by policy";
+    all.push(case(RULED_ID, named, Backend::Far, cards, 1, Figure::Bytes).of(&RULED, 0));
     let rows = Work::Bulk(Flow::Rows);
     all.push(case("pg-rows", "SELECT of 100,000 narrow rows", Backend::Postgres, rows, 1, Figure::Bytes));
     all.push(case("pg-copy", "COPY of 100,000 narrow rows", Backend::Postgres, Work::Copy, 1, Figure::Bytes));

@@ -131,12 +131,12 @@ impl Options {
     }
 }
 
-fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+pub(crate) fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| format!("`{text}` is no number that fits here"))
 }
 
 /// A file of words, one a line: a name, a process, and the prefix.
-fn through(path: &str) -> Result<Through, String> {
+pub(crate) fn through(path: &str) -> Result<Through, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
     let mut lines = text.lines().map(str::to_owned);
     let (name, pid) = (lines.next(), lines.next().and_then(|pid| pid.parse().ok()));

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use crate::load::cases::{Figure, Group};
+use crate::load::cases::{Figure, Group, RULED_ID};
 use crate::load::goals::{self, ROWS};
 use crate::load::idle::Idle;
 use crate::load::measure::{Line, Measured, Metric};
 use crate::load::options::Options;
 use crate::load::shards::Shards;
 use crate::load::slow::Slow;
-use crate::load::targets::{DIRECT, HAPROXY, MEMORY, NULL, STRICT, UNMASKED, US};
+use crate::load::targets::{DIRECT, HAPROXY, MEMORY, NAMED, NULL, RESULTS, STRICT, UNMASKED, US};
 use crate::load::tls::Tls;
 use crate::load::verdict::{Judged, Verdict};
 use crate::pan::readme;
@@ -152,9 +152,18 @@ pub(crate) fn table(measured: &Measured) -> String {
 /// What parts of ours cost: ours over ours without the part.
 fn prices(measured: &Measured) -> String {
     let metric = if measured.case.figure == Figure::Statements { Metric::P50 } else { Metric::CpuPerGb };
-    let parts = [("masking", US, UNMASKED), ("the record's disk", US, MEMORY), ("the strict record", STRICT, US)];
+    let parts: &[(&str, &str, &str)] = match (measured.case.group, measured.case.id.as_str()) {
+        (Group::Micro, _) => &[
+            ("masking", US, UNMASKED),
+            ("the record's disk", US, MEMORY),
+            ("the strict record", STRICT, US),
+            ("recorded results", RESULTS, US),
+        ],
+        (_, RULED_ID) => &[("the column named", NAMED, US)],
+        _ => &[],
+    };
     let mut text = String::new();
-    for (part, with, without) in parts.into_iter().filter(|_| measured.case.group == Group::Micro) {
+    for &(part, with, without) in parts {
         let ratio = |metric| interval(measured.ratio(metric, with, without));
         let _ = write!(text, "  {part:<18} with it over without: {}", ratio(metric));
         if metric == Metric::P50 {

@@ -9,6 +9,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::cpu;
+use crate::load::cage::Cage;
 use crate::load::foreign::Url;
 use crate::load::options::Options;
 use crate::slice::{Outcome, Slice};
@@ -21,6 +22,10 @@ pub(crate) const STRICT: &str = "strict record";
 /// Ours without a part, to price it.
 pub(crate) const UNMASKED: &str = "masking off";
 pub(crate) const MEMORY: &str = "record in memory";
+/// Ours with what agents receive recorded too.
+pub(crate) const RESULTS: &str = "results recorded";
+/// Ours with a policy that names the column of cards.
+pub(crate) const NAMED: &str = "column named";
 /// Another build of ours, to be compared with.
 pub(crate) const BESIDE: &str = "other build";
 pub(crate) const PGBOUNCER: &str = "pgbouncer";
@@ -85,7 +90,7 @@ pub(crate) struct Stand {
 }
 
 /// A child that ends when this does.
-struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -138,6 +143,8 @@ impl Stand {
                 "beside" => BESIDE,
                 "unmasked" => UNMASKED,
                 "memory" => MEMORY,
+                "results" => RESULTS,
+                "named" => NAMED,
                 _ => US,
             };
             stand.add(name, places, &through.words)?;
@@ -179,34 +186,15 @@ impl Stand {
         prefix: &[String],
     ) -> Result<(), String> {
         let places = places.map(|(port, dbname, pid)| Place { port, dbname: dbname.to_owned(), pid });
-        self.targets.push(Target { name, places, worker: Worker::start(prefix)? });
+        let worker = if prefix.is_empty() { Worker::caged(self.targets.len())? } else { Worker::start(prefix)? };
+        self.targets.push(Target { name, places, worker });
         Ok(())
     }
 
-    /// Starts one and waits until all its ports answer.
-    fn run(&mut self, mut command: Command, cpu: Option<u32>, ports: &[u16]) -> Result<u32, String> {
-        let shown = command.get_program().to_string_lossy().into_owned();
-        command.stdin(Stdio::null()).stdout(Stdio::null()).current_dir("/");
-        // A child runs where the thread that makes it does.
-        let spawned = std::thread::scope(|scope| {
-            let thread = scope.spawn(|| {
-                cpu.map_or(Ok(()), uring::pin_to)?;
-                command.spawn()
-            });
-            thread.join().unwrap_or_else(|_| Err(std::io::Error::other("a thread ended")))
-        });
-        let child = Running(spawned.map_err(|error| format!("{shown}: {error}"))?);
+    fn run(&mut self, command: Command, cpu: Option<u32>, ports: &[u16]) -> Result<u32, String> {
+        let child = run_and_wait(command, cpu, ports)?;
         let pid = child.0.id();
         self._children.push(child);
-        let until = Instant::now() + Duration::from_secs(10);
-        for &port in ports {
-            while TcpStream::connect(("127.0.0.1", port)).is_err() {
-                if Instant::now() > until {
-                    return Err(format!("{shown} does not answer on port {port}"));
-                }
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        }
         Ok(pid)
     }
 
@@ -285,7 +273,33 @@ impl Stand {
     }
 }
 
-fn own(args: &[impl AsRef<std::ffi::OsStr>]) -> Result<Command, String> {
+/// Starts one, on this CPU alone, and waits until all its ports answer.
+pub(crate) fn run_and_wait(mut command: Command, cpu: Option<u32>, ports: &[u16]) -> Result<Running, String> {
+    let shown = command.get_program().to_string_lossy().into_owned();
+    command.stdin(Stdio::null()).stdout(Stdio::null()).current_dir("/");
+    // A child runs where the thread that makes it does.
+    let spawned = std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            cpu.map_or(Ok(()), uring::pin_to)?;
+            command.spawn()
+        });
+        thread.join().unwrap_or_else(|_| Err(std::io::Error::other("a thread ended")))
+    });
+    let child = Running(spawned.map_err(|error| format!("{shown}: {error}"))?);
+    let until = Instant::now() + Duration::from_secs(10);
+    for &port in ports {
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            if Instant::now() > until {
+                return Err(format!("{shown} does not answer on port {port}"));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+    Ok(child)
+}
+
+/// A verb of this program.
+pub(crate) fn own(args: &[impl AsRef<std::ffi::OsStr>]) -> Result<Command, String> {
     let mut command = Command::new(std::env::current_exe().map_err(|error| error.to_string())?);
     command.args(args);
     Ok(command)
@@ -334,17 +348,28 @@ pub(crate) struct Worker {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
+    /// Where it runs, if it is no agent, which has one of its own.
+    _cage: Option<Cage>,
 }
 
 impl Worker {
-    fn start(prefix: &[String]) -> Result<Worker, String> {
+    /// One that is no agent, in a cgroup like an agent's.
+    fn caged(number: usize) -> Result<Worker, String> {
+        let cage = Cage::new(number);
+        let mut worker = Worker::start(&cage.as_ref().map(Cage::prefix).unwrap_or_default())?;
+        worker._cage = cage;
+        Ok(worker)
+    }
+
+    /// Starts one behind this prefix.
+    pub(crate) fn start(prefix: &[String]) -> Result<Worker, String> {
         let own = std::env::current_exe().map_err(|error| error.to_string())?.to_string_lossy().into_owned();
         let words: Vec<&str> = prefix.iter().map(String::as_str).chain([own.as_str(), "worker"]).collect();
         let mut command = Command::new(words[0]);
         command.args(&words[1..]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().map_err(|error| format!("{}: {error}", words[0]))?;
         match (child.stdin.take(), child.stdout.take()) {
-            (Some(input), Some(output)) => Ok(Worker { child, input, output: BufReader::new(output) }),
+            (Some(input), Some(output)) => Ok(Worker { child, input, output: BufReader::new(output), _cage: None }),
             _ => Err("a worker without pipes".into()),
         }
     }

@@ -20,7 +20,7 @@ pub(super) fn put(pack: &mut Pack, config: &Config, path: &Path) -> Result<bool>
     let folders = record::folders(config);
     let negative = negative(&folders, &pack.folder)?;
     pack.put_json("integrity-negative.json", "10.3.4", "interceptor audit verify COPY", &negative)?;
-    pack.put_json("retention.json", "10.5.1", "ls -l STATE_DIR/*.seg", &retention(&folders)?)?;
+    pack.put_json("retention.json", "10.5.1", "interceptor audit retain --dry-run", &retention(config, &folders)?)?;
     let coverage = coverage(config);
     pack.put_json("coverage.json", "7.3.1, 7.3.2, 12.5.2", "interceptor status --json", &coverage)?;
     let clock = crate::sys::clock::state();
@@ -56,8 +56,8 @@ fn changed(folders: &[PathBuf], copy: &Path) -> Result<Value> {
     }))
 }
 
-/// What is there of each series, and since when.
-fn retention(folders: &[PathBuf]) -> Result<Value> {
+/// How long is kept, what is there of each series, and since when.
+fn retention(config: &Config, folders: &[PathBuf]) -> Result<Value> {
     let mut series: std::collections::BTreeMap<u16, Value> = Default::default();
     let mut oldest = u64::MAX;
     for path in record::segments(folders)? {
@@ -74,7 +74,11 @@ fn retention(folders: &[PathBuf]) -> Result<Value> {
         entry["bytes"] = (entry["bytes"].as_u64().unwrap_or(0) + bytes.len() as u64).into();
     }
     let days = (oldest != u64::MAX).then(|| record::now_ns().saturating_sub(oldest) / 86_400_000_000_000);
-    Ok(json!({ "days": days, "at hand": "all of it", "series": series.into_values().collect::<Vec<_>>() }))
+    let series: Vec<Value> = series.into_values().collect();
+    Ok(json!({
+        "days that are there": days, "kept": crate::retention::state(config)?, "series": series,
+        "what was removed": "integrity.txt names it; `interceptor audit export --where type=tombstone` prints each",
+    }))
 }
 
 /// Protected connections that the kernel half saw: what it pointed at the proxy, and what it refused.

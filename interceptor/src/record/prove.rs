@@ -80,8 +80,9 @@ pub fn check_proof(file: &Path, key: &str) -> Result<u8> {
     }
 }
 
-/// `audit consistency KEPT`: whether the record here goes on where a checkpoint that was kept elsewhere ended, with the proof.
-pub fn since(path: &Path, folder: Option<PathBuf>, kept: &Path, key: Option<&str>) -> Result<u8> {
+/// `audit consistency KEPT [LATER]`: whether the record here, or a later checkpoint that was kept too, goes on where a checkpoint that
+/// was kept elsewhere ended, with the proof.
+pub fn since(path: &Path, folder: Option<PathBuf>, kept: &Path, later: Option<&Path>, key: Option<&str>) -> Result<u8> {
     let (folders, _) = folders_and_state(path, folder)?;
     let newest = match signed::read(&folders, key, &[])? {
         Ok(signed) => signed,
@@ -92,18 +93,26 @@ pub fn since(path: &Path, folder: Option<PathBuf>, kept: &Path, key: Option<&str
         Ok(old) => old,
         Err(why) => bail!("{}: {why}", kept.display()),
     };
-    let new = &newest.checkpoint;
+    let new = match later.map(|later| signed::open(&newest.key, later)).transpose()? {
+        None => newest.checkpoint.clone(),
+        Some(Ok(later)) => later,
+        Some(Err(why)) => bail!("{}: {why}", later.unwrap_or(kept).display()),
+    };
     let path = match old.size <= new.size {
         true => path_of(&folders, NODE_SHARD, consistency(old.size, new.size), new.size)?,
         false => Vec::new(),
     };
     if !extends((old.size, &old.root), (new.size, &new.root), &path) {
-        println!("FORKED: the record here does not go on from checkpoint {} of {}", old.size, kept.display());
+        let which = later.map_or_else(|| "the record here".to_owned(), |later| later.display().to_string());
+        println!("FORKED: {which} does not go on from checkpoint {} of {}", old.size, kept.display());
         return Ok(1);
     }
     println!("consistent: checkpoint {} goes on from {}\n", new.size, old.size);
     path.iter().for_each(|hash| println!("{}", BASE64.encode(hash)));
-    print!("\n{}", newest.text);
+    match later {
+        None => print!("\n{}", newest.text),
+        Some(later) => print!("\n{}", fs::read_to_string(later).unwrap_or_default()),
+    }
     Ok(0)
 }
 

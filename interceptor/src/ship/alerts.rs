@@ -55,6 +55,7 @@ impl Watch {
         if !matches!(
             kind,
             RecordType::Decision
+                | RecordType::Approval
                 | RecordType::Finding
                 | RecordType::Canary
                 | RecordType::Detach
@@ -81,6 +82,16 @@ impl Watch {
                 }
                 self.denied(&agent, frame.stamp.wall_ns).into_iter().for_each(|why| raise("denials", why));
             }
+            RecordType::Approval if says["break_glass"] == true => raise(
+                "break glass",
+                format!(
+                    "{} let a held statement of {} go on alone ({}): {}",
+                    word("reviewer"),
+                    word("agent"),
+                    word("approval"),
+                    word("justification")
+                ),
+            ),
             RecordType::Login if failed => {
                 let agent = word("agent");
                 self.denied(&agent, frame.stamp.wall_ns).into_iter().for_each(|why| raise("denials", why));

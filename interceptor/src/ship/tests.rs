@@ -434,6 +434,31 @@ mod alerts {
     }
 
     #[test]
+    fn a_broken_glass_is_told_and_an_approval_is_not() {
+        let parts = parts();
+        let approval = |break_glass| {
+            Event::Approval(audit::Approval {
+                actor: &parts.actor,
+                approval: "K7Q2M-9XDRT".into(),
+                ask: RecordId { shard: 0, seq: 1 },
+                under: None,
+                approved: true,
+                break_glass,
+                reviewer: "ann".into(),
+                login: "admin socket, uid 7".into(),
+                justification: "the house burns".into(),
+                need: "updates wait".into(),
+                expires_s: 7,
+                number: 1,
+            })
+        };
+        let raised = raised(&[(approval(false), 1), (approval(true), 2)]);
+        let [alert] = &raised[..] else { panic!("{raised:?}") };
+        assert_eq!((alert.object.as_str(), alert.about.unwrap().seq), ("break glass", 2));
+        assert_eq!(alert.message, "ann let a held statement of reconciler go on alone (K7Q2M-9XDRT): the house burns");
+    }
+
+    #[test]
     fn broken_redirection_and_a_failed_check_are_told() {
         let operator = Operator { name: "root".into(), uid: 0, pid: 1 };
         let canary =

@@ -362,6 +362,24 @@ fn a_control_plane_that_hangs_stops_nothing_that_needs_no_person() {
 }
 
 #[test]
+fn one_person_breaks_glass_and_the_record_says_so() {
+    let keys = "action = \"hold\"\napprovals = 2\nbreak_glass = [\"ann\"]";
+    let policy = POLICY.to_owned() + &HOLD.replace("3s", "10m").replace("action = \"hold\"", keys);
+    let Some(stage) = Stage::set_beside("", REVIEWER, &policy) else { return };
+    let child = psql(&stage, "DELETE FROM plain /* burns */;\n");
+    let id = held(&stage.service, "burns");
+    let shown = Answer::of(stage.service.verb("approvals show").arg(&id).output().expect("starts"));
+    assert!(shown.out.contains("2 of group:leads (ann may break glass)"), "{}", shown.out);
+    assert!(decide(&stage.service, "approve", &id, "the first of two").out.contains("waits for the others"));
+    let alone = decide(&stage.service, "approve --break-glass", &id, "the house burns");
+    assert!(alone.ok && alone.out.contains("the statement goes on"), "{}{}", alone.out, alone.err);
+    assert_eq!(end(child).out.trim_end(), "DELETE 0");
+    let said = records(&stage, "approval");
+    assert_eq!((said.len(), &said[0]["break_glass"], &said[1]["break_glass"]), (2, &Value::Null, &true.into()));
+    assert!(stage.service.log().contains("BREAK GLASS"), "{}", stage.service.log());
+}
+
+#[test]
 fn what_is_too_much_is_denied() {
     let limits = format!("{REVIEWER}\n[approvals]\npending_per_agent_max = 1\n");
     let Some(stage) = Stage::set_beside("", &limits, &(POLICY.to_owned() + &HOLD.replace("3s", "10m"))) else { return };

@@ -90,6 +90,9 @@ pub fn run(ground: &Ground, count: u64, seed: u64) -> Tally {
     tally.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The first packet of who asks for TLS.
+const SSL_REQUEST_BYTES: usize = 8;
+
 fn compose(ground: &Ground, numbers: &[(String, String)], mut dice: Dice) -> Variant {
     let usable = |case: &&Case| !ALONE.contains(&case.id.as_str()) && !SLOW.contains(&case.id.as_str());
     let changing = dice.percent(CHANGING);
@@ -100,6 +103,9 @@ fn compose(ground: &Ground, numbers: &[(String, String)], mut dice: Dice) -> Var
     let extended = dice.percent(35) && base.recipe.is_none() && !several;
     let binary = extended && dice.percent(40);
     let pieces = dice.percent(30).then(|| *dice.pick(&[1, 2, 3, 7, 64]));
+    // Where a piece ends with the request nobody can tell what follows from what is said when the answer is there.
+    let pieces =
+        pieces.filter(|bytes| base.id != "wire-sslrequest-stuffed" || !SSL_REQUEST_BYTES.is_multiple_of(*bytes));
     let lineage =
         base.by.iter().all(|by| LINEAGE.contains(&by.as_str())) && base.must != Must::Any && base.recipe.is_none();
     let twin = lineage.then(|| Case { steps: disguise::harmless(&steps, numbers), must: Must::Allow, ..base.clone() });

@@ -5,11 +5,17 @@ use std::net::{IpAddr, SocketAddr};
 use pan::Masked;
 
 use crate::event::{
-    Actor, Approval, AskOver, Asked, Decided, Event, Grant, GrantOver, Head, Operator, Outcome, RevealOver, Revealed,
-    Revealing, SessionTotals, SqlState, Stage, Statement, Text, VerdictFacts,
+    Actor, Approval, AskOver, Asked, Decided, Event, Grant, GrantOver, Head, Operator, Outcome, SessionTotals,
+    SqlState, Stage, Statement, Text, VerdictFacts,
 };
 use crate::id::RecordId;
 use crate::{JUSTIFICATION_MAX, LIST_MAX, NAME_MAX, TEXT_MAX, field};
+
+mod kept;
+mod reveal;
+
+/// What most parts take at most.
+const PART_BYTES: usize = 512;
 
 macro_rules! part {
     ($(#[$doc:meta])* $name:ident of $facts:ident) => {
@@ -20,8 +26,10 @@ macro_rules! part {
         impl $name {
             /// Encodes the facts once.
             pub fn of(facts: &$facts<'_>) -> $name {
-                let mut part = $name::default();
-                part.set(facts);
+                // Room for most: what is made once is kept as it is.
+                let mut part = $name(Vec::with_capacity(PART_BYTES));
+                facts.append(&mut part.0);
+                part.fit();
                 part
             }
 
@@ -95,6 +103,7 @@ pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
         }
         Event::Decision(decided) => decided.append(out),
         Event::Outcome(outcome) => outcome.append(out),
+        Event::Result(received) => received.append(out),
         Event::Own { actor, purpose, text, number: count } => {
             session(out, actor, true, *count);
             name(out, field::REQUEST, Text::Literal("own"));
@@ -162,6 +171,20 @@ fn service(event: &Event<'_>, out: &mut Vec<u8>) {
             }
             name(out, field::MESSAGE, *message);
         }
+        Event::Tombstone { operator, removed, cause, signature } => {
+            operator.append(out, true);
+            name(out, field::OBJECT, Text::Literal("record"));
+            name(out, field::CAUSE, *cause);
+            removed.append(out);
+            if let Some(signature) = signature {
+                bytes(out, field::SIGNATURE, signature.as_slice());
+            }
+        }
+        Event::Retention { operator, object, success, message } => {
+            operator.append(out, *success);
+            name(out, field::OBJECT, *object);
+            name(out, field::MESSAGE, *message);
+        }
         Event::ServiceStart { operator, version, kernel, policy, success, message } => {
             operator.append(out, *success);
             name(out, field::OBJECT, Text::Literal("service"));
@@ -188,7 +211,7 @@ fn service(event: &Event<'_>, out: &mut Vec<u8>) {
                 number(out, field::CLOCK_ERROR_US, clock.error_us);
             }
             number(out, field::NEXT_WITHIN_S, u64::from(*next_within_s));
-            heads.iter().for_each(|head| head.append(out));
+            heads.iter().for_each(|head| head.append_as(field::HEADS, out));
         }
         Event::AskLeft { operator, agent, approval, ask, cause } => {
             operator.append(out, false);
@@ -212,6 +235,7 @@ fn service(event: &Event<'_>, out: &mut Vec<u8>) {
         | Event::Login { .. }
         | Event::Decision(_)
         | Event::Outcome(_)
+        | Event::Result(_)
         | Event::Own { .. }
         | Event::Finding { .. }
         | Event::Ask(_)
@@ -319,6 +343,9 @@ impl Approval<'_> {
         text(out, field::JUSTIFICATION, self.justification, JUSTIFICATION_MAX);
         name(out, field::NEED, self.need);
         number(out, field::EXPIRES, self.expires_s);
+        if self.break_glass {
+            number(out, field::BREAK_GLASS, 1);
+        }
     }
 }
 
@@ -329,44 +356,6 @@ impl AskOver<'_> {
         name(out, field::APPROVAL, self.approval);
         name(out, field::CAUSE, Text::Literal(self.cause));
     }
-}
-
-impl Revealing<'_> {
-    fn append(&self, out: &mut Vec<u8>) {
-        session(out, self.actor, true, self.number);
-        name(out, field::REVEAL, self.reveal);
-        name(out, field::RULE, self.rule);
-        text(out, field::JUSTIFICATION, self.justification, JUSTIFICATION_MAX);
-        list(out, field::COLUMNS, self.columns);
-        number(out, field::UNTIL, self.until_s);
-    }
-}
-
-impl Revealed<'_> {
-    fn append(&self, out: &mut Vec<u8>) {
-        session(out, self.actor, true, self.number);
-        id(out, field::DECISION, self.decision);
-        name(out, field::REVEAL, self.reveal);
-        shown(out, self.counts);
-    }
-}
-
-impl RevealOver<'_> {
-    fn append(&self, out: &mut Vec<u8>) {
-        session(out, self.actor, true, self.number);
-        name(out, field::REVEAL, self.reveal);
-        name(out, field::CAUSE, Text::Literal(self.cause));
-        shown(out, self.counts);
-    }
-}
-
-/// `column=count` of each column.
-fn shown(out: &mut Vec<u8>, counts: &[(Masked, u64)]) {
-    for (column, count) in counts.iter().take(LIST_MAX) {
-        let words = format!("{}={count}", cut(column.as_str(), NAME_MAX - 24));
-        text(out, field::REVEALED, Text::Masked(&Masked::of(&words)), NAME_MAX);
-    }
-    omitted(out, counts.len().saturating_sub(LIST_MAX));
 }
 
 impl Grant<'_> {
@@ -427,9 +416,9 @@ impl SessionTotals {
 }
 
 impl Head {
-    fn append(&self, out: &mut Vec<u8>) {
+    fn append_as(&self, field: u8, out: &mut Vec<u8>) {
         let length = 8 - self.size.leading_zeros() as usize / 8;
-        out.push(field::HEADS);
+        out.push(field);
         out.push(2 + 32 + length as u8);
         out.extend_from_slice(&self.shard.to_le_bytes());
         out.extend_from_slice(&self.root);

@@ -5,12 +5,16 @@ use pan::Masked;
 
 use crate::encode::{ActorPart, StatementPart, VerdictPart};
 use crate::id::RecordId;
+use crate::received::Received;
 use crate::record_type::RecordType;
+use crate::removal::Removed;
 
+mod ended;
 mod held;
 mod node;
 mod sql_state;
 
+pub use ended::{Outcome, SessionTotals};
 pub use held::{Approval, AskOver, Asked, Grant, GrantOver, RevealOver, Revealed, Revealing};
 pub use node::{Clock, Head};
 pub use sql_state::SqlState;
@@ -218,54 +222,6 @@ pub struct Decided<'a> {
     pub number: u64,
 }
 
-/// How a statement ended.
-#[derive(Clone, Copy, Debug)]
-pub struct Outcome<'a> {
-    /// Who.
-    pub actor: &'a ActorPart,
-    /// The record of its decision (or of our own statement).
-    pub decision: RecordId,
-    /// It ended without an error.
-    pub success: bool,
-    /// The code of its error.
-    pub sqlstate: Option<SqlState>,
-    /// Why, where no SQLSTATE says it: `cancelled`, `connection lost`, …
-    pub cause: Option<&'static str>,
-    /// Rows that passed, or that the command reports.
-    pub rows: u64,
-    /// Bytes that passed to the agent.
-    pub bytes: u64,
-    /// Values masked by content.
-    pub masked: u64,
-    /// Values masked because policy names their column.
-    pub sensitive: u64,
-    /// From the decision to the end of the answer.
-    pub duration_ns: u64,
-    /// The session's own count of its records, from 1.
-    pub number: u64,
-}
-
-/// A session's sums.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SessionTotals {
-    /// Statements decided.
-    pub statements: u64,
-    /// Of them, those that did not go on.
-    pub refused: u64,
-    /// Rows to the agent.
-    pub rows: u64,
-    /// Bytes to the agent.
-    pub bytes: u64,
-    /// Bytes to the database.
-    pub sent: u64,
-    /// Values masked by content.
-    pub masked: u64,
-    /// Values masked because policy names their column.
-    pub sensitive: u64,
-    /// The session's length.
-    pub duration_ns: u64,
-}
-
 /// Who did something to the service itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Operator<'a> {
@@ -340,6 +296,8 @@ pub enum Event<'a> {
     Decision(Decided<'a>),
     /// A statement that went on ended.
     Outcome(Outcome<'a>),
+    /// What an agent received of a statement.
+    Result(Received<'a>),
     /// A statement of ours to the database: never counted as an agent's.
     Own {
         /// For whose session.
@@ -474,6 +432,28 @@ pub enum Event<'a> {
         /// What was seen.
         message: Text<'a>,
     },
+    /// A segment was removed for good (10.5.1): written, and on disk, before it is.
+    Tombstone {
+        /// Who.
+        operator: Operator<'a>,
+        /// What.
+        removed: &'a Removed,
+        /// Why: how long it had to be kept.
+        cause: Text<'a>,
+        /// By the record's key; `None`: this host has none yet.
+        signature: Option<&'a [u8; 64]>,
+    },
+    /// Segments were moved, or kept though their time was over.
+    Retention {
+        /// Who.
+        operator: Operator<'a>,
+        /// To where, or under which hold.
+        object: Text<'a>,
+        /// All was done that was due.
+        success: bool,
+        /// Which, and how many.
+        message: Text<'a>,
+    },
     /// The service, and with it this record, started (10.2.1.6).
     ServiceStart {
         /// Who.
@@ -553,6 +533,7 @@ impl Event<'_> {
             Event::Login { .. } => RecordType::Login,
             Event::Decision(_) => RecordType::Decision,
             Event::Outcome(_) => RecordType::Outcome,
+            Event::Result(_) => RecordType::Result,
             Event::Own { .. } => RecordType::Own,
             Event::Cancel { .. } => RecordType::Cancel,
             Event::Finding { .. } => RecordType::Finding,
@@ -570,6 +551,8 @@ impl Event<'_> {
             Event::Detach { .. } => RecordType::Detach,
             Event::Reading { .. } => RecordType::Reading,
             Event::Alert { .. } => RecordType::Alert,
+            Event::Tombstone { .. } => RecordType::Tombstone,
+            Event::Retention { .. } => RecordType::Retention,
             Event::ServiceStart { .. } => RecordType::ServiceStart,
             Event::ServiceStop { .. } => RecordType::ServiceStop,
             Event::Canary { .. } => RecordType::Canary,

@@ -19,6 +19,12 @@ pub enum Form {
     Hash,
     /// The shard, u16 little endian, 32 bytes of the root, and the size, a [`Form::Number`]; the field may occur many times.
     Head,
+    /// 64 bytes of Ed25519 (RFC 8032).
+    Signature,
+    /// Any bytes, in COBS: no zero byte is in them.
+    Bytes,
+    /// Pairs of LEB128, each one more than it says: microseconds since the pair before, and bytes.
+    Timing,
 }
 
 /// One row of the table.
@@ -138,6 +144,20 @@ fields! {
     117 BINDING "binding" Hash "HMAC-SHA256, by a key of this host, of all that an approval which covers further runs is bound to";
     118 HELD_BY "held_by" List "a rule that takes the grant";
     119 GIVEN "given" Number "when the approval that stands was given, seconds since 1970 UTC";
+    120 REMOVED "removed" Head "up to where a series was removed: its tree's size and root, the removed segment's last record included";
+    121 REMOVED_FIRST "removed_first" Number "the first record of the removed segment";
+    122 REMOVED_SEGMENT "removed_segment" Number "the removed segment's number";
+    123 REMOVED_SHA256 "removed_sha256" Hash "SHA-256 of the removed segment's file";
+    124 REMOVED_UNTIL "removed_until" Number "the time of the removed segment's last record, seconds since 1970 UTC";
+    125 SIGNATURE "signature" Signature "by the record's key, over what a tombstone says (see *Tombstones*)";
+    126 RESULT "result" Bytes "what the agent received of the statement, as it left: messages of the protocol; packed as `packing` says";
+    127 PACKING "packing" Number "1: zstd (RFC 8878); absent: as they were";
+    128 RESULT_BYTES "result_bytes" Number "how many bytes `result` is when it is unpacked";
+    129 LEFT_OFF "left_off" Number "bytes that were received beyond those and are not kept";
+    130 LEFT_OFF_SHA256 "left_off_sha256" Hash "their SHA-256";
+    131 TIMING "timing" Timing "when pieces of the result left, the first since the decision";
+    132 STARRED "starred" Number "cards that only the strict scan finds: masked in `result`, though the agent was shown by the balanced one";
+    133 BREAK_GLASS "break_glass" Number "1: the person let the statement go on alone, in an emergency (break-glass)";
 }
 
 #[cfg(test)]

@@ -135,12 +135,17 @@ impl VerifierKey {
             if name != self.name || *by != id {
                 continue;
             }
-            UnparsedPublicKey::new(&ED25519, self.key)
-                .verify(body.as_bytes(), signature)
-                .map_err(|_| Unfit::Signature)?;
+            if !self.has_signed(body.as_bytes(), signature) {
+                return Err(Unfit::Signature);
+            }
             signed = true;
         }
         if signed { Ok(checkpoint) } else { Err(Unfit::Unsigned) }
+    }
+
+    /// Whether the signature is this key's over these bytes.
+    pub(crate) fn has_signed(&self, message: &[u8], signature: &[u8]) -> bool {
+        UnparsedPublicKey::new(&ED25519, self.key).verify(message, signature).is_ok()
     }
 }
 
@@ -177,6 +182,14 @@ impl SignerKey {
     /// What others need to check its signatures.
     pub fn public(&self) -> &VerifierKey {
         &self.public
+    }
+
+    /// The signature over bytes that no checkpoint can be: their first line is no key's name.
+    pub(crate) fn sign_bytes(&self, message: &[u8]) -> [u8; 64] {
+        let mut signature = [0; 64];
+        // Ed25519 has 64 bytes, always.
+        signature.iter_mut().zip(self.pair.sign(message).as_ref()).for_each(|(to, from)| *to = *from);
+        signature
     }
 
     /// The checkpoint with this key's signature.

@@ -25,10 +25,13 @@ pub struct Teller<'a> {
 
 /// One record as an event.
 pub fn event(teller: Teller<'_>, shard: u16, frame: &Frame<'_>) -> Value {
-    let record = match show::json(shard, frame) {
+    let mut record = match show::json(shard, frame) {
         Value::Object(record) => record,
         _ => Map::new(),
     };
+    // The bytes of results stay in the record: they would be the most of what is shipped.
+    record.remove("result");
+    record.remove("timing");
     let class = Class::of(frame.kind);
     let activity = class.activity(frame.kind, &record);
     let succeeded = record.get("success").and_then(Value::as_bool);
@@ -86,6 +89,7 @@ impl Class {
                 | RecordType::SessionEnd
                 | RecordType::Decision
                 | RecordType::Outcome
+                | RecordType::Result
                 | RecordType::Own
                 | RecordType::Cancel
                 | RecordType::Ask

@@ -35,6 +35,7 @@ record_types! {
     9 Ask "ask" "A statement is held: a person is asked.";
     10 Approval "approval" "A person approved or denied a held statement.";
     11 AskOver "ask-over" "A held statement waits no more, and nobody decided.";
+    12 Result "result" "What an agent received of a statement, where a rule or its database asks for that.";
     13 Reveal "reveal" "People agreed: clear values of some columns are shown from now on, for a while.";
     14 Revealed "revealed" "A statement was shown clear values: how many, of which column.";
     15 RevealOver "reveal-over" "Clear values are shown no more.";
@@ -49,6 +50,8 @@ record_types! {
     24 Checkpoint "checkpoint" "How far all series are, in the node's own series; a signed checkpoint binds it.";
     25 Reading "reading" "Somebody read the record, or checked it.";
     26 Alert "alert" "Something that a person must look at, found in the record or in its shipping.";
+    27 Tombstone "tombstone" "A segment was removed for good: which, and up to where its series went.";
+    28 Retention "retention" "Segments were moved to cold storage, or kept though their time was over.";
     30 Grant "grant" "A person's approval stands for a while: of further runs of one statement, or of what a rule holds.";
     31 GrantOver "grant-over" "Such an approval was taken back.";
     240 Root "root" "The root of all records so far. Written by the appender alone.";

@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use pan::Masked;
 use serde_json::{Map, Value, json};
 
@@ -10,6 +12,7 @@ use crate::decode::{Fields, number, record_id};
 use crate::event::{Stage, Verdict};
 use crate::field::{self, Form};
 use crate::id::RecordId;
+use crate::received::{timing, with_zeros};
 use crate::record_type::RecordType;
 use crate::segment::Frame;
 
@@ -74,13 +77,14 @@ pub fn line(shard: u16, frame: &Frame<'_>) -> String {
             value => _ = write!(line, " {key}={value}"),
         }
     }
-    for key in ["rows", "bytes", "masked", "sensitive"] {
+    for key in ["rows", "bytes", "masked", "sensitive", "result_bytes", "left_off", "starred"] {
         match object.get(key).and_then(Value::as_u64) {
             None | Some(0) => {}
             Some(value) => _ = write!(line, " {key}={value}"),
         }
     }
     match object.get("approved") {
+        Some(Value::Bool(true)) if object.get("break_glass").is_some() => line.push_str(" BROKE GLASS"),
         Some(Value::Bool(true)) => line.push_str(" APPROVED"),
         Some(Value::Bool(false)) => line.push_str(" DENIED"),
         _ => {}
@@ -118,7 +122,10 @@ fn value(field: u8, form: Form, bytes: &[u8]) -> Value {
     let text = |bytes: &[u8]| Value::from(Masked::of_bytes(bytes).as_str());
     match (form, number(bytes)) {
         (Form::Number, Some(flag))
-            if matches!(field, field::SUCCESS | field::REDACTED | field::APPROVED | field::CLOCK_SYNCED) =>
+            if matches!(
+                field,
+                field::SUCCESS | field::REDACTED | field::APPROVED | field::BREAK_GLASS | field::CLOCK_SYNCED
+            ) =>
         {
             (flag != 0).into()
         }
@@ -130,13 +137,18 @@ fn value(field: u8, form: Form, bytes: &[u8]) -> Value {
             let stage = Stage::ALL.iter().find(|stage| u64::from(stage.code()) == code);
             stage.map_or("unknown", |stage| stage.as_str()).into()
         }
-        (Form::Number, Some(seconds)) if field == field::EXPIRES => time(seconds.saturating_mul(1_000_000_000)).into(),
+        (Form::Number, Some(seconds)) if matches!(field, field::EXPIRES | field::REMOVED_UNTIL) => {
+            time(seconds.saturating_mul(1_000_000_000)).into()
+        }
         (Form::Number, Some(value)) => value.into(),
         (Form::Number, None) => Value::Null,
         (Form::Text | Form::List, _) => text(bytes),
         (Form::Address, _) => address(bytes).map_or(Value::Null, |address| address.to_string().into()),
         (Form::Id, _) => record_id(bytes).map_or(Value::Null, |id| id.to_string().into()),
         (Form::Hash, _) => hex(bytes).into(),
+        (Form::Bytes, _) => with_zeros(bytes).map_or(Value::Null, |bytes| BASE64.encode(bytes).into()),
+        (Form::Timing, _) => timing(bytes).map_or(Value::Null, |pairs| json!(pairs)),
+        (Form::Signature, _) => BASE64.encode(bytes.get(..64).unwrap_or(bytes)).into(),
         (Form::Head, _) => crate::decode::head(bytes)
             .map_or(Value::Null, |head| json!({ "shard": head.shard, "size": head.size, "root": hex(&head.root) })),
     }

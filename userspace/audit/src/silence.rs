@@ -43,8 +43,9 @@ pub(crate) struct Pulse {
     last: Option<Beat>,
 }
 
+/// One checkpoint.
 #[derive(Clone, Copy, Debug)]
-struct Beat {
+pub(crate) struct Beat {
     boot_id: [u8; 16],
     seq: u64,
     mono_ns: u64,
@@ -53,17 +54,23 @@ struct Beat {
     within_ns: Option<u64>,
 }
 
-impl Pulse {
-    /// The next checkpoint's record; the silence before it, if there was one.
-    pub(crate) fn beat(&mut self, boot_id: &[u8; 16], frame: &Frame<'_>) -> Option<Silence> {
+impl Beat {
+    /// Of a checkpoint's record.
+    pub(crate) fn of(boot_id: &[u8; 16], frame: &Frame<'_>) -> Beat {
         let within_s = decode::next_within_s(frame.payload()).filter(|seconds| *seconds > 0);
-        let beat = Beat {
+        Beat {
             boot_id: *boot_id,
             seq: frame.seq,
             mono_ns: frame.stamp.mono_ns,
             wall_ns: frame.stamp.wall_ns,
             within_ns: within_s.map(|seconds| seconds.saturating_mul(1_000_000_000)),
-        };
+        }
+    }
+}
+
+impl Pulse {
+    /// The next checkpoint; the silence before it, if there was one.
+    pub(crate) fn beat(&mut self, beat: Beat) -> Option<Silence> {
         let before = self.last.replace(beat)?;
         // The monotonic clock begins anew at each boot; the wall clock may have been set.
         let mono_ns = if before.boot_id == beat.boot_id { beat.mono_ns.saturating_sub(before.mono_ns) } else { 0 };

@@ -1,4 +1,6 @@
-//! Is the record whole? Reads segments in order, one at a time: memory is one segment's, however many there are.
+//! Is the record whole? Each segment is examined by itself ([`Alone`]), in any order and on any thread, since its header has the tree
+//! of the records before it; what was found is put together in order ([`Verifier`]). Memory is that of the segments at hand, however
+//! many there are.
 //!
 //! What it finds without any outside help: a changed, missing, doubled, reordered or cut record; a missing, doubled, swapped or
 //! cut segment; a missing shard. What it cannot: a rewriting of everything from some record on by somebody who computes the
@@ -7,13 +9,18 @@
 use std::fmt;
 use std::io::Read;
 
-use crate::chain::{Hash, Tree};
-use crate::record_type::RecordType;
-use crate::segment::{
-    Corrupt, HEADER_LEN, Header, HeaderFault, NODE_SHARD, Previous, Recovered, SEGMENT_LEN_MAX, damage, frames,
-    last_used, parse_file_name, scan,
-};
+use self::alone::{Body, Seen, sorted};
+use self::begins::Begins;
+use crate::chain::Hash;
+use crate::note::VerifierKey;
+use crate::segment::{Header, HeaderFault, Previous, Recovered, SEGMENT_LEN_MAX, parse_file_name};
 use crate::silence::{Pulse, Silences};
+
+mod alone;
+mod begins;
+
+pub use alone::{Alone, Examined};
+pub use begins::{Gap, Gaps};
 
 /// What is known from elsewhere.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,6 +30,8 @@ pub struct Options<'a> {
     /// The service may be writing: a series need not end with an orderly stop. A file that was read while a record was being
     /// stored can look torn or holed at its end; whoever sets this reads again before believing it.
     pub open: bool,
+    /// Whoever must have signed the tombstones of what was removed; `None`: their signatures are not looked at.
+    pub key: Option<&'a VerifierKey>,
 }
 
 /// A record that is known to have been written.
@@ -115,6 +124,12 @@ pub enum Why {
     Torn,
     /// No orderly stop at the end.
     NoStop,
+    /// The series begins later than with its first segment, and no tombstone in root's series tells of what was before.
+    NoTombstone,
+    /// A tombstone tells of another end of what was before than this segment's header.
+    OtherTombstone,
+    /// The tombstone of what was before is not signed by the record's key.
+    UnsignedTombstone,
 }
 
 impl fmt::Display for Why {
@@ -141,6 +156,15 @@ impl fmt::Display for Why {
             Why::NoStop => {
                 f.write_str("the series ends without an orderly stop: the service was killed, or the end was cut off")
             }
+            Why::NoTombstone => f.write_str(
+                "what was before this segment is missing, and no tombstone in root's series (65535) tells that it was removed",
+            ),
+            Why::OtherTombstone => {
+                f.write_str("the tombstone of what was before this segment tells of other records than those that its header continues")
+            }
+            Why::UnsignedTombstone => {
+                f.write_str("the tombstone of what was before this segment is not signed by the record's key")
+            }
         }
     }
 }
@@ -160,6 +184,8 @@ pub struct Summary {
     pub series: Vec<Series>,
     /// When no checkpoint was written though one was due.
     pub silences: Box<Silences>,
+    /// What was removed for good.
+    pub removed: Box<Gaps>,
 }
 
 /// One shard's series.
@@ -184,20 +210,21 @@ pub fn verify<R: Read>(
     segments: impl IntoIterator<Item = (String, std::io::Result<R>)>,
     options: &Options<'_>,
 ) -> Verdict {
+    let alone = Alone::new(options);
     let mut verifier = Verifier::new(options);
     let mut bytes = Vec::new();
     for (file, reader) in segments {
         bytes.clear();
         let read = reader.and_then(|reader| reader.take(SEGMENT_LEN_MAX as u64 + 1).read_to_end(&mut bytes));
-        let step = match read {
-            Ok(_) => verifier.segment(&file, &bytes),
-            Err(error) => Err(Verdict::CannotTell(at_start(&file, Why::Unreadable(error.kind())))),
+        let examined = match read {
+            Ok(_) => alone.examine(file, &bytes),
+            Err(error) => Examined::unreadable(file, error.kind()),
         };
-        if let Err(verdict) = step {
+        if let Err(verdict) = verifier.take(examined) {
             return verdict;
         }
     }
-    verifier.end().unwrap_or_else(|verdict| verdict)
+    verifier.end()
 }
 
 fn at_start(file: &str, why: Why) -> Finding {
@@ -209,16 +236,20 @@ fn base(file: &str) -> &str {
     file.rsplit('/').next().unwrap_or(file)
 }
 
-struct Verifier<'a> {
-    anchors: Anchors,
+/// Puts segments together that were [`Alone::examine`]d one by one, in their order.
+pub struct Verifier<'a> {
     options: &'a Options<'a>,
+    anchors: Vec<Anchor>,
     summary: Summary,
     /// The last segment of the series that is being read.
     last: Option<Last>,
     torn: Option<Finding>,
+    unmet: Option<Anchor>,
     pulse: Pulse,
     /// The most shards that a header tells of.
     shards: u16,
+    /// Series that begin behind what was removed.
+    begins: Begins,
 }
 
 struct Last {
@@ -229,71 +260,52 @@ struct Last {
 }
 
 impl<'a> Verifier<'a> {
-    fn new(options: &'a Options<'a>) -> Verifier<'a> {
+    /// Before the first segment.
+    pub fn new(options: &'a Options<'a>) -> Verifier<'a> {
         Verifier {
-            anchors: Anchors::new(options.anchors),
             options,
+            anchors: sorted(options.anchors),
             summary: Summary::default(),
             last: None,
             torn: None,
+            unmet: None,
             pulse: Pulse::default(),
             shards: 0,
+            begins: Begins::default(),
         }
     }
 
-    fn segment(&mut self, file: &str, bytes: &[u8]) -> Result<(), Verdict> {
-        let header = match Header::read(bytes) {
-            Ok(header) => header,
-            Err(HeaderFault::Blank) if last_used(bytes) == 0 => return self.blank(file),
-            Err(fault @ HeaderFault::Version(_)) => {
-                return Err(Verdict::CannotTell(at_start(file, Why::Header(fault))));
-            }
-            Err(fault) => return Err(Verdict::Tampered(at_start(file, Why::Header(fault)))),
-        };
-        let shard = header.shard;
-        let finding = |offset: usize, seq: u64, why: Why| Finding {
-            file: file.to_owned(),
-            offset: offset as u64,
-            shard,
-            seq,
-            why,
-        };
-        let tampered = |offset, seq, why| Err(Verdict::Tampered(finding(offset, seq, why)));
-        if parse_file_name(base(file)).is_some_and(|named| named != (header.shard, header.number())) {
-            return tampered(0, header.first_seq(), Why::Name);
-        }
-        self.place(file, &header)?;
-        self.shards = self.shards.max(header.identity.shards);
+    /// How many records it has seen.
+    pub fn records(&self) -> u64 {
+        self.summary.records
+    }
 
-        let (size, first_seq) = (header.size, header.first_seq());
-        let anchors = &mut self.anchors;
-        let (found, why) = match scan(bytes, header, |tree| anchors.meet(shard, tree)) {
-            Ok(found) => found,
-            Err((Corrupt::Root { offset, seq }, rooted)) => {
-                return tampered(offset, seq, Why::Batch { first_seq: rooted + 1 });
+    /// The next segment; an error is the whole verdict.
+    pub fn take(&mut self, examined: Examined) -> Result<(), Verdict> {
+        let Examined { file, seen } = examined;
+        let segment = match seen {
+            Seen::Unreadable(kind) => return Err(Verdict::CannotTell(at_start(&file, Why::Unreadable(kind)))),
+            Seen::Blank => return self.blank(&file),
+            Seen::NoHeader(fault @ HeaderFault::Version(_)) => {
+                return Err(Verdict::CannotTell(at_start(&file, Why::Header(fault))));
             }
-            Err(_) => return tampered(0, first_seq, Why::Header(HeaderFault::Range)),
+            Seen::NoHeader(fault) => return Err(Verdict::Tampered(at_start(&file, Why::Header(fault)))),
+            Seen::Segment(segment) => *segment,
         };
-        let (end, seq) = (found.end, found.next_seq);
-        if size != bytes.len() as u64 {
-            return tampered(end.min(bytes.len()), seq, Why::Size);
+        let header = &segment.header;
+        if parse_file_name(base(&file)).is_some_and(|named| named != (header.shard, header.number())) {
+            let (shard, seq) = (header.shard, header.first_seq());
+            return Err(Verdict::Tampered(Finding { file, offset: 0, shard, seq, why: Why::Name }));
         }
-        match damage(bytes, &found, why) {
-            None => {}
-            Some(damage) if damage.next_seq.is_some() => return tampered(end, seq, Why::Hole(why)),
-            Some(damage) => match damage.no_tear {
-                Some(why) => return tampered(end, seq, Why::Record(why)),
-                None => _ = self.torn.get_or_insert(finding(end, seq, Why::Torn)),
-            },
-        }
+        self.place(&file, header)?;
+        self.shards = self.shards.max(header.identity.shards);
+        let Body { found, torn, beats, tombstones, unmet } = segment.body.map_err(Verdict::Tampered)?;
+        self.torn = self.torn.take().or(torn);
+        self.unmet = self.unmet.or(unmet);
         self.count(&found);
-        if shard == NODE_SHARD {
-            let whole = bytes.get(..found.end).unwrap_or_default();
-            for frame in frames(whole).filter(|frame| frame.kind == RecordType::Checkpoint.code()) {
-                self.summary.silences.all.extend(self.pulse.beat(&found.header.identity.boot_id, &frame));
-            }
-        }
-        self.last = Some(Last { file: file.to_owned(), found, blank: false });
+        self.summary.silences.all.extend(beats.into_iter().filter_map(|beat| self.pulse.beat(beat)));
+        tombstones.iter().for_each(|tombstone| self.begins.meet(tombstone, self.options.key));
+        self.last = Some(Last { file, found, blank: false });
         Ok(())
     }
 
@@ -319,7 +331,8 @@ impl<'a> Verifier<'a> {
             Err(Verdict::Tampered(Finding { file: file.to_owned(), offset: 0, shard: header.shard, seq, why }))
         };
         let Some(last) = self.last.take() else {
-            return if header.number() == 1 { Ok(()) } else { wrong(Why::Order { due: 1 }) };
+            self.begin(file, header);
+            return Ok(());
         };
         let before = &last.found.header;
         if before.shard > header.shard {
@@ -327,7 +340,8 @@ impl<'a> Verifier<'a> {
         }
         if before.shard < header.shard {
             self.series_ends(&last);
-            return if header.number() == 1 { Ok(()) } else { wrong(Why::Order { due: 1 }) };
+            self.begin(file, header);
+            return Ok(());
         }
         if header.number() != before.number() + 1 || last.blank {
             return wrong(Why::Order { due: before.number() + 1 });
@@ -337,6 +351,23 @@ impl<'a> Verifier<'a> {
             Some(previous) if previous != header.previous => wrong(Why::Continuation),
             Some(Previous { .. }) => Ok(()),
         }
+    }
+
+    /// A series begins here: at its first segment, or behind what was removed, of which a tombstone must tell.
+    fn begin(&mut self, file: &str, header: &Header) {
+        if header.number() == 1 {
+            return;
+        }
+        let (shard, tree) = (header.shard, &header.previous.tree);
+        let removed = self.anchors.iter().filter(|a| a.shard == shard && a.seq <= tree.size());
+        for anchor in removed {
+            if anchor.seq < tree.size() {
+                self.summary.removed.beyond += 1;
+            } else if anchor.root.is_some_and(|root| root != tree.root()) {
+                self.unmet.get_or_insert(*anchor);
+            }
+        }
+        self.begins.add(file, header);
     }
 
     fn series_ends(&mut self, last: &Last) {
@@ -360,24 +391,35 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    fn end(mut self) -> Result<Verdict, Verdict> {
+    /// The verdict, after the last segment.
+    pub fn end(mut self) -> Verdict {
         let Some(last) = self.last.take() else {
-            return Err(Verdict::CannotTell(at_start("", Why::Nothing)));
+            return Verdict::CannotTell(at_start("", Why::Nothing));
         };
         self.series_ends(&last);
         self.summary.silences.due_ns = self.pulse.due_ns();
         let absent = |shard, seq, why| Verdict::Tampered(Finding { file: String::new(), offset: 0, shard, seq, why });
         let missing = (0..self.shards).find(|shard| self.summary.series.iter().all(|series| series.shard != *shard));
         if let Some(shard) = missing {
-            return Err(absent(shard, 1, Why::MissingShard));
+            return absent(shard, 1, Why::MissingShard);
         }
-        if let Some(anchor) = self.anchors.unmet() {
-            return Err(absent(anchor.shard, anchor.seq, Why::Anchor));
+        match self.begins.end() {
+            Ok(removed) => self.summary.removed.all = removed,
+            Err(finding) => return Verdict::Tampered(finding),
         }
-        Ok(match self.torn {
+        if let Some(anchor) = self.unmet.or_else(|| self.beyond_the_end()) {
+            return absent(anchor.shard, anchor.seq, Why::Anchor);
+        }
+        match self.torn {
             Some(finding) => Verdict::TornTail(self.summary, finding),
             None => Verdict::Whole(self.summary),
-        })
+        }
+    }
+
+    /// The first anchor that no series reaches.
+    fn beyond_the_end(&self) -> Option<Anchor> {
+        let last = |shard| self.summary.series.iter().find(|s| s.shard == shard).map_or(0, |series| series.last_seq);
+        self.anchors.iter().find(|anchor| anchor.seq > last(anchor.shard)).copied()
     }
 }
 
@@ -388,36 +430,3 @@ impl Last {
         Finding { file: self.file.clone(), offset: found.end as u64, shard, seq, why }
     }
 }
-
-/// Anchors in the order in which records come, and the first that was not met.
-struct Anchors {
-    sorted: Vec<Anchor>,
-    /// The first that no record has reached.
-    at: usize,
-    unmet: Option<Anchor>,
-}
-
-impl Anchors {
-    fn new(anchors: &[Anchor]) -> Anchors {
-        let mut sorted = anchors.to_vec();
-        sorted.sort_unstable_by_key(|anchor| (anchor.shard, anchor.seq));
-        Anchors { sorted, at: 0, unmet: None }
-    }
-
-    /// A record has come that makes its shard's tree so large.
-    fn meet(&mut self, shard: u16, tree: &Tree) {
-        while let Some(anchor) = self.sorted.get(self.at).filter(|a| (a.shard, a.seq) <= (shard, tree.size())) {
-            let reached = (anchor.shard, anchor.seq) == (shard, tree.size());
-            if !reached || anchor.root.is_some_and(|root| root != tree.root()) {
-                self.unmet.get_or_insert(*anchor);
-            }
-            self.at += 1;
-        }
-    }
-
-    fn unmet(&self) -> Option<Anchor> {
-        self.unmet.or_else(|| self.sorted.get(self.at).copied())
-    }
-}
-
-const _: () = assert!(HEADER_LEN == 4096);

@@ -12,7 +12,7 @@ use axum::serve::IncomingStream;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
 
-use crate::approvals::{Approval, Login, Rejected, Reviewer, Vote, reason};
+use crate::approvals::{self, Approval, Login, Rejected, Reviewer, Vote, reason};
 use crate::server::Source;
 use crate::tokens::{Tokens, Wanted};
 use crate::web::sessions::Sessions;
@@ -36,8 +36,7 @@ pub(crate) fn routes() -> axum::Router<Arc<dyn Source>> {
     axum::Router::new()
         .route("/approvals", get(list))
         .route("/approvals/{id}", get(show))
-        .route("/approvals/{id}/approve", post(approve))
-        .route("/approvals/{id}/deny", post(deny))
+        .route("/approvals/{id}/{answer}", post(decided))
         .route("/sessions", get(sessions))
         .route("/sessions/{id}/kill", post(kill))
         .layer(DefaultBodyLimit::max(BODY_MAX))
@@ -112,20 +111,15 @@ pub(crate) struct Said {
     pub(crate) reason: String,
 }
 
-async fn approve(
-    state: State<Arc<dyn Source>>,
-    peer: ConnectInfo<Peer>,
-    id: Path<String>,
-    said: Json<Said>,
+async fn decided(
+    State(source): State<Arc<dyn Source>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path((id, answer)): Path<(String, String)>,
+    Json(said): Json<Said>,
 ) -> Response {
-    decided(state.0, peer.0, &id.0, true, &said.0.reason).await
-}
-
-async fn deny(state: State<Arc<dyn Source>>, peer: ConnectInfo<Peer>, id: Path<String>, said: Json<Said>) -> Response {
-    decided(state.0, peer.0, &id.0, false, &said.0.reason).await
-}
-
-async fn decided(source: Arc<dyn Source>, peer: Peer, id: &str, approve: bool, reason: &str) -> Response {
+    let Some(answer) = approvals::Answer::of(&answer) else {
+        return (StatusCode::NOT_FOUND, "approve, deny or break-glass").into_response();
+    };
     let reviewer = match peer.0 {
         Some(uid) => source.approvals().reviewer(uid).cloned(),
         None => Err(Rejected::NoReviewer(u32::MAX)),
@@ -134,7 +128,7 @@ async fn decided(source: Arc<dyn Source>, peer: Peer, id: &str, approve: bool, r
     let login =
         Login { words: peer.0.map(|uid| format!("admin socket, uid {uid}")).unwrap_or_default(), proved_s: now_s() };
     let outcome = match reviewer {
-        Ok(reviewer) => decide(&*source, &reviewer, &login, id, approve, reason).await,
+        Ok(reviewer) => decide(&*source, &reviewer, &login, &id, answer, &said.reason).await,
         Err(why) => Err(why),
     };
     match outcome {
@@ -185,12 +179,12 @@ pub(crate) async fn decide(
     reviewer: &Reviewer,
     login: &Login,
     id: &str,
-    approve: bool,
+    answer: approvals::Answer,
     reason: &str,
 ) -> Result<Answer, Rejected> {
     let approvals = source.approvals();
     let mut changes = approvals.changes();
-    let vote: Vote = approvals.decide(id, reviewer, login, approve, reason, now_s())?;
+    let vote: Vote = approvals.decide(id, reviewer, login, answer, reason, now_s())?;
     if !source.vote(&vote) {
         approvals.take_back(&vote);
         return Err(Rejected::Unheard);

@@ -11,6 +11,7 @@
 //! GET  /approvals/ID              one of them
 //! POST /approvals/ID/approve      lets it go on, for a reason: {"reason": "…"}
 //! POST /approvals/ID/deny         refuses it, for a reason
+//! POST /approvals/ID/break-glass  lets it go on alone, where the rule names the person for that
 //! POST /grants                    approves in advance what a rule holds: {"rule", "agent", "database", "seconds", "reason"}
 //! POST /standing/ID/revoke        takes back what stands, or ends what is shown: {"reason": "…"}
 //! GET  /sessions                  open sessions
@@ -32,10 +33,12 @@ mod latency;
 mod metrics;
 pub mod oidc;
 mod plain;
+mod rules;
 mod samples;
 mod secrets;
 mod server;
 mod status;
+mod timeline;
 mod tokens;
 mod web;
 mod webhooks;
@@ -44,9 +47,11 @@ pub use columns::{Column, Columns, Looks};
 pub use grants::Wanted;
 pub use latency::Latency;
 pub use plain::{plain, plain_lines};
+pub use rules::{RuleBook, RuleUse};
 pub use server::{Handle, Page, ServeError, Settings, Source, serve};
 pub use status::{
     Agent, Canary, Coverage, Database, Figure, FigureKind, Label, LiveSession, Mode, Policy, Shard, ShardState, Status,
 };
+pub use timeline::{Moment, Timeline};
 pub use tokens::{TOKEN_KEY_BYTES, TOKEN_S_MAX};
 pub use webhooks::{Webhook, WebhookKind};

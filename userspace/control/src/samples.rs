@@ -17,6 +17,8 @@ const KEPT: usize = 360;
 struct Figures {
     statements: u64,
     held: u64,
+    blocked: u64,
+    masked: u64,
     sessions: u64,
     p99_ns: u64,
 }
@@ -28,6 +30,8 @@ impl Figures {
         Figures {
             statements: judge.map_or(0, |judge| judge.count),
             held: sum("held"),
+            blocked: sum("blocked"),
+            masked: sum("masked"),
             sessions: status.sessions,
             p99_ns: judge.map_or(0, |judge| judge.p99_ns),
         }
@@ -70,6 +74,8 @@ impl Samples {
         vec![
             Series { name: "Statements", unit: "per second", values: rate(|f| f.statements, EVERY.as_secs_f64()) },
             Series { name: "Held", unit: "per minute", values: rate(|f| f.held, EVERY.as_secs_f64() / 60.0) },
+            Series { name: "Blocked", unit: "per minute", values: rate(|f| f.blocked, EVERY.as_secs_f64() / 60.0) },
+            Series { name: "Masked values", unit: "per second", values: rate(|f| f.masked, EVERY.as_secs_f64()) },
             Series { name: "Sessions", unit: "open", values: level(|f| f.sessions, 1.0) },
             Series {
                 name: "Verdict, 99th percentile since the start",
@@ -97,9 +103,13 @@ mod tests {
     #[test]
     fn what_grows_is_a_rate_and_the_oldest_go() {
         let samples = Samples::default();
-        let figures = |statements| Figures { statements, held: 6, sessions: 2, p99_ns: 1500 };
+        let figures =
+            |statements| Figures { statements, held: 6, blocked: statements, masked: 3, sessions: 2, p99_ns: 1500 };
         samples.0.lock().expect("whole").extend([figures(10), figures(60), figures(0)]);
         let shown: Vec<Vec<f64>> = samples.series().into_iter().map(|series| series.values).collect();
-        assert_eq!(shown, [vec![5.0, 0.0], vec![0.0, 0.0], vec![2.0; 3], vec![1.5; 3]]);
+        assert_eq!(
+            shown,
+            [vec![5.0, 0.0], vec![0.0, 0.0], vec![300.0, 0.0], vec![0.0, 0.0], vec![2.0; 3], vec![1.5; 3]]
+        );
     }
 }

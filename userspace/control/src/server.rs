@@ -22,8 +22,10 @@ use crate::columns::Columns;
 use crate::grants::{self, Wanted};
 use crate::metrics;
 use crate::oidc::{self, Oidc};
+use crate::rules::RuleBook;
 use crate::samples::{self, Samples};
 use crate::status::{LiveSession, Status};
+use crate::timeline::Timeline;
 use crate::tokens::{TOKEN_KEY_BYTES, Tokens};
 use crate::web::sessions::Sessions;
 use crate::web::{self, Limited};
@@ -70,6 +72,12 @@ pub trait Source: Send + Sync + 'static {
     fn vote(&self, vote: &Vote) -> bool;
     /// The open sessions, as far as the shards tell.
     fn sessions(&self) -> Vec<LiveSession>;
+    /// The rules in force, and how often each decided.
+    fn rules(&self) -> RuleBook;
+    /// What this session did. That this person reads it is recorded first, or nothing is shown.
+    fn timeline(&self, _id: &str, _reviewer: &Reviewer, _login: &Login) -> Result<Timeline, Rejected> {
+        Err(Rejected::NoSession)
+    }
     /// Ends this session, whatever runs; its agent is told why. False: there is none of this name, or its shard does not listen.
     fn end_session(&self, id: &str, why: &str) -> bool;
     /// A webhook's message was not taken, and why; `None`: one was again.

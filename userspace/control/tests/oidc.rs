@@ -106,7 +106,13 @@ fn a_person_logs_in_and_decides() {
     let word = page.service.approvals().get(ID).expect("known").words[0].clone();
     assert_eq!(word.reviewer, "oidc:u-17");
     assert_eq!(word.login, format!("web page, OIDC {}, subject u-17, ann@example.com", provider.issuer));
-    page.post("/logout", &format!("Cookie: {cookie}\r\n"), &format!("csrf={csrf}"));
+    let left = page.post("/logout", &format!("Cookie: {cookie}\r\n"), &format!("csrf={csrf}"));
+    let there = format!("href=\"{}/leave?client_id=interceptor\"", provider.issuer);
+    assert!(
+        left.code == 200 && left.body.contains(&there) && left.header("set-cookie").contains("Max-Age=0"),
+        "{}",
+        left.body
+    );
     assert_eq!(page.get("/", &cookie).code, 401);
 }
 

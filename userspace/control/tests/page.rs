@@ -10,7 +10,7 @@ use std::time::Duration;
 use control::approvals::State;
 use control::{Source, client};
 use stand::web::{Answer, Page};
-use stand::{Folder, ask, live, own_uid, well};
+use stand::{Folder, ask, live, own_uid, reveals, stands, well};
 
 const ID: &str = "AAAAA-AAAAA";
 
@@ -151,7 +151,17 @@ fn nothing_that_an_agent_writes_is_html() {
     assert!(!link.contains("<script>"), "{link}");
 }
 
-const PLACES: [&str; 5] = ["/history", "/sessions", "/sessions/0.7/kill", "/overview", "/findings"];
+const PLACES: [(&str, &str); 9] = [
+    ("/history", "Over (1)"),
+    ("/sessions", "Open sessions (1)"),
+    ("/sessions/0.7", "Session 0.7"),
+    ("/sessions/0.7/kill", "End session 0.7"),
+    ("/standing", "Approvals that stand (1)"),
+    ("/standing/CCCCC-CCCCC/revoke", "End CCCCC-CCCCC"),
+    ("/policy", "Rules that never did (1)"),
+    ("/overview", "<svg"),
+    ("/findings", "Findings"),
+];
 
 #[test]
 fn a_session_is_ended_by_a_reviewer_and_by_no_foreign_page() {
@@ -194,13 +204,13 @@ fn every_page_shows_its_own_and_nothing_acts_in_it() {
     held.text = evil.into();
     assert!(page.service.approvals().asked(held));
     page.service.approvals().over(ID, State::Cancelled, evil, 5);
-    for path in PLACES {
+    let now_s = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
+    assert!(page.service.approvals().stand(stands("CCCCC-CCCCC", now_s, evil), now_s));
+    for (path, _) in PLACES {
         assert_eq!(page.get(path, "").code, 401, "{path}: to nobody");
     }
     let cookie = page.login();
-    for (path, words) in
-        PLACES.into_iter().zip(["Over (1)", "Open sessions (1)", "End session 0.7", "<svg", "Findings"])
-    {
+    for (path, words) in PLACES {
         let answer = page.get(path, &cookie);
         assert!(answer.code == 200 && answer.body.contains(words), "{path}: {}", answer.body);
         assert!(!answer.body.contains("<script>alert") && !answer.body.contains(['\u{1b}', '\u{202e}']), "{path}");
@@ -212,6 +222,121 @@ fn every_page_shows_its_own_and_nothing_acts_in_it() {
         assert!(overview.contains(words), "{words}: {overview}");
     }
     assert!(page.get("/findings", &cookie).body.contains("public.t.c"));
+    let policy = page.get("/policy", &cookie).body;
+    let used = policy.split("Rules that never did").next().unwrap_or_default();
+    assert!(used.contains("Rules that decided (2)") && used.contains("<td>41</td>") && !used.contains("no schema"));
+    assert!(policy.contains("deletes &lt;b&gt;wait&lt;/b&gt;"), "{policy}");
+    let timeline = page.get("/sessions/0.7", &cookie).body;
+    for words in ["2 earlier records are left off", "1.5 ms", "61.0 s", "DROP TABLE payments", "End this session"] {
+        assert!(timeline.contains(words), "{words}: {timeline}");
+    }
+    assert!(!page.get("/sessions/0.8", &cookie).body.contains("End this session"), "it is over");
+    assert_eq!(page.get("/sessions/0.9", &cookie).code, 404);
+    assert!(page.service.hooks.lock().expect("whole").contains(&"0.7 read by me".to_owned()));
+}
+
+#[test]
+fn what_stands_is_ended_by_a_reviewer_and_by_no_foreign_page() {
+    let page = Page::open();
+    let now_s = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
+    assert!(page.service.approvals().stand(stands("CCCCC-CCCCC", now_s, ""), now_s));
+    page.service.approvals().reveals(reveals("DDDDD-DDDDD", now_s));
+    let cookie = page.login();
+    let list = page.get("/standing", &cookie).body;
+    for words in ["Clear values that are shown (1)", "public.payments.pan", "whatever the rule holds", "the night job"]
+    {
+        assert!(list.contains(words), "{words}: {list}");
+    }
+    let own = format!("Cookie: {cookie}\r\n");
+    for (id, words) in
+        [("CCCCC-CCCCC", "what writes holds of agent reconciler"), ("DDDDD-DDDDD", "is shown clear values")]
+    {
+        let path = format!("/standing/{id}/revoke");
+        let asked = page.get(&path, &cookie);
+        assert!(asked.body.contains(words), "{}", asked.body);
+        let form = format!("csrf={}&reason=done", asked.between("name=\"csrf\" value=\""));
+        for (more, body, code) in [
+            (own.clone(), "csrf=&reason=x".to_owned(), 403),
+            (format!("{own}Origin: http://evil.example\r\n"), form.clone(), 403),
+            (String::new(), form.clone(), 401),
+            (own.clone(), form.replace("done", "+"), 400),
+            (own.clone(), form.clone(), 303),
+            (own.clone(), form.clone(), 404),
+        ] {
+            assert_eq!(page.post(&path, &more, &body).code, code, "{id} {body}");
+        }
+    }
+    let list = page.service.approvals().list(now_s);
+    assert!(list.standing.is_empty() && list.reveals.is_empty());
+    let told = page.service.hooks.lock().expect("whole").clone();
+    assert_eq!(told, ["CCCCC-CCCCC revoked by me: done", "DDDDD-DDDDD revoked by me: done"]);
+}
+
+#[test]
+fn of_two_who_decide_at_once_one_wins_and_the_other_is_told() {
+    let page = Page::open();
+    let cookies = [page.login(), page.login()];
+    for number in 0..20 {
+        let id = format!("AAAAA-AAA{number:02}");
+        page.holds(&id);
+        let path = format!("/approvals/{id}");
+        let both = std::sync::Barrier::new(2);
+        let decide = |cookie: &str, decision: &str| {
+            let csrf = page.get(&path, cookie).between("name=\"csrf\" value=\"");
+            both.wait();
+            let form = format!("csrf={csrf}&reason=as+I+said&decision={decision}");
+            page.post(&path, &format!("Cookie: {cookie}\r\n"), &form)
+        };
+        let answers = std::thread::scope(|scope| {
+            let other = scope.spawn(|| decide(&cookies[1], "deny"));
+            [decide(&cookies[0], "approve"), other.join().expect("it ends")]
+        });
+        let won: Vec<State> = answers
+            .iter()
+            .zip([State::Approved, State::Denied])
+            .filter(|(answer, _)| answer.code == 303)
+            .map(|(_, state)| state)
+            .collect();
+        assert_eq!((won.len(), page.state(&id)), (1, won.first().copied()), "{id}");
+        let told = answers.iter().find(|answer| answer.code == 409).expect("the other is told");
+        assert!(told.body.contains("it is over") || told.body.contains("has decided"), "{}", told.body);
+    }
+}
+
+#[test]
+fn ten_thousand_wait_and_the_page_has_them_all() {
+    let page = Page::open();
+    for number in 0..10_000 {
+        page.holds(&format!("{:05}-{:05}", number / 100, number % 100));
+    }
+    let list = page.get("/", &page.login());
+    assert!(list.code == 200 && list.body.contains("Waiting (10000)"));
+    assert_eq!(list.body.matches("data-asks").count(), 10_000);
+    let api = client::get(&page.folder.socket(), "/approvals").expect("a list");
+    assert_eq!(api.matches("\"state\":\"pending\"").count(), 10_000);
+}
+
+#[test]
+fn only_who_may_break_glass_is_shown_how() {
+    let page = Page::open();
+    let cookie = page.login();
+    for (id, named) in [("AAAAA-AAAAA", "me"), ("BBBBB-BBBBB", "group:others")] {
+        let mut held = ask(id, own_uid() + 1);
+        let terms = policy::Terms { approvals: 2, break_glass: vec![named.into()], ..(*held.rules[0].terms).clone() };
+        held.rules[0].terms = std::sync::Arc::new(terms);
+        assert!(page.service.approvals().asked(held));
+    }
+    let path = |id: &str| format!("/approvals/{id}");
+    let other = page.get(&path("BBBBB-BBBBB"), &cookie);
+    assert!(other.body.contains("group:others may BREAK GLASS") && !other.body.contains("value=\"break-glass\""));
+    let own = page.get(&path(ID), &cookie);
+    assert!(own.body.contains("value=\"break-glass\""), "{}", own.body);
+    let form = format!("csrf={}&reason=it+burns&decision=break-glass", own.between("name=\"csrf\" value=\""));
+    let more = format!("Cookie: {cookie}\r\n");
+    assert_eq!(page.post(&path("BBBBB-BBBBB"), &more, &form).code, 403);
+    assert_eq!(page.post(&path(ID), &more, &form).code, 303);
+    assert!(page.get(&path(ID), &cookie).body.contains("BROKE GLASS: it burns"));
+    assert_eq!((page.state(ID), page.state("BBBBB-BBBBB")), (Some(State::Approved), Some(State::Pending)));
 }
 
 #[test]

@@ -36,7 +36,7 @@ pub use balanced::prefix::{Suspects, clean_prefix};
 pub use engine::{Engine, Mode, Prefix, Settings, Unfit};
 pub use integer::{mask_int8, whole_int4, whole_int8};
 pub use keep::Keep;
-pub use masked::Masked;
+pub use masked::{Masked, MaskedBytes};
 pub use numeric::{Malformed, mask_numeric, whole_numeric};
 pub use scanner::{Scan, Scanner};
 pub use whole::{Whole, WholeScanner, mask_whole_text};

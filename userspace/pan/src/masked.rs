@@ -1,6 +1,7 @@
 //! Text that may be written down.
 
 use std::fmt;
+use std::ops::Range;
 
 use crate::{Fill, Mode, Scanner, mask_text};
 
@@ -16,7 +17,8 @@ impl Masked {
         Scanner::of(Mode::Strict, Fill::Text).scan(&mut bytes, true);
         mask_text(&mut bytes, Fill::Text); // an escape that the strict scan read as one digit may be plain text
         // Only whole characters were replaced, by ASCII.
-        Masked(String::from_utf8_lossy(&bytes).into_owned())
+        let text = String::from_utf8(bytes);
+        Masked(text.unwrap_or_else(|other| String::from_utf8_lossy(other.as_bytes()).into_owned()))
     }
 
     /// The same for bytes that may be no UTF-8; what is none becomes U+FFFD.
@@ -32,6 +34,35 @@ impl Masked {
     /// The masked text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// Bytes of a protocol, the strict scan over each part of them that may hold a value or a text: what a record accepts beside [`Masked`].
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct MaskedBytes(Vec<u8>);
+
+impl MaskedBytes {
+    /// Masks each of the parts by itself, in place: lengths stay. Says how many cards were found. A part that is not in the bytes is passed over.
+    pub fn of(mut bytes: Vec<u8>, parts: impl IntoIterator<Item = Range<usize>>) -> (MaskedBytes, u32) {
+        let mut cards = 0;
+        for part in parts {
+            if let Some(part) = bytes.get_mut(part) {
+                cards += Scanner::of(Mode::Strict, Fill::Text).scan(part, true).cards;
+                cards += mask_text(part, Fill::Text);
+            }
+        }
+        (MaskedBytes(bytes), cards)
+    }
+
+    /// The masked bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for MaskedBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MaskedBytes({} bytes)", self.0.len())
     }
 }
 

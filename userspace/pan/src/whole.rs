@@ -1,14 +1,12 @@
 //! A column that policy names sensitive: the whole value is masked, whatever it holds.
 
 mod json;
+#[cfg(test)]
+mod naive;
+mod number;
 
-use crate::{
-    Engine, Fill,
-    balanced::candidate::SHAPES,
-    hex,
-    keep::{DIGITS_MAX, DIGITS_MIN},
-    separator,
-};
+use crate::{Engine, Fill, balanced::alone, hex, keep::DIGITS_MAX};
+use number::Number;
 
 /// What stays of a sensitive value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +23,9 @@ const KEEPING_MAX: usize = 64;
 
 /// Masks a whole value of a sensitive column. The same as a [`WholeScanner`] fed once.
 pub fn mask_whole_text(value: &mut [u8], whole: Whole, fill: Fill) {
+    if fill == Fill::Text {
+        return hide_text(value, whole);
+    }
     WholeScanner::new(whole, fill).mask(value, true);
 }
 
@@ -105,29 +106,43 @@ fn mask_short(value: &mut [u8], whole: Whole, fill: Fill) {
 }
 
 fn hide_text(value: &mut [u8], whole: Whole) {
-    match number_alone(value, whole) {
-        Some(number) => number.each_hidden(value, |byte, _| *byte = b'*'),
-        None => value.fill(b'*'),
+    hide_text_by(Engine::current(), value, whole);
+}
+
+fn hide_text_by(engine: &Engine, value: &mut [u8], whole: Whole) {
+    match whole {
+        Whole::KeepEnds if alone::is_number(value) => alone::star_hidden(engine, value),
+        Whole::KeepEnds => match Number::of(engine, value) {
+            Some(number) => number.star(value),
+            None => value.fill(b'*'),
+        },
+        Whole::KeepNothing => value.fill(b'*'),
     }
 }
 
 /// The text of an int, a numeric or a float: stays one. All digits become 0 where the ends are not kept.
 fn hide_number(value: &mut [u8], whole: Whole) {
+    hide_number_by(Engine::current(), value, whole);
+}
+
+fn hide_number_by(engine: &Engine, value: &mut [u8], whole: Whole) {
     let short = value.len() <= KEEPING_MAX;
     let integer = value.iter().take_while(|&&byte| byte != b'.').count();
     let (integer, fraction) = value.split_at_mut(integer);
-    let plain = |number: &Number| {
+    let plain = |number: &Number<'_>| {
         number.is_plain() && short && fraction.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
     };
     let unsigned = match integer.split_first_mut() {
         Some((b'-', unsigned)) => unsigned,
         _ => integer,
     };
-    match number_alone(unsigned, whole).filter(plain) {
+    match Number::of(engine, unsigned).filter(|number| whole == Whole::KeepEnds && plain(number)) {
         Some(number) => {
-            let mut digits = number.digits;
-            Engine::current().keep.fill_number(digits.get_mut(..number.count).unwrap_or_default());
-            number.each_hidden(unsigned, |byte, index| *byte = b'0' + digits.get(index).copied().unwrap_or(0));
+            let mut digits = [0; DIGITS_MAX];
+            let digits = digits.get_mut(..number.count()).unwrap_or_default();
+            digits.iter_mut().zip(&*unsigned).for_each(|(digit, byte)| *digit = byte - b'0');
+            engine.keep.fill_number(digits);
+            unsigned.iter_mut().zip(digits).for_each(|(byte, digit)| *byte = b'0' + *digit);
             fraction.iter_mut().filter(|byte| **byte != b'.').for_each(|byte| *byte = b'0');
         }
         None => zero(value, &mut 0),
@@ -177,62 +192,6 @@ fn star_pairs(pairs: &mut [u8], last: bool) -> usize {
         return 0;
     }
     rest.len()
-}
-
-/// A value that is one number and may keep its ends.
-struct Number {
-    /// Its digits, as values, and where each stands.
-    digits: [u8; DIGITS_MAX],
-    places: [usize; DIGITS_MAX],
-    count: usize,
-}
-
-impl Number {
-    fn is_plain(&self) -> bool {
-        self.count.checked_sub(1).and_then(|last| self.places.get(last)) == Some(&(self.count - 1))
-    }
-
-    /// Calls `hide` with each hidden byte and the index of its digit.
-    fn each_hidden(&self, value: &mut [u8], hide: impl Fn(&mut u8, usize)) {
-        for (index, &place) in self.places.iter().enumerate().take(self.count) {
-            if Engine::current().keep.hides(index, self.count)
-                && let Some(byte) = value.get_mut(place)
-            {
-                hide(byte, index);
-            }
-        }
-    }
-}
-
-/// The number that `value` is, spaces around it aside: 13 to 19 digits in a run or in a printed grouping with one separator throughout.
-fn number_alone(value: &[u8], whole: Whole) -> Option<Number> {
-    if whole == Whole::KeepNothing || value.len() > KEEPING_MAX {
-        return None;
-    }
-    let end = value.trim_ascii_end().len();
-    let mut at = end - value.get(..end)?.trim_ascii_start().len();
-    let mut number = Number { digits: [0; DIGITS_MAX], places: [0; DIGITS_MAX], count: 0 };
-    let (mut groups, mut between, mut shape) = ([0; 5], None, 0);
-    loop {
-        while let Some(digit) = value.get(at).filter(|byte| byte.is_ascii_digit()) {
-            *number.digits.get_mut(number.count)? = digit - b'0';
-            *number.places.get_mut(number.count)? = at;
-            *groups.get_mut(shape)? += 1;
-            number.count += 1;
-            at += 1;
-        }
-        shape += 1;
-        if at >= end {
-            break;
-        }
-        let separator = separator::at(value.get(at..end)?)?;
-        if *between.get_or_insert(separator) != separator {
-            return None;
-        }
-        at += separator.len();
-    }
-    let groups = groups.get(..shape)?;
-    ((DIGITS_MIN..=DIGITS_MAX).contains(&number.count) && (shape == 1 || SHAPES.contains(&groups))).then_some(number)
 }
 
 #[cfg(test)]

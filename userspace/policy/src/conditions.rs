@@ -103,7 +103,7 @@ fn matched(rule: &Rule, question: &Question<'_>) -> bool {
 /// Is a relation of that name among the rule's tables? One without a schema may be.
 fn concerns(rule: &Rule, name: &Name) -> bool {
     match (&rule.tables, &name.schema) {
-        (Some(tables), Some(_)) => tables.matches(name),
+        (Some(tables), Some(_)) => tables.matches(name.into()),
         _ => true,
     }
 }

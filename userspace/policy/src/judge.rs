@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use sql::{Group, Kind, Name, Object, Pair, RelationKind};
+use sql::{Group, Kind, Object, Pair, RelationKind};
 
+use crate::patterns::Named;
 use crate::{Action, Policy, Question, Rule, Terms, Verdict, conditions, reveal};
 
 /// Judges one statement. Of several rules that say the same, the first by name is named.
@@ -62,9 +63,11 @@ fn calls(rule: &Rule, question: &Question<'_>) -> bool {
     let Some(functions) = rule.functions.as_ref().filter(|_| kinds && rule.action != Action::Allow) else {
         return false;
     };
-    question.statement.harmless_calls.iter().any(|name| {
-        candidates(&Object::Function(name.clone()), question.schemas).iter().any(|name| functions.matches(name))
-    })
+    question
+        .statement
+        .harmless_calls
+        .iter()
+        .any(|name| names(name.into(), false, question.schemas).any(|name| functions.matches(name)))
 }
 
 /// Would an estimate of its rows matter to some rule?
@@ -88,10 +91,8 @@ pub fn holds(policy: &Policy, question: Question<'_>) -> Vec<Arc<Terms>> {
 /// Does this rule hold the statement, unless another blocks it?
 pub(crate) fn holds_by(rule: &Rule, question: &Question<'_>) -> bool {
     let about = |pair: &Pair| {
-        let candidates = candidates(&pair.object, question.schemas);
         covers(rule, pair, None)
-            || candidates
-                .iter()
+            || candidates(&pair.object, question.schemas)
                 .any(|name| covers(rule, pair, Some(name)) || covers_through(rule, pair, Some(name), question))
     };
     rule.terms.is_some()
@@ -115,28 +116,25 @@ fn has_kind(rule: &Rule, pair: &Pair) -> bool {
 /// A block or hold decides if it matches any name that the object's may resolve to. Allows must match all of them, but each
 /// name may have its own.
 fn judge_pair<'a>(rules: &[&'a Rule], pair: &Pair, question: &Question<'_>) -> (Action, Option<&'a Rule>) {
-    let candidates = candidates(&pair.object, question.schemas);
-    let names: Vec<Option<&Name>> =
-        if candidates.is_empty() { vec![None] } else { candidates.iter().map(Some).collect() };
+    let names = || candidates_or_none(&pair.object, question.schemas);
     for action in [Action::Block, Action::Hold] {
         let mut of_action = rules.iter().filter(|rule| rule.action == action);
-        let hits = |rule: &Rule| {
-            names.iter().any(|name| covers(rule, pair, *name) || covers_through(rule, pair, *name, question))
-        };
+        let hits =
+            |rule: &Rule| names().any(|name| covers(rule, pair, name) || covers_through(rule, pair, name, question));
         if let Some(rule) = of_action.find(|rule| hits(rule)) {
             return (action, Some(rule));
         }
     }
     let allow = |name| rules.iter().find(|rule| rule.action == Action::Allow && covers(rule, pair, name)).copied();
-    let allows: Option<Vec<&Rule>> = names.iter().map(|name| allow(*name)).collect();
-    match allows.and_then(|allows| allows.first().copied()) {
-        Some(rule) => (Action::Allow, Some(rule)),
-        None => (Action::Block, None),
+    let mut allows = names().map(allow);
+    match allows.next().flatten() {
+        Some(rule) if allows.all(|allow| allow.is_some()) => (Action::Allow, Some(rule)),
+        Some(_) | None => (Action::Block, None),
     }
 }
 
 /// Does the rule match the pair, if its object is the one of that name? `None`: it is none, or can be nowhere.
-pub(crate) fn covers(rule: &Rule, pair: &Pair, name: Option<&Name>) -> bool {
+pub(crate) fn covers(rule: &Rule, pair: &Pair, name: Option<Named<'_>>) -> bool {
     if !has_kind(rule, pair) {
         return false;
     }
@@ -154,7 +152,7 @@ pub(crate) fn covers(rule: &Rule, pair: &Pair, name: Option<&Name>) -> bool {
 
 /// A block or hold about columns or rows of its `tables`, whose conditions hold for the statement: does the pair's object stand for
 /// other tables, so that they may be meant?
-fn covers_through(rule: &Rule, pair: &Pair, name: Option<&Name>, question: &Question<'_>) -> bool {
+fn covers_through(rule: &Rule, pair: &Pair, name: Option<Named<'_>>, question: &Question<'_>) -> bool {
     let is_through = rule.action != Action::Allow && rule.tables.is_some() && rule.conditions.are_traced();
     let (true, Some(schema)) = (is_through && has_kind(rule, pair), question.schema) else { return false };
     let is_users = |pair: &Pair| match &pair.object {
@@ -164,7 +162,7 @@ fn covers_through(rule: &Rule, pair: &Pair, name: Option<&Name>, question: &Ques
     let stands = match &pair.object {
         Object::None => false,
         Object::Function(_) => true,
-        Object::Table(_) => match name.and_then(|name| schema.relation(name, &[])) {
+        Object::Table(_) => match name.and_then(|name| schema.relation(&name.to_name(), &[])) {
             Some(relation) => matches!(relation.kind, RelationKind::View { .. }),
             // One of several names that a bare one might be; where none is there the statement is unknown.
             None => question.statement.lineage.as_ref().is_none_or(|lineage| !lineage.unknown.is_empty()),
@@ -180,36 +178,55 @@ fn covers_through(rule: &Rule, pair: &Pair, name: Option<&Name>, question: &Ques
 /// call may mean the server's function or, by its arguments, one of any schema, but no temporary one (PostgreSQL 18, 5.10.5,
 /// 10.3, and `search_path` in 19.11.1). Sessions list the schemas as `current_schemas(true)` does: `pg_temp_7`, which is
 /// `pg_temp` to rules, and `pg_catalog` are among them for every name.
-pub(crate) fn candidates(object: &Object, schemas: &[String]) -> Vec<Name> {
-    let (name, is_servers, is_relation) = match object {
-        Object::None => return Vec::new(),
-        Object::Table(name) => (name, sql::is_catalog_relation(&name.name) || name.name.starts_with("pg_"), true),
-        Object::Function(name) => (name, sql::is_catalog_function(&name.name), false),
+pub(crate) fn candidates<'a>(object: &'a Object, schemas: &'a [String]) -> impl Iterator<Item = Named<'a>> {
+    let named = match object {
+        Object::None => None,
+        Object::Table(name) => Some((name, true)),
+        Object::Function(name) => Some((name, false)),
     };
-    if name.schema.is_some() {
-        return vec![name.clone()];
-    }
+    named.into_iter().flat_map(|(name, is_relation)| names(name.into(), is_relation, schemas))
+}
+
+/// The same with one more where there is none: an object that is none, or can be nowhere.
+pub(crate) fn candidates_or_none<'a>(
+    object: &'a Object,
+    schemas: &'a [String],
+) -> impl Iterator<Item = Option<Named<'a>>> {
+    let mut all = candidates(object, schemas);
+    let first = all.next();
+    std::iter::once(first).chain(all.map(Some))
+}
+
+fn names<'a>(name: Named<'a>, is_relation: bool, schemas: &'a [String]) -> impl Iterator<Item = Named<'a>> {
+    let is_bare = name.schema.is_none();
+    let is_servers = is_bare
+        && if is_relation {
+            sql::is_catalog_relation(name.name) || name.name.starts_with("pg_")
+        } else {
+            sql::is_catalog_function(name.name)
+        };
     // Where a relation is known to be in pg_catalog, the search ends there.
-    let ends_there = is_relation && sql::is_catalog_relation(&name.name);
+    let ends_there = is_servers && is_relation && sql::is_catalog_relation(name.name);
     let catalog_at = schemas.iter().position(|schema| schema == "pg_catalog");
     let searched = match (ends_there, catalog_at) {
+        _ if !is_bare => &[],
         (true, at) => schemas.get(..at.unwrap_or_default()).unwrap_or_default(),
         (false, _) => schemas,
     };
     let searched = searched
         .iter()
         .map(|schema| if schema.starts_with("pg_temp_") { "pg_temp" } else { schema.as_str() })
-        .filter(|schema| is_servers || *schema != "pg_catalog")
-        .filter(|schema| is_relation || *schema != "pg_temp");
+        .filter(move |schema| is_servers || *schema != "pg_catalog")
+        .filter(move |schema| is_relation || *schema != "pg_temp");
     let catalog = (is_servers && (ends_there || catalog_at.is_none())).then_some("pg_catalog");
-    let all = searched.chain(catalog);
-    all.map(|schema| Name { schema: Some(schema.to_owned()), name: name.name.clone() }).collect()
+    name.schema.into_iter().chain(searched).chain(catalog).map(move |schema| Named { schema: Some(schema), ..name })
 }
 
 /// A pair in words, with the schema if there is but one that it can be in.
 pub(crate) fn said(pair: &Pair, question: &Question<'_>) -> String {
-    let name = match candidates(&pair.object, question.schemas).as_slice() {
-        [only] => only.to_string(),
+    let mut candidates = candidates(&pair.object, question.schemas);
+    let name = match (candidates.next(), candidates.next()) {
+        (Some(only), None) => only.to_name().to_string(),
         _ => match &pair.object {
             Object::None => return format!("`{}`", pair.kind),
             Object::Table(name) | Object::Function(name) => name.to_string(),

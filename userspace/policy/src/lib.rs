@@ -33,6 +33,7 @@ mod judge;
 mod load;
 mod pattern;
 mod patterns;
+mod people;
 mod reveal;
 mod spelling;
 mod terms;
@@ -46,8 +47,9 @@ use window::Window;
 
 pub use judge::{holds, judge};
 pub use pattern::{MATCH_BYTES_MAX, PATTERNS_MAX, Pattern};
+pub use people::Person;
 pub use reveal::{REVEAL, REVEAL_COLUMNS_MAX, REVEAL_S, Reveal, Unrevealed, ends_reveal, reveal};
-pub use terms::{may_match, rows_over, vouches};
+pub use terms::{may_match, results, rows_over, vouches};
 pub use window::instant;
 
 /// Names that rules may use; a rule with another one is refused.
@@ -94,6 +96,8 @@ struct Rule {
     may_match: bool,
     /// An allow: so many rows may leave.
     rows_over: Option<u64>,
+    /// Of an allow or a hold: whether what comes back is kept in the record; `None`: its database says.
+    results: Option<bool>,
 }
 
 /// What a hold asks for before its statement goes on.
@@ -105,6 +109,10 @@ pub struct Terms {
     pub approvers: Vec<String>,
     /// How many people must.
     pub approvals: u32,
+    /// The approvers are groups, and each must have a person of its own among those who approve.
+    pub all_groups: bool,
+    /// Who may let it go on alone, loudly, in an emergency: reviewers' names or `group:NAME`; none: nobody.
+    pub break_glass: Vec<String>,
     /// After so many seconds without a decision it is denied.
     pub expires_s: u32,
     /// For so many seconds one approval also covers the same statement with the same parameters; `None`: it is for one run.
@@ -117,17 +125,6 @@ pub struct Terms {
     pub max_age_s: Option<u32>,
     /// The rule's own words.
     pub message: Option<String>,
-}
-
-impl Terms {
-    /// Whether the rule takes this reviewer's word.
-    pub fn admits(&self, reviewer: &str, groups: &[String]) -> bool {
-        let named = |approver: &String| match approver.strip_prefix("group:") {
-            Some(group) => groups.iter().any(|of| of == group),
-            None => approver == reviewer,
-        };
-        self.approvers.is_empty() || self.approvers.iter().any(named)
-    }
 }
 
 /// How long a held statement waits where its rule does not say.
@@ -213,6 +210,31 @@ impl Policy {
             .cloned()
     }
 
+    /// Every rule, in the order of their names, and then every `[[reveal]]`.
+    pub fn overview(&self) -> impl Iterator<Item = Overview<'_>> {
+        let rules = self.rules.iter().map(|rule| Overview {
+            name: &rule.name,
+            action: rule.action,
+            message: rule.message.as_deref(),
+            terms: rule.terms.as_deref(),
+        });
+        let reveals = self.reveals.iter().map(|reveal| Overview {
+            name: &reveal.terms.rule,
+            action: Action::Hold,
+            message: reveal.terms.message.as_deref(),
+            terms: Some(&reveal.terms),
+        });
+        rules.chain(reveals)
+    }
+
+    /// Where the rule of this name, or `reveal NAME`, stands in [`Policy::overview`].
+    pub fn place(&self, rule: &str) -> Option<u16> {
+        let of_rule = self.rules.binary_search_by(|known| known.name.as_str().cmp(rule)).ok();
+        let of_reveal = || self.reveals.iter().position(|reveal| reveal.terms.rule == rule);
+        let place = of_rule.or_else(|| of_reveal().map(|at| at + self.rules.len()))?;
+        u16::try_from(place).ok()
+    }
+
     /// How many rules there are.
     pub fn rules(&self) -> usize {
         self.rules.len()
@@ -223,6 +245,19 @@ impl Policy {
         let reveals = self.reveals.iter().map(|reveal| &*reveal.terms);
         self.rules.iter().filter_map(|rule| rule.terms.as_deref()).chain(reveals)
     }
+}
+
+/// What there is to say of a rule.
+#[derive(Clone, Copy, Debug)]
+pub struct Overview<'a> {
+    /// Its name; of a `[[reveal]]` `reveal NAME`.
+    pub name: &'a str,
+    /// What it does.
+    pub action: Action,
+    /// Its own words.
+    pub message: Option<&'a str>,
+    /// Of a hold, whom it asks.
+    pub terms: Option<&'a Terms>,
 }
 
 /// Who asks.
@@ -262,6 +297,17 @@ pub enum Action {
     Hold,
     /// Refuse it.
     Block,
+}
+
+impl Action {
+    /// As it is written in a rule.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Action::Allow => "allow",
+            Action::Hold => "hold",
+            Action::Block => "block",
+        }
+    }
 }
 
 /// The answer.

@@ -193,7 +193,7 @@ fn column(file: &File<'_>, word: &Word<'_>) -> Result<ColumnPattern, Error> {
     }
 }
 
-const RULE_KEYS: [&str; 19] = [
+const RULE_KEYS: [&str; 21] = [
     "name",
     "agents",
     "databases",
@@ -208,11 +208,13 @@ const RULE_KEYS: [&str; 19] = [
     "grant",
     "rows",
     "max_age",
+    "break_glass",
     "message",
     "valid",
     "hours",
     "match",
     "rows_over",
+    "record",
 ];
 
 fn read_rule(file: &File<'_>, whole: &Table<'_>, names: &Names) -> Result<Rule, Error> {
@@ -233,6 +235,7 @@ fn read_rule(file: &File<'_>, whole: &Table<'_>, names: &Names) -> Result<Rule, 
         window: window(file, table)?,
         may_match: may_match(file, table, action)?,
         rows_over: rows_over(file, table, action)?,
+        results: results(file, table, action)?,
         name,
         action,
     };
@@ -367,6 +370,18 @@ fn rows_over(file: &File<'_>, table: &DeTable<'_>, action: Action) -> Result<Opt
         return Err(file.error(value.span(), "`rows_over` is for rules whose action is `allow`"));
     }
     conditions::rows(file, table, "rows_over")
+}
+
+fn results(file: &File<'_>, table: &DeTable<'_>, action: Action) -> Result<Option<bool>, Error> {
+    let Some(word) = file.optional(table, "record")? else { return Ok(None) };
+    if action == Action::Block {
+        return Err(file.error(word.span, "`record` is for rules that allow or hold: what is refused has no result"));
+    }
+    match word.text {
+        "statements" => Ok(Some(false)),
+        "results" => Ok(Some(true)),
+        _ => Err(file.unknown(&word, "record", ["statements", "results"].into_iter())),
+    }
 }
 
 /// `tables` and `functions` must fit some kind that the rule is about, or it would never match.

@@ -28,6 +28,26 @@ impl Names {
     }
 }
 
+/// An object's name, where it lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Named<'a> {
+    pub(crate) schema: Option<&'a str>,
+    pub(crate) name: &'a str,
+}
+
+impl<'a> From<&'a Name> for Named<'a> {
+    fn from(name: &'a Name) -> Named<'a> {
+        Named { schema: name.schema.as_deref(), name: &name.name }
+    }
+}
+
+impl Named<'_> {
+    /// A copy.
+    pub(crate) fn to_name(self) -> Name {
+        Name { schema: self.schema.map(str::to_owned), name: self.name.to_owned() }
+    }
+}
+
 /// Tables or functions.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Objects {
@@ -50,11 +70,11 @@ pub(crate) enum ObjectPattern {
 }
 
 impl ObjectPattern {
-    fn matches(&self, candidate: &Name) -> bool {
+    fn matches(&self, candidate: Named<'_>) -> bool {
         match self {
-            ObjectPattern::Catalog => sql::is_catalog(candidate),
+            ObjectPattern::Catalog => candidate.schema.is_some_and(|of| sql::is_catalog_in(of, candidate.name)),
             ObjectPattern::Name { schema, name } => {
-                candidate.schema.as_deref().is_some_and(|of| matches(schema, of)) && matches(name, &candidate.name)
+                candidate.schema.is_some_and(|of| matches(schema, of)) && matches(name, candidate.name)
             }
         }
     }
@@ -62,7 +82,7 @@ impl ObjectPattern {
 
 impl Objects {
     /// Does it match this name, whose schema is known?
-    pub(crate) fn matches(&self, candidate: &Name) -> bool {
+    pub(crate) fn matches(&self, candidate: Named<'_>) -> bool {
         let one = |pattern: &ObjectPattern| pattern.matches(candidate);
         (self.wanted.is_empty() || self.wanted.iter().any(one)) && !self.excluded.iter().any(one)
     }
@@ -70,11 +90,11 @@ impl Objects {
 
 impl Objects {
     /// Does it spell this name out?
-    pub(crate) fn spells(&self, candidate: &Name) -> bool {
+    pub(crate) fn spells(&self, candidate: Named<'_>) -> bool {
         let exact = |pattern: &ObjectPattern| match pattern {
             ObjectPattern::Catalog => false,
             ObjectPattern::Name { schema, name } => {
-                candidate.schema.as_ref() == Some(schema) && *name == candidate.name && !name.contains('*')
+                candidate.schema == Some(schema.as_str()) && *name == candidate.name && !name.contains('*')
             }
         };
         self.matches(candidate) && self.wanted.iter().any(exact)

@@ -2,7 +2,8 @@
 
 use sql::{Name, Object, Pair};
 
-use crate::judge::{candidates, concerns, covers, holds_by};
+use crate::judge::{candidates, candidates_or_none, concerns, covers, holds_by};
+use crate::patterns::Named;
 use crate::{Action, Policy, Question, Rule};
 
 /// May this agent ask whether a sensitive column of this table, whose schema is named, equals a value: by itself, or because a person
@@ -16,7 +17,7 @@ pub fn may_match(policy: &Policy, question: &Question<'_>, table: &Name) -> bool
     kinds.any(|kind| {
         let pair = Pair { kind, object: object.clone() };
         let mut rules = allows(policy, question).filter(|rule| rule.may_match).chain(held.iter().copied());
-        rules.any(|rule| covers(rule, &pair, Some(table)))
+        rules.any(|rule| covers(rule, &pair, Some(table.into())))
     })
 }
 
@@ -26,28 +27,45 @@ pub fn rows_over(policy: &Policy, question: &Question<'_>) -> Option<u64> {
         return None;
     }
     let of_pair = |pair: &Pair| {
-        let names = candidates(&pair.object, question.schemas);
-        let names: Vec<Option<&Name>> = if names.is_empty() { vec![None] } else { names.iter().map(Some).collect() };
         let loosest = |name| {
             let covering = allows(policy, question).filter(|rule| covers(rule, pair, name));
             covering.map(|rule| rule.rows_over.unwrap_or(u64::MAX)).max().unwrap_or(u64::MAX)
         };
-        names.into_iter().map(loosest).min().unwrap_or(u64::MAX)
+        candidates_or_none(&pair.object, question.schemas).map(loosest).min().unwrap_or(u64::MAX)
     };
     question.statement.pairs.iter().map(of_pair).min().filter(|rows| *rows != u64::MAX)
 }
 
+/// Is what comes back kept in the record? If any rule that lets some of the statement go on asks for it, yes; if some only ask for statements, no;
+/// `None`: its database says.
+pub fn results(policy: &Policy, question: &Question<'_>) -> Option<bool> {
+    if policy.rules.iter().all(|rule| rule.results.is_none()) {
+        return None;
+    }
+    let about = |rule: &&Rule| {
+        let covered = |pair: &Pair| {
+            let mut names = candidates(&pair.object, question.schemas);
+            covers(rule, pair, None) || names.any(|name| covers(rule, pair, Some(name)))
+        };
+        rule.action != Action::Block
+            && concerns(rule, question)
+            && rule.window.is_open(question.wall_s)
+            && question.statement.pairs.iter().any(covered)
+    };
+    policy.rules.iter().filter(|rule| rule.results.is_some()).filter(about).filter_map(|rule| rule.results).max()
+}
+
 /// Does an allow spell this object out? A name without schema is it under every schema that it may be in.
 pub fn vouches(policy: &Policy, question: &Question<'_>, object: &Object) -> bool {
-    let names = candidates(object, question.schemas);
-    let spelt = |name: &Name| {
+    let mut names = candidates(object, question.schemas).peekable();
+    let spelt = |name: Named<'_>| {
         allows(policy, question).any(|rule| match object {
             Object::None => false,
             Object::Table(_) => rule.tables.as_ref().is_some_and(|tables| tables.spells(name)),
             Object::Function(_) => rule.functions.as_ref().is_some_and(|functions| functions.spells(name)),
         })
     };
-    !names.is_empty() && names.iter().all(spelt)
+    names.peek().is_some() && names.all(spelt)
 }
 
 /// The allows that hold for this question now.

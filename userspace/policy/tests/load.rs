@@ -125,11 +125,21 @@ fn a_hold_says_how_long_and_how_many() {
     }
     let policy = Policy::parse(&hold("max_age = \"5m\""), &names()).expect("it is fit");
     assert_eq!(policy.holds().map(|terms| terms.max_age_s).collect::<Vec<_>>(), [Some(300)]);
+    let keys =
+        "approvers = [\"group:a\", \"group:b\"]\napprovals = \"all-groups\"\nbreak_glass = [\"group:oncall\", \"ann\"]";
+    let policy = Policy::parse(&hold(keys), &names()).expect("it is fit");
+    let terms = policy.holds().next().expect("one");
+    assert_eq!((terms.approvals, terms.all_groups, terms.break_glass.len()), (2, true, 2));
     let expires = "line 4: `expires` is written as \"90s\", \"10m\" or \"2h\": at least 1s, at most 24h";
+    let approvals = "line 4: `approvals` is a number from 1 to 8, or \"all-groups\"";
+    let groups = "line 4: `all-groups` wants `approvers` that are groups (`group:NAME`), at most 8";
     for (line, expected) in [
-        ("approvals = 0", "line 4: `approvals` is a number from 1 to 8"),
-        ("approvals = 9", "line 4: `approvals` is a number from 1 to 8"),
-        ("approvals = \"2\"", "line 4: `approvals` is a number from 1 to 8"),
+        ("approvals = \"all-groups\"", groups),
+        ("approvals = \"all-groups\"\napprovers = [\"group:a\", \"ann\"]", groups),
+        ("break_glass = [\"!ann\"]", "line 4: `!ann` is not a name or `group:NAME`"),
+        ("approvals = 0", approvals),
+        ("approvals = 9", approvals),
+        ("approvals = \"2\"", approvals),
         ("expires = \"0s\"", expires),
         ("max_age = \"0s\"", "line 4: `max_age` is written as \"90s\", \"10m\" or \"2h\": at least 1s, at most 24h"),
         ("expires = \"25h\"", expires),

@@ -144,7 +144,16 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
 
     fn act(&mut self, index: u32, chunk: Option<Chunk>, effects: &mut Effects) -> Result<(), Stopped> {
         let recorded = self.record(index, effects)?;
+        if recorded && !effects.results.is_empty() {
+            self.say_results(effects)?;
+        }
         Counters::add(&self.parts.counters.refused_statements, u64::from(effects.unrecorded));
+        if effects.blocked > 0 {
+            Counters::add(&self.parts.counters.blocked, u64::from(effects.blocked));
+        }
+        if effects.masked > 0 {
+            Counters::add(&self.parts.counters.masked, effects.masked);
+        }
         let kept = effects.tainted.is_empty() || self.parts.tainted.keep(&effects.tainted).is_ok();
         if !recorded || !kept || effects.finish == Finish::Abort {
             self.release_chunk(chunk);
@@ -282,7 +291,12 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         let staged = self.parts.driver.stage(&mut self.cipher);
         self.turns.at(turn).staged.push(staged);
         let piece = uring::Piece::Staged(staged, 0..len);
-        self.links.at(index).half(side).outgoing.push_back(Outgoing { piece, turn, after_seq, opens: false });
+        self.links.at(index).half(side).queue(&mut self.queues).push_back(Outgoing {
+            piece,
+            turn,
+            after_seq,
+            opens: false,
+        });
         1
     }
 
@@ -314,13 +328,13 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
 
     fn queue_side(&mut self, index: u32, side: Side, pieces: &[Piece], place: Place, after_seq: u64) -> u32 {
         let half = self.links.at(index).half(side);
-        if half.write_done || half.shutdown == Shutdown::Done {
+        if pieces.iter().all(is_empty) || half.write_done || half.shutdown == Shutdown::Done {
             return 0;
         }
         let before = half.outgoing.len();
         let filled = pieces.iter().filter(|piece| !is_empty(piece));
         let mut opens = self.opens && side == Side::Agent;
-        half.outgoing.extend(filled.map(|piece| Outgoing {
+        half.queue(&mut self.queues).extend(filled.map(|piece| Outgoing {
             piece: place.of(piece),
             turn: place.turn,
             after_seq,

@@ -106,6 +106,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             self.parts.journal.append_last(kind, session, now, payload)?;
         }
         self.owed -= std::mem::take(&mut link.owes);
+        self.say_results(&mut effects)?;
         self.say_asking(index, &mut effects);
         self.waits_no_more(index);
         Ok(())

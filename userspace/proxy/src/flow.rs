@@ -220,7 +220,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
                 self.piece_done(index, turn);
             }
         }
-        self.links.at(index).half(side).shrink();
+        self.links.at(index).half(side).give_back(&mut self.queues);
     }
 
     pub(crate) fn piece_done(&mut self, index: u32, turn: u32) {
@@ -241,6 +241,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         while let Some(outgoing) = self.links.at(index).half(side).outgoing.pop_front() {
             self.piece_done(index, outgoing.turn);
         }
+        self.links.at(index).half(side).give_back(&mut self.queues);
     }
 
     /// After anything that may have made room: sends and reads what is possible, and takes the next step of an end.

@@ -93,7 +93,7 @@ pub(crate) struct Half {
     /// It waits for a receive buffer.
     pub(crate) starved: bool,
     pub(crate) shutdown: Shutdown,
-    /// What goes to it, in order.
+    /// What goes to it, in order; pushed to by [`Half::queue`].
     pub(crate) outgoing: VecDeque<Outgoing>,
     /// From the moment that it turns to TLS.
     pub(crate) tls: Option<Box<Leg>>,
@@ -111,6 +111,10 @@ pub(crate) struct Held {
 #[derive(Default)]
 #[allow(clippy::vec_box)] // the box is what moves in and out of a half
 pub(crate) struct Holds(Vec<Box<Held>>);
+
+/// Queues that no side needs at the moment, so that none is made for a message: where nothing is on its way there is none.
+#[derive(Default)]
+pub(crate) struct Queues(Vec<VecDeque<Outgoing>>);
 
 /// Whether we have told a side that no more bytes come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,8 +169,10 @@ impl Staged {
     }
 }
 
-/// Pieces that a side keeps room for.
-const OUTGOING_KEPT: usize = 8;
+/// Pieces that an unused queue keeps room for.
+const OUTGOING_KEPT: usize = 64;
+/// Unused queues that a shard keeps.
+const QUEUES_KEPT: usize = 256;
 /// Unused places for held bytes that a shard keeps.
 const HOLDS_KEPT: usize = 256;
 
@@ -174,6 +180,14 @@ impl Holds {
     fn keep(&mut self, held: Box<Held>) {
         if self.0.len() < HOLDS_KEPT {
             self.0.push(held);
+        }
+    }
+}
+
+impl Queues {
+    fn keep(&mut self, queue: VecDeque<Outgoing>) {
+        if self.0.len() < QUEUES_KEPT && queue.capacity() <= OUTGOING_KEPT {
+            self.0.push(queue);
         }
     }
 }
@@ -310,10 +324,18 @@ impl Half {
         start
     }
 
-    /// Room for pieces that was needed once is given back.
-    pub(crate) fn shrink(&mut self) {
-        if self.outgoing.is_empty() && self.outgoing.capacity() > OUTGOING_KEPT {
-            self.outgoing = VecDeque::new();
+    /// Where pieces for it go.
+    pub(crate) fn queue(&mut self, queues: &mut Queues) -> &mut VecDeque<Outgoing> {
+        if self.outgoing.capacity() == 0 {
+            self.outgoing = queues.0.pop().unwrap_or_default();
+        }
+        &mut self.outgoing
+    }
+
+    /// Gives the queue back, if nothing is in it.
+    pub(crate) fn give_back(&mut self, queues: &mut Queues) {
+        if self.outgoing.is_empty() && self.outgoing.capacity() > 0 {
+            queues.keep(std::mem::take(&mut self.outgoing));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use policy::Policy;
-use session::{AskId, Estimate, LargeVerdict, Masked, Vote};
+use session::{AskId, Estimate, LargeVerdict, Masked, PackedResult, RuleHits, Vote};
 use uring::Event;
 
 use crate::sessions::LiveSession;
@@ -61,6 +61,13 @@ pub(crate) enum Message {
         /// It; `None`: nobody could judge it.
         verdict: Option<LargeVerdict>,
     },
+    /// A long result was packed.
+    Result {
+        /// The session that received it, which may be over.
+        session: u64,
+        /// What its record says.
+        packed: Box<PackedResult>,
+    },
     /// The cancel of a session's statement is over.
     CancelIsOver {
         /// The session whose it was.
@@ -84,6 +91,8 @@ pub(crate) enum Message {
     },
     /// What sessions are open; who asked may have left.
     Sessions(SyncSender<Vec<LiveSession>>),
+    /// How often each rule decided; who asked may have left.
+    Hits(SyncSender<RuleHits>),
     /// Accept nothing more, let each session finish the statement that runs, and end them all at `until_ns` at the latest.
     Drain {
         /// Monotonic nanoseconds.

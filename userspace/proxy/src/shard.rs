@@ -19,9 +19,10 @@ use crate::counters::Counters;
 use crate::driver::Driver;
 use crate::journal::{Journal, RecordFailure};
 use crate::latency::Stage;
-use crate::link::{Holds, Link, Phase, Side, Turn};
+use crate::link::{Holds, Link, Phase, Queues, Side, Turn};
 use crate::mailbox::{Inbox, Mailbox, Message};
 use crate::origins::Origins;
+use crate::results::ResultLine;
 use crate::settings::{Durability, ShardLimits};
 use crate::slab::Slab;
 use crate::slow::SlowLog;
@@ -117,6 +118,8 @@ pub struct Parts<D: Driver> {
     pub ask_line: AskLine,
     /// Where large statements are judged.
     pub large: LargeLine,
+    /// Where long results are packed.
+    pub results: ResultLine,
     /// The mailboxes of all shards, this one's too.
     pub shards: Vec<Mailbox>,
 }
@@ -144,6 +147,7 @@ pub struct Shard<D: Driver, C: Conversation = Session> {
     /// Stages that end when the operations queued so far are handed to the kernel, each with its begin.
     pub(crate) leaving: Vec<(Stage, u64)>,
     pub(crate) holds: Holds,
+    pub(crate) queues: Queues,
     /// Before the call at hand its session's agent stood between two messages.
     pub(crate) opens: bool,
     /// The pieces of the send that is being put together.
@@ -159,6 +163,8 @@ pub struct Shard<D: Driver, C: Conversation = Session> {
     /// Bytes of records that the open sessions will write whatever happens.
     pub(crate) owed: usize,
     pub(crate) sessions_opened: u64,
+    /// Long results that are being packed.
+    pub(crate) packing: u32,
     /// Whether an accept is in flight, per listener.
     pub(crate) accepting: Vec<bool>,
     /// After a failed accept: not before then.
@@ -204,6 +210,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             waiting: VecDeque::new(),
             leaving: Vec::new(),
             holds: Holds::default(),
+            queues: Queues::default(),
             opens: false,
             pieces: Vec::new(),
             plain: Vec::new(),
@@ -213,6 +220,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             handshakes: 0,
             owed: 0,
             sessions_opened: 0,
+            packing: 0,
             accept_after_ns: 0,
             drain_until_ns: None,
             completions: Vec::new(),
@@ -262,7 +270,9 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         self.feed_starved();
         self.accept_more();
         self.housekeeping(self.now.mono_ns)?;
-        let over = self.drain_until_ns.is_some() && self.links.len() == 0;
+        // What is being packed belongs to the record too, as long as there is time.
+        let packed = |until_ns| self.packing == 0 || self.now.mono_ns >= until_ns;
+        let over = self.drain_until_ns.is_some_and(|until_ns| self.links.len() == 0 && packed(until_ns));
         if over {
             self.parts.journal.stop(self.now)?;
         }
@@ -336,9 +346,14 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
                 Message::Unheard { session, ask } => self.unheard(session, ask)?,
                 Message::Estimated { session, number, estimate } => self.estimated(session, number, estimate)?,
                 Message::Judged { session, number, verdict } => self.judged(session, number, verdict)?,
+                Message::Result { session, packed } => self.packed(session, &packed)?,
                 Message::CancelIsOver { session, number } => self.cancel_is_over(session, number)?,
                 Message::End { session, why } => self.end_session(session, why)?,
                 Message::Sessions(to) => self.tell_sessions(&to),
+                Message::Hits(to) => {
+                    // Whoever asked and does not take it has left.
+                    let _ = to.try_send(self.statements.hits());
+                }
                 Message::Drain { until_ns } => self.drain(until_ns)?,
             }
         }

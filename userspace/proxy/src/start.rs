@@ -1,6 +1,6 @@
 //! Starting all shards, and the handle by which the rest of the process speaks to them.
 
-use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::{fmt, io};
 
 use audit::segment::Identity;
 use policy::Policy;
-use session::{AskId, Asking, Budgets, Cancels, Estimate, Evidence, Masked, Raised, Vote};
+use session::{AskId, Asking, Budgets, Cancels, Estimate, Evidence, Masked, Raised, RuleHits, Vote};
 use uring::{BoundListeners, Missing, Ring};
 
 use crate::aside::{self, LargeLine};
@@ -21,6 +21,7 @@ use crate::latency::{Spread, Stage};
 use crate::mailbox::{Inbox, Mailbox, Message, Unheard, mailbox};
 use crate::origins::Origins;
 use crate::recovery::{self, OpenError};
+use crate::results::{self, ResultLine};
 use crate::sessions::LiveSession;
 use crate::settings::Settings;
 use crate::shard::{Parts, Shard, Stopped};
@@ -104,6 +105,7 @@ pub fn start(settings: &Settings, policy: Arc<Policy>, origins: Vec<Box<dyn Orig
     let boxes = (0..origins.len()).map(|_| mailbox()).collect::<Result<Vec<_>, _>>().map_err(StartError::Host)?;
     let mailboxes: Vec<Mailbox> = boxes.iter().map(|(mailbox, _)| mailbox.clone()).collect();
     let large = aside::start(mailboxes.clone()).map_err(StartError::Host)?;
+    let results = results::start(mailboxes.clone()).map_err(StartError::Host)?;
     let (ready, all_ready) = channel();
     for (number, ((listeners, origins), (mailbox, inbox))) in bound.into_iter().zip(origins).zip(boxes).enumerate() {
         let number = u16::try_from(number).map_err(|_| StartError::Origins)?;
@@ -129,6 +131,7 @@ pub fn start(settings: &Settings, policy: Arc<Policy>, origins: Vec<Box<dyn Orig
             slow: slow_log,
             ask_line: ask_line.clone(),
             large: large.clone(),
+            results: results.clone(),
             shards: mailboxes.clone(),
         };
         let (ready, told) = (ready.clone(), Arc::clone(&fate));
@@ -166,6 +169,7 @@ struct Seed {
     slow: SlowLog,
     ask_line: AskLine,
     large: LargeLine,
+    results: ResultLine,
     shards: Vec<Mailbox>,
 }
 
@@ -202,6 +206,7 @@ fn serve(seed: Seed, ready: &Sender<Result<(), Missing>>, fate: &OnceLock<Stoppe
         slow: seed.slow,
         ask_line: seed.ask_line,
         large: seed.large,
+        results: seed.results,
         shards: seed.shards,
     });
     let _ = ready.send(Ok(()));
@@ -284,14 +289,23 @@ impl Handle {
 
     /// The open sessions, at most 1024 of each shard. A shard that does not answer within `patience` is left out.
     pub fn sessions(&self, patience: Duration) -> Vec<LiveSession> {
+        self.ask_all(patience, Message::Sessions).into_iter().flatten().collect()
+    }
+
+    /// How often each rule decided, by shard. One that does not answer within `patience` is left out.
+    pub fn hits(&self, patience: Duration) -> Vec<RuleHits> {
+        self.ask_all(patience, Message::Hits)
+    }
+
+    fn ask_all<T>(&self, patience: Duration, message: impl Fn(SyncSender<T>) -> Message) -> Vec<T> {
         let alive = self.shards.iter().filter(|shard| shard.fate.get().is_none());
         let asked: Vec<_> = alive
             .filter_map(|shard| {
                 let (to, told) = sync_channel(1);
-                shard.mailbox.send(Message::Sessions(to)).ok().map(|()| told)
+                shard.mailbox.send(message(to)).ok().map(|()| told)
             })
             .collect();
-        asked.iter().filter_map(|told| told.recv_timeout(patience).ok()).flatten().collect()
+        asked.iter().filter_map(|told| told.recv_timeout(patience).ok()).collect()
     }
 
     fn shard_of(&self, session: u64) -> Result<&Running, Unheard> {

@@ -17,7 +17,7 @@ struct Everyone(Option<SocketAddr>);
 impl Origins for Everyone {
     fn take(&mut self, _agent: SocketAddr, _local: SocketAddr) -> Option<Admitted> {
         let subject = Subject {
-            policy: policy::Subject { agent: "tester".into(), groups: Vec::new() },
+            policy: Arc::new(policy::Subject { agent: "tester".into(), groups: Vec::new() }),
             cgroup: 1,
             pid: 2,
             uid: 3,
@@ -35,6 +35,7 @@ impl Origins for Everyone {
             database_tls: false,
             verifiers: None,
             estimates: false,
+            results: false,
             agent_certificate: false,
         };
         Some(Admitted {

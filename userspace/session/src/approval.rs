@@ -147,6 +147,8 @@ pub struct Vote {
     pub reason: String,
     /// It was said before, and stands.
     pub standing: Option<Standing>,
+    /// An emergency: the person lets it go on alone, where the rule names the person for that.
+    pub break_glass: bool,
 }
 
 /// A word that was said before this statement was held. How long it counts is the rule's to say.

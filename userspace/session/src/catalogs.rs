@@ -10,7 +10,7 @@ use sql::{Function, Relation, Schema};
 
 use crate::budgets::Budgets;
 use crate::evidence::{Evidence, Index};
-use crate::postgres::rewrite::{Passed, Patterns, UserTypes};
+use crate::postgres::rewrite::{Passed, Patterns, Spare, UserTypes};
 use crate::taints::{Changes, Tainted, Taints};
 use holdings::{Holdings, Relations};
 
@@ -47,6 +47,8 @@ pub(crate) struct CatalogColumn {
     pub(crate) name: String,
     pub(crate) type_oid: u32,
     pub(crate) treatment: Treatment,
+    /// Agents have written into it: a copy of what is sensitive, or values of their own.
+    pub(crate) is_written: bool,
     pub(crate) sought: NamedSought,
 }
 
@@ -350,7 +352,11 @@ pub(crate) fn is_masked(sensitive: &Sensitive) -> bool {
 
 /// A star matches any run of letters.
 pub(crate) fn matches(pattern: &str, name: &str) -> bool {
-    // Most have none.
+    // Most differ in the first letter, and most have no star.
+    let first = pattern.as_bytes().first();
+    if first.is_some_and(|first| *first != b'*') && first != name.as_bytes().first() {
+        return false;
+    }
     if !pattern.bytes().any(|byte| byte == b'*') {
         return pattern == name;
     }
@@ -385,6 +391,8 @@ pub struct Catalogs {
     pub(crate) budgets: Arc<Budgets>,
     /// Rows that are being passed and are not counted yet: empty between two calls.
     pub(crate) passed: Passed,
+    /// Maskers that no session needs at the moment.
+    pub(crate) masks: Spare,
     /// Of each database, for this shard alone.
     patterns: HashMap<String, Option<Arc<Patterns>>>,
     /// Lists of schemas that sessions of this shard have, one of each.

@@ -8,7 +8,8 @@
 use pan::{Masked, Whole};
 use policy::{Policy, Question};
 use sql::{
-    Clause, ColumnId, Flow, How, Kind, Lineage, Name, Object, Output, Prepared, Relation, Schema, Statement, Unknown,
+    Clause, ColumnId, ColumnRef, Flow, How, Kind, Lineage, Name, Object, Output, Prepared, Relation, Schema, Statement,
+    Unknown,
 };
 
 use crate::catalogs::{Catalog, Treatment, treatment_of};
@@ -139,16 +140,39 @@ impl Traced<'_> {
     /// What the statements of a text come to.
     pub(crate) fn judge(&self, statements: &[Statement]) -> Derived {
         let mut derived = Derived::default();
+        let mut written = Vec::new();
         for statement in statements {
+            self.written(statement, &mut written);
             match &statement.lineage {
-                Some(lineage) => self.statement(statement, lineage, &mut derived),
+                Some(lineage) => self.statement(statement, lineage, &written, &mut derived),
                 None => derived.refuse(unknown("a statement that was not traced")),
             }
         }
         derived
     }
 
-    fn statement(&self, statement: &Statement, lineage: &Lineage, derived: &mut Derived) {
+    /// The sensitive columns that it may fill with values of the agent's own, beside those that are known to be so filled. What stands there
+    /// may be a guess, and a join of it with cards an answer.
+    fn written(&self, statement: &Statement, written: &mut Vec<ColumnId>) {
+        let writes = |kind: Kind| [Kind::INSERT, Kind::UPDATE, Kind::MERGE, Kind::COPY_IN].contains(&kind);
+        for pair in statement.pairs.iter().filter(|pair| writes(pair.kind)) {
+            let Object::Table(name) = &pair.object else { continue };
+            // Whatever its schema, where none is named.
+            let is_meant = |schema: &str| match &name.schema {
+                Some(named) => named == schema || schema == "pg_temp" && named.starts_with(schema),
+                None => true,
+            };
+            let tables = self.catalog.tables().iter().filter(|table| table.name == name.name);
+            for table in tables.filter(|table| is_meant(&table.schema)) {
+                let sensitive = table.columns.iter().filter(|column| matches!(column.treatment, Treatment::Whole(_)));
+                let new = sensitive.filter(|column| !column.is_written && mentions(statement, &column.name));
+                let ids = new.map(|column| ColumnId { relation: table.oid, number: column.number });
+                written.extend(ids.filter(|id| !written.contains(id)).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    fn statement(&self, statement: &Statement, lineage: &Lineage, written: &[ColumnId], derived: &mut Derived) {
         let question = Question {
             subject: self.subject,
             database: self.database,
@@ -173,7 +197,7 @@ impl Traced<'_> {
         }
         let is_masked = |place: &Place| place.treatment != Treatment::Content;
         derived.sensitive |= places.iter().any(is_masked);
-        self.probes(lineage, &question, derived);
+        self.probes(lineage, &question, written, derived);
         for name in &lineage.elsewhere {
             let objects = [Object::Table(name.clone()), Object::Function(name.clone())];
             if !objects.iter().any(|object| policy::vouches(self.policy, &question, object)) {
@@ -184,7 +208,8 @@ impl Traced<'_> {
             derived.refuse(unknown(&why));
         }
         lineage.flows.iter().filter_map(|flow| self.unkept(flow)).for_each(|refusal| derived.refuse(refusal));
-        let fills = lineage.flows.iter().filter(|flow| self.matters(flow)).map(|flow| self.filled(flow)).collect();
+        let flows = lineage.flows.iter().filter(|flow| self.matters(flow)).map(|flow| self.filled(flow));
+        let fills = flows.chain(written.iter().filter_map(|id| self.guessed(*id))).collect();
         let places = if places.iter().any(is_masked) {
             Places { columns: places, open_at: lineage.open_at, mixed: false }
         } else {
@@ -217,9 +242,14 @@ impl Traced<'_> {
         Ok(place)
     }
 
-    fn probes(&self, lineage: &Lineage, question: &Question<'_>, derived: &mut Derived) {
+    fn probes(&self, lineage: &Lineage, question: &Question<'_>, written: &[ColumnId], derived: &mut Derived) {
+        let is_written = |id: ColumnId| {
+            let known = self.catalog.column(id.relation, id.number);
+            written.contains(&id) || known.is_none_or(|column| column.is_written)
+        };
         for probe in &lineage.probes {
-            if !matches!(self.treatment(probe.column), Treatment::Whole(_)) || probe.clause == Clause::Join {
+            let is_join = probe.clause == Clause::Join;
+            if !matches!(self.treatment(probe.column), Treatment::Whole(_)) || is_join && !is_written(probe.column) {
                 continue;
             }
             let table = self.column(probe.column).map(|(relation, _)| &relation.name);
@@ -228,7 +258,7 @@ impl Traced<'_> {
                 continue;
             }
             let may_match = || table.is_some_and(|table| policy::may_match(self.policy, question, table));
-            if probe.clause == Clause::Match && may_match() {
+            if (is_join || probe.clause == Clause::Match) && may_match() {
                 continue;
             }
             let refusal = probing(probe.clause, &probe.expression, &self.said(probe.column));
@@ -340,6 +370,16 @@ operator name the column sensitive",
         }
     }
 
+    fn guessed(&self, id: ColumnId) -> Option<Filled> {
+        let (relation, column) = self.column(id)?;
+        Some(Filled {
+            schema: relation.name.schema.clone(),
+            table: relation.name.name.clone(),
+            column: column.name.clone(),
+            id: (id.relation, id.number),
+        })
+    }
+
     /// The relation that a flow fills, if it is known, and the column's number; 0: all.
     fn target(&self, flow: &Flow) -> Option<(&Relation, i16)> {
         let relation =
@@ -362,6 +402,14 @@ operator name the column sensitive",
     }
 }
 
+/// Does it name this column of any relation, or all of one?
+fn mentions(statement: &Statement, name: &str) -> bool {
+    statement.columns.iter().any(|column| match column {
+        ColumnRef::Named { name: named, .. } => named == name,
+        ColumnRef::All { .. } => true,
+    })
+}
+
 /// EXECUTE or FETCH, and nothing is made of what comes of it.
 fn uses_names(statement: &Statement) -> bool {
     let is_use = |prepared: &Prepared| matches!(prepared, Prepared::Execute { .. } | Prepared::Fetch { .. });
@@ -379,6 +427,20 @@ pub(crate) fn reads(statement: &Statement, bare: &str) -> bool {
         Object::Table(name) | Object::Function(name) => name.name == bare && !defines(pair.kind),
         Object::None => false,
     })
+}
+
+/// Whatever an object is, this statement neither uses nor shows it: BEGIN, COMMIT, SET.
+pub(crate) fn uses_nothing(statement: &Statement) -> bool {
+    let shows = |lineage: &Lineage| {
+        !lineage.outputs.is_empty()
+            || !lineage.probes.is_empty()
+            || !lineage.flows.is_empty()
+            || !lineage.elsewhere.is_empty()
+            || !lineage.unknown.is_empty()
+    };
+    statement.pairs.iter().all(|pair| pair.object == Object::None)
+        && statement.prepared.is_empty()
+        && !statement.lineage.as_ref().is_none_or(shows)
 }
 
 impl Derived {
@@ -419,7 +481,10 @@ fn probing(clause: Clause, expression: &str, column: &str) -> Refusal {
             "for equality with a value",
             "find the row by another column; an operator can allow equality with a whole value by match = true",
         ),
-        Clause::Join => ("in a join", "join by other columns"),
+        Clause::Join => (
+            "in a join with what agents have written",
+            "join by other columns; an operator can allow equality with a whole value by match = true",
+        ),
         Clause::OrderBy => ("in an order", "order by other columns"),
         Clause::GroupBy => ("in a grouping", "group by other columns"),
         Clause::Case => ("in a choice", "choose by other columns"),

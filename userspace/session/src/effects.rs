@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use audit::{Event, RecordId};
 
-use crate::{Asking, JudgeAsk, Secure, Tainted};
+use crate::{Asking, JudgeAsk, LongResult, Secure, Tainted};
 
 /// The most bytes of a chunk's end that a session hands back; the shard's buffers have this much headroom.
 pub const HOLD_MAX: usize = 512;
@@ -16,6 +16,14 @@ pub enum Piece {
     Chunk(Range<u32>),
     /// A range of [`Effects::own`].
     Own(Range<u32>),
+}
+
+impl Piece {
+    /// How many bytes it is.
+    pub(crate) fn len(&self) -> usize {
+        let (Piece::Chunk(range) | Piece::Own(range)) = self;
+        range.len()
+    }
 }
 
 /// What becomes of the two sockets once the pieces of this call are sent.
@@ -115,8 +123,15 @@ pub struct Effects {
     pub cancel_held: Option<u64>,
     /// Statements that came to their outcome.
     pub ended: Vec<Ended>,
+    /// Long results, to be packed and recorded by whoever has the time.
+    #[allow(clippy::vec_box)] // they move on, one by one
+    pub results: Vec<Box<LongResult>>,
     /// Statements of the agent that were refused because their records have no room: nobody else writes them down.
     pub unrecorded: u32,
+    /// Statements that were refused, with a record.
+    pub blocked: u32,
+    /// Values that were masked in statements that came to their outcome.
+    pub masked: u64,
     /// False: feed no more agent bytes until a call answers true. What was given already is kept by the session.
     pub read_agent: bool,
     /// What becomes of the sockets after the pieces are sent.
@@ -141,7 +156,10 @@ impl Default for Effects {
             judge: None,
             cancel_held: None,
             ended: Vec::new(),
+            results: Vec::new(),
             unrecorded: 0,
+            blocked: 0,
+            masked: 0,
             read_agent: true,
             finish: Finish::No,
             deadline: None,
@@ -165,7 +183,9 @@ impl Effects {
         self.judge = None;
         self.cancel_held = None;
         self.ended.clear();
+        self.results.clear();
         self.unrecorded = 0;
+        (self.blocked, self.masked) = (0, 0);
         self.read_agent = true;
         self.finish = Finish::No;
         self.deadline = None;

@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -249,12 +250,40 @@ fn is_plainly_cards(values: u64, hits: u64) -> bool {
     (values <= early && hits >= enough) || (values >= LATER && 2 * hits >= values)
 }
 
+/// A place's number (below [`PLACES_MAX`]), a table's OID and an attribute's number in one.
+fn key(place: u32, table: u32, attribute: i16) -> u64 {
+    u64::from(place) << 48 | u64::from(table) << 16 | u64::from(attribute.cast_unsigned())
+}
+
+fn parts(key: u64) -> (u32, u32, i16) {
+    ((key >> 48) as u32, (key >> 16) as u32, (key as u16).cast_signed())
+}
+
+/// Spreads a [`key`] by one product. Its parts are the database's own numbers, and there are few of them: none chooses them to collide.
+#[derive(Debug, Default)]
+struct Mixed(u64);
+
+impl Hasher for Mixed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(self.0 << 8 ^ u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        let product = u128::from(key) * 0x9E37_79B9_7F4A_7C15;
+        self.0 = product as u64 ^ (product >> 64) as u64;
+    }
+}
+
 /// The shard's own way to its slots.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     evidence: Arc<Evidence>,
     places: Vec<Arc<Place>>,
-    slots: HashMap<(u32, u32, i16), u32>,
+    slots: HashMap<u64, u32, BuildHasherDefault<Mixed>>,
     /// Slots whose name was asked for.
     asked: HashSet<u32>,
 }
@@ -285,7 +314,7 @@ impl Index {
     /// The slot of a column whose result is described now. None: it is not one of a table, or there is no place for it.
     pub(crate) fn describe(&mut self, place: Option<u32>, table: u32, attribute: i16, now_s: u64) -> Option<u32> {
         let place = place.filter(|_| table != 0 && attribute > 0)?;
-        let at = match self.slots.get(&(place, table, attribute)) {
+        let at = match self.slots.get(&key(place, table, attribute)) {
             Some(&at) => at,
             None => self.open(place, table, attribute, now_s)?,
         };
@@ -306,7 +335,7 @@ impl Index {
         slot.first_s.store(now_s, Relaxed);
         let _ = slot.place.set(Arc::clone(self.places.get(place as usize)?));
         evidence.len.store(at + 1, std::sync::atomic::Ordering::Release);
-        self.slots.insert((place, table, attribute), at);
+        self.slots.insert(key(place, table, attribute), at);
         Some(at)
     }
 
@@ -314,7 +343,8 @@ impl Index {
     pub(crate) fn unnamed(&mut self, place: Option<u32>) -> Vec<(u32, i16)> {
         let Some(place) = place else { return Vec::new() };
         let mut wanted = Vec::new();
-        for (&(of, table, attribute), &at) in &self.slots {
+        for (&key, &at) in &self.slots {
+            let (of, table, attribute) = parts(key);
             let Some(slot) = self.evidence.slot(at).filter(|_| of == place && wanted.len() < NAMES_MAX) else {
                 continue;
             };
@@ -328,7 +358,7 @@ impl Index {
     /// What the catalog says that a column is called.
     pub(crate) fn name(&mut self, place: Option<u32>, table: u32, attribute: i16, name: ColumnName) {
         if let Some(slot) =
-            place.and_then(|place| self.slots.get(&(place, table, attribute))).and_then(|&at| self.evidence.slot(at))
+            place.and_then(|place| self.slots.get(&key(place, table, attribute))).and_then(|&at| self.evidence.slot(at))
         {
             let _ = slot.name.set(name);
         }

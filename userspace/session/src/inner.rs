@@ -15,6 +15,8 @@ pub(crate) struct Inner {
     pub(crate) changes_data: bool,
     /// A rule asks how many rows it is expected to have.
     pub(crate) wants_estimate: bool,
+    /// A rule asks that its result is kept.
+    results: bool,
     more: Option<Box<More>>,
 }
 
@@ -38,6 +40,7 @@ impl Inner {
         self.sensitive |= judged.sensitive;
         self.changes_data |= judged.changes_data;
         self.wants_estimate |= judged.wants_estimate;
+        self.results |= judged.results == Some(true);
         let places = judged.places(at);
         if places.is_empty() && judged.is_settled() && judged.rows_over.is_none() {
             return;
@@ -57,6 +60,7 @@ impl Inner {
         self.sensitive |= other.sensitive;
         self.changes_data |= other.changes_data;
         self.wants_estimate |= other.wants_estimate;
+        self.results |= other.results;
         let Some(theirs) = &other.more else { return };
         let more = self.more.get_or_insert_default();
         more.may_quote |= theirs.may_quote;
@@ -68,6 +72,10 @@ impl Inner {
 
     pub(crate) fn may_quote(&self) -> bool {
         self.more.as_ref().is_some_and(|more| more.may_quote)
+    }
+
+    pub(crate) fn results(&self) -> bool {
+        self.results
     }
 
     pub(crate) fn rows_over(&self) -> Option<u64> {

@@ -38,11 +38,12 @@ pub use limits::Limits;
 pub use open::{Database, Mode, Open, Subject};
 pub use pan::Masked;
 pub use postgres::catalog::survey::{Asker, Explanation, OfStatement, Row, Survey, Surveyed};
+pub use postgres::received::{LongResult, PackedResult};
 pub use scram::{BadVerifiers, NONCE_LEN, Verifiers};
 pub use shared::Shared;
 pub use taints::{TAINTS_MAX, Tainted, Taints};
 pub use tls::{AgentTls, ClientCertificate, Secure, Secured};
-pub use verdicts::{Lookups, StatementCache};
+pub use verdicts::{Lookups, RuleHits, StatementCache};
 
 /// One agent connection and its one connection to the database.
 pub struct Session {

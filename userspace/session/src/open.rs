@@ -9,8 +9,8 @@ use crate::{AgentTls, NONCE_LEN, Verifiers};
 /// Who asked, frozen at connect: the policy's words and the kernel's facts.
 #[derive(Clone, Debug)]
 pub struct Subject {
-    /// Agent and groups, as rules name them.
-    pub policy: policy::Subject,
+    /// Agent and groups, as rules name them: the same for all sessions of an agent.
+    pub policy: Arc<policy::Subject>,
     /// The cgroup's id.
     pub cgroup: u64,
     /// The process that called connect().
@@ -53,6 +53,8 @@ pub struct Database {
     pub agent_certificate: bool,
     /// Towards the database: a session goes on only under TLS.
     pub database_tls: bool,
+    /// What comes back is kept in the record where no rule says otherwise.
+    pub results: bool,
     /// There is a login of our own, whose planner can be asked.
     pub estimates: bool,
     /// With which SCRAM ends here, where both legs have TLS; `None`: it passes on.

@@ -1,6 +1,8 @@
 //! The verdict on a text, by all that it depends on.
 
 mod cache;
+mod hits;
+mod refusal;
 
 use std::fmt;
 use std::ops::Range;
@@ -11,94 +13,13 @@ use pan::Masked;
 use policy::{Action, Policy, Question, Sensitive};
 use sql::{ColumnRef, Object, Pair, Scope, Setting, SettingValue, Statement};
 
-use crate::approval::{AskEnd, AskId};
 use crate::catalogs::{Catalog, is_masked, is_secret, matches};
 use crate::derived::{Derived, Places, Traced};
 pub(crate) use crate::inner::Inner;
 use crate::postgres::settings::{self, Rule};
 pub use cache::{Lookups, StatementCache};
-
-/// Why a statement is refused, in words for the agent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    pub(crate) code: [u8; 5],
-    pub(crate) message: Masked,
-    /// Which part of the statement is the reason, without any value.
-    pub(crate) detail: Option<Masked>,
-    pub(crate) hint: &'static str,
-    pub(crate) why: Why,
-    /// How the ask about it ended.
-    pub(crate) answer: Option<Arc<Answer>>,
-}
-
-/// What an agent is told of a held statement that does not go on, beside its refusal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) end: AskEnd,
-    pub(crate) ask: AskId,
-    /// The person, and the reason.
-    pub(crate) by: Option<(Masked, Masked)>,
-}
-
-/// Which kind of refusal it is; `observe` forwards all of them but records them apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
-    /// A rule, or no rule, blocks it.
-    Blocked,
-    /// A rule holds it for a person.
-    Held,
-    /// It was held, and no person let it go on.
-    Denied,
-    /// It could not be judged.
-    Unjudged,
-    /// What the session needs for it is missing or out of bounds; `observe` does not lift it.
-    Firm,
-    /// Its records have no room: nothing is written of it, and nothing goes on.
-    Unrecorded,
-}
-
-impl Why {
-    /// A person can lift a hold and nothing else; what is forbidden says more than what is not known.
-    pub(crate) fn rank(self) -> u8 {
-        match self {
-            Why::Held => 0,
-            Why::Unjudged => 1,
-            Why::Blocked | Why::Denied | Why::Firm | Why::Unrecorded => 2,
-        }
-    }
-}
-
-pub(crate) const PRIVILEGE: [u8; 5] = *b"42501";
-/// `disk_full`.
-pub(crate) const DISK_FULL: &[u8; 5] = b"53100";
-/// What helps when the record is full.
-pub(crate) const MAKE_ROOM: &str = "an operator makes room on the disk of the interceptor's state_dir (`interceptor status` names the \
-shard); then try again";
-
-impl Refusal {
-    pub(crate) fn new(why: Why, message: &str, hint: &'static str) -> Refusal {
-        Refusal { code: PRIVILEGE, message: Masked::of(message), detail: None, hint, why, answer: None }
-    }
-
-    /// For what the record has no room for.
-    pub(crate) fn unrecorded() -> Refusal {
-        Refusal::new(Why::Unrecorded, "the interceptor has no room to record this; nothing was forwarded", MAKE_ROOM)
-            .with_code(*DISK_FULL)
-    }
-
-    /// Of two that hold for one statement the one that says more; of equals the first.
-    pub(crate) fn stronger(one: Option<Refusal>, other: Option<Refusal>) -> Option<Refusal> {
-        match (one, other) {
-            (Some(one), Some(other)) if other.why.rank() > one.why.rank() => Some(other),
-            (one, other) => one.or(other),
-        }
-    }
-
-    pub(crate) fn with_code(mut self, code: [u8; 5]) -> Refusal {
-        self.code = code;
-        self
-    }
-}
+pub use hits::RuleHits;
+pub(crate) use refusal::{Answer, DISK_FULL, MAKE_ROOM, Refusal, Why};
 
 /// One text and what is known of it. Immutable; sessions hold it while its statement runs.
 pub(crate) struct Judged {
@@ -126,6 +47,8 @@ pub(crate) struct Meaning {
     pub(crate) refusal: Option<Refusal>,
     /// The rule that decided, if one did.
     pub(crate) rule: Option<Masked>,
+    /// Where it stands in the policy.
+    pub(crate) rule_at: Option<u16>,
     /// What the record says when it is simply allowed.
     pub(crate) allowed: VerdictPart,
     /// Seconds since 1970 from which on the verdict is void.
@@ -146,6 +69,8 @@ pub(crate) struct Meaning {
     pub(crate) derived: Option<Derived>,
     /// So many rows of each result may leave.
     pub(crate) rows_over: Option<u64>,
+    /// Whether its result is kept; `None`: its database says.
+    pub(crate) results: Option<bool>,
     /// A rule asks how many rows it is expected to have, and nobody has said: it may be judged otherwise then.
     pub(crate) wants_estimate: bool,
     /// By which estimate it was judged.
@@ -350,15 +275,17 @@ fn mean(
         Ok(analysis) => (analysis.statements, analysis.constants, None),
         Err(refusal) => (Vec::new(), None, Some(refusal)),
     };
-    let Decided { mut rule, valid_until_s, wants_estimate } = decide(policy, asked, &statements, &mut refusal);
+    let Decided { mut rule, mut rule_at, valid_until_s, wants_estimate } =
+        decide(policy, asked, &statements, &mut refusal);
     let unjudged = refusal.as_ref().is_some_and(|refusal| refusal.why == Why::Unjudged);
     let derived = trace(policy, asked, path, &statements);
     let found = derived.as_ref().and_then(|derived| derived.refusal.as_ref());
     if outdoes(found, refusal.as_ref()) {
         refusal = found.cloned();
-        rule = None;
+        (rule, rule_at) = (None, None);
     }
     let rows_over = statements.iter().filter_map(|statement| policy::rows_over(policy, &asked.of(statement))).min();
+    let results = statements.iter().filter_map(|statement| policy::results(policy, &asked.of(statement))).max();
     let touched = |which: fn(&Sensitive) -> bool, may_hide: bool| {
         may_hide && unjudged && policy.sensitive(asked.database).any(which)
             || statements.iter().any(|statement| touches(policy, asked.database, statement, which, may_hide))
@@ -408,9 +335,11 @@ fn mean(
                 .any(|setting| *settings::rule(&setting.name) == Rule::Encoding || setting.name == "*"),
         refusal,
         rule,
+        rule_at,
         valid_until_s,
         derived,
         rows_over,
+        results,
         wants_estimate,
         estimated_rows: asked.estimated_rows,
         statements,
@@ -443,6 +372,7 @@ fn outdoes(new: Option<&Refusal>, known: Option<&Refusal>) -> bool {
 #[derive(Default)]
 struct Decided {
     rule: Option<Masked>,
+    rule_at: Option<u16>,
     valid_until_s: Option<i64>,
     wants_estimate: bool,
 }
@@ -464,10 +394,11 @@ fn decide(policy: &Policy, asked: &Asked<'_>, statements: &[Statement], refusal:
         // One refusal refuses all.
         if outdoes(found.as_ref(), refusal.as_ref()) {
             *refusal = found;
-            decided.rule = verdict.rule.map(Masked::of);
-        } else if refusal.is_none() && decided.rule.is_none() {
-            decided.rule = verdict.rule.map(Masked::of);
+        } else if refusal.is_some() || decided.rule.is_some() {
+            continue;
         }
+        decided.rule = verdict.rule.map(Masked::of);
+        decided.rule_at = verdict.rule.and_then(|rule| policy.place(rule));
     }
     decided
 }
@@ -551,19 +482,21 @@ fn touches(
     which: fn(&Sensitive) -> bool,
     may_hide: bool,
 ) -> bool {
-    policy.sensitive(database).filter(|sensitive| which(sensitive)).any(|sensitive| {
-        let table = |name: &str| matches(&sensitive.table, name);
-        let unseen =
-            statement.kinds.iter().any(|kind| matches!(kind.as_str(), "do" | "call" | "unknown" | "execute" | "fetch"));
-        may_hide && unseen
-            || statement.columns.iter().any(|column| match column {
-                ColumnRef::Named { name, .. } => matches(&sensitive.column, name),
-                ColumnRef::All { .. } => statement.pairs.iter().any(|pair| match &pair.object {
-                    Object::Table(name) => table(&name.name),
-                    Object::None | Object::Function(_) => false,
-                }),
-            })
-    })
+    let sensitive: Vec<&Sensitive> = policy.sensitive(database).filter(|sensitive| which(sensitive)).collect();
+    let is_table = |name: &str| sensitive.iter().any(|sensitive| matches(&sensitive.table, name));
+    let is_column = |name: &str| sensitive.iter().any(|sensitive| matches(&sensitive.column, name));
+    let unseen =
+        || statement.kinds.iter().any(|kind| matches!(kind.as_str(), "do" | "call" | "unknown" | "execute" | "fetch"));
+    let named = || {
+        statement.columns.iter().any(|column| match column {
+            ColumnRef::Named { name, .. } => is_column(name),
+            ColumnRef::All { .. } => statement.pairs.iter().any(|pair| match &pair.object {
+                Object::Table(name) => is_table(&name.name),
+                Object::None | Object::Function(_) => false,
+            }),
+        })
+    };
+    !sensitive.is_empty() && (may_hide && unseen() || named())
 }
 
 pub(crate) fn kinds<'a>(statements: impl Iterator<Item = &'a Statement>) -> Vec<&'static str> {

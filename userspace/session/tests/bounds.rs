@@ -3,7 +3,7 @@
 
 mod world;
 
-use session::{Asking, Finish, Input, Mode};
+use session::{Finish, Input, Mode};
 use world::{World, extended, open, query};
 
 const ONE: &str = "
@@ -27,10 +27,6 @@ fn world(policy: &str) -> World {
 }
 
 impl World {
-    fn cancels(&self) -> usize {
-        self.asking.iter().filter(|asking| matches!(asking, Asking::Cancel(_))).count()
-    }
-
     /// The server has worked the cancel off.
     fn cancelled(&mut self) -> Vec<String> {
         let number = self.cancels() as u64;

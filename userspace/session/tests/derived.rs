@@ -151,15 +151,32 @@ fn a_sensitive_value_is_not_written_where_the_table_itself_looks_at_it() {
     assert!(!world.ask(&text)[0].starts_with("E"));
 }
 
-#[test]
-fn a_table_that_is_being_changed_elsewhere_is_not_filled() {
+/// Two sessions that hear of each other's changes.
+fn two() -> [World; 2] {
     let taints = Arc::new(Taints::default());
-    let joins = || {
+    [(); 2].map(|()| {
         let mut world = World::with(open("reconciler", Mode::Enforce, true), ANY);
         world.catalogs = Catalogs::with(Arc::default(), Arc::clone(&taints), Arc::default());
         world.login()
-    };
-    let (mut one, mut other) = (joins(), joins());
+    })
+}
+
+#[test]
+fn a_transaction_ends_whatever_another_session_has_changed() {
+    let [mut one, mut other] = two();
+    one.ask(&query("BEGIN"));
+    other.ask(&query("ALTER SCHEMA public OWNER TO app"));
+    assert_eq!(one.ask(&query("SET LOCAL work_mem = '8MB'"))[0], "SET");
+    assert_eq!(one.ask(&query("COMMIT"))[0], "COMMIT");
+    one.ask(&query("BEGIN"));
+    other.ask(&query("ALTER SCHEMA public OWNER TO app"));
+    let heard = one.ask(&query("SELECT one FROM plain"));
+    assert!(heard[0].contains("what another session has changed"), "{heard:?}");
+}
+
+#[test]
+fn a_table_that_is_being_changed_elsewhere_is_not_filled() {
+    let [mut one, mut other] = two();
     other.ask(&query("BEGIN"));
     other.ask(&query("CREATE INDEX ON plain (one)"));
     let filled = query("INSERT INTO plain (one) SELECT pan FROM payments");

@@ -5,9 +5,9 @@
 mod world;
 
 use audit::RecordType;
-use session::{Ask, AskEnd, AskId, Asking, Finish, Input, Vote};
+use session::{Ask, AskEnd, AskId, Asking, Finish, Input, Mode, Vote};
 use wire::postgres::encode;
-use world::{POLICY, Seed, World, extended, policy, query};
+use world::{POLICY, Seed, World, extended, open, policy, query};
 
 const UPDATE: &str = "UPDATE payments SET id = 1";
 const MESSAGE: &str = "updates are approved by a lead";
@@ -38,6 +38,7 @@ impl World {
             login: "unix socket, uid 1001".into(),
             reason: reason.into(),
             standing: None,
+            break_glass: false,
         };
         self.say(vote);
     }
@@ -104,8 +105,7 @@ fn held_in_a_pipeline() -> World {
 #[test]
 fn a_search_for_a_whole_value_may_wait_for_a_person() {
     let text = "\n[[rule]]\nname = \"searches\"\nstatements = [\"select\"]\nmatch = true\naction = \"hold\"\napprovers = [\"group:leads\"]\n";
-    let mut world =
-        World::with(world::open("reconciler", session::Mode::Enforce, true), &format!("{POLICY}{text}")).login();
+    let mut world = World::with(open("reconciler", Mode::Enforce, true), &format!("{POLICY}{text}")).login();
     let search = "SELECT id FROM payments WHERE pan = '4'";
     let heard = world.ask(&query(search));
     assert!(heard[0].starts_with("E NOTICE 00000 held for approval"), "{heard:?}");
@@ -402,7 +402,7 @@ fn the_policy_of_the_moment_decides() {
 #[test]
 fn as_many_people_as_the_rule_asks_for() {
     let text = POLICY.replace("action = \"hold\"", "action = \"hold\"\napprovals = 2");
-    let mut world = World::with(world::open("reconciler", session::Mode::Enforce, true), &text).login();
+    let mut world = World::with(open("reconciler", Mode::Enforce, true), &text).login();
     world.ask(&query(UPDATE));
     for (reviewer, groups) in [("ann", &["leads"][..]), ("ann", &["leads"]), ("bob", &["others"]), ("leads", &[])] {
         world.vote(true, reviewer, groups, "fine");
@@ -414,11 +414,61 @@ fn as_many_people_as_the_rule_asks_for() {
     world.vote(true, "cyd", &["leads"], "fine");
     assert_eq!(world.heard(), ["SET", "Z I"]);
     // The one who approved may think better of it, while the other one has not spoken.
-    let mut world = World::with(world::open("reconciler", session::Mode::Enforce, true), &text).login();
+    let mut world = World::with(open("reconciler", Mode::Enforce, true), &text).login();
     world.ask(&query(UPDATE));
     world.vote(true, "ann", &["leads"], "fine");
     world.vote(false, "ann", &["leads"], "on second thought");
     assert!(world.heard()[0].contains("on second thought"));
+}
+
+#[test]
+fn every_group_must_have_spoken() {
+    let policy = POLICY.replace(
+        "approvers = [\"group:leads\"]",
+        "approvers = [\"group:leads\", \"group:security\"]\napprovals = \"all-groups\"",
+    );
+    let mut world = World::with(open("reconciler", Mode::Enforce, true), &policy).login();
+    world.ask(&query(UPDATE));
+    world.vote(true, "ann", &["leads"], "fine");
+    world.vote(true, "bob", &["leads"], "fine");
+    world.vote(true, "ann", &["leads", "security"], "for both");
+    assert!(world.server.log.is_empty(), "nobody of security but one who speaks for leads");
+    world.vote(true, "eve", &["security"], "fine");
+    assert_eq!(world.server.log, [UPDATE]);
+}
+
+#[test]
+fn one_person_breaks_glass_where_the_rule_says_so_and_every_rule_must() {
+    let rule = "\n[[rule]]\nname = \"also\"\nstatements = [\"update\"]\naction = \"hold\"\napprovers = [\"bob\"]\n";
+    let two = POLICY.replace(
+        "approvers = [\"group:leads\"]",
+        "approvers = [\"group:leads\"]\napprovals = 2\nbreak_glass = [\"eve\"]",
+    );
+    for (policy, by, break_glass, ran) in [
+        (two.clone(), "eve", true, true),
+        (two.clone(), "eve", false, false),
+        (two.clone(), "mal", true, false),
+        (POLICY.to_owned(), "eve", true, false),
+        (two.clone() + rule, "eve", true, false),
+        (two + rule + "break_glass = [\"eve\"]\n", "eve", true, true),
+    ] {
+        let mut world = World::with(open("reconciler", Mode::Enforce, true), &policy).login();
+        world.ask(&query(UPDATE));
+        let vote = Vote {
+            ask: world.asked().id,
+            approve: true,
+            reviewer: by.into(),
+            groups: vec![],
+            login: "unix socket, uid 1001".into(),
+            reason: "the house burns".into(),
+            standing: None,
+            break_glass,
+        };
+        world.say(vote.clone());
+        assert_eq!(!world.server.log.is_empty(), ran, "{by} {break_glass}");
+        world.say(Vote { approve: false, ..vote });
+        assert_eq!(!world.server.log.is_empty(), ran, "to deny is no emergency");
+    }
 }
 
 #[test]
@@ -433,6 +483,7 @@ fn a_word_about_another_id_or_out_of_time_changes_nothing() {
         login: String::new(),
         reason: String::new(),
         standing: None,
+        break_glass: false,
     };
     world.say(vote(AskId::of(99)));
     assert_eq!((world.heard(), world.ends()), (vec![], vec![AskEnd::Gone]));
@@ -480,7 +531,7 @@ fn a_block_beside_a_hold_blocks() {
 #[test]
 fn a_cursor_that_nobody_declared_is_refused_and_nobody_is_asked() {
     let text = POLICY.to_owned() + "\n[[rule]]\nname = \"fetches\"\nstatements = [\"fetch\"]\naction = \"hold\"\n";
-    let mut world = World::with(world::open("reconciler", session::Mode::Enforce, true), &text).login();
+    let mut world = World::with(open("reconciler", Mode::Enforce, true), &text).login();
     let heard = world.ask(&query("FETCH ALL FROM nowhere"));
     assert!(heard[0].starts_with("E ERROR 34000 cursor \"nowhere\" does not exist") && heard[1] == "Z I", "{heard:?}");
     assert!(world.asking.is_empty());
@@ -491,7 +542,7 @@ fn a_portal_is_approved_with_its_bind_and_not_by_a_later_policy() {
     // The rule begins to hold within the portal's life.
     let later = POLICY.replace("action = \"hold\"", "action = \"hold\"\nvalid = \"2026-09-22/2026-12-01\"")
         + "\n[[rule]]\nname = \"updates\"\nstatements = [\"update\"]\naction = \"allow\"\n";
-    let mut world = World::with(world::open("reconciler", session::Mode::Enforce, true), &later).login();
+    let mut world = World::with(open("reconciler", Mode::Enforce, true), &later).login();
     let parse = format!("P  {UPDATE}");
     world.ask(&extended(&[&parse, "B  ", "H"]));
     world.now.wall_ns += 86_400_000_000_000;
@@ -596,6 +647,7 @@ impl Run {
             login: String::new(),
             reason: "x".into(),
             standing: None,
+            break_glass: false,
         };
         match self.seed.next(8) {
             0..=2 => self.world.input(Input::Vote(Box::new(vote(true)))),

@@ -34,11 +34,15 @@ fn encryption_is_declined_once_each() {
 
 #[test]
 fn bytes_behind_an_encryption_request_end_the_session() {
-    let mut world = World::new();
     let mut bytes = Vec::new();
     encode::ssl_request(&mut bytes);
     bytes.extend(startup(0, &[("user", "app")]));
-    assert!(fatal(&mut world, &bytes).contains("received unencrypted data"));
+    // In pieces of seven the request ends within one.
+    for cut in [usize::MAX, 7] {
+        let mut world = World::new();
+        world.cut = cut;
+        assert!(fatal(&mut world, &bytes).contains("received unencrypted data"), "{cut}");
+    }
 }
 
 #[test]
@@ -236,10 +240,15 @@ fn a_person_ends_a_session_whatever_runs() {
     assert_eq!(world.finished, Finish::Close);
     world.send(&query("SELECT note FROM tickets"));
     assert!(!world.server.seen.contains("tickets"), "nothing of it goes on");
+    assert_eq!(world.cancels(), 0, "nothing runs");
     world.close();
     assert_eq!(world.count(RecordType::SessionEnd), 1);
     world.input(why());
     assert!(world.heard().is_empty(), "it is over");
+    let mut world = World::ready();
+    world.send(&query("SELECT note FROM tickets"));
+    world.input(why());
+    assert_eq!((world.cancels(), world.finished), (1, Finish::Close), "what runs is cancelled");
 }
 
 #[test]
@@ -274,6 +283,23 @@ fn the_agent_may_begin_while_the_names_are_asked_for_and_its_statement_waits() {
     assert!(world.server.log.is_empty() && !world.out.read_agent, "one chunk waits, no more is read");
     world.answer();
     assert_eq!(world.heard(), ["T pan", "D 411111******1111", "SELECT 1", "Z I"]);
+}
+
+#[test]
+fn an_answer_that_comes_is_waited_for_and_silence_is_not() {
+    let mut world = logged_in();
+    let pause_ns = world.limits.catalog_ms * 1_000_000 + 1;
+    let answer = world.server.take();
+    let (begin, rest) = answer.split_at(answer.len() / 2);
+    // As where the process itself stood still: the clock says that it is late, and half of the answer was there all the time.
+    world.now.mono_ns += pause_ns;
+    world.input(Input::FromDatabase(&mut begin.to_vec()));
+    world.input(Input::Deadline);
+    assert_eq!(world.finished, Finish::No);
+    world.now.mono_ns += pause_ns;
+    world.input(Input::Deadline);
+    assert!(world.heard().last().unwrap().starts_with("E FATAL 57P03"));
+    assert_eq!((world.finished, rest.is_empty()), (Finish::Close, false));
 }
 
 #[test]

@@ -49,6 +49,7 @@ impl World {
             login: "unix socket, uid 1001".into(),
             reason: "fine".into(),
             standing: None,
+            break_glass: false,
         })));
         self.answer();
         self.heard()

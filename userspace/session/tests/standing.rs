@@ -52,6 +52,7 @@ impl World {
             login: "unix socket, uid 1001".into(),
             reason: "ticket 7".into(),
             standing,
+            break_glass: false,
         })));
         self.answer();
         self.heard()

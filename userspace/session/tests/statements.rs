@@ -5,7 +5,7 @@
 mod world;
 
 use audit::RecordType;
-use world::{CVV, PAN, World, extended, query};
+use world::{CVV, PAN, POLICY, World, extended, policy, query};
 
 const DROPPED: &str = "E ERROR 42501 nothing is dropped here record 3-";
 
@@ -32,6 +32,25 @@ fn a_drop_is_refused_and_the_connection_lives() {
     assert_eq!(world.server.log, ["SELECT 1"]);
     assert_eq!(world.decisions_to_run(), 2);
     assert_eq!(world.count(RecordType::Outcome), 1);
+}
+
+#[test]
+fn decisions_are_counted_by_the_rule_that_they_name() {
+    let mut world = World::ready();
+    let hits = |world: &World, rule: &str| {
+        let place = world.policy.place(rule).expect("there is one");
+        world.cache.hits().counts.get(usize::from(place)).copied().unwrap_or_default()
+    };
+    let before = hits(&world, "work");
+    world.ask(&query("SELECT 1"));
+    world.ask(&query("SELECT 1"));
+    world.ask(&query("DROP TABLE payments"));
+    world.ask(&query("CREATE TABLE of_no_rule(x int)"));
+    assert_eq!((hits(&world, "work") - before, hits(&world, "no drops"), hits(&world, "updates wait")), (2, 1, 0));
+    world.policy = policy(&(POLICY.to_owned() + "\n# another text\n"));
+    world.ask(&query("SELECT 1"));
+    assert_eq!((hits(&world, "work"), hits(&world, "no drops")), (1, 0), "a policy begins anew");
+    assert_eq!(world.cache.hits().policy, world.policy.version());
 }
 
 #[test]
@@ -158,7 +177,7 @@ fn execute_of_what_may_not_run_is_refused() {
     let heard = world.ask(&query("PREPARE p AS DELETE FROM payments"));
     assert!(heard[0].starts_with("E ERROR 42501 no rule"), "{heard:?}");
     world.ask(&query("PREPARE p AS SELECT pan FROM payments"));
-    world.policy = world::policy(
+    world.policy = policy(
         "[[rule]]\nname = \"all\"\nstatements = [\"session\"]\naction = \"allow\"\n[[rule]]\nname = \"no\"\n\
          statements = [\"select\"]\naction = \"block\"\nmessage = \"not today\"\n",
     );
@@ -171,7 +190,7 @@ fn execute_of_what_may_not_run_is_refused() {
 fn a_changed_policy_is_asked_again_at_bind() {
     let mut world = World::ready();
     world.ask(&extended(&["P s SELECT 1", "S"]));
-    world.policy = world::policy("[[rule]]\nname = \"none\"\nstatements = [\"select\"]\naction = \"block\"\n");
+    world.policy = policy("[[rule]]\nname = \"none\"\nstatements = [\"select\"]\naction = \"block\"\n");
     let heard = world.ask(&extended(&["B  s", "E ", "S"]));
     assert!(heard[0].starts_with("E ERROR 42501"), "{heard:?}");
     assert!(world.server.log.is_empty());
@@ -212,7 +231,7 @@ fn a_function_call_by_oid_is_refused() {
     wire::postgres::encode::function_call(&mut call, 954, &[], &[], wire::postgres::Format::Text).unwrap();
     let heard = world.ask(&call);
     assert!(heard[0].contains("function-call of function pg_catalog.loread"), "{heard:?}");
-    let text = world::POLICY.to_owned()
+    let text = POLICY.to_owned()
         + "[[rule]]\nname = \"lo\"\nstatements = [\"select\", \"function-call\"]\nfunctions = [\"pg_catalog.loread\"]\naction = \"allow\"\n";
     let mut world = World::with(world::open("reconciler", session::Mode::Enforce, true), &text).login();
     assert_eq!(world.ask(&call), ["V 411111******1111", "Z I"]);

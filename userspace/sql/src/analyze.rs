@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use crate::grammar::Refused;
-use crate::statement::{Object, Pair, Prepared, Statement};
-use crate::tree::{Node, Unreadable, Value};
+use crate::statement::{Object, Prepared, Statement};
+use crate::tree::{Node, Unreadable, Value, at};
 use crate::walk::Walk;
 use crate::{Context, Group, Kind, grammar, lineage, literals, redact};
 
@@ -88,10 +88,18 @@ fn read(text: &str, limits: &Limits, context: Option<&Context<'_>>) -> Result<An
     if text.len() > limits.bytes {
         return Err(Refusal::TooLong);
     }
+    // As long as the tree lives, and no longer.
+    let prepared = |name: &str| context.and_then(|context| (context.prepared)(name));
+    let cursors = |name: &str| context.and_then(|context| (context.cursors)(name));
     let arena = grammar::Arena::take();
     match grammar::parse(text, &arena, limits.depth, limits.tree_bytes) {
         Ok((root, literals)) => {
-            let statements = statements(text, &root, limits, context)?;
+            let lineage = context.map(|known| {
+                let context =
+                    Context { prepared: &prepared, cursors: &cursors, ..Context::new(known.schema, known.schemas) };
+                lineage::Text::new(&context, &arena)
+            });
+            let statements = statements(text, &root, limits, lineage)?;
             let constants = literals::shared(&statements, literals);
             Ok(Analysis { statements, constants })
         }
@@ -102,19 +110,18 @@ fn read(text: &str, limits: &Limits, context: Option<&Context<'_>>) -> Result<An
     }
 }
 
-fn statements(
+fn statements<'t>(
     text: &str,
-    root: &Node<'_>,
+    root: &Node<'t>,
     limits: &Limits,
-    context: Option<&Context<'_>>,
+    mut lineage: Option<lineage::Text<'t>>,
 ) -> Result<Vec<Statement>, Refusal> {
-    let raw = root.list("stmts");
+    let raw = root.list(at!("stmts"));
     if raw.len() > limits.statements {
         return Err(Refusal::TooMany);
     }
-    let mut lineage = context.map(lineage::Text::new);
-    let mut one = |raw: &Node<'_>| {
-        let node = raw.node("stmt")?;
+    let mut one = |raw: &Node<'t>| {
+        let node = raw.node(at!("stmt"))?;
         let mut statement = statement(text, node, span(text, raw)?, limits.server)?;
         if let Some(known) = &mut lineage {
             let followed = known.follow(node, &mut statement, text);
@@ -132,7 +139,7 @@ fn statements(
 fn statement(text: &str, node: &Node<'_>, span: Range<usize>, server: u16) -> Option<Statement> {
     let mut walk = Walk::of(server);
     walk.statement(node);
-    walk.finish();
+    let columns = walk.finish();
     for prepared in &mut walk.prepared {
         if let Prepared::Prepare { inner, .. } = prepared {
             *inner = prepared_text(text, &span)?;
@@ -141,7 +148,7 @@ fn statement(text: &str, node: &Node<'_>, span: Range<usize>, server: u16) -> Op
     if walk.pairs.is_empty() {
         walk.effect(Kind::UNKNOWN, Object::None);
     }
-    let pairs: Vec<Pair> = walk.pairs.into_iter().collect();
+    let pairs = walk.pairs;
     let mut kinds: Vec<Kind> = pairs.iter().map(|pair| pair.kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
@@ -150,7 +157,7 @@ fn statement(text: &str, node: &Node<'_>, span: Range<usize>, server: u16) -> Op
         changes_data: kinds.iter().any(|kind| changes_data(*kind)),
         pairs,
         kinds,
-        columns: walk.columns.into_iter().collect(),
+        columns,
         settings: walk.settings,
         prepared: walk.prepared,
         copy: walk.copy,
@@ -158,7 +165,7 @@ fn statement(text: &str, node: &Node<'_>, span: Range<usize>, server: u16) -> Op
         changes_catalog: walk.changes_catalog,
         search_path_sensitive: walk.search_path_sensitive,
         without_where: walk.without_where.into_iter().collect(),
-        harmless_calls: walk.harmless_calls.into_iter().collect(),
+        harmless_calls: walk.harmless_calls,
         is_database_wide: walk.is_database_wide,
         lineage: None,
     })
@@ -215,8 +222,8 @@ pub(crate) fn changes_data(kind: Kind) -> bool {
 
 /// The bytes of a statement without the white space and comments around it.
 fn span(text: &str, raw: &Node<'_>) -> Option<Range<usize>> {
-    let start = usize::try_from(raw.int("stmt_location")).ok()?;
-    let end = match usize::try_from(raw.int("stmt_len")).ok()? {
+    let start = usize::try_from(raw.int(at!("stmt_location"))).ok()?;
+    let end = match usize::try_from(raw.int(at!("stmt_len"))).ok()? {
         0 => text.len(),
         length => start.checked_add(length)?,
     };

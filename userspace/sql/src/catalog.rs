@@ -49,6 +49,11 @@ fn of_versions(line: &'static str) -> (&'static str, RangeInclusive<u16>) {
     (name, version(first, *SERVERS.start())..=version(last, *SERVERS.end()))
 }
 
+/// The names of all functions of `pg_catalog` that are listed.
+pub(crate) fn functions() -> impl Iterator<Item = &'static str> {
+    safe_functions().keys().copied().chain(lines(OTHER_FUNCTIONS))
+}
+
 /// Is it the name of some function of `pg_catalog`, harmless or not? A call without a schema may then mean that one.
 pub fn is_catalog_function(name: &str) -> bool {
     static NAMES: LazyLock<HashSet<&str>> = LazyLock::new(|| lines(OTHER_FUNCTIONS).collect());
@@ -58,11 +63,15 @@ pub fn is_catalog_function(name: &str) -> bool {
 /// Is it one of the relations behind `@catalog`: a system catalog or view without values of user tables, credentials,
 /// or others' statements? Only names with their schema are; who judges an unqualified one resolves it first.
 pub fn is_catalog(name: &Name) -> bool {
+    name.schema.as_deref().is_some_and(|schema| is_catalog_in(schema, &name.name))
+}
+
+/// The same of a schema and a name.
+pub fn is_catalog_in(schema: &str, name: &str) -> bool {
     static NAMES: LazyLock<HashSet<(&str, &str)>> = LazyLock::new(|| {
         lines(CATALOG).filter(|line| !line.starts_with('!')).filter_map(|line| line.split_once('.')).collect()
     });
-    let Some(schema) = name.schema.as_deref() else { return false };
-    NAMES.contains(&(schema, name.name.as_str()))
+    NAMES.contains(&(schema, name))
 }
 
 /// Is it the name of some relation of `pg_catalog`, behind `@catalog` or not?
@@ -85,7 +94,7 @@ pub(crate) fn is_information_schema(name: &str) -> bool {
 
 /// Is it one of the server's own relations that hold values, statements or secrets of others? (`@catalog` leaves out more: what
 /// tells of the server.)
-pub(crate) fn holds_values(name: &Name) -> bool {
+pub(crate) fn holds_values(schema: &str, name: &str) -> bool {
     const OF_THE_SERVER: &[&str] = &[
         "pg_backend_memory_contexts",
         "pg_replication_slots",
@@ -95,7 +104,7 @@ pub(crate) fn holds_values(name: &Name) -> bool {
         "pg_stat_ssl",
         "pg_stat_subscription",
     ];
-    !is_catalog(name) && !OF_THE_SERVER.contains(&name.name.as_str())
+    !is_catalog_in(schema, name) && !OF_THE_SERVER.contains(&name)
 }
 
 #[cfg(test)]

@@ -2,12 +2,12 @@
 
 use crate::Kind;
 use crate::statement::{Name, Object, Scope};
-use crate::tree::{Node, Value};
+use crate::tree::{At, Node, Tag, Value, at};
 use crate::utility::{each_table, on_relation, setting};
-use crate::walk::{Walk, qualified};
+use crate::walk::{Walk, parts, qualified};
 
 /// Notes the effects of `node` if it is one of these; else says `false`.
-pub(crate) fn visit(walk: &mut Walk, node: &Node<'_>) -> bool {
+pub(crate) fn visit<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
     walk.is_database_wide |= is_wide(node);
     created(walk, node) || changed(walk, node) || dropped(walk, node) || rights(walk, node)
 }
@@ -15,19 +15,19 @@ pub(crate) fn visit(walk: &mut Walk, node: &Node<'_>) -> bool {
 /// Does it fall on all of a database, a schema, a role or a server?
 fn is_wide(node: &Node<'_>) -> bool {
     match node.kind {
-        "GrantStmt" => {
+        Tag::GrantStmt => {
             let wide =
                 ["OBJECT_DATABASE", "OBJECT_SCHEMA", "OBJECT_TABLESPACE", "OBJECT_LANGUAGE", "OBJECT_FOREIGN_SERVER"];
-            node.text("targtype") != "ACL_TARGET_OBJECT" || wide.contains(&node.text("objtype"))
+            node.text(at!("targtype")) != "ACL_TARGET_OBJECT" || wide.contains(&node.text(at!("objtype")))
         }
-        "DropStmt" => ["OBJECT_SCHEMA", "OBJECT_EXTENSION"].contains(&node.text("removeType")),
-        "CreatePublicationStmt" | "AlterPublicationStmt" => {
-            node.flag("for_all_tables") || !node.list("pubobjects").is_empty()
+        Tag::DropStmt => ["OBJECT_SCHEMA", "OBJECT_EXTENSION"].contains(&node.text(at!("removeType"))),
+        Tag::CreatePublicationStmt | Tag::AlterPublicationStmt => {
+            node.flag(at!("for_all_tables")) || !node.list(at!("pubobjects")).is_empty()
         }
-        "AlterDatabaseStmt" | "AlterDatabaseSetStmt" | "AlterSystemStmt" | "AlterTableMoveAllStmt" => true,
-        "AlterDefaultPrivilegesStmt" | "DropOwnedStmt" | "ReassignOwnedStmt" | "DropdbStmt" => true,
-        "RenameStmt" => ["OBJECT_SCHEMA", "OBJECT_DATABASE"].contains(&node.text("renameType")),
-        "ImportForeignSchemaStmt" | "CreateEventTrigStmt" => true,
+        Tag::AlterDatabaseStmt | Tag::AlterDatabaseSetStmt | Tag::AlterSystemStmt | Tag::AlterTableMoveAllStmt => true,
+        Tag::AlterDefaultPrivilegesStmt | Tag::DropOwnedStmt | Tag::ReassignOwnedStmt | Tag::DropdbStmt => true,
+        Tag::RenameStmt => ["OBJECT_SCHEMA", "OBJECT_DATABASE"].contains(&node.text(at!("renameType"))),
+        Tag::ImportForeignSchemaStmt | Tag::CreateEventTrigStmt => true,
         _ => false,
     }
 }
@@ -86,10 +86,10 @@ fn kind(verb: &str, object_type: &str) -> Kind {
 fn name_of(value: &Value<'_>) -> Name {
     match value {
         Value::Node(node) => match node.kind {
-            "List" => qualified(node.list("items")),
-            "ObjectWithArgs" => qualified(node.list("objname")),
-            "TypeName" => qualified(node.list("names")),
-            "RangeVar" => crate::walk::range_name(node),
+            Tag::List => qualified(node.list(at!("items"))),
+            Tag::ObjectWithArgs => qualified(node.list(at!("objname"))),
+            Tag::TypeName => qualified(node.list(at!("names"))),
+            Tag::RangeVar => crate::walk::range_name(node),
             _ => qualified(std::slice::from_ref(value)),
         },
         Value::List(words) => qualified(words),
@@ -97,10 +97,19 @@ fn name_of(value: &Value<'_>) -> Name {
     }
 }
 
+/// The last word of such a name.
+fn last_of<'t>(value: &Value<'t>) -> &'t str {
+    match value {
+        Value::Node(node) if node.kind == Tag::List => parts(node.list(at!("items"))).1,
+        Value::List(words) => parts(words).1,
+        _ => parts(std::slice::from_ref(value)).1,
+    }
+}
+
 /// The words of a name without its last: a trigger's or a column's table.
 fn holder_of(value: &Value<'_>) -> Object {
     let words = match value {
-        Value::Node(node) if node.kind == "List" => node.list("items"),
+        Value::Node(node) if node.kind == Tag::List => node.list(at!("items")),
         Value::List(words) => words,
         _ => &[],
     };
@@ -129,41 +138,41 @@ fn object(object_type: &str, value: &Value<'_>) -> Object {
     }
 }
 
-fn created(walk: &mut Walk, node: &Node<'_>) -> bool {
+fn created<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
     let (kind, table) = match node.kind {
-        "CreateStmt" => (Kind::CREATE_TABLE, "relation"),
-        "CreateForeignTableStmt" => return foreign_table(walk, node),
-        "CreateTableAsStmt" => return table_as(walk, node),
-        "ViewStmt" => return view(walk, node),
-        "IndexStmt" => (Kind::CREATE_INDEX, "relation"),
-        "CreateSeqStmt" => (Kind::CREATE_SEQUENCE, "sequence"),
-        "CreatePolicyStmt" => (Kind::CREATE_POLICY, "table"),
-        "RuleStmt" => (Kind::CREATE_RULE, "relation"),
-        "CompositeTypeStmt" => (Kind::CREATE_TYPE, ""),
-        "CreateTrigStmt" | "CreateEventTrigStmt" => return trigger(walk, node),
-        "CreateFunctionStmt" => return function(walk, node),
-        "CreateSchemaStmt" => (Kind::CREATE_SCHEMA, ""),
-        "CreatedbStmt" => (Kind::CREATE_DATABASE, ""),
-        "CreateRoleStmt" => (Kind::CREATE_ROLE, ""),
-        "CreateDomainStmt" => (Kind::CREATE_DOMAIN, ""),
-        "CreateEnumStmt" | "CreateRangeStmt" => (Kind::CREATE_TYPE, ""),
-        "DefineStmt" => (kind("create", node.text("kind")), ""),
-        "CreateOpClassStmt" => (Kind::CREATE_OPERATOR_CLASS, ""),
-        "CreateOpFamilyStmt" => (Kind::CREATE_OPERATOR_FAMILY, ""),
-        "CreateExtensionStmt" => (Kind::CREATE_EXTENSION, ""),
-        "CreateFdwStmt" => (Kind::CREATE_FOREIGN_DATA_WRAPPER, ""),
-        "CreateForeignServerStmt" => (Kind::CREATE_SERVER, ""),
-        "ImportForeignSchemaStmt" => (Kind::CREATE_FOREIGN_TABLE, ""),
-        "CreateUserMappingStmt" => (Kind::CREATE_USER_MAPPING, ""),
-        "CreatePublicationStmt" => (Kind::CREATE_PUBLICATION, ""),
-        "CreateSubscriptionStmt" => (Kind::CREATE_SUBSCRIPTION, ""),
-        "CreateConversionStmt" => (Kind::CREATE_CONVERSION, ""),
-        "CreateCastStmt" => (Kind::CREATE_CAST, ""),
-        "CreateTransformStmt" => (Kind::CREATE_TRANSFORM, ""),
-        "CreatePLangStmt" => (Kind::CREATE_LANGUAGE, ""),
-        "CreateAmStmt" => (Kind::CREATE_ACCESS_METHOD, ""),
-        "CreateStatsStmt" => (Kind::CREATE_STATISTICS, ""),
-        "CreateTableSpaceStmt" => (Kind::CREATE_TABLESPACE, ""),
+        Tag::CreateStmt => (Kind::CREATE_TABLE, at!("relation")),
+        Tag::CreateForeignTableStmt => return foreign_table(walk, node),
+        Tag::CreateTableAsStmt => return table_as(walk, node),
+        Tag::ViewStmt => return view(walk, node),
+        Tag::IndexStmt => (Kind::CREATE_INDEX, at!("relation")),
+        Tag::CreateSeqStmt => (Kind::CREATE_SEQUENCE, at!("sequence")),
+        Tag::CreatePolicyStmt => (Kind::CREATE_POLICY, at!("table")),
+        Tag::RuleStmt => (Kind::CREATE_RULE, at!("relation")),
+        Tag::CompositeTypeStmt => (Kind::CREATE_TYPE, at!("")),
+        Tag::CreateTrigStmt | Tag::CreateEventTrigStmt => return trigger(walk, node),
+        Tag::CreateFunctionStmt => return function(walk, node),
+        Tag::CreateSchemaStmt => (Kind::CREATE_SCHEMA, at!("")),
+        Tag::CreatedbStmt => (Kind::CREATE_DATABASE, at!("")),
+        Tag::CreateRoleStmt => (Kind::CREATE_ROLE, at!("")),
+        Tag::CreateDomainStmt => (Kind::CREATE_DOMAIN, at!("")),
+        Tag::CreateEnumStmt | Tag::CreateRangeStmt => (Kind::CREATE_TYPE, at!("")),
+        Tag::DefineStmt => (kind("create", node.text(at!("kind"))), at!("")),
+        Tag::CreateOpClassStmt => (Kind::CREATE_OPERATOR_CLASS, at!("")),
+        Tag::CreateOpFamilyStmt => (Kind::CREATE_OPERATOR_FAMILY, at!("")),
+        Tag::CreateExtensionStmt => (Kind::CREATE_EXTENSION, at!("")),
+        Tag::CreateFdwStmt => (Kind::CREATE_FOREIGN_DATA_WRAPPER, at!("")),
+        Tag::CreateForeignServerStmt => (Kind::CREATE_SERVER, at!("")),
+        Tag::ImportForeignSchemaStmt => (Kind::CREATE_FOREIGN_TABLE, at!("")),
+        Tag::CreateUserMappingStmt => (Kind::CREATE_USER_MAPPING, at!("")),
+        Tag::CreatePublicationStmt => (Kind::CREATE_PUBLICATION, at!("")),
+        Tag::CreateSubscriptionStmt => (Kind::CREATE_SUBSCRIPTION, at!("")),
+        Tag::CreateConversionStmt => (Kind::CREATE_CONVERSION, at!("")),
+        Tag::CreateCastStmt => (Kind::CREATE_CAST, at!("")),
+        Tag::CreateTransformStmt => (Kind::CREATE_TRANSFORM, at!("")),
+        Tag::CreatePLangStmt => (Kind::CREATE_LANGUAGE, at!("")),
+        Tag::CreateAmStmt => (Kind::CREATE_ACCESS_METHOD, at!("")),
+        Tag::CreateStatsStmt => (Kind::CREATE_STATISTICS, at!("")),
+        Tag::CreateTableSpaceStmt => (Kind::CREATE_TABLESPACE, at!("")),
         _ => return false,
     };
     match node.node(table) {
@@ -175,253 +184,253 @@ fn created(walk: &mut Walk, node: &Node<'_>) -> bool {
 }
 
 /// Walks what else a definition holds (queries, defaults, checks), leaving out the object's own name and plain words.
-fn expressions(walk: &mut Walk, node: &Node<'_>, table: &str) {
-    const NAMES: &[&str] = &[
-        "typevar",
-        "defnames",
-        "domainname",
-        "opclassname",
-        "opfamilyname",
-        "conversion_name",
-        "func_name",
-        "handler_name",
-        "plhandler",
-        "plinline",
-        "plvalidator",
-        "vals",
-        "list",
-        "domname",
-        "typeName",
-        "object",
-        "extname",
-        "authrole",
-        "roles",
-        "stat_types",
-        "func_options",
-        "options",
+fn expressions<'t>(walk: &mut Walk<'t>, node: &Node<'t>, table: At) {
+    const NAMES: &[At] = &[
+        at!("typevar"),
+        at!("defnames"),
+        at!("domainname"),
+        at!("opclassname"),
+        at!("opfamilyname"),
+        at!("conversion_name"),
+        at!("func_name"),
+        at!("handler_name"),
+        at!("plhandler"),
+        at!("plinline"),
+        at!("plvalidator"),
+        at!("vals"),
+        at!("list"),
+        at!("domname"),
+        at!("typeName"),
+        at!("object"),
+        at!("extname"),
+        at!("authrole"),
+        at!("roles"),
+        at!("stat_types"),
+        at!("func_options"),
+        at!("options"),
     ];
     for (name, value) in node.fields() {
-        if name == table || NAMES.contains(&name) && !matches!(value, Value::Node(_)) || name == "typevar" {
+        if name == table || NAMES.contains(&name) && !matches!(value, Value::Node(_)) || name == at!("typevar") {
             continue;
         }
         walk.value(value);
     }
 }
 
-fn foreign_table(walk: &mut Walk, node: &Node<'_>) -> bool {
-    if let Some(base) = node.node("base") {
+fn foreign_table<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
+    if let Some(base) = node.node(at!("base")) {
         on_relation(walk, Kind::CREATE_FOREIGN_TABLE, base);
-        expressions(walk, base, "relation");
+        expressions(walk, base, at!("relation"));
     }
     true
 }
 
-fn table_as(walk: &mut Walk, node: &Node<'_>) -> bool {
-    let kind = kind("create", node.text("objtype"));
-    if let Some(target) = node.node("into").and_then(|into| into.node("rel")) {
+fn table_as<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
+    let kind = kind("create", node.text(at!("objtype")));
+    if let Some(target) = node.node(at!("into")).and_then(|into| into.node(at!("rel"))) {
         walk.table(kind, target);
     }
-    if let Some(query) = node.node("query") {
+    if let Some(query) = node.node(at!("query")) {
         walk.statement(query);
     }
     true
 }
 
-fn view(walk: &mut Walk, node: &Node<'_>) -> bool {
-    if let Some(name) = node.node("view") {
+fn view<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
+    if let Some(name) = node.node(at!("view")) {
         walk.table(Kind::CREATE_VIEW, name);
     }
-    if let Some(query) = node.node("query") {
+    if let Some(query) = node.node(at!("query")) {
         walk.statement(query);
     }
     true
 }
 
 /// A trigger will call its function for others: that is an effect of its definition.
-fn trigger(walk: &mut Walk, node: &Node<'_>) -> bool {
+fn trigger<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
     match node.kind {
-        "CreateTrigStmt" => on_relation(walk, Kind::CREATE_TRIGGER, node),
+        Tag::CreateTrigStmt => on_relation(walk, Kind::CREATE_TRIGGER, node),
         _ => walk.effect(Kind::CREATE_EVENT_TRIGGER, Object::None),
     }
-    walk.effect(Kind::FUNCTION_CALL, Object::Function(qualified(node.list("funcname"))));
-    walk.children(node, &["relation", "funcname", "whenclause"]);
+    walk.effect(Kind::FUNCTION_CALL, Object::Function(qualified(node.list(at!("funcname")))));
+    walk.children(node, &[at!("relation"), at!("funcname"), at!("whenclause")]);
     true
 }
 
 /// A function's body is not looked into, but for SQL-standard bodies, which are parsed with it.
-fn function(walk: &mut Walk, node: &Node<'_>) -> bool {
-    let kind = if node.flag("is_procedure") { Kind::CREATE_PROCEDURE } else { Kind::CREATE_FUNCTION };
-    walk.effect(kind, Object::Function(qualified(node.list("funcname"))));
-    stored_settings(walk, node.list("options"));
-    walk.children(node, &["funcname", "options", "sql_body"]);
-    body(walk, node.get("sql_body"));
+fn function<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
+    let kind = if node.flag(at!("is_procedure")) { Kind::CREATE_PROCEDURE } else { Kind::CREATE_FUNCTION };
+    walk.effect(kind, Object::Function(qualified(node.list(at!("funcname")))));
+    stored_settings(walk, node.list(at!("options")));
+    walk.children(node, &[at!("funcname"), at!("options"), at!("sql_body")]);
+    body(walk, node.get(at!("sql_body")));
     true
 }
 
-fn body(walk: &mut Walk, value: &Value<'_>) {
+fn body<'t>(walk: &mut Walk<'t>, value: &Value<'t>) {
     match value {
-        Value::Node(node) if node.kind == "ReturnStmt" => walk.children(node, &[]),
-        Value::Node(node) if node.kind == "List" => node.list("items").iter().for_each(|item| body(walk, item)),
+        Value::Node(node) if node.kind == Tag::ReturnStmt => walk.children(node, &[]),
+        Value::Node(node) if node.kind == Tag::List => node.list(at!("items")).iter().for_each(|item| body(walk, item)),
         Value::List(items) => items.iter().for_each(|item| body(walk, item)),
         other => walk.value(other),
     }
 }
 
 /// `SET` clauses of functions.
-fn stored_settings(walk: &mut Walk, options: &[Value<'_>]) {
+fn stored_settings<'t>(walk: &mut Walk<'t>, options: &[Value<'t>]) {
     for option in options.iter().filter_map(Value::as_node) {
-        if let Some(set) = option.node("arg").filter(|arg| arg.kind == "VariableSetStmt") {
+        if let Some(set) = option.node(at!("arg")).filter(|arg| arg.kind == Tag::VariableSetStmt) {
             walk.settings.push(setting(set, Some(Scope::Stored)));
         }
     }
 }
 
-fn changed(walk: &mut Walk, node: &Node<'_>) -> bool {
+fn changed<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
     let kind = match node.kind {
-        "AlterTableStmt" => {
-            on_relation(walk, kind("alter", node.text("objtype")), node);
-            walk.children(node, &["relation"]);
+        Tag::AlterTableStmt => {
+            on_relation(walk, kind("alter", node.text(at!("objtype"))), node);
+            walk.children(node, &[at!("relation")]);
             return true;
         }
-        "RenameStmt" => return renamed(walk, node, node.text("renameType")),
-        "AlterObjectSchemaStmt" | "AlterOwnerStmt" | "AlterObjectDependsStmt" => {
-            return renamed(walk, node, node.text("objectType"));
+        Tag::RenameStmt => return renamed(walk, node, node.text(at!("renameType"))),
+        Tag::AlterObjectSchemaStmt | Tag::AlterOwnerStmt | Tag::AlterObjectDependsStmt => {
+            return renamed(walk, node, node.text(at!("objectType")));
         }
-        "CommentStmt" => return commented(walk, node, Kind::COMMENT),
-        "SecLabelStmt" => return commented(walk, node, kind("alter", node.text("objtype"))),
-        "AlterSeqStmt" => {
-            match node.node("sequence") {
+        Tag::CommentStmt => return commented(walk, node, Kind::COMMENT),
+        Tag::SecLabelStmt => return commented(walk, node, kind("alter", node.text(at!("objtype")))),
+        Tag::AlterSeqStmt => {
+            match node.node(at!("sequence")) {
                 Some(sequence) => walk.table(Kind::ALTER_SEQUENCE, sequence),
                 None => walk.effect(Kind::ALTER_SEQUENCE, Object::None),
             }
             return true;
         }
-        "AlterPolicyStmt" => {
-            match node.node("table") {
+        Tag::AlterPolicyStmt => {
+            match node.node(at!("table")) {
                 Some(table) => walk.table(Kind::ALTER_POLICY, table),
                 None => walk.effect(Kind::ALTER_POLICY, Object::None),
             }
-            walk.children(node, &["table", "roles"]);
+            walk.children(node, &[at!("table"), at!("roles")]);
             return true;
         }
-        "RefreshMatViewStmt" => {
+        Tag::RefreshMatViewStmt => {
             on_relation(walk, Kind::REFRESH, node);
             return true;
         }
-        "AlterFunctionStmt" => return altered_function(walk, node),
-        "AlterRoleSetStmt" | "AlterDatabaseSetStmt" | "AlterSystemStmt" => return stored(walk, node),
-        "AlterTableMoveAllStmt" => kind("alter", node.text("objtype")),
-        "AlterRoleStmt" => Kind::ALTER_ROLE,
-        "AlterDatabaseStmt" | "AlterDatabaseRefreshCollStmt" => Kind::ALTER_DATABASE,
-        "AlterDomainStmt" => Kind::ALTER_DOMAIN,
-        "AlterEnumStmt" | "AlterTypeStmt" => Kind::ALTER_TYPE,
-        "AlterCollationStmt" => Kind::ALTER_COLLATION,
-        "AlterOperatorStmt" => Kind::ALTER_OPERATOR,
-        "AlterOpFamilyStmt" => Kind::ALTER_OPERATOR_FAMILY,
-        "AlterEventTrigStmt" => Kind::ALTER_EVENT_TRIGGER,
-        "AlterExtensionStmt" | "AlterExtensionContentsStmt" => Kind::ALTER_EXTENSION,
-        "AlterFdwStmt" => Kind::ALTER_FOREIGN_DATA_WRAPPER,
-        "AlterForeignServerStmt" => Kind::ALTER_SERVER,
-        "AlterUserMappingStmt" => Kind::ALTER_USER_MAPPING,
-        "AlterPublicationStmt" => Kind::ALTER_PUBLICATION,
-        "AlterSubscriptionStmt" => Kind::ALTER_SUBSCRIPTION,
-        "AlterStatsStmt" => Kind::ALTER_STATISTICS,
-        "AlterTableSpaceOptionsStmt" => Kind::ALTER_TABLESPACE,
-        "AlterTSDictionaryStmt" | "AlterTSConfigurationStmt" => Kind::ALTER_TEXT_SEARCH,
-        "ReassignOwnedStmt" => Kind::ALTER_OWNED,
+        Tag::AlterFunctionStmt => return altered_function(walk, node),
+        Tag::AlterRoleSetStmt | Tag::AlterDatabaseSetStmt | Tag::AlterSystemStmt => return stored(walk, node),
+        Tag::AlterTableMoveAllStmt => kind("alter", node.text(at!("objtype"))),
+        Tag::AlterRoleStmt => Kind::ALTER_ROLE,
+        Tag::AlterDatabaseStmt | Tag::AlterDatabaseRefreshCollStmt => Kind::ALTER_DATABASE,
+        Tag::AlterDomainStmt => Kind::ALTER_DOMAIN,
+        Tag::AlterEnumStmt | Tag::AlterTypeStmt => Kind::ALTER_TYPE,
+        Tag::AlterCollationStmt => Kind::ALTER_COLLATION,
+        Tag::AlterOperatorStmt => Kind::ALTER_OPERATOR,
+        Tag::AlterOpFamilyStmt => Kind::ALTER_OPERATOR_FAMILY,
+        Tag::AlterEventTrigStmt => Kind::ALTER_EVENT_TRIGGER,
+        Tag::AlterExtensionStmt | Tag::AlterExtensionContentsStmt => Kind::ALTER_EXTENSION,
+        Tag::AlterFdwStmt => Kind::ALTER_FOREIGN_DATA_WRAPPER,
+        Tag::AlterForeignServerStmt => Kind::ALTER_SERVER,
+        Tag::AlterUserMappingStmt => Kind::ALTER_USER_MAPPING,
+        Tag::AlterPublicationStmt => Kind::ALTER_PUBLICATION,
+        Tag::AlterSubscriptionStmt => Kind::ALTER_SUBSCRIPTION,
+        Tag::AlterStatsStmt => Kind::ALTER_STATISTICS,
+        Tag::AlterTableSpaceOptionsStmt => Kind::ALTER_TABLESPACE,
+        Tag::AlterTSDictionaryStmt | Tag::AlterTSConfigurationStmt => Kind::ALTER_TEXT_SEARCH,
+        Tag::ReassignOwnedStmt => Kind::ALTER_OWNED,
         _ => return false,
     };
     walk.effect(kind, Object::None);
-    if matches!(node.kind, "AlterDomainStmt" | "AlterPublicationStmt") {
-        walk.value(node.get("def"));
-        walk.value(node.get("pubobjects"));
+    if matches!(node.kind, Tag::AlterDomainStmt | Tag::AlterPublicationStmt) {
+        walk.value(node.get(at!("def")));
+        walk.value(node.get(at!("pubobjects")));
     }
     true
 }
 
 /// RENAME, SET SCHEMA, OWNER TO, DEPENDS ON: a relation by its `relation`, all else by its `object`.
-fn renamed(walk: &mut Walk, node: &Node<'_>, object_type: &str) -> bool {
+fn renamed<'t>(walk: &mut Walk<'t>, node: &Node<'t>, object_type: &str) -> bool {
     let kind = match object_type {
-        "OBJECT_COLUMN" => kind("alter", node.text("relationType")),
+        "OBJECT_COLUMN" => kind("alter", node.text(at!("relationType"))),
         _ => kind("alter", object_type),
     };
-    match node.node("relation") {
+    match node.node(at!("relation")) {
         Some(relation) => walk.table(kind, relation),
-        None => walk.effect(kind, object(object_type, node.get("object"))),
+        None => walk.effect(kind, object(object_type, node.get(at!("object")))),
     }
     if object_type == "OBJECT_COLUMN" {
-        walk.column(None, node.text("subname"));
-        walk.column(None, node.text("newname"));
+        walk.column(None, node.text(at!("subname")));
+        walk.column(None, node.text(at!("newname")));
     }
     true
 }
 
-fn commented(walk: &mut Walk, node: &Node<'_>, kind: Kind) -> bool {
-    let object_type = node.text("objtype");
-    walk.effect(kind, object(object_type, node.get("object")));
+fn commented<'t>(walk: &mut Walk<'t>, node: &Node<'t>, kind: Kind) -> bool {
+    let object_type = node.text(at!("objtype"));
+    walk.effect(kind, object(object_type, node.get(at!("object"))));
     if object_type == "OBJECT_COLUMN" {
-        walk.column(None, &name_of(node.get("object")).name);
+        walk.column(None, last_of(node.get(at!("object"))));
     }
     true
 }
 
-fn altered_function(walk: &mut Walk, node: &Node<'_>) -> bool {
-    let object_type = node.text("objtype");
-    walk.effect(kind("alter", object_type), object(object_type, node.get("func")));
-    stored_settings(walk, node.list("actions"));
+fn altered_function<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
+    let object_type = node.text(at!("objtype"));
+    walk.effect(kind("alter", object_type), object(object_type, node.get(at!("func"))));
+    stored_settings(walk, node.list(at!("actions")));
     true
 }
 
-fn stored(walk: &mut Walk, node: &Node<'_>) -> bool {
+fn stored<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
     let kind = match node.kind {
-        "AlterRoleSetStmt" => Kind::ALTER_ROLE,
-        "AlterDatabaseSetStmt" => Kind::ALTER_DATABASE,
+        Tag::AlterRoleSetStmt => Kind::ALTER_ROLE,
+        Tag::AlterDatabaseSetStmt => Kind::ALTER_DATABASE,
         _ => Kind::ALTER_SYSTEM,
     };
     walk.effect(kind, Object::None);
-    if let Some(set) = node.node("setstmt") {
+    if let Some(set) = node.node(at!("setstmt")) {
         walk.settings.push(setting(set, Some(Scope::Stored)));
     }
     true
 }
 
-fn dropped(walk: &mut Walk, node: &Node<'_>) -> bool {
+fn dropped<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
     let kind = match node.kind {
-        "DropStmt" => {
-            let object_type = node.text("removeType");
+        Tag::DropStmt => {
+            let object_type = node.text(at!("removeType"));
             let kind = kind("drop", object_type);
-            for item in node.list("objects") {
+            for item in node.list(at!("objects")) {
                 walk.effect(kind, object(object_type, item));
             }
             return true;
         }
-        "DropdbStmt" => Kind::DROP_DATABASE,
-        "DropRoleStmt" => Kind::DROP_ROLE,
-        "DropTableSpaceStmt" => Kind::DROP_TABLESPACE,
-        "DropUserMappingStmt" => Kind::DROP_USER_MAPPING,
-        "DropSubscriptionStmt" => Kind::DROP_SUBSCRIPTION,
-        "DropOwnedStmt" => Kind::DROP_OWNED,
+        Tag::DropdbStmt => Kind::DROP_DATABASE,
+        Tag::DropRoleStmt => Kind::DROP_ROLE,
+        Tag::DropTableSpaceStmt => Kind::DROP_TABLESPACE,
+        Tag::DropUserMappingStmt => Kind::DROP_USER_MAPPING,
+        Tag::DropSubscriptionStmt => Kind::DROP_SUBSCRIPTION,
+        Tag::DropOwnedStmt => Kind::DROP_OWNED,
         _ => return false,
     };
     walk.effect(kind, Object::None);
     true
 }
 
-fn rights(walk: &mut Walk, node: &Node<'_>) -> bool {
-    let kind = if node.flag("is_grant") { Kind::GRANT } else { Kind::REVOKE };
+fn rights<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
+    let kind = if node.flag(at!("is_grant")) { Kind::GRANT } else { Kind::REVOKE };
     match node.kind {
-        "GrantRoleStmt" => walk.effect(kind, Object::None),
-        "AlterDefaultPrivilegesStmt" => walk.effect(Kind::ALTER_DEFAULT_PRIVILEGES, Object::None),
-        "GrantStmt" => {
-            let object_type = node.text("objtype");
-            let in_schema = node.text("targtype") != "ACL_TARGET_OBJECT";
+        Tag::GrantRoleStmt => walk.effect(kind, Object::None),
+        Tag::AlterDefaultPrivilegesStmt => walk.effect(Kind::ALTER_DEFAULT_PRIVILEGES, Object::None),
+        Tag::GrantStmt => {
+            let object_type = node.text(at!("objtype"));
+            let in_schema = node.text(at!("targtype")) != "ACL_TARGET_OBJECT";
             match object_type {
-                "OBJECT_TABLE" | "OBJECT_SEQUENCE" if !in_schema => each_table(walk, kind, node.list("objects")),
+                "OBJECT_TABLE" | "OBJECT_SEQUENCE" if !in_schema => each_table(walk, kind, node.list(at!("objects"))),
                 _ if in_schema => walk.effect(kind, Object::None),
-                _ => node.list("objects").iter().for_each(|item| walk.effect(kind, object(object_type, item))),
+                _ => node.list(at!("objects")).iter().for_each(|item| walk.effect(kind, object(object_type, item))),
             }
-            for privilege in node.list("privileges").iter().filter_map(Value::as_node) {
-                walk.value(privilege.get("cols"));
+            for privilege in node.list(at!("privileges")).iter().filter_map(Value::as_node) {
+                walk.value(privilege.get(at!("cols")));
             }
         }
         _ => return false,

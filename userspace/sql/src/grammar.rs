@@ -222,7 +222,7 @@ impl Drop for Tokens {
 mod tests {
     use bumpalo::Bump;
 
-    use crate::tree::{Node, Value, json};
+    use crate::tree::{At, Node, Value, at, json};
 
     const TEXTS: &[&str] = &[
         include_str!("../../policy/testdata/psql.sql"),
@@ -253,16 +253,17 @@ mod tests {
     }
 
     fn node_difference(read: &Node<'_>, told: &Node<'_>) -> Option<String> {
-        let is_left_out =
-            |name: &str, value: &Value<'_>| name == "version" || matches!(value, Value::Text(text) if text.is_empty());
-        let told_fields: Vec<_> = told.fields().filter(|(name, value)| !is_left_out(name, value)).collect();
+        let is_left_out = |name: At, value: &Value<'_>| {
+            name == at!("version") || matches!(value, Value::Text(text) if text.is_empty())
+        };
+        let told_fields: Vec<_> = told.fields().filter(|(name, value)| !is_left_out(*name, value)).collect();
         // The JSON's reader takes an operator class's `name` for a relation's.
-        let is_renamed = (read.kind, told.kind) == ("ObjectWithArgs", "RangeVar");
-        if read.kind != told.kind && !told.kind.is_empty() && !is_renamed || told_fields.len() != read.fields().count()
-        {
+        let is_renamed = (read.name(), told.name()) == ("ObjectWithArgs", "RangeVar");
+        let is_other = read.name() != told.name() && !told.name().is_empty() && !is_renamed;
+        if is_other || told_fields.len() != read.fields().count() {
             return Some(format!(": {read:?}, not {told:?}"));
         }
-        told_fields.iter().find_map(|(name, value)| Some(format!(".{name}{}", difference(read.get(name), value)?)))
+        told_fields.iter().find_map(|(name, value)| Some(format!(".{name:?}{}", difference(read.get(*name), value)?)))
     }
 
     #[test]

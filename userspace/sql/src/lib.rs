@@ -26,11 +26,13 @@ mod statement;
 mod tree;
 mod utility;
 mod walk;
+mod word;
 
 pub use alone::parses;
 pub use analyze::{Analysis, Limits, Refusal, analyze, analyze_in, copied_query, defining_query};
 pub use catalog::{
-    SERVER, SERVERS, is_catalog, is_catalog_function, is_catalog_relation, is_safe_function, is_safe_function_of,
+    SERVER, SERVERS, is_catalog, is_catalog_function, is_catalog_in, is_catalog_relation, is_safe_function,
+    is_safe_function_of,
 };
 pub use identifiers::identifier_list;
 pub use kind::{Group, Kind};
@@ -45,3 +47,4 @@ pub use statement::{
     ColumnRef, Copy, CopyDirection, CopyEnd, CopyFormat, CopySource, Name, Object, Pair, Prepared, Scope, Setting,
     SettingValue, Statement, Transaction,
 };
+pub use word::Word;

@@ -25,8 +25,10 @@ pub use explain::{Explained, Fate, explain};
 
 use std::collections::BTreeSet;
 
+use bumpalo::Bump;
+
 use crate::tree::Node;
-use crate::{ColumnId, Name, Object, Prepared, Schema, Statement, Watch};
+use crate::{ColumnId, Name, Object, Prepared, Schema, Statement, Watch, Word};
 
 /// How much of a column's value an expression keeps. Ordered: the later says more of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -57,12 +59,12 @@ pub struct Source {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
     /// Its name as the agent wrote it or as the server will derive it; may be empty.
-    pub name: String,
+    pub name: Word,
     /// What it derives from: sorted by column, then `how`, unique. A column stands there once for each way in which it comes in
     /// (`ROW(pan, left(pan, 8))`: twice). Only sensitive columns and clear ones.
     pub sources: Vec<Source>,
     /// The expression in words fit for an agent (`substring(pan, …)`): function and column names alone, never a literal.
-    pub expression: String,
+    pub expression: Word,
 }
 
 /// Where a value of a sensitive column is asked about and does not stand in the output.
@@ -72,7 +74,8 @@ pub enum Clause {
     Where,
     /// Equality of the whole column with a parameter or literal: what `match` may allow.
     Match,
-    /// Equality of two sensitive columns, both whole (`a.pan = b.pan`, `USING`, `NATURAL`): tells which rows share a value.
+    /// Equality of two sensitive columns, both whole (`a.pan = b.pan`, `USING`, `NATURAL`): tells which rows share a value. Or one picked by the
+    /// order of whole columns (`max`).
     Join,
     /// `ORDER BY`, also of a window or an aggregate.
     OrderBy,
@@ -198,21 +201,23 @@ fn no_functions(attributes: &BTreeSet<String>, lineage: &Lineage, statement: &mu
 /// Follows the statements of one text, one after the other.
 pub(crate) struct Text<'c> {
     context: Context<'c>,
-    earlier: follow::Earlier,
+    arena: &'c Bump,
+    earlier: follow::Earlier<'c>,
     steps_left: Option<usize>,
 }
 
 impl<'c> Text<'c> {
     /// Before its first statement.
-    pub(crate) fn new(context: &Context<'c>) -> Text<'c> {
-        Text { context: *context, earlier: follow::Earlier::default(), steps_left: None }
+    pub(crate) fn new(context: &Context<'c>, arena: &'c Bump) -> Text<'c> {
+        Text { context: *context, arena, earlier: follow::Earlier::default(), steps_left: None }
     }
 
     /// The lineage of the next statement, whose tree is `node`.
     /// The statement loses the effects of functions that are columns of rows (`pan(p)`).
-    pub(crate) fn follow(&mut self, node: &Node<'_>, statement: &mut Statement, text: &str) -> Lineage {
+    pub(crate) fn follow(&mut self, node: &Node<'c>, statement: &mut Statement, text: &str) -> Lineage {
         let steps_left = self.steps_left.unwrap_or_else(|| follow::Follower::steps_for(text));
-        let mut follower = follow::Follower::new(self.context, std::mem::take(&mut self.earlier), steps_left);
+        let mut follower =
+            follow::Follower::new(self.context, self.arena, std::mem::take(&mut self.earlier), steps_left);
         let known = follower.earlier.relations.len();
         let columns = follower.statement(node);
         self.steps_left = Some(follower.steps_left());

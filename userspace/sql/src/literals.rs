@@ -100,30 +100,52 @@ pub fn skeleton(text: &str, into: &mut Vec<u8>) {
     let bytes = text.as_bytes();
     let mut at = 0;
     let mut in_word = false;
-    while let Some(&byte) = bytes.get(at) {
+    while at < bytes.len() {
+        let plain = bytes.get(at..).unwrap_or_default();
+        let length = plain.iter().position(|byte| {
+            let class = CLASSES[usize::from(*byte)];
+            let ends = class == QUOTE || class == DIGIT && !in_word;
+            in_word = class >= DIGIT;
+            ends
+        });
+        let length = length.unwrap_or(plain.len());
+        into.extend_from_slice(plain.get(..length).unwrap_or_default());
+        at += length;
+        in_word = false;
+        let Some(byte) = bytes.get(at) else { return };
         at += 1;
-        match byte {
-            b'\'' => {
-                // A doubled quote ends one run and begins the next.
-                let rest = bytes.get(at..).unwrap_or_default();
-                at += rest.iter().position(|byte| *byte == b'\'').map_or(rest.len(), |end| end + 1);
-                if into.last() != Some(&b'\'') {
-                    into.push(b'\'');
-                }
-                in_word = false;
+        let rest = bytes.get(at..).unwrap_or_default();
+        if *byte == b'\'' {
+            // A doubled quote ends one run and begins the next.
+            at += rest.iter().position(|byte| *byte == b'\'').map_or(rest.len(), |end| end + 1);
+            if into.last() != Some(&b'\'') {
+                into.push(b'\'');
             }
-            b'0'..=b'9' if !in_word => {
-                let rest = bytes.get(at..).unwrap_or_default();
-                let is_more = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
-                let length = rest.iter().position(|byte| !is_more(byte)).unwrap_or(rest.len());
-                let is_whole = !rest.iter().take(length).any(|byte| *byte == b'.');
-                at += length;
-                into.push(if is_whole { b'0' } else { b'1' });
-            }
-            byte => {
-                in_word = byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80;
-                into.push(byte);
-            }
+        } else {
+            let is_more = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
+            let length = rest.iter().position(|byte| !is_more(byte)).unwrap_or(rest.len());
+            let is_whole = !rest.iter().take(length).any(|byte| *byte == b'.');
+            at += length;
+            into.push(if is_whole { b'0' } else { b'1' });
         }
     }
 }
+
+/// What a byte is to a skeleton. Those from [`DIGIT`] on may stand in a word.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        classes[byte] = match byte as u8 {
+            b'\'' => QUOTE,
+            b'0'..=b'9' => DIGIT,
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'$' | 0x80.. => LETTER,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    classes
+};
+const QUOTE: u8 = 1;
+const DIGIT: u8 = 2;
+const LETTER: u8 = 3;

@@ -2,7 +2,11 @@
 
 /// Does `name` match `pattern`, in which each `*` stands for any run of characters, an empty one included?
 pub fn matches(pattern: &str, name: &str) -> bool {
-    // Most have none.
+    // Most differ in the first letter, and most have no star.
+    let first = pattern.as_bytes().first();
+    if first.is_some_and(|first| *first != b'*') && first != name.as_bytes().first() {
+        return false;
+    }
     if !pattern.bytes().any(|byte| byte == b'*') {
         return pattern == name;
     }

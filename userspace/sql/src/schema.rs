@@ -155,8 +155,6 @@ pub struct Function {
 /// What follows from the relations, kept: no part of what a schema is.
 #[derive(Clone, Debug, Default)]
 struct Index {
-    /// The relations of a bare name, in any schema.
-    bare: HashMap<String, Vec<Name>>,
     /// Made when first asked for.
     kin: OnceLock<Kin>,
 }
@@ -181,7 +179,8 @@ impl Eq for Index {}
 /// What one database holds for one user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Schema {
-    relations: HashMap<Name, Relation>,
+    /// By bare name; of those of one name each has another schema, and they are in its order.
+    relations: HashMap<String, Vec<Relation>>,
     by_oid: HashMap<u32, Name>,
     functions: HashMap<String, Vec<Function>>,
     operators: Vec<String>,
@@ -202,12 +201,12 @@ impl Schema {
     /// Adds a relation, or replaces the one of its name.
     pub fn add_relation(&mut self, relation: Relation) {
         self.index.kin.take();
-        let named = self.index.bare.entry(relation.name.name.clone()).or_default();
-        if !named.contains(&relation.name) {
-            named.push(relation.name.clone());
-        }
         self.by_oid.insert(relation.oid, relation.name.clone());
-        self.relations.insert(relation.name.clone(), relation);
+        let named = self.relations.entry(relation.name.name.clone()).or_default();
+        match named.binary_search_by(|known| known.name.schema.cmp(&relation.name.schema)) {
+            Ok(at) => named.splice(at..=at, [relation]).for_each(drop),
+            Err(at) => named.insert(at, relation),
+        }
     }
 
     /// Adds a function; overloads stand beside each other.
@@ -234,19 +233,25 @@ impl Schema {
 
     /// The relation that a name means, with the schemas that are searched in order (`current_schemas(true)`).
     pub fn relation(&self, name: &Name, schemas: &[String]) -> Option<&Relation> {
-        if name.schema.is_some() {
-            return self.relations.get(name);
+        let named = self.named(&name.name);
+        let of = |schema: &str| named.iter().find(|one| one.name.schema.as_deref() == Some(schema));
+        match &name.schema {
+            Some(schema) => of(schema),
+            None => {
+                schemas.iter().find_map(|schema| of(if schema.starts_with("pg_temp_") { "pg_temp" } else { schema }))
+            }
         }
-        let named = self.index.bare.get(&name.name)?;
-        schemas.iter().find_map(|schema| {
-            let schema = if schema.starts_with("pg_temp_") { "pg_temp" } else { schema };
-            self.relations.get(named.iter().find(|one| one.schema.as_deref() == Some(schema))?)
-        })
+    }
+
+    /// The relations of that bare name, in any schema.
+    pub(crate) fn named(&self, name: &str) -> &[Relation] {
+        self.relations.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// The relation of an OID.
     pub fn relation_of(&self, oid: u32) -> Option<&Relation> {
-        self.by_oid.get(&oid).and_then(|name| self.relations.get(name))
+        let name = self.by_oid.get(&oid)?;
+        self.named(&name.name).iter().find(|relation| relation.name.schema == name.schema)
     }
 
     /// What is known of a column's values: its own, that of the columns of its name which its relation inherits, and that of those
@@ -265,7 +270,7 @@ impl Schema {
 
     /// All relations, in no order.
     pub fn relations(&self) -> impl Iterator<Item = &Relation> {
-        self.relations.values()
+        self.relations.values().flatten()
     }
 
     fn kin(&self) -> &Kin {

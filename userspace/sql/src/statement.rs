@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::{Kind, Lineage};
+use crate::{Kind, Lineage, Word};
 
 /// A name as the server will read it: folded and unquoted, with its schema if one was written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -60,14 +60,14 @@ pub enum ColumnRef {
     /// A name that may be a column's.
     Named {
         /// The last name written in front of it (a table, an alias, a composite column).
-        qualifier: Option<String>,
+        qualifier: Option<Word>,
         /// The name itself.
-        name: String,
+        name: Word,
     },
     /// Every column: `*`, `t.*`, `TABLE t`, COPY or INSERT without a column list, NATURAL JOIN, a whole-row reference.
     All {
         /// The table or alias whose columns are meant, where one is named.
-        of: Option<String>,
+        of: Option<Word>,
     },
 }
 

@@ -5,12 +5,14 @@
 
 mod layout;
 mod literal;
+mod tag;
 
 #[cfg(test)]
 pub(crate) mod json;
 
 pub(crate) use layout::{Field, Kind, Layout, Shape};
 pub(crate) use literal::{Literal, Literals};
+pub(crate) use tag::{At, Tag, at};
 
 /// A value of a field. Lists and nodes lie in the arena that the tree was read into.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +28,7 @@ pub(crate) enum Value<'j> {
     /// A list.
     List(&'j [Value<'j>]),
     /// A node.
-    Node(Node<'j>),
+    Node(&'j Node<'j>),
     /// The node that holds a constant's value.
     Literal(Literal<'j>),
 }
@@ -34,29 +36,43 @@ pub(crate) enum Value<'j> {
 /// A node of the tree.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Node<'j> {
-    /// Its type, as PostgreSQL's sources name it; empty for the few structs that no walk asks for.
-    pub(crate) kind: &'j str,
-    fields: &'j [(&'j str, Value<'j>)],
+    /// Its type; none for the few structs that no walk asks for.
+    pub(crate) kind: Tag,
+    name: &'j str,
+    fields: &'j [(At, Value<'j>)],
 }
 
 impl<'j> Node<'j> {
+    /// One of no type without fields.
+    pub(crate) const EMPTY: Node<'static> = Node { kind: Tag::None, name: "", fields: &[] };
+
     /// A node of that type with these fields.
-    pub(crate) fn new(kind: &'j str, fields: &'j [(&'j str, Value<'j>)]) -> Node<'j> {
-        Node { kind, fields }
+    pub(crate) fn new(kind: Tag, name: &'j str, fields: &'j [(At, Value<'j>)]) -> Node<'j> {
+        Node { kind, name, fields }
+    }
+
+    /// One of no type.
+    pub(crate) fn bare(fields: &'j [(At, Value<'j>)]) -> Node<'j> {
+        Node::new(Tag::None, "", fields)
+    }
+
+    /// The name of its type, as PostgreSQL's sources have it.
+    pub(crate) fn name(&self) -> &'j str {
+        self.name
     }
 
     /// A field's value.
-    pub(crate) fn get(&self, field: &str) -> &'j Value<'j> {
+    pub(crate) fn get(&self, field: At) -> &'j Value<'j> {
         self.fields.iter().find(|(name, _)| *name == field).map_or(&Value::Null, |(_, value)| value)
     }
 
     /// A field that is a node.
-    pub(crate) fn node(&self, field: &str) -> Option<&'j Node<'j>> {
+    pub(crate) fn node(&self, field: At) -> Option<&'j Node<'j>> {
         self.get(field).as_node()
     }
 
     /// A field that is a list; empty if absent.
-    pub(crate) fn list(&self, field: &str) -> &'j [Value<'j>] {
+    pub(crate) fn list(&self, field: At) -> &'j [Value<'j>] {
         match self.get(field) {
             Value::List(items) => items,
             _ => &[],
@@ -64,7 +80,7 @@ impl<'j> Node<'j> {
     }
 
     /// A field that is a string or an enumeration; empty if absent.
-    pub(crate) fn text(&self, field: &str) -> &'j str {
+    pub(crate) fn text(&self, field: At) -> &'j str {
         match self.get(field) {
             Value::Text(text) => text,
             _ => "",
@@ -72,12 +88,12 @@ impl<'j> Node<'j> {
     }
 
     /// A flag; false if absent.
-    pub(crate) fn flag(&self, field: &str) -> bool {
+    pub(crate) fn flag(&self, field: At) -> bool {
         matches!(self.get(field), Value::Bool(true))
     }
 
     /// A number; 0 if absent.
-    pub(crate) fn int(&self, field: &str) -> i64 {
+    pub(crate) fn int(&self, field: At) -> i64 {
         match self.get(field) {
             Value::Int(number) => *number,
             _ => 0,
@@ -85,14 +101,14 @@ impl<'j> Node<'j> {
     }
 
     /// All fields in order.
-    pub(crate) fn fields(&self) -> impl Iterator<Item = (&'j str, &'j Value<'j>)> + use<'j> {
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (At, &'j Value<'j>)> + use<'j> {
         self.fields.iter().map(|(name, value)| (*name, value))
     }
 }
 
 impl<'j> Value<'j> {
     /// The node, if it is one.
-    pub(crate) fn as_node(&self) -> Option<&Node<'j>> {
+    pub(crate) fn as_node(&self) -> Option<&'j Node<'j>> {
         match self {
             Value::Node(node) => Some(node),
             Value::Literal(literal) => Some(literal.look()),
@@ -101,8 +117,8 @@ impl<'j> Value<'j> {
     }
 
     /// The words of a `String` node.
-    pub(crate) fn as_string(&self) -> Option<&str> {
-        self.as_node().filter(|node| node.kind == "String").map(|node| node.text("sval"))
+    pub(crate) fn as_string(&self) -> Option<&'j str> {
+        self.as_node().filter(|node| node.kind == Tag::String).map(|node| node.text(at!("sval")))
     }
 }
 

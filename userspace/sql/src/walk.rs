@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 
 use crate::catalog;
 use crate::statement::{ColumnRef, Copy, Name, Object, Pair, Prepared, Setting, Transaction};
-use crate::tree::{Node, Value};
+use crate::tree::{At, Node, Tag, Value, at};
 use crate::{Kind, definition, query, utility};
 
 /// What was found so far.
 #[derive(Default)]
-pub(crate) struct Walk {
-    pub(crate) pairs: BTreeSet<Pair>,
-    pub(crate) columns: BTreeSet<ColumnRef>,
+pub(crate) struct Walk<'t> {
+    /// Some may stand there twice until it is closed.
+    pub(crate) pairs: Vec<Pair>,
+    columns: Vec<Mention<'t>>,
     pub(crate) settings: Vec<Setting>,
     pub(crate) prepared: Vec<Prepared>,
     pub(crate) copy: Option<Copy>,
@@ -20,17 +21,38 @@ pub(crate) struct Walk {
     pub(crate) changes_catalog: bool,
     pub(crate) search_path_sensitive: bool,
     pub(crate) without_where: BTreeSet<Name>,
-    pub(crate) harmless_calls: BTreeSet<Name>,
+    pub(crate) harmless_calls: Vec<Name>,
     pub(crate) is_database_wide: bool,
     /// Major version of the server.
     pub(crate) server: u16,
     /// Names of common table expressions that are visible here, innermost last.
-    ctes: Vec<String>,
+    ctes: Vec<&'t str>,
     /// In this SELECT, the one word that its column `name` can be (`WHERE name = 'x'`).
     pub(crate) fixed_name: Option<String>,
     /// Tables and aliases: a column reference of that name alone is a whole row.
-    range_names: BTreeSet<String>,
+    range_names: Vec<&'t str>,
 }
+
+/// A [`ColumnRef`] whose words lie in the tree.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Mention<'t> {
+    Named { qualifier: Option<&'t str>, name: &'t str },
+    All { of: Option<&'t str> },
+}
+
+impl From<Mention<'_>> for ColumnRef {
+    fn from(mention: Mention<'_>) -> ColumnRef {
+        match mention {
+            Mention::Named { qualifier, name } => {
+                ColumnRef::Named { qualifier: qualifier.map(Into::into), name: name.into() }
+            }
+            Mention::All { of } => ColumnRef::All { of: of.map(Into::into) },
+        }
+    }
+}
+
+/// Among so many that were noted last a new one is looked for before it is copied: a text may have any number of them.
+const LATELY: usize = 32;
 
 /// A reserved word since PostgreSQL 16; an older server reads the name of a column or a table.
 const OLDER_NAME: &str = "system_user";
@@ -38,20 +60,22 @@ const OLDER_NAME: &str = "system_user";
 /// `FROM system_user`.
 pub(crate) fn is_older_table(range: &Node<'_>) -> bool {
     let of_entry = |entry: &Value<'_>| {
-        let function = entry.as_node().and_then(|entry| entry.list("items").first()).and_then(Value::as_node);
-        function.is_some_and(|call| call.list("args").is_empty() && qualified(call.list("funcname")).name == OLDER_NAME)
+        let function = entry.as_node().and_then(|entry| entry.list(at!("items")).first()).and_then(Value::as_node);
+        function.is_some_and(|call| {
+            call.list(at!("args")).is_empty() && qualified(call.list(at!("funcname"))).name == OLDER_NAME
+        })
     };
-    range.list("functions").iter().any(of_entry)
+    range.list(at!("functions")).iter().any(of_entry)
 }
 
-impl Walk {
+impl<'t> Walk<'t> {
     /// Of a statement that a server of this major version reads.
-    pub(crate) fn of(server: u16) -> Walk {
+    pub(crate) fn of(server: u16) -> Walk<'t> {
         Walk { server, ..Walk::default() }
     }
 
     /// Walks a statement that stands on its own or is carried by another one (PREPARE, DECLARE, EXPLAIN, …).
-    pub(crate) fn statement(&mut self, node: &Node<'_>) {
+    pub(crate) fn statement(&mut self, node: &Node<'t>) {
         self.visit(node);
         if let Some(kind) = query::kind(node)
             && !self.pairs.iter().any(|pair| pair.kind == kind)
@@ -60,19 +84,26 @@ impl Walk {
         }
     }
 
-    /// Closes the walk: column references that name a table or alias are whole rows.
-    pub(crate) fn finish(&mut self) {
-        let rows: Vec<ColumnRef> = self
-            .columns
-            .iter()
-            .filter_map(|column| match column {
-                ColumnRef::Named { name, .. } if self.range_names.contains(name) => {
-                    Some(ColumnRef::All { of: Some(name.clone()) })
-                }
-                _ => None,
-            })
-            .collect();
-        self.columns.extend(rows);
+    /// Closes the walk: column references that name a table or alias are whole rows. Gives the columns, sorted and each once.
+    pub(crate) fn finish(&mut self) -> Vec<ColumnRef> {
+        self.range_names.sort_unstable();
+        self.range_names.dedup();
+        self.columns.sort_unstable();
+        self.columns.dedup();
+        for at in 0..self.columns.len() {
+            if let Some(Mention::Named { name, .. }) = self.columns.get(at).copied()
+                && self.range_names.binary_search(&name).is_ok()
+            {
+                self.columns.push(Mention::All { of: Some(name) });
+            }
+        }
+        self.columns.sort_unstable();
+        self.columns.dedup();
+        self.pairs.sort_unstable();
+        self.pairs.dedup();
+        self.harmless_calls.sort_unstable();
+        self.harmless_calls.dedup();
+        self.columns.iter().copied().map(ColumnRef::from).collect()
     }
 
     /// Notes an effect.
@@ -85,49 +116,57 @@ impl Walk {
         if let Object::Table(name) | Object::Function(name) = &object {
             self.search_path_sensitive |= name.schema.is_none();
         }
-        self.pairs.insert(Pair { kind, object });
+        self.pairs.push(Pair { kind, object });
     }
 
     /// Notes an effect on a table that stands in a `RangeVar`.
-    pub(crate) fn table(&mut self, kind: Kind, range: &Node<'_>) {
+    pub(crate) fn table(&mut self, kind: Kind, range: &Node<'t>) {
         self.range_names(range);
-        self.effect(kind, Object::Table(range_name(range)));
+        let (schema, name) = range_parts(range);
+        let is_it = |pair: &Pair| match &pair.object {
+            Object::Table(known) => pair.kind == kind && known.name == name && known.schema.as_deref() == schema,
+            Object::None | Object::Function(_) => false,
+        };
+        if !self.pairs.iter().rev().take(LATELY).any(is_it) {
+            self.effect(kind, Object::Table(range_name(range)));
+        }
     }
 
     /// Notes a column by its bare name.
-    pub(crate) fn column(&mut self, qualifier: Option<&str>, name: &str) {
+    pub(crate) fn column(&mut self, qualifier: Option<&'t str>, name: &'t str) {
         if !name.is_empty() {
-            self.columns.insert(ColumnRef::Named { qualifier: qualifier.map(str::to_owned), name: name.to_owned() });
+            self.columns.push(Mention::Named { qualifier, name });
         }
     }
 
     /// Notes that every column is meant.
-    pub(crate) fn all_columns(&mut self, of: Option<&str>) {
-        self.columns.insert(ColumnRef::All { of: of.map(str::to_owned) });
+    pub(crate) fn all_columns(&mut self, of: Option<&'t str>) {
+        self.columns.push(Mention::All { of });
     }
 
     /// Does a range variable mean a common table expression?
-    pub(crate) fn is_cte(&self, range: &Node<'_>) -> bool {
-        range.text("schemaname").is_empty() && self.ctes.iter().any(|cte| cte == range.text("relname"))
+    pub(crate) fn is_cte(&self, range: &Node<'t>) -> bool {
+        range.text(at!("schemaname")).is_empty() && self.ctes.contains(&range.text(at!("relname")))
     }
 
     /// Runs `body` where the CTEs of `clause` are visible. Each CTE sees those before it; with RECURSIVE, all.
     /// (PostgreSQL 18, Queries, 7.8; `parse_cte.c`.)
-    pub(crate) fn with(&mut self, clause: Option<&Node<'_>>, body: impl FnOnce(&mut Walk)) {
+    pub(crate) fn with(&mut self, clause: Option<&Node<'t>>, body: impl FnOnce(&mut Walk<'t>)) {
         let mark = self.ctes.len();
-        let queries: Vec<&Node<'_>> =
-            clause.map(|clause| clause.list("ctes").iter().filter_map(Value::as_node).collect()).unwrap_or_default();
-        let recursive = clause.is_some_and(|clause| clause.flag("recursive"));
+        let queries: Vec<&Node<'t>> = clause
+            .map(|clause| clause.list(at!("ctes")).iter().filter_map(Value::as_node).collect())
+            .unwrap_or_default();
+        let recursive = clause.is_some_and(|clause| clause.flag(at!("recursive")));
         if recursive {
-            self.ctes.extend(queries.iter().map(|cte| cte.text("ctename").to_owned()));
+            self.ctes.extend(queries.iter().map(|cte| cte.text(at!("ctename"))));
         }
         for cte in &queries {
-            if let Some(query) = cte.node("ctequery") {
+            if let Some(query) = cte.node(at!("ctequery")) {
                 self.visit(query);
             }
-            self.range_names.insert(cte.text("ctename").to_owned());
+            self.range_names.push(cte.text(at!("ctename")));
             if !recursive {
-                self.ctes.push(cte.text("ctename").to_owned());
+                self.ctes.push(cte.text(at!("ctename")));
             }
         }
         body(self);
@@ -135,14 +174,14 @@ impl Walk {
     }
 
     /// What `body` notes as effects, apart from those noted so far.
-    pub(crate) fn apart(&mut self, body: impl FnOnce(&mut Walk)) -> BTreeSet<Pair> {
+    pub(crate) fn apart(&mut self, body: impl FnOnce(&mut Walk<'t>)) -> Vec<Pair> {
         let before = std::mem::take(&mut self.pairs);
         body(self);
         std::mem::replace(&mut self.pairs, before)
     }
 
     /// Walks any value.
-    pub(crate) fn value(&mut self, value: &Value<'_>) {
+    pub(crate) fn value(&mut self, value: &Value<'t>) {
         match value {
             Value::Node(node) => self.visit(node),
             Value::List(items) => items.iter().for_each(|item| self.value(item)),
@@ -151,7 +190,7 @@ impl Walk {
     }
 
     /// Walks the fields of `node` but those named.
-    pub(crate) fn children(&mut self, node: &Node<'_>, except: &[&str]) {
+    pub(crate) fn children(&mut self, node: &Node<'t>, except: &[At]) {
         for (name, value) in node.fields() {
             if !except.contains(&name) {
                 self.value(value);
@@ -160,60 +199,65 @@ impl Walk {
     }
 
     /// Walks a node.
-    pub(crate) fn visit(&mut self, node: &Node<'_>) {
+    pub(crate) fn visit(&mut self, node: &Node<'t>) {
         match node.kind {
-            "RangeVar" if self.is_cte(node) => self.range_names(node),
-            "RangeVar" => self.table(Kind::SELECT, node),
-            "SelectStmt" => query::select(self, node),
-            "InsertStmt" => query::insert(self, node),
-            "UpdateStmt" => query::update(self, node),
-            "DeleteStmt" => query::delete(self, node),
-            "MergeStmt" => query::merge(self, node),
-            "ColumnRef" => self.column_ref(node),
-            "FuncCall" => self.call(node),
-            "A_Indirection" => self.indirection(node),
-            "A_Expr" => {
-                self.operator(node.list("name"));
-                self.children(node, &["name"]);
+            Tag::RangeVar if self.is_cte(node) => self.range_names(node),
+            Tag::RangeVar => self.table(Kind::SELECT, node),
+            Tag::SelectStmt => query::select(self, node),
+            Tag::InsertStmt => query::insert(self, node),
+            Tag::UpdateStmt => query::update(self, node),
+            Tag::DeleteStmt => query::delete(self, node),
+            Tag::MergeStmt => query::merge(self, node),
+            Tag::ColumnRef => self.column_ref(node),
+            Tag::FuncCall => self.call(node),
+            Tag::A_Indirection => self.indirection(node),
+            Tag::A_Expr => {
+                self.operator(node.list(at!("name")));
+                self.children(node, &[at!("name")]);
             }
-            "SubLink" => {
-                self.operator(node.list("operName"));
-                self.children(node, &["operName"]);
+            Tag::SubLink => {
+                self.operator(node.list(at!("operName")));
+                self.children(node, &[at!("operName")]);
             }
-            "SortBy" => {
-                self.operator(node.list("useOp"));
-                self.children(node, &["useOp"]);
+            Tag::SortBy => {
+                self.operator(node.list(at!("useOp")));
+                self.children(node, &[at!("useOp")]);
             }
-            "JoinExpr" => self.join(node),
-            "RangeSubselect" | "RangeFunction" | "RangeTableFunc" | "JsonTable" => {
+            Tag::JoinExpr => self.join(node),
+            Tag::RangeSubselect | Tag::RangeFunction | Tag::RangeTableFunc | Tag::JsonTable => {
                 if is_older_table(node) {
                     let name = Name { schema: None, name: OLDER_NAME.to_owned() };
                     self.effect(Kind::SELECT, Object::Table(name));
                 }
                 self.range_names(node);
-                self.children(node, &["alias", "coldeflist"]);
+                self.children(node, &[at!("alias"), at!("coldeflist")]);
             }
-            "RangeTableSample" => {
+            Tag::RangeTableSample => {
                 self.sample_method(node);
-                self.children(node, &["method"]);
+                self.children(node, &[at!("method")]);
             }
-            "String" => self.column(None, node.text("sval")),
-            "IndexElem" | "StatsElem" | "AlterTableCmd" | "PartitionElem" => {
-                self.column(None, node.text("name"));
-                self.children(node, &["opclass", "collation", "newowner"]);
+            Tag::String => self.column(None, node.text(at!("sval"))),
+            Tag::IndexElem | Tag::StatsElem | Tag::AlterTableCmd | Tag::PartitionElem => {
+                self.column(None, node.text(at!("name")));
+                self.children(node, &[at!("opclass"), at!("collation"), at!("newowner")]);
             }
-            "ColumnDef" => {
-                self.column(None, node.text("colname"));
+            Tag::ColumnDef => {
+                self.column(None, node.text(at!("colname")));
                 self.children(node, &[]);
             }
-            "TypeName" => self.children(node, &["names"]),
-            "CollateClause" => self.children(node, &["collname"]),
-            "WithClause" => self.with(Some(node), |_| {}),
-            "DefElem" => self.option(node),
-            "PartitionCmd" => self.partition(node),
+            Tag::TypeName => self.children(node, &[at!("names")]),
+            Tag::CollateClause => self.children(node, &[at!("collname")]),
+            Tag::WithClause => self.with(Some(node), |_| {}),
+            Tag::DefElem => self.option(node),
+            Tag::PartitionCmd => self.partition(node),
             // Names that are neither tables nor columns.
-            "Alias" | "RoleSpec" | "A_Const" | "LockingClause" | "ObjectWithArgs" | "ReplicaIdentityStmt" => {}
-            kind if kind.ends_with("Stmt") => {
+            Tag::Alias
+            | Tag::RoleSpec
+            | Tag::A_Const
+            | Tag::LockingClause
+            | Tag::ObjectWithArgs
+            | Tag::ReplicaIdentityStmt => {}
+            _ if node.name().ends_with("Stmt") => {
                 if !utility::visit(self, node) && !definition::visit(self, node) {
                     self.effect(Kind::UNKNOWN, Object::None);
                     self.children(node, &[]);
@@ -223,25 +267,25 @@ impl Walk {
         }
     }
 
-    fn range_names(&mut self, node: &Node<'_>) {
-        let alias = node.node("alias").map_or("", |alias| alias.text("aliasname"));
-        for name in [alias, node.text("relname")] {
+    fn range_names(&mut self, node: &Node<'t>) {
+        let alias = node.node(at!("alias")).map_or("", |alias| alias.text(at!("aliasname")));
+        for name in [alias, node.text(at!("relname"))] {
             if !name.is_empty() {
-                self.range_names.insert(name.to_owned());
+                self.range_names.push(name);
             }
         }
     }
 
-    fn join(&mut self, node: &Node<'_>) {
-        if node.flag("isNatural") {
+    fn join(&mut self, node: &Node<'t>) {
+        if node.flag(at!("isNatural")) {
             self.all_columns(None);
         }
         self.range_names(node);
-        self.children(node, &["alias", "join_using_alias"]);
+        self.children(node, &[at!("alias"), at!("join_using_alias")]);
     }
 
-    fn column_ref(&mut self, node: &Node<'_>) {
-        let fields = node.list("fields");
+    fn column_ref(&mut self, node: &Node<'t>) {
+        let fields = node.list(at!("fields"));
         let qualifier = fields.len().checked_sub(2).and_then(|at| fields.get(at)).and_then(Value::as_string);
         match fields.last().map(|last| (last, last.as_string())) {
             Some((_, Some(name))) => {
@@ -256,8 +300,8 @@ impl Walk {
         }
     }
 
-    fn indirection(&mut self, node: &Node<'_>) {
-        for step in node.list("indirection") {
+    fn indirection(&mut self, node: &Node<'t>) {
+        for step in node.list(at!("indirection")) {
             match (step.as_string(), step.as_node().map(|step| step.kind)) {
                 (Some(name), _) => {
                     self.column(None, name);
@@ -265,63 +309,69 @@ impl Walk {
                         self.all_columns(None);
                     }
                 }
-                (None, Some("A_Star")) => self.all_columns(None),
+                (None, Some(Tag::A_Star)) => self.all_columns(None),
                 _ => self.value(step),
             }
         }
-        self.children(node, &["indirection"]);
+        self.children(node, &[at!("indirection")]);
     }
 
     /// A function call. Calls of known harmless functions of the server's own are no effect.
-    pub(crate) fn call(&mut self, node: &Node<'_>) {
-        let name = qualified(node.list("funcname"));
-        let arguments = node.list("args");
-        if name.name == OLDER_NAME && arguments.is_empty() {
+    pub(crate) fn call(&mut self, node: &Node<'t>) {
+        let words = node.list(at!("funcname"));
+        let (schema, name) = parts(words);
+        let arguments = node.list(at!("args"));
+        if name == OLDER_NAME && arguments.is_empty() {
             self.column(None, OLDER_NAME);
         }
-        if name.schema.is_none() {
+        if schema.is_none() {
             self.search_path_sensitive = true;
             if arguments.len() == 1 {
-                self.column(None, &name.name); // `pan(payments)` is `payments.pan`
+                self.column(None, name); // `pan(payments)` is `payments.pan`
             }
         }
-        let built_in = name.schema.as_deref().is_none_or(|schema| schema == "pg_catalog");
-        match name.name.as_str() {
+        let built_in = schema.is_none_or(|schema| schema == "pg_catalog");
+        match name {
             "set_config" if built_in => utility::set_config(self, arguments),
             "pg_notify" if built_in => self.effect(Kind::NOTIFY, Object::None),
-            safe if built_in && catalog::is_safe_function_of(self.server, safe) => _ = self.harmless_calls.insert(name),
-            _ => self.effect(Kind::FUNCTION_CALL, Object::Function(name)),
+            safe if built_in && catalog::is_safe_function_of(self.server, safe) => {
+                let mut lately = self.harmless_calls.iter().rev().take(LATELY);
+                if !lately.any(|known| known.name == name && known.schema.as_deref() == schema) {
+                    self.harmless_calls.push(qualified(words));
+                }
+            }
+            _ => self.effect(Kind::FUNCTION_CALL, Object::Function(qualified(words))),
         }
-        self.children(node, &["funcname"]);
+        self.children(node, &[at!("funcname")]);
     }
 
     /// `OPERATOR(schema.+)` of a foreign schema calls whatever function stands behind it.
-    fn operator(&mut self, words: &[Value<'_>]) {
+    fn operator(&mut self, words: &[Value<'t>]) {
         if parts(words).0.is_some_and(|schema| schema != "pg_catalog") {
             self.effect(Kind::FUNCTION_CALL, Object::Function(qualified(words)));
         }
     }
 
-    fn sample_method(&mut self, node: &Node<'_>) {
-        let name = qualified(node.list("method"));
+    fn sample_method(&mut self, node: &Node<'t>) {
+        let name = qualified(node.list(at!("method")));
         if !["system", "bernoulli"].contains(&name.name.as_str()) {
             self.effect(Kind::FUNCTION_CALL, Object::Function(name));
         }
     }
 
     /// Options: words are no columns, but an expression may stand there.
-    fn option(&mut self, node: &Node<'_>) {
-        match node.get("arg") {
-            Value::Node(arg) if arg.kind != "String" && arg.kind != "List" => self.visit(arg),
+    fn option(&mut self, node: &Node<'t>) {
+        match node.get(at!("arg")) {
+            Value::Node(arg) if arg.kind != Tag::String && arg.kind != Tag::List => self.visit(arg),
             _ => {}
         }
     }
 
-    fn partition(&mut self, node: &Node<'_>) {
-        if let Some(part) = node.node("name") {
+    fn partition(&mut self, node: &Node<'t>) {
+        if let Some(part) = node.node(at!("name")) {
             self.table(Kind::ALTER_TABLE, part);
         }
-        self.children(node, &["name"]);
+        self.children(node, &[at!("name")]);
     }
 }
 
@@ -332,12 +382,18 @@ fn is_row_cast(name: &str) -> bool {
 
 /// A range variable's name; a temporary table's schema is `pg_temp`, as the server resolves it.
 pub(crate) fn range_name(range: &Node<'_>) -> Name {
-    let schema = match (range.text("schemaname"), range.text("relpersistence")) {
-        ("", "t") => Some("pg_temp".to_owned()),
+    let (schema, name) = range_parts(range);
+    Name { schema: schema.map(str::to_owned), name: name.to_owned() }
+}
+
+/// The same without a copy: schema and name.
+pub(crate) fn range_parts<'t>(range: &Node<'t>) -> (Option<&'t str>, &'t str) {
+    let schema = match (range.text(at!("schemaname")), range.text(at!("relpersistence"))) {
+        ("", "t") => Some("pg_temp"),
         ("", _) => None,
-        (schema, _) => Some(schema.to_owned()),
+        (schema, _) => Some(schema),
     };
-    Name { schema, name: range.text("relname").to_owned() }
+    (schema, range.text(at!("relname")))
 }
 
 /// A name from its words: the last is the name, the one before it the schema.
@@ -347,7 +403,7 @@ pub(crate) fn qualified(words: &[Value<'_>]) -> Name {
 }
 
 /// The same without a copy: schema and name.
-pub(crate) fn parts<'n>(words: &'n [Value<'_>]) -> (Option<&'n str>, &'n str) {
+pub(crate) fn parts<'t>(words: &[Value<'t>]) -> (Option<&'t str>, &'t str) {
     let mut words = words.iter().rev().filter_map(Value::as_string);
     let name = words.next().unwrap_or_default();
     (words.next(), name)

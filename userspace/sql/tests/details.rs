@@ -154,7 +154,7 @@ fn columns(text: &str) -> Vec<String> {
         .iter()
         .map(|column| match column {
             ColumnRef::Named { qualifier: Some(qualifier), name } => format!("{qualifier}.{name}"),
-            ColumnRef::Named { qualifier: None, name } => name.clone(),
+            ColumnRef::Named { qualifier: None, name } => name.to_string(),
             ColumnRef::All { of: Some(of) } => format!("{of}.*"),
             ColumnRef::All { of: None } => "*".to_owned(),
         })

@@ -396,7 +396,7 @@ fn statements_have_their_bytes() {
 #[test]
 fn system_user_may_be_a_table_or_a_column() {
     let of = |text: &str| analyze(text, &Limits::default()).unwrap().statements.remove(0);
-    let named = |name: &str| ColumnRef::Named { qualifier: None, name: name.to_owned() };
+    let named = |name: &str| ColumnRef::Named { qualifier: None, name: name.into() };
     assert!(of("SELECT system_user FROM t").columns.contains(&named("system_user")));
     let table = Object::Table(Name { schema: None, name: "system_user".to_owned() });
     assert!(of("SELECT * FROM system_user").pairs.iter().any(|pair| pair.object == table));

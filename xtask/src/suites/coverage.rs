@@ -3,16 +3,21 @@
 //! And exactly once: what the record calls successful stands in the log as often as it was decided. What failed may have failed
 //! before the server logs a text (in its parser, say), and what was skipped after an error must not be there at all.
 //!
-//! Texts are compared by their ASCII letters alone: digits are masked in the record.
+//! Texts are compared by their printable ASCII characters without digits and stars: digits are masked in the record. What two texts have in
+//! common is counted in the order judged, not judged, not read: what the server executes was read, if anything of that text was.
 
 use std::collections::HashMap;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-/// Unjudged statements among those that the server executed, in percent: above it the comparison fails.
-const UNJUDGED_PERCENT_MAX: f64 = 0.5;
-const KEY_LETTERS: usize = 200;
+/// Texts that were not classified among those that the server executed, in percent: above it the comparison fails.
+const UNCLASSIFIED_PERCENT_MAX: f64 = 0.5;
+const KEY_LETTERS: usize = 300;
+/// How many of those are printed, and how much of each.
+const UNCLASSIFIED_SHOWN: usize = 100;
+const LINE_LETTERS: usize = 100;
+const REASONS_SHOWN: usize = 60;
 
 /// Stands for every call by OID: the log names the function, the record the OID or the function.
 const FASTPATH: &str = "fastpath function call";
@@ -24,8 +29,12 @@ const OWN: &str = "/* interceptor */";
 #[derive(Debug, Default)]
 struct Decisions {
     judged: usize,
+    /// What it does is known, and something else is not.
     unjudged: usize,
+    /// What it does is not known.
+    unclassified: usize,
     reason: String,
+    why_unclassified: String,
     /// Why it would be refused.
     would: Option<String>,
     /// Of both: those that ended well.
@@ -55,6 +64,8 @@ pub(super) struct Coverage {
     /// Decided, successful, and not in the log.
     surplus: Vec<String>,
     unjudged: usize,
+    /// What the server executed of which no effect is known: texts and reasons.
+    unclassified: Vec<(String, String)>,
     /// Unjudged, and the server did not execute it either.
     rejected: usize,
     reasons: HashMap<String, usize>,
@@ -78,14 +89,19 @@ impl Coverage {
                     known.judged -= 1;
                     known.executed += 1;
                     if let Some(reason) = &known.would {
-                        *coverage.false_reasons.entry(reason.clone()).or_default() += 1;
+                        *coverage.false_reasons.entry(class_of(reason)).or_default() += 1;
                     }
                 }
                 Some(known) if known.unjudged > 0 => {
                     known.unjudged -= 1;
                     known.executed += 1;
                     coverage.unjudged += 1;
-                    *coverage.reasons.entry(known.reason.clone()).or_default() += 1;
+                    *coverage.reasons.entry(class_of(&known.reason)).or_default() += 1;
+                }
+                Some(known) if known.unclassified > 0 => {
+                    known.unclassified -= 1;
+                    known.executed += 1;
+                    coverage.unclassified.push((line_of(text), known.why_unclassified.clone()));
                 }
                 _ => coverage.undecided.push(key(text)),
             }
@@ -95,7 +111,7 @@ impl Coverage {
                 coverage.surplus.push(text.clone());
             }
         }
-        coverage.rejected = decisions.values().map(|left| left.unjudged).sum();
+        coverage.rejected = decisions.values().map(|left| left.unjudged + left.unclassified).sum();
         Ok(coverage)
     }
 
@@ -122,7 +138,11 @@ impl Coverage {
                     if ["would-block", "would-hold"].contains(&verdict) {
                         known.would = Some(word(&record, "reason").to_owned());
                     }
-                    if verdict == "unjudged" {
+                    // `unknown` is the kind of what nobody knows the kind of.
+                    if (verdict == "unjudged" && known_kinds(&record) == 0) || has_kind(&record, "unknown") {
+                        known.unclassified += 1;
+                        word(&record, "reason").clone_into(&mut known.why_unclassified);
+                    } else if verdict == "unjudged" {
                         known.unjudged += 1;
                         word(&record, "reason").clone_into(&mut known.reason);
                     } else {
@@ -135,16 +155,16 @@ impl Coverage {
         Ok(decisions)
     }
 
-    fn unjudged_percent(&self) -> f64 {
-        100.0 * self.unjudged as f64 / self.executed.max(1) as f64
+    fn unclassified_percent(&self) -> f64 {
+        percent(self.unclassified.len(), self.executed)
     }
 
-    /// Every executed text has its one decision, and few were unjudged.
+    /// Every executed text has its one decision, and of nearly all it is known what they do.
     pub(super) fn holds(&self) -> bool {
         self.executed > 0
             && self.undecided.is_empty()
             && self.surplus.is_empty()
-            && self.unjudged_percent() <= UNJUDGED_PERCENT_MAX
+            && self.unclassified_percent() <= UNCLASSIFIED_PERCENT_MAX
     }
 
     /// `lineage`: anything is allowed and nothing is sensitive, so every refusal is false.
@@ -154,34 +174,80 @@ impl Coverage {
             self.executed, self.own, self.decided, self.skipped, self.refused, self.parses
         );
         println!(
-            "    executed without a decision: {}; decided more often than executed: {}; executed unjudged: {} ({:.2} %); unjudged that the server rejected too: {}",
+            "    executed without a decision: {}; decided more often than executed: {}; unjudged that the server rejected too: {}",
             self.undecided.len(),
             self.surplus.len(),
-            self.unjudged,
-            self.unjudged_percent(),
             self.rejected
         );
+        println!(
+            "    classified by what they do: {} of {}; not classified: {} ({:.2} %); classified, and something else is not known: {} ({:.2} %)",
+            self.executed - self.unclassified.len(),
+            self.executed,
+            self.unclassified.len(),
+            self.unclassified_percent(),
+            self.unjudged,
+            percent(self.unjudged, self.executed)
+        );
+        for (text, reason) in self.unclassified.iter().take(UNCLASSIFIED_SHOWN) {
+            println!("      not classified: {text} ({reason})");
+        }
         for text in self.undecided.iter().take(5) {
             println!("      without a decision: {text}");
         }
         for text in self.surplus.iter().take(5) {
             println!("      decided too often: {text}");
         }
-        print_most("unjudged", &self.reasons, if lineage { 60 } else { 8 });
+        print_most("not known", &self.reasons);
         if lineage {
             println!(
-                "    refused falsely, of what the server executed: {}",
-                self.false_reasons.values().sum::<usize>() + self.unjudged
+                "    an allow of everything would not let pass, of what the server executed: {}",
+                self.false_reasons.values().sum::<usize>() + self.unjudged + self.unclassified.len()
             );
-            print_most("would be refused", &self.false_reasons, 60);
+            print_most("would be refused", &self.false_reasons);
         }
     }
 }
 
-fn print_most(what: &str, reasons: &HashMap<String, usize>, most: usize) {
+fn percent(part: usize, of: usize) -> f64 {
+    100.0 * part as f64 / of.max(1) as f64
+}
+
+/// A reason without the names in it: what is counted together.
+fn class_of(reason: &str) -> String {
+    let reason = reason.rsplit_once(": not known: ").map_or(reason, |(_, why)| why);
+    let is = |(begin, end, _): &&(&str, &str, &str)| reason.starts_with(begin) && reason.ends_with(end);
+    CLASSES.iter().find(is).map_or(reason, |(_, _, class)| class).to_owned()
+}
+
+/// How reasons with names in them begin and end.
+const CLASSES: &[(&str, &str, &str)] = &[
+    ("what function ", " does", "what a function does"),
+    ("what ", ", which the open transaction has changed", "what a relation is that the open transaction has changed"),
+    ("what ", " is", "what a relation is"),
+    ("which column ", " is", "which column a name is"),
+    ("the statement reads what may hold the values of other tables: ", "", "reads what holds other tables' values"),
+];
+
+/// A text in one line, its digits hidden: what is printed shows no number.
+fn line_of(text: &str) -> String {
+    let shown = text.trim().chars().take(LINE_LETTERS);
+    shown
+        .map(|letter| {
+            if letter.is_ascii_digit() {
+                '#'
+            } else if letter.is_control() {
+                ' '
+            } else {
+                letter
+            }
+        })
+        .collect()
+}
+
+fn print_most(what: &str, reasons: &HashMap<String, usize>) {
     let mut reasons: Vec<_> = reasons.iter().collect();
     reasons.sort_by(|one, other| other.1.cmp(one.1).then(one.0.cmp(other.0)));
-    for (reason, count) in reasons.iter().take(most) {
+    for (reason, count) in reasons.iter().take(REASONS_SHOWN) {
         println!("      {what}: {count} x {reason}");
     }
 }
@@ -202,6 +268,10 @@ fn word<'a>(record: &'a Value, name: &str) -> &'a str {
 
 fn known_kinds(record: &Value) -> usize {
     record.get("kinds").and_then(Value::as_array).map_or(0, Vec::len)
+}
+
+fn has_kind(record: &Value, wanted: &str) -> bool {
+    record.get("kinds").and_then(Value::as_array).is_some_and(|kinds| kinds.iter().any(|kind| kind == wanted))
 }
 
 /// By the decision's record.
@@ -250,7 +320,8 @@ fn text_of(entry: &str) -> Option<&str> {
 }
 
 fn key(text: &str) -> String {
-    text.chars().filter(char::is_ascii_alphabetic).take(KEY_LETTERS).collect()
+    let counts = |letter: &char| letter.is_ascii_graphic() && !letter.is_ascii_digit() && *letter != '*';
+    text.chars().filter(counts).take(KEY_LETTERS).collect()
 }
 
 #[cfg(test)]
@@ -278,8 +349,30 @@ t [1] a LOG:  fastpath function call: \"f\" (OID 7)\nt [1] a LOG:  statement: SE
         export += &decision("query", "block", "SELEC");
         assert_eq!(missing(&export), Some((4, 1, 1)), "what was refused was not to run");
         export += &decision("query", "unjudged", "SELEC");
-        let whole = Coverage::of(LOG, &export).unwrap_or_default();
-        assert_eq!((whole.undecided.len(), whole.unjudged, whole.holds()), (0, 2, false), "half of it is unjudged");
+        let whole = |export: &str| {
+            let whole = Coverage::of(LOG, export).unwrap_or_default();
+            let texts: Vec<String> = whole.unclassified.iter().map(|(text, _)| text.clone()).collect();
+            (whole.undecided.len(), whole.unjudged, texts, whole.holds())
+        };
+        let unread = ["fastpath function call", "SELEC"].map(str::to_owned).to_vec();
+        assert_eq!(whole(&export), (0, 0, unread.clone(), false), "half of it was not read");
+        let kinds = |kinds: &str| export.replace("\"reason\"", &format!("\"kinds\":[\"{kinds}\"],\"reason\""));
+        assert_eq!(whole(&kinds("select")), (0, 2, Vec::new(), true), "what it does is known");
+        let all = ["SELECT #", "SELECT  #", "fastpath function call", "SELEC"].map(str::to_owned).to_vec();
+        assert_eq!(whole(&kinds("unknown")), (0, 0, all, false), "`unknown` is no class");
+        // The server rejected one of two that look alike: it was the one that was not read.
+        let alike = decision("query", "unjudged", "SELECT 2") + &export;
+        assert_eq!(whole(&alike), (0, 0, unread, false));
+    }
+
+    #[test]
+    fn reasons_are_counted_without_the_names_in_them() {
+        let unknown =
+            |what: &str| class_of(&format!("it cannot be told where the values come from: not known: {what}"));
+        assert_eq!(unknown("what function public.f does"), "what a function does");
+        assert_eq!(unknown("what t is, which the open transaction has changed"), CLASSES[1].2);
+        assert_eq!(unknown("CREATE RULE"), "CREATE RULE");
+        assert_eq!(class_of("syntax error"), "syntax error");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The source of the installed server: from the distribution's source package of its very version, or of the nearest one that can be had.
+//! The source of the installed server: from the distribution's source package of its very version, or of the nearest one that can be had,
+//! and then that version's server beside it.
 
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
@@ -15,37 +16,59 @@ pub(super) const CACHE: &str = "/var/tmp/interceptor-suites";
 pub(super) struct Built {
     pub(super) source: PathBuf,
     pub(super) bin: PathBuf,
-    /// The files of pg_regress that are to run; empty: all.
+    /// What of a suite is to run: files of pg_regress, words in names of asyncpg's tests; empty: all.
     pub(super) tests: Vec<String>,
-    /// Where the tests are of another version than the server: both.
+    /// Where the tests are not of the installed version: what runs instead.
     pub(super) mismatch: Option<String>,
 }
 
 /// Unpacked and built as far as its tests need.
 ///
-/// A mirror may have a server's package and not, or no longer, its source. Then the newest version of the same major that the mirror or the
-/// cache has serves: what a test expects too much or too little shows in the direct run as well.
+/// A mirror may have a server's package and not, or no longer, its source. Then the newest version of the same major serves whose source the
+/// mirror or the cache has, with the server of that version, unpacked into the cache: the host's own stays as it is. Where only the source can be
+/// had the installed server runs: what a test expects too much or too little shows in the direct run as well.
 pub(super) fn build() -> Result<Built> {
-    let bin = setup::postgres_bin().context("PostgreSQL's programs are not below /usr/lib/postgresql")?;
+    let installed = setup::postgres_bin().context("PostgreSQL's programs are not below /usr/lib/postgresql")?;
     let major =
-        bin.parent().and_then(Path::file_name).context("no version in the path")?.to_string_lossy().into_owned();
+        installed.parent().and_then(Path::file_name).context("no version in the path")?.to_string_lossy().into_owned();
     let package = format!("postgresql-{major}");
     let version = shell::output("dpkg-query", &["-W", "-f", "${Version}", &package])
         .context("the server is not from a package")?;
-    match built(&package, &version, &bin) {
-        Ok(source) => return Ok(Built { source, bin, tests: Vec::new(), mismatch: None }),
+    match built(&package, &version, &installed) {
+        Ok(source) => return Ok(Built { source, bin: installed, tests: Vec::new(), mismatch: None }),
         Err(error) => println!("  {error:#}"),
     }
     for other in other_versions(&package, &major, &version)? {
-        match built(&package, &other, &bin) {
+        match built(&package, &other, &installed) {
             Ok(source) => {
-                let mismatch = Some(format!("the tests are of {other}, the server is of {version}"));
+                let (bin, server) = server(&major, &other, &source).map_or_else(
+                    |error| (installed, format!("the installed one, {version}: {error:#}")),
+                    |bin| (bin, format!("of that version too, beside the installed {version}")),
+                );
+                let mismatch = Some(format!("the tests are of {other}; the server is {server}"));
                 return Ok(Built { source, bin, tests: Vec::new(), mismatch });
             }
             Err(error) => println!("  {error:#}"),
         }
     }
     bail!("neither the mirror nor {CACHE} has a source of {package}")
+}
+
+/// The programs of this version's packages, unpacked beside its source. PostgreSQL finds what belongs to it from where it stands.
+fn server(major: &str, version: &str, source: &Path) -> Result<PathBuf> {
+    let cache = source.parent().context("a source without a folder")?;
+    let bin = cache.join("server/usr/lib/postgresql").join(major).join("bin");
+    if !bin.join("postgres").exists() || !bin.join("psql").exists() {
+        let packages = [format!("postgresql-{major}={version}"), format!("postgresql-client-{major}={version}")];
+        shell::step(&format!("the server {version}, unpacked once into {}", cache.display()));
+        let mut download = Command::new("apt-get");
+        download.args(["-qq", "-o", "APT::Sandbox::User=root", "download"]).args(&packages).current_dir(cache);
+        succeed(&mut download).with_context(|| format!("the mirror has no package {}", packages.join(" and ")))?;
+        for entry in std::fs::read_dir(cache)?.flatten().filter(|e| e.path().extension().is_some_and(|e| e == "deb")) {
+            succeed(Command::new("dpkg-deb").arg("-x").arg(entry.path()).arg(cache.join("server")))?;
+        }
+    }
+    Ok(bin)
 }
 
 /// The source of this version, built now unless it was before.

@@ -55,6 +55,8 @@ pub struct Approval<'a> {
     pub under: Option<Text<'a>>,
     /// Yes or no.
     pub approved: bool,
+    /// The person let it go on alone, in an emergency.
+    pub break_glass: bool,
     /// The person.
     pub reviewer: Text<'a>,
     /// How the person's identity was confirmed.

@@ -2,7 +2,7 @@
 use std::fmt;
 use std::sync::atomic::{Ordering, compiler_fence};
 
-use super::frame::{self, Next};
+use super::frame;
 use super::header::{HEADER_LEN, Header, Identity, Previous};
 use super::recover::Recovered;
 use super::{RESERVE, SEGMENT_LEN_MAX, SEGMENT_LEN_MIN};
@@ -142,10 +142,12 @@ impl Appender {
     /// better to do and a root costs little. Returns how many are left.
     pub fn hash(&mut self, memory: &[u8], records_max: u64) -> u64 {
         for _ in 0..records_max {
-            // What is before `end` was stored by this appender or checked by the recovery.
-            let Next::Frame(frame) = frame::next(memory, self.hashed) else { break };
-            self.tree.push(chain::leaf(frame.record));
-            self.hashed += frame.room();
+            // What is before `end` was stored by this appender or checked by the recovery: its checksum is not computed again.
+            let Some(record) = memory.get(..self.end).and_then(|stored| frame::stored(stored, self.hashed)) else {
+                break;
+            };
+            self.tree.push(chain::leaf(record));
+            self.hashed += frame::room(record.len() - frame::HEADER_LEN);
         }
         self.unhashed()
     }

@@ -66,6 +66,12 @@ pub(crate) fn room(payload: usize) -> usize {
     (HEADER_LEN + payload).next_multiple_of(8)
 }
 
+/// Header and payload of the frame at `at`, one that this program has stored or checked; nothing but its length is read.
+pub(crate) fn stored(segment: &[u8], at: usize) -> Option<&[u8]> {
+    let len = word(segment, at).map(u32::from_le_bytes)? as usize;
+    segment.get(at..at + len).filter(|_| len >= HEADER_LEN)
+}
+
 /// Reads what stands at `at`.
 pub(crate) fn next(segment: &[u8], at: usize) -> Next<'_> {
     match next_without_padding(segment, at) {

@@ -3,12 +3,14 @@
 
 use std::net::SocketAddr;
 
+use audit::received::{Packing, Received, Timing};
+use audit::removal::Removed;
 use audit::segment::{Appender, Identity, Previous, Refused, Stamp, file_name};
 use audit::{
     Actor, ActorPart, Clock, Decided, Event, Head, LoginTls, Operator, Outcome, RecordId, SessionTotals, SqlState,
     Stage, Statement, StatementPart, Text, Verdict, VerdictFacts, VerdictPart, encode,
 };
-use pan::Masked;
+use pan::{Masked, MaskedBytes};
 
 /// A published test number: what must never come out.
 pub const CARD: &str = "4111111111111111";
@@ -21,6 +23,8 @@ pub struct Parts {
     pub statement: StatementPart,
     pub verdicts: Vec<VerdictPart>,
     pub counts: Vec<(Masked, u64)>,
+    pub result: MaskedBytes,
+    pub timing: Timing,
 }
 
 impl Parts {
@@ -64,7 +68,10 @@ impl Parts {
             })
             .collect();
         let counts = vec![(name.clone(), 3), (Masked::literal("public.payments.pan"), u64::MAX)];
-        Parts { text, name, actor, statement, verdicts, counts }
+        let (result, _) = MaskedBytes::of(format!("D\0\0{CARD}\0").into_bytes(), std::iter::once(3..19));
+        let mut timing = Timing::default();
+        timing.add(2_000_000, 20, 512);
+        Parts { text, name, actor, statement, verdicts, counts, result, timing }
     }
 
     /// One event of every kind, a decision with every verdict; numbers at their edges.
@@ -150,6 +157,7 @@ impl Parts {
                 ask: RecordId { shard: 3, seq: 300 },
                 under: Some("ABCDE-FGHJK".into()),
                 approved: true,
+                break_glass: true,
                 reviewer: "ann".into(),
                 login: "unix socket, uid 1001".into(),
                 justification: Text::Masked(&self.name),
@@ -252,6 +260,30 @@ impl Parts {
                 about: Some(RecordId { shard: 1, seq: 12 }),
                 message: Text::Masked(&self.name),
             },
+            Event::Result(Received {
+                actor,
+                decision: RecordId { shard: 3, seq: 300 },
+                kept: Some((&self.result, None)),
+                packing: Packing::Plain,
+                timing: &self.timing,
+                left_off: 7,
+                sha256: Some(&[0xee; 32]),
+                starred: 1,
+                cause: Some("there was no room for it"),
+                number: 5,
+            }),
+            Event::Tombstone {
+                operator,
+                removed: &REMOVED,
+                cause: Text::Masked(&self.name),
+                signature: Some(&[9; 64]),
+            },
+            Event::Retention {
+                operator,
+                object: Text::Masked(&self.name),
+                success: false,
+                message: Text::Masked(&self.name),
+            },
             Event::Checkpoint {
                 operator,
                 policy: "ab12".into(),
@@ -294,6 +326,15 @@ impl Parts {
             .collect()
     }
 }
+
+/// What a tombstone tells of, with numbers of every length.
+pub const REMOVED: Removed = Removed {
+    head: Head { shard: 1, size: 300, root: [0xcd; 32] },
+    segment: 2,
+    first_seq: 70_000,
+    sha256: [0xab; 32],
+    until_s: 1_790_000_000,
+};
 
 pub const IDENTITY: Identity = Identity { shards: 1, boot_id: [1; 16], host_id: [2; 16], config: [3; 32] };
 

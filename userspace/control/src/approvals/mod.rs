@@ -66,6 +66,10 @@ pub struct Rule {
     pub approvers: Vec<String>,
     /// How many people must approve.
     pub approvals: u32,
+    /// Each of the approvers, which are groups, must have a person of its own among them.
+    pub all_groups: bool,
+    /// Who may let it go on alone in an emergency.
+    pub break_glass: Vec<String>,
     /// Its own words.
     pub message: Option<String>,
     /// Its terms.
@@ -146,6 +150,33 @@ pub struct Ask {
     pub expires_s: u64,
 }
 
+/// What a person answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It may go on, as far as this person is asked.
+    Approve,
+    /// It may not.
+    Deny,
+    /// It goes on at once, whoever else would be asked: an emergency, and an alert.
+    BreakGlass,
+}
+
+impl Answer {
+    /// As it stands in an address, and on the page.
+    pub fn of(word: &str) -> Option<Answer> {
+        match word {
+            "approve" => Some(Answer::Approve),
+            "deny" => Some(Answer::Deny),
+            "break-glass" => Some(Answer::BreakGlass),
+            _ => None,
+        }
+    }
+
+    fn approves(self) -> bool {
+        self != Answer::Deny
+    }
+}
+
 /// What a person said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Word {
@@ -162,6 +193,8 @@ pub struct Word {
     pub reason: String,
     /// Seconds since 1970.
     pub at_s: u64,
+    /// The person broke glass.
+    pub break_glass: bool,
     /// The approval or grant that stands, of which it is; absent: it was said about this statement.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub under: Option<String>,
@@ -268,6 +301,8 @@ pub struct Vote {
     pub reason: String,
     /// It was said before, and stands.
     pub standing: Option<Given>,
+    /// The person breaks glass.
+    pub break_glass: bool,
 }
 
 /// A word that was said before.
@@ -299,6 +334,8 @@ pub enum Rejected {
     NoReviewer(u32),
     /// The rules that hold it do not name this reviewer.
     NoApprover,
+    /// No rule that holds it names this reviewer among those who may break glass.
+    NoBreakGlass,
     /// The statement is of the reviewer's own account.
     Own,
     /// The login is older than the rule lets it be: so many seconds.
@@ -331,6 +368,7 @@ impl fmt::Display for Rejected {
                 write!(f, "no [[reviewer]] of the configuration has this account (uid {uid})")
             }
             Rejected::NoApprover => f.write_str("the rule that holds it does not name you among its approvers"),
+            Rejected::NoBreakGlass => f.write_str("no rule that holds it names you in its `break_glass`"),
             Rejected::Own => f.write_str("nobody decides about a statement of their own account"),
             Rejected::Stale(age) => write!(f, "the rule wants a login of the last {age} s: log in again"),
             Rejected::Again => f.write_str("you have approved it already; somebody else must too"),
@@ -351,9 +389,12 @@ impl Rejected {
         match self {
             Rejected::Unknown | Rejected::NoSession | Rejected::Nothing(_) => 404,
             Rejected::Over { .. } | Rejected::Decided(_) | Rejected::Again => 409,
-            Rejected::NoReviewer(_) | Rejected::NoApprover | Rejected::Own | Rejected::NoGrant | Rejected::Stale(_) => {
-                403
-            }
+            Rejected::NoReviewer(_)
+            | Rejected::NoApprover
+            | Rejected::NoBreakGlass
+            | Rejected::Own
+            | Rejected::NoGrant
+            | Rejected::Stale(_) => 403,
             Rejected::Reason | Rejected::TooLong(_) => 400,
             Rejected::Unheard | Rejected::Full => 503,
         }

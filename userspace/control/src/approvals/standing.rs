@@ -64,6 +64,7 @@ impl Standing {
             login: self.login.clone(),
             reason: self.reason.clone(),
             at_s: self.given_s,
+            break_glass: false,
             under: Some(self.id.clone()),
         }
     }
@@ -192,6 +193,7 @@ fn vote(ask: &Ask, one: &Standing, groups: Vec<String>, rule: Option<String>) ->
         login: one.login.clone(),
         reason: one.reason.clone(),
         standing: Some(super::Given { approval: one.id.clone(), at_s: one.given_s, rule }),
+        break_glass: false,
     }
 }
 
@@ -199,7 +201,9 @@ fn vote(ask: &Ask, one: &Standing, groups: Vec<String>, rule: Option<String>) ->
 pub(super) fn covered(approval: &Approval, now_s: u64) -> Vec<Standing> {
     let ask = &approval.ask;
     let longest_s = ask.rules.iter().map(|rule| rule.terms.covers_s).min().flatten();
-    let (Some(longest_s), false) = (longest_s, approval.words.iter().any(|word| word.under.is_some())) else {
+    // An emergency is over with its statement.
+    let not_about_this_run = |word: &Word| word.under.is_some() || word.break_glass;
+    let (Some(longest_s), false) = (longest_s, approval.words.iter().any(not_about_this_run)) else {
         return Vec::new();
     };
     let mut text = ask.text.clone();

@@ -8,7 +8,9 @@ use tokio::sync::{broadcast, watch};
 use crate::webhooks::{self, News};
 
 use super::standing::{self, Standing, Words};
-use super::{Approval, Ask, Limits, Listing, Login, Rejected, Revealing, Reviewer, State, Vote, Word, reason};
+use super::{
+    Answer, Approval, Ask, Limits, Listing, Login, Rejected, Revealing, Reviewer, Rule, State, Vote, Word, reason,
+};
 
 /// Of a statement that is over so much is remembered.
 pub(super) const KEPT_TEXT: usize = 16 << 10;
@@ -49,13 +51,17 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn is_approved_with(&self, reviewer: &Reviewer) -> bool {
+    fn is_approved_with(&self, reviewer: &Reviewer, answer: Answer) -> bool {
         let words = self.approval.words.iter().filter(|word| word.approve && word.under.is_none());
-        let mut people: Vec<(&str, &[String])> =
-            words.map(|word| (word.reviewer.as_str(), word.groups.as_slice())).collect();
-        people.push((&reviewer.name, &reviewer.groups));
+        let said = words.map(|word| (word.reviewer.as_str(), word.groups.as_slice(), word.break_glass));
+        let says = (reviewer.name.as_str(), reviewer.groups.as_slice(), answer == Answer::BreakGlass);
+        let all: Vec<(&str, &[String], bool)> =
+            said.filter(|(name, ..)| *name != reviewer.name).chain(std::iter::once(says)).collect();
+        let people: Vec<policy::Person<'_>> = all.iter().map(|(name, groups, _)| (*name, *groups)).collect();
         self.approval.ask.rules.iter().all(|rule| {
-            people.iter().filter(|(name, groups)| rule.terms.admits(name, groups)).count() >= rule.approvals as usize
+            let breaks =
+                |(name, groups, breaks): &(&str, &[String], bool)| *breaks && rule.terms.lets_break_glass(name, groups);
+            rule.terms.is_satisfied_by(&people) || all.iter().any(breaks)
         })
     }
 }
@@ -211,7 +217,10 @@ impl Approvals {
         one_less(&mut table.databases, &approval.ask.database);
         (approval.state, approval.ended_s) = (state, Some(now_s));
         approval.why = Some(match (state, approval.words.last()) {
-            (State::Approved | State::Denied, Some(word)) => format!("by {}: {}", word.reviewer, word.reason),
+            (State::Approved | State::Denied, Some(word)) => {
+                let how = if word.break_glass { ", who broke glass" } else { "" };
+                format!("by {}{how}: {}", word.reviewer, word.reason)
+            }
             _ => why.to_owned(),
         });
         let text = &mut approval.ask.text;
@@ -267,7 +276,7 @@ impl Approvals {
         id: &str,
         reviewer: &Reviewer,
         login: &Login,
-        approve: bool,
+        answer: Answer,
         why: &str,
         now_s: u64,
     ) -> Result<Vote, Rejected> {
@@ -288,19 +297,27 @@ impl Approvals {
         if reviewer.uid == Some(ask.uid) {
             return Err(Rejected::Own);
         }
-        let mut asked = ask.rules.iter().filter(|rule| rule.terms.admits(&reviewer.name, &reviewer.groups)).peekable();
+        let breaks_glass = answer == Answer::BreakGlass;
+        let takes = |rule: &&Rule| match breaks_glass {
+            true => rule.terms.lets_break_glass(&reviewer.name, &reviewer.groups),
+            false => rule.terms.admits(&reviewer.name, &reviewer.groups),
+        };
+        let mut asked = ask.rules.iter().filter(takes).peekable();
         if asked.peek().is_none() {
-            return Err(Rejected::NoApprover);
+            return Err(if breaks_glass { Rejected::NoBreakGlass } else { Rejected::NoApprover });
         }
         let max_age_s = asked.filter_map(|rule| rule.terms.max_age_s).min();
         if let Some(max_age_s) = max_age_s.filter(|age| login.proved_s.saturating_add(u64::from(*age)) < now_s) {
             return Err(Rejected::Stale(max_age_s));
         }
-        let said = |word: &Word| word.reviewer == reviewer.name && word.approve && word.under.is_none();
+        let approve = answer.approves();
+        let said = |word: &Word| {
+            word.reviewer == reviewer.name && word.approve && word.under.is_none() && word.break_glass == breaks_glass
+        };
         if approve && waiting.approval.words.iter().any(said) {
             return Err(Rejected::Again);
         }
-        if !approve || waiting.is_approved_with(reviewer) {
+        if !approve || waiting.is_approved_with(reviewer, answer) {
             waiting.decided_by = Some(reviewer.name.clone());
         }
         let session = ask.session;
@@ -311,6 +328,7 @@ impl Approvals {
             login: login.words.clone(),
             reason: why.clone(),
             at_s: now_s,
+            break_glass: breaks_glass,
             under: None,
         });
         Ok(Vote {
@@ -322,6 +340,7 @@ impl Approvals {
             login: login.words.clone(),
             reason: why,
             standing: None,
+            break_glass: breaks_glass,
         })
     }
 
@@ -364,7 +383,6 @@ fn one_less(counts: &mut HashMap<String, usize>, name: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Rule;
     use super::*;
 
     fn rule(name: &str, approvers: &[&str], approvals: u32) -> Rule {
@@ -376,7 +394,16 @@ mod tests {
             expires_s: 600,
             ..policy::Terms::default()
         };
-        Rule { name: name.to_owned(), approvers, approvals, message: None, terms: Arc::new(terms) }
+        let terms = Arc::new(terms);
+        Rule {
+            name: name.to_owned(),
+            approvers,
+            approvals,
+            all_groups: false,
+            break_glass: vec![],
+            message: None,
+            terms,
+        }
     }
 
     fn ask(id: &str, agent: &str, rules: Vec<Rule>) -> Ask {
@@ -435,7 +462,8 @@ mod tests {
 
     fn say(table: &Approvals, id: &str, uid: u32, approve: bool) -> Result<Vote, Rejected> {
         let reviewer = table.reviewer(uid)?;
-        table.decide(id, reviewer, &at(200), approve, "ticket 7", 200)
+        let answer = if approve { Answer::Approve } else { Answer::Deny };
+        table.decide(id, reviewer, &at(200), answer, "ticket 7", 200)
     }
 
     #[test]
@@ -465,9 +493,9 @@ mod tests {
         }
         let ann = reviewer("ann", 1, &["leads"]);
         for why in ["", " \n ", &"x".repeat(1025)] {
-            assert_eq!(table.decide("A", &ann, &at(200), true, why, 200), Err(Rejected::Reason));
+            assert_eq!(table.decide("A", &ann, &at(200), Answer::Approve, why, 200), Err(Rejected::Reason));
         }
-        let late = table.decide("A", &ann, &at(200), true, "fine", 700);
+        let late = table.decide("A", &ann, &at(200), Answer::Approve, "fine", 700);
         assert!(matches!(late, Err(Rejected::Over { state: State::Expired, .. })));
     }
 
@@ -502,12 +530,60 @@ mod tests {
     }
 
     #[test]
+    fn every_group_must_have_spoken() {
+        let mut both = rule("r", &["group:leads", "group:security"], 2);
+        Arc::make_mut(&mut both.terms).all_groups = true;
+        let table = Approvals::new(Limits::default(), vec![]);
+        table.asked(ask("A", "reconciler", vec![both]));
+        let say = |name: &str, groups: &[&str]| {
+            table
+                .decide("A", &reviewer(name, 9, groups), &at(200), Answer::Approve, "ticket 7", 200)
+                .expect("it counts");
+            table.table().pending["A"].decided_by.clone()
+        };
+        assert_eq!((say("ann", &["leads", "security"]), say("bob", &["leads"])), (None, Some("bob".into())));
+    }
+
+    #[test]
+    fn whoever_may_break_glass_decides_alone_and_nobody_about_their_own() {
+        let held = || {
+            let mut held = rule("r", &["group:leads"], 2);
+            Arc::make_mut(&mut held.terms).break_glass = vec!["group:oncall".into()];
+            Arc::make_mut(&mut held.terms).max_age_s = Some(60);
+            let table = Approvals::new(Limits::default(), vec![]);
+            table.asked(ask("A", "reconciler", vec![held]));
+            table
+        };
+        let say = |table: &Approvals, uid, groups: &[&str], proved_s, answer| {
+            table.decide("A", &reviewer("eve", uid, groups), &at(proved_s), answer, "the house burns", 200)
+        };
+        for (uid, groups, proved_s, answer, expected) in [
+            (9, &["oncall"], 200, Answer::BreakGlass, None),
+            (9, &["leads"], 200, Answer::BreakGlass, Some(Rejected::NoBreakGlass)),
+            (9, &["oncall"], 200, Answer::Approve, Some(Rejected::NoApprover)),
+            (9, &["oncall"], 139, Answer::BreakGlass, Some(Rejected::Stale(60))),
+            (1000, &["oncall"], 200, Answer::BreakGlass, Some(Rejected::Own)),
+        ] {
+            assert_eq!(say(&held(), uid, groups, proved_s, answer).err(), expected, "{groups:?}");
+        }
+        let table = held();
+        let vote = say(&table, 9, &["oncall"], 200, Answer::BreakGlass).expect("it counts");
+        assert!(vote.approve && vote.break_glass);
+        assert_eq!(table.table().pending["A"].decided_by.as_deref(), Some("eve"));
+        assert!(table.get("A").is_some_and(|one| one.words[0].break_glass));
+        let table = held();
+        say(&table, 9, &["leads", "oncall"], 200, Answer::Approve).expect("the first of two");
+        say(&table, 9, &["leads", "oncall"], 200, Answer::BreakGlass).expect("nobody else is awake");
+        assert_eq!(table.table().pending["A"].decided_by.as_deref(), Some("eve"));
+    }
+
+    #[test]
     fn people_of_the_provider_are_told_apart_by_their_subject() {
         let table = table(2);
         let staff = |subject: &str| table.person(subject, &["leads".to_owned()]);
         assert_eq!((staff("a1").name.as_str(), staff("a1").uid), ("ann", Some(1)), "a configured person");
         assert_eq!((staff("ann").name.as_str(), staff("ann").uid), ("oidc:ann", None), "a subject takes no name");
-        let say = |person: &Reviewer| table.decide("A", person, &at(200), true, "fine", 200);
+        let say = |person: &Reviewer| table.decide("A", person, &at(200), Answer::Approve, "fine", 200);
         assert!(say(&staff("a1")).is_ok());
         assert_eq!(say(table.reviewer(1).expect("ann")), Err(Rejected::Again), "the same person by another way");
         assert_eq!(say(&table.person("z9", &[])), Err(Rejected::NoApprover));
@@ -532,7 +608,8 @@ mod tests {
             [(1, 139, Some(Rejected::Stale(60))), (1, 0, Some(Rejected::Stale(60))), (1, 140, None), (3, 0, None)]
         {
             let table = held();
-            let said = table.decide("A", table.reviewer(uid).expect("known"), &at(proved_s), true, "fine", 200);
+            let said =
+                table.decide("A", table.reviewer(uid).expect("known"), &at(proved_s), Answer::Approve, "fine", 200);
             assert_eq!(said.err(), expected, "{uid} {proved_s}");
         }
     }
@@ -587,6 +664,10 @@ mod tests {
             assert_eq!((vote.reviewer.as_str(), vote.standing.as_ref()), ("ann", Some(&given)));
             table.over("B", State::Approved, "approved", now_s);
             assert!(table.covers("B", now_s).is_empty(), "what is covered covers nothing itself");
+            // Nor does an emergency.
+            let mut broken = table.get("A").expect("remembered");
+            broken.words[0].break_glass = true;
+            assert!(standing::covered(&broken, now_s).is_empty());
         }
         let table = covering(900);
         assert_eq!(table.list(300).standing.len(), 1);
@@ -651,8 +732,9 @@ mod tests {
     fn a_reason_is_one_masked_line() {
         let table = table(1);
         let ann = reviewer("ann", 1, &["leads"]);
-        let vote =
-            table.decide("A", &ann, &at(200), true, " refund\n4111111111111111\x1b[2J ", 200).expect("it counts");
+        let vote = table
+            .decide("A", &ann, &at(200), Answer::Approve, " refund\n4111111111111111\x1b[2J ", 200)
+            .expect("it counts");
         assert!(vote.reason == "refund 411111******1111 [2J");
     }
 

@@ -145,6 +145,14 @@ impl Oidc {
         &self.settings.issuer
     }
 
+    /// Where the browser goes to log out at the provider too. It asks the person there: the token that would tell it who is not kept.
+    pub(crate) fn leave(&self) -> Option<String> {
+        let place = self.provider.end_session()?;
+        let query = Serializer::new(String::new()).append_pair("client_id", &self.settings.client_id).finish();
+        let sign = if place.contains('?') { '&' } else { '?' };
+        Some(format!("{place}{sign}{query}"))
+    }
+
     /// Where the browser goes to log in. With `max_age_s` the person must prove anew who it is.
     pub(crate) async fn begin(
         &self,

@@ -25,6 +25,8 @@ const WORDS_MAX: usize = 200;
 pub(super) struct Known {
     /// Where people log in.
     pub(super) authorization: String,
+    /// Where they log out there (OpenID Connect RP-Initiated Logout 1.0), if it has such a place.
+    end_session: Option<String>,
     token: Address,
     keys: Address,
     person: Option<Address>,
@@ -38,6 +40,7 @@ struct Document {
     token_endpoint: String,
     jwks_uri: String,
     userinfo_endpoint: Option<String>,
+    end_session_endpoint: Option<String>,
 }
 
 /// What it gave for a code.
@@ -77,10 +80,17 @@ impl Provider {
             keys: address(what, &document.jwks_uri)?,
             person: document.userinfo_endpoint.as_deref().map(|url| address(what, url)).transpose()?,
             authorization: document.authorization_endpoint,
+            // A place that is no address is none: nobody is kept from logging in by it.
+            end_session: document.end_session_endpoint.filter(|url| Address::parse(url).is_ok()),
             asked_s: now_s,
         });
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&known));
         Ok(known)
+    }
+
+    /// Where people log out there, as far as that was said: nobody waits for the provider to leave.
+    pub(super) fn end_session(&self) -> Option<String> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.end_session.clone()
     }
 
     /// A token for the code. Only we can have it: the code's challenge was made of the verifier.

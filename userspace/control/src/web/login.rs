@@ -120,13 +120,22 @@ struct Leave {
 }
 
 async fn leave(State(web): State<Web>, headers: HeaderMap, Form(form): Form<Leave>) -> Response {
+    let mut there = None;
     if let Some((_, login, name)) = web.person(&headers)
         && same(&form.csrf, &login.csrf)
     {
         web.sessions.leave(&name);
+        there = web.oidc.as_deref().filter(|_| matches!(login.who, Who::Oidc(_))).and_then(Oidc::leave);
     }
     let gone = format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0{}", web.secure(&headers));
-    ([(header::SET_COOKIE, gone)], Redirect::to("/")).into_response()
+    let cookie = [(header::SET_COOKIE, gone)];
+    match (there, web.oidc.as_deref()) {
+        // Not a redirect: our own policy lets no form lead to another site.
+        (Some(there), Some(oidc)) => {
+            (cookie, page(StatusCode::OK, &pages::left(oidc.issuer(), &there))).into_response()
+        }
+        _ => (cookie, Redirect::to("/")).into_response(),
+    }
 }
 
 /// How it is known who somebody is, for the record.

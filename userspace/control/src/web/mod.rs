@@ -10,6 +10,7 @@ mod operate;
 mod pages;
 mod rest;
 pub(crate) mod sessions;
+mod standing;
 mod views;
 
 use std::convert::Infallible;
@@ -29,7 +30,7 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::WatchStream;
 
 use crate::api::{decide, now_s};
-use crate::approvals::{Rejected, Reviewer};
+use crate::approvals::{Answer, Rejected, Reviewer};
 use crate::oidc::Oidc;
 use crate::samples::Samples;
 use crate::secrets::same;
@@ -73,6 +74,7 @@ pub(crate) fn routes(
         .route("/approvals/{id}", get(one).post(decided))
         .merge(login::routes())
         .merge(operate::routes())
+        .merge(standing::routes())
         .route("/events", get(events))
         .route("/style.css", get(style))
         .route("/live.js", get(script))
@@ -144,10 +146,10 @@ impl Web {
         reviewer: &Reviewer,
         login: &Login,
         id: &str,
-        approve: bool,
+        answer: Answer,
         reason: &str,
     ) -> Result<crate::api::Answer, Rejected> {
-        decide(&*self.source, reviewer, &login::how(login, self.oidc.as_deref()), id, approve, reason).await
+        decide(&*self.source, reviewer, &login::how(login, self.oidc.as_deref()), id, answer, reason).await
     }
 }
 
@@ -164,6 +166,12 @@ fn page(status: StatusCode, markup: &Markup) -> Response {
 
 fn stranger(web: &Web) -> Response {
     page(StatusCode::UNAUTHORIZED, &pages::stranger(web.oidc.as_deref().map(Oidc::issuer)))
+}
+
+/// The token that came with the form is not the session's.
+fn foreign_form(viewer: &Viewer<'_>) -> Response {
+    let words = "the form is of another session: load the page again";
+    page(StatusCode::FORBIDDEN, &pages::problem(Some(viewer), words))
 }
 
 async fn style() -> Response {
@@ -207,17 +215,12 @@ async fn decided(
     let Some((reviewer, login, _)) = web.person(&headers) else { return stranger(&web) };
     let viewer = Viewer { reviewer: &reviewer, login: &login };
     if !same(&form.csrf, &login.csrf) {
-        return page(
-            StatusCode::FORBIDDEN,
-            &pages::problem(Some(&viewer), "the form is of another session: load the page again"),
-        );
+        return foreign_form(&viewer);
     }
-    let approve = match form.decision.as_str() {
-        "approve" => true,
-        "deny" => false,
-        _ => return page(StatusCode::BAD_REQUEST, &pages::problem(Some(&viewer), "approve or deny")),
+    let Some(answer) = Answer::of(&form.decision) else {
+        return page(StatusCode::BAD_REQUEST, &pages::problem(Some(&viewer), "approve, deny or break-glass"));
     };
-    match web.say(&reviewer, &login, &id, approve, &form.reason).await {
+    match web.say(&reviewer, &login, &id, answer, &form.reason).await {
         Ok(answer) => Redirect::to(&format!("/approvals/{}", answer.approval.ask.id)).into_response(),
         Err(why @ Rejected::Stale(_)) => {
             let again = web.oidc.is_some().then(|| format!("/login/oidc?fresh=true&approval={id}"));

@@ -7,7 +7,7 @@ use axum::routing::get;
 use serde::Deserialize;
 
 use super::pages::Viewer;
-use super::{Web, page, pages, status, stranger, views};
+use super::{Web, foreign_form, login, page, pages, status, stranger, views};
 use crate::api::{end, now_s};
 use crate::secrets::same;
 
@@ -15,6 +15,8 @@ pub(super) fn routes() -> axum::Router<Web> {
     axum::Router::new()
         .route("/history", get(history))
         .route("/sessions", get(sessions))
+        .route("/sessions/{id}", get(timeline))
+        .route("/policy", get(rules))
         .route("/sessions/{id}/kill", get(confirm).post(kill))
         .route("/overview", get(overview))
         .route("/findings", get(findings))
@@ -45,6 +47,24 @@ async fn findings(State(web): State<Web>, headers: HeaderMap) -> Response {
     page(StatusCode::OK, &views::findings(&viewer, &web.source.columns()))
 }
 
+async fn rules(State(web): State<Web>, headers: HeaderMap) -> Response {
+    let Some((reviewer, login, _)) = web.person(&headers) else { return stranger(&web) };
+    let viewer = Viewer { reviewer: &reviewer, login: &login };
+    page(StatusCode::OK, &views::rules(&viewer, &web.source.rules()))
+}
+
+async fn timeline(State(web): State<Web>, headers: HeaderMap, Path(id): Path<String>) -> Response {
+    let Some((reviewer, login, _)) = web.person(&headers) else { return stranger(&web) };
+    let viewer = Viewer { reviewer: &reviewer, login: &login };
+    match web.source.timeline(&id, &reviewer, &login::how(&login, web.oidc.as_deref())) {
+        Ok(timeline) => {
+            let is_open = web.source.sessions().iter().any(|open| open.id == id);
+            page(StatusCode::OK, &views::timeline(&viewer, &timeline, is_open))
+        }
+        Err(why) => page(status(&why), &pages::problem(Some(&viewer), &why.to_string())),
+    }
+}
+
 /// Only a look: a link ends nothing.
 async fn confirm(State(web): State<Web>, headers: HeaderMap, Path(id): Path<String>) -> Response {
     let Some((reviewer, login, _)) = web.person(&headers) else { return stranger(&web) };
@@ -70,8 +90,7 @@ async fn kill(
     let Some((reviewer, login, _)) = web.person(&headers) else { return stranger(&web) };
     let viewer = Viewer { reviewer: &reviewer, login: &login };
     if !same(&form.csrf, &login.csrf) {
-        let words = "the form is of another session: load the page again";
-        return page(StatusCode::FORBIDDEN, &pages::problem(Some(&viewer), words));
+        return foreign_form(&viewer);
     }
     match end(&*web.source, &reviewer.name, &id, &form.reason) {
         Ok(()) => Redirect::to("/sessions").into_response(),

@@ -3,7 +3,7 @@
 use maud::{DOCTYPE, Markup, html};
 
 use super::sessions::Login;
-use crate::approvals::{Approval, Listing, Reviewer, State};
+use crate::approvals::{Approval, Listing, Reviewer, State, Word};
 use crate::plain::{plain, plain_lines};
 
 /// Who looks.
@@ -13,11 +13,13 @@ pub(crate) struct Viewer<'a> {
 }
 
 /// Where the pages are, by their titles.
-const PLACES: [(&str, &str); 5] = [
+const PLACES: [(&str, &str); 7] = [
     ("Approvals", "/"),
+    ("Standing", "/standing"),
     ("History", "/history"),
     ("Sessions", "/sessions"),
     ("Overview", "/overview"),
+    ("Policy", "/policy"),
     ("Findings", "/findings"),
 ];
 
@@ -85,6 +87,16 @@ pub(crate) fn arrived(shown: &str, to: &str) -> Markup {
         p { "As " (plain(shown)) ". " a href=(to) { "Go on" } }
     };
     frame("Logged in", None, &main)
+}
+
+/// The session here is over; at the provider the person is logged in still.
+pub(crate) fn left(issuer: &str, there: &str) -> Markup {
+    let main = html! {
+        h2 { "Logged out" }
+        p { "Here. At " (plain(issuer)) " you are logged in still, and whoever has this browser may come back by it." }
+        p { a .button href=(there) { "Log out at " (plain(issuer)) " too" } " " a href="/" { "Back" } }
+    };
+    frame("Logged out", None, &main)
 }
 
 /// Something went wrong; it says what.
@@ -157,7 +169,7 @@ fn row(one: &Approval, now_s: u64) -> Markup {
     let ask = &one.ask;
     let rules: Vec<&str> = ask.rules.iter().map(|rule| rule.name.as_str()).collect();
     html! {
-        tr data-to=(to(one)) {
+        tr data-to=(to(one)) data-asks="yes" {
             td { a href=(to(one)) { (ask.id) } }
             td { (duration(now_s.saturating_sub(ask.asked_s))) }
             td { (duration(ask.expires_s.saturating_sub(now_s))) }
@@ -208,7 +220,7 @@ pub(crate) fn one(viewer: &Viewer<'_>, one: &Approval, now_s: u64) -> Markup {
                 dt { "Why held" }
                 dd {
                     (plain(&rule.name)) ": " (plain(rule.message.as_deref().unwrap_or_default())) " ("
-                    (rule.approvals) " of " @if rule.approvers.is_empty() { "any reviewer" } @else { (plain(&rule.approvers.join(", "))) } ")"
+                    (plain(&rule.terms.to_string())) ")"
                 }
             }
             dt { "Effects" }
@@ -232,24 +244,41 @@ pub(crate) fn one(viewer: &Viewer<'_>, one: &Approval, now_s: u64) -> Markup {
             ol { @for value in &ask.parameters { li { code { (plain(value)) } } } }
         }
         @for word in &one.words {
-            p { (plain(&word.reviewer)) @if word.approve { " approved: " } @else { " denied: " } (plain(&word.reason)) " (" (plain(&word.login)) ")" }
+            p { (plain(&word.reviewer)) (said(word)) (plain(&word.reason)) " (" (plain(&word.login)) ")" }
         }
         @if one.state == State::Pending {
             form method="post" action=(to(one)) {
                 input type="hidden" name="csrf" value=(viewer.login.csrf);
                 p { label for="reason" { "Reason, kept in the record" } }
                 textarea id="reason" name="reason" required maxlength="1000" {}
+                p .keys { "Keys: " kbd { "a" } " or " kbd { "d" } " to give a reason, then " kbd { "Ctrl" } "+" kbd { "Enter" } }
                 p { button name="decision" value="approve" { "Approve" } " " button name="decision" value="deny" { "Deny" } }
+                @if may_break_glass(viewer, one) {
+                    p .problem { "In an emergency you may let it go on alone. It is an alert. " button name="decision" value="break-glass" { "Break glass" } }
+                }
             }
         }
     };
     frame(&ask.id, Some(viewer), &main)
 }
 
+fn said(word: &Word) -> &'static str {
+    match (word.approve, word.break_glass) {
+        (true, true) => " BROKE GLASS: ",
+        (true, false) => " approved: ",
+        (false, _) => " denied: ",
+    }
+}
+
+fn may_break_glass(viewer: &Viewer<'_>, one: &Approval) -> bool {
+    let Reviewer { name, groups, .. } = viewer.reviewer;
+    one.ask.rules.iter().any(|rule| rule.terms.lets_break_glass(name, groups))
+}
+
 /// Letters of a statement in a list.
 const SHORT: usize = 160;
 
-fn short(text: &str) -> String {
+pub(super) fn short(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().take(SHORT).collect();
     let line = plain(&words.join(" "));
     match line.char_indices().nth(SHORT) {

@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{Web, login, status};
 use crate::api::{Answer, decide, end, now_s};
-use crate::approvals::{Approval, Listing, Login, Rejected, Reviewer};
+use crate::approvals::{self, Approval, Listing, Login, Rejected, Reviewer};
+use crate::rules::RuleBook;
 use crate::secrets::same;
 use crate::status::{LiveSession, Status};
+use crate::timeline::Timeline;
 use crate::tokens::Scope;
 
 pub(super) fn routes() -> axum::Router<Web> {
@@ -20,7 +22,10 @@ pub(super) fn routes() -> axum::Router<Web> {
         .route("/approvals", get(list))
         .route("/approvals/{id}", get(one))
         .route("/approvals/{id}/{verb}", post(decided))
+        .route("/policy", get(rules))
+        .route("/standing/{id}/revoke", post(revoke))
         .route("/sessions", get(sessions))
+        .route("/sessions/{id}", get(timeline))
         .route("/sessions/{id}/kill", post(kill))
 }
 
@@ -146,18 +151,47 @@ async fn decided(
     Json(said): Json<Said>,
 ) -> Result<Json<Answer>, Refused> {
     let caller = web.changer(&headers)?;
-    let approve = match verb.as_str() {
-        "approve" => true,
-        "deny" => false,
-        _ => return Err(refused(StatusCode::NOT_FOUND, "approve or deny")),
-    };
-    let answer = decide(&*web.source, &caller.reviewer, &caller.login, &id, approve, &said.reason).await;
+    let unknown = || refused(StatusCode::NOT_FOUND, "approve, deny or break-glass");
+    let answer = approvals::Answer::of(&verb).ok_or_else(unknown)?;
+    let answer = decide(&*web.source, &caller.reviewer, &caller.login, &id, answer, &said.reason).await;
     answer.map(Json).map_err(|why| refused(status(&why), why.to_string()))
 }
 
 async fn sessions(State(web): State<Web>, headers: HeaderMap) -> Result<Json<Vec<LiveSession>>, Refused> {
     web.caller(&headers, Scope::Read)?;
     Ok(Json(web.source.sessions()))
+}
+
+async fn rules(State(web): State<Web>, headers: HeaderMap) -> Result<Json<RuleBook>, Refused> {
+    web.caller(&headers, Scope::Read)?;
+    Ok(Json(web.source.rules()))
+}
+
+async fn timeline(
+    State(web): State<Web>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Result<Json<Timeline>, Refused> {
+    let caller = web.caller(&headers, Scope::Read)?;
+    let timeline = web.source.timeline(&id, &caller.reviewer, &caller.login);
+    timeline.map(Json).map_err(|why| refused(status(&why), why.to_string()))
+}
+
+/// What stands no more.
+#[derive(Serialize)]
+struct Revoked {
+    revoked: String,
+}
+
+async fn revoke(
+    State(web): State<Web>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Json(said): Json<Said>,
+) -> Result<Json<Revoked>, Refused> {
+    let caller = web.changer(&headers)?;
+    let done = web.source.take_back(&id, &caller.reviewer, &caller.login, &said.reason);
+    done.map(|()| Json(Revoked { revoked: id.clone() })).map_err(|why| refused(status(&why), why.to_string()))
 }
 
 /// The session that was ended.

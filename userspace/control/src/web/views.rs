@@ -2,11 +2,13 @@
 
 use maud::{Markup, html};
 
-use super::pages::{Viewer, duration, frame};
+use super::pages::{Viewer, duration, frame, short};
 use crate::columns::{Columns, Looks};
 use crate::plain::plain;
+use crate::rules::{RuleBook, RuleUse};
 use crate::samples::Series;
 use crate::status::{LiveSession, Status};
+use crate::timeline::Timeline;
 
 pub(crate) fn sessions(viewer: &Viewer<'_>, sessions: &[LiveSession]) -> Markup {
     let main = html! {
@@ -16,8 +18,8 @@ pub(crate) fn sessions(viewer: &Viewer<'_>, sessions: &[LiveSession]) -> Markup 
                 thead { tr { th scope="col" { "Session" } th scope="col" { "Agent" } th scope="col" { "Database" } th scope="col" { "Process" } th scope="col" { "From" } th scope="col" { "Open for" } th scope="col" { "Now" } th scope="col" { "End" } } }
                 tbody {
                     @for one in sessions {
-                        tr data-to=(to(one)) {
-                            td { (one.id) }
+                        tr data-to={ "/sessions/" (one.id) } {
+                            td { a href={ "/sessions/" (one.id) } { (one.id) } }
                             td { (plain(&one.agent)) }
                             td { (plain(&one.database)) }
                             td { (plain(&one.executable)) " (pid " (one.pid) ", uid " (one.uid) ")" }
@@ -43,7 +45,7 @@ pub(crate) fn confirm(viewer: &Viewer<'_>, one: &LiveSession) -> Markup {
     let main = html! {
         h2 { "End session " (one.id) }
         p { (plain(&one.agent)) " on " (plain(&one.database)) ", " (plain(&one.executable)) " (pid " (one.pid) ", uid " (one.uid) "), open for " (duration(one.age_s)) "." }
-        p { "Its agent is told that you ended it, and why (FATAL 57P01). A statement that runs in the database goes on there until the database sees that nobody listens." }
+        p { "Its agent is told that you ended it, and why (FATAL 57P01). What it runs in the database is cancelled." }
         form method="post" action=(to(one)) {
             input type="hidden" name="csrf" value=(viewer.login.csrf);
             p { label for="reason" { "Reason, kept in the record" } }
@@ -52,6 +54,71 @@ pub(crate) fn confirm(viewer: &Viewer<'_>, one: &LiveSession) -> Markup {
         }
     };
     frame(&one.id, Some(viewer), &main)
+}
+
+/// One session, record by record.
+pub(crate) fn timeline(viewer: &Viewer<'_>, one: &Timeline, is_open: bool) -> Markup {
+    let main = html! {
+        h2 { "Session " (plain(&one.id)) }
+        p { (plain(&one.agent)) " on " (plain(&one.database)) ", " @if is_open { "open" } @else { "over" } "." }
+        @if is_open { p { a .button href={ "/sessions/" (one.id) "/kill" } { "End this session\u{2026}" } } }
+        @if one.left_off > 0 { p { (one.left_off) " earlier records are left off; all are in " code { "interceptor sessions show" } "." } }
+        table data-still="yes" {
+            thead { tr { th scope="col" { "After" } th scope="col" { "What" } th scope="col" { "Why" } th scope="col" { "Statement" } th scope="col" { "Record" } } }
+            tbody {
+                @for moment in &one.moments {
+                    tr .denied[moment.failed] {
+                        td title=(plain(&moment.time)) { (offset(moment.since_us)) }
+                        td { (plain(&moment.what)) }
+                        td { (plain(&moment.words)) }
+                        td .statement { (short(&moment.text)) }
+                        td { (plain(&moment.record)) }
+                    }
+                }
+            }
+        }
+    };
+    frame(&one.id, Some(viewer), &main)
+}
+
+/// Milliseconds up to ten seconds, then seconds.
+fn offset(us: u64) -> String {
+    if us < 10_000_000 { format!("{:.1} ms", us as f64 / 1e3) } else { format!("{:.1} s", us as f64 / 1e6) }
+}
+
+/// The rules in force, those that decided most first, and those that never did.
+pub(crate) fn rules(viewer: &Viewer<'_>, book: &RuleBook) -> Markup {
+    let mut used: Vec<&RuleUse> = book.rules.iter().filter(|rule| rule.hits > 0).collect();
+    used.sort_by_key(|rule| std::cmp::Reverse(rule.hits));
+    let never: Vec<&RuleUse> = book.rules.iter().filter(|rule| rule.hits == 0).collect();
+    let main = html! {
+        h2 { "Policy " (plain(&book.version)) }
+        p { "In force for " (duration(book.in_force_s)) " in this run of the service. A decision counts for the rule that it names; of several that match, that is the first by name." }
+        h3 { "Rules that decided (" (used.len()) ")" }
+        @if used.is_empty() { p { "None yet." } } @else { (rule_table(&used)) }
+        h3 { "Rules that never did (" (never.len()) ")" }
+        @if never.is_empty() { p .approved { "None." } } @else { (rule_table(&never)) }
+    };
+    frame("Policy", Some(viewer), &main)
+}
+
+fn rule_table(rules: &[&RuleUse]) -> Markup {
+    html! {
+        table {
+            thead { tr { th scope="col" { "Rule" } th scope="col" { "Action" } th scope="col" { "Decisions" } th scope="col" { "Asks" } th scope="col" { "Says" } } }
+            tbody {
+                @for rule in rules {
+                    tr {
+                        td { (plain(&rule.name)) }
+                        td { (rule.action) }
+                        td { (rule.hits) }
+                        td { (plain(rule.asks.as_deref().unwrap_or_default())) }
+                        td { (plain(rule.message.as_deref().unwrap_or_default())) }
+                    }
+                }
+            }
+        }
+    }
 }
 
 pub(crate) fn overview(viewer: &Viewer<'_>, status: &Status, charts: &[Series]) -> Markup {

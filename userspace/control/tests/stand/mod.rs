@@ -8,10 +8,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use control::approvals::{Approvals, Ask, Limits, Reviewer, Rule, State, Vote};
+use control::approvals::{
+    Approvals, Ask, Limits, Login, Rejected, Revealing, Reviewer, Rule, Standing, State, Vote, reason as reason_of,
+};
 use control::{
     Canary, Column, Columns, Coverage, Database, Figure, FigureKind, Handle, Label, Latency, LiveSession, Looks, Mode,
-    Policy, Settings, Shard, ShardState, Source, Status, serve,
+    Moment, Policy, RuleBook, RuleUse, Settings, Shard, ShardState, Source, Status, Timeline, serve,
 };
 
 /// A fresh directory that is removed again.
@@ -65,6 +67,40 @@ pub fn live(id: &str, agent: &str) -> LiveSession {
     }
 }
 
+/// A word that stands for an hour from then on.
+pub fn stands(id: &str, now_s: u64, text: &str) -> Standing {
+    Standing {
+        id: id.into(),
+        rules: vec!["writes".into()],
+        agent: "reconciler".into(),
+        database: "payments".into(),
+        policy: "ab".into(),
+        text: text.into(),
+        reviewer: "me".into(),
+        groups: vec![],
+        login: "admin socket".into(),
+        reason: "the night job".into(),
+        given_s: now_s,
+        until_s: now_s + 3600,
+        used: 2,
+        binding: None,
+    }
+}
+
+/// Clear values that are shown for an hour from then on.
+pub fn reveals(id: &str, now_s: u64) -> Revealing {
+    Revealing {
+        id: id.into(),
+        session: 7,
+        agent: "reconciler".into(),
+        database: "payments".into(),
+        rule: "reveal disputes".into(),
+        reason: "ticket 7".into(),
+        columns: vec!["public.payments.pan".into()],
+        until_s: now_s + 3600,
+    }
+}
+
 /// The account that runs the tests is the reviewer `me`.
 pub fn own_uid() -> u32 {
     use std::os::unix::fs::MetadataExt;
@@ -81,7 +117,10 @@ pub fn well() -> Service {
     Service {
         mode: Mode::Enforce,
         reload: Ok(String::new()),
-        approvals: Approvals::new(Limits::default(), vec![me]),
+        approvals: Approvals::new(
+            Limits { pending: 10_000, per_agent: 10_000, per_database: 10_000, ..Limits::default() },
+            vec![me],
+        ),
         hooks: Default::default(),
         live: Default::default(),
     }
@@ -174,6 +213,55 @@ impl Source for Service {
         self.live.lock().expect("whole").clone()
     }
 
+    fn rules(&self) -> RuleBook {
+        let rule = |name: &str, action, hits, asks: Option<&str>| RuleUse {
+            name: name.into(),
+            action,
+            hits,
+            asks: asks.map(str::to_owned),
+            message: None,
+        };
+        let rules = vec![
+            rule("reads", "allow", 41, None),
+            rule("deletes <b>wait</b>", "hold", 3, Some("one person of group:leads, within 600 s")),
+            rule("no schema", "block", 0, None),
+        ];
+        RuleBook { version: "ab12".into(), in_force_s: 4000, rules }
+    }
+
+    fn timeline(&self, id: &str, reviewer: &Reviewer, _login: &Login) -> Result<Timeline, Rejected> {
+        if !["0.7", "0.8"].contains(&id) {
+            return Err(Rejected::NoSession);
+        }
+        self.hooks.lock().expect("whole").push(format!("{id} read by {}", reviewer.name));
+        let moment = |since_us, what: &str, text: &str, failed| Moment {
+            record: "0-7".into(),
+            time: "2026-11-26T04:00:00.000000Z".into(),
+            since_us,
+            what: what.into(),
+            words: "reads".into(),
+            text: text.into(),
+            failed,
+        };
+        let moments = vec![
+            moment(0, "session-start", "", false),
+            moment(1500, "allow", "SELECT <script>alert(1)</script>\u{202e}", false),
+            moment(61_000_000, "block", "DROP TABLE payments", true),
+        ];
+        Ok(Timeline { id: id.into(), agent: "reconciler".into(), database: "payments".into(), left_off: 2, moments })
+    }
+
+    fn take_back(&self, id: &str, reviewer: &Reviewer, _login: &Login, reason: &str) -> Result<(), Rejected> {
+        let reason = reason_of(reason)?;
+        if self.approvals.revealed(id).is_some() {
+            self.approvals.reveal_over(id);
+        } else {
+            self.approvals.take_back_standing(id).ok_or(Rejected::Unknown)?;
+        }
+        self.hooks.lock().expect("whole").push(format!("{id} revoked by {}: {reason}", reviewer.name));
+        Ok(())
+    }
+
     fn end_session(&self, id: &str, why: &str) -> bool {
         let mut live = self.live.lock().expect("whole");
         let before = live.len();
@@ -221,7 +309,15 @@ pub fn ask(id: &str, uid: u32) -> Ask {
         kinds: vec!["delete"],
         tables: vec![],
         parameters: vec![],
-        rules: vec![Rule { name: "writes".into(), approvers, approvals: 1, message: None, terms: Arc::new(terms) }],
+        rules: vec![Rule {
+            name: "writes".into(),
+            approvers,
+            approvals: 1,
+            all_groups: false,
+            break_glass: vec![],
+            message: None,
+            terms: Arc::new(terms),
+        }],
         policy: "ab".into(),
         record: "0-1".into(),
         asked_s: 1,

@@ -118,7 +118,7 @@ fn answer(mut stream: TcpStream, issuer: &str, keys: &Value, told: &Mutex<Told>)
     let said = match head.split(' ').nth(1).unwrap_or_default() {
         "/.well-known/openid-configuration" => json!({
             "issuer": issuer, "authorization_endpoint": format!("{issuer}/auth"), "token_endpoint": format!("{issuer}/token"),
-            "jwks_uri": format!("{issuer}/keys"), "userinfo_endpoint": format!("{issuer}/person"),
+            "jwks_uri": format!("{issuer}/keys"), "userinfo_endpoint": format!("{issuer}/person"), "end_session_endpoint": format!("{issuer}/leave"),
         }),
         "/keys" => keys.clone(),
         "/token" => {

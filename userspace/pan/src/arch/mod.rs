@@ -101,6 +101,11 @@ pub(crate) trait Masks {
     }
 }
 
+/// Bit n: the byte n is an ASCII digit. For a single word, where no other instructions would pay for the call.
+pub(crate) fn digits(bytes: &[u8; WORD]) -> u64 {
+    portable::Portable::digits(bytes)
+}
+
 /// A set of bytes, by their nibbles: a byte is in it where the entries of its low and of its high nibble have a bit in common. So each bit stands
 /// for high nibbles that go with the same low ones.
 #[derive(Clone, Copy, Debug)]

@@ -26,19 +26,34 @@ pub(crate) enum Alone {
 
 /// Masks a whole value, if it is one number that is a card.
 pub(crate) fn mask(engine: &Engine, value: &mut [u8]) -> Alone {
-    if !(DIGITS_MIN..=DIGITS_MAX).contains(&value.len()) {
-        return Alone::Other;
-    }
-    let Some((last, front)) = last_sixteen(value) else { return Alone::Other };
-    if !are_digits(last) || !front.iter().all(u8::is_ascii_digit) {
-        return Alone::Other;
-    }
+    let Some((last, front)) = number(value) else { return Alone::Other };
     if !is_card(&engine.heads, value, last ^ ZEROS, front) {
         return Alone::Number;
     }
-    let hidden = engine.keep.first(value.len())..value.len() - engine.keep.last();
-    star(value.get_mut(hidden).unwrap_or_default());
+    star_hidden(engine, value);
     Alone::Card
+}
+
+/// Whether a whole value is one number of 13 to 19 digits, card or not.
+pub(crate) fn is_number(value: &[u8]) -> bool {
+    number(value).is_some()
+}
+
+/// Writes stars over what does not stay of such a number.
+#[inline(always)]
+pub(crate) fn star_hidden(engine: &Engine, value: &mut [u8]) {
+    let hidden = engine.keep.first(value.len())..value.len().saturating_sub(engine.keep.last());
+    star(value.get_mut(hidden).unwrap_or_default());
+}
+
+/// The digits of such a number: see [`last_sixteen`].
+#[inline(always)]
+fn number(value: &[u8]) -> Option<(u128, &[u8])> {
+    if !(DIGITS_MIN..=DIGITS_MAX).contains(&value.len()) {
+        return None;
+    }
+    let (last, front) = last_sixteen(value)?;
+    (are_digits(last) && front.iter().all(u8::is_ascii_digit)).then_some((last, front))
 }
 
 /// The last sixteen bytes, the first of them lowest, zeros as digits in front of fewer; and what stands before them.

@@ -1,8 +1,8 @@
 //! Whole masks inside JSON, token by token, so that it stays JSON: strings keep their quotes, numbers become 0 and spaces, true and false
 //! become null.
 
-use super::{KEEPING_MAX, Whole, hide_number, hide_text, number_alone};
-use crate::json::Strings;
+use super::{KEEPING_MAX, Whole, hide_number, hide_text};
+use crate::{balanced::alone, json::Strings};
 
 /// Where in the document the bytes read so far end.
 #[derive(Clone, Copy, Debug, Default)]
@@ -123,7 +123,7 @@ impl Kind {
 
 fn hide_token_number(token: &mut [u8], whole: Whole) {
     let digits = token.strip_prefix(b"-").unwrap_or(token);
-    if token.len() <= KEEPING_MAX && number_alone(digits, whole).is_some_and(|number| number.is_plain()) {
+    if whole == Whole::KeepEnds && alone::is_number(digits) {
         return hide_number(token, whole);
     }
     token.fill(b' ');

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::terms::{approvers, people, seconds};
+use super::terms::{People, approvers, people, seconds};
 use super::{File, Table, agents, column, databases, window};
 use crate::reveal::{REVEAL_COLUMNS_MAX, REVEAL_S, Reveal};
 use crate::{ColumnPattern, EXPIRES_S, Error, Names, Sensitive, SensitiveKind, Terms};
@@ -38,6 +38,10 @@ pub(super) fn read(
         );
     }
     let message = file.optional(table, "message")?.map(|word| word.text.to_owned());
+    let approvers = approvers(file, table, "approvers")?;
+    // Four eyes, where it does not say otherwise. Nobody breaks glass for clear values.
+    let People { count, all_groups } =
+        people(file, table, &approvers)?.unwrap_or(People { count: 2, all_groups: false });
     into.push(Reveal {
         name: name.text.to_owned(),
         agents: agents(file, table, names)?,
@@ -47,9 +51,9 @@ pub(super) fn read(
         window: window(file, table)?,
         terms: Arc::new(Terms {
             rule: format!("reveal {}", name.text),
-            approvers: approvers(file, table)?,
-            // Four eyes, where it does not say otherwise.
-            approvals: people(file, table)?.unwrap_or(2),
+            approvers,
+            approvals: count,
+            all_groups,
             expires_s: seconds(file, table, "expires")?.unwrap_or(EXPIRES_S),
             grant_s: seconds(file, table, "grant")?,
             max_age_s: seconds(file, table, "max_age")?,

@@ -1,4 +1,4 @@
-//! What a rule that holds asks for: `approvers`, `approvals`, `expires`, `covers`, `grant`, `rows`, `max_age`.
+//! What a rule that holds asks for: `approvers`, `approvals`, `expires`, `covers`, `grant`, `rows`, `max_age`, `break_glass`.
 
 use std::sync::Arc;
 
@@ -8,7 +8,9 @@ use toml::de::DeTable;
 use super::File;
 use crate::{APPROVALS_MAX, Action, EXPIRES_S, EXPIRES_S_MAX, Error, Terms};
 
-const KEYS: [&str; 7] = ["approvers", "approvals", "expires", "covers", "grant", "rows", "max_age"];
+const KEYS: [&str; 8] = ["approvers", "approvals", "expires", "covers", "grant", "rows", "max_age", "break_glass"];
+/// In place of a number of people.
+const ALL_GROUPS: &str = "all-groups";
 
 /// The terms of a hold; `None` for any other action, whose rule must not name any.
 pub(super) fn read(
@@ -23,10 +25,15 @@ pub(super) fn read(
             Some((key, value)) => Err(file.error(value.span(), format!("`{key}` is for rules whose action is `hold`"))),
         };
     }
+    let approvers = approvers(file, table, "approvers")?;
+    let People { count, all_groups } =
+        people(file, table, &approvers)?.unwrap_or(People { count: 1, all_groups: false });
     Ok(Some(Arc::new(Terms {
         rule: rule.to_owned(),
-        approvers: approvers(file, table)?,
-        approvals: approvals(file, table)?,
+        approvers,
+        approvals: count,
+        all_groups,
+        break_glass: self::approvers(file, table, "break_glass")?,
         expires_s: seconds(file, table, "expires")?.unwrap_or(EXPIRES_S),
         covers_s: seconds(file, table, "covers")?,
         grant_s: seconds(file, table, "grant")?,
@@ -41,8 +48,9 @@ fn rows(file: &File<'_>, table: &DeTable<'_>) -> Result<bool, Error> {
     value.get_ref().as_bool().ok_or_else(|| file.error(value.span(), "`rows` is true or false"))
 }
 
-pub(super) fn approvers(file: &File<'_>, table: &DeTable<'_>) -> Result<Vec<String>, Error> {
-    let words = file.list(table, "approvers")?.unwrap_or_default();
+/// Names of people and `group:NAME`.
+pub(super) fn approvers(file: &File<'_>, table: &DeTable<'_>, key: &str) -> Result<Vec<String>, Error> {
+    let words = file.list(table, key)?.unwrap_or_default();
     for word in &words {
         if word.text.starts_with('!') || word.text.strip_prefix("group:").unwrap_or(word.text).is_empty() {
             return Err(file.error(word.span.clone(), format!("`{}` is not a name or `group:NAME`", word.text)));
@@ -51,17 +59,30 @@ pub(super) fn approvers(file: &File<'_>, table: &DeTable<'_>) -> Result<Vec<Stri
     Ok(words.iter().map(|word| word.text.to_owned()).collect())
 }
 
-fn approvals(file: &File<'_>, table: &DeTable<'_>) -> Result<u32, Error> {
-    Ok(people(file, table)?.unwrap_or(1))
+/// Who must approve.
+pub(super) struct People {
+    pub(super) count: u32,
+    pub(super) all_groups: bool,
 }
 
-/// How many people must approve.
-pub(super) fn people(file: &File<'_>, table: &DeTable<'_>) -> Result<Option<u32>, Error> {
+/// `approvals`, where it stands there: a number of people, or `all-groups`, one person of each.
+pub(super) fn people(file: &File<'_>, table: &DeTable<'_>, approvers: &[String]) -> Result<Option<People>, Error> {
     let Some(value) = table.get("approvals") else { return Ok(None) };
+    if value.get_ref().as_str() == Some(ALL_GROUPS) {
+        let are_groups = !approvers.is_empty() && approvers.iter().all(|approver| approver.starts_with("group:"));
+        let count = u32::try_from(approvers.len()).ok().filter(|count| are_groups && *count <= APPROVALS_MAX);
+        let why =
+            || format!("`{ALL_GROUPS}` wants `approvers` that are groups (`group:NAME`), at most {APPROVALS_MAX}");
+        let count = count.ok_or_else(|| file.error(value.span(), why()))?;
+        return Ok(Some(People { count, all_groups: true }));
+    }
     let number = value.get_ref().as_integer().and_then(|number| number.as_str().parse::<u32>().ok());
     match number.filter(|number| (1..=APPROVALS_MAX).contains(number)) {
-        Some(number) => Ok(Some(number)),
-        None => Err(file.error(value.span(), format!("`approvals` is a number from 1 to {APPROVALS_MAX}"))),
+        Some(count) => Ok(Some(People { count, all_groups: false })),
+        None => {
+            let why = format!("`approvals` is a number from 1 to {APPROVALS_MAX}, or \"{ALL_GROUPS}\"");
+            Err(file.error(value.span(), why))
+        }
     }
 }
 

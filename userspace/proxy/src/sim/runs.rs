@@ -83,7 +83,7 @@ struct SimOrigins(Arc<Tls>);
 impl Origins for SimOrigins {
     fn take(&mut self, agent: SocketAddr, _local: SocketAddr) -> Option<Admitted> {
         let subject = Subject {
-            policy: policy::Subject { agent: format!("agent-{}", agent.port()), groups: Vec::new() },
+            policy: Arc::new(policy::Subject { agent: format!("agent-{}", agent.port()), groups: Vec::new() }),
             cgroup: 1,
             pid: 2,
             uid: 3,
@@ -101,6 +101,7 @@ impl Origins for SimOrigins {
             database_tls: self.0.database.is_some(),
             verifiers: None,
             estimates: false,
+            results: false,
             agent_certificate: false,
         };
         // The agent's port is its number; the origin carries it on to the database's side.
@@ -186,6 +187,7 @@ fn build(seed: u64, plan: Plan) -> (Done, Mailbox, Receiver<Asking>) {
         slow: slow_log(Some(Duration::from_millis(1))).0,
         ask_line,
         large: crate::aside::large_line(1).0,
+        results: crate::results::result_line(1).0,
         shards: vec![mailbox.clone()],
     });
     (Done { shard, ledger, agents, databases, stopped: None, scarce: plan.segments < i32::MAX }, mailbox, asks)
@@ -217,7 +219,9 @@ impl Control {
             self.known.swap_remove(at);
         }
         let (reviewer, login, reason) = (String::new(), String::new(), String::new());
-        let vote = Box::new(Vote { ask, approve: true, reviewer, groups: Vec::new(), login, reason, standing: None });
+        let groups = Vec::new();
+        let vote =
+            Box::new(Vote { ask, approve: true, reviewer, groups, login, reason, standing: None, break_glass: false });
         let message = match ledger.rng.below(if self.ends { 9 } else { 8 }) {
             8 => Message::End { session, why: Box::new(Masked::literal("by ann")) },
             0 => Message::Unheard { session, ask },

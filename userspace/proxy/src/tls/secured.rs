@@ -126,7 +126,12 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         let turn =
             self.turns.insert(Turn { from: None, buffer: None, staged: Staged::of(staged), left: 1, came_ns: 0 });
         let piece = uring::Piece::Staged(staged, 0..len);
-        self.links.at(index).half(side).outgoing.push_back(Outgoing { piece, turn, after_seq: 0, opens: false });
+        self.links.at(index).half(side).queue(&mut self.queues).push_back(Outgoing {
+            piece,
+            turn,
+            after_seq: 0,
+            opens: false,
+        });
         true
     }
 

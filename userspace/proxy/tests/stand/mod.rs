@@ -58,6 +58,15 @@ impl Stand {
 
     /// The same with TLS on the legs that have some.
     pub fn secured(name: &str, database: SocketAddr, sessions: u32, tls: Tls) -> Stand {
+        Stand::begin(name, database, sessions, (tls, false))
+    }
+
+    /// One shard that keeps results.
+    pub fn keeping(name: &str, database: SocketAddr) -> Stand {
+        Stand::begin(name, database, 8, (Tls::default(), true))
+    }
+
+    fn begin(name: &str, database: SocketAddr, sessions: u32, (tls, results): (Tls, bool)) -> Stand {
         let folder = std::env::temp_dir().join(format!("proxy-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         let mut record = RecordSettings::new(folder.clone());
@@ -68,7 +77,7 @@ impl Stand {
         let settings = Settings { port: 0, shards: 1, shard, limits: Limits::default(), record };
         let policy = Arc::new(Policy::parse(POLICY, &Names::default()).unwrap());
         let subject = Subject {
-            policy: policy::Subject { agent: "tester".into(), groups: Vec::new() },
+            policy: Arc::new(policy::Subject { agent: "tester".into(), groups: Vec::new() }),
             cgroup: 1,
             pid: 2,
             uid: 3,
@@ -86,6 +95,7 @@ impl Stand {
             database_tls: tls.database.is_some(),
             verifiers: None,
             estimates: false,
+            results,
             agent_certificate: false,
         };
         let origins = Everyone(database, Arc::new(payments), Arc::new(subject), Arc::new(tls));
@@ -95,6 +105,15 @@ impl Stand {
 
     pub fn handle(&self) -> &Handle {
         self.handle.as_ref().unwrap()
+    }
+
+    /// Stops the shard in order; the bytes of its first segment.
+    pub fn record(mut self) -> Vec<u8> {
+        if let Some(handle) = self.handle.take() {
+            handle.drain(uring::mono_ns() + 10_000_000_000).unwrap();
+            assert!(handle.join().iter().all(|fate| *fate == Some(Stopped::Drained)));
+        }
+        std::fs::read(self.folder.join(audit::segment::file_name(0, 1))).unwrap()
     }
 
     pub fn port(&self) -> u16 {

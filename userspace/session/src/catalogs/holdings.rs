@@ -1,6 +1,6 @@
 //! What a database holds, put together from rows, with what policy names in it and what was written into it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use pan::Whole;
 use policy::{ColumnPattern, Policy};
@@ -128,6 +128,8 @@ pub(super) struct Holdings<'a> {
     schema: Schema,
     tables: Vec<CatalogTable>,
     treated: HashMap<ColumnId, Treatment>,
+    /// Columns that agents have written into.
+    written: HashSet<ColumnId>,
 }
 
 impl<'a> Holdings<'a> {
@@ -143,7 +145,7 @@ impl<'a> Holdings<'a> {
                 treated.insert(ColumnId { relation: table.oid, number: column.number }, column.treatment);
             }
         }
-        Holdings { policy, endpoint, schema, tables, treated }
+        Holdings { policy, endpoint, schema, tables, treated, written: HashSet::new() }
     }
 
     /// What policy names.
@@ -168,6 +170,7 @@ impl<'a> Holdings<'a> {
             for column in &relation.columns {
                 if taints.iter().any(|tainted| tainted.is(relation, column)) {
                     let id = ColumnId { relation: relation.oid, number: column.number };
+                    self.written.insert(id);
                     let known = self.treated.get(&id).copied().unwrap_or(Treatment::Content);
                     // What policy hides already keeps its way.
                     if !matches!(known, Treatment::Whole(_)) {
@@ -209,6 +212,11 @@ impl<'a> Holdings<'a> {
                     self.treated.insert(*parent, both);
                     changed = true;
                 }
+                let is_written = [parent, child].map(|id| self.written.contains(id));
+                if is_written[0] != is_written[1] {
+                    self.written.extend([*parent, *child]);
+                    changed = true;
+                }
             }
         }
     }
@@ -216,7 +224,7 @@ impl<'a> Holdings<'a> {
     /// The schema, and the tables with a column that is treated, sorted by OID.
     pub(super) fn assemble(mut self) -> (Schema, Vec<CatalogTable>) {
         self.inherit();
-        let Holdings { policy, endpoint, mut schema, mut tables, treated } = self;
+        let Holdings { policy, endpoint, mut schema, mut tables, treated, written } = self;
         let watched = policy.watched(endpoint);
         schema.is_watching = !watched.is_empty();
         let is_watched =
@@ -253,6 +261,11 @@ impl<'a> Holdings<'a> {
             }
             schema.add_relation(relation);
         }
+        for table in &mut tables {
+            let oid = table.oid;
+            let is_written = |number| written.contains(&ColumnId { relation: oid, number });
+            table.columns.iter_mut().for_each(|column| column.is_written = is_written(column.number));
+        }
         (schema, tables)
     }
 }
@@ -288,6 +301,7 @@ fn table_of(
         name: column.name.clone(),
         type_oid: column.type_oid,
         treatment: treated.get(&id(relation, column)).copied().unwrap_or(Treatment::Content),
+        is_written: false,
         sought: sought_of(policy, endpoint, &schema, &name, &column.name),
     });
     CatalogTable { columns: columns.collect(), oid: relation.oid, schema, name }

@@ -390,6 +390,7 @@ impl Connection {
             }
             _ => return Err(misplaced()),
         }
+        self.nothing_ends();
         self.status = status;
         self.queue.ready();
         if status == TransactionStatus::Idle {

@@ -6,7 +6,7 @@ use wire::postgres::{BackendTag, Header, Tag, header};
 
 use super::bulk::Bulk;
 use super::queue::Request;
-use super::rewrite::{BodyMask, Clean, Columns, Malformed, Message, Progress, Strip};
+use super::rewrite::{BodyMask, Clean, Columns, Malformed, Message, Progress, Spare, Strip};
 use super::{Connection, Cx, Fatal, Phase, Step};
 
 /// What is being done with the message at hand.
@@ -29,10 +29,11 @@ pub(super) enum Flow {
 pub(super) struct Database {
     flow: Flow,
     whole: Vec<u8>,
-    row: BodyMask,
+    /// Of the row that is under way.
+    row: Option<Box<BodyMask>>,
     pub(super) copy: Option<Box<BodyMask>>,
     pub(super) copy_columns: Option<Box<Columns>>,
-    /// Made for the first error, notice or notification.
+    /// Of the error, notice or notification that is under way.
     strings: Option<Box<BodyMask>>,
     /// Made for the first one: few sessions call functions by their OID.
     function: Option<Box<BodyMask>>,
@@ -50,7 +51,7 @@ impl Default for Database {
         Database {
             flow: Flow::Boundary,
             whole: Vec::new(),
-            row: BodyMask::row(),
+            row: None,
             copy: None,
             copy_columns: None,
             strings: None,
@@ -65,12 +66,14 @@ impl Default for Database {
 
 impl Database {
     /// The next body is strings.
-    fn begin_strings(&mut self, message: Message, strip: Strip) {
-        let mask = BodyMask::strings(message, strip);
-        match &mut self.strings {
-            Some(strings) => **strings = mask,
-            None => self.strings = Some(Box::new(mask)),
-        }
+    fn begin_strings(&mut self, message: Message, strip: Strip, spare: &mut Spare) {
+        self.strings = Some(spare.lend(BodyMask::strings(message, strip)));
+    }
+
+    /// A body has passed: an idle session keeps no masker.
+    fn end_body(&mut self, spare: &mut Spare) {
+        let ended = self.row.take().into_iter().chain(self.strings.take());
+        ended.for_each(|mask| spare.take_back(mask));
     }
 
     pub(super) fn strings_columns(&mut self) -> &mut Columns {
@@ -143,6 +146,9 @@ impl Connection {
         let (mut at, mut clean) = (0, Clean::default());
         while at < chunk.len() && self.phase != Phase::Closed {
             let before = at;
+            if matches!(self.database.flow, Flow::Boundary) {
+                self.cut_result(cx);
+            }
             at = match self.database.flow {
                 Flow::Boundary => match self.pass(chunk, at, &mut clean, cx) {
                     end if end == chunk.len() => end,
@@ -183,6 +189,9 @@ impl Connection {
             Header::Malformed(why) => return Err(Fatal::of_database(why)),
             Header::Frame { tag, body_len } => (tag.byte(), body_len),
         };
+        if self.waits_for_its_end(kind, left, chunk.len() - at) {
+            return Ok(at);
+        }
         // What is neither ReadyForQuery nor may come at any time answers what stands behind the Syncs that a COPY dropped.
         if !matches!(kind, b'Z' | b'N' | b'A' | b'S') {
             self.queue.exorcise();
@@ -214,6 +223,12 @@ impl Connection {
                 self.gather(chunk, at, total, cx)
             }
         }
+    }
+
+    /// A row of which only the beginning is here, and no more than can be held: whole it may pass, and a database that has begun a row ends it.
+    fn waits_for_its_end(&self, kind: u8, body_len: usize, here: usize) -> bool {
+        let row = matches!(kind, b'D' | b'd') && self.phase == Phase::Ready && self.masks();
+        row && here < HEADER + body_len && here <= crate::HOLD_MAX
     }
 
     fn end_if_empty(&mut self, left: usize) {
@@ -267,9 +282,12 @@ impl Connection {
             b'V' => self.begin_function_result()?,
             b'E' | b'N' => {
                 let strip = self.strip();
-                self.database.begin_strings(Message::Error, strip);
+                self.database.begin_strings(Message::Error, strip, &mut cx.shared.catalogs.masks);
             }
-            _ => self.database.begin_strings(Message::Notification, Strip::Nothing),
+            _ => {
+                let spare = &mut cx.shared.catalogs.masks;
+                self.database.begin_strings(Message::Notification, Strip::Nothing, spare);
+            }
         }
         let raw = matches!(kind, b'D' | b'd' | b'V') && !self.masks();
         self.database.flow = if raw { Flow::Passing { left } } else { Flow::Masking { kind, left } };
@@ -311,7 +329,7 @@ impl Connection {
         let take = left.min(chunk.len() - at);
         let last = take == left;
         let bytes = chunk.get_mut(at..at + take).unwrap_or_default();
-        let progress = self.feed(kind, bytes, last).map_err(unreadable)?;
+        let progress = self.feed(kind, bytes, last, &mut cx.shared.catalogs.masks).map_err(unreadable)?;
         self.tally.cards += progress.cards;
         self.tally.sensitive += progress.sensitive;
         if matches!(kind, b'D' | b'd' | b'V') {
@@ -324,13 +342,14 @@ impl Connection {
         if last {
             self.database.flow = Flow::Boundary;
             self.streamed(kind, cx)?;
+            self.database.end_body(&mut cx.shared.catalogs.masks);
         } else {
             self.database.flow = Flow::Masking { kind, left: left - progress.done };
         }
         Ok(at + progress.done)
     }
 
-    fn feed(&mut self, kind: u8, bytes: &mut [u8], last: bool) -> Result<Progress, Malformed> {
+    fn feed(&mut self, kind: u8, bytes: &mut [u8], last: bool, spare: &mut Spare) -> Result<Progress, Malformed> {
         let Database { row, copy, copy_columns, strings, function, result, plain, .. } = &mut self.database;
         match kind {
             b'D' => {
@@ -340,7 +359,7 @@ impl Connection {
                     }
                     _ => &*result,
                 };
-                row.feed(bytes, last, columns)
+                row.get_or_insert_with(|| spare.lend_row()).feed(bytes, last, columns)
             }
             b'd' => match (copy, copy_columns) {
                 (Some(copy), Some(columns)) => copy.feed(bytes, last, columns),

@@ -53,7 +53,7 @@ impl Bulk {
     /// Lets messages of one type pass.
     fn pass(&mut self, chunk: &mut [u8], from: usize, clean: &mut Clean, mut way: impl Pass) -> Run {
         let kind = chunk.get(from).copied();
-        let mut run = Run { end: from, messages: 0, cards: 0 };
+        let mut run = Run { end: from, messages: 0, cards: 0, sensitive: 0 };
         while let Some(body) = whole(chunk, run.end, kind) {
             let looked = clean.look(chunk, run.end);
             #[cfg(test)]
@@ -61,7 +61,7 @@ impl Bulk {
                 self.looks += u64::from(looked);
             }
             let cards = if clean.reaches(body.end) {
-                way.passes(chunk.get(body.clone()).unwrap_or_default()).then_some(0)
+                way.passes(chunk.get_mut(body.clone()).unwrap_or_default()).then_some(0)
             } else {
                 way.mask(chunk, body.clone(), clean)
             };
@@ -72,7 +72,7 @@ impl Bulk {
                 break;
             };
             self.vain = 0;
-            run = Run { end: body.end, messages: run.messages + 1, cards: run.cards + cards };
+            run = Run { end: body.end, messages: run.messages + 1, cards: run.cards + cards, ..run };
             if cards > 0 && way.has_found() {
                 break;
             }
@@ -81,6 +81,7 @@ impl Bulk {
         {
             self.total += run.messages as u64;
         }
+        run.sensitive = way.sensitive();
         run
     }
 }
@@ -91,6 +92,8 @@ struct Run {
     end: usize,
     messages: usize,
     cards: u32,
+    /// Values of sensitive columns.
+    sensitive: u32,
 }
 
 /// Where the body of the message at `at` is, if it is of this type and its end is here.
@@ -124,18 +127,16 @@ impl Connection {
         let passed = &mut cx.shared.catalogs.passed;
         let columns = if row { self.row_columns() } else { self.copy_columns() };
         let run = match (columns, &self.database.copy) {
-            (Some(columns), _) if row => {
-                let run = bulk.pass(chunk, at, clean, RowsPass { columns, passed });
-                columns.count_passed(passed);
-                run
-            }
-            (Some(columns), Some(copy)) => bulk.pass(chunk, at, clean, Copies { copy, columns }),
-            _ => Run { end: at, messages: 0, cards: 0 },
+            (Some(columns), _) if row => bulk.pass(chunk, at, clean, RowsPass::new(columns, passed)),
+            (Some(columns), Some(copy)) => bulk.pass(chunk, at, clean, Copies::new(copy, columns, passed)),
+            _ => Run { end: at, messages: 0, cards: 0, sensitive: 0 },
         };
+        columns.iter().for_each(|columns| columns.count_passed(passed));
         self.database.bulk = bulk;
         self.tally.rows_seen += if row { run.messages as u64 } else { 0 };
         self.tally.bytes += (run.end - at - HEADER * run.messages) as u64;
         self.tally.cards += run.cards;
+        self.tally.sensitive += run.sensitive;
         if cx.shared.catalogs.seen.evidence().crossed() > 0 {
             self.record_findings(cx);
         }

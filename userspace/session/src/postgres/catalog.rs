@@ -123,7 +123,8 @@ impl Attempt {
 
 #[derive(Debug)]
 struct Asking {
-    asked_ns: u64,
+    /// When anything of the answer came last, or the question went out.
+    heard_ns: u64,
     attempt: Attempt,
     /// Asked at the end of the login: no statement waited for it then.
     first: bool,
@@ -185,8 +186,9 @@ impl OwnQuery {
         self.temporary.as_ref().map_or(&[], |temporary| temporary.taints.as_slice())
     }
 
-    pub(super) fn asked_ns(&self) -> Option<u64> {
-        self.asking.as_ref().map(|asking| asking.asked_ns)
+    /// Since when nothing of the answer came.
+    pub(super) fn silent_since_ns(&self) -> Option<u64> {
+        self.asking.as_ref().map(|asking| asking.heard_ns)
     }
 }
 
@@ -276,7 +278,7 @@ impl Connection {
             self.catalog = known;
         }
         self.own.asking = Some(Box::new(Asking {
-            asked_ns: cx.now.mono_ns,
+            heard_ns: cx.now.mono_ns,
             attempt,
             first,
             parts,
@@ -308,6 +310,8 @@ impl Connection {
         let misread = || Fatal::database("the catalog query's answer cannot be read");
         let latin1 = self.login.encoding == Encoding::Latin1;
         let asking = self.own.asking.as_mut().ok_or_else(misread)?;
+        // A process that stood still (a debugger, a machine that was moved) finds the answer in its socket when it goes on.
+        asking.heard_ns = cx.now.mono_ns;
         match frame.kind() {
             b'T' => asking.part = Some(asking.parts.pop().ok_or_else(misread)?),
             b'D' if asking.part == Some(Part::Names) => {
@@ -499,7 +503,7 @@ impl Asking {
                 let (number, name, type_oid) = (text(3)?.parse().ok()?, text(4)?, text(5)?.parse().ok()?);
                 let treatment = treatment_of(&self.policy, endpoint, &schema, &table, &name);
                 let sought = sought_of(&self.policy, endpoint, &schema, &table, &name);
-                let column = CatalogColumn { number, name, type_oid, treatment, sought };
+                let column = CatalogColumn { number, name, type_oid, treatment, is_written: false, sought };
                 self.builder.as_mut()?.column(oid, schema, table, column);
             }
             Part::Types => {

@@ -78,23 +78,26 @@ impl Connection {
             // What is behind it runs at the server whatever the agent is told: its answers would have no place.
             return Err(Fatal::said(&CODE, &message(most, approved)).hint(HINT));
         }
-        self.served += 1;
-        let key = self.login.issued.as_ref().and_then(|issued| cx.shared.cancels.find(issued));
-        let until_ns = cx.now.mono_ns.saturating_add(cx.shared.limits.cancel_ms.saturating_mul(1_000_000));
-        if let Some(target) = &key {
-            cx.out.asking.push(Asking::Cancel(Box::new(CancelAsk {
-                number: self.served,
-                session: self.open.id,
-                database: self.open.database.name.clone(),
-                origin: target.origin,
-                key: target.key.clone(),
-                until_ns,
-            })));
-        }
-        let cancelling_until_ns = key.map(|_| until_ns);
+        let cancelling_until_ns = self.cancel_what_runs(cx);
         self.cut =
             Some(Box::new(Cut { most, approved, number: self.served, cancelling_until_ns, told: false, ended: false }));
         Ok(())
+    }
+
+    /// Asks for a cancel of the statement that the server works on. When it is over at the latest; `None`: the database gave no key for it.
+    pub(super) fn cancel_what_runs(&mut self, cx: &mut Cx<'_, '_>) -> Option<u64> {
+        self.served += 1;
+        let target = self.login.issued.as_ref().and_then(|issued| cx.shared.cancels.find(issued))?;
+        let until_ns = cx.now.mono_ns.saturating_add(cx.shared.limits.cancel_ms.saturating_mul(1_000_000));
+        cx.out.asking.push(Asking::Cancel(Box::new(CancelAsk {
+            number: self.served,
+            session: self.open.id,
+            database: self.open.database.name.clone(),
+            origin: target.origin,
+            key: target.key,
+            until_ns,
+        })));
+        Some(until_ns)
     }
 
     /// The server has ended the statement, by an error or because it was done.

@@ -239,7 +239,8 @@ impl Connection {
 
     /// `observe`: a portal that was opened inside the server runs.
     fn unseen_run(&mut self, cx: &mut Cx<'_, '_>) -> Result<Option<Run>, Fatal> {
-        match self.statement_room(UNSEEN_MAX, true, false, cx) {
+        let keeps = self.keeps(None, &Inner::default());
+        match self.statement_room(UNSEEN_MAX, (true, keeps), false, cx) {
             Room::Here => {
                 let record = self.record_unseen(cx);
                 Ok(Some(Run {
@@ -249,6 +250,7 @@ impl Connection {
                     started_ns: cx.now.mono_ns,
                     rows_bound: None,
                     is_shown: false,
+                    is_kept: self.begins_to_keep(None, &Inner::default()),
                 }))
             }
             Room::Later => Ok(None),

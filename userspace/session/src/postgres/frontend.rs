@@ -96,7 +96,9 @@ impl Connection {
             self.drain_inbox(cx)?;
             // What is left there waits for the rest of its frame, or for the session.
             let missing = if self.agent.inbox.is_empty() { continue } else { self.missing()? };
-            let take = if missing == 0 { rest.len() } else { missing.min(rest.len()) };
+            // A request for encryption has to be the last of what came: all of it lies together.
+            let whole = missing == 0 || self.phase == Phase::Startup;
+            let take = if whole { rest.len() } else { missing.min(rest.len()) };
             let (head, tail) = rest.split_at(take);
             self.wait(head, cx)?;
             rest = tail;

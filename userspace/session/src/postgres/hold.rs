@@ -444,7 +444,7 @@ impl Connection {
             return;
         }
         let rules = hold.voters.takes(&vote, hold.terms.iter().map(|terms| &**terms), cx.now.wall_ns / 1_000_000_000);
-        let admitted = hold.terms.iter().any(|terms| terms.admits(&vote.reviewer, &vote.groups));
+        let admitted = hold.terms.iter().any(|terms| vote.is_taken_by(terms));
         if !admitted || (rules.is_none() && (vote.approve || vote.standing.is_some())) {
             return;
         }
@@ -463,6 +463,7 @@ impl Connection {
             ask: hold.record,
             under: under.as_ref().map(Into::into),
             approved: vote.approve,
+            break_glass: vote.approve && vote.break_glass,
             reviewer: (&by).into(),
             login: (&login).into(),
             justification: (&reason).into(),

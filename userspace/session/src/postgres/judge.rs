@@ -229,7 +229,8 @@ impl Connection {
             return Some(derived::unknown(&why));
         }
         let uses = |name: &str| judged.statements.iter().any(|statement| derived::reads(statement, name));
-        if self.catalog.is_behind(uses) {
+        // A COMMIT must pass whatever others do.
+        if !judged.statements.iter().all(derived::uses_nothing) && self.catalog.is_behind(uses) {
             return Some(derived::unknown("what another session has changed since the transaction began"));
         }
         // It would wait, and find what is set up by then. A temporary relation is this session's alone.

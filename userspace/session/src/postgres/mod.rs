@@ -25,6 +25,7 @@ mod messages;
 mod names;
 mod portals;
 mod queue;
+pub(crate) mod received;
 mod record;
 mod refuse;
 mod remember;
@@ -169,6 +170,10 @@ pub(crate) struct Connection {
     flushed: u64,
     /// Whether `hold` is: for the sessions that bring cancel requests.
     held: Arc<AtomicBool>,
+    /// What passes to the agent, where results are kept.
+    receiving: Option<Box<received::Receiving>>,
+    /// Statements under way of which that is kept.
+    kept_runs: u32,
     /// The record had no room for its start: it is told so once it names itself, and leaves no record.
     turned_away: bool,
     ended: Ending,
@@ -208,6 +213,8 @@ impl Connection {
             served: 0,
             flushed: u64::MAX,
             held: Arc::default(),
+            receiving: None,
+            kept_runs: 0,
             turned_away: false,
             ended: Ending::default(),
             journal: Journal::default(),
@@ -229,12 +236,25 @@ impl Connection {
         }
         self.learn_content(cx);
         self.reveal_is_due(cx);
+        match input {
+            Input::FromDatabase(chunk) => {
+                self.step(Input::FromDatabase(&mut *chunk), cx);
+                self.receive(chunk, cx);
+            }
+            input => {
+                self.step(input, cx);
+                self.receive(&[], cx);
+            }
+        }
+        cx.out.read_agent = self.reads_agent(cx);
+        cx.out.deadline = self.deadline(cx);
+    }
+
+    fn step(&mut self, input: Input<'_>, cx: &mut Cx<'_, '_>) {
         let step = self.input(input, cx).and_then(|()| self.settle(cx));
         if let Err(fatal) = step {
             self.fail(&fatal, cx);
         }
-        cx.out.read_agent = self.reads_agent(cx);
-        cx.out.deadline = self.deadline(cx);
     }
 
     fn input(&mut self, input: Input<'_>, cx: &mut Cx<'_, '_>) -> Step {
@@ -295,6 +315,10 @@ impl Connection {
             }
             Input::End(why) => {
                 self.abandon_held(cx);
+                if self.phase == Phase::Ready && !self.queue.is_idle() {
+                    // The server finds out that nobody listens when it has rows to send, and a statement may run for hours before.
+                    self.cancel_what_runs(cx);
+                }
                 let words = format!("terminating connection due to administrator command: {}", why.as_str());
                 Err(Fatal::said(b"57P01", &words))
             }
@@ -422,8 +446,8 @@ impl Connection {
             Phase::Startup | Phase::Connecting | Phase::Login | Phase::Cancelling => {
                 self.began.map(|began| after(began.mono_ns, cx.shared.limits.login_ms))
             }
-            Phase::Ready => match self.own.asked_ns() {
-                Some(asked) => Some(after(asked, cx.shared.limits.catalog_ms)),
+            Phase::Ready => match self.own.silent_since_ns() {
+                Some(since_ns) => Some(after(since_ns, cx.shared.limits.catalog_ms)),
                 None => {
                     if let Some(due_ns) = self.cut.as_ref().and_then(|cut| cut.due_ns()) {
                         return Some(due_ns);
@@ -442,7 +466,7 @@ impl Connection {
     fn overdue(&mut self, cx: &mut Cx<'_, '_>) -> Step {
         match self.due_ns(cx) {
             Some(at) if cx.now.mono_ns >= at => match self.phase {
-                Phase::Ready if self.own.asked_ns().is_none() => {
+                Phase::Ready if self.own.silent_since_ns().is_none() => {
                     if self.cut.as_ref().is_some_and(|cut| cut.due_ns().is_some()) {
                         self.cancel_is_late();
                         return Ok(());

@@ -21,6 +21,8 @@ pub(super) struct Run {
     pub(super) rows_bound: Option<NonZeroU64>,
     /// It is shown clear values, as long as they are shown.
     pub(super) is_shown: bool,
+    /// What the agent receives of it is kept.
+    pub(super) is_kept: bool,
 }
 
 impl Run {

@@ -250,6 +250,10 @@ impl Connection {
         if request != "parse" || verdict.refuses() {
             self.journal.totals.statements += 1;
             self.journal.totals.refused += u64::from(verdict.refuses());
+            cx.out.blocked += u32::from(verdict.refuses());
+            if let Some(place) = judged.rule_at {
+                cx.shared.statements.hit(cx.shared.policy, place);
+            }
         }
         cx.record(&Event::Decision(Decided {
             actor: &self.journal.actor,
@@ -313,7 +317,7 @@ impl Connection {
         refusal: Refusal,
         cx: &mut Cx<'_, '_>,
     ) -> Option<(Refusal, Option<RecordId>)> {
-        match self.statement_room(UNSEEN_MAX, false, false, cx) {
+        match self.statement_room(UNSEEN_MAX, (false, false), false, cx) {
             Room::Here => {
                 self.encode_refusal(&refusal, false, None, cx);
                 let record = self.record_unread(request, cx);
@@ -389,6 +393,7 @@ impl Connection {
         let cause = cut.then(|| super::cut::cause(run));
         self.record_shown(run, cx);
         self.record_outcome(run, cause, cx);
+        self.result_ends(run);
         self.reveal_begins(seq, cut || self.tally.sqlstate.is_some(), cx);
         self.tally = Tally::default();
     }
@@ -406,6 +411,7 @@ impl Connection {
     }
 
     fn record_outcome(&mut self, run: &Run, cause: Option<&'static str>, cx: &mut Cx<'_, '_>) {
+        self.kept_no_more(run);
         let number = self.number();
         let duration_ns = cx.now.mono_ns.saturating_sub(run.started_ns);
         cx.out.ended.push(Ended { decision: run.record, duration_ns });
@@ -414,6 +420,7 @@ impl Connection {
         totals.rows += tally.rows_seen;
         totals.bytes += tally.bytes;
         totals.masked += u64::from(tally.cards);
+        cx.out.masked += u64::from(tally.cards) + u64::from(tally.sensitive);
         totals.sensitive += u64::from(tally.sensitive);
         cx.record(&Event::Outcome(Outcome {
             actor: &self.journal.actor,
@@ -436,8 +443,11 @@ impl Connection {
             if let Some(run) = entry.request.run() {
                 self.record_shown(run, cx);
                 self.record_outcome(run, Some("the connection ended"), cx);
+                self.result_ends(run);
+                self.cut_result(cx);
                 self.tally = Tally::default();
             }
         }
+        self.receive(&[], cx);
     }
 }

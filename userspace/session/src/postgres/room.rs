@@ -6,6 +6,7 @@
 use audit::NAME_MAX;
 
 use super::judge::Verdict;
+use super::received::SHORT_ROOM;
 use super::{Connection, Cx, Fatal, Phase};
 use crate::verdicts::{DISK_FULL, MAKE_ROOM, Refusal};
 
@@ -47,7 +48,8 @@ impl Connection {
         }
         let actor = self.journal.actor_len();
         let held = usize::from(self.hold.is_some()) * (actor + PLAIN);
-        actor + PLAIN + held + self.queue.runs() * (actor + OUTCOME) + self.owed_for_reveal(actor, PLAIN)
+        let results = self.kept_runs() * (actor + SHORT_ROOM);
+        actor + PLAIN + held + self.queue.runs() * (actor + OUTCOME) + results + self.owed_for_reveal(actor, PLAIN)
     }
 
     /// At the session's start: whether its start, login and end can be recorded. If not it is told so, and let go.
@@ -88,7 +90,8 @@ impl Connection {
     /// this call, the agent's frame waits for the next.
     pub(super) fn finds_room(&mut self, verdict: &mut Verdict, runs: bool, cx: &mut Cx<'_, '_>) -> bool {
         let goes_on = runs && !verdict.refuses();
-        match self.statement_room(verdict.judged.part.len(), goes_on, verdict.approval.is_some(), cx) {
+        let keeps = goes_on && self.keeps(Some(&verdict.judged), &verdict.inner);
+        match self.statement_room(verdict.judged.part.len(), (goes_on, keeps), verdict.approval.is_some(), cx) {
             Room::Here => {}
             Room::Later => return false,
             Room::Nowhere => {
@@ -102,9 +105,17 @@ impl Connection {
 
     /// The same for a statement of which `part` bytes are known.
     /// `agreed`: people have agreed to it, and perhaps to clear values.
-    pub(super) fn statement_room(&mut self, part: usize, runs: bool, agreed: bool, cx: &mut Cx<'_, '_>) -> Room {
+    /// `keeps`: what it sends is kept.
+    pub(super) fn statement_room(
+        &mut self,
+        part: usize,
+        (runs, keeps): (bool, bool),
+        agreed: bool,
+        cx: &mut Cx<'_, '_>,
+    ) -> Room {
         let actor = self.journal.actor_len();
-        let outcome = if runs { actor + OUTCOME } else { 0 };
+        let result = if keeps { actor + SHORT_ROOM } else { 0 };
+        let outcome = if runs { actor + OUTCOME + result } else { 0 };
         // What it may begin to show, and will have been shown.
         let reveal = if runs && (agreed || self.reveal.is_some()) { REVEAL } else { 0 };
         self.room(actor + part + DECISION + outcome + reveal, cx)

@@ -60,7 +60,8 @@ impl Doubts {
 
 /// Changes objects that its text does not name.
 fn is_unseen(kind: Kind) -> bool {
-    const UNSEEN: [&str; 10] = [
+    const UNSEEN: [&str; 11] = [
+        "discard",
         "do",
         "unknown",
         "create-extension",

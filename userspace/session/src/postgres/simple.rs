@@ -96,6 +96,7 @@ impl Connection {
             started_ns: cx.now.mono_ns,
             rows_bound: verdict.rows_bound,
             is_shown: verdict.under.is_some(),
+            is_kept: self.begins_to_keep(Some(&verdict.judged), &verdict.inner),
         }
     }
 

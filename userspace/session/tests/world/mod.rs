@@ -74,7 +74,7 @@ impl Cancels for Keys {
 
 pub fn subject(agent: &str) -> Arc<Subject> {
     Arc::new(Subject {
-        policy: policy::Subject { agent: agent.into(), groups: vec![] },
+        policy: Arc::new(policy::Subject { agent: agent.into(), groups: vec![] }),
         cgroup: 7,
         pid: 8,
         uid: 9,
@@ -101,6 +101,7 @@ pub fn open(agent: &str, mode: Mode, mask: bool) -> Open {
             database_tls: false,
             verifiers: None,
             estimates: false,
+            results: false,
             agent_certificate: false,
         }),
         secret: *b"ours-0123456789-0123456789-01234",
@@ -155,6 +156,11 @@ pub struct World {
 }
 
 impl World {
+    /// How often the server was asked to cancel what runs.
+    pub fn cancels(&self) -> usize {
+        self.asking.iter().filter(|asking| matches!(asking, Asking::Cancel(_))).count()
+    }
+
     pub fn new() -> World {
         World::with(open("reconciler", Mode::Enforce, true), POLICY)
     }

@@ -1,11 +1,11 @@
 //! Reads the library's parse tree out of its memory. What is read is copied: nothing of it outlives the call.
 
 use std::cell::Cell;
-use std::ffi::{CStr, c_char};
+use std::ffi::c_char;
 
 use bumpalo::Bump;
 
-use crate::tree::{Field, Kind, Layout, Literals, Node, Shape, Unreadable, Value};
+use crate::tree::{At, Field, Kind, Layout, Literals, Node, Shape, Unreadable, Value, at};
 
 /// Every ASCII character in its place, so that a `char` is a piece of it.
 const ASCII: &str = "\0\u{1}\u{2}\u{3}\u{4}\u{5}\u{6}\u{7}\u{8}\t\n\u{b}\u{c}\r\u{e}\u{f}\u{10}\u{11}\u{12}\u{13}\u{14}\u{15}\u{16}\u{17}\u{18}\u{19}\u{1a}\u{1b}\u{1c}\u{1d}\u{1e}\u{1f} !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~\u{7f}";
@@ -24,7 +24,7 @@ pub(super) struct Reader<'t> {
     /// The items read so far of all lists that are open, those of the innermost last.
     items: Vec<Value<'t>>,
     /// The fields read so far of all nodes that are open, those of the innermost last.
-    fields: Vec<(&'t str, Value<'t>)>,
+    fields: Vec<(At, Value<'t>)>,
     literals: Literals<'t>,
 }
 
@@ -73,7 +73,7 @@ impl<'t> Reader<'t> {
     /// `list` is null or a `List *` of `RawStmt` that `raw_parser` made and that is alive.
     pub(super) unsafe fn root(mut self, list: *const u8) -> Result<(Node<'t>, Literals<'t>), Unreadable> {
         if list.is_null() {
-            return Ok((Node::new("", &[("stmts", Value::List(&[]))]), self.literals));
+            return Ok((Node::bare(&[(at!("stmts"), Value::List(&[]))]), self.literals));
         }
         // SAFETY: as above.
         unsafe { self.open_list(list, 1)? };
@@ -88,7 +88,7 @@ impl<'t> Reader<'t> {
                 done = self.open.pop().map(|open| self.close(open));
             }
         }
-        let root = Node::new("", self.arena.alloc_slice_copy(&[("stmts", done.unwrap_or(Value::Null))]));
+        let root = Node::bare(self.arena.alloc_slice_copy(&[(at!("stmts"), done.unwrap_or(Value::Null))]));
         Ok((root, self.literals))
     }
 
@@ -109,7 +109,7 @@ impl<'t> Reader<'t> {
                     // SAFETY: the index is below the list's length.
                     let item = unsafe { cells.add(at).read() };
                     if item.is_null() {
-                        self.items.push(Value::Node(Node::new("", &[])));
+                        self.items.push(Value::Node(&Node::EMPTY));
                         continue;
                     }
                     // SAFETY: a cell that is not null points to a node.
@@ -117,13 +117,18 @@ impl<'t> Reader<'t> {
                     return Ok(false);
                 }
                 What::Node { node, shape, at, .. } => {
-                    let Some(field) = shape.fields.get(*at) else { return Ok(true) };
-                    *at += 1;
-                    let node = *node;
-                    // SAFETY: `field` is one of the struct's.
-                    if unsafe { self.field(node, field, depth)? } {
-                        return Ok(false);
+                    let (node, shape, first) = (*node, *shape, *at);
+                    let place = self.open.len() - 1;
+                    for (at, field) in (1..).zip(shape.fields.iter()).skip(first) {
+                        // SAFETY: `field` is one of the struct's.
+                        if unsafe { self.field(node, field, depth)? } {
+                            if let Some(Open { what: What::Node { at: next, .. }, .. }) = self.open.get_mut(place) {
+                                *next = at;
+                            }
+                            return Ok(false);
+                        }
                     }
+                    return Ok(true);
                 }
             }
         }
@@ -206,7 +211,7 @@ impl<'t> Reader<'t> {
             }
         };
         if let Some(value) = value {
-            self.keep(field.name, value)?;
+            self.keep(field, value)?;
         }
         Ok(false)
     }
@@ -232,9 +237,9 @@ impl<'t> Reader<'t> {
     }
 
     /// Adds a value to the node that was opened last.
-    fn keep(&mut self, name: &'static str, value: Value<'t>) -> Result<(), Unreadable> {
-        self.spend(VALUE_BYTES + name.len())?;
-        self.fields.push((name, value));
+    fn keep(&mut self, field: &'static Field, value: Value<'t>) -> Result<(), Unreadable> {
+        self.spend(VALUE_BYTES + field.name.len())?;
+        self.fields.push((field.at, value));
         Ok(())
     }
 
@@ -287,7 +292,7 @@ impl<'t> Reader<'t> {
     /// `value` points to the union of value nodes of `node`, a live `A_Const`.
     unsafe fn constant(&mut self, node: *const u8, value: *const u8) -> Result<(), Unreadable> {
         // Its first field.
-        if self.fields.last().is_some_and(|(name, _)| *name == "isnull") {
+        if self.fields.last().is_some_and(|(name, _)| *name == at!("isnull")) {
             return Ok(());
         }
         // SAFETY: every node begins with its tag.
@@ -296,13 +301,13 @@ impl<'t> Reader<'t> {
         // SAFETY: the union's member of that tag is a struct of that shape, with one scalar.
         let inner = unsafe { self.scalar(value.add(field.offset), field.kind)? };
         let fields: &[_] = match inner {
-            Some(inner) => self.arena.alloc_slice_copy(&[(field.name, inner)]),
+            Some(inner) => self.arena.alloc_slice_copy(&[(field.at, inner)]),
             None => &[],
         };
         // SAFETY: its place in the text is a number at that offset.
         let place = unsafe { node.add(self.layout.constant_location).cast::<i32>().read() };
-        let literal = self.literals.add(Node::new("", fields), usize::try_from(place).ok());
-        self.keep(field.name, Value::Literal(literal))
+        let literal = self.literals.add(self.arena.alloc(Node::bare(fields)), usize::try_from(place).ok());
+        self.keep(field, Value::Literal(literal))
     }
 
     /// # Safety
@@ -311,8 +316,22 @@ impl<'t> Reader<'t> {
         if text.is_null() {
             return Ok(None);
         }
-        // SAFETY: as above.
-        let words = unsafe { CStr::from_ptr(text) }.to_str().map_err(|_| Unreadable::Malformed)?;
+        // Most are short and ASCII: one pass finds their end and says so.
+        let (mut length, mut bits) = (0, 0);
+        // SAFETY: as above: the NUL is the last byte that is read.
+        let bytes = unsafe {
+            while text.add(length).read() != 0 {
+                bits |= text.add(length).read() as u8;
+                length += 1;
+            }
+            std::slice::from_raw_parts(text.cast::<u8>(), length)
+        };
+        let words = if bits.is_ascii() {
+            // SAFETY: every byte is ASCII.
+            unsafe { std::str::from_utf8_unchecked(bytes) }
+        } else {
+            std::str::from_utf8(bytes).map_err(|_| Unreadable::Malformed)?
+        };
         self.spend(words.len())?;
         Ok((!words.is_empty()).then(|| Value::Text(self.arena.alloc_str(words))))
     }
@@ -325,7 +344,7 @@ impl<'t> Reader<'t> {
             Some(What::List { .. }) => self.items.push(value),
             Some(What::Node { shape, at, .. }) => {
                 if let Some(field) = at.checked_sub(1).and_then(|at| shape.fields.get(at)) {
-                    self.fields.push((field.name, value));
+                    self.fields.push((field.at, value));
                 }
             }
             None => {}
@@ -342,7 +361,7 @@ impl<'t> Reader<'t> {
             What::Node { shape, first, .. } => {
                 let fields = self.arena.alloc_slice_copy(self.fields.get(first..).unwrap_or_default());
                 self.fields.truncate(first);
-                Value::Node(Node::new(shape.name, fields))
+                Value::Node(self.arena.alloc(Node::new(shape.tag, shape.name, fields)))
             }
         }
     }

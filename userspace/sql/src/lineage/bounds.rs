@@ -1,18 +1,19 @@
 //! Whether a query reads a relation whole: no LIMIT, and none of its keys given.
 
-use std::rc::Rc;
+use std::borrow::Cow;
 
 use super::follow::Follower;
 use super::operators::is_fixed;
 use super::scope::{Columns, From, Item};
 use super::select::nodes;
 use super::words;
-use crate::tree::{Node, Value};
+use crate::tree::{Node, Tag, at};
+use crate::walk::parts;
 use crate::{Computation, Relation, Watch};
 
 /// A relation in FROM, by the name under which it stands there.
 struct Read<'c> {
-    name: Rc<str>,
+    name: &'c str,
     relation: &'c Relation,
     /// Columns, by number, that equal something given.
     given: Vec<i16>,
@@ -28,7 +29,7 @@ enum Side {
 
 impl<'c> Follower<'c> {
     /// Notes the relations in FROM of which the query reads every row; says whether it reads one row at most, of relations alone.
-    pub(super) fn bounds(&mut self, node: &Node<'_>) -> bool {
+    pub(super) fn bounds(&mut self, node: &Node<'c>) -> bool {
         let mut reads = Vec::new();
         let mut is_stored = true;
         self.scopes.innermost().iter().for_each(|from| is_stored &= stored(from, &mut reads));
@@ -36,8 +37,8 @@ impl<'c> Follower<'c> {
             return false;
         }
         let mut equalities = Vec::new();
-        node.node("whereClause").into_iter().for_each(|condition| conjuncts(condition, &mut equalities));
-        nodes(node.list("fromClause")).for_each(|item| joins(item, &mut equalities));
+        node.node(at!("whereClause")).into_iter().for_each(|condition| conjuncts(condition, &mut equalities));
+        nodes(node.list(at!("fromClause"))).for_each(|item| joins(item, &mut equalities));
         let sides: Vec<(Side, Side)> =
             equalities.iter().map(|(left, right)| (side(&reads, left), side(&reads, right))).collect();
         // What is given by a key gives, through an equality, the key of another.
@@ -51,12 +52,15 @@ impl<'c> Follower<'c> {
                 break;
             }
         }
-        let unbounded = reads.iter().filter(|read| !self.has_key(read)).map(|read| read.relation.name.clone());
-        let unbounded: Vec<_> = unbounded.collect();
-        let is_single = is_stored && unbounded.is_empty();
-        let is_limited = node.node("limitCount").is_some_and(is_fixed);
-        if !self.is_asked && !is_limited {
-            self.found.unbounded.extend(unbounded);
+        let is_limited = node.node(at!("limitCount")).is_some_and(is_fixed);
+        let mut is_single = is_stored;
+        for read in &reads {
+            if !self.has_key(read) {
+                is_single = false;
+                if !self.is_asked && !is_limited {
+                    self.found.unbounded.insert(Cow::Borrowed(&read.relation.name));
+                }
+            }
         }
         is_single
     }
@@ -88,7 +92,7 @@ impl<'c> Follower<'c> {
 fn stored<'c>(from: &From<'c>, reads: &mut Vec<Read<'c>>) -> bool {
     match from {
         From::Item(Item { name, columns: Columns::Relation(relation) | Columns::Computed(relation, _), .. }) => {
-            reads.push(Read { name: Rc::clone(name), relation, given: Vec::new() });
+            reads.push(Read { name, relation, given: Vec::new() });
             true
         }
         From::Item(_) => false,
@@ -100,23 +104,26 @@ fn stored<'c>(from: &From<'c>, reads: &mut Vec<Read<'c>>) -> bool {
 }
 
 /// The equalities that must all hold.
-fn conjuncts<'n, 'j>(condition: &'n Node<'j>, equalities: &mut Vec<(&'n Node<'j>, &'n Node<'j>)>) {
+fn conjuncts<'j>(condition: &'j Node<'j>, equalities: &mut Vec<(&'j Node<'j>, &'j Node<'j>)>) {
     let mut open = vec![condition];
     while let Some(node) = open.pop() {
-        if node.kind == "BoolExpr" && node.text("boolop") == "AND_EXPR" {
-            open.extend(nodes(node.list("args")));
-        } else if node.text("kind") == "AEXPR_OP" && words::last(node.list("name")) == "=" {
-            equalities.extend(node.node("lexpr").zip(node.node("rexpr")));
+        if node.kind == Tag::BoolExpr && node.text(at!("boolop")) == "AND_EXPR" {
+            open.extend(nodes(node.list(at!("args"))));
+        } else if node.text(at!("kind")) == "AEXPR_OP" && words::last(node.list(at!("name"))) == "=" {
+            equalities.extend(node.node(at!("lexpr")).zip(node.node(at!("rexpr"))));
         }
     }
 }
 
-fn joins<'n, 'j>(item: &'n Node<'j>, equalities: &mut Vec<(&'n Node<'j>, &'n Node<'j>)>) {
+fn joins<'j>(item: &'j Node<'j>, equalities: &mut Vec<(&'j Node<'j>, &'j Node<'j>)>) {
     let mut open = vec![item];
-    while let Some(node) = open.pop().filter(|node| node.kind == "JoinExpr") {
-        node.node("quals").into_iter().for_each(|condition| conjuncts(condition, equalities));
+    while let Some(node) = open.pop().filter(|node| node.kind == Tag::JoinExpr) {
+        node.node(at!("quals")).into_iter().for_each(|condition| conjuncts(condition, equalities));
         open.extend(
-            [node.node("larg"), node.node("rarg")].into_iter().flatten().filter(|side| side.kind == "JoinExpr"),
+            [node.node(at!("larg")), node.node(at!("rarg"))]
+                .into_iter()
+                .flatten()
+                .filter(|side| side.kind == Tag::JoinExpr),
         );
     }
 }
@@ -126,14 +133,13 @@ fn side(reads: &[Read<'_>], node: &Node<'_>) -> Side {
         return Side::Given;
     }
     // A cast may make many values one (`amount::int = 5`): what is cast is no key.
-    if node.kind != "ColumnRef" {
+    if node.kind != Tag::ColumnRef {
         return Side::Other;
     }
-    let words: Vec<&str> = node.list("fields").iter().filter_map(Value::as_string).collect();
-    let Some((column, qualifiers)) = words.split_last() else { return Side::Other };
+    let (qualifier, column) = parts(node.list(at!("fields")));
     let mut found = reads.iter().enumerate().filter_map(|(at, read)| {
-        let is_meant = qualifiers.last().is_none_or(|name| **name == *read.name);
-        let column = read.relation.columns.iter().find(|known| known.name == *column).filter(|_| is_meant)?;
+        let is_meant = qualifier.is_none_or(|name| name == read.name);
+        let column = read.relation.columns.iter().find(|known| known.name == column).filter(|_| is_meant)?;
         Some(Side::Column(at, column.number))
     });
     match (found.next(), found.next()) {

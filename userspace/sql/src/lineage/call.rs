@@ -8,12 +8,25 @@ use super::operators;
 use super::scope::{Columns, From, Item};
 use super::select::nodes;
 use super::value::{Column, Value};
-use crate::tree::Node;
-use crate::walk::qualified;
+use crate::tree::{Node, Tag, at};
+use crate::walk::{parts, qualified};
 use crate::{Clause, Function, How, Name, Unknown, catalog};
 
 /// Aggregates that give back the only value that they are given.
 const SUMS: &[&str] = &["avg", "bit_and", "bit_or", "sum"];
+
+/// A function's name where it lies.
+#[derive(Clone, Copy)]
+struct Called<'a> {
+    schema: Option<&'a str>,
+    name: &'a str,
+}
+
+impl Called<'_> {
+    fn to_name(self) -> Name {
+        Name { schema: self.schema.map(str::to_owned), name: self.name.to_owned() }
+    }
+}
 
 /// What takes a JSON object apart into its keys and values.
 const EACH: &[&str] = &["json_each", "json_each_text", "jsonb_each", "jsonb_each_text"];
@@ -25,62 +38,68 @@ const OVERLOADS_MAX: usize = 32;
 
 impl<'c> Follower<'c> {
     /// A function call.
-    pub(super) fn call(&mut self, node: &Node<'_>) -> Value {
-        let name = qualified(node.list("funcname"));
-        if name.name == "system_user" && node.list("args").is_empty() {
+    pub(super) fn call(&mut self, node: &Node<'c>) -> Value<'c> {
+        let (schema, name) = parts(node.list(at!("funcname")));
+        let name = Called { schema, name };
+        if name.name == "system_user" && node.list(at!("args")).is_empty() {
             return self.newer_name();
         }
-        let mut arguments: Vec<Value> = nodes(node.list("args")).map(|argument| self.expression(argument)).collect();
-        self.predicate(node.get("agg_filter"));
-        if let Some(over) = node.node("over") {
+        let mut arguments: Vec<Value<'c>> =
+            nodes(node.list(at!("args"))).map(|argument| self.expression(argument)).collect();
+        self.predicate(node.get(at!("agg_filter")));
+        if let Some(over) = node.node(at!("over")) {
             self.window(over);
         }
-        if node.flag("agg_within_group") {
-            self.within_group(node, &name, &mut arguments);
+        if node.flag(at!("agg_within_group")) {
+            self.within_group(node, name, &mut arguments);
         } else {
-            self.order(node.list("agg_order"));
+            self.order(node.list(at!("agg_order")));
         }
-        if node.flag("agg_distinct") {
+        if node.flag(at!("agg_distinct")) {
             self.probe(&Value::all(&arguments), Clause::GroupBy, node);
         }
-        if let ([argument], None) = (arguments.as_slice(), &name.schema) {
+        if let ([argument], None) = (arguments.as_slice(), name.schema) {
             // `pan(p)` is `p.pan`.
-            let field = argument.fields().and_then(|fields| fields.iter().find(|field| *field.name == *name.name));
+            let field = argument.fields().and_then(|fields| fields.iter().find(|field| field.name == name.name));
             if let Some(field) = field {
                 let field = field.value.clone();
-                let may_be_one =
-                    self.is_function(&name) || self.earlier.functions.contains(&name.name) || self.schema().is_partial;
+                let may_be_one = self.is_function(name) || self.is_made(name) || self.schema().is_partial;
                 if may_be_one {
-                    return field.with(&self.named(&name, Some(node), &arguments));
+                    return field.with(&self.named(name, Some(node), &arguments));
                 }
-                self.found.attributes.insert(name.name);
+                self.found.attributes.insert(name.name.to_owned());
                 return self.used(field);
             }
         }
-        self.named(&name, Some(node), &arguments)
+        self.named(name, Some(node), &arguments)
     }
 
     /// `f(value)` in attribute notation.
-    pub(super) fn applied(&mut self, schema: Option<&str>, name: &str, arguments: &[Value]) -> Value {
-        let name = Name { schema: schema.map(str::to_owned), name: name.to_owned() };
-        if !self.is_function(&name) && !is_type(&name.name) {
-            self.unknown(Unknown::Column(super::words::identifier(&name.name).to_string()));
+    pub(super) fn applied(&mut self, schema: Option<&str>, name: &str, arguments: &[Value<'c>]) -> Value<'c> {
+        let name = Called { schema, name };
+        if !self.is_function(name) && !is_type(name.name) {
+            self.unknown(Unknown::Column(super::words::identifier(name.name).to_owned()));
             return Value::all(arguments).at_most(How::Lossy);
         }
-        self.named(&name, None, arguments)
+        self.named(name, None, arguments)
     }
 
-    fn is_function(&self, name: &Name) -> bool {
-        catalog::is_catalog_function(&name.name) || !self.schema().functions(&name.name).is_empty()
+    fn is_function(&self, name: Called<'_>) -> bool {
+        catalog::is_catalog_function(name.name) || !self.schema().functions(name.name).is_empty()
+    }
+
+    /// Did an earlier statement of the text make a function of that name?
+    fn is_made(&self, name: Called<'_>) -> bool {
+        self.earlier.functions.iter().any(|made| made == name.name)
     }
 
     /// The keys of WITHIN GROUP: picked from (`mode`), or compared with an argument (`rank`).
-    fn within_group(&mut self, node: &Node<'_>, name: &Name, arguments: &mut Vec<Value>) {
-        let keys: Vec<Value> = nodes(node.list("agg_order"))
-            .filter_map(|sort| sort.node("node"))
+    fn within_group(&mut self, node: &Node<'c>, name: Called<'_>, arguments: &mut Vec<Value<'c>>) {
+        let keys: Vec<Value<'c>> = nodes(node.list(at!("agg_order")))
+            .filter_map(|sort| sort.node(at!("node")))
             .map(|key| self.expression(key))
             .collect();
-        if functions::class(&name.name) != Class::Picks {
+        if functions::class(name.name) != Class::Picks {
             keys.iter().for_each(|key| self.probe(key, Clause::OrderBy, node));
             arguments.extend(keys.iter().map(|key| key.at_most(How::Lossy)));
         } else {
@@ -91,49 +110,54 @@ impl<'c> Follower<'c> {
     }
 
     /// A function by its name: the user's of that name, and the server's own.
-    fn named(&mut self, name: &Name, node: Option<&Node<'_>>, arguments: &[Value]) -> Value {
+    fn named(&mut self, name: Called<'_>, node: Option<&Node<'c>>, arguments: &[Value<'c>]) -> Value<'c> {
         let mut value = Value::clean();
         let own: Vec<&'c Function> = self.users(name);
         for function in &own {
             value.add(&self.users_function(function, node, arguments));
         }
-        let built_in = name.schema.as_deref().is_none_or(|schema| schema == "pg_catalog");
-        if name.schema.as_deref() == Some("information_schema") && own.is_empty() {
+        let built_in = name.schema.is_none_or(|schema| schema == "pg_catalog");
+        if name.schema == Some("information_schema") && own.is_empty() {
             // Parts of its views: of arguments and catalogs alone.
             return self.transformed(&Value::all(arguments), How::Lossy);
         }
-        if self.earlier.functions.contains(&name.name) {
-            self.unknown(Unknown::Function(name.clone()));
+        if self.is_made(name) {
+            self.unknown(Unknown::Function(name.to_name()));
         }
-        let class = functions::class(&name.name);
+        let class = functions::class(name.name);
         if class == Class::Elsewhere {
-            self.elsewhere(name.clone());
+            self.elsewhere(name.to_name());
         }
-        if built_in && catalog::is_catalog_function(&name.name) {
+        if built_in && catalog::is_catalog_function(name.name) {
             let given = self.built_in(class, name, node, arguments);
             return if own.is_empty() { given } else { value.with(&given) };
         }
         if own.is_empty() {
             // Neither the server's nor told of.
-            self.unknown(Unknown::Function(name.clone()));
+            self.unknown(Unknown::Function(name.to_name()));
             return Value::all(arguments).at_most(How::Lossy);
         }
         value
     }
 
     /// The user's functions that a name may mean.
-    fn users(&self, name: &Name) -> Vec<&'c Function> {
-        let is_searched = |function: &&Function| match (&name.schema, &function.name.schema) {
+    fn users(&self, name: Called<'_>) -> Vec<&'c Function> {
+        let is_searched = |function: &&Function| match (name.schema, &function.name.schema) {
             (Some(written), Some(schema)) => written == schema,
             (None, Some(schema)) => self.earlier.moved_path || self.context.schemas.contains(schema),
             (_, None) => true,
         };
-        self.schema().functions(&name.name).iter().filter(is_searched).take(OVERLOADS_MAX).collect()
+        self.schema().functions(name.name).iter().filter(is_searched).take(OVERLOADS_MAX).collect()
     }
 
-    fn users_function(&mut self, function: &'c Function, node: Option<&Node<'_>>, arguments: &[Value]) -> Value {
+    fn users_function(
+        &mut self,
+        function: &'c Function,
+        node: Option<&Node<'c>>,
+        arguments: &[Value<'c>],
+    ) -> Value<'c> {
         let all = Value::all(arguments);
-        let nested = self.open.len() >= FUNCTIONS_MAX || self.open.contains(&function.name);
+        let nested = self.open.len() >= FUNCTIONS_MAX || self.open.contains(&&function.name);
         let body = function.body.as_deref().filter(|_| !nested);
         let value = body.and_then(|body| self.body(function, body, arguments));
         if value.is_none() {
@@ -149,13 +173,13 @@ impl<'c> Follower<'c> {
     }
 
     /// What a body in SQL gives: the rows of its last statement; `None`: it cannot be read.
-    fn body(&mut self, function: &'c Function, body: &str, arguments: &[Value]) -> Option<Value> {
-        self.open.push(function.name.clone());
+    fn body(&mut self, function: &'c Function, body: &str, arguments: &[Value<'c>]) -> Option<Value<'c>> {
+        self.open.push(&function.name);
         let value = self.apart(arguments.to_vec(), |this| {
             this.scopes.open();
             this.scopes.add(From::Item(parameters(function, arguments)));
             let value = this.text(body, |this, statements| {
-                let mut last: Option<Rc<[Column]>> = None;
+                let mut last: Option<Rc<[Column<'c>]>> = None;
                 for statement in statements {
                     last = Some(this.query(statement));
                 }
@@ -173,7 +197,13 @@ impl<'c> Follower<'c> {
     }
 
     /// A function of the server's own.
-    fn built_in(&mut self, class: Class, name: &Name, node: Option<&Node<'_>>, arguments: &[Value]) -> Value {
+    fn built_in(
+        &mut self,
+        class: Class,
+        name: Called<'_>,
+        node: Option<&Node<'c>>,
+        arguments: &[Value<'c>],
+    ) -> Value<'c> {
         let all = Value::all(arguments);
         if all.is_clean() {
             return all;
@@ -184,37 +214,34 @@ impl<'c> Follower<'c> {
         };
         match class {
             Class::Presence => {
-                let each: Vec<Value> = arguments.iter().map(|argument| self.present(argument, node)).collect();
+                let each: Vec<Value<'c>> = arguments.iter().map(|argument| self.present(argument, node)).collect();
                 Value::all(&each)
             }
             Class::Nothing => Value::clean(),
             Class::Embeds => match arguments {
-                [row]
-                    if ["row_to_json", "to_json", "to_jsonb"].contains(&name.name.as_str())
-                        && row.fields().is_some() =>
-                {
+                [row] if ["row_to_json", "to_json", "to_jsonb"].contains(&name.name) && row.fields().is_some() => {
                     row.clone()
                 }
                 // Its keys are the names of columns.
-                [row] if EACH.contains(&name.name.as_str()) && row.fields().is_some() => {
+                [row] if EACH.contains(&name.name) && row.fields().is_some() => {
                     let value = Column::new("value", all.at_most(How::Verbatim));
                     Value::row([Column::new("key", Value::clean()), value].into())
                 }
                 _ => all.at_most(How::Verbatim),
             },
             Class::Picks => {
-                let written = if node.flag("agg_within_group") { "agg_order" } else { "args" };
+                let written = if node.flag(at!("agg_within_group")) { at!("agg_order") } else { at!("args") };
                 let are_columns =
                     all.is_verbatim() && nodes(node.list(written)).all(|one| self.is_whole_column(uncast(one)));
-                if !are_columns && arguments.iter().any(|argument| !argument.is_whole()) {
-                    self.probe(&all, Clause::OrderBy, node);
-                }
+                // A column's values are compared with each other, as by a join.
+                let asks_others = !are_columns && arguments.iter().any(|argument| !argument.is_whole());
+                self.probe(&all, if asks_others { Clause::OrderBy } else { Clause::Join }, node);
                 all.at_most(How::Verbatim)
             }
             Class::Compares => self.compared(&all, node),
             Class::Trims => self.transformed(&all, if arguments.len() == 1 { How::Verbatim } else { How::Lossy }),
             Class::Lists | Class::Joins | Class::Formats => {
-                let how = if operators::is_set_apart(&name.name, node) { How::Verbatim } else { How::Injective };
+                let how = if operators::is_set_apart(name.name, node) { How::Verbatim } else { How::Injective };
                 self.transformed(&all, how)
             }
             Class::Extracts => {
@@ -231,13 +258,11 @@ impl<'c> Follower<'c> {
             }
             Class::Ranges => self.between(node, arguments),
             // Of one row it is the row's own value, or that of its kind.
-            Class::Transforms if self.is_single && SUMS.contains(&name.name.as_str()) => {
-                self.transformed(&all, How::Verbatim)
-            }
+            Class::Transforms if self.is_single && SUMS.contains(&name.name) => self.transformed(&all, How::Verbatim),
             Class::Transforms => self.transformed(&all, How::Lossy),
             Class::Elsewhere | Class::Acts if !self.is_sensitive(&all) => all.at_most(How::Lossy),
             Class::Elsewhere | Class::Acts => {
-                self.unknown(Unknown::Function(name.clone()));
+                self.unknown(Unknown::Function(name.to_name()));
                 self.probe(&all, Clause::Other, node);
                 self.transformed(&all, How::Lossy)
             }
@@ -245,9 +270,9 @@ impl<'c> Follower<'c> {
     }
 
     /// A record of the type of the first argument, filled from a JSON value: each field is a piece of it, as far as its type keeps it.
-    fn filled_record(&mut self, node: &Node<'_>, all: &Value) -> Value {
-        let type_name = nodes(node.list("args")).next().and_then(|first| first.node("typeName"));
-        let relation = type_name.map(|name| qualified(name.list("names")));
+    fn filled_record(&mut self, node: &Node<'c>, all: &Value<'c>) -> Value<'c> {
+        let type_name = nodes(node.list(at!("args"))).next().and_then(|first| first.node(at!("typeName")));
+        let relation = type_name.map(|name| qualified(name.list(at!("names"))));
         let relation = relation.and_then(|name| self.schema().relation(&name, self.context.schemas));
         let Some(relation) = relation else { return self.transformed(all, How::Lossy) };
         let fields = relation.columns.iter().map(|column| {
@@ -259,11 +284,11 @@ impl<'c> Follower<'c> {
     }
 
     /// A JSON object. Keys are compared with each other, and looked for (`->`): one that matters makes an oracle of the object.
-    fn object(&mut self, node: &Node<'_>, name: &Name, arguments: &[Value]) -> Value {
+    fn object(&mut self, node: &Node<'c>, name: Called<'_>, arguments: &[Value<'c>]) -> Value<'c> {
         let all = Value::all(arguments);
         let step = if name.name.ends_with("_build_object") { 2 } else { arguments.len().max(1) };
         let keys = Value::all(arguments.iter().step_by(step));
-        if keys.is_clean() && !node.flag("func_variadic") {
+        if keys.is_clean() && !node.flag(at!("func_variadic")) {
             return all.at_most(How::Verbatim);
         }
         self.probe(&all, Clause::GroupBy, node);
@@ -271,12 +296,12 @@ impl<'c> Follower<'c> {
     }
 
     /// A range. The server compares its bounds, and an empty or a wrong one says how they stand: a column and the number next to it tell nothing.
-    fn between(&mut self, node: &Node<'_>, arguments: &[Value]) -> Value {
-        let written: Vec<&Node<'_>> = nodes(node.list("args")).collect();
-        let bounds: Vec<Value> = written.iter().zip(arguments).map(|(one, value)| bounded(one, value)).collect();
+    fn between(&mut self, node: &Node<'c>, arguments: &[Value<'c>]) -> Value<'c> {
+        let written: Vec<&Node<'c>> = nodes(node.list(at!("args"))).collect();
+        let bounds: Vec<Value<'c>> = written.iter().zip(arguments).map(|(one, value)| bounded(one, value)).collect();
         let all = Value::all(&bounds);
         let is_next = matches!(written.as_slice(), [lower, upper, ..] if column_of(lower).is_some_and(|lower| {
-            column_of(upper).is_some_and(|upper| qualified(lower.list("fields")) == qualified(upper.list("fields")))
+            column_of(upper).is_some_and(|upper| parts(lower.list(at!("fields"))) == parts(upper.list(at!("fields"))))
         }));
         if is_next {
             return all;
@@ -285,14 +310,14 @@ impl<'c> Follower<'c> {
         self.transformed(&all, How::Lossy)
     }
 
-    fn is_whole_column(&mut self, node: &Node<'_>) -> bool {
-        node.kind == "ColumnRef" && self.expression(node).is_whole()
+    fn is_whole_column(&mut self, node: &Node<'c>) -> bool {
+        node.kind == Tag::ColumnRef && self.expression(node).is_whole()
     }
 
-    fn cut(&mut self, node: &Node<'_>, arguments: &[Value]) -> Value {
+    fn cut(&mut self, node: &Node<'c>, arguments: &[Value<'c>]) -> Value<'c> {
         let (first, rest) = arguments.split_first().map_or((Value::clean(), &[][..]), |(f, r)| (f.clone(), r));
         let asked = self.compared(&Value::all(rest), node);
-        let path = nodes(node.list("args")).nth(1);
+        let path = nodes(node.list(at!("args"))).nth(1);
         if path.is_some_and(operators::is_plain_path) {
             return first.at_most(How::Verbatim).with(&asked);
         }
@@ -302,11 +327,11 @@ impl<'c> Follower<'c> {
 }
 
 /// What is cast, or sorted by.
-fn uncast<'n, 'j>(node: &'n Node<'j>) -> &'n Node<'j> {
+fn uncast<'j>(node: &'j Node<'j>) -> &'j Node<'j> {
     let mut node = node;
     let inner = |node: &Node<'_>| match node.kind {
-        "SortBy" => Some("node"),
-        "TypeCast" => Some("arg"),
+        Tag::SortBy => Some(at!("node")),
+        Tag::TypeCast => Some(at!("arg")),
         _ => None,
     };
     while let Some(next) = inner(node).and_then(|field| node.node(field)) {
@@ -316,17 +341,19 @@ fn uncast<'n, 'j>(node: &'n Node<'j>) -> &'n Node<'j> {
 }
 
 /// The column of a bound that is a column, or one next to it.
-fn column_of<'n, 'j>(bound: &'n Node<'j>) -> Option<&'n Node<'j>> {
-    let column = if bound.kind == "A_Expr" { bound.node("lexpr")? } else { bound };
-    (column.kind == "ColumnRef").then_some(column)
+fn column_of<'j>(bound: &'j Node<'j>) -> Option<&'j Node<'j>> {
+    let column = if bound.kind == Tag::A_Expr { bound.node(at!("lexpr"))? } else { bound };
+    (column.kind == Tag::ColumnRef).then_some(column)
 }
 
 /// A bound of a range: a column that matters, or one next to it, stands in the range as a number.
-fn bounded(bound: &Node<'_>, value: &Value) -> Value {
-    let is_next = bound.kind == "A_Expr"
-        && ["+", "-"].contains(&super::words::last(bound.list("name")))
-        && bound.node("lexpr").is_some_and(|left| left.kind == "ColumnRef")
-        && bound.node("rexpr").is_some_and(|right| right.node("ival").is_some_and(|number| number.int("ival") <= 1));
+fn bounded<'c>(bound: &Node<'_>, value: &Value<'c>) -> Value<'c> {
+    let is_next = bound.kind == Tag::A_Expr
+        && ["+", "-"].contains(&super::words::last(bound.list(at!("name"))))
+        && bound.node(at!("lexpr")).is_some_and(|left| left.kind == Tag::ColumnRef)
+        && bound
+            .node(at!("rexpr"))
+            .is_some_and(|right| right.node(at!("ival")).is_some_and(|number| number.int(at!("ival")) <= 1));
     if !is_next {
         return value.at_most(How::Verbatim);
     }
@@ -335,15 +362,10 @@ fn bounded(bound: &Node<'_>, value: &Value) -> Value {
 }
 
 /// A function's arguments by their names, as its body sees them.
-fn parameters<'c>(function: &Function, arguments: &[Value]) -> Item<'c> {
+fn parameters<'c>(function: &'c Function, arguments: &[Value<'c>]) -> Item<'c> {
     let named = function.arguments.iter().zip(arguments);
     let columns = named.filter(|(name, _)| !name.is_empty()).map(|(name, value)| Column::new(name, value.clone()));
-    Item {
-        name: Rc::from(function.name.name.as_str()),
-        schema: None,
-        columns: Columns::Known(columns.collect()),
-        is_stored: false,
-    }
+    Item { name: &function.name.name, schema: None, columns: Columns::Known(columns.collect()), is_stored: false }
 }
 
 /// A type that a row is cast to by attribute notation.

@@ -7,7 +7,7 @@ use super::scope::{self, Columns, From, Item};
 use super::select::nodes;
 use super::value::{Column, Value};
 use super::words;
-use crate::tree::{Node, Value as Field};
+use crate::tree::{At, Node, Tag, Value as Field, at};
 use crate::{ColumnId, Computation, Name, Relation, Sensitivity, Watch};
 
 /// What an earlier statement of the text has set up over a relation, by its bare name.
@@ -20,9 +20,9 @@ pub(super) struct SetUp {
 }
 
 /// The relation's columns where some are generated from what matters; `None`: they are as they are stored.
-pub(super) fn generated(follower: &mut Follower<'_>, relation: &Relation) -> Option<Rc<[Column]>> {
+pub(super) fn generated<'c>(follower: &mut Follower<'c>, relation: &'c Relation) -> Option<Rc<[Column<'c>]>> {
     let schema = follower.schema();
-    let heirs: Vec<&Relation> = schema.heirs(relation).filter(|heir| expressions(heir).next().is_some()).collect();
+    let heirs: Vec<&'c Relation> = schema.heirs(relation).filter(|heir| expressions(heir).next().is_some()).collect();
     let matters = |relation: &&Relation| {
         relation.columns.iter().any(|column| schema.sensitivity_in(relation, column) != Sensitivity::None)
     };
@@ -52,18 +52,18 @@ fn expressions(relation: &Relation) -> impl Iterator<Item = (i16, &str)> {
 }
 
 /// What an expression over a relation's own columns derives from, each of which is `stored`. What cannot be read is made of all.
-fn of_expression(
-    follower: &mut Follower<'_>,
-    relation: &Relation,
+fn of_expression<'c>(
+    follower: &mut Follower<'c>,
+    relation: &'c Relation,
     expression: &str,
-    stored: impl Fn(&crate::Column) -> Value,
-) -> Value {
-    let columns: Vec<Column> =
+    stored: impl Fn(&crate::Column) -> Value<'c>,
+) -> Value<'c> {
+    let columns: Vec<Column<'c>> =
         relation.columns.iter().map(|column| Column::new(&column.name, stored(column))).collect();
     let all = Value::all(columns.iter().map(|column| &column.value));
     let item = Item {
-        name: Rc::from(relation.name.name.as_str()),
-        schema: relation.name.schema.as_deref().map(Rc::from),
+        name: relation.name.name.as_str(),
+        schema: relation.name.schema.as_deref(),
         columns: Columns::Known(columns.into()),
         is_stored: true,
     };
@@ -72,7 +72,7 @@ fn of_expression(
             follower.scopes.open();
             follower.scopes.add(From::Item(item));
             let value = follower.text(&format!("SELECT {expression}"), |follower, statements| match statements {
-                [statement] if statement.kind == "SelectStmt" => match &*follower.query(statement) {
+                [statement] if statement.kind == Tag::SelectStmt => match &*follower.query(statement) {
                     [column] => Some(column.value.clone()),
                     _ => None,
                 },
@@ -86,7 +86,7 @@ fn of_expression(
 }
 
 /// What looks at a column of a relation by itself when it is filled; `column` empty: at any of it.
-pub(super) fn watch(follower: &mut Follower<'_>, target: &Name, column: &str) -> Option<Watch> {
+pub(super) fn watch<'c>(follower: &mut Follower<'c>, target: &Name, column: &str) -> Option<Watch> {
     let earlier = follower.earlier.set_up.iter().find(|one| {
         one.relation == target.name
             && (one.columns.is_empty() || column.is_empty() || one.columns.iter().any(|name| name == column))
@@ -102,11 +102,11 @@ pub(super) fn watch(follower: &mut Follower<'_>, target: &Name, column: &str) ->
                 relation.name.schema.as_deref() == Some(written)
             })
     };
-    let meant: Vec<&Relation> = schema.relations().filter(is_meant).flat_map(|one| schema.heirs(one)).collect();
+    let meant: Vec<&'c Relation> = schema.relations().filter(is_meant).flat_map(|one| schema.heirs(one)).collect();
     meant.into_iter().find_map(|relation| relation_watch(follower, relation, column))
 }
 
-fn relation_watch(follower: &mut Follower<'_>, relation: &Relation, column: &str) -> Option<Watch> {
+fn relation_watch<'c>(follower: &mut Follower<'c>, relation: &'c Relation, column: &str) -> Option<Watch> {
     let number = relation.columns.iter().find(|known| known.name == column).map(|known| known.number);
     let looks = |columns: &[i16]| columns.is_empty() || number.is_none_or(|number| columns.contains(&number));
     let simple = relation.computations.iter().find_map(|computation| match computation {
@@ -124,38 +124,38 @@ fn relation_watch(follower: &mut Follower<'_>, relation: &Relation, column: &str
     made.iter().any(of_it).then_some(Watch::Generated)
 }
 
-impl Follower<'_> {
+impl<'c> Follower<'c> {
     /// Notes what a definition sets up over a relation, for the statements behind it.
     pub(super) fn sets_up(&mut self, relation: &Name, by: Watch, columns: Vec<String>) {
         self.earlier.set_up.push(SetUp { relation: relation.name.clone(), by, columns });
     }
 
     /// Notes what a column's or a table's definition sets up.
-    pub(super) fn sets_up_definition(&mut self, relation: &Name, node: &Node<'_>, column: &str) {
+    pub(super) fn sets_up_definition(&mut self, relation: &Name, node: &Node<'c>, column: &str) {
         match node.kind {
-            "ColumnDef" => {
-                let name = node.text("colname");
-                if node.node("typeName").is_some_and(|name| !is_plain(name)) {
+            Tag::ColumnDef => {
+                let name = node.text(at!("colname"));
+                if node.node(at!("typeName")).is_some_and(|name| !is_plain(name)) {
                     self.sets_up(relation, Watch::Domain, named(name));
                 }
-                nodes(node.list("constraints")).for_each(|one| self.sets_up_definition(relation, one, name));
+                nodes(node.list(at!("constraints"))).for_each(|one| self.sets_up_definition(relation, one, name));
             }
-            "Constraint" => self.sets_up_constraint(relation, node, column),
+            Tag::Constraint => self.sets_up_constraint(relation, node, column),
             _ => {}
         }
     }
 
-    fn sets_up_constraint(&mut self, relation: &Name, constraint: &Node<'_>, column: &str) {
-        let keys = |field: &str| -> Vec<String> {
+    fn sets_up_constraint(&mut self, relation: &Name, constraint: &Node<'c>, column: &str) {
+        let keys = |field: At| -> Vec<String> {
             constraint.list(field).iter().filter_map(Field::as_string).map(str::to_owned).collect()
         };
         let or_own = |keys: Vec<String>| if keys.is_empty() { named(column) } else { keys };
-        match constraint.text("contype") {
+        match constraint.text(at!("contype")) {
             "CONSTR_CHECK" => self.sets_up(relation, Watch::Check, Vec::new()),
             "CONSTR_GENERATED" => self.sets_up(relation, Watch::Generated, Vec::new()),
-            "CONSTR_PRIMARY" | "CONSTR_UNIQUE" => self.sets_up(relation, Watch::Key, or_own(keys("keys"))),
+            "CONSTR_PRIMARY" | "CONSTR_UNIQUE" => self.sets_up(relation, Watch::Key, or_own(keys(at!("keys")))),
             "CONSTR_EXCLUSION" => self.sets_up(relation, Watch::Exclusion, Vec::new()),
-            "CONSTR_FOREIGN" => self.sets_up(relation, Watch::Reference, or_own(keys("fk_attrs"))),
+            "CONSTR_FOREIGN" => self.sets_up(relation, Watch::Reference, or_own(keys(at!("fk_attrs")))),
             _ => {}
         }
     }
@@ -203,5 +203,5 @@ pub(super) fn is_plain(type_name: &Node<'_>) -> bool {
         "cidr",
         "oid",
     ];
-    PLAIN.contains(&words::last(type_name.list("names")))
+    PLAIN.contains(&words::last(type_name.list(at!("names"))))
 }

@@ -89,7 +89,7 @@ impl Words<'_> {
         let sensitive = |source: &&Source| self.schema.sensitivity(source.column) == Sensitivity::Sensitive;
         let sources: Vec<Source> = output.sources.iter().filter(sensitive).copied().collect();
         let columns = self.columns(&sources);
-        let expression = if output.expression.is_empty() { part.clone() } else { output.expression.clone() };
+        let expression = if output.expression.is_empty() { part.clone() } else { output.expression.to_string() };
         let Some(worst) = sources.iter().map(|source| source.how).min() else {
             let reason = match output.sources.as_slice() {
                 [] => "nothing sensitive is in it".to_owned(),
@@ -124,7 +124,9 @@ impl Words<'_> {
             Clause::Match => {
                 ("an equality with a whole value", "filter by another column, or ask for `match` in a rule")
             }
-            Clause::Join => ("a join by it", "join by another column"),
+            Clause::Join => {
+                ("once agents have written into it, a comparison with other stored values", "join by another column")
+            }
             Clause::OrderBy => ("an order by it", "order by another column"),
             Clause::GroupBy => ("a grouping by it", "group by another column, or drop DISTINCT"),
             Clause::Case => ("a choice by it", "choose by another column"),

@@ -1,7 +1,10 @@
 //! The follower: what is known while one statement is gone through, and what was found.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
+
+use bumpalo::Bump;
 
 use super::computed::{self, SetUp};
 use super::scope::{self, Columns, Scopes};
@@ -21,18 +24,20 @@ const NESTED_MAX: usize = 300;
 /// A common table expression that is visible.
 #[derive(Clone)]
 pub(super) struct Cte<'c> {
-    pub(super) name: Rc<str>,
+    pub(super) name: &'c str,
     pub(super) columns: Columns<'c>,
 }
 
 /// Goes through one statement.
 pub(super) struct Follower<'c> {
     pub(super) context: Context<'c>,
+    /// Where trees and words lie until the text is judged.
+    pub(super) arena: &'c Bump,
     pub(super) scopes: Scopes<'c>,
     /// Innermost last.
     pub(super) ctes: Vec<Cte<'c>>,
     /// What `$1` and its like are, inside the body of a function.
-    pub(super) arguments: Vec<Value>,
+    pub(super) arguments: Vec<Value<'c>>,
     /// The clause that a comparison here belongs to.
     pub(super) clause: Clause,
     /// Inside a view or a function without arguments: what it asks about was decided by its owner, and is the same each time.
@@ -42,21 +47,25 @@ pub(super) struct Follower<'c> {
     /// The innermost query reads at most one row: a key of each of its relations is given.
     pub(super) is_single: bool,
     /// What views that were met hold, by OID and by whether they were only asked about: then what they read whole was not noted.
-    pub(super) views: HashMap<(u32, bool), Rc<[Column]>>,
+    pub(super) views: HashMap<(u32, bool), Rc<[Column<'c>]>>,
     /// Views and functions that are being looked into.
-    pub(super) open: Vec<Name>,
+    pub(super) open: Vec<&'c Name>,
+    /// The texts of views and functions that were read: each once.
+    pub(super) texts: HashMap<&'c str, &'c [&'c Node<'c>]>,
     /// What earlier statements of the same text did.
-    pub(super) earlier: Earlier,
-    pub(super) found: Found,
+    pub(super) earlier: Earlier<'c>,
+    pub(super) found: Found<'c>,
     steps_left: usize,
     nested: usize,
 }
 
 /// What earlier statements of the same text did, and what the database's description does not have yet.
 #[derive(Clone, Default)]
-pub(super) struct Earlier {
+pub(super) struct Earlier<'c> {
     /// Relations that they made.
-    pub(super) relations: Vec<Made>,
+    pub(super) relations: Vec<Made<'c>>,
+    /// Relations that they removed, or named otherwise.
+    pub(super) gone: Gone,
     /// What they wrote where.
     pub(super) filled: Vec<Flow>,
     /// What they set up that looks at rows which come.
@@ -71,23 +80,37 @@ pub(super) struct Earlier {
     pub(super) moved_path: bool,
 }
 
+/// Bare names that may mean another relation than the database's description says.
+#[derive(Clone, Default)]
+pub(super) struct Gone {
+    /// Which they are cannot be told: any.
+    pub(super) any: bool,
+    pub(super) names: Vec<String>,
+}
+
+impl Gone {
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.any || self.names.iter().any(|gone| gone == name)
+    }
+}
+
 /// A relation that was made on the way.
 #[derive(Clone)]
-pub(super) struct Made {
+pub(super) struct Made<'c> {
     pub(super) name: Name,
-    pub(super) columns: Rc<[Column]>,
+    pub(super) columns: Rc<[Column<'c>]>,
 }
 
 /// What was found.
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct Found<'c> {
     pub(super) probes: BTreeSet<Probe>,
     pub(super) flows: BTreeSet<Flow>,
     pub(super) elsewhere: BTreeSet<Name>,
     pub(super) unknown: BTreeSet<Unknown>,
     pub(super) used: BTreeSet<ColumnId>,
     pub(super) asked: BTreeSet<ColumnId>,
-    pub(super) unbounded: BTreeSet<Name>,
+    pub(super) unbounded: BTreeSet<Cow<'c, Name>>,
     /// Columns of rows that were written as functions of them.
     pub(super) attributes: BTreeSet<String>,
     pub(super) may_quote: bool,
@@ -95,9 +118,10 @@ pub(super) struct Found {
 }
 
 impl<'c> Follower<'c> {
-    pub(super) fn new(context: Context<'c>, earlier: Earlier, steps_left: usize) -> Follower<'c> {
+    pub(super) fn new(context: Context<'c>, arena: &'c Bump, earlier: Earlier<'c>, steps_left: usize) -> Follower<'c> {
         Follower {
             context,
+            arena,
             scopes: Scopes::default(),
             ctes: Vec::new(),
             arguments: Vec::new(),
@@ -107,6 +131,7 @@ impl<'c> Follower<'c> {
             is_single: false,
             views: HashMap::new(),
             open: Vec::new(),
+            texts: HashMap::new(),
             earlier,
             found: Found::default(),
             steps_left,
@@ -137,7 +162,7 @@ impl<'c> Follower<'c> {
     }
 
     /// Goes through something that stands outside of what is visible here: a view's query, a function's body.
-    pub(super) fn apart<T>(&mut self, arguments: Vec<Value>, body: impl FnOnce(&mut Self) -> T) -> T {
+    pub(super) fn apart<T>(&mut self, arguments: Vec<Value<'c>>, body: impl FnOnce(&mut Self) -> T) -> T {
         let scopes = std::mem::take(&mut self.scopes);
         let ctes = std::mem::take(&mut self.ctes);
         let was_stored = self.is_stored;
@@ -151,7 +176,7 @@ impl<'c> Follower<'c> {
     }
 
     /// Notes that `clause` asks about what is in `value` and was not noted as a predicate yet.
-    pub(super) fn probe(&mut self, value: &Value, clause: Clause, node: &Node<'_>) {
+    pub(super) fn probe(&mut self, value: &Value<'c>, clause: Clause, node: &Node<'c>) {
         if value.is_clean() || self.is_stored {
             return;
         }
@@ -168,14 +193,14 @@ impl<'c> Follower<'c> {
     }
 
     /// Notes values that are computed and then left aside: what fails on some of them only tells them apart.
-    pub(super) fn dropped(&mut self, value: &Value, node: &Node<'_>) {
+    pub(super) fn dropped(&mut self, value: &Value<'c>, node: &Node<'c>) {
         if !value.is_verbatim() {
             self.probe(value, Clause::Other, node);
         }
     }
 
     /// Notes that columns are used, and gives them back.
-    pub(super) fn used(&mut self, value: Value) -> Value {
+    pub(super) fn used(&mut self, value: Value<'c>) -> Value<'c> {
         if !self.is_stored {
             self.found.used.extend(value.sources().iter().map(|source| source.column));
         }
@@ -183,12 +208,12 @@ impl<'c> Follower<'c> {
     }
 
     /// Is anything sensitive in it?
-    pub(super) fn is_sensitive(&self, value: &Value) -> bool {
+    pub(super) fn is_sensitive(&self, value: &Value<'c>) -> bool {
         value.sources().iter().any(|source| self.schema().sensitivity(source.column) == Sensitivity::Sensitive)
     }
 
     /// Notes that a failure may quote the value.
-    pub(super) fn may_quote(&mut self, value: &Value) {
+    pub(super) fn may_quote(&mut self, value: &Value<'c>) {
         let in_value = value.sources().iter().any(|source| source.how > How::Predicate);
         self.found.may_quote |= in_value && !self.is_stored && self.is_sensitive(value);
     }
@@ -206,7 +231,7 @@ impl<'c> Follower<'c> {
     }
 
     /// Notes that a column is filled.
-    pub(super) fn flow(&mut self, target: &Name, column: &str, value: &Value) {
+    pub(super) fn flow(&mut self, target: &Name, column: &str, value: &Value<'c>) {
         let sources = self.told(value);
         if !sources.is_empty() {
             let watched = computed::watch(self, target, column);
@@ -225,7 +250,7 @@ impl<'c> Follower<'c> {
     }
 
     /// What was found, with these outputs.
-    pub(super) fn finish(mut self, columns: &[Column]) -> Lineage {
+    pub(super) fn finish(mut self, columns: &[Column<'c>]) -> Lineage {
         let (outputs, open_at) = self.outputs(columns);
         let found = std::mem::take(&mut self.found);
         let named = |columns: &BTreeSet<ColumnId>| {
@@ -243,17 +268,17 @@ impl<'c> Follower<'c> {
             unknown: found.unknown.into_iter().collect(),
             is_plan: found.is_plan,
             open_at,
-            unbounded: found.unbounded.into_iter().collect(),
+            unbounded: found.unbounded.into_iter().map(Cow::into_owned).collect(),
         }
     }
 
     /// The outputs, and where others stand between them.
-    fn outputs(&mut self, columns: &[Column]) -> (Vec<Output>, Option<usize>) {
+    fn outputs(&mut self, columns: &[Column<'c>]) -> (Vec<Output>, Option<usize>) {
         let mut outputs = Vec::with_capacity(columns.len());
         let mut open_at = None;
         for column in columns {
-            if &*column.name != scope::STAR {
-                let (name, expression) = (column.name.to_string(), column.words.to_string());
+            if column.name != scope::STAR {
+                let (name, expression) = (column.name.into(), column.words.into());
                 outputs.push(Output { name, sources: self.told(&column.value), expression });
                 continue;
             }
@@ -267,7 +292,7 @@ impl<'c> Follower<'c> {
     }
 
     /// The sources that are told of: columns that rules alone ask about are not.
-    fn told(&self, value: &Value) -> Vec<Source> {
+    fn told(&self, value: &Value<'c>) -> Vec<Source> {
         let is_told = |source: &&Source| self.schema().sensitivity(source.column) > Sensitivity::Watched;
         value.sources().iter().filter(is_told).copied().collect()
     }

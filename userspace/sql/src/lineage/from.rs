@@ -8,87 +8,88 @@ use super::scope::{self, Columns, From, Item, STAR};
 use super::select::{names, nodes};
 use super::value::{Column, Value};
 use super::{relations, words};
-use crate::tree::Node;
+use crate::tree::{Node, Tag, at};
 use crate::{Clause, How};
 
 impl<'c> Follower<'c> {
     /// An item under its alias, or under its own name.
-    fn item(&self, node: &Node<'_>, columns: Columns<'c>) -> Item<'c> {
-        let Some(alias) = node.node("alias") else {
-            let functions = nodes(node.list("functions")).next().and_then(|entry| entry.list("items").first());
+    fn item(&self, node: &Node<'c>, columns: Columns<'c>) -> Item<'c> {
+        let Some(alias) = node.node(at!("alias")) else {
+            let functions =
+                nodes(node.list(at!("functions"))).next().and_then(|entry| entry.list(at!("items")).first());
             let function =
-                functions.and_then(crate::tree::Value::as_node).map(|call| words::last(call.list("funcname")));
+                functions.and_then(crate::tree::Value::as_node).map(|call| words::last(call.list(at!("funcname"))));
             let own = match node.kind {
                 // As the server calls them (`addRangeTableEntryForTableFunc`, parse_relation.c).
-                "RangeTableFunc" => "xmltable",
-                "JsonTable" => "json_table",
-                _ => function.unwrap_or_else(|| node.text("relname")),
+                Tag::RangeTableFunc => "xmltable",
+                Tag::JsonTable => "json_table",
+                _ => function.unwrap_or_else(|| node.text(at!("relname"))),
             };
-            return Item { name: Rc::from(own), schema: None, columns, is_stored: false };
+            return Item { name: own, schema: None, columns, is_stored: false };
         };
-        let names = names(alias.list("colnames"));
+        let names = names(alias.list(at!("colnames")));
         let columns = match columns {
             columns if names.is_empty() => columns,
             columns => Columns::Known(scope::renamed(&columns.list(self.schema()), &names)),
         };
-        Item { name: Rc::from(alias.text("aliasname")), schema: None, columns, is_stored: false }
+        Item { name: alias.text(at!("aliasname")), schema: None, columns, is_stored: false }
     }
 
     /// Adds an item to the FROM of the innermost query.
-    pub(super) fn source(&mut self, node: &Node<'_>) {
+    pub(super) fn source(&mut self, node: &Node<'c>) {
         let from = self.source_item(node);
         self.scopes.add(from);
     }
 
-    fn source_item(&mut self, node: &Node<'_>) -> From<'c> {
+    fn source_item(&mut self, node: &Node<'c>) -> From<'c> {
         let nothing = From::Item(self.item(node, Columns::Any(Value::clean())));
         self.deeper(nothing.clone(), |this| match node.kind {
-            "RangeVar" => From::Item(this.range(node)),
-            "JoinExpr" => this.join(node),
-            "RangeSubselect" => From::Item(this.subselect(node)),
-            "RangeFunction" => From::Item(this.range_function(node)),
-            "RangeTableFunc" | "JsonTable" => From::Item(this.table_function(node)),
-            "RangeTableSample" => {
-                for argument in nodes(node.list("args")).chain(node.node("repeatable")) {
+            Tag::RangeVar => From::Item(this.range(node)),
+            Tag::JoinExpr => this.join(node),
+            Tag::RangeSubselect => From::Item(this.subselect(node)),
+            Tag::RangeFunction => From::Item(this.range_function(node)),
+            Tag::RangeTableFunc | Tag::JsonTable => From::Item(this.table_function(node)),
+            Tag::RangeTableSample => {
+                for argument in nodes(node.list(at!("args"))).chain(node.node(at!("repeatable"))) {
                     let value = this.expression(argument);
                     this.probe(&value, Clause::Other, argument);
                 }
-                node.node("relation").map_or(nothing, |relation| this.source_item(relation))
+                node.node(at!("relation")).map_or(nothing, |relation| this.source_item(relation))
             }
-            kind => {
-                this.unknown_form(kind);
+            _ => {
+                this.unknown_form(node.name());
                 nothing
             }
         })
     }
 
     /// A relation or common table expression by its name.
-    pub(super) fn range(&mut self, node: &Node<'_>) -> Item<'c> {
-        let name = crate::walk::range_name(node);
-        let cte = self.ctes.iter().rev().find(|cte| name.schema.is_none() && *cte.name == *name.name);
+    pub(super) fn range(&mut self, node: &Node<'c>) -> Item<'c> {
+        let (schema, name) = crate::walk::range_parts(node);
+        let cte = self.ctes.iter().rev().find(|cte| schema.is_none() && cte.name == name);
         if let Some(cte) = cte {
             return self.item(node, cte.columns.clone());
         }
-        let relation = relations::resolve(self, &name);
-        let aliased = node.node("alias").is_some();
+        let relation = relations::resolve(self, schema, name);
+        let aliased = node.node(at!("alias")).is_some();
         let mut item = self.item(node, relation.columns);
         item.schema = relation.schema.filter(|_| !aliased);
         item.is_stored = true;
         item
     }
 
-    fn subselect(&mut self, node: &Node<'_>) -> Item<'c> {
-        let Some(query) = node.node("subquery") else { return self.item(node, Columns::Any(Value::clean())) };
+    fn subselect(&mut self, node: &Node<'c>) -> Item<'c> {
+        let Some(query) = node.node(at!("subquery")) else { return self.item(node, Columns::Any(Value::clean())) };
         let depth = self.scopes.depth();
-        self.scopes.show(depth, node.flag("lateral"));
+        self.scopes.show(depth, node.flag(at!("lateral")));
         let columns = self.query(query);
         self.left_aside(query, &columns);
         self.scopes.show(depth, true);
         self.item(node, Columns::Known(columns))
     }
 
-    fn join(&mut self, node: &Node<'_>) -> From<'c> {
-        let (Some(left), Some(right)) = (node.node("larg"), node.node("rarg")) else {
+    fn join(&mut self, node: &Node<'c>) -> From<'c> {
+        let (Some(left), Some(right)) = (node.node(at!("larg")), node.node(at!("rarg"))) else {
             return From::Item(self.item(node, Columns::Any(Value::clean())));
         };
         let left = self.source_item(left);
@@ -96,94 +97,94 @@ impl<'c> Follower<'c> {
         let right = self.source_item(right);
         let Some(left) = self.scopes.take() else { return right };
         let merged = self.merged(node, &left, &right);
-        let alias = node.node("join_using_alias").map_or("", |alias| alias.text("aliasname"));
-        let join = From::Join { left: Box::new(left), right: Box::new(right), merged, alias: Rc::from(alias) };
+        let alias = node.node(at!("join_using_alias")).map_or("", |alias| alias.text(at!("aliasname")));
+        let join = From::Join { left: Box::new(left), right: Box::new(right), merged, alias };
         // ON sees the two sides alone, not what stands before them in FROM.
         let before = self.scopes.replace(vec![join]);
-        self.predicate(node.get("quals"));
+        self.predicate(node.get(at!("quals")));
         let Some(join) = self.scopes.replace(before).pop() else {
             return From::Item(self.item(node, Columns::Any(Value::clean())));
         };
-        match node.node("alias") {
+        match node.node(at!("alias")) {
             Some(_) => From::Item(self.item(node, Columns::Known(join.star(self.schema()).into()))),
             None => join,
         }
     }
 
     /// The columns of USING or NATURAL, compared with each other.
-    fn merged(&mut self, node: &Node<'_>, left: &From<'c>, right: &From<'c>) -> Rc<[Column]> {
+    fn merged(&mut self, node: &Node<'c>, left: &From<'c>, right: &From<'c>) -> Rc<[Column<'c>]> {
         let schema = self.schema();
-        let natural = node.flag("isNatural");
-        let common = if natural { self.common(node, left, right) } else { names(node.list("usingClause")) };
+        let natural = node.flag(at!("isNatural"));
+        let common = if natural { self.common(node, left, right) } else { names(node.list(at!("usingClause"))) };
         let mut columns = Vec::with_capacity(common.len());
         for name in common {
-            let sides = [left, right].map(|side| side.column(schema, &name).value.unwrap_or_default());
+            let sides = [left, right].map(|side| side.column(schema, name).value.unwrap_or_default());
             let [l, r] = &sides;
             let clause = if self.are_columns(l, r) { Clause::Join } else { Clause::Where };
             let both = l.clone().with(r);
             self.probe(&both, clause, node);
-            let value = if node.text("jointype") == "JOIN_FULL" { both.at_most(How::Verbatim) } else { both };
-            let words = if value.is_clean() { Rc::from("") } else { words::identifier(&name) };
+            let value = if node.text(at!("jointype")) == "JOIN_FULL" { both.at_most(How::Verbatim) } else { both };
+            let words = if value.is_clean() { "" } else { words::identifier(name) };
             columns.push(Column { name, value, words });
         }
         Rc::from(columns)
     }
 
     /// The names that both sides of a NATURAL JOIN have.
-    fn common(&mut self, node: &Node<'_>, left: &From<'c>, right: &From<'c>) -> Vec<Rc<str>> {
+    fn common(&mut self, node: &Node<'c>, left: &From<'c>, right: &From<'c>) -> Vec<&'c str> {
         let (left, right) = (left.star(self.schema()), right.star(self.schema()));
         self.charge(left.len().saturating_mul(right.len()) / 8);
         if scope::has_star(&left) || scope::has_star(&right) {
             let sum = Value::all(left.iter().chain(&right).map(|column| &column.value));
             self.probe(&sum, Clause::Where, node);
         }
-        let named = left.into_iter().map(|column| column.name).filter(|name| &**name != STAR);
+        let named = left.into_iter().map(|column| column.name).filter(|name| *name != STAR);
         named.filter(|name| right.iter().any(|column| column.name == *name)).collect()
     }
 
     /// Are both sensitive, and whole columns?
-    pub(super) fn are_columns(&self, left: &Value, right: &Value) -> bool {
+    pub(super) fn are_columns(&self, left: &Value<'c>, right: &Value<'c>) -> bool {
         [left, right].iter().all(|side| self.is_sensitive(side) && side.is_whole())
     }
 
     /// `f(…)`, `ROWS FROM (f(…), g(…))`, WITH ORDINALITY; each sees what stands before it.
-    fn range_function(&mut self, node: &Node<'_>) -> Item<'c> {
+    fn range_function(&mut self, node: &Node<'c>) -> Item<'c> {
         if crate::walk::is_older_table(node) && self.schema().relations().any(|one| one.name.name == "system_user") {
             self.unknown_form("a table that is called system_user");
         }
-        let mut columns: Vec<Column> = Vec::new();
-        let whole = node.list("coldeflist");
-        for entry in nodes(node.list("functions")) {
-            let [function, defined @ ..] = entry.list("items") else { continue };
+        let mut columns: Vec<Column<'c>> = Vec::new();
+        let whole = node.list(at!("coldeflist"));
+        for entry in nodes(node.list(at!("functions"))) {
+            let [function, defined @ ..] = entry.list(at!("items")) else { continue };
             let Some(function) = function.as_node() else { continue };
             let (value, changes_rows) = self.row_source(function);
             if changes_rows {
                 self.probe(&value, Clause::Other, function);
             }
             let defined =
-                defined.first().and_then(crate::tree::Value::as_node).map_or(&[][..], |list| list.list("items"));
+                defined.first().and_then(crate::tree::Value::as_node).map_or(&[][..], |list| list.list(at!("items")));
             let list = if defined.is_empty() { whole } else { defined };
             self.function_columns(function, &value, list, &mut columns);
         }
-        if node.flag("ordinality") {
+        if node.flag(at!("ordinality")) {
             columns.push(Column::new("ordinality", Value::clean()));
         }
-        let alias = node.node("alias");
-        let name = alias.map_or("", |alias| alias.text("aliasname"));
+        let alias = node.node(at!("alias"));
+        let name = alias.map_or("", |alias| alias.text(at!("aliasname")));
         // A function of one plain column gives it the alias' name.
-        if let ([first, ..], [_]) = (columns.as_mut_slice(), node.list("functions"))
+        if let ([first, ..], [_]) = (columns.as_mut_slice(), node.list(at!("functions")))
             && !name.is_empty()
-            && functions::is_named_by_alias(&first.name, node)
+            && functions::is_named_by_alias(first.name, node)
         {
-            first.name = Rc::from(name);
+            first.name = name;
         }
         self.item(node, Columns::Known(Rc::from(columns)))
     }
 
     /// What a function in FROM gives, and whether what it is given decides how many rows.
-    fn row_source(&mut self, function: &Node<'_>) -> (Value, bool) {
+    fn row_source(&mut self, function: &Node<'c>) -> (Value<'c>, bool) {
         let value = self.expression(function);
-        let name = words::last(function.list("funcname"));
+        let name = words::last(function.list(at!("funcname")));
         let embeds = [Class::Embeds, Class::Fills].contains(&functions::class(name)) && value.is_verbatim();
         let is_own = !self.schema().functions(name).is_empty(); // its body was gone through
         (value, !embeds && !is_own)
@@ -191,37 +192,39 @@ impl<'c> Follower<'c> {
 
     fn function_columns(
         &mut self,
-        function: &Node<'_>,
-        value: &Value,
-        defined: &[crate::tree::Value<'_>],
-        columns: &mut Vec<Column>,
+        function: &Node<'c>,
+        value: &Value<'c>,
+        defined: &[crate::tree::Value<'c>],
+        columns: &mut Vec<Column<'c>>,
     ) {
-        let told = words::expression(function);
-        let column = |name: &str, value: Value| Column { words: Rc::from(told.as_str()), ..Column::new(name, value) };
+        let told: &'c str = self.arena.alloc_str(&words::expression(function));
+        let column = |name: &'c str, value: Value<'c>| Column { words: told, ..Column::new(name, value) };
         if !defined.is_empty() {
             for definition in nodes(defined) {
-                let kept = super::cast::keeps(definition.node("typeName"));
-                columns.push(column(definition.text("colname"), value.at_most(kept)));
+                let kept = super::cast::keeps(definition.node(at!("typeName")));
+                columns.push(column(definition.text(at!("colname")), value.at_most(kept)));
             }
             return;
         }
         match value.fields() {
             Some(fields) => columns.extend(fields.iter().cloned()),
-            None => match functions::columns(words::last(function.list("funcname"))) {
+            None => match functions::columns(words::last(function.list(at!("funcname")))) {
                 Some(names) => columns.extend(names.iter().map(|name| column(name, value.clone()))),
                 None if value.is_clean() => columns.push(column(STAR, Value::clean())),
-                None => columns.push(column(words::last(function.list("funcname")), value.clone())),
+                None => columns.push(column(words::last(function.list(at!("funcname"))), value.clone())),
             },
         }
     }
 
     /// XMLTABLE and JSON_TABLE: every column is cut out of the document.
-    fn table_function(&mut self, node: &Node<'_>) -> Item<'c> {
+    fn table_function(&mut self, node: &Node<'c>) -> Item<'c> {
         let mut document = Value::clean();
-        for field in ["docexpr", "rowexpr", "context_item"].into_iter().filter_map(|field| node.node(field)) {
+        for field in
+            [at!("docexpr"), at!("rowexpr"), at!("context_item")].into_iter().filter_map(|field| node.node(field))
+        {
             document.add(&self.expression(field));
         }
-        for passed in nodes(node.list("passing")).chain(nodes(node.list("namespaces"))) {
+        for passed in nodes(node.list(at!("passing"))).chain(nodes(node.list(at!("namespaces")))) {
             document.add(&self.expression(passed));
         }
         self.probe(&document, Clause::Other, node);
@@ -231,14 +234,18 @@ impl<'c> Follower<'c> {
         self.item(node, Columns::Known(Rc::from(columns)))
     }
 
-    fn table_columns(&mut self, node: &Node<'_>, document: &Value, columns: &mut Vec<Column>) {
-        for column in nodes(node.list("columns")) {
+    fn table_columns(&mut self, node: &Node<'c>, document: &Value<'c>, columns: &mut Vec<Column<'c>>) {
+        for column in nodes(node.list(at!("columns"))) {
             let mut value = document.clone();
-            for field in ["colexpr", "coldefexpr"].into_iter().filter_map(|field| column.node(field)) {
+            for field in [at!("colexpr"), at!("coldefexpr")].into_iter().filter_map(|field| column.node(field)) {
                 value.add(&self.expression(field).at_most(How::Lossy));
             }
-            let name = if column.text("colname").is_empty() { column.text("name") } else { column.text("colname") };
-            if column.list("columns").is_empty() {
+            let name = if column.text(at!("colname")).is_empty() {
+                column.text(at!("name"))
+            } else {
+                column.text(at!("colname"))
+            };
+            if column.list(at!("columns")).is_empty() {
                 columns.push(Column::new(name, value));
             } else {
                 self.deeper((), |this| this.table_columns(column, document, columns));

@@ -1,8 +1,11 @@
 //! What the server's own functions do with what they are given, as far as telling where a value comes from needs it.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use super::words;
 use crate::catalog;
-use crate::tree::{Node, Value};
+use crate::tree::{Node, Value, at};
 
 /// What a function of the server's does with a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +50,12 @@ pub(super) enum Class {
 
 /// The class of a function of `pg_catalog`, or of a well-known extension, by its name.
 pub(super) fn class(name: &str) -> Class {
+    static KNOWN: LazyLock<HashMap<&str, Class>> =
+        LazyLock::new(|| catalog::functions().map(|name| (name, told_class(name))).collect());
+    KNOWN.get(name).copied().unwrap_or_else(|| told_class(name))
+}
+
+fn told_class(name: &str) -> Class {
     match name {
         "count" | "num_nulls" | "num_nonnulls" | "regr_count" => Class::Presence,
         "pg_typeof" | "row_number" | "rank" | "dense_rank" | "percent_rank" | "cume_dist" => Class::Nothing,
@@ -232,8 +241,11 @@ pub(super) fn columns(name: &str) -> Option<&'static [&'static str]> {
 
 /// Is the one column of a function in FROM, which bears the function's name, named by the alias?
 pub(super) fn is_named_by_alias(column: &str, range: &Node<'_>) -> bool {
-    let function =
-        range.list("functions").first().and_then(Value::as_node).and_then(|entry| entry.list("items").first());
-    let name = function.and_then(Value::as_node).map_or("", |call| words::last(call.list("funcname")));
-    name == column && range.list("coldeflist").is_empty()
+    let function = range
+        .list(at!("functions"))
+        .first()
+        .and_then(Value::as_node)
+        .and_then(|entry| entry.list(at!("items")).first());
+    let name = function.and_then(Value::as_node).map_or("", |call| words::last(call.list(at!("funcname"))));
+    name == column && range.list(at!("coldeflist")).is_empty()
 }

@@ -5,21 +5,21 @@
 
 use super::follow::Follower;
 use super::value::Value;
-use crate::tree::Node;
+use crate::tree::{Node, Tag, at};
 use crate::{How, Name};
 
 /// What the node is written as, where an older server reads a call of a function of that name.
-fn written(kind: &str, node: &Node<'_>) -> Option<&'static str> {
+fn written(kind: Tag, node: &Node<'_>) -> Option<&'static str> {
     Some(match kind {
-        "JsonParseExpr" => "json",
-        "JsonScalarExpr" => "json_scalar",
-        "JsonSerializeExpr" => "json_serialize",
-        "JsonObjectConstructor" => "json_object",
-        "JsonArrayConstructor" | "JsonArrayQueryConstructor" => "json_array",
-        "JsonObjectAgg" => "json_objectagg",
-        "JsonArrayAgg" => "json_arrayagg",
-        "MergeSupportFunc" => "merge_action",
-        "JsonFuncExpr" => match node.text("op") {
+        Tag::JsonParseExpr => "json",
+        Tag::JsonScalarExpr => "json_scalar",
+        Tag::JsonSerializeExpr => "json_serialize",
+        Tag::JsonObjectConstructor => "json_object",
+        Tag::JsonArrayConstructor | Tag::JsonArrayQueryConstructor => "json_array",
+        Tag::JsonObjectAgg => "json_objectagg",
+        Tag::JsonArrayAgg => "json_arrayagg",
+        Tag::MergeSupportFunc => "merge_action",
+        Tag::JsonFuncExpr => match node.text(at!("op")) {
             "JSON_EXISTS_OP" => "json_exists",
             "JSON_QUERY_OP" => "json_query",
             _ => "json_value",
@@ -28,15 +28,15 @@ fn written(kind: &str, node: &Node<'_>) -> Option<&'static str> {
     })
 }
 
-impl Follower<'_> {
+impl<'c> Follower<'c> {
     /// `SYSTEM_USER` is a column of that name before 16. The other words of its kind are reserved in every version.
-    pub(super) fn newer_name(&mut self) -> Value {
+    pub(super) fn newer_name(&mut self) -> Value<'c> {
         let value = self.named_column("system_user").unwrap_or_default();
         self.used(value)
     }
 
     /// `value` is what the form gives; a function of the user's of that name may be meant as well.
-    pub(super) fn newer_function(&mut self, kind: &str, node: &Node<'_>, value: Value) -> Value {
+    pub(super) fn newer_function(&mut self, kind: Tag, node: &Node<'c>, value: Value<'c>) -> Value<'c> {
         let Some(name) = written(kind, node) else { return value };
         if self.schema().functions(name).is_empty() && !self.earlier.functions.iter().any(|made| made == name) {
             return value;

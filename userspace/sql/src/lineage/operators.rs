@@ -4,7 +4,7 @@ use super::follow::Follower;
 use super::select::nodes;
 use super::value::Value;
 use super::words;
-use crate::tree::{Node, Value as Field};
+use crate::tree::{Node, Tag, Value as Field, at};
 use crate::walk::{parts, qualified};
 use crate::{Clause, How, Unknown};
 
@@ -18,10 +18,10 @@ const COMPARISONS: &[&str] = &[
 /// A constant or a parameter, also cast: something that no row decides.
 pub(super) fn is_fixed(node: &Node<'_>) -> bool {
     match node.kind {
-        "A_Const" | "ParamRef" => true,
-        "TypeCast" => node.node("arg").is_some_and(is_fixed),
-        "A_ArrayExpr" => nodes(node.list("elements")).all(is_fixed),
-        "List" => nodes(node.list("items")).all(is_fixed),
+        Tag::A_Const | Tag::ParamRef => true,
+        Tag::TypeCast => node.node(at!("arg")).is_some_and(is_fixed),
+        Tag::A_ArrayExpr => nodes(node.list(at!("elements"))).all(is_fixed),
+        Tag::List => nodes(node.list(at!("items"))).all(is_fixed),
         _ => false,
     }
 }
@@ -37,25 +37,25 @@ pub(super) fn is_plain_path(path: &Node<'_>) -> bool {
 
 fn constant_of(node: &Node<'_>) -> Option<String> {
     match node.kind {
-        "TypeCast" => constant_of(node.node("arg")?),
-        _ if node.kind == "A_Const" => node.node("sval").map(|word| word.text("sval").to_owned()),
+        Tag::TypeCast => constant_of(node.node(at!("arg"))?),
+        _ if node.kind == Tag::A_Const => node.node(at!("sval")).map(|word| word.text(at!("sval")).to_owned()),
         _ => None,
     }
 }
 
-impl Follower<'_> {
+impl<'c> Follower<'c> {
     /// An operator with its operands.
-    pub(super) fn operator(&mut self, node: &Node<'_>) -> Value {
-        let (schema, name) = parts(node.list("name"));
-        let values = [self.sum(node.get("lexpr")), self.sum(node.get("rexpr"))];
+    pub(super) fn operator(&mut self, node: &Node<'c>) -> Value<'c> {
+        let (schema, name) = parts(node.list(at!("name")));
+        let values = [self.sum(node.get(at!("lexpr"))), self.sum(node.get(at!("rexpr")))];
         let [left, right] = &values;
         let foreign = schema.is_some_and(|schema| schema != "pg_catalog");
         let own = foreign || self.schema().has_operator(name);
         if own && values.iter().any(|value| self.is_sensitive(value)) {
-            self.unknown(Unknown::Function(qualified(node.list("name"))));
+            self.unknown(Unknown::Function(qualified(node.list(at!("name")))));
         }
-        let sides = (node.node("lexpr"), node.node("rexpr"));
-        match node.text("kind") {
+        let sides = (node.node(at!("lexpr")), node.node(at!("rexpr")));
+        match node.text(at!("kind")) {
             "AEXPR_NULLIF" => {
                 let clause = std::mem::replace(&mut self.clause, Clause::Case);
                 let asked = self.equality(left, right, sides.0, sides.1, node);
@@ -72,7 +72,7 @@ impl Follower<'_> {
             },
             "AEXPR_IN" | "AEXPR_OP_ANY" if name == "=" => {
                 // IN takes a list: a row of values.
-                let listed = match node.get("rexpr") {
+                let listed = match node.get(at!("rexpr")) {
                     Field::List(items) => items.iter().filter_map(Field::as_node).all(is_fixed),
                     Field::Node(list) => is_fixed(list),
                     _ => false,
@@ -87,23 +87,23 @@ impl Follower<'_> {
     /// `left = right`.
     pub(super) fn equality(
         &mut self,
-        left: &Value,
-        right: &Value,
-        left_node: Option<&Node<'_>>,
-        right_node: Option<&Node<'_>>,
-        node: &Node<'_>,
-    ) -> Value {
+        left: &Value<'c>,
+        right: &Value<'c>,
+        left_node: Option<&Node<'c>>,
+        right_node: Option<&Node<'c>>,
+        node: &Node<'c>,
+    ) -> Value<'c> {
         let both = left.clone().with(right);
         if self.are_columns(left, right) {
             self.probe(&both, Clause::Join, node);
             return both.at_most(How::Predicate);
         }
-        let fixed = |value: &Value, node: Option<&Node<'_>>| value.is_clean() && node.is_some_and(is_fixed);
+        let fixed = |value: &Value<'c>, node: Option<&Node<'c>>| value.is_clean() && node.is_some_and(is_fixed);
         let bare = left.is_whole() && fixed(right, right_node) || right.is_whole() && fixed(left, left_node);
         self.equal(&both, bare, node)
     }
 
-    fn equal(&mut self, both: &Value, is_match: bool, node: &Node<'_>) -> Value {
+    fn equal(&mut self, both: &Value<'c>, is_match: bool, node: &Node<'c>) -> Value<'c> {
         // A function's parameter is whatever its caller's rows give it.
         if !is_match || !self.arguments.is_empty() {
             return self.compared(both, node);
@@ -113,21 +113,21 @@ impl Follower<'_> {
     }
 
     /// `json -> key`: the piece stands in the whole as it is. A key that matters is compared with those that are there.
-    pub(super) fn piece(&mut self, whole: &Value, key: &Value, node: &Node<'_>) -> Value {
+    pub(super) fn piece(&mut self, whole: &Value<'c>, key: &Value<'c>, node: &Node<'c>) -> Value<'c> {
         let asked = self.compared(key, node);
-        let name = node.node("rexpr").and_then(constant_of);
+        let name = node.node(at!("rexpr")).and_then(constant_of);
         let fields = whole.fields().into_iter().flat_map(|fields| fields.iter());
-        if let Some(field) = fields.into_iter().find(|field| name.as_deref() == Some(&*field.name)) {
+        if let Some(field) = fields.into_iter().find(|field| name.as_deref() == Some(field.name)) {
             return field.value.at_most(How::Verbatim).with(&asked);
         }
         whole.at_most(How::Verbatim).with(&asked)
     }
 
     /// `a || b`: a value that stands apart from digits and letters beside it stands there as it is.
-    fn joined(&mut self, node: &Node<'_>, values: &[Value; 2]) -> Value {
+    fn joined(&mut self, node: &Node<'c>, values: &[Value<'c>; 2]) -> Value<'c> {
         let [left, right] = values;
         let apart = |edge: Option<char>| edge.is_some_and(is_border);
-        let (left_node, right_node) = (node.node("lexpr"), node.node("rexpr"));
+        let (left_node, right_node) = (node.node(at!("lexpr")), node.node(at!("rexpr")));
         let left_kept = left.is_clean() || apart(right_node.and_then(|node| edge(node, false)));
         let right_kept = right.is_clean() || apart(left_node.and_then(|node| edge(node, true)));
         let how = if left_kept && right_kept { How::Verbatim } else { How::Injective };
@@ -143,10 +143,10 @@ pub(super) fn is_border(c: char) -> bool {
 /// The last or first character of what an expression surely begins or ends with.
 fn edge(node: &Node<'_>, last: bool) -> Option<char> {
     match node.kind {
-        "A_Expr" if words::last(node.list("name")) == "||" => {
-            edge(node.node(if last { "rexpr" } else { "lexpr" })?, last)
+        Tag::A_Expr if words::last(node.list(at!("name"))) == "||" => {
+            edge(node.node(if last { at!("rexpr") } else { at!("lexpr") })?, last)
         }
-        "A_Const" | "TypeCast" => {
+        Tag::A_Const | Tag::TypeCast => {
             let words = constant_of(node)?;
             let digits = words.chars().any(|c| c.is_numeric());
             let end = if last { words.chars().next_back() } else { words.chars().next() };
@@ -158,7 +158,7 @@ fn edge(node: &Node<'_>, last: bool) -> Option<char> {
 
 /// Do the constants around the arguments of `string_agg`, `concat`, `format` or `to_char` leave each apart from the others?
 pub(super) fn is_set_apart(function: &str, call: &Node<'_>) -> bool {
-    let arguments: Vec<&Node<'_>> = nodes(call.list("args")).collect();
+    let arguments: Vec<&Node<'_>> = nodes(call.list(at!("args"))).collect();
     let word = |at: usize| arguments.get(at).and_then(|argument| constant_of(argument));
     let is_apart = |word: &str| {
         !word.chars().any(|c| c.is_numeric())

@@ -5,7 +5,11 @@ use std::rc::Rc;
 use super::follow::Follower;
 use super::scope::{self, Columns};
 use super::value::{Column, Value};
-use crate::{Name, Relation, RelationKind, Unknown, catalog, grammar, tree};
+use crate::tree::{Node, Tag, at};
+use crate::{Name, Relation, RelationKind, Unknown, catalog, grammar};
+
+/// What the trees of one text and of all that it leads to may take.
+const ARENA_BYTES_MAX: usize = 256 << 20;
 
 /// Views inside views.
 const VIEWS_MAX: usize = 32;
@@ -15,69 +19,66 @@ pub(super) struct Resolved<'c> {
     /// Its columns.
     pub(super) columns: Columns<'c>,
     /// The schema that it lies in, where that is known.
-    pub(super) schema: Option<Rc<str>>,
-    /// Its name with that schema.
-    pub(super) name: Name,
+    pub(super) schema: Option<&'c str>,
 }
 
 /// Finds it, and notes what it is if it cannot be told or holds other people's values.
-pub(super) fn resolve<'c>(follower: &mut Follower<'c>, name: &Name) -> Resolved<'c> {
-    if name.schema.is_none() && follower.earlier.moved_path {
+pub(super) fn resolve<'c>(follower: &mut Follower<'c>, written: Option<&'c str>, name: &'c str) -> Resolved<'c> {
+    if written.is_none() && follower.earlier.moved_path {
         follower.unknown_form("a name without a schema behind a change of search_path");
     }
-    let mut found = Name { schema: None, name: name.name.clone() };
-    for schema in searched(follower.context.schemas, name) {
-        let place = found.schema.get_or_insert_with(String::new);
-        place.clear();
-        place.push_str(schema);
-        if let Some(columns) = in_schema(follower, &found) {
-            let columns = with_filled(follower, &name.name, columns);
-            return Resolved { columns, schema: found.schema.as_deref().map(Rc::from), name: found };
+    let known = follower.schema().named(name);
+    for schema in searched(follower.context.schemas, written) {
+        if let Some(columns) = in_schema(follower, schema, name, known) {
+            let columns = with_filled(follower, name, columns);
+            return Resolved { columns, schema: Some(schema) };
         }
     }
     let mut made = follower.earlier.relations.iter().rev();
-    let made = made.find(|made| name.schema.is_none() && made.name.name == name.name);
+    let made = made.find(|made| written.is_none() && made.name.name == name);
     if let Some(made) = made {
-        let (columns, made) = (Columns::Known(Rc::clone(&made.columns)), made.clone());
-        let columns = with_filled(follower, &name.name, columns);
-        return Resolved { columns, schema: made.name.schema.as_deref().map(Rc::from), name: made.name.clone() };
+        let (columns, schema) = (Columns::Known(Rc::clone(&made.columns)), made.name.schema.as_deref());
+        let schema = schema.map(|schema| &*follower.arena.alloc_str(schema));
+        return Resolved { columns: with_filled(follower, name, columns), schema };
     }
-    follower.unknown(Unknown::Relation(name.clone()));
-    Resolved { columns: Columns::Any(Value::clean()), schema: name.schema.as_deref().map(Rc::from), name: name.clone() }
+    follower.unknown(Unknown::Relation(named(written, name)));
+    Resolved { columns: Columns::Any(Value::clean()), schema: written }
 }
 
-/// The schemas in which the name is looked for, in order; temporary objects and the server's own come first unless the path says
+fn named(schema: Option<&str>, name: &str) -> Name {
+    Name { schema: schema.map(str::to_owned), name: name.to_owned() }
+}
+
+/// The schemas in which a name is looked for, in order; temporary objects and the server's own come first unless the path says
 /// otherwise.
-fn searched<'n>(schemas: &'n [String], name: &'n Name) -> impl Iterator<Item = &'n str> {
-    let plain = |schema: &'n String| if schema.starts_with("pg_temp_") { "pg_temp" } else { schema.as_str() };
-    let path = if name.schema.is_some() { &[] } else { schemas };
-    let is_implicit =
-        move |implicit: &&str| name.schema.is_none() && !path.iter().any(|schema| plain(schema) == *implicit);
+fn searched<'c>(schemas: &'c [String], written: Option<&'c str>) -> impl Iterator<Item = &'c str> {
+    let plain = |schema: &'c str| if schema.starts_with("pg_temp_") { "pg_temp" } else { schema };
+    let path = if written.is_some() { &[] } else { schemas };
+    let is_implicit = move |implicit: &&str| written.is_none() && !path.iter().any(|schema| plain(schema) == *implicit);
     let implicit = ["pg_temp", "pg_catalog"].into_iter().filter(is_implicit);
-    name.schema.iter().map(plain).chain(implicit).chain(path.iter().map(plain))
+    written.into_iter().map(plain).chain(implicit).chain(path.iter().map(move |schema| plain(schema)))
 }
 
-/// The relation of that name in its schema; `None`: there is none.
-fn in_schema<'c>(follower: &mut Follower<'c>, name: &Name) -> Option<Columns<'c>> {
-    let is_servers = matches!(name.schema.as_deref(), Some("pg_catalog" | "information_schema"));
-    if let Some(relation) = (!is_servers).then(|| follower.schema().relation(name, &[])).flatten() {
+/// The relation of that name in a schema, of those that are `known` by it; `None`: there is none.
+fn in_schema<'c>(follower: &mut Follower<'c>, schema: &str, name: &str, known: &'c [Relation]) -> Option<Columns<'c>> {
+    let is_servers = matches!(schema, "pg_catalog" | "information_schema");
+    let own = known.iter().filter(|_| !is_servers).find(|relation| relation.name.schema.as_deref() == Some(schema));
+    if let Some(relation) = own {
         let columns = of_relation(follower, relation);
-        return Some(with_made(follower, &name.name, columns));
+        return Some(with_others(follower, relation, columns));
     }
     let mut made = follower.earlier.relations.iter().rev();
-    if let Some(made) = made.find(|made| made.name == *name) {
+    if let Some(made) = made.find(|made| made.name.name == name && made.name.schema.as_deref() == Some(schema)) {
         return Some(Columns::Known(Rc::clone(&made.columns)));
     }
-    match name.schema.as_deref() {
-        Some("pg_toast") => follower.elsewhere(name.clone()),
+    match schema {
+        "pg_toast" => follower.elsewhere(named(Some(schema), name)),
         // All of its relations are called so.
-        Some("pg_catalog") if !name.name.starts_with("pg_") || !catalog::is_catalog_relation(&name.name) => {
-            return None;
-        }
-        Some("information_schema") if !catalog::is_information_schema(&name.name) => return None,
-        Some("pg_catalog" | "information_schema") => {
-            if catalog::holds_values(name) {
-                follower.elsewhere(name.clone());
+        "pg_catalog" if !name.starts_with("pg_") || !catalog::is_catalog_relation(name) => return None,
+        "information_schema" if !catalog::is_information_schema(name) => return None,
+        "pg_catalog" | "information_schema" => {
+            if catalog::holds_values(schema, name) {
+                follower.elsewhere(named(Some(schema), name));
             }
         }
         _ => return None,
@@ -85,25 +86,28 @@ fn in_schema<'c>(follower: &mut Follower<'c>, name: &Name) -> Option<Columns<'c>
     Some(Columns::Any(Value::clean()))
 }
 
-/// The columns of a relation whose name an earlier statement of the text used for one that it made: it may be either.
-fn with_made<'c>(follower: &Follower<'c>, name: &str, columns: Columns<'c>) -> Columns<'c> {
-    let made: Vec<&Column> = follower
-        .earlier
-        .relations
-        .iter()
-        .filter(|made| made.name.name == name)
-        .flat_map(|made| made.columns.iter())
-        .collect();
-    if made.is_empty() {
+/// The columns of a relation whose name an earlier statement of the text used for one that it made, or whose bearer it may have removed or
+/// named otherwise: it may be any of that name.
+fn with_others<'c>(follower: &mut Follower<'c>, relation: &'c Relation, columns: Columns<'c>) -> Columns<'c> {
+    let name = &relation.name.name;
+    let made = follower.earlier.relations.iter().filter(|made| made.name.name == *name);
+    let mut others: Vec<Column<'c>> = made.flat_map(|made| made.columns.iter().cloned()).collect();
+    if follower.earlier.gone.has(name) {
+        let schema = follower.schema();
+        for other in schema.relations().filter(|other| other.name.name == *name && other.oid != relation.oid) {
+            others.extend_from_slice(&of_relation(follower, other).list(schema));
+        }
+    }
+    if others.is_empty() {
         return columns;
     }
     let known = columns.list(follower.schema());
-    if known.iter().chain(made.iter().copied()).all(|column| column.value.is_clean()) {
+    if known.iter().chain(&others).all(|column| column.value.is_clean()) {
         return Columns::Any(Value::clean());
     }
     // `*` and a name that neither has may be any of them.
     let mut all = known.to_vec();
-    all.extend(made.into_iter().cloned());
+    all.append(&mut others);
     all.push(Column::new(scope::STAR, Value::all(all.iter().map(|column| &column.value))));
     Columns::Known(all.into())
 }
@@ -117,13 +121,12 @@ fn with_filled<'c>(follower: &Follower<'c>, name: &str, columns: Columns<'c>) ->
     let mut all = columns.list(follower.schema()).to_vec();
     for flow in filled {
         let value = Value::of_sources(&flow.sources);
-        let is_meant = |column: &&mut Column| {
-            flow.column.is_empty() || *column.name == *flow.column || &*column.name == scope::STAR
-        };
+        let is_meant =
+            |column: &&mut Column| flow.column.is_empty() || column.name == flow.column || column.name == scope::STAR;
         for column in all.iter_mut().filter(is_meant) {
             if !value.sources().iter().all(|source| column.value.sources().contains(source)) {
                 column.value = column.value.or(&value);
-                column.words = super::words::identifier(&column.name);
+                column.words = super::words::identifier(column.name);
             }
         }
     }
@@ -142,19 +145,19 @@ fn of_relation<'c>(follower: &mut Follower<'c>, relation: &'c Relation) -> Colum
 }
 
 /// A view's columns: what its query says, or what policy says of the column itself.
-fn view(follower: &mut Follower<'_>, relation: &Relation, query: &str) -> Rc<[Column]> {
+fn view<'c>(follower: &mut Follower<'c>, relation: &'c Relation, query: &str) -> Rc<[Column<'c>]> {
     let is_asked = follower.is_asked;
     if let Some(known) = follower.views.get(&(relation.oid, is_asked)) {
         return Rc::clone(known);
     }
-    let is_open = follower.open.contains(&relation.name) || follower.open.len() >= VIEWS_MAX;
+    let is_open = follower.open.contains(&&relation.name) || follower.open.len() >= VIEWS_MAX;
     let read = if is_open { None } else { expanded(follower, relation, query) };
     let width = relation.columns.len();
     let read = read.filter(|columns| columns.len() == width && !scope::has_star(columns));
     if read.is_none() {
         follower.unknown(Unknown::Relation(relation.name.clone()));
     }
-    let columns: Rc<[Column]> = relation
+    let columns: Rc<[Column<'c>]> = relation
         .columns
         .iter()
         .enumerate()
@@ -165,8 +168,8 @@ fn view(follower: &mut Follower<'_>, relation: &Relation, query: &str) -> Rc<[Co
                 (crate::Sensitivity::Clear, _) | (_, None) => own,
                 (_, Some(from)) => from.value.clone().with(&own),
             };
-            let words = if value.is_clean() { Rc::from("") } else { super::words::identifier(&column.name) };
-            Column { name: Rc::from(column.name.as_str()), value, words }
+            let words = if value.is_clean() { "" } else { super::words::identifier(&column.name) };
+            Column { name: &column.name, value, words }
         })
         .collect();
     follower.views.insert((relation.oid, is_asked), Rc::clone(&columns));
@@ -174,11 +177,11 @@ fn view(follower: &mut Follower<'_>, relation: &Relation, query: &str) -> Rc<[Co
 }
 
 /// What a view's query gives; `None`: it cannot be read.
-fn expanded(follower: &mut Follower<'_>, relation: &Relation, query: &str) -> Option<Rc<[Column]>> {
-    follower.open.push(relation.name.clone());
+fn expanded<'c>(follower: &mut Follower<'c>, relation: &'c Relation, query: &str) -> Option<Rc<[Column<'c>]>> {
+    follower.open.push(&relation.name);
     let columns = follower.apart(Vec::new(), |follower| {
         follower.text(query, |follower, statements| match statements {
-            [statement] if statement.kind == "SelectStmt" => Some(follower.query(statement)),
+            [statement] if statement.kind == Tag::SelectStmt => Some(follower.query(statement)),
             _ => None,
         })
     });
@@ -186,21 +189,34 @@ fn expanded(follower: &mut Follower<'_>, relation: &Relation, query: &str) -> Op
     columns
 }
 
-impl Follower<'_> {
-    /// Reads a text that the database keeps and hands its statements to `body`; `None` if it cannot be read.
+impl<'c> Follower<'c> {
+    /// Reads a text that the database keeps, once, and hands its statements to `body`; `None` if it cannot be read.
     pub(super) fn text<T>(
         &mut self,
         text: &str,
-        body: impl FnOnce(&mut Self, &[&tree::Node<'_>]) -> Option<T>,
+        body: impl FnOnce(&mut Self, &[&'c Node<'c>]) -> Option<T>,
     ) -> Option<T> {
+        let statements = match self.texts.get(text) {
+            Some(read) => *read,
+            None => {
+                let read = self.read(text)?;
+                self.texts.insert(self.arena.alloc_str(text), read);
+                read
+            }
+        };
+        body(self, statements)
+    }
+
+    fn read(&self, text: &str) -> Option<&'c [&'c Node<'c>]> {
         let limits = crate::Limits::default();
+        // All that one text leads to lies in memory until it is judged.
+        let bytes_max = ARENA_BYTES_MAX.checked_sub(self.arena.allocated_bytes())?.min(limits.tree_bytes);
         if text.len() > limits.bytes {
             return None;
         }
-        let arena = grammar::Arena::take();
-        let (root, _) = grammar::parse(text, &arena, limits.depth, limits.tree_bytes).ok()?;
+        let (root, _) = grammar::parse(text, self.arena, limits.depth, bytes_max).ok()?;
         let statements: Option<Vec<_>> =
-            root.list("stmts").iter().map(|raw| raw.as_node().and_then(|raw| raw.node("stmt"))).collect();
-        body(self, &statements?)
+            root.list(at!("stmts")).iter().map(|raw| raw.as_node().and_then(|raw| raw.node(at!("stmt")))).collect();
+        Some(self.arena.alloc_slice_copy(&statements?))
     }
 }

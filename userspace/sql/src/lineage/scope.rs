@@ -11,11 +11,11 @@ pub(super) enum Columns<'c> {
     /// Those of a relation, as the database has them.
     Relation(&'c Relation),
     /// Those of a relation, of which some are generated from what matters.
-    Computed(&'c Relation, Rc<[Column]>),
+    Computed(&'c Relation, Rc<[Column<'c>]>),
     /// These. One named `*` stands for any number of others.
-    Known(Rc<[Column]>),
+    Known(Rc<[Column<'c>]>),
     /// Any name may be one; each has this value.
-    Any(Value),
+    Any(Value<'c>),
 }
 
 /// The name of a column that stands for any number of columns that were not told.
@@ -25,9 +25,9 @@ pub(super) const STAR: &str = "*";
 #[derive(Clone, Debug)]
 pub(super) struct Item<'c> {
     /// What its columns may be qualified with: an alias, or the relation's own name.
-    pub(super) name: Rc<str>,
+    pub(super) name: &'c str,
     /// Its schema, where it is a relation without an alias.
-    pub(super) schema: Option<Rc<str>>,
+    pub(super) schema: Option<&'c str>,
     /// Its columns.
     pub(super) columns: Columns<'c>,
     /// It is a relation with rows of its own: has `ctid` and its kin.
@@ -46,9 +46,9 @@ pub(super) enum From<'c> {
         /// Right.
         right: Box<From<'c>>,
         /// The columns of USING or NATURAL: once, in front of the others.
-        merged: Rc<[Column]>,
+        merged: Rc<[Column<'c>]>,
         /// The name by which the merged columns may be qualified.
-        alias: Rc<str>,
+        alias: &'c str,
     },
 }
 
@@ -63,16 +63,16 @@ pub(super) struct Scope<'c> {
 
 /// What looking for a name found.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct Found<'c> {
     /// What it may mean.
-    pub(super) value: Option<Value>,
+    pub(super) value: Option<Value<'c>>,
     /// An item that may have a column of any name was asked: an outer one may be meant as well.
     pub(super) is_open: bool,
 }
 
-impl Found {
+impl<'c> Found<'c> {
     /// It may also be this.
-    pub(super) fn add(&mut self, value: Value) {
+    pub(super) fn add(&mut self, value: Value<'c>) {
         self.value = Some(match self.value.take() {
             Some(known) => known.with(&value),
             None => value,
@@ -86,7 +86,7 @@ pub(super) fn is_system(name: &str) -> bool {
 }
 
 /// What a column of a relation holds, by what policy calls it.
-pub(super) fn stored(schema: &Schema, relation: &Relation, column: &crate::Column) -> Value {
+pub(super) fn stored<'c>(schema: &Schema, relation: &Relation, column: &crate::Column) -> Value<'c> {
     match schema.sensitivity_in(relation, column) {
         Sensitivity::None => Value::clean(),
         Sensitivity::Watched | Sensitivity::Clear | Sensitivity::Sensitive => {
@@ -95,9 +95,9 @@ pub(super) fn stored(schema: &Schema, relation: &Relation, column: &crate::Colum
     }
 }
 
-impl Columns<'_> {
+impl<'c> Columns<'c> {
     /// Looks for a column by its name.
-    pub(super) fn find(&self, schema: &Schema, name: &str, found: &mut Found) {
+    pub(super) fn find(&self, schema: &Schema, name: &str, found: &mut Found<'c>) {
         match self {
             Columns::Relation(relation) => {
                 if let Some(column) = relation.columns.iter().find(|column| column.name == name) {
@@ -106,11 +106,11 @@ impl Columns<'_> {
             }
             Columns::Known(columns) | Columns::Computed(_, columns) => {
                 let mut hit = false;
-                for column in columns.iter().filter(|column| &*column.name == name) {
+                for column in columns.iter().filter(|column| column.name == name) {
                     found.add(column.value.clone());
                     hit = true;
                 }
-                if let Some(star) = columns.iter().find(|column| &*column.name == STAR).filter(|_| !hit) {
+                if let Some(star) = columns.iter().find(|column| column.name == STAR).filter(|_| !hit) {
                     if !star.value.is_clean() {
                         found.add(star.value.clone());
                     }
@@ -127,15 +127,15 @@ impl Columns<'_> {
     }
 
     /// All of them in order.
-    pub(super) fn list(&self, schema: &Schema) -> Rc<[Column]> {
+    pub(super) fn list(&self, schema: &Schema) -> Rc<[Column<'c>]> {
         match self {
             Columns::Relation(relation) => relation
                 .columns
                 .iter()
                 .map(|column| {
                     let value = stored(schema, relation, column);
-                    let words = if value.is_clean() { Rc::from("") } else { super::words::identifier(&column.name) };
-                    Column { name: Rc::from(column.name.as_str()), value, words }
+                    let words = if value.is_clean() { "" } else { super::words::identifier(&column.name) };
+                    Column { name: &column.name, value, words }
                 })
                 .collect(),
             Columns::Known(columns) | Columns::Computed(_, columns) => Rc::clone(columns),
@@ -145,12 +145,12 @@ impl Columns<'_> {
 }
 
 /// Are any columns among these that were not told?
-pub(super) fn has_star(columns: &[Column]) -> bool {
-    columns.iter().any(|column| &*column.name == STAR)
+pub(super) fn has_star(columns: &[Column<'_>]) -> bool {
+    columns.iter().any(|column| column.name == STAR)
 }
 
 /// The same columns under other names: those of an alias, in order.
-pub(super) fn renamed(columns: &Rc<[Column]>, names: &[Rc<str>]) -> Rc<[Column]> {
+pub(super) fn renamed<'c>(columns: &Rc<[Column<'c>]>, names: &[&'c str]) -> Rc<[Column<'c>]> {
     if names.is_empty() {
         return Rc::clone(columns);
     }
@@ -161,7 +161,7 @@ pub(super) fn renamed(columns: &Rc<[Column]>, names: &[Rc<str>]) -> Rc<[Column]>
         .iter()
         .enumerate()
         .map(|(at, column)| match names.get(at) {
-            Some(name) => Column { name: Rc::clone(name), ..column.clone() },
+            Some(name) => Column { name, ..column.clone() },
             None => column.clone(),
         })
         .collect()
@@ -169,7 +169,7 @@ pub(super) fn renamed(columns: &Rc<[Column]>, names: &[Rc<str>]) -> Rc<[Column]>
 
 impl<'c> From<'c> {
     /// Looks for an unqualified column.
-    fn find(&self, schema: &Schema, name: &str, found: &mut Found) {
+    fn find(&self, schema: &Schema, name: &str, found: &mut Found<'c>) {
         match self {
             From::Item(item) => {
                 item.columns.find(schema, name, found);
@@ -177,7 +177,7 @@ impl<'c> From<'c> {
                     found.add(Value::clean());
                 }
             }
-            From::Join { left, right, merged, .. } => match merged.iter().find(|column| &*column.name == name) {
+            From::Join { left, right, merged, .. } => match merged.iter().find(|column| column.name == name) {
                 Some(column) => found.add(column.value.clone()),
                 None => {
                     left.find(schema, name, found);
@@ -187,33 +187,33 @@ impl<'c> From<'c> {
         }
     }
 
-    /// The items that a qualifier means.
-    fn named(&self, qualifier: &str, of: Option<&str>, items: &mut Vec<Item<'c>>) {
+    /// Tells of the items that a qualifier means.
+    fn named(&self, qualifier: &str, of: Option<&str>, tell: &mut impl FnMut(&Item<'c>)) {
         match self {
             From::Item(item) => {
-                let same = &*item.name == qualifier
-                    && of.is_none_or(|schema| item.schema.as_deref().is_some_and(|known| known == schema));
+                let same =
+                    item.name == qualifier && of.is_none_or(|schema| item.schema.is_some_and(|known| known == schema));
                 if same {
-                    items.push(item.clone());
+                    tell(item);
                 }
             }
             From::Join { left, right, merged, alias } => {
-                if of.is_none() && &**alias == qualifier && !alias.is_empty() {
-                    items.push(Item {
-                        name: Rc::clone(alias),
+                if of.is_none() && *alias == qualifier && !alias.is_empty() {
+                    tell(&Item {
+                        name: alias,
                         schema: None,
                         columns: Columns::Known(Rc::clone(merged)),
                         is_stored: false,
                     });
                 }
-                left.named(qualifier, of, items);
-                right.named(qualifier, of, items);
+                left.named(qualifier, of, tell);
+                right.named(qualifier, of, tell);
             }
         }
     }
 
     /// The columns that `*` means here.
-    pub(super) fn star(&self, schema: &Schema) -> Vec<Column> {
+    pub(super) fn star(&self, schema: &Schema) -> Vec<Column<'c>> {
         match self {
             From::Item(item) => item.columns.list(schema).to_vec(),
             From::Join { left, right, merged, .. } => {
@@ -228,7 +228,7 @@ impl<'c> From<'c> {
     }
 
     /// Looks for a column on one side of a join, as USING does.
-    pub(super) fn column(&self, schema: &Schema, name: &str) -> Found {
+    pub(super) fn column(&self, schema: &Schema, name: &str) -> Found<'c> {
         let mut found = Found::default();
         self.find(schema, name, &mut found);
         found
@@ -296,7 +296,7 @@ impl<'c> Scopes<'c> {
     }
 
     /// What an unqualified column may be.
-    pub(super) fn column(&self, schema: &Schema, name: &str) -> Found {
+    pub(super) fn column(&self, schema: &Schema, name: &str) -> Found<'c> {
         let mut found = Found::default();
         for scope in self.visible() {
             let mut here = Found::default();
@@ -313,20 +313,23 @@ impl<'c> Scopes<'c> {
         found
     }
 
-    /// The items that a qualifier means: those of the innermost query that has any.
-    pub(super) fn items(&self, qualifier: &str, schema: Option<&str>) -> Vec<Item<'c>> {
-        let mut items = Vec::new();
+    /// Tells of the items that a qualifier means: those of the innermost query that has any.
+    pub(super) fn items(&self, qualifier: &str, schema: Option<&str>, mut tell: impl FnMut(&Item<'c>)) {
+        let mut is_found = false;
         for scope in self.visible() {
-            scope.from.iter().for_each(|from| from.named(qualifier, schema, &mut items));
-            if !items.is_empty() {
+            let mut told = |item: &Item<'c>| {
+                is_found = true;
+                tell(item);
+            };
+            scope.from.iter().for_each(|from| from.named(qualifier, schema, &mut told));
+            if is_found {
                 break;
             }
         }
-        items
     }
 
     /// The columns that `*` means in the innermost query.
-    pub(super) fn star(&self, schema: &Schema) -> Vec<Column> {
+    pub(super) fn star(&self, schema: &Schema) -> Vec<Column<'c>> {
         let Some(scope) = self.stack.last() else { return Vec::new() };
         scope.from.iter().flat_map(|from| from.star(schema)).collect()
     }

@@ -1,8 +1,6 @@
 //! Expressions in words, and the names that the server gives to outputs. Never a literal, never a long run of digits.
 
-use std::rc::Rc;
-
-use crate::tree::{Node, Value};
+use crate::tree::{At, Node, Tag, Value, at};
 
 /// Characters of an expression in words.
 const LENGTH_MAX: usize = 160;
@@ -12,9 +10,9 @@ const DIGITS_MAX: usize = 8;
 const LEVELS_MAX: usize = 6;
 
 /// An identifier as it may be shown.
-pub(super) fn identifier(name: &str) -> Rc<str> {
+pub(super) fn identifier(name: &str) -> &str {
     let digits = name.chars().filter(|c| c.is_numeric()).count();
-    Rc::from(if digits > DIGITS_MAX || name.len() > 63 { "..." } else { name })
+    if digits > DIGITS_MAX || name.len() > 63 { "..." } else { name }
 }
 
 /// An expression in words.
@@ -32,25 +30,25 @@ fn write(text: &mut String, node: &Node<'_>, level: usize) {
         return text.push_str("...");
     }
     match node.kind {
-        "ColumnRef" => names(text, node.list("fields")),
-        "ResTarget" | "SortBy" | "NamedArgExpr" => {
-            let field = ["val", "node", "arg"].into_iter().find_map(|field| node.node(field));
+        Tag::ColumnRef => names(text, node.list(at!("fields"))),
+        Tag::ResTarget | Tag::SortBy | Tag::NamedArgExpr => {
+            let field = [at!("val"), at!("node"), at!("arg")].into_iter().find_map(|field| node.node(field));
             match field {
                 Some(inner) => write(text, inner, level),
-                None => text.push_str(&identifier(node.text("name"))),
+                None => text.push_str(identifier(node.text(at!("name")))),
             }
         }
-        "CollateClause" => part(text, node.get("arg"), level),
-        "FuncCall" => call(text, node, level),
-        "TypeCast" => {
-            part(text, node.get("arg"), level);
-            let type_name = node.node("typeName").map_or(&[][..], |name| name.list("names"));
+        Tag::CollateClause => part(text, node.get(at!("arg")), level),
+        Tag::FuncCall => call(text, node, level),
+        Tag::TypeCast => {
+            part(text, node.get(at!("arg")), level);
+            let type_name = node.node(at!("typeName")).map_or(&[][..], |name| name.list(at!("names")));
             text.push_str("::");
-            text.push_str(&identifier(last(type_name)));
+            text.push_str(identifier(last(type_name)));
         }
-        "A_Expr" => operator(text, node, level),
-        "BoolExpr" => {
-            let word = match node.text("boolop") {
+        Tag::A_Expr => operator(text, node, level),
+        Tag::BoolExpr => {
+            let word = match node.text(at!("boolop")) {
                 "AND_EXPR" => " AND ",
                 "OR_EXPR" => " OR ",
                 _ => {
@@ -58,44 +56,44 @@ fn write(text: &mut String, node: &Node<'_>, level: usize) {
                     ""
                 }
             };
-            list(text, node.list("args"), word, level);
+            list(text, node.list(at!("args")), word, level);
         }
-        "A_Indirection" => {
+        Tag::A_Indirection => {
             text.push('(');
-            part(text, node.get("arg"), level);
+            part(text, node.get(at!("arg")), level);
             text.push(')');
-            for step in node.list("indirection") {
+            for step in node.list(at!("indirection")) {
                 match step.as_string() {
-                    Some(name) => text.extend([".", &identifier(name)]),
+                    Some(name) => text.extend([".", identifier(name)]),
                     None => text.push_str("[...]"),
                 }
             }
         }
-        "CaseExpr" => text.push_str("CASE ..."),
-        "CoalesceExpr" => function(text, "coalesce", node.list("args"), level),
-        "MinMaxExpr" => function(text, min_max(node), node.list("args"), level),
-        "RowExpr" => function(text, "ROW", node.list("args"), level),
-        "A_ArrayExpr" => function(text, "ARRAY", node.list("elements"), level),
-        "NullTest" | "BooleanTest" => {
-            part(text, node.get("arg"), level);
+        Tag::CaseExpr => text.push_str("CASE ..."),
+        Tag::CoalesceExpr => function(text, "coalesce", node.list(at!("args")), level),
+        Tag::MinMaxExpr => function(text, min_max(node), node.list(at!("args")), level),
+        Tag::RowExpr => function(text, "ROW", node.list(at!("args")), level),
+        Tag::A_ArrayExpr => function(text, "ARRAY", node.list(at!("elements")), level),
+        Tag::NullTest | Tag::BooleanTest => {
+            part(text, node.get(at!("arg")), level);
             text.push_str(" IS ...");
         }
-        "SubLink" => {
-            part(text, node.get("testexpr"), level);
+        Tag::SubLink => {
+            part(text, node.get(at!("testexpr")), level);
             text.push_str("(SELECT ...)");
         }
-        "JoinExpr" => match node.node("quals") {
+        Tag::JoinExpr => match node.node(at!("quals")) {
             Some(quals) => write(text, quals, level),
-            None => text.push_str(if node.flag("isNatural") { "NATURAL JOIN" } else { "USING (...)" }),
+            None => text.push_str(if node.flag(at!("isNatural")) { "NATURAL JOIN" } else { "USING (...)" }),
         },
-        "RangeFunction" => part(text, node.get("functions"), level),
-        "List" => list(text, node.list("items"), ", ", level),
+        Tag::RangeFunction => part(text, node.get(at!("functions")), level),
+        Tag::List => list(text, node.list(at!("items")), ", ", level),
         _ => text.push_str("..."),
     }
 }
 
 fn min_max(node: &Node<'_>) -> &'static str {
-    if node.text("op") == "IS_LEAST" { "least" } else { "greatest" }
+    if node.text(at!("op")) == "IS_LEAST" { "least" } else { "greatest" }
 }
 
 fn part(text: &mut String, value: &Value<'_>, level: usize) {
@@ -119,39 +117,39 @@ fn list(text: &mut String, items: &[Value<'_>], between: &str, level: usize) {
 }
 
 fn function(text: &mut String, name: &str, arguments: &[Value<'_>], level: usize) {
-    text.extend([&identifier(name), "("]);
+    text.extend([identifier(name), "("]);
     list(text, arguments, ", ", level);
     text.push(')');
 }
 
 fn call(text: &mut String, node: &Node<'_>, level: usize) {
-    function(text, last(node.list("funcname")), node.list("args"), level);
-    if node.node("over").is_some() {
+    function(text, last(node.list(at!("funcname"))), node.list(at!("args")), level);
+    if node.node(at!("over")).is_some() {
         text.push_str(" OVER (...)");
     }
 }
 
 fn operator(text: &mut String, node: &Node<'_>, level: usize) {
-    let word = match node.text("kind") {
+    let word = match node.text(at!("kind")) {
         "AEXPR_LIKE" | "AEXPR_ILIKE" | "AEXPR_SIMILAR" => "LIKE",
         "AEXPR_IN" => "IN",
         "AEXPR_BETWEEN" | "AEXPR_NOT_BETWEEN" | "AEXPR_BETWEEN_SYM" | "AEXPR_NOT_BETWEEN_SYM" => "BETWEEN",
         "AEXPR_DISTINCT" | "AEXPR_NOT_DISTINCT" => "IS DISTINCT FROM",
         "AEXPR_NULLIF" => {
             text.push_str("nullif(");
-            part(text, node.get("lexpr"), level);
+            part(text, node.get(at!("lexpr")), level);
             text.push_str(", ");
-            part(text, node.get("rexpr"), level);
+            part(text, node.get(at!("rexpr")), level);
             return text.push(')');
         }
-        _ => last(node.list("name")),
+        _ => last(node.list(at!("name"))),
     };
-    if node.node("lexpr").is_some() {
-        part(text, node.get("lexpr"), level);
+    if node.node(at!("lexpr")).is_some() {
+        part(text, node.get(at!("lexpr")), level);
         text.push(' ');
     }
     text.extend([word, " "]);
-    part(text, node.get("rexpr"), level);
+    part(text, node.get(at!("rexpr")), level);
 }
 
 fn names(text: &mut String, fields: &[Value<'_>]) {
@@ -160,50 +158,50 @@ fn names(text: &mut String, fields: &[Value<'_>]) {
             text.push('.');
         }
         match field.as_string() {
-            Some(name) => text.push_str(&identifier(name)),
+            Some(name) => text.push_str(identifier(name)),
             None => text.push('*'),
         }
     }
 }
 
 /// The last word of a qualified name.
-pub(super) fn last<'n>(words: &'n [Value<'_>]) -> &'n str {
+pub(super) fn last<'c>(words: &[Value<'c>]) -> &'c str {
     words.iter().rev().find_map(Value::as_string).unwrap_or_default()
 }
 
 /// The name that the server derives for an output without one (`FigureColname` in parse_target.c).
-pub(super) fn output_name(node: &Node<'_>) -> Rc<str> {
-    Rc::from(derived(node, 0).unwrap_or("?column?"))
+pub(super) fn output_name<'c>(node: &Node<'c>) -> &'c str {
+    derived(node, 0).unwrap_or("?column?")
 }
 
-fn derived<'n>(node: &'n Node<'_>, level: usize) -> Option<&'n str> {
-    let inner = |field: &str| node.node(field).filter(|_| level < 100).and_then(|inner| derived(inner, level + 1));
+fn derived<'c>(node: &Node<'c>, level: usize) -> Option<&'c str> {
+    let inner = |field: At| node.node(field).filter(|_| level < 100).and_then(|inner| derived(inner, level + 1));
     let name = match node.kind {
-        "ColumnRef" => last(node.list("fields")),
-        "A_Indirection" => {
-            let name = last(node.list("indirection"));
-            return if name.is_empty() { inner("arg") } else { Some(name) };
+        Tag::ColumnRef => last(node.list(at!("fields"))),
+        Tag::A_Indirection => {
+            let name = last(node.list(at!("indirection")));
+            return if name.is_empty() { inner(at!("arg")) } else { Some(name) };
         }
-        "FuncCall" => last(node.list("funcname")),
-        "A_Expr" if node.text("kind") == "AEXPR_NULLIF" => "nullif",
-        "TypeCast" => {
-            let type_name = || node.node("typeName").map(|name| last(name.list("names")));
-            return inner("arg").or_else(type_name);
+        Tag::FuncCall => last(node.list(at!("funcname"))),
+        Tag::A_Expr if node.text(at!("kind")) == "AEXPR_NULLIF" => "nullif",
+        Tag::TypeCast => {
+            let type_name = || node.node(at!("typeName")).map(|name| last(name.list(at!("names"))));
+            return inner(at!("arg")).or_else(type_name);
         }
-        "CollateClause" => return inner("arg"),
-        "GroupingFunc" => "grouping",
-        "SubLink" => match node.text("subLinkType") {
+        Tag::CollateClause => return inner(at!("arg")),
+        Tag::GroupingFunc => "grouping",
+        Tag::SubLink => match node.text(at!("subLinkType")) {
             "EXISTS_SUBLINK" => "exists",
             "ARRAY_SUBLINK" => "array",
-            "EXPR_SUBLINK" => return selected(node.node("subselect")?),
+            "EXPR_SUBLINK" => return selected(node.node(at!("subselect"))?),
             _ => return None,
         },
-        "CaseExpr" => return inner("defresult").or(Some("case")),
-        "A_ArrayExpr" => "array",
-        "RowExpr" => "row",
-        "CoalesceExpr" => "coalesce",
-        "MinMaxExpr" => min_max(node),
-        "XmlExpr" => match node.text("op") {
+        Tag::CaseExpr => return inner(at!("defresult")).or(Some("case")),
+        Tag::A_ArrayExpr => "array",
+        Tag::RowExpr => "row",
+        Tag::CoalesceExpr => "coalesce",
+        Tag::MinMaxExpr => min_max(node),
+        Tag::XmlExpr => match node.text(at!("op")) {
             "IS_XMLCONCAT" => "xmlconcat",
             "IS_XMLELEMENT" => "xmlelement",
             "IS_XMLFOREST" => "xmlforest",
@@ -212,15 +210,15 @@ fn derived<'n>(node: &'n Node<'_>, level: usize) -> Option<&'n str> {
             "IS_XMLROOT" => "xmlroot",
             _ => return None,
         },
-        "XmlSerialize" => "xmlserialize",
-        "JsonObjectConstructor" => "json_object",
-        "JsonArrayConstructor" | "JsonArrayQueryConstructor" => "json_array",
-        "JsonObjectAgg" => "json_objectagg",
-        "JsonArrayAgg" => "json_arrayagg",
-        "JsonParseExpr" => "json",
-        "JsonScalarExpr" => "json_scalar",
-        "JsonSerializeExpr" => "json_serialize",
-        "JsonFuncExpr" => match node.text("op") {
+        Tag::XmlSerialize => "xmlserialize",
+        Tag::JsonObjectConstructor => "json_object",
+        Tag::JsonArrayConstructor | Tag::JsonArrayQueryConstructor => "json_array",
+        Tag::JsonObjectAgg => "json_objectagg",
+        Tag::JsonArrayAgg => "json_arrayagg",
+        Tag::JsonParseExpr => "json",
+        Tag::JsonScalarExpr => "json_scalar",
+        Tag::JsonSerializeExpr => "json_serialize",
+        Tag::JsonFuncExpr => match node.text(at!("op")) {
             "JSON_EXISTS_OP" => "json_exists",
             "JSON_QUERY_OP" => "json_query",
             _ => "json_value",
@@ -231,10 +229,10 @@ fn derived<'n>(node: &'n Node<'_>, level: usize) -> Option<&'n str> {
 }
 
 /// The name of a query's first output.
-fn selected<'n>(query: &'n Node<'_>) -> Option<&'n str> {
-    let first = query.list("targetList").first().and_then(Value::as_node)?;
-    match first.text("name") {
-        "" => derived(first.node("val")?, 0),
+fn selected<'c>(query: &Node<'c>) -> Option<&'c str> {
+    let first = query.list(at!("targetList")).first().and_then(Value::as_node)?;
+    match first.text(at!("name")) {
+        "" => derived(first.node(at!("val"))?, 0),
         name => Some(name),
     }
 }

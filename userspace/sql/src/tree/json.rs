@@ -3,7 +3,7 @@
 
 use bumpalo::Bump;
 
-use super::{Node, Unreadable, Value};
+use super::{At, Node, Tag, Unreadable, Value, at};
 
 /// Fields that hold one node type and therefore do not name it (from pg_query.proto; a list per type).
 const TYPED_FIELDS: &[(&str, &[&str])] = &[
@@ -81,7 +81,7 @@ pub(crate) fn read<'j>(json: &'j str, arena: &'j Bump, depth_max: usize) -> Resu
             let first = value.is_none();
             match (open.last_mut(), value.take()) {
                 (Some(container), Some(value)) => container.push(value),
-                (None, Some(Value::Node(root))) if reader.at == json.len() => return Ok(root),
+                (None, Some(Value::Node(root))) if reader.at == json.len() => return Ok(*root),
                 (None, _) => return Err(Unreadable::Malformed),
                 (Some(_), None) => {}
             }
@@ -135,7 +135,7 @@ impl<'j> Open<'j> {
     fn close(self, arena: &'j Bump) -> Value<'j> {
         match self {
             Open::List(items) => Value::List(arena.alloc_slice_copy(&items)),
-            Open::Node { holder, fields, .. } => typed(holder, arena.alloc_slice_copy(&fields)),
+            Open::Node { holder, fields, .. } => Value::Node(arena.alloc(typed(holder, &fields, arena))),
         }
     }
 }
@@ -223,14 +223,15 @@ impl<'j> Reader<'j> {
 }
 
 /// Names the node: by its only field if that is a type, else by the field that holds it.
-fn typed<'j>(field: &str, fields: &'j [(&'j str, Value<'j>)]) -> Value<'j> {
+fn typed<'j>(field: &str, fields: &[(&'j str, Value<'j>)], arena: &'j Bump) -> Node<'j> {
     if let [(name, Value::Node(inner))] = fields
         && name.starts_with(|c: char| c.is_ascii_uppercase())
     {
-        return Value::Node(Node { kind: name, fields: inner.fields });
+        return Node { kind: Tag::of(name), name, fields: inner.fields };
     }
-    let kind = TYPED_FIELDS.iter().find(|(_, holders)| holders.contains(&field)).map_or("", |(kind, _)| *kind);
-    Value::Node(Node { kind, fields })
+    let name = TYPED_FIELDS.iter().find(|(_, holders)| holders.contains(&field)).map_or("", |(kind, _)| *kind);
+    let fields = arena.alloc_slice_fill_iter(fields.iter().map(|(name, value)| (At::of(name), *value)));
+    Node { kind: Tag::of(name), name, fields }
 }
 
 #[cfg(test)]
@@ -242,11 +243,14 @@ mod tests {
         let json = r#"{"version":1,"stmts":[{"stmt":{"InsertStmt":{"relation":{"relname":"t\u0041\"","inh":true},"cols":[{}],"location":7}},"stmt_len":3}]}"#;
         let arena = Bump::new();
         let root = read(json, &arena, 20).unwrap();
-        let raw = root.list("stmts")[0].as_node().unwrap();
-        let insert = raw.node("stmt").unwrap();
-        assert_eq!((raw.int("stmt_len"), insert.kind), (3, "InsertStmt"));
-        let relation = insert.node("relation").unwrap();
-        assert_eq!((relation.kind, relation.text("relname"), relation.flag("inh")), ("RangeVar", "tA\"", true));
+        let raw = root.list(at!("stmts"))[0].as_node().unwrap();
+        let insert = raw.node(at!("stmt")).unwrap();
+        assert_eq!((raw.int(at!("stmt_len")), insert.kind), (3, Tag::InsertStmt));
+        let relation = insert.node(at!("relation")).unwrap();
+        assert_eq!(
+            (relation.kind, relation.text(at!("relname")), relation.flag(at!("inh"))),
+            (Tag::RangeVar, "tA\"", true)
+        );
         assert_eq!(insert.fields().count(), 2);
     }
 

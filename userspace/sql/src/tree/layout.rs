@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use super::{At, Tag};
+
 /// Made by `data/tree-layout.sh` from the library's headers; the first lines say of which version.
 const LAYOUT: &str = include_str!("../../data/tree-layout.txt");
 
@@ -40,6 +42,7 @@ pub(crate) enum Kind {
 #[derive(Debug)]
 pub(crate) struct Field {
     pub(crate) name: &'static str,
+    pub(crate) at: At,
     pub(crate) offset: usize,
     pub(crate) kind: Kind,
 }
@@ -48,6 +51,7 @@ pub(crate) struct Field {
 #[derive(Debug)]
 pub(crate) struct Shape {
     pub(crate) name: &'static str,
+    pub(crate) tag: Tag,
     pub(crate) fields: Vec<Field>,
 }
 
@@ -78,7 +82,10 @@ impl Layout {
 
     /// The name of an enumeration's value.
     pub(crate) fn enum_name(&self, of: usize, value: i32) -> Option<&'static str> {
-        self.enums.get(of)?.iter().find(|(number, _)| *number == value).map(|(_, name)| *name)
+        let names = self.enums.get(of)?;
+        // Most begin with 0 and leave none out.
+        let at = usize::try_from(value).ok().and_then(|at| names.get(at)).filter(|(number, _)| *number == value);
+        at.or_else(|| names.iter().find(|(number, _)| *number == value)).map(|(_, name)| *name)
     }
 }
 
@@ -98,7 +105,7 @@ fn read(text: &'static str) -> Layout {
                     layout.constant_location = offset;
                 }
                 if let (Some((_, shape)), Some(kind)) = (&mut current, kind.filter(|_| name != "location")) {
-                    shape.fields.push(Field { name, offset, kind });
+                    shape.fields.push(Field { name, at: At::of(name), offset, kind });
                 }
             }
             (Some("list"), _) => {
@@ -111,7 +118,7 @@ fn read(text: &'static str) -> Layout {
                 current = line
                     .strip_prefix("type ")
                     .and_then(tagged)
-                    .map(|(tag, name)| (tag, Shape { name, fields: Vec::new() }));
+                    .map(|(tag, name)| (tag, Shape { name, tag: Tag::of(name), fields: Vec::new() }));
             }
             _ => {}
         }
@@ -170,6 +177,8 @@ fn kind(kind: &str, of: &str, enums: &[&str], types: &[(usize, &str)]) -> Option
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeSet, HashSet};
+
     use super::*;
 
     #[test]
@@ -181,5 +190,14 @@ mod tests {
         assert!(layout.shapes.iter().flatten().all(|shape| shape.fields.iter().all(|field| field.offset < 4096)));
         assert_eq!((layout.list_length, layout.list_cells, layout.constant_location), (4, 16, 28));
         assert!(layout.enums.iter().all(|names| !names.is_empty()));
+    }
+
+    /// Fields are asked for by digests of their names: each that the sources ask for is there, and no two fall together.
+    #[test]
+    fn names_of_fields_are_told_apart() {
+        let names: BTreeSet<&str> =
+            Layout::get().shapes.iter().flatten().flat_map(|shape| &shape.fields).map(|field| field.name).collect();
+        let digests: HashSet<u32> = names.iter().map(|name| At::of(name).0).collect();
+        assert_eq!(digests.len(), names.len());
     }
 }

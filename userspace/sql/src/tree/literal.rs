@@ -9,28 +9,27 @@ use super::Node;
 /// The value of one constant.
 #[derive(Clone, Copy)]
 pub(crate) struct Literal<'j> {
-    node: Node<'j>,
+    node: &'j Node<'j>,
     looked: &'j Cell<bool>,
 }
 
 impl<'j> Literal<'j> {
     /// A value; `looked` is of the whole tree.
-    pub(crate) fn new(node: Node<'j>, looked: &'j Cell<bool>) -> Literal<'j> {
+    pub(crate) fn new(node: &'j Node<'j>, looked: &'j Cell<bool>) -> Literal<'j> {
         Literal { node, looked }
     }
 
     /// The node that holds it, from now on looked at.
-    pub(super) fn look(&self) -> &Node<'j> {
+    pub(super) fn look(&self) -> &'j Node<'j> {
         self.looked.set(true);
-        &self.node
+        self.node
     }
 }
 
 impl fmt::Debug for Literal<'_> {
     /// Its type alone.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let field = self.node.fields().next().map_or("", |(name, _)| name);
-        f.debug_tuple("Literal").field(&field).finish()
+        f.debug_tuple("Literal").field(&self.node.fields().next().map(|(name, _)| name)).finish()
     }
 }
 
@@ -47,7 +46,7 @@ impl<'j> Literals<'j> {
     }
 
     /// One more, and the byte of the text where it begins; of one with a sign that is where the sign stands.
-    pub(crate) fn add(&mut self, node: Node<'j>, place: Option<usize>) -> Literal<'j> {
+    pub(crate) fn add(&mut self, node: &'j Node<'j>, place: Option<usize>) -> Literal<'j> {
         self.places.extend(place);
         Literal::new(node, self.looked)
     }

@@ -294,7 +294,7 @@ fn predicates() {
         ),
         (
             "SELECT (SELECT max(pan) FROM payments) , (SELECT min(pan) FROM payments WHERE id > t.id) FROM tickets t",
-            "max <- payments.pan verbatim; min <- payments.pan verbatim",
+            "max <- payments.pan verbatim; min <- payments.pan verbatim; join payments.pan; join payments.pan",
         ),
         (
             "SELECT t.* FROM tickets t, LATERAL (SELECT 1 FROM payments p WHERE p.pan LIKE t.note) s",

@@ -522,7 +522,7 @@ fn picked_by_a_cast() {
     check(&[
         (
             "SELECT max(pan::text), mode() WITHIN GROUP (ORDER BY pan::text) FROM payments",
-            "max <- payments.pan verbatim; mode <- payments.pan verbatim",
+            "max <- payments.pan verbatim; mode <- payments.pan verbatim; join payments.pan; join payments.pan",
         ),
         (
             "SELECT max(greatest(pan, '5')) FROM payments",

@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use audit::RecordId;
+use pan::Whole;
 use policy::{Names, Policy};
 use wire::postgres::encode;
 
 use super::super::queue::{Request, Run};
-use super::super::rewrite::{BodyMask, Columns, CopyFormat, CopyOptions, Patterns, Sought};
+use super::super::rewrite::{BodyMask, Column, Columns, CopyFormat, CopyOptions, Patterns, Sought};
 use super::super::{Connection, Phase};
 use crate::{
     CancelTarget, Cancels, Catalogs, Database, Effects, Evidence, Finish, Input, Key, Limits, Mode, Now, Open, Piece,
@@ -48,6 +49,8 @@ struct Meant {
     type_oid: u32,
     binary: bool,
     clear: bool,
+    /// Policy names it sensitive.
+    whole: Option<Whole>,
     sought: Sought,
     slot: Option<u32>,
 }
@@ -61,7 +64,7 @@ fn policy() -> Arc<Policy> {
 fn open() -> Open {
     let address: SocketAddr = "127.0.0.1:5432".parse().expect("an address");
     let subject = Subject {
-        policy: policy::Subject { agent: "a".into(), groups: vec![] },
+        policy: Arc::new(policy::Subject { agent: "a".into(), groups: vec![] }),
         cgroup: 1,
         pid: 2,
         uid: 3,
@@ -79,6 +82,7 @@ fn open() -> Open {
         database_tls: false,
         verifiers: None,
         estimates: false,
+        results: false,
         agent_certificate: false,
     };
     Open {
@@ -124,6 +128,7 @@ impl Side {
             started_ns: 0,
             rows_bound: None,
             is_shown: false,
+            is_kept: false,
         }));
         let mut known = Columns::new();
         known.set_sought(Sought::default(), Patterns::new(policy.patterns("payments")).map(Arc::new));
@@ -131,6 +136,9 @@ impl Side {
         for column in columns {
             match column {
                 Meant { clear: true, .. } => known.push_clear(column.type_oid, column.binary),
+                &Meant { type_oid, binary, whole: Some(whole), .. } => {
+                    known.push(Column { type_oid, binary, whole: Some(whole) });
+                }
                 _ => known.push_counted(column.type_oid, column.binary, column.sought, column.slot),
             }
         }
@@ -221,6 +229,11 @@ fn some_columns(noise: &mut Noise) -> Vec<Meant> {
                 type_oid: if noise.one_in(6) { any } else { [25, 23, 1700, 1184, 20, 17][noise.below(6)] },
                 binary: binary != noise.one_in(9),
                 clear: odd && noise.one_in(6),
+                whole: match noise.below(12) {
+                    0 => Some(Whole::KeepEnds),
+                    1 => Some(Whole::KeepNothing),
+                    _ => None,
+                },
                 sought: Sought {
                     mode: if odd && noise.one_in(9) { pan::Mode::Strict } else { pan::Mode::Balanced },
                     patterns: u16::from(odd && noise.one_in(9)),
@@ -356,7 +369,8 @@ fn nobody_can_tell() {
 /// Work is bounded by the bytes, also where every row may hold a card.
 #[test]
 fn looks_are_rare_where_they_are_in_vain() {
-    let meant = |type_oid| Meant { type_oid, binary: false, clear: false, sought: Sought::default(), slot: None };
+    let meant =
+        |type_oid| Meant { type_oid, binary: false, clear: false, whole: None, sought: Sought::default(), slot: None };
     let mut side = Side::new(&policy(), &[meant(17)], None, false);
     let (mut suspect, mut clean) = (Vec::new(), Vec::new());
     encode::data_row(&mut suspect, &[Some(b"1700000000000123 \\001")]).expect("short");
@@ -379,7 +393,14 @@ fn what_passes() {
     let passes = |meant: &[(u32, bool)], values: &[Option<&[u8]>]| {
         let columns: Vec<Meant> = meant
             .iter()
-            .map(|&(type_oid, binary)| Meant { type_oid, binary, clear: false, sought: Sought::default(), slot: None })
+            .map(|&(type_oid, binary)| Meant {
+                type_oid,
+                binary,
+                clear: false,
+                whole: None,
+                sought: Sought::default(),
+                slot: None,
+            })
             .collect();
         let mut side = Side::new(&policy(), &columns, None, false);
         let mut stream = Vec::new();

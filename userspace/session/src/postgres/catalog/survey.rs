@@ -28,7 +28,7 @@ impl Survey {
     /// Of an endpoint of the configuration, under a policy.
     pub fn new(policy: &Arc<Policy>, endpoint: &str) -> Survey {
         let asking = Asking {
-            asked_ns: 0,
+            heard_ns: 0,
             attempt: Attempt::FIRST,
             first: false,
             parts: Vec::new(),

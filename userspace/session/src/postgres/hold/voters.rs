@@ -1,6 +1,6 @@
 //! Whose words count for which rule.
 
-use policy::Terms;
+use policy::{Person, Terms};
 
 use crate::{Standing, Vote};
 
@@ -14,6 +14,19 @@ struct Voter {
     groups: Vec<String>,
     /// The rules that take a word which was said before; `None`: it was said about this statement, and counts for each.
     rules: Option<Vec<String>>,
+    /// The person breaks glass: alone enough for each rule that says so.
+    breaks_glass: bool,
+}
+
+impl Vote {
+    /// Does the rule take this person's word?
+    pub(super) fn is_taken_by(&self, terms: &Terms) -> bool {
+        terms.admits(&self.reviewer, &self.groups) || self.is_broken_glass_of(terms)
+    }
+
+    fn is_broken_glass_of(&self, terms: &Terms) -> bool {
+        self.approve && self.break_glass && terms.lets_break_glass(&self.reviewer, &self.groups)
+    }
 }
 
 impl Standing {
@@ -40,9 +53,10 @@ impl Voters {
         wall_s: u64,
     ) -> Option<Vec<String>> {
         let known = self.0.iter().find(|voter| voter.name == vote.reviewer);
-        let counted = |terms: &Terms| known.is_some_and(|voter| voter.counts_for(terms));
+        let again = |voter: &Voter, terms: &Terms| vote.is_broken_glass_of(terms) && !voter.breaks_glass;
+        let counted = |terms: &Terms| known.is_some_and(|voter| voter.counts_for(terms) && !again(voter, terms));
         let stands = |terms: &Terms| vote.standing.as_ref().is_none_or(|standing| standing.counts_for(terms, wall_s));
-        let admitted = |terms: &&Terms| terms.admits(&vote.reviewer, &vote.groups) && stands(terms) && !counted(terms);
+        let admitted = |terms: &&Terms| vote.is_taken_by(terms) && stands(terms) && !counted(terms);
         let rules: Vec<String> = terms.filter(admitted).map(|terms| terms.rule.clone()).collect();
         (!rules.is_empty()).then_some(rules)
     }
@@ -50,21 +64,29 @@ impl Voters {
     /// The person approves, for these rules.
     pub(super) fn add(&mut self, vote: Vote, rules: Vec<String>) {
         let rules = vote.standing.is_some().then_some(rules);
+        let breaks_glass = vote.break_glass;
         match (self.0.iter_mut().find(|voter| voter.name == vote.reviewer), rules) {
             (Some(known), Some(more)) => {
                 if let Some(rules) = &mut known.rules {
                     rules.extend(more);
                 }
             }
-            (Some(known), None) => known.rules = None,
-            (None, rules) => self.0.push(Voter { name: vote.reviewer, groups: vote.groups, rules }),
+            (Some(known), None) => {
+                known.rules = None;
+                known.breaks_glass |= breaks_glass;
+            }
+            (None, rules) => {
+                self.0.push(Voter { name: vote.reviewer, groups: vote.groups, rules, breaks_glass });
+            }
         }
     }
 
-    /// As many people as the rule asks for have approved.
+    /// Such people as the rule asks for have approved, or one has broken glass who may.
     pub(super) fn satisfy(&self, terms: &Terms) -> bool {
-        let admitted = |voter: &&Voter| voter.counts_for(terms) && terms.admits(&voter.name, &voter.groups);
-        self.0.iter().filter(admitted).count() >= terms.approvals as usize
+        let breaks = |voter: &Voter| voter.breaks_glass && terms.lets_break_glass(&voter.name, &voter.groups);
+        let counting = self.0.iter().filter(|voter| voter.counts_for(terms));
+        let people: Vec<Person<'_>> = counting.map(|voter| (voter.name.as_str(), voter.groups.as_slice())).collect();
+        terms.is_satisfied_by(&people) || self.0.iter().any(breaks)
     }
 }
 

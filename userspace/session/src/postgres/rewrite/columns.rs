@@ -62,6 +62,8 @@ pub struct Columns {
     evidence: Option<Arc<Evidence>>,
     /// How rows may pass: decided once, when the result is described.
     way: Way,
+    /// One past the last sensitive column; 0: there is none.
+    sensitive_end: usize,
     /// A column's values are counted.
     counted: bool,
     shown: Option<Box<Shown>>,
@@ -88,6 +90,7 @@ impl Columns {
     pub fn clear(&mut self) {
         self.resolved.clear();
         self.way = Way::default();
+        self.sensitive_end = 0;
         self.counted = false;
         self.shown = None;
     }
@@ -174,6 +177,9 @@ impl Columns {
         self.way = self.way.max(resolved.check.way());
         self.counted |= slot.is_some();
         self.resolved.push(resolved);
+        if whole.is_some() {
+            self.sensitive_end = self.resolved.len();
+        }
     }
 
     pub(super) fn way(&self) -> Way {
@@ -182,6 +188,17 @@ impl Columns {
 
     pub(super) fn each(&self) -> impl Iterator<Item = &Resolved> {
         self.resolved.iter()
+    }
+
+    /// Whether any column is sensitive.
+    #[inline(always)]
+    pub(super) fn has_sensitive(&self) -> bool {
+        self.sensitive_end > 0
+    }
+
+    /// The columns up to the last sensitive one.
+    pub(super) fn up_to_sensitive(&self) -> impl Iterator<Item = &Resolved> {
+        self.resolved.iter().take(self.sensitive_end)
     }
 
     /// Of each column what must be seen of a value that passes without its masker.

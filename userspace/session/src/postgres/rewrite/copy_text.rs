@@ -150,20 +150,8 @@ impl CopyText {
             self.now = Now::Long { number: text == Text::Number };
             return Step::Done;
         };
-        let format = self.format;
-        let field = cursor.chunk(end);
-        if field != format.null() {
-            let value = format.unquoted(field);
-            let hex = text == Text::Bytea && value.starts_with(format.hex_prefix());
-            let skip = if hex { format.hex_prefix().len() - 2 } else { 0 };
-            let fill = match text {
-                Text::Number => Fill::Number,
-                _ if hex => Fill::Hex,
-                _ => Fill::Text, // also JSON and arrays: their quotes are the format's to escape
-            };
-            pan::mask_whole_text(value.get_mut(skip..).unwrap_or_default(), whole, fill);
-            cursor.sensitive += 1;
-        }
+        let masked = mask_field(&self.format, text, whole, cursor.chunk(end));
+        cursor.sensitive += u32::from(masked);
         cursor.advance(end);
         self.now = Now::Masked;
         Step::Done
@@ -273,6 +261,23 @@ impl CopyText {
         }
         Ok(Step::Done)
     }
+}
+
+/// Masks a sensitive field that is not too long to be held. False: it is null, and stays.
+pub(super) fn mask_field(format: &CopyFormat, text: Text, whole: Whole, field: &mut [u8]) -> bool {
+    if field == format.null() {
+        return false;
+    }
+    let value = format.unquoted(field);
+    let hex = text == Text::Bytea && value.starts_with(format.hex_prefix());
+    let skip = if hex { format.hex_prefix().len() - 2 } else { 0 };
+    let fill = match text {
+        Text::Number => Fill::Number,
+        _ if hex => Fill::Hex,
+        _ => Fill::Text, // also JSON and arrays: their quotes are the format's to escape
+    };
+    pan::mask_whole_text(value.get_mut(skip..).unwrap_or_default(), whole, fill);
+    true
 }
 
 /// JSON's numbers and strings cannot be told apart behind the format's own escapes, so digits hide digits in both.

@@ -155,5 +155,5 @@ fn binary_leaf(kind: Kind, sought: Sought, whole: Option<Whole>, len: usize) -> 
 const _: () =
     assert!(Scanner::HOLD_MAX <= HOLD_MAX && pan::WholeScanner::HOLD_MAX <= HOLD_MAX && binary::SNIFF <= HOLD_MAX);
 
-/// A session holds one of these for its whole life.
+/// A session holds one of these while a row of it is under way.
 const _: () = assert!(size_of::<Field>() <= 768);

@@ -5,12 +5,11 @@
 
 use std::ops::Range;
 
+use super::HOLD_MAX;
 use super::columns::{Columns, Resolved};
-use super::copy_text::CopyText;
 use super::search::Sought;
 use super::strings::Message;
 use super::types::{Kind, Text};
-use super::{BodyMask, HOLD_MAX};
 use wire::postgres::backend::RowDescription;
 
 /// A card has thirteen digits or more; below this a number has twelve at most.
@@ -31,6 +30,8 @@ pub(super) enum Check {
     Int8,
     Float8,
     Numeric,
+    /// That it is a numeric of at most `HOLD_MAX` bytes.
+    AnyNumeric,
     /// Only its masker can tell.
     Never,
 }
@@ -53,7 +54,10 @@ impl Check {
         if column.clear {
             return Check::Length;
         }
-        if column.whole.is_some() || !by_content {
+        if column.whole.is_some() {
+            return Check::of_sensitive(column);
+        }
+        if !by_content {
             return Check::Never;
         }
         if !column.binary {
@@ -75,6 +79,23 @@ impl Check {
             // Their parts have lengths and types of their own.
             Kind::Array | Kind::Record | Kind::Range(_) | Kind::Multirange(_) | Kind::Hstore => Check::Never,
             Kind::Unknown | Kind::Opaque => Check::Never,
+        }
+    }
+
+    /// Of a sensitive column: what makes it sure that its value can be masked.
+    fn of_sensitive(column: &Resolved) -> Check {
+        match column.kind {
+            _ if !column.binary => Check::Length,
+            Kind::Int2 => Check::Size(2),
+            Kind::Int4 => Check::Size(4),
+            Kind::Int8 => Check::Size(8),
+            Kind::Numeric => Check::AnyNumeric,
+            Kind::Text | Kind::Json => Check::Length,
+            Kind::Jsonb => Check::AtLeast(1),
+            Kind::Array | Kind::Record | Kind::Range(_) | Kind::Multirange(_) | Kind::Hstore => Check::Never,
+            Kind::Fixed(_) | Kind::Float8 | Kind::Prefixed(_) | Kind::Bytes | Kind::Unknown | Kind::Opaque => {
+                Check::Never
+            }
         }
     }
 
@@ -103,21 +124,22 @@ impl Check {
                     size < THIRTEEN_DIGITS as f64 || size.is_nan()
                 })
             }
-            Check::Numeric => is_short_numeric(value),
+            Check::Numeric => numeric_weight(value).is_some_and(|weight| weight < 3),
+            Check::AnyNumeric => numeric_weight(value).is_some(),
             Check::Never => false,
         }
     }
 }
 
-/// A well-formed numeric with at most twelve digits before its point (the layout: see `numeric`).
-fn is_short_numeric(value: &[u8]) -> bool {
-    let ([count, weight, sign, _scale, words @ ..], []) = value.as_chunks::<2>() else { return false };
+/// The weight of a well-formed numeric (the layout: see `numeric`); below 3 it has at most twelve digits before its point.
+fn numeric_weight(value: &[u8]) -> Option<i16> {
+    let ([count, weight, sign, _scale, words @ ..], []) = value.as_chunks::<2>() else { return None };
     let known = matches!(u16::from_be_bytes(*sign), 0 | 0x4000 | 0xc000 | 0xd000 | 0xf000);
-    value.len() <= HOLD_MAX
+    let fits = value.len() <= HOLD_MAX
         && known
-        && i16::from_be_bytes(*weight) < 3
         && usize::try_from(i16::from_be_bytes(*count)) == Ok(words.len())
-        && words.iter().all(|word| u16::from_be_bytes(*word) <= 9999)
+        && words.iter().all(|word| u16::from_be_bytes(*word) <= 9999);
+    fits.then_some(i16::from_be_bytes(*weight))
 }
 
 /// A value of a row that may hold a card, and where it lies among the bytes that were walked over.
@@ -155,6 +177,11 @@ impl Passed {
     /// Of them those with a card.
     pub(super) fn hits(&self, column: usize) -> u32 {
         self.hits.get(column).copied().unwrap_or(0)
+    }
+
+    /// One more row has passed.
+    pub(super) fn add_row(&mut self) {
+        self.rows += 1;
     }
 
     /// So many more values of the column are not.
@@ -201,13 +228,8 @@ impl Columns {
         self.way() != Way::Never
     }
 
-    /// Whether a whole DataRow, of which the raw bytes hold no card, may pass. Then it is counted in `passed`.
-    #[inline(always)]
-    pub fn passes(&self, body: &[u8], passed: &mut Passed) -> bool {
-        self.passes_but(body, 0, passed).is_some()
-    }
-
-    /// The same where the last `doubtful` bytes of the body may hold one: with the first value that ends within them.
+    /// Whether a whole DataRow may pass, of which the raw bytes hold no card but perhaps in the last `doubtful` ones: with the first value that ends
+    /// within those. Then it is counted in `passed`, and its sensitive values are still to be masked.
     #[inline(always)]
     pub(super) fn passes_but(&self, body: &[u8], doubtful: usize, passed: &mut Passed) -> Option<Option<Suspect>> {
         let (count, values) = body.split_first_chunk::<2>()?;
@@ -215,11 +237,12 @@ impl Columns {
             return None;
         }
         let walked = match self.way() {
+            Way::Lengths if doubtful == 0 => lengths(values, self.len()),
             Way::Lengths => walk(values, 0..self.len(), doubtful, |_, _| true),
             Way::Checked => self.walk_checked(values, doubtful),
             Way::Never => None,
         }?;
-        passed.rows += 1;
+        passed.add_row();
         if walked.nulls > 0 && self.counts() {
             self.leave_out_nulls(values, passed);
         }
@@ -275,6 +298,26 @@ struct Walked {
     suspect: Option<Suspect>,
 }
 
+/// [`walk`] where nothing but the lengths is looked at: the place of the next one is all that goes from one to the next.
+#[inline(always)]
+fn lengths(values: &[u8], columns: usize) -> Option<Walked> {
+    // A length has 32 bits and a row 65,535 columns at most: the sum has room.
+    let (mut at, mut nulls) = (0_usize, 0);
+    for _ in 0..columns {
+        let length = u32::from_be_bytes(*values.get(at..)?.first_chunk::<4>()?);
+        let next = at + 4 + length as usize;
+        if next <= values.len() {
+            at = next;
+        } else if length == u32::MAX {
+            // Null: no message is as long as this says. A branch of its own, or each length would wait for the one before.
+            (at, nulls) = (at + 4, nulls + 1);
+        } else {
+            return None;
+        }
+    }
+    (at == values.len()).then_some(Walked { nulls, suspect: None })
+}
+
 /// Goes over a value for each column with its length, which have to be all that there is; `holds` is told the column and its value. Of the bytes
 /// the last `doubtful` may hold a card. None: they do not add up, or a value is not as it has to be.
 #[inline(always)]
@@ -313,26 +356,4 @@ fn walk<C>(
         }
     }
     rest.is_empty().then_some(walked)
-}
-
-impl BodyMask {
-    /// Whether the body of a CopyData, of which the raw bytes hold no card, may pass: one row of a text or CSV format whose columns are not
-    /// counted. In binary never: its stream has a state over all of its frames.
-    pub fn passes(&self, body: &[u8], columns: &Columns) -> bool {
-        match self {
-            BodyMask::CopyText(copy) => copy.passes(body, columns),
-            BodyMask::Row(_) | BodyMask::CopyBinary(_) | BodyMask::Strings(_) | BodyMask::Function(_) => false,
-        }
-    }
-}
-
-impl CopyText {
-    /// One row with the right count of fields. Behind an escape a field is searched afresh, and what follows `\x` or octal digits may be bytes
-    /// of a bytea: here pass only escapes of a letter that no digit follows, as `\N`.
-    fn passes(&self, row: &[u8], columns: &Columns) -> bool {
-        if !self.is_between_rows() || columns.is_empty() || !columns.may_pass() || columns.counts() {
-            return false;
-        }
-        self.format().fields_of_plain_row(row) == Some(columns.len())
-    }
 }

@@ -2,25 +2,27 @@
 
 use std::ops::Range;
 
+use super::Malformed;
 use super::columns::{Columns, Resolved};
-use super::copy_text::fill_of;
 use super::cursor::{Cursor, Step};
 use super::field::Field;
 use super::pass::{Check, Passed};
 use super::types::{Kind, UserTypes};
-use super::{BodyMask, Malformed};
 use pan::Fill;
 
 /// Whole messages of one type, as they pass.
 pub trait Pass {
-    /// Whether the body, of which the raw bytes hold no card, may pass.
-    fn passes(&mut self, body: &[u8]) -> bool;
+    /// Whether the body, of which the raw bytes hold no card, may pass. Then its sensitive values are masked.
+    fn passes(&mut self, body: &mut [u8]) -> bool;
 
-    /// The same where they may hold one: what is a card is masked. None: it may not, and nothing has changed.
+    /// The same where they may hold one: what is a card is masked too. None: it may not, and nothing has changed.
     fn mask(&mut self, chunk: &mut [u8], body: Range<usize>, clean: &mut Clean) -> Option<u32>;
 
     /// A column has become plainly cards: that is written down before the next message.
     fn has_found(&self) -> bool;
+
+    /// Sensitive values that were masked.
+    fn sensitive(&self) -> u32;
 }
 
 /// Up to where a chunk is known to hold no card that is not masked.
@@ -54,7 +56,7 @@ impl Clean {
 
     /// Whether the value has to be searched. Then it will be.
     #[inline(always)]
-    fn suspects(&mut self, chunk: &[u8], value: &Range<usize>) -> bool {
+    pub(super) fn suspects(&mut self, chunk: &[u8], value: &Range<usize>) -> bool {
         if value.is_empty() {
             return false;
         }
@@ -71,14 +73,26 @@ impl Clean {
 
 /// DataRows.
 pub struct Rows<'a> {
-    pub(crate) columns: &'a Columns,
-    pub(crate) passed: &'a mut Passed,
+    columns: &'a Columns,
+    passed: &'a mut Passed,
+    sensitive: u32,
+}
+
+impl<'a> Rows<'a> {
+    /// Of a result with these columns.
+    pub(crate) fn new(columns: &'a Columns, passed: &'a mut Passed) -> Rows<'a> {
+        Rows { columns, passed, sensitive: 0 }
+    }
 }
 
 impl Pass for Rows<'_> {
     #[inline(always)]
-    fn passes(&mut self, body: &[u8]) -> bool {
-        self.columns.passes(body, self.passed)
+    fn passes(&mut self, body: &mut [u8]) -> bool {
+        let passes = self.columns.passes_but(body, 0, self.passed).is_some();
+        if passes && self.columns.has_sensitive() {
+            self.sensitive += self.columns.mask_sensitive(body);
+        }
+        passes
     }
 
     fn mask(&mut self, chunk: &mut [u8], body: Range<usize>, clean: &mut Clean) -> Option<u32> {
@@ -101,18 +115,27 @@ impl Pass for Rows<'_> {
             }
             next = columns.suspect_behind(chunk.get(body.clone())?, &suspect, clean.doubtful(&body));
         }
+        // Last: what is looked at may change behind the look alone. No value beside them is searched with any of their bytes.
+        if columns.has_sensitive() {
+            self.sensitive += columns.mask_sensitive(chunk.get_mut(body)?);
+        }
         Some(cards)
     }
 
     fn has_found(&self) -> bool {
         self.columns.has_found()
     }
+
+    fn sensitive(&self) -> u32 {
+        self.sensitive
+    }
 }
 
 /// Searches a value for which its column's check holds.
 fn search(column: &Resolved, value: &mut [u8], types: Option<&UserTypes>) -> Result<u32, Malformed> {
     let fill = match (column.check, column.kind) {
-        _ if column.clear => return Ok(0),
+        // A sensitive one is masked whatever it holds.
+        _ if column.clear || column.whole.is_some() => return Ok(0),
         // None of their bytes are read as text, and the check says that the number is no card.
         (Check::Int8 | Check::Float8 | Check::Numeric, _) | (Check::Size(..13), _) => return Ok(0),
         (Check::Length, _) if !column.binary => column.text.fill(),
@@ -123,64 +146,12 @@ fn search(column: &Resolved, value: &mut [u8], types: Option<&UserTypes>) -> Res
 }
 
 /// The masker itself, for one value.
-fn search_slowly(column: &Resolved, value: &mut [u8], types: Option<&UserTypes>) -> Result<u32, Malformed> {
+pub(super) fn search_slowly(column: &Resolved, value: &mut [u8], types: Option<&UserTypes>) -> Result<u32, Malformed> {
     let mut field = Field::NONE;
     field.open(column, value.len())?;
     let mut cursor = Cursor::new(value, None);
     match field.step(&mut cursor, types)? {
         Step::Done => Ok(cursor.cards),
         Step::More => Err(Malformed::End),
-    }
-}
-
-/// CopyData.
-pub struct Copies<'a> {
-    pub(crate) copy: &'a BodyMask,
-    pub(crate) columns: &'a Columns,
-}
-
-impl Pass for Copies<'_> {
-    fn passes(&mut self, body: &[u8]) -> bool {
-        self.copy.passes(body, self.columns)
-    }
-
-    fn mask(&mut self, chunk: &mut [u8], body: Range<usize>, clean: &mut Clean) -> Option<u32> {
-        let BodyMask::CopyText(copy) = self.copy else { return None };
-        if !self.passes(chunk.get(body.clone())?) {
-            return None;
-        }
-        let (mut at, mut cards) = (body.start, 0);
-        let delimiter = copy.format().delimiter();
-        for column in self.columns.each() {
-            let rest = chunk.get(at..body.end)?;
-            let length = rest.iter().position(|byte| *byte == delimiter || *byte == b'\n')?;
-            let value = at..at + length;
-            at = value.end + 1;
-            if clean.suspects(chunk, &value) && !column.clear {
-                cards += search_pieces(chunk.get_mut(value)?, fill_of(column.text, false));
-            }
-        }
-        Some(cards)
-    }
-
-    /// Nothing is counted.
-    fn has_found(&self) -> bool {
-        false
-    }
-}
-
-/// Behind each escape, a backslash and a letter, the search starts afresh.
-fn search_pieces(mut rest: &mut [u8], fill: Fill) -> u32 {
-    let mut cards = 0;
-    loop {
-        let end = rest.iter().position(|byte| *byte == b'\\').unwrap_or(rest.len());
-        let (piece, behind) = rest.split_at_mut(end);
-        if !piece.is_empty() {
-            cards += pan::mask_text(piece, fill);
-        }
-        match behind.split_at_mut_checked(2) {
-            Some((_, behind)) => rest = behind,
-            None => return cards,
-        }
     }
 }

@@ -43,7 +43,7 @@ fn aggregates() {
         // agg-mode
         (
             r#"SELECT mode() WITHIN GROUP (ORDER BY pan), max(pan), min(pan), percentile_disc(0.5) WITHIN GROUP (ORDER BY pan_int) FROM payments"#,
-            r#"mode <- payments.pan verbatim; max <- payments.pan verbatim; min <- payments.pan verbatim; percentile_disc <- payments.pan_int verbatim"#,
+            r#"mode <- payments.pan verbatim; max <- payments.pan verbatim; min <- payments.pan verbatim; percentile_disc <- payments.pan_int verbatim; join payments.pan; join payments.pan; join payments.pan; join payments.pan_int"#,
         ),
         // agg-sum-single
         (r#"SELECT sum(pan_num) FROM payments WHERE id=2"#, r#"sum <- payments.pan_num verbatim"#),
@@ -72,7 +72,7 @@ fn inference() {
         // inf-group-by
         (r#"SELECT count(*), min(id) FROM payments GROUP BY substr(pan,1,7)"#, r#"group payments.pan; quotes"#),
         // inf-having
-        (r#"SELECT 1 FROM payments HAVING max(pan) > '6'"#, r#"where payments.pan; quotes"#),
+        (r#"SELECT 1 FROM payments HAVING max(pan) > '6'"#, r#"where payments.pan; join payments.pan; quotes"#),
         // inf-join-dictionary
         (
             r#"SELECT id, g FROM payments JOIN generate_series(0,9) g ON substr(pan,9,1) = g::text ORDER BY id"#,

@@ -1,0 +1,358 @@
+//! What an agent received of a statement, kept for the record where a rule or its database asks for that: the bytes as they left, masked, with
+//! the time of each piece. A short result is a record of the same call; a longer one is packed by a thread that nobody waits for.
+//!
+//! The strict scan goes over what is kept once more, value by value: the record holds nothing that it finds, also where the agent was
+//! shown by the balanced one. Of a statement that was shown clear values, and where nothing is masked, only the number of bytes is kept.
+
+use std::fmt;
+use std::sync::Arc;
+
+use audit::received::{Packing, Received, Timing, why};
+use audit::{ActorPart, Event, RecordId};
+use pan::MaskedBytes;
+use sha2::{Digest, Sha256};
+use wire::postgres::limits::HEADER;
+
+use super::queue::Run;
+use super::{Connection, Cx};
+use crate::Piece;
+use crate::inner::Inner;
+use crate::verdicts::Judged;
+
+/// Bytes of one result that are kept; of what is beyond a hash and a count.
+pub(crate) const KEPT_MAX: usize = 256 << 10;
+/// A result of at most so many bytes is a record of the same call, not packed.
+const SHORT_MAX: usize = 1024;
+/// Bytes of the times of its pieces; what comes later is of the last time that is told.
+const TIMING_MAX: usize = 512;
+/// What the record of a short result takes beside its actor.
+pub(super) const SHORT_ROOM: usize = SHORT_MAX + SHORT_MAX / 128 + TIMING_MAX + 256 + audit::segment::FRAME_LEN + 7;
+
+/// What passes to the agent, since the last statement's end.
+#[derive(Default)]
+pub(super) struct Receiving {
+    bytes: Vec<u8>,
+    timing: Timing,
+    left_off: u64,
+    rest: Option<Sha256>,
+    /// Where in the pieces of this call statements end.
+    cuts: Vec<(usize, Cut)>,
+    /// The message at hand is a statement's last.
+    due: Option<Cut>,
+}
+
+/// What becomes of what was received up to here.
+#[derive(Clone, Copy, Debug)]
+enum Cut {
+    /// It is of no statement whose result is kept.
+    Drop,
+    Keep {
+        decision: RecordId,
+        started_ns: u64,
+        /// Its bytes are nobody's to keep.
+        is_clear: bool,
+    },
+}
+
+/// A long result on its way to the thread that packs it.
+pub struct LongResult {
+    /// The session that received it.
+    pub session: u64,
+    actor: ActorPart,
+    decision: RecordId,
+    number: u64,
+    bytes: Vec<u8>,
+    timing: Timing,
+    left_off: u64,
+    sha256: Option<[u8; 32]>,
+}
+
+/// The payloads that a long result may become.
+pub struct PackedResult {
+    /// With its bytes.
+    pub full: Vec<u8>,
+    /// Their number and hash alone, where there is no room for them.
+    pub short: Vec<u8>,
+}
+
+impl fmt::Debug for LongResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LongResult({} of {} bytes)", self.decision, self.bytes.len())
+    }
+}
+
+impl fmt::Debug for PackedResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PackedResult({} bytes)", self.full.len())
+    }
+}
+
+impl LongResult {
+    /// Masks, packs and encodes it. `zstd` answers nothing where it fails; then the bytes are kept as they are.
+    pub fn pack(self, zstd: impl FnOnce(&[u8]) -> Option<Vec<u8>>) -> PackedResult {
+        let short = self.unkept(why::NO_ROOM);
+        let length = self.bytes.len();
+        let values = values(&self.bytes);
+        let (masked, starred) = MaskedBytes::of(self.bytes, values);
+        let packed = zstd(masked.as_slice()).filter(|packed| packed.len() < length);
+        let packing = if packed.is_some() { Packing::Zstd } else { Packing::Plain };
+        let mut full = Vec::new();
+        let event = Event::Result(Received {
+            actor: &self.actor,
+            decision: self.decision,
+            kept: Some((&masked, packed.as_deref())),
+            packing,
+            timing: &self.timing,
+            left_off: self.left_off,
+            sha256: self.sha256.as_ref(),
+            starred,
+            cause: None,
+            number: self.number,
+        });
+        audit::encode(&event, &mut full);
+        PackedResult { full, short }
+    }
+
+    /// The record where nobody can pack it: how much it was, and its hash.
+    pub fn unkept(&self, cause: &'static str) -> Vec<u8> {
+        let mut payload = Vec::new();
+        let mut hash = Sha256::new();
+        hash.update(&self.bytes);
+        let sha256 = hash.finalize().into();
+        let event = Event::Result(Received {
+            actor: &self.actor,
+            decision: self.decision,
+            kept: None,
+            packing: Packing::Plain,
+            timing: &Timing::default(),
+            left_off: self.bytes.len() as u64 + self.left_off,
+            // Of all of it where all of it is known, of its kept part else: the cause says which.
+            sha256: Some(&sha256),
+            starred: 0,
+            cause: Some(cause),
+            number: self.number,
+        });
+        audit::encode(&event, &mut payload);
+        payload
+    }
+}
+
+impl Receiving {
+    fn take(&mut self, bytes: &[u8], now_ns: u64) {
+        let room = KEPT_MAX - self.bytes.len();
+        let (kept, beyond) = bytes.split_at(bytes.len().min(room));
+        if !kept.is_empty() {
+            self.bytes.extend_from_slice(kept);
+            self.timing.add(now_ns, kept.len() as u64, TIMING_MAX);
+        }
+        if !beyond.is_empty() {
+            self.left_off += beyond.len() as u64;
+            self.rest.get_or_insert_default().update(beyond);
+        }
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.bytes.shrink_to(16 << 10);
+        self.timing.clear();
+        self.left_off = 0;
+        self.rest = None;
+    }
+}
+
+impl Connection {
+    /// Whether what a statement sends is kept: any rule that lets it go on may ask for that, else its database.
+    pub(super) fn keeps(&self, judged: Option<&Arc<Judged>>, inner: &Inner) -> bool {
+        inner.results() || judged.and_then(|judged| judged.results).unwrap_or(self.open.database.results)
+    }
+
+    /// A statement goes on: from now on bytes are kept if it asks for that.
+    pub(super) fn begins_to_keep(&mut self, judged: Option<&Arc<Judged>>, inner: &Inner) -> bool {
+        let keeps = self.keeps(judged, inner);
+        if keeps {
+            self.kept_runs += 1;
+            self.receiving.get_or_insert_default();
+        }
+        keeps
+    }
+
+    /// Its outcome is told: what was kept of it is recorded in the same call.
+    pub(super) fn kept_no_more(&mut self, run: &Run) {
+        self.kept_runs -= u32::from(run.is_kept);
+    }
+
+    /// How many statements under way may leave a record of their result.
+    pub(super) fn kept_runs(&self) -> usize {
+        self.kept_runs as usize
+    }
+
+    /// A statement has come to its outcome: the message at hand is the last of its result.
+    pub(super) fn result_ends(&mut self, run: &Run) {
+        let is_clear = run.is_shown || !self.masks();
+        if let Some(receiving) = &mut self.receiving {
+            let keep = Cut::Keep { decision: run.record, started_ns: run.started_ns, is_clear };
+            receiving.due = Some(if run.is_kept { keep } else { Cut::Drop });
+        }
+    }
+
+    /// What was received between statements is of none.
+    pub(super) fn nothing_ends(&mut self) {
+        if let Some(receiving) = &mut self.receiving {
+            receiving.due.get_or_insert(Cut::Drop);
+        }
+    }
+
+    /// Before the next message: what was due ends here.
+    pub(super) fn cut_result(&mut self, cx: &Cx<'_, '_>) {
+        if let Some(receiving) = &mut self.receiving
+            && let Some(cut) = receiving.due.take()
+        {
+            receiving.cuts.push((cx.out.to_agent.iter().map(Piece::len).sum(), cut));
+        }
+    }
+
+    /// The call is done: what of it goes to the agent is kept, statement by statement.
+    pub(super) fn receive(&mut self, chunk: &[u8], cx: &mut Cx<'_, '_>) {
+        self.cut_result(cx);
+        let Some(mut receiving) = self.receiving.take() else { return };
+        let (pieces, own) = (std::mem::take(&mut cx.out.to_agent), std::mem::take(&mut cx.out.own));
+        let (mut cuts, mut at) = (std::mem::take(&mut receiving.cuts).into_iter().peekable(), 0);
+        for piece in &pieces {
+            let mut bytes = match piece {
+                Piece::Chunk(range) => chunk.get(range.start as usize..range.end as usize),
+                Piece::Own(range) => own.get(range.start as usize..range.end as usize),
+            }
+            .unwrap_or_default();
+            while let Some((end, cut)) = cuts.next_if(|(end, _)| *end < at + bytes.len()) {
+                let (before, behind) = bytes.split_at(end - at);
+                receiving.take(before, cx.now.mono_ns);
+                (at, bytes) = (end, behind);
+                self.kept(&mut receiving, cut, cx);
+            }
+            receiving.take(bytes, cx.now.mono_ns);
+            at += bytes.len();
+        }
+        cuts.for_each(|(_, cut)| self.kept(&mut receiving, cut, cx));
+        (cx.out.to_agent, cx.out.own) = (pieces, own);
+        self.receiving = Some(receiving);
+    }
+
+    fn kept(&mut self, receiving: &mut Receiving, cut: Cut, cx: &mut Cx<'_, '_>) {
+        let is_empty = receiving.bytes.is_empty();
+        if let Cut::Keep { decision, started_ns, is_clear } = cut
+            && !is_empty
+        {
+            receiving.timing.since(started_ns);
+            let number = self.number();
+            let (left_off, rest) = (receiving.left_off, receiving.rest.take());
+            let sha256 = rest.map(|hash| hash.finalize().into());
+            let long = receiving.bytes.len() > SHORT_MAX || left_off > 0;
+            if long && !is_clear {
+                cx.out.results.push(Box::new(LongResult {
+                    session: self.open.id,
+                    actor: self.journal.actor().clone(),
+                    decision,
+                    number,
+                    bytes: std::mem::take(&mut receiving.bytes),
+                    timing: std::mem::take(&mut receiving.timing),
+                    left_off,
+                    sha256,
+                }));
+            } else {
+                let all = receiving.bytes.len() as u64 + left_off;
+                let bytes = if is_clear { Vec::new() } else { receiving.bytes.clone() };
+                let values = values(&bytes);
+                let (masked, starred) = MaskedBytes::of(bytes, values);
+                cx.record(&Event::Result(Received {
+                    actor: self.journal.actor(),
+                    decision,
+                    kept: (!is_clear).then_some((&masked, None)),
+                    packing: Packing::Plain,
+                    timing: &receiving.timing,
+                    left_off: if is_clear { all } else { 0 },
+                    sha256: None,
+                    starred,
+                    cause: is_clear.then_some(why::CLEAR),
+                    number,
+                }));
+            }
+        }
+        receiving.clear();
+    }
+}
+
+/// Where in messages values and texts stand: what lies between is lengths and counts. A message that is cut ends where it is cut.
+fn values(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
+    let word = |at: usize| bytes.get(at..)?.first_chunk::<4>().map(|word| u32::from_be_bytes(*word) as usize);
+    let (mut found, mut at) = (Vec::new(), 0);
+    while let (Some(kind), Some(length)) = (bytes.get(at), word(at + 1)) {
+        let (body, end) = (at + HEADER, (at + 1 + length.max(4)).min(bytes.len()));
+        match kind {
+            b'D' => {
+                let mut value = body + 2;
+                while value + 4 <= end {
+                    let Some(length) = word(value) else { break };
+                    let start = value + 4;
+                    value = start + if length == u32::MAX as usize { 0 } else { length };
+                    found.push(start..value.min(end));
+                }
+            }
+            // Types, formats and names of columns.
+            b'T' | b't' | b'G' | b'H' | b'Z' | b'R' | b'K' => {}
+            _ if body < end => found.push(body..end),
+            _ => {}
+        }
+        at = end;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use audit::received::read;
+
+    use super::*;
+
+    fn long(bytes: Vec<u8>) -> LongResult {
+        LongResult {
+            session: 1,
+            actor: ActorPart::default(),
+            decision: RecordId { shard: 1, seq: 2 },
+            number: 3,
+            bytes,
+            timing: Timing::default(),
+            left_off: 5,
+            sha256: Some([1; 32]),
+        }
+    }
+
+    #[test]
+    fn what_only_the_strict_scan_finds_is_not_kept_either() {
+        // The balanced scan leaves a card among letters.
+        let row = b"D\0\0\0\x1c\0\x01\0\0\0\x12x4111111111111111y";
+        let PackedResult { full, short } = long(row.to_vec()).pack(|_| None);
+        let kept = read(&full).expect("a record");
+        assert_eq!(kept.packed.as_deref(), Some(&b"D\0\0\0\x1c\0\x01\0\0\0\x12x411111******1111y"[..]));
+        assert_eq!((kept.length, kept.left_off, kept.is_zstd), (row.len() as u64, 5, false));
+        let kept = read(&short).expect("a record");
+        assert_eq!((kept.packed, kept.left_off), (None, row.len() as u64 + 5));
+    }
+
+    #[test]
+    fn what_packs_to_more_is_kept_as_it_is() {
+        let pack = |packed: &[u8]| read(&long(vec![b'C'; 100]).pack(|_| Some(packed.to_vec())).full).expect("a record");
+        assert_eq!((pack(&[7; 200]).is_zstd, pack(&[7; 20]).is_zstd), (false, true));
+        assert_eq!(pack(&[7, 0, 7]).packed, Some(vec![7, 0, 7]));
+    }
+
+    #[test]
+    fn values_are_found_and_lengths_are_not() {
+        // A row of two values, one of them null; a tag; a row that is cut in its value.
+        let bytes = b"D\0\0\0\x11\0\x02\0\0\0\x0312*\xff\xff\xff\xffC\0\0\0\x0dSELECT 1\0D\0\0\0\x20\0\x01\0\0\0\x1641";
+        let found: Vec<&[u8]> = values(bytes).into_iter().map(|range| &bytes[range]).collect();
+        assert_eq!(found, [&b"12*"[..], b"", b"SELECT 1\0", b"41"]);
+        for end in 0..bytes.len() {
+            assert!(values(&bytes[..end]).iter().all(|range| range.start <= range.end && range.end <= end), "{end}");
+        }
+    }
+}

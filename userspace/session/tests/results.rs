@@ -1,0 +1,113 @@
+//! Recorded results: the bytes that the agent received, masked, and nothing else.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod world;
+
+use std::sync::Arc;
+
+use audit::RecordType;
+use audit::received::{Kept, read};
+use session::Database;
+use world::{CVV, PAN, World, extended, query};
+
+/// A world whose database keeps results.
+fn keeping() -> World {
+    let mut open = world::open("reconciler", session::Mode::Enforce, true);
+    open.database = Arc::new(Database { results: true, ..(*open.database).clone() });
+    World::with(open, world::POLICY).login()
+}
+
+fn results(world: &World) -> Vec<Kept> {
+    let of = |(kind, payload): &(u8, Vec<u8>)| (*kind == RecordType::Result.code()).then(|| read(payload).unwrap());
+    world.records.iter().filter_map(of).collect()
+}
+
+/// The messages that a result has, by their types.
+fn types(kept: &Kept) -> String {
+    let bytes = kept.packed.as_deref().unwrap();
+    let (mut types, mut at) = (String::new(), 0);
+    while at < bytes.len() {
+        types.push(char::from(bytes[at]));
+        at += 1 + u32::from_be_bytes(bytes[at + 1..at + 5].try_into().unwrap()) as usize;
+    }
+    assert_eq!(at, bytes.len(), "whole messages");
+    types
+}
+
+#[test]
+fn the_bytes_are_those_that_the_agent_received() {
+    let mut world = keeping();
+    world.send(&query("SELECT * FROM payments"));
+    let kept = results(&world);
+    assert_eq!(kept.len(), 1);
+    assert_eq!(kept[0].packed.as_ref(), Some(&world.agent));
+    assert_eq!((types(&kept[0]).as_str(), kept[0].left_off), ("TDCZ", 0));
+    assert_eq!(kept[0].timing.iter().map(|(_, bytes)| bytes).sum::<u64>(), kept[0].length);
+}
+
+#[test]
+fn each_statement_has_its_own_also_in_a_pipeline() {
+    let mut world = keeping();
+    world.ask(&extended(&["P s SELECT * FROM payments", "B  s", "E ", "B  s", "E ", "S"]));
+    world.ask(&query("SELECT 1"));
+    let kept = results(&world);
+    let types: Vec<String> = kept.iter().map(types).collect();
+    assert_eq!(types, ["12DC", "2DC", "TDCZ"]);
+    let decisions: Vec<_> = kept.iter().map(|kept| kept.decision.unwrap()).collect();
+    assert!(decisions.windows(2).all(|pair| pair[0].seq < pair[1].seq));
+}
+
+#[test]
+fn no_card_and_no_cvv_is_kept() {
+    let mut world = keeping();
+    world.ask(&query("SELECT * FROM payments"));
+    world.ask(&extended(&["P s SELECT * FROM payments", "B  s", "E ", "S"]));
+    world.ask(&query("COPY payments TO STDOUT"));
+    let kept = results(&world);
+    assert_eq!(kept.len(), 3);
+    for kept in &kept {
+        let bytes = kept.packed.as_deref().unwrap();
+        for secret in [PAN, CVV] {
+            assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()));
+        }
+    }
+    assert!(world.records.iter().all(|(_, payload)| !payload.windows(PAN.len()).any(|w| w == PAN.as_bytes())));
+}
+
+#[test]
+fn what_is_refused_has_no_result_and_costs_the_next_nothing() {
+    let mut world = keeping();
+    world.ask(&query("DROP TABLE payments"));
+    assert_eq!(results(&world).len(), 0);
+    world.ask(&query("SELECT 1"));
+    let kept = results(&world);
+    assert_eq!(kept.iter().map(types).collect::<Vec<_>>(), ["TDCZ"], "the refusal's answer is not of it");
+}
+
+#[test]
+fn a_rule_may_ask_for_it_where_its_database_does_not() {
+    let policy = world::POLICY.replacen("name = \"work\"\n", "name = \"work\"\nrecord = \"results\"\n", 1);
+    let mut world = World::with(world::open("reconciler", session::Mode::Enforce, true), &policy).login();
+    world.ask(&query("SELECT 1"));
+    assert_eq!(results(&world).len(), 1);
+    let mut world = World::ready();
+    world.ask(&query("SELECT 1"));
+    assert_eq!(results(&world).len(), 0);
+}
+
+/// However the bytes are cut, and whatever else the calls bring.
+#[test]
+fn cuts_change_nothing() {
+    let run = |cut: usize| {
+        let mut world = keeping();
+        world.cut = cut;
+        world.ask(&query("SELECT * FROM payments"));
+        world.ask(&extended(&["P s SELECT * FROM payments", "B  s", "E ", "S"]));
+        world.close();
+        results(&world).into_iter().map(|kept| kept.packed).collect::<Vec<_>>()
+    };
+    let whole = run(usize::MAX);
+    assert_eq!(whole.len(), 2);
+    (1..80).for_each(|cut| assert_eq!(run(cut), whole, "{cut}"));
+}
