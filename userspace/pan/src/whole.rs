@@ -276,7 +276,7 @@ mod tests {
             {
                 let mut expected = value.as_bytes().to_vec();
                 mask_whole_text(&mut expected, whole, fill);
-                for cut in 0..=value.len() {
+                for cut in (0..=value.len()).step_by(if cfg!(miri) { 41 } else { 1 }) {
                     let mut scanner = WholeScanner::new(whole, fill);
                     let mut first = value.as_bytes()[..cut].to_vec();
                     let hold = scanner.mask(&mut first, false);

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot build its input must fail")]
 
-use pan::{Backend, Engine, Fill, Keep, Masked, Scanner, Settings, mask_text, naive};
+use pan::{Backend, Engine, Fill, Keep, Masked, Prefix, Scanner, Settings, mask_text, naive};
 
 /// A small generator (xorshift64*): the same inputs on every run.
 struct Random(u64);
@@ -143,6 +143,30 @@ fn grouping_before_run(random: &mut Random) -> String {
     format!("{}{separator}{}{separator}{run}", &digits[..4], &digits[4..10])
 }
 
+/// Cards each of whose kept end begins the grouping that follows, and now and then one that begins nothing.
+fn chained_ends(random: &mut Random) -> String {
+    let mut text = grouped(random);
+    for _ in 0..=random.below(3) {
+        let shape = random.pick::<[usize]>(&[&[4, 6, 5], &[4, 4, 5], &[14], &[15], &[16], &[19]]);
+        let Some(end) = text.get(..4).filter(|end| end.bytes().all(|byte| byte.is_ascii_digit())) else { break };
+        let digits = number(random, shape.iter().sum());
+        let head = [("36", 14), ("37", 15)].into_iter().find(|(_, count)| *count == digits.len());
+        let head = head.map_or("4", |(head, _)| head);
+        let front = head.to_owned() + &digits[head.len()..digits.len() - 5];
+        let digits = ('0'..='9').map(|digit| format!("{front}{digit}{end}")).find(|digits| luhn(digits)).unwrap();
+        let (mut from, separator) = (0, random.pick(&[" ", "-", "\u{a0}", "\u{2009}"]));
+        let groups: Vec<&str> = shape
+            .iter()
+            .map(|&count| {
+                from += count;
+                &digits[from - count..from]
+            })
+            .collect();
+        text = groups.join(separator) + &text[4..];
+    }
+    text
+}
+
 fn value(random: &mut Random) -> Vec<u8> {
     let mut bytes = Vec::new();
     for _ in 0..=random.below(6) {
@@ -150,6 +174,7 @@ fn value(random: &mut Random) -> Vec<u8> {
             8 => bytes.extend(account(random).bytes()),
             9 => bytes.extend(track_1(random).bytes()),
             10 => bytes.extend(grouping_before_run(random).bytes()),
+            11 => bytes.extend(chained_ends(random).bytes()),
             0 | 1 => {
                 let length = 12 + random.below(9);
                 bytes.extend(number(random, length).bytes());
@@ -273,6 +298,44 @@ fn every_backend() {
                 let (pieces, found) = in_pieces(Scanner::with(engine, fill), &input, || random.below(700));
                 assert!(pieces == expected && found == cards, "pieces, seed {seed}, {backend:?}, {fill:?}");
             }
+        }
+    }
+}
+
+/// Every backend and format on cards whose kept ends begin groupings, wherever a block ends.
+#[test]
+fn every_backend_on_kept_ends() {
+    for backend in Backend::available() {
+        let first_six = Keep::FirstSixLastFour;
+        for (keep, heads) in [(first_six, ""), (Keep::LastFour, ""), (Keep::Nothing, ""), (first_six, "123456789")] {
+            let prefix = |digit: char| Prefix { digits: digit.to_string(), lengths: (13..=19).collect() };
+            let prefixes = heads.chars().map(prefix).collect();
+            let engine = Engine::new(&Settings { keep, prefixes, backend: Some(backend) }).unwrap();
+            let engine: &'static Engine = Box::leak(Box::new(engine));
+            let mut cards = 0;
+            for seed in 1..=times(150) {
+                let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+                let mut input = vec![b' '; random.below(70)];
+                while input.len() < if cfg!(miri) { 5_000 } else { 14_000 } {
+                    match random.below(8) {
+                        0 => input.extend(grouping_before_run(&mut random).bytes()),
+                        _ => input.extend(chained_ends(&mut random).bytes()),
+                    }
+                    match random.below(4) {
+                        0 => input.extend(random.pick(&BESIDE).bytes()),
+                        1 => input.extend(b"|".repeat(random.below(30))),
+                        _ => input.push(b'\n'),
+                    }
+                }
+                let mut expected = input.clone();
+                let wanted = naive::mask_text_with(engine, &mut expected, Fill::Text);
+                let (once, found) = in_pieces(Scanner::with(engine, Fill::Text), &input, || input.len());
+                assert!(once == expected && found == wanted, "seed {seed}, {backend:?}, {keep:?} {heads}");
+                let (pieces, found) = in_pieces(Scanner::with(engine, Fill::Text), &input, || 300 + random.below(9000));
+                assert!(pieces == expected && found == wanted, "pieces, seed {seed}, {backend:?}, {keep:?} {heads}");
+                cards += wanted;
+            }
+            assert!(cfg!(miri) || cards > 4_000, "{cards}");
         }
     }
 }

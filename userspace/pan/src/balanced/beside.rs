@@ -148,6 +148,12 @@ const fn second() -> Flags {
     table
 }
 
+/// The same without a branch, as [`CLOSED`] or nothing, where a digit on the left is a hidden one.
+#[inline(always)]
+pub(crate) fn group_left_flag(second: u8, first: u8) -> u8 {
+    left_flag(second, first) & !(u8::from(first.is_ascii_digit()) * CLOSED)
+}
+
 /// The same without a branch, as [`CLOSED`] or nothing.
 #[inline(always)]
 pub(crate) fn left_flag(second: u8, first: u8) -> u8 {

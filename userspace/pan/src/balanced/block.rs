@@ -199,13 +199,48 @@ impl Block {
     /// Where groups of digits stand, and what may be a separator behind them. `bytes` and `words` as they were read.
     #[inline(always)]
     pub(crate) fn groups<M: Masks>(&self, bytes: &[u8], words: usize) -> Groups {
-        let (mut groups, mut leads) = (Groups::EMPTY, [0; READ]);
-        let (chunks, _) = bytes.as_chunks::<WORD>();
-        for (leads, word) in leads.iter_mut().zip(chunks).take(words + AHEAD) {
-            *leads = M::of(word, &separator::LEADS);
-        }
+        let (mut groups, leads) = (Groups::EMPTY, leads::<M>(bytes, words));
         groups.find(&self.digits, &leads);
+        groups.first = groups.four;
+        groups.follow();
         groups
+    }
+
+    /// The same of groupings that begin with the last four digits of a longer group or run, as a card's kept end may.
+    #[inline(always)]
+    pub(crate) fn kept_groups<M: Masks>(&self, bytes: &[u8], words: usize) -> Groups {
+        let (mut groups, leads) = (Groups::EMPTY, leads::<M>(bytes, words));
+        groups.find(&self.digits, &leads);
+        groups.find_kept(&self.digits, &leads);
+        groups.follow();
+        groups
+    }
+
+    /// Whether all runs have this length, given as how much more than 13 it is; if so, `runs` are they.
+    #[inline(always)]
+    pub(crate) fn all_of_length(&self, length: usize, runs: &mut [u64; WORDS]) -> bool {
+        match length {
+            0 => self.all_are::<13>(runs),
+            1 => self.all_are::<14>(runs),
+            2 => self.all_are::<15>(runs),
+            3 => self.all_are::<16>(runs),
+            4 => self.all_are::<17>(runs),
+            5 => self.all_are::<18>(runs),
+            _ => self.all_are::<DIGITS_MAX>(runs),
+        }
+    }
+
+    #[inline(always)]
+    fn all_are<const DIGITS: usize>(&self, runs: &mut [u64; WORDS]) -> bool {
+        let mut others = 0;
+        for (index, slot) in runs.iter_mut().enumerate() {
+            let (here, behind) = (self.digits[index + 1], self.digits[index + 2]);
+            let all = self.plain[index];
+            let longer = (DIGITS_MIN..DIGITS).fold(all, |rest, n| rest & shift(here, behind, n as u32));
+            *slot = longer & !shift(here, behind, DIGITS as u32);
+            others |= all ^ *slot;
+        }
+        others == 0
     }
 
     /// Whether a digit stands in what was read behind a whole block.
@@ -244,8 +279,21 @@ impl Seen {
     }
 }
 
+/// Where what may begin a separator stands.
+#[inline(always)]
+fn leads<M: Masks>(bytes: &[u8], words: usize) -> [u64; READ] {
+    let mut leads = [0; READ];
+    let (chunks, _) = bytes.as_chunks::<WORD>();
+    for (leads, word) in leads.iter_mut().zip(chunks).take(words + AHEAD) {
+        *leads = M::of(word, &separator::LEADS);
+    }
+    leads
+}
+
 /// Where groups of digits stand. Word i of each array begins at 64 i.
 pub(crate) struct Groups {
+    /// Four digits that a grouping may begin with, with what may be a separator behind them.
+    pub(crate) first: [u64; READ],
     /// A run of exactly four, of exactly six, with what may be a separator behind it.
     four: [u64; READ],
     six: [u64; READ],
@@ -259,6 +307,7 @@ pub(crate) struct Groups {
 
 impl Groups {
     const EMPTY: Groups = Groups {
+        first: [0; READ],
         four: [0; READ],
         six: [0; READ],
         three_last: [0; READ],
@@ -285,12 +334,30 @@ impl Groups {
             self.four_last[index] = four & !five | long;
             self.five_last[index] = five & !six | long;
         }
+    }
+
+    /// The last four digits of five, or of nine and more: of a card's last group or run they may be kept. What stands before the words is not known,
+    /// so of a run that begins there they are not among these.
+    #[inline(always)]
+    fn find_kept(&mut self, digits: &[u64; 1 + READ], leads: &[u64; READ]) {
+        for index in 0..WORDS {
+            let (before, here, behind) = (digits[index], digits[index + 1], digits[index + 2]);
+            let earlier = |n: u32| here << n | before >> (64 - n);
+            let two = here & shift(here, behind, 1);
+            let four = two & shift(here, behind, 2) & shift(here, behind, 3) & !shift(here, behind, 4);
+            let longer = earlier(1) & (!earlier(2) | earlier(5));
+            self.first[index] = four & longer & shift(leads[index], leads[index + 1], 4);
+        }
+    }
+
+    /// Looks what follows the first groups.
+    #[inline(always)]
+    fn follow(&mut self) {
         let mut any = [0; GAPS];
         for index in 0..WORDS {
-            let four = self.four[index];
-            let (here, behind) = (four | self.six[index], self.four[index + 1] | self.six[index + 1]);
+            let (here, behind) = (self.four[index] | self.six[index], self.four[index + 1] | self.six[index + 1]);
             for (gap, any) in any.iter_mut().enumerate() {
-                *any |= four & shift(here, behind, 5 + gap as u32);
+                *any |= self.first[index] & shift(here, behind, 5 + gap as u32);
             }
         }
         self.any = any.map(|any| any != 0);
@@ -302,7 +369,7 @@ impl Groups {
         let (step, mut any) = (4 + GAP as u32, [0; SHAPES.len()]);
         for index in 0..WORDS {
             let at = |mask: &[u64; READ], n| shift(mask[index], mask[index + 1], n);
-            let first = self.four[index];
+            let first = self.first[index];
             let two = first & at(&self.four, step);
             let three = two & at(&self.four, 2 * step);
             let six = first & at(&self.six, step);
@@ -367,14 +434,20 @@ mod tests {
         bytes[at].is_ascii_digit() && (at == 0 || !bytes[at - 1].is_ascii_digit())
     }
 
-    fn shape_at(bytes: &[u8], mut at: usize, shape: &[usize], gap: usize) -> bool {
+    /// Whether the four digits at `at` are the last of five, or of nine and more.
+    fn is_kept(bytes: &[u8], at: usize) -> bool {
+        let before = |n: usize| at >= n && bytes[at - n].is_ascii_digit();
+        run_at(bytes, at) == 4 && before(1) && (!before(2) || before(5))
+    }
+
+    fn shape_at(bytes: &[u8], mut at: usize, shape: &[usize], gap: usize, may_begin: fn(&[u8], usize) -> bool) -> bool {
         let leads = |at: usize| bytes.get(at).is_some_and(|&byte| separator::LEADS.has(byte));
         shape.iter().enumerate().all(|(index, &wanted)| {
             let long =
                 [0, 1, 2, 3, 4, 5, 6, 8, 10, 12].iter().all(|&n| bytes.get(at + n).is_some_and(u8::is_ascii_digit));
             let last = index + 1 == shape.len();
-            let fits =
-                begins(bytes, at) && (run_at(bytes, at) == wanted && (last || leads(at + wanted)) || last && long);
+            let begins = if index == 0 { may_begin(bytes, at) } else { begins(bytes, at) };
+            let fits = begins && (run_at(bytes, at) == wanted && (last || leads(at + wanted)) || last && long);
             at += wanted + gap;
             fits
         })
@@ -382,7 +455,7 @@ mod tests {
 
     #[test]
     fn equals_the_naive_twin() {
-        let (mut state, mut found_at_all) = (1_u64, [0; 2]);
+        let (mut state, mut found_at_all) = (1_u64, [0; 3]);
         for round in 0..crate::times(600) {
             let mut next = |end: u64| {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -402,6 +475,13 @@ mod tests {
             let starts = block.read::<Naive>(&bytes, words, carry, false);
             let mut runs = [[0; WORDS]; LENGTHS];
             let lengths = block.by_length(&mut runs);
+            for (length, runs) in runs.iter().enumerate() {
+                let mut alone = [0; WORDS];
+                let others = (0..LENGTHS).any(|other| lengths[other] != (other == length));
+                let any = starts.plain && lengths.contains(&true);
+                assert!(!any || block.all_of_length(length, &mut alone) != others, "round {round}");
+                assert!(!any || others || alone == *runs, "round {round}");
+            }
             let is = |masks: &[u64; WORDS], at: usize| masks[at / WORD] >> (at % WORD) & 1 == 1;
             for (at, length) in (0..words * WORD).flat_map(|at| (0..LENGTHS).map(move |length| (at, length))) {
                 let found = starts.plain && lengths[length] && is(&runs[length], at);
@@ -418,9 +498,19 @@ mod tests {
             for (gap, shape) in (0..GAPS).flat_map(|gap| (0..SHAPES.len()).map(move |shape| (gap, shape))) {
                 for at in 0..words * WORD {
                     let found = starts.grouped && groups.any[gap] && any[gap][shape] && is(&shapes[gap][shape], at);
-                    assert_eq!(found, shape_at(&bytes, at, SHAPES[shape], gap + 1), "round {round}, at {at}");
+                    let expected = shape_at(&bytes, at, SHAPES[shape], gap + 1, begins);
+                    assert_eq!(found, expected, "round {round}, at {at}");
                     found_at_all[1] += u32::from(found);
                 }
+            }
+            let groups = block.kept_groups::<Naive>(&bytes, words);
+            groups.shapes::<1>(&mut shapes[0]);
+            // What stands before the words is not known, but for whether it is a digit.
+            for (shape, at) in (0..SHAPES.len()).flat_map(|shape| (6..words * WORD).map(move |at| (shape, at))) {
+                let found = groups.any[0] && is(&shapes[0][shape], at);
+                let expected = shape_at(&bytes, at, SHAPES[shape], 1, is_kept);
+                assert_eq!(found, expected, "round {round}, at {at}");
+                found_at_all[2] += u32::from(found);
             }
         }
         assert!(found_at_all.iter().all(|&found| found > if cfg!(miri) { 0 } else { 1_000 }), "{found_at_all:?}");

@@ -11,8 +11,8 @@ use crate::{
     balanced::form::{Form, FormId, SPAN_MAX},
     balanced::places::Places,
     balanced::run::{Run, Stop},
-    balanced::sieve::{Busy, Sieve},
-    balanced::sorted::Sorted,
+    balanced::sieve::{Bits, Sieve},
+    balanced::sorted::{Known, Numbers, Sorted},
     separator,
 };
 
@@ -56,9 +56,9 @@ enum Verdict {
     No,
     /// A card.
     Card,
-    /// A card, and a grouping may begin with its kept end.
+    /// A card, and a grouping may begin with its kept end, which is here.
     CardThen(usize),
-    /// It has to go the exact way.
+    /// What starts here has to go the exact way.
     Exact(usize),
 }
 
@@ -70,49 +70,85 @@ impl Run<'_, '_> {
         while rest != 0 {
             let start = self.at + word * WORD + rest.trailing_zeros() as usize;
             rest &= rest - 1;
-            if let Some(stop) = self.one::<M>(block, start, self.forms::<M>(block, start)) {
+            if let Some(stop) = self.one::<M>(block, start) {
                 return Some(stop);
             }
         }
         None
     }
 
-    /// Looks at what is left of a block in its order.
+    /// Looks at a start and at what begins with its kept end.
+    #[inline(always)]
+    fn one<M: Masks>(&mut self, block: &Block, start: usize) -> Option<Stop> {
+        if let Some(stop) = self.hide_tail::<M>(start) {
+            return Some(stop);
+        }
+        // Within a tail or what went the exact way, or a hidden digit, which starts nothing.
+        if start < self.pass.at || self.is_hidden(start) {
+            return None;
+        }
+        let forms = self.forms::<M>(block, start);
+        if self.accept_clear(start, forms) {
+            return None;
+        }
+        let mut verdict = self.judge::<M>(block, start, forms, false);
+        loop {
+            match verdict {
+                Verdict::CardThen(end) if end - self.at < self.length => {
+                    verdict = self.judge::<M>(block, end, self.forms::<M>(block, end), true);
+                }
+                Verdict::No | Verdict::Card => return None,
+                Verdict::CardThen(start) | Verdict::Exact(start) => {
+                    return self.exact(start, self.at + self.length);
+                }
+            }
+        }
+    }
+
+    /// Looks at what is left of a block in its order. What begins with a card's kept end is among it.
     #[inline(always)]
     pub(super) fn sifted<M: Masks>(&mut self, block: &Block, sorted: &Sorted) -> Option<Stop> {
-        for word in Busy::of(&sorted.left) {
-            let mut rest = sorted.left[word];
-            while rest != 0 {
-                let (bit, known) = (rest.trailing_zeros(), sorted.known(word, rest.trailing_zeros()));
-                let start = self.at + word * WORD + bit as usize;
-                rest &= rest - 1;
-                if known.clear && self.starred && self.text.tail.is_none() {
-                    if start >= self.pass.at && !self.is_hidden(start) {
-                        self.put(start, self.engine.forms.get(known.form).hidden);
-                        self.pass.cards += 1;
-                    }
-                    continue;
-                }
-                let forms = if known.several { self.forms::<M>(block, start) } else { 1 << known.form.index() };
-                if let Some(stop) = self.one::<M>(block, start, forms) {
-                    return Some(stop);
-                }
+        for (word, bit) in Bits::of(&sorted.left) {
+            let (place, known) = (word * WORD + bit as usize, sorted.known(word, bit));
+            if let Some(stop) = self.hide_tail::<M>(self.at + place) {
+                return Some(stop);
+            }
+            if self.at + place < self.pass.at {
+                continue;
+            }
+            let may = self.may_start(place, known.kept);
+            if known.clear && self.starred {
+                let bits = self.engine.forms.get(known.form).hidden;
+                self.put(self.at + place, if may { bits } else { 0 });
+                self.pass.cards += u32::from(may);
+            } else if may && let Some(stop) = self.closer::<M>(block, self.at + place, known) {
+                return Some(stop);
             }
         }
         None
     }
 
-    /// Looks at a start and the forms that it may have.
+    /// Whether the digit at `place` of the block may start a number: it is not hidden, and where it is what may be `kept` of a card, the one before it is.
     #[inline(always)]
-    fn one<M: Masks>(&mut self, block: &Block, start: usize, forms: u32) -> Option<Stop> {
-        if let Some(stop) = self.hide_tail::<M>(start) {
-            return Some(stop);
+    fn may_start(&self, place: usize, kept: bool) -> bool {
+        let is_hidden = |place: usize| self.hidden[place / WORD] >> (place % WORD) & 1 == 1;
+        !is_hidden(place) & (!kept | is_hidden(place.saturating_sub(1)))
+    }
+
+    /// Looks closer at a number that was sorted.
+    #[inline(always)]
+    fn closer<M: Masks>(&mut self, block: &Block, start: usize, known: Known) -> Option<Stop> {
+        let verdict = if known.several || !Numbers::has_room(self.pass.bytes, self.at, start) || !self.starred {
+            let forms = if known.several { self.forms::<M>(block, start) } else { 1 << known.form.index() };
+            self.judge::<M>(block, start, forms, known.kept)
+        } else {
+            self.verdict_beside::<M>(block, start, self.engine.forms.get(known.form))
+        };
+        match verdict {
+            Verdict::CardThen(end) if end - self.at < self.length => None,
+            Verdict::No | Verdict::Card => None,
+            Verdict::CardThen(start) | Verdict::Exact(start) => self.exact(start, self.at + self.length),
         }
-        // Within a tail or what went the exact way, or a hidden digit, which starts nothing.
-        if start < self.pass.at || self.is_hidden(start) || self.accept_clear(start, forms) {
-            return None;
-        }
-        self.judge::<M>(block, start, forms).and_then(|start| self.exact(start, self.at + self.length))
     }
 
     /// Whether the digit at `at` is hidden and not written yet.
@@ -124,13 +160,20 @@ impl Run<'_, '_> {
 
     /// Looks at those of a block's starts whose check digit is right, which are all of one form.
     #[inline(always)]
-    pub(super) fn alike<M: Masks>(&mut self, block: &Block, sieve: &mut Sieve, id: FormId) -> Option<Stop> {
+    pub(super) fn alike<M: Masks>(
+        &mut self,
+        block: &Block,
+        words: usize,
+        sieve: &mut Sieve,
+        id: FormId,
+    ) -> Option<Stop> {
         let form = self.engine.forms.get(id);
         if form.groups == 1 && self.hide_clear(block, &mut sieve.places, form) {
             return None;
         }
         sieve.sorted.clear();
-        sieve.sort::<M>(block, id, self.input(0));
+        sieve.sort::<M>(block, id, self.input(words));
+        sieve.sort_kept::<M>(block, self.input(words));
         self.sifted::<M>(block, &sieve.sorted)
     }
 
@@ -193,24 +236,19 @@ impl Run<'_, '_> {
         false
     }
 
-    /// Judges a start by the forms that it may have; what has to go the exact way, if anything.
+    /// Judges a start by the forms that it may have. `kept`: it is the kept end of a card.
     #[inline(always)]
-    fn judge<M: Masks>(&mut self, block: &Block, start: usize, forms: u32) -> Option<usize> {
-        let (mut start, mut forms, mut kept) = (start, forms, false);
-        while forms != 0 {
-            let form = self.engine.forms.get(FormId::of(forms.trailing_zeros()));
-            forms &= forms - 1;
-            match self.verdict::<M>(block, start, form, kept) {
-                Verdict::No => {}
-                Verdict::Card => return None,
-                Verdict::Exact(start) => return Some(start),
-                Verdict::CardThen(end) if end - self.at < self.length => {
-                    (start, forms, kept) = (end, self.forms::<M>(block, end), true);
-                }
-                Verdict::CardThen(end) => return Some(end),
+    fn judge<M: Masks>(&mut self, block: &Block, start: usize, forms: u32, kept: bool) -> Verdict {
+        let mut rest = forms;
+        while rest != 0 {
+            let form = self.engine.forms.get(FormId::of(rest.trailing_zeros()));
+            rest &= rest - 1;
+            let verdict = self.verdict::<M>(block, start, form, kept);
+            if !matches!(verdict, Verdict::No) {
+                return verdict;
             }
         }
-        None
+        Verdict::No
     }
 
     #[inline(always)]
@@ -228,7 +266,35 @@ impl Run<'_, '_> {
         {
             return Verdict::No;
         }
-        match self.says::<M>(block, start, form, kept) {
+        let Some([second, first]) = self.before(start).filter(|_| self.starred) else { return Verdict::Exact(start) };
+        if !kept && !beside::left_allows(second, first) {
+            return Verdict::No;
+        }
+        if form.groups > 1 && !self.has_separators(start, form) {
+            return Verdict::No;
+        }
+        self.verdict_beside::<M>(block, start, form)
+    }
+
+    /// The two bytes before a start.
+    #[inline(always)]
+    fn before(&self, start: usize) -> Option<[u8; 2]> {
+        start.checked_sub(2).and_then(|before| self.pass.bytes.get(before..)?.first_chunk()).copied()
+    }
+
+    /// Whether the same separator stands between all groups.
+    #[inline(always)]
+    fn has_separators(&self, start: usize, form: &Form) -> bool {
+        let gaps =
+            form.gaps.map(|gap| word_at(self.pass.bytes, start + usize::from(gap)).map(|word| word & form.gap_bytes));
+        let [Some(first), rest @ ..] = gaps else { return false };
+        rest.iter().all(|gap| *gap == Some(first)) && separator::is(first, form.gap)
+    }
+
+    /// Judges what may be a card by all but the left side and the separators, by what stands beside it.
+    #[inline(always)]
+    fn verdict_beside<M: Masks>(&mut self, block: &Block, start: usize, form: &Form) -> Verdict {
+        match self.says::<M>(block, start, form) {
             Says::Closed => Verdict::No,
             Says::Depends => Verdict::Exact(start),
             Says::Open => self.accept(block, start, form),
@@ -237,27 +303,26 @@ impl Run<'_, '_> {
         }
     }
 
-    /// What stands beside a number and within it.
+    /// What stands beside a number.
     #[inline(always)]
-    fn says<M: Masks>(&self, block: &Block, start: usize, form: &Form, kept: bool) -> Says {
-        let Some(before) = start.checked_sub(2).filter(|_| self.starred) else { return Says::Depends };
-        let (Some(&[second, first]), Some(&next)) =
-            (self.pass.bytes.get(before..).and_then(|rest| rest.first_chunk()), self.pass.bytes.get(start + form.span))
-        else {
-            return Says::Depends;
-        };
-        if !kept && !beside::left_allows(second, first) {
-            return Says::Closed;
-        }
+    fn says<M: Masks>(&self, block: &Block, start: usize, form: &Form) -> Says {
+        let Some(&next) = self.pass.bytes.get(start + form.span) else { return Says::Depends };
         let beside = BESIDE[usize::from(next)];
-        let says = if form.groups == 1 { beside.plain } else { beside.group };
-        let says = match says {
+        let says = match if form.groups == 1 { beside.plain } else { beside.group } {
             // The caret means something behind `%B` alone.
-            Says::Track1 if second != b'%' || !matches!(first, b'B' | b'b') => Says::Open,
+            Says::Track1 if !matches!(self.before(start), Some([b'%', b'B' | b'b'])) => Says::Open,
             Says::Depends => self.completed::<M>(block, start, form),
             says => says,
         };
-        if form.groups == 1 || says == Says::Closed { says } else { self.grouping_says(start, form, says) }
+        if form.groups < 4 || says == Says::Closed {
+            return says;
+        }
+        let words = [start.checked_sub(form.gap), Some(start + 4)];
+        match words.map(|at| at.and_then(|at| word_at(self.pass.bytes, at)).map(|word| word & form.gap_bytes)) {
+            [None, _] | [_, None] => Says::Depends,
+            [before, separator] if before == separator => self.account_says(start, form, says),
+            _ => says,
+        }
     }
 
     /// A digit stands behind a grouping: it counts where a plain card begins with the last group, whose kept first digits complete it in the output.
@@ -273,32 +338,16 @@ impl Run<'_, '_> {
         if self.forms::<M>(block, group) & 1 << FormId::plain(digits).index() == 0 {
             return Says::Closed;
         }
+        // What is kept of the last group may begin a shorter run that is a card.
+        let before = form.last_group.saturating_sub(4);
+        let kept = run.get(before..).and_then(|rest| rest.first_chunk());
+        if before > 0 && kept.is_some_and(|head| self.engine.heads.balanced_of(head).contains(digits - before)) {
+            return Says::Depends;
+        }
         match run[digits] {
             b'D' | b'd' => Says::Depends,
             next if next.is_ascii_alphanumeric() => Says::Closed,
             _ => Says::Open,
-        }
-    }
-
-    #[inline(always)]
-    fn grouping_says(&self, start: usize, form: &Form, next: Says) -> Says {
-        let bytes = self.pass.bytes.get(start - 2..).unwrap_or_default();
-        let Some(before) = start.checked_sub(form.gap).and_then(|at| word_at(self.pass.bytes, at)) else {
-            return Says::Depends;
-        };
-        let Some(separator) = word_at(bytes, 6).map(|word| word & form.gap_bytes) else { return Says::Depends };
-        if !separator::is(separator, form.gap) {
-            return Says::Closed;
-        }
-        for offset in &form.gaps[1..] {
-            if word_at(bytes, 2 + usize::from(*offset)).map(|word| word & form.gap_bytes) != Some(separator) {
-                return Says::Closed;
-            }
-        }
-        if form.groups >= 4 && before & form.gap_bytes == separator {
-            self.account_says(start, form, next)
-        } else {
-            next
         }
     }
 

@@ -19,11 +19,13 @@ pub(crate) struct Sieve {
     pub(crate) sorted: Sorted,
     /// What is left of one form.
     pub(crate) places: Places,
+    /// The length that all runs of the block before had, given as how much more than 13 it is.
+    lone: Option<usize>,
 }
 
 impl Sieve {
     pub(crate) const EMPTY: Sieve =
-        Sieve { starts: [[0; WORDS]; form::COUNT], sorted: Sorted::EMPTY, places: Places::EMPTY };
+        Sieve { starts: [[0; WORDS]; form::COUNT], sorted: Sorted::EMPTY, places: Places::EMPTY, lone: None };
 
     /// Sifts the starts of a block. Where all have one form that is the answer, and `places` are those with the right check digit: their heads are not
     /// looked at yet.
@@ -42,6 +44,7 @@ impl Sieve {
             self.sort::<M>(block, id, input);
             forms ^= 1 << id.index();
         }
+        self.sort_kept::<M>(block, input);
         None
     }
 
@@ -49,16 +52,49 @@ impl Sieve {
     #[inline(always)]
     pub(crate) fn forms<M: Masks>(&mut self, block: &Block, starts: &Starts, input: Input<'_>) -> u32 {
         let mut forms = 0;
-        if starts.plain
-            && let Some(runs) = self.starts.first_chunk_mut()
-        {
-            forms |= bits(block.by_length(runs), 0);
+        if starts.plain {
+            forms |= self.runs(block);
         }
         if starts.grouped {
-            let groups = block.groups::<M>(input.rest(), input.words);
-            forms |= self.shapes::<1>(&groups) | self.shapes::<2>(&groups) | self.shapes::<3>(&groups);
+            forms |= self.all_shapes(&block.groups::<M>(input.rest(), input.words));
         }
         forms
+    }
+
+    /// The runs by their length. What all have in one block they mostly have in the next.
+    #[inline(always)]
+    fn runs(&mut self, block: &Block) -> u32 {
+        if let Some(length) = self.lone
+            && block.all_of_length(length, &mut self.starts[length])
+        {
+            return 1 << length;
+        }
+        let lengths = self.starts.first_chunk_mut().map_or(0, |runs| bits(block.by_length(runs), 0));
+        self.lone = lengths.is_power_of_two().then_some(lengths.trailing_zeros() as usize);
+        lengths
+    }
+
+    /// Groupings with any separator.
+    #[inline(always)]
+    fn all_shapes(&mut self, groups: &Groups) -> u32 {
+        self.shapes::<1>(groups) | self.shapes::<2>(groups) | self.shapes::<3>(groups)
+    }
+
+    /// Where any number that was sorted may be a card whose kept end begins a grouping, sorts these groupings too.
+    #[inline(always)]
+    pub(crate) fn sort_kept<M: Masks>(&mut self, block: &Block, input: Input<'_>) {
+        if !self.sorted.ends_may_begin() {
+            return;
+        }
+        let groups = block.kept_groups::<M>(input.rest(), input.words);
+        self.sorted.kept.copy_from_slice(&groups.first[..WORDS]);
+        let mut forms = self.all_shapes(&groups);
+        while forms != 0 {
+            let id = FormId::of(forms.ilog2());
+            self.weigh::<M>(id, input);
+            self.sort::<M>(block, id, input);
+            forms ^= 1 << id.index();
+        }
     }
 
     /// Sorts what was weighed.
@@ -68,7 +104,7 @@ impl Sieve {
         self.places.keep_issued(input.heads, Lengths::of_one(form.count));
         let before = input.at.checked_sub(LEAD).and_then(|at| input.bytes.get(at..));
         let bytes = before.unwrap_or_default();
-        M::sort(&mut self.sorted, Numbers { places: &self.places, block, bytes, id, form });
+        M::sort(&mut self.sorted, Numbers { places: &self.places, block, bytes, length: input.length, id, form });
     }
 
     /// Groupings with separators of `GAP` bytes; of which shapes there are any.
@@ -117,6 +153,39 @@ impl Iterator for Busy {
         let Busy(rest) = *self;
         self.0 &= rest.wrapping_sub(1);
         (rest != 0).then_some(rest.trailing_zeros() as usize)
+    }
+}
+
+/// The bits of a block in their order, as word and bit. Which words have how many is decided without a branch: there is one, at the end.
+pub(crate) struct Bits<'a> {
+    masks: &'a [u64; WORDS],
+    /// The words that are left, and what is left of the first.
+    busy: u64,
+    rest: u64,
+}
+
+impl Bits<'_> {
+    #[inline(always)]
+    pub(crate) fn of(masks: &[u64; WORDS]) -> Bits<'_> {
+        let Busy(busy) = Busy::of(masks);
+        Bits { masks, busy, rest: masks[busy.trailing_zeros() as usize % WORDS] }
+    }
+}
+
+impl Iterator for Bits<'_> {
+    type Item = (usize, u32);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<(usize, u32)> {
+        if self.busy == 0 {
+            return None;
+        }
+        let found = (self.busy.trailing_zeros() as usize % WORDS, self.rest.trailing_zeros());
+        let (rest, busy) = (self.rest & (self.rest - 1), self.busy & (self.busy - 1));
+        let done = u64::from(rest == 0).wrapping_neg();
+        self.rest = rest | self.masks[busy.trailing_zeros() as usize % WORDS] & done;
+        self.busy = busy | self.busy & !done;
+        Some(found)
     }
 }
 
