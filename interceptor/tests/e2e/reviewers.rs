@@ -67,7 +67,7 @@ fn a_session_that_is_ended_leaves_nothing_running_in_the_database() {
     let policy = POLICY.to_owned()
         + "\n[[rule]]\nname = \"sleep\"\nstatements = [\"select\", \"function-call\"]\nfunctions = [\"pg_catalog.pg_sleep\"]\naction = \"allow\"\n";
     let Some(stage) = Stage::set_beside("", REVIEWER, &policy) else { return };
-    let mut psql = stage.agent(&["-v", "VERBOSITY=verbose", "-c", "SELECT pg_sleep(3600) /* long */"]);
+    let mut psql = stage.agent(&["-v", "VERBOSITY=verbose", "-c", "SELECT pg_catalog.pg_sleep(3600) /* long */"]);
     let child = psql.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("psql starts");
     let running = |expected: &str| {
         let start = Instant::now();
