@@ -65,9 +65,17 @@ impl Drop for Folder {
     }
 }
 
-/// A port of loopback that was free a moment ago.
+/// A port of loopback that was free a moment ago, below those that the kernel gives to who dials (`ip_local_port_range`): no connection
+/// takes it before it is listened on.
 pub fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    const FIRST: u32 = 20_000;
+    const COUNT: u32 = 12_000;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let ports = (0..COUNT)
+        .map(|_| FIRST + (std::process::id().wrapping_mul(31) % COUNT + GIVEN.fetch_add(1, Ordering::Relaxed)) % COUNT);
+    let mut free = ports.filter_map(|port| u16::try_from(port).ok());
+    free.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .ok_or_else(|| Error::other("no port of loopback is free"))
 }
 
 /// A throw-away PostgreSQL server on loopback, run as the account `postgres`, that logs every statement.

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::clients::{installed_python, with_timeout};
 use crate::stage::{Answer, POLICY, Stage};
-use crate::stand::{Folder, Service};
+use crate::stand::{Folder, Service, free_port};
 
 #[path = "../clients/holds_with_tokio_postgres.rs"]
 mod holds_with_tokio_postgres;
@@ -403,8 +403,7 @@ pub(crate) fn browse(address: &str, request: &str) -> String {
 
 #[test]
 fn on_the_page_too() {
-    let address =
-        std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").to_string();
+    let address = format!("127.0.0.1:{}", free_port().expect("a port"));
     let tables = format!("{REVIEWER}\n[admin]\nlisten = \"{address}\"\n");
     let Some(stage) = Stage::set_beside("", &tables, &(POLICY.to_owned() + &HOLD.replace("3s", "10m"))) else { return };
     let child = psql(&stage, "DELETE FROM plain /* page */;\n");

@@ -1,6 +1,5 @@
 //! What reviewers do beside deciding: end a session, and use the JSON API with a token.
 
-use std::net::TcpListener;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -8,7 +7,7 @@ use serde_json::Value;
 
 use crate::holds::browse;
 use crate::stage::{Answer, POLICY, Stage};
-use crate::stand::Service;
+use crate::stand::{Service, free_port};
 
 /// The tests run as root, and that is who reviews in them.
 const REVIEWER: &str = "[[reviewer]]\nname = \"ann\"\nuser = \"root\"\n";
@@ -91,7 +90,7 @@ fn a_session_that_is_ended_leaves_nothing_running_in_the_database() {
 
 #[test]
 fn a_reviewer_sees_what_rules_decided_and_what_a_session_did() {
-    let address = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").to_string();
+    let address = format!("127.0.0.1:{}", free_port().expect("a port"));
     let tables = format!("{REVIEWER}\n[admin]\nlisten = \"{address}\"\n");
     let Some(stage) = Stage::set_beside("", &tables, POLICY) else { return };
     let mut verb = stage.service.verb("approvals token");
@@ -140,7 +139,7 @@ fn a_reviewer_sees_what_rules_decided_and_what_a_session_did() {
 
 #[test]
 fn a_token_reads_until_another_key() {
-    let address = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").to_string();
+    let address = format!("127.0.0.1:{}", free_port().expect("a port"));
     let tables = format!("{REVIEWER}\n[admin]\nlisten = \"{address}\"\n");
     let Some(mut stage) = Stage::set_beside("", &tables, POLICY) else { return };
     let mut verb = stage.service.verb("approvals token");
