@@ -104,7 +104,7 @@ fn row(body: &[u8]) -> Vec<Option<String>> {
 fn shown(value: &[u8]) -> String {
     match std::str::from_utf8(value) {
         Ok(words) if !words.contains(|c: char| c.is_control() && !c.is_whitespace()) => text(value),
-        _ => format!("\\x{}", value.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
+        _ => text(format!("\\x{}", value.iter().map(|byte| format!("{byte:02x}")).collect::<String>()).as_bytes()),
     }
 }
 
@@ -184,6 +184,8 @@ mod tests {
         }
         let foreign = b"D\0\0\0\x1a\0\x01\0\0\0\x104111111111111111";
         assert!(!words(&lines(foreign)).contains("4111111111111111"));
+        let binary = b"D\0\0\0\x1b\0\x01\0\0\0\x114111111111111111\xff";
+        assert!(!words(&lines(binary)).contains("34313131313131313131313131313131"));
     }
 
     #[test]

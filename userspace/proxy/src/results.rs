@@ -21,8 +21,7 @@ use crate::shard::{Shard, Stopped};
 const WAITING_MAX: usize = 64;
 /// zstd's level: the fastest that compresses text well.
 const LEVEL: i32 = 1;
-/// A full mailbox is tried again so often, and after so long.
-const TRIES: usize = 10_000;
+/// A full mailbox is tried again after so long. Meanwhile the queue fills, and what finds no room in it is a count and a hash.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// The shards' end of the queue.
@@ -48,11 +47,8 @@ fn serve(results: &Receiver<Box<LongResult>>, shards: &[Mailbox]) {
         let Some(shard) = shards.get(Asks::shard_of(session)) else { continue };
         let packed = result.pack(|bytes| zstd::bulk::compress(bytes, LEVEL).ok());
         let mut message = Message::Result { session, packed: Box::new(packed) };
-        for _ in 0..TRIES {
-            match shard.give(message) {
-                Ok(()) | Err(None) => break,
-                Err(Some(back)) => message = back,
-            }
+        while let Err(Some(back)) = shard.give(message) {
+            message = back;
             std::thread::sleep(PAUSE);
         }
     }

@@ -54,6 +54,9 @@ enum Cut {
     },
 }
 
+/// Of one column of a RowDescription behind its name: table, attribute, type, size, modifier, format (protocol, 55.7).
+const COLUMN_FACTS: usize = 18;
+
 /// A long result on its way to the thread that packs it.
 pub struct LongResult {
     /// The session that received it.
@@ -116,9 +119,8 @@ impl LongResult {
     /// The record where nobody can pack it: how much it was, and its hash.
     pub fn unkept(&self, cause: &'static str) -> Vec<u8> {
         let mut payload = Vec::new();
-        let mut hash = Sha256::new();
-        hash.update(&self.bytes);
-        let sha256 = hash.finalize().into();
+        // What was beyond the bound has gone by: of all of it there is no hash, and one of a part would say what is not so.
+        let sha256 = (self.left_off == 0).then(|| Sha256::digest(&self.bytes).into());
         let event = Event::Result(Received {
             actor: &self.actor,
             decision: self.decision,
@@ -126,8 +128,7 @@ impl LongResult {
             packing: Packing::Plain,
             timing: &Timing::default(),
             left_off: self.bytes.len() as u64 + self.left_off,
-            // Of all of it where all of it is known, of its kept part else: the cause says which.
-            sha256: Some(&sha256),
+            sha256: sha256.as_ref(),
             starred: 0,
             cause: Some(cause),
             number: self.number,
@@ -297,8 +298,18 @@ fn values(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
                     found.push(start..value.min(end));
                 }
             }
-            // Types, formats and names of columns.
-            b'T' | b't' | b'G' | b'H' | b'Z' | b'R' | b'K' => {}
+            // An agent chooses what columns are called.
+            b'T' => {
+                let mut name = body + 2;
+                while let Some(length) = bytes.get(name..end).and_then(|rest| rest.iter().position(|byte| *byte == 0)) {
+                    found.push(name..name + length);
+                    name += length + 1 + COLUMN_FACTS;
+                }
+                // A name that is cut.
+                found.extend((name < end).then_some(name..end));
+            }
+            // Types and formats of columns.
+            b't' | b'G' | b'H' | b'Z' | b'R' | b'K' => {}
             _ if body < end => found.push(body..end),
             _ => {}
         }
@@ -336,6 +347,30 @@ mod tests {
         assert_eq!((kept.length, kept.left_off, kept.is_zstd), (row.len() as u64, 5, false));
         let kept = read(&short).expect("a record");
         assert_eq!((kept.packed, kept.left_off), (None, row.len() as u64 + 5));
+    }
+
+    #[test]
+    fn what_a_column_is_called_is_searched_too() {
+        let facts = [0; COLUMN_FACTS];
+        let names = [&b"\0\x02id\0"[..], &facts, b"x4111111111111111y\0", &facts].concat();
+        let whole = [&b"T"[..], &(4 + names.len() as u32).to_be_bytes(), &names].concat();
+        // Whole, and cut within the last column's facts.
+        for end in [whole.len(), whole.len() - COLUMN_FACTS] {
+            let kept = read(&long(whole[..end].to_vec()).pack(|_| None).full).expect("a record");
+            let kept = kept.packed.expect("it is kept");
+            assert!(kept.windows(18).any(|part| part == b"x411111******1111y"));
+        }
+        for end in 0..whole.len() {
+            assert!(values(&whole[..end]).iter().all(|range| range.start <= range.end && range.end <= end), "{end}");
+        }
+    }
+
+    #[test]
+    fn a_hash_is_of_all_that_was_left_off_or_none() {
+        let all = LongResult { left_off: 0, sha256: None, ..long(vec![b'C'; 100]) };
+        let hash: [u8; 32] = Sha256::digest([b'C'; 100]).into();
+        let tells = |result: &LongResult| result.unkept(why::NO_ROOM).windows(32).any(|part| part == hash);
+        assert!(tells(&all) && !tells(&long(vec![b'C'; 100])), "five more bytes had gone by");
     }
 
     #[test]
