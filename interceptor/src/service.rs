@@ -511,7 +511,7 @@ impl Source for Service {
                 self.end_reveal(&shown)?;
                 shown.agent
             }
-            None => self.held.take_back_standing(id).ok_or(Rejected::Unknown)?.agent,
+            None => self.held.take_back_standing(id).ok_or(Rejected::NothingStands)?.agent,
         };
         let (id, agent, name) = (Masked::of(id), Masked::of(&agent), Masked::of(&reviewer.name));
         let (login, reason) = (Masked::of(&login.words), Masked::of(&reason));

@@ -321,6 +321,8 @@ pub struct Given {
 pub enum Rejected {
     /// There is no such id, or it is forgotten.
     Unknown,
+    /// Nothing stands under this id, or is shown under it (any more).
+    NothingStands,
     /// It is over.
     Over {
         /// What became of it.
@@ -362,6 +364,7 @@ impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Rejected::Unknown => f.write_str("no held statement has this id"),
+            Rejected::NothingStands => f.write_str("nothing stands under this id"),
             Rejected::Over { state, why } => write!(f, "it is over: {}: {why}", state.as_str()),
             Rejected::Decided(who) => write!(f, "{who} has decided already"),
             Rejected::NoReviewer(uid) => {
@@ -387,7 +390,7 @@ impl Rejected {
     /// As an HTTP status.
     pub(crate) fn status(&self) -> u16 {
         match self {
-            Rejected::Unknown | Rejected::NoSession | Rejected::Nothing(_) => 404,
+            Rejected::Unknown | Rejected::NothingStands | Rejected::NoSession | Rejected::Nothing(_) => 404,
             Rejected::Over { .. } | Rejected::Decided(_) | Rejected::Again => 409,
             Rejected::NoReviewer(_)
             | Rejected::NoApprover

@@ -4,6 +4,7 @@
 //! there; the cookie that it ends in is `HttpOnly` and `SameSite=Strict`. Every change wants the session's own token besides, and a `Host`
 //! and an `Origin` that are this page's.
 
+mod ending;
 mod limited;
 mod login;
 mod operate;

@@ -256,7 +256,7 @@ impl Source for Service {
         if self.approvals.revealed(id).is_some() {
             self.approvals.reveal_over(id);
         } else {
-            self.approvals.take_back_standing(id).ok_or(Rejected::Unknown)?;
+            self.approvals.take_back_standing(id).ok_or(Rejected::NothingStands)?;
         }
         self.hooks.lock().expect("whole").push(format!("{id} revoked by {}: {reason}", reviewer.name));
         Ok(())
