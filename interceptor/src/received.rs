@@ -13,7 +13,7 @@ const SHOWN: usize = 60;
 
 /// One message, as far as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub(crate) enum Line {
     Columns(Vec<String>),
     /// `None`: null.
     Row(Vec<Option<String>>),
@@ -21,7 +21,7 @@ pub(super) enum Line {
 }
 
 /// The bytes of a result, unpacked; `None`: none are kept.
-pub(super) fn bytes(kept: &Kept) -> Result<Option<Vec<u8>>> {
+pub(crate) fn bytes(kept: &Kept) -> Result<Option<Vec<u8>>> {
     let Some(packed) = &kept.packed else { return Ok(None) };
     let length = usize::try_from(kept.length).ok().filter(|length| *length <= UNPACKED_MAX);
     let length = length.context("it says that it is longer than any record keeps")?;
@@ -36,7 +36,7 @@ pub(super) fn bytes(kept: &Kept) -> Result<Option<Vec<u8>>> {
 }
 
 /// The messages. The last one may be cut.
-pub(super) fn lines(bytes: &[u8]) -> Vec<Line> {
+pub(crate) fn lines(bytes: &[u8]) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut rest = bytes;
     while let Some((kind, behind)) = rest.split_first() {
@@ -117,7 +117,7 @@ fn report(body: &[u8]) -> String {
 }
 
 /// For a person: a table where there is one.
-pub(super) fn words(lines: &[Line]) -> String {
+pub(crate) fn words(lines: &[Line]) -> String {
     let mut out = String::new();
     let cell = |value: &str| -> String {
         let cut: String = plain(value).chars().take(SHOWN).collect();
@@ -138,7 +138,7 @@ pub(super) fn words(lines: &[Line]) -> String {
 }
 
 /// For a program.
-pub(super) fn value(lines: &[Line]) -> Value {
+pub(crate) fn value(lines: &[Line]) -> Value {
     let one = |line: &Line| match line {
         Line::Columns(names) => json!({ "columns": names }),
         Line::Row(values) => json!({ "row": values }),
@@ -148,7 +148,7 @@ pub(super) fn value(lines: &[Line]) -> Value {
 }
 
 /// The lines of a result's record, or why there are none.
-pub(super) fn of(payload: &[u8]) -> Result<Vec<Line>> {
+pub(crate) fn of(payload: &[u8]) -> Result<Vec<Line>> {
     let kept = read(payload).context("a result's record is damaged: run `interceptor audit verify`")?;
     let mut lines = bytes(&kept)?.map_or_else(Vec::new, |bytes| lines(&bytes));
     if kept.left_off > 0 {
