@@ -2,26 +2,16 @@
 
 use anyhow::{Context, Result, bail};
 use audit::received::{Kept, read};
-use control::plain;
+use control::{Line, Received, plain};
 use pan::Masked;
-use serde_json::{Value, json};
 
 /// More than any record keeps of one: what unpacks to more is none of ours.
 const UNPACKED_MAX: usize = 1 << 20;
 /// Characters of one value that a person is shown.
 const SHOWN: usize = 60;
 
-/// One message, as far as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Line {
-    Columns(Vec<String>),
-    /// `None`: null.
-    Row(Vec<Option<String>>),
-    Said(String),
-}
-
 /// The bytes of a result, unpacked; `None`: none are kept.
-pub(crate) fn bytes(kept: &Kept) -> Result<Option<Vec<u8>>> {
+fn bytes(kept: &Kept) -> Result<Option<Vec<u8>>> {
     let Some(packed) = &kept.packed else { return Ok(None) };
     let length = usize::try_from(kept.length).ok().filter(|length| *length <= UNPACKED_MAX);
     let length = length.context("it says that it is longer than any record keeps")?;
@@ -35,27 +25,34 @@ pub(crate) fn bytes(kept: &Kept) -> Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// The messages. The last one may be cut.
-pub(crate) fn lines(bytes: &[u8]) -> Vec<Line> {
-    let mut lines = Vec::new();
+/// The messages: how long each is, and what is shown of it. The last one may be cut.
+fn messages(bytes: &[u8]) -> impl Iterator<Item = (usize, Option<Line>)> {
     let mut rest = bytes;
-    while let Some((kind, behind)) = rest.split_first() {
-        let Some(length) = word(behind) else { break };
-        let body = behind.get(4..(length as usize).clamp(4, behind.len())).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let (kind, behind) = rest.split_first()?;
+        let length = word(behind)? as usize;
+        let body = behind.get(4..length.clamp(4, behind.len())).unwrap_or_default();
         rest = behind.get(4 + body.len()..).unwrap_or_default();
-        match kind {
-            b'T' => lines.push(Line::Columns(columns(body))),
-            b'D' => lines.push(Line::Row(row(body))),
-            b'd' => lines.push(Line::Said(text(body))),
-            b'C' => lines.push(Line::Said(texts(body).join(" "))),
-            b'E' => lines.push(Line::Said(format!("error: {}", report(body)))),
-            b'N' => lines.push(Line::Said(format!("notice: {}", report(body)))),
-            b'A' => lines.push(Line::Said("a notification".to_owned())),
-            b's' => lines.push(Line::Said("more rows are there".to_owned())),
-            _ => {}
-        }
-    }
-    lines
+        Some((5 + body.len(), line(*kind, body)))
+    })
+}
+
+fn line(kind: u8, body: &[u8]) -> Option<Line> {
+    Some(match kind {
+        b'T' => Line::Columns(columns(body)),
+        b'D' => Line::Row(row(body)),
+        b'd' => Line::Said(text(body)),
+        b'C' => Line::Said(texts(body).join(" ")),
+        b'E' => Line::Said(format!("error: {}", report(body))),
+        b'N' => Line::Said(format!("notice: {}", report(body))),
+        b'A' => Line::Said("a notification".to_owned()),
+        b's' => Line::Said("more rows are there".to_owned()),
+        _ => return None,
+    })
+}
+
+fn lines(bytes: &[u8]) -> Vec<Line> {
+    messages(bytes).filter_map(|(_, line)| line).collect()
 }
 
 fn word(bytes: &[u8]) -> Option<u32> {
@@ -137,19 +134,9 @@ pub(crate) fn words(lines: &[Line]) -> String {
     out
 }
 
-/// For a program.
-pub(crate) fn value(lines: &[Line]) -> Value {
-    let one = |line: &Line| match line {
-        Line::Columns(names) => json!({ "columns": names }),
-        Line::Row(values) => json!({ "row": values }),
-        Line::Said(words) => json!({ "said": words }),
-    };
-    lines.iter().map(one).collect::<Vec<_>>().into()
-}
-
 /// The lines of a result's record, or why there are none.
 pub(crate) fn of(payload: &[u8]) -> Result<Vec<Line>> {
-    let kept = read(payload).context("a result's record is damaged: run `interceptor audit verify`")?;
+    let kept = kept(payload)?;
     let mut lines = bytes(&kept)?.map_or_else(Vec::new, |bytes| lines(&bytes));
     if kept.left_off > 0 {
         lines.push(Line::Said(format!("{} bytes more, which are not kept", kept.left_off)));
@@ -157,8 +144,93 @@ pub(crate) fn of(payload: &[u8]) -> Result<Vec<Line>> {
     Ok(lines)
 }
 
+fn kept(payload: &[u8]) -> Result<Kept> {
+    read(payload).context("a result's record is damaged: run `interceptor audit verify`")
+}
+
+/// How much of a session's results a page shows; what is beyond is a number of bytes.
+pub(crate) struct Room {
+    left: usize,
+}
+
+impl Room {
+    /// Of all results together.
+    const ALL: usize = 1 << 20;
+    /// Of one.
+    const ONE: usize = 64 << 10;
+    /// Letters of one value.
+    const VALUE: usize = 200;
+    /// A value takes so much beside its letters.
+    const FRAME: usize = 16;
+
+    pub(crate) fn new() -> Room {
+        Room { left: Room::ALL }
+    }
+
+    /// What is shown of the next result's record.
+    pub(crate) fn show(&mut self, payload: &[u8]) -> Result<Received> {
+        self.take(&kept(payload)?)
+    }
+
+    fn take(&mut self, kept: &Kept) -> Result<Received> {
+        let mut shown = Received { lines: Vec::new(), more: kept.left_off };
+        if self.left == 0 {
+            // Not even unpacked.
+            shown.more += kept.length;
+            return Ok(shown);
+        }
+        let Some(bytes) = bytes(kept)? else { return Ok(shown) };
+        let mut left = self.left.min(Room::ONE);
+        let mut told = 0;
+        for (length, line) in messages(&bytes) {
+            if let Some(line) = line.map(cut) {
+                let size = size(&line);
+                if size > left {
+                    break;
+                }
+                left -= size;
+                shown.lines.push(line);
+            }
+            told += length;
+        }
+        shown.more += bytes.len().saturating_sub(told) as u64;
+        let is_full = told < bytes.len() && self.left < Room::ONE;
+        self.left -= self.left.min(Room::ONE) - left;
+        if is_full {
+            self.left = 0;
+        }
+        Ok(shown)
+    }
+}
+
+/// With no value that is longer than is shown.
+fn cut(line: Line) -> Line {
+    let short = |text: String| match text.char_indices().nth(Room::VALUE) {
+        Some((at, _)) => {
+            format!("{}\u{2026} {} bytes more", text.get(..at).unwrap_or_default(), text.len() - at)
+        }
+        None => text,
+    };
+    match line {
+        Line::Columns(names) => Line::Columns(names.into_iter().map(short).collect()),
+        Line::Row(values) => Line::Row(values.into_iter().map(|value| value.map(short)).collect()),
+        Line::Said(words) => Line::Said(short(words)),
+    }
+}
+
+fn size(line: &Line) -> usize {
+    let of = |text: &str| text.len() + Room::FRAME;
+    match line {
+        Line::Columns(names) => names.iter().map(|name| of(name)).sum(),
+        Line::Row(values) => values.iter().map(|value| of(value.as_deref().unwrap_or_default())).sum(),
+        Line::Said(words) => of(words),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn result() -> Vec<u8> {
@@ -173,7 +245,9 @@ mod tests {
     fn messages_become_a_table() {
         let read = words(&lines(&result()));
         assert_eq!(read, "    id | pan\n    7 | 411111******1111\n    ∅ | \\x01\n    (SELECT 2)\n");
-        assert_eq!(value(&lines(&result()))[1], json!({ "row": ["7", "411111******1111"] }));
+        let (named, first) = (json!({ "columns": ["id", "pan"] }), json!({ "row": ["7", "411111******1111"] }));
+        let (second, tag) = (json!({ "row": [null, "\\x01"] }), json!({ "said": "SELECT 2" }));
+        assert_eq!(json!(lines(&result())), json!([named, first, second, tag]));
     }
 
     #[test]
@@ -195,5 +269,51 @@ mod tests {
         assert_eq!(bytes(&kept(4096)).unwrap().unwrap(), [7; 4096]);
         assert!(bytes(&kept(4095)).is_err() && bytes(&kept(4097)).is_err() && bytes(&kept(1 << 40)).is_err());
         assert_eq!(bytes(&Kept::default()).unwrap(), None);
+    }
+
+    fn keeps(bytes: Vec<u8>) -> Kept {
+        Kept { length: bytes.len() as u64, packed: Some(bytes), ..Kept::default() }
+    }
+
+    fn rows(count: usize, value: &str) -> Kept {
+        let length = value.len() as u32;
+        let row = [&b"D"[..], &(length + 10).to_be_bytes(), &[0, 1], &length.to_be_bytes(), value.as_bytes()].concat();
+        keeps(row.repeat(count))
+    }
+
+    #[test]
+    fn a_page_shows_a_result_up_to_a_bound_and_counts_the_rest() {
+        let mut room = Room::new();
+        let whole = room.take(&keeps(result())).unwrap();
+        assert_eq!((whole.lines.len(), whole.more), (4, 0));
+        let beyond = room.take(&Kept { left_off: 7, ..keeps(result()) }).unwrap();
+        assert_eq!((beyond.lines.len(), beyond.more), (4, 7));
+        let unkept = room.take(&Kept { left_off: 9, ..Kept::default() }).unwrap();
+        assert_eq!((unkept.lines.len(), unkept.more), (0, 9));
+        let many = room.take(&rows(2000, &"x".repeat(100))).unwrap();
+        assert_eq!(many.lines.len(), Room::ONE / (100 + Room::FRAME));
+        assert_eq!(many.more, (2000 - many.lines.len() as u64) * 111);
+        let long = room.take(&rows(1, &"x".repeat(1000))).unwrap();
+        assert_eq!(long.lines, [Line::Row(vec![Some("x".repeat(200) + "\u{2026} 800 bytes more")])]);
+        // All together too; what finds no room is not even unpacked.
+        while room.left > 0 {
+            room.take(&rows(2000, "x")).unwrap();
+        }
+        let packed = Kept { packed: Some(vec![1]), is_zstd: true, length: 500, left_off: 20, ..Kept::default() };
+        assert_eq!(room.take(&packed).unwrap(), Received { lines: vec![], more: 520 });
+    }
+
+    #[test]
+    fn a_value_is_masked_before_it_is_cut() {
+        let value = "x".repeat(190) + " 4111111111111111";
+        let shown = Room::new().take(&rows(1, &value)).unwrap();
+        let Line::Row(values) = &shown.lines[0] else { panic!("a row") };
+        assert!(values[0].as_ref().is_some_and(|value| value.ends_with(" 411111***\u{2026} 7 bytes more")));
+    }
+
+    #[test]
+    fn a_damaged_record_says_what_to_do() {
+        let why = Room::new().show(&[0xff]).unwrap_err().to_string();
+        assert!(why.contains("interceptor audit verify"), "{why}");
     }
 }

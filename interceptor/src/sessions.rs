@@ -187,7 +187,7 @@ fn told(segments: &Segments, hit: &Hit, as_json: bool) -> Result<(u64, String)> 
     if as_json {
         value["session_record"] = session.into();
         if let Some(lines) = &lines {
-            value["messages"] = received::value(lines);
+            value["messages"] = json!(lines);
         }
         value["outcome"] = ended.unwrap_or_default();
         return Ok((frame.stamp.wall_ns, value.to_string()));

@@ -230,6 +230,15 @@ fn every_page_shows_its_own_and_nothing_acts_in_it() {
     for words in ["2 earlier records are left off", "1.5 ms", "61.0 s", "DROP TABLE payments", "End this session"] {
         assert!(timeline.contains(words), "{words}: {timeline}");
     }
+    for words in [
+        "<th scope=\"col\">id</th>",
+        "<tr><td>7</td><td>411111******1111</td></tr>",
+        "<td class=\"null\">null</td>",
+        "SELECT 2",
+    ] {
+        assert!(timeline.contains(words), "{words}: {timeline}");
+    }
+    assert!(timeline.contains("4096 bytes more") && timeline.contains("interceptor sessions show 0-7"), "{timeline}");
     assert!(!page.get("/sessions/0.8", &cookie).body.contains("End this session"), "it is over");
     assert_eq!(page.get("/sessions/0.9", &cookie).code, 404);
     assert!(page.service.hooks.lock().expect("whole").contains(&"0.7 read by me".to_owned()));

@@ -9,6 +9,7 @@ mod limited;
 mod login;
 mod operate;
 mod pages;
+mod received;
 mod rest;
 pub(crate) mod sessions;
 mod standing;

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::ending;
 use super::pages::{Viewer, duration, frame, short};
+use super::received::received;
 use crate::columns::{Columns, Looks};
 use crate::plain::plain;
 use crate::rules::{RuleBook, RuleUse};
@@ -70,6 +71,7 @@ pub(crate) fn timeline(viewer: &Viewer<'_>, one: &Timeline, is_open: bool) -> Ma
                         td .statement { (short(&moment.text)) }
                         td { (plain(&moment.record)) }
                     }
+                    @if let Some(one) = &moment.received { tr { td colspan="5" { (received(one, &moment.record)) } } }
                 }
             }
         }
