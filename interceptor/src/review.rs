@@ -71,9 +71,13 @@ pub fn show(path: &Path, id: &str, as_json: bool) -> Result<u8> {
     }
 }
 
-/// `approvals login`.
-pub fn login(path: &Path) -> Result<u8> {
-    print_answer(path, "/login", "")
+/// `approvals login`: to the list, or to one of them.
+pub fn login(path: &Path, id: Option<&str>) -> Result<u8> {
+    let to = match id {
+        Some(id) => format!("/login?approval={}", parse(id)?),
+        None => "/login".to_owned(),
+    };
+    print_answer(path, &to, "")
 }
 
 /// `approvals token`.

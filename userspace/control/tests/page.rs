@@ -114,6 +114,21 @@ fn a_login_link_is_good_once_and_a_cookie_cannot_be_made_up() {
 }
 
 #[test]
+fn a_login_link_may_lead_to_one_approval_and_nowhere_else() {
+    let page = Page::open();
+    for (approval, place) in [(ID, "/approvals/AAAAA-AAAAA"), ("%2F%2Fevil.example", "/"), ("..%2Flogout", "/")] {
+        let (code, link) =
+            client::post(&page.folder.socket(), &format!("/login?approval={approval}"), "").expect("one");
+        assert_eq!((code, link.ends_with(&format!("&approval={ID}"))), (200, approval == ID), "{link}");
+        let token = link.split_once("token=").expect("a token").1.split('&').next().unwrap_or_default();
+        let look = page.get(&format!("/login?token={token}&approval={approval}"), "");
+        assert_eq!(look.body.contains("name=\"approval\""), approval == ID, "{}", look.body);
+        let entered = page.post("/login", "", &format!("token={token}&approval={approval}"));
+        assert_eq!((entered.code, entered.header("location")), (303, place), "{approval}");
+    }
+}
+
+#[test]
 fn nothing_that_an_agent_writes_is_html() {
     let page = Page::open();
     let cookie = page.login();

@@ -42,6 +42,7 @@ use pages::Viewer;
 use sessions::{Login, Sessions, Who};
 
 pub(crate) use limited::Limited;
+pub(crate) use login::is_id;
 
 /// No form is longer.
 const BODY_MAX: usize = 8 << 10;

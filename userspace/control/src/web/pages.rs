@@ -67,11 +67,12 @@ pub(crate) fn stranger(issuer: Option<&str>) -> Markup {
 }
 
 /// The link was followed: a click logs in, so that whoever only looks at links uses none up.
-pub(crate) fn entrance(token: &str) -> Markup {
+pub(crate) fn entrance(token: &str, approval: Option<&str>) -> Markup {
     let main = html! {
         h2 { "Log in" }
         form method="post" action="/login" {
             input type="hidden" name="token" value=(token);
+            @if let Some(id) = approval { input type="hidden" name="approval" value=(id); }
             button autofocus { "Log in on this browser" }
         }
     };
