@@ -528,13 +528,19 @@ impl Source for Service {
 }
 
 impl Service {
-    fn agent(&self, agent: &config::Agent) -> Agent {
-        let by = match &agent.by {
+    /// How processes are known to be this agent; nothing for one that the configuration does not have.
+    pub fn agent_by(&self, name: &str) -> String {
+        let by = |agent: &config::Agent| match &agent.by {
             AgentBy::Unit(unit) => format!("unit {unit}"),
             AgentBy::Cgroup(path) => format!("cgroup {}", path.display()),
             AgentBy::User(user) => format!("user {user}"),
             AgentBy::Exec => "exec".into(),
         };
+        self.config.agents.iter().find(|agent| agent.name == name).map(by).unwrap_or_default()
+    }
+
+    fn agent(&self, agent: &config::Agent) -> Agent {
+        let by = self.agent_by(&agent.name);
         Agent { name: agent.name.clone(), by, sessions: self.known.sessions_of_agent(&agent.name) }
     }
 

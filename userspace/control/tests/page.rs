@@ -146,6 +146,8 @@ fn nothing_that_an_agent_writes_is_html() {
     }
     held.parameters = vec![evil.to_owned()];
     held.tables = vec![evil.to_owned()];
+    held.sensitive = vec![evil.to_owned()];
+    (held.host, held.agent_by) = (evil.to_owned(), evil.to_owned());
     held.groups = vec![evil.to_owned()];
     assert!(page.service.approvals().asked(held));
     for path in ["/", "/approvals/AAAAA-AAAAA"] {
@@ -164,6 +166,34 @@ fn nothing_that_an_agent_writes_is_html() {
     assert!(lost.code == 404 && !lost.body.contains("<script>"), "{}", lost.body);
     let link = page.get("/login?token=%22%3E%3Cscript%3E", "").body;
     assert!(!link.contains("<script>"), "{link}");
+}
+
+#[test]
+fn one_in_full_says_who_what_why_and_what_it_would_do() {
+    let page = Page::open();
+    let now_s = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
+    let mut held = ask(ID, own_uid() + 1);
+    (held.groups, held.tables) = (vec!["payments-agents".into()], vec!["public.payments".into()]);
+    held.sensitive = vec!["public.payments.pan (pan)".into()];
+    held.estimate = Some(control::approvals::Estimate { rows: 18_200, cost: 2_411 });
+    held.rules[0].message = Some("a lead agrees to every delete".into());
+    (held.in_transaction, held.transaction_since_s, held.rows_bound) = (true, Some(now_s - 3600), Some(36_400));
+    assert!(page.service.approvals().asked(held));
+    let shown = page.get(&format!("/approvals/{ID}"), &page.login()).body;
+    for words in [
+        "reconciler (payments-agents), unit reconciler.service, pid 1, uid ",
+        "psql, on pay-1 from 127.0.0.1:4",
+        "payments, app as app, application psql",
+        "writes: a lead agrees to every delete (",
+        "delete; public.payments",
+        "public.payments.pan (pan)",
+        "at most 18200 rows in a step, cost 2411",
+        "at most 36400 may leave",
+        "open for 60 min: locks",
+        "DELETE FROM t",
+    ] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
 }
 
 const PLACES: [(&str, &str); 9] = [

@@ -95,8 +95,12 @@ pub struct Ask {
     pub session: u64,
     /// The agent's configured name.
     pub agent: String,
+    /// How its processes are known: `unit reconciler.service`, `user svc-recon`, `cgroup /path`, `exec`.
+    pub agent_by: String,
     /// Its groups.
     pub groups: Vec<String>,
+    /// The host that it runs on.
+    pub host: String,
     /// Its account.
     pub uid: u32,
     /// Its process.
@@ -125,6 +129,8 @@ pub struct Ask {
     pub kinds: Vec<&'static str>,
     /// Tables and functions that it names.
     pub tables: Vec<String>,
+    /// Sensitive columns that it names, or that its tables may have, each with its kind.
+    pub sensitive: Vec<String>,
     /// The values of its parameters.
     pub parameters: Vec<String>,
     /// It would run in a transaction that is open.

@@ -30,6 +30,8 @@ fn the_reviewer_sees_the_parameters_masked() {
     let shown: Vec<&str> = world.asked().parameters.iter().map(|value| value.as_str()).collect();
     assert!(shown == ["411111******1111", "NULL"], "{} parameters", shown.len());
     assert_eq!(world.asked().tables.iter().map(|t| t.as_str()).collect::<Vec<_>>(), ["payments"]);
+    let sensitive: Vec<&str> = world.asked().sensitive.iter().map(|column| column.as_str()).collect();
+    assert_eq!(sensitive, ["public.payments.pan (pan)"], "of its table, though it names none");
     let mut world = World::ready();
     let mut bytes = extended(&["P  UPDATE payments SET cvv = $1 WHERE id = 737"]);
     encode::bind(&mut bytes, b"", b"", &[], &[Some(b"737")], &[]).unwrap();
