@@ -174,6 +174,43 @@ fn psql_waits_and_is_told() {
 }
 
 #[test]
+fn psql_waits_with_what_is_behind_and_not_for_ever() {
+    let Some(stage) = stage("3s") else { return };
+    stage.ask("INSERT INTO plain VALUES (1, 'a')").says("INSERT 0 1");
+    let script = "SELECT pg_backend_pid() AS before \\gset\nDELETE FROM plain WHERE id = 1 /* approve */ \\; SELECT 7;\n\
+                  DELETE FROM plain /* wait */;\nSELECT pg_backend_pid() = :before;\n";
+    let decider = Decider::start(&stage);
+    let psql = end(psql(&stage, script));
+    drop(decider);
+    assert_eq!(psql.out.trim_end(), "DELETE 1\n7\nt", "{}", psql.err);
+    assert!(psql.err.contains("42501") && psql.err.contains("\"interceptor\":\"expired\""), "{}", psql.err);
+}
+
+/// Ctrl-C withdraws what waits, and the session goes on. Away from a terminal psql itself ends there.
+#[test]
+fn psql_at_a_terminal_withdraws_what_waits() {
+    let Some(stage) = stage("10m") else { return };
+    let port = stage.database.port;
+    let psql = format!("psql -X -At -v VERBOSITY=verbose -h 127.0.0.1 -p {port} -U app -d postgres");
+    let mut terminal = stage.service.exec("reconciler", "script", &["-qec", &psql, "/dev/null"]);
+    terminal.env("HOME", "/nonexistent").env("TERM", "dumb").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = terminal.spawn().expect("script starts");
+    let mut keys = child.stdin.take().expect("piped");
+    let mut types = |keyed: &[u8]| std::io::Write::write_all(&mut keys, keyed).expect("it is read");
+    types(b"SELECT pg_backend_pid() AS before \\gset\nDELETE FROM plain /* typed */;\n");
+    held(&stage.service, "typed");
+    types(b"\x03");
+    let start = Instant::now();
+    while !pending(&stage.service).is_empty() {
+        assert!(start.elapsed() < PATIENCE, "it waits for nobody");
+    }
+    types(b"SELECT pg_backend_pid() = :before;\n\\q\n");
+    let said = end(child).out;
+    assert!(said.contains("57014"), "{said}");
+    assert!(said.lines().any(|line| line.trim_end() == "t"), "the same session goes on: {said}");
+}
+
+#[test]
 fn a_hold_ends_with_its_agent_its_database_or_the_service() {
     let Some(mut stage) = stage("10m") else { return };
     let gone = |service: &Service| {
