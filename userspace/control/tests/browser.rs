@@ -308,6 +308,7 @@ fn a_person_ends_a_session_with_the_keyboard() {
     browser.press(ENTER);
     browser.says("Session 0.7");
     browser.says("DROP TABLE payments");
+    browser.says("<td>411111******1111</td>");
     browser.click("main a.button");
     browser.says("End session 0.7");
     browser.write("textarea", "it leaks");

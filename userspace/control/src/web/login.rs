@@ -25,6 +25,7 @@ pub(super) fn routes() -> axum::Router<Web> {
         .route("/login", get(entrance).post(enter))
         .route("/login/oidc", get(depart))
         .route("/login/oidc/callback", get(arrive))
+        .route("/login/oidc/logout", post(ended))
         .route("/logout", post(leave))
 }
 
@@ -100,6 +101,23 @@ async fn arrive(State(web): State<Web>, headers: HeaderMap, Query(back): Query<B
         }
     }
     response
+}
+
+#[derive(Deserialize)]
+struct Logout {
+    logout_token: String,
+}
+
+/// The provider itself speaks, not a browser: what counts is its signature.
+async fn ended(State(web): State<Web>, Form(Logout { logout_token }): Form<Logout>) -> Response {
+    let Some(oidc) = &web.oidc else { return no_provider() };
+    match oidc.ended(&logout_token, now_s()).await {
+        Ok(ended) => {
+            web.sessions.end(&ended);
+            StatusCode::OK.into_response()
+        }
+        Err(why) => (StatusCode::BAD_REQUEST, why.to_string()).into_response(),
+    }
 }
 
 fn failed(why: &Failed) -> Response {
