@@ -68,7 +68,8 @@ fn hear(
         match asking {
             Asking::Ask(ask) => {
                 let (id, session) = (ask.id, ask.session);
-                let shown = shown(*ask, key);
+                let by = service.agent_by(&ask.subject.policy.agent);
+                let shown = shown(*ask, by, key);
                 tracing::warn!(
                     approval = %id, agent = %shown.agent, database = %shown.database, rule = %rules(&shown),
                     "HELD: a statement waits for a person; `interceptor approvals show {id}`"
@@ -151,7 +152,7 @@ fn state(end: AskEnd) -> State {
 }
 
 /// For people.
-fn shown(ask: session::Ask, key: &BindingKey) -> Ask {
+fn shown(ask: session::Ask, agent_by: String, key: &BindingKey) -> Ask {
     let texts = |masked: Vec<session::Masked>| masked.iter().map(|text| text.as_str().to_owned()).collect();
     let rule = |terms: Arc<policy::Terms>| Rule {
         name: terms.rule.clone(),
@@ -166,7 +167,9 @@ fn shown(ask: session::Ask, key: &BindingKey) -> Ask {
         id: ask.id.to_string(),
         session: ask.session,
         agent: ask.subject.policy.agent.clone(),
+        agent_by,
         groups: ask.subject.policy.groups.clone(),
+        host: nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
         uid: ask.subject.uid,
         pid: ask.subject.pid,
         executable: session::Masked::of(&ask.subject.exe_name).as_str().to_owned(),
@@ -181,6 +184,7 @@ fn shown(ask: session::Ask, key: &BindingKey) -> Ask {
         redacted: ask.redacted,
         kinds: ask.kinds,
         tables: texts(ask.tables),
+        sensitive: texts(ask.sensitive),
         parameters: texts(ask.parameters),
         in_transaction: ask.in_transaction,
         transaction_since_s: ask.transaction_since_s,

@@ -220,7 +220,13 @@ pub enum Approvals {
         id: String,
     },
     /// A login link of the web page, for the account that asks: good once, for two minutes.
-    Login(From),
+    Login {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// Leads to this approval.
+        id: Option<String>,
+    },
     /// A token of the page's JSON API for the account that asks (docs/API.md), on standard output.
     Token {
         /// Where the configuration is.

@@ -26,6 +26,7 @@ pub mod origin;
 pub mod origins;
 pub mod plan;
 pub mod privileges;
+mod received;
 pub mod record;
 pub mod retention;
 pub mod review;

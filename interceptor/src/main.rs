@@ -55,7 +55,7 @@ fn main() -> ExitCode {
         }
         Verb::Approvals(Approvals::List { from, json, watch }) => review::list(&from.config, json, watch),
         Verb::Approvals(Approvals::Show { from, json, id }) => review::show(&from.config, &id, json),
-        Verb::Approvals(Approvals::Login(from)) => review::login(&from.config),
+        Verb::Approvals(Approvals::Login { from, id }) => review::login(&from.config, id.as_deref()),
         Verb::Approvals(Approvals::Token { from, scope, purpose, expires }) => {
             review::token(&from.config, &scope, &purpose, expires)
         }

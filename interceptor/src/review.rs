@@ -71,9 +71,13 @@ pub fn show(path: &Path, id: &str, as_json: bool) -> Result<u8> {
     }
 }
 
-/// `approvals login`.
-pub fn login(path: &Path) -> Result<u8> {
-    print_answer(path, "/login", "")
+/// `approvals login`: to the list, or to one of them.
+pub fn login(path: &Path, id: Option<&str>) -> Result<u8> {
+    let to = match id {
+        Some(id) => format!("/login?approval={}", parse(id)?),
+        None => "/login".to_owned(),
+    };
+    print_answer(path, &to, "")
 }
 
 /// `approvals token`.
@@ -320,12 +324,14 @@ fn text(one: &Value, now_s: u64) -> String {
     line(
         "who",
         format!(
-            "{} ({}): pid {}, uid {}, {}, from {}",
+            "{} ({}), {}: pid {}, uid {}, {}, on {} from {}",
             word(&one["agent"]),
             list("groups"),
+            word(&one["agent_by"]),
             one["pid"],
             one["uid"],
             word(&one["executable"]),
+            word(&one["host"]),
             word(&one["agent_address"])
         ),
     );
@@ -335,6 +341,9 @@ fn text(one: &Value, now_s: u64) -> String {
         line("rule", format!("{}: {}: {}", word(&rule["name"]), wanted(rule), word(&rule["message"])));
     }
     line("effects", format!("{}; {}", list("kinds"), list("tables")));
+    if one["sensitive"].as_array().is_some_and(|columns| !columns.is_empty()) {
+        line("sensitive", words(&one["sensitive"]));
+    }
     match (one["estimate"]["rows"].as_u64(), one["estimate"]["cost"].as_u64()) {
         (Some(rows), Some(cost)) => {
             line("estimate", format!("at most {rows} rows in a step, cost {cost}, says the planner"))
@@ -454,6 +463,23 @@ K7Q2M-9XDRT    20 s   9 min  reconciler       payments         deletes wait     
 ";
         assert_eq!(table(&listing, 120), expected);
         assert_eq!(table(&json!({ "pending": [], "over": [] }), 0), "nothing waits for a person\n");
+    }
+
+    #[test]
+    fn one_in_full_says_who_what_and_what_it_would_touch() {
+        let mut held = one("DELETE FROM t");
+        (held["agent_by"], held["host"]) = ("unit recon.service".into(), "pay-1".into());
+        (held["sensitive"], held["rows_bound"]) = (json!(["public.t.pan (pan)"]), 200.into());
+        held["transaction_since_s"] = 60.into();
+        let shown = text(&held, 120);
+        for line in [
+            "who          reconciler (payments-agents), unit recon.service: pid 42, uid 1000, psql, on pay-1 from 127.0.0.1:4",
+            "sensitive    public.t.pan (pan)",
+            "transaction  open for 60 s: locks of earlier statements are held while it waits",
+            "rows         at most 200 may leave if it is approved",
+        ] {
+            assert!(shown.lines().any(|shown| shown == line), "{line}: {shown}");
+        }
     }
 
     #[test]

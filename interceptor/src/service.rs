@@ -511,7 +511,7 @@ impl Source for Service {
                 self.end_reveal(&shown)?;
                 shown.agent
             }
-            None => self.held.take_back_standing(id).ok_or(Rejected::Unknown)?.agent,
+            None => self.held.take_back_standing(id).ok_or(Rejected::NothingStands)?.agent,
         };
         let (id, agent, name) = (Masked::of(id), Masked::of(&agent), Masked::of(&reviewer.name));
         let (login, reason) = (Masked::of(&login.words), Masked::of(&reason));
@@ -528,13 +528,19 @@ impl Source for Service {
 }
 
 impl Service {
-    fn agent(&self, agent: &config::Agent) -> Agent {
-        let by = match &agent.by {
+    /// How processes are known to be this agent; nothing for one that the configuration does not have.
+    pub fn agent_by(&self, name: &str) -> String {
+        let by = |agent: &config::Agent| match &agent.by {
             AgentBy::Unit(unit) => format!("unit {unit}"),
             AgentBy::Cgroup(path) => format!("cgroup {}", path.display()),
             AgentBy::User(user) => format!("user {user}"),
             AgentBy::Exec => "exec".into(),
         };
+        self.config.agents.iter().find(|agent| agent.name == name).map(by).unwrap_or_default()
+    }
+
+    fn agent(&self, agent: &config::Agent) -> Agent {
+        let by = self.agent_by(&agent.name);
         Agent { name: agent.name.clone(), by, sessions: self.known.sessions_of_agent(&agent.name) }
     }
 

@@ -12,10 +12,9 @@ use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::host_record;
+use crate::received;
 use crate::record::{self, reading};
 use crate::search::{Found, Hit, Index, Progress, Query, Segments, Session};
-
-mod results;
 
 /// The index's file, in root's own folder beside the record, or in the folder that is named.
 const INDEX: &str = "index.sqlite3";
@@ -181,14 +180,14 @@ fn told(segments: &Segments, hit: &Hit, as_json: bool) -> Result<(u64, String)> 
         .with_context(|| format!("record {} cannot be read: run `interceptor audit verify`", hit.id()))?;
     let mut value = show::json(hit.id().shard, &frame);
     let lines = match frame.kind == RecordType::Result.code() {
-        true => Some(results::of(frame.payload())?),
+        true => Some(received::of(frame.payload())?),
         false => None,
     };
     let ended = outcome.as_deref().and_then(show::frame).map(|outcome| show::json(hit.id().shard, &outcome));
     if as_json {
         value["session_record"] = session.into();
         if let Some(lines) = &lines {
-            value["messages"] = results::value(lines);
+            value["messages"] = json!(lines);
         }
         value["outcome"] = ended.unwrap_or_default();
         return Ok((frame.stamp.wall_ns, value.to_string()));
@@ -199,7 +198,7 @@ fn told(segments: &Segments, hit: &Hit, as_json: bool) -> Result<(u64, String)> 
     }
     if let Some(lines) = &lines {
         line +=
-            &format!(" of {}\n{}", value["decision"].as_str().unwrap_or_default(), results::words(lines).trim_end());
+            &format!(" of {}\n{}", value["decision"].as_str().unwrap_or_default(), received::words(lines).trim_end());
     }
     Ok((frame.stamp.wall_ns, line))
 }

@@ -1,11 +1,14 @@
 //! One session as a timeline, for the page: read from the service's own record, in which it stands that it was read.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
-use audit::segment::{frames, parse_file_name};
+use audit::segment::{Frame, frames, parse_file_name};
 use audit::{RecordType, show};
 use control::{Moment, Timeline};
 use serde_json::Value;
+
+use crate::received::Room;
 
 /// Of the session's shard so many segments are looked through, the youngest.
 const SEGMENTS: usize = 2;
@@ -16,8 +19,8 @@ const MOMENTS_MAX: usize = 500;
 pub(crate) fn of(state_dir: &Path, session: u64, id: &str, began_wall_ns: u64) -> Option<Timeline> {
     let shard = u16::try_from(session >> proxy::SESSION_BITS).ok()?;
     let mut timeline = Timeline { id: id.to_owned(), ..Timeline::default() };
-    let mut moments: Vec<(u64, Moment)> = Vec::new();
-    let mut seen = 0;
+    let mut moments: VecDeque<(u64, Moment)> = VecDeque::new();
+    let (mut room, mut first_ns, mut seen) = (Room::new(), 0, 0);
     for path in youngest_first(state_dir, shard) {
         // One at a time: a segment is some 64 MiB.
         let Ok(bytes) = std::fs::read(&path) else { continue };
@@ -25,25 +28,41 @@ pub(crate) fn of(state_dir: &Path, session: u64, id: &str, began_wall_ns: u64) -
             continue; // the next one is made before it is written to
         }
         let own = frames(&bytes).filter(|frame| frame.session == session && frame.stamp.wall_ns >= began_wall_ns);
-        let of_segment = own.map(|frame| {
-            let says = show::json(shard, &frame);
-            (timeline.agent, timeline.database) = (word(&says, "agent"), word(&says, "database"));
-            (frame.stamp.mono_ns, moment(RecordType::of(frame.kind), &says))
-        });
-        moments.splice(0..0, of_segment.collect::<Vec<_>>());
+        let own: Vec<Frame<'_>> = own.collect();
+        // Numbers of sessions begin anew with the service: what is before its last start is another session's.
+        let began = own.iter().rposition(|frame| frame.kind == RecordType::SessionStart.code());
+        let own = own.get(began.unwrap_or(0)..).unwrap_or_default();
+        first_ns = own.first().map_or(first_ns, |first| first.stamp.mono_ns);
+        let told = own.len().min(MOMENTS_MAX - moments.len());
+        timeline.left_off += own.len() - told;
+        // The youngest first: results are shown as long as there is room.
+        for frame in own.iter().rev().take(told) {
+            let says = show::json(shard, frame);
+            if moments.is_empty() {
+                (timeline.agent, timeline.database) = (word(&says, "agent"), word(&says, "database"));
+            }
+            let moment = with_result(moment(RecordType::of(frame.kind), &says), frame, &mut room);
+            moments.push_front((frame.stamp.mono_ns, moment));
+        }
         seen += 1;
-        if seen == SEGMENTS {
+        if seen == SEGMENTS || began.is_some() {
             break;
         }
     }
-    // Numbers of sessions begin anew with the service: what is before its last start is another session's.
-    let began = moments.iter().rposition(|(_, moment)| moment.what == RecordType::SessionStart.name());
-    moments.drain(..began.unwrap_or(0));
-    let (first_ns, _) = *moments.first()?;
-    timeline.left_off = moments.len().saturating_sub(MOMENTS_MAX);
     let since = |(at_ns, moment): (u64, Moment)| Moment { since_us: at_ns.saturating_sub(first_ns) / 1000, ..moment };
-    timeline.moments = moments.into_iter().skip(timeline.left_off).map(since).collect();
-    Some(timeline)
+    timeline.moments = moments.into_iter().map(since).collect();
+    (!timeline.moments.is_empty()).then_some(timeline)
+}
+
+/// With what the agent received, where the record is one of that.
+fn with_result(moment: Moment, frame: &Frame<'_>, room: &mut Room) -> Moment {
+    if frame.kind != RecordType::Result.code() {
+        return moment;
+    }
+    match room.show(frame.payload()) {
+        Ok(received) => Moment { received: Some(received), ..moment },
+        Err(why) => Moment { words: format!("{why:#}"), failed: true, ..moment },
+    }
 }
 
 fn youngest_first(state_dir: &Path, shard: u16) -> impl Iterator<Item = PathBuf> {
@@ -65,6 +84,7 @@ fn moment(kind: Option<RecordType>, says: &Value) -> Moment {
     };
     let (what, words) = match kind {
         Some(RecordType::Decision) => (word(says, "verdict"), told(&["rule", "reason", "approval"])),
+        Some(RecordType::Result) => (came_back(says), told(&["decision", "cause"])),
         Some(RecordType::Outcome) => (came_to(says), told(&["sqlstate", "cause"])),
         Some(RecordType::Approval) => {
             let what = match (says["approved"] == true, says["break_glass"] == true) {
@@ -98,6 +118,7 @@ fn moment(kind: Option<RecordType>, says: &Value) -> Moment {
         words,
         text: word(says, "text"),
         failed,
+        received: None,
     }
 }
 
@@ -108,6 +129,12 @@ fn came_to(says: &Value) -> String {
     let took = count("duration_ns") as f64 / 1e6;
     let masked = if masked > 0 { format!(", {masked} values masked") } else { String::new() };
     format!("{} rows in {took:.3} ms{masked}", count("rows"))
+}
+
+/// How much the agent received.
+fn came_back(says: &Value) -> String {
+    let count = |key: &str| says[key].as_u64().unwrap_or_default();
+    format!("received {} bytes", count("result_bytes").saturating_add(count("left_off")))
 }
 
 fn word(says: &Value, key: &str) -> String {
@@ -159,6 +186,13 @@ mod tests {
                 false,
             ),
             (RecordType::Approval, json!({ "approved": false, "reviewer": "ann" }), "denied", "ann", true),
+            (
+                RecordType::Result,
+                json!({ "decision": "0-7", "result_bytes": 120, "left_off": 30 }),
+                "received 150 bytes",
+                "0-7",
+                false,
+            ),
             (
                 RecordType::SessionEnd,
                 json!({ "type": "session-end", "cause": "by ann: it leaks" }),

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::stand::{AGENT_USER, Postgres, Service, succeed};
+use crate::stand::{AGENT_USER, Postgres, Service, free_port, succeed};
 use crate::{setup, shell};
 
 mod held;
@@ -103,9 +103,10 @@ fn show(binary: &Path, yes: bool, keep: bool) -> Result<()> {
 
     shell::step("attach the kernel half, start the service");
     let config = format!(
-        "[[database]]\nname = \"payments\"\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:{0}\", \"[::1]:{0}\"]\nunix_directories = [\"{1}\"]\n\n[[agent]]\nname = \"reconciler\"\ngroups = [\"payments-agents\"]\n\n[[reviewer]]\nname = \"you\"\nuser = \"root\"\ngroups = [\"payments-leads\"]\n",
+        "[[database]]\nname = \"payments\"\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:{0}\", \"[::1]:{0}\"]\nunix_directories = [\"{1}\"]\n\n[[agent]]\nname = \"reconciler\"\ngroups = [\"payments-agents\"]\n\n[[reviewer]]\nname = \"you\"\nuser = \"root\"\ngroups = [\"payments-leads\"]\n\n[admin]\nlisten = \"127.0.0.1:{2}\"\n",
         database.port,
-        database.socket_folder().display()
+        database.socket_folder().display(),
+        free_port()?
     );
     let mut service = Service::start(binary, "", &config, POLICY)?;
     print!("{}", text(&succeed(&mut service.verb("check"))?.stdout));

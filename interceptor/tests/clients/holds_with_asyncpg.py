@@ -67,8 +67,19 @@ async def main():
     expect(await conn.fetchval("SELECT count(*) FROM plain WHERE id = 5") == 1, "rolled back")
     ok("transaction")
 
+    # Sent at once, with one Sync: each waits behind the one before it.
+    await conn.executemany("DELETE FROM plain WHERE id = $1 /* approve */", [(6,), (7,)])
+    try:
+        await conn.executemany("DELETE FROM plain WHERE id = $1 /* deny */", [(8,), (9,)])
+        raise AssertionError("42501 was expected")
+    except asyncpg.InsufficientPrivilegeError:
+        pass
+    expect(not conn.is_in_transaction(), "the pipeline's own transaction is over")
+    await lives(conn)
+    ok("pipeline")
+
     expect(conn.get_server_pid() == pid, "one backend throughout")
-    expect(await conn.fetchval("SELECT array_agg(id ORDER BY id) FROM plain") == [4, 5, 6, 7, 8, 9], "what ran")
+    expect(await conn.fetchval("SELECT array_agg(id ORDER BY id) FROM plain") == [4, 5, 8, 9], "what ran")
     ok("exactly once")
     await conn.close()
 

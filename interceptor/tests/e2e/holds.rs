@@ -174,6 +174,53 @@ fn psql_waits_and_is_told() {
 }
 
 #[test]
+fn psql_waits_with_what_is_behind_and_not_for_ever() {
+    let Some(stage) = stage("3s") else { return };
+    stage.ask("INSERT INTO plain VALUES (1, 'a')").says("INSERT 0 1");
+    let script = "SELECT pg_backend_pid() AS before \\gset\nDELETE FROM plain WHERE id = 1 /* approve */ \\; SELECT 7;\n\
+                  DELETE FROM plain /* wait */;\nSELECT pg_backend_pid() = :before;\n";
+    let decider = Decider::start(&stage);
+    let psql = end(psql(&stage, script));
+    drop(decider);
+    assert_eq!(psql.out.trim_end(), "DELETE 1\n7\nt", "{}", psql.err);
+    assert!(psql.err.contains("42501") && psql.err.contains("\"interceptor\":\"expired\""), "{}", psql.err);
+}
+
+/// Ctrl-C withdraws what waits, and the session goes on. Away from a terminal psql itself ends there.
+#[test]
+fn psql_at_a_terminal_withdraws_what_waits() {
+    let Some(stage) = stage("10m") else { return };
+    let port = stage.database.port;
+    let psql = format!("psql -X -At -P pager=off -v VERBOSITY=verbose -h 127.0.0.1 -p {port} -U app -d postgres");
+    let mut terminal = stage.service.exec("reconciler", "timeout", &["60", "script", "-qec", &psql, "/dev/null"]);
+    terminal.env("HOME", "/nonexistent").env("TERM", "dumb").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = terminal.spawn().expect("script starts");
+    let mut keys = child.stdin.take().expect("piped");
+    let mut screen = child.stdout.take().expect("piped");
+    let mut types = |keyed: &[u8]| std::io::Write::write_all(&mut keys, keyed).expect("it is read");
+    // What psql says, up to these words.
+    let mut says = |words: &str| {
+        let (mut said, mut byte) = (Vec::new(), [0]);
+        while !String::from_utf8_lossy(&said).ends_with(words) {
+            let count = std::io::Read::read(&mut screen, &mut byte).expect("readable");
+            assert!(count > 0, "no `{words}` in: {}", String::from_utf8_lossy(&said));
+            said.extend_from_slice(&byte);
+        }
+    };
+    says("postgres=> ");
+    types(b"SELECT pg_backend_pid() AS before \\gset\nDELETE FROM plain /* typed */;\n");
+    held(&stage.service, "typed");
+    types(b"\x03");
+    says("57014");
+    says("postgres=> ");
+    types(b"SELECT pg_backend_pid() = :before;\n");
+    says("\nt\r\n");
+    says("postgres=> ");
+    types(b"\\q\n");
+    assert!(child.wait().expect("it ends").success());
+}
+
+#[test]
 fn a_hold_ends_with_its_agent_its_database_or_the_service() {
     let Some(mut stage) = stage("10m") else { return };
     let gone = |service: &Service| {

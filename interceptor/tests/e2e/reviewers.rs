@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::holds::browse;
 use crate::stage::{Answer, POLICY, Stage};
@@ -92,7 +92,7 @@ fn a_session_that_is_ended_leaves_nothing_running_in_the_database() {
 fn a_reviewer_sees_what_rules_decided_and_what_a_session_did() {
     let address = format!("127.0.0.1:{}", free_port().expect("a port"));
     let tables = format!("{REVIEWER}\n[admin]\nlisten = \"{address}\"\n");
-    let Some(stage) = Stage::set_beside("", &tables, POLICY) else { return };
+    let Some(stage) = Stage::set_beside("record = \"results\"\n", &tables, POLICY) else { return };
     let mut verb = stage.service.verb("approvals token");
     let token = Answer::of(verb.args(["--scope", "read", "--for", "e2e"]).output().expect("the verb starts"));
     let read = |path: &str| -> Value {
@@ -130,6 +130,9 @@ fn a_reviewer_sees_what_rules_decided_and_what_a_session_did() {
     let places = ["session-start", "login", "allow", "1 rows in", "block"].map(place);
     assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?} {timeline}");
     assert_eq!((&timeline["agent"], &timeline["left_off"]), (&"reconciler".into(), &0.into()));
+    let received: Vec<&Value> = moments.iter().map(|one| &one["received"]).filter(|one| one.is_object()).collect();
+    let lines = json!([{ "columns": ["pan"] }, { "row": ["411111******1111"] }, { "said": "SELECT 1" }]);
+    assert_eq!(received, [&json!({ "lines": lines, "more": 0 })], "what came back, as it came back");
     assert!(read("sessions/0.999999")["error"].is_string());
     drop(script);
     child.wait_with_output().expect("psql ends");

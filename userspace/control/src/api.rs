@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::extract::connect_info::Connected;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Extension, Path, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Extension, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
@@ -15,6 +15,7 @@ use tokio::net::UnixListener;
 use crate::approvals::{self, Approval, Login, Rejected, Reviewer, Vote, reason};
 use crate::server::Source;
 use crate::tokens::{Tokens, Wanted};
+use crate::web::is_id;
 use crate::web::sessions::Sessions;
 
 /// No request has a longer body.
@@ -50,15 +51,30 @@ pub(crate) struct Links {
     pub(crate) page: Option<(String, Arc<Tokens>)>,
 }
 
+/// Where a login link leads.
+#[derive(Deserialize)]
+pub(crate) struct Destination {
+    /// To this approval; else to all of them.
+    approval: Option<String>,
+}
+
 /// A login link for the account at the other end.
-pub(crate) async fn login(state: State<Arc<dyn Source>>, peer: ConnectInfo<Peer>, links: Extension<Links>) -> Response {
+pub(crate) async fn login(
+    state: State<Arc<dyn Source>>,
+    peer: ConnectInfo<Peer>,
+    links: Extension<Links>,
+    Query(to): Query<Destination>,
+) -> Response {
     let Some((page, _)) = &links.page else { return no_page() };
     let uid = peer.0.0.unwrap_or(u32::MAX);
     if let Err(why) = state.approvals().reviewer(uid) {
         return rejected(&why);
     }
     match links.sessions.link(uid, now_s()) {
-        Some(token) => format!("{page}/login?token={token}").into_response(),
+        Some(token) => {
+            let approval = to.approval.filter(|id| is_id(id)).map(|id| format!("&approval={id}"));
+            format!("{page}/login?token={token}{}", approval.unwrap_or_default()).into_response()
+        }
         None => (StatusCode::SERVICE_UNAVAILABLE, "there is no randomness").into_response(),
     }
 }

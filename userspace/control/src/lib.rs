@@ -52,6 +52,6 @@ pub use server::{Handle, Page, ServeError, Settings, Source, serve};
 pub use status::{
     Agent, Canary, Coverage, Database, Figure, FigureKind, Label, LiveSession, Mode, Policy, Shard, ShardState, Status,
 };
-pub use timeline::{Moment, Timeline};
+pub use timeline::{Line, Moment, Received, Timeline};
 pub use tokens::{TOKEN_KEY_BYTES, TOKEN_S_MAX};
 pub use webhooks::{Webhook, WebhookKind};

@@ -88,7 +88,7 @@ pub trait Source: Send + Sync + 'static {
     }
     /// A person takes back what stands under this id, or ends what is shown under it.
     fn take_back(&self, _id: &str, _reviewer: &Reviewer, _login: &Login, _reason: &str) -> Result<(), Rejected> {
-        Err(Rejected::Unknown)
+        Err(Rejected::NothingStands)
     }
     /// Reads the policy again: the version now in force, or why the old one stays.
     fn reload(&self) -> Result<String, String>;

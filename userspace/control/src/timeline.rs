@@ -34,4 +34,28 @@ pub struct Moment {
     pub text: String,
     /// It was refused, denied or failed.
     pub failed: bool,
+    /// What the agent received of a statement, where its result is in the record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub received: Option<Received>,
+}
+
+/// What an agent received of a statement, as far as it is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Received {
+    /// The messages in their order, the first ones.
+    pub lines: Vec<Line>,
+    /// So many bytes came besides.
+    pub more: u64,
+}
+
+/// One message that an agent received, masked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Line {
+    /// What the columns of the rows behind it are called.
+    Columns(Vec<String>),
+    /// A row; `None`: null.
+    Row(Vec<Option<String>>),
+    /// What came besides: a tag, an error, a notice, a line of COPY.
+    Said(String),
 }

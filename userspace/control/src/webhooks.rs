@@ -16,7 +16,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::broadcast::{self, Receiver};
 
 use crate::api::now_s;
-use crate::approvals::{Approval, State};
+use crate::approvals::{Approval, Ask, State};
 use crate::fetch::{Address, Fetch, Unfetched};
 use crate::plain::plain;
 use crate::server::Source;
@@ -238,22 +238,30 @@ impl Hook {
         let approval = news.approval();
         let ask = &approval.ask;
         let masked = |text: &str| Masked::of(text).as_str().to_owned();
+        let list = |texts: &[String]| texts.iter().map(|text| masked(text)).collect::<Vec<String>>();
         let rules: Vec<String> = ask.rules.iter().map(|rule| masked(&rule.name)).collect();
         let text: Option<String> = self.settings.statement.then(|| masked(&ask.text).chars().take(TEXT_MAX).collect());
         let link = self.page.as_ref().map(|page| format!("{page}/approvals/{}", ask.id));
         match self.settings.kind {
             WebhookKind::Generic => json!({
                 "event": word(news), "id": ask.id, "state": approval.state.as_str(), "why": approval.why.as_deref().map(masked),
-                "agent": masked(&ask.agent), "database": masked(&ask.database), "dbname": masked(&ask.dbname),
-                "database_user": masked(&ask.database_user), "rules": rules, "kinds": ask.kinds, "statement": text,
+                "agent": masked(&ask.agent), "agent_by": masked(&ask.agent_by), "groups": list(&ask.groups), "host": masked(&ask.host),
+                "uid": ask.uid, "pid": ask.pid, "executable": masked(&ask.executable), "database": masked(&ask.database), "dbname": masked(&ask.dbname),
+                "database_user": masked(&ask.database_user), "rules": rules, "kinds": ask.kinds, "tables": list(&ask.tables), "sensitive": list(&ask.sensitive),
+                "estimate": ask.estimate, "statement": text,
                 "record": ask.record, "asked_s": ask.asked_s, "expires_s": ask.expires_s, "link": link,
             }),
             WebhookKind::Slack => {
                 let rules = rules.join(", ");
                 let what = match news {
-                    News::Held(_) => {
-                        format!("waits for a person: {} on {} ({rules})", masked(&ask.agent), masked(&ask.database))
-                    }
+                    News::Held(_) => format!(
+                        "waits for a person: {} ({}) of {} on {} ({rules}): {}",
+                        masked(&ask.agent),
+                        masked(&ask.executable),
+                        masked(&ask.host),
+                        masked(&ask.database),
+                        would(ask, &list)
+                    ),
                     News::Over(_) => {
                         let why = approval.why.as_deref().map(masked).unwrap_or_default();
                         format!("is over: {}: {why}", approval.state.as_str())
@@ -266,6 +274,14 @@ impl Hook {
             }
         }
     }
+}
+
+/// What it would do, in a line.
+fn would(ask: &Ask, list: &impl Fn(&[String]) -> Vec<String>) -> String {
+    let mut words = vec![ask.kinds.join(", ") + " " + &list(&ask.tables).join(", ")];
+    words.extend(ask.estimate.map(|estimate| format!("at most {} rows, cost {}", estimate.rows, estimate.cost)));
+    words.extend((!ask.sensitive.is_empty()).then(|| format!("sensitive: {}", list(&ask.sensitive).join(", "))));
+    words.join("; ").trim_end().to_owned()
 }
 
 fn word(news: &News) -> &'static str {

@@ -185,6 +185,47 @@ fn a_token_that_is_not_of_this_login_does_not_count() {
 }
 
 #[test]
+fn the_provider_ends_a_session_and_nobody_else_does() {
+    let provider = Provider::start();
+    let page = page(&provider);
+    let (cookie, host) = (login(&page, &provider), page.login());
+    let event = "http://schemas.openid.net/event/backchannel-logout";
+    let mut claims = provider.claims("");
+    claims.as_object_mut().expect("claims").remove("nonce");
+    (claims["jti"], claims["events"]) = ("j1".into(), json!({ event: {} }));
+    let header = json!({ "alg": "EdDSA", "kid": "k1", "typ": "logout+jwt" });
+    let with = |claim: &str, value: Value| {
+        let mut claims = claims.clone();
+        claims[claim] = value;
+        provider.signed(&header, &claims)
+    };
+    let other = Provider::start();
+    let good = provider.signed(&header, &claims);
+    let unsigned = format!("{}.{}.", B64.encode(r#"{"alg":"none"}"#), B64.encode(claims.to_string()));
+    for (token, words) in [
+        (unsigned, "algorithm is none of"),
+        (other.signed(&header, &claims), "signature is wrong"),
+        (provider.good("n"), "claims cannot be read"),
+        (with("nonce", "n".into()), "not of a logout"),
+        (with("events", json!({})), "not of a logout"),
+        (with("aud", "other".into()), "another client"),
+        (with("iss", "https://evil.example".into()), "another provider"),
+        (with("exp", 1_000.into()), "has expired"),
+        (String::new(), "no signed token"),
+    ] {
+        let answer = page.post("/login/oidc/logout", "", &format!("logout_token={token}"));
+        assert!(answer.code == 400 && answer.body.contains(words), "{words}: {}", answer.body);
+    }
+    assert_eq!(page.post("/login/oidc/logout", "", &format!("logout_token={}", with("sub", "u-18".into()))).code, 200);
+    let foreign = "Origin: http://evil.example\r\n";
+    assert_eq!(page.post("/login/oidc/logout", foreign, &format!("logout_token={good}")).code, 403, "a browser's");
+    assert_eq!((page.get("/", &cookie).code, page.get("/", &host).code), (200, 200), "nobody was put out yet");
+    assert_eq!(page.post("/login/oidc/logout", "", &format!("logout_token={good}")).code, 200);
+    assert_eq!((page.get("/", &cookie).code, page.get("/", &host).code), (401, 200), "the host's own login goes on");
+    assert_eq!(Page::open().post("/login/oidc/logout", "", &format!("logout_token={good}")).code, 404);
+}
+
+#[test]
 fn a_way_back_is_good_once_and_in_its_own_browser() {
     let provider = Provider::start();
     let page = page(&provider);
@@ -396,9 +437,11 @@ impl Certified {
     }
 }
 
-/// A person in front of the provider's own pages: follows it until it leads back, and says who it is on the way.
-fn walk(provider: &Certified, from: &str, name: &str) -> String {
-    let mut jar: BTreeMap<String, String> = BTreeMap::new();
+/// Cookies of the provider's.
+type Jar = BTreeMap<String, String>;
+
+/// A person in front of the provider's own pages: follows it until it leads back to us or to its last page, and says who it is on the way.
+fn walk(provider: &Certified, jar: &mut Jar, from: &str, name: &str) -> String {
     let (mut url, mut form) = (from.to_owned(), None::<String>);
     for _ in 0..12 {
         let path = url.strip_prefix(&provider.issuer).unwrap_or(&url).to_owned();
@@ -428,6 +471,11 @@ fn walk(provider: &Certified, from: &str, name: &str) -> String {
                 form = Some(format!("prompt=login&login={name}&password=x"))
             }
             200 if answer.body.contains("value=\"consent\"") => form = Some("prompt=consent".to_owned()),
+            200 if answer.body.contains("name=\"xsrf\"") => {
+                form = Some(format!("xsrf={}&logout=yes", answer.between("name=\"xsrf\" value=\"")));
+                url = format!("{}/session/end/confirm", provider.issuer);
+            }
+            200 if path.starts_with("/session/end/success") => return path,
             code => panic!("the provider says {code} at {path}: {}", answer.body),
         }
     }
@@ -458,11 +506,18 @@ fn people_log_in_at_a_certified_provider() {
         let Some(provider) = provider else { return };
         for query in ["", "?fresh=true"] {
             let trip = Trip::begin(&page, query);
-            let back = walk(&provider, &trip.location, name);
+            let mut jar = Jar::new();
+            let back = walk(&provider, &mut jar, &trip.location, name);
             let (_, path) = back.split_once("/login/oidc/callback").expect("the callback");
             let answer = page.get(&format!("/login/oidc/callback{path}"), &trip.cookie);
             assert!(answer.code == code && answer.body.contains(words), "{client_id} {name}: {}", answer.body);
             assert_eq!(page.get(&format!("/login/oidc/callback{path}"), &trip.cookie).code, 403, "replayed");
+            let session = first(answer.header("set-cookie"));
+            if code == 200 {
+                assert_eq!(page.get("/", &session).code, 200);
+                walk(&provider, &mut jar, &format!("{}/session/end", provider.issuer), name);
+                assert_eq!(page.get("/", &session).code, 401, "{client_id}: logged out there, and so here");
+            }
         }
     }
 }

@@ -114,6 +114,21 @@ fn a_login_link_is_good_once_and_a_cookie_cannot_be_made_up() {
 }
 
 #[test]
+fn a_login_link_may_lead_to_one_approval_and_nowhere_else() {
+    let page = Page::open();
+    for (approval, place) in [(ID, "/approvals/AAAAA-AAAAA"), ("%2F%2Fevil.example", "/"), ("..%2Flogout", "/")] {
+        let (code, link) =
+            client::post(&page.folder.socket(), &format!("/login?approval={approval}"), "").expect("one");
+        assert_eq!((code, link.ends_with(&format!("&approval={ID}"))), (200, approval == ID), "{link}");
+        let token = link.split_once("token=").expect("a token").1.split('&').next().unwrap_or_default();
+        let look = page.get(&format!("/login?token={token}&approval={approval}"), "");
+        assert_eq!(look.body.contains("name=\"approval\""), approval == ID, "{}", look.body);
+        let entered = page.post("/login", "", &format!("token={token}&approval={approval}"));
+        assert_eq!((entered.code, entered.header("location")), (303, place), "{approval}");
+    }
+}
+
+#[test]
 fn nothing_that_an_agent_writes_is_html() {
     let page = Page::open();
     let cookie = page.login();
@@ -131,6 +146,8 @@ fn nothing_that_an_agent_writes_is_html() {
     }
     held.parameters = vec![evil.to_owned()];
     held.tables = vec![evil.to_owned()];
+    held.sensitive = vec![evil.to_owned()];
+    (held.host, held.agent_by) = (evil.to_owned(), evil.to_owned());
     held.groups = vec![evil.to_owned()];
     assert!(page.service.approvals().asked(held));
     for path in ["/", "/approvals/AAAAA-AAAAA"] {
@@ -149,6 +166,34 @@ fn nothing_that_an_agent_writes_is_html() {
     assert!(lost.code == 404 && !lost.body.contains("<script>"), "{}", lost.body);
     let link = page.get("/login?token=%22%3E%3Cscript%3E", "").body;
     assert!(!link.contains("<script>"), "{link}");
+}
+
+#[test]
+fn one_in_full_says_who_what_why_and_what_it_would_do() {
+    let page = Page::open();
+    let now_s = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
+    let mut held = ask(ID, own_uid() + 1);
+    (held.groups, held.tables) = (vec!["payments-agents".into()], vec!["public.payments".into()]);
+    held.sensitive = vec!["public.payments.pan (pan)".into()];
+    held.estimate = Some(control::approvals::Estimate { rows: 18_200, cost: 2_411 });
+    held.rules[0].message = Some("a lead agrees to every delete".into());
+    (held.in_transaction, held.transaction_since_s, held.rows_bound) = (true, Some(now_s - 3600), Some(36_400));
+    assert!(page.service.approvals().asked(held));
+    let shown = page.get(&format!("/approvals/{ID}"), &page.login()).body;
+    for words in [
+        "reconciler (payments-agents), unit reconciler.service, pid 1, uid ",
+        "psql, on pay-1 from 127.0.0.1:4",
+        "payments, app as app, application psql",
+        "writes: a lead agrees to every delete (",
+        "delete; public.payments",
+        "public.payments.pan (pan)",
+        "at most 18200 rows in a step, cost 2411",
+        "at most 36400 may leave",
+        "open for 60 min: locks",
+        "DELETE FROM t",
+    ] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
 }
 
 const PLACES: [(&str, &str); 9] = [
@@ -230,6 +275,15 @@ fn every_page_shows_its_own_and_nothing_acts_in_it() {
     for words in ["2 earlier records are left off", "1.5 ms", "61.0 s", "DROP TABLE payments", "End this session"] {
         assert!(timeline.contains(words), "{words}: {timeline}");
     }
+    for words in [
+        "<th scope=\"col\">id</th>",
+        "<tr><td>7</td><td>411111******1111</td></tr>",
+        "<td class=\"null\">null</td>",
+        "SELECT 2",
+    ] {
+        assert!(timeline.contains(words), "{words}: {timeline}");
+    }
+    assert!(timeline.contains("4096 bytes more") && timeline.contains("interceptor sessions show 0-7"), "{timeline}");
     assert!(!page.get("/sessions/0.8", &cookie).body.contains("End this session"), "it is over");
     assert_eq!(page.get("/sessions/0.9", &cookie).code, 404);
     assert!(page.service.hooks.lock().expect("whole").contains(&"0.7 read by me".to_owned()));

@@ -79,6 +79,10 @@ fn a_program_is_told_what_waits_and_what_became_of_it() {
     // As if it had not been masked before.
     held.text = format!("SELECT '{CARD}'");
     held.agent = CARD.into();
+    for texts in [&mut held.groups, &mut held.tables, &mut held.sensitive] {
+        texts.push(CARD.into());
+    }
+    (held.agent_by, held.host, held.executable) = (CARD.into(), CARD.into(), CARD.into());
     assert!(page.service.approvals().asked(held));
     let (head, body) = next(&heard);
     assert!(head.starts_with("POST /hook?key=s3cret HTTP/1.1\r\n"), "{head}");
@@ -105,12 +109,15 @@ fn a_chat_is_told_a_line_in_which_nothing_acts() {
     let (address, heard) = server(vec![]);
     let page = Page::telling(vec![hook(address, WebhookKind::Slack)]);
     let mut held = ask(ID, own_uid() + 1);
+    held.tables = vec!["public.<!here>".into()];
+    held.sensitive = vec!["public.payments.pan (pan)".into()];
+    held.estimate = Some(control::approvals::Estimate { rows: 18_200, cost: 2_411 });
     held.text = "SELECT '<!channel> @here <https://evil.example|approve> `x` & \u{202e}\u{1b}[2J'\n-- next".into();
     assert!(page.service.approvals().asked(held));
     let said: Value = serde_json::from_str(&next(&heard).1).expect("JSON");
     let text = said["text"].as_str().expect("text");
     let expected = format!(
-        "{ID} waits for a person: reconciler on payments (writes)\nhttp://{}/approvals/{ID}\n> SELECT '&lt;!channel&gt; @\u{2060}here &lt;https://evil.example|approve&gt; 'x' &amp; \\u{{202e}}\\u{{1b}}[2J' -- next",
+        "{ID} waits for a person: reconciler (psql) of pay-1 on payments (writes): delete public.&lt;!here&gt;; at most 18200 rows, cost 2411; sensitive: public.payments.pan (pan)\nhttp://{}/approvals/{ID}\n> SELECT '&lt;!channel&gt; @\u{2060}here &lt;https://evil.example|approve&gt; 'x' &amp; \\u{{202e}}\\u{{1b}}[2J' -- next",
         page.address
     );
     assert_eq!(text, expected);

@@ -105,6 +105,8 @@ pub struct Ask {
     pub kinds: Vec<&'static str>,
     /// Tables and functions that it names.
     pub tables: Vec<Masked>,
+    /// Sensitive columns that it names, or that its tables may have: as the policy writes them, each with its kind.
+    pub sensitive: Vec<Masked>,
     /// The values of its parameters.
     pub parameters: Vec<Masked>,
     /// It would run in a transaction that is open.

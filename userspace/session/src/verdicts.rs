@@ -483,20 +483,36 @@ fn touches(
     may_hide: bool,
 ) -> bool {
     let sensitive: Vec<&Sensitive> = policy.sensitive(database).filter(|sensitive| which(sensitive)).collect();
-    let is_table = |name: &str| sensitive.iter().any(|sensitive| matches(&sensitive.table, name));
-    let is_column = |name: &str| sensitive.iter().any(|sensitive| matches(&sensitive.column, name));
     let unseen =
         || statement.kinds.iter().any(|kind| matches!(kind.as_str(), "do" | "call" | "unknown" | "execute" | "fetch"));
-    let named = || {
-        statement.columns.iter().any(|column| match column {
-            ColumnRef::Named { name, .. } => is_column(name),
-            ColumnRef::All { .. } => statement.pairs.iter().any(|pair| match &pair.object {
-                Object::Table(name) => is_table(&name.name),
-                Object::None | Object::Function(_) => false,
-            }),
-        })
+    !sensitive.is_empty() && (may_hide && unseen() || sensitive.iter().any(|sensitive| names(sensitive, statement)))
+}
+
+/// It names a column that is called so, or all of those of such a table.
+fn names(sensitive: &Sensitive, statement: &Statement) -> bool {
+    statement.columns.iter().any(|column| match column {
+        ColumnRef::Named { name, .. } => matches(&sensitive.column, name),
+        ColumnRef::All { .. } => has_table(sensitive, statement),
+    })
+}
+
+fn has_table(sensitive: &Sensitive, statement: &Statement) -> bool {
+    let is_it = |pair: &Pair| matches!(&pair.object, Object::Table(name) if matches(&sensitive.table, &name.name));
+    statement.pairs.iter().any(is_it)
+}
+
+/// For a person: the sensitive columns that they name, and those of their tables, as the policy writes them.
+pub(crate) fn sensitive_columns(policy: &Policy, database: &str, statements: &[&Statement]) -> Vec<Masked> {
+    let is_of = |sensitive: &&Sensitive| {
+        is_masked(sensitive)
+            && statements.iter().any(|statement| {
+                names(sensitive, statement) || sensitive.table != "*" && has_table(sensitive, statement)
+            })
     };
-    !sensitive.is_empty() && (may_hide && unseen() || named())
+    let named = policy.sensitive(database).filter(is_of).map(|Sensitive { schema, table, column, kind, .. }| {
+        Masked::of(&format!("{schema}.{table}.{column} ({kind})"))
+    });
+    named.collect()
 }
 
 pub(crate) fn kinds<'a>(statements: impl Iterator<Item = &'a Statement>) -> Vec<&'static str> {

@@ -123,7 +123,11 @@ fn spread_by_cpu(listener: &TcpListener, shards: u16) -> io::Result<()> {
     check(status)
 }
 
-/// A TCP socket without Nagle's delay; connections accepted from it have none either.
+/// Seconds without a byte after which the kernel asks the other side for a sign of life, and between two such questions. NATs and load
+/// balancers forget connections that were silent for some minutes; a held statement may wait for hours.
+const ALIVE_EVERY_S: libc::c_int = 60;
+
+/// A TCP socket without Nagle's delay; connections accepted from it have none either. One that leaves the host is kept alive.
 pub(crate) fn tcp(address: &SocketAddr) -> io::Result<OwnedFd> {
     let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
     // SAFETY: no memory is passed.
@@ -132,6 +136,12 @@ pub(crate) fn tcp(address: &SocketAddr) -> io::Result<OwnedFd> {
     // SAFETY: the call above has just made this descriptor and nobody else holds it.
     let fd = unsafe { OwnedFd::from_raw_fd(number) };
     set_one(&fd, libc::IPPROTO_TCP, libc::TCP_NODELAY)?;
+    if !address.ip().is_loopback() {
+        set_one(&fd, libc::SOL_SOCKET, libc::SO_KEEPALIVE)?;
+        for option in [libc::TCP_KEEPIDLE, libc::TCP_KEEPINTVL] {
+            set(&fd, libc::IPPROTO_TCP, option, ALIVE_EVERY_S)?;
+        }
+    }
     Ok(fd)
 }
 
@@ -165,14 +175,17 @@ pub(crate) fn close(number: RawFd) {
 }
 
 fn set_one(fd: &OwnedFd, level: i32, option: i32) -> io::Result<()> {
-    let one: libc::c_int = 1;
-    // SAFETY: `one` is readable and its true size is passed.
+    set(fd, level, option, 1)
+}
+
+fn set(fd: &OwnedFd, level: i32, option: i32, value: libc::c_int) -> io::Result<()> {
+    // SAFETY: `value` is readable and its true size is passed.
     let status = unsafe {
         libc::setsockopt(
             fd.as_raw_fd(),
             level,
             option,
-            ptr::from_ref(&one).cast(),
+            ptr::from_ref(&value).cast(),
             size_of::<libc::c_int>() as libc::socklen_t,
         )
     };
@@ -221,6 +234,24 @@ mod tests {
             let agent = connected.join().unwrap();
             let (accepted, _) = bound[(cpu % u32::from(shards)) as usize].v4.accept().unwrap();
             assert_eq!(accepted.peer_addr().unwrap(), agent.local_addr().unwrap());
+        }
+    }
+
+    #[test]
+    fn what_leaves_the_host_is_kept_alive() {
+        let option = |fd: &OwnedFd, level, option| {
+            let (mut value, mut len) = (0, size_of::<libc::c_int>() as libc::socklen_t);
+            let place: *mut libc::c_int = &raw mut value;
+            // SAFETY: `value` and `len` are writable, and `len` is the size of `value`.
+            let status = unsafe { libc::getsockopt(fd.as_raw_fd(), level, option, place.cast(), &raw mut len) };
+            check(status).unwrap();
+            value
+        };
+        for (address, alive) in [("192.0.2.1:5432", 1), ("127.0.0.1:5432", 0)] {
+            let fd = tcp(&address.parse().unwrap()).unwrap();
+            assert_eq!(option(&fd, libc::SOL_SOCKET, libc::SO_KEEPALIVE), alive, "{address}");
+            let every = option(&fd, libc::IPPROTO_TCP, libc::TCP_KEEPIDLE);
+            assert_eq!(every == ALIVE_EVERY_S, alive == 1, "{address}");
         }
     }
 

@@ -37,19 +37,30 @@ pub(super) fn show(database: &Postgres, service: &Service, yes: bool) -> Result<
 fn decide(service: &Service, psql: &mut Child, yes: bool) -> Result<()> {
     let id = held(service)?;
     print!("{}", indent(&text(&succeed(service.verb("approvals show").arg(&id))?.stdout)));
+    how_to_decide(service, &id)?;
     if yes {
+        println!("  --yes: the demo decides");
         let mut approve = service.verb("approvals approve");
         print!("{}", indent(&text(&succeed(approve.args([&id, "--reason", "the demo says so"]))?.stdout)));
         return Ok(());
     }
-    let (binary, config) = (service.verb("approvals"), service.config_path());
-    let binary = binary.get_program().to_string_lossy().into_owned();
-    println!("\n  Decide in another terminal, as root, with `approve` or `deny`:\n");
-    println!("    {binary} approvals approve {id} --reason 'I agree' --config {}\n", config.display());
+    println!("  It goes on when you have decided.");
     while psql.try_wait()?.is_none() {
         proceed()?;
         std::thread::sleep(Duration::from_millis(50));
     }
+    Ok(())
+}
+
+/// On the page, where the link logs in and shows this approval, or by a command.
+fn how_to_decide(service: &Service, id: &str) -> Result<()> {
+    let link = text(&succeed(service.verb("approvals login").arg(id))?.stdout);
+    let (approvals, config) = (service.verb("approvals"), service.config_path());
+    let (binary, config) = (approvals.get_program().to_string_lossy(), config.display());
+    println!("\n  Decide on the page; the link logs you in, once, within two minutes (from elsewhere: `ssh -L`):\n");
+    println!("    {}\n", link.trim());
+    println!("  or in another terminal, as root, with `approve` or `deny`:\n");
+    println!("    {binary} approvals approve {id} --reason 'I agree' --config {config}\n");
     Ok(())
 }
 

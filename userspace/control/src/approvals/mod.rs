@@ -95,8 +95,12 @@ pub struct Ask {
     pub session: u64,
     /// The agent's configured name.
     pub agent: String,
+    /// How its processes are known: `unit reconciler.service`, `user svc-recon`, `cgroup /path`, `exec`.
+    pub agent_by: String,
     /// Its groups.
     pub groups: Vec<String>,
+    /// The host that it runs on.
+    pub host: String,
     /// Its account.
     pub uid: u32,
     /// Its process.
@@ -125,6 +129,8 @@ pub struct Ask {
     pub kinds: Vec<&'static str>,
     /// Tables and functions that it names.
     pub tables: Vec<String>,
+    /// Sensitive columns that it names, or that its tables may have, each with its kind.
+    pub sensitive: Vec<String>,
     /// The values of its parameters.
     pub parameters: Vec<String>,
     /// It would run in a transaction that is open.
@@ -321,6 +327,8 @@ pub struct Given {
 pub enum Rejected {
     /// There is no such id, or it is forgotten.
     Unknown,
+    /// Nothing stands under this id, or is shown under it (any more).
+    NothingStands,
     /// It is over.
     Over {
         /// What became of it.
@@ -362,6 +370,7 @@ impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Rejected::Unknown => f.write_str("no held statement has this id"),
+            Rejected::NothingStands => f.write_str("nothing stands under this id"),
             Rejected::Over { state, why } => write!(f, "it is over: {}: {why}", state.as_str()),
             Rejected::Decided(who) => write!(f, "{who} has decided already"),
             Rejected::NoReviewer(uid) => {
@@ -387,7 +396,7 @@ impl Rejected {
     /// As an HTTP status.
     pub(crate) fn status(&self) -> u16 {
         match self {
-            Rejected::Unknown | Rejected::NoSession | Rejected::Nothing(_) => 404,
+            Rejected::Unknown | Rejected::NothingStands | Rejected::NoSession | Rejected::Nothing(_) => 404,
             Rejected::Over { .. } | Rejected::Decided(_) | Rejected::Again => 409,
             Rejected::NoReviewer(_)
             | Rejected::NoApprover

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// Clocks differ by so much.
-const LEEWAY_S: u64 = 60;
+pub(super) const LEEWAY_S: u64 = 60;
 /// A subject has 1 to 255 characters of ASCII.
 const SUBJECT_MAX: usize = 255;
 /// Of a name that is shown beside the subject so many letters are.
@@ -25,6 +25,8 @@ pub(crate) struct Person {
     pub(crate) groups: Vec<String>,
     /// When the person proved who it is, seconds since 1970; `None`: the provider does not say.
     pub(crate) proved_s: Option<u64>,
+    /// What the provider calls this login (`sid`), if it does.
+    pub(crate) session: Option<String>,
 }
 
 /// What this login expects of its token.
@@ -48,6 +50,7 @@ pub(crate) enum Wrong {
     Nonce,
     Subject,
     Stale,
+    NoLogout,
 }
 
 impl fmt::Display for Wrong {
@@ -61,6 +64,7 @@ impl fmt::Display for Wrong {
             Wrong::Nonce => "it is of another login",
             Wrong::Subject => "its subject is none",
             Wrong::Stale => "the provider did not ask the person anew",
+            Wrong::NoLogout => "it is not of a logout",
         })
     }
 }
@@ -83,9 +87,19 @@ pub(crate) struct Claims {
 
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Audience {
+pub(super) enum Audience {
     One(String),
     Several(Vec<String>),
+}
+
+impl Audience {
+    /// It is among those whom a token is for.
+    pub(super) fn has(&self, client_id: &str) -> bool {
+        match self {
+            Audience::One(one) => one == client_id,
+            Audience::Several(all) => all.iter().any(|one| one == client_id),
+        }
+    }
 }
 
 impl Claims {
@@ -98,13 +112,9 @@ impl Claims {
 
     fn check(&self, expected: &Expected<'_>) -> Result<(), Wrong> {
         let Expected { issuer, client_id, nonce, max_age_s, now_s } = *expected;
-        let audience = match &self.aud {
-            Audience::One(one) => one == client_id,
-            // Of several the one that it was issued to must be named (3.1.3.7, 4 and 5).
-            Audience::Several(all) => {
-                all.iter().any(|one| one == client_id) && (all.len() == 1 || self.azp.as_deref() == Some(client_id))
-            }
-        };
+        // Of several the one that it was issued to must be named (3.1.3.7, 4 and 5).
+        let is_one = !matches!(&self.aud, Audience::Several(all) if all.len() > 1);
+        let audience = self.aud.has(client_id) && (is_one || self.azp.as_deref() == Some(client_id));
         let until = now_s.saturating_add(LEEWAY_S);
         let is_fresh = |age: u64| self.auth_time.is_some_and(|at| at.saturating_add(age + LEEWAY_S) >= now_s);
         let wrong = if self.iss != issuer {
@@ -159,7 +169,8 @@ impl Claims {
         let names =
             ["email", "preferred_username", "name"].into_iter().filter_map(|name| self.other.get(name)?.as_str());
         let shown = names.map(|name| name.chars().take(SHOWN_MAX).collect()).next();
-        Person { subject: self.sub, shown, groups, proved_s: self.auth_time }
+        let session = self.other.get("sid").and_then(Value::as_str).map(str::to_owned);
+        Person { subject: self.sub, shown, groups, proved_s: self.auth_time, session }
     }
 }
 

@@ -4,11 +4,13 @@
 //! GET /login/oidc            -> flow: state, nonce, verifier; a cookie names the browser   -> the provider
 //! GET /login/oidc/callback   <- code, state
 //!     the flow, once, in the same browser -> the code for a token, with the verifier -> claims, checked -> a person
+//! POST /login/oidc/logout   <- the provider's word that a session is over
 //! ```
 //! The provider is asked from the control thread alone and only while somebody logs in: a dead one keeps people out and stops nothing.
 
 mod claims;
 mod flows;
+mod logout;
 mod provider;
 
 use std::fmt;
@@ -22,6 +24,7 @@ use crate::jws::Unverified;
 pub(crate) use claims::Person;
 use claims::{Expected, Wrong};
 use flows::{Begun, Flows};
+pub(crate) use logout::Ended;
 use provider::{Provider, Spoken};
 
 /// What the configuration says of the provider.
@@ -180,6 +183,13 @@ impl Oidc {
         }
         let sign = if known.authorization.contains('?') { '&' } else { '?' };
         Ok(Departure { location: format!("{}{sign}{}", known.authorization, query.finish()), browser })
+    }
+
+    /// Whose sessions the provider says are over.
+    pub(crate) async fn ended(&self, token: &str, now_s: u64) -> Result<Ended, Failed> {
+        let known = self.provider.known(now_s).await?;
+        let payload = self.provider.verified(&known, token, now_s).await?;
+        Ended::parse(&payload, &self.settings.issuer, &self.settings.client_id, now_s).map_err(Failed::Wrong)
     }
 
     /// What the provider led back with becomes a person, in the browser that began.

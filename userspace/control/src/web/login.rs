@@ -25,23 +25,27 @@ pub(super) fn routes() -> axum::Router<Web> {
         .route("/login", get(entrance).post(enter))
         .route("/login/oidc", get(depart))
         .route("/login/oidc/callback", get(arrive))
+        .route("/login/oidc/logout", post(ended))
         .route("/logout", post(leave))
 }
 
 #[derive(Deserialize)]
-struct Token {
+struct Link {
     token: String,
+    /// The approval that it leads to. Never an address, as in [`Wanted`].
+    approval: Option<String>,
 }
 
 /// Only looking at a link does not use it up: previews of links do that.
-async fn entrance(Query(Token { token }): Query<Token>) -> Response {
-    page(StatusCode::OK, &pages::entrance(&token))
+async fn entrance(Query(Link { token, approval }): Query<Link>) -> Response {
+    page(StatusCode::OK, &pages::entrance(&token, approval.filter(|id| is_id(id)).as_deref()))
 }
 
-async fn enter(State(web): State<Web>, headers: HeaderMap, Form(Token { token }): Form<Token>) -> Response {
+async fn enter(State(web): State<Web>, headers: HeaderMap, Form(Link { token, approval }): Form<Link>) -> Response {
     match web.sessions.enter(&token, now_s()) {
         Some(name) => {
-            ([(header::SET_COOKIE, session_cookie(&web, &headers, &name))], Redirect::to("/")).into_response()
+            let cookie = [(header::SET_COOKIE, session_cookie(&web, &headers, &name))];
+            (cookie, Redirect::to(&place(approval.filter(|id| is_id(id))))).into_response()
         }
         None => {
             let words = "this login link is used up or too old: ask for another with `interceptor approvals login`";
@@ -89,8 +93,7 @@ async fn arrive(State(web): State<Web>, headers: HeaderMap, Query(back): Query<B
     };
     let shown = person.shown.clone().unwrap_or_else(|| person.subject.clone());
     let Some(name) = web.sessions.begin(Who::Oidc(person), now_s()) else { return failed(&Failed::NoRandomness) };
-    let to = approval.map_or_else(|| "/".to_owned(), |id| format!("/approvals/{id}"));
-    let mut response = page(StatusCode::OK, &pages::arrived(&shown, &to));
+    let mut response = page(StatusCode::OK, &pages::arrived(&shown, &place(approval)));
     let gone = format!("{BROWSER}=; Path=/login/oidc; HttpOnly; SameSite=Lax; Max-Age=0{}", web.secure(&headers));
     for cookie in [session_cookie(&web, &headers, &name), gone] {
         if let Ok(value) = cookie.parse() {
@@ -98,6 +101,23 @@ async fn arrive(State(web): State<Web>, headers: HeaderMap, Query(back): Query<B
         }
     }
     response
+}
+
+#[derive(Deserialize)]
+struct Logout {
+    logout_token: String,
+}
+
+/// The provider itself speaks, not a browser: what counts is its signature.
+async fn ended(State(web): State<Web>, Form(Logout { logout_token }): Form<Logout>) -> Response {
+    let Some(oidc) = &web.oidc else { return no_provider() };
+    match oidc.ended(&logout_token, now_s()).await {
+        Ok(ended) => {
+            web.sessions.end(&ended);
+            StatusCode::OK.into_response()
+        }
+        Err(why) => (StatusCode::BAD_REQUEST, why.to_string()).into_response(),
+    }
 }
 
 fn failed(why: &Failed) -> Response {
@@ -109,8 +129,13 @@ fn no_provider() -> Response {
     page(StatusCode::NOT_FOUND, &pages::problem(None, "the configuration has no [admin.oidc]"))
 }
 
+/// Where a login leads: to this approval, or to all of them.
+fn place(approval: Option<String>) -> String {
+    approval.map_or_else(|| "/".to_owned(), |id| format!("/approvals/{id}"))
+}
+
 /// An approval's id, as it is shown.
-fn is_id(text: &str) -> bool {
+pub(crate) fn is_id(text: &str) -> bool {
     (1..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 

@@ -4,10 +4,12 @@
 //! there; the cookie that it ends in is `HttpOnly` and `SameSite=Strict`. Every change wants the session's own token besides, and a `Host`
 //! and an `Origin` that are this page's.
 
+mod ending;
 mod limited;
 mod login;
 mod operate;
 mod pages;
+mod received;
 mod rest;
 pub(crate) mod sessions;
 mod standing;
@@ -40,6 +42,7 @@ use pages::Viewer;
 use sessions::{Login, Sessions, Who};
 
 pub(crate) use limited::Limited;
+pub(crate) use login::is_id;
 
 /// No form is longer.
 const BODY_MAX: usize = 8 << 10;

@@ -2,14 +2,13 @@
 
 use axum::extract::{Form, Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use axum::routing::get;
-use serde::Deserialize;
 
+use super::ending::{self, Ending};
 use super::pages::Viewer;
-use super::{Web, foreign_form, login, page, pages, status, stranger, views};
+use super::{Web, login, page, pages, status, stranger, views};
 use crate::api::{end, now_s};
-use crate::secrets::same;
 
 pub(super) fn routes() -> axum::Router<Web> {
     axum::Router::new()
@@ -75,25 +74,8 @@ async fn confirm(State(web): State<Web>, headers: HeaderMap, Path(id): Path<Stri
     }
 }
 
-#[derive(Deserialize)]
-struct Ending {
-    csrf: String,
-    reason: String,
-}
-
-async fn kill(
-    State(web): State<Web>,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-    Form(form): Form<Ending>,
-) -> Response {
-    let Some((reviewer, login, _)) = web.person(&headers) else { return stranger(&web) };
-    let viewer = Viewer { reviewer: &reviewer, login: &login };
-    if !same(&form.csrf, &login.csrf) {
-        return foreign_form(&viewer);
-    }
-    match end(&*web.source, &reviewer.name, &id, &form.reason) {
-        Ok(()) => Redirect::to("/sessions").into_response(),
-        Err(why) => page(status(&why), &pages::problem(Some(&viewer), &why.to_string())),
-    }
+async fn kill(State(web): State<Web>, headers: HeaderMap, Path(id): Path<String>, form: Form<Ending>) -> Response {
+    ending::sent((&web, &headers), form, "/sessions", |reviewer, _, reason| {
+        end(&*web.source, &reviewer.name, &id, reason)
+    })
 }

@@ -67,11 +67,12 @@ pub(crate) fn stranger(issuer: Option<&str>) -> Markup {
 }
 
 /// The link was followed: a click logs in, so that whoever only looks at links uses none up.
-pub(crate) fn entrance(token: &str) -> Markup {
+pub(crate) fn entrance(token: &str, approval: Option<&str>) -> Markup {
     let main = html! {
         h2 { "Log in" }
         form method="post" action="/login" {
             input type="hidden" name="token" value=(token);
+            @if let Some(id) = approval { input type="hidden" name="approval" value=(id); }
             button autofocus { "Log in on this browser" }
         }
     };
@@ -213,7 +214,7 @@ pub(crate) fn one(viewer: &Viewer<'_>, one: &Approval, now_s: u64) -> Markup {
                 @if let Some(why) = &one.why { ": " (plain(why)) }
             }
             dt { "Who" }
-            dd { (plain(&ask.agent)) " (" (plain(&ask.groups.join(", "))) "), pid " (ask.pid) ", uid " (ask.uid) ", " (plain(&ask.executable)) ", from " (ask.agent_address) }
+            dd { (plain(&ask.agent)) " (" (plain(&ask.groups.join(", "))) "), " (plain(&ask.agent_by)) ", pid " (ask.pid) ", uid " (ask.uid) ", " (plain(&ask.executable)) ", on " (plain(&ask.host)) " from " (ask.agent_address) }
             dt { "Where" }
             dd { (plain(&ask.database)) ", " (plain(&ask.dbname)) " as " (plain(&ask.database_user)) ", application " (plain(&ask.application)) }
             @for rule in &ask.rules {
@@ -225,6 +226,7 @@ pub(crate) fn one(viewer: &Viewer<'_>, one: &Approval, now_s: u64) -> Markup {
             }
             dt { "Effects" }
             dd { (ask.kinds.join(", ")) "; " (plain(&ask.tables.join(", "))) }
+            @if !ask.sensitive.is_empty() { dt { "Sensitive" } dd { (plain(&ask.sensitive.join(", "))) } }
             dt { "Estimate" }
             dd {
                 @match ask.estimate {
@@ -232,7 +234,15 @@ pub(crate) fn one(viewer: &Viewer<'_>, one: &Approval, now_s: u64) -> Markup {
                     None => { "none: the planner was not asked, or did not say" }
                 }
             }
-            @if ask.in_transaction { dt { "Transaction" } dd { "open: locks of earlier statements are held while it waits" } }
+            @if let Some(rows) = ask.rows_bound { dt { "Rows" } dd { "at most " (rows) " may leave if it is approved" } }
+            @if ask.in_transaction {
+                dt { "Transaction" }
+                dd {
+                    "open"
+                    @if let Some(since_s) = ask.transaction_since_s { " for " (duration(now_s.saturating_sub(since_s))) }
+                    ": locks of earlier statements are held while it waits"
+                }
+            }
             @if ask.redacted { dt { "Redacted" } dd { "it touches a column whose values nobody may see" } }
             dt { "Record" }
             dd { (ask.record) }

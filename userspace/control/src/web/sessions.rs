@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::oidc::Person;
+use crate::oidc::{Ended, Person};
 use crate::secrets::{make_room, random};
 
 /// A link is good for so long.
@@ -95,6 +95,12 @@ impl Sessions {
     /// Whose session it is.
     pub(crate) fn of(&self, name: &str, now_s: u64) -> Option<Login> {
         self.table().sessions.get(name).filter(|login| login.until_s > now_s).cloned()
+    }
+
+    /// The provider says that these are over.
+    pub(crate) fn end(&self, ended: &Ended) {
+        let goes_on = |login: &Login| !matches!(&login.who, Who::Oidc(person) if ended.is_of(person));
+        self.table().sessions.retain(|_, login| goes_on(login));
     }
 
     /// The session ends.

@@ -2,17 +2,16 @@
 
 use axum::extract::{Form, Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use axum::routing::get;
 use maud::{Markup, html};
-use serde::Deserialize;
 
+use super::ending::{self, Ending};
 use super::pages::{Viewer, duration, frame, short};
-use super::{Web, foreign_form, login, page, pages, status, stranger};
+use super::{Web, page, pages, stranger};
 use crate::api::now_s;
 use crate::approvals::{Listing, Rejected};
 use crate::plain::plain;
-use crate::secrets::same;
 
 pub(super) fn routes() -> axum::Router<Web> {
     axum::Router::new().route("/standing", get(list)).route("/standing/{id}/revoke", get(confirm).post(revoke))
@@ -32,39 +31,14 @@ async fn confirm(State(web): State<Web>, headers: HeaderMap, Path(id): Path<Stri
     let now_s = now_s();
     match one(&web.source.approvals().list(now_s), &id, now_s) {
         Some(words) => page(StatusCode::OK, &end_of(&viewer, &id, &words)),
-        None => page(StatusCode::NOT_FOUND, &pages::problem(Some(&viewer), "nothing stands under this id")),
+        None => page(StatusCode::NOT_FOUND, &pages::problem(Some(&viewer), &Rejected::NothingStands.to_string())),
     }
 }
 
-#[derive(Deserialize)]
-struct Ending {
-    csrf: String,
-    reason: String,
-}
-
-async fn revoke(
-    State(web): State<Web>,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-    Form(form): Form<Ending>,
-) -> Response {
-    let Some((reviewer, login, _)) = web.person(&headers) else { return stranger(&web) };
-    let viewer = Viewer { reviewer: &reviewer, login: &login };
-    if !same(&form.csrf, &login.csrf) {
-        return foreign_form(&viewer);
-    }
-    let how = login::how(&login, web.oidc.as_deref());
-    match web.source.take_back(&id, &reviewer, &how, &form.reason) {
-        Ok(()) => Redirect::to("/standing").into_response(),
-        Err(why) => page(status(&why), &pages::problem(Some(&viewer), &said(&why))),
-    }
-}
-
-fn said(why: &Rejected) -> String {
-    match why {
-        Rejected::Unknown => "nothing stands under this id".to_owned(),
-        why => why.to_string(),
-    }
+async fn revoke(State(web): State<Web>, headers: HeaderMap, Path(id): Path<String>, form: Form<Ending>) -> Response {
+    ending::sent((&web, &headers), form, "/standing", |reviewer, login, reason| {
+        web.source.take_back(&id, reviewer, login, reason)
+    })
 }
 
 fn to(id: &str) -> String {
@@ -151,12 +125,7 @@ fn end_of(viewer: &Viewer<'_>, id: &str, words: &str) -> Markup {
     let main = html! {
         h2 { "End " (plain(id)) }
         p { (plain(words)) "." }
-        form method="post" action=(to(id)) {
-            input type="hidden" name="csrf" value=(viewer.login.csrf);
-            p { label for="reason" { "Reason, kept in the record" } }
-            textarea id="reason" name="reason" required maxlength="1000" {}
-            p { button { "End it now" } }
-        }
+        (ending::form(viewer, &to(id), "End it now"))
     };
     frame(id, Some(viewer), &main)
 }

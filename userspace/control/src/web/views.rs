@@ -2,7 +2,9 @@
 
 use maud::{Markup, html};
 
+use super::ending;
 use super::pages::{Viewer, duration, frame, short};
+use super::received::received;
 use crate::columns::{Columns, Looks};
 use crate::plain::plain;
 use crate::rules::{RuleBook, RuleUse};
@@ -46,12 +48,7 @@ pub(crate) fn confirm(viewer: &Viewer<'_>, one: &LiveSession) -> Markup {
         h2 { "End session " (one.id) }
         p { (plain(&one.agent)) " on " (plain(&one.database)) ", " (plain(&one.executable)) " (pid " (one.pid) ", uid " (one.uid) "), open for " (duration(one.age_s)) "." }
         p { "Its agent is told that you ended it, and why (FATAL 57P01). What it runs in the database is cancelled." }
-        form method="post" action=(to(one)) {
-            input type="hidden" name="csrf" value=(viewer.login.csrf);
-            p { label for="reason" { "Reason, kept in the record" } }
-            textarea id="reason" name="reason" required maxlength="1000" {}
-            p { button { "End the session" } }
-        }
+        (ending::form(viewer, &to(one), "End the session"))
     };
     frame(&one.id, Some(viewer), &main)
 }
@@ -74,6 +71,7 @@ pub(crate) fn timeline(viewer: &Viewer<'_>, one: &Timeline, is_open: bool) -> Ma
                         td .statement { (short(&moment.text)) }
                         td { (plain(&moment.record)) }
                     }
+                    @if let Some(one) = &moment.received { tr { td colspan="5" { (received(one, &moment.record)) } } }
                 }
             }
         }

@@ -18,6 +18,7 @@ const key = (kind, options, kid, alg) => {
 };
 const client = (id, alg) => ({
   client_id: id, client_secret: "s3cret", redirect_uris: [callback], id_token_signed_response_alg: alg,
+  backchannel_logout_uri: callback.replace(/callback$/, "logout"), backchannel_logout_session_required: id === "es",
 });
 const server = createServer();
 server.listen(0, "127.0.0.1", () => {
@@ -30,6 +31,9 @@ server.listen(0, "127.0.0.1", () => {
     ] },
     enabledJWA: { idTokenSigningAlgValues: ["RS256", "ES256", "EdDSA"] },
     clients: [client("rs", "RS256"), client("es", "ES256"), client("ed", "EdDSA")],
+    features: { backchannelLogout: { enabled: true } },
+    // Its own turns loopback away.
+    fetch: (url, options) => fetch(url, { ...options, dispatcher: undefined }),
     claims: { openid: ["sub"], profile: ["groups"], email: ["email"] },
     cookies: { keys: ["only for tests"] },
     findAccount: (_, id) => ({

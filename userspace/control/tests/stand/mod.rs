@@ -12,8 +12,8 @@ use control::approvals::{
     Approvals, Ask, Limits, Login, Rejected, Revealing, Reviewer, Rule, Standing, State, Vote, reason as reason_of,
 };
 use control::{
-    Canary, Column, Columns, Coverage, Database, Figure, FigureKind, Handle, Label, Latency, LiveSession, Looks, Mode,
-    Moment, Policy, RuleBook, RuleUse, Settings, Shard, ShardState, Source, Status, Timeline, serve,
+    Canary, Column, Columns, Coverage, Database, Figure, FigureKind, Handle, Label, Latency, Line, LiveSession, Looks,
+    Mode, Moment, Policy, Received, RuleBook, RuleUse, Settings, Shard, ShardState, Source, Status, Timeline, serve,
 };
 
 /// A fresh directory that is removed again.
@@ -242,10 +242,24 @@ impl Source for Service {
             words: "reads".into(),
             text: text.into(),
             failed,
+            received: None,
+        };
+        let evil = "<script>alert(1)</script>\u{202e}\u{1b}[2J";
+        let received = Received {
+            lines: vec![
+                Line::Columns(vec!["id".into(), format!("pan {evil}")]),
+                Line::Row(vec![Some("7".into()), Some("411111******1111".into())]),
+                Line::Row(vec![Some("8".into()), Some("x".repeat(180))]),
+                Line::Row(vec![None, Some(evil.into())]),
+                Line::Said(format!("notice: 00000 {evil}")),
+                Line::Said("SELECT 2".into()),
+            ],
+            more: 4096,
         };
         let moments = vec![
             moment(0, "session-start", "", false),
             moment(1500, "allow", "SELECT <script>alert(1)</script>\u{202e}", false),
+            Moment { received: Some(received), ..moment(2000, "received 5000 bytes", "", false) },
             moment(61_000_000, "block", "DROP TABLE payments", true),
         ];
         Ok(Timeline { id: id.into(), agent: "reconciler".into(), database: "payments".into(), left_off: 2, moments })
@@ -256,7 +270,7 @@ impl Source for Service {
         if self.approvals.revealed(id).is_some() {
             self.approvals.reveal_over(id);
         } else {
-            self.approvals.take_back_standing(id).ok_or(Rejected::Unknown)?;
+            self.approvals.take_back_standing(id).ok_or(Rejected::NothingStands)?;
         }
         self.hooks.lock().expect("whole").push(format!("{id} revoked by {}: {reason}", reviewer.name));
         Ok(())
@@ -293,7 +307,9 @@ pub fn ask(id: &str, uid: u32) -> Ask {
         id: id.into(),
         session: 7,
         agent: "reconciler".into(),
+        agent_by: "unit reconciler.service".into(),
         groups: vec![],
+        host: "pay-1".into(),
         uid,
         pid: 1,
         executable: "psql".into(),

@@ -243,6 +243,11 @@ impl Connection {
             redacted,
             kinds: crate::verdicts::kinds(statements()),
             tables: crate::verdicts::tables(statements()),
+            sensitive: crate::verdicts::sensitive_columns(
+                cx.shared.policy,
+                &self.open.database.name,
+                &statements().collect::<Vec<_>>(),
+            ),
             parameters: held
                 .values
                 .map(|bind| values(bind, redacted, cx.shared.limits.held_parameters))
