@@ -29,6 +29,7 @@ pub mod privileges;
 pub mod record;
 pub mod retention;
 pub mod review;
+pub mod root_key;
 pub mod run;
 pub mod search;
 pub mod service;

@@ -7,7 +7,7 @@ use clap::{CommandFactory, Parser};
 use interceptor::cli::{Approvals, Audit, Cli, Decision, Of, Sessions, Verb};
 use interceptor::review::Word;
 use interceptor::sessions::{Asked, Pace};
-use interceptor::{open_sessions, record, review, run, sessions, status, verbs};
+use interceptor::{open_sessions, record, review, root_key, run, sessions, status, verbs};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -69,6 +69,8 @@ fn main() -> ExitCode {
             record::verify(&from.config, folder, record::Against { key: key.as_deref(), kept: &kept }, json)
         }
         Verb::Audit(Audit::Retain { from, dry_run }) => interceptor::retention::retain(&from.config, dry_run),
+        Verb::Audit(Audit::Certify(from)) => root_key::certify(&from.config),
+        Verb::Audit(Audit::RotateKey(from)) => root_key::rotate(&from.config),
         Verb::Audit(Audit::Checkpoint { from, folder }) => record::checkpoint(&from.config, folder),
         Verb::Audit(Audit::Key { from, folder }) => record::key(&from.config, folder),
         Verb::Audit(Audit::Prove { from, record, folder }) => record::prove(&from.config, folder, record),

@@ -20,6 +20,8 @@ use crate::host_record;
 
 mod examine;
 pub mod figures;
+#[cfg(test)]
+mod key_tests;
 mod prove;
 pub(crate) mod reading;
 mod signed;
@@ -81,8 +83,8 @@ fn judge(folders: &[PathBuf], against: Against<'_>, open: bool) -> Result<Result
     };
     let files = segments(folders)?;
     let anchors = signed.as_ref().map_or(&[][..], |signed| &signed.anchors);
-    let key = signed.as_ref().map(|signed| &signed.key);
-    Ok(Ok((examine::verdict(&files, &Options { anchors, open, key }), signed)))
+    let keys = signed.as_ref().map(|signed| signed.keys.roots());
+    Ok(Ok((examine::verdict(&files, &Options { anchors, open, keys }), signed)))
 }
 
 /// The segments of one series, in order.
@@ -231,8 +233,9 @@ fn as_value(verdict: &Verdict, signed: Option<&Signed>) -> serde_json::Value {
     let place = |f: &Finding| json!({ "file": f.file, "offset": f.offset, "record": format!("{}-{}", f.shard, f.seq), "why": f.why.to_string() });
     let signature = |summary: &Summary| {
         signed.map(|signed| {
-            let (key, size) = (signed.key.to_string(), signed.checkpoint.size);
-            json!({ "key": key, "checkpoint": size, "after": signed.unsigned(summary) })
+            let (key, size) = (signed.keys.at(0).to_string(), signed.checkpoint.size);
+            let by = signed.keys.at(size).to_string();
+            json!({ "key": key, "by": by, "root_keys": signed.keys.roots().len(), "checkpoint": size, "after": signed.unsigned(summary) })
         })
     };
     let signature = match verdict {
@@ -401,7 +404,7 @@ mod tests {
     use crate::host_record::series::{self, Place};
 
     /// A record in a folder of its own, which is removed. Each series is written as root's is: a stop follows each record.
-    pub(super) struct Scratch(PathBuf);
+    pub(super) struct Scratch(pub(super) PathBuf);
 
     impl Scratch {
         pub(super) fn new(name: &str) -> Scratch {
@@ -423,6 +426,16 @@ mod tests {
         /// Signs all series as they are on disk.
         pub(super) fn sign(&self) {
             let mut checkpoints = Checkpoints::open(&self.0).unwrap();
+            checkpoints.of(self.heads());
+            let now = Instant::now();
+            assert!(checkpoints.turn("ab12", now).unwrap());
+            assert!(!checkpoints.turn("ab12", now + Duration::from_secs(59)).unwrap(), "nothing new");
+            assert!(checkpoints.turn("ab12", now + Duration::from_secs(60)).unwrap(), "a minute is over");
+            checkpoints.last("ab12").unwrap();
+        }
+
+        /// How far all series but the node's are on disk.
+        pub(super) fn heads(&self) -> Vec<Arc<DurableHead>> {
             let Ok((Verdict::Whole(summary), _)) = judge(&self.folders(), Against::default(), false).unwrap() else {
                 panic!("it is not whole before it is signed")
             };
@@ -431,30 +444,25 @@ mod tests {
                 head.tell(Head { shard: series.shard, size: series.last_seq, root: series.root });
                 Arc::new(head)
             });
-            checkpoints.of(shards.collect());
-            let now = Instant::now();
-            assert!(checkpoints.turn("ab12", now).unwrap());
-            assert!(!checkpoints.turn("ab12", now + Duration::from_secs(59)).unwrap(), "nothing new");
-            assert!(checkpoints.turn("ab12", now + Duration::from_secs(60)).unwrap(), "a minute is over");
-            checkpoints.last("ab12").unwrap();
+            shards.collect()
         }
 
         pub(super) fn key(&self) -> VerifierKey {
             VerifierKey::parse(&std::fs::read_to_string(self.0.join(PUBLIC_KEY)).unwrap()).unwrap()
         }
 
-        fn segment(&self, shard: u16) -> PathBuf {
+        pub(super) fn segment(&self, shard: u16) -> PathBuf {
             self.0.join(file_name(shard, 1))
         }
 
-        fn kept(&self) -> PathBuf {
+        pub(super) fn kept(&self) -> PathBuf {
             let kept = self.0.join("kept");
             std::fs::copy(self.0.join(CHECKPOINT), &kept).unwrap();
             kept
         }
 
         /// Exit status as `audit verify` has it. With a key the second verifier, in Python, must say the same.
-        fn verdict(&self, key: Option<&str>, kept: &[PathBuf]) -> u8 {
+        pub(super) fn verdict(&self, key: Option<&str>, kept: &[PathBuf]) -> u8 {
             let status = verify(Path::new("/none"), Some(self.0.clone()), Against { key, kept }, true).unwrap();
             let second = key.and_then(|key| self.second(key, kept));
             assert!(second.is_none_or(|second| second == i32::from(status)), "the second verifier: {second:?}");
@@ -468,7 +476,10 @@ mod tests {
             kept.iter().for_each(|kept| _ = command.arg("--kept").arg(kept));
             command.args(segments(&self.folders()).unwrap());
             match command.output() {
-                Ok(output) => output.status.code(),
+                Ok(output) => {
+                    print!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+                    output.status.code()
+                }
                 Err(_) => {
                     assert!(
                         std::env::var_os("CI").is_none_or(|ci| ci != "true"),
@@ -541,7 +552,9 @@ mod tests {
         assert_eq!(scratch.verdict(Some(&key), &[]), 1);
         assert_eq!(scratch.verdict(None, &[]), 1, "also by the record's own key");
         // Whoever holds the folder may sign anew with a key of his own: only a kept key shows it.
-        std::fs::remove_file(scratch.0.join("record.key")).unwrap();
+        for name in ["record.key", "record.pub", "record.keys"] {
+            std::fs::remove_file(scratch.0.join(name)).unwrap();
+        }
         std::fs::remove_file(scratch.segment(NODE_SHARD)).unwrap();
         scratch.sign();
         assert_eq!(scratch.verdict(None, &[]), 0);

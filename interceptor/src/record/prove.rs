@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use audit::chain::{Hash, leaf};
-use audit::note::{inclusion_proof, read_inclusion_proof};
+use audit::keys::Keys;
+use audit::note::{Unfit, VerifierKey, inclusion_proof, read_inclusion_proof};
 use audit::proof::{Ranges, consistency, extends, includes, inclusion};
 use audit::segment::{NODE_SHARD, frames};
 use audit::{Head, RecordId, RecordType, decode, show};
@@ -41,7 +42,7 @@ pub fn prove(path: &Path, folder: Option<PathBuf>, record: RecordId) -> Result<u
     Ok(0)
 }
 
-fn proof(folders: &[PathBuf], record: RecordId) -> Result<Value> {
+pub(super) fn proof(folders: &[PathBuf], record: RecordId) -> Result<Value> {
     let signed = signed(folders)?;
     let (bound, bytes_of_bound) = bound(folders, record, signed.checkpoint.size)?;
     let size_of_node = signed.checkpoint.size;
@@ -59,6 +60,7 @@ fn proof(folders: &[PathBuf], record: RecordId) -> Result<Value> {
         "bytes": BASE64.encode(bytes),
         "tree_size": tree_size,
         "path": tree_path.iter().map(|hash| BASE64.encode(hash)).collect::<Vec<_>>(),
+        "keys": signed::certificates(folders, size_of_node)?.iter().map(|frame| BASE64.encode(frame)).collect::<Vec<_>>(),
         "checkpoint_record": BASE64.encode(bytes_of_bound),
         "tlog_proof": inclusion_proof(bound.seq, &node_path, &signed.text),
     }))
@@ -89,11 +91,19 @@ pub fn since(path: &Path, folder: Option<PathBuf>, kept: &Path, later: Option<&P
         Err(Unsigned::Never) => bail!("nothing is signed here: the service has not run yet"),
         Err(Unsigned::Broken(why)) => bail!("{why}"),
     };
-    let old = match signed::open(&newest.key, kept)? {
+    let (keys, begins) = match signed::keys_of(&folders, newest.keys.at(0).clone())? {
+        Ok(found) => found,
+        Err(why) => bail!("{why}"),
+    };
+    let old = match signed::open(&keys, begins, kept)? {
         Ok(old) => old,
+        Err(Unfit::Unsigned) => {
+            println!("FORKED: no key of the record here has signed {}", kept.display());
+            return Ok(1);
+        }
         Err(why) => bail!("{}: {why}", kept.display()),
     };
-    let new = match later.map(|later| signed::open(&newest.key, later)).transpose()? {
+    let new = match later.map(|later| signed::open(&keys, begins, later)).transpose()? {
         None => newest.checkpoint.clone(),
         Some(Ok(later)) => later,
         Some(Err(why)) => bail!("{}: {why}", later.unwrap_or(kept).display()),
@@ -185,6 +195,7 @@ struct Checked {
     bytes: Vec<u8>,
     tree_size: u64,
     path: Vec<Hash>,
+    keys: Vec<Vec<u8>>,
     checkpoint_record: Vec<u8>,
     tlog_proof: String,
 }
@@ -201,15 +212,27 @@ impl Checked {
             bytes: bytes("bytes")?,
             tree_size: value.get("tree_size")?.as_u64()?,
             path: value.get("path")?.as_array()?.iter().map(hash).collect::<Option<_>>()?,
+            // A proof of a record without keys of runs has none.
+            keys: match value.get("keys") {
+                None => Vec::new(),
+                Some(keys) => {
+                    let one = |key: &Value| BASE64.decode(key.as_str()?).ok();
+                    keys.as_array()?.iter().map(one).collect::<Option<_>>()?
+                }
+            },
             checkpoint_record: bytes("checkpoint_record")?,
             tlog_proof: word("tlog_proof")?.to_owned(),
         })
     }
 
     /// What the record says, if every step from its bytes to the signature holds.
-    fn holds(&self, key: &audit::note::VerifierKey) -> Option<String> {
+    fn holds(&self, key: &VerifierKey) -> Option<String> {
         let (seq, path, signed) = read_inclusion_proof(&self.tlog_proof).ok()?;
-        let node = key.open(signed, key.name()).ok()?;
+        let mut keys = Keys::of(key.clone());
+        for told in &self.keys {
+            keys.see(&[0; 16], &show::frame(told)?).ok()?;
+        }
+        let node = keys.open(signed).ok()?;
         includes(&leaf(&self.checkpoint_record), seq - 1, node.size, &path, &node.root).then_some(())?;
         let bound = show::frame(&self.checkpoint_record).filter(|frame| frame.seq == seq)?;
         if self.record.shard == NODE_SHARD {

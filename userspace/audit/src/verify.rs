@@ -30,8 +30,8 @@ pub struct Options<'a> {
     /// The service may be writing: a series need not end with an orderly stop. A file that was read while a record was being
     /// stored can look torn or holed at its end; whoever sets this reads again before believing it.
     pub open: bool,
-    /// Whoever must have signed the tombstones of what was removed; `None`: their signatures are not looked at.
-    pub key: Option<&'a VerifierKey>,
+    /// Whoever may have signed the tombstones of what was removed, the log's root keys; `None`: their signatures are not looked at.
+    pub keys: Option<&'a [VerifierKey]>,
 }
 
 /// A record that is known to have been written.
@@ -128,7 +128,7 @@ pub enum Why {
     NoTombstone,
     /// A tombstone tells of another end of what was before than this segment's header.
     OtherTombstone,
-    /// The tombstone of what was before is not signed by the record's key.
+    /// The tombstone of what was before is not signed by a root key of the log.
     UnsignedTombstone,
 }
 
@@ -163,7 +163,7 @@ impl fmt::Display for Why {
                 f.write_str("the tombstone of what was before this segment tells of other records than those that its header continues")
             }
             Why::UnsignedTombstone => {
-                f.write_str("the tombstone of what was before this segment is not signed by the record's key")
+                f.write_str("the tombstone of what was before this segment is not signed by a root key of this log")
             }
         }
     }
@@ -304,7 +304,7 @@ impl<'a> Verifier<'a> {
         self.unmet = self.unmet.or(unmet);
         self.count(&found);
         self.summary.silences.all.extend(beats.into_iter().filter_map(|beat| self.pulse.beat(beat)));
-        tombstones.iter().for_each(|tombstone| self.begins.meet(tombstone, self.options.key));
+        tombstones.iter().for_each(|tombstone| self.begins.meet(tombstone, self.options.keys));
         self.last = Some(Last { file, found, blank: false });
         Ok(())
     }

@@ -51,13 +51,13 @@ impl Begins {
     }
 
     /// One that is good is enough: a removal that was interrupted is told of again.
-    pub(super) fn meet(&mut self, tombstone: &Tombstone, key: Option<&VerifierKey>) {
+    pub(super) fn meet(&mut self, tombstone: &Tombstone, keys: Option<&[VerifierKey]>) {
         let removed = &tombstone.removed;
         let of = |begin: &&mut Begin| (begin.shard, begin.segment) == (removed.head.shard, removed.segment);
         let Some(begin) = self.all.iter_mut().find(of).filter(|begin| begin.told.is_err()) else { return };
         begin.told = if (begin.size, begin.root) != (removed.head.size, removed.head.root) {
             Err(Why::OtherTombstone)
-        } else if key.is_some_and(|key| !tombstone.is_signed(key)) {
+        } else if keys.is_some_and(|keys| !keys.iter().any(|key| tombstone.is_signed(key))) {
             Err(Why::UnsignedTombstone)
         } else {
             let (segments, records) = (begin.segment, begin.size);
