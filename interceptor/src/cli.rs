@@ -429,6 +429,9 @@ pub enum Audit {
         /// A signed checkpoint that was kept elsewhere: the record must go on from there. May be given often.
         #[arg(long, value_name = "FILE")]
         kept: Vec<PathBuf>,
+        /// The public key of a witness, or a file that holds it: the record must go on from a checkpoint that it cosigned.
+        #[arg(long, value_name = "KEY")]
+        witness: Option<String>,
         /// For a program to read.
         #[arg(long)]
         json: bool,

@@ -65,8 +65,9 @@ fn main() -> ExitCode {
         Verb::Approvals(Approvals::Grant(wanted)) => review::grant(&wanted),
         Verb::Approvals(Approvals::Revoke(word)) => review::revoke(&word.from.config, &word.id, &word.reason),
         Verb::Sessions(verb) => of_sessions(&verb),
-        Verb::Audit(Audit::Verify { from, folder, key, kept, json }) => {
-            record::verify(&from.config, folder, record::Against { key: key.as_deref(), kept: &kept }, json)
+        Verb::Audit(Audit::Verify { from, folder, key, kept, witness, json }) => {
+            let against = record::Against { key: key.as_deref(), kept: &kept, witness: witness.as_deref() };
+            record::verify(&from.config, folder, against, json)
         }
         Verb::Audit(Audit::Retain { from, dry_run }) => interceptor::retention::retain(&from.config, dry_run),
         Verb::Audit(Audit::Certify(from)) => root_key::certify(&from.config),

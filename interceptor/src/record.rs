@@ -26,6 +26,7 @@ mod prove;
 pub(crate) mod reading;
 mod signed;
 
+pub(crate) use prove::path_since;
 pub use prove::{check_proof, checkpoint, key, prove, since};
 
 /// A record that is being written can look torn while it is read: so often it is read before that is believed.
@@ -38,6 +39,8 @@ pub struct Against<'a> {
     pub key: Option<&'a str>,
     /// Signed checkpoints that were kept elsewhere.
     pub kept: &'a [PathBuf],
+    /// The public key of the witness that must have cosigned a checkpoint, or a file that holds it.
+    pub witness: Option<&'a str>,
 }
 
 /// `audit verify`: exit 0 whole, 1 tampered, 4 only a torn tail, 5 cannot tell.
@@ -76,7 +79,7 @@ pub fn verify(path: &Path, folder: Option<PathBuf>, against: Against<'_>, as_jso
 
 /// The verdict, and what was signed; or why what is signed does not fit. The checkpoint is read before the segments, which only grow.
 fn judge(folders: &[PathBuf], against: Against<'_>, open: bool) -> Result<Result<(Verdict, Option<Signed>), String>> {
-    let signed = match signed::read(folders, against.key, against.kept)? {
+    let signed = match signed::read(folders, &against)? {
         Ok(signed) => Some(signed),
         Err(Unsigned::Never) => None,
         Err(Unsigned::Broken(why)) => return Ok(Err(why)),
@@ -235,7 +238,7 @@ fn as_value(verdict: &Verdict, signed: Option<&Signed>) -> serde_json::Value {
         signed.map(|signed| {
             let (key, size) = (signed.keys.at(0).to_string(), signed.checkpoint.size);
             let by = signed.keys.at(size).to_string();
-            json!({ "key": key, "by": by, "root_keys": signed.keys.roots().len(), "checkpoint": size, "after": signed.unsigned(summary) })
+            json!({ "key": key, "by": by, "root_keys": signed.keys.roots().len(), "checkpoint": size, "after": signed.unsigned(summary), "cosigned": signed.cosigned() })
         })
     };
     let signature = match verdict {
@@ -463,7 +466,9 @@ mod tests {
 
         /// Exit status as `audit verify` has it. With a key the second verifier, in Python, must say the same.
         pub(super) fn verdict(&self, key: Option<&str>, kept: &[PathBuf]) -> u8 {
-            let status = verify(Path::new("/none"), Some(self.0.clone()), Against { key, kept }, true).unwrap();
+            let status =
+                verify(Path::new("/none"), Some(self.0.clone()), Against { key, kept, ..Against::default() }, true)
+                    .unwrap();
             let second = key.and_then(|key| self.second(key, kept));
             assert!(second.is_none_or(|second| second == i32::from(status)), "the second verifier: {second:?}");
             status
@@ -513,7 +518,7 @@ mod tests {
         let (scratch, key) = signed("since");
         scratch.append(0, 3);
         let Ok((Verdict::Whole(summary), Some(signed))) =
-            judge(&scratch.folders(), Against { key: Some(&key), kept: &[] }, false).unwrap()
+            judge(&scratch.folders(), Against { key: Some(&key), ..Against::default() }, false).unwrap()
         else {
             panic!("whole")
         };

@@ -9,10 +9,12 @@ use audit::keys::Keys;
 use audit::note::{Checkpoint, Unfit, VerifierKey, checkpoint_of};
 use audit::segment::{Frame, Header, NODE_SHARD, frames};
 use audit::verify::{Anchor, Summary};
-use audit::{RecordType, decode};
+use audit::witness::WitnessKey;
+use audit::{RecordType, decode, show};
 
-use super::series_of;
+use super::{Against, series_of};
 use crate::checkpoints::{CHECKPOINT, PUBLIC_KEY};
+use crate::ship::anchor::COSIGNED;
 
 /// The signed state of a record.
 pub(super) struct Signed {
@@ -25,6 +27,8 @@ pub(super) struct Signed {
     pub(super) text: String,
     /// What the verifier must find.
     pub(super) anchors: Vec<Anchor>,
+    /// What a witness has cosigned: who, up to which record of the node's, and when, seconds since 1970.
+    pub(super) witnessed: Option<(String, u64, u64)>,
 }
 
 /// Why the signed state is none.
@@ -45,8 +49,20 @@ pub(super) fn key_of(words: &str) -> Result<VerifierKey> {
     VerifierKey::parse(&text).with_context(|| format!("{words} holds no public key (NAME+ID+KEY)"))
 }
 
+/// A witness's key in its own words, or a file that holds it.
+fn witness_of(words: &str) -> Result<WitnessKey> {
+    let text = match WitnessKey::parse(words) {
+        Ok(key) => return Ok(key),
+        Err(_) => {
+            fs::read_to_string(words).with_context(|| format!("{words} is neither a witness's key nor a file"))?
+        }
+    };
+    WitnessKey::parse(&text).with_context(|| format!("{words} holds no witness's public key (NAME+ID+KEY)"))
+}
+
 /// Reads the newest checkpoint of the folders, and earlier ones that were kept elsewhere.
-pub(super) fn read(folders: &[PathBuf], key: Option<&str>, kept: &[PathBuf]) -> Result<Result<Signed, Unsigned>> {
+pub(super) fn read(folders: &[PathBuf], against: &Against<'_>) -> Result<Result<Signed, Unsigned>> {
+    let Against { key, kept, witness } = *against;
     let named = key.map(key_of).transpose()?;
     let own = named.is_none();
     let found = |name: &str| folders.iter().map(|folder| folder.join(name)).find(|path| path.exists());
@@ -83,10 +99,26 @@ pub(super) fn read(folders: &[PathBuf], key: Option<&str>, kept: &[PathBuf]) -> 
             Err(why) => bail!("{}: {why}", path.display()),
         }
     }
+    let mut witnessed = None;
+    if let Some(words) = witness {
+        let witness = witness_of(words)?;
+        let Some(path) = found(COSIGNED) else {
+            return Ok(Err(Unsigned::Broken(format!("no checkpoint that {} cosigned is here", witness.name()))));
+        };
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let cosigned = witness.open(&text).and_then(|(_, time_s)| Ok((keys.open(&text)?, time_s)));
+        match cosigned {
+            Ok((cosigned, time_s)) => {
+                anchors.push(anchor(&cosigned));
+                witnessed = Some((witness.name().to_owned(), cosigned.size, time_s));
+            }
+            Err(why) => return Ok(Err(Unsigned::Broken(format!("{}: {why}", path.display())))),
+        }
+    }
     let own_bases = keys.bases().iter().filter(|base| base.size > 0);
     anchors.extend(own_bases.map(|base| Anchor { shard: NODE_SHARD, seq: base.size, root: Some(base.root) }));
     anchors.extend(told(folders, checkpoint.size)?);
-    Ok(Ok(Signed { keys, own, checkpoint, text, anchors }))
+    Ok(Ok(Signed { keys, own, checkpoint, text, anchors, witnessed }))
 }
 
 /// A checkpoint that was kept elsewhere. One of what was removed since is not checked any more: what certified its key is gone with it.
@@ -128,7 +160,7 @@ pub(super) fn certificates(folders: &[PathBuf], size: u64) -> Result<Vec<Vec<u8>
             // Each segment tells them again: the last telling of a run is enough, and the first of each root key.
             let is_run = frame.kind == RecordType::RunKey.code();
             let is_known = |(kind, before): &(u8, Vec<u8>)| {
-                let (one, other) = (audit::show::frame(before), frame.payload());
+                let (one, other) = (show::frame(before), frame.payload());
                 *kind == frame.kind && (is_run || one.is_some_and(|one| one.payload() == other))
             };
             if is_run {
@@ -180,6 +212,22 @@ impl Signed {
         }
     }
 
+    /// What a witness has cosigned, for a program.
+    pub(super) fn cosigned(&self) -> serde_json::Value {
+        let Some((name, size, time_s)) = &self.witnessed else { return serde_json::Value::Null };
+        serde_json::json!({ "witness": name, "size": size, "time": show::time(time_s.saturating_mul(1_000_000_000)) })
+    }
+
+    /// The same for a person.
+    fn witnessed_words(&self) -> String {
+        let Some((name, size, time_s)) = &self.witnessed else { return String::new() };
+        let time = show::time(time_s.saturating_mul(1_000_000_000));
+        let time = time.get(..19).unwrap_or(&time);
+        format!(
+            "\n  cosigned by {name}: the record goes on from checkpoint {size} of {time}Z; what is later, no one outside has seen"
+        )
+    }
+
     /// For a person.
     pub(super) fn words(&self, summary: &Summary) -> String {
         let after = match self.unsigned(summary) {
@@ -191,6 +239,7 @@ impl Signed {
         } else {
             ""
         };
+        let own = self.witnessed_words() + own;
         format!("signed: checkpoint {} by {}{}; {after}{own}\n", self.checkpoint.size, self.keys.name(), self.chain())
     }
 }
