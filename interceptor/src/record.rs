@@ -10,7 +10,7 @@ use audit::ocsf::{self, Teller};
 use audit::segment::{NODE_SHARD, frames, parse_file_name};
 use audit::show;
 use audit::silence::Silence;
-use audit::verify::{Finding, Gap, Options, Summary, Verdict};
+use audit::verify::{Finding, Gap, Missing, Options, Summary, Verdict};
 use serde_json::json;
 
 use self::figures::{Figure, Span};
@@ -148,7 +148,7 @@ fn words(verdict: &Verdict, open: bool, signed: Option<&Signed>) -> String {
         Verdict::Whole(summary) => {
             let running = if open { "; the service is writing on" } else { "" };
             let silent = silences(summary, open.then(now_ns));
-            let removed = removed(summary);
+            let removed = removed(summary) + &missing(summary, open);
             format!("whole: {}{running}\n{}{removed}{}{silent}", extent(summary), series(summary), bound(summary))
         }
         Verdict::Tampered(finding) => format!("TAMPERED: {finding}\n"),
@@ -157,7 +157,7 @@ fn words(verdict: &Verdict, open: bool, signed: Option<&Signed>) -> String {
                 "torn tail: {finding}\nall before it is whole: {}\n{}{}{}{}",
                 extent(summary),
                 series(summary),
-                removed(summary),
+                removed(summary) + &missing(summary, open),
                 bound(summary),
                 silences(summary, None)
             )
@@ -198,6 +198,23 @@ fn removed(summary: &Summary) -> String {
             &format!("  {} signed states are of what was removed, and say nothing any more\n", summary.removed.beyond);
     }
     out
+}
+
+/// Results that were to follow and did not.
+fn missing(summary: &Summary, open: bool) -> String {
+    const SHOWN: usize = 20;
+    let missing = &summary.missing;
+    if missing.count == 0 {
+        return String::new();
+    }
+    let named: Vec<String> = missing.named.iter().take(SHOWN).map(ToString::to_string).collect();
+    let more = if missing.count > named.len() as u64 { ", …: --json names more" } else { "" };
+    let yet = if open { "; those of the last moments may come yet" } else { "" };
+    format!(
+        "  {} results never came: the service was killed before it had recorded what was received of {}{more}{yet}\n",
+        missing.count,
+        named.join(", ")
+    )
 }
 
 /// Where a checkpoint was due and none came; `now_ns`: of a service that is running.
@@ -261,7 +278,13 @@ fn as_value(verdict: &Verdict, signed: Option<&Signed>) -> serde_json::Value {
         Verdict::Whole(summary) | Verdict::TornTail(summary, _) => summary.removed.all.iter().map(gap_value).collect(),
         Verdict::Tampered(_) | Verdict::CannotTell(_) => Vec::new(),
     };
+    let missing = match verdict {
+        Verdict::Whole(summary) | Verdict::TornTail(summary, _) => &*summary.missing,
+        Verdict::Tampered(_) | Verdict::CannotTell(_) => &Missing::default(),
+    };
+    let named: Vec<String> = missing.named.iter().map(ToString::to_string).collect();
     json!({
+        "missing_results": { "count": missing.count, "of": named },
         "verdict": word, "records": records, "finding": finding, "signed": signature, "silences": silences, "removed": removed,
     })
 }

@@ -15,11 +15,12 @@ import struct
 import sys
 
 HEADER, FRAME, PAYLOAD_MAX, SECTOR = 4096, 44, 2 << 20, 512
-ROOT, STOP, SEAL, CHECKPOINT, TOMBSTONE, RUN_KEY, ROOT_KEY = 240, 241, 242, 24, 27, 32, 33
+ROOT, STOP, SEAL, CHECKPOINT, TOMBSTONE, RUN_KEY, ROOT_KEY, OUTCOME, RESULT = 240, 241, 242, 24, 27, 32, 33, 5, 12
 NODE, SERVICE = 65534, 65535
 TREE_SIZE, TREE_ROOT, HEADER_HASH, HEADS, NEXT_WITHIN_S = 64, 65, 66, 71, 90
 REMOVED, FIRST, SEGMENT, SHA256, UNTIL, SIGNATURE = 120, 121, 122, 123, 124, 125
 LOG, KEY, BOOT, ISSUED, UP_TO, KEY_SIGNATURE, KEY_CONSENT = 140, 141, 142, 143, 144, 145, 146
+DECISION, RESULT_FOLLOWS = 27, 147
 
 
 def crc32c_table():
@@ -377,7 +378,7 @@ class Segment:
 
     def __init__(self, name, data, anchors):
         self.name, self.header = name, Header(name, data)
-        self.heads, self.beats, self.tombstones = [], [], []
+        self.heads, self.beats, self.tombstones, self.due, self.came = [], [], [], set(), set()
         self.end, self.seq, self.last = HEADER, self.header.first_seq, None
         self.records = 0
         self.tree = self.header.tree()
@@ -406,6 +407,12 @@ class Segment:
                 said = fields(record[FRAME:]) or {}
                 if all(key in said for key in (REMOVED, FIRST, SEGMENT, SHA256, UNTIL)):
                     self.tombstones.append(Tombstone(said))
+            if kind in (OUTCOME, RESULT):
+                said = fields(record[FRAME:]) or {}
+                if kind == RESULT:
+                    (self.due.discard if said.get(DECISION) in self.due else self.came.add)(said.get(DECISION))
+                elif said.get(RESULT_FOLLOWS) == b"\1":
+                    self.due.add(said.get(DECISION))
             self.last = kind
             self.end += -(-len(record) // 8) * 8
             self.seq += 1
@@ -482,7 +489,7 @@ def silences(beats):
 def verify(files, running, anchors=None, notes=None, keys=None):
     """files: (name, bytes) in the order of names. The number of records, or an Answer. `notes` gets what is worth telling."""
     anchors = anchors or Anchors()
-    beats, later, tombstones = [], [], []
+    beats, later, tombstones, due = [], [], [], set()
     last, torn, records, shards, seen = None, None, 0, 0, set()
 
     def series_ends(segment):
@@ -524,6 +531,7 @@ def verify(files, running, anchors=None, notes=None, keys=None):
         if segment.torn:
             torn = torn or Answer(4, name, segment.end, segment.seq, "an unfinished record")
         last = segment
+        due = (due - segment.came) | segment.due
         beats.extend(segment.beats)
         tombstones.extend(segment.tombstones)
         seen.add(header.shard)
@@ -542,6 +550,8 @@ def verify(files, running, anchors=None, notes=None, keys=None):
         raise torn
     if notes is not None:
         notes.extend(told + silences(beats))
+        missing = sorted((number(of[:2]), number(of[2:])) for of in due)
+        notes.extend(f"missing result: of record {shard}-{seq}" for shard, seq in missing)
     return records
 
 

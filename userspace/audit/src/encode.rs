@@ -397,6 +397,9 @@ impl Outcome<'_> {
     fn append(&self, out: &mut Vec<u8>) {
         session(out, self.actor, self.success, self.number);
         id(out, field::DECISION, self.decision);
+        if self.result_follows {
+            number(out, field::RESULT_FOLLOWS, 1);
+        }
         state(out, self.sqlstate);
         name_if(out, field::CAUSE, self.cause.map(Text::Literal));
         number(out, field::ROWS, self.rows);

@@ -169,6 +169,7 @@ fields! {
     144 BASE "base" Head "the node's own tree when the root key signed it: all of it is so signed too";
     145 KEY_SIGNATURE "key_signature" Signature "by the root key, over what is told of the key (see *Keys*)";
     146 KEY_CONSENT "key_consent" Signature "by the new root key, over the same";
+    147 RESULT_FOLLOWS "result_follows" Number "1: what the agent received of it follows in a record of its own, a `result` with the same `decision`";
 }
 
 #[cfg(test)]

@@ -124,7 +124,12 @@ fn value(field: u8, form: Form, bytes: &[u8]) -> Value {
         (Form::Number, Some(flag))
             if matches!(
                 field,
-                field::SUCCESS | field::REDACTED | field::APPROVED | field::BREAK_GLASS | field::CLOCK_SYNCED
+                field::SUCCESS
+                    | field::REDACTED
+                    | field::APPROVED
+                    | field::BREAK_GLASS
+                    | field::CLOCK_SYNCED
+                    | field::RESULT_FOLLOWS
             ) =>
         {
             (flag != 0).into()

@@ -11,6 +11,7 @@ use std::io::Read;
 
 use self::alone::{Body, Seen, sorted};
 use self::begins::Begins;
+use self::results::Results;
 use crate::chain::Hash;
 use crate::note::VerifierKey;
 use crate::segment::{Header, HeaderFault, Previous, Recovered, SEGMENT_LEN_MAX, parse_file_name};
@@ -18,9 +19,11 @@ use crate::silence::{Pulse, Silences};
 
 mod alone;
 mod begins;
+mod results;
 
 pub use alone::{Alone, Examined};
 pub use begins::{Gap, Gaps};
+pub use results::Missing;
 
 /// What is known from elsewhere.
 #[derive(Clone, Copy, Debug, Default)]
@@ -186,6 +189,8 @@ pub struct Summary {
     pub silences: Box<Silences>,
     /// What was removed for good.
     pub removed: Box<Gaps>,
+    /// Results that were to follow; of a service that is running, some may come yet.
+    pub missing: Box<Missing>,
 }
 
 /// One shard's series.
@@ -250,6 +255,8 @@ pub struct Verifier<'a> {
     shards: u16,
     /// Series that begin behind what was removed.
     begins: Begins,
+    /// Of the series that is being read.
+    results: Results,
 }
 
 struct Last {
@@ -272,6 +279,7 @@ impl<'a> Verifier<'a> {
             pulse: Pulse::default(),
             shards: 0,
             begins: Begins::default(),
+            results: Results::default(),
         }
     }
 
@@ -299,10 +307,11 @@ impl<'a> Verifier<'a> {
         }
         self.place(&file, header)?;
         self.shards = self.shards.max(header.identity.shards);
-        let Body { found, torn, beats, tombstones, unmet } = segment.body.map_err(Verdict::Tampered)?;
+        let Body { found, torn, beats, tombstones, results, unmet } = segment.body.map_err(Verdict::Tampered)?;
         self.torn = self.torn.take().or(torn);
         self.unmet = self.unmet.or(unmet);
         self.count(&found);
+        self.results.go_on(results);
         self.summary.silences.all.extend(beats.into_iter().filter_map(|beat| self.pulse.beat(beat)));
         tombstones.iter().for_each(|tombstone| self.begins.meet(tombstone, self.options.keys));
         self.last = Some(Last { file, found, blank: false });
@@ -371,6 +380,7 @@ impl<'a> Verifier<'a> {
     }
 
     fn series_ends(&mut self, last: &Last) {
+        self.summary.missing.add(last.found.header.shard, std::mem::take(&mut self.results));
         if !last.found.stopped && !self.options.open {
             self.torn.get_or_insert(last.finding(Why::NoStop));
         }

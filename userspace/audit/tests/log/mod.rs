@@ -126,6 +126,7 @@ impl Parts {
                 masked: 2,
                 sensitive: 1,
                 duration_ns: 1_000_000,
+                result_follows: true,
                 number: 4,
             }),
             Event::Own { actor, purpose: "catalog", text: Text::Masked(&self.text), number: 5 },
