@@ -203,7 +203,7 @@ fn removed(summary: &Summary) -> String {
 /// Results that were to follow and did not.
 fn missing(summary: &Summary, open: bool) -> String {
     const SHOWN: usize = 20;
-    let missing = &summary.missing;
+    let missing = &summary.removed.missing;
     if missing.count == 0 {
         return String::new();
     }
@@ -279,7 +279,7 @@ fn as_value(verdict: &Verdict, signed: Option<&Signed>) -> serde_json::Value {
         Verdict::Tampered(_) | Verdict::CannotTell(_) => Vec::new(),
     };
     let missing = match verdict {
-        Verdict::Whole(summary) | Verdict::TornTail(summary, _) => &*summary.missing,
+        Verdict::Whole(summary) | Verdict::TornTail(summary, _) => &summary.removed.missing,
         Verdict::Tampered(_) | Verdict::CannotTell(_) => &Missing::default(),
     };
     let named: Vec<String> = missing.named.iter().map(ToString::to_string).collect();

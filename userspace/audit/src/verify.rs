@@ -187,10 +187,8 @@ pub struct Summary {
     pub series: Vec<Series>,
     /// When no checkpoint was written though one was due.
     pub silences: Box<Silences>,
-    /// What was removed for good.
+    /// What was removed for good, and what never came.
     pub removed: Box<Gaps>,
-    /// Results that were to follow; of a service that is running, some may come yet.
-    pub missing: Box<Missing>,
 }
 
 /// One shard's series.
@@ -380,7 +378,7 @@ impl<'a> Verifier<'a> {
     }
 
     fn series_ends(&mut self, last: &Last) {
-        self.summary.missing.add(last.found.header.shard, std::mem::take(&mut self.results));
+        self.summary.removed.missing.add(last.found.header.shard, std::mem::take(&mut self.results));
         if !last.found.stopped && !self.options.open {
             self.torn.get_or_insert(last.finding(Why::NoStop));
         }

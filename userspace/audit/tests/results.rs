@@ -84,8 +84,8 @@ fn missing(name: &str, all: &[Says]) -> Vec<u64> {
     let files = series(all);
     let readers = files.iter().map(|(name, bytes)| (name.clone(), Ok(bytes.as_slice())));
     let Verdict::Whole(summary) = verify(readers, &Options::default()) else { panic!("whole") };
-    let named: Vec<u64> = summary.missing.named.iter().map(|decision| decision.seq).collect();
-    assert_eq!(summary.missing.count, named.len() as u64);
+    let named: Vec<u64> = summary.removed.missing.named.iter().map(|decision| decision.seq).collect();
+    assert_eq!(summary.removed.missing.count, named.len() as u64);
     let folder = std::env::temp_dir().join(format!("audit-results-{}-{name}", std::process::id()));
     std::fs::create_dir(&folder).expect("a temporary directory");
     let mut command = Command::new("python3");

@@ -1,6 +1,6 @@
 //! Series that begin behind what was removed: each needs a tombstone in root's series, which comes last.
 
-use super::{Finding, Why};
+use super::{Finding, Missing, Why};
 use crate::chain::Hash;
 use crate::note::VerifierKey;
 use crate::removal::Tombstone;
@@ -19,13 +19,15 @@ pub struct Gap {
     pub until_s: u64,
 }
 
-/// What was removed of a record.
+/// What was removed of a record, or never came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Gaps {
     /// By series.
     pub all: Vec<Gap>,
     /// Anchors that lie in it: they say nothing any more.
     pub beyond: u64,
+    /// Results that were to follow; of a service that is running, some may come yet.
+    pub missing: Missing,
 }
 
 #[derive(Default)]
