@@ -51,7 +51,7 @@ fn series(all: &[Says]) -> Vec<(String, Vec<u8>)> {
             }
             Says::Result(seq) => {
                 let (kept, packing, timing) = (None, Packing::Plain, &parts.timing);
-                let (left_off, sha256, starred, cause) = (9, None, 0, None);
+                let (left_off, hash, starred, cause) = (9, None, 0, None);
                 let decision = of(seq);
                 let event = Event::Result(Received {
                     actor,
@@ -60,7 +60,7 @@ fn series(all: &[Says]) -> Vec<(String, Vec<u8>)> {
                     packing,
                     timing,
                     left_off,
-                    sha256,
+                    hash,
                     starred,
                     cause,
                     number,

@@ -269,7 +269,7 @@ impl Parts {
                 packing: Packing::Plain,
                 timing: &self.timing,
                 left_off: 7,
-                sha256: Some(&[0xee; 32]),
+                hash: Some(&[0xee; 32]),
                 starred: 1,
                 cause: Some("there was no room for it"),
                 number: 5,
