@@ -128,6 +128,14 @@ pub fn describe(config: &Config, policy: &Policy) -> String {
             );
         }
     }
+    if let Some(anchor) = &config.anchor {
+        let crate::config::Http { tls, host, port, path, .. } = &anchor.to;
+        let scheme = if *tls { "https" } else { "http" };
+        let _ = writeln!(out, "anchor     {} at {scheme}://{host}:{port}{path}", anchor.witness.name());
+    }
+    if let Some(why) = config.only_here() {
+        let _ = writeln!(out, "WARNING    {why}");
+    }
     for hook in &config.webhooks {
         let place = hook.url.as_deref().unwrap_or("an address of its own file");
         let statement = if hook.statement { ", the masked statement too" } else { "" };

@@ -2,8 +2,9 @@
 //! that series' size and root under the host's key, in the file `checkpoint`.
 //!
 //! One signature so covers all shards: who has the public key finds a changed, missing or shortened series without asking this host.
-//! What was recorded since the last checkpoint, at most a second's, is bound by the next one. The key can be read by the service and by
-//! root: who has been root may sign another history. A checkpoint that was copied off the host before shows that.
+//! What was recorded since the last checkpoint, at most a second's, is bound by the next one. The key is of this run alone: root has certified
+//! it, with all that was recorded before (docs/decisions/0125). Who has been root may sign another history; a checkpoint that was
+//! copied off the host before, or cosigned by a witness, shows that.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -12,17 +13,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
-use audit::note::{Checkpoint, SignerKey, private_key};
+use anyhow::{Context, Result, bail, ensure};
+use audit::RecordType;
+use audit::keys::KeyTold;
+use audit::note::{Checkpoint, SignerKey};
 use audit::segment::NODE_SHARD;
 use audit::{Event, Head, Operator, Text};
 use pan::Masked;
 use proxy::DurableHead;
-use ring::rand::{SecureRandom, SystemRandom};
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
-use crate::host_record::series::{self, Place};
-use crate::{load, sys};
+use crate::host_record::series::{self, Appended, Place};
+use crate::record::now_ns;
+use crate::{load, root_key, sys};
 
 /// How long nothing may be recorded before a checkpoint says so.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(60);
@@ -33,14 +37,26 @@ const NEXT_WITHIN_S: u32 = 120;
 pub const CHECKPOINT: &str = "checkpoint";
 /// The public key, for whoever verifies; `audit key` prints it.
 pub const PUBLIC_KEY: &str = "record.pub";
-/// The private key, readable by the service alone.
-const PRIVATE_KEY: &str = "record.key";
+/// The root key of a service that nobody certifies, and of an older host: readable by the service.
+pub(crate) const OWN_ROOT_KEY: &str = "record.key";
+/// What is told of keys, by root: a line per record, for the service to write.
+pub(crate) const TOLD_KEYS: &str = "record.keys";
+/// What other keys of the service are derived from; on an older host the key above is.
+const SECRET: &str = "service.key";
+
+/// What is told of keys: the file, and its records' types and payloads.
+type Certified = (String, Vec<(RecordType, Vec<u8>)>);
 
 /// Whoever signs the record of this host.
 #[derive(Debug)]
 pub struct Checkpoints {
     folder: PathBuf,
+    /// Of this run.
     key: SignerKey,
+    /// What certifies it, and each change of the root key before: as it was read, and as records.
+    certified: Certified,
+    /// The segment of the node's series in which that stands. Each has it, so that none needs one before it.
+    told_in: Option<u64>,
     program: Option<[u8; 32]>,
     /// The hash of the kernel half.
     objects: [u8; 32],
@@ -52,38 +68,31 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// Over the record in `folder`; makes the host's key where there is none.
+    /// Over the record in `folder`, with the key that root has certified for this run. Where root has none, the service certifies itself
+    /// with a key of its own, which then is the root key.
     pub fn open(folder: &Path) -> Result<Checkpoints> {
-        let key = match fs::read_to_string(folder.join(PRIVATE_KEY)) {
-            Ok(text) => SignerKey::parse(&text).with_context(|| {
-                format!("{} is no private key of a record: restore it", folder.join(PRIVATE_KEY).display())
-            })?,
-            Err(why) if why.kind() == io::ErrorKind::NotFound => make_key(folder)?,
-            Err(why) => return Err(why).with_context(|| format!("cannot read {}", folder.join(PRIVATE_KEY).display())),
+        let key = match handed(folder)? {
+            Some(key) => key,
+            None => own(folder)?,
         };
-        replace(folder, PUBLIC_KEY, &format!("{}\n", key.public()), 0o644)?;
+        let certified = certified(folder, &key)?;
         let program = hash_of_program().ok();
         let objects = Sha256::digest(load::object()).into();
         let (folder, shards, told) = (folder.to_owned(), Vec::new(), Vec::new());
-        Ok(Checkpoints { folder, key, program, objects, shards, told, written: None })
+        Ok(Checkpoints { folder, key, certified, told_in: None, program, objects, shards, told, written: None })
     }
 
-    /// The key alone, for root's tombstones; `None`: the service has not run yet. No link is followed.
-    pub(crate) fn signer(folder: &Path) -> Result<Option<SignerKey>> {
-        let path = folder.join(PRIVATE_KEY);
-        let mut text = zeroize::Zeroizing::new(String::new());
-        let opened = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(&path);
-        match opened.and_then(|mut file| file.read_to_string(&mut text)) {
-            Ok(_) => SignerKey::parse(&text).map(Some).with_context(|| format!("{} is no key", path.display())),
-            Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(why) => Err(why).with_context(|| format!("cannot read {}", path.display())),
+    /// What other keys of the service are derived from: drawn where there is nothing yet.
+    pub fn secret(folder: &Path) -> Result<Zeroizing<Vec<u8>>> {
+        for name in [SECRET, OWN_ROOT_KEY] {
+            match fs::read(folder.join(name)) {
+                Err(why) if why.kind() == io::ErrorKind::NotFound => {}
+                read => return read.map(Zeroizing::new).with_context(|| format!("cannot read {name}")),
+            }
         }
-    }
-
-    /// What other keys of this host are derived from.
-    pub fn secret(folder: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>> {
-        let path = folder.join(PRIVATE_KEY);
-        fs::read(&path).map(zeroize::Zeroizing::new).with_context(|| format!("cannot read {}", path.display()))
+        let text = root_key::draw(&root_key::log_name())?;
+        replace(folder, SECRET, &text, &Replaced::secret())?;
+        Ok(Zeroizing::new(text.as_bytes().to_vec()))
     }
 
     /// The shards whose records are told of.
@@ -95,7 +104,9 @@ impl Checkpoints {
     /// it did.
     pub fn turn(&mut self, policy: &str, now: Instant) -> Result<bool> {
         let heads = self.heads();
-        let is_due = self.written.is_none_or(|written| now.saturating_duration_since(written) >= HEARTBEAT_EVERY);
+        self.look_at_keys()?;
+        let is_due = self.told_in.is_none()
+            || self.written.is_none_or(|written| now.saturating_duration_since(written) >= HEARTBEAT_EVERY);
         if heads.is_empty() || (heads == self.told && !is_due) {
             return Ok(false);
         }
@@ -115,15 +126,48 @@ impl Checkpoints {
     }
 
     fn sign(&mut self, policy: &str, heads: Vec<Head>, next_within_s: u32) -> Result<()> {
-        let head = self.write(policy, &heads, next_within_s).context("a checkpoint of the record was not written")?;
+        let written =
+            self.write(policy, &heads, next_within_s).context("a checkpoint of the record was not written")?;
+        let head = if self.told_in == Some(written.segment) { written.head } else { self.tell()? };
         let name = self.key.public().name().to_owned();
         let signed = self.key.sign(&Checkpoint { origin: name, size: head.size, root: head.root })?;
-        replace(&self.folder, CHECKPOINT, &signed, 0o644)?;
+        replace(&self.folder, CHECKPOINT, &signed, &Replaced::open())?;
         self.told = heads;
         Ok(())
     }
 
-    fn write(&self, policy: &str, heads: &[Head], next_within_s: u32) -> Result<Head> {
+    /// Root may have told of another root key meanwhile.
+    fn look_at_keys(&mut self) -> Result<()> {
+        match fs::read_to_string(self.folder.join(TOLD_KEYS)) {
+            Ok(text) if text == self.certified.0 => Ok(()),
+            Ok(_) => {
+                self.certified = certified(&self.folder, &self.key)?;
+                self.told_in = None;
+                Ok(())
+            }
+            Err(why) => Err(why).with_context(|| format!("cannot read {TOLD_KEYS}")),
+        }
+    }
+
+    /// Tells of the keys in the segment at hand: whoever has no segment before it needs none for them.
+    fn tell(&mut self) -> Result<Head> {
+        let place = Place { folder: &self.folder, shard: NODE_SHARD };
+        loop {
+            let (mut first, mut last) = (None, None);
+            for (kind, payload) in &self.certified.1 {
+                let written = series::append(&place, kind.code(), payload)?;
+                first.get_or_insert(written.segment);
+                last = Some(written);
+            }
+            let last: Appended = last.context("nothing certifies this run's key")?;
+            if first == Some(last.segment) {
+                self.told_in = first;
+                return Ok(last.head);
+            }
+        }
+    }
+
+    fn write(&self, policy: &str, heads: &[Head], next_within_s: u32) -> Result<Appended> {
         let policy = Masked::of(policy);
         let uid = nix::unistd::Uid::effective().as_raw();
         let operator = Operator { name: Text::Literal("service"), uid, pid: std::process::id() };
@@ -133,28 +177,76 @@ impl Checkpoints {
         let mut payload = Vec::new();
         audit::encode(&event, &mut payload);
         let place = Place { folder: &self.folder, shard: NODE_SHARD };
-        Ok(series::append(&place, event.kind(), &payload)?.1)
+        Ok(series::append(&place, event.kind(), &payload)?)
     }
 }
 
-/// Draws the host's key. Its name begins with the host's, so that it is unique among those that an assessor holds.
-fn make_key(folder: &Path) -> Result<SignerKey> {
-    let mut seed = [0; 32];
-    SystemRandom::new().fill(&mut seed).ok().context("the kernel gives no random bytes")?;
-    let host = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let host: String = host.chars().filter(|c| c.is_ascii_alphanumeric() || ".-_".contains(*c)).take(200).collect();
-    let name = format!("{}/interceptor", if host.is_empty() { "host" } else { &host });
-    let text = private_key(&name, &seed)?;
-    replace(folder, PRIVATE_KEY, &format!("{text}\n"), 0o600)?;
-    Ok(SignerKey::parse(&text)?)
+/// The key that root left for this run. It is in memory alone from here on: no backup has it.
+fn handed(folder: &Path) -> Result<Option<SignerKey>> {
+    let path = folder.join(root_key::RUN_KEY);
+    let Some(key) = root_key::read(&path)? else { return Ok(None) };
+    fs::remove_file(&path)
+        .and_then(|()| File::open(folder)?.sync_all())
+        .with_context(|| format!("cannot remove {}", path.display()))?;
+    Ok(Some(key))
+}
+
+/// A key for this run, certified by the service's own root key, which is made where this log has none.
+fn own(folder: &Path) -> Result<SignerKey> {
+    let told = root_key::told_keys(folder)?;
+    let path = folder.join(OWN_ROOT_KEY);
+    let is_roots = told.iter().any(|(kind, _)| *kind == RecordType::RootKey);
+    let root = match root_key::read(&path)? {
+        Some(root) if !is_roots => root,
+        None if !is_roots && !folder.join(PUBLIC_KEY).exists() => {
+            let text = root_key::draw(&root_key::log_name())?;
+            replace(folder, OWN_ROOT_KEY, &format!("{}\n", text.as_str()), &Replaced::secret())?;
+            SignerKey::parse(&text)?
+        }
+        _ => bail!(
+            "no key is certified for this run, and the root key of the record is root's: run `interceptor audit certify` as root before each start (the shipped unit does)"
+        ),
+    };
+    replace(folder, PUBLIC_KEY, &format!("{}\n", root.public()), &Replaced::open())?;
+    let key = SignerKey::parse(&root_key::draw(root.public().name())?)?;
+    let base = series::head(&Place { folder, shard: NODE_SHARD })?;
+    let told = KeyTold::run(&root, key.public(), series::boot_id(), now_ns() / 1_000_000_000, base);
+    replace(folder, TOLD_KEYS, &root_key::line(&told), &Replaced::open())?;
+    Ok(key)
+}
+
+/// What is told of keys, where it certifies this one.
+fn certified(folder: &Path, key: &SignerKey) -> Result<Certified> {
+    let path = folder.join(TOLD_KEYS);
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let told = root_key::parse(&text).with_context(|| format!("{} is damaged", path.display()))?;
+    let last = told.last().and_then(|(kind, payload)| KeyTold::read(kind.code(), payload));
+    let fits = last.is_some_and(|last| last.record_type() == RecordType::RunKey && last.key == key.public().bytes());
+    ensure!(fits, "{} does not certify this run's key: restart the service", path.display());
+    Ok((text, told))
+}
+
+/// How a file is put in the place of another.
+pub(crate) struct Replaced(u32);
+
+impl Replaced {
+    /// For everybody to read.
+    pub(crate) fn open() -> Replaced {
+        Replaced(0o644)
+    }
+
+    /// For its owner alone.
+    pub(crate) fn secret() -> Replaced {
+        Replaced(0o600)
+    }
 }
 
 /// Puts a file in the place of another: whole, on disk, or not at all.
-fn replace(folder: &Path, name: &str, text: &str, mode: u32) -> Result<()> {
+pub(crate) fn replace(folder: &Path, name: &str, text: &str, how: &Replaced) -> Result<()> {
     let (path, new) = (folder.join(name), folder.join(format!("{name}.new")));
     let write = || {
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(mode).custom_flags(libc::O_NOFOLLOW);
+        options.write(true).create(true).truncate(true).mode(how.0).custom_flags(libc::O_NOFOLLOW);
         let mut file = options.open(&new)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;

@@ -435,6 +435,9 @@ pub enum Audit {
         /// A signed checkpoint that was kept elsewhere: the record must go on from there. May be given often.
         #[arg(long, value_name = "FILE")]
         kept: Vec<PathBuf>,
+        /// The public key of a witness, or a file that holds it: the record must go on from a checkpoint that it cosigned.
+        #[arg(long, value_name = "KEY")]
+        witness: Option<String>,
         /// For a program to read.
         #[arg(long)]
         json: bool,
@@ -449,6 +452,11 @@ pub enum Audit {
         #[arg(long)]
         dry_run: bool,
     },
+    /// A fresh key for the next run of the service, certified by the root key (root; called by the unit before each start).
+    Certify(From),
+    /// Replace the root key of the record, by a record that the one before signs (root). Prints the new public key; the first one still
+    /// verifies everything.
+    RotateKey(From),
     /// Print the newest signed checkpoint: keep it on another host.
     Checkpoint {
         /// Where the configuration is.
@@ -458,7 +466,7 @@ pub enum Audit {
         #[arg(value_name = "DIR")]
         folder: Option<PathBuf>,
     },
-    /// Print the public key that the record is signed by: keep it on another host.
+    /// Print the first public key of the record, from which all others follow: keep it on another host.
     Key {
         /// Where the configuration is.
         #[command(flatten)]

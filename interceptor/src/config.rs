@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 mod admin;
+mod anchor;
 mod budgets;
 mod endpoints;
 mod error;
@@ -20,6 +21,7 @@ mod tls;
 mod webhooks;
 
 pub use admin::{Admin, Oidc};
+pub use anchor::Anchor;
 pub use budgets::{Budgets, Login};
 pub use endpoints::Endpoint;
 use endpoints::endpoints;
@@ -60,6 +62,8 @@ pub struct Config {
     pub webhooks: Vec<Webhook>,
     /// `[[sink]]`, in the order of the file.
     pub sinks: Vec<Sink>,
+    /// `[anchor]`; `None`: nobody outside keeps the record's state.
+    pub anchor: Option<Anchor>,
     /// `[alerts]`
     pub alerts: Alerts,
     /// `[retention]`
@@ -281,6 +285,7 @@ struct Typed {
     webhook: Vec<Webhook>,
     #[serde(default)]
     sink: Vec<sinks::TypedSink>,
+    anchor: Option<anchor::Typed>,
     #[serde(default)]
     alerts: Alerts,
     #[serde(default)]
@@ -375,6 +380,7 @@ impl Typed {
             admin,
             webhooks: self.webhook,
             sinks,
+            anchor: self.anchor.map(anchor::Typed::resolve).transpose()?,
             alerts: self.alerts,
             retention: self.retention,
             budgets: self.budgets,

@@ -30,6 +30,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
+use audit::keys::KeyTold;
 use audit::removal::Removed;
 use audit::segment::{Corrupt, Refused, SERVICE_SHARD};
 use audit::{Event, Operator, RecordId, Text};
@@ -70,6 +71,11 @@ pub enum Deed<'a> {
         /// By the record's key.
         signature: Option<&'a [u8; 64]>,
     },
+    /// A run of the service gets a key, or the root key is another from now on.
+    Key {
+        /// Which.
+        told: &'a KeyTold,
+    },
     /// Segments were moved, or kept though their time is over.
     Retention {
         /// To where, or why.
@@ -94,6 +100,7 @@ impl Deed<'_> {
             Deed::Alert { .. } => "this alert",
             Deed::Tombstone { .. } => "this removal",
             Deed::Retention { .. } => "this move",
+            Deed::Key { .. } => "this key",
             Deed::Admission { .. } => "this admission",
         }
     }
@@ -178,12 +185,12 @@ impl HostRecord {
         let mut payload = Vec::new();
         let kind = encode(deed, stage, &mut payload);
         let place = series::Place { folder: &own_folder(&self.folder)?, shard: SERVICE_SHARD };
-        series::append(&place, kind, &payload).map(|(record, _)| record)
+        series::append(&place, kind, &payload).map(|appended| appended.record)
     }
 }
 
 /// Encodes the event and answers the type of its frame.
-fn encode(deed: &Deed<'_>, stage: Stage<'_>, payload: &mut Vec<u8>) -> u8 {
+pub(crate) fn encode(deed: &Deed<'_>, stage: Stage<'_>, payload: &mut Vec<u8>) -> u8 {
     let (stage, message) = match stage {
         Stage::Begins => (audit::Stage::Begins, Masked::literal("")),
         Stage::Done(words) => (audit::Stage::Done, Masked::of(words)),
@@ -198,7 +205,7 @@ fn encode(deed: &Deed<'_>, stage: Stage<'_>, payload: &mut Vec<u8>) -> u8 {
         | Deed::Reading { object }
         | Deed::Retention { object }
         | Deed::Alert { object, .. } => (Masked::of(object), Masked::literal("")),
-        Deed::Tombstone { .. } => (Masked::literal(""), Masked::literal("")),
+        Deed::Tombstone { .. } | Deed::Key { .. } => (Masked::literal(""), Masked::literal("")),
         Deed::Admission { agent, unit } => (Masked::of(agent), Masked::of(unit)),
     };
     let (object, unit) = (Text::Masked(&first), Text::Masked(&second));
@@ -218,6 +225,7 @@ fn encode(deed: &Deed<'_>, stage: Stage<'_>, payload: &mut Vec<u8>) -> u8 {
             success: stage.success() == Some(true),
             message: message.unwrap_or(Text::Literal("")),
         },
+        Deed::Key { told } => Event::Key { operator, told },
         Deed::Admission { .. } => Event::Admission { operator, agent: object, unit, stage, message },
     };
     audit::encode(&event, payload);
@@ -237,7 +245,7 @@ fn who() -> String {
 }
 
 /// The folder by its true name, made if it is missing, and only if nobody else can have a hand in it.
-fn own_folder(folder: &Path) -> Result<PathBuf, Error> {
+pub(crate) fn own_folder(folder: &Path) -> Result<PathBuf, Error> {
     let failed = |why| Error::File(folder.to_path_buf(), why);
     let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // What is missing is made only below what nobody else can change.

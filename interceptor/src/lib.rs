@@ -30,6 +30,7 @@ mod received;
 pub mod record;
 pub mod retention;
 pub mod review;
+pub mod root_key;
 pub mod run;
 pub mod search;
 pub mod service;

@@ -7,7 +7,7 @@ use clap::{CommandFactory, Parser};
 use interceptor::cli::{Approvals, Audit, Cli, Decision, Of, Sessions, Verb};
 use interceptor::review::Word;
 use interceptor::sessions::{Asked, Pace};
-use interceptor::{open_sessions, record, review, run, sessions, status, verbs};
+use interceptor::{open_sessions, record, review, root_key, run, sessions, status, verbs};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -65,10 +65,13 @@ fn main() -> ExitCode {
         Verb::Approvals(Approvals::Grant(wanted)) => review::grant(&wanted),
         Verb::Approvals(Approvals::Revoke(word)) => review::revoke(&word.from.config, &word.id, &word.reason),
         Verb::Sessions(verb) => of_sessions(&verb),
-        Verb::Audit(Audit::Verify { from, folder, key, kept, json }) => {
-            record::verify(&from.config, folder, record::Against { key: key.as_deref(), kept: &kept }, json)
+        Verb::Audit(Audit::Verify { from, folder, key, kept, witness, json }) => {
+            let against = record::Against { key: key.as_deref(), kept: &kept, witness: witness.as_deref() };
+            record::verify(&from.config, folder, against, json)
         }
         Verb::Audit(Audit::Retain { from, dry_run }) => interceptor::retention::retain(&from.config, dry_run),
+        Verb::Audit(Audit::Certify(from)) => root_key::certify(&from.config),
+        Verb::Audit(Audit::RotateKey(from)) => root_key::rotate(&from.config),
         Verb::Audit(Audit::Checkpoint { from, folder }) => record::checkpoint(&from.config, folder),
         Verb::Audit(Audit::Key { from, folder }) => record::key(&from.config, folder),
         Verb::Audit(Audit::Prove { from, record, folder }) => record::prove(&from.config, folder, record),

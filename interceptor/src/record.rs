@@ -10,7 +10,7 @@ use audit::ocsf::{self, Teller};
 use audit::segment::{NODE_SHARD, frames, parse_file_name};
 use audit::show;
 use audit::silence::Silence;
-use audit::verify::{Finding, Gap, Options, Summary, Verdict};
+use audit::verify::{Finding, Gap, Missing, Options, Summary, Verdict};
 use serde_json::json;
 
 use self::figures::{Figure, Span};
@@ -20,10 +20,13 @@ use crate::host_record;
 
 mod examine;
 pub mod figures;
+#[cfg(test)]
+mod key_tests;
 mod prove;
 pub(crate) mod reading;
 mod signed;
 
+pub(crate) use prove::path_since;
 pub use prove::{check_proof, checkpoint, key, prove, since};
 
 /// A record that is being written can look torn while it is read: so often it is read before that is believed.
@@ -36,6 +39,8 @@ pub struct Against<'a> {
     pub key: Option<&'a str>,
     /// Signed checkpoints that were kept elsewhere.
     pub kept: &'a [PathBuf],
+    /// The public key of the witness that must have cosigned a checkpoint, or a file that holds it.
+    pub witness: Option<&'a str>,
 }
 
 /// `audit verify`: exit 0 whole, 1 tampered, 4 only a torn tail, 5 cannot tell.
@@ -74,15 +79,15 @@ pub fn verify(path: &Path, folder: Option<PathBuf>, against: Against<'_>, as_jso
 
 /// The verdict, and what was signed; or why what is signed does not fit. The checkpoint is read before the segments, which only grow.
 fn judge(folders: &[PathBuf], against: Against<'_>, open: bool) -> Result<Result<(Verdict, Option<Signed>), String>> {
-    let signed = match signed::read(folders, against.key, against.kept)? {
+    let signed = match signed::read(folders, &against)? {
         Ok(signed) => Some(signed),
         Err(Unsigned::Never) => None,
         Err(Unsigned::Broken(why)) => return Ok(Err(why)),
     };
     let files = segments(folders)?;
     let anchors = signed.as_ref().map_or(&[][..], |signed| &signed.anchors);
-    let key = signed.as_ref().map(|signed| &signed.key);
-    Ok(Ok((examine::verdict(&files, &Options { anchors, open, key }), signed)))
+    let keys = signed.as_ref().map(|signed| signed.keys.roots());
+    Ok(Ok((examine::verdict(&files, &Options { anchors, open, keys }), signed)))
 }
 
 /// The segments of one series, in order.
@@ -143,7 +148,7 @@ fn words(verdict: &Verdict, open: bool, signed: Option<&Signed>) -> String {
         Verdict::Whole(summary) => {
             let running = if open { "; the service is writing on" } else { "" };
             let silent = silences(summary, open.then(now_ns));
-            let removed = removed(summary);
+            let removed = removed(summary) + &missing(summary, open);
             format!("whole: {}{running}\n{}{removed}{}{silent}", extent(summary), series(summary), bound(summary))
         }
         Verdict::Tampered(finding) => format!("TAMPERED: {finding}\n"),
@@ -152,7 +157,7 @@ fn words(verdict: &Verdict, open: bool, signed: Option<&Signed>) -> String {
                 "torn tail: {finding}\nall before it is whole: {}\n{}{}{}{}",
                 extent(summary),
                 series(summary),
-                removed(summary),
+                removed(summary) + &missing(summary, open),
                 bound(summary),
                 silences(summary, None)
             )
@@ -195,6 +200,23 @@ fn removed(summary: &Summary) -> String {
     out
 }
 
+/// Results that were to follow and did not.
+fn missing(summary: &Summary, open: bool) -> String {
+    const SHOWN: usize = 20;
+    let missing = &summary.removed.missing;
+    if missing.count == 0 {
+        return String::new();
+    }
+    let named: Vec<String> = missing.named.iter().take(SHOWN).map(ToString::to_string).collect();
+    let more = if missing.count > named.len() as u64 { ", …: --json names more" } else { "" };
+    let yet = if open { "; those of the last moments may come yet" } else { "" };
+    format!(
+        "  {} results never came: the service was killed before it had recorded what was received of {}{more}{yet}\n",
+        missing.count,
+        named.join(", ")
+    )
+}
+
 /// Where a checkpoint was due and none came; `now_ns`: of a service that is running.
 fn silences(summary: &Summary, now_ns: Option<u64>) -> String {
     const SHOWN: usize = 20;
@@ -231,8 +253,9 @@ fn as_value(verdict: &Verdict, signed: Option<&Signed>) -> serde_json::Value {
     let place = |f: &Finding| json!({ "file": f.file, "offset": f.offset, "record": format!("{}-{}", f.shard, f.seq), "why": f.why.to_string() });
     let signature = |summary: &Summary| {
         signed.map(|signed| {
-            let (key, size) = (signed.key.to_string(), signed.checkpoint.size);
-            json!({ "key": key, "checkpoint": size, "after": signed.unsigned(summary) })
+            let (key, size) = (signed.keys.at(0).to_string(), signed.checkpoint.size);
+            let by = signed.keys.at(size).to_string();
+            json!({ "key": key, "by": by, "root_keys": signed.keys.roots().len(), "checkpoint": size, "after": signed.unsigned(summary), "cosigned": signed.cosigned() })
         })
     };
     let signature = match verdict {
@@ -255,7 +278,13 @@ fn as_value(verdict: &Verdict, signed: Option<&Signed>) -> serde_json::Value {
         Verdict::Whole(summary) | Verdict::TornTail(summary, _) => summary.removed.all.iter().map(gap_value).collect(),
         Verdict::Tampered(_) | Verdict::CannotTell(_) => Vec::new(),
     };
+    let missing = match verdict {
+        Verdict::Whole(summary) | Verdict::TornTail(summary, _) => &summary.removed.missing,
+        Verdict::Tampered(_) | Verdict::CannotTell(_) => &Missing::default(),
+    };
+    let named: Vec<String> = missing.named.iter().map(ToString::to_string).collect();
     json!({
+        "missing_results": { "count": missing.count, "of": named },
         "verdict": word, "records": records, "finding": finding, "signed": signature, "silences": silences, "removed": removed,
     })
 }
@@ -401,7 +430,7 @@ mod tests {
     use crate::host_record::series::{self, Place};
 
     /// A record in a folder of its own, which is removed. Each series is written as root's is: a stop follows each record.
-    pub(super) struct Scratch(PathBuf);
+    pub(super) struct Scratch(pub(super) PathBuf);
 
     impl Scratch {
         pub(super) fn new(name: &str) -> Scratch {
@@ -423,6 +452,16 @@ mod tests {
         /// Signs all series as they are on disk.
         pub(super) fn sign(&self) {
             let mut checkpoints = Checkpoints::open(&self.0).unwrap();
+            checkpoints.of(self.heads());
+            let now = Instant::now();
+            assert!(checkpoints.turn("ab12", now).unwrap());
+            assert!(!checkpoints.turn("ab12", now + Duration::from_secs(59)).unwrap(), "nothing new");
+            assert!(checkpoints.turn("ab12", now + Duration::from_secs(60)).unwrap(), "a minute is over");
+            checkpoints.last("ab12").unwrap();
+        }
+
+        /// How far all series but the node's are on disk.
+        pub(super) fn heads(&self) -> Vec<Arc<DurableHead>> {
             let Ok((Verdict::Whole(summary), _)) = judge(&self.folders(), Against::default(), false).unwrap() else {
                 panic!("it is not whole before it is signed")
             };
@@ -431,31 +470,28 @@ mod tests {
                 head.tell(Head { shard: series.shard, size: series.last_seq, root: series.root });
                 Arc::new(head)
             });
-            checkpoints.of(shards.collect());
-            let now = Instant::now();
-            assert!(checkpoints.turn("ab12", now).unwrap());
-            assert!(!checkpoints.turn("ab12", now + Duration::from_secs(59)).unwrap(), "nothing new");
-            assert!(checkpoints.turn("ab12", now + Duration::from_secs(60)).unwrap(), "a minute is over");
-            checkpoints.last("ab12").unwrap();
+            shards.collect()
         }
 
         pub(super) fn key(&self) -> VerifierKey {
             VerifierKey::parse(&std::fs::read_to_string(self.0.join(PUBLIC_KEY)).unwrap()).unwrap()
         }
 
-        fn segment(&self, shard: u16) -> PathBuf {
+        pub(super) fn segment(&self, shard: u16) -> PathBuf {
             self.0.join(file_name(shard, 1))
         }
 
-        fn kept(&self) -> PathBuf {
+        pub(super) fn kept(&self) -> PathBuf {
             let kept = self.0.join("kept");
             std::fs::copy(self.0.join(CHECKPOINT), &kept).unwrap();
             kept
         }
 
         /// Exit status as `audit verify` has it. With a key the second verifier, in Python, must say the same.
-        fn verdict(&self, key: Option<&str>, kept: &[PathBuf]) -> u8 {
-            let status = verify(Path::new("/none"), Some(self.0.clone()), Against { key, kept }, true).unwrap();
+        pub(super) fn verdict(&self, key: Option<&str>, kept: &[PathBuf]) -> u8 {
+            let status =
+                verify(Path::new("/none"), Some(self.0.clone()), Against { key, kept, ..Against::default() }, true)
+                    .unwrap();
             let second = key.and_then(|key| self.second(key, kept));
             assert!(second.is_none_or(|second| second == i32::from(status)), "the second verifier: {second:?}");
             status
@@ -468,7 +504,10 @@ mod tests {
             kept.iter().for_each(|kept| _ = command.arg("--kept").arg(kept));
             command.args(segments(&self.folders()).unwrap());
             match command.output() {
-                Ok(output) => output.status.code(),
+                Ok(output) => {
+                    print!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+                    output.status.code()
+                }
                 Err(_) => {
                     assert!(
                         std::env::var_os("CI").is_none_or(|ci| ci != "true"),
@@ -502,7 +541,7 @@ mod tests {
         let (scratch, key) = signed("since");
         scratch.append(0, 3);
         let Ok((Verdict::Whole(summary), Some(signed))) =
-            judge(&scratch.folders(), Against { key: Some(&key), kept: &[] }, false).unwrap()
+            judge(&scratch.folders(), Against { key: Some(&key), ..Against::default() }, false).unwrap()
         else {
             panic!("whole")
         };
@@ -541,7 +580,9 @@ mod tests {
         assert_eq!(scratch.verdict(Some(&key), &[]), 1);
         assert_eq!(scratch.verdict(None, &[]), 1, "also by the record's own key");
         // Whoever holds the folder may sign anew with a key of his own: only a kept key shows it.
-        std::fs::remove_file(scratch.0.join("record.key")).unwrap();
+        for name in ["record.key", "record.pub", "record.keys"] {
+            std::fs::remove_file(scratch.0.join(name)).unwrap();
+        }
         std::fs::remove_file(scratch.segment(NODE_SHARD)).unwrap();
         scratch.sign();
         assert_eq!(scratch.verdict(None, &[]), 0);

@@ -20,11 +20,10 @@ use sha2::{Digest, Sha256};
 
 use self::folder::Folder;
 use self::plan::{Plan, Sealed, begins, plan, sealed};
-use crate::checkpoints::Checkpoints;
 use crate::config::{Config, Hold};
 use crate::host_record::{self, Deed, HostRecord, Stage};
 use crate::record::{folders, now_ns};
-use crate::ship;
+use crate::{root_key, ship};
 
 mod folder;
 mod plan;
@@ -49,7 +48,7 @@ fn retain_at(config: &Config, dry_run: bool, now_ns: u64) -> Result<u8> {
     let record = HostRecord::new(&config.service.state_dir);
     let _one = lock(&host_record::folder(&config.service.state_dir))?;
     let begins = begins(&folders(config))?;
-    let key = Checkpoints::signer(&config.service.state_dir)?;
+    let key = root_key::of(&config.service.state_dir)?;
     let mut work = Work { config, record, key, begins, failed: Vec::new() };
     work.remove(&plan)?;
     work.moves(&plan)?;

@@ -19,7 +19,7 @@ use crate::origin::{Canary, KernelOrigins};
 use crate::origins::{Known, Origins};
 use crate::service::Service;
 use crate::tls::Legs;
-use crate::{admin, approvals, ca, check, plan, privileges};
+use crate::{admin, approvals, ca, check, plan, privileges, root_key};
 
 /// How often the loop looks around when nothing happens.
 const TICK: Duration = Duration::from_secs(1);
@@ -38,6 +38,9 @@ pub fn run(path: &Path) -> Result<()> {
     let account = privileges::account(&config.service.user)?;
     attach_where_nobody_did(&config)?;
     own_folders(&config, account)?;
+    if nix::unistd::Uid::effective().is_root() {
+        root_key::certify_for(&config.service.state_dir, Some(account))?;
+    }
     if ca::is_needed(&config) && ca::ensure(&config, account)? {
         tracing::info!("made this host's certificate authority; `interceptor ca` says how agents trust it");
     }

@@ -1,6 +1,7 @@
 //! `sessions`: what agents did, found in the record and read from its segments.
 #![allow(clippy::print_stdout)] // what a verb prints is its answer
 
+use std::collections::BTreeSet;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -137,7 +138,7 @@ pub fn search(asked: Asked<'_>, typed: &str, limit: usize) -> Result<u8> {
     let hits = opened.index.find(&query, limit)?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     for hit in &hits {
-        writeln!(out, "{}", told(&opened.segments, hit, asked.as_json)?.1).context("cannot write")?;
+        writeln!(out, "{}", told(&opened.segments, hit, asked.as_json)?.line).context("cannot write")?;
     }
     out.flush().context("cannot write")?;
     Ok(u8::from(hits.is_empty()))
@@ -156,25 +157,57 @@ fn play(
         return Ok(1);
     };
     let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut due = BTreeSet::new();
     opened.index.records(&session, |hit| {
-        let (wall_ns, line) = told(&opened.segments, &hit, asked.as_json)?;
+        let Told { wall_ns, line, result } = told(&opened.segments, &hit, asked.as_json)?;
+        match result {
+            Some(Awaited::Follows) => _ = due.insert(hit.id()),
+            Some(Awaited::Came(decision)) => _ = due.remove(&decision),
+            None => {}
+        }
         before(wall_ns, &mut out)?;
         writeln!(out, "{line}").context("cannot write")
     })?;
+    for decision in due {
+        writeln!(out, "{}", never_came(decision, asked.as_json)).context("cannot write")?;
+    }
     out.flush().context("cannot write")?;
     Ok(0)
 }
 
+/// A decision whose outcome says that its result follows, and no result is there.
+fn never_came(decision: RecordId, as_json: bool) -> String {
+    let why =
+        "its result was to follow and never came: the service was killed before it was recorded, or has it in hand yet";
+    match as_json {
+        true => json!({ "record": decision.to_string(), "missing_result": why }).to_string(),
+        false => format!("{decision}: {why}"),
+    }
+}
+
+/// One record as it is shown.
+struct Told {
+    wall_ns: u64,
+    line: String,
+    result: Option<Awaited>,
+}
+
+/// What a record says of a statement's result.
+enum Awaited {
+    /// It follows.
+    Follows,
+    /// This is it.
+    Came(RecordId),
+}
+
 /// One record with its outcome, and when it was.
-fn told(segments: &Segments, hit: &Hit, as_json: bool) -> Result<(u64, String)> {
+fn told(segments: &Segments, hit: &Hit, as_json: bool) -> Result<Told> {
     let Found { record, outcome } = segments.found(hit)?;
     let session = hit.session.map(|session| session.to_string());
     let Some(record) = record else {
         let words = format!("{}: its segment is not here any more", hit.id());
-        return Ok((
-            0,
-            if as_json { json!({ "record": hit.id().to_string(), "gone": true }).to_string() } else { words },
-        ));
+        let line = if as_json { json!({ "record": hit.id().to_string(), "gone": true }).to_string() } else { words };
+        return Ok(Told { wall_ns: 0, line, result: None });
     };
     let frame = show::frame(&record)
         .with_context(|| format!("record {} cannot be read: run `interceptor audit verify`", hit.id()))?;
@@ -184,13 +217,17 @@ fn told(segments: &Segments, hit: &Hit, as_json: bool) -> Result<(u64, String)> 
         false => None,
     };
     let ended = outcome.as_deref().and_then(show::frame).map(|outcome| show::json(hit.id().shard, &outcome));
+    let follows = ended.as_ref().is_some_and(|ended| ended["result_follows"] == true);
+    let came = lines.as_ref().and_then(|_| value["decision"].as_str()?.parse().ok());
+    let result = came.map(Awaited::Came).or(follows.then_some(Awaited::Follows));
+    let wall_ns = frame.stamp.wall_ns;
     if as_json {
         value["session_record"] = session.into();
         if let Some(lines) = &lines {
             value["messages"] = json!(lines);
         }
         value["outcome"] = ended.unwrap_or_default();
-        return Ok((frame.stamp.wall_ns, value.to_string()));
+        return Ok(Told { wall_ns, line: value.to_string(), result });
     }
     let mut line = plain(&show::line(hit.id().shard, &frame));
     if let Some(ended) = ended {
@@ -200,7 +237,7 @@ fn told(segments: &Segments, hit: &Hit, as_json: bool) -> Result<(u64, String)> 
         line +=
             &format!(" of {}\n{}", value["decision"].as_str().unwrap_or_default(), received::words(lines).trim_end());
     }
-    Ok((frame.stamp.wall_ns, line))
+    Ok(Told { wall_ns, line, result })
 }
 
 /// What a statement came to.

@@ -19,11 +19,12 @@ use self::alerts::Watch;
 use self::follow::Follower;
 use self::position::Position;
 use self::sink::{POLL, Seen, Source};
-use crate::config::{Config, Sink};
+use crate::config::{Anchor, Config, Sink};
 use crate::host_record::{self, Deed, HostRecord, Stage};
 use crate::record::{self, now_ns, reading};
 
 mod alerts;
+pub(crate) mod anchor;
 pub(crate) mod archive;
 mod file;
 pub(crate) mod follow;
@@ -35,6 +36,7 @@ mod syslog;
 mod tests;
 mod tls;
 
+pub use anchor::AnchorHealth;
 pub use sink::Health;
 
 /// How the sinks are, in root's folder.
@@ -50,6 +52,9 @@ pub struct Shipping {
     pid: u32,
     at_ns: u64,
     sinks: Vec<Health>,
+    /// The anchor, where there is one.
+    #[serde(default)]
+    anchor: Option<AnchorHealth>,
 }
 
 /// Ships until it is ended, or with `once` until all is shipped: exit 1 where a sink refused.
@@ -67,12 +72,16 @@ pub fn ship(path: &Path, once: bool) -> Result<u8> {
     // Alerts of what is there first, so that they are shipped with it.
     while once && shipper.alerts()? {}
     let sinks = config.sinks.iter().map(|sink| start(sink, &source)).collect::<Result<Vec<_>>>()?;
+    let anchor = config.anchor.as_ref().map(|anchor| start_anchor(anchor, &source, state)).transpose()?;
+    let over =
+        || sinks.iter().all(|sink| sink.thread.is_finished()) && anchor.as_ref().is_none_or(|a| a.thread.is_finished());
     if !once {
         tracing::info!(sinks = sinks.len(), "shipping the record");
     }
     loop {
-        shipper.watch(&sinks);
-        if once && sinks.iter().all(|sink| sink.thread.is_finished()) {
+        let is_over = once && over();
+        shipper.watch(&sinks, anchor.as_ref());
+        if is_over {
             break;
         }
         match if once { Ok(false) } else { shipper.alerts() } {
@@ -83,6 +92,12 @@ pub fn ship(path: &Path, once: bool) -> Result<u8> {
         std::thread::sleep(POLL);
     }
     let mut refused = false;
+    if let Some(anchor) = anchor
+        && let Ok(Err(why)) = anchor.thread.join()
+    {
+        eprintln!("interceptor: the anchor: {why:#}");
+        refused = true;
+    }
     for sink in sinks {
         if let Ok(Err(why)) = sink.thread.join() {
             eprintln!("interceptor: sink {}: {why:#}", sink.name);
@@ -128,6 +143,23 @@ fn start(sink: &Sink, source: &Source) -> Result<Started> {
         .spawn(move || sink::run(&its, &of, &seen_by))
         .context("cannot start a sink's thread")?;
     Ok(Started { name: sink.name.clone(), lag_max: sink.lag_max, seen, thread })
+}
+
+/// The anchor's thread.
+struct StartedAnchor {
+    lag_max: Duration,
+    seen: anchor::Seen,
+    thread: JoinHandle<Result<()>>,
+}
+
+fn start_anchor(anchor: &Anchor, source: &Source, state: &Path) -> Result<StartedAnchor> {
+    let seen = anchor::Seen::of(anchor);
+    let (its, of, state, seen_by) = (anchor.clone(), source.clone(), state.to_owned(), seen.clone());
+    let thread = std::thread::Builder::new()
+        .name("anchor".to_owned())
+        .spawn(move || anchor::run(&its, &of, &state, &seen_by))
+        .context("cannot start the anchor's thread")?;
+    Ok(StartedAnchor { lag_max: anchor.lag_max, seen, thread })
 }
 
 /// What watches the record and the sinks.
@@ -190,8 +222,29 @@ impl Shipper {
         }
     }
 
-    /// Lags and notes of the sinks, and their status.
-    fn watch(&mut self, sinks: &[Started]) {
+    /// What the anchor has to say, and how long it has said nothing.
+    fn watch_anchor(&mut self, anchor: &StartedAnchor) {
+        const NAME: &str = "anchor";
+        anchor.seen.notes().iter().for_each(|note| self.raise(NAME, None, note));
+        let health = anchor.seen.health();
+        let age = Duration::from_nanos(now_ns().saturating_sub(health.since_ns));
+        let was_late = self.late.iter().any(|name| name == NAME);
+        if age > anchor.lag_max && !was_late {
+            let why = health.error.map(|why| format!(": {why}")).unwrap_or_default();
+            let message = format!("{} has cosigned nothing for {} s{why}", health.witness, age.as_secs());
+            self.raise(NAME, None, &message);
+            self.late.push(NAME.to_owned());
+        } else if age <= anchor.lag_max && was_late {
+            tracing::info!("the anchor cosigns again");
+            self.late.retain(|name| name != NAME);
+        }
+    }
+
+    /// Lags and notes of the sinks and the anchor, and their status.
+    fn watch(&mut self, sinks: &[Started], anchor: Option<&StartedAnchor>) {
+        if let Some(anchor) = anchor {
+            self.watch_anchor(anchor);
+        }
         for sink in sinks {
             for note in sink.seen.notes() {
                 self.raise(&format!("sink {}", sink.name), None, &note);
@@ -211,7 +264,8 @@ impl Shipper {
             }
         }
         let sinks = sinks.iter().map(|sink| sink.seen.health()).collect();
-        let shipping = Shipping { pid: std::process::id(), at_ns: now_ns(), sinks };
+        let anchor = anchor.map(|anchor| anchor.seen.health());
+        let shipping = Shipping { pid: std::process::id(), at_ns: now_ns(), sinks, anchor };
         let written = serde_json::to_string(&shipping)
             .map_err(anyhow::Error::from)
             .and_then(|text| position::replace(&self.folder, STATUS, &text, false));
@@ -225,9 +279,9 @@ fn lag(health: &Health, now_ns: u64) -> Duration {
     health.oldest_ns.map_or(Duration::ZERO, |oldest| Duration::from_nanos(now_ns.saturating_sub(oldest)))
 }
 
-/// How the sinks of this configuration are; `None`: it has none.
+/// How the sinks and the anchor of this configuration are; `None`: it has none.
 pub fn shipping(config: &Config) -> Option<Result<Shipping>> {
-    if config.sinks.is_empty() {
+    if config.sinks.is_empty() && config.anchor.is_none() {
         return None;
     }
     let path = host_record::folder(&config.service.state_dir).join(STATUS);
@@ -259,6 +313,18 @@ impl Shipping {
             };
             out += &format!("sink      {:<20} {state}, {} taken\n", sink.name, sink.shipped);
         }
+        if let Some(anchor) = &self.anchor {
+            let age = now.saturating_sub(anchor.since_ns) / 1_000_000_000;
+            let late = age > anchor.lag_seconds_max;
+            well &= !late && anchor.error.is_none();
+            let state = match (&anchor.error, runs) {
+                (_, false) => "NOT ASKED: `interceptor ship` does not run".to_owned(),
+                (Some(why), _) => format!("REFUSES ({}), {age} s without a cosignature", control::plain(why)),
+                (None, _) if late => format!("LATE, {age} s without a cosignature"),
+                (None, _) => format!("cosigned {age} s ago"),
+            };
+            out += &format!("anchor    {:<20} {state}, up to record {} of the node\n", anchor.witness, anchor.size);
+        }
         (out, well)
     }
 
@@ -277,6 +343,18 @@ impl Shipping {
         });
         family("sink_shipped_total", "Records that the sink took.", "counter", &|s| s.shipped);
         family("sink_refuses", "1 while the sink takes nothing.", "gauge", &|s| u64::from(s.error.is_some()));
+        if let Some(anchor) = &self.anchor {
+            let lag = now.saturating_sub(anchor.since_ns) / 1_000_000_000;
+            for (name, help, value) in [
+                ("anchor_lag_seconds", "Age of the newest state that the witness has cosigned.", lag),
+                ("anchor_size", "Records of the node's log that it cosigned.", anchor.size),
+                ("anchor_refuses", "1 while it cosigns nothing.", u64::from(anchor.error.is_some())),
+            ] {
+                out += &format!(
+                    "# HELP interceptor_{name} {help}\n# TYPE interceptor_{name} gauge\ninterceptor_{name} {value}\n"
+                );
+            }
+        }
         out += &format!(
             "# HELP interceptor_ship_age_seconds Age of these figures: they stand still where the shipper does not run.\n# TYPE interceptor_ship_age_seconds gauge\ninterceptor_ship_age_seconds {}\n",
             now.saturating_sub(self.at_ns) / 1_000_000_000
@@ -290,7 +368,7 @@ pub fn status(path: &Path, as_json: bool) -> Result<u8> {
     let config = Config::load(path)?;
     let shipping = match shipping(&config) {
         None => {
-            println!("no [[sink]] is configured: what only this host holds, its root can rewrite");
+            println!("{}", config.only_here().unwrap_or_default());
             return Ok(1);
         }
         Some(Err(why)) => {
@@ -300,6 +378,7 @@ pub fn status(path: &Path, as_json: bool) -> Result<u8> {
         Some(Ok(shipping)) => shipping,
     };
     let (words, well) = shipping.words();
+    let words = config.only_here().map(|why| format!("WARNING   {why}\n")).unwrap_or_default() + &words;
     if as_json {
         println!("{}", serde_json::to_string_pretty(&shipping)?);
     } else {

@@ -72,13 +72,15 @@ pub fn print(path: &Path, asked: Asked, json: bool) -> Result<u8> {
     Ok(u8::from(status["canary"]["is"] != "works" || refusing))
 }
 
-/// A line per sink; where there is none, that only this host holds the record.
+/// A line per sink and for the anchor; where nothing leaves this host, that only it holds the record.
 fn sinks(config: &Config) -> String {
-    match ship::shipping(config) {
-        None => "WARNING   no [[sink]] is configured: what only this host holds, its root can rewrite\n".into(),
-        Some(Err(why)) => format!("WARNING   {why:#}\n"),
-        Some(Ok(shipping)) => shipping.words().0,
-    }
+    let only_here = config.only_here().map(|why| format!("WARNING   {why}\n")).unwrap_or_default();
+    only_here
+        + &match ship::shipping(config) {
+            None => String::new(),
+            Some(Err(why)) => format!("WARNING   {why:#}\n"),
+            Some(Ok(shipping)) => shipping.words().0,
+        }
 }
 
 fn page(asked: Asked) -> &'static str {

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """The second verifier of the record, written from docs/AUDIT-FORMAT.md alone, with nothing but Python's standard library.
 
-    verify.py [--open] [--key KEY [--checkpoint FILE [--kept FILE]...]] FILE.seg...      (in any order; the names say theirs)
+    verify.py [--open] [--key KEY [--checkpoint FILE [--kept FILE]... [--witness KEY --witnessed FILE]]] FILE.seg...
+
+Files in any order: the names say theirs. KEY is the first root key of the log, and the public key of a witness.
 
 Prints one line and exits 0 whole, 1 tampered, 4 only a torn tail, 5 cannot tell, as `interceptor audit verify` does.
 """
@@ -13,10 +15,12 @@ import struct
 import sys
 
 HEADER, FRAME, PAYLOAD_MAX, SECTOR = 4096, 44, 2 << 20, 512
-ROOT, STOP, SEAL, CHECKPOINT, TOMBSTONE = 240, 241, 242, 24, 27
+ROOT, STOP, SEAL, CHECKPOINT, TOMBSTONE, RUN_KEY, ROOT_KEY, OUTCOME, RESULT = 240, 241, 242, 24, 27, 32, 33, 5, 12
 NODE, SERVICE = 65534, 65535
 TREE_SIZE, TREE_ROOT, HEADER_HASH, HEADS, NEXT_WITHIN_S = 64, 65, 66, 71, 90
 REMOVED, FIRST, SEGMENT, SHA256, UNTIL, SIGNATURE = 120, 121, 122, 123, 124, 125
+LOG, KEY, BOOT, ISSUED, UP_TO, KEY_SIGNATURE, KEY_CONSENT = 140, 141, 142, 143, 144, 145, 146
+DECISION, RESULT_FOLLOWS = 27, 147
 
 
 def crc32c_table():
@@ -116,36 +120,134 @@ def is_signed(key, message, signature):
     return all((left[i] * right[2] - right[i] * left[2]) % P == 0 for i in (0, 1))
 
 
-def public_key(text):
-    """Name, key id and key of NAME+ID+KEY."""
+def key_of(name, kind, public):
+    """Name, key id and key; kind 1 signs a log, kind 4 cosigns others'."""
+    return name, hashlib.sha256(name.encode() + bytes([10, kind]) + public).digest()[:4], public
+
+
+def public_key(text, kind=1):
+    """The same of NAME+ID+KEY."""
     name, key_id, data = text.strip().split("+", 2)
     data = base64.b64decode(data, validate=True)
-    own_id = hashlib.sha256(name.encode() + b"\n" + data).digest()[:4]
-    if len(data) != 33 or data[0] != 1 or own_id.hex() != key_id:
+    key = key_of(name, kind, data[1:])
+    if len(data) != 33 or data[0] != kind or key[1].hex() != key_id:
         raise ValueError("no public key")
-    return name, own_id, data[1:]
+    return key
 
 
-def checkpoint(name, text, key):
-    """Size and root of a signed checkpoint."""
-    (origin, key_id, public), signed = key, False
+def note(name, text):
+    """Body, origin, size, root and signatures of a signed checkpoint, of which none is checked."""
     try:
         body, lines = text.split("\n\n", 1)
-        first, size, root = body.split("\n")
+        origin, size, root = body.split("\n")
         root = base64.b64decode(root, validate=True)
-        fits = first == origin and str(int(size)) == size and len(root) == 32 and lines.endswith("\n")
-        for line in lines.splitlines():
-            dash, by, data = line.split(" ")
-            data = base64.b64decode(data, validate=True)
-            fits = fits and dash == "\u2014" and len(data) >= 4
-            if by == origin and data[:4] == key_id:
-                fits = fits and is_signed(public, (body + "\n").encode(), data[4:])
-                signed = True
+        fits = str(int(size)) == size and len(root) == 32 and lines.endswith("\n")
+        signatures = [line.split(" ") for line in lines.splitlines()]
+        signatures = [(dash, by, base64.b64decode(data, validate=True)) for dash, by, data in signatures]
+        fits = fits and all(dash == "\u2014" and len(data) >= 4 for dash, _, data in signatures)
     except ValueError:
         fits = False
-    if not fits or not signed:
-        raise Answer(1, name, 0, 0, "no checkpoint that this key signed")
-    return int(size), root
+    if not fits:
+        raise Answer(1, name, 0, 0, "no signed checkpoint")
+    return (body + "\n").encode(), origin, int(size), root, [(by, data[:4], data[4:]) for _, by, data in signatures]
+
+
+def checkpoint(name, text, keys):
+    """Size and root of a checkpoint that the key in force at its size has signed."""
+    body, origin, size, root, signatures = note(name, text)
+    if size < keys.begins and origin == keys.name:
+        return size, root  # of what was removed: it says nothing any more
+    own, key_id, public = keys.at(size)
+    found = [signature for by, of, signature in signatures if (by, of) == (own, key_id)]
+    if origin != own or not found or not all(is_signed(public, body, signature) for signature in found):
+        raise Answer(1, name, 0, 0, "no checkpoint that a key of this log signed")
+    return size, root
+
+
+def cosigned(name, text, key):
+    """When a witness has cosigned a checkpoint."""
+    body, _, _, _, signatures = note(name, text)
+    own, key_id, public = key
+    for by, of, signature in signatures:
+        if (by, of) == (own, key_id):
+            time = int.from_bytes(signature[:8], "big")
+            message = b"cosignature/v1\ntime %d\n" % time + body
+            if not is_signed(public, message, signature[8:]):
+                break
+            return time
+    raise Answer(1, name, 0, 0, "no checkpoint that this witness cosigned")
+
+
+class Keys:
+    """The keys of a log, told in the node's own series, from the first root key on."""
+
+    def __init__(self, first, files):
+        self.name, self.roots, self.in_force, self.over = first[0], [first], [(0, first)], set()
+        self.bases, self.begins, self.checked = [], None, {}
+        for name, data in files:
+            if not os.path.basename(name).startswith(f"{NODE:05}-") or not any(data):
+                continue
+            header = Header(name, data)
+            self.begins = self.begins or header.first_seq
+            at, record = HEADER, frame(data, HEADER)
+            while isinstance(record, bytes):
+                if record[4] in (RUN_KEY, ROOT_KEY):
+                    seq = struct.unpack_from("<Q", record, 8)[0]
+                    why = self.see(header.boot, seq, record[4], fields(record[FRAME:]) or {})
+                    if why:
+                        raise Answer(1, name, at, seq, why)
+                at += -(-len(record) // 8) * 8
+                record = frame(data, at)
+        self.begins = self.begins or 1
+
+    def at(self, size):
+        return [key for seq, key in self.in_force if seq <= size][-1]
+
+    def is_by(self, root, message, signature):
+        asked = (root, message, signature)
+        if asked not in self.checked:
+            self.checked[asked] = is_signed(root[2], message, signature)
+        return self.checked[asked]
+
+    def see(self, boot, seq, kind, said):
+        """What is wrong with a key that is told."""
+        wanted = {LOG: 32, KEY: 32, KEY_SIGNATURE: 64, **({BOOT: 16} if kind == RUN_KEY else {KEY_CONSENT: 64})}
+        if any(len(said.get(field, b"")) != length for field, length in wanted.items()) or ISSUED not in said:
+            return "what is told of a key is damaged"
+        shard, size, root = head(said.get(UP_TO, b""))
+        if shard != NODE or len(root) != 32:
+            return "what is told of a key is damaged"
+        if said[LOG] != hashlib.sha256(self.name.encode()).digest():
+            return "the key that is told is of another log"
+        if size >= seq:
+            return "the key that is told is bound to a state of the record at another place"
+        key = key_of(self.name, 1, said[KEY])
+        what = ["run", said[BOOT].hex()] if kind == RUN_KEY else ["root"]
+        lines = [f"interceptor {what[0]} key v1", self.name, said[KEY].hex(), *what[1:]]
+        message = "\n".join(lines + [str(number(said[ISSUED])), f"{size} {root.hex()}", ""]).encode()
+        known = self.roots.index(key) if kind == ROOT_KEY and key in self.roots[1:] else len(self.roots)
+        if not self.is_by(self.roots[known - 1], message, said[KEY_SIGNATURE]):
+            replaced = any(self.is_by(root, message, said[KEY_SIGNATURE]) for root in self.roots[:-1])
+            by = "a root key that was replaced before" if replaced else "no root key of this log"
+            return f"the key that is told is signed by {by}"
+        if kind == ROOT_KEY and not self.is_by(key, message, said[KEY_CONSENT]):
+            return "the new root key has not signed that it is one"
+        if kind == RUN_KEY and any(boot) and boot != said[BOOT]:
+            return "the key that is told is of another boot of the host"
+        if kind == RUN_KEY and key in self.over:
+            return "the key that is told again is of a run that another one followed"
+        if known < len(self.roots):
+            return None
+        if self.bases and self.bases[-1][1] > size:
+            return "the key that is told is bound to a state of the record at another place"
+        self.bases.append((NODE, size, root))
+        if self.in_force[-1][1] != key:
+            if kind == RUN_KEY and self.in_force[-1][1] not in self.roots:
+                self.over.add(self.in_force[-1][1])
+            self.in_force.append((seq, key))
+        if kind == ROOT_KEY:
+            self.roots.append(key)
+        return None
 
 
 class Answer(Exception):
@@ -260,13 +362,13 @@ class Tombstone:
         return is_signed(public, "\n".join(lines).encode(), self.signature)
 
 
-def begins(segment, tombstones, key):
+def begins(segment, tombstones, keys):
     """Checks that what was before this first segment of a series is told of."""
     header, size = segment.header, segment.header.first_seq - 1
     told = [t for t in tombstones if (t.shard, t.segment) == (header.shard, header.number - 1)]
     fit = [t for t in told if (t.size, t.root) == (size, header.tree().root())]
     why = "what was before is missing, and no tombstone tells of it" if not told else "its tombstone tells of other records"
-    if not fit or (key and not any(t.is_signed(key) for t in fit)):
+    if not fit or (keys and not any(t.is_signed(key) for t in fit for key in keys.roots)):
         raise Answer(1, segment.name, 0, size + 1, why if not fit else "its tombstone is not signed")
     return f"removed: shard {header.shard}: records 1 to {size} in {header.number - 1} segments"
 
@@ -276,7 +378,7 @@ class Segment:
 
     def __init__(self, name, data, anchors):
         self.name, self.header = name, Header(name, data)
-        self.heads, self.beats, self.tombstones = [], [], []
+        self.heads, self.beats, self.tombstones, self.due, self.came = [], [], [], set(), set()
         self.end, self.seq, self.last = HEADER, self.header.first_seq, None
         self.records = 0
         self.tree = self.header.tree()
@@ -305,6 +407,12 @@ class Segment:
                 said = fields(record[FRAME:]) or {}
                 if all(key in said for key in (REMOVED, FIRST, SEGMENT, SHA256, UNTIL)):
                     self.tombstones.append(Tombstone(said))
+            if kind in (OUTCOME, RESULT):
+                said = fields(record[FRAME:]) or {}
+                if kind == RESULT:
+                    (self.due.discard if said.get(DECISION) in self.due else self.came.add)(said.get(DECISION))
+                elif said.get(RESULT_FOLLOWS) == b"\1":
+                    self.due.add(said.get(DECISION))
             self.last = kind
             self.end += -(-len(record) // 8) * 8
             self.seq += 1
@@ -378,10 +486,10 @@ def silences(beats):
     return found
 
 
-def verify(files, running, anchors=None, notes=None, key=None):
+def verify(files, running, anchors=None, notes=None, keys=None):
     """files: (name, bytes) in the order of names. The number of records, or an Answer. `notes` gets what is worth telling."""
     anchors = anchors or Anchors()
-    beats, later, tombstones = [], [], []
+    beats, later, tombstones, due = [], [], [], set()
     last, torn, records, shards, seen = None, None, 0, 0, set()
 
     def series_ends(segment):
@@ -423,6 +531,7 @@ def verify(files, running, anchors=None, notes=None, key=None):
         if segment.torn:
             torn = torn or Answer(4, name, segment.end, segment.seq, "an unfinished record")
         last = segment
+        due = (due - segment.came) | segment.due
         beats.extend(segment.beats)
         tombstones.extend(segment.tombstones)
         seen.add(header.shard)
@@ -434,18 +543,20 @@ def verify(files, running, anchors=None, notes=None, key=None):
     missing = set(range(shards)) - seen
     if missing:
         raise Answer(1, "-", 0, 1, f"shard {min(missing)} is missing")
-    told = [begins(segment, tombstones, key) for segment in later]
+    told = [begins(segment, tombstones, keys) for segment in later]
     for shard, size in anchors.missing():
         raise Answer(1, "-", 0, size, f"the records of shard {shard} up to this one are not those that were signed")
     if torn:
         raise torn
     if notes is not None:
         notes.extend(told + silences(beats))
+        missing = sorted((number(of[:2]), number(of[2:])) for of in due)
+        notes.extend(f"missing result: of record {shard}-{seq}" for shard, seq in missing)
     return records
 
 
 def main(arguments):
-    running, key, signed, names = False, None, [], []
+    running, key, witness, signed, names = False, None, None, [], []
     arguments = list(arguments)
     while arguments:
         word = arguments.pop(0)
@@ -453,8 +564,10 @@ def main(arguments):
             running = True
         elif word == "--key":
             key = public_key(arguments.pop(0))
-        elif word in ("--checkpoint", "--kept"):
-            signed.append(arguments.pop(0))
+        elif word == "--witness":
+            witness = public_key(arguments.pop(0), 4)
+        elif word in ("--checkpoint", "--kept", "--witnessed"):
+            signed.append((word, arguments.pop(0)))
         else:
             names.append(word)
     # By name alone: the series may lie in several folders.
@@ -467,16 +580,22 @@ def main(arguments):
                     files.append((name, file.read()))
             except OSError as error:
                 raise Answer(5, name, 0, 0, error.strerror)
-        anchors = []
-        for name in signed:
+        keys = Keys(key, files) if key else None
+        anchors = [base for base in keys.bases if base[1]] if keys else []
+        notes = []
+        for word, name in signed:
             try:
                 with open(name, encoding="utf-8") as file:
-                    size, root = checkpoint(name, file.read(), key)
+                    text = file.read()
             except FileNotFoundError:
                 raise Answer(1, name, 0, 0, "the signed checkpoint is missing")
-            anchors += [(NODE, size, root)] + (told(files, size) if not anchors else [])
-        notes = []
-        print(f"whole: {verify(files, running, Anchors(anchors), notes, key)} records")
+            size, root = checkpoint(name, text, keys)
+            anchors += [(NODE, size, root)] + (told(files, size) if word == "--checkpoint" else [])
+            if word == "--witnessed":
+                notes.append(f"cosigned: checkpoint {size} by {witness[0]} at {cosigned(name, text, witness)}")
+        if witness and not any(word == "--witnessed" for word, _ in signed):
+            raise Answer(1, "-", 0, 0, "no checkpoint that this witness cosigned")
+        print(f"whole: {verify(files, running, Anchors(anchors), notes, keys)} records")
         print(*notes, sep="\n", end="\n" if notes else "")
         return 0
     except Answer as answer:

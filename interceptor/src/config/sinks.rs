@@ -130,7 +130,7 @@ fn a_minute() -> u32 {
 }
 
 /// Where Debian and most others keep the authorities of the web.
-const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
+pub(super) const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 impl TypedSink {
     pub(super) fn resolve(self) -> Result<Sink, Error> {
@@ -167,7 +167,7 @@ impl TypedSink {
 }
 
 /// TLS, host, port and path of a URL.
-fn parts(url: &str) -> Result<(bool, String, u16, String), String> {
+pub(super) fn parts(url: &str) -> Result<(bool, String, u16, String), String> {
     let (tls, rest) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
         (Some(rest), _) => (true, rest),
         (None, Some(rest)) => (false, rest),
@@ -183,11 +183,15 @@ fn parts(url: &str) -> Result<(bool, String, u16, String), String> {
     if !clean(&host) || !clean(&path) || host.contains('@') {
         return Err(format!("url `{url}` has no plain host and path"));
     }
-    let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    if !tls && !loopback {
+    if !tls && !is_loopback(&host) {
         return Err("url: records leave this host over https:// alone; http:// is for loopback".into());
     }
     Ok((tls, host, port, path))
+}
+
+/// This host, by its own name or an address of its own loopback.
+pub(super) fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::record;
 /// Puts the proofs; whether the record is whole.
 pub(super) fn put(pack: &mut Pack, config: &Config, path: &Path) -> Result<bool> {
     let (whole, words) = record::checked(path)?;
+    let words = words + &config.only_here().map(|why| format!("WARNING: {why}\n")).unwrap_or_default();
     pack.put("integrity.txt", "10.3.2, 10.3.4", "interceptor audit verify", &words)?;
     let folders = record::folders(config);
     let negative = negative(&folders, &pack.folder)?;

@@ -5,14 +5,16 @@
 //! the rename leaves a series that `audit verify` calls a torn tail, until the next verb goes on with it.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use audit::chain::Tree;
 use audit::segment::{
-    Appender, Corrupt, HeaderFault, Identity, Previous, Recovered, Refused, Stamp, file_name, parse_file_name, recover,
+    Appender, Corrupt, HeaderFault, Identity, Previous, Recovered, Refused, SEGMENT_LEN_MAX, Stamp, file_name,
+    parse_file_name, recover,
 };
 use audit::{Head, RecordId};
 use nix::errno::Errno;
@@ -53,9 +55,19 @@ impl Place<'_> {
     }
 }
 
-/// Writes one record at the end of the series, and an orderly stop behind it; all is on disk when this returns. Says the record's
-/// number, and how far the series is.
-pub(crate) fn append(place: &Place<'_>, kind: u8, payload: &[u8]) -> Result<(RecordId, Head), Error> {
+/// A record that was written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Appended {
+    /// Which.
+    pub(crate) record: RecordId,
+    /// How far the series is, the stop behind the record included.
+    pub(crate) head: Head,
+    /// The segment that it stands in.
+    pub(crate) segment: u64,
+}
+
+/// Writes one record at the end of the series, and an orderly stop behind it; all is on disk when this returns.
+pub(crate) fn append(place: &Place<'_>, kind: u8, payload: &[u8]) -> Result<Appended, Error> {
     let _lock = lock(place)?;
     let mut tail = Tail::open(place)?;
     let seq = match tail.store(kind, payload) {
@@ -66,8 +78,29 @@ pub(crate) fn append(place: &Place<'_>, kind: u8, payload: &[u8]) -> Result<(Rec
         other => other,
     };
     let seq = seq.map_err(|why| Error::Segment(tail.path.clone(), why))?;
+    let segment = tail.appender.header().number();
     let head = tail.stop(place)?;
-    Ok((RecordId { shard: place.shard, seq }, head))
+    Ok(Appended { record: RecordId { shard: place.shard, seq }, head, segment })
+}
+
+/// How far a series is, for whoever does not write it. The folder may be somebody else's: no link is followed.
+pub(crate) fn head(place: &Place<'_>) -> Result<Head, Error> {
+    let number = last_number(place).map_err(|why| Error::File(place.folder.to_path_buf(), why))?;
+    let Some(number) = number else {
+        return Ok(Head { shard: place.shard, size: 0, root: Tree::EMPTY.root() });
+    };
+    let path = place.segment(number);
+    let mut bytes = Vec::new();
+    let opened = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(&path);
+    let read = opened.and_then(|file| file.take(SEGMENT_LEN_MAX as u64 + 1).read_to_end(&mut bytes));
+    read.map_err(|why| Error::File(path.clone(), why))?;
+    let tree = recover(&bytes).map_err(|why| Error::Corrupt(path, why))?.tree;
+    Ok(Head { shard: place.shard, size: tree.size(), root: tree.root() })
+}
+
+/// The boot of this host; zeros where the kernel does not show it.
+pub(crate) fn boot_id() -> [u8; 16] {
+    identity().boot_id
 }
 
 /// One writer at a time; let go when dropped, or with the process. Without a bound a process that stands still would keep a
@@ -239,7 +272,7 @@ mod tests {
         }
 
         fn append(&self, payload: &[u8]) -> u64 {
-            append(&self.place(), ATTACH, payload).unwrap().0.seq
+            append(&self.place(), ATTACH, payload).unwrap().record.seq
         }
 
         fn place(&self) -> Place<'_> {

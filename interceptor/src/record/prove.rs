@@ -1,20 +1,22 @@
 //! `audit checkpoint`, `audit prove`, `audit check-proof`, `audit consistency`: what somebody elsewhere can check with the public key alone.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use audit::chain::{Hash, leaf};
-use audit::note::{inclusion_proof, read_inclusion_proof};
+use audit::keys::Keys;
+use audit::note::{Unfit, VerifierKey, inclusion_proof, read_inclusion_proof};
 use audit::proof::{Ranges, consistency, extends, includes, inclusion};
-use audit::segment::{NODE_SHARD, frames};
+use audit::segment::{HEADER_LEN, Header, NODE_SHARD, frames};
 use audit::{Head, RecordId, RecordType, decode, show};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
 use super::signed::{self, Signed, Unsigned};
-use super::{folders_and_state, reading, series_of};
+use super::{Against, folders_and_state, reading, series_of};
 use crate::checkpoints::PUBLIC_KEY;
 
 /// `audit checkpoint`: the newest signed checkpoint, to be kept elsewhere.
@@ -41,7 +43,7 @@ pub fn prove(path: &Path, folder: Option<PathBuf>, record: RecordId) -> Result<u
     Ok(0)
 }
 
-fn proof(folders: &[PathBuf], record: RecordId) -> Result<Value> {
+pub(super) fn proof(folders: &[PathBuf], record: RecordId) -> Result<Value> {
     let signed = signed(folders)?;
     let (bound, bytes_of_bound) = bound(folders, record, signed.checkpoint.size)?;
     let size_of_node = signed.checkpoint.size;
@@ -59,6 +61,7 @@ fn proof(folders: &[PathBuf], record: RecordId) -> Result<Value> {
         "bytes": BASE64.encode(bytes),
         "tree_size": tree_size,
         "path": tree_path.iter().map(|hash| BASE64.encode(hash)).collect::<Vec<_>>(),
+        "keys": signed::certificates(folders, size_of_node)?.iter().map(|frame| BASE64.encode(frame)).collect::<Vec<_>>(),
         "checkpoint_record": BASE64.encode(bytes_of_bound),
         "tlog_proof": inclusion_proof(bound.seq, &node_path, &signed.text),
     }))
@@ -84,16 +87,24 @@ pub fn check_proof(file: &Path, key: &str) -> Result<u8> {
 /// was kept elsewhere ended, with the proof.
 pub fn since(path: &Path, folder: Option<PathBuf>, kept: &Path, later: Option<&Path>, key: Option<&str>) -> Result<u8> {
     let (folders, _) = folders_and_state(path, folder)?;
-    let newest = match signed::read(&folders, key, &[])? {
+    let newest = match signed::read(&folders, &Against { key, ..Against::default() })? {
         Ok(signed) => signed,
         Err(Unsigned::Never) => bail!("nothing is signed here: the service has not run yet"),
         Err(Unsigned::Broken(why)) => bail!("{why}"),
     };
-    let old = match signed::open(&newest.key, kept)? {
+    let (keys, begins) = match signed::keys_of(&folders, newest.keys.at(0).clone())? {
+        Ok(found) => found,
+        Err(why) => bail!("{why}"),
+    };
+    let old = match signed::open(&keys, begins, kept)? {
         Ok(old) => old,
+        Err(Unfit::Unsigned) => {
+            println!("FORKED: no key of the record here has signed {}", kept.display());
+            return Ok(1);
+        }
         Err(why) => bail!("{}: {why}", kept.display()),
     };
-    let new = match later.map(|later| signed::open(&newest.key, later)).transpose()? {
+    let new = match later.map(|later| signed::open(&keys, begins, later)).transpose()? {
         None => newest.checkpoint.clone(),
         Some(Ok(later)) => later,
         Some(Err(why)) => bail!("{}: {why}", later.unwrap_or(kept).display()),
@@ -117,7 +128,7 @@ pub fn since(path: &Path, folder: Option<PathBuf>, kept: &Path, later: Option<&P
 }
 
 fn signed(folders: &[PathBuf]) -> Result<Signed> {
-    match signed::read(folders, None, &[])? {
+    match signed::read(folders, &Against::default())? {
         Ok(signed) => Ok(signed),
         Err(Unsigned::Never) => bail!("nothing is signed here: the service has not run yet"),
         Err(Unsigned::Broken(why)) => bail!("{why}"),
@@ -169,6 +180,56 @@ fn path_of(folders: &[PathBuf], shard: u16, ranges: Vec<std::ops::Range<u64>>, s
     found.roots().with_context(|| format!("the series of shard {shard} ends before record {size}"))
 }
 
+/// The proof that the node's series of one size goes on to another, from the segment that has the first one's end: its header has all
+/// that is needed of what is before.
+pub(crate) fn path_since(folders: &[PathBuf], old: u64, new: u64) -> Result<Vec<Hash>> {
+    let files = series_of(folders, NODE_SHARD)?;
+    let header = |path: &PathBuf| -> Result<Header> {
+        let mut bytes = vec![0; HEADER_LEN];
+        fs::File::open(path)
+            .and_then(|mut file| file.read_exact(&mut bytes))
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        Header::read(&bytes).with_context(|| format!("{} has no header", path.display()))
+    };
+    let mut first = None;
+    for (at, path) in files.iter().enumerate() {
+        // One that was made in advance is zeros.
+        match header(path) {
+            Ok(header) if header.previous.tree.size() <= old => first = Some((at, header)),
+            _ => break,
+        }
+    }
+    let (at, header) = first.with_context(|| format!("what was up to record {old} of the node's was removed"))?;
+    let mut tree = header.previous.tree.clone();
+    let ranges = consistency(old, new);
+    let later: Vec<std::ops::Range<u64>> = ranges.iter().filter(|range| range.start >= old).cloned().collect();
+    let mut found = Ranges::since(old, later);
+    for path in files.iter().skip(at) {
+        let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        for frame in frames(&bytes).filter(|frame| frame.seq <= new) {
+            let leaf = leaf(frame.bytes());
+            if frame.seq <= old { tree.push(leaf) } else { found.leaf(leaf) }
+        }
+    }
+    let ends = || format!("the node's series ends before record {new}");
+    let mut later = found.roots().with_context(ends)?.into_iter();
+    // The rest are the perfect subtrees that the first size is the sum of.
+    let mut start = 0;
+    let sizes = (0..u64::BITS).rev().map(|bit| 1 << bit).filter(|size| old & size != 0);
+    let before: Vec<(u64, Hash)> = sizes
+        .zip(tree.frontier())
+        .map(|(size, hash)| {
+            start += size;
+            (start - size, *hash)
+        })
+        .collect();
+    let path = ranges.iter().map(|range| match range.start >= old {
+        true => later.next(),
+        false => before.iter().find(|(start, _)| *start == range.start).map(|(_, hash)| *hash),
+    });
+    path.collect::<Option<_>>().with_context(ends)
+}
+
 fn bytes_of(folders: &[PathBuf], record: RecordId) -> Result<Vec<u8>> {
     for path in series_of(folders, record.shard)? {
         let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -185,6 +246,7 @@ struct Checked {
     bytes: Vec<u8>,
     tree_size: u64,
     path: Vec<Hash>,
+    keys: Vec<Vec<u8>>,
     checkpoint_record: Vec<u8>,
     tlog_proof: String,
 }
@@ -201,15 +263,27 @@ impl Checked {
             bytes: bytes("bytes")?,
             tree_size: value.get("tree_size")?.as_u64()?,
             path: value.get("path")?.as_array()?.iter().map(hash).collect::<Option<_>>()?,
+            // A proof of a record without keys of runs has none.
+            keys: match value.get("keys") {
+                None => Vec::new(),
+                Some(keys) => {
+                    let one = |key: &Value| BASE64.decode(key.as_str()?).ok();
+                    keys.as_array()?.iter().map(one).collect::<Option<_>>()?
+                }
+            },
             checkpoint_record: bytes("checkpoint_record")?,
             tlog_proof: word("tlog_proof")?.to_owned(),
         })
     }
 
     /// What the record says, if every step from its bytes to the signature holds.
-    fn holds(&self, key: &audit::note::VerifierKey) -> Option<String> {
+    fn holds(&self, key: &VerifierKey) -> Option<String> {
         let (seq, path, signed) = read_inclusion_proof(&self.tlog_proof).ok()?;
-        let node = key.open(signed, key.name()).ok()?;
+        let mut keys = Keys::of(key.clone());
+        for told in &self.keys {
+            keys.see(&[0; 16], &show::frame(told)?).ok()?;
+        }
+        let node = keys.open(signed).ok()?;
         includes(&leaf(&self.checkpoint_record), seq - 1, node.size, &path, &node.root).then_some(())?;
         let bound = show::frame(&self.checkpoint_record).filter(|frame| frame.seq == seq)?;
         if self.record.shard == NODE_SHARD {
@@ -226,7 +300,24 @@ impl Checked {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host_record::series::{self, Place};
     use crate::record::tests::Scratch;
+
+    #[test]
+    fn a_proof_from_the_last_segments_is_that_of_all() {
+        let scratch = Scratch::new("since");
+        let place = Place { folder: &scratch.folders()[0], shard: NODE_SHARD };
+        (0..14).for_each(|_| _ = series::append(&place, 18, &[7; 200_000]).unwrap());
+        let size = series::head(&place).unwrap().size;
+        assert!(series_of(&scratch.folders(), NODE_SHARD).unwrap().len() > 2);
+        for old in 1..size {
+            let all = path_of(&scratch.folders(), NODE_SHARD, consistency(old, size), size).unwrap();
+            assert_eq!(path_since(&scratch.folders(), old, size).unwrap(), all, "{old} to {size}");
+        }
+        fs::remove_file(scratch.folders()[0].join("65534-0000000001.seg")).unwrap();
+        assert!(path_since(&scratch.folders(), 1, size).is_err());
+        assert!(path_since(&scratch.folders(), size - 1, size).is_ok());
+    }
 
     #[test]
     fn every_bound_record_is_proven_and_no_changed_one() {

@@ -61,14 +61,14 @@ impl Host {
     }
 
     fn key(&self) -> SignerKey {
-        Checkpoints::signer(&self.state()).unwrap().unwrap()
+        root_key::of(&self.state()).unwrap().unwrap()
     }
 
     fn verdict(&self, config: &Config) -> Verdict {
         let key = self.key();
         let files = crate::record::segments(&folders(config)).unwrap();
         let opened = files.iter().map(|path| (path.display().to_string(), File::open(path)));
-        verify(opened, &Options { key: Some(key.public()), ..Options::default() })
+        verify(opened, &Options { keys: Some(std::slice::from_ref(key.public())), ..Options::default() })
     }
 
     fn whole(&self, config: &Config) -> Summary {

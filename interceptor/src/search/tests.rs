@@ -115,6 +115,7 @@ impl Record {
             masked,
             sensitive: 0,
             duration_ns: 1_000_000,
+            result_follows: false,
             number: 3,
         };
         self.write(decision.shard, session, &Event::Outcome(outcome))

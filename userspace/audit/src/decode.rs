@@ -3,6 +3,7 @@ use crate::chain::Hash;
 use crate::event::Head;
 use crate::field;
 use crate::id::RecordId;
+use crate::record_type::RecordType;
 
 /// The bytes end within a field, or a length is no length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +86,21 @@ pub fn heads(payload: &[u8]) -> Option<Vec<Head>> {
 pub fn next_within_s(payload: &[u8]) -> Option<u64> {
     let due = Fields::of(payload).map_while(Result::ok).find(|(name, _)| *name == field::NEXT_WITHIN_S)?;
     number(due.1)
+}
+
+/// Of an outcome, the decision whose result follows; of a result, the decision that it is of.
+pub(crate) fn result_of(kind: RecordType, payload: &[u8]) -> Option<RecordId> {
+    let (mut decision, mut follows) = (None, kind == RecordType::Result);
+    for one in Fields::of(payload) {
+        match one.ok()? {
+            (field::DECISION, value) => decision = record_id(value),
+            (field::RESULT_FOLLOWS, value) => follows = number(value) == Some(1),
+            // It stands right behind the decision.
+            _ if decision.is_some() => break,
+            _ => {}
+        }
+    }
+    decision.filter(|_| follows)
 }
 
 /// What a record that closes a batch says.

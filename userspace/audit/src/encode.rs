@@ -185,6 +185,11 @@ fn service(event: &Event<'_>, out: &mut Vec<u8>) {
             name(out, field::OBJECT, *object);
             name(out, field::MESSAGE, *message);
         }
+        Event::Key { operator, told } => {
+            operator.append(out, true);
+            name(out, field::OBJECT, Text::Literal("record"));
+            told.append(out);
+        }
         Event::ServiceStart { operator, version, kernel, policy, success, message } => {
             operator.append(out, *success);
             name(out, field::OBJECT, Text::Literal("service"));
@@ -392,6 +397,9 @@ impl Outcome<'_> {
     fn append(&self, out: &mut Vec<u8>) {
         session(out, self.actor, self.success, self.number);
         id(out, field::DECISION, self.decision);
+        if self.result_follows {
+            number(out, field::RESULT_FOLLOWS, 1);
+        }
         state(out, self.sqlstate);
         name_if(out, field::CAUSE, self.cause.map(Text::Literal));
         number(out, field::ROWS, self.rows);
@@ -416,7 +424,7 @@ impl SessionTotals {
 }
 
 impl Head {
-    fn append_as(&self, field: u8, out: &mut Vec<u8>) {
+    pub(crate) fn append_as(&self, field: u8, out: &mut Vec<u8>) {
         let length = 8 - self.size.leading_zeros() as usize / 8;
         out.push(field);
         out.push(2 + 32 + length as u8);

@@ -5,6 +5,7 @@ use pan::Masked;
 
 use crate::encode::{ActorPart, StatementPart, VerdictPart};
 use crate::id::RecordId;
+use crate::keys::KeyTold;
 use crate::received::Received;
 use crate::record_type::RecordType;
 use crate::removal::Removed;
@@ -440,7 +441,7 @@ pub enum Event<'a> {
         removed: &'a Removed,
         /// Why: how long it had to be kept.
         cause: Text<'a>,
-        /// By the record's key; `None`: this host has none yet.
+        /// By the root key; `None`: this host has none yet.
         signature: Option<&'a [u8; 64]>,
     },
     /// Segments were moved, or kept though their time was over.
@@ -453,6 +454,13 @@ pub enum Event<'a> {
         success: bool,
         /// Which, and how many.
         message: Text<'a>,
+    },
+    /// A key of a run of the service, or the next root key.
+    Key {
+        /// Who.
+        operator: Operator<'a>,
+        /// Which, and the root key's word for it.
+        told: &'a KeyTold,
     },
     /// The service, and with it this record, started (10.2.1.6).
     ServiceStart {
@@ -553,6 +561,7 @@ impl Event<'_> {
             Event::Alert { .. } => RecordType::Alert,
             Event::Tombstone { .. } => RecordType::Tombstone,
             Event::Retention { .. } => RecordType::Retention,
+            Event::Key { told, .. } => told.record_type(),
             Event::ServiceStart { .. } => RecordType::ServiceStart,
             Event::ServiceStop { .. } => RecordType::ServiceStop,
             Event::Canary { .. } => RecordType::Canary,

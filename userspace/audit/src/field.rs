@@ -21,6 +21,10 @@ pub enum Form {
     Head,
     /// 64 bytes of Ed25519 (RFC 8032).
     Signature,
+    /// 16 bytes of the kernel's boot id.
+    Boot,
+    /// 32 bytes of an Ed25519 public key (RFC 8032).
+    Key,
     /// Any bytes, in COBS: no zero byte is in them.
     Bytes,
     /// Pairs of LEB128, each one more than it says: microseconds since the pair before, and bytes.
@@ -149,7 +153,7 @@ fields! {
     122 REMOVED_SEGMENT "removed_segment" Number "the removed segment's number";
     123 REMOVED_SHA256 "removed_sha256" Hash "SHA-256 of the removed segment's file";
     124 REMOVED_UNTIL "removed_until" Number "the time of the removed segment's last record, seconds since 1970 UTC";
-    125 SIGNATURE "signature" Signature "by the record's key, over what a tombstone says (see *Tombstones*)";
+    125 SIGNATURE "signature" Signature "by the root key, over what a tombstone says (see *Tombstones*)";
     126 RESULT "result" Bytes "what the agent received of the statement, as it left: messages of the protocol; packed as `packing` says";
     127 PACKING "packing" Number "1: zstd (RFC 8878); absent: as they were";
     128 RESULT_BYTES "result_bytes" Number "how many bytes `result` is when it is unpacked";
@@ -158,6 +162,14 @@ fields! {
     131 TIMING "timing" Timing "when pieces of the result left, the first since the decision";
     132 STARRED "starred" Number "cards that only the strict scan finds: masked in `result`, though the agent was shown by the balanced one";
     133 BREAK_GLASS "break_glass" Number "1: the person let the statement go on alone, in an emergency (break-glass)";
+    140 LOG "log" Hash "SHA-256 of the log's name: of which log a key is";
+    141 KEY "key" Key "the key that is told of";
+    142 BOOT "boot" Boot "the boot of the host that the run with this key is of";
+    143 ISSUED "issued" Number "when the root key signed it, seconds since 1970 UTC";
+    144 BASE "base" Head "the node's own tree when the root key signed it: all of it is so signed too";
+    145 KEY_SIGNATURE "key_signature" Signature "by the root key, over what is told of the key (see *Keys*)";
+    146 KEY_CONSENT "key_consent" Signature "by the new root key, over the same";
+    147 RESULT_FOLLOWS "result_follows" Number "1: what the agent received of it follows in a record of its own, a `result` with the same `decision`";
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod encode;
 mod event;
 pub mod field;
 mod id;
+pub mod keys;
 pub mod note;
 pub mod ocsf;
 pub mod proof;
@@ -26,6 +27,7 @@ pub mod segment;
 pub mod show;
 pub mod silence;
 pub mod verify;
+pub mod witness;
 
 pub use encode::{ActorPart, StatementPart, VerdictPart, encode};
 pub use event::{

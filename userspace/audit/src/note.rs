@@ -112,6 +112,11 @@ impl VerifierKey {
         &self.name
     }
 
+    /// The 32 bytes of RFC 8032.
+    pub fn bytes(&self) -> [u8; 32] {
+        self.key
+    }
+
     /// The first four bytes of `SHA-256(name || 0x0a || 0x01 || key)`.
     fn id(&self) -> [u8; 4] {
         let hash = Sha256::new()
@@ -192,6 +197,13 @@ impl SignerKey {
         signature
     }
 
+    /// The signed checkpoint with this key's signature beside those that it has.
+    pub fn countersign(&self, signed: &str) -> Result<String, Unfit> {
+        let (body, ..) = parts(signed)?;
+        let bytes = [self.public.id().as_slice(), self.pair.sign(body.as_bytes()).as_ref()].concat();
+        Ok(format!("{signed}— {} {}\n", self.public.name, BASE64.encode(bytes)))
+    }
+
     /// The checkpoint with this key's signature.
     pub fn sign(&self, checkpoint: &Checkpoint) -> Result<String, Unfit> {
         if checkpoint.origin.is_empty() || checkpoint.origin.len() > NAME_MAX || !is_line(&checkpoint.origin) {
@@ -209,6 +221,19 @@ pub fn private_key(name: &str, seed: &[u8; 32]) -> Result<String, Unfit> {
     let key = SignerKey::of_seed(name, seed)?;
     let seed = BASE64.encode([&[ED25519_TYPE], seed.as_slice()].concat());
     Ok(format!("PRIVATE+KEY+{name}+{}+{seed}", hex(&key.public.id())))
+}
+
+/// The lines of signatures in a signed note: the key's name, and the key id with what follows it.
+pub(crate) type Signatures<'a> = Vec<(&'a str, Vec<u8>)>;
+
+/// A signed checkpoint's text, what that says, and its signatures, of which none is checked.
+pub(crate) fn parts(text: &str) -> Result<(&str, Checkpoint, Signatures<'_>), Unfit> {
+    parse(text).map(|note| (note.body, note.checkpoint, note.signatures))
+}
+
+/// What a signed checkpoint says, whoever signed it: for a look at its size, and nothing else.
+pub fn checkpoint_of(text: &str) -> Result<Checkpoint, Unfit> {
+    parse(text).map(|note| note.checkpoint)
 }
 
 /// The proof that record `seq` is in a checkpoint's tree, as C2SP's tlog-proof writes it.
@@ -241,7 +266,7 @@ struct Note<'a> {
     /// What it says.
     checkpoint: Checkpoint,
     /// Names, each with the key id and the signature.
-    signatures: Vec<(&'a str, Vec<u8>)>,
+    signatures: Signatures<'a>,
 }
 
 /// Extension lines are no part of ours and are refused.

@@ -69,6 +69,11 @@ impl Ranges {
         Ranges { ranges: ranges.into_iter().map(|range| (range, Tree::default())).collect(), taken: 0 }
     }
 
+    /// The same where the leaves before this one do not come: no range begins before it.
+    pub fn since(first: u64, ranges: Vec<Range<u64>>) -> Ranges {
+        Ranges { taken: first, ..Ranges::of(ranges) }
+    }
+
     /// Takes the next leaf.
     pub fn leaf(&mut self, leaf: Hash) {
         let index = self.taken;

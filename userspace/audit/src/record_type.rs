@@ -54,6 +54,8 @@ record_types! {
     28 Retention "retention" "Segments were moved to cold storage, or kept though their time was over.";
     30 Grant "grant" "A person's approval stands for a while: of further runs of one statement, or of what a rule holds.";
     31 GrantOver "grant-over" "Such an approval was taken back.";
+    32 RunKey "run-key" "A key that signs the checkpoints of one run of the service, certified by the root key.";
+    33 RootKey "root-key" "The root key was replaced: which one certifies from here on, signed by both.";
     240 Root "root" "The root of all records so far. Written by the appender alone.";
     241 Stop "stop" "A root after which the writer stopped in order.";
     242 Seal "seal" "A root after which nothing follows in this segment.";

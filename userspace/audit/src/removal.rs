@@ -2,7 +2,7 @@
 //! tombstone that tells of that place: which segment it was, and the size and root of the tree up to its end.
 //!
 //! A tombstone stands in root's series ([`crate::segment::SERVICE_SHARD`]), which the service can neither write nor read, and is signed
-//! by the record's key: who has taken the service over cannot write one, and who may write root's folder alone cannot sign one.
+//! by the root key: who has taken the service over can neither write one nor sign one.
 
 use std::fmt::Write as _;
 
@@ -33,7 +33,7 @@ pub struct Removed {
 pub struct Tombstone {
     /// What it says.
     pub removed: Removed,
-    /// By the record's key, where there was one.
+    /// By the root key, where there was one.
     pub signature: Option<[u8; 64]>,
 }
 
@@ -47,7 +47,7 @@ impl Removed {
         text
     }
 
-    /// The signature of the record's key.
+    /// The signature of the root key.
     pub fn sign(&self, key: &SignerKey) -> [u8; 64] {
         key.sign_bytes(self.message(key.public().name()).as_bytes())
     }

@@ -124,7 +124,12 @@ fn value(field: u8, form: Form, bytes: &[u8]) -> Value {
         (Form::Number, Some(flag))
             if matches!(
                 field,
-                field::SUCCESS | field::REDACTED | field::APPROVED | field::BREAK_GLASS | field::CLOCK_SYNCED
+                field::SUCCESS
+                    | field::REDACTED
+                    | field::APPROVED
+                    | field::BREAK_GLASS
+                    | field::CLOCK_SYNCED
+                    | field::RESULT_FOLLOWS
             ) =>
         {
             (flag != 0).into()
@@ -137,7 +142,7 @@ fn value(field: u8, form: Form, bytes: &[u8]) -> Value {
             let stage = Stage::ALL.iter().find(|stage| u64::from(stage.code()) == code);
             stage.map_or("unknown", |stage| stage.as_str()).into()
         }
-        (Form::Number, Some(seconds)) if matches!(field, field::EXPIRES | field::REMOVED_UNTIL) => {
+        (Form::Number, Some(seconds)) if matches!(field, field::EXPIRES | field::REMOVED_UNTIL | field::ISSUED) => {
             time(seconds.saturating_mul(1_000_000_000)).into()
         }
         (Form::Number, Some(value)) => value.into(),
@@ -145,7 +150,7 @@ fn value(field: u8, form: Form, bytes: &[u8]) -> Value {
         (Form::Text | Form::List, _) => text(bytes),
         (Form::Address, _) => address(bytes).map_or(Value::Null, |address| address.to_string().into()),
         (Form::Id, _) => record_id(bytes).map_or(Value::Null, |id| id.to_string().into()),
-        (Form::Hash, _) => hex(bytes).into(),
+        (Form::Hash | Form::Key | Form::Boot, _) => hex(bytes).into(),
         (Form::Bytes, _) => with_zeros(bytes).map_or(Value::Null, |bytes| BASE64.encode(bytes).into()),
         (Form::Timing, _) => timing(bytes).map_or(Value::Null, |pairs| json!(pairs)),
         (Form::Signature, _) => BASE64.encode(bytes.get(..64).unwrap_or(bytes)).into(),

@@ -11,6 +11,7 @@ use std::io::Read;
 
 use self::alone::{Body, Seen, sorted};
 use self::begins::Begins;
+use self::results::Results;
 use crate::chain::Hash;
 use crate::note::VerifierKey;
 use crate::segment::{Header, HeaderFault, Previous, Recovered, SEGMENT_LEN_MAX, parse_file_name};
@@ -18,9 +19,11 @@ use crate::silence::{Pulse, Silences};
 
 mod alone;
 mod begins;
+mod results;
 
 pub use alone::{Alone, Examined};
 pub use begins::{Gap, Gaps};
+pub use results::Missing;
 
 /// What is known from elsewhere.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,8 +33,8 @@ pub struct Options<'a> {
     /// The service may be writing: a series need not end with an orderly stop. A file that was read while a record was being
     /// stored can look torn or holed at its end; whoever sets this reads again before believing it.
     pub open: bool,
-    /// Whoever must have signed the tombstones of what was removed; `None`: their signatures are not looked at.
-    pub key: Option<&'a VerifierKey>,
+    /// Whoever may have signed the tombstones of what was removed, the log's root keys; `None`: their signatures are not looked at.
+    pub keys: Option<&'a [VerifierKey]>,
 }
 
 /// A record that is known to have been written.
@@ -128,7 +131,7 @@ pub enum Why {
     NoTombstone,
     /// A tombstone tells of another end of what was before than this segment's header.
     OtherTombstone,
-    /// The tombstone of what was before is not signed by the record's key.
+    /// The tombstone of what was before is not signed by a root key of the log.
     UnsignedTombstone,
 }
 
@@ -163,7 +166,7 @@ impl fmt::Display for Why {
                 f.write_str("the tombstone of what was before this segment tells of other records than those that its header continues")
             }
             Why::UnsignedTombstone => {
-                f.write_str("the tombstone of what was before this segment is not signed by the record's key")
+                f.write_str("the tombstone of what was before this segment is not signed by a root key of this log")
             }
         }
     }
@@ -184,7 +187,7 @@ pub struct Summary {
     pub series: Vec<Series>,
     /// When no checkpoint was written though one was due.
     pub silences: Box<Silences>,
-    /// What was removed for good.
+    /// What was removed for good, and what never came.
     pub removed: Box<Gaps>,
 }
 
@@ -250,6 +253,8 @@ pub struct Verifier<'a> {
     shards: u16,
     /// Series that begin behind what was removed.
     begins: Begins,
+    /// Of the series that is being read.
+    results: Results,
 }
 
 struct Last {
@@ -272,6 +277,7 @@ impl<'a> Verifier<'a> {
             pulse: Pulse::default(),
             shards: 0,
             begins: Begins::default(),
+            results: Results::default(),
         }
     }
 
@@ -299,12 +305,13 @@ impl<'a> Verifier<'a> {
         }
         self.place(&file, header)?;
         self.shards = self.shards.max(header.identity.shards);
-        let Body { found, torn, beats, tombstones, unmet } = segment.body.map_err(Verdict::Tampered)?;
+        let Body { found, torn, beats, tombstones, results, unmet } = segment.body.map_err(Verdict::Tampered)?;
         self.torn = self.torn.take().or(torn);
         self.unmet = self.unmet.or(unmet);
         self.count(&found);
+        self.results.go_on(results);
         self.summary.silences.all.extend(beats.into_iter().filter_map(|beat| self.pulse.beat(beat)));
-        tombstones.iter().for_each(|tombstone| self.begins.meet(tombstone, self.options.key));
+        tombstones.iter().for_each(|tombstone| self.begins.meet(tombstone, self.options.keys));
         self.last = Some(Last { file, found, blank: false });
         Ok(())
     }
@@ -371,6 +378,7 @@ impl<'a> Verifier<'a> {
     }
 
     fn series_ends(&mut self, last: &Last) {
+        self.summary.removed.missing.add(last.found.header.shard, std::mem::take(&mut self.results));
         if !last.found.stopped && !self.options.open {
             self.torn.get_or_insert(last.finding(Why::NoStop));
         }

@@ -45,7 +45,7 @@ fn graves(tombstones: &[(Removed, Option<&SignerKey>)]) -> Files {
 fn both(name: &str, files: &Files, anchors: &[Anchor]) -> Verdict {
     let public = key(1).public().clone();
     let readers = files.iter().map(|(name, bytes)| (name.clone(), Ok(bytes.as_slice())));
-    let first = verify(readers, &Options { anchors, key: Some(&public), ..Options::default() });
+    let first = verify(readers, &Options { anchors, keys: Some(std::slice::from_ref(&public)), ..Options::default() });
     let folder: PathBuf = std::env::temp_dir().join(format!("audit-removal-{}-{name}", std::process::id()));
     std::fs::create_dir(&folder).expect("a temporary directory");
     let mut command = Command::new("python3");

@@ -220,11 +220,11 @@ fn an_end_that_was_cut_off_needs_an_anchor() {
     let series = &summary.series[1];
     let (seq, root) = (series.last_seq, Some(series.root));
     let anchors = [Anchor { shard: 1, seq: 3, root: None }, Anchor { shard: 1, seq, root }];
-    let options = Options { anchors: &anchors, open: true, key: None };
+    let options = Options { anchors: &anchors, open: true, keys: None };
     assert!(matches!(verify_with(&files, &options), Verdict::Whole(_)));
 
     let other = [Anchor { shard: 1, seq, root: Some([9; 32]) }];
-    assert!(matches!(verify_with(&files, &Options { anchors: &other, open: true, key: None }), Verdict::Tampered(_)));
+    assert!(matches!(verify_with(&files, &Options { anchors: &other, open: true, keys: None }), Verdict::Tampered(_)));
 
     let (at, _) = *places(&files[last].1).last().expect("records");
     files[last].1[at..].fill(0);

@@ -111,3 +111,45 @@ fn cuts_change_nothing() {
     assert_eq!(whole.len(), 2);
     (1..80).for_each(|cut| assert_eq!(run(cut), whole, "{cut}"));
 }
+
+/// The decisions whose outcomes say that a result follows, and those that one came of.
+fn promised_and_came(world: &World) -> (Vec<u64>, Vec<u64>) {
+    let mut promised = Vec::new();
+    for (_, payload) in world.records.iter().filter(|(kind, _)| *kind == RecordType::Outcome.code()) {
+        let fields: Vec<(u8, &[u8])> = audit::decode::Fields::of(payload).map(Result::unwrap).collect();
+        let decision = fields.iter().find(|(number, _)| *number == audit::field::DECISION).unwrap().1;
+        if fields.contains(&(audit::field::RESULT_FOLLOWS, &[1])) {
+            promised.push(audit::decode::record_id(decision).unwrap().seq);
+        }
+    }
+    (promised, results(world).iter().map(|kept| kept.decision.unwrap().seq).collect())
+}
+
+/// Wherever the answer ends, and the session with it.
+#[test]
+fn what_an_outcome_promises_comes_and_nothing_else() {
+    let asked = [
+        query("SELECT * FROM payments"),
+        query("SELECT 1"),
+        extended(&["P s SELECT * FROM payments", "B  s", "E ", "B  s", "E ", "S"]),
+    ];
+    let mut counts = std::collections::BTreeSet::new();
+    for asked in &asked {
+        for end in 0..400 {
+            let mut world = keeping();
+            world.input(session::Input::FromAgent(&mut asked.clone()));
+            let mut bytes = world.server.take();
+            let is_whole = end >= bytes.len();
+            bytes.truncate(end);
+            world.input(session::Input::FromDatabase(&mut bytes));
+            world.close();
+            let (promised, came) = promised_and_came(&world);
+            assert_eq!(promised, came, "after {end} bytes");
+            counts.insert(promised.len());
+            if is_whole {
+                break;
+            }
+        }
+    }
+    assert!(counts.contains(&0) && counts.contains(&1) && counts.contains(&2), "{counts:?}");
+}

@@ -27,6 +27,8 @@ pub struct Outcome<'a> {
     pub sensitive: u64,
     /// From the decision to the end of the answer.
     pub duration_ns: u64,
+    /// What was received is a record of its own, which follows.
+    pub result_follows: bool,
     /// The session's own count of its records, from 1.
     pub number: u64,
 }

@@ -90,7 +90,7 @@ pub fn recover(segment: &[u8]) -> Result<Recovered, Corrupt> {
     if header.size != segment.len() as u64 {
         return Err(Corrupt::Size);
     }
-    let (found, why) = scan(segment, header, |_| {}).map_err(|(corrupt, _)| corrupt)?;
+    let (found, why) = scan(segment, header, |_, _| {}).map_err(|(corrupt, _)| corrupt)?;
     match damage(segment, &found, why) {
         Some(Damage { next_seq: Some(next_seq), .. }) => {
             let (offset, seq) = (found.end, found.next_seq);
@@ -100,12 +100,12 @@ pub fn recover(segment: &[u8]) -> Result<Recovered, Corrupt> {
     }
 }
 
-/// The valid prefix, and why it ends. `visit` sees the tree after each record. An error comes with how many records the last root
+/// The valid prefix, and why it ends. `visit` sees each record and the tree after it. An error comes with how many records the last root
 /// covers that does fit.
 pub(crate) fn scan(
     segment: &[u8],
     header: Header,
-    mut visit: impl FnMut(&Tree),
+    mut visit: impl FnMut(&Tree, &frame::Frame<'_>),
 ) -> Result<(Recovered, &'static str), (Corrupt, u64)> {
     let begun = header.hash();
     let mut found = Recovered {
@@ -128,7 +128,7 @@ pub(crate) fn scan(
                 if found.accept(&frame, &begun).is_none() {
                     return Err((misfit, found.rooted));
                 }
-                visit(&found.tree);
+                visit(&found.tree, &frame);
             }
             Next::End => break "it is unfinished",
             Next::Bad(why) => break why,

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 
+use super::results::Results;
 use super::{Anchor, Finding, Options, Why};
 use crate::chain::Tree;
 use crate::record_type::RecordType;
@@ -43,6 +44,7 @@ pub(super) struct Body {
     /// The checkpoints in it.
     pub(super) beats: Vec<Beat>,
     pub(super) tombstones: Vec<Tombstone>,
+    pub(super) results: Results,
     /// An anchor among its records that is another record.
     pub(super) unmet: Option<Anchor>,
 }
@@ -83,8 +85,12 @@ impl Alone {
             why,
         };
         let (size, first_seq) = (header.size, header.first_seq());
+        let mut results = Results::default();
         let mut due = Due::from(&self.anchors, shard, first_seq);
-        let (found, why) = match scan(bytes, header.clone(), |tree| due.meet(tree)) {
+        let (found, why) = match scan(bytes, header.clone(), |tree, frame| {
+            due.meet(tree);
+            results.see(shard, frame);
+        }) {
             Ok(found) => found,
             Err((Corrupt::Root { offset, seq }, rooted)) => {
                 return Err(finding(offset, seq, Why::Batch { first_seq: rooted + 1 }));
@@ -112,7 +118,7 @@ impl Alone {
         let beats = of(NODE_SHARD, RecordType::Checkpoint).map(|frame| Beat::of(boot_id, &frame)).collect();
         let told = of(SERVICE_SHARD, RecordType::Tombstone);
         let tombstones = told.filter_map(|frame| Tombstone::read(frame.payload())).collect();
-        Ok(Body { found, torn, beats, tombstones, unmet: due.unmet })
+        Ok(Body { found, torn, beats, tombstones, results, unmet: due.unmet })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Series that begin behind what was removed: each needs a tombstone in root's series, which comes last.
 
-use super::{Finding, Why};
+use super::{Finding, Missing, Why};
 use crate::chain::Hash;
 use crate::note::VerifierKey;
 use crate::removal::Tombstone;
@@ -19,13 +19,15 @@ pub struct Gap {
     pub until_s: u64,
 }
 
-/// What was removed of a record.
+/// What was removed of a record, or never came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Gaps {
     /// By series.
     pub all: Vec<Gap>,
     /// Anchors that lie in it: they say nothing any more.
     pub beyond: u64,
+    /// Results that were to follow; of a service that is running, some may come yet.
+    pub missing: Missing,
 }
 
 #[derive(Default)]
@@ -51,13 +53,13 @@ impl Begins {
     }
 
     /// One that is good is enough: a removal that was interrupted is told of again.
-    pub(super) fn meet(&mut self, tombstone: &Tombstone, key: Option<&VerifierKey>) {
+    pub(super) fn meet(&mut self, tombstone: &Tombstone, keys: Option<&[VerifierKey]>) {
         let removed = &tombstone.removed;
         let of = |begin: &&mut Begin| (begin.shard, begin.segment) == (removed.head.shard, removed.segment);
         let Some(begin) = self.all.iter_mut().find(of).filter(|begin| begin.told.is_err()) else { return };
         begin.told = if (begin.size, begin.root) != (removed.head.size, removed.head.root) {
             Err(Why::OtherTombstone)
-        } else if key.is_some_and(|key| !tombstone.is_signed(key)) {
+        } else if keys.is_some_and(|keys| !keys.iter().any(|key| tombstone.is_signed(key))) {
             Err(Why::UnsignedTombstone)
         } else {
             let (segments, records) = (begin.segment, begin.size);

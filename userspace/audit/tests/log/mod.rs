@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use audit::keys::{KeyTold, Role};
 use audit::received::{Packing, Received, Timing};
 use audit::removal::Removed;
 use audit::segment::{Appender, Identity, Previous, Refused, Stamp, file_name};
@@ -125,6 +126,7 @@ impl Parts {
                 masked: 2,
                 sensitive: 1,
                 duration_ns: 1_000_000,
+                result_follows: true,
                 number: 4,
             }),
             Event::Own { actor, purpose: "catalog", text: Text::Masked(&self.text), number: 5 },
@@ -267,7 +269,7 @@ impl Parts {
                 packing: Packing::Plain,
                 timing: &self.timing,
                 left_off: 7,
-                sha256: Some(&[0xee; 32]),
+                hash: Some(&[0xee; 32]),
                 starred: 1,
                 cause: Some("there was no room for it"),
                 number: 5,
@@ -278,6 +280,8 @@ impl Parts {
                 cause: Text::Masked(&self.name),
                 signature: Some(&[9; 64]),
             },
+            Event::Key { operator, told: &RUN_KEY },
+            Event::Key { operator, told: &ROOT_KEY },
             Event::Retention {
                 operator,
                 object: Text::Masked(&self.name),
@@ -335,6 +339,17 @@ pub const REMOVED: Removed = Removed {
     sha256: [0xab; 32],
     until_s: 1_790_000_000,
 };
+
+/// What is told of keys, with numbers of every length.
+pub const RUN_KEY: KeyTold = KeyTold {
+    role: Role::Run { boot_id: [0xb0; 16] },
+    log: [0x10; 32],
+    key: [0xee; 32],
+    issued_s: 1_790_000_000,
+    base: Head { shard: 65_534, size: 70_000, root: [0xcd; 32] },
+    signature: [0x51; 64],
+};
+pub const ROOT_KEY: KeyTold = KeyTold { role: Role::Root { consent: [0xc0; 64] }, ..RUN_KEY };
 
 pub const IDENTITY: Identity = Identity { shards: 1, boot_id: [1; 16], host_id: [2; 16], config: [3; 32] };
 

@@ -45,6 +45,7 @@ pub(super) struct Receiving {
 enum Cut {
     /// It is of no statement whose result is kept.
     Drop,
+    /// Its outcome has said that its record follows: it does, also where nothing was received.
     Keep {
         decision: RecordId,
         started_ns: u64,
@@ -187,11 +188,21 @@ impl Connection {
     }
 
     /// A statement has come to its outcome: the message at hand is the last of its result.
-    pub(super) fn result_ends(&mut self, run: &Run) {
+    pub(super) fn result_ends(&mut self, run: &Run, is_told: bool) {
         let is_clear = run.is_shown || !self.masks();
         if let Some(receiving) = &mut self.receiving {
             let keep = Cut::Keep { decision: run.record, started_ns: run.started_ns, is_clear };
-            receiving.due = Some(if run.is_kept { keep } else { Cut::Drop });
+            receiving.due = Some(if is_told { keep } else { Cut::Drop });
+        }
+    }
+
+    /// Whether anything was received since the last statement's end, in this call or before.
+    pub(super) fn has_received(&self, cx: &Cx<'_, '_>) -> bool {
+        let Some(receiving) = &self.receiving else { return false };
+        let leaves: usize = cx.out.to_agent.iter().map(Piece::len).sum();
+        match receiving.cuts.last() {
+            Some((at, _)) => leaves > *at,
+            None => leaves > 0 || !receiving.bytes.is_empty(),
         }
     }
 
@@ -238,10 +249,7 @@ impl Connection {
     }
 
     fn kept(&mut self, receiving: &mut Receiving, cut: Cut, cx: &mut Cx<'_, '_>) {
-        let is_empty = receiving.bytes.is_empty();
-        if let Cut::Keep { decision, started_ns, is_clear } = cut
-            && !is_empty
-        {
+        if let Cut::Keep { decision, started_ns, is_clear } = cut {
             receiving.timing.since(started_ns);
             let number = self.number();
             let (left_off, rest) = (receiving.left_off, receiving.rest.take());

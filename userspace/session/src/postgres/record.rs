@@ -392,8 +392,8 @@ impl Connection {
         let cut = self.cut.as_ref().is_some_and(|cut| cut.drops());
         let cause = cut.then(|| super::cut::cause(run));
         self.record_shown(run, cx);
-        self.record_outcome(run, cause, cx);
-        self.result_ends(run);
+        self.record_outcome(run, cause, run.is_kept, cx);
+        self.result_ends(run, run.is_kept);
         self.reveal_begins(seq, cut || self.tally.sqlstate.is_some(), cx);
         self.tally = Tally::default();
     }
@@ -406,11 +406,11 @@ impl Connection {
             self.names_changed(judged, seq, 0);
         }
         self.tally = Tally::default();
-        self.record_outcome(run, Some("skipped after an error"), cx);
+        self.record_outcome(run, Some("skipped after an error"), false, cx);
         self.reveal_begins(seq, true, cx);
     }
 
-    fn record_outcome(&mut self, run: &Run, cause: Option<&'static str>, cx: &mut Cx<'_, '_>) {
+    fn record_outcome(&mut self, run: &Run, cause: Option<&'static str>, result_follows: bool, cx: &mut Cx<'_, '_>) {
         self.kept_no_more(run);
         let number = self.number();
         let duration_ns = cx.now.mono_ns.saturating_sub(run.started_ns);
@@ -433,6 +433,7 @@ impl Connection {
             masked: u64::from(tally.cards),
             sensitive: u64::from(tally.sensitive),
             duration_ns,
+            result_follows,
             number,
         }));
     }
@@ -442,8 +443,9 @@ impl Connection {
         while let Some(entry) = self.queue.pop() {
             if let Some(run) = entry.request.run() {
                 self.record_shown(run, cx);
-                self.record_outcome(run, Some("the connection ended"), cx);
-                self.result_ends(run);
+                let result_follows = run.is_kept && self.has_received(cx);
+                self.record_outcome(run, Some("the connection ended"), result_follows, cx);
+                self.result_ends(run, result_follows);
                 self.cut_result(cx);
                 self.tally = Tally::default();
             }
