@@ -24,6 +24,14 @@ pub(crate) fn common(dice: &mut Dice) -> String {
     valid(dice, prefix, length)
 }
 
+/// Four digits, the first of them of `prefix`, that are a card when they are said four times.
+pub(crate) fn repeated_group(dice: &mut Dice, prefix: &str) -> String {
+    let mut front: String = prefix.chars().take(3).collect();
+    front += &dice.digits(3 - front.len());
+    let groups = (b'0'..=b'9').map(|last| format!("{front}{}", char::from(last)));
+    groups.filter(|group| luhn(group.repeat(4).as_bytes())).last().unwrap_or(front)
+}
+
 /// Groups of digits with a separator between them.
 pub(crate) fn grouped(number: &str, groups: &[usize], separator: &str) -> String {
     let mut rest = number;
@@ -75,6 +83,15 @@ mod tests {
         for length in 13..=19 {
             assert!(luhn(valid(&mut dice, "4", length).as_bytes()));
             assert!(!luhn(near(&mut dice, "4", length).as_bytes()));
+        }
+    }
+
+    #[test]
+    fn repeated_groups() {
+        let mut dice = Dice(7);
+        for prefix in ["4", "51", "6011"] {
+            let group = repeated_group(&mut dice, prefix);
+            assert!(group.len() == 4 && luhn(group.repeat(4).as_bytes()), "{prefix}");
         }
     }
 

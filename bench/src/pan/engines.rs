@@ -30,16 +30,12 @@ pub(crate) fn available() -> Result<Vec<Measured>, String> {
 impl Measured {
     /// What the product does with a value that is whole: masks in place, returns the number of cards.
     pub(crate) fn scan(&self, scan: Scan, bytes: &mut [u8]) -> u32 {
-        let mode = match scan {
-            Scan::Balanced => Mode::Balanced,
-            Scan::Strict => Mode::Strict,
-        };
-        Scanner::with_mode(self.engine, mode, Fill::Text).scan(bytes, true).cards
+        Scanner::with_mode(self.engine, mode(scan), Fill::Text).scan(bytes, true).cards
     }
 
     /// What no scan can leave out, and no more: see `pan::Engine::bound`.
-    pub(crate) fn bound(&self, bytes: &mut [u8]) -> usize {
-        self.engine.bound(bytes)
+    pub(crate) fn bound(&self, scan: Scan, bytes: &mut [u8]) -> usize {
+        self.engine.bound(mode(scan), bytes)
     }
 
     /// Whether it does on `sample` what the oracle does: the same bytes, the same count.
@@ -50,5 +46,12 @@ impl Measured {
             Scan::Strict => pan::strict::naive::mask_text_with(self.engine, &mut theirs, Fill::Text),
         };
         self.scan(scan, &mut ours) == expected && ours == theirs
+    }
+}
+
+fn mode(scan: Scan) -> Mode {
+    match scan {
+        Scan::Balanced => Mode::Balanced,
+        Scan::Strict => Mode::Strict,
     }
 }

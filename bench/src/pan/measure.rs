@@ -215,7 +215,7 @@ impl Stand<'_> {
             })),
             Way::Rival(rival) => rival.time(&self.original, passes),
             Way::Pan(measured) => Some(self.scan(passes, |scan, bytes| measured.scan(scan, bytes) as usize)),
-            Way::Bound(measured) => Some(self.scan(passes, |_, bytes| measured.bound(bytes))),
+            Way::Bound(measured) => Some(self.scan(passes, |scan, bytes| measured.bound(scan, bytes))),
         }
     }
 

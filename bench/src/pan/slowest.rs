@@ -17,6 +17,7 @@ const HEADS: [&str; 10] = ["4", "51", "2221", "34", "37", "6011", "36", "62", "2
 const SEPARATORS: [&str; 8] = [" ", "-", ".", "\u{a0}", "\u{202f}", "\u{2009}", "\n", ", "];
 const MARKS: [&str; 16] = ["%B", "^", "=", "D", "d", "+", "0.", "*", "\\", "\"", "_", "x", "DE89 ", "^A/B^", "?", "  "];
 const GENES_MAX: usize = 48;
+const CHAIN_MAX: usize = 40;
 
 /// One kind of piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ enum Gene {
     /// A card in its printed grouping, with this separator.
     GroupedCard(usize, usize),
     GroupedNear(usize, usize),
+    /// So many times the same four digits, with this separator behind each: any four of them side by side are a card.
+    Chain(usize, usize),
     /// A separator.
     Separator(usize),
     /// What the rules look at beside a number.
@@ -103,7 +106,8 @@ impl Gene {
     fn random(dice: &mut Dice) -> Gene {
         let length = 13 + dice.below(7);
         let separator = dice.below(SEPARATORS.len());
-        match dice.below(8) {
+        match dice.below(9) {
+            8 => Gene::Chain(1 + dice.below(CHAIN_MAX), separator),
             0 => Gene::Digits(1 + dice.below(24)),
             1 => Gene::Card(length),
             2 => Gene::Near(length),
@@ -128,6 +132,7 @@ impl Gene {
             "near" => Gene::Near(number),
             "grouped-card" => Gene::GroupedCard(number, separator),
             "grouped-near" => Gene::GroupedNear(number, separator),
+            "chain" => Gene::Chain(number, separator),
             "separator" if number < SEPARATORS.len() => Gene::Separator(number),
             "mark" if number < MARKS.len() => Gene::Mark(number),
             "letters" => Gene::Letters(number),
@@ -154,6 +159,11 @@ impl Gene {
                 let head = head(dice, length);
                 cards::valid(dice, head, length)
             }
+            Gene::Chain(groups, separator) => {
+                let head = head(dice, 16);
+                let group = cards::repeated_group(dice, head);
+                (group + SEPARATORS[separator]).repeat(groups)
+            }
             Gene::Near(length) => {
                 let head = head(dice, length);
                 cards::near(dice, head, length)
@@ -179,6 +189,7 @@ impl fmt::Display for Gene {
             Gene::Near(length) => write!(f, "near {length}"),
             Gene::GroupedCard(length, separator) => write!(f, "grouped-card {length} {separator}"),
             Gene::GroupedNear(length, separator) => write!(f, "grouped-near {length} {separator}"),
+            Gene::Chain(groups, separator) => write!(f, "chain {groups} {separator}"),
             Gene::Separator(at) => write!(f, "separator {at}"),
             Gene::Mark(at) => write!(f, "mark {at}"),
             Gene::Letters(count) => write!(f, "letters {count}"),

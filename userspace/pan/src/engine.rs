@@ -98,11 +98,14 @@ impl Engine {
         self.backend
     }
 
-    /// What no scan can leave out, done to `bytes`; how many numbers have a right check digit. For the benchmark, which prints what a scan can reach at
-    /// most: it masks what is no card, and leaves cards.
+    /// What no scan in this mode can leave out, done to `bytes`; how many numbers have a right check digit. For the benchmark, which prints what a scan
+    /// can reach at most: it masks what is no card, and leaves cards. The strict one takes all bytes for digits.
     #[doc(hidden)]
-    pub fn bound(&self, bytes: &mut [u8]) -> usize {
-        self.backend.bound(self, bytes)
+    pub fn bound(&self, mode: Mode, bytes: &mut [u8]) -> usize {
+        match mode {
+            Mode::Balanced => self.backend.bound(self, bytes),
+            Mode::Strict => self.backend.strict_bound(self, bytes),
+        }
     }
 
     /// Makes it the process's engine; once, before the first scan.

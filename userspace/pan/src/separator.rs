@@ -52,7 +52,7 @@ pub(crate) fn read(seen: &[u8]) -> Read {
 #[inline(always)]
 pub(crate) fn is(word: u32, length: usize) -> bool {
     match length {
-        1 => (word == 0x20) | (word == 0x2d) | (word == 0x2e) | (word == 0xa0),
+        1 => SINGLE[word as usize % 256],
         2 => word == 0xa0c2,
         _ => {
             let last = u64::from(THIRDS[(word >> 16) as usize % 256]);
@@ -61,6 +61,13 @@ pub(crate) fn is(word: u32, length: usize) -> bool {
         }
     }
 }
+
+/// Bytes that are one.
+static SINGLE: [bool; 256] = {
+    let mut single = [false; 256];
+    (single[0x20], single[0x2d], single[0x2e], single[0xa0]) = (true, true, true, true);
+    single
+};
 
 /// Of the third bytes: whether they end one that begins with e2 80, e2 81, e2 88, e3 80.
 static THIRDS: [u8; 256] = {

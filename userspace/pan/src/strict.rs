@@ -9,6 +9,7 @@
 //! A run that is written so widely that it cannot be decided within [`SPAN_MAX`] bytes goes whole.
 
 mod base64;
+pub(crate) mod bound;
 mod calm;
 mod columns;
 mod digits;

@@ -47,6 +47,11 @@ pub(crate) trait Strict: Masks {
         columns.search::<Self::Values>(engine, digits, count, covered)
     }
 
+    /// [`Columns::bound`], in the same way.
+    fn bound(columns: &mut Columns, engine: &Engine, digits: &[u8]) -> [u64; WORD] {
+        columns.bound::<Self::Values>(engine, digits)
+    }
+
     /// Writes a star at the mask's places.
     #[inline(always)]
     fn star(word: &mut [u8; WORD], mask: u64) {

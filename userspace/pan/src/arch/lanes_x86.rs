@@ -39,7 +39,7 @@ impl Lanes for Halves {
     #[inline(always)]
     fn load(row: &Row) -> Halves {
         let at = row.0.as_ptr().cast::<__m256i>();
-        // SAFETY: AVX2 is there, since lanes are used below `strict_scan_avx2` alone. The two loads are of the row's 64 bytes.
+        // SAFETY: AVX2 is there, since lanes are used below `strict_scan_avx2` and its bound alone. The two loads are of the row's 64 bytes.
         unsafe { Halves([_mm256_loadu_si256(at), _mm256_loadu_si256(at.add(1))]) }
     }
 
@@ -210,7 +210,7 @@ impl Lanes for Whole {
 
     #[inline(always)]
     fn load(row: &Row) -> Whole {
-        // SAFETY: AVX-512BW is there, since lanes are used below `strict_scan_avx512` alone. The load is of the row's 64 bytes.
+        // SAFETY: AVX-512BW is there, since lanes are used below `strict_scan_avx512` and its bound alone. The load is of the row's 64 bytes.
         unsafe { Whole(_mm512_loadu_si512(row.0.as_ptr().cast::<__m512i>())) }
     }
 
@@ -429,6 +429,15 @@ impl Strict for Avx2 {
         unsafe { inner(columns, engine, digits, count, covered) }
     }
 
+    fn bound(columns: &mut Columns, engine: &Engine, digits: &[u8]) -> [u64; WORD] {
+        #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+        fn inner(columns: &mut Columns, engine: &Engine, digits: &[u8]) -> [u64; WORD] {
+            columns.bound::<Halves>(engine, digits)
+        }
+        // SAFETY: the features are there, since this is reached through `strict_bound_avx2` alone.
+        unsafe { inner(columns, engine, digits) }
+    }
+
     #[inline(always)]
     fn packed(word: &[u8; WORD], digits: u64, taken: u64, other: u8) -> [u8; WORD] {
         // SAFETY: BMI2 is there wherever this backend is (`has_avx2`).
@@ -465,6 +474,17 @@ impl Strict for Avx512 {
         unsafe { inner(columns, engine, digits, count, covered) }
     }
 
+    fn bound(columns: &mut Columns, engine: &Engine, digits: &[u8]) -> [u64; WORD] {
+        #[target_feature(
+            enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi1,bmi2,lzcnt,popcnt"
+        )]
+        fn inner(columns: &mut Columns, engine: &Engine, digits: &[u8]) -> [u64; WORD] {
+            columns.bound::<Whole>(engine, digits)
+        }
+        // SAFETY: the features are there, since this is reached through `strict_bound_avx512` alone.
+        unsafe { inner(columns, engine, digits) }
+    }
+
     #[inline(always)]
     fn packed(word: &[u8; WORD], digits: u64, taken: u64, other: u8) -> [u8; WORD] {
         let mut packed = Row([0; WORD]);
@@ -483,7 +503,7 @@ impl Strict for Avx512 {
 
     #[inline(always)]
     fn star(word: &mut [u8; WORD], mask: u64) {
-        // SAFETY: AVX-512BW is there, since this is reached through `strict_scan_avx512` alone; the store is to some of the word's 64 bytes.
+        // SAFETY: AVX-512BW is there, since this is reached through `strict_scan_avx512` and its bound alone; the store is to some of the word's 64 bytes.
         unsafe { _mm512_mask_storeu_epi8(word.as_mut_ptr().cast::<i8>(), mask, Whole::all(b'*').0) }
     }
 }

@@ -277,6 +277,19 @@ impl Backend {
         }
     }
 
+    /// The same of the strict scan: see [`strict::bound::go`].
+    pub(crate) fn strict_bound(self, engine: &Engine, bytes: &mut [u8]) -> usize {
+        match self.0 {
+            Family::Portable => strict::bound::go::<portable::Portable>(engine, bytes),
+            #[cfg(target_arch = "x86_64")]
+            Family::Avx2 => x86::strict_bound_avx2(engine, bytes),
+            #[cfg(target_arch = "x86_64")]
+            Family::Avx512 => x86::strict_bound_avx512(engine, bytes),
+            #[cfg(target_arch = "aarch64")]
+            Family::Neon => strict::bound::go::<neon::Neon>(engine, bytes),
+        }
+    }
+
     /// Goes over the bytes of `run` with these instructions.
     pub(crate) fn go(self, run: &mut Run<'_, '_>) -> Stop {
         match self.0 {

@@ -139,9 +139,37 @@ pub(super) fn strict_scan_avx512(text: &mut strict::Text, bytes: &mut [u8], last
     fn inner(text: &mut strict::Text, bytes: &mut [u8], last: bool) -> Scan {
         text.scan_windows::<Avx512>(bytes, last)
     }
-    if !(is_x86_feature_detected!("avx512vbmi") && is_x86_feature_detected!("avx512vbmi2")) {
-        return strict_scan_avx2(text, bytes, last); // the first processors with AVX-512 lack them
+    if !has_vbmi() {
+        return strict_scan_avx2(text, bytes, last);
     }
     // SAFETY: as in `go_avx512`, and the two that were just asked for.
     unsafe { inner(text, bytes, last) }
+}
+
+pub(super) fn strict_bound_avx2(engine: &Engine, bytes: &mut [u8]) -> usize {
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+    fn inner(engine: &Engine, bytes: &mut [u8]) -> usize {
+        strict::bound::go::<Avx2>(engine, bytes)
+    }
+    // SAFETY: as in `go_avx2`.
+    unsafe { inner(engine, bytes) }
+}
+
+pub(super) fn strict_bound_avx512(engine: &Engine, bytes: &mut [u8]) -> usize {
+    #[target_feature(
+        enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi1,bmi2,lzcnt,popcnt"
+    )]
+    fn inner(engine: &Engine, bytes: &mut [u8]) -> usize {
+        strict::bound::go::<Avx512>(engine, bytes)
+    }
+    if !has_vbmi() {
+        return strict_bound_avx2(engine, bytes);
+    }
+    // SAFETY: as in `strict_scan_avx512`.
+    unsafe { inner(engine, bytes) }
+}
+
+/// What the strict scan uses beyond `has_avx512`: the first processors with AVX-512 lack it.
+fn has_vbmi() -> bool {
+    is_x86_feature_detected!("avx512vbmi") && is_x86_feature_detected!("avx512vbmi2")
 }

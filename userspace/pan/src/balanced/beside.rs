@@ -37,16 +37,21 @@ pub(crate) const CLOSER: u8 = 2;
 /// It may begin a separator.
 pub(crate) const LEADS: u8 = 4;
 
-/// Of each byte what it says, as these two bits.
+/// It may begin the rest of track 1, or of track 2; there it may be a letter.
+pub(crate) const TRACK_1: u8 = 16;
+pub(crate) const TRACK_2: u8 = 32;
+pub(crate) const LETTER: u8 = 64;
+
+/// Of each byte what it says, as these bits.
 pub(crate) type Flags = [u8; 256];
 /// On the left of a number.
-pub(crate) static LEFT: Flags = flags(Side::Left, 0);
+pub(crate) static LEFT: Flags = flags(Side::Left, 0, false);
 /// Behind a plain number; it may begin the separator of a grouping that begins with the number's kept end.
-pub(crate) static PLAIN: Flags = flags(Side::Plain, CLOSER);
+pub(crate) static PLAIN: Flags = flags(Side::Plain, CLOSER, false);
 /// The same, which is told apart.
-pub(crate) static PLAIN_THEN: Flags = flags(Side::Plain, LEADS);
+pub(crate) static PLAIN_THEN: Flags = flags(Side::Plain, LEADS, true);
 /// Behind a grouping.
-pub(crate) static GROUP_THEN: Flags = flags(Side::Group, LEADS);
+pub(crate) static GROUP_THEN: Flags = flags(Side::Group, LEADS, true);
 
 #[derive(Clone, Copy)]
 enum Side {
@@ -55,8 +60,8 @@ enum Side {
     Group,
 }
 
-/// `leads`: what is said besides of a byte that may begin a separator.
-const fn flags(side: Side, leads: u8) -> Flags {
+/// `leads`: what is said besides of a byte that may begin a separator. `tracks`: what may begin the rest of one is told apart.
+const fn flags(side: Side, leads: u8, tracks: bool) -> Flags {
     let (mut table, mut byte) = ([0; 256], 0);
     while byte < 256 {
         let beside = of(byte as u8);
@@ -69,6 +74,9 @@ const fn flags(side: Side, leads: u8) -> Flags {
             Says::Closed => CLOSED,
             Says::Open if beside.leads => leads,
             Says::Open => 0,
+            Says::Track1 if tracks => TRACK_1,
+            Says::Track2 if tracks && byte != b'=' as usize => TRACK_2 | LETTER,
+            Says::Track2 if tracks => TRACK_2,
             _ => CLOSER,
         };
         byte += 1;

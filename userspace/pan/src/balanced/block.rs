@@ -206,7 +206,20 @@ impl Block {
         groups
     }
 
-    /// The same of groupings that begin with the last four digits of a longer group or run, as a card's kept end may.
+    /// The same with groupings that begin with the last four digits of a longer group or run, as a card's kept end may.
+    #[inline(always)]
+    pub(crate) fn all_groups<M: Masks>(&self, bytes: &[u8], words: usize) -> Groups {
+        let (mut groups, leads) = (Groups::EMPTY, leads::<M>(bytes, words));
+        groups.find(&self.digits, &leads);
+        groups.find_kept(&self.digits, &leads);
+        for (first, four) in groups.first.iter_mut().zip(&groups.four) {
+            *first |= four;
+        }
+        groups.follow();
+        groups
+    }
+
+    /// The same of those alone.
     #[inline(always)]
     pub(crate) fn kept_groups<M: Masks>(&self, bytes: &[u8], words: usize) -> Groups {
         let (mut groups, leads) = (Groups::EMPTY, leads::<M>(bytes, words));
@@ -293,7 +306,9 @@ fn leads<M: Masks>(bytes: &[u8], words: usize) -> [u64; READ] {
 /// Where groups of digits stand. Word i of each array begins at 64 i.
 pub(crate) struct Groups {
     /// Four digits that a grouping may begin with, with what may be a separator behind them.
-    pub(crate) first: [u64; READ],
+    first: [u64; READ],
+    /// Those of them that are the last ones of more.
+    pub(crate) kept: [u64; WORDS],
     /// A run of exactly four, of exactly six, with what may be a separator behind it.
     four: [u64; READ],
     six: [u64; READ],
@@ -308,6 +323,7 @@ pub(crate) struct Groups {
 impl Groups {
     const EMPTY: Groups = Groups {
         first: [0; READ],
+        kept: [0; WORDS],
         four: [0; READ],
         six: [0; READ],
         three_last: [0; READ],
@@ -347,6 +363,7 @@ impl Groups {
             let four = two & shift(here, behind, 2) & shift(here, behind, 3) & !shift(here, behind, 4);
             let longer = earlier(1) & (!earlier(2) | earlier(5));
             self.first[index] = four & longer & shift(leads[index], leads[index + 1], 4);
+            self.kept[index] = self.first[index];
         }
     }
 
@@ -488,7 +505,9 @@ mod tests {
                 assert_eq!(found, begins(&bytes, at) && run_at(&bytes, at) == 13 + length, "round {round}, at {at}");
                 found_at_all[0] += u32::from(found);
             }
-            let groups = block.groups::<Naive>(&bytes, words);
+            let kept_too = round % 3 == 0;
+            let groups =
+                if kept_too { block.all_groups::<Naive>(&bytes, words) } else { block.groups::<Naive>(&bytes, words) };
             let mut shapes = [[[0; WORDS]; SHAPES.len()]; GAPS];
             let any = [
                 groups.shapes::<1>(&mut shapes[0]),
@@ -496,9 +515,12 @@ mod tests {
                 groups.shapes::<3>(&mut shapes[2]),
             ];
             for (gap, shape) in (0..GAPS).flat_map(|gap| (0..SHAPES.len()).map(move |shape| (gap, shape))) {
-                for at in 0..words * WORD {
+                // What stands before the words is not known, but for whether it is a digit.
+                for at in 6..words * WORD {
                     let found = starts.grouped && groups.any[gap] && any[gap][shape] && is(&shapes[gap][shape], at);
-                    let expected = shape_at(&bytes, at, SHAPES[shape], gap + 1, begins);
+                    let alone = shape_at(&bytes, at, SHAPES[shape], gap + 1, begins);
+                    let expected = alone || kept_too && shape_at(&bytes, at, SHAPES[shape], gap + 1, is_kept);
+                    let expected = expected && starts.grouped;
                     assert_eq!(found, expected, "round {round}, at {at}");
                     found_at_all[1] += u32::from(found);
                 }

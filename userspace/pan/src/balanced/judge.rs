@@ -12,7 +12,7 @@ use crate::{
     balanced::places::Places,
     balanced::run::{Run, Stop},
     balanced::sieve::{Bits, Sieve},
-    balanced::sorted::{Known, Numbers, Sorted},
+    balanced::sorted::{self, Known, Numbers, Sorted},
     separator,
 };
 
@@ -171,7 +171,6 @@ impl Run<'_, '_> {
         if form.groups == 1 && self.hide_clear(block, &mut sieve.places, form) {
             return None;
         }
-        sieve.sorted.clear();
         sieve.sort::<M>(block, id, self.input(words));
         sieve.sort_kept::<M>(block, self.input(words));
         self.sifted::<M>(block, &sieve.sorted)
@@ -335,7 +334,10 @@ impl Run<'_, '_> {
         if bytes(start + 4).is_none_or(|gap| gap[0] == b'.') || digits < crate::keep::DIGITS_MIN {
             return Says::Closed;
         }
-        if self.forms::<M>(block, group) & 1 << FormId::plain(digits).index() == 0 {
+        // A longer run is no card, and has no form.
+        if block.digits_from(group - self.at).trailing_ones() as usize != digits
+            || self.forms::<M>(block, group) & 1 << FormId::plain(digits).index() == 0
+        {
             return Says::Closed;
         }
         // What is kept of the last group may begin a shorter run that is a card.
@@ -357,7 +359,7 @@ impl Run<'_, '_> {
     fn account_says(&self, start: usize, form: &Form, next: Says) -> Says {
         let before = start.checked_sub(SPAN_MAX).and_then(|at| self.pass.bytes.get(at..start));
         let Some(before) = before.and_then(|before| before.first_chunk::<SPAN_MAX>()) else { return Says::Depends };
-        if !before.iter().fold(false, |any, byte| any | byte.is_ascii_uppercase()) {
+        if !sorted::letters_in(before, form.gap) {
             return next;
         }
         let around =

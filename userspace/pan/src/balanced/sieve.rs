@@ -8,7 +8,7 @@ use crate::{
     balanced::form::{self, Form, FormId, Forms},
     balanced::places::Places,
     balanced::sorted::{LEAD, Numbers, Sorted},
-    iin::{Heads, Lengths, head_of},
+    iin::{Heads, head_of},
 };
 
 /// What is left of the starts of a block.
@@ -21,11 +21,21 @@ pub(crate) struct Sieve {
     pub(crate) places: Places,
     /// The length that all runs of the block before had, given as how much more than 13 it is.
     lone: Option<usize>,
+    /// Groupings that begin with kept ends were among those that were looked for.
+    kept: bool,
+    /// The block before had several forms.
+    mixed: bool,
 }
 
 impl Sieve {
-    pub(crate) const EMPTY: Sieve =
-        Sieve { starts: [[0; WORDS]; form::COUNT], sorted: Sorted::EMPTY, places: Places::EMPTY, lone: None };
+    pub(crate) const EMPTY: Sieve = Sieve {
+        starts: [[0; WORDS]; form::COUNT],
+        sorted: Sorted::EMPTY,
+        places: Places::EMPTY,
+        lone: None,
+        kept: false,
+        mixed: false,
+    };
 
     /// Sifts the starts of a block. Where all have one form that is the answer, and `places` are those with the right check digit: their heads are not
     /// looked at yet.
@@ -35,9 +45,10 @@ impl Sieve {
         if forms.is_power_of_two() {
             let id = FormId::of(forms.trailing_zeros());
             self.weigh::<M>(id, input);
+            self.mixed = false;
             return Some(id);
         }
-        self.sorted.clear();
+        self.mixed = true;
         while forms != 0 {
             let id = FormId::of(forms.ilog2());
             self.weigh::<M>(id, input);
@@ -52,10 +63,17 @@ impl Sieve {
     #[inline(always)]
     pub(crate) fn forms<M: Masks>(&mut self, block: &Block, starts: &Starts, input: Input<'_>) -> u32 {
         let mut forms = 0;
+        self.sorted.clear();
         if starts.plain {
             forms |= self.runs(block);
         }
-        if starts.grouped {
+        // Kept ends cost little beside the others, and nothing where they are not asked for.
+        self.kept = starts.grouped && self.mixed;
+        if self.kept {
+            let groups = block.all_groups::<M>(input.rest(), input.words);
+            self.sorted.kept = groups.kept;
+            forms |= self.all_shapes(&groups);
+        } else if starts.grouped {
             forms |= self.all_shapes(&block.groups::<M>(input.rest(), input.words));
         }
         forms
@@ -83,11 +101,11 @@ impl Sieve {
     /// Where any number that was sorted may be a card whose kept end begins a grouping, sorts these groupings too.
     #[inline(always)]
     pub(crate) fn sort_kept<M: Masks>(&mut self, block: &Block, input: Input<'_>) {
-        if !self.sorted.ends_may_begin() {
+        if self.kept || !self.sorted.ends_may_begin() {
             return;
         }
         let groups = block.kept_groups::<M>(input.rest(), input.words);
-        self.sorted.kept.copy_from_slice(&groups.first[..WORDS]);
+        self.sorted.kept = groups.kept;
         let mut forms = self.all_shapes(&groups);
         while forms != 0 {
             let id = FormId::of(forms.ilog2());
@@ -101,10 +119,12 @@ impl Sieve {
     #[inline(always)]
     pub(crate) fn sort<M: Masks>(&mut self, block: &Block, id: FormId, input: Input<'_>) {
         let form = input.forms.get(id);
-        self.places.keep_issued(input.heads, Lengths::of_one(form.count));
         let before = input.at.checked_sub(LEAD).and_then(|at| input.bytes.get(at..));
         let bytes = before.unwrap_or_default();
-        M::sort(&mut self.sorted, Numbers { places: &self.places, block, bytes, length: input.length, id, form });
+        let (places, kept) = (&self.places, self.kept);
+        let numbers =
+            Numbers { places, heads: input.heads, block, bytes, length: input.length, id, form, ends_known: kept };
+        M::sort(&mut self.sorted, numbers);
     }
 
     /// Groupings with separators of `GAP` bytes; of which shapes there are any.

@@ -4,10 +4,11 @@
 
 use crate::{
     arch::WORD,
-    balanced::beside::{self, CLOSED, CLOSER, LEADS},
+    balanced::beside::{self, CLOSED, CLOSER, LEADS, LETTER, TRACK_1, TRACK_2},
     balanced::block::{Block, WORDS},
     balanced::form::{Form, FormId, SPAN_MAX},
     balanced::places::Places,
+    iin::{Heads, Lengths},
     separator,
 };
 
@@ -21,7 +22,7 @@ pub(crate) struct Sorted {
     several: [u64; WORDS],
     /// Where a card's kept end may stand, and a grouping begin with it: it does so only where the digit before it is hidden.
     pub(crate) kept: [u64; WORDS],
-    /// [`ENDS`], where any of them has it.
+    /// [`MAY_BEGIN`], where any of them has it.
     ends: u8,
     /// Of each number the first form that it may have; behind them what is of no interest.
     forms: [u8; 2 * BLOCK],
@@ -61,22 +62,29 @@ impl Sorted {
         self.ends != 0
     }
 
-    /// Adds the numbers of a form; forms come from the last to the first.
+    /// Adds the numbers of a form that their heads allow; forms come from the last to the first.
     #[inline(always)]
     pub(crate) fn add(&mut self, numbers: Numbers<'_>) {
-        match numbers.form.gap {
-            0 => self.add_each::<0>(numbers),
-            1 => self.add_each::<1>(numbers),
-            2 => self.add_each::<2>(numbers),
-            _ => self.add_each::<3>(numbers),
+        let ends = numbers.form.end_in_run && !numbers.ends_known;
+        match (numbers.form.gap, ends) {
+            (0, true) => self.add_each::<0, true>(numbers),
+            (0, false) => self.add_each::<0, false>(numbers),
+            (1, true) => self.add_each::<1, true>(numbers),
+            (1, false) => self.add_each::<1, false>(numbers),
+            (2, _) => self.add_each::<2, true>(numbers),
+            _ => self.add_each::<3, true>(numbers),
         }
     }
 
+    /// `ENDS`: it is asked whether a grouping may begin with a kept end.
     #[inline(always)]
-    fn add_each<const GAP: usize>(&mut self, numbers: Numbers<'_>) {
-        for place in numbers.places.iter() {
-            let says = if GAP == 0 { numbers.plain(place) } else { numbers.grouping::<GAP>(place) };
-            self.ends |= says & ENDS;
+    fn add_each<const GAP: usize, const ENDS: bool>(&mut self, numbers: Numbers<'_>) {
+        let lengths = Lengths::of_one(numbers.form.count);
+        for (place, head) in numbers.places.weighed() {
+            let issued = numbers.heads.balanced_at(head).any_of(lengths);
+            let says = if GAP == 0 { numbers.plain::<ENDS>(place) } else { numbers.grouping::<GAP, ENDS>(place) };
+            let says = says | (u8::from(!issued) * CLOSED);
+            self.ends |= says & MAY_BEGIN;
             let says = u64::from(says);
             let (word, bit) = (place / WORD % WORDS, place % WORD);
             let here = (!says & u64::from(CLOSED)) << bit;
@@ -106,6 +114,7 @@ impl Sorted {
 #[derive(Clone, Copy)]
 pub(crate) struct Numbers<'a> {
     pub(crate) places: &'a Places,
+    pub(crate) heads: &'a Heads,
     pub(crate) block: &'a Block,
     /// From `LEAD` bytes before the block on.
     pub(crate) bytes: &'a [u8],
@@ -113,6 +122,8 @@ pub(crate) struct Numbers<'a> {
     pub(crate) length: usize,
     pub(crate) id: FormId,
     pub(crate) form: &'a Form,
+    /// The groupings that begin with a kept end are known without being asked for.
+    pub(crate) ends_known: bool,
 }
 
 impl Numbers<'_> {
@@ -130,30 +141,28 @@ impl Numbers<'_> {
 
     /// A run of digits.
     #[inline(always)]
-    fn plain(&self, place: usize) -> u8 {
-        let Some(around) = self.around(place) else { return CLOSER | ENDS };
+    fn plain<const ENDS: bool>(&self, place: usize) -> u8 {
+        let Some(around) = self.around(place) else { return CLOSER | MAY_BEGIN };
         let behind = beside::PLAIN_THEN[usize::from(around[LEAD + self.form.span % SPAN_MAX])];
         let left = beside::left_flag(around[LEAD - 2], around[LEAD - 1]);
-        left | (behind & (CLOSED | CLOSER)) | self.end_starts(place, behind, self.digits_behind(place))
+        left | self.track(around, behind) | self.end_starts::<ENDS>(place, behind)
     }
 
     /// A grouping with separators of `GAP` bytes: these have to be one, and the same one. What stands in front of four groups as that does may make
     /// them an account number's.
     #[inline(always)]
-    fn grouping<const GAP: usize>(&self, place: usize) -> u8 {
-        let (form, Some(around)) = (self.form, self.around(place)) else { return CLOSER | ENDS };
+    fn grouping<const GAP: usize, const ENDS: bool>(&self, place: usize) -> u8 {
+        let (form, Some(around)) = (self.form, self.around(place)) else { return CLOSER | MAY_BEGIN };
         let mask = (1 << (8 * GAP)) - 1;
         let [first, second, third, fourth] =
             form.gaps.map(|gap| four(around, LEAD + usize::from(gap) % SPAN_MAX) & mask);
         let same = (second == first) & (third == first) & (fourth == first) & separator::is(first, GAP);
-        let account = form.groups >= 4 && (four(around, LEAD - GAP) & mask == first) & self.letters_before(place);
+        let account = form.groups >= 4 && (four(around, LEAD - GAP) & mask == first) & self.letters_before(place, GAP);
         let behind = beside::GROUP_THEN[usize::from(around[LEAD + form.span % SPAN_MAX])];
-        let then = if form.end_in_run { behind } else { 0 };
-        let digits = self.digits_behind(place);
         beside::group_left_flag(around[LEAD - 2], around[LEAD - 1])
-            | (behind & (CLOSED | CLOSER))
-            | self.end_starts(place, then, digits)
-            | (u8::from(!same | !self.may_end(digits)) * CLOSED)
+            | self.track(around, behind)
+            | self.end_starts::<ENDS>(place, behind)
+            | (u8::from(!same) * CLOSED)
             | (u8::from(account) * CLOSER)
     }
 
@@ -163,38 +172,63 @@ impl Numbers<'_> {
         self.block.digits_from((place + self.form.span).min(BLOCK + WORD - 1))
     }
 
-    /// Whether a grouping may end where it does: no digit stands behind it, or so many that its last group may begin a card.
+    /// What the byte behind a number says, and the next one where it may begin the rest of a track.
     #[inline(always)]
-    fn may_end(&self, digits: u64) -> bool {
-        let more = digits.trailing_ones();
-        (more == 0) | (self.form.last_group as u32 + more == self.form.completed_by)
+    fn track(&self, around: &[u8; AROUND], behind: u8) -> u8 {
+        let goes_on = around[LEAD + self.form.span % SPAN_MAX + 1].is_ascii_digit();
+        let begins = (around[LEAD - 2] == b'%') & (around[LEAD - 1] | 0x20 == b'b');
+        let two = behind & TRACK_2 != 0;
+        let closed = two & (behind & LETTER != 0) & !goes_on;
+        let closer = (two & goes_on) | ((behind & TRACK_1 != 0) & begins);
+        (behind & (CLOSED | CLOSER)) | (u8::from(closed) * CLOSED) | (u8::from(closer) * CLOSER)
     }
 
-    /// Whether a large letter stands before a number, so near that it may be an account number's.
+    /// Whether an account number's head may stand before a number.
     #[inline(always)]
-    fn letters_before(&self, place: usize) -> bool {
+    fn letters_before(&self, place: usize, gap: usize) -> bool {
         let before =
             (place + LEAD).checked_sub(SPAN_MAX).and_then(|at| self.bytes.get(at..)?.first_chunk::<SPAN_MAX>());
-        before.is_none_or(|before| before.iter().fold(false, |any, byte| any | byte.is_ascii_uppercase()))
+        before.is_none_or(|before| letters_in(before, gap))
     }
 
     /// Whether a grouping may begin with the kept end of the number at `place`: where what follows may begin a separator, and four digits or six stand
     /// behind it. An end behind the block is not among what is sorted here.
     #[inline(always)]
-    fn end_starts(&self, place: usize, behind: u8, digits: u64) -> u8 {
+    fn end_starts<const ENDS: bool>(&self, place: usize, behind: u8) -> u8 {
+        let then = if self.form.end_in_run { behind / LEADS } else { 0 };
+        let beyond = u8::from(place + self.form.span >= self.length + KEPT);
+        if !ENDS {
+            return (then & beyond) * CLOSER;
+        }
+        let digits = self.digits_behind(place);
         // At most a separator's bytes.
         let gap = (digits | 1 << separator::BYTES_MAX).trailing_zeros();
         let behind_gap = digits >> gap;
         let starts = u8::from(behind_gap & 0x1f == 0xf) | u8::from(behind_gap & 0x7f == 0x3f);
-        let beyond = u8::from(place + self.form.span >= self.length + KEPT);
-        ((behind / LEADS) & starts) * (ENDS | (beyond * CLOSER))
+        (then & starts) * (MAY_BEGIN | (beyond * CLOSER))
     }
 }
 
+/// Whether any of the four groups before a number may be the head of an account number: it begins with two large letters.
+#[inline(always)]
+pub(crate) fn letters_in(before: &[u8; SPAN_MAX], gap: usize) -> bool {
+    let group = 4 + gap % (separator::BYTES_MAX + 1);
+    let two = |back: usize| {
+        let at = SPAN_MAX - back * group;
+        u64::from(u16::from_le_bytes([before[at], before[at + 1]]))
+    };
+    let heads = two(1) | two(2) << 16 | two(3) << 32 | two(4) << 48;
+    // Seven bits and 0x3f or 0x25 never carry into the next byte: the high bit is set from `A` on, and from `[` on.
+    let low = heads & (0x7f * ONES);
+    let large = (low + 0x3f * ONES) & !(low + 0x25 * ONES) & !heads;
+    large & large << 8 & 0x8000_8000_8000_8000 != 0
+}
+
+const ONES: u64 = u64::MAX / 0xff;
 const BLOCK: usize = WORDS * WORD;
 /// A grouping may begin with the kept end.
-const ENDS: u8 = 8;
-const _: () = assert!(ENDS & (CLOSED | CLOSER | LEADS) == 0);
+const MAY_BEGIN: u8 = 8;
+const _: () = assert!(MAY_BEGIN & (CLOSED | CLOSER | LEADS | TRACK_1 | TRACK_2 | LETTER) == 0);
 /// Digits of a kept end that a grouping may begin with.
 const KEPT: usize = 4;
 /// Bytes before a number that may have a say: a separator and what stands before it.
@@ -205,4 +239,24 @@ const AROUND: usize = LEAD + SPAN_MAX + 4;
 #[inline(always)]
 fn four(around: &[u8; AROUND], at: usize) -> u32 {
     u32::from_le_bytes([around[at], around[at + 1], around[at + 2], around[at + 3]])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_large_letters_four_groups_before() {
+        for (gap, at, byte) in (1..4)
+            .flat_map(|gap| (0..SPAN_MAX).map(move |at| (gap, at)))
+            .flat_map(|(gap, at)| [b'A', b'Z', b'@', b'[', b'a', 0xc1, 0xda].map(|byte| (gap, at, byte)))
+        {
+            let mut before = [b'1'; SPAN_MAX];
+            before[at..].iter_mut().take(2).for_each(|slot| *slot = byte);
+            let head = (1..=4).any(|back| at == SPAN_MAX - back * (4 + gap)) && byte.is_ascii_uppercase();
+            assert_eq!(letters_in(&before, gap), head, "{byte:#x} at {at}, gap {gap}");
+            before[at] = b'1';
+            assert!(!letters_in(&before, gap), "one letter at {at}");
+        }
+    }
 }

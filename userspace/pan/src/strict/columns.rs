@@ -162,6 +162,48 @@ impl Columns {
         Found { hidden, cards, covered }
     }
 
+    /// For the benchmark: where any window of [`WINDOW`] digits ends that passes; see [`super::bound`].
+    #[inline(always)]
+    pub(crate) fn bound<L: Lanes>(&mut self, engine: &Engine, digits: &[u8]) -> [u64; WORD] {
+        for (tile, rows) in self.digits.as_chunks_mut().0.iter_mut().enumerate().take(ROWS / TILE) {
+            L::columns(digits.get(tile * TILE..).unwrap_or_default(), HEIGHT_MAX, rows);
+        }
+        let (issued, table) = (engine.heads.issued(), engine.heads.strict_ends());
+        let by_pairs = L::PAIRS && issued.whole;
+        let none = L::all(0);
+        let mut sums = Sums { plain: none, doubled: none, run: none, digit: none, tens: [none; 2], back: [none; 2] };
+        let mut passing = [0; WORD];
+        for row in ABOVE - DIGITS_MAX..ROWS {
+            let four = self.add(row, &mut sums);
+            let (begins, ends) = if by_pairs { four.by_pairs(issued) } else { four.by_table(table) };
+            begins.store(&mut self.begins[row]);
+            if let Some(slot) = row.checked_sub(ABOVE).and_then(|row| passing.get_mut(row)) {
+                *slot = self.passing(row, ends).positive();
+            }
+        }
+        transposed::<L>(&passing)
+    }
+
+    /// The lengths of windows that end in a row and pass, in either direction.
+    #[inline(always)]
+    fn passing<L: Lanes>(&self, row: usize, ends: L) -> L {
+        let (mut forward, mut backward) = (L::all(0), L::all(0));
+        let (here, here_doubled) = (L::load(&self.plain[row]), L::load(&self.doubled[row]));
+        for length in 0..LENGTHS {
+            let (digits, bit) = (DIGITS_MIN + length, 2 << length);
+            let issued = L::load(&self.begins[row + 4 - digits]);
+            let (plain, doubled) = (L::load(&self.plain[row - digits]), L::load(&self.doubled[row - digits]));
+            let [one, other] = if digits % 2 == 1 {
+                [here.equals(doubled); 2]
+            } else {
+                [here.equals(plain), here_doubled.equals(doubled)]
+            };
+            forward = forward.marked_if(one, issued, bit);
+            backward = backward.marked_if(other, ends, bit);
+        }
+        forward.or(backward)
+    }
+
     /// For one masked format, so that where cards hide digits is known when this is compiled.
     #[inline(always)]
     fn judge_all<L: Lanes, const FORMAT: usize>(&mut self, engine: &Engine, height: usize) {
