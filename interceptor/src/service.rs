@@ -18,7 +18,7 @@ use proxy::{Handle, Spread, Stage};
 use crate::config::{self, AgentBy, Config};
 use crate::origin::Counters;
 use crate::origins::Known;
-use crate::{approvals, check, columns};
+use crate::{approvals, check, columns, identities};
 
 /// How long a shard's loop may stand still before it counts as dead.
 const SHARD_PATIENCE: Duration = Duration::from_secs(5);
@@ -132,8 +132,9 @@ impl Service {
         self: &Arc<Service>,
         page: Option<control::Page>,
         webhooks: Vec<control::Webhook>,
+        workloads: Option<Arc<control::Workloads>>,
     ) -> Result<control::Handle> {
-        let settings = control::Settings { socket: self.config.admin_socket(), page, webhooks };
+        let settings = control::Settings { socket: self.config.admin_socket(), page, webhooks, workloads };
         let source: Arc<dyn Source> = Arc::<Service>::clone(self);
         control::serve(settings, source).context("the admin socket")
     }
@@ -227,12 +228,17 @@ impl Service {
     }
 
     fn record(&self, event: &Event<'_>) {
+        if !self.is_recorded(event) {
+            tracing::error!("a record of the service itself could not be written: no shard listens");
+        }
+    }
+
+    /// Whether a shard has taken it.
+    fn is_recorded(&self, event: &Event<'_>) -> bool {
         let mut payload = Vec::new();
         audit::encode(event, &mut payload);
         let heard = self.with_handle(|handle| handle.record(event.record_type().code(), &payload));
-        if heard.is_none_or(|told| told.is_err()) {
-            tracing::error!("a record of the service itself could not be written: no shard listens");
-        }
+        heard.is_some_and(|told| told.is_ok())
     }
 
     /// Columns that are plainly cards and that no rule names.
@@ -461,6 +467,30 @@ impl Source for Service {
         Service::reload(self)
     }
 
+    fn caller(&self, end: &std::os::fd::OwnedFd) -> Result<control::Caller, String> {
+        crate::sys::peer::caller(end).map_err(|why| why.to_string())
+    }
+
+    fn token(&self, news: &control::TokenNews<'_>) -> bool {
+        let mut written = false;
+        identities::recorded(news, operator(), |event| written = self.is_recorded(event));
+        let Some(binding) = news.binding else {
+            tracing::warn!(why = news.why.map(|why| Masked::of(why).as_str().to_owned()), "a token was refused");
+            return written;
+        };
+        // A revocation holds whether or not it can be written down.
+        if !written && binding.revoked.is_none() {
+            return false;
+        }
+        let (whose, signed) = (identities::whose(&binding.job), Arc::new(identities::signed(binding)));
+        self.known.signed().set(whose.clone(), Arc::clone(&signed));
+        let told = self.with_handle(|handle| handle.signed(&whose, &signed));
+        if told.is_none_or(|told| told.is_err()) {
+            tracing::error!(job = %binding.job, "a shard does not listen: open sessions there do not know what their token says now");
+        }
+        true
+    }
+
     fn grant(&self, wanted: &control::Wanted, reviewer: &Reviewer, login: &Login) -> Result<Standing, Rejected> {
         let policy = Arc::clone(&self.state().policy);
         let terms = policy.terms(&wanted.rule).ok_or(Rejected::Nothing("rule that holds"))?;
@@ -539,6 +569,7 @@ fn live(open: &proxy::LiveSession) -> LiveSession {
         uid: open.subject.uid,
         pid: open.subject.pid,
         executable: Masked::of(&open.subject.exe_name).as_str().to_owned(),
+        principal: open.signed.as_ref().map(|signed| Masked::of(&signed.principal).as_str().to_owned()),
         agent_address: open.agent_address.to_string(),
         database: open.database.name.clone(),
         age_s: Duration::from_nanos(open.age_ns).as_secs(),

@@ -138,6 +138,14 @@ fields! {
     117 BINDING "binding" Hash "HMAC-SHA256, by a key of this host, of all that an approval which covers further runs is bound to";
     118 HELD_BY "held_by" List "a rule that takes the grant";
     119 GIVEN "given" Number "when the approval that stands was given, seconds since 1970 UTC";
+    130 ISSUER "issuer" Text "who signed the token that is bound to the agent's job: an issuer's name in the configuration; absent: no token is bound";
+    131 SUBJECT "subject" Text "the token's subject, as its issuer writes it";
+    132 PRINCIPAL "principal" Text "the issuer and the ids that make one run of a job, and nobody else's";
+    133 TOKEN_HASH "token_hash" Hash "SHA-256 of the token's issuer and jti, or without one of what was signed";
+    134 SIGNED_GROUPS "signed_groups" List "a group that the token's claims put the agent into";
+    135 CLAIMS "claims" List "name=value of a claim that is kept";
+    136 TOKEN_EXPIRES "token_expires" Number "when the token counts no more, seconds since 1970 UTC";
+    137 CHANGE "change" Text "what became of a token: bound, refreshed, refused, revoked, disagrees (it is not one that the agent may have)";
 }
 
 #[cfg(test)]

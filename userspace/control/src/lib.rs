@@ -17,6 +17,8 @@
 //! POST /sessions/ID/kill          ends one, for a reason
 //! POST /login     a login link of the page for the account that asks: its address, or 404 without a page
 //! POST /token     a token of the API for the account that asks: {"scopes": ["read"], "purpose": "…", "seconds": …}
+//! GET  /identities                bound tokens, and how the issuers stand
+//! POST /identities/revoke         ends one, for a reason: {"name": "…", "reason": "…"}
 //! POST /reload    reads the policy again; 409 and the reason where the old one stays in force
 //! ```
 #![forbid(unsafe_code)]
@@ -27,7 +29,7 @@ pub mod client;
 mod columns;
 mod fetch;
 mod grants;
-mod jws;
+mod issuers;
 mod latency;
 mod metrics;
 pub mod oidc;
@@ -39,9 +41,11 @@ mod status;
 mod tokens;
 mod web;
 mod webhooks;
+mod workload;
 
 pub use columns::{Column, Columns, Looks};
 pub use grants::Wanted;
+pub use issuers::{IssuerSettings, IssuerState, Issuers, KeySource, Told, keys_now};
 pub use latency::Latency;
 pub use plain::{plain, plain_lines};
 pub use server::{Handle, Page, ServeError, Settings, Source, serve};
@@ -50,3 +54,6 @@ pub use status::{
 };
 pub use tokens::{TOKEN_KEY_BYTES, TOKEN_S_MAX};
 pub use webhooks::{Webhook, WebhookKind};
+pub use workload::{
+    Binding, Caller, Change, Job, NotBound, Revoked, Save, Table, TokenFile, TokenNews, Told, Workloads,
+};

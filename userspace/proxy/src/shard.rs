@@ -337,6 +337,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
                 Message::Estimated { session, number, estimate } => self.estimated(session, number, estimate)?,
                 Message::Judged { session, number, verdict } => self.judged(session, number, verdict)?,
                 Message::CancelIsOver { session, number } => self.cancel_is_over(session, number)?,
+                Message::Signed { whose, signed } => self.signed(&whose, &signed)?,
                 Message::End { session, why } => self.end_session(session, why)?,
                 Message::Sessions(to) => self.tell_sessions(&to),
                 Message::Drain { until_ns } => self.drain(until_ns)?,

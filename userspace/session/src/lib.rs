@@ -20,6 +20,7 @@ pub mod planner;
 pub mod postgres;
 mod scram;
 mod shared;
+mod signed;
 mod taints;
 mod tls;
 mod verdicts;
@@ -40,6 +41,7 @@ pub use pan::Masked;
 pub use postgres::catalog::survey::{Asker, Explanation, OfStatement, Row, Survey, Surveyed};
 pub use scram::{BadVerifiers, NONCE_LEN, Verifiers};
 pub use shared::Shared;
+pub use signed::{Signed, TokenTerms};
 pub use taints::{TAINTS_MAX, Tainted, Taints};
 pub use tls::{AgentTls, ClientCertificate, Secure, Secured};
 pub use verdicts::{Lookups, StatementCache};
@@ -75,6 +77,11 @@ impl Session {
     /// Whether all that its agent was sent, with what is on its way, ends with a whole message.
     pub fn is_between_messages(&self) -> bool {
         self.connection.is_between_messages()
+    }
+
+    /// What a token says of its agent, where one counts.
+    pub fn signed(&self) -> Option<&std::sync::Arc<Signed>> {
+        self.connection.signed()
     }
 
     /// What the session was opened with.
