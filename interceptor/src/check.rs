@@ -62,6 +62,12 @@ fn names(config: &Config) -> Names {
         agents: config.agents.iter().map(|a| a.name.clone()).collect(),
         groups,
         databases: config.databases.iter().map(|d| d.name.clone()).collect(),
+        signed_groups: config
+            .issuers
+            .iter()
+            .flat_map(|i| i.rules.groups.iter().map(|rule| rule.group.clone()))
+            .collect(),
+        claims: config.issuers.iter().flat_map(|i| i.rules.matchable().map(str::to_owned)).collect(),
     }
 }
 
@@ -111,7 +117,10 @@ pub fn describe(config: &Config, policy: &Policy) -> String {
         let _ = writeln!(out, "           {mode}; masking {}; {record}; {others}", database.masking);
     }
     for agent in &config.agents {
-        let _ = writeln!(out, "agent      {:<16} {}{}", agent.name, by(agent), in_groups(agent));
+        let _ = writeln!(out, "agent      {:<16} {}{}{}", agent.name, by(agent), in_groups(agent), tokens(agent));
+    }
+    for issuer in &config.issuers {
+        out.push_str(&issued(issuer));
     }
     let _ = writeln!(out, "policy     {} ({})", service.policy.display(), policy.version());
     if let Some(admin) = &config.admin {
@@ -226,6 +235,54 @@ fn by(agent: &Agent) -> String {
     }
 }
 
+/// What its tokens must be.
+fn tokens(agent: &Agent) -> String {
+    let mut out = String::new();
+    if let Some(path) = &agent.token_file {
+        let _ = write!(out, ", token in {}", path.display());
+    }
+    if agent.token.required {
+        out.push_str(", NOTHING GOES ON WITHOUT A TOKEN");
+    }
+    if agent.token.ends {
+        out.push_str(", sessions end with it");
+    }
+    for issuer in &agent.token.issuers {
+        let _ = write!(out, ", of issuer {issuer}");
+    }
+    for (claim, value) in &agent.token.claims {
+        let _ = write!(out, ", {claim} = {value}");
+    }
+    out
+}
+
+/// One issuer, and whom its claims put into which group.
+fn issued(issuer: &crate::config::Issuer) -> String {
+    let rules = &issuer.rules;
+    let keys = match &issuer.source {
+        control::KeySource::File(path) => format!("keys in {}", path.display()),
+        control::KeySource::Url(url) => format!("keys at {url}"),
+        control::KeySource::Discovery => "keys by discovery".to_owned(),
+    };
+    let mut out = format!(
+        "issuer     {:<16} {}, for {}, {keys}; a principal is {}\n",
+        rules.name,
+        rules.url,
+        rules.audience.join(", "),
+        rules.principal().collect::<Vec<_>>().join(" / ")
+    );
+    let pairs = |claims: &identity::Matches| {
+        claims.0.iter().map(|(name, value)| format!("{name} = {value}")).collect::<Vec<_>>().join(", ")
+    };
+    if !rules.require.0.is_empty() {
+        let _ = writeln!(out, "           only {}", pairs(&rules.require));
+    }
+    for rule in &rules.groups {
+        let _ = writeln!(out, "           group {} where {}", rule.group, pairs(&rule.claims));
+    }
+    out
+}
+
 fn in_groups(agent: &Agent) -> String {
     if agent.groups.is_empty() { String::new() } else { format!(", in {}", agent.groups.join(", ")) }
 }
@@ -286,7 +343,7 @@ pub fn explain(config: &Config, policy: &Policy, asked: &Asked<'_>) -> Result<Ve
     if config.database(asked.database).is_none() {
         return Err(unknown("database", asked.database, config.databases.iter().map(|d| &d.name)));
     }
-    let subject = Subject { agent: agent.name.clone(), groups: agent.groups.clone() };
+    let subject = Subject { agent: agent.name.clone(), groups: agent.groups.clone(), signed: None };
     let limits = sql::Limits { bytes: config.service.statement_bytes_max as usize, ..sql::Limits::default() };
     let analysis = match sql::analyze(asked.sql, &limits) {
         Ok(analysis) => analysis,

@@ -76,7 +76,7 @@ pub(crate) fn describe(config: &Config) -> Result<String> {
 }
 
 /// Where a path of the configuration is.
-fn resolved(path: &Path) -> Result<PathBuf> {
+pub(crate) fn resolved(path: &Path) -> Result<PathBuf> {
     let Some(name) = path.to_str().and_then(|text| text.strip_prefix(CREDENTIALS)) else {
         return Ok(path.to_path_buf());
     };

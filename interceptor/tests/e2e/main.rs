@@ -15,6 +15,7 @@ mod faults;
 mod health;
 mod holds;
 mod host_record;
+mod identities;
 mod kills;
 mod psql;
 mod raw;

@@ -158,6 +158,14 @@ fields! {
     131 TIMING "timing" Timing "when pieces of the result left, the first since the decision";
     132 STARRED "starred" Number "cards that only the strict scan finds: masked in `result`, though the agent was shown by the balanced one";
     133 BREAK_GLASS "break_glass" Number "1: the person let the statement go on alone, in an emergency (break-glass)";
+    150 ISSUER "issuer" Text "who signed the token that is bound to the agent's job: an issuer's name in the configuration; absent: no token is bound";
+    151 SUBJECT "subject" Text "the token's subject, as its issuer writes it";
+    152 PRINCIPAL "principal" Text "the issuer and the ids that make one run of a job, and nobody else's";
+    153 TOKEN_HASH "token_hash" Hash "SHA-256 of the token's issuer and jti, or without one of what was signed";
+    154 SIGNED_GROUPS "signed_groups" List "a group that the token's claims put the agent into";
+    155 CLAIMS "claims" List "name=value of a claim that is kept";
+    156 TOKEN_EXPIRES "token_expires" Number "when the token counts no more, seconds since 1970 UTC";
+    157 CHANGE "change" Text "what became of a token: bound, refreshed, refused, revoked, disagrees (it is not one that the agent may have)";
 }
 
 #[cfg(test)]

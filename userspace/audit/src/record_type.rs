@@ -54,6 +54,8 @@ record_types! {
     28 Retention "retention" "Segments were moved to cold storage, or kept though their time was over.";
     30 Grant "grant" "A person's approval stands for a while: of further runs of one statement, or of what a rule holds.";
     31 GrantOver "grant-over" "Such an approval was taken back.";
+    40 Identity "identity" "What a token says of a session's agent: bound, refreshed, revoked, or not one that the agent may have.";
+    41 Token "token" "A token was bound to a job, refreshed, refused or revoked.";
     240 Root "root" "The root of all records so far. Written by the appender alone.";
     241 Stop "stop" "A root after which the writer stopped in order.";
     242 Seal "seal" "A root after which nothing follows in this segment.";

@@ -93,6 +93,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         let conversation = C::open(Open {
             id,
             subject: Arc::clone(&admitted.subject),
+            signed: admitted.signed,
             agent_address,
             origin: admitted.destination,
             database: admitted.database,

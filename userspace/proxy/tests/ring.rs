@@ -17,7 +17,8 @@ struct Everyone(Option<SocketAddr>);
 impl Origins for Everyone {
     fn take(&mut self, _agent: SocketAddr, _local: SocketAddr) -> Option<Admitted> {
         let subject = Subject {
-            policy: Arc::new(policy::Subject { agent: "tester".into(), groups: Vec::new() }),
+            policy: Arc::new(policy::Subject { agent: "tester".into(), groups: Vec::new(), signed: None }),
+            token: Arc::default(),
             cgroup: 1,
             pid: 2,
             uid: 3,
@@ -43,6 +44,7 @@ impl Origins for Everyone {
             database: Arc::new(database),
             tls: Arc::default(),
             subject: Arc::new(subject),
+            signed: None,
         })
     }
 

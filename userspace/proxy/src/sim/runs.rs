@@ -83,7 +83,12 @@ struct SimOrigins(Arc<Tls>);
 impl Origins for SimOrigins {
     fn take(&mut self, agent: SocketAddr, _local: SocketAddr) -> Option<Admitted> {
         let subject = Subject {
-            policy: Arc::new(policy::Subject { agent: format!("agent-{}", agent.port()), groups: Vec::new() }),
+            policy: Arc::new(policy::Subject {
+                agent: format!("agent-{}", agent.port()),
+                groups: Vec::new(),
+                signed: None,
+            }),
+            token: Arc::default(),
             cgroup: 1,
             pid: 2,
             uid: 3,
@@ -110,6 +115,7 @@ impl Origins for SimOrigins {
             database: Arc::new(database),
             tls: Arc::clone(&self.0),
             subject: Arc::new(subject),
+            signed: None,
         })
     }
 

@@ -73,6 +73,7 @@ impl Connection {
         if self.turned_away {
             return Err(Fatal::unrecorded());
         }
+        self.admits_identity()?;
         self.admits_leg()?;
         if message.parameters.duplicate().is_some() {
             return Err(Fatal::agent("a startup key is given twice"));
