@@ -85,7 +85,7 @@ impl World {
 #[test]
 fn both_identities_are_in_the_record_and_in_every_statement() {
     let mut world = world(TokenTerms::default(), Some(main(1)));
-    assert_eq!(world.first(SELECT), "T ?column?");
+    assert_eq!(world.first(SELECT), "T one");
     assert_eq!(world.told(RecordType::Identity, field::CHANGE), ["bound"]);
     assert_eq!(world.told(RecordType::Identity, field::CLAIMS), ["ref=refs/heads/main"]);
     assert_eq!(world.told(RecordType::Identity, field::SIGNED_GROUPS), ["main-branch"]);
@@ -124,7 +124,7 @@ fn without_one_nothing_goes_on_where_it_is_required() {
     assert!(world.first(SELECT).starts_with(NONE));
     assert!(world.ask(&extended(&["P s SELECT 1", "B p s", "E p", "S"]))[0].starts_with(NONE));
     world.is_signed(main(1));
-    assert_eq!(world.first(SELECT), "T ?column?");
+    assert_eq!(world.first(SELECT), "T one");
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn what_has_expired_is_refused_and_a_fresh_one_carries_on() {
         assert!(world.first(SELECT).starts_with(EXPIRED));
         assert_eq!(world.finished, Finish::No, "the connection lives");
         world.is_signed(Signed { expires_s: 1_790_001_200, until_ns: 1_201_000_000_000, ..main(2) });
-        assert_eq!(world.first(SELECT), "T ?column?");
+        assert_eq!(world.first(SELECT), "T one");
     }
 }
 
@@ -156,7 +156,7 @@ fn neither_clock_makes_it_younger() {
 fn a_session_may_end_with_its_token() {
     let ends = TokenTerms { ends: true, ..TokenTerms::default() };
     let mut world = world(ends, Some(main(1)));
-    assert_eq!(world.first(SELECT), "T ?column?");
+    assert_eq!(world.first(SELECT), "T one");
     assert_eq!(world.out.deadline, Some(601_000_000_000));
     world.passes_s(600, 600);
     world.input(Input::Deadline);
@@ -187,7 +187,7 @@ fn a_principal_never_becomes_another() {
     // Older, told twice, or of the agent as a whole.
     for ignored in [of("ci:9/9", 5, "x"), of("ci:9/9", 4, "x"), Signed { of_job: false, ..of("ci:9/9", 6, "x") }] {
         world.is_signed(ignored);
-        assert_eq!(world.first(SELECT), "T ?column?");
+        assert_eq!(world.first(SELECT), "T one");
     }
     world.is_signed(of("ci:9/9", 7, "refs/heads/main"));
     assert_eq!(world.finished, Finish::Close);
@@ -199,7 +199,7 @@ fn one_that_disagrees_with_the_kernel_raises_nobody() {
     let expects =
         |required| TokenTerms { required, claims: vec![("ref".into(), "refs/tags/*".into())], ..TokenTerms::default() };
     let mut lenient = world(expects(false), Some(main(1)));
-    assert_eq!(lenient.first(SELECT), "T ?column?");
+    assert_eq!(lenient.first(SELECT), "T one");
     assert!(lenient.first("DELETE FROM payments").starts_with("E ERROR 42501"), "its claims open nothing");
     assert_eq!(lenient.told(RecordType::Identity, field::CHANGE), ["disagrees"]);
     assert!(lenient.told(RecordType::Identity, field::CAUSE)[0].contains("ref"));
@@ -207,7 +207,7 @@ fn one_that_disagrees_with_the_kernel_raises_nobody() {
     let mut strict = world(expects(true), Some(main(1)));
     assert!(strict.first(SELECT).starts_with("E ERROR 28000 the token of this job is not one that its agent may have"));
     strict.is_signed(of("ci:1/2", 2, "refs/tags/v1"));
-    assert_eq!(strict.first(SELECT), "T ?column?");
+    assert_eq!(strict.first(SELECT), "T one");
     let other = TokenTerms { required: true, issuers: vec!["prod".into()], ..TokenTerms::default() };
     assert!(world(other, Some(main(1))).first(SELECT).starts_with("E ERROR 28000"));
 }
