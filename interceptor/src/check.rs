@@ -110,6 +110,7 @@ pub fn describe(config: &Config, policy: &Policy) -> String {
         if let Some(login) = &database.login {
             let _ = writeln!(out, "           estimates as {}, password in {}", login.user, login.passfile.display());
         }
+        out.push_str(&credentials(database));
         let record = match database.record {
             Record::Statements => "statements recorded",
             Record::Results => "statements and results recorded",
@@ -233,6 +234,24 @@ fn by(agent: &Agent) -> String {
         AgentBy::User(user) => format!("every process of {user}"),
         AgentBy::Exec => "by `interceptor exec` alone".into(),
     }
+}
+
+/// Whose login reaches the database, where it is not the agent's own.
+fn credentials(database: &crate::config::Database) -> String {
+    let mut out = String::new();
+    for login in &database.credentials.logins {
+        let whose = if login.users.is_empty() { "any user".to_owned() } else { login.users.join(", ") };
+        let _ = writeln!(
+            out,
+            "           LOGIN OF OURS for {whose}: {}, password in {}; agents are asked for none",
+            login.user,
+            login.passfile.display()
+        );
+    }
+    if database.credentials.tell_agent {
+        out.push_str("           hears who the agent is: interceptor.agent, interceptor.principal\n");
+    }
+    out
 }
 
 /// What its tokens must be.

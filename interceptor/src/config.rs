@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 mod admin;
 mod budgets;
+mod credentials;
 mod endpoints;
 mod error;
 mod issuers;
@@ -23,6 +24,7 @@ mod webhooks;
 
 pub use admin::{Admin, Oidc};
 pub use budgets::{Budgets, Login};
+pub use credentials::{Credentials, InjectedLogin};
 pub use endpoints::Endpoint;
 use endpoints::endpoints;
 pub use error::Error;
@@ -163,6 +165,8 @@ pub struct Database {
     pub unix_directories: Vec<PathBuf>,
     /// Our own login there, whose planner is asked; `None`: there are no estimates.
     pub login: Option<Login>,
+    /// Whose login reaches it.
+    pub credentials: Credentials,
 }
 
 /// What a verdict does on a database.
@@ -339,6 +343,7 @@ struct TypedDatabase {
     #[serde(default)]
     unix_directories: Vec<PathBuf>,
     login: Option<Login>,
+    credentials: Option<credentials::Typed>,
 }
 
 #[derive(Deserialize)]
@@ -481,6 +486,7 @@ impl TypedDatabase {
             addresses.extend(endpoints(text).map_err(|why| meaning(&place, format!("addresses: `{text}`: {why}")))?);
         }
         let tls = self.tls(&place, &addresses)?;
+        let credentials = self.credentials.map(|typed| typed.resolve(&place, tls.verifiers.is_some()));
         Ok(Database {
             name: self.name,
             addresses: addresses.into_iter().collect(),
@@ -494,6 +500,7 @@ impl TypedDatabase {
             allow: self.allow,
             unix_directories: self.unix_directories,
             login: self.login,
+            credentials: credentials.transpose()?.unwrap_or_default(),
         })
     }
 }

@@ -23,6 +23,7 @@ pub mod identities;
 pub mod identity;
 pub mod identity_test;
 pub mod identity_verbs;
+mod injected;
 pub mod load;
 pub mod open_sessions;
 pub mod origin;

@@ -84,6 +84,8 @@ fn database(database: &config::Database, tls: &Legs) -> Database {
         results: database.record == config::Record::Results,
         estimates: database.login.is_some(),
         verifiers: tls.verifiers().of(&database.name),
+        logins: tls.logins(&database.name),
+        tell_agent: database.credentials.tell_agent,
     }
 }
 

@@ -96,6 +96,20 @@ pub(crate) fn secret(path: &Path) -> Result<Zeroizing<String>> {
     text(&resolved(path)?)
 }
 
+/// The longest password.
+const PASSWORD_MAX: usize = 1024;
+
+/// A password: one line of printable ASCII, which SASLprep leaves as it is.
+pub(crate) fn password(path: &Path) -> Result<Zeroizing<String>> {
+    let text = secret(path)?;
+    let password = text.strip_suffix('\n').unwrap_or(&text);
+    let fits = (1..=PASSWORD_MAX).contains(&password.len()) && password.bytes().all(|b| (b' '..=b'~').contains(&b));
+    if !fits {
+        bail!("the password is one line of 1 to {PASSWORD_MAX} printable ASCII characters");
+    }
+    Ok(Zeroizing::new(password.to_owned()))
+}
+
 /// One file. No byte of it is in an error.
 fn text(path: &Path) -> Result<Zeroizing<String>> {
     let shown = path.display();

@@ -16,6 +16,7 @@ mod health;
 mod holds;
 mod host_record;
 mod identities;
+mod injected;
 mod kills;
 mod psql;
 mod raw;

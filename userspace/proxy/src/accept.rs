@@ -87,7 +87,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             return Ok(());
         };
         let (secret, nonces) = cut(&random);
-        let nonces = admitted.database.verifiers.is_some().then(|| Box::new(nonces));
+        let nonces = admitted.database.plays_scram().then(|| Box::new(nonces));
         self.sessions_opened += 1;
         let id = u64::from(self.parts.shard) << SESSION_BITS | self.sessions_opened;
         let conversation = C::open(Open {

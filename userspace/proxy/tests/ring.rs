@@ -35,6 +35,8 @@ impl Origins for Everyone {
             agent_tls: Default::default(),
             database_tls: false,
             verifiers: None,
+            logins: None,
+            tell_agent: false,
             estimates: false,
             results: false,
             agent_certificate: false,

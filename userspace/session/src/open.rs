@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::{AgentTls, NONCE_LEN, Signed, TokenTerms, Verifiers};
+use crate::{AgentTls, Logins, NONCE_LEN, Signed, TokenTerms, Verifiers};
 
 /// Who asked, frozen at connect: the policy's words and the kernel's facts.
 #[derive(Clone, Debug)]
@@ -61,6 +61,17 @@ pub struct Database {
     pub estimates: bool,
     /// With which SCRAM ends here, where both legs have TLS; `None`: it passes on.
     pub verifiers: Option<Arc<Verifiers>>,
+    /// Logins of ours that sessions are given; `None`: their agents' own pass on.
+    pub logins: Option<Arc<Logins>>,
+    /// The database hears who the agent is (`interceptor.agent`, `interceptor.principal`).
+    pub tell_agent: bool,
+}
+
+impl Database {
+    /// Sessions of it play a part of SCRAM, which wants nonces.
+    pub fn plays_scram(&self) -> bool {
+        self.verifiers.is_some() || self.logins.is_some()
+    }
 }
 
 /// A new connection of an agent.

@@ -105,6 +105,8 @@ impl Origins for SimOrigins {
             agent_tls: if self.0.agent.is_some() { AgentTls::Require } else { AgentTls::Disable },
             database_tls: self.0.database.is_some(),
             verifiers: None,
+            logins: None,
+            tell_agent: false,
             estimates: false,
             results: false,
             agent_certificate: false,

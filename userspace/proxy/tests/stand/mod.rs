@@ -96,6 +96,8 @@ impl Stand {
             agent_tls: if tls.agent.is_some() { AgentTls::Require } else { AgentTls::Disable },
             database_tls: tls.database.is_some(),
             verifiers: None,
+            logins: None,
+            tell_agent: false,
             estimates: false,
             results,
             agent_certificate: false,

@@ -85,6 +85,11 @@ impl Connection {
         }
     }
 
+    /// The job's principal, where its token counts now; else nothing.
+    pub(super) fn principal(&self) -> &str {
+        self.who.signed().map_or("", |signed| &signed.principal)
+    }
+
     /// Both identities, with all that is kept of the signed one.
     fn record_identity(&mut self, change: &'static str, disagrees: Option<&str>, cx: &mut Cx<'_, '_>) {
         let Some(signed) = self.who.signed.clone() else { return };

@@ -19,6 +19,7 @@ mod extended;
 mod frontend;
 mod hold;
 mod identity;
+mod inject;
 mod judge;
 mod large;
 mod login;

@@ -104,6 +104,8 @@ pub fn open(agent: &str, mode: Mode, mask: bool) -> Open {
             agent_tls: session::AgentTls::default(),
             database_tls: false,
             verifiers: None,
+            logins: None,
+            tell_agent: false,
             estimates: false,
             results: false,
             agent_certificate: false,

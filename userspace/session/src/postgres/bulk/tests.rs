@@ -83,6 +83,8 @@ fn open() -> Open {
         agent_tls: crate::AgentTls::default(),
         database_tls: false,
         verifiers: None,
+        logins: None,
+        tell_agent: false,
         estimates: false,
         results: false,
         agent_certificate: false,
