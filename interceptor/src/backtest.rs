@@ -120,7 +120,7 @@ impl Test<'_> {
         }
         let agent = self.config.agent(agent).ok_or("the configuration does not have the agent")?;
         self.config.database(database).ok_or("the configuration does not have the database")?;
-        let subject = Subject { agent: agent.name.clone(), groups: agent.groups.clone() };
+        let subject = Subject { agent: agent.name.clone(), groups: agent.groups.clone(), signed: None };
         let analysis = sql::analyze(sql, &sql::Limits::default()).map_err(|_| "the text, as it was kept, is no SQL")?;
         let mut strictest: Option<(Action, Option<String>)> = None;
         for statement in &analysis.statements {

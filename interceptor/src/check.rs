@@ -62,6 +62,12 @@ fn names(config: &Config) -> Names {
         agents: config.agents.iter().map(|a| a.name.clone()).collect(),
         groups,
         databases: config.databases.iter().map(|d| d.name.clone()).collect(),
+        signed_groups: config
+            .issuers
+            .iter()
+            .flat_map(|i| i.rules.groups.iter().map(|rule| rule.group.clone()))
+            .collect(),
+        claims: config.issuers.iter().flat_map(|i| i.rules.matchable().map(str::to_owned)).collect(),
     }
 }
 
@@ -104,6 +110,7 @@ pub fn describe(config: &Config, policy: &Policy) -> String {
         if let Some(login) = &database.login {
             let _ = writeln!(out, "           estimates as {}, password in {}", login.user, login.passfile.display());
         }
+        out.push_str(&credentials(database));
         let record = match database.record {
             Record::Statements => "statements recorded",
             Record::Results => "statements and results recorded",
@@ -111,7 +118,10 @@ pub fn describe(config: &Config, policy: &Policy) -> String {
         let _ = writeln!(out, "           {mode}; masking {}; {record}; {others}", database.masking);
     }
     for agent in &config.agents {
-        let _ = writeln!(out, "agent      {:<16} {}{}", agent.name, by(agent), in_groups(agent));
+        let _ = writeln!(out, "agent      {:<16} {}{}{}", agent.name, by(agent), in_groups(agent), tokens(agent));
+    }
+    for issuer in &config.issuers {
+        out.push_str(&issued(issuer));
     }
     let _ = writeln!(out, "policy     {} ({})", service.policy.display(), policy.version());
     if let Some(admin) = &config.admin {
@@ -234,6 +244,72 @@ fn by(agent: &Agent) -> String {
     }
 }
 
+/// Whose login reaches the database, where it is not the agent's own.
+fn credentials(database: &crate::config::Database) -> String {
+    let mut out = String::new();
+    for login in &database.credentials.logins {
+        let whose = if login.users.is_empty() { "any user".to_owned() } else { login.users.join(", ") };
+        let _ = writeln!(
+            out,
+            "           LOGIN OF OURS for {whose}: {}, password in {}; agents are asked for none",
+            login.user,
+            login.passfile.display()
+        );
+    }
+    if database.credentials.tell_agent {
+        out.push_str("           hears who the agent is: interceptor.agent, interceptor.principal\n");
+    }
+    out
+}
+
+/// What its tokens must be.
+fn tokens(agent: &Agent) -> String {
+    let mut out = String::new();
+    if let Some(path) = &agent.token_file {
+        let _ = write!(out, ", token in {}", path.display());
+    }
+    if agent.token.required {
+        out.push_str(", NOTHING GOES ON WITHOUT A TOKEN");
+    }
+    if agent.token.ends {
+        out.push_str(", sessions end with it");
+    }
+    for issuer in &agent.token.issuers {
+        let _ = write!(out, ", of issuer {issuer}");
+    }
+    for (claim, value) in &agent.token.claims {
+        let _ = write!(out, ", {claim} = {value}");
+    }
+    out
+}
+
+/// One issuer, and whom its claims put into which group.
+fn issued(issuer: &crate::config::Issuer) -> String {
+    let rules = &issuer.rules;
+    let keys = match &issuer.source {
+        control::KeySource::File(path) => format!("keys in {}", path.display()),
+        control::KeySource::Url(url) => format!("keys at {url}"),
+        control::KeySource::Discovery => "keys by discovery".to_owned(),
+    };
+    let mut out = format!(
+        "issuer     {:<16} {}, for {}, {keys}; a principal is {}\n",
+        rules.name,
+        rules.url,
+        rules.audience.join(", "),
+        rules.principal().collect::<Vec<_>>().join(" / ")
+    );
+    let pairs = |claims: &identity::Matches| {
+        claims.0.iter().map(|(name, value)| format!("{name} = {value}")).collect::<Vec<_>>().join(", ")
+    };
+    if !rules.require.0.is_empty() {
+        let _ = writeln!(out, "           only {}", pairs(&rules.require));
+    }
+    for rule in &rules.groups {
+        let _ = writeln!(out, "           group {} where {}", rule.group, pairs(&rule.claims));
+    }
+    out
+}
+
 fn in_groups(agent: &Agent) -> String {
     if agent.groups.is_empty() { String::new() } else { format!(", in {}", agent.groups.join(", ")) }
 }
@@ -294,7 +370,7 @@ pub fn explain(config: &Config, policy: &Policy, asked: &Asked<'_>) -> Result<Ve
     if config.database(asked.database).is_none() {
         return Err(unknown("database", asked.database, config.databases.iter().map(|d| &d.name)));
     }
-    let subject = Subject { agent: agent.name.clone(), groups: agent.groups.clone() };
+    let subject = Subject { agent: agent.name.clone(), groups: agent.groups.clone(), signed: None };
     let limits = sql::Limits { bytes: config.service.statement_bytes_max as usize, ..sql::Limits::default() };
     let analysis = match sql::analyze(asked.sql, &limits) {
         Ok(analysis) => analysis,

@@ -100,6 +100,9 @@ pub enum Verb {
         /// The account that the command runs as; root is refused. Without it: the account that called sudo.
         #[arg(long, value_name = "U")]
         user: Option<String>,
+        /// The token of this job: bound to it before its first instruction, and again whenever the file changes.
+        #[arg(long, value_name = "F")]
+        token_file: Option<PathBuf>,
         /// The command and its arguments.
         #[arg(last = true, required = true, value_name = "CMD")]
         command: Vec<std::ffi::OsString>,
@@ -134,6 +137,9 @@ pub enum Verb {
         /// The statement.
         sql: String,
     },
+    /// Who agents are by their tokens.
+    #[command(subcommand)]
+    Identity(Identity),
     /// Statements that wait for a person.
     #[command(subcommand)]
     Approvals(Approvals),
@@ -543,5 +549,58 @@ pub enum Audit {
         /// With --count: how many for each value of this field.
         #[arg(long, value_name = "FIELD", requires = "count", conflicts_with = "sum")]
         distinct: Option<String>,
+    },
+}
+
+/// Verbs of `identity`.
+#[derive(Debug, Subcommand)]
+pub enum Identity {
+    /// The tokens that are bound, and how the issuers stand.
+    List {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// For a program to read.
+        #[arg(long)]
+        json: bool,
+    },
+    /// One of them, with all that is kept of its claims; exit 1 if there is none.
+    Show {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// For a program to read.
+        #[arg(long)]
+        json: bool,
+        /// `#7`, `cgroup 4711`, `agent NAME`, or the principal.
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// End one, at once: its sessions end, also in the middle of a result, and it gets no fresh token (root or a reviewer).
+    Revoke {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// `#7`, `cgroup 4711`, `agent NAME`, or the principal.
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// Why: it is recorded, and the agent is told.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// What a token would become, or why it would be refused (exit 1); needs no running service.
+    Test {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// The issuer that it is of; without it, the one that it names.
+        #[arg(long, value_name = "NAME")]
+        issuer: Option<String>,
+        /// For a program to read.
+        #[arg(long)]
+        json: bool,
+        /// The file of the token; nothing else stands in it.
+        #[arg(value_name = "TOKENFILE")]
+        file: PathBuf,
     },
 }

@@ -5,14 +5,17 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
 
 mod admin;
 mod anchor;
 mod budgets;
+mod credentials;
 mod endpoints;
 mod error;
+mod issuers;
 mod masking;
 mod retention;
 mod reviewers;
@@ -23,10 +26,12 @@ mod webhooks;
 pub use admin::{Admin, Oidc};
 pub use anchor::Anchor;
 pub use budgets::{Budgets, Login};
+pub use credentials::{Credentials, InjectedLogin};
 pub use endpoints::Endpoint;
 use endpoints::endpoints;
 pub use error::Error;
 use error::with_nearest;
+pub use issuers::Issuer;
 pub use masking::{AllMasking, Eagerness, Format, IssuerPrefix, Masking, masking_of};
 pub use retention::{Hold, Retention};
 pub use reviewers::{Approvals, Reviewer};
@@ -50,6 +55,8 @@ pub struct Config {
     pub databases: Vec<Database>,
     /// `[[agent]]`, in the order of the file.
     pub agents: Vec<Agent>,
+    /// `[[issuer]]`, in the order of the file.
+    pub issuers: Vec<Issuer>,
     /// `[[reviewer]]`, in the order of the file.
     pub reviewers: Vec<Reviewer>,
     /// `[approvals]`
@@ -162,6 +169,8 @@ pub struct Database {
     pub unix_directories: Vec<PathBuf>,
     /// Our own login there, whose planner is asked; `None`: there are no estimates.
     pub login: Option<Login>,
+    /// Whose login reaches it.
+    pub credentials: Credentials,
 }
 
 /// What a verdict does on a database.
@@ -204,6 +213,10 @@ pub struct Agent {
     pub by: AgentBy,
     /// Named in rules as `group:NAME`.
     pub groups: Vec<String>,
+    /// Where the token of its jobs is that have none of their own.
+    pub token_file: Option<PathBuf>,
+    /// What its tokens must be.
+    pub token: Arc<session::TokenTerms>,
 }
 
 /// What makes a process an agent.
@@ -254,7 +267,13 @@ impl Config {
     /// The hosts and ports that the control plane asks: no agent's and no database's.
     pub fn hosts_outside(&self) -> impl Iterator<Item = (String, u16)> + '_ {
         let provider = self.admin.iter().filter_map(|admin| admin.oidc.as_ref()?.host());
-        provider.chain(self.webhooks.iter().filter_map(Webhook::host))
+        let issuers = self.issuers.iter().filter_map(Issuer::host);
+        provider.chain(self.webhooks.iter().filter_map(Webhook::host)).chain(issuers)
+    }
+
+    /// Where jobs post their tokens.
+    pub fn identity_socket(&self) -> PathBuf {
+        self.service.run_dir.join("identity.sock")
     }
 
     /// The admin socket.
@@ -274,6 +293,8 @@ struct Typed {
     database: Vec<TypedDatabase>,
     #[serde(default)]
     agent: Vec<TypedAgent>,
+    #[serde(default)]
+    issuer: Vec<issuers::Typed>,
     #[serde(default)]
     reviewer: Vec<Reviewer>,
     #[serde(default)]
@@ -327,6 +348,7 @@ struct TypedDatabase {
     #[serde(default)]
     unix_directories: Vec<PathBuf>,
     login: Option<Login>,
+    credentials: Option<credentials::Typed>,
 }
 
 #[derive(Deserialize)]
@@ -338,6 +360,13 @@ struct TypedAgent {
     user: Option<String>,
     #[serde(default)]
     groups: Vec<String>,
+    token_file: Option<PathBuf>,
+    #[serde(default)]
+    require_token: bool,
+    #[serde(default)]
+    on_expiry: issuers::OnExpiry,
+    #[serde(default)]
+    token: issuers::Expected,
 }
 
 fn enforce() -> Mode {
@@ -373,6 +402,9 @@ impl Typed {
         no_shared_endpoint(&databases)?;
         webhooks::check(&self.webhook)?;
         let sinks: Vec<Sink> = self.sink.into_iter().map(sinks::TypedSink::resolve).collect::<Result<_, _>>()?;
+        let issuers: Vec<Issuer> = self.issuer.into_iter().map(issuers::Typed::resolve).collect::<Result<_, _>>()?;
+        unique("[[issuer]]", issuers.iter().map(|issuer| issuer.rules.name.as_str()))?;
+        unique("[[issuer]]: issuer or trust_domain", issuers.iter().map(|issuer| issuer.rules.url.as_str()))?;
         unique("[[sink]]", sinks.iter().map(|s| s.name.as_str()))?;
         let (reviewers, approvals) = (self.reviewer, self.approvals);
         let admin = self.admin.map(admin::Typed::resolve).transpose()?;
@@ -388,10 +420,12 @@ impl Typed {
             masking: self.masking,
             databases,
             agents,
+            issuers,
             reviewers,
             approvals,
         };
         reviewers::check(&config)?;
+        issuers::check(&config)?;
         Ok(config)
     }
 }
@@ -458,6 +492,7 @@ impl TypedDatabase {
             addresses.extend(endpoints(text).map_err(|why| meaning(&place, format!("addresses: `{text}`: {why}")))?);
         }
         let tls = self.tls(&place, &addresses)?;
+        let credentials = self.credentials.map(|typed| typed.resolve(&place, tls.verifiers.is_some()));
         Ok(Database {
             name: self.name,
             addresses: addresses.into_iter().collect(),
@@ -471,6 +506,7 @@ impl TypedDatabase {
             allow: self.allow,
             unix_directories: self.unix_directories,
             login: self.login,
+            credentials: credentials.transpose()?.unwrap_or_default(),
         })
     }
 }
@@ -492,7 +528,13 @@ impl TypedAgent {
             (None, None, Some(user)) => AgentBy::User(user),
             _ => return Err(meaning(place, "only one of unit, cgroup and user may be given")),
         };
-        Ok(Agent { name: self.name, by, groups: self.groups })
+        let token = Arc::new(session::TokenTerms {
+            required: self.require_token,
+            ends: self.on_expiry == issuers::OnExpiry::End,
+            issuers: self.token.issuers,
+            claims: self.token.claims.into_iter().collect(),
+        });
+        Ok(Agent { name: self.name, by, groups: self.groups, token_file: self.token_file, token })
     }
 }
 

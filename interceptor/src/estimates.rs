@@ -13,12 +13,11 @@ use anyhow::{Context, Result, bail};
 use ring::rand::{SecureRandom, SystemRandom};
 use session::planner::{Credentials, Heard, Over, Planner};
 use session::{Estimate, EstimateAsk};
-use zeroize::Zeroizing;
 
 use crate::config::Config;
 use crate::service::Service;
 use crate::tls::Legs;
-use crate::verifiers::secret;
+use crate::verifiers::password;
 
 mod plan;
 
@@ -30,8 +29,6 @@ const CONNECTIONS_MAX: usize = 4;
 const PAUSE: Duration = Duration::from_secs(5);
 /// How long the catalog's question may take.
 const SURVEY: Duration = Duration::from_secs(10);
-/// The longest password.
-const PASSWORD_MAX: usize = 1024;
 
 /// The roles and passwords of all databases that have a login, by the databases' names.
 pub type Logins = HashMap<String, Credentials>;
@@ -41,14 +38,8 @@ pub fn logins(config: &Config) -> Result<Logins> {
     let mut logins = Logins::new();
     for database in &config.databases {
         let Some(login) = &database.login else { continue };
-        let place = || format!("[[database]] {}: [database.login] passfile", database.name);
-        let text = secret(&login.passfile).with_context(place)?;
-        let password = text.strip_suffix('\n').unwrap_or(&text);
-        let fits = (1..=PASSWORD_MAX).contains(&password.len()) && password.bytes().all(|b| (b' '..=b'~').contains(&b));
-        if !fits {
-            bail!("{}: the password is one line of 1 to {PASSWORD_MAX} printable ASCII characters", place());
-        }
-        let password = Zeroizing::new(password.to_owned());
+        let password = password(&login.passfile)
+            .with_context(|| format!("[[database]] {}: [database.login] passfile", database.name))?;
         logins.insert(database.name.clone(), Credentials { user: login.user.clone(), password });
     }
     Ok(logins)

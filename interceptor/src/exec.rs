@@ -77,6 +77,8 @@ pub enum Error {
     Cgroup(PathBuf, io::Error),
     /// The admission cannot be recorded.
     Unrecorded(host_record::Error),
+    /// Its token does not count.
+    Token(String),
     /// A step between fork and exec failed, or the program cannot be run.
     Start(OsString, io::Error),
     /// Signals or the child cannot be waited for.
@@ -93,6 +95,7 @@ impl fmt::Display for Error {
             Error::Hidden(path, why) => write!(f, "cannot hide {}: {why}", path.display()),
             Error::Cgroup(path, why) => write!(f, "the cgroup {}: {why}", path.display()),
             Error::Unrecorded(why) => write!(f, "nothing was started, since it cannot be recorded: {why}"),
+            Error::Token(why) => write!(f, "nothing was started: {why}"),
             Error::Start(command, why) => write!(f, "cannot run {}: {why}", command.display()),
             Error::Wait(why) => write!(f, "cannot wait for the command: {why}"),
         }
@@ -113,11 +116,8 @@ pub fn exec(order: &Order<'_>) -> Result<i32, Error> {
     exec_once(order, |_| Ok(()))
 }
 
-/// The same, once `admitted` has recorded that the cgroup of this id is the agent's: before the first instruction.
-pub fn exec_once(
-    order: &Order<'_>,
-    admitted: impl FnOnce(u64) -> Result<(), host_record::Error>,
-) -> Result<i32, Error> {
+/// The same, once `admitted` has recorded that the cgroup of this id is the agent's, and bound its token: before the first instruction.
+pub fn exec_once(order: &Order<'_>, admitted: impl FnOnce(u64) -> Result<(), Error>) -> Result<i32, Error> {
     if order.account.uid == 0 || order.account.uid == order.service_uid {
         return Err(Error::Account(order.account.uid));
     }
@@ -128,11 +128,7 @@ pub fn exec_once(
 }
 
 /// `usual` are the signals that were blocked before: the command shall not notice that we block all of them.
-fn run(
-    order: &Order<'_>,
-    usual: SigSet,
-    admitted: impl FnOnce(u64) -> Result<(), host_record::Error>,
-) -> Result<i32, Error> {
+fn run(order: &Order<'_>, usual: SigSet, admitted: impl FnOnce(u64) -> Result<(), Error>) -> Result<i32, Error> {
     let signals =
         SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map_err(wait_failed)?;
     let (_cage, child) = start(order, usual, admitted)?;
@@ -144,7 +140,7 @@ fn run(
 fn start(
     order: &Order<'_>,
     usual: SigSet,
-    admitted: impl FnOnce(u64) -> Result<(), host_record::Error>,
+    admitted: impl FnOnce(u64) -> Result<(), Error>,
 ) -> Result<(Cage, Child), Error> {
     let _lock = load::lock(order.instance)?;
     load::verify(order.instance)?;
@@ -156,7 +152,7 @@ fn start(
         command.env("USER", name).env("LOGNAME", name).env("HOME", home);
     }
     child::prepare(&mut command, steps(order, &cage.path, usual)?);
-    admitted(cage.id).map_err(Error::Unrecorded)?;
+    admitted(cage.id)?;
     let child = command.spawn().map_err(|why| Error::Start(program.clone(), why))?;
     Ok((cage, child))
 }

@@ -46,7 +46,7 @@ pub fn explain(config: &Config, policy: Policy, asked: &Asked<'_>) -> Result<Exp
     let agent = config.agent(asked.agent).with_context(|| format!("no agent is called `{}`", asked.agent))?;
     let (_, database) =
         config.database(asked.database).with_context(|| format!("no database is called `{}`", asked.database))?;
-    let subject = Subject { agent: agent.name.clone(), groups: agent.groups.clone() };
+    let subject = Subject { agent: agent.name.clone(), groups: agent.groups.clone(), signed: None };
     let dbname = match (asked.dbname, database.dbnames.as_slice()) {
         (Some(name), _) => name.to_owned(),
         (None, [only]) => only.clone(),

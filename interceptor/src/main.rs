@@ -4,10 +4,10 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use interceptor::cli::{Approvals, Audit, Cli, Decision, Of, Sessions, Verb};
+use interceptor::cli::{Approvals, Audit, Cli, Decision, Identity, Of, Sessions, Verb};
 use interceptor::review::Word;
 use interceptor::sessions::{Asked, Pace};
-use interceptor::{open_sessions, record, review, root_key, run, sessions, status, verbs};
+use interceptor::{identity_verbs, open_sessions, record, review, root_key, run, sessions, status, verbs};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -19,7 +19,9 @@ fn main() -> ExitCode {
         Verb::Attach(from) => verbs::attach(&from.config),
         Verb::Detach(from) => verbs::detach(&from.config),
         Verb::Admit { from, unit } => verbs::admit(&from.config, &unit),
-        Verb::Exec { from, agent, user, command } => verbs::exec(&from.config, &agent, user.as_deref(), &command),
+        Verb::Exec { from, agent, user, token_file, command } => {
+            verbs::exec(&from.config, &agent, user.as_deref(), token_file.as_deref(), &command)
+        }
         Verb::Check { from, policy, against: None, .. } => verbs::check(&from.config, policy.as_deref()),
         Verb::Check { from, policy, against: Some(log), search_path, json } => {
             verbs::backtest(&from.config, policy.as_deref(), &log, &search_path, json)
@@ -52,6 +54,12 @@ fn main() -> ExitCode {
                 (false, false, false) => status::Asked::Status,
             };
             status::print(&from.config, asked, json)
+        }
+        Verb::Identity(Identity::List { from, json }) => identity_verbs::list(&from.config, json),
+        Verb::Identity(Identity::Show { from, json, name }) => identity_verbs::show(&from.config, &name, json),
+        Verb::Identity(Identity::Revoke { from, name, reason }) => identity_verbs::revoke(&from.config, &name, &reason),
+        Verb::Identity(Identity::Test { from, issuer, json, file }) => {
+            interceptor::identity_test::test(&from.config, &file, issuer.as_deref(), json)
         }
         Verb::Approvals(Approvals::List { from, json, watch }) => review::list(&from.config, json, watch),
         Verb::Approvals(Approvals::Show { from, json, id }) => review::show(&from.config, &id, json),

@@ -62,9 +62,11 @@ fn table(listed: &Value) -> String {
         let word = |key: &str| plain(one[key].as_str().unwrap_or_default());
         let number = |key: &str| one[key].as_u64().unwrap_or_default();
         let now = if one["waits"] == true { "waits for a person" } else { "open" };
+        let doubt = if one["disagrees"] == true { "DISAGREES with " } else { "" };
+        let signed = one["principal"].as_str().map(|who| format!(", {doubt}{}", plain(who))).unwrap_or_default();
         let _ = writeln!(
             out,
-            "{:<10} {:<16} {:<16} {:<16} {:>8} {:>7} {:<22} {:>6} s  {now}",
+            "{:<10} {:<16} {:<16} {:<16} {:>8} {:>7} {:<22} {:>6} s  {now}{signed}",
             word("id"),
             word("agent"),
             word("database"),
@@ -86,12 +88,14 @@ mod tests {
     fn a_table_has_a_line_per_session_and_nothing_acts_in_it() {
         let one = json!({
             "id": "0.17", "agent": "reconciler", "database": "payments", "executable": "ps\u{1b}[2Jql\u{202e}", "pid": 42, "uid": 1000,
-            "agent_address": "127.0.0.1:4", "age_s": 61, "waits": true,
+            "agent_address": "127.0.0.1:4", "age_s": 61, "waits": true, "principal": "ci:74/1001/2",
         });
         let shown = table(&json!([one]));
         assert_eq!(shown.lines().count(), 2);
         assert!(
-            shown.contains("0.17") && shown.contains("waits for a person") && shown.contains("ps\\u{1b}[2Jql\\u{202e}")
+            shown.contains("0.17")
+                && shown.contains("waits for a person, ci:74/1001/2")
+                && shown.contains("ps\\u{1b}[2Jql\\u{202e}")
         );
         assert_eq!(table(&json!([])), "no agent is connected\n");
     }

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use proxy::Admitted;
-use session::{AgentTls, Database, Mode, Subject};
+use session::{AgentTls, Database, Mode, Subject, TokenTerms};
 
 use crate::config::{self, Config};
+use crate::identities::Live;
 use crate::identity::Identity;
 use crate::origin::{Arrival, KernelOrigins};
 use crate::tls::Legs;
@@ -16,8 +17,8 @@ use crate::tls::Legs;
 pub struct Known {
     databases: HashMap<String, Arc<Database>>,
     tls: Legs,
-    /// Each agent with its groups, shared by its sessions.
-    agents: HashMap<String, Arc<policy::Subject>>,
+    agents: HashMap<String, (Arc<policy::Subject>, Arc<TokenTerms>)>,
+    signed: Live,
     /// Subjects of sessions that were open at the last look; touched at accept and by `status` only.
     live: Mutex<Vec<Weak<Subject>>>,
 }
@@ -26,14 +27,21 @@ impl Known {
     /// Of a configuration, with the keys and certificates that it names.
     pub fn new(config: &Config, tls: Legs) -> Known {
         let databases = config.databases.iter().map(|d| (d.name.clone(), Arc::new(database(d, &tls)))).collect();
-        let subject = |a: &config::Agent| policy::Subject { agent: a.name.clone(), groups: a.groups.clone() };
-        let agents = config.agents.iter().map(|a| (a.name.clone(), Arc::new(subject(a)))).collect();
-        Known { databases, tls, agents, live: Mutex::default() }
+        let subject = |a: &config::Agent| {
+            Arc::new(policy::Subject { agent: a.name.clone(), groups: a.groups.clone(), signed: None })
+        };
+        let agents = config.agents.iter().map(|a| (a.name.clone(), (subject(a), Arc::clone(&a.token)))).collect();
+        Known { databases, tls, agents, signed: Live::default(), live: Mutex::default() }
     }
 
     /// Keys and certificates.
     pub fn tls(&self) -> &Legs {
         &self.tls
+    }
+
+    /// Tokens that are bound.
+    pub fn signed(&self) -> &Live {
+        &self.signed
     }
 
     /// Sessions of this agent that are open.
@@ -76,6 +84,8 @@ fn database(database: &config::Database, tls: &Legs) -> Database {
         results: database.record == config::Record::Results,
         estimates: database.login.is_some(),
         verifiers: tls.verifiers().of(&database.name),
+        logins: tls.logins(&database.name),
+        tell_agent: database.credentials.tell_agent,
     }
 }
 
@@ -93,7 +103,8 @@ impl Origins {
 
     fn admit(&self, destination: SocketAddr, name: &str, identity: Identity) -> Option<Admitted> {
         // An agent or a database that the service does not know was attached from another configuration: refused.
-        let (Some(database), Some(agent)) = (self.known.databases.get(name), self.known.agents.get(&identity.agent))
+        let (Some(database), Some((policy, token))) =
+            (self.known.databases.get(name), self.known.agents.get(&identity.agent))
         else {
             tracing::warn!(agent = %identity.agent, database = %name, "attached from another configuration: refused; restart the service");
             return None;
@@ -101,7 +112,8 @@ impl Origins {
         let (exe_device, exe_inode, exe_name) =
             identity.executable.map_or((0, 0, identity.comm), |exe| (exe.device, exe.inode, exe.name));
         let subject = Subject {
-            policy: Arc::clone(agent),
+            policy: Arc::clone(policy),
+            token: Arc::clone(token),
             cgroup: identity.cgroup,
             pid: identity.pid,
             uid: identity.uid,
@@ -109,9 +121,10 @@ impl Origins {
             exe_inode,
             exe_name,
         };
+        let signed = self.known.signed.of(subject.cgroup, &identity.agent);
         let subject = Arc::new(subject);
         self.known.opened(&subject);
-        Some(Admitted { destination, database: Arc::clone(database), tls: self.known.tls.of(name), subject })
+        Some(Admitted { destination, database: Arc::clone(database), tls: self.known.tls.of(name), subject, signed })
     }
 }
 

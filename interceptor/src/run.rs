@@ -19,7 +19,7 @@ use crate::origin::{Canary, KernelOrigins};
 use crate::origins::{Known, Origins};
 use crate::service::Service;
 use crate::tls::Legs;
-use crate::{admin, approvals, ca, check, plan, privileges, root_key};
+use crate::{admin, approvals, ca, check, identities, plan, privileges, root_key};
 
 /// How often the loop looks around when nothing happens.
 const TICK: Duration = Duration::from_secs(1);
@@ -52,6 +52,7 @@ pub fn run(path: &Path) -> Result<()> {
     let standing = approvals::standing(&config.service.state_dir, approvals::now_s());
     let canary = Arc::new(Canary::default());
     let known = Arc::new(Known::new(&config, Legs::new(&config)?));
+    let workloads = identities::workloads(&config, known.signed())?;
     let shards = shards(&config);
     let origins = (0..shards)
         .map(|_| KernelOrigins::open(&instance, Arc::clone(&canary)))
@@ -90,7 +91,7 @@ pub fn run(path: &Path) -> Result<()> {
     prove(&canary, &service, CANARY_PATIENCE_AT_START)
         .context("redirection does not work, so the service does not start")?;
     let page = page.map(|page| page.keyed(&state_dir)).transpose()?;
-    let control = service.serve_control(page, webhooks)?;
+    let control = service.serve_control(page, webhooks, workloads)?;
     privileges::seal()?;
     tracing::info!(shards, policy = policy.version(), "ready");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
@@ -146,6 +147,8 @@ fn confine(path: &Path, config: &Config, instance: &Path, tls: &Legs) -> Result<
     readable.extend(verifiers.iter().map(std::path::PathBuf::as_path));
     let resolver = admin::resolver(config);
     readable.extend(resolver.iter().map(std::path::PathBuf::as_path));
+    let tokens = identities::folders(config);
+    readable.extend(tokens.iter().map(std::path::PathBuf::as_path));
     let writable = [config.service.state_dir.as_path(), &config.service.run_dir, instance];
     if privileges::confine(&readable, &writable)? == privileges::Confined::Less {
         tracing::warn!("this kernel enforces Landlock in part only: the file system is protected by the unit alone");
@@ -237,6 +240,7 @@ fn watch_over(service: &Arc<Service>, watched: &Watched<'_>, checkpoints: &mut C
                 tracing::error!(%error, "redirection is broken: agents may reach databases directly; run `interceptor attach`");
             }
         }
+        service.tell_again();
         if let Err(error) = tls.renew() {
             tracing::error!(%error, "agents' certificates were not renewed; the old ones are valid for days yet");
         }

@@ -21,6 +21,7 @@ use crate::origins::Known;
 use crate::{approvals, check, columns};
 
 mod seen;
+mod tokens;
 
 /// How long a shard's loop may stand still before it counts as dead.
 const SHARD_PATIENCE: Duration = Duration::from_secs(5);
@@ -137,8 +138,9 @@ impl Service {
         self: &Arc<Service>,
         page: Option<control::Page>,
         webhooks: Vec<control::Webhook>,
+        workloads: Option<Arc<control::Workloads>>,
     ) -> Result<control::Handle> {
-        let settings = control::Settings { socket: self.config.admin_socket(), page, webhooks };
+        let settings = control::Settings { socket: self.config.admin_socket(), page, webhooks, workloads };
         let source: Arc<dyn Source> = Arc::<Service>::clone(self);
         control::serve(settings, source).context("the admin socket")
     }
@@ -481,6 +483,14 @@ impl Source for Service {
 
     fn reload(&self) -> Result<String, String> {
         Service::reload(self)
+    }
+
+    fn caller(&self, end: &std::os::fd::OwnedFd) -> Result<control::Caller, String> {
+        crate::sys::peer::caller(end).map_err(|why| why.to_string())
+    }
+
+    fn token(&self, news: &control::TokenNews<'_>) -> bool {
+        self.token_came(news)
     }
 
     fn grant(&self, wanted: &control::Wanted, reviewer: &Reviewer, login: &Login) -> Result<Standing, Rejected> {

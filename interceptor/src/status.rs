@@ -156,6 +156,11 @@ fn text(status: &Value) -> String {
             agent["sessions"]
         );
     }
+    if let Some(identities) = status["identities"].as_object() {
+        let count = |key: &str| identities.get(key).and_then(Value::as_u64).unwrap_or(0);
+        let words = format!("{} bound, {} expired, {} revoked", count("bound"), count("expired"), count("revoked"));
+        let _ = writeln!(out, "tokens    {words}; `interceptor identity list`");
+    }
     for shard in status["shards"].as_array().into_iter().flatten() {
         let (number, state, sessions) = (&shard["number"], word(&shard["state"]["is"]), &shard["sessions"]);
         let _ = writeln!(out, "shard     {number:<20} {state}, {sessions} sessions, {} records", shard["last_seq"]);

@@ -2,3 +2,5 @@
 
 pub(crate) mod child;
 pub(crate) mod clock;
+pub(crate) mod locked;
+pub(crate) mod peer;

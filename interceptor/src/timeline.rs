@@ -97,6 +97,8 @@ fn moment(kind: Option<RecordType>, says: &Value) -> Moment {
         _ => (
             word(says, "type"),
             told(&[
+                "change",
+                "principal",
                 "rule",
                 "approval",
                 "reveal",

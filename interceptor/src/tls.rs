@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 
 use crate::ca::{self, Authority};
 use crate::config::{AgentTls, ClientKeys, Config, DatabaseTls};
+use crate::injected::{self, Injections};
 use crate::verifiers::Files;
 
 /// How long a minted certificate is shown. It is valid for much longer.
@@ -22,6 +23,7 @@ pub struct Legs {
     authority: Option<Authority>,
     minted: Vec<(Vec<String>, proxy::AgentTls)>,
     verifiers: Files,
+    logins: Injections,
     renewed: Mutex<Instant>,
 }
 
@@ -49,13 +51,18 @@ impl Legs {
                 .with_context(|| format!("[[database]] {}: TLS towards it", database.name))?;
             by_database.insert(database.name.clone(), Arc::new(proxy::Tls { agent, database: upstream }));
         }
-        let verifiers = Files::read(config)?;
-        Ok(Legs { by_database, authority, minted, verifiers, renewed: Mutex::new(Instant::now()) })
+        let (verifiers, logins) = (Files::read(config)?, injected::read(config)?);
+        Ok(Legs { by_database, authority, minted, verifiers, logins, renewed: Mutex::new(Instant::now()) })
     }
 
     /// The verifiers of roles.
     pub(crate) fn verifiers(&self) -> &Files {
         &self.verifiers
+    }
+
+    /// The logins that sessions of a database are given; `None`: their agents' own pass on.
+    pub(crate) fn logins(&self, database: &str) -> Option<Arc<session::Logins>> {
+        self.logins.get(database).map(Arc::clone)
     }
 
     /// One database's.

@@ -76,7 +76,7 @@ pub(crate) fn describe(config: &Config) -> Result<String> {
 }
 
 /// Where a path of the configuration is.
-fn resolved(path: &Path) -> Result<PathBuf> {
+pub(crate) fn resolved(path: &Path) -> Result<PathBuf> {
     let Some(name) = path.to_str().and_then(|text| text.strip_prefix(CREDENTIALS)) else {
         return Ok(path.to_path_buf());
     };
@@ -94,6 +94,20 @@ fn read(path: &Path) -> Result<Verifiers> {
 /// A file that the configuration names, or a credential, which nobody else can read.
 pub(crate) fn secret(path: &Path) -> Result<Zeroizing<String>> {
     text(&resolved(path)?)
+}
+
+/// The longest password.
+const PASSWORD_MAX: usize = 1024;
+
+/// A password: one line of printable ASCII, which SASLprep leaves as it is.
+pub(crate) fn password(path: &Path) -> Result<Zeroizing<String>> {
+    let text = secret(path)?;
+    let password = text.strip_suffix('\n').unwrap_or(&text);
+    let fits = (1..=PASSWORD_MAX).contains(&password.len()) && password.bytes().all(|b| (b' '..=b'~').contains(&b));
+    if !fits {
+        bail!("the password is one line of 1 to {PASSWORD_MAX} printable ASCII characters");
+    }
+    Ok(Zeroizing::new(password.to_owned()))
 }
 
 /// One file. No byte of it is in an error.

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use crate::{setup, shell};
 
 /// The fuzz targets of userspace/fuzz and how long each runs, in seconds.
-const TARGETS: &[&str] = &["pan", "wire_frontend", "wire_backend", "sql", "lineage"];
+const TARGETS: &[&str] = &["pan", "wire_frontend", "wire_backend", "sql", "lineage", "identity"];
 const FUZZ_SECONDS: u32 = 600;
 /// Another time for each.
 const FUZZ_SECONDS_VARIABLE: &str = "INTERCEPTOR_FUZZ_SECONDS";

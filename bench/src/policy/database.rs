@@ -106,7 +106,7 @@ impl Database {
             let numbers: Vec<String> = table.key.iter().map(usize::to_string).collect();
             row(11, &[oid, &numbers.join(" ")])?;
         }
-        let subject = Subject { agent: "reconciler".to_owned(), groups: Vec::new() };
+        let subject = Subject { agent: "reconciler".to_owned(), groups: Vec::new(), signed: None };
         let asker = Asker::new(subject, &["public".to_owned()], 1_790_000_000);
         Ok(Database { surveyed: survey.finish("payments", &Arc::default()), asker })
     }
@@ -118,7 +118,7 @@ impl Database {
 
     /// As another agent.
     pub(crate) fn asker(name: String) -> Asker {
-        Asker::new(Subject { agent: name, groups: Vec::new() }, &["public".to_owned()], 1_790_000_000)
+        Asker::new(Subject { agent: name, groups: Vec::new(), signed: None }, &["public".to_owned()], 1_790_000_000)
     }
 
     /// The same for one.

@@ -190,6 +190,7 @@ fn actor(agent: &'static str) -> ActorPart {
         database_user: Some("app".into()),
         application: None,
         certificate: None,
+        signed: None,
     })
 }
 

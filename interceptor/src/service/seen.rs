@@ -69,6 +69,8 @@ fn live(open: &proxy::LiveSession) -> LiveSession {
         uid: open.subject.uid,
         pid: open.subject.pid,
         executable: Masked::of(&open.subject.exe_name).as_str().to_owned(),
+        principal: open.signed.as_ref().map(|(signed, _)| Masked::of(&signed.principal).as_str().to_owned()),
+        disagrees: open.signed.as_ref().is_some_and(|(_, agrees)| !agrees),
         agent_address: open.agent_address.to_string(),
         database: open.database.name.clone(),
         age_s: Duration::from_nanos(open.age_ns).as_secs(),

@@ -57,6 +57,8 @@ impl Watch {
             RecordType::Decision
                 | RecordType::Approval
                 | RecordType::Finding
+                | RecordType::Identity
+                | RecordType::Token
                 | RecordType::Canary
                 | RecordType::Detach
                 | RecordType::Reading
@@ -103,6 +105,12 @@ impl Watch {
                     word("object")
                 ),
             ),
+            RecordType::Identity if says["change"] == "disagrees" => {
+                raise("identity", format!("agent {}: {} ({})", word("agent"), word("cause"), word("principal")))
+            }
+            RecordType::Token if failed && word("cause").contains("another job") => {
+                raise("token", format!("a token was used again: {}", word("cause")));
+            }
             RecordType::Canary if failed => raise("redirection", format!("redirection is broken: {}", word("message"))),
             RecordType::Detach if says["stage"] == "done" => {
                 raise("detach", "the kernel half was removed: agents reach databases directly".into());

@@ -400,6 +400,7 @@ mod alerts {
             database_user: None,
             application: None,
             certificate: None,
+            signed: None,
         });
         let statement = audit::StatementPart::of(&audit::Statement {
             kinds: &["drop-table"],

@@ -15,6 +15,8 @@ mod faults;
 mod health;
 mod holds;
 mod host_record;
+mod identities;
+mod injected;
 mod kills;
 mod psql;
 mod raw;

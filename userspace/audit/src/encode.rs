@@ -11,6 +11,7 @@ use crate::event::{
 use crate::id::RecordId;
 use crate::{JUSTIFICATION_MAX, LIST_MAX, NAME_MAX, TEXT_MAX, field};
 
+mod identity;
 mod kept;
 mod reveal;
 
@@ -118,6 +119,7 @@ pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
             }
             omitted(out, counters.len().saturating_sub(LIST_MAX));
         }
+        Event::Identity(identified) => identified.append(out),
         Event::Ask(asked) => asked.append(out),
         Event::Approval(approval) => approval.append(out),
         Event::AskOver(over) => over.append(out),
@@ -225,6 +227,7 @@ fn service(event: &Event<'_>, out: &mut Vec<u8>) {
             id(out, field::DECISION, *ask);
             name(out, field::CAUSE, Text::Literal(cause));
         }
+        Event::Token(seen) => seen.append(out),
         Event::Grant(grant) => grant.append(out),
         Event::GrantOver(over) => over.append(out),
         Event::Counters { operator, object, success, counters } => {
@@ -243,6 +246,7 @@ fn service(event: &Event<'_>, out: &mut Vec<u8>) {
         | Event::Result(_)
         | Event::Own { .. }
         | Event::Finding { .. }
+        | Event::Identity(_)
         | Event::Ask(_)
         | Event::Approval(_)
         | Event::AskOver(_)
@@ -269,6 +273,9 @@ impl Actor<'_> {
         name_if(out, field::DATABASE_USER, self.database_user);
         name_if(out, field::APPLICATION, self.application);
         name_if(out, field::CERTIFICATE, self.certificate);
+        if let Some(signed) = &self.signed {
+            signed.append(out);
+        }
     }
 }
 

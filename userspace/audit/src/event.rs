@@ -12,11 +12,13 @@ use crate::removal::Removed;
 
 mod ended;
 mod held;
+mod identity;
 mod node;
 mod sql_state;
 
 pub use ended::{Outcome, SessionTotals};
 pub use held::{Approval, AskOver, Asked, Grant, GrantOver, RevealOver, Revealed, Revealing};
+pub use identity::{Identified, Principal, TokenSeen};
 pub use node::{Clock, Head};
 pub use sql_state::SqlState;
 
@@ -126,6 +128,8 @@ pub struct Actor<'a> {
     pub application: Option<Text<'a>>,
     /// The subject of the certificate that it showed, if it did.
     pub certificate: Option<Text<'a>>,
+    /// Who it is by a token that is bound to its job.
+    pub signed: Option<Principal<'a>>,
 }
 
 /// What a statement is: the same at each of its executions.
@@ -321,6 +325,10 @@ pub enum Event<'a> {
         /// The session's own count of its records, from 1.
         number: u64,
     },
+    /// What a token says of the agent.
+    Identity(Identified<'a>),
+    /// A token came, or was revoked.
+    Token(TokenSeen<'a>),
     /// A statement waits for a person.
     Ask(Asked<'a>),
     /// A person approved or denied a held statement.
@@ -545,6 +553,8 @@ impl Event<'_> {
             Event::Own { .. } => RecordType::Own,
             Event::Cancel { .. } => RecordType::Cancel,
             Event::Finding { .. } => RecordType::Finding,
+            Event::Identity(_) => RecordType::Identity,
+            Event::Token(_) => RecordType::Token,
             Event::Ask(_) => RecordType::Ask,
             Event::Approval(_) => RecordType::Approval,
             Event::AskOver(_) | Event::AskLeft { .. } => RecordType::AskOver,

@@ -170,6 +170,14 @@ fields! {
     145 KEY_SIGNATURE "key_signature" Signature "by the root key, over what is told of the key (see *Keys*)";
     146 KEY_CONSENT "key_consent" Signature "by the new root key, over the same";
     147 RESULT_FOLLOWS "result_follows" Number "1: what the agent received of it follows in a record of its own, a `result` with the same `decision`";
+    150 ISSUER "issuer" Text "who signed the token that is bound to the agent's job: an issuer's name in the configuration; absent: no token is bound";
+    151 SUBJECT "subject" Text "the token's subject, as its issuer writes it";
+    152 PRINCIPAL "principal" Text "the issuer and the ids that make one run of a job, and nobody else's";
+    153 TOKEN_HASH "token_hash" Hash "SHA-256 of the token's issuer and jti, or without one of what was signed";
+    154 SIGNED_GROUPS "signed_groups" List "a group that the token's claims put the agent into";
+    155 CLAIMS "claims" List "name=value of a claim that is kept";
+    156 TOKEN_EXPIRES "token_expires" Number "when the token counts no more, seconds since 1970 UTC";
+    157 CHANGE "change" Text "what became of a token: bound, refreshed, refused, revoked, disagrees (it is not one that the agent may have)";
 }
 
 #[cfg(test)]

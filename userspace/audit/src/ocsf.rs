@@ -84,6 +84,8 @@ impl Class {
             Some(RecordType::ServiceStart | RecordType::ServiceStop) => Class::ApplicationLifecycle,
             Some(RecordType::Finding) => Class::DataSecurityFinding,
             Some(RecordType::Alert) => Class::DetectionFinding,
+            // What a token says is a logon of the job's.
+            Some(RecordType::Identity) => Class::Authentication,
             Some(
                 RecordType::SessionStart
                 | RecordType::SessionEnd
@@ -157,7 +159,15 @@ impl Class {
                 event.insert("is_alert".into(), true.into());
             }
             Class::Authentication => {
-                event.insert("user".into(), json!({ "name": word(record, "database_user"), "type_id": 3 }));
+                event.insert(
+                    "user".into(),
+                    match RecordType::of(frame.kind) {
+                        Some(RecordType::Identity) => {
+                            signed(record).unwrap_or(json!({ "name": word(record, "agent") }))
+                        }
+                        _ => json!({ "name": word(record, "database_user"), "type_id": 3 }),
+                    },
+                );
                 event.insert("service".into(), json!({ "name": word(record, "database") }));
                 endpoints(event, record);
                 event.insert("actor".into(), actor(frame, record));
@@ -204,9 +214,22 @@ fn endpoints(event: &mut Map<String, Value>, record: &Map<String, Value>) {
     }
 }
 
+/// Who it is by a token, if one is bound: `name` as its issuer says, `uid` for one run alone.
+fn signed(record: &Map<String, Value>) -> Option<Value> {
+    let groups: Vec<Value> = words(record, "signed_groups").iter().map(|name| json!({ "name": name })).collect();
+    Some(json!({
+        "name": word(record, "subject")?, "uid": word(record, "principal"), "domain": word(record, "issuer"),
+        "groups": groups, "type_id": 3,
+    }))
+}
+
+/// The kernel's word on who acts, and beside it what a token says: the one that was invoked by the other.
 fn actor(frame: &Frame<'_>, record: &Map<String, Value>) -> Value {
     let number = |key: &str| record.get(key).and_then(Value::as_u64);
+    let issuer = word(record, "issuer").map(|issuer| json!({ "name": issuer }));
     json!({
+        "idp": issuer,
+        "invoked_by": word(record, "principal"),
         "user": { "name": word(record, "agent"), "uid": number("uid").map(|uid| uid.to_string()), "type_id": 3 },
         "process": { "pid": number("pid"), "name": word(record, "exe_name"), "file": { "name": word(record, "exe_name"), "type_id": 1 } },
         "session": { "uid": frame.session.to_string() },
@@ -266,6 +289,7 @@ pub(crate) fn severity(kind: u8, record: &Map<String, Value>) -> u32 {
     let failed = record.get("success") == Some(&Value::Bool(false));
     match RecordType::of(kind) {
         Some(RecordType::Finding | RecordType::Alert) => 4,
+        Some(RecordType::Identity) if failed => 4,
         Some(RecordType::Canary | RecordType::Attach | RecordType::Detach | RecordType::Admission) if failed => 4,
         _ if word(record, "verdict") == Some("unjudged") => 3,
         _ if failed => 2,

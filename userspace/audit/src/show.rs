@@ -57,8 +57,10 @@ pub fn line(shard: u16, frame: &Frame<'_>) -> String {
     // Writing to a String cannot fail.
     for key in [
         "agent",
+        "principal",
         "operator",
         "database",
+        "change",
         "verdict",
         "rule",
         "approval",
@@ -189,9 +191,13 @@ fn pci(object: &Map<String, Value>, frame: &Frame<'_>) -> Value {
     let session = object.contains_key("database") && !object.contains_key("operator");
     let (user, origination, resource) = if session {
         let resource = joined(&["database", "dbname", "tables", "object", "decision"], " ");
-        (joined(&["agent", "database_user"], " as "), joined(&["agent_address", "pid", "exe_name"], " "), resource)
+        (
+            joined(&["agent", "principal", "database_user"], " as "),
+            joined(&["agent_address", "pid", "exe_name"], " "),
+            resource,
+        )
     } else {
-        let resource = joined(&["object", "agent", "database", "unit", "policy"], " ");
+        let resource = joined(&["object", "agent", "cgroup", "principal", "database", "unit", "policy"], " ");
         (joined(&["reviewer", "operator", "uid"], " "), joined(&["pid"], " "), resource)
     };
     let outcome = match (object.get("success"), object.get("stage")) {

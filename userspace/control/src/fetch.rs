@@ -34,7 +34,7 @@ pub(crate) enum Unfetched {
     /// It answers something that is no HTTP, or too much of it.
     Garbled(String),
     /// It did not answer in time.
-    Late,
+    Late(Duration),
 }
 
 impl fmt::Display for Unfetched {
@@ -43,7 +43,7 @@ impl fmt::Display for Unfetched {
             Unfetched::Address(url) => write!(f, "`{url}` is no https address (http goes to this host alone)"),
             Unfetched::Unreachable(error) => write!(f, "it cannot be reached: {error}"),
             Unfetched::Garbled(why) => write!(f, "its answer cannot be read: {why}"),
-            Unfetched::Late => write!(f, "it did not answer within {} s", PATIENCE.as_secs()),
+            Unfetched::Late(patience) => write!(f, "it did not answer within {} s", patience.as_secs()),
         }
     }
 }
@@ -85,9 +85,12 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
 }
 
-/// Whose certificates are trusted.
+/// Whose certificates are trusted, and how long an answer is waited for.
 #[derive(Clone)]
-pub(crate) struct Fetch(TlsConnector);
+pub(crate) struct Fetch {
+    tls: TlsConnector,
+    pub(crate) patience: Duration,
+}
 
 impl Fetch {
     /// Trusts the authorities in this PEM, and no others.
@@ -102,7 +105,7 @@ impl Fetch {
             .map_err(io::Error::other)?
             .with_root_certificates(store)
             .with_no_client_auth();
-        Ok(Fetch(TlsConnector::from(Arc::new(config))))
+        Ok(Fetch { tls: TlsConnector::from(Arc::new(config)), patience: PATIENCE })
     }
 
     /// Asks, and reads the whole answer.
@@ -114,7 +117,7 @@ impl Fetch {
         body: impl Into<Bytes>,
     ) -> Result<Answer, Unfetched> {
         let asked = self.exchange(method, address, headers, body.into());
-        tokio::time::timeout(PATIENCE, asked).await.map_err(|_| Unfetched::Late)?
+        tokio::time::timeout(self.patience, asked).await.map_err(|_| Unfetched::Late(self.patience))?
     }
 
     async fn exchange(
@@ -135,7 +138,7 @@ impl Fetch {
             return talk(stream, request).await;
         }
         let name = ServerName::try_from(address.host.clone()).map_err(garbled)?;
-        talk(self.0.connect(name, stream).await.map_err(Unfetched::Unreachable)?, request).await
+        talk(self.tls.connect(name, stream).await.map_err(Unfetched::Unreachable)?, request).await
     }
 }
 

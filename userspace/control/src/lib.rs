@@ -18,6 +18,8 @@
 //! POST /sessions/ID/kill          ends one, for a reason
 //! POST /login     a login link of the page for the account that asks: its address, or 404 without a page
 //! POST /token     a token of the API for the account that asks: {"scopes": ["read"], "purpose": "…", "seconds": …}
+//! GET  /identities                bound tokens, and how the issuers stand
+//! POST /identities/revoke         ends one, for a reason: {"name": "…", "reason": "…"}
 //! POST /reload    reads the policy again; 409 and the reason where the old one stays in force
 //! ```
 #![forbid(unsafe_code)]
@@ -28,7 +30,7 @@ pub mod client;
 mod columns;
 mod fetch;
 mod grants;
-mod jws;
+mod issuers;
 mod latency;
 mod metrics;
 pub mod oidc;
@@ -37,14 +39,17 @@ mod rules;
 mod samples;
 mod secrets;
 mod server;
+mod small_file;
 mod status;
 mod timeline;
 mod tokens;
 mod web;
 mod webhooks;
+mod workload;
 
 pub use columns::{Column, Columns, Looks};
 pub use grants::Wanted;
+pub use issuers::{IssuerSettings, IssuerState, Issuers, KeySource, Told, keys_now};
 pub use latency::Latency;
 pub use plain::{plain, plain_lines};
 pub use rules::{RuleBook, RuleUse};
@@ -55,3 +60,6 @@ pub use status::{
 pub use timeline::{Line, Moment, Received, Timeline};
 pub use tokens::{TOKEN_KEY_BYTES, TOKEN_S_MAX};
 pub use webhooks::{Webhook, WebhookKind};
+pub use workload::{
+    Binding, Caller, Change, Job, NotBound, Revoked, Save, Table, TokenFile, TokenNews, Workloads, read_token,
+};

@@ -30,6 +30,8 @@ use crate::tokens::{TOKEN_KEY_BYTES, Tokens};
 use crate::web::sessions::Sessions;
 use crate::web::{self, Limited};
 use crate::webhooks::{Hook, Webhook};
+use crate::workload::routes as identities;
+use crate::workload::{Caller, TokenNews, Workloads};
 
 /// Where to serve.
 #[derive(Debug)]
@@ -40,6 +42,8 @@ pub struct Settings {
     pub page: Option<Page>,
     /// Who is told of what waits for a person.
     pub webhooks: Vec<Webhook>,
+    /// Tokens of agents' jobs, if the configuration has issuers.
+    pub workloads: Option<Arc<Workloads>>,
 }
 
 /// The web page.
@@ -89,6 +93,14 @@ pub trait Source: Send + Sync + 'static {
     /// A person takes back what stands under this id, or ends what is shown under it.
     fn take_back(&self, _id: &str, _reviewer: &Reviewer, _login: &Login, _reason: &str) -> Result<(), Rejected> {
         Err(Rejected::NothingStands)
+    }
+    /// Which job the process at the other end of this socket is of, as the kernel says; or why that cannot be told.
+    fn caller(&self, _end: &std::os::fd::OwnedFd) -> Result<Caller, String> {
+        Err("this program does not know".to_owned())
+    }
+    /// Records what became of a token, and tells its sessions. False: it could not be recorded, and counts for nothing.
+    fn token(&self, _news: &TokenNews<'_>) -> bool {
+        false
     }
     /// Reads the policy again: the version now in force, or why the old one stays.
     fn reload(&self) -> Result<String, String>;
@@ -151,7 +163,10 @@ impl Drop for Handle {
 
 /// Begins to answer; when this returns, a client can connect.
 pub fn serve(settings: Settings, source: Arc<dyn Source>) -> Result<Handle, ServeError> {
-    let listener = listen(&settings.socket)?;
+    let listener = listen(&settings.socket, 0o660)?;
+    // A job is nobody's that could be named in advance: everybody may come.
+    let workloads = settings.workloads;
+    let posts = workloads.as_ref().map(|all| listen(all.socket(), 0o666)).transpose()?;
     let sessions = Arc::new(Sessions::default());
     let web = settings.page.map(|page| prepare(page, &source, &sessions)).transpose()?;
     let page = web.as_ref().map(|web| (web.url.clone(), Arc::clone(&web.tokens)));
@@ -173,7 +188,12 @@ pub fn serve(settings: Settings, source: Arc<dyn Source>) -> Result<Handle, Serv
             for (hook, line) in hooks.iter().zip(lines) {
                 tokio::spawn(Arc::clone(hook).run(line, Arc::clone(&source)));
             }
-            let service = router(Arc::clone(&source), links, hooks).into_make_service_with_connect_info::<api::Peer>();
+            if let Some((posts, workloads)) = posts.zip(workloads.clone()) {
+                let Ok(posts) = tokio::net::UnixListener::from_std(posts) else { return };
+                tokio::spawn(workloads.serve(posts, Arc::clone(&source)));
+            }
+            let service =
+                router(Arc::clone(&source), links, hooks, workloads).into_make_service_with_connect_info::<api::Peer>();
             tokio::select! {
                 _ = stopped => {}
                 _ = axum::serve(listener, service) => {}
@@ -187,7 +207,7 @@ pub fn serve(settings: Settings, source: Arc<dyn Source>) -> Result<Handle, Serv
 
 /// Makes the socket under another name and moves it into place when its mode is right, so that nobody ever sees it otherwise.
 /// One that a dead service left is replaced.
-fn listen(path: &Path) -> Result<UnixListener, ServeError> {
+fn listen(path: &Path, mode: u32) -> Result<UnixListener, ServeError> {
     if UnixStream::connect(path).is_ok() {
         return Err(ServeError::Taken(path.to_path_buf()));
     }
@@ -198,7 +218,7 @@ fn listen(path: &Path) -> Result<UnixListener, ServeError> {
             _ => {}
         }
         let listener = UnixListener::bind(&fresh)?;
-        std::fs::set_permissions(&fresh, Permissions::from_mode(0o660))?;
+        std::fs::set_permissions(&fresh, Permissions::from_mode(mode))?;
         listener.set_nonblocking(true)?;
         std::fs::rename(&fresh, path)?;
         Ok(listener)
@@ -240,7 +260,12 @@ async fn serve_page(web: Option<Ready>, source: Arc<dyn Source>) {
     std::future::pending::<()>().await;
 }
 
-fn router(source: Arc<dyn Source>, links: Links, hooks: Arc<[Arc<Hook>]>) -> axum::Router {
+fn router(
+    source: Arc<dyn Source>,
+    links: Links,
+    hooks: Arc<[Arc<Hook>]>,
+    workloads: identities::Place,
+) -> axum::Router {
     axum::Router::new()
         .route("/status", get(status))
         .route("/columns", get(columns))
@@ -248,9 +273,11 @@ fn router(source: Arc<dyn Source>, links: Links, hooks: Arc<[Arc<Hook>]>) -> axu
         .route("/reload", post(reload))
         .merge(api::routes())
         .merge(grants::routes())
+        .merge(identities::routes())
         .route("/login", post(api::login))
         .route("/token", post(api::token))
         .layer(Extension(links))
+        .layer(Extension(workloads))
         .layer(Extension(hooks))
         .with_state(source)
 }
@@ -261,16 +288,21 @@ struct Answer {
     warnings: Vec<String>,
     #[serde(flatten)]
     status: Status,
+    /// Bound tokens and issuers; absent: no issuer is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identities: Option<identities::Summary>,
 }
 
-async fn status(State(source): State<Arc<dyn Source>>) -> Response {
+async fn status(State(source): State<Arc<dyn Source>>, place: Extension<identities::Place>) -> Response {
     let status = source.status();
     let mut warnings = status.warnings();
     warnings.extend(source.approvals().all_revealed(api::now_s()).iter().map(|shown| {
         let columns = shown.columns.join(", ");
         format!("{}: agent {} is shown CLEAR VALUES of {columns} on {}", shown.id, shown.agent, shown.database)
     }));
-    Json(Answer { warnings, status }).into_response()
+    let identities = place.as_ref().map(|workloads| identities::Summary::of(workloads));
+    warnings.extend(identities.iter().flat_map(identities::Summary::warnings));
+    Json(Answer { warnings, status, identities }).into_response()
 }
 
 async fn columns(State(source): State<Arc<dyn Source>>) -> Response {

@@ -100,6 +100,11 @@ pub struct LiveSession {
     pub pid: u32,
     /// Its executable's name.
     pub executable: String,
+    /// Who it is by a token that is bound to its job; `None`: none is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub principal: Option<String>,
+    /// That token is not one that the agent may have: it counts for nothing.
+    pub disagrees: bool,
     /// Its end of the socket.
     pub agent_address: String,
     /// The configured name of the database's endpoint.

@@ -521,3 +521,46 @@ fn people_log_in_at_a_certified_provider() {
         }
     }
 }
+
+#[test]
+fn a_certified_provider_is_an_issuer_by_discovery() {
+    use base64::Engine as _;
+    use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+    let page: SocketAddr = "127.0.0.1:9".parse().expect("an address");
+    let Some(provider) = Certified::start(page) else { return };
+    for client in ["rs", "es", "ed"] {
+        let verifier = "v".repeat(43);
+        let digest = ring::digest::digest(&ring::digest::SHA256, verifier.as_bytes());
+        let (challenge, callback) =
+            (BASE64_URL_SAFE_NO_PAD.encode(digest), format!("http://{page}/login/oidc/callback"));
+        let from = format!(
+            "{}/auth?response_type=code&client_id={client}&redirect_uri={callback}&scope=openid&state=s&code_challenge={challenge}&code_challenge_method=S256",
+            provider.issuer
+        );
+        let back = walk(&provider, &from, "ann");
+        let code = back.split(['?', '&']).find_map(|pair| pair.strip_prefix("code=")).expect("a code");
+        let form =
+            format!("grant_type=authorization_code&code={code}&redirect_uri={callback}&code_verifier={verifier}");
+        let (host, length, pair) = (provider.address(), form.len(), BASE64_STANDARD.encode(format!("{client}:s3cret")));
+        let answer = stand::web::send(
+            host,
+            &format!(
+                "POST /token HTTP/1.1\r\nHost: {host}\r\nAuthorization: Basic {pair}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{form}"
+            ),
+        );
+        let body: Value = serde_json::from_str(&answer.body).expect("JSON");
+        let token = body["id_token"].as_str().unwrap_or_else(|| panic!("no token: {}", answer.body));
+        let mut rules = identity::Issuer::new("idp", identity::Preset::Any, &provider.issuer);
+        rules.audience = vec![client.to_owned()];
+        let (source, life) = (control::KeySource::Discovery, identity::Life::default());
+        let settings = control::IssuerSettings { rules, source, life, roots: Vec::new() };
+        let keys = control::keys_now(&settings).expect("its keys");
+        let now_s = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+        let verified = |rules: &identity::Issuer| {
+            identity::verify(token.as_bytes(), identity::Known { issuer: rules, keys: Some(&keys) }, now_s)
+        };
+        assert_eq!(verified(&settings.rules).expect("it counts").principal, "idp:ann");
+        let other = identity::Issuer { audience: vec!["another".into()], ..settings.rules.clone() };
+        assert_eq!(verified(&other), Err(identity::Refused::Audience));
+    }
+}

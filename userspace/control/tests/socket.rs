@@ -99,7 +99,8 @@ fn a_dead_socket_is_replaced_and_a_live_one_is_not() {
     let folder = Folder::new();
     drop(UnixListener::bind(folder.socket()).expect("a socket that nobody serves"));
     let server = folder.serve(well());
-    let second = serve(Settings { socket: folder.socket(), page: None, webhooks: vec![] }, Arc::new(well()));
+    let second =
+        serve(Settings { socket: folder.socket(), page: None, webhooks: vec![], workloads: None }, Arc::new(well()));
     assert!(matches!(second, Err(ServeError::Taken(_))));
     assert!(client::get(&folder.socket(), "/status").is_ok());
     drop(server);
@@ -117,7 +118,7 @@ mod approvals {
         let folder = Folder::new();
         let service = Arc::new(well());
         let handle = serve(
-            Settings { socket: folder.socket(), page: None, webhooks: vec![] },
+            Settings { socket: folder.socket(), page: None, webhooks: vec![], workloads: None },
             Arc::clone(&service) as Arc<dyn Source>,
         );
         let _handle = handle.expect("serves");

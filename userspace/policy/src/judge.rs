@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sql::{Group, Kind, Object, Pair, RelationKind};
 
 use crate::patterns::Named;
-use crate::{Action, Policy, Question, Rule, Terms, Verdict, conditions, reveal};
+use crate::{Action, Doubt, Policy, Question, Rule, Subject, Terms, Verdict, conditions, reveal};
 
 /// Judges one statement. Of several rules that say the same, the first by name is named.
 pub fn judge<'a>(policy: &'a Policy, question: Question<'a>) -> Verdict<'a> {
@@ -103,10 +103,19 @@ pub(crate) fn holds_by(rule: &Rule, question: &Question<'_>) -> bool {
 
 /// Is it for this agent, on this database, about a kind that the statement has?
 pub(crate) fn concerns(rule: &Rule, question: &Question<'_>) -> bool {
-    rule.agents.matches(&question.subject.agent, &question.subject.groups)
-        && rule.databases.matches(question.database, &[])
+    is_about(rule, question.subject)
+        && rule.databases.matches(question.database)
         && (question.statement.pairs.iter().any(|pair| has_kind(rule, pair)) || calls(rule, question))
         && conditions::hold(rule, question)
+}
+
+/// Is it for this agent, by its name, its groups and what a token says?
+fn is_about(rule: &Rule, subject: &Subject) -> bool {
+    let doubt = match rule.action {
+        Action::Allow => Doubt::CountsNot,
+        Action::Hold | Action::Block => Doubt::Counts,
+    };
+    rule.agents.covers(subject, doubt) && rule.claims.iter().all(|claim| subject.claims(claim, doubt))
 }
 
 fn has_kind(rule: &Rule, pair: &Pair) -> bool {

@@ -23,6 +23,8 @@
 //!   A block or hold with `columns`, `where` or `unbounded` is about what is read in the end: a view or function that reads one of
 //!   its `tables` counts as that table.
 //! - SET of `interceptor.reveal` asks people for clear values ([`reveal()`]): a `[[reveal]]` holds it, or nothing allows it.
+//! - `claims`, and groups that tokens tell, are of an agent that a token is bound to. Without one nothing is known of them: an allow does not
+//!   match, a block or hold does. An excluded group (`!group:x`) the other way round.
 //! - `valid` and `hours` are UTC unless they carry an offset; outside of them a rule is as if it were not there.
 //!
 //! No IO, no clock: the time is part of the question.
@@ -40,6 +42,7 @@ mod terms;
 mod window;
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use patterns::{Names as NamePatterns, Objects};
@@ -61,6 +64,10 @@ pub struct Names {
     pub groups: Vec<String>,
     /// Databases of the configuration.
     pub databases: Vec<String>,
+    /// Groups that a token may put an agent into.
+    pub signed_groups: Vec<String>,
+    /// Claims of tokens that rules may match.
+    pub claims: Vec<String>,
 }
 
 /// A loaded policy.
@@ -80,6 +87,8 @@ pub struct Policy {
 struct Rule {
     name: String,
     agents: NamePatterns,
+    /// What a token must say, each by name and pattern.
+    claims: Vec<(String, String)>,
     databases: NamePatterns,
     /// Sorted; `None`: any.
     kinds: Option<Vec<sql::Kind>>,
@@ -180,13 +189,13 @@ impl Policy {
 
     /// The columns of this database that rules ask about: whoever describes it to `sql` marks them as watched.
     pub fn watched<'a>(&'a self, database: &'a str) -> Vec<ColumnPattern> {
-        let of_database = |rule: &&Rule| rule.databases.matches(database, &[]);
+        let of_database = |rule: &&Rule| rule.databases.matches(database);
         self.rules.iter().filter(of_database).flat_map(conditions::watched).collect()
     }
 
     /// Whether a rule for this database asks what only a traced statement tells: `columns`, `where`, `unbounded`.
     pub fn asks_of_columns(&self, database: &str) -> bool {
-        self.rules.iter().any(|rule| rule.conditions.are_traced() && rule.databases.matches(database, &[]))
+        self.rules.iter().any(|rule| rule.conditions.are_traced() && rule.databases.matches(database))
     }
 
     /// What is masked in this database beside card numbers, in the order of the file; at most [`PATTERNS_MAX`].
@@ -196,7 +205,7 @@ impl Policy {
 
     /// Whose clear values an agent may ask to be shown, of this database.
     pub fn reveals<'a>(&'a self, database: &'a str) -> impl Iterator<Item = &'a Reveal> + 'a {
-        self.reveals.iter().filter(move |reveal| reveal.databases.matches(database, &[]))
+        self.reveals.iter().filter(move |reveal| reveal.databases.matches(database))
     }
 
     /// What this rule, or `reveal NAME`, asks for; `None`: there is none that holds.
@@ -261,12 +270,74 @@ pub struct Overview<'a> {
 }
 
 /// Who asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subject {
     /// The agent's name.
     pub agent: String,
-    /// The groups it is in.
+    /// The groups that the configuration puts it into.
     pub groups: Vec<String>,
+    /// What a token says of it; `None`: there is none, and nothing is known of what one would say.
+    pub signed: Option<Signed>,
+}
+
+/// What an issuer has signed of an agent, as far as rules ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    groups: Vec<String>,
+    claims: Vec<(String, String)>,
+    mark: u64,
+}
+
+impl Signed {
+    /// Of the groups that its claims put it into, and of claims by name; one with several values is there for each.
+    pub fn new(groups: Vec<String>, claims: Vec<(String, String)>) -> Signed {
+        let mut hasher = DefaultHasher::new();
+        (&groups, &claims).hash(&mut hasher);
+        Signed { mark: hasher.finish(), groups, claims }
+    }
+
+    /// The groups.
+    pub fn groups(&self) -> &[String] {
+        &self.groups
+    }
+
+    /// The claims.
+    pub fn claims(&self) -> &[(String, String)] {
+        &self.claims
+    }
+
+    /// Finds a place in a table; two that say something else seldom share one.
+    pub fn mark(&self) -> u64 {
+        self.mark
+    }
+}
+
+/// What is asked of a subject, where a part of it may not be known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// What is not known is as if it were so: of rules that refuse or hold.
+    Counts,
+    /// What is not known is as if it were not so: of rules that allow.
+    CountsNot,
+}
+
+impl Subject {
+    /// Whether it is in a group of this name, where a token `may_tell`.
+    pub(crate) fn is_in(&self, group: &str, may_tell: bool, doubt: Doubt) -> bool {
+        let is_it = |of: &String| sql::matches(group, of);
+        let unknown = may_tell && doubt == Doubt::Counts;
+        self.groups.iter().any(is_it) || self.signed.as_ref().map_or(unknown, |signed| signed.groups.iter().any(is_it))
+    }
+
+    /// Whether this claim is as the pattern says. A token that does not have it says nothing of it.
+    pub(crate) fn claims(&self, (name, pattern): &(String, String), doubt: Doubt) -> bool {
+        let said = self.signed.iter().flat_map(|signed| &signed.claims).filter(|(claim, _)| claim == name);
+        let mut values = said.map(|(_, value)| value).peekable();
+        match values.peek() {
+            None => doubt == Doubt::Counts,
+            Some(_) => values.any(|value| sql::matches(pattern, value)),
+        }
+    }
 }
 
 /// What is asked.

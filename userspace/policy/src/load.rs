@@ -193,9 +193,10 @@ fn column(file: &File<'_>, word: &Word<'_>) -> Result<ColumnPattern, Error> {
     }
 }
 
-const RULE_KEYS: [&str; 21] = [
+const RULE_KEYS: [&str; 22] = [
     "name",
     "agents",
+    "claims",
     "databases",
     "statements",
     "tables",
@@ -225,6 +226,7 @@ fn read_rule(file: &File<'_>, whole: &Table<'_>, names: &Names) -> Result<Rule, 
     let message = file.optional(table, "message")?.map(|word| word.text.to_owned());
     let rule = Rule {
         agents: agents(file, table, names)?,
+        claims: claims(file, table, names)?,
         databases: databases(file, table, names)?,
         kinds: kinds(file, table)?,
         tables: objects(file, table, "tables")?,
@@ -272,15 +274,45 @@ fn agents(file: &File<'_>, table: &DeTable<'_>, names: &Names) -> Result<NamePat
     let Some(words) = file.list(table, "agents")? else { return Ok(NamePatterns::default()) };
     let (wanted, excluded) = split(words, |word, text| {
         let (pattern, what, known, text) = match text.strip_prefix("group:") {
-            Some(group) => (NamePattern::Group(group.to_owned()), "group", &names.groups, group),
-            None => (NamePattern::Name(text.to_owned()), "agent", &names.agents, text),
+            Some(group) => {
+                let signed = names.signed_groups.iter().any(|name| matches(group, name));
+                let known: Vec<&String> = names.groups.iter().chain(&names.signed_groups).collect();
+                (NamePattern::Group { name: group.to_owned(), signed }, "group", known, group)
+            }
+            None => (NamePattern::Name(text.to_owned()), "agent", names.agents.iter().collect(), text),
         };
         match known.iter().any(|name| matches(text, name)) {
             true => Ok(pattern),
-            false => Err(file.unknown(&Word { text, span: word.span.clone() }, what, known.iter().map(String::as_str))),
+            false => {
+                let known = known.iter().map(|name| name.as_str());
+                Err(file.unknown(&Word { text, span: word.span.clone() }, what, known))
+            }
         }
     })?;
     Ok(NamePatterns { wanted, excluded })
+}
+
+/// `claims = { ref = "refs/heads/main" }`: a star matches inside a value.
+fn claims(file: &File<'_>, table: &DeTable<'_>, names: &Names) -> Result<Vec<(String, String)>, Error> {
+    let Some(value) = table.get("claims") else { return Ok(Vec::new()) };
+    let all = file.table(value)?;
+    if all.is_empty() {
+        return Err(file.error(value.span(), "`claims` is empty: leave it out to mean any"));
+    }
+    let mut claims = Vec::new();
+    for (key, value) in all {
+        let name: &str = key.get_ref();
+        if !names.claims.iter().any(|known| known == name) {
+            let word = Word { text: name, span: key.span() };
+            return Err(file.unknown(
+                &word,
+                "claim (an [[issuer]] must keep it, and a name needs its id)",
+                names.claims.iter().map(String::as_str),
+            ));
+        }
+        claims.push((name.to_owned(), file.word(value, name)?.text.to_owned()));
+    }
+    Ok(claims)
 }
 
 fn databases(file: &File<'_>, table: &DeTable<'_>, names: &Names) -> Result<NamePatterns, Error> {

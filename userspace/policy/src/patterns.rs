@@ -2,6 +2,8 @@
 
 use sql::{Name, matches};
 
+use crate::{Doubt, Subject};
+
 /// Agents (with groups) or databases. Empty: any.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names {
@@ -15,16 +17,36 @@ pub(crate) enum NamePattern {
     /// A name, stars allowed.
     Name(String),
     /// `group:NAME`
-    Group(String),
+    Group {
+        /// The name, stars allowed.
+        name: String,
+        /// A token may tell it.
+        signed: bool,
+    },
 }
 
 impl Names {
-    pub(crate) fn matches(&self, name: &str, groups: &[String]) -> bool {
+    /// Of names alone: databases.
+    pub(crate) fn matches(&self, name: &str) -> bool {
         let one = |pattern: &NamePattern| match pattern {
             NamePattern::Name(pattern) => matches(pattern, name),
-            NamePattern::Group(group) => groups.iter().any(|of| matches(group, of)),
+            NamePattern::Group { .. } => false,
         };
         (self.wanted.is_empty() || self.wanted.iter().any(one)) && !self.excluded.iter().any(one)
+    }
+
+    /// Of agents. What is not known of one counts, or not, as the rule's action wants it; of the excluded ones the other way round.
+    pub(crate) fn covers(&self, subject: &Subject, doubt: Doubt) -> bool {
+        let is = |pattern: &NamePattern, doubt: Doubt| match pattern {
+            NamePattern::Name(pattern) => matches(pattern, &subject.agent),
+            NamePattern::Group { name, signed } => subject.is_in(name, *signed, doubt),
+        };
+        let other = match doubt {
+            Doubt::Counts => Doubt::CountsNot,
+            Doubt::CountsNot => Doubt::Counts,
+        };
+        let wanted = self.wanted.is_empty() || self.wanted.iter().any(|pattern| is(pattern, doubt));
+        wanted && !self.excluded.iter().any(|pattern| is(pattern, other))
     }
 }
 

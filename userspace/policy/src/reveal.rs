@@ -83,8 +83,8 @@ fn is_plain(statement: &Statement, setting: &Setting) -> bool {
 /// `NAME: reason` means that one; a reason alone the only one that there is.
 fn chosen<'a>(policy: &'a Policy, question: &Question<'_>, words: &str) -> Result<(&'a Reveal, String), Unrevealed> {
     let of_agent = |reveal: &&Reveal| {
-        reveal.agents.matches(&question.subject.agent, &question.subject.groups)
-            && reveal.databases.matches(question.database, &[])
+        reveal.agents.covers(question.subject, crate::Doubt::CountsNot)
+            && reveal.databases.matches(question.database)
             && reveal.window.is_open(question.wall_s)
     };
     let all: Vec<&Reveal> = policy.reveals.iter().filter(of_agent).collect();

@@ -4,7 +4,12 @@ use policy::{Action, Names, Policy, Question, Subject, judge};
 use sql::{Column, Context, Function, Limits, Name, Relation, RelationKind, Schema, Sensitivity, analyze, analyze_in};
 
 fn names() -> Names {
-    Names { agents: vec!["reporter".to_owned()], groups: Vec::new(), databases: vec!["ledger".to_owned()] }
+    Names {
+        agents: vec!["reporter".to_owned()],
+        groups: Vec::new(),
+        databases: vec!["ledger".to_owned()],
+        ..Names::default()
+    }
 }
 
 /// A policy that allows reading and writing, with a rule of this kind and these conditions beside it.
@@ -69,7 +74,7 @@ fn verdict(policy: &Policy, text: &str, schema: Option<&Schema>) -> &'static str
     };
     let Ok(analysis) = analysis else { panic!("{text}: refused") };
     let [statement] = analysis.statements.as_slice() else { panic!("{text}: not one statement") };
-    let subject = Subject { agent: "reporter".to_owned(), groups: Vec::new() };
+    let subject = Subject { agent: "reporter".to_owned(), groups: Vec::new(), signed: None };
     let question = Question {
         subject: &subject,
         database: "ledger",
@@ -249,7 +254,7 @@ fn functions_that_reach_nothing_are_named_by_blocks_and_holds() {
 fn rows_that_the_planner_expects() {
     let question = |policy: &Policy, estimated_rows| {
         let analysis = analyze("SELECT id FROM orders", &Limits::default()).unwrap();
-        let subject = Subject { agent: "reporter".to_owned(), groups: Vec::new() };
+        let subject = Subject { agent: "reporter".to_owned(), groups: Vec::new(), signed: None };
         let statement = &analysis.statements[0];
         let path = ["public".to_owned()];
         let question = Question {

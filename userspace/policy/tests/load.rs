@@ -7,6 +7,8 @@ fn names() -> Names {
         agents: vec!["reconciler".to_owned()],
         groups: vec!["payments-agents".to_owned()],
         databases: vec!["payments".to_owned()],
+        signed_groups: vec!["main-branch".to_owned()],
+        claims: vec!["ref".to_owned()],
     }
 }
 
@@ -279,4 +281,17 @@ fn what_is_searched_is_read() {
     assert_eq!(scans, ["public.t.note Strict", "*.*.memo Strict"]);
     let pattern = policy.patterns("payments").next().unwrap();
     assert_eq!((pattern.name.as_str(), pattern.longest(), pattern.columns.len()), ("staff", 10, 1));
+}
+
+#[test]
+fn claims_are_those_that_an_issuer_keeps() {
+    let with = |claims: &str| format!("[[rule]]\nname = \"r\"\naction = \"allow\"\nclaims = {claims}\n");
+    assert!(Policy::parse(&with("{ ref = \"refs/heads/main\" }"), &names()).is_ok());
+    assert!(refused(&with("{ reff = \"x\" }")).contains("did you mean `ref`"));
+    assert!(refused(&with("{}")).contains("leave it out"));
+    assert!(refused(&with("{ ref = 7 }")).contains("takes strings"));
+    assert!(refused(&with("\"x\"")).contains("expected a table"));
+    let group = "[[rule]]\nname = \"r\"\naction = \"allow\"\nagents = [\"group:main-branch\"]\n";
+    assert!(Policy::parse(group, &names()).is_ok());
+    assert!(refused(&group.replace("main-branch", "main-brunch")).contains("did you mean `main-branch`"));
 }

@@ -23,7 +23,7 @@ fn load(text: &str) -> Policy {
 
 /// What is refused of the statements in `text`, with the reason.
 fn refused(policy: &Policy, text: &str) -> Vec<String> {
-    let subject = Subject { agent: "reconciler".to_owned(), groups: Vec::new() };
+    let subject = Subject { agent: "reconciler".to_owned(), groups: Vec::new(), signed: None };
     let schemas = ["public".to_owned()];
     let statements = match sql::analyze(text, &sql::Limits::default()) {
         Ok(analysis) => analysis.statements,
@@ -77,6 +77,7 @@ fn the_examples_in_comments_are_valid() {
         agents: vec!["reconciler".to_owned(), "backup".to_owned()],
         groups: vec!["payments-agents".to_owned()],
         databases: vec!["payments".to_owned()],
+        ..Names::default()
     };
     let policy = Policy::parse(&text.join("\n"), &names).unwrap();
     assert_eq!(policy.rules(), 13);

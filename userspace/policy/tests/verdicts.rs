@@ -8,6 +8,8 @@ fn names() -> Names {
         agents: owned(&["reconciler", "reporter", "loader"]),
         groups: owned(&["payments-agents", "readers"]),
         databases: owned(&["payments", "ledger"]),
+        signed_groups: owned(&["main-branch"]),
+        claims: owned(&["ref", "environment"]),
     }
 }
 
@@ -27,7 +29,7 @@ struct Asker {
 
 fn asker(schemas: &[&str]) -> Asker {
     Asker {
-        subject: Subject { agent: "reconciler".to_owned(), groups: vec!["payments-agents".to_owned()] },
+        subject: Subject { agent: "reconciler".to_owned(), groups: vec!["payments-agents".to_owned()], signed: None },
         database: "payments",
         schemas: schemas.iter().map(|schema| (*schema).to_owned()).collect(),
         wall_s: 1_767_225_600, // 2026-01-01, a Thursday
@@ -327,7 +329,7 @@ statements = ["grant"]"#,
     assert_eq!(says(&policy, &who, "GRANT SELECT ON a TO x"), "allow ledger");
     who.subject.agent = "reporter".to_owned();
     assert_eq!(says(&policy, &who, "TRUNCATE a"), "block -: truncate on a");
-    who.subject = Subject { agent: "loader".to_owned(), groups: Vec::new() };
+    who.subject = Subject { agent: "loader".to_owned(), groups: Vec::new(), signed: None };
     assert_eq!(says(&policy, &who, "SELECT * FROM a"), "block -: select on a");
 }
 
@@ -545,4 +547,56 @@ fn clear_values_are_asked_for_by_a_plain_set() {
     assert_eq!(says(&blocked, &asker, "SET interceptor.reveal = 'ticket 7'"), "block no: set");
     let unnamed = load(&reveal("disputes", ""));
     assert_eq!(says(&unnamed, &asker, "SET interceptor.reveal = 'ticket 7'"), "block -: set", "a SET needs its allow");
+}
+
+/// The agent, with a token that says this.
+fn signed(groups: &[&str], claims: &[(&str, &str)]) -> Asker {
+    let mut asker = asker(&["public"]);
+    asker.subject.signed = Some(policy::Signed::new(
+        groups.iter().map(|group| (*group).to_owned()).collect(),
+        claims.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+    ));
+    asker
+}
+
+#[test]
+fn a_token_opens_what_its_claims_and_groups_allow() {
+    let main = signed(&["main-branch"], &[("ref", "refs/heads/main")]);
+    let tag = signed(&[], &[("ref", "refs/tags/v1")]);
+    let none = asker(&["public"]);
+    let read = "statements = [\"select\"]\n";
+    for (lines, expected) in [
+        ("claims = { ref = \"refs/heads/main\" }", ["allow r", "block -", "block -"]),
+        ("claims = { ref = \"refs/*\" }", ["allow r", "allow r", "block -"]),
+        ("claims = { ref = \"refs/heads/main\", environment = \"*\" }", ["block -", "block -", "block -"]),
+        ("agents = [\"group:main-branch\"]", ["allow r", "block -", "block -"]),
+        // Who is not known not to be in it is as if it were.
+        ("agents = [\"!group:main-branch\"]", ["block -", "allow r", "block -"]),
+    ] {
+        let policy = load(&rule("r", "allow", &format!("{read}{lines}")));
+        for (asker, expected) in [&main, &tag, &none].into_iter().zip(expected) {
+            let said = says(&policy, asker, "SELECT 1 FROM t");
+            assert!(said.starts_with(expected), "{lines}: {said}, not {expected}");
+        }
+    }
+}
+
+#[test]
+fn no_token_is_no_way_around_a_block() {
+    let main = signed(&["main-branch"], &[("ref", "refs/heads/main")]);
+    let tag = signed(&[], &[("ref", "refs/tags/v1")]);
+    let none = asker(&["public"]);
+    for (lines, expected) in [
+        ("claims = { ref = \"refs/tags/*\" }", ["allow a", "block r", "block r"]),
+        // A token that does not have it says nothing of it.
+        ("claims = { environment = \"test\" }", ["block r", "block r", "block r"]),
+        ("agents = [\"group:main-branch\"]", ["block r", "allow a", "block r"]),
+        ("agents = [\"!group:main-branch\"]", ["allow a", "block r", "block r"]),
+    ] {
+        let policy = load(&(rule("a", "allow", "") + &rule("r", "block", lines)));
+        for (asker, expected) in [&main, &tag, &none].into_iter().zip(expected) {
+            let said = says(&policy, asker, "SELECT 1 FROM t");
+            assert!(said.starts_with(expected), "{lines}: {said}, not {expected}");
+        }
+    }
 }

@@ -87,12 +87,13 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             return Ok(());
         };
         let (secret, nonces) = cut(&random);
-        let nonces = admitted.database.verifiers.is_some().then(|| Box::new(nonces));
+        let nonces = admitted.database.plays_scram().then(|| Box::new(nonces));
         self.sessions_opened += 1;
         let id = u64::from(self.parts.shard) << SESSION_BITS | self.sessions_opened;
         let conversation = C::open(Open {
             id,
             subject: Arc::clone(&admitted.subject),
+            signed: admitted.signed,
             agent_address,
             origin: admitted.destination,
             database: admitted.database,

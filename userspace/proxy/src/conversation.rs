@@ -1,7 +1,9 @@
 //! What a shard asks of a session. [`Session`] is the one that serves; the shard's own tests put an adversary in its place, whose
 //! effects are as odd as the seam allows, which no well-behaved session's would be.
 
-use session::{Effects, Input, Now, Open, Session, Shared};
+use std::sync::Arc;
+
+use session::{Effects, Input, Now, Open, Session, Shared, Signed};
 
 /// See [`Session`].
 pub trait Conversation {
@@ -19,6 +21,10 @@ pub trait Conversation {
     fn close(&mut self, now: Now, shared: &mut Shared<'_>, out: &mut Effects);
     /// What the session was opened with.
     fn opened(&self) -> &Open;
+    /// The token of its agent's job, and whether it is one that the agent may have.
+    fn signed(&self) -> Option<(&Arc<Signed>, bool)> {
+        None
+    }
 }
 
 impl Conversation for Session {
@@ -48,5 +54,9 @@ impl Conversation for Session {
 
     fn opened(&self) -> &Open {
         Session::open(self)
+    }
+
+    fn signed(&self) -> Option<(&Arc<Signed>, bool)> {
+        Session::signed(self)
     }
 }

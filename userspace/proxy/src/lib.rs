@@ -54,7 +54,7 @@ pub use driver::{Driver, Segment};
 pub use head::DurableHead;
 pub use journal::{Journal, RecordFailure};
 pub use latency::{Latencies, Spread, Stage};
-pub use mailbox::{Inbox, Mailbox, Unheard};
+pub use mailbox::{Inbox, Mailbox, Unheard, Whose};
 pub use origins::{Admitted, Origins};
 pub use recovery::OpenError;
 pub use results::ResultLine;

@@ -4,13 +4,22 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use policy::Policy;
-use session::{AskId, Estimate, LargeVerdict, Masked, PackedResult, RuleHits, Vote};
+use session::{AskId, Estimate, LargeVerdict, Masked, PackedResult, RuleHits, Signed, Vote};
 use uring::Event;
 
 use crate::sessions::LiveSession;
 
 /// Messages that may wait for a shard.
 const WAITING_MAX: usize = 256;
+
+/// What a token is bound to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Whose {
+    /// The cgroup of this id: one job. Ids are not given twice, so one that is made again is another.
+    Cgroup(u64),
+    /// The agent of this name, all of it.
+    Agent(String),
+}
 
 /// What a shard can be told.
 #[derive(Debug)]
@@ -81,6 +90,13 @@ pub(crate) enum Message {
         session: u64,
         /// The approval.
         ask: AskId,
+    },
+    /// A token is bound to a job, refreshed or revoked: its sessions are told.
+    Signed {
+        /// Whose.
+        whose: Whose,
+        /// It.
+        signed: Arc<Signed>,
     },
     /// A person ends this session.
     End {

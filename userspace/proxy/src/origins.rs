@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use session::{Database, Subject};
+use session::{Database, Signed, Subject};
 
 use crate::tls::Tls;
 
@@ -16,6 +16,8 @@ pub struct Admitted {
     pub tls: Arc<Tls>,
     /// Who asked, frozen at connect.
     pub subject: Arc<Subject>,
+    /// The token that is bound to its job.
+    pub signed: Option<Arc<Signed>>,
 }
 
 /// What the kernel half knows of connections that were not accepted yet. One per shard; its calls are short system calls.

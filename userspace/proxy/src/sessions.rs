@@ -6,11 +6,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
-use session::{Database, Input, Masked, Subject};
+use session::{Database, Input, Masked, Signed, Subject};
 
 use crate::conversation::Conversation;
 use crate::driver::Driver;
 use crate::link::Phase;
+use crate::mailbox::Whose;
 use crate::shard::{Shard, Stopped};
 
 /// Of one shard so many are told, so that to ask never costs its agents more than a moment.
@@ -29,6 +30,8 @@ pub struct LiveSession {
     pub database: Arc<Database>,
     /// How long it is open, in nanoseconds.
     pub age_ns: u64,
+    /// Who it is by a token, and whether that agrees with the kernel's word.
+    pub signed: Option<(Arc<Signed>, bool)>,
     /// A person is asked about a statement of it.
     pub waits: bool,
 }
@@ -48,6 +51,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
                     agent_address: opened.agent_address,
                     database: Arc::clone(&opened.database),
                     age_ns: self.now.mono_ns.saturating_sub(link.opened_ns),
+                    signed: link.conversation.signed().map(|(signed, agrees)| (Arc::clone(signed), agrees)),
                     waits: false,
                 });
             }
@@ -57,6 +61,24 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             session.waits = self.asks.waits(session.session);
         }
         let _ = to.try_send(told);
+    }
+
+    /// Every open session of the job is told what its token says now. The others are looked at and not touched.
+    pub(crate) fn signed(&mut self, whose: &Whose, signed: &Arc<Signed>) -> Result<(), Stopped> {
+        let mut next = self.links.next(0);
+        while let Some(index) = next {
+            let link = self.links.at(index);
+            let subject = &link.conversation.opened().subject;
+            let is_its = match whose {
+                Whose::Cgroup(id) => subject.cgroup == *id,
+                Whose::Agent(name) => subject.policy.agent == *name,
+            };
+            if is_its && link.phase == Phase::Open {
+                self.tell(index, Input::Signed(Arc::clone(signed)))?;
+            }
+            next = self.links.next(index + 1);
+        }
+        Ok(())
     }
 
     /// A person ends it. One that is over already does not hear it.

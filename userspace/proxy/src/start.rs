@@ -8,7 +8,7 @@ use std::{fmt, io};
 
 use audit::segment::Identity;
 use policy::Policy;
-use session::{AskId, Asking, Budgets, Cancels, Estimate, Evidence, Masked, Raised, RuleHits, Vote};
+use session::{AskId, Asking, Budgets, Cancels, Estimate, Evidence, Masked, Raised, RuleHits, Signed, Vote};
 use uring::{BoundListeners, Missing, Ring};
 
 use crate::aside::{self, LargeLine};
@@ -18,7 +18,7 @@ use crate::counters::{Counters, Snapshot};
 use crate::head::DurableHead;
 use crate::journal::Journal;
 use crate::latency::{Spread, Stage};
-use crate::mailbox::{Inbox, Mailbox, Message, Unheard, mailbox};
+use crate::mailbox::{Inbox, Mailbox, Message, Unheard, Whose, mailbox};
 use crate::origins::Origins;
 use crate::recovery::{self, OpenError};
 use crate::results::{self, ResultLine};
@@ -280,6 +280,11 @@ impl Handle {
     /// Tells the session that its cancel is over.
     pub fn cancel_is_over(&self, session: u64, number: u64) -> Result<(), Unheard> {
         self.shard_of(session)?.mailbox.send(Message::CancelIsOver { session, number })
+    }
+
+    /// The sessions of this job are told what its token says now, on every shard.
+    pub fn signed(&self, whose: &Whose, signed: &Arc<Signed>) -> Result<(), Unheard> {
+        self.tell_all(|| Message::Signed { whose: whose.clone(), signed: Arc::clone(signed) })
     }
 
     /// A person ends this session, whatever runs: its agent is told who and why (57P01).

@@ -70,7 +70,7 @@ fn deepest() {
     row(7, &["16385", "public", "payments", "r", "", "f", "", ""]);
     row(8, &["16385", "1", "pan", "25"]);
     let surveyed = survey.finish("payments", &Arc::default());
-    let subject = Subject { agent: "tester".to_owned(), groups: Vec::new() };
+    let subject = Subject { agent: "tester".to_owned(), groups: Vec::new(), signed: None };
     let asker = Asker::new(subject, &["public".to_owned()], 0);
     let mut cache = StatementCache::new();
     let mut passed = 0;

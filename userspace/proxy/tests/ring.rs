@@ -17,7 +17,8 @@ struct Everyone(Option<SocketAddr>);
 impl Origins for Everyone {
     fn take(&mut self, _agent: SocketAddr, _local: SocketAddr) -> Option<Admitted> {
         let subject = Subject {
-            policy: Arc::new(policy::Subject { agent: "tester".into(), groups: Vec::new() }),
+            policy: Arc::new(policy::Subject { agent: "tester".into(), groups: Vec::new(), signed: None }),
+            token: Arc::default(),
             cgroup: 1,
             pid: 2,
             uid: 3,
@@ -34,6 +35,8 @@ impl Origins for Everyone {
             agent_tls: Default::default(),
             database_tls: false,
             verifiers: None,
+            logins: None,
+            tell_agent: false,
             estimates: false,
             results: false,
             agent_certificate: false,
@@ -43,6 +46,7 @@ impl Origins for Everyone {
             database: Arc::new(database),
             tls: Arc::default(),
             subject: Arc::new(subject),
+            signed: None,
         })
     }
 

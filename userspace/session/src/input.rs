@@ -1,8 +1,10 @@
 //! What can happen to a session.
 
+use std::sync::Arc;
+
 use pan::Masked;
 
-use crate::{AskId, Estimate, LargeVerdict, Secured, Vote};
+use crate::{AskId, Estimate, LargeVerdict, Secured, Signed, Vote};
 
 /// Both clocks, read by the shard; the session reads none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,6 +80,8 @@ pub enum Input<'a> {
     RecordLost,
     /// A reviewer ends what is shown under this approval.
     EndReveal(AskId),
+    /// A token is bound to the agent's job, or what was bound is another or revoked.
+    Signed(Arc<Signed>),
     /// A person ends the session now, whatever runs: who, and why.
     End(Box<Masked>),
     /// The service stops: finish the statement that runs, then end the session.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use policy::Policy;
 
+use crate::Database;
 use crate::catalogs::Catalog;
 use crate::verdicts::{Asked, Judged, judge};
-use crate::{Database, Subject};
 
 /// Longer texts are judged aside.
 pub(crate) const LARGE: usize = 16 << 10;
@@ -21,7 +21,7 @@ pub struct JudgeAsk {
     pub session: u64,
     pub(crate) bytes: Box<[u8]>,
     pub(crate) latin1: bool,
-    pub(crate) subject: Arc<Subject>,
+    pub(crate) subject: Arc<policy::Subject>,
     pub(crate) database: Arc<Database>,
     pub(crate) schemas: Arc<[String]>,
     pub(crate) sure: bool,
@@ -38,7 +38,7 @@ impl JudgeAsk {
         let asked = Asked {
             bytes: &self.bytes,
             latin1: self.latin1,
-            subject: &self.subject.policy,
+            subject: &self.subject,
             database: &self.database.name,
             schemas: &self.schemas,
             sure: self.sure,

@@ -11,6 +11,7 @@ mod derived;
 mod effects;
 mod estimate;
 mod evidence;
+mod injected;
 mod inner;
 mod input;
 mod large;
@@ -20,6 +21,7 @@ pub mod planner;
 pub mod postgres;
 mod scram;
 mod shared;
+mod signed;
 mod taints;
 mod tls;
 mod verdicts;
@@ -32,6 +34,7 @@ pub use catalogs::Catalogs;
 pub use effects::{Effects, Ended, Finish, HOLD_MAX, Piece, Records};
 pub use estimate::{Estimate, EstimateAsk};
 pub use evidence::{COLUMNS_MAX, ColumnName, Evidence, Place, Raised, SeenColumn};
+pub use injected::{Injected, Logins, Secret};
 pub use input::{Failure, Input, Now};
 pub use large::{JudgeAsk, LargeVerdict};
 pub use limits::Limits;
@@ -41,6 +44,7 @@ pub use postgres::catalog::survey::{Asker, Explanation, OfStatement, Row, Survey
 pub use postgres::received::{LongResult, PackedResult};
 pub use scram::{BadVerifiers, NONCE_LEN, Verifiers};
 pub use shared::Shared;
+pub use signed::{Signed, TokenTerms};
 pub use taints::{TAINTS_MAX, Tainted, Taints};
 pub use tls::{AgentTls, ClientCertificate, Secure, Secured};
 pub use verdicts::{Lookups, RuleHits, StatementCache};
@@ -76,6 +80,11 @@ impl Session {
     /// Whether all that its agent was sent, with what is on its way, ends with a whole message.
     pub fn is_between_messages(&self) -> bool {
         self.connection.is_between_messages()
+    }
+
+    /// The token that is bound to its agent's job, and whether it is one that the agent may have.
+    pub fn signed(&self) -> Option<(&std::sync::Arc<Signed>, bool)> {
+        self.connection.signed()
     }
 
     /// What the session was opened with.

@@ -4,13 +4,15 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::{AgentTls, NONCE_LEN, Verifiers};
+use crate::{AgentTls, Logins, NONCE_LEN, Signed, TokenTerms, Verifiers};
 
 /// Who asked, frozen at connect: the policy's words and the kernel's facts.
 #[derive(Clone, Debug)]
 pub struct Subject {
-    /// Agent and groups, as rules name them: the same for all sessions of an agent.
+    /// Agent and groups, as rules name them.
     pub policy: Arc<policy::Subject>,
+    /// What its tokens must be.
+    pub token: Arc<TokenTerms>,
     /// The cgroup's id.
     pub cgroup: u64,
     /// The process that called connect().
@@ -59,6 +61,17 @@ pub struct Database {
     pub estimates: bool,
     /// With which SCRAM ends here, where both legs have TLS; `None`: it passes on.
     pub verifiers: Option<Arc<Verifiers>>,
+    /// Logins of ours that sessions are given; `None`: their agents' own pass on.
+    pub logins: Option<Arc<Logins>>,
+    /// The database hears who the agent is (`interceptor.agent`, `interceptor.principal`).
+    pub tell_agent: bool,
+}
+
+impl Database {
+    /// Sessions of it play a part of SCRAM, which wants nonces.
+    pub fn plays_scram(&self) -> bool {
+        self.verifiers.is_some() || self.logins.is_some()
+    }
 }
 
 /// A new connection of an agent.
@@ -68,6 +81,8 @@ pub struct Open {
     pub id: u64,
     /// Who asked.
     pub subject: Arc<Subject>,
+    /// The token that was bound to its job before.
+    pub signed: Option<Arc<Signed>>,
     /// The agent's own end of the socket.
     pub agent_address: SocketAddr,
     /// The address that the agent dialled.

@@ -81,7 +81,7 @@ pub(crate) struct Meaning {
 #[derive(Debug)]
 struct Key {
     latin1: bool,
-    agent: String,
+    subject: Arc<policy::Subject>,
     database: String,
     schemas: Arc<[String]>,
     sure: bool,
@@ -94,7 +94,7 @@ struct Key {
 pub(crate) struct Asked<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) latin1: bool,
-    pub(crate) subject: &'a policy::Subject,
+    pub(crate) subject: &'a Arc<policy::Subject>,
     pub(crate) database: &'a str,
     pub(crate) schemas: &'a Arc<[String]>,
     /// They are what the server searches, in this order.
@@ -125,7 +125,7 @@ impl<'a> Asked<'a> {
 impl Key {
     fn is(&self, asked: &Asked<'_>) -> bool {
         self.latin1 == asked.latin1
-            && self.agent == asked.subject.agent
+            && (Arc::ptr_eq(&self.subject, asked.subject) || self.subject == *asked.subject)
             && self.database == asked.database
             && self.version == asked.catalog.version
             && (self.sure, self.temporary_at) == (asked.sure, asked.temporary_at)
@@ -303,7 +303,7 @@ fn mean(
     Meaning {
         key: Key {
             latin1: asked.latin1,
-            agent: asked.subject.agent.clone(),
+            subject: Arc::clone(asked.subject),
             database: asked.database.to_owned(),
             schemas: Arc::clone(asked.schemas),
             sure: asked.sure,

@@ -43,6 +43,7 @@ fn a_pattern_of_another_database_is_not_sought() {
         agents: vec!["reconciler".into()],
         groups: vec!["leads".into()],
         databases: vec!["payments".into(), "other".into()],
+        ..Default::default()
     };
     let text = format!("{POLICY}[[pattern]]\nname = \"one\"\nregex = '1'\ndatabases = [\"other\"]\n");
     let mut world = with("");

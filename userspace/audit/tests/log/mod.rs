@@ -49,6 +49,12 @@ impl Parts {
             database_user: Some(Text::Masked(&name)),
             application: Some(Text::Masked(&name)),
             certificate: Some(Text::Masked(&name)),
+            signed: Some(audit::Principal {
+                issuer: "ci".into(),
+                subject: Text::Masked(&name),
+                principal: Text::Masked(&name),
+                token: [0xab; 32],
+            }),
         });
         let statement = StatementPart::of(&Statement {
             kinds: &["select", "delete"],
@@ -196,6 +202,30 @@ impl Parts {
                 cause: "its time is over",
                 counts: &self.counts,
                 number: 12,
+            }),
+            Event::Identity(audit::Identified {
+                actor,
+                change: "disagrees",
+                refused: None,
+                groups: std::slice::from_ref(&self.name),
+                claims: std::slice::from_ref(&self.name),
+                expires_s: 1_790_000_600,
+                cause: Some(Text::Masked(&self.name)),
+                number: 13,
+            }),
+            Event::Token(audit::TokenSeen {
+                operator,
+                agent: Some("reconciler".into()),
+                cgroup: Some(7),
+                change: "refused",
+                signed: Some(audit::Principal {
+                    issuer: "ci".into(),
+                    subject: Text::Masked(&self.name),
+                    principal: Text::Masked(&self.name),
+                    token: [0xab; 32],
+                }),
+                expires_s: Some(1_790_000_600),
+                cause: Some(Text::Masked(&self.name)),
             }),
             Event::Grant(audit::Grant {
                 operator,

@@ -20,11 +20,11 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use form_urlencoded::Serializer;
 
 use crate::fetch::{Address, Fetch, Unfetched};
-use crate::jws::Unverified;
 pub(crate) use claims::Person;
 use claims::{Expected, Wrong};
 use flows::{Begun, Flows};
 pub(crate) use logout::Ended;
+use identity::jws::Unverified;
 use provider::{Provider, Spoken};
 
 /// What the configuration says of the provider.

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::{Failed, Settings};
 use crate::fetch::{Address, Answer, Fetch, Unfetched};
-use crate::jws::{KeySet, Unverified};
+use identity::jws::{KeySet, Unverified};
 
 /// What it said of itself is asked again after so long.
 const KNOWN_S: u64 = 3600;

@@ -22,7 +22,7 @@ pub(crate) fn sessions(viewer: &Viewer<'_>, sessions: &[LiveSession]) -> Markup 
                     @for one in sessions {
                         tr data-to={ "/sessions/" (one.id) } {
                             td { a href={ "/sessions/" (one.id) } { (one.id) } }
-                            td { (plain(&one.agent)) }
+                            td { (plain(&one.agent)) (signed(one)) }
                             td { (plain(&one.database)) }
                             td { (plain(&one.executable)) " (pid " (one.pid) ", uid " (one.uid) ")" }
                             td { (one.agent_address) }
@@ -38,6 +38,15 @@ pub(crate) fn sessions(viewer: &Viewer<'_>, sessions: &[LiveSession]) -> Markup 
     frame("Sessions", Some(viewer), &main)
 }
 
+/// What a token says beside the kernel's word, and whether both agree.
+fn signed(one: &LiveSession) -> Markup {
+    html! {
+        @if let Some(principal) = &one.principal {
+            " " @if one.disagrees { strong { "disagrees with its token " (plain(principal)) } } @else { "as " (plain(principal)) }
+        }
+    }
+}
+
 fn to(one: &LiveSession) -> String {
     format!("/sessions/{}/kill", one.id)
 }
@@ -46,7 +55,7 @@ fn to(one: &LiveSession) -> String {
 pub(crate) fn confirm(viewer: &Viewer<'_>, one: &LiveSession) -> Markup {
     let main = html! {
         h2 { "End session " (one.id) }
-        p { (plain(&one.agent)) " on " (plain(&one.database)) ", " (plain(&one.executable)) " (pid " (one.pid) ", uid " (one.uid) "), open for " (duration(one.age_s)) "." }
+        p { (plain(&one.agent)) (signed(one)) " on " (plain(&one.database)) ", " (plain(&one.executable)) " (pid " (one.pid) ", uid " (one.uid) "), open for " (duration(one.age_s)) "." }
         p { "Its agent is told that you ended it, and why (FATAL 57P01). What it runs in the database is cancelled." }
         (ending::form(viewer, &to(one), "End the session"))
     };

@@ -33,7 +33,8 @@ impl Folder {
     }
 
     pub fn serve(&self, service: Service) -> Handle {
-        serve(Settings { socket: self.socket(), page: None, webhooks: vec![] }, Arc::new(service)).expect("serves")
+        serve(Settings { socket: self.socket(), page: None, webhooks: vec![], workloads: None }, Arc::new(service))
+            .expect("serves")
     }
 }
 
@@ -60,6 +61,8 @@ pub fn live(id: &str, agent: &str) -> LiveSession {
         uid: 1000,
         pid: 42,
         executable: "psql".into(),
+        principal: None,
+        disagrees: false,
         agent_address: "127.0.0.1:4".into(),
         database: "payments".into(),
         age_s: 61,

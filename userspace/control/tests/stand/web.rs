@@ -61,7 +61,7 @@ impl Page {
         let address = listener.local_addr().expect("known");
         let service = Arc::new(well());
         let web = Web { listener, url: url.map(str::to_owned), oidc: oidc(address), token_key: [7; 32] };
-        let settings = Settings { socket: folder.socket(), page: Some(web), webhooks };
+        let settings = Settings { socket: folder.socket(), page: Some(web), webhooks, workloads: None };
         let handle = serve(settings, Arc::clone(&service) as Arc<dyn Source>).expect("serves");
         Page { service, address, folder, _handle: handle }
     }

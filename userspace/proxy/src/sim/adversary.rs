@@ -209,7 +209,11 @@ impl Adversary {
                 self.legs[1] = Leg::Began;
                 out.secure = Some(Secure::Database);
             }
-            Input::Estimated { .. } | Input::Judged { .. } | Input::CancelIsOver(_) | Input::EndReveal(_) => {
+            Input::Estimated { .. }
+            | Input::Judged { .. }
+            | Input::CancelIsOver(_)
+            | Input::EndReveal(_)
+            | Input::Signed(_) => {
                 unreachable!("nobody asks for one here")
             }
             Input::DatabaseConnected if self.legs[1] == Leg::Due => {

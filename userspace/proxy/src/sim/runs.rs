@@ -83,7 +83,12 @@ struct SimOrigins(Arc<Tls>);
 impl Origins for SimOrigins {
     fn take(&mut self, agent: SocketAddr, _local: SocketAddr) -> Option<Admitted> {
         let subject = Subject {
-            policy: Arc::new(policy::Subject { agent: format!("agent-{}", agent.port()), groups: Vec::new() }),
+            policy: Arc::new(policy::Subject {
+                agent: format!("agent-{}", agent.port()),
+                groups: Vec::new(),
+                signed: None,
+            }),
+            token: Arc::default(),
             cgroup: 1,
             pid: 2,
             uid: 3,
@@ -100,6 +105,8 @@ impl Origins for SimOrigins {
             agent_tls: if self.0.agent.is_some() { AgentTls::Require } else { AgentTls::Disable },
             database_tls: self.0.database.is_some(),
             verifiers: None,
+            logins: None,
+            tell_agent: false,
             estimates: false,
             results: false,
             agent_certificate: false,
@@ -110,6 +117,7 @@ impl Origins for SimOrigins {
             database: Arc::new(database),
             tls: Arc::clone(&self.0),
             subject: Arc::new(subject),
+            signed: None,
         })
     }
 

@@ -38,6 +38,7 @@ impl Origins for Everyone {
             database: Arc::clone(&self.1),
             tls: Arc::clone(&self.3),
             subject: Arc::clone(&self.2),
+            signed: None,
         })
     }
 
@@ -77,7 +78,8 @@ impl Stand {
         let settings = Settings { port: 0, shards: 1, shard, limits: Limits::default(), record };
         let policy = Arc::new(Policy::parse(POLICY, &Names::default()).unwrap());
         let subject = Subject {
-            policy: Arc::new(policy::Subject { agent: "tester".into(), groups: Vec::new() }),
+            policy: Arc::new(policy::Subject { agent: "tester".into(), groups: Vec::new(), signed: None }),
+            token: Arc::default(),
             cgroup: 1,
             pid: 2,
             uid: 3,
@@ -94,6 +96,8 @@ impl Stand {
             agent_tls: if tls.agent.is_some() { AgentTls::Require } else { AgentTls::Disable },
             database_tls: tls.database.is_some(),
             verifiers: None,
+            logins: None,
+            tell_agent: false,
             estimates: false,
             results,
             agent_certificate: false,

@@ -42,7 +42,7 @@ impl Connection {
         match frame.kind() {
             b'R' => {
                 let step = Authentication::parse(frame.body()).map_err(Fatal::of_database)?;
-                if self.ends_scram(&step, cx)? {
+                if self.injects(&step, cx)? || self.ends_scram(&step, cx)? {
                     return Ok(());
                 }
                 self.authentication(step)?;

@@ -135,7 +135,12 @@ impl Connection {
 
     /// What a verdict is taken under now.
     pub(super) fn stamp_now(&self, cx: &Cx<'_, '_>) -> Stamp {
-        Stamp { policy: Some(Arc::clone(cx.shared.policy)), epoch: self.schemas.epoch(), version: self.catalog.version }
+        Stamp {
+            policy: Some(Arc::clone(cx.shared.policy)),
+            epoch: self.schemas.epoch(),
+            version: self.catalog.version,
+            who: self.who.epoch,
+        }
     }
 
     fn stamp(&mut self, slot: u32, cx: &Cx<'_, '_>) {
@@ -209,10 +214,11 @@ impl Connection {
             return self.unseen_run(cx);
         };
         let unmaskable = self.masks() && known.rows == Rows::Known && known.columns.unmaskable().is_some();
-        let holds = known.stamp.is(cx.shared.policy, self.schemas.epoch(), self.catalog.version)
+        let holds = known.stamp.is(cx.shared.policy, self.schemas.epoch(), self.catalog.version, self.who.epoch)
             && judged.is_valid(cx.wall_s());
+        let is_free = self.token_refusal(cx).is_none();
         let settled = judged.is_settled() && known.inner.spending().is_empty();
-        let verdict = if holds && settled && judged.refusal.is_none() {
+        let verdict = if holds && settled && is_free && judged.refusal.is_none() {
             Verdict { inner: known.inner.clone(), ..Verdict::of(judged, None) }
         } else {
             let judged = if holds { judged } else { self.judge_again(&judged, cx) };

@@ -307,7 +307,8 @@ impl Connection {
         binding.bytes(held.bound);
         let subject = &self.open.subject;
         let user = self.login.database_user.as_ref().map_or(&*self.startup.user, |user| user.as_str());
-        let names = [&subject.policy.agent, &self.open.database.name, &*self.startup.dbname, user];
+        let principal = self.who.signed().map_or("", |signed| &signed.principal);
+        let names = [&subject.policy.agent, &self.open.database.name, &*self.startup.dbname, user, principal];
         names.into_iter().for_each(|name| binding.bytes(name.as_bytes()));
         binding.number(subject.uid.into());
         binding.bytes(self.open.origin.to_string().as_bytes());
@@ -413,7 +414,7 @@ impl Connection {
     pub(super) fn covered_by_its_bind(&self, slot: u32, verdict: &mut Verdict, cx: &Cx<'_, '_>) {
         let known = self.portals.get(slot);
         let stands = known.is_some_and(|known| {
-            known.stamp.is(cx.shared.policy, self.schemas.epoch(), self.catalog.version)
+            known.stamp.is(cx.shared.policy, self.schemas.epoch(), self.catalog.version, self.who.epoch)
                 || self.plan_of_reveal(&verdict.judged, cx).is_none()
         });
         match known.filter(|_| stands).and_then(|known| known.approval) {
@@ -541,7 +542,7 @@ impl Connection {
         let mut all: Vec<Arc<Terms>> = Vec::new();
         for (text, statement) in texts.iter().flat_map(|text| text.statements.iter().map(move |one| (text, one))) {
             let question = Question {
-                subject: &self.open.subject.policy,
+                subject: self.who.subject(),
                 database: &self.open.database.name,
                 statement,
                 schemas: self.schemas.current(),

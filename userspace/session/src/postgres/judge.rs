@@ -91,7 +91,7 @@ impl Connection {
         Asked {
             bytes,
             latin1,
-            subject: &self.open.subject.policy,
+            subject: self.who.subject(),
             database: &self.open.database.name,
             schemas: self.schemas.current(),
             sure: self.schemas.is_sure(),
@@ -121,7 +121,7 @@ impl Connection {
     /// A prepared text, now: the verdict that it came with, where all that it was taken under still holds.
     pub(super) fn judge_version(&self, version: &Version, cx: &mut Cx<'_, '_>) -> Arc<Judged> {
         let judged = &version.judged;
-        if version.stamp.is(cx.shared.policy, self.schemas.epoch(), self.catalog.version)
+        if version.stamp.is(cx.shared.policy, self.schemas.epoch(), self.catalog.version, self.who.epoch)
             && judged.is_valid(cx.wall_s())
         {
             return Arc::clone(judged);
@@ -170,6 +170,8 @@ impl Connection {
             let copy = copies.into_iter().find_map(|at| self.refused_copy(&verdict.judged, at));
             verdict.refusal = copy.or(verdict.refusal);
         }
+        // A token says nothing of what a statement does: it comes last, and nothing lifts it.
+        verdict.refusal = self.token_refusal(cx).or(verdict.refusal);
         verdict.forwarded = self.observes() && verdict.refusal.as_ref().is_some_and(|refusal| refusal.why != Why::Firm);
         if self.asks_catalog() && self.masks() && !self.catalog.is_of(cx.shared.policy) {
             verdict.refusal = Some(self.unknown_catalog());

@@ -72,7 +72,7 @@ impl Connection {
             session: self.open.id,
             bytes: bytes.into(),
             latin1,
-            subject: Arc::clone(&self.open.subject),
+            subject: Arc::clone(self.who.subject()),
             database: Arc::clone(&self.open.database),
             schemas: Arc::clone(self.schemas.current()),
             sure: self.schemas.is_sure(),

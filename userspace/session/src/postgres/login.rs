@@ -9,6 +9,7 @@ use wire::postgres::encode;
 use wire::postgres::frontend::authentication::{Password, SaslInitialResponse};
 
 use super::budget::Budget;
+use super::inject::Inject;
 use super::scram::Scram;
 use super::settings::{self, Encoding};
 use super::{Connection, Cx, Fatal, Phase, Step};
@@ -25,6 +26,7 @@ pub(super) struct Login {
     /// The database offered channel binding; the agent was not told.
     pub(super) bound: bool,
     pub(super) scram: Scram,
+    pub(super) inject: Inject,
     /// How the login is made, for the record; empty: the database has not said.
     pub(super) way: &'static str,
     /// The authentication message that the database waits for.
@@ -58,6 +60,7 @@ impl Default for Login {
             authenticated: false,
             bound: false,
             scram: Scram::default(),
+            inject: Inject::default(),
             way: "",
             asked: None,
             issued: None,

@@ -18,6 +18,8 @@ mod estimate;
 mod extended;
 mod frontend;
 mod hold;
+mod identity;
+mod inject;
 mod judge;
 mod large;
 mod login;
@@ -50,7 +52,7 @@ use wire::postgres::backend::TransactionStatus;
 use wire::postgres::encode;
 
 use crate::catalogs::Catalog;
-use crate::{AskEnd, Effects, Failure, Finish, Input, Mode, Now, Open, Shared};
+use crate::{AskEnd, Effects, Failure, Finish, Input, Mode, Now, Open, Shared, Signed};
 use catalog::OwnQuery;
 use messages::ErrorText;
 use portals::Portals;
@@ -156,6 +158,8 @@ pub(crate) struct Connection {
     transaction_since_ns: Option<NonZeroU64>,
     /// The statement in front of the agent's inbox waits for a person.
     hold: Option<Box<hold::Hold>>,
+    /// What a token says of the agent.
+    who: identity::Who,
     /// Clear values are shown, or people were asked for them.
     reveal: Option<Box<reveal::Reveal>>,
     /// It waits for the planner's estimate, or has it.
@@ -182,8 +186,10 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new(open: Open) -> Connection {
+        let who = identity::Who::of_kernel(&open.subject.policy);
         Connection {
             open,
+            who,
             phase: Phase::Startup,
             began: None,
             agent: frontend::Agent::default(),
@@ -221,6 +227,10 @@ impl Connection {
         }
     }
 
+    pub(crate) fn signed(&self) -> Option<(&Arc<Signed>, bool)> {
+        self.who.shown()
+    }
+
     pub(crate) fn open(&self) -> &Open {
         &self.open
     }
@@ -229,6 +239,11 @@ impl Connection {
         if self.began.is_none() {
             self.began = Some(cx.now);
             self.record_start(cx);
+            if let Some(signed) = self.open.signed.take().filter(|_| !self.turned_away)
+                && let Err(fatal) = self.is_signed(signed, cx)
+            {
+                self.fail(&fatal, cx);
+            }
         }
         if self.phase == Phase::Closed {
             cx.out.finish = Finish::Close;
@@ -251,7 +266,7 @@ impl Connection {
     }
 
     fn step(&mut self, input: Input<'_>, cx: &mut Cx<'_, '_>) {
-        let step = self.input(input, cx).and_then(|()| self.settle(cx));
+        let step = self.identity_is_due(cx).and_then(|()| self.input(input, cx)).and_then(|()| self.settle(cx));
         if let Err(fatal) = step {
             self.fail(&fatal, cx);
         }
@@ -322,6 +337,7 @@ impl Connection {
                 let words = format!("terminating connection due to administrator command: {}", why.as_str());
                 Err(Fatal::said(b"57P01", &words))
             }
+            Input::Signed(signed) => self.is_signed(signed, cx),
             Input::Stop => {
                 self.stopping = true;
                 self.hold_is_over(AskEnd::Stopping);
@@ -436,7 +452,12 @@ impl Connection {
 
     fn deadline(&self, cx: &Cx<'_, '_>) -> Option<u64> {
         let reveal = self.reveal.as_ref().map(|reveal| reveal.until_ns).filter(|until_ns| *until_ns != u64::MAX);
-        if self.wakes_for_room() { Some(cx.now.mono_ns) } else { self.due_ns(cx).into_iter().chain(reveal).min() }
+        let identity = self.identity_due_ns(cx);
+        if self.wakes_for_room() {
+            Some(cx.now.mono_ns)
+        } else {
+            self.due_ns(cx).into_iter().chain(reveal).chain(identity).min()
+        }
     }
 
     /// When what is under way has taken too long.

@@ -64,12 +64,15 @@ pub(super) struct Stamp {
     pub(super) epoch: u32,
     /// Of the catalog.
     pub(super) version: u32,
+    /// Of what a token says of the agent.
+    pub(super) who: u32,
 }
 
 impl Stamp {
-    pub(super) fn is(&self, policy: &Arc<Policy>, epoch: u32, version: u32) -> bool {
+    pub(super) fn is(&self, policy: &Arc<Policy>, epoch: u32, version: u32, who: u32) -> bool {
         self.epoch == epoch
             && self.version == version
+            && self.who == who
             && self.policy.as_ref().is_some_and(|known| Arc::ptr_eq(known, policy))
     }
 }

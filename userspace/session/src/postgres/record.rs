@@ -148,6 +148,15 @@ impl Connection {
         let application = named(&self.startup.application);
         let user = self.login.database_user.clone().or(user);
         let certificate = self.tls.certificate().map(|shown| Masked::of(&shown.subject));
+        let signed = self.who.signed().map(|signed| {
+            (signed.token, [&signed.issuer, &signed.subject, &signed.principal].map(|text| Masked::of(text)))
+        });
+        let signed = signed.as_ref().map(|(token, [issuer, subject, principal])| audit::Principal {
+            issuer: issuer.into(),
+            subject: subject.into(),
+            principal: principal.into(),
+            token: *token,
+        });
         self.journal.actor.set(&Actor {
             agent: (&agent).into(),
             cgroup: subject.cgroup,
@@ -163,6 +172,7 @@ impl Connection {
             database_user: user.as_ref().map(Into::into),
             application: application.as_ref().map(Into::into),
             certificate: certificate.as_ref().map(Into::into),
+            signed,
         });
         self.journal.actor.fit();
     }

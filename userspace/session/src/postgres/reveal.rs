@@ -104,7 +104,7 @@ impl Connection {
     /// What the text asks to be shown; `None`: nothing.
     pub(super) fn plan_of_reveal(&self, judged: &Judged, cx: &Cx<'_, '_>) -> Option<Result<Plan, Refusal>> {
         let question = |statement| Question {
-            subject: &self.open.subject.policy,
+            subject: self.who.subject(),
             database: &self.open.database.name,
             statement,
             schemas: self.schemas.current(),

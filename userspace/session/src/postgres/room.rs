@@ -12,8 +12,8 @@ use crate::verdicts::{DISK_FULL, MAKE_ROOM, Refusal};
 
 /// What a record takes beside its payload.
 const FRAME: usize = audit::segment::FRAME_LEN + 7;
-/// The longest actor: eight names, numbers and two addresses.
-const ACTOR_MAX: usize = 2304;
+/// The longest actor: eleven names, numbers, two addresses and a hash.
+const ACTOR_MAX: usize = 3104;
 /// A decision beside actor and statement: rule, reason, policy.
 const DECISION: usize = 1024 + FRAME;
 /// An outcome beside its actor.
@@ -22,7 +22,8 @@ const OUTCOME: usize = 192 + FRAME;
 const REVEAL: usize = 3 * (ACTOR_MAX + PLAIN + policy::REVEAL_COLUMNS_MAX * (NAME_MAX + 3)) + audit::JUSTIFICATION_MAX;
 /// A start, a login, an end or a cancel request beside its actor: a cause, TLS of both legs, a certificate, numbers.
 const PLAIN: usize = 1536 + FRAME;
-const _: () = assert!(8 * (NAME_MAX + 3) + 5 * 10 + 2 * 20 <= ACTOR_MAX && 3 * (NAME_MAX + 3) + 64 <= DECISION - FRAME);
+const _: () =
+    assert!(11 * (NAME_MAX + 3) + 5 * 10 + 2 * 20 + 34 <= ACTOR_MAX && 3 * (NAME_MAX + 3) + 64 <= DECISION - FRAME);
 const _: () = assert!(5 * (NAME_MAX + 3) + 34 + 192 <= PLAIN - FRAME); // the way of a login is a few words of ours
 
 /// Where a record finds room.
@@ -56,6 +57,11 @@ impl Connection {
     pub(super) fn enters(&mut self, cx: &mut Cx<'_, '_>) {
         let need = self.journal.actor_len() + PLAIN + 2 * (ACTOR_MAX + PLAIN);
         self.turned_away = take(need, cx) != Room::Here;
+    }
+
+    /// What a token says.
+    pub(super) fn identity_room(&self, lists: usize, cx: &mut Cx<'_, '_>) -> Room {
+        take(ACTOR_MAX + PLAIN + lists * (NAME_MAX + 3), cx)
     }
 
     /// A cancel request.

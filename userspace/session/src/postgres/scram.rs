@@ -94,11 +94,7 @@ impl Connection {
             return Ok(false);
         }
         if bound && database.is_empty() {
-            return Err(Fatal::new(
-                b"28000",
-                "the database's certificate has a signature that no channel binding is defined for",
-            )
-            .hint("give the database a certificate that is signed with RSA or ECDSA and SHA-2"));
+            return Err(unbindable());
         }
         let mut kept = vec![Mechanism::PLAIN];
         if !agent.is_empty() {
@@ -191,7 +187,7 @@ impl Connection {
         Ok(true)
     }
 
-    fn nonces(&self) -> Result<&[[u8; scram::NONCE_LEN]; 2], Fatal> {
+    pub(super) fn nonces(&self) -> Result<&[[u8; scram::NONCE_LEN]; 2], Fatal> {
         self.open.nonces.as_deref().ok_or_else(unsigned)
     }
 
@@ -231,6 +227,12 @@ pub(super) fn refused_with_hint(frame: &Frame<'_>, cx: &mut Cx<'_, '_>) -> Step 
     encode::report_fields(&mut cx.out.own, BackendTag::ErrorResponse, fields.chain(hint))?;
     cx.out.agent_own(mark);
     Ok(())
+}
+
+/// RFC 5929 defines none for it.
+pub(super) fn unbindable() -> Fatal {
+    Fatal::new(b"28000", "the database's certificate has a signature that no channel binding is defined for")
+        .hint("give the database a certificate that is signed with RSA or ECDSA and SHA-2")
 }
 
 /// Whoever answers does not know the role: it is not the database, or the verifier is of another one.

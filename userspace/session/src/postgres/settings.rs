@@ -145,7 +145,8 @@ mod tests {
     #[test]
     fn every_line_of_the_data_file_is_understood() {
         for line in LINES.iter() {
-            assert_ne!(line.rule, Rule::Never, "{}", line.name);
+            // Ours have no value but the one that we gave them.
+            assert_eq!(line.rule == Rule::Never, line.name.starts_with("interceptor."), "{}", line.name);
         }
         assert!(LINES.windows(2).all(|pair| pair[0].name < pair[1].name), "a name twice");
     }

@@ -1,11 +1,13 @@
 //! The first packet: encryption is declined, a cancel request is passed on, a startup packet is read, checked and kept until the
 //! database is connected. (The manual, "Start-up" and "Message Formats".)
 
+use std::sync::Arc;
+
 use wire::postgres::encode;
 use wire::postgres::startup::{MINOR_NEWEST, Packet, StartupMessage, options};
 
 use super::{Connection, Cx, Fatal, Phase, Step, settings};
-use crate::{AgentTls, Finish};
+use crate::{AgentTls, Finish, Injected};
 
 /// What the agent asked for.
 #[derive(Debug, Default)]
@@ -19,6 +21,8 @@ pub(super) struct Startup {
     pub(super) user: Box<str>,
     pub(super) dbname: Box<str>,
     pub(super) application: Box<str>,
+    /// The login of ours that takes the place of the agent's.
+    pub(super) injected: Option<Arc<Injected>>,
     /// Until the login is over.
     pub(super) opening: Option<Box<Opening>>,
 }
@@ -73,6 +77,7 @@ impl Connection {
         if self.turned_away {
             return Err(Fatal::unrecorded());
         }
+        self.admits_identity()?;
         self.admits_leg()?;
         if message.parameters.duplicate().is_some() {
             return Err(Fatal::agent("a startup key is given twice"));
@@ -107,12 +112,46 @@ impl Connection {
         }
         self.startup.asked = message.minor;
         self.startup.minor = message.minor.min(MINOR_NEWEST);
+        self.takes_login()?;
         self.name_actor();
-        let minor = self.startup.minor;
+        let (minor, own) = (self.startup.minor, self.own_keys());
+        // What is ours stands in place of what the agent wrote.
+        kept.retain(|(name, _)| !own.iter().any(|(ours, _)| ours.as_bytes() == *name));
+        kept.extend(own.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
         encode::startup_message(&mut self.startup.opening().packet, minor, kept)?;
         self.phase = Phase::Connecting;
         cx.out.connect = true;
         Ok(())
+    }
+
+    /// The login that the agent is given in place of its own, by the user that it wrote.
+    fn takes_login(&mut self) -> Step {
+        let Some(logins) = &self.open.database.logins else { return Ok(()) };
+        let login = logins.of(&self.startup.user).ok_or_else(|| {
+            Fatal::new(b"28000", "the interceptor has no login for this user of the connection string")
+                .hint("see `for` of [[database.credentials.login]] in the interceptor's configuration")
+        })?;
+        self.startup.user = login.user().into();
+        self.startup.injected = Some(Arc::clone(login));
+        Ok(())
+    }
+
+    /// What the startup packet says in our words.
+    fn own_keys(&self) -> Vec<(&'static str, String)> {
+        let mut own = Vec::new();
+        if self.startup.injected.is_some() {
+            own.push(("user", self.startup.user.to_string()));
+            own.push(("database", self.startup.dbname.to_string()));
+        }
+        if self.open.database.tell_agent {
+            let agent = &self.open.subject.policy.agent;
+            own.push(("interceptor.agent", agent.clone()));
+            own.push(("interceptor.principal", self.principal().to_owned()));
+            if self.startup.application.is_empty() {
+                own.push(("application_name", agent.clone()));
+            }
+        }
+        own
     }
 
     /// The server looks the protocol's own keys up by letter case, settings without (`ProcessStartupPacket`).

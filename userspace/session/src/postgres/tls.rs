@@ -56,6 +56,11 @@ impl Legs {
         Some((&self.agent.secured()?.binding, &self.database.secured()?.binding))
     }
 
+    /// The binding of the database's leg; `None`: it is plain.
+    pub(super) fn database_binding(&self) -> Option<&[u8]> {
+        Some(&self.database.secured()?.binding)
+    }
+
     /// For the record: TLS of the agent's leg, of the database's, and whom the database's certificate was verified for.
     pub(super) fn told(&self) -> (Option<Masked>, Option<Masked>, Option<Masked>) {
         let told = |leg: &Leg| leg.secured().map(|tls| Masked::of(&format!("{} {}", tls.version, tls.suite)));

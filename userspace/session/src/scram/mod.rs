@@ -8,7 +8,7 @@ mod server;
 mod text;
 mod verifiers;
 
-pub(crate) use client::Client;
+pub(crate) use client::{Challenge, Client};
 pub(crate) use keys::{Key, Verifier};
 pub(crate) use server::{Mechanism, Server};
 pub use verifiers::{BadVerifiers, Verifiers};

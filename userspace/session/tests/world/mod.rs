@@ -53,6 +53,8 @@ pub fn policy(text: &str) -> Arc<policy::Policy> {
         agents: vec!["reconciler".into()],
         groups: vec!["leads".into()],
         databases: vec!["payments".into()],
+        signed_groups: vec!["main-branch".into()],
+        claims: vec!["ref".into()],
     };
     Arc::new(policy::Policy::parse(text, &names).expect("the policy is fit"))
 }
@@ -74,7 +76,8 @@ impl Cancels for Keys {
 
 pub fn subject(agent: &str) -> Arc<Subject> {
     Arc::new(Subject {
-        policy: Arc::new(policy::Subject { agent: agent.into(), groups: vec![] }),
+        policy: Arc::new(policy::Subject { agent: agent.into(), groups: vec![], signed: None }),
+        token: Arc::default(),
         cgroup: 7,
         pid: 8,
         uid: 9,
@@ -89,6 +92,7 @@ pub fn open(agent: &str, mode: Mode, mask: bool) -> Open {
     Open {
         id: 1,
         subject: subject(agent),
+        signed: None,
         agent_address: "127.0.0.1:40000".parse().unwrap(),
         origin: address,
         database: Arc::new(Database {
@@ -100,6 +104,8 @@ pub fn open(agent: &str, mode: Mode, mask: bool) -> Open {
             agent_tls: session::AgentTls::default(),
             database_tls: false,
             verifiers: None,
+            logins: None,
+            tell_agent: false,
             estimates: false,
             results: false,
             agent_certificate: false,

@@ -56,7 +56,8 @@ struct Meant {
 }
 
 fn policy() -> Arc<Policy> {
-    let names = Names { agents: vec!["a".into()], groups: vec![], databases: vec!["payments".into()] };
+    let names =
+        Names { agents: vec!["a".into()], groups: vec![], databases: vec!["payments".into()], ..Names::default() };
     let text = "[[pattern]]\nname = \"p\"\nregex = 'c[0-9]{3}'\n";
     Arc::new(Policy::parse(text, &names).expect("a fit policy"))
 }
@@ -64,7 +65,8 @@ fn policy() -> Arc<Policy> {
 fn open() -> Open {
     let address: SocketAddr = "127.0.0.1:5432".parse().expect("an address");
     let subject = Subject {
-        policy: Arc::new(policy::Subject { agent: "a".into(), groups: vec![] }),
+        policy: Arc::new(policy::Subject { agent: "a".into(), groups: vec![], signed: None }),
+        token: Arc::default(),
         cgroup: 1,
         pid: 2,
         uid: 3,
@@ -81,6 +83,8 @@ fn open() -> Open {
         agent_tls: crate::AgentTls::default(),
         database_tls: false,
         verifiers: None,
+        logins: None,
+        tell_agent: false,
         estimates: false,
         results: false,
         agent_certificate: false,
@@ -88,6 +92,7 @@ fn open() -> Open {
     Open {
         id: 1,
         subject: Arc::new(subject),
+        signed: None,
         agent_address: address,
         origin: address,
         database: Arc::new(database),

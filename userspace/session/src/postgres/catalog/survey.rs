@@ -119,7 +119,7 @@ pub struct Surveyed {
 
 /// Who asks there.
 pub struct Asker {
-    subject: Subject,
+    subject: Arc<Subject>,
     schemas: Arc<[String]>,
     wall_s: i64,
 }
@@ -131,7 +131,7 @@ impl Asker {
         if !schemas.iter().any(|schema| schema == "pg_catalog") {
             schemas.insert(0, "pg_catalog".to_owned());
         }
-        Asker { subject, schemas: Arc::from(schemas), wall_s }
+        Asker { subject: Arc::new(subject), schemas: Arc::from(schemas), wall_s }
     }
 }
 

@@ -10,21 +10,28 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use ring::signature::{self, RsaPublicKeyComponents, UnparsedPublicKey};
 use serde::Deserialize;
 
-/// No token is longer.
-const TOKEN_MAX: usize = 16 << 10;
+use crate::{KEYS_BYTES_MAX, TOKEN_BYTES_MAX, strict};
+
 /// A provider shows at most so many keys.
 const KEYS_MAX: usize = 64;
 
 /// What may have signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Algorithm {
+pub enum Algorithm {
+    /// RSA of 2048 to 8192 bits, PKCS #1 1.5, SHA-256.
     Rs256,
+    /// ECDSA on P-256, SHA-256.
     Es256,
+    /// Ed25519.
     EdDsa,
 }
 
 impl Algorithm {
-    fn of(name: &str) -> Option<Algorithm> {
+    /// All of them.
+    pub const ALL: [Algorithm; 3] = [Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa];
+
+    /// By its name in RFC 7518 and 8037.
+    pub fn of(name: &str) -> Option<Algorithm> {
         match name {
             "RS256" => Some(Algorithm::Rs256),
             "ES256" => Some(Algorithm::Es256),
@@ -36,7 +43,7 @@ impl Algorithm {
 
 /// Why a token's words do not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unverified {
+pub enum Unverified {
     /// It is no signed token.
     Malformed,
     /// It names an algorithm that is not accepted.
@@ -60,7 +67,7 @@ impl fmt::Display for Unverified {
 
 /// The public keys of a provider.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct KeySet(Vec<Key>);
+pub struct KeySet(Vec<Key>);
 
 #[derive(Clone, Debug)]
 struct Key {
@@ -90,16 +97,34 @@ struct Jwk {
     y: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// What is read of a token's header. `jku`, `jwk`, `x5u` and `x5c` are not: whoever made the token would choose the key.
 struct Header {
     alg: String,
     kid: Option<String>,
-    crit: Option<serde_json::Value>,
+}
+
+impl Header {
+    fn parse(bytes: &[u8]) -> Result<Header, Unverified> {
+        let mut header = strict::object(bytes).map_err(|_| Unverified::Malformed)?;
+        // What `crit` says must be understood; we do not.
+        if header.contains_key("crit") {
+            return Err(Unverified::Malformed);
+        }
+        let mut text = |name: &str| match header.remove(name) {
+            None => Ok(None),
+            Some(serde_json::Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(Unverified::Malformed),
+        };
+        Ok(Header { alg: text("alg")?.ok_or(Unverified::Malformed)?, kid: text("kid")? })
+    }
 }
 
 impl KeySet {
     /// From the provider's document; keys that cannot be used are left out. `None`: it is no set of keys.
-    pub(crate) fn parse(document: &[u8]) -> Option<KeySet> {
+    pub fn parse(document: &[u8]) -> Option<KeySet> {
+        if document.len() > KEYS_BYTES_MAX {
+            return None;
+        }
         #[derive(Deserialize)]
         struct Document {
             keys: Vec<serde_json::Value>,
@@ -109,20 +134,32 @@ impl KeySet {
         Some(KeySet(usable.take(KEYS_MAX).collect()))
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// There is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The token's payload, where one of these keys has signed it.
-    pub(crate) fn verify(&self, token: &str) -> Result<Vec<u8>, Unverified> {
-        if token.len() > TOKEN_MAX {
+    pub fn verify(&self, token: &str) -> Result<Vec<u8>, Unverified> {
+        self.verify_by(token, &Algorithm::ALL)
+    }
+
+    /// The same, by these algorithms alone.
+    pub fn verify_by(&self, token: &str, accepted: &[Algorithm]) -> Result<Vec<u8>, Unverified> {
+        if token.len() > TOKEN_BYTES_MAX {
             return Err(Unverified::Malformed);
         }
         let (signed, signature) = token.rsplit_once('.').ok_or(Unverified::Malformed)?;
         let (header, payload) = signed.split_once('.').ok_or(Unverified::Malformed)?;
         let decoded = |text: &str| BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| Unverified::Malformed);
-        let header: Header = serde_json::from_slice(&decoded(header)?).map_err(|_| Unverified::Malformed)?;
-        let algorithm = Algorithm::of(&header.alg).ok_or(Unverified::Algorithm)?;
-        // What it says must be understood, we do not.
-        if header.crit.is_some() {
-            return Err(Unverified::Malformed);
-        }
+        let header = Header::parse(&decoded(header)?)?;
+        let algorithm = Algorithm::of(&header.alg).filter(|named| accepted.contains(named));
+        let algorithm = algorithm.ok_or(Unverified::Algorithm)?;
         let (payload, signature) = (decoded(payload)?, decoded(signature)?);
         let named = |key: &&Key| header.kid.is_none() || key.id == header.kid;
         let mut candidates = self.0.iter().filter(|key| key.algorithm() == algorithm).filter(named).peekable();
@@ -149,7 +186,8 @@ impl Key {
             _ => return None,
         };
         let key = Key { id: shown.kid, public };
-        let signs = shown.purpose.is_none_or(|purpose| purpose == "sig");
+        // `jwt-svid`: SPIFFE's bundles (SPIFFE-ID and trust domain bundle, 4.2.2).
+        let signs = shown.purpose.is_none_or(|purpose| purpose == "sig" || purpose == "jwt-svid");
         let fits = shown.alg.is_none_or(|name| Algorithm::of(&name) == Some(key.algorithm()));
         (signs && fits).then_some(key)
     }

@@ -1,0 +1,46 @@
+//! What became of a job's token: recorded, and told to its sessions.
+
+use std::sync::Arc;
+
+use control::TokenNews;
+use pan::Masked;
+
+use super::{Service, operator};
+use crate::identities;
+
+impl Service {
+    /// False: it could not be recorded, and counts for nothing.
+    pub(super) fn token_came(&self, news: &TokenNews<'_>) -> bool {
+        let mut written = false;
+        identities::recorded(news, operator(), |event| written = self.tell_record(event));
+        let Some(binding) = news.binding else {
+            tracing::warn!(why = news.why.map(|why| Masked::of(why).as_str().to_owned()), "a token was refused");
+            return written;
+        };
+        // A revocation holds whether or not it can be written down.
+        if !written && binding.revoked.is_none() {
+            return false;
+        }
+        let (whose, signed) = (identities::whose(&binding.job), Arc::new(identities::signed(binding)));
+        self.known.signed().set(whose.clone(), Arc::clone(&signed));
+        if !self.tell_sessions(&whose, &signed) {
+            tracing::warn!(job = %binding.job, "a shard has too much to read: its sessions are told again what their token says now");
+            self.known.signed().left_untold(whose, signed);
+        }
+        true
+    }
+
+    /// Once a second: what a shard had no place for. Sessions that have heard it already pass over it.
+    pub fn tell_again(&self) {
+        for (whose, signed) in self.known.signed().take_untold() {
+            if !self.tell_sessions(&whose, &signed) {
+                self.known.signed().left_untold(whose, signed);
+            }
+        }
+    }
+
+    /// Where the service is ending there is nobody to tell.
+    fn tell_sessions(&self, whose: &proxy::Whose, signed: &Arc<session::Signed>) -> bool {
+        self.with_handle(|handle| handle.signed(whose, signed)).is_none_or(|told| told.is_ok())
+    }
+}

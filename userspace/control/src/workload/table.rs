@@ -1,0 +1,247 @@
+//! Which token is bound to which job, which was bound to one once, and whose identity was revoked. Times are part of each question.
+
+use std::collections::HashMap;
+
+use identity::Identity;
+use serde::{Deserialize, Serialize};
+
+/// So many jobs have a token at a time, and so many tokens are remembered.
+const BINDINGS_MAX: usize = 16_384;
+const TOKENS_MAX: usize = 65_536;
+/// One that has expired stays bound for so long: its job is refused, and not taken for one that never had a token.
+const EXPIRED_S: u64 = 86_400;
+/// A principal that was revoked gets no new token for so long.
+const REVOKED_S: u64 = 86_400;
+
+/// What a token is bound to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Job {
+    /// The cgroup of this id.
+    Cgroup(u64),
+    /// The agent of this name, where its jobs have none of their own.
+    Agent(String),
+}
+
+impl std::fmt::Display for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Job::Cgroup(id) => write!(f, "cgroup {id}"),
+            Job::Agent(name) => write!(f, "agent {name}"),
+        }
+    }
+}
+
+/// Who revoked, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revoked {
+    /// The person.
+    pub by: String,
+    /// The reason.
+    pub why: String,
+}
+
+/// A token that is bound.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding {
+    /// Its number; a later one has a larger number.
+    pub number: u64,
+    /// To what.
+    pub job: Job,
+    /// What it says.
+    pub identity: Identity,
+    /// Since when, seconds since 1970.
+    pub bound_s: u64,
+    /// It was revoked.
+    pub revoked: Option<Revoked>,
+}
+
+/// What became of a token that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The job had none.
+    Bound,
+    /// It is a younger one of the same principal, or takes the place of another's.
+    Refreshed,
+    /// It was bound already, or an older one of the same principal: nothing changes.
+    Same,
+}
+
+/// Why a token that counts is not bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotBound {
+    /// It was bound to another job.
+    Elsewhere,
+    /// Its principal was revoked.
+    Revoked,
+    /// Too many are bound.
+    Full,
+}
+
+impl std::fmt::Display for NotBound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            NotBound::Elsewhere => "it was bound to another job: a token is for one",
+            NotBound::Revoked => "the identity that it is of was revoked",
+            NotBound::Full => "too many tokens are bound",
+        })
+    }
+}
+
+/// All of them; what is saved is the whole of it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Table {
+    last: u64,
+    bindings: Vec<Binding>,
+    /// Of each token that was bound: to what, and until when it would count.
+    tokens: Vec<([u8; 32], Job, u64)>,
+    /// Principals, and until when.
+    revoked: HashMap<String, u64>,
+}
+
+impl Table {
+    /// Binds it. What is there of the job before is replaced.
+    pub fn bind(&mut self, job: Job, identity: Identity, now_s: u64) -> Result<(Binding, Change), NotBound> {
+        self.sweep(now_s);
+        if self.revoked.contains_key(&identity.principal) {
+            return Err(NotBound::Revoked);
+        }
+        let known = self.tokens.iter().find(|(token, ..)| *token == identity.token);
+        if known.is_some_and(|(_, of, _)| *of != job) {
+            return Err(NotBound::Elsewhere);
+        }
+        let was_known = known.is_some();
+        let before = self.bindings.iter().position(|binding| binding.job == job);
+        let change = match before.and_then(|at| self.bindings.get(at)) {
+            None => Change::Bound,
+            Some(before) if before.identity.token == identity.token => return Ok((before.clone(), Change::Same)),
+            Some(before)
+                if before.identity.principal == identity.principal
+                    && before.identity.expires_s >= identity.expires_s =>
+            {
+                return Ok((before.clone(), Change::Same));
+            }
+            Some(_) => Change::Refreshed,
+        };
+        if before.is_none() && self.bindings.len() >= BINDINGS_MAX || self.tokens.len() >= TOKENS_MAX {
+            return Err(NotBound::Full);
+        }
+        self.last += 1;
+        let binding = Binding { number: self.last, job: job.clone(), identity, bound_s: now_s, revoked: None };
+        if !was_known {
+            self.tokens.push((binding.identity.token, job, binding.identity.expires_s));
+        }
+        match before.and_then(|at| self.bindings.get_mut(at)) {
+            Some(place) => *place = binding.clone(),
+            None => self.bindings.push(binding.clone()),
+        }
+        Ok((binding, change))
+    }
+
+    /// Revokes every binding whose principal, job or number this names; says which.
+    pub fn revoke(&mut self, name: &str, by: &Revoked, now_s: u64) -> Vec<Binding> {
+        self.sweep(now_s);
+        let mut revoked = Vec::new();
+        for binding in self.bindings.iter_mut().filter(|binding| names(binding, name) && binding.revoked.is_none()) {
+            self.last += 1;
+            binding.number = self.last;
+            binding.revoked = Some(by.clone());
+            let until_s = binding.identity.expires_s.max(now_s.saturating_add(REVOKED_S));
+            self.revoked.insert(binding.identity.principal.clone(), until_s);
+            revoked.push(binding.clone());
+        }
+        revoked
+    }
+
+    /// Everything that is bound.
+    pub fn bindings(&self) -> &[Binding] {
+        &self.bindings
+    }
+
+    fn sweep(&mut self, now_s: u64) {
+        self.tokens.retain(|(_, _, until_s)| *until_s > now_s);
+        self.revoked.retain(|_, until_s| *until_s > now_s);
+        self.bindings.retain(|binding| binding.identity.expires_s.saturating_add(EXPIRED_S) > now_s);
+    }
+}
+
+/// By its number (`#7`), its job (`cgroup 4711`, `agent x`) or its principal.
+pub(crate) fn names(binding: &Binding, name: &str) -> bool {
+    name.strip_prefix('#').and_then(|digits| digits.parse().ok()) == Some(binding.number)
+        || binding.job.to_string() == name
+        || binding.identity.principal == name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(principal: &str, token: u8, expires_s: u64) -> Identity {
+        Identity {
+            issuer: "ci".into(),
+            subject: "job".into(),
+            principal: principal.into(),
+            token: [token; 32],
+            groups: Vec::new(),
+            attributes: Vec::new(),
+            expires_s,
+        }
+    }
+
+    fn bind(table: &mut Table, cgroup: u64, (principal, token, expires_s): (&str, u8, u64), now_s: u64) -> String {
+        match table.bind(Job::Cgroup(cgroup), identity(principal, token, expires_s), now_s) {
+            Ok((binding, change)) => format!("{} {change:?}", binding.number),
+            Err(why) => format!("{why:?}"),
+        }
+    }
+
+    #[test]
+    fn a_token_is_for_one_job() {
+        let mut table = Table::default();
+        for (cgroup, token, now_s, expected) in [
+            (1, ("ci:a", 1, 100), 10, "1 Bound"),
+            (1, ("ci:a", 1, 100), 11, "1 Same"),
+            (2, ("ci:a", 1, 100), 12, "Elsewhere"),
+            (2, ("ci:a", 2, 100), 13, "2 Bound"),
+            (1, ("ci:a", 3, 90), 14, "1 Same"), // older than what is bound
+            (1, ("ci:a", 4, 200), 15, "3 Refreshed"),
+            (2, ("ci:a", 4, 200), 16, "Elsewhere"),
+            (1, ("ci:b", 5, 150), 17, "4 Refreshed"), // another principal: the next job of the same cgroup
+            (2, ("ci:a", 1, 100), 18, "Elsewhere"),   // replaced, and still for that job alone
+        ] {
+            assert_eq!(bind(&mut table, cgroup, token, now_s), expected, "{token:?} at {now_s}");
+        }
+    }
+
+    #[test]
+    fn what_has_expired_stays_for_a_while() {
+        let mut table = Table::default();
+        bind(&mut table, 1, ("ci:a", 1, 100), 10);
+        assert_eq!(bind(&mut table, 2, ("ci:b", 2, 5000), 4000), "2 Bound");
+        assert_eq!(table.bindings().len(), 2);
+        assert_eq!(bind(&mut table, 3, ("ci:c", 3, 200_000), 100 + EXPIRED_S), "3 Bound");
+        assert_eq!(table.bindings().iter().map(|b| b.number).collect::<Vec<_>>(), [2, 3]);
+    }
+
+    #[test]
+    fn who_is_revoked_gets_no_fresh_token() {
+        let mut table = Table::default();
+        bind(&mut table, 1, ("ci:a", 1, 100), 10);
+        bind(&mut table, 2, ("ci:b", 2, 100), 10);
+        let by = Revoked { by: "ann".into(), why: "lost".into() };
+        for name in ["ci:x", "#9", "cgroup 3", "1"] {
+            assert!(table.revoke(name, &by, 20).is_empty(), "{name}");
+        }
+        let revoked = table.revoke("cgroup 1", &by, 20);
+        assert_eq!((revoked.len(), revoked[0].number), (1, 3));
+        assert!(table.revoke("ci:a", &by, 21).is_empty(), "it is already");
+        assert_eq!(bind(&mut table, 1, ("ci:a", 7, 500), 30), "Revoked");
+        assert_eq!(bind(&mut table, 9, ("ci:a", 8, 500), 30), "Revoked");
+        assert_eq!(table.revoke("#2", &by, 31).len(), 1);
+        // A restart forgets nothing.
+        let mut table: Table = serde_json::from_str(&serde_json::to_string(&table).unwrap()).unwrap();
+        assert_eq!(bind(&mut table, 9, ("ci:a", 8, 500), 32), "Revoked");
+        assert_eq!(bind(&mut table, 9, ("ci:c", 1, 500), 33), "Elsewhere");
+        assert_eq!(bind(&mut table, 9, ("ci:a", 9, 200_000), 21 + REVOKED_S), "5 Bound");
+    }
+}

@@ -1,0 +1,69 @@
+//! The logins that sessions are given in place of their agents' own: the agent's password is not asked for, and opens nothing.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::scram::{Challenge, Key, Verifier};
+
+/// Bytes that are shown to nobody. Who keeps them sees to it that they leave no trace.
+pub trait Secret: Send + Sync {
+    /// They.
+    fn bytes(&self) -> &[u8];
+}
+
+/// One role of the database, with its password.
+pub struct Injected {
+    user: String,
+    password: Box<dyn Secret>,
+    /// What the password makes of the database's last salt: thousands of hashes, computed once. Touched at logins alone.
+    derived: Mutex<Option<Arc<Derived>>>,
+}
+
+/// What the database should have of the role, and what proves that we know the password.
+#[derive(Debug)]
+pub(crate) struct Derived {
+    pub(crate) verifier: Verifier,
+    pub(crate) key: Key,
+}
+
+impl Injected {
+    /// The password is printable ASCII: SASLprep leaves it as it is.
+    pub fn new(user: String, password: Box<dyn Secret>) -> Injected {
+        Injected { user, password, derived: Mutex::default() }
+    }
+
+    /// The role.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// `None`: the challenge cannot be answered.
+    pub(crate) fn answer(&self, challenge: &Challenge<'_>) -> Option<Arc<Derived>> {
+        let mut derived = self.derived.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = derived.as_ref().filter(|known| challenge.is_of(&known.verifier)) {
+            return Some(Arc::clone(known));
+        }
+        let (verifier, key) = challenge.answered_with(self.password.bytes())?;
+        let fresh = Arc::new(Derived { verifier, key });
+        *derived = Some(Arc::clone(&fresh));
+        Some(fresh)
+    }
+}
+
+impl fmt::Debug for Injected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Injected").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// Which login is for which user that agents write into their connection strings; the first that fits.
+#[derive(Debug, Default)]
+pub struct Logins(pub Vec<(Vec<String>, Arc<Injected>)>);
+
+impl Logins {
+    /// A star matches inside a name; no name at all is any.
+    pub(crate) fn of(&self, user: &str) -> Option<&Arc<Injected>> {
+        let fits = |names: &[String]| names.is_empty() || names.iter().any(|name| sql::matches(name, user));
+        self.0.iter().find(|(names, _)| fits(names)).map(|(_, login)| login)
+    }
+}
