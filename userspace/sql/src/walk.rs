@@ -1,12 +1,15 @@
 //! The walk over one statement's tree, collecting effects. Nodes that it does not know are walked through; statements that
 //! it does not know are `unknown`.
 
+mod mentions;
+
 use std::collections::BTreeSet;
 
 use crate::catalog;
 use crate::statement::{ColumnRef, Copy, Name, Object, Pair, Prepared, Setting, Transaction};
 use crate::tree::{At, Node, Tag, Value, at};
 use crate::{Kind, definition, query, utility};
+use mentions::Mention;
 
 /// What was found so far.
 #[derive(Default)]
@@ -31,24 +34,6 @@ pub(crate) struct Walk<'t> {
     pub(crate) fixed_name: Option<String>,
     /// Tables and aliases: a column reference of that name alone is a whole row.
     range_names: Vec<&'t str>,
-}
-
-/// A [`ColumnRef`] whose words lie in the tree.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Mention<'t> {
-    Named { qualifier: Option<&'t str>, name: &'t str },
-    All { of: Option<&'t str> },
-}
-
-impl From<Mention<'_>> for ColumnRef {
-    fn from(mention: Mention<'_>) -> ColumnRef {
-        match mention {
-            Mention::Named { qualifier, name } => {
-                ColumnRef::Named { qualifier: qualifier.map(Into::into), name: name.into() }
-            }
-            Mention::All { of } => ColumnRef::All { of: of.map(Into::into) },
-        }
-    }
 }
 
 /// Among so many that were noted last a new one is looked for before it is copied: a text may have any number of them.
@@ -88,8 +73,6 @@ impl<'t> Walk<'t> {
     pub(crate) fn finish(&mut self) -> Vec<ColumnRef> {
         self.range_names.sort_unstable();
         self.range_names.dedup();
-        self.columns.sort_unstable();
-        self.columns.dedup();
         for at in 0..self.columns.len() {
             if let Some(Mention::Named { name, .. }) = self.columns.get(at).copied()
                 && self.range_names.binary_search(&name).is_ok()
@@ -97,22 +80,19 @@ impl<'t> Walk<'t> {
                 self.columns.push(Mention::All { of: Some(name) });
             }
         }
-        self.columns.sort_unstable();
-        self.columns.dedup();
+        let columns = mentions::sorted(&self.columns);
         self.pairs.sort_unstable();
         self.pairs.dedup();
         self.harmless_calls.sort_unstable();
         self.harmless_calls.dedup();
-        self.columns.iter().copied().map(ColumnRef::from).collect()
+        columns
     }
 
     /// Notes an effect.
     pub(crate) fn effect(&mut self, kind: Kind, object: Object) {
-        let name = kind.as_str();
-        let definition = ["create-", "alter-", "drop-"].iter().any(|verb| name.starts_with(verb));
         let opaque = [Kind::DO, Kind::CALL, Kind::FUNCTION_CALL, Kind::LOAD, Kind::GRANT, Kind::REVOKE, Kind::UNKNOWN]
             .contains(&kind);
-        self.changes_catalog |= definition || opaque;
+        self.changes_catalog |= kind.defines() || opaque;
         if let Object::Table(name) | Object::Function(name) = &object {
             self.search_path_sensitive |= name.schema.is_none();
         }
