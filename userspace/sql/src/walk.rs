@@ -9,14 +9,14 @@ use crate::catalog;
 use crate::statement::{ColumnRef, Copy, Name, Object, Pair, Prepared, Setting, Transaction};
 use crate::tree::{At, Node, Tag, Value, at};
 use crate::{Kind, definition, query, utility};
-use mentions::Mention;
+use mentions::{Mention, Mentions};
 
 /// What was found so far.
 #[derive(Default)]
 pub(crate) struct Walk<'t> {
     /// Some may stand there twice until it is closed.
     pub(crate) pairs: Vec<Pair>,
-    columns: Vec<Mention<'t>>,
+    mentions: Mentions<'t>,
     pub(crate) settings: Vec<Setting>,
     pub(crate) prepared: Vec<Prepared>,
     pub(crate) copy: Option<Copy>,
@@ -32,8 +32,6 @@ pub(crate) struct Walk<'t> {
     ctes: Vec<&'t str>,
     /// In this SELECT, the one word that its column `name` can be (`WHERE name = 'x'`).
     pub(crate) fixed_name: Option<String>,
-    /// Tables and aliases: a column reference of that name alone is a whole row.
-    range_names: Vec<&'t str>,
 }
 
 /// Among so many that were noted last a new one is looked for before it is copied: a text may have any number of them.
@@ -69,23 +67,13 @@ impl<'t> Walk<'t> {
         }
     }
 
-    /// Closes the walk: column references that name a table or alias are whole rows. Gives the columns, sorted and each once.
+    /// Closes the walk: column references that name a table or alias are whole rows. Gives the columns.
     pub(crate) fn finish(&mut self) -> Vec<ColumnRef> {
-        self.range_names.sort_unstable();
-        self.range_names.dedup();
-        for at in 0..self.columns.len() {
-            if let Some(Mention::Named { name, .. }) = self.columns.get(at).copied()
-                && self.range_names.binary_search(&name).is_ok()
-            {
-                self.columns.push(Mention::All { of: Some(name) });
-            }
-        }
-        let columns = mentions::sorted(&self.columns);
         self.pairs.sort_unstable();
         self.pairs.dedup();
         self.harmless_calls.sort_unstable();
         self.harmless_calls.dedup();
-        columns
+        self.mentions.told()
     }
 
     /// Notes an effect.
@@ -115,13 +103,13 @@ impl<'t> Walk<'t> {
     /// Notes a column by its bare name.
     pub(crate) fn column(&mut self, qualifier: Option<&'t str>, name: &'t str) {
         if !name.is_empty() {
-            self.columns.push(Mention::Named { qualifier, name });
+            self.mentions.note(Mention::Named { qualifier, name });
         }
     }
 
     /// Notes that every column is meant.
     pub(crate) fn all_columns(&mut self, of: Option<&'t str>) {
-        self.columns.push(Mention::All { of });
+        self.mentions.note(Mention::All { of });
     }
 
     /// Does a range variable mean a common table expression?
@@ -144,7 +132,7 @@ impl<'t> Walk<'t> {
             if let Some(query) = cte.node(at!("ctequery")) {
                 self.visit(query);
             }
-            self.range_names.push(cte.text(at!("ctename")));
+            self.mentions.row(cte.text(at!("ctename")));
             if !recursive {
                 self.ctes.push(cte.text(at!("ctename")));
             }
@@ -251,7 +239,7 @@ impl<'t> Walk<'t> {
         let alias = node.node(at!("alias")).map_or("", |alias| alias.text(at!("aliasname")));
         for name in [alias, node.text(at!("relname"))] {
             if !name.is_empty() {
-                self.range_names.push(name);
+                self.mentions.row(name);
             }
         }
     }

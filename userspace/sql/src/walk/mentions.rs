@@ -1,5 +1,6 @@
-//! The columns that a statement mentions, while its tree lies there, and in the order in which they are told.
+//! The columns that a statement mentions, while its tree lies there.
 
+use crate::digest;
 use crate::statement::ColumnRef;
 
 /// A [`ColumnRef`] whose words lie in the tree.
@@ -30,6 +31,79 @@ impl<'t> Mention<'t> {
     }
 }
 
+/// All of a statement. Most texts mention a column several times, and few mention many: which ones were noted lately is looked up, so that
+/// most are noted once.
+pub(super) struct Mentions<'t> {
+    /// With a digest of the name.
+    noted: Vec<(u32, Mention<'t>)>,
+    /// Where among them one of such a digest was noted last, from 1.
+    lately: [u16; LATELY],
+    /// Tables and aliases: a column of that name alone is a whole row.
+    rows: Vec<&'t str>,
+    /// Bits of digests that any of those has.
+    row_digests: [u64; 4],
+}
+
+/// A power of two.
+const LATELY: usize = 256;
+/// Of more than so many it is looked whether any stands there twice.
+const UNSORTED_MAX: usize = 128;
+
+impl Default for Mentions<'_> {
+    fn default() -> Self {
+        Mentions { noted: Vec::new(), lately: [0; LATELY], rows: Vec::new(), row_digests: [0; 4] }
+    }
+}
+
+impl<'t> Mentions<'t> {
+    /// One more.
+    pub(super) fn note(&mut self, mention: Mention<'t>) {
+        let (qualifier, name) = mention.parts();
+        let digest = digest::of(name);
+        let both = qualifier.map_or(digest, |qualifier| digest ^ digest::of(qualifier).rotate_left(7));
+        let Some(place) = self.lately.get_mut(both as usize % LATELY) else { return };
+        let known = usize::from(*place).checked_sub(1).and_then(|at| self.noted.get(at));
+        if known.is_some_and(|(_, known)| *known == mention) {
+            return;
+        }
+        self.noted.push((digest, mention));
+        *place = u16::try_from(self.noted.len()).unwrap_or_default();
+    }
+
+    /// A table or an alias.
+    pub(super) fn row(&mut self, name: &'t str) {
+        if self.rows.last() != Some(&name) {
+            self.rows.push(name);
+            let (word, bit) = bit(digest::of(name));
+            self.row_digests[word] |= bit;
+        }
+    }
+
+    /// All of them, with the rows that are meant by their names.
+    pub(super) fn told(&mut self) -> Vec<ColumnRef> {
+        let mut is_sorted = false;
+        for at in 0..self.noted.len() {
+            let Some((digest, Mention::Named { name, .. })) = self.noted.get(at).copied() else { continue };
+            let (word, bit) = bit(digest);
+            if self.row_digests[word] & bit == 0 {
+                continue;
+            }
+            if !std::mem::replace(&mut is_sorted, true) {
+                self.rows.sort_unstable();
+                self.rows.dedup();
+            }
+            if self.rows.binary_search(&name).is_ok() {
+                self.note(Mention::All { of: Some(name) });
+            }
+        }
+        if self.noted.len() <= UNSORTED_MAX {
+            return self.noted.iter().map(|(_, mention)| (*mention).into()).collect();
+        }
+        let noted: Vec<Mention<'t>> = self.noted.iter().map(|(_, mention)| *mention).collect();
+        sorted(&noted)
+    }
+}
+
 /// A mention, and numbers by which most are told apart.
 struct Keyed<'t> {
     /// By its kind, then by what stands in front.
@@ -42,7 +116,12 @@ struct Keyed<'t> {
 /// Above every rank of a qualifier.
 const ALL: u32 = 1 << 31;
 
-/// Sorted, each once. A text has few qualifiers and many columns: those are sorted by themselves first, and these by numbers.
+/// Which bit of which word stands for a digest.
+fn bit(digest: u32) -> (usize, u64) {
+    ((digest >> 8 & 3) as usize, 1 << (digest & 63))
+}
+
+/// Sorted, each once. A long text has few qualifiers and many columns: those are sorted by themselves first, and these by numbers.
 pub(super) fn sorted(mentions: &[Mention<'_>]) -> Vec<ColumnRef> {
     let mut qualifiers: Vec<&str> = Vec::new();
     for qualifier in mentions.iter().filter_map(|mention| mention.parts().0) {
@@ -113,5 +192,31 @@ mod tests {
             assert_eq!(sorted(&mentions), plain);
             assert!(plain.is_sorted(), "as those are sorted that are told");
         }
+    }
+
+    #[test]
+    fn rows_are_meant_by_their_names() {
+        let told = |columns: &[&'static str], rows: &[&'static str]| {
+            let mut mentions = Mentions::default();
+            columns.iter().for_each(|name| mentions.note(Mention::Named { qualifier: None, name }));
+            rows.iter().for_each(|name| mentions.row(name));
+            let mut told = mentions.told();
+            told.sort();
+            told
+        };
+        let named = |name: &str| ColumnRef::Named { qualifier: None, name: name.into() };
+        let row = |name: &str| ColumnRef::All { of: Some(name.into()) };
+        assert_eq!(told(&["id", "p", "id", "p"], &["payments", "p"]), [named("id"), named("p"), row("p")]);
+        assert_eq!(told(&["id"], &["payments", "p"]), [named("id")]);
+    }
+
+    #[test]
+    fn of_many_each_is_told_once() {
+        let names: Vec<String> = (0..700).map(|at| format!("c{at}")).collect();
+        let mut mentions = Mentions::default();
+        for _ in 0..3 {
+            names.iter().for_each(|name| mentions.note(Mention::Named { qualifier: Some("t"), name }));
+        }
+        assert_eq!(mentions.told().len(), names.len());
     }
 }
