@@ -52,6 +52,8 @@ const SOME_BYTES: usize = 1 << 20;
 const UNREAD_BYTES: usize = 100_000_000;
 /// A made-up table; names and types are as in the real one.
 const TABLE: u32 = 16_385;
+/// And of the table of [`POINT`], where the catalog is asked for.
+const SMALL: u32 = 16_386;
 const INT4: u32 = 23;
 const TEXT: u32 = 25;
 
@@ -227,13 +229,14 @@ pub(crate) fn names(out: &mut Vec<u8>, sql: &str) {
             s if s.starts_with("SELECT n.nspname FROM") => vec!["public".into(), "pg_catalog".into()],
             s if s.starts_with("SELECT CURRENT_USER") => vec!["app|\"$user\", public|150015|f".into()],
             s if named && s.starts_with("SELECT c.oid, n.nspname, c.relname, c.relkind") => {
-                vec![format!("{TABLE}|public|{table}|r||f||")]
+                vec![format!("{TABLE}|public|{table}|r||f||"), format!("{SMALL}|public|bench_small|r||f||")]
             }
             s if named && s.starts_with("SELECT c.oid, n.nspname, c.relname, a.attnum") => {
                 cards().map(|column| format!("{TABLE}|public|{table}|{column}")).collect()
             }
             s if named && s.starts_with("SELECT a.attrelid") => {
-                cards().map(|column| format!("{TABLE}|{column}")).collect()
+                let small = [format!("{SMALL}|1|id|{INT4}"), format!("{SMALL}|2|note|{TEXT}")];
+                cards().map(|column| format!("{TABLE}|{column}")).chain(small).collect()
             }
             s if s.starts_with("SELECT") => Vec::new(),
             _ => continue,

@@ -54,6 +54,14 @@ pub(crate) struct Answer {
     pub(crate) rows: u64,
 }
 
+/// Code, message and detail of an ErrorResponse (PostgreSQL 15, section 55.8), as far as it has arrived. Statements of a bench hold no card,
+/// and so does what is said of them.
+fn said(message: &[u8]) -> String {
+    let fields = message.get(5..).unwrap_or_default().split(|&byte| byte == 0);
+    let wanted = fields.filter(|field| matches!(field.first(), Some(b'C' | b'M' | b'D')));
+    wanted.map(|field| String::from_utf8_lossy(&field[1..]).into_owned()).collect::<Vec<_>>().join(": ")
+}
+
 impl Client {
     /// Connects and reads up to the first ReadyForQuery.
     pub(crate) fn connect(target: &Target) -> Result<Client> {
@@ -227,7 +235,12 @@ impl Client {
                 let length = u32::from_be_bytes(length) as usize;
                 answer.rows += u64::from(tag == b'D');
                 match tag {
-                    b'E' => return Err(Error::other("the database answered with an error")),
+                    b'E' => {
+                        return Err(Error::other(format!(
+                            "the database answered with an error: {}",
+                            said(&self.buffer[at..self.filled])
+                        )));
+                    }
                     b'Z' if self.filled - at > length => {
                         answer.bytes += self.filled as u64;
                         self.filled = 0;

@@ -191,6 +191,9 @@ fn startup(body: &[u8], started: &mut bool, reply: &mut Reply) {
     }
 }
 
+/// What the product sends in a refused statement's place (docs/decisions/0001).
+const REFUSED: &[u8] = b"interceptor refused record";
+
 fn message(tag: u8, body: &[u8], reply: &mut Reply) {
     let out = &mut reply.bytes;
     match tag {
@@ -209,6 +212,10 @@ fn message(tag: u8, body: &[u8], reply: &mut Reply) {
                 answers::complete(out, "SET");
             }
             answers::ready(out);
+        }
+        // As a server does with the text that stands for a refused statement: so a client is told why.
+        b'P' if body.windows(REFUSED.len()).any(|part| part == REFUSED) => {
+            answers::message(out, b'E', b"SERROR\0C42601\0Msyntax error\0\0");
         }
         b'P' => answers::message(out, b'1', &[]),
         b'B' => answers::message(out, b'2', &[]),

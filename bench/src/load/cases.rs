@@ -145,6 +145,7 @@ fn parts() -> Vec<Case> {
         ("part-prepared-8", "select prepared, 8 connections", Backend::Near, (Work::Prepared, 8, Figure::Statements)),
         ("part-rows", "narrow rows in sends of 1 MiB", Backend::Far, bulk(Flow::Rows)),
         ("part-cards", "a card in every row of 100 B", Backend::Far, bulk(Flow::Cards)),
+        ("part-select", "SELECT of 100,000 narrow rows", Backend::Postgres, bulk(Flow::Rows)),
         ("part-tpcb-8", "TPC-B-like, 8 connections", Backend::Postgres, (Work::Tpcb, 8, Figure::Statements)),
     ];
     let one = |(id, title, backend, (work, connections, figure))| {

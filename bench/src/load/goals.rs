@@ -3,12 +3,12 @@
 use crate::load::idle::SEALED;
 use crate::load::measure::Metric;
 use crate::load::report::Run;
-use crate::load::targets::{HAPROXY, MEMORY, NULL, PGBOUNCER, US};
+use crate::load::targets::{HAPROXY, MEMORY, NULL, PGBOUNCER, RESULTS, US};
 use crate::load::verdict::{Bound, Judged, judge, judged, plain};
 use crate::ratio::Ratio;
 
 /// What is asked for; the rows of the table.
-pub(crate) const ROWS: [&str; 15] = [
+pub(crate) const ROWS: [&str; 17] = [
     "p50, one client, statement seen before",
     "p50 and p99, 8 clients",
     "CPU per known statement",
@@ -24,6 +24,8 @@ pub(crate) const ROWS: [&str; 15] = [
     "connect, first query, close (stub)",
     "idle session, also after a bulk result",
     "slow reader with 100 MB pending",
+    "throughput, statements recorded over none",
+    "throughput, results recorded over none",
 ];
 
 /// Most KiB of an idle session; of one under TLS on both legs; of what a slow reader may take: a buffer of 64 KiB per direction.
@@ -97,6 +99,7 @@ pub(crate) fn all(run: &Run) -> Vec<Judged> {
     let exactly = |value: f64| Ratio { median: value, low: value, high: value };
     all.push(shards(run));
     all.push(recorded(run));
+    all.extend(throughput(run));
     let tls = run.tls.as_ref().and_then(|tls| tls.ratio());
     all.push(judged(11, "TLS over plain, CPU s/GB", "<= 1.10 x rustls alone", Bound::Times(1.1), tls));
     for (target, name, most) in [(US, "idle session", IDLE_KIB), (SEALED, "idle session, TLS", SEALED_KIB)] {
@@ -136,6 +139,31 @@ fn recorded(run: &Run) -> Judged {
         Some(Ratio { median: disk.median * times, low: disk.low * times, high: disk.high * times })
     });
     judged(10, "p50 of reads, recorded (part of it computed)", "<= 1.03 x not recorded", Bound::Times(1.03), found)
+}
+
+/// What is left of the throughput with statements recorded, and with results as well. "None" is computed as in [`recorded`].
+fn throughput(run: &Run) -> Vec<Judged> {
+    let cases = [
+        ("part-prepared-1", "prepared, 1c, stub", Metric::PerSecond),
+        ("part-prepared-8", "prepared, 8c, stub", Metric::PerSecond),
+        ("part-rows", "narrow rows, stub", Metric::GbPerSecond),
+        ("part-select", "narrow rows, PostgreSQL", Metric::GbPerSecond),
+    ];
+    let mut all = Vec::new();
+    for (row, target, least) in [(15, US, 0.97), (16, RESULTS, 0.85)] {
+        for (id, what, metric) in cases {
+            let measured = run.measured.iter().find(|measured| measured.case.id == id);
+            let found = measured.zip(run.record_ns).and_then(|(measured, record_ns)| {
+                let kept = measured.ratio(metric, target, MEMORY)?;
+                let rate = measured.value(metric, MEMORY)?.median;
+                let times = if metric == Metric::PerSecond { 1.0 - rate * record_ns / 1e9 } else { 1.0 };
+                Some(Ratio { median: kept.median * times, low: kept.low * times, high: kept.high * times })
+            });
+            let bound = Bound::AtLeastTimes(least);
+            all.push(judged(row, what, &format!(">= {least} x not recorded"), bound, found));
+        }
+    }
+    all
 }
 
 #[cfg(test)]

@@ -358,7 +358,7 @@ mod tests {
         run.finish();
         assert!(json(&run).contains("\"machine\": \"a 'b'"));
         let text = goals_text(&run.judged);
-        assert!(text.contains("of 15 rows 0 met, 0 missed, 0 without a verdict (count as missed), 15 not measured"));
+        assert!(text.contains("of 17 rows 0 met, 0 missed, 0 without a verdict (count as missed), 17 not measured"));
     }
 
     #[test]

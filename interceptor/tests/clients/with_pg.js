@@ -110,8 +110,12 @@ const checks = {
     const text = "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'PgSleep'"
     while ((await other.query(text, [client.processID])).rowCount === 0);
     // pg's own cancel(): a new connection with the key of `client`, for the query that runs.
-    new Client(login).cancel(client, client.activeQuery)
+    // Its end is waited for, as libpq does: the server signals the backend and its process group, so twice, and closes behind that.
+    const canceller = new Client(login)
+    const closed = new Promise((resolve) => canceller.connection.once('end', resolve))
+    canceller.cancel(client, client.activeQuery)
     await ended
+    await closed
     same((await client.query('SELECT 1 AS one')).rows, [{ one: 1 }], 'after a cancel')
     await other.end()
   },

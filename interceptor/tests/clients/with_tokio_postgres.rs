@@ -5,6 +5,8 @@ use std::pin::pin;
 
 use futures_util::future::{join_all, poll_fn};
 use futures_util::{Sink, SinkExt, TryStreamExt, stream};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_postgres::binary_copy::{BinaryCopyInWriter, BinaryCopyOutStream};
 use tokio_postgres::types::{ToSql, Type};
@@ -175,7 +177,11 @@ impl Run {
         let asleep = "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'PgSleep'";
         let stop = async {
             while other.query(asleep, &[&pid]).await?.is_empty() {}
-            client.cancel_token().cancel_query(NoTls).await
+            // Its end is waited for, as libpq does: the server signals the backend and its process group, so twice, and closes behind that.
+            let mut socket = TcpStream::connect((self.host.as_str(), self.port)).await?;
+            client.cancel_token().cancel_query_raw(&mut socket, NoTls).await?;
+            socket.read_to_end(&mut Vec::new()).await?;
+            Ok::<(), Box<dyn Error>>(())
         };
         let (slept, stopped) = tokio::join!(client.execute("SELECT pg_catalog.pg_sleep(60)", &[]), stop);
         stopped?;

@@ -154,7 +154,7 @@ fields! {
     127 PACKING "packing" Number "1: zstd (RFC 8878); absent: as they were";
     128 RESULT_BYTES "result_bytes" Number "how many bytes `result` is when it is unpacked";
     129 LEFT_OFF "left_off" Number "bytes that were received beyond those and are not kept";
-    130 LEFT_OFF_SHA256 "left_off_sha256" Hash "their SHA-256; absent where some of them had gone by before it was clear that the rest is not kept either";
+    130 LEFT_OFF_BLAKE3 "left_off_blake3" Hash "their BLAKE3; absent where some of them had gone by before it was clear that the rest is not kept either";
     131 TIMING "timing" Timing "when pieces of the result left, the first since the decision";
     132 STARRED "starred" Number "cards that only the strict scan finds: masked in `result`, though the agent was shown by the balanced one";
     133 BREAK_GLASS "break_glass" Number "1: the person let the statement go on alone, in an emergency (break-glass)";

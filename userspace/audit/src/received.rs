@@ -42,8 +42,8 @@ pub struct Received<'a> {
     pub timing: &'a Timing,
     /// So many bytes were received beyond those.
     pub left_off: u64,
-    /// Their SHA-256.
-    pub sha256: Option<&'a [u8; 32]>,
+    /// Their BLAKE3.
+    pub hash: Option<&'a [u8; 32]>,
     /// Cards that only the strict scan found in what is kept.
     pub starred: u32,
     /// Why nothing is kept.

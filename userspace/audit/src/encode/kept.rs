@@ -23,8 +23,8 @@ impl Received<'_> {
         if self.left_off > 0 {
             number(out, field::LEFT_OFF, self.left_off);
         }
-        if let Some(sha256) = self.sha256 {
-            bytes(out, field::LEFT_OFF_SHA256, sha256);
+        if let Some(hash) = self.hash {
+            bytes(out, field::LEFT_OFF_BLAKE3, hash);
         }
         if self.starred > 0 {
             number(out, field::STARRED, u64::from(self.starred));

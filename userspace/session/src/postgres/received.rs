@@ -10,7 +10,6 @@ use std::sync::Arc;
 use audit::received::{Packing, Received, Timing, why};
 use audit::{ActorPart, Event, RecordId};
 use pan::MaskedBytes;
-use sha2::{Digest, Sha256};
 use wire::postgres::limits::HEADER;
 
 use super::queue::Run;
@@ -34,7 +33,7 @@ pub(super) struct Receiving {
     bytes: Vec<u8>,
     timing: Timing,
     left_off: u64,
-    rest: Option<Sha256>,
+    rest: Option<Box<blake3::Hasher>>,
     /// Where in the pieces of this call statements end.
     cuts: Vec<(usize, Cut)>,
     /// The message at hand is a statement's last.
@@ -67,7 +66,7 @@ pub struct LongResult {
     bytes: Vec<u8>,
     timing: Timing,
     left_off: u64,
-    sha256: Option<[u8; 32]>,
+    hash: Option<[u8; 32]>,
 }
 
 /// The payloads that a long result may become.
@@ -107,7 +106,7 @@ impl LongResult {
             packing,
             timing: &self.timing,
             left_off: self.left_off,
-            sha256: self.sha256.as_ref(),
+            hash: self.hash.as_ref(),
             starred,
             cause: None,
             number: self.number,
@@ -120,7 +119,7 @@ impl LongResult {
     pub fn unkept(&self, cause: &'static str) -> Vec<u8> {
         let mut payload = Vec::new();
         // What was beyond the bound has gone by: of all of it there is no hash, and one of a part would say what is not so.
-        let sha256 = (self.left_off == 0).then(|| Sha256::digest(&self.bytes).into());
+        let hash = (self.left_off == 0).then(|| blake3::hash(&self.bytes).into());
         let event = Event::Result(Received {
             actor: &self.actor,
             decision: self.decision,
@@ -128,7 +127,7 @@ impl LongResult {
             packing: Packing::Plain,
             timing: &Timing::default(),
             left_off: self.bytes.len() as u64 + self.left_off,
-            sha256: sha256.as_ref(),
+            hash: hash.as_ref(),
             starred: 0,
             cause: Some(cause),
             number: self.number,
@@ -246,7 +245,7 @@ impl Connection {
             receiving.timing.since(started_ns);
             let number = self.number();
             let (left_off, rest) = (receiving.left_off, receiving.rest.take());
-            let sha256 = rest.map(|hash| hash.finalize().into());
+            let hash = rest.map(|hash| hash.finalize().into());
             let long = receiving.bytes.len() > SHORT_MAX || left_off > 0;
             if long && !is_clear {
                 cx.out.results.push(Box::new(LongResult {
@@ -257,7 +256,7 @@ impl Connection {
                     bytes: std::mem::take(&mut receiving.bytes),
                     timing: std::mem::take(&mut receiving.timing),
                     left_off,
-                    sha256,
+                    hash,
                 }));
             } else {
                 let all = receiving.bytes.len() as u64 + left_off;
@@ -271,7 +270,7 @@ impl Connection {
                     packing: Packing::Plain,
                     timing: &receiving.timing,
                     left_off: if is_clear { all } else { 0 },
-                    sha256: None,
+                    hash: None,
                     starred,
                     cause: is_clear.then_some(why::CLEAR),
                     number,
@@ -333,7 +332,7 @@ mod tests {
             bytes,
             timing: Timing::default(),
             left_off: 5,
-            sha256: Some([1; 32]),
+            hash: Some([1; 32]),
         }
     }
 
@@ -367,8 +366,8 @@ mod tests {
 
     #[test]
     fn a_hash_is_of_all_that_was_left_off_or_none() {
-        let all = LongResult { left_off: 0, sha256: None, ..long(vec![b'C'; 100]) };
-        let hash: [u8; 32] = Sha256::digest([b'C'; 100]).into();
+        let all = LongResult { left_off: 0, hash: None, ..long(vec![b'C'; 100]) };
+        let hash: [u8; 32] = blake3::hash(&[b'C'; 100]).into();
         let tells = |result: &LongResult| result.unkept(why::NO_ROOM).windows(32).any(|part| part == hash);
         assert!(tells(&all) && !tells(&long(vec![b'C'; 100])), "five more bytes had gone by");
     }
