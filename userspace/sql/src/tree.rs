@@ -10,7 +10,7 @@ mod tag;
 #[cfg(test)]
 pub(crate) mod json;
 
-pub(crate) use layout::{Field, Form, Kind, Layout, Shape};
+pub(crate) use layout::{Field, Kind, Layout, Shape};
 pub(crate) use literal::{Literal, Literals};
 pub(crate) use tag::{At, Tag, at};
 

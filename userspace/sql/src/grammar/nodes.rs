@@ -6,16 +6,13 @@ use std::ffi::c_char;
 use bumpalo::Bump;
 use bumpalo::collections::Vec;
 
-use crate::tree::{At, Field, Form, Kind, Layout, Literals, Node, Shape, Unreadable, Value, at};
+use crate::tree::{At, Field, Kind, Layout, Literals, Node, Shape, Unreadable, Value, at};
 
 /// Every ASCII character in its place, so that a `char` is a piece of it.
 const ASCII: &str = "\0\u{1}\u{2}\u{3}\u{4}\u{5}\u{6}\u{7}\u{8}\t\n\u{b}\u{c}\r\u{e}\u{f}\u{10}\u{11}\u{12}\u{13}\u{14}\u{15}\u{16}\u{17}\u{18}\u{19}\u{1a}\u{1b}\u{1c}\u{1d}\u{1e}\u{1f} !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~\u{7f}";
 
 /// Bytes that a value counts for, beside those of a text.
 const VALUE_BYTES: usize = 16;
-
-/// The longest list that is looked at for being flat: names are short.
-const FLAT_MAX: usize = 4;
 
 /// Reads nodes, without recursion: the text decides the nesting.
 pub(super) struct Reader<'t> {
@@ -117,11 +114,6 @@ impl<'t> Reader<'t> {
                         continue;
                     }
                     // SAFETY: a cell that is not null points to a node.
-                    if let Some(value) = unsafe { self.flat(item, depth)? } {
-                        self.items.push(value);
-                        continue;
-                    }
-                    // SAFETY: as above.
                     unsafe { self.open_node(item, depth)? };
                     return Ok(false);
                 }
@@ -171,80 +163,6 @@ impl<'t> Reader<'t> {
         self.open_struct(node, shape, depth, 2)
     }
 
-    /// A node with nothing or one list of such below it, read at once; `None`: it is another and has to be opened. Most nodes are of these
-    /// (a name, the names of a column).
-    ///
-    /// # Safety
-    /// As of `open_node`.
-    unsafe fn flat(&mut self, node: *const u8, depth: usize) -> Result<Option<Value<'t>>, Unreadable> {
-        // SAFETY: every node begins with its tag.
-        let shape = self.shape(unsafe { node.cast::<u32>().read() })?;
-        let fields: &[_] = match (shape.form, shape.fields.as_slice()) {
-            (Form::Leaf, fields) => {
-                self.enter(depth, 2, shape.name)?;
-                let first = self.fields.len();
-                for field in fields {
-                    // SAFETY: `field` is one of the struct's, and a scalar.
-                    if let Some(value) = unsafe { self.scalar(node.add(field.offset), field.kind)? } {
-                        self.keep(field, value)?;
-                    }
-                }
-                let fields = self.arena.alloc_slice_copy(self.fields.get(first..).unwrap_or_default());
-                self.fields.truncate(first);
-                fields
-            }
-            (Form::List, [field]) => {
-                // SAFETY: the field is a pointer to a list, or null.
-                let list = unsafe { node.add(field.offset).cast::<*const u8>().read() };
-                // SAFETY: as above; one level of lists stands below the node.
-                let items = match list.is_null() {
-                    true => None,
-                    false => match unsafe { self.flat_list(list, depth + 2)? } {
-                        Some(items) => Some(items),
-                        None => return Ok(None),
-                    },
-                };
-                self.enter(depth, 2, shape.name)?;
-                match items {
-                    Some(items) => self.arena.alloc_slice_copy(&[(field.at, items)]),
-                    None => &[],
-                }
-            }
-            _ => return Ok(None),
-        };
-        Ok(Some(Value::Node(self.arena.alloc(Node::new(shape.tag, shape.name, fields)))))
-    }
-
-    /// A list of nodes that are leaves; `None`: any is not.
-    ///
-    /// # Safety
-    /// As of `open_list`.
-    unsafe fn flat_list(&mut self, list: *const u8, depth: usize) -> Result<Option<Value<'t>>, Unreadable> {
-        // SAFETY: as above.
-        let (length, cells) = unsafe { self.cells(list) };
-        if length > FLAT_MAX {
-            return Ok(None);
-        }
-        for at in 0..length {
-            // SAFETY: the index is below the list's length.
-            let item = unsafe { cells.add(at).read() };
-            // SAFETY: a cell that is not null points to a node, which begins with its tag.
-            if item.is_null() || self.shape(unsafe { item.cast::<u32>().read() })?.form != Form::Leaf {
-                return Ok(None);
-            }
-        }
-        let depth = self.enter(depth, 1, "")?;
-        let first = self.items.len();
-        for at in 0..length {
-            // SAFETY: as above: a leaf.
-            let item = unsafe { self.flat(cells.add(at).read(), depth)? };
-            self.items.extend(item);
-        }
-        let items = self.arena.alloc_slice_copy(self.items.get(first..).unwrap_or_default());
-        self.items.truncate(first);
-        Ok(Some(Value::List(items)))
-    }
-
     /// Opens a struct of that shape, which `node` must point to.
     fn open_struct(
         &mut self,
@@ -281,16 +199,7 @@ impl<'t> Reader<'t> {
         let value = unsafe {
             match field.kind {
                 Kind::List | Kind::Node | Kind::Pointer(_) => {
-                    let inner = at.cast::<*const u8>().read();
-                    let flat = match field.kind {
-                        _ if inner.is_null() => return Ok(false),
-                        Kind::List => self.flat_list(inner, depth)?,
-                        Kind::Node => self.flat(inner, depth)?,
-                        _ => None,
-                    };
-                    let Some(value) = flat else { return self.pointer(inner, field.kind, depth) };
-                    self.fields.push((field.at, value));
-                    return Ok(false);
+                    return self.pointer(at.cast::<*const u8>().read(), field.kind, depth);
                 }
                 Kind::Struct(tag) => {
                     let shape = self.layout.shape(tag).ok_or(Unreadable::Malformed)?;

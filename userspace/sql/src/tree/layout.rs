@@ -53,32 +53,6 @@ pub(crate) struct Shape {
     pub(crate) name: &'static str,
     pub(crate) tag: Tag,
     pub(crate) fields: Vec<Field>,
-    pub(crate) form: Form,
-}
-
-/// How much of a node lies below it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// Nothing: scalars alone.
-    Leaf,
-    /// One list and nothing else.
-    List,
-    /// Other nodes.
-    Tree,
-}
-
-impl Form {
-    fn of(fields: &[Field]) -> Form {
-        let is_scalar = |field: &Field| {
-            use Kind::{Bool, Char, Enum, Int, Text, Uint};
-            matches!(field.kind, Int(_) | Uint(_) | Char | Bool | Text | Enum(_))
-        };
-        match fields {
-            [Field { kind: Kind::List, .. }] => Form::List,
-            fields if fields.iter().all(is_scalar) => Form::Leaf,
-            _ => Form::Tree,
-        }
-    }
 }
 
 /// All node types.
@@ -144,7 +118,7 @@ fn read(text: &'static str) -> Layout {
                 current = line
                     .strip_prefix("type ")
                     .and_then(tagged)
-                    .map(|(tag, name)| (tag, Shape { name, tag: Tag::of(name), fields: Vec::new(), form: Form::Tree }));
+                    .map(|(tag, name)| (tag, Shape { name, tag: Tag::of(name), fields: Vec::new() }));
             }
             _ => {}
         }
@@ -156,8 +130,7 @@ fn read(text: &'static str) -> Layout {
 
 impl Layout {
     fn keep(&mut self, shape: Option<(usize, Shape)>) {
-        let Some((tag, mut shape)) = shape else { return };
-        shape.form = Form::of(&shape.fields);
+        let Some((tag, shape)) = shape else { return };
         if self.shapes.len() <= tag {
             self.shapes.resize_with(tag + 1, || None);
         }
