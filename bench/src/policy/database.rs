@@ -116,6 +116,16 @@ impl Database {
         self.surveyed.passes(cache, &self.asker, text)
     }
 
+    /// Whether it can be told what a text does and where its values come from.
+    pub(crate) fn traces(&self, text: &str) -> bool {
+        self.surveyed.traces(&self.asker, text)
+    }
+
+    /// Whether a text is judged, without a cache.
+    pub(crate) fn judges(&self, text: &str) -> bool {
+        self.surveyed.judges(&self.asker, text)
+    }
+
     /// As another agent.
     pub(crate) fn asker(name: String) -> Asker {
         Asker::new(Subject { agent: name, groups: Vec::new(), signed: None }, &["public".to_owned()], 1_790_000_000)

@@ -25,7 +25,14 @@ pub(crate) struct Row<'a> {
     pub(crate) alike: Option<Ratio>,
     /// What the cold verdict takes above two parses of the same round.
     pub(crate) above: Ratio,
+    /// What each step of a cold verdict adds to those before it.
+    pub(crate) steps: [f64; STEPS.len()],
 }
+
+/// The steps of a cold verdict.
+pub(crate) const STEPS: [&str; 6] = ["parse", "tree", "effects", "lineage", "verdict", "cache"];
+/// What is timed for them: each of these is the steps up to that one.
+const UP_TO: [Way; STEPS.len()] = [Way::Raw, Way::Tree, Way::Effects, Way::Lineage, Way::Verdict, Way::Cold];
 
 /// Whether a goal is reached, judged by the whole interval.
 pub(crate) fn word(measured: Ratio, most: f64) -> &'static str {
@@ -43,10 +50,23 @@ const SLICE: Duration = Duration::from_micros(150);
 /// What is timed.
 #[derive(Clone, Copy)]
 enum Way {
+    /// The library's parse.
     Raw,
+    /// And the tree read out of its memory,
+    Tree,
+    /// and walked for what it does,
+    Effects,
+    /// and for where its values come from,
+    Lineage,
+    /// and judged, with what the record says of it,
+    Verdict,
+    /// and looked for in a cache and kept there: all of it.
     Cold,
+    /// Found there.
     Warm,
 }
+
+const WAYS: [Way; 7] = [Way::Raw, Way::Tree, Way::Effects, Way::Lineage, Way::Verdict, Way::Cold, Way::Warm];
 
 /// Every statement, so many rounds.
 pub(crate) fn rows<'a>(
@@ -61,12 +81,12 @@ pub(crate) fn rows<'a>(
 fn row<'a>(database: &Database, statement: &'a Statement, rounds: usize, dice: &mut Dice) -> Option<Row<'a>> {
     let text = statement.text.as_str();
     let mut cache = StatementCache::new();
-    let mut ways = [Way::Raw, Way::Cold, Way::Warm];
+    let mut ways = WAYS;
     let passes = ways.map(|way| {
         let one = take(way, 2, database, &mut cache, text).max(1.0);
         (SLICE.as_nanos() as f64 / one).clamp(1.0, 10_000.0) as usize
     });
-    let mut found: [Vec<f64>; 3] = Default::default();
+    let mut found: [Vec<f64>; WAYS.len()] = Default::default();
     for _ in 0..rounds {
         dice.shuffle(&mut ways);
         for way in ways {
@@ -75,9 +95,16 @@ fn row<'a>(database: &Database, statement: &'a Statement, rounds: usize, dice: &
         }
     }
     let alike = alike(database, &mut cache, text, rounds, dice);
-    let [raw, cold, warm] = &found;
+    let [raw, .., cold, warm] = &found;
     let above: Vec<f64> = cold.iter().zip(raw).map(|(cold, raw)| cold - 2.0 * raw).collect();
-    Some(Row { statement, raw: spread(raw)?, cold: spread(cold)?, warm: spread(warm)?, alike, above: spread(&above)? })
+    let mut steps = [0.0; STEPS.len()];
+    let mut before = 0.0;
+    for (step, way) in steps.iter_mut().zip(UP_TO) {
+        let all = spread(found.get(way as usize)?)?.median;
+        *step = all - std::mem::replace(&mut before, all);
+    }
+    let (raw, cold, warm, above) = (spread(raw)?, spread(cold)?, spread(warm)?, spread(&above)?);
+    Some(Row { statement, raw, cold, warm, alike, above, steps })
 }
 
 /// Texts of one shape that are said in turn: more than a room remembers of those that it has seen once.
@@ -116,6 +143,10 @@ pub(crate) fn cold(database: &Database, statements: &[Statement], time: Duration
 fn take(way: Way, passes: usize, database: &Database, cache: &mut StatementCache, text: &str) -> f64 {
     let pass = |cache: &mut StatementCache| match way {
         Way::Raw => sql::parses(black_box(text)),
+        Way::Tree => sql::reads(black_box(text), &sql::Limits::default()),
+        Way::Effects => sql::analyze(black_box(text), &sql::Limits::default()).is_ok(),
+        Way::Lineage => database.traces(black_box(text)),
+        Way::Verdict => database.judges(black_box(text)),
         Way::Cold => {
             cache.forget();
             database.passes(cache, black_box(text))

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::measure::{COLD_NS, Row, WARM_NS, word};
+use super::measure::{COLD_NS, Row, STEPS, WARM_NS, word};
 use super::stream::Hits;
 
 /// A line for each application, the statements that are furthest from the goal, and the verdicts.
@@ -21,6 +21,7 @@ pub(crate) fn print(rows: &[Row<'_>], all: bool) {
         summary(name, &rows.iter().filter(|row| row.statement.application == name).collect::<Vec<_>>());
     }
     summary("all", &rows.iter().collect::<Vec<_>>());
+    print_steps(rows);
     let mut worst: Vec<&Row<'_>> = rows.iter().collect();
     worst.sort_by(|one, other| other.above.median.total_cmp(&one.above.median));
     println!(
@@ -71,6 +72,34 @@ fn summary(name: &str, rows: &[&Row<'_>]) {
     );
 }
 
+/// What the steps of a cold verdict take. A text misses its goal where those after the parse take more than that and the goal's 4 us.
+fn print_steps(rows: &[Row<'_>]) {
+    println!("\n  steps of a cold verdict, microseconds, means of the texts; ours: all after the parse");
+    let head: String = STEPS.iter().map(|step| format!(" {step:>7}")).collect();
+    println!("  {:<14} {:>5}{head} {:>7} {:>10}", "", "texts", "ours", "may take");
+    let mut names: Vec<&str> = rows.iter().map(|row| row.statement.application).collect();
+    names.dedup();
+    for name in names {
+        steps_of(name, rows.iter().filter(|row| row.statement.application == name));
+    }
+    steps_of("all", rows.iter());
+    steps_of("met", rows.iter().filter(|row| word(row.above, COLD_NS) == "met"));
+    steps_of("not met", rows.iter().filter(|row| word(row.above, COLD_NS) != "met"));
+}
+
+fn steps_of<'a>(name: &str, rows: impl Iterator<Item = &'a Row<'a>>) {
+    let (mut texts, mut sums) = (0_u32, [0.0; STEPS.len()]);
+    for row in rows {
+        texts += 1;
+        sums.iter_mut().zip(row.steps).for_each(|(sum, step)| *sum += step);
+    }
+    let means = sums.map(|sum| sum / f64::from(texts.max(1)) / 1e3);
+    let [parse, ours @ ..] = means;
+    let each: String = means.iter().map(|mean| format!(" {mean:>7.2}")).collect();
+    let (ours, most) = (ours.iter().sum::<f64>(), parse + COLD_NS / 1e3);
+    println!("  {name:<14} {texts:>5}{each} {ours:>7.2} {most:>10.2}");
+}
+
 /// How often a stream is found.
 pub(crate) fn print_hits(hits: &[Hits]) {
     println!(
@@ -113,7 +142,7 @@ pub(crate) fn json(rows: &[Row<'_>], hits: &[Hits], bytes: Option<f64>, machine:
         let comma = if at + 1 < rows.len() { "," } else { "" };
         let _ = writeln!(
             out,
-            "    {{\"application\": \"{}\", \"place\": {}, \"bytes\": {}, \"parse\": {:.0}, \"cold\": {:.0}, \"above\": [{:.0}, {:.0}, {:.0}], \"warm\": {:.0}, \"alike\": {:.0}, \"cold_goal\": \"{}\"}}{comma}",
+            "    {{\"application\": \"{}\", \"place\": {}, \"bytes\": {}, \"parse\": {:.0}, \"cold\": {:.0}, \"above\": [{:.0}, {:.0}, {:.0}], \"warm\": {:.0}, \"alike\": {:.0}, \"steps\": [{}], \"cold_goal\": \"{}\"}}{comma}",
             row.statement.application,
             row.statement.place,
             row.statement.text.len(),
@@ -124,6 +153,7 @@ pub(crate) fn json(rows: &[Row<'_>], hits: &[Hits], bytes: Option<f64>, machine:
             row.above.high,
             row.warm.median,
             row.alike.map_or(-1.0, |alike| alike.median),
+            row.steps.map(|step| format!("{step:.0}")).join(", "),
             word(row.above, COLD_NS)
         );
     }

@@ -241,14 +241,9 @@ fn decode(bytes: &[u8], latin1: bool) -> Option<String> {
 pub(crate) fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
     let text = decode(asked.bytes, asked.latin1);
     let path = searched(asked);
-    let limits =
-        sql::Limits { bytes: asked.limit.saturating_mul(2), server: asked.catalog.server(), ..sql::Limits::default() };
-    let analysis = match (text.as_deref(), &asked.catalog.schema) {
-        (Some(text), None) => sql::analyze(text, &limits).map_err(unjudged),
-        (Some(text), Some(schema)) => {
-            sql::analyze_in(text, &limits, &sql::Context::new(schema, &path)).map_err(unjudged)
-        }
-        (None, _) => {
+    let analysis = match text.as_deref() {
+        Some(text) => analyze(asked, &path, text).map_err(unjudged),
+        None => {
             Err(Refusal::new(Why::Unjudged, "invalid byte sequence for encoding \"UTF8\"", "").with_code(*b"22021"))
         }
     };
@@ -256,8 +251,18 @@ pub(crate) fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
     Judged::new(Arc::new(mean(policy, asked, &path, text.len(), analysis)), asked.bytes, text)
 }
 
+/// What a text would do, and where its values come from as far as that is known of the database.
+pub(crate) fn analyze(asked: &Asked<'_>, path: &[String], text: &str) -> Result<sql::Analysis, sql::Refusal> {
+    let limits =
+        sql::Limits { bytes: asked.limit.saturating_mul(2), server: asked.catalog.server(), ..sql::Limits::default() };
+    match &asked.catalog.schema {
+        None => sql::analyze(text, &limits),
+        Some(schema) => sql::analyze_in(text, &limits, &sql::Context::new(schema, path)),
+    }
+}
+
 /// The schemas that the server searches, the session's temporary one among them.
-fn searched(asked: &Asked<'_>) -> Vec<String> {
+pub(crate) fn searched(asked: &Asked<'_>) -> Vec<String> {
     let mut path = asked.schemas.to_vec();
     path.insert(asked.temporary_at.min(path.len()), "pg_temp".to_owned());
     path
@@ -483,9 +488,25 @@ fn touches(
     may_hide: bool,
 ) -> bool {
     let sensitive: Vec<&Sensitive> = policy.sensitive(database).filter(|sensitive| which(sensitive)).collect();
+    // Most columns begin as none of them does.
+    let (mut beginnings, mut is_any) = ([false; 256], false);
+    for pattern in sensitive.iter().map(|sensitive| &sensitive.column) {
+        match pattern.as_bytes().first() {
+            None | Some(b'*') => is_any = true,
+            Some(first) => beginnings[usize::from(*first)] = true,
+        }
+    }
+    let may_be = |name: &str| is_any || name.as_bytes().first().is_some_and(|first| beginnings[usize::from(*first)]);
+    let is_column = |name: &str| may_be(name) && sensitive.iter().any(|sensitive| matches(&sensitive.column, name));
     let unseen =
         || statement.kinds.iter().any(|kind| matches!(kind.as_str(), "do" | "call" | "unknown" | "execute" | "fetch"));
-    !sensitive.is_empty() && (may_hide && unseen() || sensitive.iter().any(|sensitive| names(sensitive, statement)))
+    let named = || {
+        statement.columns.iter().any(|column| match column {
+            ColumnRef::Named { name, .. } => is_column(name),
+            ColumnRef::All { .. } => sensitive.iter().any(|sensitive| has_table(sensitive, statement)),
+        })
+    };
+    !sensitive.is_empty() && (may_hide && unseen() || named())
 }
 
 /// It names a column that is called so, or all of those of such a table.

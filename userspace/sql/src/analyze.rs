@@ -6,7 +6,7 @@ use crate::grammar::Refused;
 use crate::statement::{Object, Prepared, Statement};
 use crate::tree::{Node, Unreadable, Value, at};
 use crate::walk::Walk;
-use crate::{Context, Group, Kind, grammar, lineage, literals, redact};
+use crate::{Context, Kind, grammar, lineage, literals, redact};
 
 /// How much of a text is looked at before it is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,7 +154,7 @@ fn statement(text: &str, node: &Node<'_>, span: Range<usize>, server: u16) -> Op
     kinds.dedup();
     Some(Statement {
         span,
-        changes_data: kinds.iter().any(|kind| changes_data(*kind)),
+        changes_data: kinds.iter().any(|kind| kind.changes_data()),
         pairs,
         kinds,
         columns,
@@ -211,13 +211,6 @@ pub fn copied_query(statement: &str) -> Option<Range<usize>> {
         nested == 0
     })?;
     (word(tokens.next()?)? == "to").then_some(first.end..last.start)
-}
-
-/// All but reading, the session's own state, row locks and COPY to the client.
-pub(crate) fn changes_data(kind: Kind) -> bool {
-    let harmless = [Kind::LOCK, Kind::COPY_OUT, Kind::SET_ROLE].contains(&kind);
-    let session = Group::Session.contains(kind) && kind != Kind::NOTIFY;
-    !(Group::Read.contains(kind) || session || harmless)
 }
 
 /// The bytes of a statement without the white space and comments around it.

@@ -1,10 +1,10 @@
 //! What the server ships: functions that read nothing but their arguments and the catalog, and relations without values.
 
-use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
 use crate::Name;
+use crate::digest::{Map, Set};
 
 /// Made by `data/safe-functions.sql` from a real server; the first lines say which and how.
 const SAFE_FUNCTIONS: &str = include_str!("../data/safe-functions.txt");
@@ -35,8 +35,8 @@ pub fn is_safe_function_of(server: u16, name: &str) -> bool {
     safe_functions().get(name).is_some_and(|servers| servers.contains(&server))
 }
 
-fn safe_functions() -> &'static HashMap<&'static str, RangeInclusive<u16>> {
-    static NAMES: LazyLock<HashMap<&str, RangeInclusive<u16>>> =
+fn safe_functions() -> &'static Map<&'static str, RangeInclusive<u16>> {
+    static NAMES: LazyLock<Map<&str, RangeInclusive<u16>>> =
         LazyLock::new(|| lines(SAFE_FUNCTIONS).map(of_versions).collect());
     &NAMES
 }
@@ -56,7 +56,7 @@ pub(crate) fn functions() -> impl Iterator<Item = &'static str> {
 
 /// Is it the name of some function of `pg_catalog`, harmless or not? A call without a schema may then mean that one.
 pub fn is_catalog_function(name: &str) -> bool {
-    static NAMES: LazyLock<HashSet<&str>> = LazyLock::new(|| lines(OTHER_FUNCTIONS).collect());
+    static NAMES: LazyLock<Set<&str>> = LazyLock::new(|| lines(OTHER_FUNCTIONS).collect());
     is_safe_function(name) || NAMES.contains(name) || name.starts_with("pg_")
 }
 
@@ -68,7 +68,7 @@ pub fn is_catalog(name: &Name) -> bool {
 
 /// The same of a schema and a name.
 pub fn is_catalog_in(schema: &str, name: &str) -> bool {
-    static NAMES: LazyLock<HashSet<(&str, &str)>> = LazyLock::new(|| {
+    static NAMES: LazyLock<Set<(&str, &str)>> = LazyLock::new(|| {
         lines(CATALOG).filter(|line| !line.starts_with('!')).filter_map(|line| line.split_once('.')).collect()
     });
     NAMES.contains(&(schema, name))
@@ -76,7 +76,7 @@ pub fn is_catalog_in(schema: &str, name: &str) -> bool {
 
 /// Is it the name of some relation of `pg_catalog`, behind `@catalog` or not?
 pub fn is_catalog_relation(name: &str) -> bool {
-    static NAMES: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    static NAMES: LazyLock<Set<&str>> = LazyLock::new(|| {
         let names = lines(CATALOG).map(|line| line.trim_start_matches('!'));
         names.filter_map(|line| line.strip_prefix("pg_catalog.")).collect()
     });
@@ -85,7 +85,7 @@ pub fn is_catalog_relation(name: &str) -> bool {
 
 /// Is it the name of some relation of `information_schema`?
 pub(crate) fn is_information_schema(name: &str) -> bool {
-    static NAMES: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    static NAMES: LazyLock<Set<&str>> = LazyLock::new(|| {
         let names = lines(CATALOG).map(|line| line.trim_start_matches('!'));
         names.filter_map(|line| line.strip_prefix("information_schema.")).collect()
     });

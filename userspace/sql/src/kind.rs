@@ -1,6 +1,7 @@
 //! Statement kinds: what a statement does, by effect. The words of `policy.toml`.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 /// One kind of effect (`select`, `create-table`, …). A statement has every kind that it causes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,7 +40,10 @@ impl Group {
 
     /// Is `kind` in this group?
     pub fn contains(self, kind: Kind) -> bool {
-        let name = kind.as_str();
+        kind.traits() & 1 << self as u8 != 0
+    }
+
+    fn has(self, name: &str) -> bool {
         let one_of = |names: &[&str]| names.contains(&name);
         match self {
             Group::Read => one_of(&["select", "declare", "fetch", "close", "explain", "show"]),
@@ -147,7 +151,41 @@ kinds! {
     ALTER_SYSTEM = "alter-system", ALTER_OWNED = "alter-owned", DROP_OWNED = "drop-owned",
 }
 
+/// What is asked of a kind at every statement: bits.
+type Traits = u8;
+
+/// It makes, changes or drops an object.
+const DEFINES: Traits = 1 << 5;
+/// It changes data, objects, rights or what others see.
+const CHANGES: Traits = 1 << 6;
+
+fn traits_of(name: &str) -> Traits {
+    let groups = [Group::Read, Group::Write, Group::Schema, Group::Access, Group::Session];
+    let groups = groups.iter().filter(|group| group.has(name)).fold(0, |bits, group| bits | 1 << *group as u8);
+    let defines = ["create-", "alter-", "drop-"].iter().any(|verb| name.starts_with(verb));
+    // All but reading, the session's own state, row locks and COPY to the client.
+    let harmless = ["lock", "copy-out", "set-role"].contains(&name);
+    let session = Group::Session.has(name) && name != "notify";
+    let changes = !(Group::Read.has(name) || session || harmless);
+    groups | if defines { DEFINES } else { 0 } | if changes { CHANGES } else { 0 }
+}
+
 impl Kind {
+    fn traits(self) -> Traits {
+        static OF_ALL: LazyLock<Vec<Traits>> = LazyLock::new(|| NAMES.iter().map(|name| traits_of(name)).collect());
+        OF_ALL.get(usize::from(self.0)).copied().unwrap_or(CHANGES)
+    }
+
+    /// Does it make, change or drop an object (`create-table`)?
+    pub(crate) fn defines(self) -> bool {
+        self.traits() & DEFINES != 0
+    }
+
+    /// Does it change data, objects, rights or what others see?
+    pub(crate) fn changes_data(self) -> bool {
+        self.traits() & CHANGES != 0
+    }
+
     /// The kind of that name.
     pub fn parse(name: &str) -> Option<Kind> {
         NAMES.iter().position(|known| *known == name).and_then(|at| u8::try_from(at).ok()).map(Kind)

@@ -13,6 +13,7 @@ mod analyze;
 mod catalog;
 mod copy;
 mod definition;
+mod digest;
 mod grammar;
 mod identifiers;
 mod kind;
@@ -28,7 +29,7 @@ mod utility;
 mod walk;
 mod word;
 
-pub use alone::parses;
+pub use alone::{parses, reads};
 pub use analyze::{Analysis, Limits, Refusal, analyze, analyze_in, copied_query, defining_query};
 pub use catalog::{
     SERVER, SERVERS, is_catalog, is_catalog_function, is_catalog_in, is_catalog_relation, is_safe_function,

@@ -194,7 +194,7 @@ fn no_functions(attributes: &BTreeSet<String>, lineage: &Lineage, statement: &mu
     if statement.pairs.len() < before {
         let pairs = &statement.pairs;
         statement.kinds.retain(|kind| pairs.iter().any(|pair| pair.kind == *kind));
-        statement.changes_data = statement.kinds.iter().any(|kind| crate::analyze::changes_data(*kind));
+        statement.changes_data = statement.kinds.iter().any(|kind| kind.changes_data());
     }
 }
 

@@ -99,21 +99,11 @@ pub fn skeleton(text: &str, into: &mut Vec<u8>) {
     into.clear();
     let bytes = text.as_bytes();
     let mut at = 0;
-    let mut in_word = false;
     while at < bytes.len() {
-        let plain = bytes.get(at..).unwrap_or_default();
-        let length = plain.iter().position(|byte| {
-            let class = CLASSES[usize::from(*byte)];
-            let ends = class == QUOTE || class == DIGIT && !in_word;
-            in_word = class >= DIGIT;
-            ends
-        });
-        let length = length.unwrap_or(plain.len());
-        into.extend_from_slice(plain.get(..length).unwrap_or_default());
-        at += length;
-        in_word = false;
-        let Some(byte) = bytes.get(at) else { return };
-        at += 1;
+        let end = constant_from(bytes, at);
+        into.extend_from_slice(bytes.get(at..end).unwrap_or_default());
+        let Some(byte) = bytes.get(end) else { return };
+        at = end + 1;
         let rest = bytes.get(at..).unwrap_or_default();
         if *byte == b'\'' {
             // A doubled quote ends one run and begins the next.
@@ -131,21 +121,106 @@ pub fn skeleton(text: &str, into: &mut Vec<u8>) {
     }
 }
 
-/// What a byte is to a skeleton. Those from [`DIGIT`] on may stand in a word.
-const CLASSES: [u8; 256] = {
-    let mut classes = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        classes[byte] = match byte as u8 {
-            b'\'' => QUOTE,
-            b'0'..=b'9' => DIGIT,
-            b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'$' | 0x80.. => LETTER,
-            _ => 0,
+/// Where the next quote stands, or the next digit outside of a word; else the end.
+fn constant_from(bytes: &[u8], start: usize) -> usize {
+    let mut at = start;
+    loop {
+        at += mark_in(bytes.get(at..).unwrap_or_default());
+        let is_in_word = match bytes.get(at) {
+            Some(b'\'') | None => return at,
+            Some(_) => at > start && bytes.get(at - 1).is_some_and(|before| is_of_word(*before)),
         };
-        byte += 1;
+        if !is_in_word {
+            return at;
+        }
+        let digits = bytes.get(at..).unwrap_or_default();
+        at += digits.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(digits.len());
     }
-    classes
-};
-const QUOTE: u8 = 1;
-const DIGIT: u8 = 2;
-const LETTER: u8 = 3;
+}
+
+/// How many bytes stand in front of the first quote or digit.
+fn mark_in(bytes: &[u8]) -> usize {
+    let is_mark = |byte: &u8| *byte == b'\'' || byte.is_ascii_digit();
+    let (groups, rest) = bytes.as_chunks::<16>();
+    let mut at = 0;
+    for group in groups {
+        // All sixteen, without a branch for each: one comparison of vectors.
+        if group.iter().fold(false, |any, byte| any | is_mark(byte)) {
+            return at + group.iter().position(is_mark).unwrap_or_default();
+        }
+        at += group.len();
+    }
+    at + rest.iter().position(is_mark).unwrap_or(rest.len())
+}
+
+/// May the byte stand in a word?
+fn is_of_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || !byte.is_ascii()
+}
+
+#[cfg(test)]
+mod tests {
+    /// The same byte by byte.
+    fn plain_skeleton(text: &str) -> Vec<u8> {
+        let (mut into, bytes): (Vec<u8>, _) = (Vec::new(), text.as_bytes());
+        let (mut at, mut in_word) = (0, false);
+        while let Some(byte) = bytes.get(at) {
+            at += 1;
+            let was_in_word = std::mem::replace(&mut in_word, super::is_of_word(*byte));
+            if *byte == b'\'' {
+                while bytes.get(at).is_some_and(|byte| *byte != b'\'') {
+                    at += 1;
+                }
+                at += 1;
+                if into.last() != Some(&b'\'') {
+                    into.push(b'\'');
+                }
+                in_word = false;
+            } else if byte.is_ascii_digit() && !was_in_word {
+                let mut mark = b'0';
+                while let Some(byte) = bytes.get(at).filter(|byte| byte.is_ascii_digit() || **byte == b'.') {
+                    mark = if *byte == b'.' { b'1' } else { mark };
+                    at += 1;
+                }
+                into.push(mark);
+                in_word = false;
+            } else {
+                into.push(*byte);
+            }
+        }
+        into
+    }
+
+    #[test]
+    fn a_skeleton_is_what_it_is_byte_by_byte() {
+        let pieces = [
+            "'",
+            "''",
+            "'a1'",
+            "1",
+            "12.5",
+            ".",
+            "c1",
+            "x_2y3",
+            "$1",
+            " ",
+            "  , ",
+            "\u{e4}9",
+            "SELECT ",
+            "(",
+            "0x1f",
+            "a longer run of words ",
+        ];
+        let mut state = 3_usize;
+        let mut skeleton = Vec::new();
+        for _ in 0..20_000 {
+            let mut text = String::new();
+            for _ in 0..12 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                text.push_str(pieces[(state >> 33) % pieces.len()]);
+            }
+            super::skeleton(&text, &mut skeleton);
+            assert_eq!(skeleton, plain_skeleton(&text), "{text}");
+        }
+    }
+}

@@ -3,9 +3,11 @@
 //! The server's own relations (`pg_catalog`, `information_schema`) are not in it: [`crate::is_catalog_relation`] knows them.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::OnceLock;
 
 use crate::Name;
+use crate::digest::{Digests, Sought};
 
 /// A column of a relation: its OID and attribute number, as RowDescription names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -176,11 +178,47 @@ impl PartialEq for Index {
 
 impl Eq for Index {}
 
+/// A relation, and where to look for a column by its name.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    relation: Relation,
+    names: Digests,
+}
+
+impl Kept {
+    fn new(relation: Relation) -> Kept {
+        let names = Digests::of(relation.columns.iter().map(|column| column.name.as_str()));
+        Kept { relation, names }
+    }
+
+    /// The column of that name.
+    pub(crate) fn column(&self, name: Sought<'_>) -> Option<&Column> {
+        let is_it = |at: usize, name: &str| self.columns.get(at).is_some_and(|column| column.name == name);
+        self.names.find(name, is_it).and_then(|at| self.columns.get(at))
+    }
+}
+
+impl Deref for Kept {
+    type Target = Relation;
+
+    fn deref(&self) -> &Relation {
+        &self.relation
+    }
+}
+
+impl PartialEq for Kept {
+    fn eq(&self, other: &Kept) -> bool {
+        self.relation == other.relation
+    }
+}
+
+impl Eq for Kept {}
+
 /// What one database holds for one user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Schema {
     /// By bare name; of those of one name each has another schema, and they are in its order.
-    relations: HashMap<String, Vec<Relation>>,
+    relations: HashMap<String, Vec<Kept>>,
     by_oid: HashMap<u32, Name>,
     functions: HashMap<String, Vec<Function>>,
     operators: Vec<String>,
@@ -203,6 +241,7 @@ impl Schema {
         self.index.kin.take();
         self.by_oid.insert(relation.oid, relation.name.clone());
         let named = self.relations.entry(relation.name.name.clone()).or_default();
+        let relation = Kept::new(relation);
         match named.binary_search_by(|known| known.name.schema.cmp(&relation.name.schema)) {
             Ok(at) => named.splice(at..=at, [relation]).for_each(drop),
             Err(at) => named.insert(at, relation),
@@ -234,7 +273,7 @@ impl Schema {
     /// The relation that a name means, with the schemas that are searched in order (`current_schemas(true)`).
     pub fn relation(&self, name: &Name, schemas: &[String]) -> Option<&Relation> {
         let named = self.named(&name.name);
-        let of = |schema: &str| named.iter().find(|one| one.name.schema.as_deref() == Some(schema));
+        let of = |schema: &str| named.iter().find(|one| one.name.schema.as_deref() == Some(schema)).map(Deref::deref);
         match &name.schema {
             Some(schema) => of(schema),
             None => {
@@ -244,14 +283,14 @@ impl Schema {
     }
 
     /// The relations of that bare name, in any schema.
-    pub(crate) fn named(&self, name: &str) -> &[Relation] {
+    pub(crate) fn named(&self, name: &str) -> &[Kept] {
         self.relations.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// The relation of an OID.
     pub fn relation_of(&self, oid: u32) -> Option<&Relation> {
         let name = self.by_oid.get(&oid)?;
-        self.named(&name.name).iter().find(|relation| relation.name.schema == name.schema)
+        self.named(&name.name).iter().find(|relation| relation.name.schema == name.schema).map(Deref::deref)
     }
 
     /// What is known of a column's values: its own, that of the columns of its name which its relation inherits, and that of those
@@ -270,6 +309,11 @@ impl Schema {
 
     /// All relations, in no order.
     pub fn relations(&self) -> impl Iterator<Item = &Relation> {
+        self.kept().map(Deref::deref)
+    }
+
+    /// The same with where their columns are.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = &Kept> {
         self.relations.values().flatten()
     }
 

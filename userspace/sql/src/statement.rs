@@ -253,7 +253,7 @@ pub struct Statement {
     pub pairs: Vec<Pair>,
     /// The kinds of `pairs`: sorted, unique.
     pub kinds: Vec<Kind>,
-    /// Every column name mentioned anywhere: sorted, unique.
+    /// Every column name mentioned anywhere, in no order; of few names one may stand there twice.
     pub columns: Vec<ColumnRef>,
     /// May change data, objects, rights or what others see: it must be on record on disk before it goes on.
     pub changes_data: bool,

@@ -1,19 +1,22 @@
 //! The walk over one statement's tree, collecting effects. Nodes that it does not know are walked through; statements that
 //! it does not know are `unknown`.
 
+mod mentions;
+
 use std::collections::BTreeSet;
 
 use crate::catalog;
 use crate::statement::{ColumnRef, Copy, Name, Object, Pair, Prepared, Setting, Transaction};
 use crate::tree::{At, Node, Tag, Value, at};
 use crate::{Kind, definition, query, utility};
+use mentions::{Mention, Mentions};
 
 /// What was found so far.
 #[derive(Default)]
 pub(crate) struct Walk<'t> {
     /// Some may stand there twice until it is closed.
     pub(crate) pairs: Vec<Pair>,
-    columns: Vec<Mention<'t>>,
+    mentions: Mentions<'t>,
     pub(crate) settings: Vec<Setting>,
     pub(crate) prepared: Vec<Prepared>,
     pub(crate) copy: Option<Copy>,
@@ -29,26 +32,6 @@ pub(crate) struct Walk<'t> {
     ctes: Vec<&'t str>,
     /// In this SELECT, the one word that its column `name` can be (`WHERE name = 'x'`).
     pub(crate) fixed_name: Option<String>,
-    /// Tables and aliases: a column reference of that name alone is a whole row.
-    range_names: Vec<&'t str>,
-}
-
-/// A [`ColumnRef`] whose words lie in the tree.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Mention<'t> {
-    Named { qualifier: Option<&'t str>, name: &'t str },
-    All { of: Option<&'t str> },
-}
-
-impl From<Mention<'_>> for ColumnRef {
-    fn from(mention: Mention<'_>) -> ColumnRef {
-        match mention {
-            Mention::Named { qualifier, name } => {
-                ColumnRef::Named { qualifier: qualifier.map(Into::into), name: name.into() }
-            }
-            Mention::All { of } => ColumnRef::All { of: of.map(Into::into) },
-        }
-    }
 }
 
 /// Among so many that were noted last a new one is looked for before it is copied: a text may have any number of them.
@@ -84,35 +67,20 @@ impl<'t> Walk<'t> {
         }
     }
 
-    /// Closes the walk: column references that name a table or alias are whole rows. Gives the columns, sorted and each once.
+    /// Closes the walk: column references that name a table or alias are whole rows. Gives the columns.
     pub(crate) fn finish(&mut self) -> Vec<ColumnRef> {
-        self.range_names.sort_unstable();
-        self.range_names.dedup();
-        self.columns.sort_unstable();
-        self.columns.dedup();
-        for at in 0..self.columns.len() {
-            if let Some(Mention::Named { name, .. }) = self.columns.get(at).copied()
-                && self.range_names.binary_search(&name).is_ok()
-            {
-                self.columns.push(Mention::All { of: Some(name) });
-            }
-        }
-        self.columns.sort_unstable();
-        self.columns.dedup();
         self.pairs.sort_unstable();
         self.pairs.dedup();
         self.harmless_calls.sort_unstable();
         self.harmless_calls.dedup();
-        self.columns.iter().copied().map(ColumnRef::from).collect()
+        self.mentions.told()
     }
 
     /// Notes an effect.
     pub(crate) fn effect(&mut self, kind: Kind, object: Object) {
-        let name = kind.as_str();
-        let definition = ["create-", "alter-", "drop-"].iter().any(|verb| name.starts_with(verb));
         let opaque = [Kind::DO, Kind::CALL, Kind::FUNCTION_CALL, Kind::LOAD, Kind::GRANT, Kind::REVOKE, Kind::UNKNOWN]
             .contains(&kind);
-        self.changes_catalog |= definition || opaque;
+        self.changes_catalog |= kind.defines() || opaque;
         if let Object::Table(name) | Object::Function(name) = &object {
             self.search_path_sensitive |= name.schema.is_none();
         }
@@ -135,13 +103,13 @@ impl<'t> Walk<'t> {
     /// Notes a column by its bare name.
     pub(crate) fn column(&mut self, qualifier: Option<&'t str>, name: &'t str) {
         if !name.is_empty() {
-            self.columns.push(Mention::Named { qualifier, name });
+            self.mentions.note(Mention::Named { qualifier, name });
         }
     }
 
     /// Notes that every column is meant.
     pub(crate) fn all_columns(&mut self, of: Option<&'t str>) {
-        self.columns.push(Mention::All { of });
+        self.mentions.note(Mention::All { of });
     }
 
     /// Does a range variable mean a common table expression?
@@ -164,7 +132,7 @@ impl<'t> Walk<'t> {
             if let Some(query) = cte.node(at!("ctequery")) {
                 self.visit(query);
             }
-            self.range_names.push(cte.text(at!("ctename")));
+            self.mentions.row(cte.text(at!("ctename")));
             if !recursive {
                 self.ctes.push(cte.text(at!("ctename")));
             }
@@ -271,7 +239,7 @@ impl<'t> Walk<'t> {
         let alias = node.node(at!("alias")).map_or("", |alias| alias.text(at!("aliasname")));
         for name in [alias, node.text(at!("relname"))] {
             if !name.is_empty() {
-                self.range_names.push(name);
+                self.mentions.row(name);
             }
         }
     }

@@ -43,15 +43,30 @@ impl Default for Word {
 
 impl From<&str> for Word {
     fn from(word: &str) -> Word {
-        let mut short = [0; SHORT_MAX];
-        match (short.get_mut(..word.len()), u8::try_from(word.len())) {
-            (Some(place), Ok(length)) => {
-                place.copy_from_slice(word.as_bytes());
-                Word(Held::Short { length, bytes: short })
-            }
-            _ => Word(Held::Long(word.into())),
+        match short(word.as_bytes()) {
+            Some(bytes) => Word(Held::Short { length: word.len() as u8, bytes }),
+            None => Word(Held::Long(word.into())),
         }
     }
+}
+
+/// A short word's bytes with zeros behind them; `None`: it is longer. Copied in pieces of known length, which takes no call.
+fn short(word: &[u8]) -> Option<[u8; SHORT_MAX]> {
+    let mut bytes = [0; SHORT_MAX];
+    let length = word.len();
+    if length > SHORT_MAX {
+        return None;
+    }
+    if let (Some(first), Some(last)) = (word.first_chunk::<8>(), word.last_chunk::<8>()) {
+        *bytes.first_chunk_mut::<8>()? = *first;
+        if let Some(middle) = word.get(8..).and_then(|rest| rest.first_chunk::<8>()) {
+            *bytes.get_mut(8..)?.first_chunk_mut::<8>()? = *middle;
+        }
+        *bytes.get_mut(length - 8..)?.first_chunk_mut::<8>()? = *last;
+    } else {
+        bytes.iter_mut().zip(word).for_each(|(place, byte)| *place = *byte);
+    }
+    Some(bytes)
 }
 
 impl From<String> for Word {

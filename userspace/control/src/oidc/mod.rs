@@ -23,8 +23,8 @@ use crate::fetch::{Address, Fetch, Unfetched};
 pub(crate) use claims::Person;
 use claims::{Expected, Wrong};
 use flows::{Begun, Flows};
-pub(crate) use logout::Ended;
 use identity::jws::Unverified;
+pub(crate) use logout::Ended;
 use provider::{Provider, Spoken};
 
 /// What the configuration says of the provider.

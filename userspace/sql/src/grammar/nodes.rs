@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::ffi::c_char;
 
 use bumpalo::Bump;
+use bumpalo::collections::Vec;
 
 use crate::tree::{At, Field, Kind, Layout, Literals, Node, Shape, Unreadable, Value, at};
 
@@ -20,11 +21,11 @@ pub(super) struct Reader<'t> {
     layout: &'static Layout,
     depth_max: usize,
     bytes_left: usize,
-    open: Vec<Open>,
+    open: Vec<'t, Open>,
     /// The items read so far of all lists that are open, those of the innermost last.
-    items: Vec<Value<'t>>,
+    items: Vec<'t, Value<'t>>,
     /// The fields read so far of all nodes that are open, those of the innermost last.
-    fields: Vec<(At, Value<'t>)>,
+    fields: Vec<'t, (At, Value<'t>)>,
     literals: Literals<'t>,
 }
 
@@ -60,9 +61,9 @@ impl<'t> Reader<'t> {
             layout: Layout::get(),
             depth_max,
             bytes_left: bytes_max,
-            open: Vec::with_capacity(32),
-            items: Vec::with_capacity(32),
-            fields: Vec::with_capacity(64),
+            open: Vec::with_capacity_in(64, arena),
+            items: Vec::with_capacity_in(128, arena),
+            fields: Vec::with_capacity_in(128, arena),
             literals: Literals::new(arena.alloc(Cell::new(false))),
         }
     }

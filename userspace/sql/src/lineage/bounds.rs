@@ -7,16 +7,52 @@ use super::operators::is_fixed;
 use super::scope::{Columns, From, Item};
 use super::select::nodes;
 use super::words;
+use crate::digest::Sought;
+use crate::schema::Kept;
 use crate::tree::{Node, Tag, at};
 use crate::walk::parts;
-use crate::{Computation, Relation, Watch};
+use crate::{Computation, Schema, Watch};
 
 /// A relation in FROM, by the name under which it stands there.
 struct Read<'c> {
     name: &'c str,
-    relation: &'c Relation,
+    relation: &'c Kept,
+    /// Its keys, as the database tells them.
+    keys: &'c [Vec<i16>],
     /// Columns, by number, that equal something given.
-    given: Vec<i16>,
+    given: Given,
+}
+
+/// Numbers of columns. Most are below 64.
+#[derive(Default)]
+struct Given {
+    low: u64,
+    high: Vec<i16>,
+}
+
+impl Given {
+    fn bit(number: i16) -> Option<u64> {
+        u32::try_from(number).ok().and_then(|number| 1_u64.checked_shl(number))
+    }
+
+    fn has(&self, number: i16) -> bool {
+        match Given::bit(number) {
+            Some(bit) => self.low & bit != 0,
+            None => self.high.contains(&number),
+        }
+    }
+
+    /// `false`: it was there already.
+    fn add(&mut self, number: i16) -> bool {
+        if self.has(number) {
+            return false;
+        }
+        match Given::bit(number) {
+            Some(bit) => self.low |= bit,
+            None => self.high.push(number),
+        }
+        true
+    }
 }
 
 /// One side of an equality: a column of one of the relations, or something that none of them decides.
@@ -32,7 +68,8 @@ impl<'c> Follower<'c> {
     pub(super) fn bounds(&mut self, node: &Node<'c>) -> bool {
         let mut reads = Vec::new();
         let mut is_stored = true;
-        self.scopes.innermost().iter().for_each(|from| is_stored &= stored(from, &mut reads));
+        let schema = self.schema();
+        self.scopes.innermost().iter().for_each(|from| is_stored &= stored(schema, from, &mut reads));
         if reads.is_empty() {
             return false;
         }
@@ -43,19 +80,19 @@ impl<'c> Follower<'c> {
             equalities.iter().map(|(left, right)| (side(&reads, left), side(&reads, right))).collect();
         // What is given by a key gives, through an equality, the key of another.
         for _ in 0..=reads.len() {
-            let before: usize = reads.iter().map(|read| read.given.len()).sum();
+            let mut is_more = false;
             for (left, right) in &sides {
-                self.give(&mut reads, *left, *right);
-                self.give(&mut reads, *right, *left);
+                is_more |= give(&mut reads, *left, *right);
+                is_more |= give(&mut reads, *right, *left);
             }
-            if before == reads.iter().map(|read| read.given.len()).sum::<usize>() {
+            if !is_more {
                 break;
             }
         }
         let is_limited = node.node(at!("limitCount")).is_some_and(is_fixed);
         let mut is_single = is_stored;
         for read in &reads {
-            if !self.has_key(read) {
+            if !read.has_key() {
                 is_single = false;
                 if !self.is_asked && !is_limited {
                     self.found.unbounded.insert(Cow::Borrowed(&read.relation.name));
@@ -64,40 +101,41 @@ impl<'c> Follower<'c> {
         }
         is_single
     }
+}
 
+impl Read<'_> {
     /// Is one of its keys given?
-    fn has_key(&self, read: &Read<'c>) -> bool {
-        let told = self.schema().keys(read.relation.oid).iter().map(Vec::as_slice);
-        let own = read.relation.computations.iter().filter_map(|computation| match computation {
+    fn has_key(&self) -> bool {
+        let told = self.keys.iter().map(Vec::as_slice);
+        let own = self.relation.computations.iter().filter_map(|computation| match computation {
             Computation::Watched { by: Watch::Key, columns } if !columns.is_empty() => Some(columns.as_slice()),
             Computation::Watched { .. } | Computation::Generated { .. } => None,
         });
-        told.chain(own).any(|key| key.iter().all(|column| read.given.contains(column)))
-    }
-
-    fn give(&self, reads: &mut [Read<'c>], column: Side, value: Side) {
-        let Side::Column(at, number) = column else { return };
-        let is_given = match value {
-            Side::Given => true,
-            Side::Column(other, _) => other != at && reads.get(other).is_some_and(|other| self.has_key(other)),
-            Side::Other => false,
-        };
-        if let Some(read) = reads.get_mut(at).filter(|read| is_given && !read.given.contains(&number)) {
-            read.given.push(number);
-        }
+        told.chain(own).any(|key| key.iter().all(|column| self.given.has(*column)))
     }
 }
 
+/// Notes that a column is given by what it equals; says whether that is new.
+fn give(reads: &mut [Read<'_>], column: Side, value: Side) -> bool {
+    let Side::Column(at, number) = column else { return false };
+    let is_given = match value {
+        Side::Given => true,
+        Side::Column(other, _) => other != at && reads.get(other).is_some_and(Read::has_key),
+        Side::Other => false,
+    };
+    is_given && reads.get_mut(at).is_some_and(|read| read.given.add(number))
+}
+
 /// Adds the relations; says whether there is nothing else.
-fn stored<'c>(from: &From<'c>, reads: &mut Vec<Read<'c>>) -> bool {
+fn stored<'c>(schema: &'c Schema, from: &From<'c>, reads: &mut Vec<Read<'c>>) -> bool {
     match from {
         From::Item(Item { name, columns: Columns::Relation(relation) | Columns::Computed(relation, _), .. }) => {
-            reads.push(Read { name, relation, given: Vec::new() });
+            reads.push(Read { name, relation, keys: schema.keys(relation.oid), given: Given::default() });
             true
         }
         From::Item(_) => false,
-        From::Join { left, right, .. } => {
-            let (left, right) = (stored(left, reads), stored(right, reads));
+        From::Join { sides, .. } => {
+            let [left, right] = sides.each_ref().map(|side| stored(schema, side, reads));
             left && right
         }
     }
@@ -105,8 +143,8 @@ fn stored<'c>(from: &From<'c>, reads: &mut Vec<Read<'c>>) -> bool {
 
 /// The equalities that must all hold.
 fn conjuncts<'j>(condition: &'j Node<'j>, equalities: &mut Vec<(&'j Node<'j>, &'j Node<'j>)>) {
-    let mut open = vec![condition];
-    while let Some(node) = open.pop() {
+    let (mut next, mut open) = (Some(condition), Vec::new());
+    while let Some(node) = next.take().or_else(|| open.pop()) {
         if node.kind == Tag::BoolExpr && node.text(at!("boolop")) == "AND_EXPR" {
             open.extend(nodes(node.list(at!("args"))));
         } else if node.text(at!("kind")) == "AEXPR_OP" && words::last(node.list(at!("name"))) == "=" {
@@ -116,8 +154,8 @@ fn conjuncts<'j>(condition: &'j Node<'j>, equalities: &mut Vec<(&'j Node<'j>, &'
 }
 
 fn joins<'j>(item: &'j Node<'j>, equalities: &mut Vec<(&'j Node<'j>, &'j Node<'j>)>) {
-    let mut open = vec![item];
-    while let Some(node) = open.pop().filter(|node| node.kind == Tag::JoinExpr) {
+    let (mut next, mut open) = (Some(item), Vec::new());
+    while let Some(node) = next.take().or_else(|| open.pop()).filter(|node| node.kind == Tag::JoinExpr) {
         node.node(at!("quals")).into_iter().for_each(|condition| conjuncts(condition, equalities));
         open.extend(
             [node.node(at!("larg")), node.node(at!("rarg"))]
@@ -137,9 +175,10 @@ fn side(reads: &[Read<'_>], node: &Node<'_>) -> Side {
         return Side::Other;
     }
     let (qualifier, column) = parts(node.list(at!("fields")));
+    let column = Sought::from(column);
     let mut found = reads.iter().enumerate().filter_map(|(at, read)| {
         let is_meant = qualifier.is_none_or(|name| name == read.name);
-        let column = read.relation.columns.iter().find(|known| known.name == column).filter(|_| is_meant)?;
+        let column = is_meant.then(|| read.relation.column(column))??;
         Some(Side::Column(at, column.number))
     });
     match (found.next(), found.next()) {

@@ -7,6 +7,7 @@ use super::scope::{self, Columns, From, Item};
 use super::select::nodes;
 use super::value::{Column, Value};
 use super::words;
+use crate::schema::Kept;
 use crate::tree::{At, Node, Tag, Value as Field, at};
 use crate::{ColumnId, Computation, Name, Relation, Sensitivity, Watch};
 
@@ -20,7 +21,7 @@ pub(super) struct SetUp {
 }
 
 /// The relation's columns where some are generated from what matters; `None`: they are as they are stored.
-pub(super) fn generated<'c>(follower: &mut Follower<'c>, relation: &'c Relation) -> Option<Rc<[Column<'c>]>> {
+pub(super) fn generated<'c>(follower: &mut Follower<'c>, relation: &'c Kept) -> Option<Rc<[Column<'c>]>> {
     let schema = follower.schema();
     let heirs: Vec<&'c Relation> = schema.heirs(relation).filter(|heir| expressions(heir).next().is_some()).collect();
     let matters = |relation: &&Relation| {

@@ -7,6 +7,7 @@ use super::operators;
 use super::select::nodes;
 use super::value::{Column, Value};
 use super::words;
+use crate::digest::Sought;
 use crate::tree::{Node, Tag, Value as Field, at};
 use crate::{Clause, How, Unknown};
 
@@ -274,9 +275,10 @@ impl<'c> Follower<'c> {
     fn qualified(&mut self, qualifiers: &[&str], name: &str) -> Value<'c> {
         let mut found = super::scope::Found::default();
         let mut is_system = false;
+        let sought = Sought::from(name);
         self.items(qualifiers, |item| {
             if !is_system {
-                item.columns.find(self.schema(), name, &mut found);
+                item.columns.find(self.schema(), sought, &mut found);
                 is_system = found.value.is_none() && item.is_stored && super::scope::is_system(name);
             }
         });
@@ -299,7 +301,7 @@ impl<'c> Follower<'c> {
     pub(super) fn field(&mut self, value: &Value<'c>, name: &str) -> Value<'c> {
         if let Some(fields) = value.fields() {
             let mut found = super::scope::Found::default();
-            super::scope::Columns::Known(Rc::clone(fields)).find(self.schema(), name, &mut found);
+            super::scope::Columns::Known(Rc::clone(fields)).find(self.schema(), name.into(), &mut found);
             if let Some(found) = found.value {
                 return found;
             }

@@ -55,6 +55,8 @@ pub(super) struct Follower<'c> {
     /// What earlier statements of the same text did.
     pub(super) earlier: Earlier<'c>,
     pub(super) found: Found<'c>,
+    /// No columns.
+    pub(super) nothing: Rc<[Column<'c>]>,
     steps_left: usize,
     nested: usize,
 }
@@ -134,6 +136,7 @@ impl<'c> Follower<'c> {
             texts: HashMap::new(),
             earlier,
             found: Found::default(),
+            nothing: Rc::from([]),
             steps_left,
             nested: 0,
         }

@@ -98,11 +98,13 @@ impl<'c> Follower<'c> {
         let Some(left) = self.scopes.take() else { return right };
         let merged = self.merged(node, &left, &right);
         let alias = node.node(at!("join_using_alias")).map_or("", |alias| alias.text(at!("aliasname")));
-        let join = From::Join { left: Box::new(left), right: Box::new(right), merged, alias };
+        let join = From::Join { sides: Box::new([left, right]), merged, alias };
         // ON sees the two sides alone, not what stands before them in FROM.
-        let before = self.scopes.replace(vec![join]);
+        self.scopes.add(join);
+        let hidden = self.scopes.hide_others();
         self.predicate(node.get(at!("quals")));
-        let Some(join) = self.scopes.replace(before).pop() else {
+        self.scopes.show_others(hidden);
+        let Some(join) = self.scopes.take() else {
             return From::Item(self.item(node, Columns::Any(Value::clean())));
         };
         match node.node(at!("alias")) {
@@ -115,6 +117,9 @@ impl<'c> Follower<'c> {
     fn merged(&mut self, node: &Node<'c>, left: &From<'c>, right: &From<'c>) -> Rc<[Column<'c>]> {
         let schema = self.schema();
         let natural = node.flag(at!("isNatural"));
+        if !natural && node.list(at!("usingClause")).is_empty() {
+            return Rc::clone(&self.nothing);
+        }
         let common = if natural { self.common(node, left, right) } else { names(node.list(at!("usingClause"))) };
         let mut columns = Vec::with_capacity(common.len());
         for name in common {

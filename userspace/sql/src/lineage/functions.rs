@@ -1,10 +1,10 @@
 //! What the server's own functions do with what they are given, as far as telling where a value comes from needs it.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::words;
 use crate::catalog;
+use crate::digest::Map;
 use crate::tree::{Node, Value, at};
 
 /// What a function of the server's does with a value.
@@ -50,7 +50,7 @@ pub(super) enum Class {
 
 /// The class of a function of `pg_catalog`, or of a well-known extension, by its name.
 pub(super) fn class(name: &str) -> Class {
-    static KNOWN: LazyLock<HashMap<&str, Class>> =
+    static KNOWN: LazyLock<Map<&str, Class>> =
         LazyLock::new(|| catalog::functions().map(|name| (name, told_class(name))).collect());
     KNOWN.get(name).copied().unwrap_or_else(|| told_class(name))
 }

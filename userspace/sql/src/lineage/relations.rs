@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::follow::Follower;
 use super::scope::{self, Columns};
 use super::value::{Column, Value};
+use crate::schema::Kept;
 use crate::tree::{Node, Tag, at};
 use crate::{Name, Relation, RelationKind, Unknown, catalog, grammar};
 
@@ -60,7 +61,7 @@ fn searched<'c>(schemas: &'c [String], written: Option<&'c str>) -> impl Iterato
 }
 
 /// The relation of that name in a schema, of those that are `known` by it; `None`: there is none.
-fn in_schema<'c>(follower: &mut Follower<'c>, schema: &str, name: &str, known: &'c [Relation]) -> Option<Columns<'c>> {
+fn in_schema<'c>(follower: &mut Follower<'c>, schema: &str, name: &str, known: &'c [Kept]) -> Option<Columns<'c>> {
     let is_servers = matches!(schema, "pg_catalog" | "information_schema");
     let own = known.iter().filter(|_| !is_servers).find(|relation| relation.name.schema.as_deref() == Some(schema));
     if let Some(relation) = own {
@@ -88,13 +89,13 @@ fn in_schema<'c>(follower: &mut Follower<'c>, schema: &str, name: &str, known: &
 
 /// The columns of a relation whose name an earlier statement of the text used for one that it made, or whose bearer it may have removed or
 /// named otherwise: it may be any of that name.
-fn with_others<'c>(follower: &mut Follower<'c>, relation: &'c Relation, columns: Columns<'c>) -> Columns<'c> {
+fn with_others<'c>(follower: &mut Follower<'c>, relation: &'c Kept, columns: Columns<'c>) -> Columns<'c> {
     let name = &relation.name.name;
     let made = follower.earlier.relations.iter().filter(|made| made.name.name == *name);
     let mut others: Vec<Column<'c>> = made.flat_map(|made| made.columns.iter().cloned()).collect();
     if follower.earlier.gone.has(name) {
         let schema = follower.schema();
-        for other in schema.relations().filter(|other| other.name.name == *name && other.oid != relation.oid) {
+        for other in schema.kept().filter(|other| other.name.name == *name && other.oid != relation.oid) {
             others.extend_from_slice(&of_relation(follower, other).list(schema));
         }
     }
@@ -133,7 +134,7 @@ fn with_filled<'c>(follower: &Follower<'c>, name: &str, columns: Columns<'c>) ->
     Columns::Known(all.into())
 }
 
-fn of_relation<'c>(follower: &mut Follower<'c>, relation: &'c Relation) -> Columns<'c> {
+fn of_relation<'c>(follower: &mut Follower<'c>, relation: &'c Kept) -> Columns<'c> {
     match &relation.kind {
         RelationKind::View { query } => Columns::Known(view(follower, relation, query)),
         RelationKind::Table | RelationKind::Other => {

@@ -3,15 +3,17 @@
 use std::rc::Rc;
 
 use super::value::{Column, Value};
+use crate::digest::Sought;
+use crate::schema::Kept;
 use crate::{ColumnId, Relation, Schema, Sensitivity};
 
 /// The columns of a FROM item.
 #[derive(Clone, Debug)]
 pub(super) enum Columns<'c> {
     /// Those of a relation, as the database has them.
-    Relation(&'c Relation),
+    Relation(&'c Kept),
     /// Those of a relation, of which some are generated from what matters.
-    Computed(&'c Relation, Rc<[Column<'c>]>),
+    Computed(&'c Kept, Rc<[Column<'c>]>),
     /// These. One named `*` stands for any number of others.
     Known(Rc<[Column<'c>]>),
     /// Any name may be one; each has this value.
@@ -41,10 +43,8 @@ pub(super) enum From<'c> {
     Item(Item<'c>),
     /// Two, joined.
     Join {
-        /// Left.
-        left: Box<From<'c>>,
-        /// Right.
-        right: Box<From<'c>>,
+        /// Left and right.
+        sides: Box<[From<'c>; 2]>,
         /// The columns of USING or NATURAL: once, in front of the others.
         merged: Rc<[Column<'c>]>,
         /// The name by which the merged columns may be qualified.
@@ -57,8 +57,17 @@ pub(super) enum From<'c> {
 pub(super) struct Scope<'c> {
     /// Its items.
     pub(super) from: Vec<From<'c>>,
+    /// So many of them, the first ones, are hidden: those in front of a join whose condition is followed.
+    hidden: usize,
     /// May be seen: not so while a subquery in FROM without LATERAL is followed.
     pub(super) is_visible: bool,
+}
+
+impl<'c> Scope<'c> {
+    /// Those that are seen.
+    fn items(&self) -> &[From<'c>] {
+        self.from.get(self.hidden..).unwrap_or_default()
+    }
 }
 
 /// What looking for a name found.
@@ -97,10 +106,11 @@ pub(super) fn stored<'c>(schema: &Schema, relation: &Relation, column: &crate::C
 
 impl<'c> Columns<'c> {
     /// Looks for a column by its name.
-    pub(super) fn find(&self, schema: &Schema, name: &str, found: &mut Found<'c>) {
+    pub(super) fn find(&self, schema: &Schema, sought: Sought<'_>, found: &mut Found<'c>) {
+        let name = sought.name;
         match self {
             Columns::Relation(relation) => {
-                if let Some(column) = relation.columns.iter().find(|column| column.name == name) {
+                if let Some(column) = relation.column(sought) {
                     found.add(stored(schema, relation, column));
                 }
             }
@@ -169,19 +179,19 @@ pub(super) fn renamed<'c>(columns: &Rc<[Column<'c>]>, names: &[&'c str]) -> Rc<[
 
 impl<'c> From<'c> {
     /// Looks for an unqualified column.
-    fn find(&self, schema: &Schema, name: &str, found: &mut Found<'c>) {
+    fn find(&self, schema: &Schema, sought: Sought<'_>, found: &mut Found<'c>) {
+        let name = sought.name;
         match self {
             From::Item(item) => {
-                item.columns.find(schema, name, found);
+                item.columns.find(schema, sought, found);
                 if item.is_stored && found.value.is_none() && is_system(name) {
                     found.add(Value::clean());
                 }
             }
-            From::Join { left, right, merged, .. } => match merged.iter().find(|column| column.name == name) {
+            From::Join { sides, merged, .. } => match merged.iter().find(|column| column.name == name) {
                 Some(column) => found.add(column.value.clone()),
                 None => {
-                    left.find(schema, name, found);
-                    right.find(schema, name, found);
+                    sides.iter().for_each(|side| side.find(schema, sought, found));
                 }
             },
         }
@@ -197,7 +207,7 @@ impl<'c> From<'c> {
                     tell(item);
                 }
             }
-            From::Join { left, right, merged, alias } => {
+            From::Join { sides, merged, alias } => {
                 if of.is_none() && *alias == qualifier && !alias.is_empty() {
                     tell(&Item {
                         name: alias,
@@ -206,8 +216,7 @@ impl<'c> From<'c> {
                         is_stored: false,
                     });
                 }
-                left.named(qualifier, of, tell);
-                right.named(qualifier, of, tell);
+                sides.iter().for_each(|side| side.named(qualifier, of, tell));
             }
         }
     }
@@ -216,9 +225,9 @@ impl<'c> From<'c> {
     pub(super) fn star(&self, schema: &Schema) -> Vec<Column<'c>> {
         match self {
             From::Item(item) => item.columns.list(schema).to_vec(),
-            From::Join { left, right, merged, .. } => {
+            From::Join { sides, merged, .. } => {
                 let mut columns = merged.to_vec();
-                for side in [left, right] {
+                for side in sides.iter() {
                     let own = side.star(schema);
                     columns.extend(own.into_iter().filter(|column| !merged.iter().any(|one| one.name == column.name)));
                 }
@@ -230,7 +239,7 @@ impl<'c> From<'c> {
     /// Looks for a column on one side of a join, as USING does.
     pub(super) fn column(&self, schema: &Schema, name: &str) -> Found<'c> {
         let mut found = Found::default();
-        self.find(schema, name, &mut found);
+        self.find(schema, name.into(), &mut found);
         found
     }
 }
@@ -244,7 +253,7 @@ pub(super) struct Scopes<'c> {
 impl<'c> Scopes<'c> {
     /// Opens a query.
     pub(super) fn open(&mut self) {
-        self.stack.push(Scope { from: Vec::new(), is_visible: true });
+        self.stack.push(Scope { from: Vec::new(), hidden: 0, is_visible: true });
     }
 
     /// Closes it.
@@ -254,7 +263,7 @@ impl<'c> Scopes<'c> {
 
     /// How many items a lookup may ask.
     pub(super) fn width(&self) -> usize {
-        self.stack.iter().map(|scope| scope.from.len()).sum()
+        self.stack.iter().map(|scope| scope.items().len()).sum()
     }
 
     /// How many are open.
@@ -281,7 +290,20 @@ impl<'c> Scopes<'c> {
 
     /// The FROM of the innermost query.
     pub(super) fn innermost(&self) -> &[From<'c>] {
-        self.stack.last().map_or(&[], |scope| &scope.from)
+        self.stack.last().map_or(&[], Scope::items)
+    }
+
+    /// Hides all items of the innermost query but the last. Says how many were hidden.
+    pub(super) fn hide_others(&mut self) -> usize {
+        let Some(scope) = self.stack.last_mut() else { return 0 };
+        std::mem::replace(&mut scope.hidden, scope.from.len().saturating_sub(1))
+    }
+
+    /// Hides so many again.
+    pub(super) fn show_others(&mut self, hidden: usize) {
+        if let Some(scope) = self.stack.last_mut() {
+            scope.hidden = hidden;
+        }
     }
 
     /// Shows or hides the query at that depth.
@@ -298,9 +320,10 @@ impl<'c> Scopes<'c> {
     /// What an unqualified column may be.
     pub(super) fn column(&self, schema: &Schema, name: &str) -> Found<'c> {
         let mut found = Found::default();
+        let name = Sought::from(name);
         for scope in self.visible() {
             let mut here = Found::default();
-            scope.from.iter().for_each(|from| from.find(schema, name, &mut here));
+            scope.items().iter().for_each(|from| from.find(schema, name, &mut here));
             found.is_open |= here.is_open;
             let sure = here.value.is_some() && !here.is_open;
             if let Some(value) = here.value {
@@ -321,7 +344,7 @@ impl<'c> Scopes<'c> {
                 is_found = true;
                 tell(item);
             };
-            scope.from.iter().for_each(|from| from.named(qualifier, schema, &mut told));
+            scope.items().iter().for_each(|from| from.named(qualifier, schema, &mut told));
             if is_found {
                 break;
             }
@@ -331,6 +354,6 @@ impl<'c> Scopes<'c> {
     /// The columns that `*` means in the innermost query.
     pub(super) fn star(&self, schema: &Schema) -> Vec<Column<'c>> {
         let Some(scope) = self.stack.last() else { return Vec::new() };
-        scope.from.iter().flat_map(|from| from.star(schema)).collect()
+        scope.items().iter().flat_map(|from| from.star(schema)).collect()
     }
 }

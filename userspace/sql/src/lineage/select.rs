@@ -28,7 +28,8 @@ pub(super) fn names<'c>(list: &[Field<'c>]) -> Vec<&'c str> {
 impl<'c> Follower<'c> {
     /// A query, or a statement that changes rows and returns some.
     pub(super) fn query(&mut self, node: &Node<'c>) -> Rc<[Column<'c>]> {
-        self.deeper(Rc::from([]), |this| match node.kind {
+        let nothing = Rc::clone(&self.nothing);
+        self.deeper(nothing, |this| match node.kind {
             Tag::SelectStmt => this.select(node),
             Tag::InsertStmt | Tag::UpdateStmt | Tag::DeleteStmt | Tag::MergeStmt => this.change(node),
             _ => {

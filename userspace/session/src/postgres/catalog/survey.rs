@@ -11,7 +11,7 @@ use super::{Asking, Attempt, Builder, Origin, Relations};
 use crate::Limits;
 use crate::catalogs::{Catalog, Catalogs, Treatment};
 use crate::taints::{Changes, Taints};
-use crate::verdicts::{Asked, Judged, Refusal, StatementCache, Why};
+use crate::verdicts::{Asked, Judged, Refusal, StatementCache, Why, analyze, judge, searched};
 
 /// What a database holds, while its rows come.
 pub struct Survey {
@@ -140,6 +140,18 @@ impl Surveyed {
     pub fn passes(&self, cache: &mut StatementCache, asker: &Asker, text: &str) -> bool {
         let judged = cache.judge(&self.policy, self.asked(asker, text.as_bytes()));
         judged.refusal.is_none() && judged.derived.as_ref().is_none_or(|derived| derived.probing.is_none())
+    }
+
+    /// Whether it can be told what a text does and where its values come from. Nothing is judged: a step of a verdict, to be measured.
+    pub fn traces(&self, asker: &Asker, text: &str) -> bool {
+        let asked = self.asked(asker, text.as_bytes());
+        analyze(&asked, &searched(&asked), text).is_ok()
+    }
+
+    /// Whether a text is judged at all, without a look into a cache: all steps of a verdict but that one.
+    pub fn judges(&self, asker: &Asker, text: &str) -> bool {
+        let judged = judge(&self.policy, &self.asked(asker, text.as_bytes()));
+        judged.refusal.as_ref().is_none_or(|refusal| refusal.why != Why::Unjudged)
     }
 
     pub(crate) fn asked<'a>(&'a self, asker: &'a Asker, bytes: &'a [u8]) -> Asked<'a> {
