@@ -228,6 +228,8 @@ fn every_page_is_readable_and_has_names() {
             (held.text, held.parameters) = (text.into(), vec!["settled".into()]);
             (held.groups, held.tables) = (vec!["payments-agents".into()], vec!["public.payments".into()]);
             held.estimate = Some(Estimate { rows: 18_200, cost: 2_411 });
+            (held.sensitive, held.rows_bound) = (vec!["public.payments.pan (pan)".into()], Some(36_400));
+            (held.in_transaction, held.transaction_since_s) = (true, Some(now_s - 65));
             held.rules[0].message = Some("a lead agrees to every delete".into());
             assert!(page.service.approvals.asked(held));
         }
