@@ -17,6 +17,8 @@ pub(super) struct Entry {
     pub(super) figures: Figures,
     /// Of an outcome, the decision; of a word about a held statement, the ask.
     pub(super) about: Option<RecordId>,
+    /// Its text, undivided.
+    pub(super) text: String,
     /// What it has in common with many.
     pub(super) words: Words,
     /// What is its own.
@@ -143,6 +145,9 @@ impl Entry {
                     let value = String::from_utf8_lossy(value);
                     match side {
                         Side::Divided if is_divided => {
+                            if column == Column::Text {
+                                push(&mut entry.text, &value);
+                            }
                             divide(&value, entry.words.at(column), entry.own.at(column));
                         }
                         Side::Own if is_divided => push(entry.own.at(column), &value),

@@ -148,9 +148,10 @@ impl Index {
             0 => {
                 transaction.execute_batch(TABLES)?;
                 let columns: Vec<&str> = Column::ALL.iter().map(|column| column.name()).collect();
-                for table in ["facets", "words"] {
+                // Numbers begin alike: what begins with two or three signs is looked up and not added up.
+                for (table, prefixes) in [("facets", ""), ("words", ", prefix='2 3'")] {
                     transaction.execute_batch(&format!(
-                        "CREATE VIRTUAL TABLE {table} USING fts5({}, content='', contentless_delete=1, {TOKENS});",
+                        "CREATE VIRTUAL TABLE {table} USING fts5({}, content='', contentless_delete=1, {TOKENS}{prefixes});",
                         columns.join(", ")
                     ))?;
                 }

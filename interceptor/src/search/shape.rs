@@ -1,13 +1,15 @@
 //! What a text has in common with many, and what is its own.
 //!
 //! An agent says the same statement many times with other values. The words outside quotes that begin with a letter are its shape,
-//! which is kept once; numbers and what is in quotes are its own. Which side a word goes to decides what a search costs and never what
+//! which is kept once; numbers, names with numbers and what is in quotes are its own. Which side a word goes to decides what a search costs and never what
 //! it finds: both sides are looked through, and a phrase that goes over both is looked up in the record itself.
 
 /// Stands where words of the other side were, so that those around it are no neighbours. The index takes it for a word; nobody types it.
 const GAP: &str = "\u{e000}";
 /// A longer text is its own.
 const SHAPE_MAX: usize = 4096;
+/// A name with so many digits is its own.
+const NUMBERED: usize = 3;
 
 /// Appends the words of `text` to the side that they belong to, in their order.
 pub(super) fn divide(text: &str, shape: &mut String, own: &mut String) {
@@ -26,7 +28,7 @@ pub(super) fn divide(text: &str, shape: &mut String, own: &mut String) {
         let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
         let (word, behind) = rest.split_at(end);
         // `$1` is a parameter's place.
-        let is_own = is_quoted || (first.is_ascii_digit() && before != '$');
+        let is_own = is_quoted || (before != '$' && (first.is_ascii_digit() || is_numbered(word)));
         let side = if is_own { &mut *own } else { &mut *shape };
         if last == Some(!is_own) && !side.is_empty() {
             push(side, GAP);
@@ -34,6 +36,11 @@ pub(super) fn divide(text: &str, shape: &mut String, own: &mut String) {
         push(side, word);
         (last, before, rest) = (Some(is_own), ' ', behind);
     }
+}
+
+/// `batch_48392`: a name that is made anew each time.
+fn is_numbered(word: &str) -> bool {
+    word.bytes().filter(u8::is_ascii_digit).count() >= NUMBERED
 }
 
 /// What the index may take for a part of a word: of what is not ASCII, all, so that no word of its is ever cut.
@@ -60,7 +67,8 @@ mod tests {
             ("a > 5 AND b", "a - AND b", "5"),
             ("id IN (1, 2, 'x y') OR 7", "id IN - OR", "1 2 x y - 7"),
             ("x = 'it''s' y", "x - y", "it s"),
-            ("x = $12", "x 12", ""),
+            ("x = $1234", "x 1234", ""),
+            ("DROP TABLE tmp_48392", "DROP TABLE", "tmp_48392"),
             ("'411111******1111'", "", "411111 1111"),
             ("naïve–x 'ß'", "naïve–x", "ß"),
             ("", "", ""),

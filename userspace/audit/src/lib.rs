@@ -30,7 +30,7 @@ pub mod verify;
 pub use encode::{ActorPart, StatementPart, VerdictPart, encode};
 pub use event::{
     Actor, Approval, AskOver, Asked, Clock, Decided, Event, Grant, GrantOver, Head, LoginTls, Operator, Outcome,
-    RevealOver, Revealed, Revealing, SessionTotals, SqlState, Stage, Statement, Text, Verdict, VerdictFacts,
+    RevealOver, Revealed, Revealing, SessionTotals, SignedOff, SqlState, Stage, Statement, Text, Verdict, VerdictFacts,
 };
 pub use id::{MalformedId, RecordId};
 pub use pan::Masked;

@@ -11,7 +11,7 @@ use super::super::entry::{Column, Entry};
 use super::super::place::{Found, Segments};
 use super::super::query::{Bits, Query, Sought};
 use super::blocks::{self, BLOCK, Bounded, place};
-use super::profiles::tell;
+use super::profiles::{NONE, tell};
 use super::{HOUR_NS, Hit, Index, TOKENS, hit, signed};
 
 /// A search, as far as it is the same for all blocks.
@@ -50,6 +50,24 @@ impl Plan<'_> {
         self.own = rest;
         let can = |bits: &Bits| (bits | own) & self.need == self.need && bits & self.none == 0;
         self.may = self.profiles.iter().map(can).collect();
+    }
+
+    /// The phrases that only the record itself can tell: some of their words are shared, and some its own. `None`: one is not there
+    /// that must be, or the other way round.
+    fn open(&self, shared: Bits, own: Bits, shares_nothing: bool) -> Option<Vec<&Phrase<'_>>> {
+        let mut open = Vec::new();
+        for phrase in &self.phrases {
+            let (is_there, pieces) = ((shared | own) & phrase.bit != 0, phrase.pieces);
+            let may_go_over_both = !phrase.sought.is_ascii || (shared & pieces != 0 && own & pieces != 0);
+            let may = (shared | own) & pieces == pieces && (may_go_over_both || shares_nothing);
+            match (is_there, may) {
+                (true, _) if phrase.sought.is_not => return None,
+                (false, true) => open.push(phrase),
+                (false, false) if !phrase.sought.is_not => return None,
+                _ => {}
+            }
+        }
+        Some(open)
     }
 }
 
@@ -113,8 +131,8 @@ impl Index {
                 is_shared |= plan.profiles.iter().any(|bits| bits & of != 0);
                 pieces |= of;
             }
-            // Records that have no profile of their own have the words of both sides, but not in their order.
-            is_shared |= most as usize >= self.profiles_max.0;
+            // Records that share nothing have the words of both sides, but not in their order.
+            is_shared |= most as usize >= self.profiles_max.1;
             let is_mixed = sought.is_phrase && (!sought.is_ascii || (is_own && is_shared));
             match (is_mixed, sought.is_not) {
                 (true, is_not) => {
@@ -209,8 +227,9 @@ impl Index {
             if !may(&id) {
                 continue;
             }
-            let bits = plan.profiles.get(profile(id)).copied().unwrap_or_default();
-            let bits = bits | own.get(&id).copied().unwrap_or_default();
+            let shared = plan.profiles.get(profile(id)).copied().unwrap_or_default();
+            let own = own.get(&id).copied().unwrap_or_default();
+            let bits = shared | own;
             if bits & plan.need != plan.need || bits & plan.none != 0 {
                 continue;
             }
@@ -232,8 +251,9 @@ impl Index {
             if is_open && !self.is_within(plan.query, id)? {
                 continue;
             }
+            let Some(open) = plan.open(shared, own, profile(id) == usize::from(NONE)) else { continue };
             let hit = self.hit(id)?;
-            if !plan.phrases.is_empty() && !aside.holds(plan, bits, &hit, segments)? {
+            if !open.is_empty() && !aside.holds(&open, &hit, segments)? {
                 continue;
             }
             hits.push(hit);
@@ -296,12 +316,7 @@ struct Aside(Option<Connection>);
 
 impl Aside {
     /// Whether the phrases are there that must be, and those are not that must not.
-    fn holds(&mut self, plan: &Plan<'_>, bits: Bits, hit: &Hit, segments: &Segments) -> Result<bool> {
-        let is_open = |phrase: &&Phrase<'_>| bits & phrase.bit == 0 && bits & phrase.pieces == phrase.pieces;
-        let open: Vec<&Phrase<'_>> = plan.phrases.iter().filter(is_open).collect();
-        if open.is_empty() {
-            return Ok(true);
-        }
+    fn holds(&mut self, open: &[&Phrase<'_>], hit: &Hit, segments: &Segments) -> Result<bool> {
         let Found { record, outcome } = segments.found(hit)?;
         let Some(record) = record.as_deref().and_then(show::frame) else { return Ok(false) };
         let mut entry = Entry::whole(&record);

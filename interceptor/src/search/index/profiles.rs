@@ -42,7 +42,9 @@ impl Profiles {
         if let Some(profile) = self.number(transaction, &entry.words, self.shapes_max)? {
             return Ok(profile);
         }
-        entry.own.take(Column::Text, &mut entry.words);
+        // In its own order, so that a phrase of it is found there.
+        entry.words.at(Column::Text).clear();
+        entry.own.at(Column::Text).clone_from(&entry.text);
         if let Some(profile) = self.number(transaction, &entry.words, self.all_max)? {
             return Ok(profile);
         }
