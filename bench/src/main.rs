@@ -19,6 +19,7 @@ mod ratio;
 mod record;
 mod relay;
 mod sealed;
+mod search;
 mod slice;
 mod stub;
 mod verify;
@@ -41,6 +42,7 @@ bench hold    --near PORT --seen PORT --policy FILE --without FILE --with FILE -
 bench pan     [--quick] [--check] [--class WORD] [--json FILE] [--markdown] [--report] [--search SECONDS] [--seed N]
 bench policy  [--quick] [--all] [--application NAME] [--json FILE] [--seed N] [--profile SECONDS]
 bench verify  --program PATH [--records N] [--rounds N] [--check]
+bench search  --program PATH [--records N] [--queries N] [--seed N] [--folder DIR] [--check]
 bench pan-truth [--quick] [--markdown] [--report]
 ";
 
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Some("pan") => pan::run(&args[1..]),
         Some("policy") => policy::run(&args[1..]),
         Some("verify") => verify::run(&args[1..]),
+        Some("search") => search::run(&args[1..]),
         Some("pan-truth") => pan::truth::run(&args[1..]),
         _ => {
             eprint!("{HELP}");

@@ -124,6 +124,11 @@ pub fn describe(config: &Config, policy: &Policy) -> String {
         out.push_str(&issued(issuer));
     }
     let _ = writeln!(out, "policy     {} ({})", service.policy.display(), policy.version());
+    let approved = policy.approved().map_or_else(
+        || "approved by nobody that it names: [approved] in it says who, for the evidence".to_owned(),
+        |approved| format!("approved by {}: {}", approved.by.join(", "), approved.reason),
+    );
+    let _ = writeln!(out, "           {approved}");
     if let Some(admin) = &config.admin {
         let _ = writeln!(out, "page       http://{}/, for reviewers of this host", admin.listen);
         if let Some(url) = &admin.url {

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use self::catalogue::{Asked, asked, of_pair};
+use self::policies::policies;
 use crate::config::Config;
 use crate::record::figures::{Figure, Of, Span, Tally, each};
 use crate::record::{self, now_ns, reading};
@@ -20,6 +21,7 @@ use crate::record::{self, now_ns, reading};
 mod catalogue;
 mod integrity;
 mod page;
+mod policies;
 mod zip;
 
 /// So many records are shown of each requirement.
@@ -140,9 +142,10 @@ pub fn evidence(path: &Path, from: &str, to: &str, out: &Path) -> Result<u8> {
     let values: Vec<Value> = figures.iter().map(Shown::value).collect();
     pack.put_json("figures.json", "all", &verb, &values.into())?;
     history(&mut pack, path, &folders, span)?;
+    let versions = policies(&mut pack, path, &folders, span)?;
     let whole = integrity::put(&mut pack, &config, path)?;
     let manifest = manifest(&pack, span);
-    let page = page::html(&manifest, &figures);
+    let page = page::html(&manifest, &figures, &versions);
     pack.put("index.html", "all", &verb, &page)?;
     let manifest = format!("{:#}\n", self::manifest(&pack, span));
     fs::write(out.join("index.json"), &manifest).context("cannot write the index")?;

@@ -212,7 +212,7 @@ fn watch_over(service: &Arc<Service>, watched: &Watched<'_>, checkpoints: &mut C
                 tracing::info!("stopping");
                 return Ok(());
             }
-            match service.reload() {
+            match service.reload(None) {
                 Ok(version) => {
                     tracing::info!(policy = %version, "policy reloaded");
                     if let Some(what) = service.wants_restart() {

@@ -10,6 +10,7 @@ mod entry;
 mod index;
 mod place;
 mod query;
+mod shape;
 #[cfg(test)]
 mod tests;
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use audit::{Event, Operator, Text};
+use audit::{Event, Operator, SignedOff, Text};
 use control::approvals::{Approvals, Granting, Login, Rejected, Reviewer, Standing};
 use control::{
     Agent, Canary, Columns, Coverage, Database, Figure, FigureKind, Label, Latency, LiveSession, Looks, Mode, Policy,
@@ -151,7 +151,7 @@ impl Service {
     }
 
     /// Reads the policy again and gives it to every shard; the old one stays where it does not load.
-    pub fn reload(&self) -> Result<String, String> {
+    pub fn reload(&self, by: Option<u32>) -> Result<String, String> {
         let previous = self.policy();
         let loaded = check::load_policy(&self.config).map_err(|e| e.to_string());
         let outcome = loaded.and_then(|policy| {
@@ -165,7 +165,7 @@ impl Service {
         });
         self.state().refused = outcome.as_ref().err().cloned();
         self.state().restart = self.masking_changed();
-        self.record_policy(&previous, &outcome);
+        self.record_policy(by, &previous, &outcome);
         outcome.map(|(version, _)| version)
     }
 
@@ -186,20 +186,29 @@ impl Service {
         self.state().restart
     }
 
-    fn record_policy(&self, previous: &str, outcome: &Result<(String, usize), String>) {
+    fn record_policy(&self, by: Option<u32>, previous: &str, outcome: &Result<(String, usize), String>) {
         let (policy, rules, message) = match outcome {
             Ok((version, rules)) => (version.as_str(), *rules, None),
             Err(why) => (previous, 0, Some(Masked::of(why))),
         };
         let (policy, previous) = (Masked::of(policy), Masked::of(previous));
+        let approved = self.approved().filter(|_| outcome.is_ok());
         self.record(&Event::PolicyLoad {
-            operator: operator(),
+            operator: by.map_or_else(operator, caller),
             policy: Text::Masked(&policy),
             previous: Some(Text::Masked(&previous)),
             rules: u32::try_from(rules).unwrap_or(u32::MAX),
+            approved: approved.as_ref().map(signed_off),
             success: outcome.is_ok(),
             message: message.as_ref().map(Text::Masked),
         });
+    }
+
+    /// Who signed off the policy in force.
+    fn approved(&self) -> Option<(Masked, Masked)> {
+        let state = self.state();
+        let approved = state.policy.approved()?;
+        Some((Masked::of(&approved.by.join(", ")), Masked::of(&approved.reason)))
     }
 
     /// The first record of a run.
@@ -207,11 +216,13 @@ impl Service {
         let release =
             nix::sys::utsname::uname().map(|u| u.release().to_string_lossy().into_owned()).unwrap_or_default();
         let (kernel, policy) = (Masked::of(&release), Masked::of(self.state().policy.version()));
+        let approved = self.approved();
         self.record(&Event::ServiceStart {
             operator: operator(),
             version: env!("CARGO_PKG_VERSION"),
             kernel: Text::Masked(&kernel),
             policy: Text::Masked(&policy),
+            approved: approved.as_ref().map(signed_off),
             success: true,
             message: None,
         });
@@ -481,8 +492,8 @@ impl Source for Service {
         }
     }
 
-    fn reload(&self) -> Result<String, String> {
-        Service::reload(self)
+    fn reload(&self, by: Option<u32>) -> Result<String, String> {
+        Service::reload(self, by)
     }
 
     fn caller(&self, end: &std::os::fd::OwnedFd) -> Result<control::Caller, String> {
@@ -567,6 +578,15 @@ impl Service {
 }
 
 /// The service itself.
+/// Who asked on the admin socket: an account, as the kernel says.
+fn caller(uid: u32) -> Operator<'static> {
+    Operator { name: Text::Literal("admin socket"), uid, pid: 0 }
+}
+
+fn signed_off((by, reason): &(Masked, Masked)) -> SignedOff<'_> {
+    SignedOff { by: Text::Masked(by), reason: Text::Masked(reason) }
+}
+
 fn operator() -> Operator<'static> {
     Operator { name: Text::Literal("service"), uid: nix::unistd::Uid::effective().as_raw(), pid: std::process::id() }
 }

@@ -135,7 +135,7 @@ pub fn replay(asked: Asked<'_>, id: RecordId, pace: Pace) -> Result<u8> {
 pub fn search(asked: Asked<'_>, typed: &str, limit: usize) -> Result<u8> {
     let query = Query::parse(typed, now_s())?;
     let opened = asked.open(&format!("sessions search {typed}"))?;
-    let hits = opened.index.find(&query, limit)?;
+    let hits = opened.index.find(&query, &opened.segments, limit)?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     for hit in &hits {
         writeln!(out, "{}", told(&opened.segments, hit, asked.as_json)?.line).context("cannot write")?;

@@ -102,7 +102,7 @@ const SESSIONS: &str = "connections_per_shard_max = 12288\nconnections_per_agent
 
 /// `cargo xtask bench [micro | latency | bulk | churn | idle | tls | all] …`: without a word all of these, with `all` the scan too;
 /// `bench pan`: the scan alone; `bench hold`: what held statements cost.
-/// `bench verify`: the record's verifier beside a bare SHA-256.
+/// `bench verify`: the record's verifier beside a bare SHA-256; `bench search`: searches of so many records.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     if let Some(("pan", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return pan(rest);
@@ -110,10 +110,10 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     if let Some(("policy", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return scan("policy", rest);
     }
-    if let Some(("verify", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+    if let Some((verb @ ("verify" | "search"), rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         shell::run(shell::cargo(&["build", "--release", "--package", "interceptor", "--quiet"]))?;
         let program = shell::target().join("release/interceptor").to_string_lossy().into_owned();
-        return scan("verify", &[&["--program".to_owned(), program], rest].concat());
+        return scan(verb, &[&["--program".to_owned(), program], rest].concat());
     }
     setup::ensure()?;
     let (install, args): (Vec<&String>, Vec<&String>) = args.iter().partition(|arg| *arg == "--install-peers");

@@ -36,6 +36,7 @@ cargo xtask VERB
   bench hold    rules that hold and match nothing, over none; from a decision to the first byte at the database
               [--quick] [--rounds N] [--slice-ms N] [--decisions N] [--report] [--check]
   bench verify  the record's verifier beside a bare SHA-256 over the same bytes   [--records N] [--rounds N] [--check]
+  bench search  searches of so many records by the program itself, p50 and p99   [--records N] [--queries N] [--seed N] [--folder DIR] [--check]
   bench policy  verdicts alone, never seen and known, beside the bare parse; hit rate; memory   [--quick] [--all]
               [--application NAME] [--json FILE] [--seed N]
   pan-truth   what is found and what is wrongly masked; status 1 over a budget   [--quick] [--markdown] [--report]

@@ -103,6 +103,12 @@ pub(crate) fn asked() -> Vec<Asked> {
         Asked::new("7.2.5", "decisions by rule", &["type=decision"], each("rule")),
         Asked::new("7.3.3", "decisions by verdict", &["type=decision"], each("verdict")),
         Asked::new("7.2.1", "decisions by version of the policy", &["type=decision"], each("policy")),
+        Asked::new(
+            "7.2.3",
+            "policies put in force by who approved them, as their files say",
+            &["type=policy-load|service-start", "success=true"],
+            each("reviewer"),
+        ),
         Asked::new("8.6.1", "approvals given", &["type=approval", "approved=true"], Of::Count),
         Asked::new("8.6.1", "approvals refused", &["type=approval", "approved=false"], Of::Count),
         Asked::new("8.6.1", "held statements that nobody decided", &["type=ask-over"], Of::Count),

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::Shown;
+use super::policies::Version;
 use crate::record::figures::Tally;
 
 /// Bars of a chart.
@@ -17,7 +18,7 @@ code{font:12px ui-monospace,monospace;color:#57606a;overflow-wrap:anywhere}td,th
 td.n{text-align:right;font-variant-numeric:tabular-nums;font-weight:600}svg text{font:12px system-ui,sans-serif;fill:#1b1f24}";
 
 /// The page.
-pub(super) fn html(manifest: &Value, figures: &[Shown]) -> String {
+pub(super) fn html(manifest: &Value, figures: &[Shown], versions: &[Version]) -> String {
     let word = |key: &str| escaped(manifest[key].as_str().unwrap_or_default());
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\"><title>Evidence of {0}</title><style>{STYLE}</style></head><body>\n<h1>Evidence of {0}</h1>\n<p>{1} to {2}, made {3}. By requirement of {4}. Each number stands beside the command that prints it; without its <code>--count</code> the command prints the records.</p>\n",
@@ -47,6 +48,7 @@ pub(super) fn html(manifest: &Value, figures: &[Shown]) -> String {
         }
         out += "</table>\n";
     }
+    out += &policies(versions);
     out += "<h2>Files</h2>\n<table><tr><th>requirement</th><th>file</th><th>SHA-256</th><th>made by</th></tr>\n";
     for (requirement, files) in manifest["files"].as_object().into_iter().flatten() {
         for file in files.as_array().into_iter().flatten() {
@@ -62,6 +64,39 @@ pub(super) fn html(manifest: &Value, figures: &[Shown]) -> String {
         }
     }
     out + "</table>\n</body></html>\n"
+}
+
+/// Policies that the page shows; the file has all.
+const POLICIES_MAX: usize = 50;
+
+/// Which policy held when, the newest first.
+fn policies(versions: &[Version]) -> String {
+    let mut out = "<h2 id=\"policies\">Policies and who approved them</h2>\n<table><tr><th>time</th><th>policy</th><th>put in force by</th><th>approved by, as its file says</th><th>reason</th><th>record</th></tr>\n".to_owned();
+    for version in versions.iter().rev().take(POLICIES_MAX) {
+        let policy = if version.is_in_force {
+            escaped(&version.policy)
+        } else {
+            format!("refused; {} stayed", escaped(&version.policy))
+        };
+        let _ = writeln!(
+            out,
+            "<tr><td>{}</td><td><code>{policy}</code></td><td>{}</td><td>{}</td><td>{}</td><td><code>{}</code></td></tr>",
+            escaped(&version.time),
+            escaped(&version.by),
+            escaped(&version.approved_by),
+            escaped(&version.reason),
+            escaped(&version.record)
+        );
+    }
+    out += "</table>\n";
+    if versions.len() > POLICIES_MAX {
+        let _ = writeln!(
+            out,
+            "<p>and {} before, in <a href=\"policy-approvers.json\">policy-approvers.json</a></p>",
+            versions.len() - POLICIES_MAX
+        );
+    }
+    out
 }
 
 /// The most frequent values as bars.

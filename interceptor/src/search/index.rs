@@ -1,7 +1,8 @@
-//! The index in SQLite: the words of records in FTS5, their places and figures in a table, sessions in another.
+//! The index in SQLite: words in FTS5, the places and figures of records in a table, sessions in another.
 //!
 //! Rows are numbered in the order of time as far as it was known when they were indexed, so that the newest come first without
-//! sorting. Texts are not kept, only their words; what is shown comes from the segments.
+//! sorting. What many records have in common is a profile, whose words stand in `facets` once; a record's own stand in `words`; which profile
+//! each has lies side by side in `blocks`. Texts are not kept, only their words; what is shown comes from the segments.
 
 use std::collections::HashMap;
 use std::fs::OpenOptions;
@@ -11,18 +12,20 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use audit::RecordId;
-use rusqlite::types::Value;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params, params_from_iter};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
+use super::entry::Column;
 use super::place::Place;
-use super::query::Query;
 
+mod blocks;
 mod fill;
+mod find;
+mod profiles;
 
 pub use fill::{Filled, Progress};
 
 /// Raised when the tables change: an index of another version is made anew.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// How long another process may write.
 const PATIENCE: Duration = Duration::from_secs(60);
 const HOUR_NS: u64 = 3_600_000_000_000;
@@ -39,14 +42,18 @@ CREATE TABLE sessions(id INTEGER PRIMARY KEY, shard INTEGER, seq INTEGER, began 
 CREATE UNIQUE INDEX session_by_name ON sessions(shard, seq);
 CREATE TABLE running(shard INTEGER, number INTEGER, session INTEGER, PRIMARY KEY(shard, number)) WITHOUT ROWID;
 CREATE TABLE series(shard INTEGER PRIMARY KEY, segment INTEGER, at INTEGER, header BLOB);
-CREATE VIRTUAL TABLE words USING fts5(text, agent, database, user, objects, kinds, rule, verdict, reviewer, said, marks,
-  content='', contentless_delete=1, tokenize=\"unicode61 remove_diacritics 2 tokenchars '_'\");
+CREATE TABLE profiles(id INTEGER PRIMARY KEY, key BLOB);
+CREATE TABLE blocks(id INTEGER PRIMARY KEY, data BLOB);
 ";
+/// What is a word.
+pub(super) const TOKENS: &str = "tokenize=\"unicode61 remove_diacritics 2 tokenchars '_'\"";
 
 /// The index of one record.
 pub struct Index {
     connection: Connection,
     path: PathBuf,
+    /// With their text, and in all.
+    profiles_max: (usize, usize),
 }
 
 /// A record that was found, with the outcome of a decision.
@@ -140,73 +147,28 @@ impl Index {
         match transaction.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))? {
             0 => {
                 transaction.execute_batch(TABLES)?;
+                let columns: Vec<&str> = Column::ALL.iter().map(|column| column.name()).collect();
+                // Numbers begin alike: what begins with two or three signs is looked up and not added up.
+                for (table, prefixes) in [("facets", ""), ("words", ", prefix='2 3'")] {
+                    transaction.execute_batch(&format!(
+                        "CREATE VIRTUAL TABLE {table} USING fts5({}, content='', contentless_delete=1, {TOKENS}{prefixes});",
+                        columns.join(", ")
+                    ))?;
+                }
                 transaction.pragma_update(None, "user_version", VERSION)?;
             }
             VERSION => {}
             _ => return Ok(None),
         }
         transaction.commit()?;
-        Ok(Some(Index { connection, path: path.to_owned() }))
+        let profiles_max = (profiles::SHAPES_MAX, profiles::PROFILES_MAX);
+        Ok(Some(Index { connection, path: path.to_owned(), profiles_max }))
     }
 
-    /// What was found, newest first.
-    pub fn find(&self, query: &Query, limit: usize) -> Result<Vec<Hit>> {
-        let (sql, values) = self.select(query, limit)?;
-        let mut statement = self.connection.prepare(&sql)?;
-        let rows = statement.query_map(params_from_iter(values), hit)?;
-        rows.collect::<rusqlite::Result<_>>().with_context(|| self.broken())
-    }
-
-    fn select(&self, query: &Query, limit: usize) -> Result<(String, Vec<Value>)> {
-        let mut sql =
-            "SELECT r.shard, r.seq, r.segment, r.at, r.out_seq, r.out_segment, r.out_at, s.shard, s.seq FROM "
-                .to_owned();
-        let (mut values, mut conditions) = (Vec::new(), Vec::new());
-        let id = match query.matches.is_empty() {
-            true => {
-                sql += "records r";
-                "r.id"
-            }
-            false => {
-                sql += "words JOIN records r ON r.id = words.rowid";
-                conditions.push("words MATCH ?".to_owned());
-                values.push(Value::from(query.matches.clone()));
-                "words.rowid"
-            }
-        };
-        sql += " LEFT JOIN sessions s ON s.id = r.session";
-        let mut with = |condition: String, value: u64| {
-            conditions.push(condition);
-            values.push(Value::from(signed(value)));
-        };
-        if let Some(since) = query.since_ns {
-            with(format!("{id} >= ?"), self.edge("SELECT min(first) FROM hours WHERE hour >= ?", since, i64::MAX)?);
-            with("r.time >= ?".to_owned(), since);
-        }
-        if let Some(until) = query.until_ns {
-            with(format!("{id} <= ?"), self.edge("SELECT max(last) FROM hours WHERE hour <= ?", until, 0)?);
-            with("r.time < ?".to_owned(), until);
-        }
-        for bound in &query.bounds {
-            with(format!("r.{} {} ?", bound.column, bound.is), bound.value);
-        }
-        if let Some(session) = query.session {
-            with("r.session = (SELECT id FROM sessions WHERE shard = ?".to_owned(), u64::from(session.shard));
-            with("seq = ?)".to_owned(), session.seq);
-        }
-        if !conditions.is_empty() {
-            sql += &format!(" WHERE {}", conditions.join(" AND "));
-        }
-        sql += &format!(" ORDER BY {id} DESC LIMIT {limit}");
-        Ok((sql, values))
-    }
-
-    /// The row from or to which a time reaches, by whole hours; `none` where no hour does.
-    fn edge(&self, sql: &str, time_ns: u64, none: i64) -> Result<u64> {
-        let hour = signed(time_ns / HOUR_NS);
-        let edge: Option<i64> =
-            self.connection.query_row(sql, [hour], |row| row.get(0)).with_context(|| self.broken())?;
-        Ok(edge.unwrap_or(none) as u64)
+    /// Another bound.
+    #[cfg(test)]
+    pub(super) fn profiles_at_most(&mut self, shapes: usize, all: usize) {
+        self.profiles_max = (shapes, all);
     }
 
     /// Sessions with a record since then, newest first.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use audit::segment::{FRAME_LEN, SEGMENT_LEN_MAX, parse_file_name};
@@ -62,12 +63,27 @@ impl Segments {
         self.files.range((shard, number.saturating_add(1))..=(shard, u64::MAX)).count()
     }
 
-    /// One segment.
-    pub(super) fn read(&self, shard: u16, number: u64) -> Result<Vec<u8>> {
-        let path = self.files.get(&(shard, number)).context("it is not there any more")?;
-        let len = std::fs::metadata(path).map(|is| is.len()).unwrap_or_default();
+    /// How long a segment is.
+    pub(super) fn len(&self, shard: u16, number: u64) -> Result<u64> {
+        let path = self.path(shard, number)?;
+        let len = std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?.len();
         anyhow::ensure!(len <= SEGMENT_LEN_MAX as u64, "{} is longer than a segment may be", path.display());
-        std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+        Ok(len)
+    }
+
+    /// At most so many bytes of a segment, from a place on; less where it ends.
+    pub(super) fn part(&self, shard: u16, number: u64, at: u64, most: usize) -> Result<Vec<u8>> {
+        let path = self.path(shard, number)?;
+        let failed = || format!("cannot read {}", path.display());
+        let mut file = File::open(path).with_context(failed)?;
+        file.seek(SeekFrom::Start(at)).with_context(failed)?;
+        let mut bytes = Vec::with_capacity(most.min(self.len(shard, number)?.saturating_sub(at) as usize));
+        file.take(most as u64).read_to_end(&mut bytes).with_context(failed)?;
+        Ok(bytes)
+    }
+
+    fn path(&self, shard: u16, number: u64) -> Result<&Path> {
+        self.files.get(&(shard, number)).map(PathBuf::as_path).context("it is not there any more")
     }
 
     /// What was found, read from its segments.

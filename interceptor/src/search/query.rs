@@ -9,13 +9,14 @@ use std::fmt;
 use audit::{RecordId, RecordType};
 use pan::Masked;
 
-use super::entry::{EVERY, MANY};
+use super::entry::MANY;
+use super::shape::is_word;
 
 /// A search that the index understands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
-    /// In FTS5's own words; every string in it is quoted.
-    pub(super) matches: String,
+    /// Words, which must all be there, or must not.
+    pub(super) terms: Vec<Sought>,
     pub(super) bounds: Vec<Bound>,
     /// Nanoseconds since 1970.
     pub(super) since_ns: Option<u64>,
@@ -24,12 +25,70 @@ pub struct Query {
     pub(super) session: Option<RecordId>,
 }
 
+/// A set of what is looked for: one for each term, and for each piece of it.
+pub(super) type Bits = u128;
+/// So many bits there are.
+const BITS: usize = 120;
+
+/// A word or phrase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sought {
+    pub(super) is_not: bool,
+    column: Option<&'static str>,
+    /// In FTS5's own words: quoted, in which nothing has a meaning but a quotation mark, doubled.
+    string: String,
+    /// It has several words, which must follow each other.
+    pub(super) is_phrase: bool,
+    /// Those of a phrase, quoted: where one of them is not, the phrase is not.
+    pub(super) pieces: Vec<String>,
+    /// The pieces are all of the phrase.
+    pub(super) is_ascii: bool,
+}
+
+impl Sought {
+    fn new(column: Option<&'static str>, word: &str, is_begin: bool, is_not: bool) -> Sought {
+        let star = if is_begin { " *" } else { "" };
+        let quoted = |word: &str, star: &str| format!("\"{}\"{star}", word.replace('"', "\"\"").replace('\0', " "));
+        let words: Vec<&str> = word.split(|c| !is_word(c)).filter(|word| !word.is_empty()).collect();
+        let is_phrase = words.len() > 1;
+        let last = words.last().copied();
+        let pieces = words.iter().filter(|word| is_phrase && word.is_ascii());
+        Sought {
+            is_not,
+            column,
+            string: quoted(word, star),
+            is_phrase,
+            pieces: pieces.map(|word| quoted(word, if Some(*word) == last { star } else { "" })).collect(),
+            is_ascii: word.is_ascii(),
+        }
+    }
+
+    /// As FTS5 reads it; or one of its pieces.
+    pub(super) fn told(&self, piece: Option<&str>) -> String {
+        let string = piece.unwrap_or(&self.string);
+        self.column.map_or_else(|| string.to_owned(), |column| format!("{column} : {string}"))
+    }
+}
+
 /// One comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bound {
     pub(super) column: &'static str,
     pub(super) is: &'static str,
     pub(super) value: u64,
+}
+
+impl Bound {
+    /// Whether a figure is within one that is compared with `bound`.
+    pub(super) fn holds(&self, figure: u64, bound: u64) -> bool {
+        match self.is {
+            ">" => figure > bound,
+            ">=" => figure >= bound,
+            "<" => figure < bound,
+            "<=" => figure <= bound,
+            _ => figure == bound,
+        }
+    }
 }
 
 /// It cannot be read as a search: why, for the person.
@@ -81,7 +140,6 @@ impl Query {
     /// Reads what a person typed, at this time (seconds since 1970).
     pub fn parse(typed: &str, now_s: u64) -> Result<Query, Unclear> {
         let mut query = Query::default();
-        let (mut all, mut none) = (Vec::new(), Vec::new());
         // Signs alone are part of a pasted statement, and of no word.
         let is_sign = |term: &Term| term.field.is_none() && !term.word.chars().any(char::is_alphanumeric);
         let typed_terms = terms(typed)?;
@@ -93,23 +151,16 @@ impl Query {
         }
         for term in typed_terms.iter().filter(|term| !is_sign(term)) {
             match &term.field {
-                None => sort(term, None, &mut all, &mut none)?,
-                Some(field) => query.take(field, term, now_s, &mut all, &mut none)?,
+                None => query.look_for(term, None)?,
+                Some(field) => query.take(field, term, now_s)?,
             }
         }
         // Who looks for a word has just written it into the record, as a reading.
         let asks_for_type = typed_terms.iter().any(|term| term.field.as_deref() == Some("type"));
-        let looks_for_words = !all.is_empty() || !none.is_empty();
-        if looks_for_words && !asks_for_type {
-            none.push(format!("marks : \"{}\"", RecordType::Reading));
+        if !query.terms.is_empty() && !asks_for_type {
+            query.terms.push(Sought::new(Some("marks"), RecordType::Reading.name(), false, true));
         }
-        if all.is_empty() && !none.is_empty() {
-            all.push(format!("marks : \"{EVERY}\""));
-        }
-        query.matches = all.join(" AND ");
-        if !none.is_empty() {
-            query.matches = format!("({}) NOT ({})", query.matches, none.join(" OR "));
-        }
+        query.leave_room()?;
         Ok(query)
     }
 
@@ -118,17 +169,31 @@ impl Query {
         self.since_ns
     }
 
-    fn take(
-        &mut self,
-        field: &str,
-        term: &Term,
-        now_s: u64,
-        all: &mut Vec<String>,
-        none: &mut Vec<String>,
-    ) -> Result<(), Unclear> {
+    /// What a word is twice is looked for once; pieces are there to be quick, and are left off where they are many.
+    fn leave_room(&mut self) -> Result<(), Unclear> {
+        let mut terms: Vec<Sought> = Vec::new();
+        for term in self.terms.drain(..) {
+            if !terms.contains(&term) {
+                terms.push(term);
+            }
+        }
+        let mut left = BITS.checked_sub(terms.len()).ok_or_else(|| {
+            Unclear::new(&format!("more than {BITS} words: fewer say as much, or quotes around them make one phrase"))
+        })?;
+        for term in &mut terms {
+            let kept = term.pieces.len().min(left);
+            term.is_ascii &= kept == term.pieces.len();
+            term.pieces.truncate(kept);
+            left -= kept;
+        }
+        self.terms = terms;
+        Ok(())
+    }
+
+    fn take(&mut self, field: &str, term: &Term, now_s: u64) -> Result<(), Unclear> {
         if let Some((_, column)) = WORDS.iter().find(|(name, _)| *name == field) {
             let told = if *column == "verdict" { verdict(&term.word) } else { term.word.clone() };
-            return sort(&Term { word: told, ..term.clone() }, Some(column), all, none);
+            return self.look_for(&Term { word: told, ..term.clone() }, Some(column));
         }
         if term.is_not {
             return Err(Unclear::new(&format!(
@@ -137,7 +202,7 @@ impl Query {
         }
         if let Some((_, column, unit)) = FIGURES.iter().find(|(name, ..)| *name == field) {
             let bound = bound(field, column, *unit, &term.word)?;
-            all.extend(mark(&bound).map(|mark| format!("marks : \"{mark}\"")));
+            self.terms.extend(mark(&bound).map(|mark| Sought::new(Some("marks"), mark, false, false)));
             self.bounds.push(bound);
             return Ok(());
         }
@@ -151,6 +216,20 @@ impl Query {
             }
             _ => return Err(unknown(field)),
         }
+        Ok(())
+    }
+
+    fn look_for(&mut self, term: &Term, column: Option<&'static str>) -> Result<(), Unclear> {
+        // Records hold masked numbers: a number that somebody looks for is looked for as it stands there.
+        let masked = Masked::of(&term.word);
+        let (word, is_begin) = match masked.as_str().strip_suffix('*') {
+            Some(begin) if !term.is_quoted && begin.chars().any(char::is_alphanumeric) => (begin, true),
+            _ => (masked.as_str(), false),
+        };
+        if !word.chars().any(char::is_alphanumeric) {
+            return Err(Unclear::new(&format!("`{word}` has neither a letter nor a digit: signs are not looked for")));
+        }
+        self.terms.push(Sought::new(column, word, is_begin, term.is_not));
         Ok(())
     }
 }
@@ -204,30 +283,6 @@ fn word(typed: &str) -> Result<(String, bool, &str), Unclear> {
             Ok((word.to_owned(), false, rest))
         }
     }
-}
-
-/// A word in FTS5's own: as a string, in which nothing has a meaning but a quotation mark, doubled.
-fn sort(term: &Term, column: Option<&str>, all: &mut Vec<String>, none: &mut Vec<String>) -> Result<(), Unclear> {
-    // Records hold masked numbers: a number that somebody looks for is looked for as it stands there.
-    let masked = Masked::of(&term.word);
-    let (word, star) = match masked.as_str().strip_suffix('*') {
-        Some(begin) if !term.is_quoted && begin.chars().any(char::is_alphanumeric) => (begin, " *"),
-        _ => (masked.as_str(), ""),
-    };
-    if !word.chars().any(char::is_alphanumeric) {
-        return Err(Unclear::new(&format!("`{word}` has neither a letter nor a digit: signs are not looked for")));
-    }
-    let string = format!("\"{}\"{star}", word.replace('"', "\"\"").replace('\0', " "));
-    let told = match column {
-        Some(column) => format!("{column} : {string}"),
-        None => string,
-    };
-    if term.is_not {
-        none.push(told)
-    } else {
-        all.push(told)
-    }
-    Ok(())
 }
 
 /// As people say it.
@@ -307,11 +362,17 @@ mod tests {
 
     const NOW_S: u64 = 1_767_225_600; // 2026-01-01
 
+    /// All of it.
+    fn told(typed: &str) -> String {
+        let terms = Query::parse(typed, NOW_S).unwrap().terms;
+        let told = terms.iter().map(|term| format!("{}{}", if term.is_not { "NOT " } else { "" }, term.told(None)));
+        told.collect::<Vec<_>>().join(" AND ")
+    }
+
     /// Without what leaves readings out.
     fn matches(typed: &str) -> String {
-        let whole = Query::parse(typed, NOW_S).unwrap().matches;
-        let plain = whole.strip_suffix(") NOT (marks : \"reading\")").and_then(|all| all.strip_prefix('('));
-        plain.map_or_else(|| whole.replace(" OR marks : \"reading\"", ""), str::to_owned)
+        let told = told(typed);
+        told.strip_suffix(" AND NOT marks : \"reading\"").unwrap_or(&told).to_owned()
     }
 
     #[test]
@@ -326,8 +387,8 @@ mod tests {
             ("agent:reconciler", "agent : \"reconciler\""),
             ("table:public.payments verdict:held", "objects : \"public.payments\" AND verdict : \"hold\""),
             ("SELECT * FROM t -- x", "\"SELECT\" AND \"FROM\" AND \"t\" AND \"x\""),
-            ("drop -table", "(\"drop\") NOT (\"table\")"),
-            ("-a1 -agent:b", "(marks : \"every\") NOT (\"a1\" OR agent : \"b\")"),
+            ("drop -table drop", "\"drop\" AND NOT \"table\""),
+            ("-a1 -agent:b", "NOT \"a1\" AND NOT agent : \"b\""),
             // The syntax of the index itself is text like any other.
             ("OR", "\"OR\""),
             ("a\"b", "\"a\"\"b\""),
@@ -343,7 +404,8 @@ mod tests {
     #[test]
     fn figures_are_compared_and_marked() {
         let query = Query::parse("masked:>0 rows:>=1000 bytes:<5 ms:20", NOW_S).unwrap();
-        assert_eq!(query.matches, "(marks : \"masked\" AND marks : \"many\") NOT (marks : \"reading\")");
+        let told: Vec<String> = query.terms.iter().map(|term| term.told(None)).collect();
+        assert_eq!(told, ["marks : \"masked\"", "marks : \"many\"", "marks : \"reading\""]);
         let bounds: Vec<_> = query.bounds.iter().map(|bound| (bound.column, bound.is, bound.value)).collect();
         let expected = [("masked", ">", 0), ("rows", ">=", 1000), ("bytes", "<", 5), ("duration_ns", "=", 20_000_000)];
         assert_eq!(bounds, expected);
@@ -369,9 +431,20 @@ mod tests {
 
     #[test]
     fn readings_of_the_record_are_found_where_they_are_asked_for() {
-        assert_eq!(Query::parse("type:reading x1", NOW_S).unwrap().matches, "marks : \"reading\" AND \"x1\"");
-        assert_eq!(Query::parse("x1", NOW_S).unwrap().matches, "(\"x1\") NOT (marks : \"reading\")");
-        assert_eq!(Query::parse("", NOW_S).unwrap().matches, "");
+        assert_eq!(told("type:reading x1"), "marks : \"reading\" AND \"x1\"");
+        assert_eq!(told("x1"), "\"x1\" AND NOT marks : \"reading\"");
+        assert_eq!(told(""), "");
+    }
+
+    #[test]
+    fn a_phrase_is_looked_for_by_its_words_first() {
+        let pieces = |typed: &str| Query::parse(typed, NOW_S).unwrap().terms.remove(0).pieces;
+        assert_eq!(pieces("word"), [""; 0]);
+        assert_eq!(pieces("\"amount > 5\""), ["\"amount\"", "\"5\""]);
+        assert_eq!(pieces("text:a.b*"), ["\"a\"", "\"b\" *"]);
+        let many: Vec<String> = (0..200).map(|n| format!("w{n}")).collect();
+        assert!(pieces(&format!("\"{}\"", many.join(" "))).len() < 128);
+        assert!(Query::parse(&many.join(" "), NOW_S).unwrap_err().to_string().contains("fewer"));
     }
 
     #[test]

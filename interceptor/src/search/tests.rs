@@ -11,6 +11,8 @@ use pan::Masked;
 
 use super::{Filled, Index, Query, Segments};
 
+mod twin;
+
 /// 2026-01-01, in seconds.
 const BEGIN_S: u64 = 1_767_225_600;
 const SEGMENT: usize = 16 << 10;
@@ -141,7 +143,7 @@ impl Record {
     /// What a search finds, newest first.
     fn finds(&self, typed: &str) -> Vec<RecordId> {
         let query = Query::parse(typed, self.now_s).unwrap();
-        self.index().0.find(&query, 1000).unwrap().iter().map(super::Hit::id).collect()
+        self.index().0.find(&query, &self.segments(), 1000).unwrap().iter().map(super::Hit::id).collect()
     }
 }
 
@@ -300,7 +302,7 @@ fn what_is_shown_is_read_from_the_segments() {
     record.begins(0, 1, "reconciler");
     record.statement(0, 1, &Told::allowed("SELECT naïve", 7, 0));
     let (index, _) = record.index();
-    let hit = index.find(&Query::parse("NAIVE", record.now_s).unwrap(), 1).unwrap()[0];
+    let hit = index.find(&Query::parse("NAIVE", record.now_s).unwrap(), &record.segments(), 1).unwrap()[0];
     let found = record.segments().found(&hit).unwrap();
     let text = |bytes: Option<Vec<u8>>| show::json(0, &show::frame(&bytes.unwrap()).unwrap());
     assert_eq!(text(found.record)["text"], "SELECT naïve");
@@ -349,7 +351,7 @@ fn a_segment_that_ends_before_its_seal_is_named_and_the_rest_is_found() {
     std::fs::write(&first, bytes).unwrap();
     let (index, filled) = record.index();
     assert_eq!(filled.damaged, [(0, 1)]);
-    let found = index.find(&Query::parse("lastword", record.now_s).unwrap(), 10).unwrap();
+    let found = index.find(&Query::parse("lastword", record.now_s).unwrap(), &record.segments(), 10).unwrap();
     assert_eq!(found.iter().map(super::Hit::id).collect::<Vec<_>>(), [last]);
 }
 

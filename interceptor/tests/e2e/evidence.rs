@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::stage::{CARDS, Stage, binary};
+use crate::stage::{CARDS, POLICY, Stage, binary};
 use crate::stand::{Folder, succeed};
 
 fn json(path: &Path) -> Value {
@@ -30,7 +30,8 @@ fn printed(command: &str) -> Value {
 
 #[test]
 fn every_number_of_the_pack_is_what_its_command_prints() {
-    let Some(stage) = Stage::usual() else { return };
+    let approved = "[approved]\nby = [\"ann\", \"bob\"]\nreason = \"CHG-7\"\n";
+    let Some(stage) = Stage::set("", &format!("{approved}{POLICY}")) else { return };
     stage.ask("SELECT pan FROM payments ORDER BY id LIMIT 2").holds_no_card();
     stage.ask("DROP TABLE payments").refused("42501");
     stage.ask("SELECT count(*) FROM payments").says("5");
@@ -77,6 +78,18 @@ fn every_number_of_the_pack_is_what_its_command_prints() {
         serde_json::json!(["write plain", "sessions"])
     );
 
+    let policies = &json(&out.join("policy-approvers.json"))["content"];
+    assert_eq!(
+        (&policies[0]["approved by"], &policies[0]["reason"]),
+        (&"ann, bob".into(), &"CHG-7".into()),
+        "{policies}"
+    );
+    assert_eq!(
+        policies[0]["put in force by"].as_str().and_then(|by| by.split(',').next()),
+        Some("start of the service")
+    );
+    assert_eq!(value("policies put in force by who approved them, as their files say")["ann, bob"], 1);
+
     let negative = json(&out.join("integrity-negative.json"));
     assert_eq!(negative["content"]["before the change"]["verdict"], "whole", "{negative}");
     assert_eq!(negative["content"]["after the change"]["verdict"], "tampered", "{negative}");
@@ -107,4 +120,27 @@ fn every_number_of_the_pack_is_what_its_command_prints() {
     assert!(stage.record().iter().any(|line| line.contains("evidence made") && line.contains(&hash[..32])), "{said}");
     // A folder that is there is never written into.
     assert!(!verb.status().expect("runs").success());
+}
+
+#[test]
+fn the_public_schema_takes_every_record_of_a_service() {
+    let Some(stage) = Stage::usual() else { return };
+    stage.ask("SELECT pan FROM payments ORDER BY id LIMIT 2").holds_no_card();
+    stage.ask("DROP TABLE payments").refused("42501");
+    stage.ask("SELECT 1 / 0").refused("22012");
+    let folder = Folder::new("ocsf").expect("a folder");
+    let (events, check) = (folder.path().join("events.json"), folder.path().join("check.py"));
+    let exported = succeed(stage.service.verb("audit export").arg("--ocsf")).expect("exported");
+    std::fs::write(&events, &exported.stdout).expect("written");
+    for name in ["check.py", "schema-1.5.0.json"] {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../userspace/audit/ocsf").join(name);
+        std::fs::copy(from, folder.path().join(name)).expect("copied");
+    }
+    let said = succeed(Command::new("python3").arg("-B").arg(check).arg(&events)).expect("the schema takes them");
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.contains(" 0 not as OCSF 1.5.0 has them"), "{said}");
+    let text = String::from_utf8_lossy(&exported.stdout).into_owned();
+    for class in ["3002", "6002", "6005"] {
+        assert!(text.contains(&format!("\"class_uid\":{class},")), "no event of {class}");
+    }
 }

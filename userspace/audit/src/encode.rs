@@ -6,7 +6,7 @@ use pan::Masked;
 
 use crate::event::{
     Actor, Approval, AskOver, Asked, Decided, Event, Grant, GrantOver, Head, Operator, Outcome, SessionTotals,
-    SqlState, Stage, Statement, Text, VerdictFacts,
+    SignedOff, SqlState, Stage, Statement, Text, VerdictFacts,
 };
 use crate::id::RecordId;
 use crate::{JUSTIFICATION_MAX, LIST_MAX, NAME_MAX, TEXT_MAX, field};
@@ -147,11 +147,12 @@ fn service(event: &Event<'_>, out: &mut Vec<u8>) {
             name(out, field::UNIT, *unit);
             name_if(out, field::MESSAGE, *message);
         }
-        Event::PolicyLoad { operator, policy, previous, rules, success, message } => {
+        Event::PolicyLoad { operator, policy, previous, rules, approved, success, message } => {
             operator.append(out, *success);
             name(out, field::POLICY, *policy);
             name_if(out, field::PREVIOUS_POLICY, *previous);
             number(out, field::RULES, u64::from(*rules));
+            signed_off(out, *approved);
             name_if(out, field::MESSAGE, *message);
         }
         Event::Attach { operator, object, stage, message } | Event::Detach { operator, object, stage, message } => {
@@ -192,12 +193,13 @@ fn service(event: &Event<'_>, out: &mut Vec<u8>) {
             name(out, field::OBJECT, Text::Literal("record"));
             told.append(out);
         }
-        Event::ServiceStart { operator, version, kernel, policy, success, message } => {
+        Event::ServiceStart { operator, version, kernel, policy, approved, success, message } => {
             operator.append(out, *success);
             name(out, field::OBJECT, Text::Literal("service"));
             name(out, field::VERSION, Text::Literal(version));
             name(out, field::KERNEL, *kernel);
             name(out, field::POLICY, *policy);
+            signed_off(out, *approved);
             name_if(out, field::MESSAGE, *message);
         }
         Event::ServiceStop { operator, cause, success } => {
@@ -451,6 +453,13 @@ impl Operator<'_> {
         name(out, field::OPERATOR, self.name);
         number(out, field::UID, u64::from(self.uid));
         number(out, field::PID, u64::from(self.pid));
+    }
+}
+
+fn signed_off(out: &mut Vec<u8>, approved: Option<SignedOff<'_>>) {
+    if let Some(approved) = approved {
+        name(out, field::REVIEWER, approved.by);
+        name(out, field::JUSTIFICATION, approved.reason);
     }
 }
 

@@ -238,6 +238,15 @@ pub struct Operator<'a> {
     pub pid: u32,
 }
 
+/// Who signed a policy off. It is what the policy's file says, and the file's writer may say anything.
+#[derive(Clone, Copy, Debug)]
+pub struct SignedOff<'a> {
+    /// People.
+    pub by: Text<'a>,
+    /// Why, or under which number.
+    pub reason: Text<'a>,
+}
+
 /// TLS of a session's two legs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LoginTls<'a> {
@@ -392,6 +401,8 @@ pub enum Event<'a> {
         previous: Option<Text<'a>>,
         /// How many rules hold.
         rules: u32,
+        /// Who signed it off, as its file says.
+        approved: Option<SignedOff<'a>>,
         /// It was loaded.
         success: bool,
         /// Why not.
@@ -480,6 +491,8 @@ pub enum Event<'a> {
         kernel: Text<'a>,
         /// The policy's version.
         policy: Text<'a>,
+        /// Who signed it off, as its file says.
+        approved: Option<SignedOff<'a>>,
         /// It serves.
         success: bool,
         /// Why not.

@@ -117,9 +117,9 @@ fields! {
     57 PARAMETERS "parameters" List "a parameter's value as shown to the reviewer, masked";
     58 TRANSACTION "transaction" Text "the transaction that a held statement would run in: none, open";
     59 APPROVED "approved" Number "1: the reviewer approves; 0: the reviewer denies";
-    60 REVIEWER "reviewer" Text "the person who decided";
+    60 REVIEWER "reviewer" Text "the person who decided; of a policy, who signed it off, as its file says";
     61 REVIEWER_LOGIN "reviewer_login" Text "how that person's identity was confirmed";
-    62 JUSTIFICATION "justification" Text "the reason that the person gave";
+    62 JUSTIFICATION "justification" Text "the reason that the person gave; of a policy, that of its file";
     64 TREE_SIZE "tree_size" Number "how many records of the series the root covers: all before this one";
     65 TREE_ROOT "tree_root" Hash "RFC 6962 root of those records";
     66 HEADER_HASH "header_hash" Hash "of the header of the segment that it stands in";

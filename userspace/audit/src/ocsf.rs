@@ -1,9 +1,10 @@
-//! Records for a SIEM: OCSF 1.3.0 events, one JSON object each (<https://schema.ocsf.io/1.3.0>).
+//! Records for a SIEM: OCSF 1.5.0 events, one JSON object each (<https://schema.ocsf.io/1.5.0>).
 //!
 //! What an agent does is Datastore Activity (6005), a login Authentication (3002), the service's start and stop Application Lifecycle
 //! (6002), a column of cards that no rule names a Data Security Finding (2006); everything else of the host's and the service's is a Base
 //! Event (0). The whole record, by its own names, stands in `unmapped`: nothing is lost on the way. Text
-//! is masked again, as in [`crate::show`]; `query_info.data` is never set.
+//! is masked again, as in [`crate::show`]; `query_info.data` is never set. What is not known is left off, or is `unknown` where the schema wants
+//! something: `ocsf/check.py` says whether the schema takes it.
 
 use serde_json::{Map, Value, json};
 
@@ -12,7 +13,9 @@ use crate::segment::Frame;
 use crate::show;
 
 /// The version of the schema.
-const VERSION: &str = "1.3.0";
+const VERSION: &str = "1.5.0";
+/// Where the schema wants a name and the record has none.
+const UNKNOWN: &str = "unknown";
 
 /// Who tells.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +53,8 @@ pub fn event(teller: Teller<'_>, shard: u16, frame: &Frame<'_>) -> Value {
             "sequence": frame.seq,
             "log_name": shard.to_string(),
             "product": { "name": "interceptor", "vendor_name": "interceptor", "version": teller.version },
-            "profiles": if class == Class::Datastore { json!(["host", "security_control"]) } else { json!(["host"]) },
+            "profiles": class.profiles(),
+            "correlation_uid": word(&record, "decision"),
         },
         "device": { "hostname": teller.host, "type_id": 1 },
     });
@@ -62,9 +66,22 @@ pub fn event(teller: Teller<'_>, shard: u16, frame: &Frame<'_>) -> Value {
         if let Some(why) = word(&record, "reason").or(word(&record, "cause")).or(word(&record, "message")) {
             event.insert("status_detail".into(), why.into());
         }
+        event.retain(|_, value| has_value(value));
         event.insert("unmapped".into(), Value::Object(record));
     }
     event
+}
+
+/// Leaves off what is null, at any depth; whether something is left.
+fn has_value(value: &mut Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Object(object) => {
+            object.retain(|_, value| has_value(value));
+            !object.is_empty()
+        }
+        _ => true,
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -116,6 +133,14 @@ impl Class {
         }
     }
 
+    /// Groups of attributes that the event has beside its class's.
+    fn profiles(self) -> Value {
+        match self {
+            Class::Datastore | Class::DetectionFinding => json!(["host", "security_control"]),
+            _ => json!(["host"]),
+        }
+    }
+
     fn activity(self, kind: u8, record: &Map<String, Value>) -> u32 {
         const OTHER: u32 = 99;
         match (self, RecordType::of(kind)) {
@@ -143,14 +168,13 @@ impl Class {
         match self {
             Class::Base => {}
             Class::ApplicationLifecycle => {
-                event
-                    .insert("app".into(), json!({ "name": "interceptor", "type_id": 0, "vendor_name": "interceptor" }));
+                event.insert("app".into(), json!({ "name": "interceptor", "vendor_name": "interceptor" }));
             }
             Class::DataSecurityFinding => {
                 let uid = word(record, "record").unwrap_or_default();
                 let title = "A column holds card numbers plainly and no rule names it (PCI DSS 12.10.7)";
                 event.insert("finding_info".into(), json!({ "uid": uid, "title": title, "types": ["12.10.7"] }));
-                event.insert("resources".into(), json!([{ "name": word(record, "object"), "type": "column" }]));
+                event.insert("resources".into(), json!([{ "name": name(record, "object"), "type": "column" }]));
                 event.insert("database".into(), database(record));
             }
             Class::DetectionFinding => {
@@ -159,16 +183,14 @@ impl Class {
                 event.insert("is_alert".into(), true.into());
             }
             Class::Authentication => {
-                event.insert(
-                    "user".into(),
-                    match RecordType::of(frame.kind) {
-                        Some(RecordType::Identity) => {
-                            signed(record).unwrap_or(json!({ "name": word(record, "agent") }))
-                        }
-                        _ => json!({ "name": word(record, "database_user"), "type_id": 3 }),
-                    },
-                );
-                event.insert("service".into(), json!({ "name": word(record, "database") }));
+                let user = match RecordType::of(frame.kind) {
+                    Some(RecordType::Identity) => {
+                        signed(record).unwrap_or(json!({ "name": name(record, "agent"), "type_id": 3 }))
+                    }
+                    _ => json!({ "name": name(record, "database_user"), "type_id": 3 }),
+                };
+                event.insert("user".into(), user);
+                event.insert("service".into(), json!({ "name": name(record, "database") }));
                 endpoints(event, record);
                 event.insert("actor".into(), actor(frame, record));
             }
@@ -200,14 +222,15 @@ fn datastore_activity(record: &Map<String, Value>) -> u32 {
 }
 
 fn database(record: &Map<String, Value>) -> Value {
-    json!({ "name": word(record, "dbname").or(word(record, "database")), "uid": word(record, "database"), "type_id": 1, "type": "Relational" })
+    let name = word(record, "dbname").or(word(record, "database")).unwrap_or(UNKNOWN);
+    json!({ "name": name, "uid": word(record, "database"), "type_id": 1, "type": "Relational" })
 }
 
 fn endpoints(event: &mut Map<String, Value>, record: &Map<String, Value>) {
     for (key, field) in [("src_endpoint", "agent_address"), ("dst_endpoint", "database_address")] {
         let endpoint = word(record, field).and_then(|address| address.parse::<std::net::SocketAddr>().ok());
         let endpoint = endpoint.map_or(
-            json!({ "name": "unknown" }),
+            json!({ "name": UNKNOWN }),
             |address| json!({ "ip": address.ip().to_string(), "port": address.port() }),
         );
         event.insert(key.into(), endpoint);
@@ -227,28 +250,21 @@ fn signed(record: &Map<String, Value>) -> Option<Value> {
 fn actor(frame: &Frame<'_>, record: &Map<String, Value>) -> Value {
     let number = |key: &str| record.get(key).and_then(Value::as_u64);
     let issuer = word(record, "issuer").map(|issuer| json!({ "name": issuer }));
+    let file = word(record, "exe_name").map(|name| json!({ "name": name, "type_id": 1 }));
     json!({
         "idp": issuer,
         "invoked_by": word(record, "principal"),
-        "user": { "name": word(record, "agent"), "uid": number("uid").map(|uid| uid.to_string()), "type_id": 3 },
-        "process": { "pid": number("pid"), "name": word(record, "exe_name"), "file": { "name": word(record, "exe_name"), "type_id": 1 } },
+        "user": { "name": name(record, "agent"), "uid": number("uid").map(|uid| uid.to_string()), "type_id": 3 },
+        "process": number("pid").map(|pid| json!({ "pid": pid, "name": word(record, "exe_name"), "file": file })),
         "session": { "uid": frame.session.to_string() },
         "app_name": word(record, "application"),
     })
 }
 
 fn query(event: &mut Map<String, Value>, record: &Map<String, Value>) {
-    let uid = word(record, "decision").or(word(record, "record"));
-    let mut query = json!({ "uid": uid });
-    if let Value::Object(query) = &mut query {
-        if let Some(text) = word(record, "text") {
-            query.insert("datastore_query".into(), text.into());
-        }
-        if let Some(bytes) = record.get("bytes") {
-            query.insert("bytes_out".into(), bytes.clone());
-        }
+    if let Some(text) = word(record, "text") {
+        event.insert("query_info".into(), json!({ "uid": word(record, "record"), "query_string": text }));
     }
-    event.insert("query_info".into(), query);
     if let Some(table) = words(record, "tables").first() {
         event.insert("table".into(), json!({ "name": table }));
     }
@@ -277,7 +293,7 @@ fn control(event: &mut Map<String, Value>, record: &Map<String, Value>) {
     event.insert("disposition_id".into(), disposition.into());
     event.insert("is_alert".into(), (disposition == 2).into());
     if let Some(version) = word(record, "policy") {
-        event.insert("policy".into(), json!({ "name": word(record, "rule"), "version": version }));
+        event.insert("policy".into(), json!({ "uid": version, "version": version }));
     }
     if let Some(rule) = word(record, "rule") {
         event.insert("firewall_rule".into(), json!({ "name": rule }));
@@ -295,6 +311,11 @@ pub(crate) fn severity(kind: u8, record: &Map<String, Value>) -> u32 {
         _ if failed => 2,
         _ => 1,
     }
+}
+
+/// Where the schema wants one.
+fn name<'a>(record: &'a Map<String, Value>, key: &str) -> &'a str {
+    word(record, key).unwrap_or(UNKNOWN)
 }
 
 fn word<'a>(record: &'a Map<String, Value>, key: &str) -> Option<&'a str> {

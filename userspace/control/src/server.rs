@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
-use axum::extract::{Extension, State};
+use axum::extract::{ConnectInfo, Extension, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use crate::api::{self, Links};
+use crate::api::{self, Links, Peer};
 use crate::approvals::{Approvals, Login, Rejected, Reviewer, Standing, Vote};
 use crate::columns::Columns;
 use crate::grants::{self, Wanted};
@@ -103,7 +103,7 @@ pub trait Source: Send + Sync + 'static {
         false
     }
     /// Reads the policy again: the version now in force, or why the old one stays.
-    fn reload(&self) -> Result<String, String>;
+    fn reload(&self, by: Option<u32>) -> Result<String, String>;
 }
 
 /// Why the socket cannot be served.
@@ -193,7 +193,7 @@ pub fn serve(settings: Settings, source: Arc<dyn Source>) -> Result<Handle, Serv
                 tokio::spawn(workloads.serve(posts, Arc::clone(&source)));
             }
             let service =
-                router(Arc::clone(&source), links, hooks, workloads).into_make_service_with_connect_info::<api::Peer>();
+                router(Arc::clone(&source), links, hooks, workloads).into_make_service_with_connect_info::<Peer>();
             tokio::select! {
                 _ = stopped => {}
                 _ = axum::serve(listener, service) => {}
@@ -315,8 +315,8 @@ async fn page(State(source): State<Arc<dyn Source>>, hooks: Extension<Arc<[Arc<H
     ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::page(&status)).into_response()
 }
 
-async fn reload(State(source): State<Arc<dyn Source>>) -> Response {
-    match source.reload() {
+async fn reload(State(source): State<Arc<dyn Source>>, peer: ConnectInfo<Peer>) -> Response {
+    match source.reload(peer.0.0) {
         Ok(version) => version.into_response(),
         Err(why) => (StatusCode::CONFLICT, why).into_response(),
     }

@@ -70,10 +70,20 @@ pub struct Names {
     pub claims: Vec<String>,
 }
 
+/// Who signed a policy off, as its own file says. Whoever may write the file may write that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approved {
+    /// People, as they are called where it was approved.
+    pub by: Vec<String>,
+    /// Why, or under which number.
+    pub reason: String,
+}
+
 /// A loaded policy.
 #[derive(Clone, Debug)]
 pub struct Policy {
     version: String,
+    approved: Option<Approved>,
     sensitive: Vec<Sensitive>,
     scans: Vec<Scanned>,
     patterns: Vec<Pattern>,
@@ -175,6 +185,11 @@ impl Policy {
     /// The first 16 hex digits of the SHA-256 of the text.
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    /// Who signed it off; `None`: its file names nobody.
+    pub fn approved(&self) -> Option<&Approved> {
+        self.approved.as_ref()
     }
 
     /// The columns that the policy names sensitive and that may be of this database.

@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use crate::patterns::{NamePattern, Names as NamePatterns, ObjectPattern, Objects, dotted};
 use crate::spelling::nearest;
 use crate::window::Window;
-use crate::{Action, ColumnPattern, Error, Names, Policy, Rule, Sensitive, SensitiveKind};
+use crate::{Action, Approved, ColumnPattern, Error, Names, Policy, Rule, Sensitive, SensitiveKind};
 
 mod conditions;
 mod reveal;
@@ -23,7 +23,8 @@ pub(crate) fn policy(text: &str, names: &Names) -> Result<Policy, Error> {
     let root = DeTable::parse(text).map_err(|error| {
         file.error(error.span().unwrap_or_default(), format!("not TOML: {}", error.message().replace('\n', " ")))
     })?;
-    file.keys(root.get_ref(), &["sensitive", "scan", "pattern", "reveal", "rule"])?;
+    file.keys(root.get_ref(), &["approved", "sensitive", "scan", "pattern", "reveal", "rule"])?;
+    let approved = root.get_ref().get("approved").map(|table| read_approved(&file, table)).transpose()?;
     let mut sensitive = Vec::new();
     for table in file.tables(root.get_ref(), "sensitive")? {
         read_sensitive(&file, table, names, &mut sensitive)?;
@@ -49,7 +50,16 @@ pub(crate) fn policy(text: &str, names: &Names) -> Result<Policy, Error> {
         rules.push(rule);
     }
     rules.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(Policy { version: version(text), sensitive, scans, patterns, reveals, rules })
+    Ok(Policy { version: version(text), approved, sensitive, scans, patterns, reveals, rules })
+}
+
+/// `[approved]`: all of it or none.
+fn read_approved(file: &File<'_>, table: &Table<'_>) -> Result<Approved, Error> {
+    let of = file.table(table)?;
+    file.keys(of, &["by", "reason"])?;
+    let by = file.list(of, "by")?.ok_or_else(|| file.error(table.span(), "`by` is missing"))?;
+    let reason = file.required(of, "reason", table)?.text.to_owned();
+    Ok(Approved { by: by.iter().map(|word| word.text.to_owned()).collect(), reason })
 }
 
 fn version(text: &str) -> String {

@@ -295,3 +295,27 @@ fn claims_are_those_that_an_issuer_keeps() {
     assert!(Policy::parse(group, &names()).is_ok());
     assert!(refused(&group.replace("main-branch", "main-brunch")).contains("did you mean `main-branch`"));
 }
+
+#[test]
+fn who_approved_a_policy_is_read_whole_or_not_at_all() {
+    let approved = |text: &str| Policy::parse(text, &names()).expect("a policy").approved().cloned();
+    let signed = approved("[approved]\nby = [\"ann\", \"bob\"]\nreason = \"CHG-7\"\n").expect("it says who");
+    assert_eq!((signed.by, signed.reason.as_str()), (vec!["ann".to_owned(), "bob".to_owned()], "CHG-7"));
+    assert_eq!(approved(""), None);
+    for (text, expected) in [
+        ("[approved]\nby = [\"ann\"]\n", "line 1: `reason` is missing"),
+        ("[approved]\nreason = \"CHG-7\"\n", "line 1: `by` is missing"),
+        ("[approved]\nby = []\nreason = \"x\"\n", "line 2: `by` is empty"),
+        ("[approved]\nby = \"ann\"\nreason = \"x\"\n", "line 2: `by` is a list of strings"),
+        ("[approved]\nby = [\"ann\"]\nreasons = \"x\"\n", "line 3: unknown key `reasons`; did you mean `reason`?"),
+        ("approved = \"ann\"\n", "line 1: expected a table"),
+    ] {
+        let told = refused(text);
+        assert!(told.starts_with(expected), "{text}: {told}");
+    }
+    let version = |text: &str| Policy::parse(text, &names()).expect("a policy").version().to_owned();
+    assert_ne!(
+        version("[approved]\nby = [\"ann\"]\nreason = \"x\"\n"),
+        version("[approved]\nby = [\"bob\"]\nreason = \"x\"\n")
+    );
+}

@@ -4,19 +4,35 @@ use std::collections::HashMap;
 use std::fs::File;
 
 use anyhow::{Context, Result, bail};
-use audit::segment::{Frame, HEADER_LEN, frames_from};
-use audit::{RecordId, RecordType, Verdict, show};
+use audit::segment::{FRAME_LEN, Frame, HEADER_LEN, frames_from};
+use audit::{PAYLOAD_MAX, RecordId, RecordType, Verdict, show};
 use nix::fcntl::{Flock, FlockArg};
 use rusqlite::{CachedStatement, Transaction, TransactionBehavior, params};
 
-use super::super::entry::Entry;
+use super::super::entry::{Column, Entry};
 use super::super::place::{Place, Segments};
+use super::blocks::Blocks;
+use super::profiles::{Profiles, tell};
 use super::{HOUR_NS, Index, Running, signed};
 
 /// So many records are written at a time.
 const BATCH: usize = 50_000;
 /// Of a segment's header, what tells it from every other.
 const HEADER_KEPT: usize = 192;
+/// Where a header says how long the segment before was (docs/AUDIT-FORMAT.md).
+const HEADER_PREVIOUS_END: u64 = 40;
+/// So much of a segment is read at a time, whose longest record fits in.
+const WINDOW: usize = 4 << 20;
+const _: () = assert!(WINDOW > FRAME_LEN + PAYLOAD_MAX);
+
+const FULL: &str = "cannot write the index; is the disk full?";
+
+/// What goes on from batch to batch.
+struct Going {
+    running: Running,
+    profiles: Profiles,
+    blocks: Blocks,
+}
 
 /// What was done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,14 +67,24 @@ impl Index {
             *self = Index::open(&self.path)?;
             series = self.series(segments)?;
         }
-        let mut running = self.running()?;
-        let all: u64 = series.iter().map(Series::left).sum();
         let mut filled = Filled::default();
+        if series.iter().all(|series| series.next.is_none()) {
+            if series.iter().any(|series| series.is_further) {
+                let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                keep(&transaction, &series)?;
+                transaction.commit().context(FULL)?;
+            }
+            filled.damaged = series.into_iter().flat_map(|series| series.damaged).collect();
+            return Ok(filled);
+        }
+        let profiles = Profiles::load(&self.connection, self.profiles_max)?;
+        let mut going = Going { running: self.running()?, profiles, blocks: Blocks::default() };
+        let all: u64 = series.iter().map(Series::left).sum();
         loop {
             let batch = Batch::take(&mut series)?;
             let is_last = batch.items.len() < BATCH && batch.late.len() < BATCH;
             filled.records += batch.items.len() as u64;
-            self.write(batch, &series, &mut running, segments)?;
+            self.write(batch, &series, &mut going, segments)?;
             progress(Progress { done: all.saturating_sub(series.iter().map(Series::left).sum()), all });
             if is_last {
                 filled.damaged = series.into_iter().flat_map(|series| series.damaged).collect();
@@ -84,24 +110,30 @@ impl Index {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    fn write(&mut self, batch: Batch, series: &[Series<'_>], running: &mut Running, segments: &Segments) -> Result<()> {
+    fn write(&mut self, mut batch: Batch, series: &[Series<'_>], going: &mut Going, segments: &Segments) -> Result<()> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
-            let mut writer = Writer::new(&transaction, running)?;
-            for item in &batch.items {
+            let mut writer = Writer::new(&transaction, going)?;
+            for item in &mut batch.items {
                 writer.insert(item)?;
             }
-            for late in &batch.late {
+            for late in &mut batch.late {
                 writer.ended(late, segments)?;
             }
             writer.finish()?;
-            let mut place = transaction.prepare_cached("REPLACE INTO series VALUES (?, ?, ?, ?)")?;
-            for series in series {
-                place.execute(params![series.shard, signed(series.segment), series.at as i64, series.header()])?;
-            }
         }
-        transaction.commit().context("cannot write the index; is the disk full?")
+        keep(&transaction, series)?;
+        transaction.commit().context(FULL)
     }
+}
+
+/// How far each series was read.
+fn keep(transaction: &Transaction<'_>, series: &[Series<'_>]) -> Result<()> {
+    let mut place = transaction.prepare_cached("REPLACE INTO series VALUES (?, ?, ?, ?)")?;
+    for series in series {
+        place.execute(params![series.shard, signed(series.segment), signed(series.at), series.header])?;
+    }
+    Ok(())
 }
 
 /// One series, from the first record on that is not indexed yet.
@@ -109,14 +141,19 @@ struct Series<'a> {
     segments: &'a Segments,
     shard: u16,
     segment: u64,
+    /// Of the segment; empty where it is not there.
+    header: Vec<u8>,
+    len: u64,
+    /// Of the segment, from `from` on.
     bytes: Vec<u8>,
+    from: u64,
     /// Behind the last record that was taken.
-    at: usize,
+    at: u64,
     next: Option<Item>,
-    /// The last record of the segment is its seal.
-    is_sealed: bool,
     /// The segment is not the one that was indexed.
     is_another: bool,
+    /// More was read than was indexed before.
+    is_further: bool,
     damaged: Vec<(u16, u64)>,
 }
 
@@ -127,50 +164,74 @@ impl<'a> Series<'a> {
             segments,
             shard,
             segment: number as u64,
+            header: Vec::new(),
+            len: 0,
             bytes: Vec::new(),
-            at: at as usize,
+            from: at as u64,
+            at: at as u64,
             next: None,
-            is_sealed: false,
             is_another: false,
+            is_further: false,
             damaged: Vec::new(),
         };
         match segments.next(shard, series.segment) {
             Some(first) if first == series.segment => {
-                series.bytes = segments.read(shard, first)?;
-                series.is_another = series.header() != header.as_slice();
+                series.begin(first, at as u64)?;
+                series.is_another = series.header != header;
             }
-            Some(first) => series.begin(first)?,
+            Some(first) => series.begin(first, HEADER_LEN as u64)?,
             None => series.is_another = true,
         }
         series.look()?;
+        series.is_further = (number as u64, at as u64) != (series.segment, series.at);
         Ok(series)
     }
 
-    fn begin(&mut self, number: u64) -> Result<()> {
-        (self.segment, self.at) = (number, HEADER_LEN);
-        self.bytes = self.segments.read(self.shard, number)?;
+    fn begin(&mut self, number: u64, at: u64) -> Result<()> {
+        (self.segment, self.at, self.from) = (number, at, at);
+        self.bytes.clear();
+        self.len = self.segments.len(self.shard, number)?;
+        self.header = self.segments.part(self.shard, number, 0, HEADER_KEPT)?;
         Ok(())
-    }
-
-    fn header(&self) -> &[u8] {
-        self.bytes.get(..HEADER_KEPT).unwrap_or_default()
     }
 
     fn left(&self) -> u64 {
         let behind = self.segments.behind(self.shard, self.segment) as u64;
         // Segments of one series are of one size.
-        self.bytes.len().saturating_sub(self.at) as u64 + behind * self.bytes.len() as u64
+        self.len.saturating_sub(self.at) + behind * self.len
+    }
+
+    /// The record at `at`, if there is one: what was read of the segment goes on, where there is more to read.
+    fn frame(&mut self) -> Result<Option<(u64, Frame<'_>)>> {
+        let in_window = |series: &Series<'_>| {
+            let at = (series.at - series.from) as usize;
+            frames_from(&series.bytes, at).next().map(|(at, _)| at)
+        };
+        let mut found = in_window(self);
+        if found.is_none() && self.is_more()? {
+            self.bytes = self.segments.part(self.shard, self.segment, self.at, WINDOW)?;
+            self.from = self.at;
+            found = in_window(self);
+        }
+        let from = self.from;
+        Ok(found.and_then(|at| frames_from(&self.bytes, at).next()).map(|(at, frame)| (from + at as u64, frame)))
+    }
+
+    /// Whether something stands at `at`: a few bytes say so, of a segment that may be of zeros from there on.
+    fn is_more(&self) -> Result<bool> {
+        let begin = self.segments.part(self.shard, self.segment, self.at, 4)?;
+        Ok(begin.iter().any(|byte| *byte != 0))
     }
 
     /// Finds the next record that is indexed; what closes a batch is passed over.
     fn look(&mut self) -> Result<()> {
         loop {
-            while let Some((at, frame)) = frames_from(&self.bytes, self.at).next() {
-                let behind = at + frame.room();
-                self.is_sealed = frame.kind == RecordType::Seal.code();
-                if is_indexed(&frame) {
-                    let place = Place { id: self.id(&frame), segment: self.segment, at: at as u64 };
-                    self.next = Some(Item { place, behind, entry: Entry::of(&frame), outcome: None });
+            while let Some((at, frame)) = self.frame()? {
+                let (behind, seq) = (at + frame.room() as u64, frame.seq);
+                let entry = is_indexed(&frame).then(|| Entry::of(&frame));
+                if let Some(entry) = entry {
+                    let place = Place { id: RecordId { shard: self.shard, seq }, segment: self.segment, at };
+                    self.next = Some(Item { place, behind, entry, outcome: None });
                     return Ok(());
                 }
                 self.at = behind;
@@ -184,25 +245,24 @@ impl<'a> Series<'a> {
     /// Whether there is more than was read: in this segment, or in the next one, which is begun.
     fn goes_on(&mut self) -> Result<bool> {
         let Some(number) = self.segments.next(self.shard, self.segment.saturating_add(1)) else { return Ok(false) };
-        let next = self.segments.read(self.shard, number)?;
         // One that was made in advance has no record yet.
-        if frames_from(&next, HEADER_LEN).next().is_none() {
+        if self.segments.part(self.shard, number, HEADER_LEN as u64, 4)?.iter().all(|byte| *byte == 0) {
             return Ok(false);
         }
-        if !self.is_sealed {
+        // The next one says where this one was sealed.
+        let end = self.segments.part(self.shard, number, HEADER_PREVIOUS_END, 8)?;
+        let is_next = number == self.segment + 1;
+        if is_next && end != self.at.to_le_bytes() {
             // It may have been sealed since it was read.
-            self.bytes = self.segments.read(self.shard, self.segment)?;
-            if frames_from(&self.bytes, self.at).next().is_some() {
+            self.bytes.clear();
+            self.from = self.at;
+            if self.frame()?.is_some() {
                 return Ok(true);
             }
             self.damaged.push((self.shard, self.segment));
         }
-        (self.segment, self.at, self.bytes, self.is_sealed) = (number, HEADER_LEN, next, false);
+        self.begin(number, HEADER_LEN as u64)?;
         Ok(true)
-    }
-
-    fn id(&self, frame: &Frame<'_>) -> RecordId {
-        RecordId { shard: self.shard, seq: frame.seq }
     }
 
     fn take(&mut self) -> Result<Option<Item>> {
@@ -221,7 +281,7 @@ fn is_indexed(frame: &Frame<'_>) -> bool {
 struct Item {
     place: Place,
     /// The byte behind its frame.
-    behind: usize,
+    behind: u64,
     entry: Entry,
     outcome: Option<Place>,
 }
@@ -241,7 +301,7 @@ impl Batch {
         while batch.items.len() < BATCH && batch.late.len() < BATCH {
             let with = series.iter_mut().filter(|series| series.next.is_some());
             let oldest = with.min_by_key(|series| series.next.as_ref().map(|item| item.entry.wall_ns));
-            let Some(item) = oldest.map_or(Ok(None), Series::take)? else { break };
+            let Some(mut item) = oldest.map_or(Ok(None), Series::take)? else { break };
             let is_outcome = item.entry.kind == RecordType::Outcome.code();
             match item.entry.about.filter(|_| is_outcome).map(|about| by_name.get(&about)) {
                 None => {
@@ -250,7 +310,7 @@ impl Batch {
                 }
                 Some(Some(&decision)) => {
                     if let Some(decision) = batch.items.get_mut(decision) {
-                        decision.entry.ended_by(&item.entry);
+                        decision.entry.ended_by(&mut item.entry);
                         decision.outcome = Some(item.place);
                     }
                 }
@@ -276,33 +336,31 @@ struct Sum {
 /// Writes into one transaction.
 struct Writer<'t, 'r> {
     record: CachedStatement<'t>,
-    words: CachedStatement<'t>,
     transaction: &'t Transaction<'t>,
-    running: &'r mut Running,
+    going: &'r mut Going,
     sums: HashMap<i64, Sum>,
     hours: HashMap<u64, (i64, i64)>,
 }
 
 impl<'t, 'r> Writer<'t, 'r> {
-    fn new(transaction: &'t Transaction<'t>, running: &'r mut Running) -> Result<Writer<'t, 'r>> {
+    fn new(transaction: &'t Transaction<'t>, going: &'r mut Going) -> Result<Writer<'t, 'r>> {
         Ok(Writer {
             record: transaction.prepare_cached(
                 "INSERT INTO records(shard, seq, segment, at, time, session, rows, bytes, masked, sensitive, duration_ns,
                  out_seq, out_segment, out_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?,
-            words: transaction.prepare_cached(
-                "INSERT OR REPLACE INTO words(rowid, text, agent, database, user, objects, kinds, rule, verdict, reviewer,
-                 said, marks) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            )?,
             transaction,
-            running,
+            going,
             sums: HashMap::new(),
             hours: HashMap::new(),
         })
     }
 
-    fn insert(&mut self, item: &Item) -> Result<()> {
+    fn insert(&mut self, item: &mut Item) -> Result<()> {
         let session = self.session(item)?;
+        if let Some(session) = session {
+            self.add(session, item);
+        }
         let (place, entry, figures) = (&item.place, &item.entry, &item.entry.figures);
         let id = self.record.insert(params![
             place.id.shard,
@@ -320,31 +378,19 @@ impl<'t, 'r> Writer<'t, 'r> {
             item.outcome.map(|place| signed(place.segment)),
             item.outcome.map(|place| signed(place.at)),
         ])?;
-        self.tell(id, entry)?;
+        self.tell(id, &mut item.entry)?;
+        let entry = &item.entry;
         let hour = self.hours.entry(entry.wall_ns / HOUR_NS).or_insert((id, id));
         *hour = (hour.0.min(id), hour.1.max(id));
-        if let Some(session) = session {
-            self.add(session, item);
-        }
         Ok(())
     }
 
-    fn tell(&mut self, id: i64, entry: &Entry) -> Result<()> {
-        let words = &entry.words;
-        self.words.execute(params![
-            id,
-            words.text,
-            words.agent,
-            words.database,
-            words.user,
-            words.objects,
-            words.kinds,
-            words.rule,
-            words.verdict,
-            words.reviewer,
-            words.said,
-            entry.marks()
-        ])?;
+    fn tell(&mut self, id: i64, entry: &mut Entry) -> Result<()> {
+        let profile = self.going.profiles.of(self.transaction, entry)?;
+        self.going.blocks.put(self.transaction, id, profile, &entry.figures)?;
+        if !entry.own.is_empty() {
+            tell(self.transaction, "words", id, &entry.own)?;
+        }
         Ok(())
     }
 
@@ -361,25 +407,32 @@ impl<'t, 'r> Writer<'t, 'r> {
                 "INSERT INTO sessions(shard, seq, began, last, ended, agent, database, user, statements, refused, rows, masked)
                  VALUES (?, ?, ?, ?, 0, ?, ?, '', 0, 0, 0, 0)",
             )?;
-            let session =
-                begin.insert(params![shard, signed(item.place.id.seq), began, began, words.agent, words.database])?;
+            let session = begin.insert(params![
+                shard,
+                signed(item.place.id.seq),
+                began,
+                began,
+                words.of(Column::Agent),
+                words.of(Column::Database)
+            ])?;
             let mut run = self.transaction.prepare_cached("REPLACE INTO running VALUES (?, ?, ?)")?;
             run.execute(params![shard, signed(number), session])?;
-            self.running.insert((shard, number), session);
+            self.going.running.insert((shard, number), session);
         }
-        Ok(self.running.get(&(shard, number)).copied())
+        Ok(self.going.running.get(&(shard, number)).copied())
     }
 
     fn add(&mut self, session: i64, item: &Item) {
         let sum = self.sums.entry(session).or_default();
         sum.last_ns = sum.last_ns.max(item.entry.wall_ns);
-        if !item.entry.words.user.is_empty() {
-            sum.user.clone_from(&item.entry.words.user);
+        let words = &item.entry.words;
+        if !words.of(Column::User).is_empty() {
+            words.of(Column::User).clone_into(&mut sum.user);
         }
         match RecordType::of(item.entry.kind) {
             Some(RecordType::Decision) => {
                 sum.statements += 1;
-                sum.refused += u64::from(item.entry.words.verdict == Verdict::Block.as_str());
+                sum.refused += u64::from(words.of(Column::Verdict) == Verdict::Block.as_str());
                 sum.rows += item.entry.figures.rows;
                 sum.masked += item.entry.figures.masked;
             }
@@ -389,7 +442,7 @@ impl<'t, 'r> Writer<'t, 'r> {
     }
 
     /// An outcome whose decision is in the index: that is read again, and its words and figures are replaced.
-    fn ended(&mut self, late: &Item, segments: &Segments) -> Result<()> {
+    fn ended(&mut self, late: &mut Item, segments: &Segments) -> Result<()> {
         let Some(about) = late.entry.about else { return Ok(()) };
         let mut find = self
             .transaction
@@ -404,8 +457,8 @@ impl<'t, 'r> Writer<'t, 'r> {
             bail!("record {about} cannot be read: run `interceptor audit verify`")
         };
         let mut entry = Entry::of(&frame);
-        entry.ended_by(&late.entry);
-        self.tell(id, &entry)?;
+        entry.ended_by(&mut late.entry);
+        self.tell(id, &mut entry)?;
         let (figures, outcome) = (&entry.figures, &late.place);
         let mut update = self.transaction.prepare_cached(
             "UPDATE records SET rows = ?, bytes = ?, masked = ?, sensitive = ?, duration_ns = ?, out_seq = ?, out_segment = ?,
@@ -432,6 +485,7 @@ impl<'t, 'r> Writer<'t, 'r> {
     }
 
     fn finish(self) -> Result<()> {
+        self.going.blocks.write(self.transaction)?;
         let mut add = self.transaction.prepare_cached(
             "UPDATE sessions SET last = max(last, ?), ended = ended OR ?, user = iif(? = '', user, ?), statements = statements + ?,
              refused = refused + ?, rows = rows + ?, masked = masked + ? WHERE id = ?",

@@ -291,7 +291,7 @@ impl Source for Service {
         self.hooks.lock().expect("whole").push(format!("{name}: {}", failed.unwrap_or("well")));
     }
 
-    fn reload(&self) -> Result<String, String> {
+    fn reload(&self, _: Option<u32>) -> Result<String, String> {
         self.reload.clone()
     }
 }
