@@ -28,8 +28,8 @@ pub(crate) fn common(dice: &mut Dice) -> String {
 pub(crate) fn repeated_group(dice: &mut Dice, prefix: &str) -> String {
     let mut front: String = prefix.chars().take(3).collect();
     front += &dice.digits(3 - front.len());
-    let groups = (b'0'..=b'9').map(|last| format!("{front}{}", char::from(last)));
-    groups.rev().find(|group| luhn(group.repeat(4).as_bytes())).unwrap_or(front)
+    let mut groups = (b'0'..=b'9').map(|last| format!("{front}{}", char::from(last)));
+    groups.rfind(|group| luhn(group.repeat(4).as_bytes())).unwrap_or(front)
 }
 
 /// Groups of digits with a separator between them.

@@ -256,6 +256,7 @@ impl Writer {
             cause: None,
             rows,
             bytes: rows * 60,
+            result_follows: false,
             masked: if template.table == 6 { rows } else { 0 },
             sensitive: 0,
             duration_ns: 200_000 + dice.below_wide(longest_ns),
@@ -342,6 +343,7 @@ fn actor(agent: usize, dice: &mut Dice) -> ActorPart {
         database_user: Some(if agent.is_multiple_of(2) { "app" } else { "batch" }.into()),
         application: Some("worker".into()),
         certificate: None,
+        signed: None,
     })
 }
 
