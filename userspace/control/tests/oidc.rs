@@ -537,7 +537,7 @@ fn a_certified_provider_is_an_issuer_by_discovery() {
             "{}/auth?response_type=code&client_id={client}&redirect_uri={callback}&scope=openid&state=s&code_challenge={challenge}&code_challenge_method=S256",
             provider.issuer
         );
-        let back = walk(&provider, &from, "ann");
+        let back = walk(&provider, &mut Jar::new(), &from, "ann");
         let code = back.split(['?', '&']).find_map(|pair| pair.strip_prefix("code=")).expect("a code");
         let form =
             format!("grant_type=authorization_code&code={code}&redirect_uri={callback}&code_verifier={verifier}");
