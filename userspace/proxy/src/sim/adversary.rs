@@ -346,6 +346,7 @@ impl Adversary {
             redacted: false,
             kinds: Vec::new(),
             tables: Vec::new(),
+            sensitive: Vec::new(),
             parameters: Vec::new(),
             in_transaction: false,
             transaction_since_s: None,
