@@ -13,7 +13,7 @@ import sys
 CLASSES = ["base_event", "data_security_finding", "detection_finding", "authentication", "application_lifecycle",
            "datastore_activity"]
 OBJECTS = ["metadata", "product", "device", "actor", "user", "process", "file", "session", "database", "network_endpoint",
-           "query_info", "table", "policy", "firewall_rule", "finding_info", "resource_details", "service", "object"]
+           "query_info", "table", "policy", "firewall_rule", "finding_info", "resource_details", "service", "object", "idp", "group"]
 
 
 def attribute(of):

@@ -246,14 +246,13 @@ fn signed(record: &Map<String, Value>) -> Option<Value> {
     }))
 }
 
-/// The kernel's word on who acts, and beside it what a token says: the one that was invoked by the other.
+/// The kernel's word on who acts, and who signed the token that its job has, if one is bound.
 fn actor(frame: &Frame<'_>, record: &Map<String, Value>) -> Value {
     let number = |key: &str| record.get(key).and_then(Value::as_u64);
     let issuer = word(record, "issuer").map(|issuer| json!({ "name": issuer }));
     let file = word(record, "exe_name").map(|name| json!({ "name": name, "type_id": 1 }));
     json!({
         "idp": issuer,
-        "invoked_by": word(record, "principal"),
         "user": { "name": name(record, "agent"), "uid": number("uid").map(|uid| uid.to_string()), "type_id": 3 },
         "process": number("pid").map(|pid| json!({ "pid": pid, "name": word(record, "exe_name"), "file": file })),
         "session": { "uid": frame.session.to_string() },
