@@ -86,7 +86,7 @@ pub fn workloads(config: &Config, live: &Live) -> Result<Option<Arc<Workloads>>>
         None => tracing::info!(issuer = name, "the issuer shows its keys again"),
     });
     let issuers = Issuers::new(all, told).context("[[issuer]]")?;
-    let table = saved(&config.service.state_dir)?;
+    let table = saved(&config.service.state_dir)?.of_boot(crate::host_record::series::boot_id());
     for binding in table.bindings() {
         live.set(whose(&binding.job), Arc::new(signed(binding)));
     }

@@ -13,6 +13,9 @@ const EXPIRED_S: u64 = 86_400;
 /// A principal that was revoked gets no new token for so long.
 const REVOKED_S: u64 = 86_400;
 
+/// No cgroup has this id.
+const NO_CGROUP: u64 = 0;
+
 /// What a token is bound to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -91,6 +94,9 @@ impl std::fmt::Display for NotBound {
 /// All of them; what is saved is the whole of it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Table {
+    /// The boot of the host that the cgroups' ids are of.
+    #[serde(default)]
+    boot: [u8; 16],
     last: u64,
     bindings: Vec<Binding>,
     /// Of each token that was bound: to what, and until when it would count.
@@ -100,6 +106,21 @@ pub struct Table {
 }
 
 impl Table {
+    /// As it counts in this boot of the host. The kernel gives ids of cgroups anew after another one: what was bound to them is bound to
+    /// no job any more, and its tokens are for none. Agents' own tokens and what was revoked stay.
+    pub fn of_boot(mut self, boot: [u8; 16]) -> Table {
+        if self.boot != boot {
+            self.boot = boot;
+            self.bindings.retain(|binding| matches!(binding.job, Job::Agent(_)));
+            for (_, job, _) in &mut self.tokens {
+                if matches!(job, Job::Cgroup(_)) {
+                    *job = Job::Cgroup(NO_CGROUP);
+                }
+            }
+        }
+        self
+    }
+
     /// Binds it. What is there of the job before is replaced.
     pub fn bind(&mut self, job: Job, identity: Identity, now_s: u64) -> Result<(Binding, Change), NotBound> {
         self.sweep(now_s);
@@ -211,6 +232,22 @@ mod tests {
         ] {
             assert_eq!(bind(&mut table, cgroup, token, now_s), expected, "{token:?} at {now_s}");
         }
+    }
+
+    #[test]
+    fn a_cgroups_id_is_another_jobs_after_a_boot() {
+        let mut table = Table::default().of_boot([1; 16]);
+        bind(&mut table, 1, ("ci:a", 1, 100), 10);
+        bind(&mut table, 2, ("ci:b", 2, 100), 10);
+        table.bind(Job::Agent("x".into()), identity("ci:c", 3, 100), 10).expect("bound");
+        table.revoke("cgroup 2", &Revoked { by: "ann".into(), why: "lost".into() }, 11);
+        let table = table.of_boot([1; 16]);
+        assert_eq!(table.bindings().len(), 3, "the same boot");
+        let mut table = table.of_boot([2; 16]);
+        assert_eq!(table.bindings().iter().map(|b| b.job.to_string()).collect::<Vec<_>>(), ["agent x"]);
+        assert_eq!(bind(&mut table, 1, ("ci:a", 1, 100), 12), "Elsewhere", "its token was another job's");
+        assert_eq!(bind(&mut table, 1, ("ci:b", 4, 100), 12), "Revoked");
+        assert_eq!(bind(&mut table, 1, ("ci:a", 5, 100), 12), "5 Bound");
     }
 
     #[test]
