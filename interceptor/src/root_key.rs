@@ -204,6 +204,17 @@ pub(crate) fn told_keys(state_dir: &Path) -> Result<Vec<(RecordType, Vec<u8>)>> 
     }
 }
 
+/// The boot of the host, as root saw it when it certified this run. The service may not look itself: /proc/sys is hidden from it
+/// (`ProcSubset=pid`).
+pub(crate) fn boot_of_run(state_dir: &Path) -> Option<[u8; 16]> {
+    let told = told_keys(state_dir).ok()?;
+    let last = told.last().and_then(|(kind, payload)| KeyTold::read(kind.code(), payload))?;
+    match last.role {
+        Role::Run { boot_id } => Some(boot_id),
+        Role::Root { .. } => None,
+    }
+}
+
 /// More is no file of ours.
 const TOLD_MAX: u64 = 1 << 20;
 

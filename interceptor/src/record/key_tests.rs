@@ -130,6 +130,7 @@ fn a_record_that_the_root_key_signed_itself_goes_on_with_keys_of_runs() {
 fn a_replaced_root_key_is_followed_and_certifies_no_more() {
     let log = Log::new("rotated");
     root_key::certify_for(log.folder(), None).unwrap();
+    assert_eq!(root_key::boot_of_run(log.folder()), Some(series::boot_id()), "the service is told which boot it is");
     let mut running = Checkpoints::open(log.folder()).unwrap();
     running.of(log.scratch.heads());
     running.last("ab12").unwrap();

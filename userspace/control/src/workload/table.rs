@@ -96,7 +96,7 @@ impl std::fmt::Display for NotBound {
 pub struct Table {
     /// The boot of the host that the cgroups' ids are of.
     #[serde(default)]
-    boot: [u8; 16],
+    boot: Option<[u8; 16]>,
     last: u64,
     bindings: Vec<Binding>,
     /// Of each token that was bound: to what, and until when it would count.
@@ -107,9 +107,10 @@ pub struct Table {
 
 impl Table {
     /// As it counts in this boot of the host. The kernel gives ids of cgroups anew after another one: what was bound to them is bound to
-    /// no job any more, and its tokens are for none. Agents' own tokens and what was revoked stay.
-    pub fn of_boot(mut self, boot: [u8; 16]) -> Table {
-        if self.boot != boot {
+    /// no job any more, and its tokens are for none. So too where it cannot be told which boot it is. Agents' own tokens and what was
+    /// revoked stay.
+    pub fn of_boot(mut self, boot: Option<[u8; 16]>) -> Table {
+        if boot.is_none() || self.boot != boot {
             self.boot = boot;
             self.bindings.retain(|binding| matches!(binding.job, Job::Agent(_)));
             for (_, job, _) in &mut self.tokens {
@@ -236,14 +237,15 @@ mod tests {
 
     #[test]
     fn a_cgroups_id_is_another_jobs_after_a_boot() {
-        let mut table = Table::default().of_boot([1; 16]);
+        let mut table = Table::default().of_boot(Some([1; 16]));
         bind(&mut table, 1, ("ci:a", 1, 100), 10);
         bind(&mut table, 2, ("ci:b", 2, 100), 10);
         table.bind(Job::Agent("x".into()), identity("ci:c", 3, 100), 10).expect("bound");
         table.revoke("cgroup 2", &Revoked { by: "ann".into(), why: "lost".into() }, 11);
-        let table = table.of_boot([1; 16]);
+        let table = table.of_boot(Some([1; 16]));
         assert_eq!(table.bindings().len(), 3, "the same boot");
-        let mut table = table.of_boot([2; 16]);
+        assert_eq!(table.clone().of_boot(None).bindings().len(), 1, "it cannot be told");
+        let mut table = table.of_boot(Some([2; 16]));
         assert_eq!(table.bindings().iter().map(|b| b.job.to_string()).collect::<Vec<_>>(), ["agent x"]);
         assert_eq!(bind(&mut table, 1, ("ci:a", 1, 100), 12), "Elsewhere", "its token was another job's");
         assert_eq!(bind(&mut table, 1, ("ci:b", 4, 100), 12), "Revoked");
