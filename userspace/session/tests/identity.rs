@@ -195,6 +195,17 @@ fn a_principal_never_becomes_another() {
 }
 
 #[test]
+fn what_an_earlier_token_opened_ends_with_one_that_the_agent_may_not_have() {
+    let terms = TokenTerms { issuers: vec!["ci".into()], ..TokenTerms::default() };
+    let mut world = world(terms, Some(main(1)));
+    assert!(!world.first("DELETE FROM payments").starts_with("E "));
+    world.is_signed(Signed { issuer: "other".into(), ..main(2) });
+    assert!(world.first("DELETE FROM payments").starts_with("E ERROR 42501"), "the claims of the first count no more");
+    world.is_signed(main(3));
+    assert!(!world.first("DELETE FROM payments").starts_with("E "));
+}
+
+#[test]
 fn one_that_disagrees_with_the_kernel_raises_nobody() {
     let expects =
         |required| TokenTerms { required, claims: vec![("ref".into(), "refs/tags/*".into())], ..TokenTerms::default() };

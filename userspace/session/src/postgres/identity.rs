@@ -67,14 +67,12 @@ impl Connection {
             return Err(Fatal::unrecorded());
         }
         self.who.disagrees = disagrees.is_some();
-        if disagrees.is_none() {
-            let says = Some(&signed.says);
-            if self.who.subject.signed.as_ref() != says {
-                let kernel = &self.open.subject.policy;
-                self.who.subject =
-                    Arc::new(policy::Subject { signed: says.cloned(), ..policy::Subject::clone(kernel) });
-                self.who.epoch += 1;
-            }
+        // One that disagrees opens nothing, nor does any more what the one before it opened.
+        let says = disagrees.is_none().then_some(&signed.says);
+        if self.who.subject.signed.as_ref() != says {
+            let kernel = &self.open.subject.policy;
+            self.who.subject = Arc::new(policy::Subject { signed: says.cloned(), ..policy::Subject::clone(kernel) });
+            self.who.epoch += 1;
         }
         self.who.signed = Some(signed);
         self.name_actor();
