@@ -201,7 +201,7 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
 fn is_of(judged: &Judged, group: Group) -> bool {
     let of = match judged.row {
         0 | 1 | 2 | 8 | 9 => Group::Latency,
-        10 => Group::Micro,
+        10 | 15 | 16 => Group::Micro,
         11 => Group::Tls,
         12 => Group::Churn,
         13 => Group::Idle,

@@ -95,10 +95,13 @@ fn head_end(answer: &[u8]) -> Option<usize> {
     answer.windows(4).position(|end| end == b"\r\n\r\n").map(|at| at + 4)
 }
 
-/// As long as its head says; where that says nothing, until the connection ends.
+/// As long as its head says; where that says nothing, until the connection ends. A 204 has no body (RFC 9110, 15.3.5).
 fn is_whole(answer: &[u8]) -> bool {
     let Some(at) = head_end(answer) else { return false };
     let head = String::from_utf8_lossy(answer.get(..at).unwrap_or_default()).to_ascii_lowercase();
+    if head.split(' ').nth(1) == Some("204") {
+        return true;
+    }
     let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
     length.is_some_and(|length| answer.len() - at >= length)
 }
