@@ -42,7 +42,7 @@ cargo xtask VERB
   pan-truth   what is found and what is wrongly masked; status 1 over a budget   [--quick] [--markdown] [--report]
   evasion     the corpus of evasions against the service: recall by category, over-blocking, false refusals, leaks
               [--only ID|CATEGORY] [--json FILE] [--report] [--show]; or variants of its cases: --variants N [--seed S] [--report];
-              or the expression fuzzer: --fuzz N [--minutes M] [--seed S] [--at NUMBER] [--report]
+              or the expression fuzzer: --fuzz N [--minutes M] [--seed S] [--at NUMBER] [--tally FILE] [--report]
   suites      foreign test suites, direct and through the interceptor   [NAME…] [--way WAY] [--tests FILE,…]
   nightly     the longer runs: test, suites, 100 kills, fuzzing          [STEP…]
   backends    pan's tests with every set of instructions (part of test)
@@ -53,8 +53,11 @@ cargo xtask VERB
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
-    let verb = args.next().unwrap_or_default();
+    let mut verb = args.next().unwrap_or_default();
     let rest: Vec<String> = args.collect();
+    if rest.iter().any(|word| word == "--help" || word == "-h") {
+        verb = "help".into();
+    }
     let result = match verb.as_str() {
         "setup" => setup::run(),
         "test" => test::run(),
