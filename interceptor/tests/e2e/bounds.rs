@@ -15,10 +15,10 @@ fn at_the_bound_the_server_stops_and_the_connection_lives() {
     let script = "SELECT pg_backend_pid() AS before \\gset
 SELECT n FROM generate_series(1, 100) n;
 SELECT n FROM generate_series(1, 101) n;
-SELECT n, pg_sleep(0.00001) FROM generate_series(1, 100000000) n;
-COPY (SELECT n FROM generate_series(1, 100000000) n) TO STDOUT;
+SELECT generate_series(1, 100000000) AS n, pg_sleep(0.00001);
+COPY (SELECT generate_series(1, 100000000)) TO STDOUT;
 BEGIN;
-SELECT n FROM generate_series(1, 100000000) n;
+SELECT generate_series(1, 100000000);
 ROLLBACK;
 SELECT pg_backend_pid() = :before AS same;
 ";
