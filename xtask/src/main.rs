@@ -44,7 +44,7 @@ cargo xtask VERB
               [--only ID|CATEGORY] [--json FILE] [--report] [--show]; or variants of its cases: --variants N [--seed S] [--report];
               or the expression fuzzer: --fuzz N [--minutes M] [--seed S] [--at NUMBER] [--tally FILE] [--report]
   suites      foreign test suites, direct and through the interceptor   [NAME…] [--way WAY] [--tests FILE,…]
-  nightly     the longer runs: test, suites, 100 kills, fuzzing          [STEP…]
+  nightly     the longer runs: test, suites, kills, fuzzing              [STEP…]
   backends    pan's tests with every set of instructions (part of test)
   tidy        arrows, unsafe allow-list, sizes, licences (part of test)
   install     put the service on this host                              [--root DIR]

@@ -11,7 +11,7 @@ const TARGETS: &[&str] = &["pan", "wire_frontend", "wire_backend", "sql", "linea
 const FUZZ_SECONDS: u32 = 600;
 /// Another time for each.
 const FUZZ_SECONDS_VARIABLE: &str = "INTERCEPTOR_FUZZ_SECONDS";
-const KILLS: u32 = 100;
+const KILLS: u32 = 1000;
 /// Of mixed load; another time for it.
 const SOAK_MINUTES: &str = "60";
 const SOAK_MINUTES_VARIABLE: &str = "INTERCEPTOR_SOAK_MINUTES";
@@ -32,6 +32,7 @@ const STEPS: &[Step] = &[
     ("soak", soak),
     ("idle", idle),
     ("kills", kills),
+    ("frames", frames),
     ("page", page),
     ("variants", || crate::evasion::run(&["--variants", VARIANTS, "--seed", "1"].map(str::to_owned))),
     ("expressions", || crate::evasion::run(&["--fuzz", EXPRESSIONS, "--minutes", "60"].map(str::to_owned))),
@@ -98,25 +99,25 @@ fn idle() -> Result<()> {
     crate::bench::run(&["idle", "--check"].map(str::to_owned))
 }
 
-/// A hundred kills of the service under load, where `test` does twenty.
+/// A thousand kills of the service under load, where `test` does twenty.
 fn kills() -> Result<()> {
     shell::step(&format!("{KILLS} kills under load"));
+    end_to_end(&format!("INTERCEPTOR_KILLS={KILLS}"), "kills")
+}
+
+/// Ten thousand random frames that no other night has had, where `test` sends the same ones each time.
+fn frames() -> Result<()> {
+    let seed = std::time::UNIX_EPOCH.elapsed().context("the clock is before 1970")?.as_secs();
+    shell::step(&format!("random frames, INTERCEPTOR_SEED={seed}"));
+    end_to_end(&format!("INTERCEPTOR_SEED={seed}"), "faults::ten_thousand_random_frames")
+}
+
+/// The end-to-end tests of this name, with this variable.
+fn end_to_end(variable: &str, name: &str) -> Result<()> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    let kills = format!("INTERCEPTOR_KILLS={KILLS}");
+    let test = ["test", "--package", "interceptor", "--test", "e2e", "--", "--test-threads=1", "--nocapture", name];
     // By `env`: sudo passes on only what it is told to.
-    let mut args = vec![kills.as_str(), &cargo];
-    args.extend([
-        "test",
-        "--package",
-        "interceptor",
-        "--test",
-        "e2e",
-        "--",
-        "--test-threads=1",
-        "--nocapture",
-        "kills",
-    ]);
-    shell::run(shell::as_root("env", &args)?)
+    shell::run(shell::as_root("env", &[&[variable, &cargo], test.as_slice()].concat())?)
 }
 
 /// Every test of the page in Chromium, where `test` does one; the README's picture is what they saw.

@@ -26,7 +26,7 @@ fn a_session_that_creates_and_drops_refuses_nobody() {
     let folder = Folder::new("churn").expect("a folder");
     let script = folder.path().join("churn.sql");
     let round = format!("{create}\nBEGIN;\n{drop}\nCOMMIT;\n");
-    std::fs::write(&script, round.repeat(2_000)).expect("written");
+    std::fs::write(&script, round.repeat(6_000)).expect("written");
     let mut churn = stage.database.psql("postgres").arg("-f").arg(&script).spawn().expect("psql starts");
 
     // What changes objects has the catalog asked for again before the next statement.
@@ -59,6 +59,6 @@ fn a_session_that_holds_a_lock_refuses_only_who_reads_what_it_locks() {
     // What was answered without definitions serves for two seconds.
     let begun = Instant::now();
     while !stage.ask("SELECT count(*) FROM v").ok {
-        assert!(begun.elapsed() < Duration::from_secs(10), "the view is known again");
+        assert!(begun.elapsed() < Duration::from_secs(60), "the view is known again");
     }
 }

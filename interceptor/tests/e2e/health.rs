@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::stage::Stage;
 
 /// How long sessions that are over may take to leave: the linger of 5 s and the login's 10 s are in it.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A service as it was before the fault.
 pub struct Health {
@@ -51,7 +51,7 @@ pub fn status(stage: &Stage) -> Value {
 
 /// Waits until the service counts no session.
 #[track_caller]
-fn no_session_is_left(stage: &Stage) {
+pub fn no_session_is_left(stage: &Stage) {
     let start = Instant::now();
     loop {
         let sessions = status(stage)["sessions"].as_u64();

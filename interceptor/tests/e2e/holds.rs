@@ -239,7 +239,8 @@ fn a_hold_ends_with_its_agent_its_database_or_the_service() {
     Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status().expect("kill starts");
     child.wait().expect("gone");
     gone(&stage.service);
-    let child = psql(&stage, "SET idle_in_transaction_session_timeout = 500;\nBEGIN;\nDELETE FROM plain /* idle */;\n");
+    let child =
+        psql(&stage, "SET idle_in_transaction_session_timeout = 5000;\nBEGIN;\nDELETE FROM plain /* idle */;\n");
     held(&stage.service, "idle");
     let answer = end(child);
     assert!(answer.err.contains("25P03"), "{}", answer.err);
@@ -285,7 +286,7 @@ fn a_killed_service_leaves_no_ask_without_an_end() {
 fn the_servers_own_timeout_ends_a_hold_in_a_transaction() {
     let Some(stage) = stage("10m") else { return };
     let service = &stage.service;
-    let script = "SET idle_in_transaction_session_timeout = '2s';\nBEGIN;\nSELECT 1;\nDELETE FROM plain /* late */;\n";
+    let script = "SET idle_in_transaction_session_timeout = '5s';\nBEGIN;\nSELECT 1;\nDELETE FROM plain /* late */;\n";
     let child = psql(&stage, script);
     let id = held(service, "late");
     let shown = Answer::of(service.verb("approvals show").arg(&id).output().expect("starts"));

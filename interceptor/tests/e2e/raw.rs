@@ -21,7 +21,7 @@ use crate::stage::Stage;
 use crate::stand::Folder;
 
 /// How long an answer may take before the test says that there is none.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The variable that makes `dialler` dial.
 const ORDER: &str = "INTERCEPTOR_TEST_DIALLER";

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crate::health::no_session_is_left;
 use crate::stage::{Answer, Stage};
 use crate::stand::{Folder, succeed};
 
@@ -100,6 +101,7 @@ fn sessions_are_listed_shown_searched_and_played_again() {
         out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}{err}"))).collect()
     };
 
+    no_session_is_left(&stage);
     let sessions = json("sessions list", &[]);
     assert_eq!(sessions.len(), 1, "{sessions:?}");
     let one = &sessions[0];

@@ -123,7 +123,7 @@ fn a_new_password_holds_once_its_verifier_is_reloaded() {
     chown(&here.file, Some(here.stage.service.uid()), None).expect("given");
     let pid = here.stage.service.pid().expect("runs").to_string();
     succeed(Command::new("kill").args(["-s", "HUP", &pid])).expect("told");
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(60);
     while !here.stage.service.log().contains("verifiers of roles reloaded") {
         assert!(Instant::now() < until, "the service says:\n{}", here.stage.service.log());
         std::thread::sleep(Duration::from_millis(20));
