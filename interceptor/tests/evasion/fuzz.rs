@@ -1,6 +1,7 @@
 //! The expression fuzzer: composed statements, each asked of two databases that differ in hidden digits alone, directly and as an agent.
 //!
-//! A finding is an answer to the agent from which a card can be read, or that differs between the two databases. Counted are distinct
+//! A finding is an answer to the agent that differs between the two databases; where it does, it is said whether a card can be read from it.
+//! What looks like a card and is the same from both says nothing of a hidden digit: it is counted as a coincidence. Counted are distinct
 //! statements that the server executes on sensitive columns without an error; those whose answer it would have given away are `telling`.
 
 use std::collections::{BTreeMap, HashSet};
@@ -50,8 +51,11 @@ pub struct Counts {
     pub refused: u64,
     /// Of what the server executes: answered to the agent without an error.
     pub answered: u64,
-    /// A card could be read from the answer.
+    /// A card could be read from the answer, and the other database's answer was another.
     pub readable: u64,
+    /// Signs of a card were in the answer, and in the other database's too, where that card has other digits.
+    #[serde(default)]
+    pub coincident: u64,
     /// The answer depended on hidden digits.
     pub dependent: u64,
     /// It did once, and not when asked again in untouched databases (another plan, another order).
@@ -186,8 +190,11 @@ impl Shared<'_> {
             }
         }
         let executes = !twins::failed(&here);
-        let leaks = self.secrets.found(&one);
         let dependent = twins::told(&one) != twins::told(&other);
+        let (leaks, alike) = match self.secrets.found(&one) {
+            leaks if dependent => (leaks, Vec::new()),
+            alike => (Vec::new(), alike),
+        };
         let repeated = dependent && self.is_dependent(program);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.composed += 1;
@@ -196,6 +203,7 @@ impl Shared<'_> {
         counts.refused += u64::from(executes && twins::failed(&one));
         counts.answered += u64::from(executes && !twins::failed(&one));
         counts.readable += u64::from(!leaks.is_empty());
+        counts.coincident += u64::from(!alike.is_empty());
         counts.dependent += u64::from(repeated);
         counts.unrepeated += u64::from(dependent && !repeated);
         counts.silent += u64::from(one.turns.iter().any(|turn| turn.end == crate::client::End::Silent));
@@ -257,6 +265,7 @@ impl Counts {
             ("of those executed: refused to the agent", self.refused),
             ("of those executed: answered to the agent", self.answered),
             ("answers to the agent from which a card can be read", self.readable),
+            ("answers with a card's signs that are the same without that card", self.coincident),
             ("answers to the agent that depend on hidden digits", self.dependent),
             ("those that differed once and not again in untouched databases", self.unrepeated),
             ("sessions that did not answer", self.silent),
