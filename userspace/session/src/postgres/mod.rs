@@ -250,6 +250,7 @@ impl Connection {
             return;
         }
         self.learn_content(cx);
+        self.rules_ask(cx);
         self.reveal_is_due(cx);
         match input {
             Input::FromDatabase(chunk) => {

@@ -54,7 +54,7 @@ pub fn policy(text: &str) -> Arc<policy::Policy> {
         groups: vec!["leads".into()],
         databases: vec!["payments".into()],
         signed_groups: vec!["main-branch".into()],
-        claims: vec!["ref".into()],
+        claims: vec!["ref".into(), "run_id".into()],
     };
     Arc::new(policy::Policy::parse(text, &names).expect("the policy is fit"))
 }
