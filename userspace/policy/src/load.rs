@@ -50,8 +50,7 @@ pub(crate) fn policy(text: &str, names: &Names) -> Result<Policy, Error> {
         rules.push(rule);
     }
     rules.sort_by(|one, other| one.name.cmp(&other.name));
-    let mut claims: Vec<String> =
-        rules.iter().flat_map(|rule| &rule.claims).map(|(claim, _)| claim.clone()).collect();
+    let mut claims: Vec<String> = rules.iter().flat_map(|rule| &rule.claims).map(|(claim, _)| claim.clone()).collect();
     claims.sort();
     claims.dedup();
     let claims = claims.into();
