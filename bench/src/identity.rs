@@ -31,7 +31,7 @@ struct Options {
 impl Options {
     fn of(args: &[String]) -> Result<Options, String> {
         let quick = args.iter().any(|arg| arg == "--quick");
-        let (rounds, millis) = if quick { (3, 40) } else { (41, 100) };
+        let (rounds, millis) = if quick { (3, 40) } else { (101, 40) };
         let mut options =
             Options { report: false, check: false, rounds, millis, near: 0, database: 0, through: Vec::new() };
         let mut args = args.iter();
