@@ -17,7 +17,7 @@ mod slow;
 mod soak;
 pub(crate) mod targets;
 mod tls;
-mod verdict;
+pub(crate) mod verdict;
 
 use crate::answers::Flow;
 use crate::dice::Dice;

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::io::{Error, Read, Result, Write};
 use std::num::NonZeroU32;
+use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -12,7 +13,16 @@ use ring::{digest, hmac, pbkdf2};
 
 /// A password, which nothing prints.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Password(pub(crate) String);
+pub(crate) struct Password {
+    pub(crate) text: String,
+    /// What it makes of a salt, thousands of hashes, is computed once and not at each login, as libpq does.
+    pub(crate) kept: bool,
+}
+
+/// A key, and what it was made of: password, salt, rounds.
+type Salted = (String, Vec<u8>, NonZeroU32, [u8; digest::SHA256_OUTPUT_LEN]);
+/// The last key of a password that is kept.
+static KEPT: Mutex<Option<Salted>> = Mutex::new(None);
 
 impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -40,7 +50,7 @@ pub(crate) fn answer<S: Read + Write>(stream: &mut S, password: &Password, priva
         };
         match u32::from_be_bytes(*code) {
             0 => return Ok(()),
-            3 if private => send(stream, &[password.0.as_bytes(), b"\0"].concat())?,
+            3 if private => send(stream, &[password.text.as_bytes(), b"\0"].concat())?,
             3 => {
                 return Err(Error::other(
                     "the database wants the password in clear over the network: use sslmode=require",
@@ -53,7 +63,7 @@ pub(crate) fn answer<S: Read + Write>(stream: &mut S, password: &Password, priva
             }
             11 => {
                 let first = std::str::from_utf8(rest).map_err(Error::other)?;
-                let proof = Proof::of(&password.0, &nonce, first)?;
+                let proof = Proof::of(password, &nonce, first)?;
                 send(stream, proof.message.as_bytes())?;
                 expected = Some(proof.server);
             }
@@ -75,7 +85,7 @@ struct Proof {
 }
 
 impl Proof {
-    fn of(password: &str, nonce: &str, server_first: &str) -> Result<Proof> {
+    fn of(password: &Password, nonce: &str, server_first: &str) -> Result<Proof> {
         let field = |name: &str| server_first.split(',').find_map(|part| part.strip_prefix(name));
         let (Some(joint), Some(salt), Some(rounds)) = (field("r="), field("s="), field("i=")) else {
             return Err(Error::other("a SCRAM challenge that lacks a field"));
@@ -85,8 +95,7 @@ impl Proof {
         if !joint.starts_with(nonce) || rounds.get() > ROUNDS_MAX {
             return Err(Error::other("a SCRAM challenge that is not for us"));
         }
-        let mut salted = [0; digest::SHA256_OUTPUT_LEN];
-        pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, rounds, &salt, password.as_bytes(), &mut salted);
+        let salted = salted(password, salt, rounds);
         let bare = format!("c={NO_BINDING},r={joint}");
         let signed = format!("{BARE}{nonce},{server_first},{bare}");
         let client_key = sign(&salted, b"Client Key");
@@ -96,6 +105,23 @@ impl Proof {
         let message = format!("{bare},p={}", BASE64.encode(proof));
         Ok(Proof { message, server: format!("v={}", BASE64.encode(server)) })
     }
+}
+
+/// SaltedPassword of RFC 5802.
+fn salted(password: &Password, salt: Vec<u8>, rounds: NonZeroU32) -> [u8; digest::SHA256_OUTPUT_LEN] {
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*kept {
+        Some((text, of, count, key)) if password.kept && (text, of, *count) == (&password.text, &salt, rounds) => {
+            return *key;
+        }
+        _ => {}
+    }
+    let mut key = [0; digest::SHA256_OUTPUT_LEN];
+    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, rounds, &salt, password.text.as_bytes(), &mut key);
+    if password.kept {
+        *kept = Some((password.text.clone(), salt, rounds, key));
+    }
+    key
 }
 
 fn sign(key: &[u8], text: &[u8]) -> hmac::Tag {
@@ -142,9 +168,16 @@ mod tests {
         );
         let server = sign(sign(&salted, b"Server Key").as_ref(), signed.as_bytes());
         assert_eq!(BASE64.encode(server), "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
-        let proof = Proof::of("pencil", "rOprNGfwEbeRWgbNEkqO", first).unwrap();
-        assert!(proof.message.starts_with("c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p="));
-        assert!(Proof::of("pencil", "another", first).is_err());
+        // The third time the key is kept.
+        let mut said = std::collections::BTreeSet::new();
+        for kept in [false, true, true] {
+            let password = Password { text: "pencil".to_owned(), kept };
+            let proof = Proof::of(&password, "rOprNGfwEbeRWgbNEkqO", first).unwrap();
+            assert!(proof.message.starts_with("c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p="));
+            assert!(Proof::of(&password, "another", first).is_err());
+            said.insert((proof.message, proof.server));
+        }
+        assert_eq!(said.len(), 1);
     }
 
     #[test]
@@ -164,7 +197,7 @@ mod tests {
             }
         }
         let asked = b"R\0\0\0\x08\0\0\0\x03R\0\0\0\x08\0\0\0\0".to_vec();
-        let password = Password("secret".to_owned());
+        let password = Password { text: "secret".to_owned(), kept: false };
         let mut far = Both(std::io::Cursor::new(asked.clone()), Vec::new());
         assert!(answer(&mut far, &password, false).is_err() && far.1.is_empty());
         let mut near = Both(std::io::Cursor::new(asked), Vec::new());

@@ -11,6 +11,7 @@ mod client;
 mod cpu;
 mod dice;
 mod hold;
+mod identity;
 mod load;
 mod login;
 mod pan;
@@ -39,6 +40,8 @@ bench load    [micro] [latency] [bulk] [churn] [idle] [tls] [all] --postgres POR
               [--sealed PORT --keys FOLDER] [--json FILE] [--report] [--check]; or --soak MINUTES; or --url ADDRESS [--table NAME]
 bench hold    --near PORT --seen PORT --policy FILE --without FILE --with FILE --through FILE SOCKET […]
               [--rounds N] [--slice-ms N] [--decisions N] [--quick] [--report] [--check]
+bench identity-keys FOLDER                           an issuer's keys, and a token of it that holds for an hour
+bench identity --near PORT --database PORT --through FILE […] [--rounds N] [--slice-ms N] [--quick] [--report] [--check]
 bench pan     [--quick] [--check] [--class WORD] [--json FILE] [--markdown] [--report] [--search SECONDS] [--seed N]
 bench policy  [--quick] [--all] [--application NAME] [--json FILE] [--seed N] [--profile SECONDS]
 bench verify  --program PATH [--records N] [--rounds N] [--check]
@@ -57,6 +60,8 @@ fn main() -> ExitCode {
         Some("url") => load::foreign::run(&args[1..]),
         Some("load") => load::run(&args[1..]),
         Some("hold") => hold::run(&args[1..]),
+        Some("identity-keys") => identity::keys::run(&args[1..]),
+        Some("identity") => identity::run(&args[1..]),
         Some("pan") => pan::run(&args[1..]),
         Some("policy") => policy::run(&args[1..]),
         Some("verify") => verify::run(&args[1..]),

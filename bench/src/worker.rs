@@ -13,6 +13,8 @@ use crate::login::Password;
 use crate::slice::{Outcome, Slice, Work};
 
 const PREPARED: &str = "point";
+/// Behind a password in an account: the login's key is computed once.
+pub(crate) const KEPT: &str = "kept";
 
 /// Who a worker is, and what it asks: the benchmark's own, or what `--url` says.
 struct Account {
@@ -32,10 +34,13 @@ impl Default for Account {
 }
 
 impl Account {
-    /// A line of a host, a user, a table and a password, of which the last two may be empty.
+    /// A line of a host, a user, a table and a password, of which the last two may be empty, and perhaps a word that its key is kept.
     fn parse(line: &str) -> Option<Account> {
-        let [_, host, user, table, password] = line.split('\t').collect::<Vec<_>>()[..] else { return None };
-        let password = (!password.is_empty()).then(|| Password(password.to_owned()));
+        let [_, host, user, table, password, ref kept @ ..] = line.split('\t').collect::<Vec<_>>()[..] else {
+            return None;
+        };
+        let kept = *kept == [KEPT];
+        let password = (!password.is_empty()).then(|| Password { text: password.to_owned(), kept });
         let (host, user) = (host.parse().ok()?, user.to_owned());
         Some(Account { host, user, password, point: "SELECT 1", table: foreign::rows_of(table) })
     }

@@ -254,9 +254,10 @@ fn credentials(database: &crate::config::Database) -> String {
     let mut out = String::new();
     for login in &database.credentials.logins {
         let whose = if login.users.is_empty() { "any user".to_owned() } else { login.users.join(", ") };
+        let asked = if login.placeholder.is_some() { "a placeholder" } else { "none" };
         let _ = writeln!(
             out,
-            "           LOGIN OF OURS for {whose}: {}, password in {}; agents are asked for none",
+            "           LOGIN OF OURS for {whose}: {}, password in {}; agents are asked for {asked}",
             login.user,
             login.passfile.display()
         );

@@ -19,6 +19,7 @@ use crate::record::figures::{Figure, Of, Span, Tally, each};
 use crate::record::{self, now_ns, reading};
 
 mod catalogue;
+mod identities;
 mod integrity;
 mod page;
 mod policies;
@@ -143,6 +144,7 @@ pub fn evidence(path: &Path, from: &str, to: &str, out: &Path) -> Result<u8> {
     pack.put_json("figures.json", "all", &verb, &values.into())?;
     history(&mut pack, path, &folders, span)?;
     let versions = policies(&mut pack, path, &folders, span)?;
+    identities::put(&mut pack, &config, path, &folders, span)?;
     let whole = integrity::put(&mut pack, &config, path)?;
     let manifest = manifest(&pack, span);
     let page = page::html(&manifest, &figures, &versions);

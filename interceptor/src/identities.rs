@@ -215,6 +215,7 @@ pub fn recorded(news: &TokenNews<'_>, service: Operator<'_>, record: impl FnOnce
     let operator = match (news.caller, &by) {
         (Some(caller), _) => Operator { name: by_job, uid: caller.uid, pid: caller.pid },
         (None, Some(by)) => Operator { name: by.into(), ..service },
+        (None, None) if news.change == control::KEYS_CHANGED => service,
         (None, None) => Operator { name: by_file, ..service },
     };
     let cause = news.why.map(Masked::of);

@@ -27,7 +27,9 @@ fn of(database: &Database) -> Result<Logins> {
         let password = password(&login.passfile).with_context(place)?;
         let locked = Locked::copy(password.as_bytes())
             .with_context(|| format!("{}: no locked memory for it: raise LimitMEMLOCK", place()))?;
-        all.push((login.users.clone(), Arc::new(Injected::new(login.user.clone(), Box::new(locked)))));
+        let injected = Injected::new(login.user.clone(), Box::new(locked));
+        let placeholder = login.placeholder.as_deref().and_then(session::Placeholder::parse);
+        all.push((login.users.clone(), Arc::new(injected.behind(placeholder))));
     }
     Ok(Logins(all))
 }

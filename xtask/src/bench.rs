@@ -2,6 +2,7 @@
 
 mod foreign;
 mod hold;
+mod identity;
 
 use std::path::{Path, PathBuf};
 
@@ -101,7 +102,7 @@ const DESCRIPTORS: u32 = 65_536;
 const SESSIONS: &str = "connections_per_shard_max = 12288\nconnections_per_agent_max = 12288";
 
 /// `cargo xtask bench [micro | latency | bulk | churn | idle | tls | all] …`: without a word all of these, with `all` the scan too;
-/// `bench pan`: the scan alone; `bench hold`: what held statements cost.
+/// `bench pan`: the scan alone; `bench hold`: what held statements cost; `bench identity`: what tokens and logins of ours do.
 /// `bench verify`: the record's verifier beside a bare SHA-256; `bench search`: searches of so many records.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     if let Some(("pan", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
@@ -129,6 +130,9 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     }
     if args.first().is_some_and(|first| *first == "hold") {
         return hold::measure(&args[1..]);
+    }
+    if args.first().is_some_and(|first| *first == "identity") {
+        return identity::measure(&args[1..]);
     }
     if let Some(at) = args.iter().position(|arg| *arg == "--url") {
         let url = args.get(at + 1).context("--url needs an address")?;

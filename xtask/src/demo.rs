@@ -8,10 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::stand::ci::Ci;
 use crate::stand::{AGENT_USER, Postgres, Service, free_port, succeed};
 use crate::{setup, shell};
 
 mod held;
+mod identity;
 
 /// Card numbers that the brands publish for tests.
 const TABLE: &str = "
@@ -102,12 +104,13 @@ fn show(binary: &Path, yes: bool, keep: bool) -> Result<()> {
     proceed()?;
 
     shell::step("attach the kernel half, start the service");
+    let ci = Ci::new().context("the keys of a CI of the demo's own")?;
     let config = format!(
         "[[database]]\nname = \"payments\"\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:{0}\", \"[::1]:{0}\"]\nunix_directories = [\"{1}\"]\n\n[[agent]]\nname = \"reconciler\"\ngroups = [\"payments-agents\"]\n\n[[reviewer]]\nname = \"you\"\nuser = \"root\"\ngroups = [\"payments-leads\"]\n\n[admin]\nlisten = \"127.0.0.1:{2}\"\n",
         database.port,
         database.socket_folder().display(),
         free_port()?
-    );
+    ) + &ci.tables();
     let mut service = Service::start(binary, "", &config, POLICY)?;
     print!("{}", text(&succeed(&mut service.verb("check"))?.stdout));
     proceed()?;
@@ -117,6 +120,8 @@ fn show(binary: &Path, yes: bool, keep: bool) -> Result<()> {
     refusal(&database, &service)?;
     proceed()?;
     held::show(&database, &service, yes)?;
+    proceed()?;
+    identity::show(&database, &service, &ci)?;
     proceed()?;
     record(&mut service)?;
 

@@ -35,6 +35,8 @@ cargo xtask VERB
               [--markdown] [--report] [--search SECONDS [--seed N]]
   bench hold    rules that hold and match nothing, over none; from a decision to the first byte at the database
               [--quick] [--rounds N] [--slice-ms N] [--decisions N] [--report] [--check]
+  bench identity  a bound token over none; a session's start with a login of ours over one of its own
+              [--quick] [--rounds N] [--slice-ms N] [--report] [--check]
   bench verify  the record's verifier beside a bare SHA-256 over the same bytes   [--records N] [--rounds N] [--check]
   bench search  searches of so many records by the program itself, p50 and p99   [--records N] [--queries N] [--seed N] [--folder DIR] [--check]
   bench policy  verdicts alone, never seen and known, beside the bare parse; hit rate; memory   [--quick] [--all]

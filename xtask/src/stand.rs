@@ -13,6 +13,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+#[path = "stand/ci.rs"]
+pub mod ci;
 #[path = "stand/claim.rs"]
 pub mod claim;
 
@@ -304,6 +306,13 @@ impl Service {
             std::thread::sleep(Duration::from_millis(10));
         }
         Ok(())
+    }
+
+    /// Sends it this signal, and says how it ended.
+    pub fn dies_of(&mut self, signal: &str) -> Result<std::process::ExitStatus> {
+        let Some(mut child) = self.child.take() else { return Err(Error::other("the service is not running")) };
+        succeed(Command::new("kill").args(["-s", signal, &child.id().to_string()]))?;
+        child.wait()
     }
 
     /// The process of the running service.

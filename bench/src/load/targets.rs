@@ -386,7 +386,7 @@ impl Worker {
     }
 
     /// A line to it.
-    fn say(&mut self, line: &str) -> Result<(), String> {
+    pub(crate) fn say(&mut self, line: &str) -> Result<(), String> {
         writeln!(self.input, "{line}").map_err(|e| format!("a worker is gone: {e}"))
     }
 

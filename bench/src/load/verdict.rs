@@ -74,6 +74,25 @@ pub(crate) fn judged(row: usize, what: &str, claim: &str, bound: Bound, found: O
     Judged { row, what: what.to_owned(), claim: claim.to_owned(), found, verdict }
 }
 
+/// A goal whose interval is widened by what a path differs by from itself in the same rounds.
+pub(crate) fn beside(bound: Bound, found: Ratio, pair: Ratio) -> Verdict {
+    of(bound, found, wider(found, pair))
+}
+
+/// That a part costs nothing: 1.00 is in the widened interval, and it ends within `width` of it. Without 1.00: missed; too wide: no verdict.
+pub(crate) fn nothing(found: Ratio, pair: Ratio, width: f64) -> Verdict {
+    let Ratio { low, high, .. } = wider(found, pair);
+    match (low <= 1.0 && high >= 1.0, low >= 1.0 - width && high <= 1.0 + width) {
+        (false, _) => Verdict::Missed,
+        (true, false) => Verdict::Open,
+        (true, true) => Verdict::Met,
+    }
+}
+
+fn wider(found: Ratio, pair: Ratio) -> Ratio {
+    Ratio { low: found.low * pair.low.min(1.0), high: found.high * pair.high.max(1.0), ..found }
+}
+
 /// At most so much of a figure that has no interval.
 pub(crate) fn plain(row: usize, what: &str, most: f64, found: Option<Ratio>) -> Judged {
     judged(row, what, &format!("<= {most}"), Bound::Most(most), found)
@@ -151,6 +170,23 @@ mod tests {
         assert_eq!(inside(Bound::Times(1.08), interval(1.09, 1.1)), Verdict::Missed);
         assert_eq!(inside(Bound::AtLeastTimes(1.1), interval(1.2, 1.3)), Verdict::Met);
         assert_eq!(inside(Bound::AtLeastTimes(1.1), interval(0.2, 1.0)), Verdict::Missed);
+    }
+
+    #[test]
+    fn what_costs_nothing_has_one_inside_and_says_so_closely() {
+        let same = interval(1.0, 1.0);
+        for (found, pair, verdict) in [
+            (interval(0.99, 1.01), same, Verdict::Met),
+            (interval(1.001, 1.01), same, Verdict::Missed),
+            (interval(1.001, 1.01), interval(0.995, 1.004), Verdict::Met),
+            (interval(0.99, 1.015), interval(0.99, 1.01), Verdict::Open),
+            (interval(0.97, 1.01), same, Verdict::Open),
+            (interval(0.97, 0.99), same, Verdict::Missed),
+        ] {
+            assert_eq!(nothing(found, pair, 0.02), verdict, "{found:?} {pair:?}");
+        }
+        assert_eq!(beside(Bound::Times(1.2), interval(1.0, 1.15), interval(0.98, 1.03)), Verdict::Met);
+        assert_eq!(beside(Bound::Times(1.2), interval(1.0, 1.15), interval(0.98, 1.08)), Verdict::Open);
     }
 
     #[test]

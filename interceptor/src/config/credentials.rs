@@ -26,6 +26,8 @@ pub struct InjectedLogin {
     pub user: String,
     /// The file of its password, one line; below `${CREDENTIALS_DIRECTORY}/` a credential of the unit.
     pub passfile: PathBuf,
+    /// The verifier of what agents must have in place of a password, as `pg_authid.rolpassword` has it; absent: they are asked for nothing.
+    pub placeholder: Option<String>,
 }
 
 /// The table as it is written.
@@ -76,6 +78,12 @@ impl Typed {
                     login.user
                 ));
             }
+            if login.placeholder.as_deref().is_some_and(|text| session::Placeholder::parse(text).is_none()) {
+                return refused(format!(
+                    "placeholder of the login {} is no verifier of the form SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY (a password has no place here)",
+                    login.user
+                ));
+            }
             if login.users.is_empty() && at + 1 < self.login.len() {
                 return refused(format!(
                     "the login {} is for any user (no `for`): those behind it are for nobody",
@@ -123,11 +131,12 @@ mod tests {
             (format!("mode = \"inject\"\n{LOGIN}{LOGIN}"), "", "those behind it are for nobody"),
             (format!("mode = \"inject\"\n{}", LOGIN.replace("real", "")), "", "user of a login is empty"),
             (format!("mode = \"inject\"\n{}", LOGIN.replace("user", "for = [\"\"]\nuser")), "", "has an empty name"),
+            (format!("mode = \"inject\"\n{LOGIN}placeholder = \"secret\"\n"), "", "is no verifier of the form"),
             (format!("mode = \"inject\"\n{LOGIN}"), tls, "does not go with scram_verifiers"),
             (format!("mode = \"inject\"\npassword = \"x\"\n{LOGIN}"), "", "unknown field `password`"),
         ] {
             let why = parse(&lines, more).expect_err("must be refused");
-            assert!(why.contains(says), "{lines}: {why}");
+            assert!(why.contains(says) && !why.contains("secret"), "{lines}: {why}");
         }
     }
 }

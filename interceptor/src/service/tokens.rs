@@ -14,6 +14,10 @@ impl Service {
         let mut written = false;
         identities::recorded(news, operator(), |event| written = self.tell_record(event));
         let Some(binding) = news.binding else {
+            if news.change == control::KEYS_CHANGED {
+                tracing::info!(what = news.why.map(|why| Masked::of(why).as_str().to_owned()), "keys of an issuer");
+                return written;
+            }
             tracing::warn!(why = news.why.map(|why| Masked::of(why).as_str().to_owned()), "a token was refused");
             return written;
         };

@@ -3,18 +3,14 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD as B64;
 use interceptor::load::cgroups;
-use ring::rand::SystemRandom;
-use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
 
 use crate::clients::python;
 use crate::stage::{Answer, POLICY, Stage};
-use crate::stand::Folder;
+use crate::stand::ci::Ci;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Who may read is said by the usual policy; these two are for some jobs alone.
@@ -39,51 +35,6 @@ statements = [\"select\"]
 claims = { ref = \"refs/pull/*\" }
 action = \"block\"
 ";
-
-/// The test's own issuer, and where its keys and tokens lie.
-struct Ci {
-    key: Ed25519KeyPair,
-    folder: Folder,
-}
-
-impl Ci {
-    fn new() -> Ci {
-        let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).expect("randomness");
-        let key = Ed25519KeyPair::from_pkcs8(document.as_ref()).expect("a key");
-        let folder = Folder::new("ci").expect("a folder");
-        let shown = json!({ "kty": "OKP", "crv": "Ed25519", "kid": "k1", "x": B64.encode(key.public_key()) });
-        std::fs::write(folder.path().join("keys.json"), json!({ "keys": [shown] }).to_string()).expect("written");
-        Ci { key, folder }
-    }
-
-    fn tables(&self) -> String {
-        format!(
-            "[[issuer]]\nname = \"ci\"\npreset = \"github-actions\"\nissuer = \"https://ci.example\"\naudience = [\"interceptor\"]\njwks_file = \"{}/keys.json\"\nrequire = {{ repository_id = \"74\" }}\n[[issuer.group]]\nname = \"releases\"\nclaims = {{ ref = \"refs/tags/*\" }}\n",
-            self.folder.path().display()
-        )
-    }
-
-    /// As GitHub writes it, for this run.
-    fn token(&self, run: u32, holds_s: u64, other: Value) -> String {
-        let now_s = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
-        let mut claims = json!({
-            "iss": "https://ci.example", "aud": "interceptor", "sub": "repo:octo-org/octo-repo:ref:refs/heads/main",
-            "repository_id": "74", "repository": "octo-org/octo-repo", "ref": "refs/heads/main", "run_attempt": "1",
-            "run_id": run.to_string(), "iat": now_s, "exp": now_s + holds_s,
-        });
-        claims.as_object_mut().expect("an object").extend(other.as_object().expect("an object").clone());
-        let signed = format!("{}.{}", B64.encode(r#"{"alg":"EdDSA","kid":"k1"}"#), B64.encode(claims.to_string()));
-        format!("{signed}.{}", B64.encode(self.key.sign(signed.as_bytes())))
-    }
-
-    /// In a file that every account may read.
-    fn file(&self, name: &str, token: &str) -> PathBuf {
-        let (path, fresh) = (self.folder.path().join(name), self.folder.path().join("fresh"));
-        std::fs::write(&fresh, token).expect("written");
-        std::fs::rename(&fresh, &path).expect("in its place");
-        path
-    }
-}
 
 /// A cgroup of a unit whose jobs have one each below it; gone with all that is in it.
 struct Unit(PathBuf);
@@ -153,8 +104,10 @@ struct Scene {
 
 impl Scene {
     fn set() -> Option<Scene> {
-        let (ci, unit) =
-            (Ci::new(), if nix::unistd::Uid::effective().is_root() { Unit::new() } else { Unit(PathBuf::new()) });
+        let (ci, unit) = (
+            Ci::new().expect("an issuer"),
+            if nix::unistd::Uid::effective().is_root() { Unit::new() } else { Unit(PathBuf::new()) },
+        );
         let stage = Stage::set_beside("", &format!("{}{}", unit.agent(), ci.tables()), &format!("{POLICY}{OF_SOME}"))?;
         Some(Scene { stage, ci, unit })
     }
@@ -169,7 +122,7 @@ impl Scene {
     }
 
     fn post(&self, job: &str, token: &str) -> String {
-        let file = self.ci.file(&format!("token-{job}"), token);
+        let file = self.ci.file(&format!("token-{job}"), token).expect("written");
         let socket = self.stage.service.run_dir().join("identity.sock");
         let script = format!("exec python3 -c \"$POST\" {} {}", socket.display(), file.display());
         let output = self.unit.shell(job, &script).env("POST", POST).output().expect("python starts");
@@ -274,7 +227,7 @@ fn rules_see_what_tokens_say() {
 #[test]
 fn bad_tokens_open_nothing() {
     let Some(scene) = Scene::set() else { return };
-    let stranger = Ci::new();
+    let stranger = Ci::new().expect("an issuer");
     let good = scene.ci.token(1, 600, json!({}));
     for (token, says) in [
         (stranger.token(1, 600, json!({})), "its signature is wrong"),
@@ -361,7 +314,7 @@ fn a_revoked_job_stops_while_rows_stream() {
 #[test]
 fn exec_binds_a_token_and_reads_it_again() {
     let Some(mut scene) = Scene::set() else { return };
-    let file = scene.ci.file("exec", &scene.ci.token(7, 600, json!({})));
+    let file = scene.ci.file("exec", &scene.ci.token(7, 600, json!({}))).expect("written");
     let run = |scene: &Scene, file: &Path, script: &str| {
         let mut exec = scene.stage.service.verb("exec");
         exec.args(["--agent", "reconciler", "--user", "nobody", "--token-file"])
@@ -373,11 +326,11 @@ fn exec_binds_a_token_and_reads_it_again() {
     run(&scene, &file, &psql).says("5");
     let seen = |scene: &Scene| scene.records("decision").iter().filter(|one| one["principal"] == "ci:74/7/1").count();
     assert!(seen(&scene) > 0, "the statement is the principal's");
-    let bad = scene.ci.file("bad", "x.y.z");
+    let bad = scene.ci.file("bad", "x.y.z").expect("written");
     let refused = run(&scene, &bad, &psql);
     assert!(!refused.ok && refused.err.contains("nothing was started"), "{}", refused.err);
     // While it runs the file gets a fresh token.
-    let first = scene.ci.file("turn", &scene.ci.token(8, 600, json!({})));
+    let first = scene.ci.file("turn", &scene.ci.token(8, 600, json!({}))).expect("written");
     let next = scene.ci.token(8, 900, json!({}));
     let mut exec = scene.stage.service.verb("exec");
     exec.args(["--agent", "reconciler", "--user", "nobody", "--token-file"]).arg(&first).args(["--", "sleep", "60"]);
@@ -393,7 +346,7 @@ fn exec_binds_a_token_and_reads_it_again() {
         }
     };
     waits_for(&scene, &["bound"]);
-    scene.ci.file("turn", &next);
+    scene.ci.file("turn", &next).expect("written");
     waits_for(&scene, &["bound", "refreshed"]);
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(running.id() as i32), nix::sys::signal::Signal::SIGTERM)
         .expect("sent");
@@ -409,12 +362,12 @@ fn exec_binds_a_token_and_reads_it_again() {
 
 #[test]
 fn identity_test_says_what_a_token_would_become() {
-    let ci = Ci::new();
+    let ci = Ci::new().expect("an issuer");
     let config = ci.folder.path().join("interceptor.toml");
     let database = "[[database]]\nname = \"payments\"\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:5432\"]\n";
     std::fs::write(&config, format!("{database}{}", ci.tables())).expect("written");
     let test = |token: &str, more: &[&str]| {
-        let file = ci.file("token", token);
+        let file = ci.file("token", token).expect("written");
         let mut verb = Command::new(crate::stage::binary());
         Answer::of(
             verb.args(["identity", "test", "--config"]).arg(&config).args(more).arg(file).output().expect("it starts"),

@@ -1,6 +1,7 @@
 //! A database password that the agent never holds: unchanged clients with a placeholder, a PostgreSQL that asks for scram-sha-256.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::ExitStatusExt as _;
 
 use crate::clients;
 use crate::stage::{Answer, POLICY, Stage};
@@ -33,6 +34,11 @@ struct Injected {
 impl Injected {
     /// TLS towards the database, and a login of ours: `reader` for users that begin with report, else `writer`.
     fn set(password: &str) -> Option<Injected> {
+        Injected::set_behind(password, None)
+    }
+
+    /// The same, and who is no report must know this placeholder.
+    fn set_behind(password: &str, placeholder: Option<&str>) -> Option<Injected> {
         let (keys, folder) = (Keys::new("db.example"), Folder::new("passwords").expect("a folder"));
         let file = |name: &str, password: &str| {
             let path = folder.path().join(name);
@@ -40,10 +46,11 @@ impl Injected {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("mode");
             path.display().to_string()
         };
+        let placeholder = placeholder.map(|text| format!("placeholder = \"{}\"\n", verifier(text))).unwrap_or_default();
         let lines = format!(
             "tls = \"verify-full\"\nroots = \"{}\"\nserver_name = \"db.example\"\n[database.credentials]\nmode = \"inject\"\ntell_agent = true\n\
              [[database.credentials.login]]\nfor = [\"report*\"]\nuser = \"reader\"\npassfile = \"{}\"\n\
-             [[database.credentials.login]]\nuser = \"writer\"\npassfile = \"{}\"\n",
+             [[database.credentials.login]]\nuser = \"writer\"\npassfile = \"{}\"\n{placeholder}",
             keys.path("root.pem"),
             file("reader", "kept by us too"),
             file("writer", password),
@@ -61,6 +68,20 @@ impl Injected {
     fn last_login(&self) -> String {
         self.stage.record().into_iter().rfind(|line| line.contains("\"login\"")).unwrap_or_default()
     }
+}
+
+/// What PostgreSQL would keep of it, by the algorithm of RFC 5802.
+fn verifier(text: &str) -> String {
+    use base64::Engine as _;
+    use base64::prelude::BASE64_STANDARD as B64;
+    use ring::{digest, hmac, pbkdf2};
+    let (salt, rounds) = (b"salt of a test..", std::num::NonZeroU32::new(4096).expect("above 0"));
+    let mut salted = [0; 32];
+    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, rounds, salt, text.as_bytes(), &mut salted);
+    let sign = |word: &[u8]| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &salted), word);
+    let stored = digest::digest(&digest::SHA256, sign(b"Client Key").as_ref());
+    let (salt, stored, server) = (B64.encode(salt), B64.encode(stored), B64.encode(sign(b"Server Key")));
+    format!("SCRAM-SHA-256$4096:{salt}${stored}:{server}")
 }
 
 /// Nobody is trusted over TCP.
@@ -101,6 +122,30 @@ fn a_placeholder_is_enough_and_opens_nothing_past_the_interceptor() {
     assert!(!log.contains("kept by us"), "the log shows it");
     let check = succeed(&mut here.stage.service.verb("check")).expect("check");
     assert!(String::from_utf8_lossy(&check.stdout).contains("LOGIN OF OURS for report*: reader"));
+}
+
+#[test]
+fn a_placeholder_that_is_checked_lets_in_who_knows_it() {
+    let Some(here) = Injected::set_behind("kept by us", Some("look elsewhere")) else { return };
+    for client in ["password='look elsewhere'", "password='look elsewhere' require_auth=scram-sha-256"] {
+        here.psql(&format!("user=app {client}"), "SELECT session_user").says("writer");
+    }
+    let login = here.last_login();
+    assert!(login.contains("placeholder checked, bound to the database's leg"), "{login}");
+    let said = "password authentication failed: it is not the placeholder of this user";
+    here.psql("user=app password=placeholder", "SELECT 1").refused(said);
+    let login = here.last_login();
+    assert!(login.contains("placeholder refused") && login.contains("\"sqlstate\":\"28P01\""), "{login}");
+    here.psql("user=app", "SELECT 1").refused("no password supplied");
+    // The other login has none.
+    here.psql("user=reports password=x", "SELECT session_user").says("reader");
+    let metrics = succeed(here.stage.service.verb("status").arg("--metrics")).expect("metrics");
+    let metrics = String::from_utf8_lossy(&metrics.stdout).into_owned();
+    let counted = metrics.lines().filter(|line| line.starts_with("interceptor_wrong_placeholders"));
+    assert_eq!(counted.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum::<u64>(), 1, "{metrics}");
+    assert!(!here.stage.database.log().contains("user=app"), "the database hears of no stranger");
+    let check = succeed(&mut here.stage.service.verb("check")).expect("check");
+    assert!(String::from_utf8_lossy(&check.stdout).contains("agents are asked for a placeholder"));
 }
 
 #[test]
@@ -166,4 +211,22 @@ fn row_level_security_sees_the_agent_and_nobody_says_otherwise() {
         Answer::of(command.output().expect("psql starts")).says("its own");
     }
     here.psql("user=app options='-c interceptor.agent=other'", "SELECT 1").refused("startup setting");
+}
+
+#[test]
+fn a_service_with_passwords_leaves_no_core_dump() {
+    let Some(mut here) = Injected::set("kept by us") else { return };
+    here.psql(PLACEHOLDER, "SELECT 1").says("1");
+    let pid = here.stage.service.pid().expect("it runs");
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).expect("its limits");
+    let core: Vec<&str> =
+        limits.lines().find(|line| line.starts_with("Max core file size")).expect("one").split_whitespace().collect();
+    assert_eq!((core[4], core[5]), ("0", "0"), "soft and hard: nothing it loads may raise it");
+    // Of a process that is not dumpable the files below /proc are root's (proc(5)): its own account reads no memory of it.
+    let uid = here.stage.service.uid();
+    let owner = |name: &str| std::fs::metadata(format!("/proc/{pid}/{name}")).expect("it is there").uid();
+    assert_eq!(std::fs::metadata(format!("/proc/{pid}")).expect("it is there").uid(), 0, "not {uid}: not dumpable");
+    assert_eq!(["mem", "environ", "maps"].map(owner), [0; 3]);
+    let status = here.stage.service.dies_of("ABRT").expect("it died");
+    assert!(!status.core_dumped() && status.signal() == Some(6), "{status}");
 }

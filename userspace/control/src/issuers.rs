@@ -62,6 +62,8 @@ struct One {
     settings: IssuerSettings,
     fetch: Fetch,
     keys: Mutex<Keys>,
+    /// Of keys that took the place of others: what was not told yet.
+    rotated: Mutex<Option<String>>,
     /// Held by who asks: the others wait for what it hears.
     asking: tokio::sync::Mutex<()>,
 }
@@ -78,7 +80,8 @@ impl Issuers {
     pub fn new(settings: Vec<IssuerSettings>, told: Told) -> io::Result<Issuers> {
         let one = |settings: IssuerSettings| -> io::Result<One> {
             let keys = Mutex::new(Keys::new(settings.life));
-            Ok(One { fetch: Fetch::new(&settings.roots)?, keys, asking: tokio::sync::Mutex::default(), settings })
+            let fetch = Fetch::new(&settings.roots)?;
+            Ok(One { fetch, keys, rotated: Mutex::default(), asking: tokio::sync::Mutex::default(), settings })
         };
         let all = settings.into_iter().map(one).collect::<io::Result<_>>()?;
         Ok(Issuers { all, began: Instant::now(), told })
@@ -89,13 +92,14 @@ impl Issuers {
         self.all.is_empty()
     }
 
-    /// Fetches what is due, for ever.
-    pub(crate) async fn refresh(self: Arc<Issuers>) {
+    /// Fetches what is due, for ever, and tells of keys that took the place of others.
+    pub(crate) async fn refresh(self: Arc<Issuers>, rotated: impl Fn(&str)) {
         loop {
             for one in &self.all {
                 if one.keys().due_s() <= self.now_s() {
                     self.ask(one).await;
                 }
+                one.take_rotated().iter().for_each(|words| rotated(words));
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -133,7 +137,7 @@ impl Issuers {
         match one.fetched().await {
             Ok(keys) => {
                 let was_silent = one.keys().silent_since_s().is_some();
-                one.keys().shown(keys, self.now_s());
+                one.shown(keys, self.now_s());
                 if was_silent {
                     (self.told)(name, None);
                 }
@@ -170,6 +174,19 @@ impl Issuers {
 impl One {
     fn keys(&self) -> std::sync::MutexGuard<'_, Keys> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shown(&self, keys: KeySet, now_s: u64) {
+        let named = keys.named();
+        if let Some(before) = self.keys().shown(keys, now_s) {
+            let name = &self.settings.rules.name;
+            let words = format!("issuer {name} shows other keys: {named}; before: {}", before.named());
+            *self.rotated.lock().unwrap_or_else(PoisonError::into_inner) = Some(words);
+        }
+    }
+
+    fn take_rotated(&self) -> Option<String> {
+        self.rotated.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Its keys, now; or why not, for a person.
@@ -237,7 +254,13 @@ pub fn keys_now(settings: &IssuerSettings) -> Result<KeySet, String> {
     }
     let fetch = Fetch::new(&settings.roots).map_err(|why| why.to_string())?;
     let keys = Mutex::new(Keys::new(settings.life));
-    let one = One { settings: settings.clone(), fetch, keys, asking: tokio::sync::Mutex::default() };
+    let one = One {
+        settings: settings.clone(),
+        fetch,
+        keys,
+        rotated: Mutex::default(),
+        asking: tokio::sync::Mutex::default(),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|why| why.to_string())?.block_on(one.fetched())
 }
@@ -411,7 +434,13 @@ mod tests {
             assert_eq!((outcome(&issuers, &new), count()), (Err(Refused::Signature), 1), "strangers make nobody ask");
         }
         issuers.began -= Duration::from_secs(60);
+        assert_eq!(issuers.all[0].take_rotated(), None, "the first keys take nobody's place");
         assert_eq!((outcome(&issuers, &new), count()), (Ok("job".to_owned()), 2));
+        let told = issuers.all[0].take_rotated().expect("told");
+        assert!(
+            told.starts_with("issuer ") && told.contains("shows other keys: ") && told.contains("; before: "),
+            "{told}"
+        );
         assert_eq!((outcome(&issuers, &old), count()), (Err(Refused::Signature), 2), "what it shows no more is gone");
     }
 }

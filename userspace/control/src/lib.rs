@@ -61,5 +61,6 @@ pub use timeline::{Line, Moment, Received, Timeline};
 pub use tokens::{TOKEN_KEY_BYTES, TOKEN_S_MAX};
 pub use webhooks::{Webhook, WebhookKind};
 pub use workload::{
-    Binding, Caller, Change, Job, NotBound, Revoked, Save, Table, TokenFile, TokenNews, Workloads, read_token,
+    Binding, Caller, Change, Job, KEYS_CHANGED, NotBound, Revoked, Save, Table, TokenFile, TokenNews, Workloads,
+    read_token,
 };

@@ -49,6 +49,9 @@ pub struct TokenNews<'a> {
     pub why: Option<&'a str>,
 }
 
+/// What became of no token: its issuer shows other keys than before.
+pub const KEYS_CHANGED: &str = "keys";
+
 /// The agents' own files.
 #[derive(Clone, Debug)]
 pub struct TokenFile {
@@ -165,7 +168,11 @@ impl Workloads {
 
     /// Serves the socket and looks at files and issuers, for ever.
     pub(crate) async fn serve(self: Arc<Workloads>, listener: tokio::net::UnixListener, source: Arc<dyn Source>) {
-        tokio::spawn(Arc::clone(&self.issuers).refresh());
+        let told = Arc::clone(&source);
+        let rotated = move |why: &str| {
+            told.token(&TokenNews { caller: None, job: None, binding: None, change: KEYS_CHANGED, why: Some(why) });
+        };
+        tokio::spawn(Arc::clone(&self.issuers).refresh(rotated));
         tokio::spawn(Arc::clone(&self).watch_files(Arc::clone(&source)));
         post::serve(listener, self, source).await;
     }

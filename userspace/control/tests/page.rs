@@ -290,6 +290,29 @@ fn every_page_shows_its_own_and_nothing_acts_in_it() {
 }
 
 #[test]
+fn both_identities_are_shown_and_where_they_disagree_it_is_a_finding() {
+    let page = Page::open();
+    let signed = |id: &str, agent: &str, disagrees| {
+        let principal = Some("ci:74/1/2 <b>".to_owned());
+        control::LiveSession { principal, disagrees, ..live(id, agent) }
+    };
+    *page.service.live.lock().expect("whole") =
+        vec![signed("0.1", "reconciler", false), signed("0.2", "stranger", true)];
+    let cookie = page.login();
+    let sessions = page.get("/sessions", &cookie).body;
+    assert!(sessions.contains("reconciler as ci:74/1/2 &lt;b&gt;"), "{sessions}");
+    assert!(sessions.contains("stranger <strong>disagrees with its token ci:74/1/2 &lt;b&gt;</strong>"), "{sessions}");
+    let findings = page.get("/findings", &cookie).body;
+    assert!(
+        findings.contains("stranger, psql (pid 42, uid 1000)") && findings.contains("ci:74/1/2 &lt;b&gt;"),
+        "{findings}"
+    );
+    assert!(!findings.contains("reconciler"), "{findings}");
+    page.service.live.lock().expect("whole").truncate(1);
+    assert!(page.get("/findings", &cookie).body.contains("None is open."));
+}
+
+#[test]
 fn what_stands_is_ended_by_a_reviewer_and_by_no_foreign_page() {
     let page = Page::open();
     let now_s = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();

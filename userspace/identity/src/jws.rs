@@ -66,16 +66,16 @@ impl fmt::Display for Unverified {
 }
 
 /// The public keys of a provider.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeySet(Vec<Key>);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Key {
     id: Option<String>,
     public: Public,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Public {
     Rsa { n: Vec<u8>, e: Vec<u8> },
     P256(Vec<u8>),
@@ -142,6 +142,18 @@ impl KeySet {
     /// There is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// By the names that their issuer gives them (`kid`), for a person.
+    pub fn named(&self) -> String {
+        const NAMES_MAX: usize = 8;
+        let name =
+            |key: &Key| key.id.as_deref().map_or("one without a name".to_owned(), |id| id.chars().take(64).collect());
+        let mut names: Vec<String> = self.0.iter().take(NAMES_MAX).map(name).collect();
+        if self.0.len() > NAMES_MAX {
+            names.push(format!("and {} more", self.0.len() - NAMES_MAX));
+        }
+        names.join(", ")
     }
 
     /// The token's payload, where one of these keys has signed it.

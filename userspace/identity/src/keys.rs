@@ -38,11 +38,13 @@ impl Keys {
         Keys { life, shown: None, asked_s: None, silent_s: None }
     }
 
-    /// The issuer shows these: what it showed before counts no more.
-    pub fn shown(&mut self, keys: KeySet, now_s: u64) {
+    /// The issuer shows these: what it showed before counts no more, and is the answer where it was something else.
+    pub fn shown(&mut self, keys: KeySet, now_s: u64) -> Option<Arc<KeySet>> {
+        let before = self.shown.take().map(|(before, _)| before).filter(|before| **before != keys);
         self.shown = Some((Arc::new(keys), now_s));
         self.asked_s = Some(now_s);
         self.silent_s = None;
+        before
     }
 
     /// It was asked and did not answer. Whether that is news.

@@ -90,6 +90,8 @@ pub struct Policy {
     reveals: Vec<Reveal>,
     /// In the order of their names.
     rules: Vec<Rule>,
+    /// Names of the claims that some rule asks for, each once.
+    claims: Arc<[String]>,
 }
 
 /// One `[[rule]]`, resolved.
@@ -259,6 +261,11 @@ impl Policy {
         u16::try_from(place).ok()
     }
 
+    /// Names of the claims that rules ask for: of a token they make the difference, and no others do.
+    pub fn claims(&self) -> &Arc<[String]> {
+        &self.claims
+    }
+
     /// How many rules there are.
     pub fn rules(&self) -> usize {
         self.rules.len()
@@ -319,6 +326,12 @@ impl Signed {
     /// The claims.
     pub fn claims(&self) -> &[(String, String)] {
         &self.claims
+    }
+
+    /// The same without claims that are not named here: whom rules cannot tell apart shares what was judged for one of them.
+    pub fn of_claims(&self, named: &[String]) -> Signed {
+        let claims = self.claims.iter().filter(|(claim, _)| named.contains(claim));
+        Signed::new(self.groups.clone(), claims.cloned().collect())
     }
 
     /// Finds a place in a table; two that say something else seldom share one.

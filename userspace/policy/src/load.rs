@@ -50,7 +50,11 @@ pub(crate) fn policy(text: &str, names: &Names) -> Result<Policy, Error> {
         rules.push(rule);
     }
     rules.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(Policy { version: version(text), approved, sensitive, scans, patterns, reveals, rules })
+    let mut claims: Vec<String> = rules.iter().flat_map(|rule| &rule.claims).map(|(claim, _)| claim.clone()).collect();
+    claims.sort();
+    claims.dedup();
+    let claims = claims.into();
+    Ok(Policy { version: version(text), approved, sensitive, scans, patterns, reveals, rules, claims })
 }
 
 /// `[approved]`: all of it or none.

@@ -151,6 +151,9 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         if effects.blocked > 0 {
             Counters::add(&self.parts.counters.blocked, u64::from(effects.blocked));
         }
+        if effects.wrong_placeholders > 0 {
+            Counters::add(&self.parts.counters.wrong_placeholders, u64::from(effects.wrong_placeholders));
+        }
         if effects.masked > 0 {
             Counters::add(&self.parts.counters.masked, effects.masked);
         }

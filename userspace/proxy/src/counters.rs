@@ -94,6 +94,8 @@ counters! {
     slow_untold,
     /// Statements that were refused, with a record.
     blocked,
+    /// Logins that were refused because the agent did not know the placeholder.
+    wrong_placeholders,
     /// Values that were masked in results.
     masked,
     /// Statements that were held for a person.

@@ -130,6 +130,8 @@ pub struct Effects {
     pub unrecorded: u32,
     /// Statements that were refused, with a record.
     pub blocked: u32,
+    /// Logins of agents that did not know the placeholder, with a record.
+    pub wrong_placeholders: u32,
     /// Values that were masked in statements that came to their outcome.
     pub masked: u64,
     /// False: feed no more agent bytes until a call answers true. What was given already is kept by the session.
@@ -159,6 +161,7 @@ impl Default for Effects {
             results: Vec::new(),
             unrecorded: 0,
             blocked: 0,
+            wrong_placeholders: 0,
             masked: 0,
             read_agent: true,
             finish: Finish::No,
@@ -185,7 +188,7 @@ impl Effects {
         self.ended.clear();
         self.results.clear();
         self.unrecorded = 0;
-        (self.blocked, self.masked) = (0, 0);
+        (self.blocked, self.wrong_placeholders, self.masked) = (0, 0, 0);
         self.read_agent = true;
         self.finish = Finish::No;
         self.deadline = None;

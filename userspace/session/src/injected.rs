@@ -11,9 +11,26 @@ pub trait Secret: Send + Sync {
     fn bytes(&self) -> &[u8];
 }
 
+/// What an agent's connection string holds in place of a password, as far as it is checked: as `pg_authid.rolpassword` has a password.
+#[derive(Clone, Debug)]
+pub struct Placeholder(Arc<Verifier>);
+
+impl Placeholder {
+    /// `SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY`; `None`: it is none.
+    pub fn parse(text: &str) -> Option<Placeholder> {
+        Verifier::parse(text).map(|verifier| Placeholder(Arc::new(verifier)))
+    }
+
+    pub(crate) fn verifier(&self) -> Arc<Verifier> {
+        Arc::clone(&self.0)
+    }
+}
+
 /// One role of the database, with its password.
 pub struct Injected {
     user: String,
+    /// What the agent must know; `None`: it is asked for nothing.
+    placeholder: Option<Placeholder>,
     password: Box<dyn Secret>,
     /// What the password makes of the database's last salt: thousands of hashes, computed once. Touched at logins alone.
     derived: Mutex<Option<Arc<Derived>>>,
@@ -29,7 +46,16 @@ pub(crate) struct Derived {
 impl Injected {
     /// The password is printable ASCII: SASLprep leaves it as it is.
     pub fn new(user: String, password: Box<dyn Secret>) -> Injected {
-        Injected { user, password, derived: Mutex::default() }
+        Injected { user, placeholder: None, password, derived: Mutex::default() }
+    }
+
+    /// For agents that know this placeholder alone.
+    pub fn behind(self, placeholder: Option<Placeholder>) -> Injected {
+        Injected { placeholder, ..self }
+    }
+
+    pub(crate) fn placeholder(&self) -> Option<&Placeholder> {
+        self.placeholder.as_ref()
     }
 
     /// The role.

@@ -34,7 +34,7 @@ pub use catalogs::Catalogs;
 pub use effects::{Effects, Ended, Finish, HOLD_MAX, Piece, Records};
 pub use estimate::{Estimate, EstimateAsk};
 pub use evidence::{COLUMNS_MAX, ColumnName, Evidence, Place, Raised, SeenColumn};
-pub use injected::{Injected, Logins, Secret};
+pub use injected::{Injected, Logins, Placeholder, Secret};
 pub use input::{Failure, Input, Now};
 pub use large::{JudgeAsk, LargeVerdict};
 pub use limits::Limits;

@@ -119,6 +119,40 @@ fn rules_see_a_token_that_comes_later_also_by_what_was_prepared() {
 }
 
 #[test]
+fn jobs_that_rules_cannot_tell_apart_share_what_was_judged() {
+    const RUN: &str = "
+[[rule]]
+name = \"not in run 2\"
+statements = [\"delete\"]
+claims = { run_id = \"2\" }
+action = \"block\"
+";
+    let run = |number: &str| {
+        let claims = vec![("ref".into(), "refs/heads/main".into()), ("run_id".into(), number.into())];
+        Signed { says: policy::Signed::new(vec!["main-branch".into()], claims), ..main(1) }
+    };
+    let delete = "DELETE FROM payments";
+    let mut first = world(TokenTerms::default(), Some(run("1")));
+    assert!(!first.first(delete).starts_with("E "));
+    let before = first.cache.lookups();
+    let mut second = World::with(opened(TokenTerms::default(), Some(run("2"))), &format!("{POLICY}{MAIN}"));
+    second.policy = Arc::clone(&first.policy);
+    (second.cache, second.catalogs) = (std::mem::take(&mut first.cache), std::mem::take(&mut first.catalogs));
+    let mut second = second.login();
+    assert!(!second.first(delete).starts_with("E "));
+    let after = second.cache.lookups();
+    assert_eq!((after.judged, after.exact), (before.judged, before.exact + 1), "no rule asks for `run_id`");
+    // A policy that asks for it, loaded while the session is open: the two are not alike any more, also not to what was prepared.
+    let prepared = extended(&["P s DELETE FROM payments", "B p s", "E p", "S"]);
+    assert!(!second.ask(&prepared).iter().any(|said| said.starts_with("E ")));
+    second.policy = world::policy(&format!("{POLICY}{MAIN}{RUN}"));
+    assert!(second.first(delete).starts_with("E ERROR 42501"));
+    assert!(second.ask(&extended(&["B q s", "E q", "S"]))[0].starts_with("E ERROR 42501"));
+    (first.cache, first.policy) = (std::mem::take(&mut second.cache), Arc::clone(&second.policy));
+    assert!(!first.first(delete).starts_with("E "), "what was kept for the other is not this one's");
+}
+
+#[test]
 fn without_one_nothing_goes_on_where_it_is_required() {
     let mut world = world(required(), None);
     assert!(world.first(SELECT).starts_with(NONE));

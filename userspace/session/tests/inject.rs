@@ -7,7 +7,7 @@ mod world;
 use std::sync::Arc;
 
 use audit::RecordType;
-use session::{Database, Finish, Injected, Logins, Mode, Secret};
+use session::{AgentTls, Database, Finish, Injected, Logins, Mode, Placeholder, Secret, Secured};
 use wire::postgres::encode;
 use world::scram::{Lie, Role};
 use world::{World, open, query, startup};
@@ -201,6 +201,155 @@ fn the_database_hears_who_the_agent_is_and_nobody_says_otherwise() {
     let mut named = world_of(vec![login(&[], "real", PASSWORD)], false, true);
     named.send(&startup(0, &[("user", "app"), ("database", "payments"), ("application_name", "its own")]));
     assert!(sent(&named, b"application_name\0its own\0") && !sent(&named, b"application_name\0reconciler\0"));
+}
+
+/// What an agent that was given this placeholder says: the client's part, by the tests' own reading of RFC 5802.
+struct Agent {
+    placeholder: Role,
+    bare: Vec<u8>,
+    binding: Option<Vec<u8>>,
+}
+
+impl Agent {
+    fn new(placeholder: &str, binding: Option<Vec<u8>>) -> Agent {
+        Agent { placeholder: Role::new(placeholder, SALT, 64), bare: b"n=,r=of.the.agent".to_vec(), binding }
+    }
+
+    fn header(&self) -> &'static [u8] {
+        if self.binding.is_some() { b"p=tls-server-end-point,," } else { b"n,," }
+    }
+
+    fn first(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let name: &[u8] = if self.binding.is_some() { b"SCRAM-SHA-256-PLUS" } else { b"SCRAM-SHA-256" };
+        encode::sasl_initial_response(&mut out, name, Some(&[self.header(), &self.bare].concat())).unwrap();
+        out
+    }
+
+    /// Its last message, and the signature that it must hear.
+    fn last(&self, challenge: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        let (message, signature) =
+            self.placeholder.proves((self.header(), &self.bare), challenge, self.binding.as_deref());
+        let mut out = Vec::new();
+        encode::authentication_response(&mut out, &message).unwrap();
+        (out, signature)
+    }
+}
+
+const NONCE: [u8; 18] = *b"towards the agent.";
+const PLACEHOLDER: &str = "look elsewhere";
+const SALT: &[u8] = b"salt of another.";
+
+/// A login of ours for agents that know this placeholder, which it has asked for.
+fn behind(agent_tls: bool, nonce: [u8; 18]) -> World {
+    let verifier = Role::new(PLACEHOLDER, SALT, 64).verifier();
+    let login = Injected::new("real".into(), Box::new(Word(PASSWORD))).behind(Placeholder::parse(&verifier));
+    let mut open = open("reconciler", Mode::Enforce, true);
+    open.nonces = Some(Box::new([nonce, *b"towards the server"]));
+    let logins = Some(Arc::new(Logins(vec![(Vec::new(), Arc::new(login))])));
+    let database = Database { agent_tls: AgentTls::Allow, logins, ..(*open.database).clone() };
+    open.database = Arc::new(database);
+    let mut world = World::with(open, world::POLICY);
+    world.server.offers = &[b"SCRAM-SHA-256"];
+    world.knows(role());
+    world.role.lock().unwrap().binds = false;
+    if agent_tls {
+        world.send(&[0, 0, 0, 8, 4, 210, 22, 47]);
+        world.agent.clear();
+        world.input(session::Input::AgentSecured(Secured { binding: vec![9; 32], ..world::tls("", false) }));
+    }
+    world.send(&startup(0, &[("user", "app"), ("database", "payments")]));
+    world
+}
+
+/// The bytes of the last message of the agent's inbox, and its kind of authentication.
+fn asked(world: &mut World) -> (u32, Vec<u8>) {
+    let bytes = std::mem::take(&mut world.agent);
+    let kind = u32::from_be_bytes(bytes[5..9].try_into().unwrap());
+    (kind, bytes[9..].to_vec())
+}
+
+#[test]
+fn who_knows_the_placeholder_is_let_in_and_the_database_is_dialled_only_then() {
+    for (tls, offers) in
+        [(false, b"SCRAM-SHA-256\0\0".to_vec()), (true, b"SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0".to_vec())]
+    {
+        let mut world = behind(tls, NONCE);
+        assert_eq!(asked(&mut world), (10, offers));
+        let agent = Agent::new(PLACEHOLDER, tls.then(|| vec![9; 32]));
+        world.send(&agent.first());
+        let (kind, challenge) = asked(&mut world);
+        assert_eq!(kind, 11);
+        assert!(world.sent.is_empty() && !world.out.connect, "the database hears of it too early");
+        let (last, signature) = agent.last(&challenge);
+        world.send(&last);
+        let proven = world.agent.windows(signature.len()).any(|bytes| bytes == signature);
+        assert!(proven, "we show that we know it too");
+        let heard = world.heard();
+        assert_eq!(
+            (heard[0].as_str(), heard[1].as_str(), heard.last().unwrap().as_str()),
+            ("R", "R", "Z I"),
+            "{heard:?}"
+        );
+        assert!(recorded(&world, "scram injected, placeholder checked"));
+        assert!(sent(&world, b"user\0real\0"));
+        assert!(world.ask(&query("SELECT 1")).last().unwrap().starts_with('Z'));
+    }
+}
+
+#[test]
+fn a_wrong_placeholder_is_refused_recorded_and_counted() {
+    for cut in [1, usize::MAX] {
+        let mut world = behind(false, NONCE);
+        world.cut = cut;
+        world.agent.clear();
+        let agent = Agent::new("PASSWORD", None);
+        world.send(&agent.first());
+        let (_, challenge) = asked(&mut world);
+        world.send(&agent.last(&challenge).0);
+        let heard = world.heard().join("|");
+        assert!(heard.starts_with("E FATAL 28P01 password authentication failed"), "{heard}");
+        assert_eq!((world.finished, world.wrong_placeholders), (Finish::Close, 1));
+        assert!(world.sent.is_empty(), "the database never hears of it");
+        assert!(recorded(&world, "placeholder refused") && recorded(&world, "28P01"));
+    }
+}
+
+#[test]
+fn what_is_no_proof_of_a_placeholder_ends_the_session() {
+    let last = |agent: &Agent, world: &mut World| {
+        world.agent.clear();
+        world.send(&agent.first());
+        let (_, challenge) = asked(world);
+        agent.last(&challenge).0
+    };
+    let agent = Agent::new(PLACEHOLDER, None);
+    let mut plain = Vec::new();
+    encode::authentication_response(&mut plain, b"look elsewhere\0").unwrap();
+    for bytes in [plain, query("SELECT 1"), agent.last(b"r=x,s=AAAA,i=1").0] {
+        let mut world = behind(false, NONCE);
+        world.agent.clear();
+        world.send(&bytes);
+        assert!(world.heard().join("|").contains("E FATAL 08P01"), "{:?}", world.finished);
+        assert!(world.sent.is_empty());
+    }
+    // Said twice, or on another connection: each challenge has a nonce of its own.
+    let mut world = behind(false, NONCE);
+    let replayed = last(&agent, &mut world);
+    let mut other = behind(false, *b"of another session");
+    last(&agent, &mut other);
+    other.send(&replayed);
+    assert!(other.heard().join("|").contains("nonce does not match"));
+    // It leaves: nothing was dialled, nothing is left.
+    for bytes in [b"X\0\0\0\x04".to_vec(), vec![]] {
+        let mut world = behind(false, NONCE);
+        if bytes.is_empty() {
+            world.input(session::Input::AgentClosed)
+        } else {
+            world.send(&bytes)
+        }
+        assert_eq!((world.finished, world.sent.len()), (Finish::Close, 0));
+    }
 }
 
 #[test]

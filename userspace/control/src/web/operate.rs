@@ -43,7 +43,7 @@ async fn overview(State(web): State<Web>, headers: HeaderMap) -> Response {
 async fn findings(State(web): State<Web>, headers: HeaderMap) -> Response {
     let Some((reviewer, login, _)) = web.person(&headers) else { return stranger(&web) };
     let viewer = Viewer { reviewer: &reviewer, login: &login };
-    page(StatusCode::OK, &views::findings(&viewer, &web.source.columns()))
+    page(StatusCode::OK, &views::findings(&viewer, &web.source.columns(), &web.source.sessions()))
 }
 
 async fn rules(State(web): State<Web>, headers: HeaderMap) -> Response {

@@ -193,7 +193,7 @@ fn points(values: &[f64], most: f64) -> String {
     values.iter().enumerate().map(point).collect::<Vec<_>>().join(" ")
 }
 
-pub(crate) fn findings(viewer: &Viewer<'_>, seen: &Columns) -> Markup {
+pub(crate) fn findings(viewer: &Viewer<'_>, seen: &Columns, sessions: &[LiveSession]) -> Markup {
     let with = |looks: Looks| seen.columns.iter().filter(move |column| column.looks == looks);
     let main = html! {
         h2 { "Findings" }
@@ -208,6 +208,8 @@ pub(crate) fn findings(viewer: &Viewer<'_>, seen: &Columns) -> Markup {
                 }
             }
         }
+        h3 { "Sessions whose token is not one that their agent may have" }
+        (disagreeing(sessions))
         h3 { "Numbers of which some only pass for cards" }
         @if with(Looks::Chance).next().is_none() { p { "None." } } @else {
             table {
@@ -224,6 +226,28 @@ pub(crate) fn findings(viewer: &Viewer<'_>, seen: &Columns) -> Markup {
         }
     };
     frame("Findings", Some(viewer), &main)
+}
+
+/// The kernel's word and the token's, where they do not go together; those of the past are in the record and among the alerts.
+fn disagreeing(sessions: &[LiveSession]) -> Markup {
+    let all = || sessions.iter().filter(|one| one.disagrees);
+    html! {
+        @if all().next().is_none() { p .approved { "None is open." } } @else {
+            table {
+                thead { tr { th scope="col" { "Session" } th scope="col" { "The kernel says" } th scope="col" { "Its token says" } th scope="col" { "Database" } } }
+                tbody {
+                    @for one in all() {
+                        tr .denied {
+                            td { a href={ "/sessions/" (one.id) } { (one.id) } }
+                            td { (plain(&one.agent)) ", " (plain(&one.executable)) " (pid " (one.pid) ", uid " (one.uid) ")" }
+                            td { (plain(one.principal.as_deref().unwrap_or_default())) }
+                            td { (plain(&one.database)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 #[cfg(test)]

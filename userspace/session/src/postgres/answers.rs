@@ -76,7 +76,7 @@ impl Connection {
     }
 
     fn parameter(&mut self, mut frame: Frame<'_>, cx: &mut Cx<'_, '_>) -> Step {
-        self.watch(frame.body())?;
+        self.watch(frame.body(), cx)?;
         self.database.mask(&mut frame, Message::ParameterStatus, Strip::Nothing)?;
         frame.relay(cx);
         Ok(())

@@ -139,7 +139,7 @@ impl Connection {
             Phase::Login | Phase::Ready => {}
             // A cancel request has no answer.
             Phase::Cancelling => return Ok(()),
-            Phase::Startup | Phase::Connecting | Phase::Closed => {
+            Phase::Startup | Phase::Checking | Phase::Connecting | Phase::Closed => {
                 return Err(Fatal::database("bytes before the startup"));
             }
         }

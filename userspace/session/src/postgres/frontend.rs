@@ -160,7 +160,7 @@ impl Connection {
     /// The session is not ready for the agent's next frame.
     pub(super) fn is_paused(&self, cx: &Cx<'_, '_>) -> bool {
         match self.phase {
-            Phase::Startup => false,
+            Phase::Startup | Phase::Checking => false,
             Phase::Login => self.login.asked.is_none(),
             Phase::Ready => {
                 self.own.is_asking()
@@ -251,7 +251,7 @@ impl Connection {
             Header::Frame { tag, body_len } => (tag, body_len),
         };
         let expected = match self.phase {
-            Phase::Login => matches!(tag, FrontendTag::Authentication | FrontendTag::Terminate),
+            Phase::Login | Phase::Checking => matches!(tag, FrontendTag::Authentication | FrontendTag::Terminate),
             _ => tag != FrontendTag::Authentication,
         };
         if !expected {
@@ -326,6 +326,9 @@ impl Connection {
             FrontendTag::Execute => return self.execute(sent, cx),
             FrontendTag::Close => return self.close_target(sent, cx),
             FrontendTag::Sync => return self.sync(sent, cx),
+            FrontendTag::Authentication if self.phase == Phase::Checking => {
+                return self.checks_placeholder(sent.body(), cx);
+            }
             FrontendTag::Authentication if !self.authentication_answer(sent.body(), cx)? => return Ok(()),
             FrontendTag::Authentication => {}
             FrontendTag::CopyFail => {
@@ -336,6 +339,9 @@ impl Connection {
             FrontendTag::Terminate => {
                 self.agent.closed = true;
                 self.agent.terminated = true;
+                if self.phase == Phase::Checking {
+                    return Ok(()); // nobody was dialled
+                }
             }
             // CopyData never comes here: it is not kept.
             FrontendTag::Flush | FrontendTag::CopyData => {}

@@ -16,8 +16,10 @@ use crate::verdicts::{Refusal, Why};
 #[derive(Debug)]
 pub(super) struct Who {
     signed: Option<Arc<Signed>>,
-    /// The subject that rules are asked about.
+    /// The subject that rules are asked about: of the token it has the claims that they ask for.
     subject: Arc<policy::Subject>,
+    /// Which those are; another policy may ask for others.
+    asked: Arc<[String]>,
     /// Another one for each change of the subject: what was judged under an older one is judged again.
     pub(super) epoch: u32,
     /// The token that is bound is not one that this agent may have.
@@ -26,7 +28,7 @@ pub(super) struct Who {
 
 impl Who {
     pub(super) fn of_kernel(subject: &Arc<policy::Subject>) -> Who {
-        Who { signed: None, subject: Arc::clone(subject), epoch: 0, disagrees: false }
+        Who { signed: None, subject: Arc::clone(subject), asked: Arc::default(), epoch: 0, disagrees: false }
     }
 
     pub(super) fn subject(&self) -> &Arc<policy::Subject> {
@@ -67,19 +69,31 @@ impl Connection {
             return Err(Fatal::unrecorded());
         }
         self.who.disagrees = disagrees.is_some();
-        // One that disagrees opens nothing, nor does any more what the one before it opened.
-        let says = disagrees.is_none().then_some(&signed.says);
-        if self.who.subject.signed.as_ref() != says {
-            let kernel = &self.open.subject.policy;
-            self.who.subject = Arc::new(policy::Subject { signed: says.cloned(), ..policy::Subject::clone(kernel) });
-            self.who.epoch += 1;
-        }
         self.who.signed = Some(signed);
+        self.becomes_subject(cx);
         self.name_actor();
         self.record_identity(change, disagrees.as_deref(), cx);
         match self.who.signed().and_then(|signed| signed.revoked.as_ref()) {
             Some(why) if self.phase != Phase::Startup => Err(revoked(why)),
             _ => Ok(()),
+        }
+    }
+
+    /// Rules are asked about what this policy asks of the token: after a reload, or a fresh token, that may be something else.
+    pub(super) fn rules_ask(&mut self, cx: &Cx<'_, '_>) {
+        if self.who.signed.is_some() && !Arc::ptr_eq(&self.who.asked, cx.shared.policy.claims()) {
+            self.becomes_subject(cx);
+        }
+    }
+
+    /// The subject of the token that is bound. One that disagrees opens nothing, nor does any more what the one before it opened.
+    fn becomes_subject(&mut self, cx: &Cx<'_, '_>) {
+        self.who.asked = Arc::clone(cx.shared.policy.claims());
+        let says = self.who.signed().map(|signed| signed.says.of_claims(&self.who.asked));
+        if self.who.subject.signed != says {
+            let kernel = policy::Subject::clone(&self.open.subject.policy);
+            self.who.subject = Arc::new(policy::Subject { signed: says, ..kernel });
+            self.who.epoch += 1;
         }
     }
 

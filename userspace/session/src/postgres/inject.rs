@@ -80,11 +80,21 @@ impl Connection {
         let [_, nonce] = self.nonces()?;
         let client = Client::new(scram::nonce(nonce), channel.filter(|_| bound));
         let mechanism = if bound { Mechanism::PLUS } else { Mechanism::PLAIN };
-        self.login.way = if bound { "scram injected, bound to the database's leg" } else { "scram injected" };
+        self.login.way = way(bound, self.placeholder().is_some());
         let mark = cx.out.mark();
         encode::sasl_initial_response(&mut cx.out.own, mechanism, Some(&client.first()))?;
         cx.out.database_own(mark);
         Ok(client)
+    }
+}
+
+/// The record's words.
+fn way(bound: bool, placeholder: bool) -> &'static str {
+    match (bound, placeholder) {
+        (false, false) => "scram injected",
+        (true, false) => "scram injected, bound to the database's leg",
+        (false, true) => "scram injected, placeholder checked",
+        (true, true) => "scram injected, placeholder checked, bound to the database's leg",
     }
 }
 

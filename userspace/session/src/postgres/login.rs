@@ -183,7 +183,7 @@ impl Connection {
     }
 
     /// ParameterStatus, in any phase; the caller relays it, masked.
-    pub(super) fn watch(&mut self, body: &[u8]) -> Step {
+    pub(super) fn watch(&mut self, body: &[u8], cx: &mut Cx<'_, '_>) -> Step {
         let ParameterStatus { name, value, .. } = ParameterStatus::parse(body).map_err(Fatal::of_database)?;
         match name {
             // Forwarded all the same while observing: from now on no statement can be judged.
@@ -199,15 +199,28 @@ impl Connection {
             b"server_encoding" => self.login.server_is_utf8 = settings::encoding(value) == Some(Encoding::Utf8),
             b"session_authorization" => {
                 let user = Masked::of_bytes(value);
-                if self.login.database_user.as_ref().is_some_and(|known| *known != user) {
-                    self.schemas.doubt();
-                }
+                let changes = self.login.database_user.as_ref().is_some_and(|known| *known != user);
                 self.login.database_user = Some(user);
+                if changes {
+                    self.schemas.doubt();
+                    self.is_another_user(cx)?;
+                }
             }
             _ => {}
         }
         // The server reports its encoding before the first ReadyForQuery; the order of the two is not promised.
         if self.phase == Phase::Ready { self.check_encoding() } else { Ok(()) }
+    }
+
+    /// What the server calls the session's user is what its records say from here on; where they have no room for it there are none.
+    fn is_another_user(&mut self, cx: &mut Cx<'_, '_>) -> Step {
+        if self.phase != Phase::Ready {
+            return Ok(()); // the login's record names it
+        }
+        let before = self.owes();
+        self.name_actor();
+        let grown = self.owes().saturating_sub(before);
+        if self.grows_in_room(grown, cx) { Ok(()) } else { Err(Fatal::unrecorded()) }
     }
 
     fn check_encoding(&self) -> Step {

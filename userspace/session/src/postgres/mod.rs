@@ -25,6 +25,7 @@ mod large;
 mod login;
 mod messages;
 mod names;
+mod placeholder;
 mod portals;
 mod queue;
 pub(crate) mod received;
@@ -79,6 +80,8 @@ impl Cx<'_, '_> {
 enum Phase {
     /// No startup packet yet.
     Startup,
+    /// The agent is to show that it knows the placeholder of its login.
+    Checking,
     /// The database is being dialled.
     Connecting,
     /// Authentication, up to the first ReadyForQuery.
@@ -250,6 +253,7 @@ impl Connection {
             return;
         }
         self.learn_content(cx);
+        self.rules_ask(cx);
         self.reveal_is_due(cx);
         match input {
             Input::FromDatabase(chunk) => {
@@ -361,7 +365,7 @@ impl Connection {
         if self.agent.closed && !self.agent.shut && !unsent && !self.holds_agent_back(cx) {
             self.agent.shut = true;
             match self.phase {
-                Phase::Startup | Phase::Connecting => self.end("the agent closed the connection", cx),
+                Phase::Startup | Phase::Checking | Phase::Connecting => self.end("the agent closed the connection", cx),
                 Phase::Login | Phase::Ready | Phase::Cancelling => cx.out.finish = Finish::ShutdownDatabase,
                 Phase::Closed => {}
             }
@@ -386,7 +390,7 @@ impl Connection {
         if self.phase == Phase::Closed {
             return;
         }
-        if matches!(self.phase, Phase::Connecting | Phase::Login) {
+        if matches!(self.phase, Phase::Checking | Phase::Connecting | Phase::Login) {
             self.record_login(Some(*fatal.code), Some(&fatal.message), cx);
         }
         if self.database.at_boundary() {
@@ -464,7 +468,7 @@ impl Connection {
     fn due_ns(&self, cx: &Cx<'_, '_>) -> Option<u64> {
         let after = |from_ns: u64, ms: u64| from_ns.saturating_add(ms.saturating_mul(1_000_000));
         match self.phase {
-            Phase::Startup | Phase::Connecting | Phase::Login | Phase::Cancelling => {
+            Phase::Startup | Phase::Checking | Phase::Connecting | Phase::Login | Phase::Cancelling => {
                 self.began.map(|began| after(began.mono_ns, cx.shared.limits.login_ms))
             }
             Phase::Ready => match self.own.silent_since_ns() {

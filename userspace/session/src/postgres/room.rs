@@ -64,6 +64,11 @@ impl Connection {
         take(ACTOR_MAX + PLAIN + lists * (NAME_MAX + 3), cx)
     }
 
+    /// The records that are owed have become longer by so much.
+    pub(super) fn grows_in_room(&self, by: usize, cx: &mut Cx<'_, '_>) -> bool {
+        take(by, cx) == Room::Here
+    }
+
     /// A cancel request.
     pub(super) fn cancel_has_room(&self, cx: &mut Cx<'_, '_>) -> bool {
         !self.turned_away && take(self.journal.actor_len() + PLAIN, cx) == Room::Here

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use wire::postgres::encode;
 use wire::postgres::startup::{MINOR_NEWEST, Packet, StartupMessage, options};
 
+use super::placeholder::Proof;
 use super::{Connection, Cx, Fatal, Phase, Step, settings};
 use crate::{AgentTls, Finish, Injected};
 
@@ -32,6 +33,8 @@ pub(super) struct Startup {
 pub(super) struct Opening {
     /// `_pq_.` options, which we know none of; the agent is told.
     pub(super) unknown: Vec<Vec<u8>>,
+    /// Of the placeholder, where one is asked for.
+    pub(super) proof: Proof,
     /// The packet for the database.
     packet: Vec<u8>,
     /// A cancel request's packet for the database.
@@ -119,6 +122,9 @@ impl Connection {
         kept.retain(|(name, _)| !own.iter().any(|(ours, _)| ours.as_bytes() == *name));
         kept.extend(own.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
         encode::startup_message(&mut self.startup.opening().packet, minor, kept)?;
+        if self.asks_placeholder(cx)? {
+            return Ok(());
+        }
         self.phase = Phase::Connecting;
         cx.out.connect = true;
         Ok(())
@@ -184,7 +190,7 @@ impl Connection {
                 self.phase = Phase::Login;
             }
             Phase::Cancelling => cx.out.own.append(&mut self.startup.opening().cancel),
-            Phase::Startup | Phase::Login | Phase::Ready | Phase::Closed => {
+            Phase::Startup | Phase::Checking | Phase::Login | Phase::Ready | Phase::Closed => {
                 cx.out.finish = Finish::Abort;
                 return Ok(());
             }

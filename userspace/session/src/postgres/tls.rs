@@ -56,6 +56,11 @@ impl Legs {
         Some((&self.agent.secured()?.binding, &self.database.secured()?.binding))
     }
 
+    /// The binding of the agent's leg; empty: it is plain, or its certificate has none.
+    pub(super) fn agent_binding(&self) -> &[u8] {
+        self.agent.secured().map_or(&[], |tls| &tls.binding)
+    }
+
     /// The binding of the database's leg; `None`: it is plain.
     pub(super) fn database_binding(&self) -> Option<&[u8]> {
         Some(&self.database.secured()?.binding)

@@ -68,7 +68,7 @@ pub(crate) struct Verifier {
 
 impl Verifier {
     /// `SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY`.
-    pub(super) fn parse(text: &str) -> Option<Verifier> {
+    pub(crate) fn parse(text: &str) -> Option<Verifier> {
         let (iterations, rest) = text.strip_prefix("SCRAM-SHA-256$")?.split_once(':')?;
         let (salt, keys) = rest.split_once('$')?;
         let (stored, server) = keys.split_once(':')?;
@@ -80,6 +80,11 @@ impl Verifier {
             server: Key::parse(server)?,
         };
         Some(verifier)
+    }
+
+    /// The salt as a challenge says it.
+    pub(crate) fn salt_text(&self) -> Vec<u8> {
+        text::encoded(&self.salt)
     }
 
     /// Of a password (ASCII: SASLprep leaves it as it is), and the client's key: Hi(password, salt, iterations) of RFC 5802 is

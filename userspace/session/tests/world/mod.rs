@@ -54,7 +54,7 @@ pub fn policy(text: &str) -> Arc<policy::Policy> {
         groups: vec!["leads".into()],
         databases: vec!["payments".into()],
         signed_groups: vec!["main-branch".into()],
-        claims: vec!["ref".into()],
+        claims: vec!["ref".into(), "run_id".into()],
     };
     Arc::new(policy::Policy::parse(text, &names).expect("the policy is fit"))
 }
@@ -127,6 +127,8 @@ pub struct World {
     pub room: usize,
     /// Statements that were refused without a record.
     pub unrecorded: u32,
+    /// Logins that did not know the placeholder.
+    pub wrong_placeholders: u32,
     pub now: Now,
     pub out: Effects,
     next_seq: u64,
@@ -191,6 +193,7 @@ impl World {
             limits: Limits::default(),
             room,
             unrecorded: 0,
+            wrong_placeholders: 0,
             now: Now { mono_ns: 1_000_000_000, wall_ns: 1_790_000_000_000_000_000 },
             out: Effects::default(),
             next_seq: 1,
@@ -249,6 +252,7 @@ impl World {
         let (taken, written) = (self.room - shared.room, cost(&self.out));
         assert!(written + self.session.owes() <= owed + taken, "{written} bytes of records without their room");
         self.unrecorded += self.out.unrecorded;
+        self.wrong_placeholders += self.out.wrong_placeholders;
         assert!(self.out.hold <= HOLD_MAX && (self.out.hold == 0 || from_database));
         if from_database {
             self.held = chunk[chunk.len() - self.out.hold..].to_vec();

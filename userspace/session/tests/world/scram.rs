@@ -11,6 +11,7 @@ use wire::postgres::frontend::authentication::SaslInitialResponse;
 pub struct Role {
     pub salt: Vec<u8>,
     pub iterations: u32,
+    client: [u8; 32],
     stored: [u8; 32],
     server: [u8; 32],
     pub binding: Vec<u8>,
@@ -56,6 +57,7 @@ impl Role {
         Role {
             salt: salt.to_vec(),
             iterations,
+            client: hmac(&salted, b"Client Key"),
             stored: Sha256::digest(hmac(&salted, b"Client Key")).into(),
             server: hmac(&salted, b"Server Key"),
             binding: vec![8; 32],
@@ -66,6 +68,18 @@ impl Role {
             first: Vec::new(),
             seen: String::new(),
         }
+    }
+
+    /// The client's last message over its header and bare first message and the server's, and the signature that it then expects.
+    pub fn proves(&self, (header, bare): (&[u8], &[u8]), first: &[u8], binding: Option<&[u8]>) -> (Vec<u8>, Vec<u8>) {
+        let channel = STANDARD.encode([header, binding.unwrap_or_default()].concat());
+        let nonce = std::str::from_utf8(first).unwrap().split(',').next().unwrap();
+        let unproven = format!("c={channel},{nonce}");
+        let message = [bare, first, unproven.as_bytes()].join(b",".as_slice());
+        let mut proof = self.client;
+        proof.iter_mut().zip(hmac(&self.stored, &message)).for_each(|(to, from)| *to ^= from);
+        let signature = format!("v={}", STANDARD.encode(hmac(&self.server, &message)));
+        (format!("{unproven},p={}", STANDARD.encode(proof)).into_bytes(), signature.into_bytes())
     }
 
     /// As `pg_authid.rolpassword` has it.

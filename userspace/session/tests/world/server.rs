@@ -402,6 +402,9 @@ impl Server {
             self.fail("25P02", "current transaction is aborted", "");
             return false;
         }
+        if let Some(user) = text.strip_prefix("SET SESSION AUTHORIZATION ") {
+            encode::parameter_status(out, b"session_authorization", user.as_bytes()).unwrap();
+        }
         if let Some(columns) = columns(text) {
             if simple {
                 describe(out, columns, Format::Text);
