@@ -18,7 +18,7 @@ use proxy::{Handle, Spread, Stage};
 use crate::config::{self, AgentBy, Config};
 use crate::origin::Counters;
 use crate::origins::Known;
-use crate::{approvals, check, columns};
+use crate::{approvals, check, columns, logins};
 
 mod seen;
 mod tokens;
@@ -38,6 +38,7 @@ pub struct Service {
     known: Arc<Known>,
     started: Instant,
     state: Mutex<State>,
+    logins: logins::Figures,
 }
 
 struct State {
@@ -82,6 +83,7 @@ impl Service {
             known,
             started: Instant::now(),
             state,
+            logins: logins::Figures::default(),
         }
     }
 
@@ -131,6 +133,21 @@ impl Service {
     /// What the planner said of the statement that the session keeps waiting. A shard that does not hear it waits until it is late.
     pub fn estimated(&self, session: u64, number: u64, estimate: Option<session::Estimate>) {
         let _ = self.with_handle(|handle| handle.estimated(session, number, estimate));
+    }
+
+    /// The session hears its login, or why there is none. A shard that does not hear it waits until the login is late.
+    pub(crate) fn given(&self, session: u64, login: Result<Arc<session::Injected>, Masked>) {
+        let _ = self.with_handle(|handle| handle.given(session, login));
+    }
+
+    /// False: no shard listens.
+    pub(crate) fn record_credential<'a>(&self, event: impl FnOnce(Operator<'static>) -> Event<'a>) -> bool {
+        self.tell_record(&event(operator()))
+    }
+
+    /// What is counted of logins of ours.
+    pub(crate) fn logins_figures(&self) -> &logins::Figures {
+        &self.logins
     }
 
     /// Serves the admin socket, and the page where it has one; tells webhooks.
@@ -353,7 +370,10 @@ impl Service {
             help: "Statements that wait for a person.",
             ..figure("approvals_pending", self.held.pending() as u64, Vec::new())
         };
+        let logins = self.logins.each().into_iter().filter(|_| self.config.makes_logins());
+        let logins = logins.map(|(name, help, value)| Figure { help, ..figure(name, value, Vec::new()) });
         std::iter::once(held)
+            .chain(logins)
             .chain(shards)
             .chain(kernel.map(|(counter, value)| figure(counter.name(), value, Vec::new())))
             .collect()
@@ -400,8 +420,18 @@ fn since_ns(ago: Duration) -> u64 {
 }
 
 /// Counters that go down again.
-const GAUGES: &[&str] =
-    &["approvals_pending", "sessions", "handshakes", "record_full", "stopped", "ticked_ns", "last_seq", "synced_seq"];
+const GAUGES: &[&str] = &[
+    "approvals_pending",
+    "roles_live",
+    "roles_overdue",
+    "sessions",
+    "handshakes",
+    "record_full",
+    "stopped",
+    "ticked_ns",
+    "last_seq",
+    "synced_seq",
+];
 
 fn figure(name: &'static str, value: u64, labels: Vec<Label>) -> Figure {
     let kind = if GAUGES.contains(&name) { FigureKind::Gauge } else { FigureKind::Counter };

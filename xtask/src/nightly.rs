@@ -12,6 +12,7 @@ const FUZZ_SECONDS: u32 = 600;
 /// Another time for each.
 const FUZZ_SECONDS_VARIABLE: &str = "INTERCEPTOR_FUZZ_SECONDS";
 const KILLS: u32 = 100;
+const ROLE_JOBS: u32 = 1000;
 /// Of mixed load; another time for it.
 const SOAK_MINUTES: &str = "60";
 const SOAK_MINUTES_VARIABLE: &str = "INTERCEPTOR_SOAK_MINUTES";
@@ -32,6 +33,7 @@ const STEPS: &[Step] = &[
     ("soak", soak),
     ("idle", idle),
     ("kills", kills),
+    ("roles", roles),
     ("page", page),
     ("variants", || crate::evasion::run(&["--variants", VARIANTS, "--seed", "1"].map(str::to_owned))),
     ("expressions", || crate::evasion::run(&["--fuzz", EXPRESSIONS, "--minutes", "60"].map(str::to_owned))),
@@ -101,21 +103,20 @@ fn idle() -> Result<()> {
 /// A hundred kills of the service under load, where `test` does twenty.
 fn kills() -> Result<()> {
     shell::step(&format!("{KILLS} kills under load"));
+    end_to_end(&format!("INTERCEPTOR_KILLS={KILLS}"), "kills")
+}
+
+/// A thousand jobs with roles of their own that are killed at some moment, where `test` has fifty.
+fn roles() -> Result<()> {
+    shell::step(&format!("{ROLE_JOBS} jobs with roles of their own"));
+    end_to_end(&format!("INTERCEPTOR_ROLE_JOBS={ROLE_JOBS}"), "jobs_that_are_killed")
+}
+
+/// One end-to-end test, as root, with a setting. By `env`: sudo passes on only what it is told to.
+fn end_to_end(setting: &str, test: &str) -> Result<()> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    let kills = format!("INTERCEPTOR_KILLS={KILLS}");
-    // By `env`: sudo passes on only what it is told to.
-    let mut args = vec![kills.as_str(), &cargo];
-    args.extend([
-        "test",
-        "--package",
-        "interceptor",
-        "--test",
-        "e2e",
-        "--",
-        "--test-threads=1",
-        "--nocapture",
-        "kills",
-    ]);
+    let mut args = vec![setting, &cargo, "test", "--package", "interceptor", "--test", "e2e", "--"];
+    args.extend(["--test-threads=1", "--nocapture", test]);
     shell::run(shell::as_root("env", &args)?)
 }
 
