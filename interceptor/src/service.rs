@@ -16,10 +16,12 @@ use pan::Masked;
 use proxy::{Handle, Spread, Stage};
 
 use crate::config::{self, AgentBy, Config};
+use crate::logins::Figures;
 use crate::origin::Counters;
 use crate::origins::Known;
-use crate::{approvals, check, columns, logins};
+use crate::{approvals, check, columns};
 
+mod answers;
 mod seen;
 mod tokens;
 
@@ -38,7 +40,7 @@ pub struct Service {
     known: Arc<Known>,
     started: Instant,
     state: Mutex<State>,
-    logins: logins::Figures,
+    logins: Figures,
 }
 
 struct State {
@@ -83,7 +85,7 @@ impl Service {
             known,
             started: Instant::now(),
             state,
-            logins: logins::Figures::default(),
+            logins: Figures::default(),
         }
     }
 
@@ -123,31 +125,6 @@ impl Service {
     /// Keys and certificates of the databases.
     pub fn tls(&self) -> &crate::tls::Legs {
         self.known.tls()
-    }
-
-    /// The session's cancel is over. A shard that does not hear it waits until it is late.
-    pub fn cancel_is_over(&self, session: u64, number: u64) {
-        let _ = self.with_handle(|handle| handle.cancel_is_over(session, number));
-    }
-
-    /// What the planner said of the statement that the session keeps waiting. A shard that does not hear it waits until it is late.
-    pub fn estimated(&self, session: u64, number: u64, estimate: Option<session::Estimate>) {
-        let _ = self.with_handle(|handle| handle.estimated(session, number, estimate));
-    }
-
-    /// The session hears its login, or why there is none. A shard that does not hear it waits until the login is late.
-    pub(crate) fn given(&self, session: u64, login: Result<Arc<session::Injected>, Masked>) {
-        let _ = self.with_handle(|handle| handle.given(session, login));
-    }
-
-    /// False: no shard listens.
-    pub(crate) fn record_credential<'a>(&self, event: impl FnOnce(Operator<'static>) -> Event<'a>) -> bool {
-        self.tell_record(&event(operator()))
-    }
-
-    /// What is counted of logins of ours.
-    pub(crate) fn logins_figures(&self) -> &logins::Figures {
-        &self.logins
     }
 
     /// Serves the admin socket, and the page where it has one; tells webhooks.
@@ -370,10 +347,8 @@ impl Service {
             help: "Statements that wait for a person.",
             ..figure("approvals_pending", self.held.pending() as u64, Vec::new())
         };
-        let logins = self.logins.each().into_iter().filter(|_| self.config.makes_logins());
-        let logins = logins.map(|(name, help, value)| Figure { help, ..figure(name, value, Vec::new()) });
         std::iter::once(held)
-            .chain(logins)
+            .chain(self.logins_shown())
             .chain(shards)
             .chain(kernel.map(|(counter, value)| figure(counter.name(), value, Vec::new())))
             .collect()
