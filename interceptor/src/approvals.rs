@@ -18,6 +18,7 @@ pub use standing::{BindingKey, fresh_id, recorded, standing};
 use crate::cancels::Cancels;
 use crate::config::Config;
 use crate::estimates::Estimates;
+use crate::logins::Makers;
 use crate::plan;
 use crate::service::Service;
 
@@ -46,12 +47,17 @@ fn account(user: &str) -> Result<u32> {
 
 /// Tells the table what the sessions say, on a thread of its own: one that hangs leaves the queue to fill, and then what is held is
 /// denied. Ends with the shards.
-pub fn start(service: &Arc<Service>, asks: Receiver<Asking>, estimates: Estimates, key: BindingKey) -> Result<()> {
+pub(crate) fn start(
+    service: &Arc<Service>,
+    asks: Receiver<Asking>,
+    (estimates, makers): (Estimates, Makers),
+    key: BindingKey,
+) -> Result<()> {
     let cancels = Cancels::start(service)?;
     let service = Arc::downgrade(service);
     Builder::new()
         .name("approvals".to_owned())
-        .spawn(move || hear(&service, &asks, (&estimates, &cancels), &key))
+        .spawn(move || hear(&service, &asks, (&estimates, &cancels, &makers), &key))
         .context("a thread for approvals")?;
     Ok(())
 }
@@ -59,7 +65,7 @@ pub fn start(service: &Arc<Service>, asks: Receiver<Asking>, estimates: Estimate
 fn hear(
     service: &Weak<Service>,
     asks: &Receiver<Asking>,
-    (estimates, cancels): (&Estimates, &Cancels),
+    (estimates, cancels, makers): (&Estimates, &Cancels, &Makers),
     key: &BindingKey,
 ) {
     while let Ok(asking) = asks.recv() {
@@ -89,6 +95,7 @@ fn hear(
                     service.estimated(session, number, None);
                 }
             }
+            Asking::Login(ask) => makers.ask(&service, ask),
             Asking::Cancel(ask) => {
                 let (session, number) = (ask.session, ask.number);
                 if !cancels.ask(ask) {

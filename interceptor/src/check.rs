@@ -262,6 +262,32 @@ fn credentials(database: &crate::config::Database) -> String {
             login.passfile.display()
         );
     }
+    if let Some(roles) = &database.credentials.roles {
+        let owner = &roles.owner;
+        let heir = owner.heir.as_ref().map_or("what a job leaves stays with its locked role".to_owned(), |heir| {
+            format!("what a job leaves becomes {heir}'s")
+        });
+        let _ = writeln!(
+            out,
+            "           A ROLE FOR EACH JOB, made by {} (password in {}), for {} minutes at most; {heir}",
+            owner.user,
+            owner.passfile.display(),
+            owner.lifetime_minutes
+        );
+        for rule in &roles.rules {
+            let any = |names: &[String], none: &str| if names.is_empty() { none.to_owned() } else { names.join(", ") };
+            let (agents, users) = (any(&rule.agents, "any agent"), any(&rule.users, "any user"));
+            let _ = writeln!(out, "           {agents} as {users}: member of {}", rule.grants.join(", "));
+        }
+    }
+    if let Some(plugin) = &database.credentials.plugin {
+        let _ = writeln!(
+            out,
+            "           LOGIN OF OURS for any user: what {} prints, within {} s, as the service's account; agents are asked for none",
+            plugin.run.join(" "),
+            plugin.timeout_seconds
+        );
+    }
     if database.credentials.tell_agent {
         out.push_str("           hears who the agent is: interceptor.agent, interceptor.principal\n");
     }

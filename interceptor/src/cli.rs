@@ -45,6 +45,16 @@ pub enum Verb {
     },
     /// The certificate that agents must trust for TLS, on standard output, and how, on the other. Makes the authority if there is none (root).
     Ca(From),
+    /// Runs a database's plugin for the service, which starts this itself.
+    #[command(hide = true)]
+    Plugin {
+        /// Where the configuration is.
+        #[command(flatten)]
+        from: From,
+        /// Whose.
+        #[arg(long, value_name = "DB")]
+        database: String,
+    },
     /// The service: stays in the foreground, ready when `status` exits 0.
     Run(From),
     /// Parse configuration and policy, print what they resolve to; exit 1 on any doubt. With --against: judge recorded statements by the

@@ -26,7 +26,7 @@ mod webhooks;
 pub use admin::{Admin, Oidc};
 pub use anchor::Anchor;
 pub use budgets::{Budgets, Login};
-pub use credentials::{Credentials, InjectedLogin};
+pub use credentials::{Credentials, InjectedLogin, Owner, Plugin, RoleRule, Roles};
 pub use endpoints::Endpoint;
 use endpoints::endpoints;
 pub use error::Error;
@@ -271,6 +271,11 @@ impl Config {
         provider.chain(self.webhooks.iter().filter_map(Webhook::host)).chain(issuers)
     }
 
+    /// Whether some database's sessions ask for a login of ours.
+    pub fn makes_logins(&self) -> bool {
+        self.databases.iter().any(|database| database.credentials.asks_login())
+    }
+
     /// Where jobs post their tokens.
     pub fn identity_socket(&self) -> PathBuf {
         self.service.run_dir.join("identity.sock")
@@ -492,7 +497,7 @@ impl TypedDatabase {
             addresses.extend(endpoints(text).map_err(|why| meaning(&place, format!("addresses: `{text}`: {why}")))?);
         }
         let tls = self.tls(&place, &addresses)?;
-        let credentials = self.credentials.map(|typed| typed.resolve(&place, tls.verifiers.is_some()));
+        let credentials = self.credentials.map(|typed| typed.resolve(&place, &tls, &addresses));
         Ok(Database {
             name: self.name,
             addresses: addresses.into_iter().collect(),

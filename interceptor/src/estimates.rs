@@ -99,7 +99,8 @@ struct Asker {
     failing: Option<String>,
 }
 
-struct Connection {
+/// A login at a database, and the socket below it.
+pub(crate) struct Connection {
     origin: SocketAddr,
     dbname: String,
     planner: Planner,
@@ -153,7 +154,7 @@ impl Asker {
             self.connections.remove(0);
         }
         let place = (ask.origin, ask.dbname.as_str());
-        match login(&self.credentials, self.tls.as_ref(), place, until) {
+        match login(&self.credentials, self.tls.as_ref(), place, until, Planner::start) {
             Ok(connection) => {
                 if self.failing.take().is_some() {
                     tracing::info!(database = %self.database, "[database.login] is let in again");
@@ -174,11 +175,16 @@ impl Asker {
     }
 }
 
-fn login(
+/// How a login begins.
+type Start = fn(Credentials, &str, [u8; session::NONCE_LEN], Vec<u8>, &mut Vec<u8>) -> Result<Planner, Over>;
+
+/// Logs in.
+pub(crate) fn login(
     credentials: &Credentials,
     tls: Option<&proxy::DatabaseTls>,
     (origin, dbname): (SocketAddr, &str),
     until: Instant,
+    start: Start,
 ) -> Result<Connection, Failed> {
     let socket = TcpStream::connect_timeout(&origin, rest(until)?)?;
     limit(&socket, until)?;
@@ -194,7 +200,7 @@ fn login(
     SystemRandom::new().fill(&mut nonce).map_err(|_| io::Error::other("the host has no randomness"))?;
     let credentials = Credentials { user: credentials.user.clone(), password: credentials.password.clone() };
     let mut out = Vec::new();
-    let mut planner = Planner::start(credentials, dbname, nonce, binding, &mut out)?;
+    let mut planner = start(credentials, dbname, nonce, binding, &mut out)?;
     match converse(&mut planner, &socket, &mut *channel, out, until)? {
         Heard::Ready => Ok(Connection { origin, dbname: dbname.to_owned(), planner, socket, channel }),
         _ => Err(io::Error::from(io::ErrorKind::InvalidData).into()),
@@ -202,6 +208,15 @@ fn login(
 }
 
 impl Connection {
+    /// Says it as it is; its rows, or the database's refusal.
+    pub(crate) fn say(&mut self, text: &str, until: Instant) -> Result<Heard, Failed> {
+        let mut out = Vec::new();
+        match self.planner.survey(text, &mut out) {
+            Ok(()) => converse(&mut self.planner, &self.socket, &mut *self.channel, out, until),
+            Err(why) => Ok(Heard::None(why)),
+        }
+    }
+
     fn plan(&mut self, ask: &EstimateAsk, until: Instant) -> Result<Heard, Failed> {
         let mut out = Vec::new();
         match self.planner.explain(ask, &mut out) {
@@ -220,10 +235,8 @@ pub fn survey(
 ) -> Result<Vec<session::Row>> {
     let until = Instant::now() + SURVEY;
     let failed = |why: Failed| anyhow::anyhow!("{why}");
-    let mut connection = login(credentials, tls, (origin, dbname), until).map_err(failed)?;
-    let mut out = Vec::new();
-    connection.planner.survey(question, &mut out).map_err(|_| anyhow::anyhow!("the question cannot be said"))?;
-    match converse(&mut connection.planner, &connection.socket, &mut *connection.channel, out, until).map_err(failed)? {
+    let mut connection = login(credentials, tls, (origin, dbname), until, Planner::start).map_err(failed)?;
+    match connection.say(question, until).map_err(failed)? {
         Heard::Rows(rows) => Ok(rows),
         Heard::None(session::planner::Why::Refused(code)) => {
             bail!("the database refuses it ({})", String::from_utf8_lossy(&code))
@@ -264,7 +277,7 @@ fn converse(
 
 /// Why a login, or a connection, has failed.
 #[derive(Debug)]
-enum Failed {
+pub(crate) enum Failed {
     Io(io::Error),
     Over(Over),
 }

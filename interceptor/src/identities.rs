@@ -189,7 +189,8 @@ pub fn signed(binding: &Binding) -> Signed {
     }
 }
 
-fn mono_ns() -> u64 {
+/// Now, on the monotonic clock.
+pub(crate) fn mono_ns() -> u64 {
     let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);
     u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -16,6 +16,7 @@ fn main() -> ExitCode {
             interceptor::diagnostics::start();
             run::run(&from.config).map(|()| 0)
         }
+        Verb::Plugin { from, database } => interceptor::plugin::serve(&from.config, &database),
         Verb::Attach(from) => verbs::attach(&from.config),
         Verb::Detach(from) => verbs::detach(&from.config),
         Verb::Admit { from, unit } => verbs::admit(&from.config, &unit),

@@ -85,6 +85,7 @@ fn database(database: &config::Database, tls: &Legs) -> Database {
         estimates: database.login.is_some(),
         verifiers: tls.verifiers().of(&database.name),
         logins: tls.logins(&database.name),
+        asks_login: database.credentials.asks_login(),
         tell_agent: database.credentials.tell_agent,
     }
 }

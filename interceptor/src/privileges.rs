@@ -89,6 +89,27 @@ pub fn confine(readable: &[&Path], writable: &[&Path]) -> Result<Confined> {
     Ok(if status.ruleset == RulesetStatus::FullyEnforced { Confined::Fully } else { Confined::Less })
 }
 
+/// From here on this thread and what it starts run and read these, read those, write there, and see nothing else of the file system.
+pub fn confine_plugin(runs: &[&Path], reads: &[&Path], writes: &[&Path]) -> Result<()> {
+    let abi = ABI::V3;
+    prctl::set_no_new_privs().context("cannot set no_new_privs")?;
+    prctl::set_dumpable(false).context("cannot forbid core dumps")?;
+    setrlimit(Resource::RLIMIT_CORE, 0, 0).context("cannot set the size of core dumps to 0")?;
+    let mut rules = Ruleset::default().handle_access(AccessFs::from_all(abi))?.create()?;
+    let groups = [(runs, AccessFs::from_read(abi)), (reads, AccessFs::from_read(abi) & !AccessFs::Execute)];
+    let writing = (writes, AccessFs::from_all(abi) & !AccessFs::Execute);
+    for (paths, access) in groups.into_iter().chain([writing]) {
+        for path in paths {
+            let place = PathFd::new(path).with_context(|| format!("cannot open {}", path.display()))?;
+            let of_file = AccessFs::from_file(abi);
+            let access = if path.is_dir() { access } else { access & of_file };
+            rules = rules.add_rule(PathBeneath::new(place, access))?;
+        }
+    }
+    rules.restrict_self().context("landlock_restrict_self")?;
+    Ok(())
+}
+
 /// What no thread of the service ever needs again: programs, namespaces, modules, other processes, new rings.
 const SEALED: &[i64] = &[
     libc::SYS_execve,

@@ -15,11 +15,12 @@ use crate::checkpoints::Checkpoints;
 use crate::config::{self, Config};
 use crate::estimates::{self, Estimates};
 use crate::load::{self, locals::Watch};
+use crate::logins::Makers;
 use crate::origin::{Canary, KernelOrigins};
 use crate::origins::{Known, Origins};
 use crate::service::Service;
 use crate::tls::Legs;
-use crate::{admin, approvals, ca, check, identities, plan, privileges, root_key};
+use crate::{admin, approvals, ca, check, identities, logins, plan, privileges, root_key};
 
 /// How often the loop looks around when nothing happens.
 const TICK: Duration = Duration::from_secs(1);
@@ -46,12 +47,13 @@ pub fn run(path: &Path) -> Result<()> {
     }
 
     let held = approvals::table(&config)?;
-    let logins = estimates::logins(&config)?;
+    let own = estimates::logins(&config)?;
     let (page, webhooks) = (admin::page(&config)?, admin::webhooks(&config)?);
     let left = approvals::left(&config.service.state_dir);
     let standing = approvals::standing(&config.service.state_dir, approvals::now_s());
     let canary = Arc::new(Canary::default());
     let known = Arc::new(Known::new(&config, Legs::new(&config)?));
+    let owners = logins::owners(&config, known.tls())?;
     let workloads = identities::workloads(&config, known.signed())?;
     let shards = shards(&config);
     let origins = (0..shards)
@@ -73,6 +75,8 @@ pub fn run(path: &Path) -> Result<()> {
     privileges::drop_to(account)?;
     let mut checkpoints = Checkpoints::open(&config.service.state_dir)?;
     let key = approvals::BindingKey::derived(&Checkpoints::secret(&config.service.state_dir)?)?;
+    let parts = logins::Parts::new(path, &config, owners)?;
+    let makes = config.clone();
     confine(path, &config, &instance, known.tls())?;
     let mut handle = proxy::start(&settings(&config, shards), Arc::new(policy.clone()), origins)?;
     checkpoints.of(handle.heads());
@@ -84,7 +88,8 @@ pub fn run(path: &Path) -> Result<()> {
         service.held().stand(one, approvals::now_s());
     }
     if let Some(asks) = asks {
-        approvals::start(&service, asks, Estimates::start(&service, logins, known.tls())?, key)?;
+        let makers = Makers::start(&service, &makes, parts)?;
+        approvals::start(&service, asks, (Estimates::start(&service, own, known.tls())?, makers), key)?;
     }
     service.record_start();
     left.iter().for_each(|left| service.record_left(left));
@@ -147,7 +152,8 @@ fn confine(path: &Path, config: &Config, instance: &Path, tls: &Legs) -> Result<
     readable.extend(verifiers.iter().map(std::path::PathBuf::as_path));
     let resolver = admin::resolver(config);
     readable.extend(resolver.iter().map(std::path::PathBuf::as_path));
-    let tokens = identities::folders(config);
+    let mut tokens = identities::folders(config);
+    tokens.extend(logins::folders(config));
     readable.extend(tokens.iter().map(std::path::PathBuf::as_path));
     let writable = [config.service.state_dir.as_path(), &config.service.run_dir, instance];
     if privileges::confine(&readable, &writable)? == privileges::Confined::Less {

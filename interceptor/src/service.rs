@@ -16,10 +16,12 @@ use pan::Masked;
 use proxy::{Handle, Spread, Stage};
 
 use crate::config::{self, AgentBy, Config};
+use crate::logins::Figures;
 use crate::origin::Counters;
 use crate::origins::Known;
 use crate::{approvals, check, columns};
 
+mod answers;
 mod seen;
 mod tokens;
 
@@ -38,6 +40,7 @@ pub struct Service {
     known: Arc<Known>,
     started: Instant,
     state: Mutex<State>,
+    logins: Figures,
 }
 
 struct State {
@@ -82,6 +85,7 @@ impl Service {
             known,
             started: Instant::now(),
             state,
+            logins: Figures::default(),
         }
     }
 
@@ -121,16 +125,6 @@ impl Service {
     /// Keys and certificates of the databases.
     pub fn tls(&self) -> &crate::tls::Legs {
         self.known.tls()
-    }
-
-    /// The session's cancel is over. A shard that does not hear it waits until it is late.
-    pub fn cancel_is_over(&self, session: u64, number: u64) {
-        let _ = self.with_handle(|handle| handle.cancel_is_over(session, number));
-    }
-
-    /// What the planner said of the statement that the session keeps waiting. A shard that does not hear it waits until it is late.
-    pub fn estimated(&self, session: u64, number: u64, estimate: Option<session::Estimate>) {
-        let _ = self.with_handle(|handle| handle.estimated(session, number, estimate));
     }
 
     /// Serves the admin socket, and the page where it has one; tells webhooks.
@@ -354,6 +348,7 @@ impl Service {
             ..figure("approvals_pending", self.held.pending() as u64, Vec::new())
         };
         std::iter::once(held)
+            .chain(self.logins_shown())
             .chain(shards)
             .chain(kernel.map(|(counter, value)| figure(counter.name(), value, Vec::new())))
             .collect()
@@ -400,8 +395,18 @@ fn since_ns(ago: Duration) -> u64 {
 }
 
 /// Counters that go down again.
-const GAUGES: &[&str] =
-    &["approvals_pending", "sessions", "handshakes", "record_full", "stopped", "ticked_ns", "last_seq", "synced_seq"];
+const GAUGES: &[&str] = &[
+    "approvals_pending",
+    "roles_live",
+    "roles_overdue",
+    "sessions",
+    "handshakes",
+    "record_full",
+    "stopped",
+    "ticked_ns",
+    "last_seq",
+    "synced_seq",
+];
 
 fn figure(name: &'static str, value: u64, labels: Vec<Label>) -> Figure {
     let kind = if GAUGES.contains(&name) { FigureKind::Gauge } else { FigureKind::Counter };

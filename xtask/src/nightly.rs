@@ -12,6 +12,7 @@ const FUZZ_SECONDS: u32 = 600;
 /// Another time for each.
 const FUZZ_SECONDS_VARIABLE: &str = "INTERCEPTOR_FUZZ_SECONDS";
 const KILLS: u32 = 1000;
+const ROLE_JOBS: u32 = 1000;
 /// Of mixed load; another time for it.
 const SOAK_MINUTES: &str = "60";
 const SOAK_MINUTES_VARIABLE: &str = "INTERCEPTOR_SOAK_MINUTES";
@@ -33,6 +34,7 @@ const STEPS: &[Step] = &[
     ("idle", idle),
     ("kills", kills),
     ("frames", frames),
+    ("roles", roles),
     ("page", page),
     ("variants", || crate::evasion::run(&["--variants", VARIANTS, "--seed", "1"].map(str::to_owned))),
     ("expressions", || crate::evasion::run(&["--fuzz", EXPRESSIONS, "--minutes", "60"].map(str::to_owned))),
@@ -110,6 +112,12 @@ fn frames() -> Result<()> {
     let seed = std::time::UNIX_EPOCH.elapsed().context("the clock is before 1970")?.as_secs();
     shell::step(&format!("random frames, INTERCEPTOR_SEED={seed}"));
     end_to_end(&format!("INTERCEPTOR_SEED={seed}"), "faults::ten_thousand_random_frames")
+}
+
+/// A thousand jobs with roles of their own that are killed at some moment, where `test` has fifty.
+fn roles() -> Result<()> {
+    shell::step(&format!("{ROLE_JOBS} jobs with roles of their own"));
+    end_to_end(&format!("INTERCEPTOR_ROLE_JOBS={ROLE_JOBS}"), "jobs_that_are_killed")
 }
 
 /// The end-to-end tests of this name, with this variable.

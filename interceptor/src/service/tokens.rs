@@ -34,6 +34,11 @@ impl Service {
         true
     }
 
+    /// The token that is bound to this job now.
+    pub(crate) fn token_of(&self, cgroup: u64, agent: &str) -> Option<Arc<session::Signed>> {
+        self.known.signed().of(cgroup, agent)
+    }
+
     /// Once a second: what a shard had no place for. Sessions that have heard it already pass over it.
     pub fn tell_again(&self) {
         for (whose, signed) in self.known.signed().take_untold() {

@@ -59,6 +59,7 @@ impl Watch {
                 | RecordType::Finding
                 | RecordType::Identity
                 | RecordType::Token
+                | RecordType::Credential
                 | RecordType::Canary
                 | RecordType::Detach
                 | RecordType::Reading
@@ -111,6 +112,16 @@ impl Watch {
             RecordType::Token if failed && word("cause").contains("another job") => {
                 raise("token", format!("a token was used again: {}", word("cause")));
             }
+            RecordType::Credential if failed => raise(
+                "login of ours",
+                format!(
+                    "{}: a login was {} ({}): {}",
+                    word("database"),
+                    word("change"),
+                    word("database_user"),
+                    word("cause")
+                ),
+            ),
             RecordType::Canary if failed => raise("redirection", format!("redirection is broken: {}", word("message"))),
             RecordType::Detach if says["stage"] == "done" => {
                 raise("detach", "the kernel half was removed: agents reach databases directly".into());

@@ -473,4 +473,32 @@ mod alerts {
         let events = [(canary(true), 1), (canary(false), 2), (verify(true), 3), (verify(false), 4)];
         assert_eq!(objects(&events), ["redirection", "verification"]);
     }
+
+    #[test]
+    fn a_login_that_could_not_be_made_or_dropped_is_told() {
+        let credential = |change| {
+            Event::Credential(audit::CredentialSeen {
+                operator: Operator { name: "service".into(), uid: 7, pid: 1 },
+                change,
+                database: "payments".into(),
+                role: Some("icpt_reconciler_0".into()),
+                agent: Some("reconciler".into()),
+                cgroup: Some(7),
+                principal: None,
+                grants: &[],
+                until_s: None,
+                cause: Some("the database is down".into()),
+            })
+        };
+        let events = ["issued", "created", "dropped", "kept", "refused"].map(|change| (credential(change), 1));
+        let raised = raised(&events);
+        let words: Vec<&str> = raised.iter().map(|alert| alert.message.as_str()).collect();
+        assert_eq!(
+            words,
+            [
+                "payments: a login was kept (icpt_reconciler_0): the database is down",
+                "payments: a login was refused (icpt_reconciler_0): the database is down"
+            ]
+        );
+    }
 }

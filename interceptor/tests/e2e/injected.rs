@@ -85,7 +85,7 @@ fn verifier(text: &str) -> String {
 }
 
 /// Nobody is trusted over TCP.
-fn strict(keys: &Keys) -> std::io::Result<Postgres> {
+pub(crate) fn strict(keys: &Keys) -> std::io::Result<Postgres> {
     std::fs::write(keys.path("hba.conf"), "local all all trust\nhost all all all scram-sha-256\n")?;
     let database = keys.database()?;
     database.sql("postgres", ROLES)?;

@@ -11,6 +11,7 @@ use crate::event::{
 use crate::id::RecordId;
 use crate::{JUSTIFICATION_MAX, LIST_MAX, NAME_MAX, TEXT_MAX, field};
 
+mod credential;
 mod identity;
 mod kept;
 mod reveal;
@@ -230,6 +231,7 @@ fn service(event: &Event<'_>, out: &mut Vec<u8>) {
             name(out, field::CAUSE, Text::Literal(cause));
         }
         Event::Token(seen) => seen.append(out),
+        Event::Credential(seen) => seen.append(out),
         Event::Grant(grant) => grant.append(out),
         Event::GrantOver(over) => over.append(out),
         Event::Counters { operator, object, success, counters } => {

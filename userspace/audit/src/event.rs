@@ -10,12 +10,14 @@ use crate::received::Received;
 use crate::record_type::RecordType;
 use crate::removal::Removed;
 
+mod credential;
 mod ended;
 mod held;
 mod identity;
 mod node;
 mod sql_state;
 
+pub use credential::CredentialSeen;
 pub use ended::{Outcome, SessionTotals};
 pub use held::{Approval, AskOver, Asked, Grant, GrantOver, RevealOver, Revealed, Revealing};
 pub use identity::{Identified, Principal, TokenSeen};
@@ -338,6 +340,8 @@ pub enum Event<'a> {
     Identity(Identified<'a>),
     /// A token came, or was revoked.
     Token(TokenSeen<'a>),
+    /// A login of ours was made, dropped or could not be.
+    Credential(CredentialSeen<'a>),
     /// A statement waits for a person.
     Ask(Asked<'a>),
     /// A person approved or denied a held statement.
@@ -568,6 +572,7 @@ impl Event<'_> {
             Event::Finding { .. } => RecordType::Finding,
             Event::Identity(_) => RecordType::Identity,
             Event::Token(_) => RecordType::Token,
+            Event::Credential(_) => RecordType::Credential,
             Event::Ask(_) => RecordType::Ask,
             Event::Approval(_) => RecordType::Approval,
             Event::AskOver(_) | Event::AskLeft { .. } => RecordType::AskOver,

@@ -177,7 +177,8 @@ fields! {
     154 SIGNED_GROUPS "signed_groups" List "a group that the token's claims put the agent into";
     155 CLAIMS "claims" List "name=value of a claim that is kept";
     156 TOKEN_EXPIRES "token_expires" Number "when the token counts no more, seconds since 1970 UTC";
-    157 CHANGE "change" Text "what became of a token: bound, refreshed, refused, revoked, disagrees (it is not one that the agent may have); or keys: its issuer shows others than before";
+    157 CHANGE "change" Text "what became of a token: bound, refreshed, refused, revoked, disagrees (it is not one that the agent may have); keys: its issuer shows others than before; or of a login of ours: issued, created, dropped, kept, refused";
+    160 GRANTS "grants" List "a role of the database whose rights the login has";
 }
 
 #[cfg(test)]

@@ -31,9 +31,9 @@ pub mod witness;
 
 pub use encode::{ActorPart, StatementPart, VerdictPart, encode};
 pub use event::{
-    Actor, Approval, AskOver, Asked, Clock, Decided, Event, Grant, GrantOver, Head, Identified, LoginTls, Operator,
-    Outcome, Principal, RevealOver, Revealed, Revealing, SessionTotals, SignedOff, SqlState, Stage, Statement, Text,
-    TokenSeen, Verdict, VerdictFacts,
+    Actor, Approval, AskOver, Asked, Clock, CredentialSeen, Decided, Event, Grant, GrantOver, Head, Identified,
+    LoginTls, Operator, Outcome, Principal, RevealOver, Revealed, Revealing, SessionTotals, SignedOff, SqlState, Stage,
+    Statement, Text, TokenSeen, Verdict, VerdictFacts,
 };
 pub use id::{MalformedId, RecordId};
 pub use pan::Masked;

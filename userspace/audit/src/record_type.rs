@@ -58,6 +58,7 @@ record_types! {
     33 RootKey "root-key" "The root key was replaced: which one certifies from here on, signed by both.";
     40 Identity "identity" "What a token says of a session's agent: bound, refreshed, revoked, or not one that the agent may have.";
     41 Token "token" "A token was bound to a job, refreshed, refused or revoked.";
+    45 Credential "credential" "A login of ours: a plugin gave one, a role was made for a job or dropped, or neither could be.";
     240 Root "root" "The root of all records so far. Written by the appender alone.";
     241 Stop "stop" "A root after which the writer stopped in order.";
     242 Seal "seal" "A root after which nothing follows in this segment.";

@@ -2,9 +2,10 @@
 //! waits for, people's words come in by the mailbox and are handed to the session that waits. Who cannot be asked denies.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use session::{AskEnd, AskId, Asking, Effects, Estimate, Input, LargeVerdict, Vote};
+use session::{AskEnd, AskId, Asking, Effects, Estimate, Injected, Input, LargeVerdict, Masked, Vote};
 
 use crate::accept::SESSION_BITS;
 use crate::aside::LargeLine;
@@ -16,6 +17,9 @@ use crate::shard::{Shard, Stopped};
 
 /// What may wait for the control plane, of all shards together.
 pub(crate) const WAITING_MAX: usize = 1024;
+
+/// Said to a session that found no room in the queue.
+const BUSY: &str = "too many wait for one";
 
 /// The shards' end of the queue to the control plane.
 #[derive(Clone, Debug)]
@@ -32,6 +36,7 @@ pub(crate) fn ask_line(waiting: usize) -> (AskLine, Receiver<Asking>) {
 enum Unserved {
     Estimate(u64),
     Cancel(u64),
+    Login,
     Judge(u64),
 }
 
@@ -123,6 +128,13 @@ impl Asks {
                 let unserved = Unserved::Cancel(ask.number);
                 if self.line.0.try_send(asking).is_err() {
                     self.unserved.push((session, unserved));
+                }
+                return;
+            }
+            Asking::Login(_) => {
+                self.served.insert(session, index);
+                if self.line.0.try_send(asking).is_err() {
+                    self.unserved.push((session, Unserved::Login));
                 }
                 return;
             }
@@ -221,6 +233,14 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         }
     }
 
+    /// The login of a session. Whoever waits no more does not hear it.
+    pub(crate) fn given(&mut self, session: u64, login: Result<Arc<Injected>, Box<Masked>>) -> Result<(), Stopped> {
+        match self.asks.served.get(&session) {
+            Some(index) => self.tell(*index, Input::Given(login)),
+            None => Ok(()),
+        }
+    }
+
     /// A reviewer ends what a session is shown. One that has left is shown nothing.
     pub(crate) fn end_reveal(&mut self, session: u64, ask: AskId) -> Result<(), Stopped> {
         match self.asks.served.get(&session) {
@@ -235,6 +255,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             match unserved {
                 Unserved::Estimate(number) => self.estimated(session, number, None)?,
                 Unserved::Cancel(number) => self.cancel_is_over(session, number)?,
+                Unserved::Login => self.given(session, Err(Box::new(Masked::literal(BUSY))))?,
                 Unserved::Judge(number) => self.judged(session, number, None)?,
             }
         }

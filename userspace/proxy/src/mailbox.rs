@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use policy::Policy;
-use session::{AskId, Estimate, LargeVerdict, Masked, PackedResult, RuleHits, Signed, Vote};
+use session::{AskId, Estimate, Injected, LargeVerdict, Masked, PackedResult, RuleHits, Signed, Vote};
 use uring::Event;
 
 use crate::sessions::LiveSession;
@@ -76,6 +76,13 @@ pub(crate) enum Message {
         session: u64,
         /// What its record says.
         packed: Box<PackedResult>,
+    },
+    /// The login that a session waits for, or why there is none.
+    Given {
+        /// The session.
+        session: u64,
+        /// It.
+        login: Result<Arc<Injected>, Box<Masked>>,
     },
     /// The cancel of a session's statement is over.
     CancelIsOver {

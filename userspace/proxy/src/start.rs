@@ -8,7 +8,7 @@ use std::{fmt, io};
 
 use audit::segment::Identity;
 use policy::Policy;
-use session::{AskId, Asking, Budgets, Cancels, Estimate, Evidence, Masked, Raised, RuleHits, Signed, Vote};
+use session::{AskId, Asking, Budgets, Cancels, Estimate, Evidence, Injected, Masked, Raised, RuleHits, Signed, Vote};
 use uring::{BoundListeners, Missing, Ring};
 
 use crate::aside::{self, LargeLine};
@@ -275,6 +275,11 @@ impl Handle {
     /// Hands the planner's word to the session that waits for it.
     pub fn estimated(&self, session: u64, number: u64, estimate: Option<Estimate>) -> Result<(), Unheard> {
         self.shard_of(session)?.mailbox.send(Message::Estimated { session, number, estimate })
+    }
+
+    /// Hands the session its login, or tells it why there is none.
+    pub fn given(&self, session: u64, login: Result<Arc<Injected>, Masked>) -> Result<(), Unheard> {
+        self.shard_of(session)?.mailbox.send(Message::Given { session, login: login.map_err(Box::new) })
     }
 
     /// Tells the session that its cancel is over.

@@ -37,6 +37,7 @@ impl Origins for Everyone {
             verifiers: None,
             logins: None,
             tell_agent: false,
+            asks_login: false,
             estimates: false,
             results: false,
             agent_certificate: false,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use pan::Masked;
 use policy::Terms;
 
-use crate::{CancelAsk, Estimate, EstimateAsk, RecordId, Subject};
+use crate::{CancelAsk, Estimate, EstimateAsk, LoginAsk, RecordId, Subject};
 
 /// The name of an ask, as a person types it: ten letters and digits from 50 random bits, `K7Q2M-9XDRT`. Nobody can guess one, and none
 /// comes twice, also not after a restart.
@@ -214,6 +214,8 @@ pub enum Asking {
     Ask(Box<Ask>),
     /// A statement waits for the planner's estimate.
     Estimate(Box<EstimateAsk>),
+    /// A session waits for its login.
+    Login(Box<LoginAsk>),
     /// A statement is to be cancelled.
     Cancel(Box<CancelAsk>),
     /// So many people have approved, and more must.

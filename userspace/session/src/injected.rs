@@ -26,12 +26,18 @@ impl Placeholder {
     }
 }
 
+/// As many rounds as PostgreSQL makes itself (SCRAM_SHA_256_DEFAULT_ITERATIONS).
+const ITERATIONS: u32 = 4096;
+
 /// One role of the database, with its password.
 pub struct Injected {
     user: String,
     /// What the agent must know; `None`: it is asked for nothing.
     placeholder: Option<Placeholder>,
-    password: Box<dyn Secret>,
+    /// `None`: it was never kept, and only what was made of it for one salt is here.
+    password: Option<Box<dyn Secret>>,
+    /// It may be said as it is, over TLS that has verified the database.
+    in_clear: bool,
     /// What the password makes of the database's last salt: thousands of hashes, computed once. Touched at logins alone.
     derived: Mutex<Option<Arc<Derived>>>,
 }
@@ -46,7 +52,7 @@ pub(crate) struct Derived {
 impl Injected {
     /// The password is printable ASCII: SASLprep leaves it as it is.
     pub fn new(user: String, password: Box<dyn Secret>) -> Injected {
-        Injected { user, placeholder: None, password, derived: Mutex::default() }
+        Injected { user, placeholder: None, password: Some(password), in_clear: false, derived: Mutex::default() }
     }
 
     /// For agents that know this placeholder alone.
@@ -56,6 +62,25 @@ impl Injected {
 
     pub(crate) fn placeholder(&self) -> Option<&Placeholder> {
         self.placeholder.as_ref()
+    }
+
+    /// A password that the database may ask for as it is: a signed token is one, of which it keeps no verifier. The caller sees to it that
+    /// the database's leg is under TLS that verifies it.
+    pub fn in_clear(self) -> Injected {
+        Injected { in_clear: true, ..self }
+    }
+
+    /// Of a password that nobody keeps, and the verifier that CREATE ROLE is given in its place. `None`: an empty salt.
+    pub fn sealed(user: String, password: &[u8], salt: Vec<u8>) -> Option<(Injected, String)> {
+        let (verifier, key) = Verifier::of_password(password, salt, ITERATIONS)?;
+        let text = verifier.text();
+        let derived = Mutex::new(Some(Arc::new(Derived { verifier, key })));
+        Some((Injected { user, placeholder: None, password: None, in_clear: false, derived }, text))
+    }
+
+    /// The password, where it may be said.
+    pub(crate) fn clear(&self) -> Option<&[u8]> {
+        self.password.as_ref().filter(|_| self.in_clear).map(|password| password.bytes())
     }
 
     /// The role.
@@ -69,7 +94,7 @@ impl Injected {
         if let Some(known) = derived.as_ref().filter(|known| challenge.is_of(&known.verifier)) {
             return Some(Arc::clone(known));
         }
-        let (verifier, key) = challenge.answered_with(self.password.bytes())?;
+        let (verifier, key) = challenge.answered_with(self.password.as_ref()?.bytes())?;
         let fresh = Arc::new(Derived { verifier, key });
         *derived = Some(Arc::clone(&fresh));
         Some(fresh)

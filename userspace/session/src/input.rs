@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pan::Masked;
 
-use crate::{AskId, Estimate, LargeVerdict, Secured, Signed, Vote};
+use crate::{AskId, Estimate, Injected, LargeVerdict, Secured, Signed, Vote};
 
 /// Both clocks, read by the shard; the session reads none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,6 +71,8 @@ pub enum Input<'a> {
         /// The answer.
         verdict: Option<LargeVerdict>,
     },
+    /// The login that the session waits for ([`crate::LoginAsk`]), or why there is none.
+    Given(Result<Arc<Injected>, Box<Masked>>),
     /// The cancel of this number ([`crate::CancelAsk`]) was worked off, or has failed.
     CancelIsOver(u64),
     /// The agent has asked, on another connection, to cancel what runs; it waits for a person.

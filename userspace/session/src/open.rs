@@ -63,6 +63,8 @@ pub struct Database {
     pub verifiers: Option<Arc<Verifiers>>,
     /// Logins of ours that sessions are given; `None`: their agents' own pass on.
     pub logins: Option<Arc<Logins>>,
+    /// The login of ours is asked for at each session's start ([`crate::LoginAsk`]); not with `logins`.
+    pub asks_login: bool,
     /// The database hears who the agent is (`interceptor.agent`, `interceptor.principal`).
     pub tell_agent: bool,
 }
@@ -70,7 +72,7 @@ pub struct Database {
 impl Database {
     /// Sessions of it play a part of SCRAM, which wants nonces.
     pub fn plays_scram(&self) -> bool {
-        self.verifiers.is_some() || self.logins.is_some()
+        self.verifiers.is_some() || self.logins.is_some() || self.asks_login
     }
 }
 

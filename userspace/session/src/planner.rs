@@ -159,14 +159,43 @@ impl Planner {
         binding: Vec<u8>,
         out: &mut Vec<u8>,
     ) -> Result<Planner, Over> {
-        let mut options = Vec::new();
         let timeout = STATEMENT_MS.to_string();
-        for (name, value) in [
+        let settings = [
             ("default_transaction_read_only", "on"),
             ("statement_timeout", timeout.as_str()),
             ("lock_timeout", "100"),
             ("idle_in_transaction_session_timeout", "5000"),
-        ] {
+        ];
+        Planner::begin(credentials, dbname, (nonce, binding), &settings, out)
+    }
+
+    /// The same login, for one that makes roles: it may write. What it is to say goes by [`Planner::survey`].
+    pub fn owner(
+        credentials: Credentials,
+        dbname: &str,
+        nonce: [u8; NONCE_LEN],
+        binding: Vec<u8>,
+        out: &mut Vec<u8>,
+    ) -> Result<Planner, Over> {
+        let settings = [
+            ("default_transaction_read_only", "off"),
+            ("statement_timeout", "5000"),
+            ("lock_timeout", "4000"),
+            ("standard_conforming_strings", "on"),
+            ("search_path", "pg_catalog"),
+        ];
+        Planner::begin(credentials, dbname, (nonce, binding), &settings, out)
+    }
+
+    fn begin(
+        credentials: Credentials,
+        dbname: &str,
+        (nonce, binding): ([u8; NONCE_LEN], Vec<u8>),
+        settings: &[(&str, &str)],
+        out: &mut Vec<u8>,
+    ) -> Result<Planner, Over> {
+        let mut options = Vec::new();
+        for (name, value) in settings {
             encode::option(&mut options, name.as_bytes(), value.as_bytes()).map_err(|_| UNFIT)?;
         }
         let parameters: [(&[u8], &[u8]); 5] = [

@@ -227,6 +227,18 @@ impl Parts {
                 expires_s: Some(1_790_000_600),
                 cause: Some(Text::Masked(&self.name)),
             }),
+            Event::Credential(audit::CredentialSeen {
+                operator,
+                change: "kept",
+                database: "payments".into(),
+                role: Some("icpt_reconciler_k3v7q2m9xdrt0a1b".into()),
+                agent: Some("reconciler".into()),
+                cgroup: Some(7),
+                principal: Some(Text::Masked(&self.name)),
+                grants: std::slice::from_ref(&self.name),
+                until_s: Some(1_790_000_600),
+                cause: Some(Text::Masked(&self.name)),
+            }),
             Event::Grant(audit::Grant {
                 operator,
                 approval: "K7Q2M-9XDRT".into(),

@@ -212,6 +212,7 @@ impl Adversary {
             Input::Estimated { .. }
             | Input::Judged { .. }
             | Input::CancelIsOver(_)
+            | Input::Given(_)
             | Input::EndReveal(_)
             | Input::Signed(_) => {
                 unreachable!("nobody asks for one here")

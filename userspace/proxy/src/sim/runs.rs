@@ -107,6 +107,7 @@ impl Origins for SimOrigins {
             verifiers: None,
             logins: None,
             tell_agent: false,
+            asks_login: false,
             estimates: false,
             results: false,
             agent_certificate: false,

@@ -98,6 +98,7 @@ impl Stand {
             verifiers: None,
             logins: None,
             tell_agent: false,
+            asks_login: false,
             estimates: false,
             results,
             agent_certificate: false,

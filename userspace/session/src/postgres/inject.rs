@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use wire::postgres::backend::Authentication;
 use wire::postgres::encode;
+use zeroize::Zeroizing;
 
-use super::{Connection, Cx, Fatal};
+use super::{Connection, Cx, Fatal, Step};
 use crate::injected::{Derived, Injected};
 use crate::scram::{self, Client, Mechanism};
 
@@ -55,17 +56,34 @@ impl Connection {
                 }
                 Inject::Signed
             }
+            (Inject::Due, Authentication::CleartextPassword) if self.login.way.is_empty() => {
+                self.says_in_clear(&injected, cx)?;
+                Inject::Signed
+            }
             (Inject::Signed, Authentication::Ok) => {
                 self.login.inject = Inject::Over;
                 return Ok(false);
             }
             (_, Authentication::Ok) => return Err(unproven()),
             _ => {
-                return Err(Fatal::new(b"28000", "the database asks for another login than SCRAM-SHA-256, and gets none")
-                    .hint("[database.credentials] of the interceptor needs a line with scram-sha-256 for its role in pg_hba.conf"));
+                return Err(wants_scram());
             }
         };
         Ok(true)
+    }
+
+    /// Only where the configuration says so; and it says so only where TLS has verified the database, so nobody else hears it.
+    fn says_in_clear(&mut self, injected: &Injected, cx: &mut Cx<'_, '_>) -> Step {
+        let (Some(password), true) = (injected.clear(), self.tls.database_binding().is_some()) else {
+            return Err(wants_scram());
+        };
+        self.login.way = "password injected, over the database's leg";
+        let mark = cx.out.mark();
+        let mut said = Zeroizing::new(password.to_vec());
+        said.push(0);
+        encode::authentication_response(&mut cx.out.own, &said)?;
+        cx.out.database_own(mark);
+        Ok(())
     }
 
     fn begins_to_inject(&mut self, offered: &[&[u8]], cx: &mut Cx<'_, '_>) -> Result<Client, Fatal> {
@@ -109,6 +127,11 @@ fn answered(mut client: Client, message: &[u8], injected: &Injected, cx: &mut Cx
     encode::authentication_response(&mut cx.out.own, &last)?;
     cx.out.database_own(mark);
     Ok(Inject::Proven(Box::new((client, derived))))
+}
+
+fn wants_scram() -> Fatal {
+    Fatal::new(b"28000", "the database asks for another login than SCRAM-SHA-256, and gets none")
+        .hint("[database.credentials] of the interceptor needs a line with scram-sha-256 for its role in pg_hba.conf")
 }
 
 /// Whoever answers does not know the password: it is not the database.

@@ -314,6 +314,7 @@ impl Connection {
                 self.was_judged(number, verdict);
                 Ok(())
             }
+            Input::Given(login) => self.is_given(login, cx),
             Input::CancelIsOver(number) => {
                 self.cancel_is_over(number);
                 Ok(())

@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
+use pan::Masked;
 use wire::postgres::encode;
 use wire::postgres::startup::{MINOR_NEWEST, Packet, StartupMessage, options};
 
 use super::placeholder::Proof;
 use super::{Connection, Cx, Fatal, Phase, Step, settings};
-use crate::{AgentTls, Finish, Injected};
+use crate::{AgentTls, Asking, Finish, Injected, LoginAsk};
 
 /// What the agent asked for.
 #[derive(Debug, Default)]
@@ -35,6 +36,8 @@ pub(super) struct Opening {
     pub(super) unknown: Vec<Vec<u8>>,
     /// Of the placeholder, where one is asked for.
     pub(super) proof: Proof,
+    /// What the agent sent, admitted; while the login is asked for.
+    waiting: Option<Vec<(Vec<u8>, Vec<u8>)>>,
     /// The packet for the database.
     packet: Vec<u8>,
     /// A cancel request's packet for the database.
@@ -115,9 +118,18 @@ impl Connection {
         }
         self.startup.asked = message.minor;
         self.startup.minor = message.minor.min(MINOR_NEWEST);
+        if self.open.database.asks_login {
+            return self.asks_login(kept, cx);
+        }
         self.takes_login()?;
+        self.connects(kept, cx)
+    }
+
+    /// Everything is known that the database is told: it is dialled.
+    fn connects(&mut self, kept: Vec<(&[u8], &[u8])>, cx: &mut Cx<'_, '_>) -> Step {
         self.name_actor();
         let (minor, own) = (self.startup.minor, self.own_keys());
+        let mut kept: Vec<(&[u8], &[u8])> = kept;
         // What is ours stands in place of what the agent wrote.
         kept.retain(|(name, _)| !own.iter().any(|(ours, _)| ours.as_bytes() == *name));
         kept.extend(own.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
@@ -128,6 +140,38 @@ impl Connection {
         self.phase = Phase::Connecting;
         cx.out.connect = true;
         Ok(())
+    }
+
+    /// Nobody is given a login whose statements would be refused.
+    fn asks_login(&mut self, kept: Vec<(&[u8], &[u8])>, cx: &mut Cx<'_, '_>) -> Step {
+        self.phase = Phase::Connecting;
+        if let Some(refusal) = self.token_refusal(cx) {
+            return Err(Fatal { code: b"28000", message: refusal.message, hint: refusal.hint });
+        }
+        let owned = kept.into_iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+        self.startup.opening().waiting = Some(owned);
+        cx.out.asking.push(Asking::Login(Box::new(LoginAsk {
+            session: self.open.id,
+            database: self.open.database.name.clone(),
+            origin: self.open.origin,
+            user: self.startup.user.clone(),
+            subject: Arc::clone(&self.open.subject),
+            signed: self.signed().filter(|(_, agrees)| *agrees).map(|(signed, _)| Arc::clone(signed)),
+        })));
+        Ok(())
+    }
+
+    /// The login that was asked for.
+    pub(super) fn is_given(&mut self, login: Result<Arc<Injected>, Box<Masked>>, cx: &mut Cx<'_, '_>) -> Step {
+        let waiting = self.startup.opening.as_mut().and_then(|opening| opening.waiting.take());
+        let Some(kept) = waiting.filter(|_| self.phase == Phase::Connecting) else { return Ok(()) };
+        let login = login.map_err(|why| {
+            Fatal::said(b"28000", &format!("the interceptor has no login for this session: {}", why.as_str()))
+                .hint("see [database.credentials] of the interceptor's configuration, and its log")
+        })?;
+        self.startup.user = login.user().into();
+        self.startup.injected = Some(login);
+        self.connects(kept.iter().map(|(name, value)| (name.as_slice(), value.as_slice())).collect(), cx)
     }
 
     /// The login that the agent is given in place of its own, by the user that it wrote.

@@ -87,9 +87,16 @@ impl Verifier {
         text::encoded(&self.salt)
     }
 
+    /// As `pg_authid.rolpassword` has it: CREATE ROLE takes it in place of a password.
+    pub(crate) fn text(&self) -> String {
+        let encoded = |bytes: &[u8]| String::from_utf8_lossy(&text::encoded(bytes)).into_owned();
+        let (salt, stored, server) = (encoded(&self.salt), encoded(&*self.stored.0), encoded(&*self.server.0));
+        format!("SCRAM-SHA-256${}:{salt}${stored}:{server}", self.iterations)
+    }
+
     /// Of a password (ASCII: SASLprep leaves it as it is), and the client's key: Hi(password, salt, iterations) of RFC 5802 is
     /// SaltedPassword, ClientKey and ServerKey are its signatures.
-    pub(super) fn of_password(password: &[u8], salt: Vec<u8>, iterations: u32) -> Option<(Verifier, Key)> {
+    pub(crate) fn of_password(password: &[u8], salt: Vec<u8>, iterations: u32) -> Option<(Verifier, Key)> {
         let keyed = Hmac::<Sha256>::new_from_slice(password).ok()?;
         let round = |message: &[&[u8]]| -> [u8; LEN] {
             let mut mac = keyed.clone();

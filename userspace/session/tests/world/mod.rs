@@ -106,6 +106,7 @@ pub fn open(agent: &str, mode: Mode, mask: bool) -> Open {
             verifiers: None,
             logins: None,
             tell_agent: false,
+            asks_login: false,
             estimates: false,
             results: false,
             agent_certificate: false,

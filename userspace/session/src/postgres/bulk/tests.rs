@@ -85,6 +85,7 @@ fn open() -> Open {
         verifiers: None,
         logins: None,
         tell_agent: false,
+        asks_login: false,
         estimates: false,
         results: false,
         agent_certificate: false,

@@ -1,0 +1,44 @@
+//! What sessions have asked for, handed to them; of logins also what is recorded and counted.
+
+use std::sync::Arc;
+
+use audit::{Event, Operator};
+use control::Figure;
+use pan::Masked;
+use session::Injected;
+
+use super::{Service, figure, operator};
+use crate::logins::Figures;
+
+impl Service {
+    /// The session's cancel is over. A shard that does not hear it waits until it is late.
+    pub fn cancel_is_over(&self, session: u64, number: u64) {
+        let _ = self.with_handle(|handle| handle.cancel_is_over(session, number));
+    }
+
+    /// What the planner said of the statement that the session keeps waiting. A shard that does not hear it waits until it is late.
+    pub fn estimated(&self, session: u64, number: u64, estimate: Option<session::Estimate>) {
+        let _ = self.with_handle(|handle| handle.estimated(session, number, estimate));
+    }
+
+    /// The session hears its login, or why there is none. A shard that does not hear it waits until the login is late.
+    pub(crate) fn given(&self, session: u64, login: Result<Arc<Injected>, Masked>) {
+        let _ = self.with_handle(|handle| handle.given(session, login));
+    }
+
+    /// False: no shard listens.
+    pub(crate) fn record_credential<'a>(&self, event: impl FnOnce(Operator<'static>) -> Event<'a>) -> bool {
+        self.tell_record(&event(operator()))
+    }
+
+    /// What is counted of logins of ours.
+    pub(crate) fn logins_figures(&self) -> &Figures {
+        &self.logins
+    }
+
+    /// Them, where there is something to count.
+    pub(super) fn logins_shown(&self) -> impl Iterator<Item = Figure> {
+        let counted = self.logins.each().into_iter().filter(|_| self.config.makes_logins());
+        counted.map(|(name, help, value)| Figure { help, ..figure(name, value, Vec::new()) })
+    }
+}
