@@ -20,6 +20,7 @@ mod injected;
 mod kills;
 mod psql;
 mod raw;
+mod read_only;
 mod record;
 mod reviewers;
 mod scram;
