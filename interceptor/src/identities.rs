@@ -86,7 +86,7 @@ pub fn workloads(config: &Config, live: &Live) -> Result<Option<Arc<Workloads>>>
         None => tracing::info!(issuer = name, "the issuer shows its keys again"),
     });
     let issuers = Issuers::new(all, told).context("[[issuer]]")?;
-    let table = saved(&config.service.state_dir)?.of_boot(boot(&config.service.state_dir));
+    let table = saved(&config.service.state_dir)?.of_boot(crate::root_key::boot(&config.service.state_dir));
     for binding in table.bindings() {
         live.set(whose(&binding.job), Arc::new(signed(binding)));
     }
@@ -99,12 +99,6 @@ pub fn workloads(config: &Config, live: &Live) -> Result<Option<Arc<Workloads>>>
     let state_dir = config.service.state_dir.clone();
     let save: control::Save = Box::new(move |table: &Table| save(&state_dir, table));
     Ok(Some(Arc::new(Workloads::new(issuers, files, config.identity_socket(), (table, save)))))
-}
-
-/// Which boot of the host this is; `None`: it cannot be told.
-fn boot(state_dir: &Path) -> Option<[u8; 16]> {
-    let seen = crate::host_record::series::boot_id();
-    if seen == [0; 16] { crate::root_key::boot_of_run(state_dir) } else { Some(seen) }
 }
 
 /// Folders that are read again later: keys and tokens change.

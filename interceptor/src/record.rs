@@ -1,13 +1,10 @@
 //! `audit verify` and `audit export`: the record, read from its segments; what of it can be shown elsewhere is in `prove`.
 #![allow(clippy::print_stdout)] // what a verb prints is its answer
 
-use std::collections::{BTreeMap, VecDeque};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use audit::ocsf::{self, Teller};
-use audit::segment::{NODE_SHARD, frames, parse_file_name};
+use audit::segment::{NODE_SHARD, parse_file_name};
 use audit::show;
 use audit::silence::Silence;
 use audit::verify::{Finding, Gap, Missing, Options, Summary, Verdict};
@@ -19,6 +16,7 @@ use crate::config::Config;
 use crate::host_record;
 
 mod examine;
+mod export;
 pub mod figures;
 #[cfg(test)]
 mod key_tests;
@@ -26,6 +24,7 @@ mod prove;
 pub(crate) mod reading;
 mod signed;
 
+pub use export::{Form, export};
 pub(crate) use prove::path_since;
 pub use prove::{check_proof, checkpoint, key, prove, since};
 
@@ -336,85 +335,6 @@ pub fn count(path: &Path, folder: Option<PathBuf>, span: Span, figure: &Figure) 
     Ok(0)
 }
 
-/// `audit export`: all shards' records, oldest first; of the span alone, and those that the figure admits.
-pub fn export(path: &Path, folder: Option<PathBuf>, form: Form, span: Span, of: &Figure) -> Result<u8> {
-    // What is shown is masked once more, in the deployment's format; a folder from elsewhere may have no configuration beside it.
-    if folder.is_none() || path.exists() {
-        Config::load(path)?.masking.install()?;
-    }
-    let (folders, _) = folders_and_state(path, folder.clone())?;
-    reading::begins(path, folder.as_deref(), "audit export")?;
-    let mut shards: BTreeMap<u16, Cursor<'_>> = BTreeMap::new();
-    for file in segments(&folders)? {
-        if let Some((shard, _)) = file.file_name().and_then(|n| n.to_str()).and_then(parse_file_name) {
-            shards.entry(shard).or_insert_with(|| Cursor::new(shard, form, span, of)).files.push_back(file);
-        }
-    }
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    loop {
-        for cursor in shards.values_mut() {
-            cursor.fill()?;
-        }
-        let oldest = shards.values_mut().filter(|c| !c.lines.is_empty()).min_by_key(|c| c.lines.front().map(|l| l.0));
-        let Some((_, line)) = oldest.and_then(|cursor| cursor.lines.pop_front()) else { break };
-        writeln!(out, "{line}").context("cannot write")?;
-    }
-    out.flush().context("cannot write")?;
-    Ok(0)
-}
-
-/// How an exported record looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// A line for a person.
-    Line,
-    /// By its own names.
-    Json,
-    /// As a SIEM reads it.
-    Ocsf,
-}
-
-/// One shard's records, a segment at a time.
-struct Cursor<'a> {
-    shard: u16,
-    form: Form,
-    span: Span,
-    of: &'a Figure,
-    host: String,
-    files: VecDeque<PathBuf>,
-    /// Wall clock and text.
-    lines: VecDeque<(u64, String)>,
-}
-
-impl<'a> Cursor<'a> {
-    fn new(shard: u16, form: Form, span: Span, of: &'a Figure) -> Cursor<'a> {
-        let host = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        Cursor { shard, form, span, of, host, files: VecDeque::new(), lines: VecDeque::new() }
-    }
-
-    /// Reads segments until there is a line, or none is left.
-    fn fill(&mut self) -> Result<()> {
-        while self.lines.is_empty()
-            && let Some(file) = self.files.pop_front()
-        {
-            let bytes = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-            for frame in frames(&bytes).filter(|frame| self.span.holds(frame)) {
-                if !self.of.wants.is_empty() && !self.of.admits(&show::json(self.shard, &frame)) {
-                    continue;
-                }
-                let teller = Teller { host: &self.host, version: env!("CARGO_PKG_VERSION") };
-                let text = match self.form {
-                    Form::Line => show::line(self.shard, &frame),
-                    Form::Json => show::json(self.shard, &frame).to_string(),
-                    Form::Ocsf => ocsf::event(teller, self.shard, &frame).to_string(),
-                };
-                self.lines.push_back((frame.stamp.wall_ns, text));
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -492,12 +412,19 @@ mod tests {
             let status =
                 verify(Path::new("/none"), Some(self.0.clone()), Against { key, kept, ..Against::default() }, true)
                     .unwrap();
-            let second = key.and_then(|key| self.second(key, kept));
-            assert!(second.is_none_or(|second| second == i32::from(status)), "the second verifier: {second:?}");
+            if let Some((second, said)) = key.and_then(|key| self.second(key, kept)) {
+                assert_eq!(second, i32::from(status), "the second verifier");
+                let first = match judge(&self.folders(), Against { key, kept, ..Against::default() }, false).unwrap() {
+                    Ok((verdict, signed)) => words(&verdict, false, signed.as_ref()),
+                    Err(why) => why,
+                };
+                let named = [named(&first), named(&said)];
+                assert!(status == 0 || named[0].is_none() || named[0] == named[1], "two records: {first}{said}");
+            }
             status
         }
 
-        fn second(&self, key: &str, kept: &[PathBuf]) -> Option<i32> {
+        fn second(&self, key: &str, kept: &[PathBuf]) -> Option<(i32, String)> {
             let mut command = std::process::Command::new("python3");
             command.arg("-B").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../userspace/audit/verify.py"));
             command.args(["--key", key, "--checkpoint"]).arg(self.0.join(CHECKPOINT));
@@ -505,8 +432,9 @@ mod tests {
             command.args(segments(&self.folders()).unwrap());
             match command.output() {
                 Ok(output) => {
-                    print!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-                    output.status.code()
+                    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+                    print!("{said}{}", String::from_utf8_lossy(&output.stderr));
+                    output.status.code().map(|status| (status, said))
                 }
                 Err(_) => {
                     assert!(
@@ -518,6 +446,12 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// The record that a verifier names in its first line.
+    fn named(said: &str) -> Option<&str> {
+        let (_, rest) = said.lines().next()?.split_once("record ")?;
+        rest.split_once(':').map(|(record, _)| record)
     }
 
     impl Drop for Scratch {

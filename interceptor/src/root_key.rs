@@ -204,6 +204,16 @@ pub(crate) fn told_keys(state_dir: &Path) -> Result<Vec<(RecordType, Vec<u8>)>> 
     }
 }
 
+/// Which boot of the host this is; `None`: it cannot be told.
+pub(crate) fn boot(state_dir: &Path) -> Option<[u8; 16]> {
+    boot_or_certified(series::boot_id(), state_dir)
+}
+
+/// What the kernel shows, where it is not hidden.
+pub(crate) fn boot_or_certified(shown: [u8; 16], state_dir: &Path) -> Option<[u8; 16]> {
+    if shown == [0; 16] { boot_of_run(state_dir) } else { Some(shown) }
+}
+
 /// The boot of the host, as root saw it when it certified this run. The service may not look itself: /proc/sys is hidden from it
 /// (`ProcSubset=pid`).
 pub(crate) fn boot_of_run(state_dir: &Path) -> Option<[u8; 16]> {

@@ -172,6 +172,7 @@ fn shards(config: &Config) -> u16 {
 fn settings(config: &Config, shards: u16) -> Settings {
     let service = &config.service;
     let mut record = RecordSettings::new(service.state_dir.clone());
+    record.boot_id = root_key::boot(&service.state_dir);
     record.segment_bytes = usize::try_from(service.segment_bytes).unwrap_or(usize::MAX);
     record.durability = match service.durability {
         config::Durability::Standard => Durability::Standard,

@@ -17,7 +17,7 @@ import sys
 HEADER, FRAME, PAYLOAD_MAX, SECTOR = 4096, 44, 2 << 20, 512
 ROOT, STOP, SEAL, CHECKPOINT, TOMBSTONE, RUN_KEY, ROOT_KEY, OUTCOME, RESULT = 240, 241, 242, 24, 27, 32, 33, 5, 12
 NODE, SERVICE = 65534, 65535
-TREE_SIZE, TREE_ROOT, HEADER_HASH, HEADS, NEXT_WITHIN_S = 64, 65, 66, 71, 90
+TREE_SIZE, TREE_ROOT, HEADER_HASH, DURABLE_SEQ, HEADS, NEXT_WITHIN_S = 64, 65, 66, 69, 71, 90
 REMOVED, FIRST, SEGMENT, SHA256, UNTIL, SIGNATURE = 120, 121, 122, 123, 124, 125
 LOG, KEY, BOOT, ISSUED, UP_TO, KEY_SIGNATURE, KEY_CONSENT = 140, 141, 142, 143, 144, 145, 146
 DECISION, RESULT_FOLLOWS = 27, 147
@@ -250,10 +250,17 @@ class Keys:
         return None
 
 
+def place(name):
+    """Shard and number that a file's name says, if it is a segment's."""
+    named = re.fullmatch(r"(\d{5})-(\d{10})\.seg", os.path.basename(name))
+    return (int(named[1]), int(named[2])) if named else None
+
+
 class Answer(Exception):
-    def __init__(self, status, file, offset, seq, why):
+    def __init__(self, status, file, offset, seq, why, shard=None):
         word = {1: "tampered", 4: "torn tail", 5: "cannot tell"}[status]
-        super().__init__(f"{word}: {file}: byte {offset}, record {seq}: {why}")
+        shard = (place(file) or (0, 0))[0] if shard is None else shard
+        super().__init__(f"{word}: {file}: byte {offset}, record {shard}-{seq}: {why}")
         self.status = status
 
 
@@ -378,6 +385,8 @@ class Segment:
 
     def __init__(self, name, data, anchors):
         self.name, self.header = name, Header(name, data)
+        if (place(name) or (self.header.shard, self.header.number)) != (self.header.shard, self.header.number):
+            raise Answer(1, name, 0, self.header.first_seq, "the file's name is another segment's", self.header.shard)
         self.heads, self.beats, self.tombstones, self.due, self.came = [], [], [], set(), set()
         self.end, self.seq, self.last = HEADER, self.header.first_seq, None
         self.records = 0
@@ -422,25 +431,45 @@ class Segment:
         self.torn = self.tail(data, why)
 
     def tail(self, data, why):
-        """Whether an unfinished record follows; anything else that is not zeros was done to the file."""
+        """Whether a crash leaves what follows; anything else that is not zeros was done to the file."""
         used = len(data.rstrip(b"\0"))
         if used <= self.end:
             return False
-        for at in range(self.end, used, 8):
+        behind, at = [], self.end
+        while at < used:
             record = frame(data, at)
             if isinstance(record, bytes):
-                raise Answer(1, self.name, self.end, self.seq, f"{why}, and whole records follow")
+                behind.append((at, record))
+            at += -(-len(record) // 8) * 8 if isinstance(record, bytes) else 8
+        if behind and not self.is_lost(data, used, behind):
+            raise Answer(1, self.name, self.end, self.seq, f"{why}, and whole records follow")
+        if behind:
+            return True
         if self.last == SEAL:
             raise Answer(1, self.name, self.end, self.seq, "bytes follow the seal")
         if used - self.end > FRAME + PAYLOAD_MAX:
             raise Answer(1, self.name, self.end, self.seq, "bytes where nothing was written")
-        (length,) = struct.unpack_from("<I", data, self.end)
-        end = min(self.end + length, len(data))
-        starts = [self.end] + list(range((self.end // SECTOR + 1) * SECTOR, end, SECTOR))
-        pieces = [data[a:b] for a, b in zip(starts, starts[1:] + [end])]
-        if length and all(any(piece) for piece in pieces):
+        if not self.has_blank(data, len(data)):
             raise Answer(1, self.name, self.end, self.seq, why)
         return True
+
+    def has_blank(self, data, until):
+        """Whether a sector of the next record is all zero, as one that never reached the disk."""
+        (length,) = struct.unpack_from("<I", data, self.end)
+        end = min(self.end + length, until)
+        starts = [self.end] + list(range((self.end // SECTOR + 1) * SECTOR, end, SECTOR))
+        pieces = [data[a:b] for a, b in zip(starts, starts[1:] + [end])]
+        return not length or not all(any(piece) for piece in pieces)
+
+    def is_lost(self, data, used, behind):
+        """Whether a power cut took the next record and left these behind it: none of them says that it was on disk."""
+        numbers = [self.seq] + [struct.unpack_from("<Q", record, 8)[0] for _, record in behind]
+        closing = [fields(record[FRAME:]) or {} for _, record in behind if record[4] in (ROOT, STOP, SEAL)]
+        durable = max([number(said.get(DURABLE_SEQ, b"")) for said in closing], default=0)
+        rest = used - behind[-1][0] - len(behind[-1][1])
+        in_order = all(a < b for a, b in zip(numbers, numbers[1:]))
+        is_behind = behind[0][0] > self.end and self.last != SEAL
+        return is_behind and in_order and durable < self.seq and rest <= FRAME + PAYLOAD_MAX and self.has_blank(data, behind[0][0])
 
 
 class Anchors:
@@ -499,9 +528,8 @@ def verify(files, running, anchors=None, notes=None, keys=None):
 
     blank = None
     for name, data in files:
-        named = re.fullmatch(r"(\d{5})-(\d{10})\.seg", os.path.basename(name))
-        named = named and (int(named[1]), int(named[2]))
-        if len(data) >= HEADER and not any(data):
+        named = place(name)
+        if not any(data):
             if not named:
                 raise Answer(5, name, 0, 0, "the header was never written")
             if last is None or named[0] != last.header.shard or named[1] <= last.header.number:
@@ -510,8 +538,6 @@ def verify(files, running, anchors=None, notes=None, keys=None):
             continue
         segment = Segment(name, data, anchors)
         header = segment.header
-        if named and named != (header.shard, header.number):
-            raise Answer(1, name, 0, header.first_seq, "the file's name is another segment's")
         if last is not None and last.header.shard == header.shard:
             if header.number != last.header.number + 1 or blank == header.shard:
                 raise Answer(1, name, 0, header.first_seq, f"segment {last.header.number + 1} should stand here")
@@ -542,10 +568,10 @@ def verify(files, running, anchors=None, notes=None, keys=None):
     series_ends(last)
     missing = set(range(shards)) - seen
     if missing:
-        raise Answer(1, "-", 0, 1, f"shard {min(missing)} is missing")
+        raise Answer(1, "-", 0, 1, "this shard's segments are missing", min(missing))
     told = [begins(segment, tombstones, keys) for segment in later]
     for shard, size in anchors.missing():
-        raise Answer(1, "-", 0, size, f"the records of shard {shard} up to this one are not those that were signed")
+        raise Answer(1, "-", 0, size, "the records up to this one are not those that were signed", shard)
     if torn:
         raise torn
     if notes is not None:

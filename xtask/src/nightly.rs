@@ -30,6 +30,8 @@ const STEPS: &[Step] = &[
     ("test", crate::test::run),
     ("suites", || crate::suites::run(&[])),
     ("sim", sim),
+    ("disk", disk),
+    ("export", export),
     ("soak", soak),
     ("idle", idle),
     ("kills", kills),
@@ -85,8 +87,26 @@ fn miri() -> Result<()> {
 /// 100,000 seeds of the simulated world, plain and under TLS, where `test` does a thousand.
 fn sim() -> Result<()> {
     shell::step("100,000 seeds of the simulated world");
-    let mut tests = shell::cargo(&["test", "--release", "--package", "proxy", "--lib", "sim"]);
+    let mut tests = shell::cargo(&["test", "--release", "--package", "proxy", "--lib", "sim::runs"]);
     tests.env("INTERCEPTOR_SIM_TIMES", "100");
+    shell::run(tests)
+}
+
+/// 10,000 seeds of the record's simulated disk, where `test` does a thousand.
+fn disk() -> Result<()> {
+    shell::step("10,000 seeds of the record's disk");
+    let mut tests =
+        shell::cargo(&["test", "--release", "--package", "proxy", "--lib", "sim::power", "--", "--nocapture"]);
+    tests.env("INTERCEPTOR_SIM_TIMES", "10");
+    shell::run(tests)
+}
+
+/// A million records exported, and what memory that takes beside a tenth of them.
+fn export() -> Result<()> {
+    shell::step("an export of a million records");
+    let mut tests =
+        shell::cargo(&["test", "--release", "--package", "interceptor", "--test", "export", "--", "--nocapture"]);
+    tests.env("INTERCEPTOR_EXPORT_RECORDS", "1000000");
     shell::run(tests)
 }
 

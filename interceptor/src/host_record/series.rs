@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use audit::chain::Tree;
 use audit::segment::{
-    Appender, Corrupt, HeaderFault, Identity, Previous, Recovered, Refused, SEGMENT_LEN_MAX, Stamp, file_name,
-    parse_file_name, recover,
+    Appender, Corrupt, HeaderFault, Identity, NODE_SHARD, Previous, Recovered, Refused, SEGMENT_LEN_MAX, Stamp,
+    file_name, parse_file_name, recover,
 };
 use audit::{Head, RecordId};
 use nix::errno::Errno;
@@ -22,6 +22,7 @@ use nix::fcntl::{Flock, FlockArg};
 use uring::MappedSegment;
 
 use super::Error;
+use crate::root_key;
 
 /// Bytes of one segment: some thousand records of these verbs, and made anew in a few milliseconds.
 const SEGMENT_BYTES: usize = 1 << 20;
@@ -100,7 +101,7 @@ pub(crate) fn head(place: &Place<'_>) -> Result<Head, Error> {
 
 /// The boot of this host; zeros where the kernel does not show it.
 pub(crate) fn boot_id() -> [u8; 16] {
-    identity().boot_id
+    id_in("/proc/sys/kernel/random/boot_id")
 }
 
 /// One writer at a time; let go when dropped, or with the process. Without a bound a process that stands still would keep a
@@ -144,12 +145,12 @@ impl Tail {
         let appender = Appender::resume(segment.bytes(), &recovered, stamp());
         let appender = appender.map_err(|why| Error::Segment(path.clone(), why))?;
         let tail = Tail { path, segment, appender, new: false };
-        if recovered.header.identity == identity() { Ok(tail) } else { tail.next(place) }
+        if recovered.header.identity == identity(place) { Ok(tail) } else { tail.next(place) }
     }
 
     fn begin(place: &Place<'_>, mut segment: MappedSegment, previous: Previous) -> Result<Tail, Error> {
         let path = place.unfinished();
-        match Appender::begin(segment.bytes(), place.shard, identity(), previous, stamp()) {
+        match Appender::begin(segment.bytes(), place.shard, identity(place), previous, stamp()) {
             Ok(appender) => Ok(Tail { path, segment, appender, new: true }),
             Err(why) => Err(Error::Segment(path, why)),
         }
@@ -239,14 +240,20 @@ fn last_number(place: &Place<'_>) -> io::Result<Option<u64>> {
 
 /// Whose record it is. It tells of no shards: the service may never have run, and its own series say how many there are.
 /// A host without these files has zeros in their place, as in the shards' headers.
-fn identity() -> Identity {
-    let hex = |path: &str| {
-        let text = fs::read_to_string(path).unwrap_or_default();
-        let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
-        u128::from_str_radix(&digits, 16).unwrap_or(0).to_be_bytes()
+/// The service, to which the kernel may not show the boot, has it from the certificate of its run.
+fn identity(place: &Place<'_>) -> Identity {
+    let boot_id = match place.shard {
+        NODE_SHARD => root_key::boot(place.folder).unwrap_or_default(),
+        _ => boot_id(),
     };
-    let (boot_id, host_id) = (hex("/proc/sys/kernel/random/boot_id"), hex("/etc/machine-id"));
-    Identity { shards: 0, boot_id, host_id, config: [0; 32] }
+    Identity { shards: 0, boot_id, host_id: id_in("/etc/machine-id"), config: [0; 32] }
+}
+
+/// The hexadecimal number in a file; zeros where it cannot be read.
+fn id_in(path: &str) -> [u8; 16] {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+    u128::from_str_radix(&digits, 16).unwrap_or(0).to_be_bytes()
 }
 
 fn stamp() -> Stamp {
@@ -354,7 +361,7 @@ mod tests {
     #[test]
     fn another_boot_begins_a_segment_of_its_own() {
         let scratch = Scratch::new("boot");
-        let before = Identity { boot_id: [1; 16], ..identity() };
+        let before = Identity { boot_id: [1; 16], ..identity(&scratch.place()) };
         let mut segment = MappedSegment::create(&scratch.segment(1), SEGMENT_BYTES).unwrap();
         let begun = Appender::begin(segment.bytes(), SERVICE_SHARD, before, Previous::NONE, stamp());
         begun.unwrap().stop(segment.bytes(), stamp(), 0).unwrap();

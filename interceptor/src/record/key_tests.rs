@@ -131,6 +131,11 @@ fn a_replaced_root_key_is_followed_and_certifies_no_more() {
     let log = Log::new("rotated");
     root_key::certify_for(log.folder(), None).unwrap();
     assert_eq!(root_key::boot_of_run(log.folder()), Some(series::boot_id()), "the service is told which boot it is");
+    assert_eq!(
+        root_key::boot_or_certified([0; 16], log.folder()),
+        Some(series::boot_id()),
+        "where the kernel hides it"
+    );
     let mut running = Checkpoints::open(log.folder()).unwrap();
     running.of(log.scratch.heads());
     running.last("ab12").unwrap();

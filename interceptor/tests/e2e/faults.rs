@@ -379,7 +379,7 @@ fn holds_card(bytes: &[u8]) -> bool {
 }
 
 /// What a verb said, and its exit status.
-fn said(command: &mut Command) -> (Option<i32>, String) {
+pub fn said(command: &mut Command) -> (Option<i32>, String) {
     let output = command.output().expect("the program starts");
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     (output.status.code(), text)
@@ -459,7 +459,7 @@ fn await_status(stage: &Stage, is_there: impl Fn(&serde_json::Value) -> bool) ->
 }
 
 #[track_caller]
-fn await_log(stage: &Stage, words: &str) {
+pub fn await_log(stage: &Stage, words: &str) {
     let start = Instant::now();
     while !stage.service.log().contains(words) {
         assert!(start.elapsed() < PATIENCE, "the log does not say `{words}`: {}", stage.service.log());

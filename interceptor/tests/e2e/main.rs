@@ -21,6 +21,7 @@ mod kills;
 mod plugin;
 mod psql;
 mod raw;
+mod read_only;
 mod record;
 mod reviewers;
 mod roles;

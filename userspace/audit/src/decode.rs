@@ -88,6 +88,12 @@ pub fn next_within_s(payload: &[u8]) -> Option<u64> {
     number(due.1)
 }
 
+/// Up to which record a closing record says that all was on disk.
+pub(crate) fn durable_seq(payload: &[u8]) -> Option<u64> {
+    let told = Fields::of(payload).map_while(Result::ok).find(|(name, _)| *name == field::DURABLE_SEQ)?;
+    number(told.1)
+}
+
 /// Of an outcome, the decision whose result follows; of a result, the decision that it is of.
 pub(crate) fn result_of(kind: RecordType, payload: &[u8]) -> Option<RecordId> {
     let (mut decision, mut follows) = (None, kind == RecordType::Result);

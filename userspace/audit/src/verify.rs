@@ -415,7 +415,8 @@ impl<'a> Verifier<'a> {
             Ok(removed) => self.summary.removed.all = removed,
             Err(finding) => return Verdict::Tampered(finding),
         }
-        if let Some(anchor) = self.unmet.or_else(|| self.beyond_the_end()) {
+        let unmet = self.unmet.into_iter().chain(self.beyond_the_end());
+        if let Some(anchor) = unmet.min_by_key(|anchor| (anchor.shard, anchor.seq)) {
             return absent(anchor.shard, anchor.seq, Why::Anchor);
         }
         match self.torn {

@@ -3,51 +3,12 @@
 
 mod log;
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use audit::segment::SEGMENT_LEN_MIN;
 use audit::verify::Options;
+use log::second::{Second, said};
 use log::{Numbers, Writer, log, mend, places, verify_with};
 
 type Files = Vec<(String, Vec<u8>)>;
-
-/// A fresh directory that is removed again.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Folder {
-        let path = std::env::temp_dir().join(format!("audit-second-verifier-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir(&path).expect("a temporary directory");
-        Folder(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// The exit status of verify.py over the files; `None` where there is no python3.
-fn second(folder: &Path, files: &Files, open: bool) -> Option<i32> {
-    let mut command = Command::new("python3");
-    command.arg("-B").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/verify.py"));
-    if open {
-        command.arg("--open");
-    }
-    for (name, bytes) in files {
-        let path = folder.join(name);
-        std::fs::write(&path, bytes).expect("a file");
-        command.arg(path);
-    }
-    let output = command.output().ok()?;
-    for (name, _) in files {
-        let _ = std::fs::remove_file(folder.join(name));
-    }
-    output.status.code()
-}
 
 /// Logs of every sort: whole, open, killed, changed by accident and on purpose, with files missing or misnamed.
 fn cases() -> Vec<(String, Files)> {
@@ -102,18 +63,14 @@ fn cases() -> Vec<(String, Files)> {
 
 #[test]
 fn both_verifiers_agree() {
-    let folder = Folder::new();
+    let Some(mut second) = Second::start("agree") else { return };
     let mut statuses = Vec::new();
     for (index, (what, files)) in cases().into_iter().enumerate() {
         let open = index % 2 == 1;
         let first = verify_with(&files, &Options { open, ..Options::default() });
-        let Some(second) = second(&folder.0, &files, open) else {
-            assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "python3 is missing, and CI needs it");
-            println!("SKIPPED: python3 is missing, so the second verifier was not run");
-            return;
-        };
-        assert_eq!(i32::from(first.exit_status()), second, "{what}, open {open}: {first:?}");
-        statuses.push(second);
+        let said = said(&first);
+        assert_eq!(second.verify(&files, open, &[]), said, "{what}, open {open}: {first:?}");
+        statuses.push(said.0);
     }
     for status in [0, 1, 4, 5] {
         assert!(statuses.contains(&status), "no case with {status}");

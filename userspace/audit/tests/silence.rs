@@ -118,6 +118,9 @@ fn a_stop_in_order_promises_nothing() {
 #[test]
 fn neither_a_clock_set_back_nor_a_boot_hides_a_silence() {
     check("set back", &[&[(1, 5000, 120), (400, 4900, 120)]], &[(1, 399)]);
+    // Set back by an hour while the service runs on, and while it does not.
+    check("an hour back", &[&[(100, 3700, 120), (160, 160, 120), (220, 220, 0)]], &[]);
+    check("an hour back, and silent", &[&[(100, 3700, 120), (700, 700, 120), (760, 760, 0)]], &[(1, 600)]);
     // The next boot's monotonic clock says nothing of the time between.
     check("a boot between", &[&[(9000, 1, 120)], &[(3, 700, 120)]], &[(1, 699)]);
     check("a quick boot", &[&[(9000, 1, 120)], &[(3, 100, 120)]], &[]);

@@ -149,11 +149,15 @@ fn truncated_at_every_record_and_in_every_file() {
                 found(&zeroed, &format!("file {file} zeroed from {cut}"));
             }
         }
-        for length in [0, 1, HEADER_LEN - 1, HEADER_LEN, files[file].1.len() - 1] {
+        for length in [1, HEADER_LEN - 1, HEADER_LEN, files[file].1.len() - 1] {
             let mut shorter = files.clone();
             shorter[file].1.truncate(length);
             tampered(&shorter, &format!("file {file} cut to {length}"));
         }
+        let mut empty = files.clone();
+        empty[file].1.clear();
+        // As one that was being made when the power was cut.
+        found(&empty, &format!("file {file} emptied"));
         let mut longer = files.clone();
         longer[file].1.extend_from_slice(&[0; 8]);
         tampered(&longer, &format!("file {file} made longer"));

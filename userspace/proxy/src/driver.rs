@@ -2,6 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::PathBuf;
 
 use session::Now;
 use uring::{BufferId, Completion, Direction, Ends, Errno, File, Listener, MappedSegment, Op, Ring, Socket, StagedId};
@@ -52,6 +54,25 @@ pub trait Segment: Send {
     fn file(&self) -> File;
     /// Whether a store into it was lost: nothing that depends on the record may leave.
     fn broken(&self) -> bool;
+    /// Stores these bytes once more and brings all to disk, whatever an fsync said of them before. For a start.
+    fn store_anew(&mut self, range: Range<usize>) -> io::Result<()>;
+}
+
+/// Where a shard's segments lie, by their numbers: the folder of the record, or a simulated disk in tests.
+pub(crate) trait Medium {
+    /// One of them.
+    type Segment: Segment;
+
+    /// Those that are there.
+    fn numbers(&self) -> io::Result<Vec<u64>>;
+    /// One that is there; `None`: it has no byte.
+    fn open(&self, number: u64) -> io::Result<Option<Self::Segment>>;
+    /// A new one of so many zeros, on disk with its name.
+    fn create(&self, number: u64, len: usize) -> io::Result<Self::Segment>;
+    /// It is gone, on disk too.
+    fn remove(&self, number: u64) -> io::Result<()>;
+    /// What it is called.
+    fn path(&self, number: u64) -> PathBuf;
 }
 
 impl Driver for Ring {
@@ -125,5 +146,9 @@ impl Segment for MappedSegment {
 
     fn broken(&self) -> bool {
         MappedSegment::broken(self)
+    }
+
+    fn store_anew(&mut self, range: Range<usize>) -> io::Result<()> {
+        MappedSegment::store_anew(self, range)
     }
 }

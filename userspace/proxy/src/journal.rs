@@ -279,9 +279,12 @@ impl<S: Segment> Journal<S> {
         Ok(())
     }
 
-    /// The last record of an orderly stop, unless it is there already.
+    /// The last record of an orderly stop, unless it is there already. All before it is on disk by then, and it says so: what is
+    /// missing before a stop was not taken by a power cut.
     pub(crate) fn stop(&mut self, now: Now) -> Result<(), RecordFailure> {
-        if !self.stopped {
+        if !self.stopped && !self.is_synced() {
+            self.want_sync();
+        } else if !self.stopped {
             self.appender.stop(self.segment.bytes(), stamp(now), self.synced_seq)?;
             self.appender.hash(self.segment.bytes(), 1);
             self.rooted = Some(head(self.shard, &self.appender));

@@ -15,7 +15,7 @@ use crate::tls::{Leg, Tls};
 const _: () = assert!(HOLD_MAX <= HEADROOM);
 
 /// One of a session's two connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Side {
     Agent = 0,
     Database = 1,

@@ -70,6 +70,8 @@ pub struct RecordSettings {
     pub directory: PathBuf,
     /// Bytes of one segment, within the bounds of [`audit::segment`].
     pub segment_bytes: usize,
+    /// The boot of the host, where it is known otherwise than by asking the kernel, which may hide it.
+    pub boot_id: Option<[u8; 16]>,
     /// SHA-256 of the configuration, for the segments' headers.
     pub config: [u8; 32],
     /// When records must be on disk.
@@ -79,6 +81,7 @@ pub struct RecordSettings {
 impl RecordSettings {
     /// Segments of the usual size, standard durability, and a configuration of which nothing is known.
     pub fn new(directory: PathBuf) -> RecordSettings {
-        RecordSettings { directory, segment_bytes: SEGMENT_LEN, config: [0; 32], durability: Durability::Standard }
+        let (segment_bytes, durability) = (SEGMENT_LEN, Durability::Standard);
+        RecordSettings { directory, segment_bytes, boot_id: None, config: [0; 32], durability }
     }
 }

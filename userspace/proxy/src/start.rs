@@ -20,7 +20,7 @@ use crate::journal::Journal;
 use crate::latency::{Spread, Stage};
 use crate::mailbox::{Inbox, Mailbox, Message, Unheard, Whose, mailbox};
 use crate::origins::Origins;
-use crate::recovery::{self, OpenError};
+use crate::recovery::{self, Lock, OpenError};
 use crate::results::{self, ResultLine};
 use crate::sessions::LiveSession;
 use crate::settings::Settings;
@@ -97,6 +97,7 @@ pub fn start(settings: &Settings, policy: Arc<Policy>, origins: Vec<Box<dyn Orig
     let cpus = uring::allowed_cpus().map_err(StartError::Host)?;
     let cancels: Arc<dyn Cancels + Send + Sync> = Arc::new(Registry::default());
     let identity = identity(settings);
+    let lock = Arc::new(recovery::lock(&settings.record.directory).map_err(StartError::Record)?);
     let raised = Arc::new(Raised::default());
     let tainted = Arc::new(TaintFile::open(&settings.record.directory).map_err(StartError::Tainted)?);
     let budgets = Arc::new(Budgets::default());
@@ -115,6 +116,7 @@ pub fn start(settings: &Settings, policy: Arc<Policy>, origins: Vec<Box<dyn Orig
         let fate = Arc::new(OnceLock::new());
         let (slow_log, slow) = slow_log(settings.shard.slow);
         let seed = Seed {
+            lock: Arc::clone(&lock),
             number,
             // More shards than CPUs: they share, in turn.
             cpu: cpus.get(usize::from(number) % cpus.len().max(1)).copied(),
@@ -154,6 +156,8 @@ pub fn start(settings: &Settings, policy: Arc<Policy>, origins: Vec<Box<dyn Orig
 
 /// What a shard's thread is born with. The ring is made on the thread: it is tied to it.
 struct Seed {
+    /// No other process writes the record while this one does.
+    lock: Arc<Lock>,
     number: u16,
     cpu: Option<u32>,
     settings: Settings,
@@ -174,6 +178,7 @@ struct Seed {
 }
 
 fn serve(seed: Seed, ready: &Sender<Result<(), Missing>>, fate: &OnceLock<Stopped>) {
+    let _held = seed.lock;
     if let Some(cpu) = seed.cpu {
         // A host that forbids it serves all the same, only with less locality.
         let _ = uring::pin_to(cpu);
@@ -223,7 +228,7 @@ fn identity(settings: &Settings) -> Identity {
     };
     Identity {
         shards: settings.shards,
-        boot_id: hex("/proc/sys/kernel/random/boot_id"),
+        boot_id: settings.record.boot_id.unwrap_or_else(|| hex("/proc/sys/kernel/random/boot_id")),
         host_id: hex("/etc/machine-id"),
         config: settings.record.config,
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use audit::segment::{Recovered, recover};
 use policy::{Names, Policy};
-use proxy::{Admitted, Handle, Origins, RecordSettings, Settings, ShardLimits, Stopped, start};
+use proxy::{Admitted, Handle, OpenError, Origins, RecordSettings, Settings, ShardLimits, StartError, Stopped, start};
 use session::{Database, Limits, Mode, Subject};
 
 /// Admits every connection to one destination, or none.
@@ -54,13 +54,14 @@ impl Origins for Everyone {
     fn sweep(&mut self) {}
 }
 
-struct Directory(PathBuf);
+/// Its path, and the boot of the host, where it is told.
+struct Directory(PathBuf, Option<[u8; 16]>);
 
 impl Directory {
     fn new(name: &str) -> Directory {
         let path = std::env::temp_dir().join(format!("proxy-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&path);
-        Directory(path)
+        Directory(path, None)
     }
 
     /// What recovery says of each segment that was begun, in order.
@@ -78,13 +79,18 @@ impl Drop for Directory {
 }
 
 fn serve(directory: &Directory, shards: u16, destination: Option<SocketAddr>) -> Handle {
+    begin(directory, shards, destination).unwrap()
+}
+
+fn begin(directory: &Directory, shards: u16, destination: Option<SocketAddr>) -> Result<Handle, StartError> {
     let mut record = RecordSettings::new(directory.0.clone());
     record.segment_bytes = 1 << 20;
+    record.boot_id = directory.1;
     let shard = ShardLimits { buffers: 64, ..ShardLimits::default() };
     let settings = Settings { port: 0, shards, shard, limits: Limits::default(), record };
     let policy = Arc::new(Policy::parse("", &Names::default()).unwrap());
     let origins = (0..shards).map(|_| Box::new(Everyone(destination)) as Box<dyn Origins>).collect();
-    start(&settings, policy, origins).unwrap()
+    start(&settings, policy, origins)
 }
 
 fn stop(handle: Handle) {
@@ -214,4 +220,35 @@ fn a_damaged_record_is_not_written_on() {
     let settings = Settings { port: 0, shards: 1, shard: ShardLimits::default(), limits: Limits::default(), record };
     let refused = start(&settings, policy, vec![Box::new(Everyone(None))]).err().unwrap();
     assert!(refused.to_string().contains("damaged"), "{refused}");
+}
+
+#[test]
+fn two_services_never_write_one_record() {
+    let directory = Directory::new("two");
+    let first = serve(&directory, 2, None);
+    // On another port: nothing but the record is in the way.
+    for _ in 0..3 {
+        let second = begin(&directory, 2, None).err().unwrap();
+        assert!(matches!(second, StartError::Record(OpenError::Busy(_))), "{second:?}");
+        let said = second.to_string();
+        assert!(
+            said.contains("record.lock") && said.contains("another process") && said.contains("state_dir"),
+            "{said}"
+        );
+    }
+    stop(first);
+    let segments = directory.segments();
+    assert!(segments.iter().all(|segment| segment.stopped), "the second one wrote");
+    stop(serve(&directory, 2, None));
+}
+
+#[test]
+fn another_boot_begins_a_segment_of_its_own() {
+    let mut directory = Directory::new("boots");
+    for boot in [1, 1, 2] {
+        directory.1 = Some([boot; 16]);
+        stop(serve(&directory, 1, None));
+    }
+    let boots: Vec<_> = directory.segments().iter().map(|segment| segment.header.identity.boot_id[0]).collect();
+    assert_eq!(boots, [1, 2]);
 }

@@ -2,12 +2,16 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::{ptr, slice};
 
 use crate::sigbus::Watch;
+
+/// No kernel's page is smaller.
+const PAGE: usize = 4096;
 
 /// A file mapped MAP_SHARED: a store into it is out of the process at once (a killed process loses nothing) and on disk after
 /// an [`crate::Op::Fsync`] (a power cut loses nothing).
@@ -77,6 +81,22 @@ impl MappedSegment {
         self.file.sync_data()
     }
 
+    /// Stores these bytes once more, brings all to disk and waits: for a start. An fsync of an earlier process may have failed;
+    /// the kernel reported that once and takes the pages for written since, so that only a new store makes it write them.
+    pub fn store_anew(&mut self, range: Range<usize>) -> io::Result<()> {
+        for page in self.bytes().get_mut(range).unwrap_or_default().chunks_mut(PAGE) {
+            if let Some(first) = page.first_mut() {
+                let first = ptr::from_mut(first);
+                // SAFETY: it comes from a unique reference to a byte that lives; volatile, so that the store is not left out.
+                unsafe { first.write_volatile(first.read_volatile()) };
+            }
+        }
+        if self.broken() {
+            return Err(io::Error::other("a store into it was lost"));
+        }
+        self.sync()
+    }
+
     /// What [`crate::Op::Fsync`] names; valid while this segment lives.
     pub fn file(&self) -> crate::File {
         crate::File(self.file.as_raw_fd())
@@ -137,6 +157,19 @@ mod tests {
         assert_eq!((read.len(), &read[4999..5004]), (8192, &b"\0abc\0"[..]));
         drop(segment);
         assert_eq!(MappedSegment::open(&path).unwrap().bytes()[5000], b'a');
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn what_is_stored_anew_is_as_it_was() {
+        let path = scratch("anew");
+        let mut segment = MappedSegment::create(&path, 3 * PAGE).unwrap();
+        segment.bytes()[PAGE..PAGE + 3].copy_from_slice(b"abc");
+        let before = segment.bytes().to_vec();
+        segment.store_anew(10..PAGE + 3).unwrap();
+        assert!(segment.bytes() == before && std::fs::read(&path).unwrap() == before);
+        OpenOptions::new().write(true).open(&path).unwrap().set_len(PAGE as u64).unwrap();
+        assert!(segment.store_anew(0..2 * PAGE).is_err(), "a store was lost");
         std::fs::remove_file(path).unwrap();
     }
 

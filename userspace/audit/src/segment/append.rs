@@ -112,12 +112,19 @@ impl Appender {
             begun: recovered.header.hash(),
             sealed: false,
         };
-        if !recovered.stopped {
-            let mut payload = Vec::new();
-            number(&mut payload, field::TORN_BYTES, (recovered.used - recovered.end) as u64);
-            appender.store(memory, RecordType::Recovered.code(), 0, stamp, &payload, 2 * ROOT_ROOM)?;
+        let torn_bytes = recovered.used - recovered.end + recovered.given_up;
+        if !recovered.stopped || torn_bytes > 0 {
+            appender.recovered(memory, stamp, torn_bytes)?;
         }
         Ok(appender)
+    }
+
+    /// Says that writing goes on after a kill or a power cut, and how many bytes of unfinished records are gone.
+    pub fn recovered(&mut self, memory: &mut [u8], stamp: Stamp, torn_bytes: usize) -> Result<(), Refused> {
+        let mut payload = Vec::new();
+        number(&mut payload, field::TORN_BYTES, torn_bytes as u64);
+        self.store(memory, RecordType::Recovered.code(), 0, stamp, &payload, 2 * ROOT_ROOM)?;
+        Ok(())
     }
 
     /// Appends one encoded event and returns its number. When this returns, the record is out of the process.

@@ -3,17 +3,21 @@
 //! Every store goes to a mapped file, so what is stored is out of the process at once and kill -9 loses nothing. A frame's
 //! payload and header are stored first and its length word last: a kill in between leaves a zero length word, which ends the
 //! valid prefix. (The order is a compiler fence and the CPU's own: a kill is a precise interrupt. Should it fail all the same,
-//! the frame's checksum does not match, which ends the prefix too.) A power cut may lose any page that no fsync has covered.
+//! the frame's checksum does not match, which ends the prefix too.) A power cut may lose any sector that no fsync has covered, and
+//! keep later ones.
 mod append;
 mod frame;
 mod header;
 mod recover;
+mod torn;
 
 pub use append::{Appender, Refused, Stamp};
 pub use frame::{Frame, HEADER_LEN as FRAME_LEN};
 pub use header::{HEADER_LEN, Header, HeaderFault, Identity, Previous};
 pub use recover::{Corrupt, Recovered, recover};
-pub(crate) use recover::{damage, last_used, scan};
+pub(crate) use recover::{last_used, scan};
+pub(crate) use torn::damage;
+pub use torn::{durable_seq, is_unfinished_header};
 
 /// The size of a segment unless configured otherwise.
 pub const SEGMENT_LEN: usize = 64 << 20;

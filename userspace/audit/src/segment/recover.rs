@@ -1,9 +1,9 @@
 //! After a kill or a power cut: where the valid records end, and whether what follows is unfinished or damaged.
 use std::fmt;
 
-use super::frame::{self, HEADER_LEN as FRAME_LEN, Next};
+use super::frame::{self, Next};
 use super::header::{HEADER_LEN, Header, HeaderFault, Previous};
-use crate::PAYLOAD_MAX;
+use super::torn::{Damage, damage};
 use crate::chain::{Hash, Tree, leaf};
 use crate::decode::RootFields;
 use crate::record_type::RecordType;
@@ -19,8 +19,11 @@ pub struct Recovered {
     pub next_seq: u64,
     /// Where the next record goes.
     pub end: usize,
-    /// Up to here bytes are not zero: `used > end` is an unfinished record.
+    /// Up to here bytes are not zero: `used > end` is an unfinished record, or what a power cut left of several.
     pub used: usize,
+    /// Bytes of segments behind this one that a power cut left without what they continue. They are gone; the record that says that
+    /// writing went on tells of them too.
+    pub given_up: usize,
     /// The last record is an orderly stop, and nothing unfinished follows.
     pub stopped: bool,
     /// The segment is sealed: writing goes on in the next one.
@@ -45,7 +48,7 @@ pub enum Corrupt {
     Header(HeaderFault),
     /// The file's size is not the header's.
     Size,
-    /// A record is bad and a valid one follows.
+    /// A record is bad and a valid one follows, and no power cut leaves it so.
     Hole {
         /// Where the bad record is.
         offset: usize,
@@ -58,6 +61,15 @@ pub enum Corrupt {
         /// The end before the hole, for a writer that was told to accept the loss.
         before: Box<Recovered>,
     },
+    /// Records that were on disk are gone: one that follows says so.
+    Lost {
+        /// The first of them.
+        seq: u64,
+        /// Up to here they were on disk.
+        durable_seq: u64,
+    },
+    /// It does not continue the segment before it, which is whole.
+    Continuation,
     /// A root does not cover the records before it.
     Root {
         /// Where its record is.
@@ -75,6 +87,10 @@ impl fmt::Display for Corrupt {
             Corrupt::Hole { offset, seq, why, next_seq, .. } => {
                 write!(f, "record {seq} at byte {offset} is damaged ({why}) and record {next_seq} follows")
             }
+            Corrupt::Lost { seq, durable_seq } => {
+                write!(f, "record {seq} is gone, and the records up to {durable_seq} were on disk")
+            }
+            Corrupt::Continuation => f.write_str("it does not continue the segment before it"),
             Corrupt::Root { offset, seq } => {
                 write!(f, "record {seq} at byte {offset}: the root does not fit the records before it")
             }
@@ -113,6 +129,7 @@ pub(crate) fn scan(
         next_seq: header.first_seq(),
         end: HEADER_LEN,
         used: last_used(segment),
+        given_up: 0,
         stopped: false,
         sealed: false,
         rooted: header.previous.last_seq(),
@@ -159,54 +176,6 @@ impl Recovered {
         Some(())
     }
 }
-
-/// Bytes that follow the last valid record.
-pub(crate) struct Damage {
-    /// The next valid record behind the bad place, if there is one: then it was no crash.
-    pub(crate) next_seq: Option<u64>,
-    /// No kill and no power cut leaves such bytes.
-    pub(crate) no_tear: Option<&'static str>,
-}
-
-/// What follows the valid prefix; `None`: zeros.
-pub(crate) fn damage(segment: &[u8], found: &Recovered, why: &'static str) -> Option<Damage> {
-    if found.used <= found.end {
-        return None;
-    }
-    let later = (found.end..found.used).step_by(8).find_map(|at| match frame::next(segment, at) {
-        Next::Frame(frame) if at > found.end || frame.seq != found.next_seq || found.sealed => Some(frame.seq),
-        _ => None,
-    });
-    Some(Damage { next_seq: later, no_tear: no_tear(segment, found, why) })
-}
-
-/// A kill leaves one frame without its length word. A power cut leaves sectors as they were, all zero, in what was being
-/// written. Anything else was done to the file.
-fn no_tear(segment: &[u8], found: &Recovered, why: &'static str) -> Option<&'static str> {
-    if found.sealed {
-        return Some("bytes follow the segment's seal");
-    }
-    if found.used - found.end > FRAME_LEN + PAYLOAD_MAX {
-        return Some("bytes stand where nothing was written");
-    }
-    let len = super::word(segment, found.end).map_or(0, u32::from_le_bytes) as usize;
-    if len == 0 {
-        return None;
-    }
-    let end = (found.end + len).min(segment.len());
-    let mut sector = found.end;
-    while sector < end {
-        let next = ((sector / SECTOR + 1) * SECTOR).min(end);
-        if segment.get(sector..next).is_some_and(|bytes| bytes.iter().all(|b| *b == 0)) {
-            return None;
-        }
-        sector = next;
-    }
-    Some(why)
-}
-
-/// What a disk writes whole.
-const SECTOR: usize = 512;
 
 /// One behind the last byte that is not zero.
 pub(crate) fn last_used(segment: &[u8]) -> usize {

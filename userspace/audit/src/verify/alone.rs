@@ -69,7 +69,8 @@ impl Alone {
                 let body = self.body(&file, &header, bytes);
                 Seen::Segment(Box::new(Segment { header, body }))
             }
-            Err(HeaderFault::Blank) if last_used(bytes) == 0 => Seen::Blank,
+            // A power cut may leave one that was being made with fewer bytes than a header has.
+            Err(HeaderFault::Blank | HeaderFault::Short) if last_used(bytes) == 0 => Seen::Blank,
             Err(fault) => Seen::NoHeader(fault),
         };
         Examined { file, seen }

@@ -1,5 +1,7 @@
 //! Events of every kind, and whole logs of them, for the tests beside this folder.
-#![allow(dead_code, unreachable_pub, clippy::expect_used)] // each test file uses its part
+#![allow(dead_code, unreachable_pub, clippy::expect_used, clippy::print_stdout)] // each test file uses its part
+
+pub mod second;
 
 use std::net::SocketAddr;
 
@@ -420,9 +422,14 @@ impl Writer {
     }
 
     pub fn append(&mut self, kind: u8, payload: &[u8]) -> u64 {
+        self.append_of(5, kind, payload)
+    }
+
+    /// A record of this session.
+    pub fn append_of(&mut self, session: u64, kind: u8, payload: &[u8]) -> u64 {
         let seq = loop {
             let stamp = stamp(self.appender.next_seq());
-            match self.appender.append(&mut self.memory, kind, 5, stamp, payload) {
+            match self.appender.append(&mut self.memory, kind, session, stamp, payload) {
                 Err(Refused::Full) => self.next_segment(),
                 other => break other.expect("a record that fits"),
             }
@@ -450,8 +457,8 @@ impl Writer {
 
     /// The files after an orderly stop.
     pub fn stop(mut self) -> Vec<(String, Vec<u8>)> {
-        let stamp = stamp(self.appender.next_seq());
-        self.appender.stop(&mut self.memory, stamp, 0).expect("a stop");
+        let (stamp, durable_seq) = (stamp(self.appender.next_seq()), self.appender.last_seq());
+        self.appender.stop(&mut self.memory, stamp, durable_seq).expect("a stop");
         self.killed()
     }
 

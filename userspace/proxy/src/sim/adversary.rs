@@ -12,9 +12,10 @@ use session::{
     AgentTls, Ask, AskEnd, AskId, Asking, Effects, Finish, HOLD_MAX, Input, Now, Open, Piece, Secure, Shared,
 };
 
-use super::ledger::Ledger;
+use super::ledger::{Gate, Ledger};
 use super::secure::{ASKS, GRANTS};
 use crate::conversation::Conversation;
+use crate::link::Side;
 
 /// What passing through a session does to a byte; it keeps the upper bit clear.
 pub(super) fn changed(byte: u8) -> u8 {
@@ -46,6 +47,7 @@ pub(super) struct Adversary {
     /// Bytes of the agent that came before the database was there.
     early: Vec<u8>,
     to_database: u64,
+    to_agent: u64,
     replies: u64,
     held: [usize; 2],
     paused: bool,
@@ -83,6 +85,7 @@ impl Conversation for Adversary {
             database_closed: false,
             early: Vec::new(),
             to_database: 0,
+            to_agent: 0,
             replies: 0,
             held: [0; 2],
             paused: false,
@@ -101,14 +104,19 @@ impl Conversation for Adversary {
         ledger.last_seq = shared.next_record.seq - 1;
         self.draw_records(shared.room, &mut ledger);
         let login_until_ns = *self.login_until_ns.get_or_insert(now.mono_ns + LOGIN_NS);
+        let is_lost = matches!(input, Input::RecordLost);
         self.input(input, &mut ledger, out);
         self.asks(shared.next_ask, &mut ledger, out);
         let sent: u64 = out.to_database.iter().map(length).sum();
-        if sent > 0 && self.legs[1] == Leg::Stands && ledger.rng.once_in(4) {
-            out.durable = true;
-            ledger.durable_calls += 1;
-            let gate = (self.to_database - sent, ledger.last_own_seq.min(ledger.last_seq));
-            ledger.gates.entry(self.agent()).or_default().push(gate);
+        out.durable = sent > 0 && self.legs[1] == Leg::Stands && ledger.rng.once_in(4);
+        ledger.durable_calls += u64::from(out.durable);
+        if self.legs[1] == Leg::Stands {
+            self.gate(Side::Database, self.to_database - sent, sent, out.durable, &mut ledger);
+        }
+        if self.legs[0] == Leg::Stands && !is_lost {
+            let sent = out.to_agent.iter().map(length).sum();
+            self.gate(Side::Agent, self.to_agent, sent, ledger.strict, &mut ledger);
+            self.to_agent += sent;
         }
         self.paused = !self.agent_closed && ledger.rng.once_in(12);
         out.read_agent = !self.paused && (self.connected || !self.connecting);
@@ -185,6 +193,14 @@ impl Adversary {
         ledger.last_seq += self.records.len() as u64;
         if !self.records.is_empty() {
             ledger.last_own_seq = ledger.last_seq;
+        }
+    }
+
+    /// What leaves by this call waits for its records.
+    fn gate(&self, side: Side, from: u64, bytes: u64, on_disk: bool, ledger: &mut Ledger) {
+        let seq = ledger.last_own_seq.min(ledger.last_seq);
+        if bytes > 0 {
+            ledger.gates.entry((self.agent(), side)).or_default().push(Gate { from, seq, on_disk });
         }
     }
 

@@ -5,6 +5,16 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::rng::Rng;
+use crate::link::Side;
+
+/// From a byte of a stream on, a record must be safe.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gate {
+    pub(super) from: u64,
+    pub(super) seq: u64,
+    /// On disk, or else out of the process.
+    pub(super) on_disk: bool,
+}
 
 /// Shared by the adversaries and the world of one run.
 #[derive(Debug)]
@@ -14,14 +24,18 @@ pub(super) struct Ledger {
     pub(super) last_seq: u64,
     /// The last one that a session asked for.
     pub(super) last_own_seq: u64,
-    /// The last record known to be on disk.
+    /// The last record that is on disk.
     pub(super) synced_seq: u64,
-    /// Per segment: the last record that it may hold.
-    pub(super) files: HashMap<i32, u64>,
+    /// The last one that is out of the process.
+    pub(super) stored_seq: u64,
     /// Segments that the shard gave back.
-    pub(super) retired: Vec<i32>,
-    /// Per agent: from which byte of the stream to the database on, up to which record must be on disk.
-    pub(super) gates: HashMap<usize, Vec<(u64, u64)>>,
+    pub(super) retired: Vec<u64>,
+    /// Per agent and side that bytes go to: what must be safe before they leave.
+    pub(super) gates: HashMap<(usize, Side), Vec<Gate>>,
+    /// The last record that something waited for on disk, and went on.
+    pub(super) acknowledged_seq: u64,
+    /// Nothing goes to an agent before its record is on disk.
+    pub(super) strict: bool,
     /// How many calls were durable.
     pub(super) durable_calls: u64,
     /// Agents whose session the adversary ended on its own, at once, or was told to end.
@@ -54,9 +68,11 @@ impl Ledger {
             last_seq: 0,
             last_own_seq: 0,
             synced_seq: 0,
-            files: HashMap::new(),
+            stored_seq: 0,
             retired: Vec::new(),
             gates: HashMap::new(),
+            acknowledged_seq: 0,
+            strict: false,
             durable_calls: 0,
             spoiled: Vec::new(),
             closed: Vec::new(),

@@ -6,6 +6,7 @@ mod adversary;
 mod disk;
 mod ledger;
 mod peer;
+mod power;
 mod rng;
 mod runs;
 mod secure;

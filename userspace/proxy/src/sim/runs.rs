@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use audit::segment::{Appender, Identity, Previous, Stamp};
+use audit::segment::{Identity, Stamp};
 use policy::{Names, Policy};
 use session::{AgentTls, AskId, Asking, Database, Limits, Masked, Mode, Subject, Vote};
 use uring::Listener;
 
 use super::adversary::{Adversary, LOST, changed, reply};
-use super::disk::{MemorySegment, MemorySupply};
+use super::disk::{self, Disk, Here, SEGMENT_BYTES, SimSegment, SimSupply};
 use super::ledger::Ledger;
 use super::peer::{Manners, Peer};
 use super::rng::Rng;
@@ -22,10 +22,10 @@ use super::world::{Faults, World};
 use crate::asks::ask_line;
 use crate::cancels::Registry;
 use crate::counters::{Counters, Snapshot};
-use crate::driver::Segment;
 use crate::journal::Journal;
 use crate::mailbox::{Mailbox, Message, mailbox};
 use crate::origins::{Admitted, Origins};
+use crate::recovery::{self, OpenError, Place};
 use crate::settings::{Durability, ShardLimits};
 use crate::shard::{Parts, Shard, Stopped};
 use crate::slow::slow_log;
@@ -34,31 +34,33 @@ use crate::tls::Tls;
 
 /// What one run is made of.
 #[derive(Clone, Copy, Debug)]
-struct Plan {
-    agents: usize,
-    stream_max: usize,
-    buffers: usize,
-    segments: i32,
+pub(super) struct Plan {
+    pub(super) agents: usize,
+    pub(super) stream_max: usize,
+    pub(super) buffers: usize,
+    pub(super) segments: i32,
     /// Sessions write no more than they were given room for; others are ended at once.
-    obeys: bool,
-    faults: Faults,
+    pub(super) obeys: bool,
+    pub(super) faults: Faults,
+    pub(super) disk: disk::Faults,
     /// Each peer misbehaves once in so many; 0: none does.
-    rude: usize,
-    aborts: bool,
-    drain: bool,
+    pub(super) rude: usize,
+    pub(super) aborts: bool,
+    pub(super) drain: bool,
     /// A person ends sessions.
-    ends: bool,
-    durability: Durability,
-    legs: Legs,
+    pub(super) ends: bool,
+    pub(super) durability: Durability,
+    pub(super) legs: Legs,
 }
 
-const PLAN: Plan = Plan {
+pub(super) const PLAN: Plan = Plan {
     agents: 5,
     stream_max: 100_000,
     buffers: 16,
     segments: i32::MAX,
     obeys: true,
-    faults: Faults { connect_refused: false, connect_hangs: false, accept_fails: false, sync_fails: false },
+    faults: Faults { connect_refused: false, connect_hangs: false, accept_fails: false },
+    disk: disk::Faults { sync: 0, store: 0, create: 0 },
     rude: 0,
     aborts: false,
     drain: false,
@@ -68,12 +70,12 @@ const PLAN: Plan = Plan {
 };
 
 /// What is left of a run.
-struct Done {
-    shard: Shard<World, Adversary>,
-    ledger: Rc<RefCell<Ledger>>,
+pub(super) struct Done {
+    pub(super) shard: Shard<World, Adversary>,
+    pub(super) ledger: Rc<RefCell<Ledger>>,
     agents: Vec<(Vec<u8>, Manners)>,
     databases: Vec<Vec<u8>>,
-    stopped: Option<Stopped>,
+    pub(super) stopped: Option<Stopped>,
     /// Sessions may have ended for want of a segment.
     scarce: bool,
 }
@@ -138,16 +140,27 @@ fn manners(rng: &mut Rng, rude: usize, agent: bool, tls: bool) -> Manners {
     manners
 }
 
-fn journal(supply: MemorySupply) -> Journal<MemorySegment> {
+/// The record, from where the disk has it.
+pub(super) fn journal(segments: i32, stamp: Stamp) -> Result<Journal<SimSegment>, OpenError> {
     let identity = Identity { shards: 1, boot_id: [1; 16], host_id: [2; 16], config: [3; 32] };
-    let mut segment = MemorySegment::new(0);
-    let appender = Appender::begin(segment.bytes(), 0, identity, Previous::NONE, Stamp::default()).unwrap();
-    Journal::resume(0, identity, segment, appender, Box::new(supply))
+    let place = Place { shard: 0, identity, segment_bytes: SEGMENT_BYTES, stamp };
+    let (segment, appender) = recovery::go_on(&Here, &place)?;
+    let supply = SimSupply::new(appender.header().number() + 1, segments);
+    Ok(Journal::resume(0, identity, segment, appender, Box::new(supply)))
 }
 
 fn build(seed: u64, plan: Plan) -> (Done, Mailbox, Receiver<Asking>) {
-    let ledger = Ledger::begin(seed, plan.aborts, plan.segments < i32::MAX);
+    Disk::begin(seed, plan.disk);
+    let journal = journal(plan.segments, Stamp::default()).unwrap();
+    build_on(seed, plan, journal)
+}
+
+/// A process that goes on with this record.
+pub(super) fn build_on(seed: u64, plan: Plan, journal: Journal<SimSegment>) -> (Done, Mailbox, Receiver<Asking>) {
+    let scarce = plan.segments < i32::MAX;
+    let ledger = Ledger::begin(seed, plan.aborts, scarce);
     ledger.borrow_mut().obeys = plan.obeys;
+    ledger.borrow_mut().strict = plan.durability == Durability::Strict;
     let mut world = World::new(seed, plan.buffers, Rc::clone(&ledger));
     world.faults = plan.faults;
     let mut rng = Rng::new(seed ^ 0x9EE5);
@@ -177,7 +190,6 @@ fn build(seed: u64, plan: Plan) -> (Done, Mailbox, Receiver<Asking>) {
     }
     let (mailbox, inbox) = mailbox().unwrap();
     let (ask_line, asks) = ask_line(3);
-    let supply = MemorySupply { next: 0, left: plan.segments };
     let shard = Shard::new(Parts {
         driver: world,
         shard: 0,
@@ -190,7 +202,7 @@ fn build(seed: u64, plan: Plan) -> (Done, Mailbox, Receiver<Asking>) {
         cancels: Arc::new(Registry::default()),
         tainted: Arc::new(TaintFile::in_memory()),
         budgets: Arc::default(),
-        journal: journal(supply),
+        journal,
         inbox,
         counters: Arc::new(Counters::default()),
         slow: slow_log(Some(Duration::from_millis(1))).0,
@@ -199,12 +211,12 @@ fn build(seed: u64, plan: Plan) -> (Done, Mailbox, Receiver<Asking>) {
         results: crate::results::result_line(1).0,
         shards: vec![mailbox.clone()],
     });
-    (Done { shard, ledger, agents, databases, stopped: None, scarce: plan.segments < i32::MAX }, mailbox, asks)
+    (Done { shard, ledger, agents, databases, stopped: None, scarce }, mailbox, asks)
 }
 
 /// The other end of the asks: decides some, now and then, also those that wait no more.
 #[derive(Default)]
-struct Control {
+pub(super) struct Control {
     known: Vec<(u64, AskId)>,
     /// It ends sessions, too.
     ends: bool,
@@ -212,7 +224,7 @@ struct Control {
 
 impl Control {
     /// True: there is mail for the shard.
-    fn turn(&mut self, asks: &Receiver<Asking>, mailbox: &Mailbox, ledger: &mut Ledger) -> bool {
+    pub(super) fn turn(&mut self, asks: &Receiver<Asking>, mailbox: &Mailbox, ledger: &mut Ledger) -> bool {
         if ledger.rng.once_in(3) {
             self.known.extend(asks.try_iter().filter_map(|asking| match asking {
                 Asking::Ask(ask) => Some((ask.session, ask.id)),
@@ -258,6 +270,7 @@ fn run(seed: u64, plan: Plan) -> Done {
         if let Err(stopped) = done.shard.turn() {
             done.stopped = Some(stopped);
             if stopped.is_record_lost() {
+                done.shard.parts.driver.is_last_words = true;
                 done.shard.last_words();
             }
             break;
@@ -320,17 +333,24 @@ fn check_streams(done: &Done) {
     }
 }
 
-/// Runs the plan for many seeds, or for the one in `SEED`; a panic names its seed. Of four seeds one has plain legs, one has TLS on the
-/// agent's leg, one on the database's, one on both. `INTERCEPTOR_SIM_TIMES` is how many times as many seeds there are.
+/// Runs the plan for many seeds. Of four one has plain legs, one has TLS on the agent's leg, one on the database's, one on both.
 fn seeds(name: &str, count: u64, plan: impl Fn(u64) -> Plan, check: impl Fn(&Done, Snapshot)) {
+    each_seed(name, count, |seed| {
+        let legs = Legs { agent: seed & 1 != 0, database: seed & 2 != 0 };
+        let done = run(seed, Plan { legs, ..plan(seed) });
+        check(&done, done.shard.parts.counters.snapshot());
+    });
+}
+
+/// Does something for many seeds, or for the one in `SEED`; a panic names its seed. `INTERCEPTOR_SIM_TIMES` is how many times as many
+/// seeds there are.
+pub(super) fn each_seed(name: &str, count: u64, mut does: impl FnMut(u64)) {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let count = count * number("INTERCEPTOR_SIM_TIMES").unwrap_or(1);
     let range = number("SEED").map_or(0..count, |seed| seed..seed + 1);
     for seed in range {
         let failed = NameOnPanic { name, seed };
-        let legs = Legs { agent: seed & 1 != 0, database: seed & 2 != 0 };
-        let done = run(seed, Plan { legs, ..plan(seed) });
-        check(&done, done.shard.parts.counters.snapshot());
+        does(seed);
         drop(failed);
     }
 }
@@ -511,8 +531,8 @@ fn told(done: &Done) -> usize {
 
 #[test]
 fn a_failed_fsync_stops_the_shard_and_agents_are_told() {
-    let faults = Faults { sync_fails: true, ..Faults::default() };
-    let plan = Plan { faults, durability: Durability::Strict, ..PLAN };
+    let disk = disk::Faults { sync: 10, ..disk::Faults::default() };
+    let plan = Plan { disk, durability: Durability::Strict, ..PLAN };
     let agents = Cell::new(0);
     seeds(
         "a_failed_fsync",

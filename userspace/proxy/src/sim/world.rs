@@ -8,14 +8,15 @@ use std::rc::Rc;
 
 use session::Now;
 use uring::{
-    BUFFER_BYTES, BufferId, Completion, Direction, Ends, Errno, HEADROOM, Listener, Op, Piece, Socket, StagedId,
+    BUFFER_BYTES, BufferId, Completion, Direction, Ends, Errno, File, HEADROOM, Listener, Op, Piece, Socket, StagedId,
 };
 
-use super::disk::MemorySegment;
-use super::ledger::Ledger;
+use super::disk::{Disk, SimSegment};
+use super::ledger::{Gate, Ledger};
 use super::peer::{Peer, Step};
 use super::rng::Rng;
 use crate::driver::{Driver, RANDOM_LEN};
+use crate::link::Side;
 
 /// What goes wrong in a run, beside the peers' manners.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,7 +24,6 @@ pub(super) struct Faults {
     pub(super) connect_refused: bool,
     pub(super) connect_hangs: bool,
     pub(super) accept_fails: bool,
-    pub(super) sync_fails: bool,
 }
 
 /// One connection of the shard: its own end and the peer's.
@@ -31,6 +31,8 @@ pub(super) struct Wire {
     pub(super) peer: Option<Peer>,
     /// The session it belongs to is found by the agent's port, which is its place in the list of agents.
     pub(super) agent: usize,
+    /// Whose end it is.
+    side: Side,
     inbound: VecDeque<u8>,
     outbound: VecDeque<u8>,
     peer_ended: bool,
@@ -63,7 +65,7 @@ enum Operation {
     Plain(Result<u32, Errno>),
     Close(Socket),
     Poll,
-    Sync { covers: u64 },
+    Sync { file: File },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -79,6 +81,7 @@ pub(super) struct World {
     pub(super) faults: Faults,
     pub(super) databases: Vec<Option<Peer>>,
     ledger: Rc<RefCell<Ledger>>,
+    disk: Rc<RefCell<Disk>>,
     arrivals: VecDeque<(u64, usize, Peer)>,
     pending: Vec<Pending>,
     buffers: Vec<(Vec<u8>, Place)>,
@@ -86,6 +89,8 @@ pub(super) struct World {
     /// Bytes that a socket's buffer holds, each way.
     pub(super) room: usize,
     pub(super) mail: bool,
+    /// The shard has ended: agents are told, and nothing else leaves.
+    pub(super) is_last_words: bool,
     /// Receives that stood behind a send: how many began, and how many were cancelled.
     pub(super) chained: (u64, u64),
 }
@@ -101,11 +106,13 @@ impl World {
             faults: Faults::default(),
             databases: Vec::new(),
             ledger,
+            disk: Disk::current(),
             arrivals: VecDeque::new(),
             pending: Vec::new(),
             buffers: (0..buffers).map(|_| (vec![0xEE; HEADROOM + BUFFER_BYTES], Place::Free)).collect(),
             staged: Vec::new(),
             mail: false,
+            is_last_words: false,
             chained: (0, 0),
         }
     }
@@ -149,7 +156,7 @@ impl World {
     /// Lets every peer whose time has come do something.
     fn peers(&mut self) {
         let (now_ns, room) = (self.now_ns, self.room);
-        let ledger = self.ledger.borrow();
+        let mut ledger = self.ledger.borrow_mut();
         for wire in &mut self.wires {
             let Some(peer) = &mut wire.peer else { continue };
             if peer.next_ns > now_ns || wire.reset {
@@ -157,11 +164,11 @@ impl World {
             }
             let count = peer.reads(&mut self.rng, wire.outbound.len(), now_ns);
             let bytes: Vec<u8> = wire.outbound.drain(..count).collect();
-            let (left, agent) = (&wire.left, wire.agent);
+            let (left, stream) = (&wire.left, (wire.agent, wire.side));
             peer.takes(&bytes, |taken, from, to| {
                 // Whole records of TLS: the operation that asked for the last byte of one asked for all of it, or later than for the rest.
                 if let Some((_, synced_seq)) = left.iter().find(|(end, _)| *end >= taken) {
-                    check_gates(&ledger, agent, (from, to), *synced_seq);
+                    check_gates(&mut ledger, stream, (from, to), *synced_seq);
                 }
             });
             if wire.outbound.is_empty() && (wire.shut_write || wire.shut_both) {
@@ -218,11 +225,11 @@ impl World {
             }
             Operation::Poll if std::mem::take(&mut self.mail) => done(token, Ok(1)),
             Operation::Poll => None,
-            Operation::Sync { .. } if self.faults.sync_fails && self.rng.once_in(10) => done(token, Err(Errno::IO)),
-            Operation::Sync { covers } => {
-                let mut ledger = self.ledger.borrow_mut();
-                ledger.synced_seq = ledger.synced_seq.max(*covers);
-                done(token, Ok(0))
+            Operation::Sync { file } => {
+                let mut disk = self.disk.borrow_mut();
+                let is_synced = disk.end_sync(*file);
+                self.ledger.borrow_mut().synced_seq = disk.durable_seq();
+                done(token, if is_synced { Ok(0) } else { Err(Errno::IO) })
             }
         }
     }
@@ -332,6 +339,7 @@ impl World {
         self.wires.push(Wire {
             peer,
             agent,
+            side: if connected { Side::Agent } else { Side::Database },
             inbound: VecDeque::new(),
             outbound: VecDeque::new(),
             peer_ended: false,
@@ -366,14 +374,20 @@ impl World {
         let wire = &mut self.wires[socket.0 as usize];
         let (from, agent) = (wire.asked, wire.agent);
         wire.asked += u64::from(total);
-        if is_database {
-            let synced_seq = self.ledger.borrow().synced_seq;
-            let to = from + u64::from(total);
-            match self.wire(socket) {
-                Wire { peer: Some(Peer { tls: Some(_), .. }), left, .. } => left.push((to, synced_seq)),
-                _ => check_gates(&self.ledger.borrow(), agent, (from, to), synced_seq),
-            }
+        let stored_seq = self.disk.borrow_mut().stored_seq();
+        let mut ledger = self.ledger.borrow_mut();
+        ledger.stored_seq = stored_seq;
+        let (synced_seq, to) = (ledger.synced_seq, from + u64::from(total));
+        let side = if is_database { Side::Database } else { Side::Agent };
+        if self.is_last_words {
+            assert!(side == Side::Agent, "more than last words");
+            return Operation::Send { socket, pieces: pieces.to_vec(), sent: 0 };
         }
+        match &mut self.wires[socket.0 as usize] {
+            Wire { peer: Some(Peer { tls: Some(_), .. }), left, .. } => left.push((to, synced_seq)),
+            _ => check_gates(&mut ledger, (agent, side), (from, to), synced_seq),
+        }
+        drop(ledger);
         Operation::Send { socket, pieces: pieces.to_vec(), sent: 0 }
     }
 
@@ -410,11 +424,18 @@ impl World {
     }
 }
 
-/// Bytes `from..to` of the stream to a database leave: the records that they wait for must be on disk.
-fn check_gates(ledger: &Ledger, agent: usize, (from, to): (u64, u64), synced_seq: u64) {
-    for (start, seq) in ledger.gates.get(&agent).into_iter().flatten() {
-        let leaves = *start < to && from <= *start;
-        assert!(!leaves || *seq <= synced_seq, "a byte left before its record was on disk");
+/// Bytes `from..to` of a stream leave: the records that they wait for must be safe.
+fn check_gates(ledger: &mut Ledger, stream: (usize, Side), (from, to): (u64, u64), synced_seq: u64) {
+    for gate in ledger.gates.get(&stream).into_iter().flatten() {
+        let Gate { from: start, seq, on_disk } = *gate;
+        if start >= to || from > start {
+            continue;
+        }
+        assert!(seq <= ledger.stored_seq, "a byte left before its record was out of the process");
+        if on_disk {
+            assert!(seq <= synced_seq, "a byte left before its record was on disk");
+            ledger.acknowledged_seq = ledger.acknowledged_seq.max(seq);
+        }
     }
 }
 
@@ -434,7 +455,7 @@ fn memory<'a>(buffers: &'a [(Vec<u8>, Place)], staged: &'a [Option<(Vec<u8>, u32
 }
 
 impl Driver for World {
-    type Segment = MemorySegment;
+    type Segment = SimSegment;
 
     fn now(&self) -> Now {
         Now { mono_ns: self.now_ns, wall_ns: self.now_ns + 1_700_000_000_000_000_000 }
@@ -469,8 +490,8 @@ impl Driver for World {
             }
             Op::Poll { .. } => Operation::Poll,
             Op::Fsync { file } => {
-                let ledger = self.ledger.borrow();
-                Operation::Sync { covers: ledger.files.get(&file.0).copied().unwrap_or(0) }
+                self.disk.borrow_mut().begin_sync(file);
+                Operation::Sync { file }
             }
             Op::Cancel { token } => {
                 for pending in self.pending.iter_mut().filter(|pending| pending.token == token) {
@@ -486,6 +507,7 @@ impl Driver for World {
     fn complete(&mut self, until_ns: u64, into: &mut Vec<Completion>) -> Result<(), Errno> {
         loop {
             self.peers();
+            self.disk.borrow_mut().write_back();
             // Any order, and not all at once.
             let mut index = self.pending.len();
             while index > 0 {
