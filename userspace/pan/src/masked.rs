@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
+use crate::keep::DIGITS_MIN;
 use crate::{Fill, Mode, Scanner, mask_text};
 
 /// Text that the strict scan has been over: the only text that the record, logs and errors accept. It is made here alone.
@@ -13,6 +14,14 @@ impl Masked {
     /// Masks with the strict scan: every window of 13 to 19 digits, in any encoding and either direction, that is a card by issuer range, length
     /// and check digit, and the rest of every track.
     pub fn of(text: &str) -> Masked {
+        // No encoding writes a digit in less than a byte.
+        if text.len() < DIGITS_MIN {
+            return Masked(text.to_owned());
+        }
+        Masked::scanned(text)
+    }
+
+    fn scanned(text: &str) -> Masked {
         let mut bytes = text.as_bytes().to_vec();
         Scanner::of(Mode::Strict, Fill::Text).scan(&mut bytes, true);
         mask_text(&mut bytes, Fill::Text); // an escape that the strict scan read as one digit may be plain text
@@ -81,6 +90,26 @@ impl fmt::Debug for Masked {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A text that is too short for a card is what the scan would leave of it.
+    #[test]
+    fn short_texts_hold_no_card() {
+        let pieces =
+            ["4", "1", "0", "11", "=", ";", "%B", "^", "\\x", "%3", "&#5", "\u{ff14}", "\u{664}", " ", "-", "?"];
+        let mut state = 5_usize;
+        for _ in 0..20_000 {
+            let mut text = String::new();
+            loop {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let piece = pieces[(state >> 33) % pieces.len()];
+                if text.len() + piece.len() >= DIGITS_MIN {
+                    break;
+                }
+                text.push_str(piece);
+            }
+            assert!(Masked::scanned(&text).as_str() == text);
+        }
+    }
 
     #[test]
     fn strict_finds_what_balanced_leaves() {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use audit::{StatementPart, VerdictFacts, VerdictPart};
 use pan::Masked;
 use policy::{Action, Policy, Question, Sensitive};
-use sql::{ColumnRef, Object, Pair, Scope, Setting, SettingValue, Statement};
+use sql::{ColumnRef, Kind, Name, Object, Pair, Scope, Setting, SettingValue, Statement};
 
 use crate::catalogs::{Catalog, is_masked, is_secret, matches};
 use crate::derived::{Derived, Places, Traced};
@@ -291,9 +291,10 @@ fn mean(
     }
     let rows_over = statements.iter().filter_map(|statement| policy::rows_over(policy, &asked.of(statement))).min();
     let results = statements.iter().filter_map(|statement| policy::results(policy, &asked.of(statement))).max();
+    let watched = Watched::of(policy, asked.database);
     let touched = |which: fn(&Sensitive) -> bool, may_hide: bool| {
-        may_hide && unjudged && policy.sensitive(asked.database).any(which)
-            || statements.iter().any(|statement| touches(policy, asked.database, statement, which, may_hide))
+        may_hide && unjudged && watched.columns.iter().any(|sensitive| which(sensitive))
+            || statements.iter().any(|statement| watched.touched_by(statement, which, may_hide))
     };
     // What is kept is kept for long; an error is of what the database holds now.
     let secret = touched(is_secret, true);
@@ -479,34 +480,52 @@ fn refused_setting(setting: &Setting) -> Option<Refusal> {
     }
 }
 
-/// By name, or, where something may hide, because it cannot be told which columns are meant.
-fn touches(
-    policy: &Policy,
-    database: &str,
-    statement: &Statement,
-    which: fn(&Sensitive) -> bool,
-    may_hide: bool,
-) -> bool {
-    let sensitive: Vec<&Sensitive> = policy.sensitive(database).filter(|sensitive| which(sensitive)).collect();
-    // Most columns begin as none of them does.
-    let (mut beginnings, mut is_any) = ([false; 256], false);
-    for pattern in sensitive.iter().map(|sensitive| &sensitive.column) {
-        match pattern.as_bytes().first() {
-            None | Some(b'*') => is_any = true,
-            Some(first) => beginnings[usize::from(*first)] = true,
+/// The sensitive columns of a database, as policy calls them.
+struct Watched<'a> {
+    columns: Vec<&'a Sensitive>,
+    /// Bits of the letters with which their names begin: most columns begin as none of them does.
+    beginnings: [u64; 4],
+}
+
+impl<'a> Watched<'a> {
+    fn of(policy: &'a Policy, database: &'a str) -> Watched<'a> {
+        let columns: Vec<&Sensitive> = policy.sensitive(database).collect();
+        let mut beginnings = [0; 4];
+        for pattern in columns.iter().map(|sensitive| &sensitive.column) {
+            match pattern.as_bytes().first() {
+                None | Some(b'*') => beginnings = [u64::MAX; 4],
+                Some(first) => beginnings[usize::from(*first >> 6)] |= 1 << (first & 63),
+            }
+        }
+        Watched { columns, beginnings }
+    }
+
+    fn may_be(&self, name: &str) -> bool {
+        match name.as_bytes().first() {
+            Some(first) => self.beginnings[usize::from(*first >> 6)] & 1 << (first & 63) != 0,
+            None => self.beginnings == [u64::MAX; 4],
         }
     }
-    let may_be = |name: &str| is_any || name.as_bytes().first().is_some_and(|first| beginnings[usize::from(*first)]);
-    let is_column = |name: &str| may_be(name) && sensitive.iter().any(|sensitive| matches(&sensitive.column, name));
-    let unseen =
-        || statement.kinds.iter().any(|kind| matches!(kind.as_str(), "do" | "call" | "unknown" | "execute" | "fetch"));
-    let named = || {
-        statement.columns.iter().any(|column| match column {
-            ColumnRef::Named { name, .. } => is_column(name),
-            ColumnRef::All { .. } => sensitive.iter().any(|sensitive| has_table(sensitive, statement)),
-        })
-    };
-    !sensitive.is_empty() && (may_hide && unseen() || named())
+
+    /// Those of a kind: by name, or, where something may hide, because it cannot be told which columns are meant.
+    fn touched_by(&self, statement: &Statement, which: fn(&Sensitive) -> bool, may_hide: bool) -> bool {
+        let mut sensitive = self.columns.iter().copied().filter(|sensitive| which(sensitive));
+        if !self.columns.iter().any(|sensitive| which(sensitive)) {
+            return false;
+        }
+        let hides = |kind: &Kind| [Kind::DO, Kind::CALL, Kind::UNKNOWN, Kind::EXECUTE, Kind::FETCH].contains(kind);
+        if may_hide && statement.kinds.iter().any(hides) {
+            return true;
+        }
+        let is_column = |name: &str| {
+            let mut sensitive = self.columns.iter().filter(|sensitive| which(sensitive));
+            self.may_be(name) && sensitive.any(|sensitive| matches(&sensitive.column, name))
+        };
+        let is_named = |column: &ColumnRef| matches!(column, ColumnRef::Named { name, .. } if is_column(name));
+        let is_all = |column: &ColumnRef| matches!(column, ColumnRef::All { .. });
+        statement.columns.iter().any(is_named)
+            || statement.columns.iter().any(is_all) && sensitive.any(|sensitive| has_table(sensitive, statement))
+    }
 }
 
 /// It names a column that is called so, or all of those of such a table.
@@ -548,6 +567,7 @@ pub(crate) fn tables<'a>(statements: impl Iterator<Item = &'a Statement>) -> Vec
     let mut words: Vec<String> = statements
         .flat_map(|statement| &statement.pairs)
         .filter_map(|pair| match &pair.object {
+            Object::Table(Name { schema: None, name }) => Some(name.clone()),
             Object::Table(name) => Some(name.to_string()),
             Object::Function(name) => Some(format!("{name}()")),
             Object::None => None,

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::grammar::Refused;
 use crate::statement::{Object, Prepared, Statement};
-use crate::tree::{Node, Unreadable, Value, at};
+use crate::tree::{List, Node, Unreadable, Value, at};
 use crate::walk::Walk;
 use crate::{Context, Kind, grammar, lineage, literals, redact};
 
@@ -93,14 +93,18 @@ fn read(text: &str, limits: &Limits, context: Option<&Context<'_>>) -> Result<An
     let cursors = |name: &str| context.and_then(|context| (context.cursors)(name));
     let arena = grammar::Arena::take();
     match grammar::parse(text, &arena, limits.depth, limits.tree_bytes) {
-        Ok((root, literals)) => {
+        Ok(parsed) => {
             let lineage = context.map(|known| {
                 let context =
                     Context { prepared: &prepared, cursors: &cursors, ..Context::new(known.schema, known.schemas) };
                 lineage::Text::new(&context, &arena)
             });
-            let statements = statements(text, &root, limits, lineage)?;
-            let constants = literals::shared(&statements, literals);
+            let statements = statements(text, parsed.statements, limits, lineage)?;
+            // All trees that were read for it are.
+            if !arena.is_sound() {
+                return Err(Refusal::Unreadable);
+            }
+            let constants = literals::shared(&statements, parsed.literals);
             Ok(Analysis { statements, constants })
         }
         Err(Refused::Fault(fault)) => Err(refusal(&fault)),
@@ -112,15 +116,14 @@ fn read(text: &str, limits: &Limits, context: Option<&Context<'_>>) -> Result<An
 
 fn statements<'t>(
     text: &str,
-    root: &Node<'t>,
+    raw: List<'t>,
     limits: &Limits,
     mut lineage: Option<lineage::Text<'t>>,
 ) -> Result<Vec<Statement>, Refusal> {
-    let raw = root.list(at!("stmts"));
     if raw.len() > limits.statements {
         return Err(Refusal::TooMany);
     }
-    let mut one = |raw: &Node<'t>| {
+    let mut one = |raw: Node<'t>| {
         let node = raw.node(at!("stmt"))?;
         let mut statement = statement(text, node, span(text, raw)?, limits.server)?;
         if let Some(known) = &mut lineage {
@@ -136,7 +139,7 @@ fn statements<'t>(
     }
 }
 
-fn statement(text: &str, node: &Node<'_>, span: Range<usize>, server: u16) -> Option<Statement> {
+fn statement(text: &str, node: Node<'_>, span: Range<usize>, server: u16) -> Option<Statement> {
     let mut walk = Walk::of(server);
     walk.statement(node);
     let columns = walk.finish();
@@ -214,7 +217,7 @@ pub fn copied_query(statement: &str) -> Option<Range<usize>> {
 }
 
 /// The bytes of a statement without the white space and comments around it.
-fn span(text: &str, raw: &Node<'_>) -> Option<Range<usize>> {
+fn span(text: &str, raw: Node<'_>) -> Option<Range<usize>> {
     let start = usize::try_from(raw.int(at!("stmt_location"))).ok()?;
     let end = match usize::try_from(raw.int(at!("stmt_len"))).ok()? {
         0 => text.len(),

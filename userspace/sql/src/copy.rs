@@ -2,12 +2,12 @@
 
 use crate::Kind;
 use crate::statement::{Copy, CopyDirection, CopyEnd, CopyFormat, CopySource, Object};
-use crate::tree::{Node, Tag, Value, at};
+use crate::tree::{List, Node, Tag, Value, at};
 use crate::utility::constant;
 use crate::walk::{Walk, range_name};
 
 /// COPY has a kind by its other end, on each table that it moves, and reads or fills these tables.
-pub(crate) fn visit<'t>(walk: &mut Walk<'t>, node: &Node<'t>) {
+pub(crate) fn visit<'t>(walk: &mut Walk<'t>, node: Node<'t>) {
     let direction = if node.flag(at!("is_from")) { CopyDirection::In } else { CopyDirection::Out };
     let end = match (node.flag(at!("is_program")), node.text(at!("filename")).is_empty()) {
         (true, _) => CopyEnd::Program,
@@ -32,8 +32,8 @@ pub(crate) fn visit<'t>(walk: &mut Walk<'t>, node: &Node<'t>) {
 
 fn table<'t>(
     walk: &mut Walk<'t>,
-    node: &Node<'t>,
-    relation: &Node<'t>,
+    node: Node<'t>,
+    relation: Node<'t>,
     kind: Kind,
     direction: CopyDirection,
 ) -> CopySource {
@@ -51,7 +51,7 @@ fn table<'t>(
 }
 
 /// A query's COPY moves every table that the query reads.
-fn query<'t>(walk: &mut Walk<'t>, node: &Node<'t>, kind: Kind) -> CopySource {
+fn query<'t>(walk: &mut Walk<'t>, node: Node<'t>, kind: Kind) -> CopySource {
     let caused = walk.apart(|walk| {
         if let Some(query) = node.node(at!("query")) {
             walk.statement(query);
@@ -71,15 +71,15 @@ fn query<'t>(walk: &mut Walk<'t>, node: &Node<'t>, kind: Kind) -> CopySource {
     CopySource::Query
 }
 
-fn options(list: &[Value<'_>]) -> Vec<(String, Vec<String>)> {
+fn options(list: List<'_>) -> Vec<(String, Vec<String>)> {
     list.iter()
         .filter_map(Value::as_node)
         .map(|option| {
             let words = match option.get(at!("arg")) {
-                Value::Node(arg) if arg.kind == Tag::List => {
+                Value::Node(arg) if arg.kind() == Tag::List => {
                     arg.list(at!("items")).iter().filter_map(constant).collect()
                 }
-                Value::Node(arg) if arg.kind == Tag::A_Star => vec!["*".to_owned()],
+                Value::Node(arg) if arg.kind() == Tag::A_Star => vec!["*".to_owned()],
                 Value::List(items) => items.iter().filter_map(constant).collect(),
                 single => constant(single).into_iter().collect(),
             };

@@ -2,19 +2,19 @@
 
 use crate::Kind;
 use crate::statement::{Name, Object, Scope};
-use crate::tree::{At, Node, Tag, Value, at};
+use crate::tree::{At, List, Node, Tag, Value, at};
 use crate::utility::{each_table, on_relation, setting};
 use crate::walk::{Walk, parts, qualified};
 
 /// Notes the effects of `node` if it is one of these; else says `false`.
-pub(crate) fn visit<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
+pub(crate) fn visit<'t>(walk: &mut Walk<'t>, node: Node<'t>) -> bool {
     walk.is_database_wide |= is_wide(node);
     created(walk, node) || changed(walk, node) || dropped(walk, node) || rights(walk, node)
 }
 
 /// Does it fall on all of a database, a schema, a role or a server?
-fn is_wide(node: &Node<'_>) -> bool {
-    match node.kind {
+fn is_wide(node: Node<'_>) -> bool {
+    match node.kind() {
         Tag::GrantStmt => {
             let wide =
                 ["OBJECT_DATABASE", "OBJECT_SCHEMA", "OBJECT_TABLESPACE", "OBJECT_LANGUAGE", "OBJECT_FOREIGN_SERVER"];
@@ -83,14 +83,14 @@ fn kind(verb: &str, object_type: &str) -> Kind {
 }
 
 /// The name in a `RangeVar`, a list of words, an `ObjectWithArgs` or a `TypeName`.
-fn name_of(value: &Value<'_>) -> Name {
+fn name_of(value: Value<'_>) -> Name {
     match value {
-        Value::Node(node) => match node.kind {
+        Value::Node(node) => match node.kind() {
             Tag::List => qualified(node.list(at!("items"))),
             Tag::ObjectWithArgs => qualified(node.list(at!("objname"))),
             Tag::TypeName => qualified(node.list(at!("names"))),
             Tag::RangeVar => crate::walk::range_name(node),
-            _ => qualified(std::slice::from_ref(value)),
+            _ => Name { schema: None, name: value.as_string().unwrap_or_default().to_owned() },
         },
         Value::List(words) => qualified(words),
         _ => Name { schema: None, name: String::new() },
@@ -98,29 +98,29 @@ fn name_of(value: &Value<'_>) -> Name {
 }
 
 /// The last word of such a name.
-fn last_of<'t>(value: &Value<'t>) -> &'t str {
+fn last_of<'t>(value: Value<'t>) -> &'t str {
     match value {
-        Value::Node(node) if node.kind == Tag::List => parts(node.list(at!("items"))).1,
+        Value::Node(node) if node.kind() == Tag::List => parts(node.list(at!("items"))).1,
         Value::List(words) => parts(words).1,
-        _ => parts(std::slice::from_ref(value)).1,
+        _ => value.as_string().unwrap_or_default(),
     }
 }
 
 /// The words of a name without its last: a trigger's or a column's table.
-fn holder_of(value: &Value<'_>) -> Object {
+fn holder_of(value: Value<'_>) -> Object {
     let words = match value {
-        Value::Node(node) if node.kind == Tag::List => node.list(at!("items")),
+        Value::Node(node) if node.kind() == Tag::List => node.list(at!("items")),
         Value::List(words) => words,
-        _ => &[],
+        _ => List::default(),
     };
-    match words.split_last() {
-        Some((_, holder)) if !holder.is_empty() => Object::Table(qualified(holder)),
+    match words.before_last() {
+        Some(holder) if !holder.is_empty() => Object::Table(qualified(holder)),
         _ => Object::None,
     }
 }
 
 /// What a name of that type of object is to a rule.
-fn object(object_type: &str, value: &Value<'_>) -> Object {
+fn object(object_type: &str, value: Value<'_>) -> Object {
     match object_type {
         "OBJECT_TABLE"
         | "OBJECT_VIEW"
@@ -138,8 +138,8 @@ fn object(object_type: &str, value: &Value<'_>) -> Object {
     }
 }
 
-fn created<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
-    let (kind, table) = match node.kind {
+fn created<'t>(walk: &mut Walk<'t>, node: Node<'t>) -> bool {
+    let (kind, table) = match node.kind() {
         Tag::CreateStmt => (Kind::CREATE_TABLE, at!("relation")),
         Tag::CreateForeignTableStmt => return foreign_table(walk, node),
         Tag::CreateTableAsStmt => return table_as(walk, node),
@@ -184,7 +184,7 @@ fn created<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
 }
 
 /// Walks what else a definition holds (queries, defaults, checks), leaving out the object's own name and plain words.
-fn expressions<'t>(walk: &mut Walk<'t>, node: &Node<'t>, table: At) {
+fn expressions<'t>(walk: &mut Walk<'t>, node: Node<'t>, table: At) {
     const NAMES: &[At] = &[
         at!("typevar"),
         at!("defnames"),
@@ -209,7 +209,7 @@ fn expressions<'t>(walk: &mut Walk<'t>, node: &Node<'t>, table: At) {
         at!("func_options"),
         at!("options"),
     ];
-    for (name, value) in node.fields() {
+    for (name, value) in node.inner_fields() {
         if name == table || NAMES.contains(&name) && !matches!(value, Value::Node(_)) || name == at!("typevar") {
             continue;
         }
@@ -217,15 +217,13 @@ fn expressions<'t>(walk: &mut Walk<'t>, node: &Node<'t>, table: At) {
     }
 }
 
-fn foreign_table<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
-    if let Some(base) = node.node(at!("base")) {
-        on_relation(walk, Kind::CREATE_FOREIGN_TABLE, base);
-        expressions(walk, base, at!("relation"));
-    }
+fn foreign_table<'t>(walk: &mut Walk<'t>, node: Node<'t>) -> bool {
+    on_relation(walk, Kind::CREATE_FOREIGN_TABLE, node);
+    expressions(walk, node, at!("relation"));
     true
 }
 
-fn table_as<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
+fn table_as<'t>(walk: &mut Walk<'t>, node: Node<'t>) -> bool {
     let kind = kind("create", node.text(at!("objtype")));
     if let Some(target) = node.node(at!("into")).and_then(|into| into.node(at!("rel"))) {
         walk.table(kind, target);
@@ -236,7 +234,7 @@ fn table_as<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
     true
 }
 
-fn view<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
+fn view<'t>(walk: &mut Walk<'t>, node: Node<'t>) -> bool {
     if let Some(name) = node.node(at!("view")) {
         walk.table(Kind::CREATE_VIEW, name);
     }
@@ -247,8 +245,8 @@ fn view<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
 }
 
 /// A trigger will call its function for others: that is an effect of its definition.
-fn trigger<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
-    match node.kind {
+fn trigger<'t>(walk: &mut Walk<'t>, node: Node<'t>) -> bool {
+    match node.kind() {
         Tag::CreateTrigStmt => on_relation(walk, Kind::CREATE_TRIGGER, node),
         _ => walk.effect(Kind::CREATE_EVENT_TRIGGER, Object::None),
     }
@@ -258,7 +256,7 @@ fn trigger<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
 }
 
 /// A function's body is not looked into, but for SQL-standard bodies, which are parsed with it.
-fn function<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
+fn function<'t>(walk: &mut Walk<'t>, node: Node<'t>) -> bool {
     let kind = if node.flag(at!("is_procedure")) { Kind::CREATE_PROCEDURE } else { Kind::CREATE_FUNCTION };
     walk.effect(kind, Object::Function(qualified(node.list(at!("funcname")))));
     stored_settings(walk, node.list(at!("options")));
@@ -267,26 +265,28 @@ fn function<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
     true
 }
 
-fn body<'t>(walk: &mut Walk<'t>, value: &Value<'t>) {
+fn body<'t>(walk: &mut Walk<'t>, value: Value<'t>) {
     match value {
-        Value::Node(node) if node.kind == Tag::ReturnStmt => walk.children(node, &[]),
-        Value::Node(node) if node.kind == Tag::List => node.list(at!("items")).iter().for_each(|item| body(walk, item)),
+        Value::Node(node) if node.kind() == Tag::ReturnStmt => walk.children(node, &[]),
+        Value::Node(node) if node.kind() == Tag::List => {
+            node.list(at!("items")).iter().for_each(|item| body(walk, item))
+        }
         Value::List(items) => items.iter().for_each(|item| body(walk, item)),
         other => walk.value(other),
     }
 }
 
 /// `SET` clauses of functions.
-fn stored_settings<'t>(walk: &mut Walk<'t>, options: &[Value<'t>]) {
+fn stored_settings<'t>(walk: &mut Walk<'t>, options: List<'t>) {
     for option in options.iter().filter_map(Value::as_node) {
-        if let Some(set) = option.node(at!("arg")).filter(|arg| arg.kind == Tag::VariableSetStmt) {
+        if let Some(set) = option.node(at!("arg")).filter(|arg| arg.kind() == Tag::VariableSetStmt) {
             walk.settings.push(setting(set, Some(Scope::Stored)));
         }
     }
 }
 
-fn changed<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
-    let kind = match node.kind {
+fn changed<'t>(walk: &mut Walk<'t>, node: Node<'t>) -> bool {
+    let kind = match node.kind() {
         Tag::AlterTableStmt => {
             on_relation(walk, kind("alter", node.text(at!("objtype"))), node);
             walk.children(node, &[at!("relation")]);
@@ -341,7 +341,7 @@ fn changed<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
         _ => return false,
     };
     walk.effect(kind, Object::None);
-    if matches!(node.kind, Tag::AlterDomainStmt | Tag::AlterPublicationStmt) {
+    if matches!(node.kind(), Tag::AlterDomainStmt | Tag::AlterPublicationStmt) {
         walk.value(node.get(at!("def")));
         walk.value(node.get(at!("pubobjects")));
     }
@@ -349,7 +349,7 @@ fn changed<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
 }
 
 /// RENAME, SET SCHEMA, OWNER TO, DEPENDS ON: a relation by its `relation`, all else by its `object`.
-fn renamed<'t>(walk: &mut Walk<'t>, node: &Node<'t>, object_type: &str) -> bool {
+fn renamed<'t>(walk: &mut Walk<'t>, node: Node<'t>, object_type: &str) -> bool {
     let kind = match object_type {
         "OBJECT_COLUMN" => kind("alter", node.text(at!("relationType"))),
         _ => kind("alter", object_type),
@@ -365,7 +365,7 @@ fn renamed<'t>(walk: &mut Walk<'t>, node: &Node<'t>, object_type: &str) -> bool 
     true
 }
 
-fn commented<'t>(walk: &mut Walk<'t>, node: &Node<'t>, kind: Kind) -> bool {
+fn commented<'t>(walk: &mut Walk<'t>, node: Node<'t>, kind: Kind) -> bool {
     let object_type = node.text(at!("objtype"));
     walk.effect(kind, object(object_type, node.get(at!("object"))));
     if object_type == "OBJECT_COLUMN" {
@@ -374,15 +374,15 @@ fn commented<'t>(walk: &mut Walk<'t>, node: &Node<'t>, kind: Kind) -> bool {
     true
 }
 
-fn altered_function<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
+fn altered_function<'t>(walk: &mut Walk<'t>, node: Node<'t>) -> bool {
     let object_type = node.text(at!("objtype"));
     walk.effect(kind("alter", object_type), object(object_type, node.get(at!("func"))));
     stored_settings(walk, node.list(at!("actions")));
     true
 }
 
-fn stored<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
-    let kind = match node.kind {
+fn stored<'t>(walk: &mut Walk<'t>, node: Node<'t>) -> bool {
+    let kind = match node.kind() {
         Tag::AlterRoleSetStmt => Kind::ALTER_ROLE,
         Tag::AlterDatabaseSetStmt => Kind::ALTER_DATABASE,
         _ => Kind::ALTER_SYSTEM,
@@ -394,8 +394,8 @@ fn stored<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
     true
 }
 
-fn dropped<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
-    let kind = match node.kind {
+fn dropped<'t>(walk: &mut Walk<'t>, node: Node<'t>) -> bool {
+    let kind = match node.kind() {
         Tag::DropStmt => {
             let object_type = node.text(at!("removeType"));
             let kind = kind("drop", object_type);
@@ -416,9 +416,9 @@ fn dropped<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
     true
 }
 
-fn rights<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
+fn rights<'t>(walk: &mut Walk<'t>, node: Node<'t>) -> bool {
     let kind = if node.flag(at!("is_grant")) { Kind::GRANT } else { Kind::REVOKE };
-    match node.kind {
+    match node.kind() {
         Tag::GrantRoleStmt => walk.effect(kind, Object::None),
         Tag::AlterDefaultPrivilegesStmt => walk.effect(Kind::ALTER_DEFAULT_PRIVILEGES, Object::None),
         Tag::GrantStmt => {

@@ -61,18 +61,36 @@ impl<'a> From<&'a str> for Sought<'a> {
 
 /// The digests of a list of names, in its order.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Digests(Box<[u32]>);
+pub(crate) struct Digests {
+    all: Box<[u32]>,
+    /// Bits that any of them has: of a relation that has no column of a name mostly this alone is looked at.
+    bits: [u64; 4],
+}
+
+/// Which bit of which word stands for a digest.
+fn bit(digest: u32) -> (usize, u64) {
+    ((digest >> 6 & 3) as usize, 1 << (digest & 63))
+}
 
 impl Digests {
     /// Of these.
     pub(crate) fn of<'a>(names: impl Iterator<Item = &'a str>) -> Digests {
-        Digests(names.map(of).collect())
+        let all: Box<[u32]> = names.map(of).collect();
+        let mut bits = [0; 4];
+        for (word, bit) in all.iter().copied().map(bit) {
+            bits[word] |= bit;
+        }
+        Digests { all, bits }
     }
 
     /// Where in the list a name stands first, by those that `is_it` says are the name.
     pub(crate) fn find(&self, sought: Sought<'_>, is_it: impl Fn(usize, &str) -> bool) -> Option<usize> {
+        let (word, bit) = bit(sought.digest);
+        if self.bits[word] & bit == 0 {
+            return None;
+        }
         let mut from = 0;
-        let (groups, _) = self.0.as_chunks::<8>();
+        let (groups, _) = self.all.as_chunks::<8>();
         // Eight at a time, in one comparison of vectors.
         for group in groups {
             if group.iter().fold(false, |any, digest| any | (*digest == sought.digest)) {
@@ -83,7 +101,7 @@ impl Digests {
             }
             from += group.len();
         }
-        self.first(from..self.0.len(), sought, &is_it)
+        self.first(from..self.all.len(), sought, &is_it)
     }
 
     fn first(
@@ -92,7 +110,7 @@ impl Digests {
         sought: Sought<'_>,
         is_it: &impl Fn(usize, &str) -> bool,
     ) -> Option<usize> {
-        places.find(|at| self.0.get(*at) == Some(&sought.digest) && is_it(*at, sought.name))
+        places.find(|at| self.all.get(*at) == Some(&sought.digest) && is_it(*at, sought.name))
     }
 }
 

@@ -2,23 +2,27 @@
 //!
 //! The `pg_query` crate builds and links the library; its own `parse` is not used because it drops the error's position
 //! and decodes through protobuf, whose nesting limit refuses chains of some 30 operators. The tree is read where it lies
-//! (`nodes.rs`). The declarations below are those of `pg_query.h` and `pg_query_internal.h` in pg_query 18.1.0, the version
-//! that Cargo.toml pins. The library keeps all state per thread, checks
+//! (`node.rs`) once it was gone through (`measure.rs`), and lives until the text is judged (`arena.rs`). The declarations below are those of
+//! `pg_query.h`, `pg_query_internal.h` and PostgreSQL's `memutils.h` in pg_query 18.1.0, the version that Cargo.toml pins. The library keeps all state per thread, checks
 //! the C stack that is left (`pg_query.c`, `set_max_stack_depth`) and does not touch stderr (`DEBUG` in
 //! `pg_query_internal.h`).
 #![allow(unsafe_code)]
 
 mod arena;
-mod nodes;
+mod measure;
+mod node;
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 
-use bumpalo::Bump;
+use std::ptr::NonNull;
+
 use pg_query as _; // links the C library
 
 pub(crate) use arena::Arena;
+pub(crate) use measure::Tree;
+pub(crate) use node::{List, Node};
 
-use crate::tree::{Literals, Node, Unreadable};
+use crate::tree::{Literals, Unreadable};
 
 /// Why the C library gave no result.
 #[derive(Debug)]
@@ -83,6 +87,14 @@ unsafe extern "C" {
     fn pg_query_enter_memory_context() -> *mut c_void;
     fn pg_query_exit_memory_context(context: *mut c_void);
     fn pg_query_raw_parse(input: *const c_char, options: c_int) -> CRawTree;
+    fn AllocSetContextCreateInternal(
+        parent: *mut c_void,
+        name: *const c_char,
+        min_bytes: usize,
+        first_bytes: usize,
+        max_bytes: usize,
+    ) -> *mut c_void;
+    fn MemoryContextDelete(context: *mut c_void);
     #[cfg(test)]
     fn pg_query_parse_opts(input: *const c_char, options: c_int) -> CParseResult;
     fn pg_query_free_parse_result(result: CParseResult);
@@ -102,47 +114,92 @@ pub(crate) enum Refused {
     Unreadable(Unreadable),
 }
 
-/// The parse tree of `text`, copied into the arena: at most so deep and of about so many bytes.
+/// What a text is read as.
+pub(crate) struct Parsed<'t> {
+    /// The list of its statements, each in its `RawStmt`.
+    pub(crate) statements: List<'t>,
+    /// Its constants.
+    pub(crate) literals: Literals<'t>,
+}
+
+/// The parse tree of `text`: at most so deep and of about so many bytes. It lives as long as the arena.
 pub(crate) fn parse<'t>(
     text: &str,
-    arena: &'t Bump,
+    arena: &'t Arena,
     depth_max: usize,
     bytes_max: usize,
-) -> Result<(Node<'t>, Literals<'t>), Refused> {
-    let input = CString::new(text).map_err(|_| Refused::Fault(nul()))?;
-    let room = Room::enter();
-    let tree = room.parse(&input).map_err(Refused::Fault)?;
-    // SAFETY: without an error `tree` is what `raw_parser` made, null for no statement; it lives until `room` drops.
-    unsafe { nodes::Reader::new(arena, depth_max, bytes_max).root(tree.cast()) }.map_err(Refused::Unreadable)
+) -> Result<Parsed<'t>, Refused> {
+    let mut input = bumpalo::collections::Vec::with_capacity_in(text.len() + 1, arena);
+    input.extend_from_slice_copy(text.as_bytes());
+    input.push(0);
+    let input = CStr::from_bytes_with_nul(&input).map_err(|_| Refused::Fault(nul()))?;
+    let entered = Entered::enter();
+    let list = entered.parse(input).map_err(Refused::Fault)?;
+    let room = entered.leave();
+    let tree = arena.alloc(Tree::new(arena));
+    let Some(list) = NonNull::new(list.cast::<u8>()) else {
+        return Ok(Parsed { statements: List::default(), literals: Literals::new(tree, &[]) });
+    };
+    // SAFETY: without an error it is what `raw_parser` made; it lives as long as its room.
+    let measured = unsafe { measure::Measure::new(tree, depth_max, bytes_max).list(list) };
+    let (constants, bytes) = measured.map_err(Refused::Unreadable)?;
+    arena.hold(room, bytes);
+    // SAFETY: it was measured, and its room lives as long as the arena, which is borrowed for as long as the list.
+    let statements = unsafe { List::at(list, tree) };
+    Ok(Parsed { statements, literals: Literals::new(tree, constants) })
 }
 
 /// Whether the grammar takes `text`.
 pub(crate) fn takes(text: &str) -> bool {
-    CString::new(text).is_ok_and(|input| Room::enter().parse(&input).is_ok())
+    CString::new(text).is_ok_and(|input| Entered::enter().parse(&input).is_ok())
 }
 
-/// The library's memory for one parse. Entered and left here alone, never one inside another: what is read is copied before.
-struct Room(*mut c_void);
+/// The library's memory for one parse, entered. Never one inside another.
+struct Entered(*mut c_void);
 
-impl Room {
-    fn enter() -> Room {
-        // SAFETY: no other context is entered on this thread: `parse` calls nothing that parses.
-        Room(unsafe { pg_query_enter_memory_context() })
+impl Entered {
+    fn enter() -> Entered {
+        // SAFETY: no other context is entered on this thread: nothing that parses is called before it is left.
+        Entered(unsafe { pg_query_enter_memory_context() })
     }
 
-    /// The raw tree, null for no statement; it lives as long as the room.
+    /// The raw tree, null for no statement; it lives as long as the memory.
     fn parse(&self, input: &CStr) -> Result<*mut c_void, Fault> {
         // SAFETY: `input` is a NUL-terminated string that outlives the call; the library's memory context is entered.
         let CRawTree { tree, stderr_buffer, error } = unsafe { pg_query_raw_parse(input.as_ptr(), PARSE_DEFAULT) };
         let result = ParseResult(CParseResult { parse_tree: std::ptr::null_mut(), stderr_buffer, error });
         fault(result.0.error).map_or(Ok(tree), Err)
     }
+
+    /// Leaves it with all that is in it. The library leaves a context by deleting it: it is given another one, a child without anything in
+    /// it (of `ALLOCSET_DEFAULT_SIZES`, as those that it keeps for the next).
+    fn leave(self) -> Room {
+        let context = std::mem::ManuallyDrop::new(self).0;
+        // SAFETY: `context` was made by `enter` and is the current one; leaving makes the thread's own current and ends the check of the stack,
+        // whatever context is named, and deletes that one, which nothing points into.
+        unsafe {
+            let empty = AllocSetContextCreateInternal(context, c"interceptor".as_ptr(), 0, 8 << 10, 8 << 20);
+            pg_query_exit_memory_context(empty);
+        }
+        Room(context)
+    }
 }
 
-impl Drop for Room {
+impl Drop for Entered {
     fn drop(&mut self) {
         // SAFETY: entered by `enter`, left once, here.
         unsafe { pg_query_exit_memory_context(self.0) }
+    }
+}
+
+/// The library's memory of one parse, left.
+struct Room(*mut c_void);
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        // SAFETY: it was left, so it is not the current one; what points into it lives no longer than the arena that drops it. A room stays
+        // on its thread.
+        unsafe { MemoryContextDelete(self.0) }
     }
 }
 
@@ -222,7 +279,9 @@ impl Drop for Tokens {
 mod tests {
     use bumpalo::Bump;
 
-    use crate::tree::{At, Node, Value, at, json};
+    use super::{Arena, List, Parsed};
+    use crate::tree::json::{self, Value as Told};
+    use crate::tree::{At, Node, Value, at};
 
     const TEXTS: &[&str] = &[
         include_str!("../../policy/testdata/psql.sql"),
@@ -235,46 +294,64 @@ mod tests {
     ];
 
     /// Where it is not what the library's JSON says. There a node whose field can hold one type only has no name.
-    fn difference(read: &Value<'_>, told: &Value<'_>) -> Option<String> {
+    fn difference(read: Value<'_>, told: Told<'_>) -> Option<String> {
         let is_same = match (read, told) {
-            (Value::Node(_) | Value::Literal(_), Value::Node(told)) => {
+            (Value::Node(_) | Value::Literal(_), Told::Node(told)) => {
                 return node_difference(read.as_node().unwrap(), told);
             }
-            (Value::List(read), Value::List(told)) if read.len() == told.len() => {
-                let mut pairs = read.iter().zip(told.iter()).enumerate();
-                return pairs.find_map(|(at, (read, told))| Some(format!("[{at}]{}", difference(read, told)?)));
+            (Value::List(read), Told::List(told)) if read.len() == told.len() => {
+                let mut pairs = read.iter().zip(told).enumerate();
+                return pairs.find_map(|(at, (read, told))| Some(format!("[{at}]{}", difference(read, *told)?)));
             }
-            (Value::Text(read), Value::Text(told)) => read == told,
-            (Value::Bool(read), Value::Bool(told)) => read == told,
-            (Value::Int(read), Value::Int(told)) => read == told,
+            (Value::Text(read), Told::Text(told)) => read == told,
+            (Value::Bool(read), Told::Bool(told)) => read == told,
+            (Value::Int(read), Told::Int(told)) => read == told,
             _ => false,
         };
         (!is_same).then(|| format!(": {read:?}, not {told:?}"))
     }
 
-    fn node_difference(read: &Node<'_>, told: &Node<'_>) -> Option<String> {
-        let is_left_out = |name: At, value: &Value<'_>| {
-            name == at!("version") || matches!(value, Value::Text(text) if text.is_empty())
+    fn node_difference(read: Node<'_>, told: &json::Node<'_>) -> Option<String> {
+        let is_left_out = |value: Told<'_>| matches!(value, Told::Text(""));
+        let base = match told.get(at!("base")) {
+            Told::Node(base) => base.fields,
+            _ => &[],
         };
-        let told_fields: Vec<_> = told.fields().filter(|(name, value)| !is_left_out(*name, value)).collect();
+        let is_own = |name: At| base.is_empty() || ![at!("base"), at!("options")].contains(&name);
+        let own = told.fields.iter().filter(|(name, _)| is_own(*name));
+        let told_fields: Vec<(At, Told<'_>)> =
+            base.iter().chain(own).copied().filter(|(_, value)| !is_left_out(*value)).collect();
         // The JSON's reader takes an operator class's `name` for a relation's.
-        let is_renamed = (read.name(), told.name()) == ("ObjectWithArgs", "RangeVar");
-        let is_other = read.name() != told.name() && !told.name().is_empty() && !is_renamed;
+        let is_renamed = (read.name(), told.name) == ("ObjectWithArgs", "RangeVar");
+        let is_other = read.name() != told.name && !told.name.is_empty() && !is_renamed;
         if is_other || told_fields.len() != read.fields().count() {
             return Some(format!(": {read:?}, not {told:?}"));
         }
-        told_fields.iter().find_map(|(name, value)| Some(format!(".{name:?}{}", difference(read.get(*name), value)?)))
+        let mut fields = told_fields.into_iter();
+        fields.find_map(|(name, value)| Some(format!(".{name:?}{}", difference(read.get(name), value)?)))
+    }
+
+    /// Where the statements are not what the JSON says; without one it says nothing of them.
+    fn text_difference(read: List<'_>, told: &str) -> Option<String> {
+        let bump = Bump::new();
+        let told = json::read(told, &bump, 1_000).unwrap();
+        match told.get(at!("stmts")) {
+            Told::List(_) => difference(Value::List(read), told.get(at!("stmts"))),
+            _ => (!read.is_empty()).then(|| format!("{read:?}")),
+        }
     }
 
     #[test]
     fn the_tree_is_what_the_json_says() {
         for text in TEXTS.iter().flat_map(|texts| texts.split("-- @\n")) {
-            let arena = Bump::new();
-            let (Ok((read, _)), Ok(told)) = (super::parse(text, &arena, 1_000, 1 << 24), super::json(text)) else {
+            let arena = Arena::take();
+            let (Ok(Parsed { statements, .. }), Ok(told)) =
+                (super::parse(text, &arena, 1_000, 1 << 24), super::json(text))
+            else {
                 panic!("{text}: refused")
             };
-            let told = json::read(&told, &arena, 1_000).unwrap();
-            assert_eq!(node_difference(&read, &told), None, "{text}");
+            assert_eq!(text_difference(statements, &told), None, "{text}");
+            assert!(arena.is_sound());
         }
     }
 
@@ -301,10 +378,10 @@ mod tests {
                 }
             }
             let text = words.join(" ");
-            let arena = Bump::new();
+            let arena = Arena::take();
             match (super::parse(&text, &arena, 1_000, 1 << 24), super::json(&text)) {
-                (Ok((read, _)), Ok(told)) => {
-                    assert_eq!(node_difference(&read, &json::read(&told, &arena, 1_000).unwrap()), None, "{text}");
+                (Ok(read), Ok(told)) => {
+                    assert_eq!(text_difference(read.statements, &told), None, "{text}");
                     taken += 1;
                 }
                 (Err(_), Err(_)) => {}

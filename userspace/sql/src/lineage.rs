@@ -25,8 +25,7 @@ pub use explain::{Explained, Fate, explain};
 
 use std::collections::BTreeSet;
 
-use bumpalo::Bump;
-
+use crate::grammar::Arena;
 use crate::tree::Node;
 use crate::{ColumnId, Name, Object, Prepared, Schema, Statement, Watch, Word};
 
@@ -201,20 +200,20 @@ fn no_functions(attributes: &BTreeSet<String>, lineage: &Lineage, statement: &mu
 /// Follows the statements of one text, one after the other.
 pub(crate) struct Text<'c> {
     context: Context<'c>,
-    arena: &'c Bump,
+    arena: &'c Arena,
     earlier: follow::Earlier<'c>,
     steps_left: Option<usize>,
 }
 
 impl<'c> Text<'c> {
     /// Before its first statement.
-    pub(crate) fn new(context: &Context<'c>, arena: &'c Bump) -> Text<'c> {
+    pub(crate) fn new(context: &Context<'c>, arena: &'c Arena) -> Text<'c> {
         Text { context: *context, arena, earlier: follow::Earlier::default(), steps_left: None }
     }
 
     /// The lineage of the next statement, whose tree is `node`.
     /// The statement loses the effects of functions that are columns of rows (`pan(p)`).
-    pub(crate) fn follow(&mut self, node: &Node<'c>, statement: &mut Statement, text: &str) -> Lineage {
+    pub(crate) fn follow(&mut self, node: Node<'c>, statement: &mut Statement, text: &str) -> Lineage {
         let steps_left = self.steps_left.unwrap_or_else(|| follow::Follower::steps_for(text));
         let mut follower =
             follow::Follower::new(self.context, self.arena, std::mem::take(&mut self.earlier), steps_left);

@@ -29,9 +29,9 @@ pub(crate) fn shared(statements: &[Statement], literals: Literals<'_>) -> Option
         && only.copy.is_none()
         && only.transaction.is_none()
         && only.kinds.iter().all(|kind| KINDS.contains(kind));
-    let mut places = literals.unseen().filter(|places| is_plain && !places.is_empty())?;
+    let mut places: Box<[usize]> = literals.unseen().filter(|places| is_plain && !places.is_empty())?.into();
     places.sort_unstable();
-    Some(places.into())
+    Some(places)
 }
 
 /// A text without the values of its constants.

@@ -2,13 +2,13 @@
 
 use crate::Kind;
 use crate::statement::Object;
-use crate::tree::{Node, Tag, Value, at};
+use crate::tree::{List, Node, Tag, Value, at};
 use crate::utility::constant;
 use crate::walk::{Walk, range_name};
 
 /// The kind that a query is by its first word; `None`: not a query.
-pub(crate) fn kind(node: &Node<'_>) -> Option<Kind> {
-    Some(match node.kind {
+pub(crate) fn kind(node: Node<'_>) -> Option<Kind> {
+    Some(match node.kind() {
         Tag::SelectStmt => Kind::SELECT,
         Tag::InsertStmt => Kind::INSERT,
         Tag::UpdateStmt => Kind::UPDATE,
@@ -18,40 +18,46 @@ pub(crate) fn kind(node: &Node<'_>) -> Option<Kind> {
     })
 }
 
-pub(crate) fn select<'t>(walk: &mut Walk<'t>, node: &Node<'t>) {
+pub(crate) fn select<'t>(walk: &mut Walk<'t>, node: Node<'t>) {
     walk.with(node.node(at!("withClause")), |walk| {
-        if let Some(into) = node.node(at!("intoClause")).and_then(|into| into.node(at!("rel"))) {
-            walk.table(Kind::CREATE_TABLE, into);
-        }
-        for clause in node.list(at!("lockingClause")).iter().filter_map(Value::as_node) {
-            lock(walk, clause, node.list(at!("fromClause")));
-        }
+        fills_and_locks(walk, node);
         let outer = std::mem::replace(&mut walk.fixed_name, fixed_name(node));
         walk.children(node, &[at!("withClause"), at!("intoClause"), at!("lockingClause")]);
         walk.fixed_name = outer;
     });
 }
 
+fn fills_and_locks<'t>(walk: &mut Walk<'t>, node: Node<'t>) {
+    if let Some(into) = node.node(at!("intoClause")).and_then(|into| into.node(at!("rel"))) {
+        walk.table(Kind::CREATE_TABLE, into);
+    }
+    for clause in node.list(at!("lockingClause")).iter().filter_map(Value::as_node) {
+        lock(walk, clause, node.list(at!("fromClause")));
+    }
+}
+
 /// `SELECT … FROM pg_settings WHERE name = 'x'`: pg_dump changes a setting only if the server knows it, by
 /// `set_config(name, …)` over such a query (`pg_dump.c`, `set_restrict_relation_kind`).
-fn fixed_name(node: &Node<'_>) -> Option<String> {
-    let [from] = node.list(at!("fromClause")) else { return None };
-    let from =
-        from.as_node().filter(|from| from.kind == Tag::RangeVar && from.text(at!("relname")) == "pg_settings")?;
+fn fixed_name(node: Node<'_>) -> Option<String> {
+    let from = node
+        .list(at!("fromClause"))
+        .only()?
+        .as_node()
+        .filter(|from| from.kind() == Tag::RangeVar && from.text(at!("relname")) == "pg_settings")?;
     let test = node
         .node(at!("whereClause"))
-        .filter(|test| test.kind == Tag::A_Expr && test.text(at!("kind")) == "AEXPR_OP")?;
-    let ([operator], Some(column)) = (test.list(at!("name")), test.node(at!("lexpr"))) else { return None };
-    let [name] = column.list(at!("fields")) else { return None };
+        .filter(|test| test.kind() == Tag::A_Expr && test.text(at!("kind")) == "AEXPR_OP")?;
+    let (operator, column) = (test.list(at!("name")).only()?, test.node(at!("lexpr"))?);
+    let name = column.list(at!("fields")).only()?;
     let fixed = from.node(at!("alias")).is_none()
         && operator.as_string() == Some("=")
-        && column.kind == Tag::ColumnRef
+        && column.kind() == Tag::ColumnRef
         && name.as_string() == Some("name");
     if fixed { constant(test.get(at!("rexpr"))) } else { None }
 }
 
 /// FOR UPDATE and its kin: locks rows of the tables named, or of all in FROM, those of subqueries included.
-fn lock<'t>(walk: &mut Walk<'t>, clause: &Node<'t>, from: &[Value<'t>]) {
+fn lock<'t>(walk: &mut Walk<'t>, clause: Node<'t>, from: List<'t>) {
     let names: Vec<&str> = clause
         .list(at!("lockedRels"))
         .iter()
@@ -72,22 +78,22 @@ fn lock<'t>(walk: &mut Walk<'t>, clause: &Node<'t>, from: &[Value<'t>]) {
 }
 
 /// Walks those items of FROM that a locking clause with these names means.
-fn lockable<'t>(walk: &mut Walk<'t>, item: &Node<'t>, names: &[&str]) {
+fn lockable<'t>(walk: &mut Walk<'t>, item: Node<'t>, names: &[&str]) {
     let alias = item.node(at!("alias")).map_or("", |alias| alias.text(at!("aliasname")));
     let named = if alias.is_empty() { item.text(at!("relname")) } else { alias };
     if names.is_empty() || names.contains(&named) {
         walk.visit(item);
-    } else if item.kind == Tag::JoinExpr {
+    } else if item.kind() == Tag::JoinExpr {
         [item.node(at!("larg")), item.node(at!("rarg"))]
             .into_iter()
             .flatten()
             .for_each(|side| lockable(walk, side, names));
-    } else if let (Tag::RangeTableSample, Some(relation)) = (item.kind, item.node(at!("relation"))) {
+    } else if let (Tag::RangeTableSample, Some(relation)) = (item.kind(), item.node(at!("relation"))) {
         lockable(walk, relation, names);
     }
 }
 
-pub(crate) fn insert<'t>(walk: &mut Walk<'t>, node: &Node<'t>) {
+pub(crate) fn insert<'t>(walk: &mut Walk<'t>, node: Node<'t>) {
     walk.with(node.node(at!("withClause")), |walk| {
         let Some(relation) = node.node(at!("relation")) else { return };
         walk.table(Kind::INSERT, relation);
@@ -110,16 +116,16 @@ pub(crate) fn insert<'t>(walk: &mut Walk<'t>, node: &Node<'t>) {
     });
 }
 
-pub(crate) fn update<'t>(walk: &mut Walk<'t>, node: &Node<'t>) {
+pub(crate) fn update<'t>(walk: &mut Walk<'t>, node: Node<'t>) {
     changed(walk, node, Kind::UPDATE);
 }
 
-pub(crate) fn delete<'t>(walk: &mut Walk<'t>, node: &Node<'t>) {
+pub(crate) fn delete<'t>(walk: &mut Walk<'t>, node: Node<'t>) {
     changed(walk, node, Kind::DELETE);
 }
 
 /// UPDATE and DELETE: the target has their kind; what FROM, USING and subqueries name is read.
-fn changed<'t>(walk: &mut Walk<'t>, node: &Node<'t>, kind: Kind) {
+fn changed<'t>(walk: &mut Walk<'t>, node: Node<'t>, kind: Kind) {
     walk.with(node.node(at!("withClause")), |walk| {
         let Some(relation) = node.node(at!("relation")) else { return };
         walk.table(kind, relation);
@@ -133,11 +139,11 @@ fn changed<'t>(walk: &mut Walk<'t>, node: &Node<'t>, kind: Kind) {
 }
 
 /// Does a column stand anywhere in a condition? `WHERE true` and `WHERE 1 = 1` are none.
-fn names_column(condition: &Value<'_>) -> bool {
+fn names_column(condition: Value<'_>) -> bool {
     match condition {
         Value::Node(node) => {
-            matches!(node.kind, Tag::ColumnRef | Tag::CurrentOfExpr)
-                || node.fields().any(|(_, field)| names_column(field))
+            matches!(node.kind(), Tag::ColumnRef | Tag::CurrentOfExpr)
+                || node.inner_fields().any(|(_, field)| names_column(field))
         }
         Value::List(items) => items.iter().any(names_column),
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Text(_) | Value::Literal(_) => false,
@@ -145,7 +151,7 @@ fn names_column(condition: &Value<'_>) -> bool {
 }
 
 /// MERGE has its own kind and that of each action.
-pub(crate) fn merge<'t>(walk: &mut Walk<'t>, node: &Node<'t>) {
+pub(crate) fn merge<'t>(walk: &mut Walk<'t>, node: Node<'t>) {
     walk.with(node.node(at!("withClause")), |walk| {
         let Some(relation) = node.node(at!("relation")) else { return };
         walk.table(Kind::MERGE, relation);
@@ -168,7 +174,7 @@ pub(crate) fn merge<'t>(walk: &mut Walk<'t>, node: &Node<'t>) {
 }
 
 /// RETURNING shows rows of the target: the server asks for the right to SELECT it as well.
-fn returning<'t>(walk: &mut Walk<'t>, node: &Node<'t>, relation: &Node<'t>) {
+fn returning<'t>(walk: &mut Walk<'t>, node: Node<'t>, relation: Node<'t>) {
     if let Some(clause) = node.node(at!("returningClause")) {
         walk.table(Kind::SELECT, relation);
         walk.children(clause, &[at!("options")]);
@@ -176,7 +182,7 @@ fn returning<'t>(walk: &mut Walk<'t>, node: &Node<'t>, relation: &Node<'t>) {
 }
 
 /// Columns that are assigned to, and what they get.
-fn targets<'t>(walk: &mut Walk<'t>, targets: &[Value<'t>], relation: &Node<'t>) {
+fn targets<'t>(walk: &mut Walk<'t>, targets: List<'t>, relation: Node<'t>) {
     for target in targets.iter().filter_map(Value::as_node) {
         walk.column(Some(relation.text(at!("relname"))), target.text(at!("name")));
         walk.children(target, &[]);

@@ -1,19 +1,19 @@
 //! Statements about the session: settings, prepared statements, cursors, transactions, COPY, EXPLAIN and their kind.
 
 use crate::statement::{Object, Pair, Prepared, Scope, Setting, SettingValue, Transaction};
-use crate::tree::{At, Node, Tag, Value, at};
+use crate::tree::{At, List, Node, Tag, Value, at};
 use crate::walk::{Walk, qualified};
 use crate::{Kind, copy};
 
 /// Notes the effects of `node` if it is one of these; else says `false`.
-pub(crate) fn visit<'t>(walk: &mut Walk<'t>, node: &Node<'t>) -> bool {
-    walk.is_database_wide |= match node.kind {
+pub(crate) fn visit<'t>(walk: &mut Walk<'t>, node: Node<'t>) -> bool {
+    walk.is_database_wide |= match node.kind() {
         Tag::VacuumStmt => node.list(at!("rels")).is_empty(),
         Tag::ClusterStmt | Tag::ReindexStmt => node.node(at!("relation")).is_none(),
         Tag::CheckPointStmt => true,
         _ => false,
     };
-    match node.kind {
+    match node.kind() {
         Tag::CopyStmt => copy::visit(walk, node),
         Tag::VariableSetStmt => set(walk, node),
         Tag::VariableShowStmt => walk.effect(Kind::SHOW, Object::None),
@@ -67,32 +67,32 @@ fn optional(name: &str) -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-fn carried<'t>(walk: &mut Walk<'t>, node: &Node<'t>) {
+fn carried<'t>(walk: &mut Walk<'t>, node: Node<'t>) {
     if let Some(query) = node.node(at!("query")) {
         walk.statement(query);
     }
 }
 
-pub(crate) fn each_table<'t>(walk: &mut Walk<'t>, kind: Kind, relations: &[Value<'t>]) {
+pub(crate) fn each_table<'t>(walk: &mut Walk<'t>, kind: Kind, relations: List<'t>) {
     relations.iter().filter_map(Value::as_node).for_each(|relation| walk.table(kind, relation));
 }
 
 /// An effect on the node's `relation`, or on nothing if it names none.
-pub(crate) fn on_relation<'t>(walk: &mut Walk<'t>, kind: Kind, node: &Node<'t>) {
+pub(crate) fn on_relation<'t>(walk: &mut Walk<'t>, kind: Kind, node: Node<'t>) {
     match node.node(at!("relation")) {
         Some(relation) => walk.table(kind, relation),
         None => walk.effect(kind, Object::None),
     }
 }
 
-fn call<'t>(walk: &mut Walk<'t>, node: &Node<'t>) {
+fn call<'t>(walk: &mut Walk<'t>, node: Node<'t>) {
     if let Some(function) = node.node(at!("funccall")) {
         walk.effect(Kind::CALL, Object::Function(qualified(function.list(at!("funcname")))));
         walk.children(function, &[at!("funcname")]);
     }
 }
 
-fn maintain<'t>(walk: &mut Walk<'t>, node: &Node<'t>) {
+fn maintain<'t>(walk: &mut Walk<'t>, node: Node<'t>) {
     let analyze =
         node.list(at!("options")).iter().filter_map(Value::as_node).any(|o| o.text(at!("defname")) == "analyze");
     let kinds: &[Kind] = match (node.flag(at!("is_vacuumcmd")), analyze) {
@@ -113,7 +113,7 @@ fn maintain<'t>(walk: &mut Walk<'t>, node: &Node<'t>) {
 
 /// EXPLAIN ANALYZE does what it runs. Without it nothing runs but what planning folds (functions), and the plan tells of
 /// the tables.
-fn explain<'t>(walk: &mut Walk<'t>, node: &Node<'t>) {
+fn explain<'t>(walk: &mut Walk<'t>, node: Node<'t>) {
     let analyze = is_analyze(node);
     let settings = walk.settings.len();
     let catalog_before = walk.changes_catalog;
@@ -134,23 +134,23 @@ fn explain<'t>(walk: &mut Walk<'t>, node: &Node<'t>) {
 }
 
 /// Does an EXPLAIN run what it explains?
-pub(crate) fn is_analyze(explain: &Node<'_>) -> bool {
+pub(crate) fn is_analyze(explain: Node<'_>) -> bool {
     let mut options = explain.list(at!("options")).iter().filter_map(Value::as_node);
     options.any(|option| option.text(at!("defname")).eq_ignore_ascii_case("analyze") && !is_off(option.get(at!("arg"))))
 }
 
 /// A switch that is clearly off (`defGetBoolean` in commands/define.c); anything else counts as on.
-fn is_off(value: &Value<'_>) -> bool {
+fn is_off(value: Value<'_>) -> bool {
     match value {
-        Value::Node(node) if node.kind == Tag::String => {
+        Value::Node(node) if node.kind() == Tag::String => {
             ["false", "off"].iter().any(|off| node.text(at!("sval")).eq_ignore_ascii_case(off))
         }
-        Value::Node(node) if node.kind == Tag::Integer => node.int(at!("ival")) == 0,
+        Value::Node(node) if node.kind() == Tag::Integer => node.int(at!("ival")) == 0,
         _ => false,
     }
 }
 
-fn transaction<'t>(walk: &mut Walk<'t>, node: &Node<'t>) {
+fn transaction<'t>(walk: &mut Walk<'t>, node: Node<'t>) {
     walk.effect(Kind::TRANSACTION, Object::None);
     walk.transaction = Some(match node.text(at!("kind")) {
         "TRANS_STMT_BEGIN" | "TRANS_STMT_START" => Transaction::Begin,
@@ -166,7 +166,7 @@ fn transaction<'t>(walk: &mut Walk<'t>, node: &Node<'t>) {
     });
 }
 
-fn discard<'t>(walk: &mut Walk<'t>, node: &Node<'t>) {
+fn discard<'t>(walk: &mut Walk<'t>, node: Node<'t>) {
     walk.effect(Kind::DISCARD, Object::None);
     // A temporary table hides another of its name for as long as it is there.
     walk.changes_catalog |= ["DISCARD_ALL", "DISCARD_TEMP"].contains(&node.text(at!("target")));
@@ -182,7 +182,7 @@ fn is_role(name: &str) -> bool {
     name == "role" || name == "session_authorization"
 }
 
-fn set<'t>(walk: &mut Walk<'t>, node: &Node<'t>) {
+fn set<'t>(walk: &mut Walk<'t>, node: Node<'t>) {
     if node.text(at!("kind")) == "VAR_SET_MULTI" {
         return set_transaction(walk, node);
     }
@@ -198,11 +198,12 @@ fn set<'t>(walk: &mut Walk<'t>, node: &Node<'t>) {
 }
 
 /// SET TRANSACTION and SET SESSION CHARACTERISTICS AS TRANSACTION.
-fn set_transaction<'t>(walk: &mut Walk<'t>, node: &Node<'t>) {
+fn set_transaction<'t>(walk: &mut Walk<'t>, node: Node<'t>) {
     walk.effect(Kind::TRANSACTION, Object::None);
     let session = node.text(at!("name")) == "SESSION CHARACTERISTICS";
     // TRANSACTION SNAPSHOT has a plain word there: it is no setting.
-    for option in node.list(at!("args")).iter().filter_map(Value::as_node).filter(|option| option.kind == Tag::DefElem)
+    for option in
+        node.list(at!("args")).iter().filter_map(Value::as_node).filter(|option| option.kind() == Tag::DefElem)
     {
         let prefix = if session { "default_" } else { "" };
         walk.settings.push(Setting {
@@ -215,7 +216,7 @@ fn set_transaction<'t>(walk: &mut Walk<'t>, node: &Node<'t>) {
 }
 
 /// What a `VariableSetStmt` changes; `scope` overrides its own (ALTER ROLE … SET stores it).
-pub(crate) fn setting(node: &Node<'_>, scope: Option<Scope>) -> Setting {
+pub(crate) fn setting(node: Node<'_>, scope: Option<Scope>) -> Setting {
     let value = match node.text(at!("kind")) {
         "VAR_SET_VALUE" => {
             let words: Option<Vec<String>> = node.list(at!("args")).iter().map(constant).collect();
@@ -233,7 +234,7 @@ pub(crate) fn setting(node: &Node<'_>, scope: Option<Scope>) -> Setting {
 }
 
 /// `set_config(name, value, is_local)`.
-pub(crate) fn set_config<'t>(walk: &mut Walk<'t>, arguments: &[Value<'t>]) {
+pub(crate) fn set_config<'t>(walk: &mut Walk<'t>, arguments: List<'t>) {
     let argument = |at: usize| arguments.get(at).and_then(constant);
     let name = argument(0).or_else(|| fixed_name(walk, arguments.first()?)).unwrap_or_default().to_ascii_lowercase();
     // Whoever cannot be told may be a role.
@@ -251,16 +252,16 @@ pub(crate) fn set_config<'t>(walk: &mut Walk<'t>, arguments: &[Value<'t>]) {
 }
 
 /// The word that the column `name` must be here, if the argument is that column.
-fn fixed_name(walk: &Walk, argument: &Value<'_>) -> Option<String> {
-    let column = argument.as_node().filter(|node| node.kind == Tag::ColumnRef)?;
-    let [field] = column.list(at!("fields")) else { return None };
+fn fixed_name(walk: &Walk, argument: Value<'_>) -> Option<String> {
+    let column = argument.as_node().filter(|node| node.kind() == Tag::ColumnRef)?;
+    let field = column.list(at!("fields")).only()?;
     walk.fixed_name.clone().filter(|_| field.as_string() == Some("name"))
 }
 
 /// The word that a constant stands for; `None`: no constant.
-pub(crate) fn constant(value: &Value<'_>) -> Option<String> {
+pub(crate) fn constant(value: Value<'_>) -> Option<String> {
     let node = value.as_node()?;
-    match node.kind {
+    match node.kind() {
         Tag::String => Some(node.text(at!("sval")).to_owned()),
         Tag::Integer => Some(node.int(at!("ival")).to_string()),
         Tag::Float => Some(node.text(at!("fval")).to_owned()),
@@ -283,7 +284,7 @@ pub(crate) fn constant(value: &Value<'_>) -> Option<String> {
 }
 
 /// Casts that leave a constant's words as they are.
-fn is_text_type(cast: &Node<'_>) -> bool {
+fn is_text_type(cast: Node<'_>) -> bool {
     cast.node(at!("typeName")).is_some_and(|name| {
         name.list(at!("typmods")).is_empty()
             && name.list(at!("arrayBounds")).is_empty()

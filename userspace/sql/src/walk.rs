@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::catalog;
 use crate::statement::{ColumnRef, Copy, Name, Object, Pair, Prepared, Setting, Transaction};
-use crate::tree::{At, Node, Tag, Value, at};
+use crate::tree::{At, List, Node, Tag, Value, at};
 use crate::{Kind, definition, query, utility};
 use mentions::{Mention, Mentions};
 
@@ -41,8 +41,8 @@ const LATELY: usize = 32;
 const OLDER_NAME: &str = "system_user";
 
 /// `FROM system_user`.
-pub(crate) fn is_older_table(range: &Node<'_>) -> bool {
-    let of_entry = |entry: &Value<'_>| {
+pub(crate) fn is_older_table(range: Node<'_>) -> bool {
+    let of_entry = |entry: Value<'_>| {
         let function = entry.as_node().and_then(|entry| entry.list(at!("items")).first()).and_then(Value::as_node);
         function.is_some_and(|call| {
             call.list(at!("args")).is_empty() && qualified(call.list(at!("funcname"))).name == OLDER_NAME
@@ -58,7 +58,7 @@ impl<'t> Walk<'t> {
     }
 
     /// Walks a statement that stands on its own or is carried by another one (PREPARE, DECLARE, EXPLAIN, …).
-    pub(crate) fn statement(&mut self, node: &Node<'t>) {
+    pub(crate) fn statement(&mut self, node: Node<'t>) {
         self.visit(node);
         if let Some(kind) = query::kind(node)
             && !self.pairs.iter().any(|pair| pair.kind == kind)
@@ -88,15 +88,29 @@ impl<'t> Walk<'t> {
     }
 
     /// Notes an effect on a table that stands in a `RangeVar`.
-    pub(crate) fn table(&mut self, kind: Kind, range: &Node<'t>) {
-        self.range_names(range);
+    pub(crate) fn table(&mut self, kind: Kind, range: Node<'t>) {
         let (schema, name) = range_parts(range);
+        self.named_table(kind, range, schema, name);
+    }
+
+    /// As a table of a query, if it is no common table expression.
+    fn read_table(&mut self, range: Node<'t>) {
+        let (schema, name) = range_parts(range);
+        if !self.ctes.is_empty() && self.is_cte(range) {
+            self.row_names(range, name);
+        } else {
+            self.named_table(Kind::SELECT, range, schema, name);
+        }
+    }
+
+    fn named_table(&mut self, kind: Kind, range: Node<'t>, schema: Option<&'t str>, name: &'t str) {
+        self.row_names(range, name);
         let is_it = |pair: &Pair| match &pair.object {
             Object::Table(known) => pair.kind == kind && known.name == name && known.schema.as_deref() == schema,
             Object::None | Object::Function(_) => false,
         };
         if !self.pairs.iter().rev().take(LATELY).any(is_it) {
-            self.effect(kind, Object::Table(range_name(range)));
+            self.effect(kind, Object::Table(Name { schema: schema.map(str::to_owned), name: name.to_owned() }));
         }
     }
 
@@ -113,18 +127,24 @@ impl<'t> Walk<'t> {
     }
 
     /// Does a range variable mean a common table expression?
-    pub(crate) fn is_cte(&self, range: &Node<'t>) -> bool {
+    pub(crate) fn is_cte(&self, range: Node<'t>) -> bool {
         range.text(at!("schemaname")).is_empty() && self.ctes.contains(&range.text(at!("relname")))
     }
 
     /// Runs `body` where the CTEs of `clause` are visible. Each CTE sees those before it; with RECURSIVE, all.
     /// (PostgreSQL 18, Queries, 7.8; `parse_cte.c`.)
-    pub(crate) fn with(&mut self, clause: Option<&Node<'t>>, body: impl FnOnce(&mut Walk<'t>)) {
+    pub(crate) fn with(&mut self, clause: Option<Node<'t>>, body: impl FnOnce(&mut Walk<'t>)) {
         let mark = self.ctes.len();
-        let queries: Vec<&Node<'t>> = clause
-            .map(|clause| clause.list(at!("ctes")).iter().filter_map(Value::as_node).collect())
-            .unwrap_or_default();
-        let recursive = clause.is_some_and(|clause| clause.flag(at!("recursive")));
+        if let Some(clause) = clause {
+            self.queries(clause);
+        }
+        body(self);
+        self.ctes.truncate(mark);
+    }
+
+    fn queries(&mut self, clause: Node<'t>) {
+        let queries: Vec<Node<'t>> = clause.list(at!("ctes")).iter().filter_map(Value::as_node).collect();
+        let recursive = clause.flag(at!("recursive"));
         if recursive {
             self.ctes.extend(queries.iter().map(|cte| cte.text(at!("ctename"))));
         }
@@ -137,8 +157,6 @@ impl<'t> Walk<'t> {
                 self.ctes.push(cte.text(at!("ctename")));
             }
         }
-        body(self);
-        self.ctes.truncate(mark);
     }
 
     /// What `body` notes as effects, apart from those noted so far.
@@ -149,28 +167,34 @@ impl<'t> Walk<'t> {
     }
 
     /// Walks any value.
-    pub(crate) fn value(&mut self, value: &Value<'t>) {
+    pub(crate) fn value(&mut self, value: Value<'t>) {
         match value {
             Value::Node(node) => self.visit(node),
-            Value::List(items) => items.iter().for_each(|item| self.value(item)),
+            Value::List(items) => self.items(items),
             Value::Null | Value::Bool(_) | Value::Int(_) | Value::Text(_) | Value::Literal(_) => {}
         }
     }
 
+    fn items(&mut self, items: List<'t>) {
+        items.iter().filter_map(Value::as_node).for_each(|item| self.visit(item));
+    }
+
     /// Walks the fields of `node` but those named.
-    pub(crate) fn children(&mut self, node: &Node<'t>, except: &[At]) {
-        for (name, value) in node.fields() {
+    pub(crate) fn children(&mut self, node: Node<'t>, except: &[At]) {
+        let mut at = 0;
+        // A tree may be deep: this takes less of the stack than an iterator.
+        while let Some(name) = node.inner_name(at) {
             if !except.contains(&name) {
-                self.value(value);
+                self.value(node.inner_value(at));
             }
+            at += 1;
         }
     }
 
     /// Walks a node.
-    pub(crate) fn visit(&mut self, node: &Node<'t>) {
-        match node.kind {
-            Tag::RangeVar if self.is_cte(node) => self.range_names(node),
-            Tag::RangeVar => self.table(Kind::SELECT, node),
+    pub(crate) fn visit(&mut self, node: Node<'t>) {
+        match node.kind() {
+            Tag::RangeVar => self.read_table(node),
             Tag::SelectStmt => query::select(self, node),
             Tag::InsertStmt => query::insert(self, node),
             Tag::UpdateStmt => query::update(self, node),
@@ -192,14 +216,7 @@ impl<'t> Walk<'t> {
                 self.children(node, &[at!("useOp")]);
             }
             Tag::JoinExpr => self.join(node),
-            Tag::RangeSubselect | Tag::RangeFunction | Tag::RangeTableFunc | Tag::JsonTable => {
-                if is_older_table(node) {
-                    let name = Name { schema: None, name: OLDER_NAME.to_owned() };
-                    self.effect(Kind::SELECT, Object::Table(name));
-                }
-                self.range_names(node);
-                self.children(node, &[at!("alias"), at!("coldeflist")]);
-            }
+            Tag::RangeSubselect | Tag::RangeFunction | Tag::RangeTableFunc | Tag::JsonTable => self.source_item(node),
             Tag::RangeTableSample => {
                 self.sample_method(node);
                 self.children(node, &[at!("method")]);
@@ -235,24 +252,34 @@ impl<'t> Walk<'t> {
         }
     }
 
-    fn range_names(&mut self, node: &Node<'t>) {
+    /// A relation of that name, and its alias.
+    fn row_names(&mut self, node: Node<'t>, name: &'t str) {
         let alias = node.node(at!("alias")).map_or("", |alias| alias.text(at!("aliasname")));
-        for name in [alias, node.text(at!("relname"))] {
+        for name in [alias, name] {
             if !name.is_empty() {
                 self.mentions.row(name);
             }
         }
     }
 
-    fn join(&mut self, node: &Node<'t>) {
+    fn source_item(&mut self, node: Node<'t>) {
+        if is_older_table(node) {
+            let name = Name { schema: None, name: OLDER_NAME.to_owned() };
+            self.effect(Kind::SELECT, Object::Table(name));
+        }
+        self.row_names(node, "");
+        self.children(node, &[at!("alias"), at!("coldeflist")]);
+    }
+
+    fn join(&mut self, node: Node<'t>) {
         if node.flag(at!("isNatural")) {
             self.all_columns(None);
         }
-        self.range_names(node);
+        self.row_names(node, "");
         self.children(node, &[at!("alias"), at!("join_using_alias")]);
     }
 
-    fn column_ref(&mut self, node: &Node<'t>) {
+    fn column_ref(&mut self, node: Node<'t>) {
         let fields = node.list(at!("fields"));
         let qualifier = fields.len().checked_sub(2).and_then(|at| fields.get(at)).and_then(Value::as_string);
         match fields.last().map(|last| (last, last.as_string())) {
@@ -268,9 +295,9 @@ impl<'t> Walk<'t> {
         }
     }
 
-    fn indirection(&mut self, node: &Node<'t>) {
+    fn indirection(&mut self, node: Node<'t>) {
         for step in node.list(at!("indirection")) {
-            match (step.as_string(), step.as_node().map(|step| step.kind)) {
+            match (step.as_string(), step.as_node().map(|step| step.kind())) {
                 (Some(name), _) => {
                     self.column(None, name);
                     if catalog::is_safe_function(name) || is_row_cast(name) {
@@ -285,7 +312,7 @@ impl<'t> Walk<'t> {
     }
 
     /// A function call. Calls of known harmless functions of the server's own are no effect.
-    pub(crate) fn call(&mut self, node: &Node<'t>) {
+    pub(crate) fn call(&mut self, node: Node<'t>) {
         let words = node.list(at!("funcname"));
         let (schema, name) = parts(words);
         let arguments = node.list(at!("args"));
@@ -314,13 +341,13 @@ impl<'t> Walk<'t> {
     }
 
     /// `OPERATOR(schema.+)` of a foreign schema calls whatever function stands behind it.
-    fn operator(&mut self, words: &[Value<'t>]) {
+    fn operator(&mut self, words: List<'t>) {
         if parts(words).0.is_some_and(|schema| schema != "pg_catalog") {
             self.effect(Kind::FUNCTION_CALL, Object::Function(qualified(words)));
         }
     }
 
-    fn sample_method(&mut self, node: &Node<'t>) {
+    fn sample_method(&mut self, node: Node<'t>) {
         let name = qualified(node.list(at!("method")));
         if !["system", "bernoulli"].contains(&name.name.as_str()) {
             self.effect(Kind::FUNCTION_CALL, Object::Function(name));
@@ -328,14 +355,14 @@ impl<'t> Walk<'t> {
     }
 
     /// Options: words are no columns, but an expression may stand there.
-    fn option(&mut self, node: &Node<'t>) {
+    fn option(&mut self, node: Node<'t>) {
         match node.get(at!("arg")) {
-            Value::Node(arg) if arg.kind != Tag::String && arg.kind != Tag::List => self.visit(arg),
+            Value::Node(arg) if arg.kind() != Tag::String && arg.kind() != Tag::List => self.visit(arg),
             _ => {}
         }
     }
 
-    fn partition(&mut self, node: &Node<'t>) {
+    fn partition(&mut self, node: Node<'t>) {
         if let Some(part) = node.node(at!("name")) {
             self.table(Kind::ALTER_TABLE, part);
         }
@@ -349,13 +376,13 @@ fn is_row_cast(name: &str) -> bool {
 }
 
 /// A range variable's name; a temporary table's schema is `pg_temp`, as the server resolves it.
-pub(crate) fn range_name(range: &Node<'_>) -> Name {
+pub(crate) fn range_name(range: Node<'_>) -> Name {
     let (schema, name) = range_parts(range);
     Name { schema: schema.map(str::to_owned), name: name.to_owned() }
 }
 
 /// The same without a copy: schema and name.
-pub(crate) fn range_parts<'t>(range: &Node<'t>) -> (Option<&'t str>, &'t str) {
+pub(crate) fn range_parts<'t>(range: Node<'t>) -> (Option<&'t str>, &'t str) {
     let schema = match (range.text(at!("schemaname")), range.text(at!("relpersistence"))) {
         ("", "t") => Some("pg_temp"),
         ("", _) => None,
@@ -365,13 +392,13 @@ pub(crate) fn range_parts<'t>(range: &Node<'t>) -> (Option<&'t str>, &'t str) {
 }
 
 /// A name from its words: the last is the name, the one before it the schema.
-pub(crate) fn qualified(words: &[Value<'_>]) -> Name {
+pub(crate) fn qualified(words: List<'_>) -> Name {
     let (schema, name) = parts(words);
     Name { schema: schema.map(str::to_owned), name: name.to_owned() }
 }
 
 /// The same without a copy: schema and name.
-pub(crate) fn parts<'t>(words: &[Value<'t>]) -> (Option<&'t str>, &'t str) {
+pub(crate) fn parts<'t>(words: List<'t>) -> (Option<&'t str>, &'t str) {
     let mut words = words.iter().rev().filter_map(Value::as_string);
     let name = words.next().unwrap_or_default();
     (words.next(), name)

@@ -65,7 +65,7 @@ enum Side {
 
 impl<'c> Follower<'c> {
     /// Notes the relations in FROM of which the query reads every row; says whether it reads one row at most, of relations alone.
-    pub(super) fn bounds(&mut self, node: &Node<'c>) -> bool {
+    pub(super) fn bounds(&mut self, node: Node<'c>) -> bool {
         let mut reads = Vec::new();
         let mut is_stored = true;
         let schema = self.schema();
@@ -77,7 +77,7 @@ impl<'c> Follower<'c> {
         node.node(at!("whereClause")).into_iter().for_each(|condition| conjuncts(condition, &mut equalities));
         nodes(node.list(at!("fromClause"))).for_each(|item| joins(item, &mut equalities));
         let sides: Vec<(Side, Side)> =
-            equalities.iter().map(|(left, right)| (side(&reads, left), side(&reads, right))).collect();
+            equalities.iter().map(|(left, right)| (side(&reads, *left), side(&reads, *right))).collect();
         // What is given by a key gives, through an equality, the key of another.
         for _ in 0..=reads.len() {
             let mut is_more = false;
@@ -142,10 +142,10 @@ fn stored<'c>(schema: &'c Schema, from: &From<'c>, reads: &mut Vec<Read<'c>>) ->
 }
 
 /// The equalities that must all hold.
-fn conjuncts<'j>(condition: &'j Node<'j>, equalities: &mut Vec<(&'j Node<'j>, &'j Node<'j>)>) {
+fn conjuncts<'j>(condition: Node<'j>, equalities: &mut Vec<(Node<'j>, Node<'j>)>) {
     let (mut next, mut open) = (Some(condition), Vec::new());
     while let Some(node) = next.take().or_else(|| open.pop()) {
-        if node.kind == Tag::BoolExpr && node.text(at!("boolop")) == "AND_EXPR" {
+        if node.kind() == Tag::BoolExpr && node.text(at!("boolop")) == "AND_EXPR" {
             open.extend(nodes(node.list(at!("args"))));
         } else if node.text(at!("kind")) == "AEXPR_OP" && words::last(node.list(at!("name"))) == "=" {
             equalities.extend(node.node(at!("lexpr")).zip(node.node(at!("rexpr"))));
@@ -153,25 +153,25 @@ fn conjuncts<'j>(condition: &'j Node<'j>, equalities: &mut Vec<(&'j Node<'j>, &'
     }
 }
 
-fn joins<'j>(item: &'j Node<'j>, equalities: &mut Vec<(&'j Node<'j>, &'j Node<'j>)>) {
+fn joins<'j>(item: Node<'j>, equalities: &mut Vec<(Node<'j>, Node<'j>)>) {
     let (mut next, mut open) = (Some(item), Vec::new());
-    while let Some(node) = next.take().or_else(|| open.pop()).filter(|node| node.kind == Tag::JoinExpr) {
+    while let Some(node) = next.take().or_else(|| open.pop()).filter(|node| node.kind() == Tag::JoinExpr) {
         node.node(at!("quals")).into_iter().for_each(|condition| conjuncts(condition, equalities));
         open.extend(
             [node.node(at!("larg")), node.node(at!("rarg"))]
                 .into_iter()
                 .flatten()
-                .filter(|side| side.kind == Tag::JoinExpr),
+                .filter(|side| side.kind() == Tag::JoinExpr),
         );
     }
 }
 
-fn side(reads: &[Read<'_>], node: &Node<'_>) -> Side {
+fn side(reads: &[Read<'_>], node: Node<'_>) -> Side {
     if is_fixed(node) {
         return Side::Given;
     }
     // A cast may make many values one (`amount::int = 5`): what is cast is no key.
-    if node.kind != Tag::ColumnRef {
+    if node.kind() != Tag::ColumnRef {
         return Side::Other;
     }
     let (qualifier, column) = parts(node.list(at!("fields")));

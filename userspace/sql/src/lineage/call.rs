@@ -38,7 +38,7 @@ const OVERLOADS_MAX: usize = 32;
 
 impl<'c> Follower<'c> {
     /// A function call.
-    pub(super) fn call(&mut self, node: &Node<'c>) -> Value<'c> {
+    pub(super) fn call(&mut self, node: Node<'c>) -> Value<'c> {
         let (schema, name) = parts(node.list(at!("funcname")));
         let name = Called { schema, name };
         if name.name == "system_user" && node.list(at!("args")).is_empty() {
@@ -94,7 +94,7 @@ impl<'c> Follower<'c> {
     }
 
     /// The keys of WITHIN GROUP: picked from (`mode`), or compared with an argument (`rank`).
-    fn within_group(&mut self, node: &Node<'c>, name: Called<'_>, arguments: &mut Vec<Value<'c>>) {
+    fn within_group(&mut self, node: Node<'c>, name: Called<'_>, arguments: &mut Vec<Value<'c>>) {
         let keys: Vec<Value<'c>> = nodes(node.list(at!("agg_order")))
             .filter_map(|sort| sort.node(at!("node")))
             .map(|key| self.expression(key))
@@ -110,7 +110,7 @@ impl<'c> Follower<'c> {
     }
 
     /// A function by its name: the user's of that name, and the server's own.
-    fn named(&mut self, name: Called<'_>, node: Option<&Node<'c>>, arguments: &[Value<'c>]) -> Value<'c> {
+    fn named(&mut self, name: Called<'_>, node: Option<Node<'c>>, arguments: &[Value<'c>]) -> Value<'c> {
         let mut value = Value::clean();
         let own: Vec<&'c Function> = self.users(name);
         for function in &own {
@@ -150,12 +150,7 @@ impl<'c> Follower<'c> {
         self.schema().functions(name.name).iter().filter(is_searched).take(OVERLOADS_MAX).collect()
     }
 
-    fn users_function(
-        &mut self,
-        function: &'c Function,
-        node: Option<&Node<'c>>,
-        arguments: &[Value<'c>],
-    ) -> Value<'c> {
+    fn users_function(&mut self, function: &'c Function, node: Option<Node<'c>>, arguments: &[Value<'c>]) -> Value<'c> {
         let all = Value::all(arguments);
         let nested = self.open.len() >= FUNCTIONS_MAX || self.open.contains(&&function.name);
         let body = function.body.as_deref().filter(|_| !nested);
@@ -180,7 +175,7 @@ impl<'c> Follower<'c> {
             this.scopes.add(From::Item(parameters(function, arguments)));
             let value = this.text(body, |this, statements| {
                 let mut last: Option<Rc<[Column<'c>]>> = None;
-                for statement in statements {
+                for &statement in statements {
                     last = Some(this.query(statement));
                 }
                 let columns = last?;
@@ -201,7 +196,7 @@ impl<'c> Follower<'c> {
         &mut self,
         class: Class,
         name: Called<'_>,
-        node: Option<&Node<'c>>,
+        node: Option<Node<'c>>,
         arguments: &[Value<'c>],
     ) -> Value<'c> {
         let all = Value::all(arguments);
@@ -270,7 +265,7 @@ impl<'c> Follower<'c> {
     }
 
     /// A record of the type of the first argument, filled from a JSON value: each field is a piece of it, as far as its type keeps it.
-    fn filled_record(&mut self, node: &Node<'c>, all: &Value<'c>) -> Value<'c> {
+    fn filled_record(&mut self, node: Node<'c>, all: &Value<'c>) -> Value<'c> {
         let type_name = nodes(node.list(at!("args"))).next().and_then(|first| first.node(at!("typeName")));
         let relation = type_name.map(|name| qualified(name.list(at!("names"))));
         let relation = relation.and_then(|name| self.schema().relation(&name, self.context.schemas));
@@ -284,7 +279,7 @@ impl<'c> Follower<'c> {
     }
 
     /// A JSON object. Keys are compared with each other, and looked for (`->`): one that matters makes an oracle of the object.
-    fn object(&mut self, node: &Node<'c>, name: Called<'_>, arguments: &[Value<'c>]) -> Value<'c> {
+    fn object(&mut self, node: Node<'c>, name: Called<'_>, arguments: &[Value<'c>]) -> Value<'c> {
         let all = Value::all(arguments);
         let step = if name.name.ends_with("_build_object") { 2 } else { arguments.len().max(1) };
         let keys = Value::all(arguments.iter().step_by(step));
@@ -296,12 +291,12 @@ impl<'c> Follower<'c> {
     }
 
     /// A range. The server compares its bounds, and an empty or a wrong one says how they stand: a column and the number next to it tell nothing.
-    fn between(&mut self, node: &Node<'c>, arguments: &[Value<'c>]) -> Value<'c> {
-        let written: Vec<&Node<'c>> = nodes(node.list(at!("args"))).collect();
-        let bounds: Vec<Value<'c>> = written.iter().zip(arguments).map(|(one, value)| bounded(one, value)).collect();
+    fn between(&mut self, node: Node<'c>, arguments: &[Value<'c>]) -> Value<'c> {
+        let written: Vec<Node<'c>> = nodes(node.list(at!("args"))).collect();
+        let bounds: Vec<Value<'c>> = written.iter().zip(arguments).map(|(one, value)| bounded(*one, value)).collect();
         let all = Value::all(&bounds);
-        let is_next = matches!(written.as_slice(), [lower, upper, ..] if column_of(lower).is_some_and(|lower| {
-            column_of(upper).is_some_and(|upper| parts(lower.list(at!("fields"))) == parts(upper.list(at!("fields"))))
+        let is_next = matches!(written.as_slice(), [lower, upper, ..] if column_of(*lower).is_some_and(|lower| {
+            column_of(*upper).is_some_and(|upper| parts(lower.list(at!("fields"))) == parts(upper.list(at!("fields"))))
         }));
         if is_next {
             return all;
@@ -310,11 +305,11 @@ impl<'c> Follower<'c> {
         self.transformed(&all, How::Lossy)
     }
 
-    fn is_whole_column(&mut self, node: &Node<'c>) -> bool {
-        node.kind == Tag::ColumnRef && self.expression(node).is_whole()
+    fn is_whole_column(&mut self, node: Node<'c>) -> bool {
+        node.kind() == Tag::ColumnRef && self.expression(node).is_whole()
     }
 
-    fn cut(&mut self, node: &Node<'c>, arguments: &[Value<'c>]) -> Value<'c> {
+    fn cut(&mut self, node: Node<'c>, arguments: &[Value<'c>]) -> Value<'c> {
         let (first, rest) = arguments.split_first().map_or((Value::clean(), &[][..]), |(f, r)| (f.clone(), r));
         let asked = self.compared(&Value::all(rest), node);
         let path = nodes(node.list(at!("args"))).nth(1);
@@ -327,9 +322,9 @@ impl<'c> Follower<'c> {
 }
 
 /// What is cast, or sorted by.
-fn uncast<'j>(node: &'j Node<'j>) -> &'j Node<'j> {
+fn uncast<'j>(node: Node<'j>) -> Node<'j> {
     let mut node = node;
-    let inner = |node: &Node<'_>| match node.kind {
+    let inner = |node: Node<'_>| match node.kind() {
         Tag::SortBy => Some(at!("node")),
         Tag::TypeCast => Some(at!("arg")),
         _ => None,
@@ -341,16 +336,16 @@ fn uncast<'j>(node: &'j Node<'j>) -> &'j Node<'j> {
 }
 
 /// The column of a bound that is a column, or one next to it.
-fn column_of<'j>(bound: &'j Node<'j>) -> Option<&'j Node<'j>> {
-    let column = if bound.kind == Tag::A_Expr { bound.node(at!("lexpr"))? } else { bound };
-    (column.kind == Tag::ColumnRef).then_some(column)
+fn column_of<'j>(bound: Node<'j>) -> Option<Node<'j>> {
+    let column = if bound.kind() == Tag::A_Expr { bound.node(at!("lexpr"))? } else { bound };
+    (column.kind() == Tag::ColumnRef).then_some(column)
 }
 
 /// A bound of a range: a column that matters, or one next to it, stands in the range as a number.
-fn bounded<'c>(bound: &Node<'_>, value: &Value<'c>) -> Value<'c> {
-    let is_next = bound.kind == Tag::A_Expr
+fn bounded<'c>(bound: Node<'_>, value: &Value<'c>) -> Value<'c> {
+    let is_next = bound.kind() == Tag::A_Expr
         && ["+", "-"].contains(&super::words::last(bound.list(at!("name"))))
-        && bound.node(at!("lexpr")).is_some_and(|left| left.kind == Tag::ColumnRef)
+        && bound.node(at!("lexpr")).is_some_and(|left| left.kind() == Tag::ColumnRef)
         && bound
             .node(at!("rexpr"))
             .is_some_and(|right| right.node(at!("ival")).is_some_and(|number| number.int(at!("ival")) <= 1));

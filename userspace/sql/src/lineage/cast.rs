@@ -11,7 +11,7 @@ use crate::tree::{Node, Tag, at};
 const LENGTH_MIN: i64 = 19;
 
 /// What a type keeps of a value.
-pub(super) fn keeps(type_name: Option<&Node<'_>>) -> How {
+pub(super) fn keeps(type_name: Option<Node<'_>>) -> How {
     let Some(type_name) = type_name else { return How::Lossy };
     match words::last(type_name.list(at!("names"))) {
         "text" | "json" | "jsonb" | "record" => How::Verbatim,
@@ -29,27 +29,29 @@ pub(super) fn is_wide_type(type_oid: u32) -> bool {
 }
 
 /// No length, or one that cuts nothing off.
-fn is_wide(type_name: &Node<'_>) -> bool {
-    let [length] = type_name.list(at!("typmods")) else { return type_name.list(at!("typmods")).is_empty() };
+fn is_wide(type_name: Node<'_>) -> bool {
+    let lengths = type_name.list(at!("typmods"));
+    let Some(length) = lengths.only() else { return lengths.is_empty() };
     let length =
         length.as_node().and_then(|length| length.node(at!("ival"))).map_or(0, |length| length.int(at!("ival")));
     length >= LENGTH_MIN
 }
 
 /// Is it a text that was put together or cut, and not a value of its own?
-fn is_composed(node: &Node<'_>) -> bool {
+fn is_composed(node: Node<'_>) -> bool {
     let mut node = node;
-    while let (true, Some(inner)) = ([Tag::TypeCast, Tag::CollateClause].contains(&node.kind), node.node(at!("arg"))) {
+    while let (true, Some(inner)) = ([Tag::TypeCast, Tag::CollateClause].contains(&node.kind()), node.node(at!("arg")))
+    {
         node = inner;
     }
     let class = functions::class(words::last(node.list(at!("funcname"))));
     let of_texts = [Class::Joins, Class::Lists, Class::Formats, Class::Trims];
-    words::last(node.list(at!("name"))) == "||" || node.kind == Tag::FuncCall && of_texts.contains(&class)
+    words::last(node.list(at!("name"))) == "||" || node.kind() == Tag::FuncCall && of_texts.contains(&class)
 }
 
 impl<'c> Follower<'c> {
     /// `value::type`: what does not fit is quoted in the error.
-    pub(super) fn cast(&mut self, value: &Value<'c>, cast: &Node<'c>) -> Value<'c> {
+    pub(super) fn cast(&mut self, value: &Value<'c>, cast: Node<'c>) -> Value<'c> {
         let type_name = cast.node(at!("typeName"));
         let is_text = type_name.is_some_and(|name| {
             let name = words::last(name.list(at!("names")));

@@ -7,7 +7,7 @@ use super::operators::is_fixed;
 use super::scope::{self, Columns, From, Item};
 use super::select::nodes;
 use super::value::{Column, Value};
-use crate::tree::{Node, Tag, Value as Field, at};
+use crate::tree::{List, Node, Tag, at};
 use crate::{Clause, Name, RelationKind};
 
 /// The relation that a statement changes.
@@ -25,15 +25,15 @@ struct Target<'c> {
 
 impl<'c> Follower<'c> {
     /// A statement that changes rows; its columns are those of RETURNING.
-    pub(super) fn change(&mut self, node: &Node<'c>) -> Rc<[Column<'c>]> {
+    pub(super) fn change(&mut self, node: Node<'c>) -> Rc<[Column<'c>]> {
         self.with(node.node(at!("withClause")), |this| {
             let Some(relation) = node.node(at!("relation")) else { return Rc::from([]) };
             let mut target = this.target(relation);
-            let source = if node.kind == Tag::InsertStmt { this.inserted(node, &mut target) } else { Value::clean() };
+            let source = if node.kind() == Tag::InsertStmt { this.inserted(node, &mut target) } else { Value::clean() };
             this.scopes.open();
             this.scopes.open();
             this.scopes.add(From::Item(target.item.clone()));
-            match node.kind {
+            match node.kind() {
                 Tag::InsertStmt => this.conflict(node, &mut target, &source),
                 Tag::MergeStmt => this.merge(node, &mut target),
                 _ => {
@@ -51,7 +51,7 @@ impl<'c> Follower<'c> {
         })
     }
 
-    fn target(&mut self, relation: &Node<'c>) -> Target<'c> {
+    fn target(&mut self, relation: Node<'c>) -> Target<'c> {
         let name = crate::walk::range_name(relation);
         let (written, bare) = crate::walk::range_parts(relation);
         let schema = super::relations::resolve(self, written, bare).schema;
@@ -89,7 +89,7 @@ impl<'c> Follower<'c> {
     }
 
     /// The rows that INSERT brings.
-    fn inserted(&mut self, node: &Node<'c>, target: &mut Target<'c>) -> Value<'c> {
+    fn inserted(&mut self, node: Node<'c>, target: &mut Target<'c>) -> Value<'c> {
         let Some(query) = node.node(at!("selectStmt")) else { return Value::clean() };
         let columns = self.query(query);
         let written: Vec<&'c str> = nodes(node.list(at!("cols"))).map(|column| column.text(at!("name"))).collect();
@@ -104,7 +104,7 @@ impl<'c> Follower<'c> {
     }
 
     /// ON CONFLICT compares what is brought with what is there.
-    fn conflict(&mut self, node: &Node<'c>, target: &mut Target<'c>, source: &Value<'c>) {
+    fn conflict(&mut self, node: Node<'c>, target: &mut Target<'c>, source: &Value<'c>) {
         let Some(conflict) = node.node(at!("onConflictClause")) else { return };
         self.arbiter(node, conflict, target, source);
         let excluded = Item { name: "excluded", schema: None, ..self.with_assigned(target) };
@@ -115,11 +115,11 @@ impl<'c> Follower<'c> {
     }
 
     /// The columns by which a conflict is found: those named, or any that is brought.
-    fn arbiter(&mut self, node: &Node<'c>, conflict: &Node<'c>, target: &Target<'c>, source: &Value<'c>) {
+    fn arbiter(&mut self, node: Node<'c>, conflict: Node<'c>, target: &Target<'c>, source: &Value<'c>) {
         let infer = conflict.node(at!("infer"));
-        let elements: Vec<&Node<'c>> =
+        let elements: Vec<Node<'c>> =
             infer.map(|infer| nodes(infer.list(at!("indexElems"))).collect()).unwrap_or_default();
-        let rows = node.node(at!("selectStmt")).map_or(&[][..], |query| query.list(at!("valuesLists")));
+        let rows = node.node(at!("selectStmt")).map_or(List::default(), |query| query.list(at!("valuesLists")));
         let fixed =
             source.is_clean() && !rows.is_empty() && nodes(rows).all(|row| nodes(row.list(at!("items"))).all(is_fixed));
         let clause = if fixed { Clause::Match } else { Clause::Where };
@@ -142,7 +142,7 @@ impl<'c> Follower<'c> {
     }
 
     /// `SET a = …, (b, c) = …`.
-    fn assignments(&mut self, list: &[Field<'c>], target: &mut Target<'c>) {
+    fn assignments(&mut self, list: List<'c>, target: &mut Target<'c>) {
         for assignment in nodes(list) {
             let value = self.of(assignment.get(at!("val")));
             for index in nodes(assignment.list(at!("indirection"))) {
@@ -153,7 +153,7 @@ impl<'c> Follower<'c> {
         }
     }
 
-    fn merge(&mut self, node: &Node<'c>, target: &mut Target<'c>) {
+    fn merge(&mut self, node: Node<'c>, target: &mut Target<'c>) {
         node.node(at!("sourceRelation")).into_iter().for_each(|source| self.source(source));
         self.predicate(node.get(at!("joinCondition")));
         for clause in nodes(node.list(at!("mergeWhenClauses"))) {
@@ -188,14 +188,14 @@ impl<'c> Follower<'c> {
     }
 
     /// RETURNING: the rows as they are now, and as `old` and `new`.
-    fn returning(&mut self, node: &Node<'c>, target: &Target<'c>) -> Rc<[Column<'c>]> {
+    fn returning(&mut self, node: Node<'c>, target: &Target<'c>) -> Rc<[Column<'c>]> {
         let Some(clause) = node.node(at!("returningClause")) else { return Rc::from([]) };
         let item = self.with_assigned(target);
         let mut from = self.scopes.replace(Vec::new());
         if let Some(first) = from.first_mut() {
             *first = From::Item(item.clone());
         }
-        if node.kind == Tag::MergeStmt {
+        if node.kind() == Tag::MergeStmt {
             from.reverse(); // `*`: those of the source first
         }
         self.scopes.close();

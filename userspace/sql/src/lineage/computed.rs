@@ -73,7 +73,7 @@ fn of_expression<'c>(
             follower.scopes.open();
             follower.scopes.add(From::Item(item));
             let value = follower.text(&format!("SELECT {expression}"), |follower, statements| match statements {
-                [statement] if statement.kind == Tag::SelectStmt => match &*follower.query(statement) {
+                [statement] if statement.kind() == Tag::SelectStmt => match &*follower.query(*statement) {
                     [column] => Some(column.value.clone()),
                     _ => None,
                 },
@@ -132,8 +132,8 @@ impl<'c> Follower<'c> {
     }
 
     /// Notes what a column's or a table's definition sets up.
-    pub(super) fn sets_up_definition(&mut self, relation: &Name, node: &Node<'c>, column: &str) {
-        match node.kind {
+    pub(super) fn sets_up_definition(&mut self, relation: &Name, node: Node<'c>, column: &str) {
+        match node.kind() {
             Tag::ColumnDef => {
                 let name = node.text(at!("colname"));
                 if node.node(at!("typeName")).is_some_and(|name| !is_plain(name)) {
@@ -146,7 +146,7 @@ impl<'c> Follower<'c> {
         }
     }
 
-    fn sets_up_constraint(&mut self, relation: &Name, constraint: &Node<'c>, column: &str) {
+    fn sets_up_constraint(&mut self, relation: &Name, constraint: Node<'c>, column: &str) {
         let keys = |field: At| -> Vec<String> {
             constraint.list(field).iter().filter_map(Field::as_string).map(str::to_owned).collect()
         };
@@ -167,7 +167,7 @@ fn named(column: &str) -> Vec<String> {
 }
 
 /// Is it a type of the server's own, without constraints that run?
-pub(super) fn is_plain(type_name: &Node<'_>) -> bool {
+pub(super) fn is_plain(type_name: Node<'_>) -> bool {
     const PLAIN: &[&str] = &[
         "bit",
         "bool",

@@ -5,14 +5,14 @@ use super::scope::{self, From};
 use super::select::nodes;
 use super::utility::option;
 use super::value::{Column, Value};
-use crate::tree::{At, Node, Tag, Value as Field, at};
+use crate::tree::{At, List, Node, Tag, Value as Field, at};
 use crate::utility::constant;
 use crate::walk::{qualified, range_name};
 use crate::{Clause, How, Name, Sensitivity, Unknown, Watch};
 
 /// Notes what a statement that is no query means for where values go.
-pub(super) fn visit<'c>(follower: &mut Follower<'c>, node: &Node<'c>) {
-    match node.kind {
+pub(super) fn visit<'c>(follower: &mut Follower<'c>, node: Node<'c>) {
+    match node.kind() {
         Tag::CreateStmt => table(follower, node),
         Tag::CreateSeqStmt => {
             if let Some(sequence) = node.node(at!("sequence")) {
@@ -153,14 +153,14 @@ const STILL: &[Tag] = &[
 ];
 
 /// What the statement sets up over its relation, whatever column it is about.
-fn sets_up<'c>(follower: &mut Follower<'c>, node: &Node<'c>, field: At, by: Watch) {
+fn sets_up<'c>(follower: &mut Follower<'c>, node: Node<'c>, field: At, by: Watch) {
     if let Some(relation) = node.node(field) {
         follower.sets_up(&range_name(relation), by, Vec::new());
     }
 }
 
 /// Runs `body` where the columns of the statement's relation are visible.
-fn over<'c>(follower: &mut Follower<'c>, node: &Node<'c>, field: At, body: impl FnOnce(&mut Follower<'c>)) {
+fn over<'c>(follower: &mut Follower<'c>, node: Node<'c>, field: At, body: impl FnOnce(&mut Follower<'c>)) {
     follower.scopes.open();
     if let Some(relation) = node.node(field) {
         follower.source(relation);
@@ -171,7 +171,7 @@ fn over<'c>(follower: &mut Follower<'c>, node: &Node<'c>, field: At, body: impl 
 
 /// The default and the checks of a domain. `VALUE` is a name there, and no column's: whatever is given the domain, by a column, an argument or
 /// a cast. A check asks each of them, so none is set up where anything matters.
-fn domain<'c>(follower: &mut Follower<'c>, constraints: impl Iterator<Item = &'c Node<'c>>) {
+fn domain<'c>(follower: &mut Follower<'c>, constraints: impl Iterator<Item = Node<'c>>) {
     let columns = scope::Columns::Known([Column::new("value", Value::clean())].into());
     follower.scopes.open();
     follower.scopes.add(From::Item(scope::Item { name: "", schema: None, columns, is_stored: false }));
@@ -191,7 +191,7 @@ fn anything_matters<'c>(follower: &Follower<'c>) -> bool {
 }
 
 /// The columns and expressions of an index, of statistics or of a partition's key.
-fn elements<'c>(follower: &mut Follower<'c>, list: &[Field<'c>]) {
+fn elements<'c>(follower: &mut Follower<'c>, list: List<'c>) {
     for element in nodes(list) {
         let value = match element.node(at!("expr")) {
             Some(expression) => follower.expression(expression),
@@ -202,13 +202,13 @@ fn elements<'c>(follower: &mut Follower<'c>, list: &[Field<'c>]) {
 }
 
 /// Does anything that matters stand in a relation of that name?
-fn matters<'c>(follower: &mut Follower<'c>, relation: &Node<'c>) -> bool {
+fn matters<'c>(follower: &mut Follower<'c>, relation: Node<'c>) -> bool {
     let item = follower.range(relation);
     item.columns.list(follower.schema()).iter().any(|column| follower.is_sensitive(&column.value))
 }
 
 /// CREATE TABLE: its columns, those that it takes over from others, and their defaults.
-fn table<'c>(follower: &mut Follower<'c>, node: &Node<'c>) {
+fn table<'c>(follower: &mut Follower<'c>, node: Node<'c>) {
     let Some(relation) = node.node(at!("relation")) else { return };
     let mut columns: Vec<Column<'c>> = Vec::new();
     for parent in nodes(node.list(at!("inhRelations"))) {
@@ -219,7 +219,7 @@ fn table<'c>(follower: &mut Follower<'c>, node: &Node<'c>) {
         columns.extend(item.columns.list(follower.schema()).iter().cloned());
     }
     for element in nodes(node.list(at!("tableElts"))) {
-        match element.kind {
+        match element.kind() {
             Tag::TableLikeClause => {
                 if let Some(like) = element.node(at!("relation")) {
                     let item = follower.range(like);
@@ -236,8 +236,8 @@ fn table<'c>(follower: &mut Follower<'c>, node: &Node<'c>) {
         }
     }
     let name = range_name(relation);
-    let takes_over =
-        nodes(node.list(at!("tableElts"))).any(|one| one.kind == Tag::TableLikeClause && one.int(at!("options")) != 0);
+    let takes_over = nodes(node.list(at!("tableElts")))
+        .any(|one| one.kind() == Tag::TableLikeClause && one.int(at!("options")) != 0);
     if takes_over || node.node(at!("ofTypename")).is_some() || !node.list(at!("inhRelations")).is_empty() {
         follower.sets_up(&name, Watch::Check, Vec::new());
     }
@@ -256,8 +256,8 @@ fn table<'c>(follower: &mut Follower<'c>, node: &Node<'c>) {
 }
 
 /// A column's or a constraint's expressions. What is computed from other columns fills its own.
-fn definition<'c>(follower: &mut Follower<'c>, node: &Node<'c>, column: &str) {
-    match node.kind {
+fn definition<'c>(follower: &mut Follower<'c>, node: Node<'c>, column: &str) {
+    match node.kind() {
         Tag::ColumnDef => {
             let name = node.text(at!("colname"));
             nodes(node.list(at!("constraints"))).for_each(|constraint| definition(follower, constraint, name));
@@ -283,7 +283,7 @@ fn definition<'c>(follower: &mut Follower<'c>, node: &Node<'c>, column: &str) {
 }
 
 /// A default that derives from what matters fills its column with every row that comes.
-fn default<'c>(follower: &mut Follower<'c>, expression: &Field<'c>) {
+fn default<'c>(follower: &mut Follower<'c>, expression: Field<'c>) {
     let value = follower.sum(expression);
     if follower.is_sensitive(&value) {
         follower.unknown_form("a default that derives from what matters");
@@ -291,7 +291,7 @@ fn default<'c>(follower: &mut Follower<'c>, expression: &Field<'c>) {
 }
 
 /// The columns that a key, an exclusion or a reference compares: whoever inserts a guess is told whether it is there.
-fn constrained<'c>(follower: &mut Follower<'c>, constraint: &Node<'c>) {
+fn constrained<'c>(follower: &mut Follower<'c>, constraint: Node<'c>) {
     for key in super::select::names(constraint.list(at!("keys")))
         .iter()
         .chain(&super::select::names(constraint.list(at!("fk_attrs"))))
@@ -312,7 +312,7 @@ fn constrained<'c>(follower: &mut Follower<'c>, constraint: &Node<'c>) {
     }
 }
 
-fn alter<'c>(follower: &mut Follower<'c>, node: &Node<'c>) {
+fn alter<'c>(follower: &mut Follower<'c>, node: Node<'c>) {
     let Some(relation) = node.node(at!("relation")) else { return };
     if node.text(at!("objtype")) == "OBJECT_INDEX" || node.text(at!("objtype")) == "OBJECT_SEQUENCE" {
         return;
@@ -341,10 +341,10 @@ fn alter<'c>(follower: &mut Follower<'c>, node: &Node<'c>) {
 }
 
 /// ALTER COLUMN … TYPE: each value is cast, by the expression of USING or by assignment.
-fn retyped<'c>(follower: &mut Follower<'c>, target: &Name, column: &str, definition: Option<&Node<'c>>) {
+fn retyped<'c>(follower: &mut Follower<'c>, target: &Name, column: &str, definition: Option<Node<'c>>) {
     let own = follower.named_column(column).unwrap_or_default();
     let type_name = definition.and_then(|definition| definition.node(at!("typeName")));
-    if let Some(type_name) = type_name.filter(|name| super::cast::keeps(Some(name)) < How::Verbatim) {
+    if let Some(type_name) = type_name.filter(|name| super::cast::keeps(Some(*name)) < How::Verbatim) {
         follower.probe(&own, Clause::Other, type_name);
     }
     if let Some(using) = definition.and_then(|definition| definition.node(at!("raw_default"))) {
@@ -359,8 +359,9 @@ fn retyped<'c>(follower: &mut Follower<'c>, target: &Name, column: &str, definit
 }
 
 /// A table that becomes, or ceases to be, a part of another.
-fn inherits<'c>(follower: &mut Follower<'c>, relation: &Node<'c>, other: Option<&Node<'c>>) {
-    let other = other.map(|other| other.node(at!("name")).unwrap_or(other)).filter(|other| other.kind == Tag::RangeVar);
+fn inherits<'c>(follower: &mut Follower<'c>, relation: Node<'c>, other: Option<Node<'c>>) {
+    let other =
+        other.map(|other| other.node(at!("name")).unwrap_or(other)).filter(|other| other.kind() == Tag::RangeVar);
     let matter = matters(follower, relation) || other.is_none_or(|other| matters(follower, other));
     if matter {
         follower.unknown_form("a table that inherits columns that matter");
@@ -368,7 +369,7 @@ fn inherits<'c>(follower: &mut Follower<'c>, relation: &Node<'c>, other: Option<
 }
 
 /// What is dropped no longer hides another of its name; what goes with it (CASCADE, a schema's) is not told.
-fn dropped(follower: &mut Follower<'_>, node: &Node<'_>) {
+fn dropped(follower: &mut Follower<'_>, node: Node<'_>) {
     const RELATIONS: [&str; 4] = ["OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_FOREIGN_TABLE"];
     let gone = &mut follower.earlier.gone;
     gone.any |= node.text(at!("behavior")) == "DROP_CASCADE" || !RELATIONS.contains(&node.text(at!("removeType")));
@@ -378,7 +379,7 @@ fn dropped(follower: &mut Follower<'_>, node: &Node<'_>) {
 }
 
 /// A new name for what matters is one that policy does not know.
-fn renamed<'c>(follower: &mut Follower<'c>, node: &Node<'c>) {
+fn renamed<'c>(follower: &mut Follower<'c>, node: Node<'c>) {
     let Some(relation) = node.node(at!("relation")) else {
         follower.earlier.gone.any = true;
         if ["OBJECT_SCHEMA", "OBJECT_ROLE", "OBJECT_DATABASE"].contains(&node.text(at!("renameType"))) {
@@ -398,7 +399,7 @@ fn renamed<'c>(follower: &mut Follower<'c>, node: &Node<'c>) {
 }
 
 /// CREATE FUNCTION: a body in SQL that can be read and touches nothing that matters; all else is unknown.
-fn function<'c>(follower: &mut Follower<'c>, node: &Node<'c>) {
+fn function<'c>(follower: &mut Follower<'c>, node: Node<'c>) {
     follower.earlier.functions.push(qualified(node.list(at!("funcname"))).name);
     let options = node.list(at!("options"));
     let word = |name: &str| option(options, name).map(words_of).unwrap_or_default();
@@ -413,9 +414,9 @@ fn function<'c>(follower: &mut Follower<'c>, node: &Node<'c>) {
     }
 }
 
-fn words_of(field: &Field<'_>) -> Vec<String> {
+fn words_of(field: Field<'_>) -> Vec<String> {
     match field {
-        Field::Node(list) if list.kind == Tag::List => list.list(at!("items")).iter().filter_map(constant).collect(),
+        Field::Node(list) if list.kind() == Tag::List => list.list(at!("items")).iter().filter_map(constant).collect(),
         Field::List(items) => items.iter().filter_map(constant).collect(),
         one => constant(one).into_iter().collect(),
     }
@@ -429,7 +430,7 @@ fn is_clean<'c>(follower: &mut Follower<'c>, body: &str) -> bool {
         // Its arguments may be used by name.
         let any = scope::Columns::Any(Value::clean());
         inner.scopes.add(From::Item(scope::Item { name: "", schema: None, columns: any, is_stored: false }));
-        Some(statements.iter().flat_map(|statement| inner.statement(statement).to_vec()).collect::<Vec<Column<'c>>>())
+        Some(statements.iter().flat_map(|statement| inner.statement(*statement).to_vec()).collect::<Vec<Column<'c>>>())
     });
     follower.charge(follower.steps_left() - inner.steps_left());
     let Some(columns) = columns else { return false };

@@ -16,12 +16,12 @@ const ELEMENTS: &[u32] = &[3802, 199, 3807, 1001, 1007, 1009, 1014, 1015, 1016, 
 
 impl<'c> Follower<'c> {
     /// What an expression derives from.
-    pub(super) fn expression(&mut self, node: &Node<'c>) -> Value<'c> {
+    pub(super) fn expression(&mut self, node: Node<'c>) -> Value<'c> {
         self.deeper(Value::clean(), |this| this.one(node))
     }
 
-    fn one(&mut self, node: &Node<'c>) -> Value<'c> {
-        match node.kind {
+    fn one(&mut self, node: Node<'c>) -> Value<'c> {
+        match node.kind() {
             Tag::A_Const | Tag::SQLValueFunction | Tag::SetToDefault | Tag::GroupingFunc | Tag::String => {
                 Value::clean()
             }
@@ -58,22 +58,22 @@ impl<'c> Follower<'c> {
     }
 
     /// What a field that holds an expression derives from.
-    pub(super) fn of(&mut self, field: &Field<'c>) -> Value<'c> {
+    pub(super) fn of(&mut self, field: Field<'c>) -> Value<'c> {
         field.as_node().map_or_else(Value::clean, |node| self.expression(node))
     }
 
     /// What all the expressions of a list, or below a node that is no expression, derive from.
-    pub(super) fn sum(&mut self, field: &Field<'c>) -> Value<'c> {
+    pub(super) fn sum(&mut self, field: Field<'c>) -> Value<'c> {
         match field {
             Field::List(items) => items.iter().fold(Value::clean(), |all, item| all.with(&self.sum(item))),
-            Field::Node(node) if node.kind == Tag::List => self.sum(node.get(at!("items"))),
+            Field::Node(node) if node.kind() == Tag::List => self.sum(node.get(at!("items"))),
             Field::Node(node) => self.expression(node),
             Field::Null | Field::Bool(_) | Field::Int(_) | Field::Text(_) | Field::Literal(_) => Value::clean(),
         }
     }
 
     /// JSON and XML constructors embed what they are given; the other forms of the standard's cut pieces out.
-    fn constructor(&mut self, kind: Tag, node: &Node<'c>) -> Value<'c> {
+    fn constructor(&mut self, kind: Tag, node: Node<'c>) -> Value<'c> {
         match kind {
             Tag::XmlExpr => {
                 let value = self.sum(node.get(at!("named_args"))).with(&self.sum(node.get(at!("args"))));
@@ -113,7 +113,7 @@ impl<'c> Follower<'c> {
         }
     }
 
-    fn json_aggregate(&mut self, node: &Node<'c>) -> Value<'c> {
+    fn json_aggregate(&mut self, node: Node<'c>) -> Value<'c> {
         let value = self.of(node.get(at!("arg"))).at_most(How::Verbatim);
         if let Some(constructor) = node.node(at!("constructor")) {
             self.predicate(constructor.get(at!("agg_filter")));
@@ -124,7 +124,7 @@ impl<'c> Follower<'c> {
     }
 
     /// JSON_VALUE, JSON_QUERY and JSON_EXISTS.
-    fn json_function(&mut self, node: &Node<'c>) -> Value<'c> {
+    fn json_function(&mut self, node: Node<'c>) -> Value<'c> {
         let document = self.of(node.get(at!("context_item")));
         let path = node.node(at!("pathspec"));
         let passed = self.sum(node.get(at!("passing")));
@@ -139,9 +139,9 @@ impl<'c> Follower<'c> {
     }
 
     /// A form that is not known: everything below it is transformed, and if that matters the form is told.
-    fn anything(&mut self, node: &Node<'c>) -> Value<'c> {
+    fn anything(&mut self, node: Node<'c>) -> Value<'c> {
         let mut value = Value::clean();
-        for (_, field) in node.fields() {
+        for (_, field) in node.inner_fields() {
             value.add(&self.sum(field));
         }
         if self.is_sensitive(&value) {
@@ -159,18 +159,18 @@ impl<'c> Follower<'c> {
     }
 
     /// The truth value of a comparison: a probe.
-    pub(super) fn compared(&mut self, value: &Value<'c>, node: &Node<'c>) -> Value<'c> {
+    pub(super) fn compared(&mut self, value: &Value<'c>, node: Node<'c>) -> Value<'c> {
         self.probe(value, self.clause, node);
         self.transformed(value, How::Predicate)
     }
 
-    fn parameter(&self, node: &Node<'c>) -> Value<'c> {
+    fn parameter(&self, node: Node<'c>) -> Value<'c> {
         let at = usize::try_from(node.int(at!("number"))).ok().and_then(|number| number.checked_sub(1));
         at.and_then(|at| self.arguments.get(at)).cloned().unwrap_or_default()
     }
 
     /// A column by its name, a whole row by that of its relation, or a function of a row in attribute notation.
-    fn column(&mut self, node: &Node<'c>) -> Value<'c> {
+    fn column(&mut self, node: Node<'c>) -> Value<'c> {
         let fields = node.list(at!("fields"));
         let (mut few, mut many) = ([""; 4], Vec::new());
         let words: &[&str] = if fields.len() <= few.len() {
@@ -319,12 +319,12 @@ impl<'c> Follower<'c> {
     }
 
     /// `(value).field`, `(value)[i]`.
-    pub(super) fn indirection(&mut self, node: &Node<'c>) -> Value<'c> {
+    pub(super) fn indirection(&mut self, node: Node<'c>) -> Value<'c> {
         let mut value = self.of(node.get(at!("arg")));
         for step in node.list(at!("indirection")) {
             value = match (step.as_string(), step.as_node()) {
                 (Some(name), _) => self.field(&value, name),
-                (None, Some(step)) if step.kind == Tag::A_Indices => {
+                (None, Some(step)) if step.kind() == Tag::A_Indices => {
                     let index = self.of(step.get(at!("lidx"))).with(&self.of(step.get(at!("uidx"))));
                     // `name` is a type with subscripts: its letters.
                     let kept = if value.is_whole() && !self.has_elements(&value) { How::Lossy } else { How::Verbatim };
@@ -347,7 +347,7 @@ impl<'c> Follower<'c> {
         })
     }
 
-    fn boolean(&mut self, node: &Node<'c>) -> Value<'c> {
+    fn boolean(&mut self, node: Node<'c>) -> Value<'c> {
         let mut all = Value::clean();
         for argument in nodes(node.list(at!("args"))) {
             let value = self.expression(argument);
@@ -357,13 +357,13 @@ impl<'c> Follower<'c> {
     }
 
     /// IS NULL, `count(x)`: whether there is a value. Of a column that tells nothing of what it is.
-    pub(super) fn presence(&mut self, argument: &Field<'c>, node: &Node<'c>) -> Value<'c> {
+    pub(super) fn presence(&mut self, argument: Field<'c>, node: Node<'c>) -> Value<'c> {
         let value = self.of(argument);
         self.present(&value, node)
     }
 
     /// As [`Follower::presence`], of a value.
-    pub(super) fn present(&mut self, value: &Value<'c>, node: &Node<'c>) -> Value<'c> {
+    pub(super) fn present(&mut self, value: &Value<'c>, node: Node<'c>) -> Value<'c> {
         if !value.is_verbatim() {
             self.probe(value, self.clause, node);
             self.may_quote(value);
@@ -375,7 +375,7 @@ impl<'c> Follower<'c> {
         rest
     }
 
-    fn case(&mut self, node: &Node<'c>) -> Value<'c> {
+    fn case(&mut self, node: Node<'c>) -> Value<'c> {
         let clause = std::mem::replace(&mut self.clause, Clause::Case);
         let tested = node.node(at!("arg")).map(|argument| self.expression(argument));
         let mut asked = Value::clean();
@@ -399,7 +399,7 @@ impl<'c> Follower<'c> {
     }
 
     /// COALESCE tells which of its arguments are NULL; of a column that tells nothing of what it is.
-    fn coalesce(&mut self, node: &Node<'c>) -> Value<'c> {
+    fn coalesce(&mut self, node: Node<'c>) -> Value<'c> {
         let values: Vec<Value<'c>> = nodes(node.list(at!("args"))).map(|argument| self.expression(argument)).collect();
         let mut values = values.into_iter();
         let first = values.next().unwrap_or_default();
@@ -407,7 +407,7 @@ impl<'c> Follower<'c> {
     }
 
     /// GREATEST and LEAST compare their arguments.
-    fn extreme(&mut self, node: &Node<'c>) -> Value<'c> {
+    fn extreme(&mut self, node: Node<'c>) -> Value<'c> {
         let value = self.sum(node.get(at!("args")));
         if node.list(at!("args")).len() > 1 {
             self.probe(&value, Clause::Case, node);
@@ -415,7 +415,7 @@ impl<'c> Follower<'c> {
         value.at_most(How::Verbatim)
     }
 
-    fn row(&mut self, node: &Node<'c>) -> Value<'c> {
+    fn row(&mut self, node: Node<'c>) -> Value<'c> {
         let mut fields = Vec::new();
         for (at, argument) in nodes(node.list(at!("args"))).enumerate() {
             let value = self.expression(argument);
@@ -423,7 +423,7 @@ impl<'c> Follower<'c> {
                 .list(at!("fields"))
                 .last()
                 .and_then(Field::as_node)
-                .is_some_and(|last| last.kind == Tag::A_Star);
+                .is_some_and(|last| last.kind() == Tag::A_Star);
             match value.fields().filter(|_| is_star) {
                 Some(inner) => fields.extend(inner.iter().cloned()),
                 None => fields.push(Column::new(self.numbered("f", at + 1), value)),
@@ -433,10 +433,10 @@ impl<'c> Follower<'c> {
     }
 
     /// One column of `SET (a, b) = …`.
-    fn assigned(&mut self, node: &Node<'c>) -> Value<'c> {
+    fn assigned(&mut self, node: Node<'c>) -> Value<'c> {
         let at = usize::try_from(node.int(at!("colno"))).unwrap_or_default().saturating_sub(1);
         let Some(source) = node.node(at!("source")) else { return Value::clean() };
-        match source.kind {
+        match source.kind() {
             Tag::RowExpr => source.list(at!("args")).get(at).map_or_else(Value::clean, |value| self.of(value)),
             Tag::SubLink => {
                 let Some(query) = source.node(at!("subselect")) else { return Value::clean() };
@@ -450,7 +450,7 @@ impl<'c> Follower<'c> {
         }
     }
 
-    fn sublink(&mut self, node: &Node<'c>) -> Value<'c> {
+    fn sublink(&mut self, node: Node<'c>) -> Value<'c> {
         let Some(query) = node.node(at!("subselect")) else { return Value::clean() };
         let was_asked = std::mem::replace(&mut self.is_asked, true);
         let columns = self.query(query);

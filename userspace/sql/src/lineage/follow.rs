@@ -4,12 +4,11 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
-use bumpalo::Bump;
-
 use super::computed::{self, SetUp};
 use super::scope::{self, Columns, Scopes};
 use super::value::{Column, Value};
 use super::words;
+use crate::grammar::Arena;
 use crate::tree::Node;
 use crate::{
     Clause, ColumnId, Context, Flow, How, Lineage, Name, Output, Probe, Schema, Sensitivity, Source, Unknown, Used,
@@ -32,7 +31,7 @@ pub(super) struct Cte<'c> {
 pub(super) struct Follower<'c> {
     pub(super) context: Context<'c>,
     /// Where trees and words lie until the text is judged.
-    pub(super) arena: &'c Bump,
+    pub(super) arena: &'c Arena,
     pub(super) scopes: Scopes<'c>,
     /// Innermost last.
     pub(super) ctes: Vec<Cte<'c>>,
@@ -51,7 +50,7 @@ pub(super) struct Follower<'c> {
     /// Views and functions that are being looked into.
     pub(super) open: Vec<&'c Name>,
     /// The texts of views and functions that were read: each once.
-    pub(super) texts: HashMap<&'c str, &'c [&'c Node<'c>]>,
+    pub(super) texts: HashMap<&'c str, &'c [Node<'c>]>,
     /// What earlier statements of the same text did.
     pub(super) earlier: Earlier<'c>,
     pub(super) found: Found<'c>,
@@ -120,7 +119,7 @@ pub(super) struct Found<'c> {
 }
 
 impl<'c> Follower<'c> {
-    pub(super) fn new(context: Context<'c>, arena: &'c Bump, earlier: Earlier<'c>, steps_left: usize) -> Follower<'c> {
+    pub(super) fn new(context: Context<'c>, arena: &'c Arena, earlier: Earlier<'c>, steps_left: usize) -> Follower<'c> {
         Follower {
             context,
             arena,
@@ -179,7 +178,7 @@ impl<'c> Follower<'c> {
     }
 
     /// Notes that `clause` asks about what is in `value` and was not noted as a predicate yet.
-    pub(super) fn probe(&mut self, value: &Value<'c>, clause: Clause, node: &Node<'c>) {
+    pub(super) fn probe(&mut self, value: &Value<'c>, clause: Clause, node: Node<'c>) {
         if value.is_clean() || self.is_stored {
             return;
         }
@@ -196,7 +195,7 @@ impl<'c> Follower<'c> {
     }
 
     /// Notes values that are computed and then left aside: what fails on some of them only tells them apart.
-    pub(super) fn dropped(&mut self, value: &Value<'c>, node: &Node<'c>) {
+    pub(super) fn dropped(&mut self, value: &Value<'c>, node: Node<'c>) {
         if !value.is_verbatim() {
             self.probe(value, Clause::Other, node);
         }

@@ -8,18 +8,18 @@ use super::scope::{self, Columns, From, Item, STAR};
 use super::select::{names, nodes};
 use super::value::{Column, Value};
 use super::{relations, words};
-use crate::tree::{Node, Tag, at};
+use crate::tree::{List, Node, Tag, at};
 use crate::{Clause, How};
 
 impl<'c> Follower<'c> {
     /// An item under its alias, or under its own name.
-    fn item(&self, node: &Node<'c>, columns: Columns<'c>) -> Item<'c> {
+    fn item(&self, node: Node<'c>, columns: Columns<'c>) -> Item<'c> {
         let Some(alias) = node.node(at!("alias")) else {
             let functions =
                 nodes(node.list(at!("functions"))).next().and_then(|entry| entry.list(at!("items")).first());
             let function =
                 functions.and_then(crate::tree::Value::as_node).map(|call| words::last(call.list(at!("funcname"))));
-            let own = match node.kind {
+            let own = match node.kind() {
                 // As the server calls them (`addRangeTableEntryForTableFunc`, parse_relation.c).
                 Tag::RangeTableFunc => "xmltable",
                 Tag::JsonTable => "json_table",
@@ -36,35 +36,35 @@ impl<'c> Follower<'c> {
     }
 
     /// Adds an item to the FROM of the innermost query.
-    pub(super) fn source(&mut self, node: &Node<'c>) {
+    pub(super) fn source(&mut self, node: Node<'c>) {
         let from = self.source_item(node);
         self.scopes.add(from);
     }
 
-    fn source_item(&mut self, node: &Node<'c>) -> From<'c> {
-        let nothing = From::Item(self.item(node, Columns::Any(Value::clean())));
-        self.deeper(nothing.clone(), |this| match node.kind {
-            Tag::RangeVar => From::Item(this.range(node)),
-            Tag::JoinExpr => this.join(node),
-            Tag::RangeSubselect => From::Item(this.subselect(node)),
-            Tag::RangeFunction => From::Item(this.range_function(node)),
-            Tag::RangeTableFunc | Tag::JsonTable => From::Item(this.table_function(node)),
+    fn source_item(&mut self, node: Node<'c>) -> From<'c> {
+        let read = self.deeper(None, |this| match node.kind() {
+            Tag::RangeVar => Some(From::Item(this.range(node))),
+            Tag::JoinExpr => Some(this.join(node)),
+            Tag::RangeSubselect => Some(From::Item(this.subselect(node))),
+            Tag::RangeFunction => Some(From::Item(this.range_function(node))),
+            Tag::RangeTableFunc | Tag::JsonTable => Some(From::Item(this.table_function(node))),
             Tag::RangeTableSample => {
                 for argument in nodes(node.list(at!("args"))).chain(node.node(at!("repeatable"))) {
                     let value = this.expression(argument);
                     this.probe(&value, Clause::Other, argument);
                 }
-                node.node(at!("relation")).map_or(nothing, |relation| this.source_item(relation))
+                node.node(at!("relation")).map(|relation| this.source_item(relation))
             }
             _ => {
                 this.unknown_form(node.name());
-                nothing
+                None
             }
-        })
+        });
+        read.unwrap_or_else(|| From::Item(self.item(node, Columns::Any(Value::clean()))))
     }
 
     /// A relation or common table expression by its name.
-    pub(super) fn range(&mut self, node: &Node<'c>) -> Item<'c> {
+    pub(super) fn range(&mut self, node: Node<'c>) -> Item<'c> {
         let (schema, name) = crate::walk::range_parts(node);
         let cte = self.ctes.iter().rev().find(|cte| schema.is_none() && cte.name == name);
         if let Some(cte) = cte {
@@ -78,7 +78,7 @@ impl<'c> Follower<'c> {
         item
     }
 
-    fn subselect(&mut self, node: &Node<'c>) -> Item<'c> {
+    fn subselect(&mut self, node: Node<'c>) -> Item<'c> {
         let Some(query) = node.node(at!("subquery")) else { return self.item(node, Columns::Any(Value::clean())) };
         let depth = self.scopes.depth();
         self.scopes.show(depth, node.flag(at!("lateral")));
@@ -88,7 +88,7 @@ impl<'c> Follower<'c> {
         self.item(node, Columns::Known(columns))
     }
 
-    fn join(&mut self, node: &Node<'c>) -> From<'c> {
+    fn join(&mut self, node: Node<'c>) -> From<'c> {
         let (Some(left), Some(right)) = (node.node(at!("larg")), node.node(at!("rarg"))) else {
             return From::Item(self.item(node, Columns::Any(Value::clean())));
         };
@@ -114,7 +114,7 @@ impl<'c> Follower<'c> {
     }
 
     /// The columns of USING or NATURAL, compared with each other.
-    fn merged(&mut self, node: &Node<'c>, left: &From<'c>, right: &From<'c>) -> Rc<[Column<'c>]> {
+    fn merged(&mut self, node: Node<'c>, left: &From<'c>, right: &From<'c>) -> Rc<[Column<'c>]> {
         let schema = self.schema();
         let natural = node.flag(at!("isNatural"));
         if !natural && node.list(at!("usingClause")).is_empty() {
@@ -136,7 +136,7 @@ impl<'c> Follower<'c> {
     }
 
     /// The names that both sides of a NATURAL JOIN have.
-    fn common(&mut self, node: &Node<'c>, left: &From<'c>, right: &From<'c>) -> Vec<&'c str> {
+    fn common(&mut self, node: Node<'c>, left: &From<'c>, right: &From<'c>) -> Vec<&'c str> {
         let (left, right) = (left.star(self.schema()), right.star(self.schema()));
         self.charge(left.len().saturating_mul(right.len()) / 8);
         if scope::has_star(&left) || scope::has_star(&right) {
@@ -153,21 +153,23 @@ impl<'c> Follower<'c> {
     }
 
     /// `f(…)`, `ROWS FROM (f(…), g(…))`, WITH ORDINALITY; each sees what stands before it.
-    fn range_function(&mut self, node: &Node<'c>) -> Item<'c> {
+    fn range_function(&mut self, node: Node<'c>) -> Item<'c> {
         if crate::walk::is_older_table(node) && self.schema().relations().any(|one| one.name.name == "system_user") {
             self.unknown_form("a table that is called system_user");
         }
         let mut columns: Vec<Column<'c>> = Vec::new();
         let whole = node.list(at!("coldeflist"));
         for entry in nodes(node.list(at!("functions"))) {
-            let [function, defined @ ..] = entry.list(at!("items")) else { continue };
-            let Some(function) = function.as_node() else { continue };
+            let items = entry.list(at!("items"));
+            let Some(function) = items.first().and_then(crate::tree::Value::as_node) else { continue };
             let (value, changes_rows) = self.row_source(function);
             if changes_rows {
                 self.probe(&value, Clause::Other, function);
             }
-            let defined =
-                defined.first().and_then(crate::tree::Value::as_node).map_or(&[][..], |list| list.list(at!("items")));
+            let defined = items
+                .get(1)
+                .and_then(crate::tree::Value::as_node)
+                .map_or(List::default(), |list| list.list(at!("items")));
             let list = if defined.is_empty() { whole } else { defined };
             self.function_columns(function, &value, list, &mut columns);
         }
@@ -177,7 +179,8 @@ impl<'c> Follower<'c> {
         let alias = node.node(at!("alias"));
         let name = alias.map_or("", |alias| alias.text(at!("aliasname")));
         // A function of one plain column gives it the alias' name.
-        if let ([first, ..], [_]) = (columns.as_mut_slice(), node.list(at!("functions")))
+        if let [first, ..] = columns.as_mut_slice()
+            && node.list(at!("functions")).len() == 1
             && !name.is_empty()
             && functions::is_named_by_alias(first.name, node)
         {
@@ -187,7 +190,7 @@ impl<'c> Follower<'c> {
     }
 
     /// What a function in FROM gives, and whether what it is given decides how many rows.
-    fn row_source(&mut self, function: &Node<'c>) -> (Value<'c>, bool) {
+    fn row_source(&mut self, function: Node<'c>) -> (Value<'c>, bool) {
         let value = self.expression(function);
         let name = words::last(function.list(at!("funcname")));
         let embeds = [Class::Embeds, Class::Fills].contains(&functions::class(name)) && value.is_verbatim();
@@ -197,9 +200,9 @@ impl<'c> Follower<'c> {
 
     fn function_columns(
         &mut self,
-        function: &Node<'c>,
+        function: Node<'c>,
         value: &Value<'c>,
-        defined: &[crate::tree::Value<'c>],
+        defined: List<'c>,
         columns: &mut Vec<Column<'c>>,
     ) {
         let told: &'c str = self.arena.alloc_str(&words::expression(function));
@@ -222,7 +225,7 @@ impl<'c> Follower<'c> {
     }
 
     /// XMLTABLE and JSON_TABLE: every column is cut out of the document.
-    fn table_function(&mut self, node: &Node<'c>) -> Item<'c> {
+    fn table_function(&mut self, node: Node<'c>) -> Item<'c> {
         let mut document = Value::clean();
         for field in
             [at!("docexpr"), at!("rowexpr"), at!("context_item")].into_iter().filter_map(|field| node.node(field))
@@ -239,7 +242,7 @@ impl<'c> Follower<'c> {
         self.item(node, Columns::Known(Rc::from(columns)))
     }
 
-    fn table_columns(&mut self, node: &Node<'c>, document: &Value<'c>, columns: &mut Vec<Column<'c>>) {
+    fn table_columns(&mut self, node: Node<'c>, document: &Value<'c>, columns: &mut Vec<Column<'c>>) {
         for column in nodes(node.list(at!("columns"))) {
             let mut value = document.clone();
             for field in [at!("colexpr"), at!("coldefexpr")].into_iter().filter_map(|field| column.node(field)) {

@@ -240,7 +240,7 @@ pub(super) fn columns(name: &str) -> Option<&'static [&'static str]> {
 }
 
 /// Is the one column of a function in FROM, which bears the function's name, named by the alias?
-pub(super) fn is_named_by_alias(column: &str, range: &Node<'_>) -> bool {
+pub(super) fn is_named_by_alias(column: &str, range: Node<'_>) -> bool {
     let function = range
         .list(at!("functions"))
         .first()

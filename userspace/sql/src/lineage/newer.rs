@@ -9,7 +9,7 @@ use crate::tree::{Node, Tag, at};
 use crate::{How, Name};
 
 /// What the node is written as, where an older server reads a call of a function of that name.
-fn written(kind: Tag, node: &Node<'_>) -> Option<&'static str> {
+fn written(kind: Tag, node: Node<'_>) -> Option<&'static str> {
     Some(match kind {
         Tag::JsonParseExpr => "json",
         Tag::JsonScalarExpr => "json_scalar",
@@ -36,7 +36,7 @@ impl<'c> Follower<'c> {
     }
 
     /// `value` is what the form gives; a function of the user's of that name may be meant as well.
-    pub(super) fn newer_function(&mut self, kind: Tag, node: &Node<'c>, value: Value<'c>) -> Value<'c> {
+    pub(super) fn newer_function(&mut self, kind: Tag, node: Node<'c>, value: Value<'c>) -> Value<'c> {
         let Some(name) = written(kind, node) else { return value };
         if self.schema().functions(name).is_empty() && !self.earlier.functions.iter().any(|made| made == name) {
             return value;

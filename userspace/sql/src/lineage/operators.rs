@@ -16,8 +16,8 @@ const COMPARISONS: &[&str] = &[
 ];
 
 /// A constant or a parameter, also cast: something that no row decides.
-pub(super) fn is_fixed(node: &Node<'_>) -> bool {
-    match node.kind {
+pub(super) fn is_fixed(node: Node<'_>) -> bool {
+    match node.kind() {
         Tag::A_Const | Tag::ParamRef => true,
         Tag::TypeCast => node.node(at!("arg")).is_some_and(is_fixed),
         Tag::A_ArrayExpr => nodes(node.list(at!("elements"))).all(is_fixed),
@@ -27,7 +27,7 @@ pub(super) fn is_fixed(node: &Node<'_>) -> bool {
 }
 
 /// A JSON path of keys and positions alone: it compares nothing and computes nothing.
-pub(super) fn is_plain_path(path: &Node<'_>) -> bool {
+pub(super) fn is_plain_path(path: Node<'_>) -> bool {
     let words = constant_of(path);
     words.is_some_and(|words| {
         let plain = |c: char| c.is_alphanumeric() || "$._[]*\" ".contains(c);
@@ -35,17 +35,17 @@ pub(super) fn is_plain_path(path: &Node<'_>) -> bool {
     })
 }
 
-fn constant_of(node: &Node<'_>) -> Option<String> {
-    match node.kind {
+fn constant_of(node: Node<'_>) -> Option<String> {
+    match node.kind() {
         Tag::TypeCast => constant_of(node.node(at!("arg"))?),
-        _ if node.kind == Tag::A_Const => node.node(at!("sval")).map(|word| word.text(at!("sval")).to_owned()),
+        _ if node.kind() == Tag::A_Const => node.node(at!("sval")).map(|word| word.text(at!("sval")).to_owned()),
         _ => None,
     }
 }
 
 impl<'c> Follower<'c> {
     /// An operator with its operands.
-    pub(super) fn operator(&mut self, node: &Node<'c>) -> Value<'c> {
+    pub(super) fn operator(&mut self, node: Node<'c>) -> Value<'c> {
         let (schema, name) = parts(node.list(at!("name")));
         let values = [self.sum(node.get(at!("lexpr"))), self.sum(node.get(at!("rexpr")))];
         let [left, right] = &values;
@@ -53,6 +53,11 @@ impl<'c> Follower<'c> {
         let own = foreign || self.schema().has_operator(name);
         if own && values.iter().any(|value| self.is_sensitive(value)) {
             self.unknown(Unknown::Function(qualified(node.list(at!("name")))));
+        }
+        // Nothing matters, and none of these looks at a constant.
+        let looks = || matches!(name, "||" | "->" | "->>" | "#>" | "#>>");
+        if left.is_clean() && right.is_clean() && !looks() {
+            return Value::clean();
         }
         let sides = (node.node(at!("lexpr")), node.node(at!("rexpr")));
         match node.text(at!("kind")) {
@@ -89,21 +94,21 @@ impl<'c> Follower<'c> {
         &mut self,
         left: &Value<'c>,
         right: &Value<'c>,
-        left_node: Option<&Node<'c>>,
-        right_node: Option<&Node<'c>>,
-        node: &Node<'c>,
+        left_node: Option<Node<'c>>,
+        right_node: Option<Node<'c>>,
+        node: Node<'c>,
     ) -> Value<'c> {
         let both = left.clone().with(right);
         if self.are_columns(left, right) {
             self.probe(&both, Clause::Join, node);
             return both.at_most(How::Predicate);
         }
-        let fixed = |value: &Value<'c>, node: Option<&Node<'c>>| value.is_clean() && node.is_some_and(is_fixed);
+        let fixed = |value: &Value<'c>, node: Option<Node<'c>>| value.is_clean() && node.is_some_and(is_fixed);
         let bare = left.is_whole() && fixed(right, right_node) || right.is_whole() && fixed(left, left_node);
         self.equal(&both, bare, node)
     }
 
-    fn equal(&mut self, both: &Value<'c>, is_match: bool, node: &Node<'c>) -> Value<'c> {
+    fn equal(&mut self, both: &Value<'c>, is_match: bool, node: Node<'c>) -> Value<'c> {
         // A function's parameter is whatever its caller's rows give it.
         if !is_match || !self.arguments.is_empty() {
             return self.compared(both, node);
@@ -113,7 +118,7 @@ impl<'c> Follower<'c> {
     }
 
     /// `json -> key`: the piece stands in the whole as it is. A key that matters is compared with those that are there.
-    pub(super) fn piece(&mut self, whole: &Value<'c>, key: &Value<'c>, node: &Node<'c>) -> Value<'c> {
+    pub(super) fn piece(&mut self, whole: &Value<'c>, key: &Value<'c>, node: Node<'c>) -> Value<'c> {
         let asked = self.compared(key, node);
         let name = node.node(at!("rexpr")).and_then(constant_of);
         let fields = whole.fields().into_iter().flat_map(|fields| fields.iter());
@@ -124,7 +129,7 @@ impl<'c> Follower<'c> {
     }
 
     /// `a || b`: a value that stands apart from digits and letters beside it stands there as it is.
-    fn joined(&mut self, node: &Node<'c>, values: &[Value<'c>; 2]) -> Value<'c> {
+    fn joined(&mut self, node: Node<'c>, values: &[Value<'c>; 2]) -> Value<'c> {
         let [left, right] = values;
         let apart = |edge: Option<char>| edge.is_some_and(is_border);
         let (left_node, right_node) = (node.node(at!("lexpr")), node.node(at!("rexpr")));
@@ -141,8 +146,8 @@ pub(super) fn is_border(c: char) -> bool {
 }
 
 /// The last or first character of what an expression surely begins or ends with.
-fn edge(node: &Node<'_>, last: bool) -> Option<char> {
-    match node.kind {
+fn edge(node: Node<'_>, last: bool) -> Option<char> {
+    match node.kind() {
         Tag::A_Expr if words::last(node.list(at!("name"))) == "||" => {
             edge(node.node(if last { at!("rexpr") } else { at!("lexpr") })?, last)
         }
@@ -157,9 +162,9 @@ fn edge(node: &Node<'_>, last: bool) -> Option<char> {
 }
 
 /// Do the constants around the arguments of `string_agg`, `concat`, `format` or `to_char` leave each apart from the others?
-pub(super) fn is_set_apart(function: &str, call: &Node<'_>) -> bool {
-    let arguments: Vec<&Node<'_>> = nodes(call.list(at!("args"))).collect();
-    let word = |at: usize| arguments.get(at).and_then(|argument| constant_of(argument));
+pub(super) fn is_set_apart(function: &str, call: Node<'_>) -> bool {
+    let arguments: Vec<Node<'_>> = nodes(call.list(at!("args"))).collect();
+    let word = |at: usize| arguments.get(at).and_then(|argument| constant_of(*argument));
     let is_apart = |word: &str| {
         !word.chars().any(|c| c.is_numeric())
             && word.chars().next().is_some_and(is_border)
@@ -176,10 +181,10 @@ pub(super) fn is_set_apart(function: &str, call: &Node<'_>) -> bool {
 }
 
 /// No two neighbours of which neither is a constant that keeps them apart.
-fn between(arguments: &[&Node<'_>]) -> bool {
-    let apart = |argument: &Node<'_>, last: bool| edge(argument, last).is_some_and(is_border);
+fn between(arguments: &[Node<'_>]) -> bool {
+    let apart = |argument: Node<'_>, last: bool| edge(argument, last).is_some_and(is_border);
     arguments.windows(2).all(|pair| match pair {
-        [left, right] => apart(left, true) || apart(right, false),
+        [left, right] => apart(*left, true) || apart(*right, false),
         _ => true,
     })
 }

@@ -182,7 +182,7 @@ fn expanded<'c>(follower: &mut Follower<'c>, relation: &'c Relation, query: &str
     follower.open.push(&relation.name);
     let columns = follower.apart(Vec::new(), |follower| {
         follower.text(query, |follower, statements| match statements {
-            [statement] if statement.kind == Tag::SelectStmt => Some(follower.query(statement)),
+            [statement] if statement.kind() == Tag::SelectStmt => Some(follower.query(*statement)),
             _ => None,
         })
     });
@@ -192,11 +192,7 @@ fn expanded<'c>(follower: &mut Follower<'c>, relation: &'c Relation, query: &str
 
 impl<'c> Follower<'c> {
     /// Reads a text that the database keeps, once, and hands its statements to `body`; `None` if it cannot be read.
-    pub(super) fn text<T>(
-        &mut self,
-        text: &str,
-        body: impl FnOnce(&mut Self, &[&'c Node<'c>]) -> Option<T>,
-    ) -> Option<T> {
+    pub(super) fn text<T>(&mut self, text: &str, body: impl FnOnce(&mut Self, &[Node<'c>]) -> Option<T>) -> Option<T> {
         let statements = match self.texts.get(text) {
             Some(read) => *read,
             None => {
@@ -208,16 +204,16 @@ impl<'c> Follower<'c> {
         body(self, statements)
     }
 
-    fn read(&self, text: &str) -> Option<&'c [&'c Node<'c>]> {
+    fn read(&self, text: &str) -> Option<&'c [Node<'c>]> {
         let limits = crate::Limits::default();
         // All that one text leads to lies in memory until it is judged.
-        let bytes_max = ARENA_BYTES_MAX.checked_sub(self.arena.allocated_bytes())?.min(limits.tree_bytes);
+        let bytes_max = ARENA_BYTES_MAX.checked_sub(self.arena.bytes())?.min(limits.tree_bytes);
         if text.len() > limits.bytes {
             return None;
         }
-        let (root, _) = grammar::parse(text, self.arena, limits.depth, bytes_max).ok()?;
+        let parsed = grammar::parse(text, self.arena, limits.depth, bytes_max).ok()?;
         let statements: Option<Vec<_>> =
-            root.list(at!("stmts")).iter().map(|raw| raw.as_node().and_then(|raw| raw.node(at!("stmt")))).collect();
+            parsed.statements.iter().map(|raw| raw.as_node().and_then(|raw| raw.node(at!("stmt")))).collect();
         Some(self.arena.alloc_slice_copy(&statements?))
     }
 }

@@ -6,7 +6,7 @@ use super::follow::{Cte, Follower};
 use super::scope::{self, Columns, STAR};
 use super::value::{Column, Value};
 use super::words;
-use crate::tree::{Node, Tag, Value as Field, at};
+use crate::tree::{List, Node, Tag, Value as Field, at};
 use crate::{Clause, How};
 
 /// Rounds until what recursive queries hold has settled. Each round adds a source or ends it.
@@ -16,20 +16,20 @@ const ROUNDS_MAX: usize = 64;
 const COLUMNS_MAX: usize = 1664;
 
 /// The nodes of a list.
-pub(super) fn nodes<'j>(list: &[Field<'j>]) -> impl DoubleEndedIterator<Item = &'j Node<'j>> {
+pub(super) fn nodes<'j>(list: List<'j>) -> impl DoubleEndedIterator<Item = Node<'j>> {
     list.iter().filter_map(Field::as_node)
 }
 
 /// The names of a list of words.
-pub(super) fn names<'c>(list: &[Field<'c>]) -> Vec<&'c str> {
+pub(super) fn names<'c>(list: List<'c>) -> Vec<&'c str> {
     list.iter().filter_map(Field::as_string).collect()
 }
 
 impl<'c> Follower<'c> {
     /// A query, or a statement that changes rows and returns some.
-    pub(super) fn query(&mut self, node: &Node<'c>) -> Rc<[Column<'c>]> {
+    pub(super) fn query(&mut self, node: Node<'c>) -> Rc<[Column<'c>]> {
         let nothing = Rc::clone(&self.nothing);
-        self.deeper(nothing, |this| match node.kind {
+        self.deeper(nothing, |this| match node.kind() {
             Tag::SelectStmt => this.select(node),
             Tag::InsertStmt | Tag::UpdateStmt | Tag::DeleteStmt | Tag::MergeStmt => this.change(node),
             _ => {
@@ -40,10 +40,10 @@ impl<'c> Follower<'c> {
     }
 
     /// Runs `body` where the common table expressions of `clause` are visible.
-    pub(super) fn with<T>(&mut self, clause: Option<&Node<'c>>, body: impl FnOnce(&mut Self) -> T) -> T {
+    pub(super) fn with<T>(&mut self, clause: Option<Node<'c>>, body: impl FnOnce(&mut Self) -> T) -> T {
         let mark = self.ctes.len();
         if let Some(clause) = clause {
-            let queries: Vec<&Node<'c>> = nodes(clause.list(at!("ctes"))).collect();
+            let queries: Vec<Node<'c>> = nodes(clause.list(at!("ctes"))).collect();
             if clause.flag(at!("recursive")) { self.recursive(&queries) } else { self.in_turn(&queries) }
         }
         let result = body(self);
@@ -52,22 +52,22 @@ impl<'c> Follower<'c> {
     }
 
     /// Each sees those before it.
-    fn in_turn(&mut self, queries: &[&Node<'c>]) {
-        for cte in queries {
+    fn in_turn(&mut self, queries: &[Node<'c>]) {
+        for &cte in queries {
             let columns = self.cte(cte);
             self.ctes.push(Cte { name: cte.text(at!("ctename")), columns: Columns::Known(columns) });
         }
     }
 
     /// Each sees all, itself included: again until nothing is added.
-    fn recursive(&mut self, queries: &[&Node<'c>]) {
+    fn recursive(&mut self, queries: &[Node<'c>]) {
         let mark = self.ctes.len();
-        for cte in queries {
+        for &cte in queries {
             self.ctes.push(Cte { name: cte.text(at!("ctename")), columns: Columns::Any(Value::clean()) });
         }
         for round in 0.. {
             let mut settled = true;
-            for (at, cte) in queries.iter().enumerate() {
+            for (at, &cte) in queries.iter().enumerate() {
                 let columns = self.cte(cte);
                 self.charge(columns.len());
                 let Some(known) = self.ctes.get_mut(mark + at) else { return };
@@ -85,7 +85,7 @@ impl<'c> Follower<'c> {
     }
 
     /// One common table expression's columns, with those that SEARCH and CYCLE add.
-    fn cte(&mut self, cte: &Node<'c>) -> Rc<[Column<'c>]> {
+    fn cte(&mut self, cte: Node<'c>) -> Rc<[Column<'c>]> {
         let Some(query) = cte.node(at!("ctequery")) else { return Rc::from([]) };
         let columns = self.query(query);
         self.left_aside(query, &columns);
@@ -109,8 +109,8 @@ impl<'c> Follower<'c> {
     }
 
     /// What an inner query computes may be left aside by the outer one, and still fail on some values and not on others.
-    pub(super) fn left_aside(&mut self, query: &Node<'c>, columns: &[Column<'c>]) {
-        let targets: Vec<&Node<'c>> = nodes(query.list(at!("targetList"))).collect();
+    pub(super) fn left_aside(&mut self, query: Node<'c>, columns: &[Column<'c>]) {
+        let targets: Vec<Node<'c>> = nodes(query.list(at!("targetList"))).collect();
         for (at, column) in columns.iter().enumerate() {
             if !column.value.is_verbatim() {
                 let target = targets.get(at).filter(|_| targets.len() == columns.len());
@@ -119,7 +119,7 @@ impl<'c> Follower<'c> {
         }
     }
 
-    fn select(&mut self, node: &Node<'c>) -> Rc<[Column<'c>]> {
+    fn select(&mut self, node: Node<'c>) -> Rc<[Column<'c>]> {
         self.with(node.node(at!("withClause")), |this| {
             if node.text(at!("op")) != "SETOP_NONE" && node.node(at!("larg")).is_some() {
                 this.set_operation(node)
@@ -132,10 +132,10 @@ impl<'c> Follower<'c> {
     }
 
     /// A chain of them nests to the left: followed from its first query on, without a level for each.
-    fn set_operation(&mut self, node: &Node<'c>) -> Rc<[Column<'c>]> {
+    fn set_operation(&mut self, node: Node<'c>) -> Rc<[Column<'c>]> {
         let mut chain = vec![node];
         let mut first = node.node(at!("larg"));
-        while let Some(left) = first.filter(|left| is_bare_operation(left)) {
+        while let Some(left) = first.filter(|left| is_bare_operation(*left)) {
             chain.push(left);
             first = left.node(at!("larg"));
         }
@@ -155,7 +155,7 @@ impl<'c> Follower<'c> {
         columns
     }
 
-    fn values(&mut self, node: &Node<'c>) -> Rc<[Column<'c>]> {
+    fn values(&mut self, node: Node<'c>) -> Rc<[Column<'c>]> {
         let mut columns: Option<Rc<[Column<'c>]>> = None;
         for row in nodes(node.list(at!("valuesLists"))) {
             let row: Vec<Column<'c>> = nodes(row.list(at!("items")))
@@ -174,7 +174,7 @@ impl<'c> Follower<'c> {
         columns
     }
 
-    fn plain_select(&mut self, node: &Node<'c>) -> Rc<[Column<'c>]> {
+    fn plain_select(&mut self, node: Node<'c>) -> Rc<[Column<'c>]> {
         self.scopes.open();
         nodes(node.list(at!("fromClause"))).for_each(|item| self.source(item));
         self.predicate(node.get(at!("whereClause")));
@@ -194,7 +194,7 @@ impl<'c> Follower<'c> {
     }
 
     /// A select list or RETURNING.
-    pub(super) fn targets(&mut self, list: &[Field<'c>]) -> Vec<Column<'c>> {
+    pub(super) fn targets(&mut self, list: List<'c>) -> Vec<Column<'c>> {
         let mut columns = Vec::with_capacity(list.len());
         for target in nodes(list) {
             let Some(expression) = target.node(at!("val")) else { continue };
@@ -220,7 +220,7 @@ impl<'c> Follower<'c> {
     }
 
     /// An expression in words that last as long as the tree.
-    fn words(&self, expression: &Node<'c>) -> &'c str {
+    fn words(&self, expression: Node<'c>) -> &'c str {
         self.arena.alloc_str(&words::expression(expression))
     }
 
@@ -230,10 +230,10 @@ impl<'c> Follower<'c> {
     }
 
     /// The columns of `*`, `t.*` or `(row).*`; `None`: it is no such thing.
-    fn star(&mut self, expression: &Node<'c>) -> Option<Vec<Column<'c>>> {
+    fn star(&mut self, expression: Node<'c>) -> Option<Vec<Column<'c>>> {
         let is_star =
-            |list: &[Field<'c>]| list.last().and_then(Field::as_node).is_some_and(|last| last.kind == Tag::A_Star);
-        match expression.kind {
+            |list: List<'c>| list.last().and_then(Field::as_node).is_some_and(|last| last.kind() == Tag::A_Star);
+        match expression.kind() {
             Tag::ColumnRef if is_star(expression.list(at!("fields"))) => {
                 let qualifiers: Vec<&str> =
                     expression.list(at!("fields")).iter().filter_map(Field::as_string).collect();
@@ -253,10 +253,10 @@ impl<'c> Follower<'c> {
         }
     }
 
-    fn distinct(&mut self, node: &Node<'c>, columns: &[Column<'c>]) {
+    fn distinct(&mut self, node: Node<'c>, columns: &[Column<'c>]) {
         let distinct = node.list(at!("distinctClause"));
-        let keys: Vec<&Node<'c>> = nodes(distinct).filter(|key| key.kind != Tag::None).collect();
-        for key in &keys {
+        let keys: Vec<Node<'c>> = nodes(distinct).filter(|key| key.kind() != Tag::None).collect();
+        for &key in &keys {
             let value = self.sort_key(key, columns);
             self.probe(&value, Clause::GroupBy, key);
         }
@@ -266,7 +266,7 @@ impl<'c> Follower<'c> {
     }
 
     /// ORDER BY, LIMIT and OFFSET.
-    fn tail(&mut self, node: &Node<'c>, columns: &[Column<'c>]) {
+    fn tail(&mut self, node: Node<'c>, columns: &[Column<'c>]) {
         for sort in nodes(node.list(at!("sortClause"))) {
             if let Some(key) = sort.node(at!("node")) {
                 let value = self.sort_key(key, columns);
@@ -280,7 +280,7 @@ impl<'c> Follower<'c> {
     }
 
     /// A key of ORDER BY or DISTINCT ON: an output's number, its name, or an expression.
-    fn sort_key(&mut self, key: &Node<'c>, columns: &[Column<'c>]) -> Value<'c> {
+    fn sort_key(&mut self, key: Node<'c>, columns: &[Column<'c>]) -> Value<'c> {
         self.charge(columns.len());
         if let Some(value) = output(key, columns) {
             return value;
@@ -292,9 +292,9 @@ impl<'c> Follower<'c> {
     }
 
     /// A key of GROUP BY: an output's number, an expression, and then an output's name.
-    fn group(&mut self, key: &Node<'c>, columns: &[Column<'c>]) {
+    fn group(&mut self, key: Node<'c>, columns: &[Column<'c>]) {
         self.charge(columns.len() + self.scopes.width());
-        if key.kind == Tag::GroupingSet {
+        if key.kind() == Tag::GroupingSet {
             return nodes(key.list(at!("content"))).for_each(|key| self.group(key, columns));
         }
         let value = match (output(key, columns), bare_name(key)) {
@@ -310,7 +310,7 @@ impl<'c> Follower<'c> {
     }
 
     /// A window's keys and frame.
-    pub(super) fn window(&mut self, window: &Node<'c>) {
+    pub(super) fn window(&mut self, window: Node<'c>) {
         for key in nodes(window.list(at!("partitionClause"))) {
             let value = self.expression(key);
             self.probe(&value, Clause::GroupBy, key);
@@ -323,7 +323,7 @@ impl<'c> Follower<'c> {
     }
 
     /// The keys of an ORDER BY inside a window or an aggregate.
-    pub(super) fn order(&mut self, list: &[Field<'c>]) {
+    pub(super) fn order(&mut self, list: List<'c>) {
         for key in nodes(list).filter_map(|sort| sort.node(at!("node"))) {
             let value = self.expression(key);
             self.probe(&value, Clause::OrderBy, key);
@@ -331,7 +331,7 @@ impl<'c> Follower<'c> {
     }
 
     /// WHERE and its like.
-    pub(super) fn predicate(&mut self, condition: &Field<'c>) {
+    pub(super) fn predicate(&mut self, condition: Field<'c>) {
         if let Some(condition) = condition.as_node() {
             let value = self.expression(condition);
             self.probe(&value, Clause::Where, condition);
@@ -340,14 +340,14 @@ impl<'c> Follower<'c> {
 }
 
 /// A set operation without clauses of its own.
-fn is_bare_operation(node: &Node<'_>) -> bool {
+fn is_bare_operation(node: Node<'_>) -> bool {
     let clauses = [at!("withClause"), at!("sortClause"), at!("limitCount"), at!("limitOffset")];
     node.text(at!("op")) != "SETOP_NONE" && clauses.iter().all(|clause| matches!(node.get(*clause), Field::Null))
 }
 
 /// The output that a number in ORDER BY or GROUP BY means.
-fn output<'c>(key: &Node<'_>, columns: &[Column<'c>]) -> Option<Value<'c>> {
-    let number = key.node(at!("ival")).filter(|_| key.kind == Tag::A_Const)?.int(at!("ival"));
+fn output<'c>(key: Node<'_>, columns: &[Column<'c>]) -> Option<Value<'c>> {
+    let number = key.node(at!("ival")).filter(|_| key.kind() == Tag::A_Const)?.int(at!("ival"));
     if scope::has_star(columns) {
         return Some(Value::all(columns.iter().map(|column| &column.value)));
     }
@@ -356,11 +356,9 @@ fn output<'c>(key: &Node<'_>, columns: &[Column<'c>]) -> Option<Value<'c>> {
 }
 
 /// The name, if the key is a column's name alone.
-fn bare_name<'c>(key: &Node<'c>) -> Option<&'c str> {
-    match key.list(at!("fields")) {
-        [name] if key.kind == Tag::ColumnRef => name.as_string(),
-        _ => None,
-    }
+fn bare_name<'c>(key: Node<'c>) -> Option<&'c str> {
+    let name = key.list(at!("fields")).only().filter(|_| key.kind() == Tag::ColumnRef);
+    name.and_then(Field::as_string)
 }
 
 /// The outputs of that name.

@@ -8,14 +8,14 @@ use super::scope;
 use super::select::{names, nodes};
 use super::value::{Column, Value};
 use super::{define, words};
-use crate::tree::{Node, Tag, Value as Field, at};
+use crate::tree::{List, Node, Tag, Value as Field, at};
 use crate::walk::{range_name, range_parts};
 use crate::{Name, Unknown, utility};
 
 impl<'c> Follower<'c> {
     /// A statement as it stands in the text; its columns are those that it returns.
-    pub(super) fn statement(&mut self, node: &Node<'c>) -> Rc<[Column<'c>]> {
-        match node.kind {
+    pub(super) fn statement(&mut self, node: Node<'c>) -> Rc<[Column<'c>]> {
+        match node.kind() {
             Tag::SelectStmt => {
                 let columns = self.query(node);
                 match into(node) {
@@ -51,7 +51,7 @@ impl<'c> Follower<'c> {
 
     fn carried(
         &mut self,
-        node: &Node<'c>,
+        node: Node<'c>,
         then: impl FnOnce(&mut Self, Rc<[Column<'c>]>) -> Rc<[Column<'c>]>,
     ) -> Rc<[Column<'c>]> {
         let Some(query) = node.node(at!("query")) else { return Rc::from([]) };
@@ -60,14 +60,14 @@ impl<'c> Follower<'c> {
     }
 
     /// The relation of SELECT INTO or CREATE TABLE AS gets these columns.
-    fn made_from(&mut self, into: &Node<'c>, columns: Rc<[Column<'c>]>) -> Rc<[Column<'c>]> {
+    fn made_from(&mut self, into: Node<'c>, columns: Rc<[Column<'c>]>) -> Rc<[Column<'c>]> {
         if let Some(relation) = into.node(at!("rel")) {
             self.filled(range_name(relation), &columns, &names(into.list(at!("colNames"))));
         }
         Rc::from([])
     }
 
-    fn view(&mut self, node: &Node<'c>) -> Rc<[Column<'c>]> {
+    fn view(&mut self, node: Node<'c>) -> Rc<[Column<'c>]> {
         self.carried(node, |this, columns| {
             if let Some(view) = node.node(at!("view")) {
                 this.filled(range_name(view), &columns, &names(node.list(at!("aliases"))));
@@ -86,7 +86,7 @@ impl<'c> Follower<'c> {
     }
 
     /// Without ANALYZE nothing runs; the plan tells how many rows are expected. With it, how many there were.
-    fn explain(&mut self, node: &Node<'c>) -> Rc<[Column<'c>]> {
+    fn explain(&mut self, node: Node<'c>) -> Rc<[Column<'c>]> {
         let analyze = utility::is_analyze(node);
         let flows = self.found.flows.clone();
         let made = self.earlier.relations.len();
@@ -104,7 +104,7 @@ impl<'c> Follower<'c> {
     }
 
     /// EXECUTE does what was prepared, if that is known.
-    fn execute(&mut self, node: &Node<'c>) -> Rc<[Column<'c>]> {
+    fn execute(&mut self, node: Node<'c>) -> Rc<[Column<'c>]> {
         nodes(node.list(at!("params"))).for_each(|parameter| drop(self.expression(parameter)));
         let name = node.text(at!("name"));
         let text = self.earlier.prepared.get(name).cloned();
@@ -115,7 +115,7 @@ impl<'c> Follower<'c> {
     }
 
     /// FETCH returns what the cursor's query says. What that asks was judged when it was declared.
-    fn fetch(&mut self, node: &Node<'c>) -> Rc<[Column<'c>]> {
+    fn fetch(&mut self, node: Node<'c>) -> Rc<[Column<'c>]> {
         let name = node.text(at!("portalname"));
         let text = self.earlier.cursors.get(name).cloned();
         let Some(text) = text.or_else(|| (self.context.cursors)(name).map(str::to_owned)) else {
@@ -136,14 +136,14 @@ impl<'c> Follower<'c> {
     fn kept(&mut self, text: &str, otherwise: &str) -> Rc<[Column<'c>]> {
         let columns = self.deeper(None, |this| {
             this.text(text, |this, statements| match statements {
-                [statement] => Some(this.statement(statement)),
+                [statement] => Some(this.statement(*statement)),
                 _ => None,
             })
         });
         columns.unwrap_or_else(|| self.unheard_of(otherwise))
     }
 
-    fn copy(&mut self, node: &Node<'c>) -> Rc<[Column<'c>]> {
+    fn copy(&mut self, node: Node<'c>) -> Rc<[Column<'c>]> {
         if let Some(query) = node.node(at!("query")) {
             return self.deeper(Rc::from([]), |this| this.statement(query));
         }
@@ -179,7 +179,7 @@ impl<'c> Follower<'c> {
 }
 
 /// The INTO of a query: it stands in the first of a set operation's.
-fn into<'j>(query: &Node<'j>) -> Option<&'j Node<'j>> {
+fn into<'j>(query: Node<'j>) -> Option<Node<'j>> {
     let mut query = query;
     loop {
         match (query.node(at!("intoClause")), query.node(at!("larg"))) {
@@ -191,6 +191,6 @@ fn into<'j>(query: &Node<'j>) -> Option<&'j Node<'j>> {
 }
 
 /// The nodes that a definition's list of options names.
-pub(super) fn option<'n, 'j>(options: &'n [Field<'j>], name: &str) -> Option<&'n Field<'j>> {
+pub(super) fn option<'j>(options: List<'j>, name: &str) -> Option<Field<'j>> {
     nodes(options).find(|option| option.text(at!("defname")) == name).map(|option| option.get(at!("arg")))
 }

@@ -1,6 +1,6 @@
 //! Expressions in words, and the names that the server gives to outputs. Never a literal, never a long run of digits.
 
-use crate::tree::{At, Node, Tag, Value, at};
+use crate::tree::{At, List, Node, Tag, Value, at};
 
 /// Characters of an expression in words.
 const LENGTH_MAX: usize = 160;
@@ -16,7 +16,7 @@ pub(super) fn identifier(name: &str) -> &str {
 }
 
 /// An expression in words.
-pub(super) fn expression(node: &Node<'_>) -> String {
+pub(super) fn expression(node: Node<'_>) -> String {
     let mut text = String::new();
     write(&mut text, node, 0);
     if text.chars().count() > LENGTH_MAX {
@@ -25,11 +25,11 @@ pub(super) fn expression(node: &Node<'_>) -> String {
     text
 }
 
-fn write(text: &mut String, node: &Node<'_>, level: usize) {
+fn write(text: &mut String, node: Node<'_>, level: usize) {
     if level > LEVELS_MAX || text.len() > LENGTH_MAX {
         return text.push_str("...");
     }
-    match node.kind {
+    match node.kind() {
         Tag::ColumnRef => names(text, node.list(at!("fields"))),
         Tag::ResTarget | Tag::SortBy | Tag::NamedArgExpr => {
             let field = [at!("val"), at!("node"), at!("arg")].into_iter().find_map(|field| node.node(field));
@@ -42,7 +42,7 @@ fn write(text: &mut String, node: &Node<'_>, level: usize) {
         Tag::FuncCall => call(text, node, level),
         Tag::TypeCast => {
             part(text, node.get(at!("arg")), level);
-            let type_name = node.node(at!("typeName")).map_or(&[][..], |name| name.list(at!("names")));
+            let type_name = node.node(at!("typeName")).map_or(List::default(), |name| name.list(at!("names")));
             text.push_str("::");
             text.push_str(identifier(last(type_name)));
         }
@@ -92,11 +92,11 @@ fn write(text: &mut String, node: &Node<'_>, level: usize) {
     }
 }
 
-fn min_max(node: &Node<'_>) -> &'static str {
+fn min_max(node: Node<'_>) -> &'static str {
     if node.text(at!("op")) == "IS_LEAST" { "least" } else { "greatest" }
 }
 
-fn part(text: &mut String, value: &Value<'_>, level: usize) {
+fn part(text: &mut String, value: Value<'_>, level: usize) {
     match value {
         Value::Node(node) => write(text, node, level + 1),
         Value::List(items) => list(text, items, ", ", level),
@@ -104,7 +104,7 @@ fn part(text: &mut String, value: &Value<'_>, level: usize) {
     }
 }
 
-fn list(text: &mut String, items: &[Value<'_>], between: &str, level: usize) {
+fn list(text: &mut String, items: List<'_>, between: &str, level: usize) {
     for (at, item) in items.iter().enumerate() {
         if at > 0 {
             text.push_str(between);
@@ -116,20 +116,20 @@ fn list(text: &mut String, items: &[Value<'_>], between: &str, level: usize) {
     }
 }
 
-fn function(text: &mut String, name: &str, arguments: &[Value<'_>], level: usize) {
+fn function(text: &mut String, name: &str, arguments: List<'_>, level: usize) {
     text.extend([identifier(name), "("]);
     list(text, arguments, ", ", level);
     text.push(')');
 }
 
-fn call(text: &mut String, node: &Node<'_>, level: usize) {
+fn call(text: &mut String, node: Node<'_>, level: usize) {
     function(text, last(node.list(at!("funcname"))), node.list(at!("args")), level);
     if node.node(at!("over")).is_some() {
         text.push_str(" OVER (...)");
     }
 }
 
-fn operator(text: &mut String, node: &Node<'_>, level: usize) {
+fn operator(text: &mut String, node: Node<'_>, level: usize) {
     let word = match node.text(at!("kind")) {
         "AEXPR_LIKE" | "AEXPR_ILIKE" | "AEXPR_SIMILAR" => "LIKE",
         "AEXPR_IN" => "IN",
@@ -152,7 +152,7 @@ fn operator(text: &mut String, node: &Node<'_>, level: usize) {
     part(text, node.get(at!("rexpr")), level);
 }
 
-fn names(text: &mut String, fields: &[Value<'_>]) {
+fn names(text: &mut String, fields: List<'_>) {
     for (at, field) in fields.iter().enumerate() {
         if at > 0 {
             text.push('.');
@@ -165,18 +165,18 @@ fn names(text: &mut String, fields: &[Value<'_>]) {
 }
 
 /// The last word of a qualified name.
-pub(super) fn last<'c>(words: &[Value<'c>]) -> &'c str {
+pub(super) fn last<'c>(words: List<'c>) -> &'c str {
     words.iter().rev().find_map(Value::as_string).unwrap_or_default()
 }
 
 /// The name that the server derives for an output without one (`FigureColname` in parse_target.c).
-pub(super) fn output_name<'c>(node: &Node<'c>) -> &'c str {
+pub(super) fn output_name<'c>(node: Node<'c>) -> &'c str {
     derived(node, 0).unwrap_or("?column?")
 }
 
-fn derived<'c>(node: &Node<'c>, level: usize) -> Option<&'c str> {
+fn derived<'c>(node: Node<'c>, level: usize) -> Option<&'c str> {
     let inner = |field: At| node.node(field).filter(|_| level < 100).and_then(|inner| derived(inner, level + 1));
-    let name = match node.kind {
+    let name = match node.kind() {
         Tag::ColumnRef => last(node.list(at!("fields"))),
         Tag::A_Indirection => {
             let name = last(node.list(at!("indirection")));
@@ -229,7 +229,7 @@ fn derived<'c>(node: &Node<'c>, level: usize) -> Option<&'c str> {
 }
 
 /// The name of a query's first output.
-fn selected<'c>(query: &Node<'c>) -> Option<&'c str> {
+fn selected<'c>(query: Node<'c>) -> Option<&'c str> {
     let first = query.list(at!("targetList")).first().and_then(Value::as_node)?;
     match first.text(at!("name")) {
         "" => derived(first.node(at!("val"))?, 0),

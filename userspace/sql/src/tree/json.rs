@@ -3,7 +3,7 @@
 
 use bumpalo::Bump;
 
-use super::{At, Node, Tag, Unreadable, Value, at};
+use super::{At, Unreadable, at};
 
 /// Fields that hold one node type and therefore do not name it (from pg_query.proto; a list per type).
 const TYPED_FIELDS: &[(&str, &[&str])] = &[
@@ -54,6 +54,32 @@ const TYPED_FIELDS: &[(&str, &[&str])] = &[
     ("PublicationTable", &["pubtable"]),
     ("String", &["extname"]),
 ];
+
+/// What the JSON says stands in a field.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Value<'j> {
+    Null,
+    Bool(bool),
+    /// Fractions and what does not fit are 0 (only planner fields have them).
+    Int(i64),
+    Text(&'j str),
+    List(&'j [Value<'j>]),
+    Node(&'j Node<'j>),
+}
+
+/// What it says of a node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Node<'j> {
+    pub(crate) name: &'j str,
+    pub(crate) fields: &'j [(At, Value<'j>)],
+}
+
+impl<'j> Node<'j> {
+    /// A field's value.
+    pub(crate) fn get(&self, field: At) -> Value<'j> {
+        self.fields.iter().find(|(name, _)| *name == field).map_or(Value::Null, |(_, value)| *value)
+    }
+}
 
 /// The root of the tree: its `stmts` are the text's statements. Reads without recursion: the text decides the nesting.
 pub(crate) fn read<'j>(json: &'j str, arena: &'j Bump, depth_max: usize) -> Result<Node<'j>, Unreadable> {
@@ -227,11 +253,11 @@ fn typed<'j>(field: &str, fields: &[(&'j str, Value<'j>)], arena: &'j Bump) -> N
     if let [(name, Value::Node(inner))] = fields
         && name.starts_with(|c: char| c.is_ascii_uppercase())
     {
-        return Node { kind: Tag::of(name), name, fields: inner.fields };
+        return Node { name, fields: inner.fields };
     }
     let name = TYPED_FIELDS.iter().find(|(_, holders)| holders.contains(&field)).map_or("", |(kind, _)| *kind);
     let fields = arena.alloc_slice_fill_iter(fields.iter().map(|(name, value)| (At::of(name), *value)));
-    Node { kind: Tag::of(name), name, fields }
+    Node { name, fields }
 }
 
 #[cfg(test)]
@@ -243,15 +269,15 @@ mod tests {
         let json = r#"{"version":1,"stmts":[{"stmt":{"InsertStmt":{"relation":{"relname":"t\u0041\"","inh":true},"cols":[{}],"location":7}},"stmt_len":3}]}"#;
         let arena = Bump::new();
         let root = read(json, &arena, 20).unwrap();
-        let raw = root.list(at!("stmts"))[0].as_node().unwrap();
-        let insert = raw.node(at!("stmt")).unwrap();
-        assert_eq!((raw.int(at!("stmt_len")), insert.kind), (3, Tag::InsertStmt));
-        let relation = insert.node(at!("relation")).unwrap();
-        assert_eq!(
-            (relation.kind, relation.text(at!("relname")), relation.flag(at!("inh"))),
-            (Tag::RangeVar, "tA\"", true)
-        );
-        assert_eq!(insert.fields().count(), 2);
+        let Value::List([Value::Node(raw)]) = root.get(at!("stmts")) else { panic!("{root:?}") };
+        let (Value::Node(insert), Value::Int(3)) = (raw.get(at!("stmt")), raw.get(at!("stmt_len"))) else {
+            panic!("{raw:?}")
+        };
+        assert_eq!((insert.name, insert.fields.len()), ("InsertStmt", 2));
+        let Value::Node(relation) = insert.get(at!("relation")) else { panic!("{insert:?}") };
+        assert_eq!(relation.name, "RangeVar");
+        assert!(matches!(relation.get(at!("relname")), Value::Text("tA\"")));
+        assert!(matches!(relation.get(at!("inh")), Value::Bool(true)));
     }
 
     #[test]

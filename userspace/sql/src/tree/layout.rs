@@ -8,7 +8,7 @@ use super::{At, Tag};
 const LAYOUT: &str = include_str!("../../data/tree-layout.txt");
 
 /// What stands in a field.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A signed number of so many bits.
     Int(u8),
@@ -20,31 +20,52 @@ pub(crate) enum Kind {
     Bool,
     /// `char *`
     Text,
-    /// An enumeration, by its index in [`Layout::names`].
-    Enum(usize),
+    /// An enumeration, by its index in [`Layout::enum_name`].
+    Enum(u16),
     /// `List *` of nodes
     List,
-    /// `Node *`
+    /// `Node *`, or a pointer to a node of one type
     Node,
-    /// A pointer to a struct of this type, by its index in [`Layout::shape`].
-    Pointer(usize),
-    /// A struct of this type.
-    Struct(usize),
     /// The node is a list of nodes itself.
     Cells,
-    /// The node is a list of numbers itself.
-    Numbers,
     /// The union of a constant's value.
     Constant,
 }
 
 /// One field.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Field {
-    pub(crate) name: &'static str,
     pub(crate) at: At,
-    pub(crate) offset: usize,
     pub(crate) kind: Kind,
+    offset: u16,
+    /// Levels of nesting that a node in it counts for: one of any type is named first.
+    levels: u8,
+}
+
+impl Field {
+    /// In a place that no field has: no name has this digest.
+    const NONE: Field = Field { at: At(0), kind: Kind::Constant, offset: 0, levels: 0 };
+
+    /// Where in the struct it lies.
+    pub(crate) fn offset(&self) -> usize {
+        usize::from(self.offset)
+    }
+
+    /// How many levels deeper a node in it is.
+    pub(crate) fn levels(&self) -> usize {
+        usize::from(self.levels)
+    }
+}
+
+/// Where a constant has its value.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Constant {
+    /// Whether it is NULL.
+    pub(crate) null_offset: usize,
+    /// The union of nodes.
+    pub(crate) offset: usize,
+    /// In which byte of the text it begins.
+    pub(crate) place_offset: usize,
 }
 
 /// One node type.
@@ -52,21 +73,106 @@ pub(crate) struct Field {
 pub(crate) struct Shape {
     pub(crate) name: &'static str,
     pub(crate) tag: Tag,
-    pub(crate) fields: Vec<Field>,
+    /// The layout has it.
+    pub(crate) is_known: bool,
+    /// It has one field, and that a number, a flag or a text: the value of a constant.
+    pub(crate) is_value: bool,
+    /// About what a node of it takes.
+    pub(crate) bytes: usize,
+    pub(crate) constant: Option<Constant>,
+    /// In order.
+    fields: Vec<Field>,
+    /// Those in which nodes and lists stand.
+    inner: Vec<Field>,
+    /// By digests of their names: each at its own place, so that a look is one comparison.
+    places: Vec<Field>,
+    /// The bits of a digest from this one on are its place.
+    shift: u32,
 }
 
+impl Shape {
+    const fn unknown() -> Shape {
+        Shape {
+            name: "",
+            tag: Tag::None,
+            is_known: false,
+            is_value: false,
+            bytes: 0,
+            constant: None,
+            fields: Vec::new(),
+            inner: Vec::new(),
+            places: Vec::new(),
+            shift: 0,
+        }
+    }
+
+    fn of(name: &'static str) -> Shape {
+        Shape { name, tag: Tag::of(name), is_known: true, ..Shape::unknown() }
+    }
+
+    /// The field of that name.
+    #[inline]
+    pub(crate) fn field(&self, at: At) -> Option<&Field> {
+        let place = (at.0 >> self.shift) as usize & self.places.len().wrapping_sub(1);
+        self.places.get(place).filter(|field| field.at == at)
+    }
+
+    /// All of them, in order.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = &Field> {
+        self.fields.iter()
+    }
+
+    /// Those in which nodes and lists stand, in order.
+    pub(crate) fn inner(&self) -> &[Field] {
+        &self.inner
+    }
+
+    /// Nothing of it is to be gone through.
+    pub(crate) fn is_leaf(&self) -> bool {
+        self.inner.is_empty() && self.constant.is_none()
+    }
+
+    /// Once all its fields are known.
+    fn close(&mut self) {
+        let holds_nodes = |field: &&Field| matches!(field.kind, Kind::List | Kind::Node | Kind::Cells);
+        self.inner = self.fields.iter().filter(holds_nodes).copied().collect();
+        self.is_value = self.fields.len() == 1 && self.inner.is_empty();
+        self.bytes = BYTES + self.name.len() + FIELD_BYTES * self.fields.len();
+        let mut size = self.fields.len().next_power_of_two();
+        while !(0..24).any(|shift| self.place(size, shift)) {
+            size *= 2;
+        }
+    }
+
+    /// Whether each has its own place among so many.
+    fn place(&mut self, size: usize, shift: u32) -> bool {
+        (self.places, self.shift) = (vec![Field::NONE; size], shift);
+        self.fields.iter().all(|field| {
+            let place = self.places.get_mut((field.at.0 >> shift) as usize & (size - 1));
+            place.is_some_and(|place| std::mem::replace(place, *field).at == Field::NONE.at)
+        })
+    }
+}
+
+/// What a node counts for beside its fields and its name, and each field.
+const BYTES: usize = 16;
+const FIELD_BYTES: usize = 12;
+
 /// All node types.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Layout {
     /// By node tag.
-    shapes: Vec<Option<Shape>>,
+    shapes: Vec<Shape>,
+    /// Of a `String` node, and where in it the words are.
+    pub(crate) string: u32,
+    pub(crate) string_words: usize,
     enums: Vec<Vec<(i32, &'static str)>>,
     /// Where a list has its length and its cells.
     pub(crate) list_length: usize,
     pub(crate) list_cells: usize,
-    /// Where a constant says in which byte of the text it begins.
-    pub(crate) constant_location: usize,
 }
+
+static UNKNOWN: Shape = Shape::unknown();
 
 impl Layout {
     /// The one of the library that is linked.
@@ -76,13 +182,14 @@ impl Layout {
     }
 
     /// The type of that tag.
-    pub(crate) fn shape(&self, tag: usize) -> Option<&Shape> {
-        self.shapes.get(tag)?.as_ref()
+    #[inline]
+    pub(crate) fn shape(&'static self, tag: u32) -> &'static Shape {
+        self.shapes.get(tag as usize).unwrap_or(&UNKNOWN)
     }
 
     /// The name of an enumeration's value.
-    pub(crate) fn enum_name(&self, of: usize, value: i32) -> Option<&'static str> {
-        let names = self.enums.get(of)?;
+    pub(crate) fn enum_name(&self, of: u16, value: i32) -> Option<&'static str> {
+        let names = self.enums.get(usize::from(of))?;
         // Most begin with 0 and leave none out.
         let at = usize::try_from(value).ok().and_then(|at| names.get(at)).filter(|(number, _)| *number == value);
         at.or_else(|| names.iter().find(|(number, _)| *number == value)).map(|(_, name)| *name)
@@ -90,22 +197,27 @@ impl Layout {
 }
 
 fn read(text: &'static str) -> Layout {
-    let mut layout = Layout::default();
+    let mut layout = Layout {
+        shapes: Vec::new(),
+        string: u32::MAX,
+        string_words: 0,
+        enums: Vec::new(),
+        list_length: 0,
+        list_cells: 0,
+    };
     let lines = || text.lines().filter(|line| !line.starts_with('#'));
     let enums: Vec<&str> = lines().filter_map(|line| line.strip_prefix("enum ")).collect();
-    let types: Vec<(usize, &str)> = lines().filter_map(|line| line.strip_prefix("type ")).filter_map(tagged).collect();
     let mut current: Option<(usize, Shape)> = None;
     for line in lines() {
         let mut words = line.split_whitespace();
         match (words.next(), line.starts_with(' ')) {
             (Some(name), true) => {
-                let offset = words.next().and_then(|word| word.parse().ok()).unwrap_or(usize::MAX);
-                let kind = kind(words.next().unwrap_or_default(), words.next().unwrap_or_default(), &enums, &types);
-                if name == "location" && current.as_ref().is_some_and(|(_, shape)| shape.name == "A_Const") {
-                    layout.constant_location = offset;
-                }
-                if let (Some((_, shape)), Some(kind)) = (&mut current, kind.filter(|_| name != "location")) {
-                    shape.fields.push(Field { name, at: At::of(name), offset, kind });
+                let Some((_, shape)) = &mut current else { continue };
+                let mut rest = words.clone().skip(1);
+                match (rest.next(), rest.next()) {
+                    // CREATE FOREIGN TABLE begins with a CREATE TABLE, whose fields are its own.
+                    (Some("struct"), Some(base)) => shape.fields = layout.fields_of(base),
+                    _ => shape.add(name, words, &enums),
                 }
             }
             (Some("list"), _) => {
@@ -115,27 +227,60 @@ fn read(text: &'static str) -> Layout {
             }
             (Some("type"), _) => {
                 layout.keep(current.take());
-                current = line
-                    .strip_prefix("type ")
-                    .and_then(tagged)
-                    .map(|(tag, name)| (tag, Shape { name, tag: Tag::of(name), fields: Vec::new() }));
+                current = line.strip_prefix("type ").and_then(tagged).map(|(tag, name)| (tag, Shape::of(name)));
             }
             _ => {}
         }
     }
     layout.keep(current);
+    let string = layout.shapes.iter().zip(0..).find(|(shape, _)| shape.tag == Tag::String);
+    if let Some((field, tag)) = string.and_then(|(shape, tag)| Some((shape.fields.first()?, tag))) {
+        (layout.string, layout.string_words) = (tag, field.offset());
+    }
     layout.enums = enums.iter().map(|line| line.split(' ').filter_map(valued).collect()).collect();
     layout
 }
 
+impl Shape {
+    /// One more line of it.
+    fn add(&mut self, name: &'static str, mut words: std::str::SplitWhitespace<'static>, enums: &[&str]) {
+        let offset: u16 = words.next().and_then(|word| word.parse().ok()).unwrap_or(u16::MAX);
+        let word = words.next().unwrap_or_default();
+        let Some(kind) = kind(word, words.next().unwrap_or_default(), enums) else {
+            // A list of numbers, which no parse tree has.
+            self.is_known = false;
+            return;
+        };
+        if self.name == "A_Const" {
+            let constant = self.constant.get_or_insert_default();
+            match name {
+                "isnull" => constant.null_offset = offset.into(),
+                "val" => constant.offset = offset.into(),
+                _ => constant.place_offset = offset.into(),
+            }
+        }
+        let at = At::of(name);
+        if name != "location" && !self.fields.iter().any(|known| known.at == at) {
+            let levels = if word == "pointer" { 1 } else { 2 };
+            self.fields.push(Field { at, kind, offset, levels });
+        }
+    }
+}
+
 impl Layout {
+    /// Of a type that stands further up.
+    fn fields_of(&self, name: &str) -> Vec<Field> {
+        self.shapes.iter().find(|shape| shape.name == name).map(|shape| shape.fields.clone()).unwrap_or_default()
+    }
+
     fn keep(&mut self, shape: Option<(usize, Shape)>) {
-        let Some((tag, shape)) = shape else { return };
+        let Some((tag, mut shape)) = shape else { return };
+        shape.close();
         if self.shapes.len() <= tag {
-            self.shapes.resize_with(tag + 1, || None);
+            self.shapes.resize_with(tag + 1, Shape::unknown);
         }
         if let Some(place) = self.shapes.get_mut(tag) {
-            *place = Some(shape);
+            *place = shape;
         }
     }
 }
@@ -152,8 +297,7 @@ fn valued(word: &'static str) -> Option<(i32, &'static str)> {
     Some((value.parse().ok()?, name))
 }
 
-fn kind(kind: &str, of: &str, enums: &[&str], types: &[(usize, &str)]) -> Option<Kind> {
-    let tag = || types.iter().find(|(_, name)| *name == of).map(|(tag, _)| *tag);
+fn kind(kind: &str, of: &str, enums: &[&str]) -> Option<Kind> {
     Some(match kind {
         "int16" => Kind::Int(16),
         "int32" => Kind::Int(32),
@@ -164,13 +308,10 @@ fn kind(kind: &str, of: &str, enums: &[&str], types: &[(usize, &str)]) -> Option
         "bool" => Kind::Bool,
         "text" => Kind::Text,
         "list" => Kind::List,
-        "node" => Kind::Node,
+        "node" | "pointer" => Kind::Node,
         "cells" => Kind::Cells,
-        "numbers" => Kind::Numbers,
         "constant" => Kind::Constant,
-        "enum" => Kind::Enum(enums.iter().position(|line| line.split(' ').next() == Some(of))?),
-        "pointer" => Kind::Pointer(tag()?),
-        "struct" => Kind::Struct(tag()?),
+        "enum" => Kind::Enum(enums.iter().position(|line| line.split(' ').next() == Some(of))?.try_into().ok()?),
         _ => return None,
     })
 }
@@ -184,19 +325,33 @@ mod tests {
     #[test]
     fn every_line_is_understood() {
         let layout = Layout::get();
-        let fields: usize = layout.shapes.iter().flatten().map(|shape| shape.fields.len()).sum();
-        let lines = LAYOUT.lines().filter(|line| line.starts_with(' ') && !line.starts_with(" location "));
-        assert_eq!(fields, lines.count());
-        assert!(layout.shapes.iter().flatten().all(|shape| shape.fields.iter().all(|field| field.offset < 4096)));
-        assert_eq!((layout.list_length, layout.list_cells, layout.constant_location), (4, 16, 28));
+        let fields: usize = layout.shapes.iter().map(|shape| shape.fields.len()).sum();
+        let is_read = |line: &&str| {
+            let kind = line.split(' ').nth(3);
+            line.starts_with(' ') && !line.starts_with(" location ") && !matches!(kind, Some("numbers" | "struct"))
+        };
+        // CREATE FOREIGN TABLE has all fields of CREATE TABLE, and an `options` of its own, which is none of them.
+        let base = layout.fields_of("CreateStmt").len();
+        assert_eq!(fields, LAYOUT.lines().filter(is_read).count() + base - 1);
+        assert_eq!(layout.fields_of("CreateForeignTableStmt").len(), base + 1);
+        assert!(layout.shapes.iter().flat_map(|shape| &shape.fields).all(|field| field.offset() < 4096));
+        assert!(layout.shapes.iter().all(|shape| shape.places.len() <= 512));
+        let constants: Vec<&Shape> = layout.shapes.iter().filter(|shape| shape.constant.is_some()).collect();
+        assert_eq!(constants.iter().map(|shape| shape.name).collect::<Vec<_>>(), ["A_Const"]);
+        let Constant { null_offset, offset, place_offset } = constants[0].constant.unwrap();
+        assert_eq!((null_offset, offset, place_offset), (24, 8, 28));
+        assert_eq!((layout.list_length, layout.list_cells), (4, 16));
+        // Behind the tag and before the pointer are four bytes that nothing stands in.
+        assert_eq!((layout.shape(layout.string).name, layout.string_words), ("String", 8));
+        assert!(layout.shapes.iter().flat_map(|shape| &shape.fields).all(|field| field.at != Field::NONE.at));
         assert!(layout.enums.iter().all(|names| !names.is_empty()));
     }
 
     /// Fields are asked for by digests of their names: each that the sources ask for is there, and no two fall together.
     #[test]
     fn names_of_fields_are_told_apart() {
-        let names: BTreeSet<&str> =
-            Layout::get().shapes.iter().flatten().flat_map(|shape| &shape.fields).map(|field| field.name).collect();
+        let lines = LAYOUT.lines().filter(|line| line.starts_with(' '));
+        let names: BTreeSet<&str> = lines.filter_map(|line| line.split_whitespace().next()).collect();
         let digests: HashSet<u32> = names.iter().map(|name| At::of(name).0).collect();
         assert_eq!(digests.len(), names.len());
     }
