@@ -215,7 +215,7 @@ impl Run<'_, '_> {
         id: FormId,
     ) -> Option<Stop> {
         let form = self.engine.forms.get(id);
-        if form.groups == 1 && self.hide_clear(block, &mut sieve.places, form) {
+        if form.groups == 1 && self.hide_clear::<M>(block, &mut sieve.places, form) {
             return None;
         }
         sieve.sort::<M>(block, id, self.input(words));
@@ -226,7 +226,7 @@ impl Run<'_, '_> {
     /// Hides the cards of a block where nothing has a say in any of them; else false, and nothing is written. No number is branched on, and the stores
     /// come last.
     #[inline(always)]
-    fn hide_clear(&mut self, block: &Block, places: &mut Places, form: &Form) -> bool {
+    fn hide_clear<M: Masks>(&mut self, block: &Block, places: &mut Places, form: &Form) -> bool {
         let more = self.hidden[1..].iter().fold(0, |any, bits| any | bits) != 0;
         if !self.starred || more || self.text.tail.is_some() || self.pass.at > self.at {
             return false;
@@ -245,7 +245,8 @@ impl Run<'_, '_> {
                 (&mut room, Some(bytes))
             }
         };
-        if !clear::keep_issued(places, around, form, &self.engine.heads) {
+        let quiet = clear::is_quiet::<M>(places, around);
+        if !clear::keep_issued(places, around, form, &self.engine.heads, quiet) {
             return false;
         }
         let last = clear::star(places, around, form.stars[0]);
