@@ -20,10 +20,11 @@ static ENGINES: LazyLock<Vec<Engine>> = LazyLock::new(|| {
 fuzz_target!(|input: &[u8]| {
     let [kind, seed, value @ ..] = input else { return };
     let fill = [Fill::Text, Fill::Number, Fill::Json, Fill::Hex][usize::from(kind % 4)];
-    match kind / 4 % 4 {
+    match kind / 4 % 5 {
         0 => all_backends(Mode::Balanced, value, *seed, fill),
         1 => all_backends(Mode::Strict, value, *seed, fill),
         2 => all_backends(Mode::Strict, &repeated(value, *seed), *seed, fill),
+        3 => all_backends(Mode::Balanced, &repeated(value, *seed).repeat(4), *seed, fill),
         _ => others(value, *seed, fill),
     }
 });

@@ -10,6 +10,7 @@ pub(crate) mod candidate;
 mod clear;
 mod find;
 pub(crate) mod form;
+pub(crate) mod fours;
 pub(crate) mod iban;
 mod judge;
 pub(crate) mod places;

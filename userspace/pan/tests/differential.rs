@@ -167,6 +167,31 @@ fn chained_ends(random: &mut Random) -> String {
     text
 }
 
+/// Group after group, any four of which are a card; now and then another separator, another group, or what the rules look at.
+fn chain(random: &mut Random) -> String {
+    let mut separator = random.pick(&SEPARATORS);
+    let front = number(random, 16)[..3].to_owned();
+    let group = ('0'..='9').map(|last| format!("{front}{last}")).find(|group| luhn(&group.repeat(4)));
+    let (group, mut text) = (group.unwrap_or(front), random.pick(&BESIDE).to_owned());
+    for _ in 0..random.below(48) {
+        match random.below(80) {
+            0 => separator = random.pick(&SEPARATORS),
+            1 => text.push_str(&number(random, 16)[..4]),
+            2 => text.push_str(&number(random, 16)[..3]),
+            3 => text.push_str(&number(random, 16)[..5]),
+            4 => {
+                let length = 13 + random.below(7);
+                text.push_str(&number(random, length));
+            }
+            5 => text.push_str(random.pick(&BESIDE)),
+            6 => text.push_str(random.pick(&["DE89", "AB12", "nwBK", "A1", "x"])),
+            _ => text.push_str(&group),
+        }
+        text.push_str(separator);
+    }
+    text
+}
+
 fn value(random: &mut Random) -> Vec<u8> {
     let mut bytes = Vec::new();
     for _ in 0..=random.below(6) {
@@ -298,6 +323,52 @@ fn every_backend() {
                 let (pieces, found) = in_pieces(Scanner::with(engine, fill), &input, || random.below(700));
                 assert!(pieces == expected && found == cards, "pieces, seed {seed}, {backend:?}, {fill:?}");
             }
+        }
+    }
+}
+
+/// Every backend and format where one place in five or six begins a card, over several blocks.
+#[test]
+fn every_backend_on_chains() {
+    for backend in Backend::available() {
+        let first_six = Keep::FirstSixLastFour;
+        for (keep, heads) in
+            [(first_six, ""), (Keep::FirstEightLastFour, ""), (Keep::Nothing, ""), (first_six, "123456789")]
+        {
+            let prefix = |digit: char| Prefix { digits: digit.to_string(), lengths: (13..=19).collect() };
+            let prefixes = heads.chars().map(prefix).collect();
+            let engine = Engine::new(&Settings { keep, prefixes, backend: Some(backend) }).unwrap();
+            let engine: &'static Engine = Box::leak(Box::new(engine));
+            let mut cards = 0;
+            for seed in 1..=times(150) {
+                let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+                let mut input = vec![b' '; random.below(70)];
+                let length = if cfg!(miri) { 9_000 } else { 10_000 + random.below(10_000) };
+                while input.len() < length {
+                    input.extend(chain(&mut random).bytes());
+                    if random.below(8) == 0 {
+                        input.extend(value(&mut random));
+                    }
+                    input.extend(random.pick(&BESIDE).bytes());
+                }
+                for fill in [Fill::Text, Fill::Json] {
+                    let mut expected = input.clone();
+                    let found = naive::mask_text_with(engine, &mut expected, fill);
+                    let (once, ours) = in_pieces(Scanner::with(engine, fill), &input, || input.len());
+                    let first = once.iter().zip(&expected).position(|(ours, theirs)| ours != theirs);
+                    assert!(
+                        first.is_none() && ours == found,
+                        "seed {seed}, {backend:?}, {keep:?}, {fill:?}, at {first:?}"
+                    );
+                    let (pieces, ours) = in_pieces(Scanner::with(engine, fill), &input, || random.below(9_000));
+                    assert!(
+                        pieces == expected && ours == found,
+                        "pieces, seed {seed}, {backend:?}, {keep:?}, {fill:?}"
+                    );
+                    cards += found;
+                }
+            }
+            assert!(cfg!(miri) || cards > 20_000, "the inputs must hold cards: {cards}");
         }
     }
 }

@@ -141,6 +141,11 @@ pub(crate) trait Lanes: Copy {
 
     fn load(row: &Row) -> Self;
     fn store(self, row: &mut Row);
+    /// The same of bytes that begin anywhere.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "for `balanced::fours`"))]
+    fn at(bytes: &[u8; WORD]) -> Self;
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "for `balanced::fours`"))]
+    fn put(self, bytes: &mut [u8; WORD]);
     fn all(byte: u8) -> Self;
     /// Modulo 256.
     fn plus(self, other: Self) -> Self;
@@ -170,6 +175,9 @@ pub(crate) trait Lanes: Copy {
     fn positive(self) -> u64;
     /// Bit n: the highest bit of the byte n.
     fn signs(self) -> u64;
+    /// Bit n: it says yes of the byte n.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "for `balanced::fours`"))]
+    fn bits(which: Self::Which) -> u64;
     /// Whether all bytes are equal.
     fn same(self, other: Self) -> bool;
 
@@ -280,6 +288,16 @@ impl Lanes for Bytes {
     }
 
     #[inline(always)]
+    fn at(bytes: &[u8; WORD]) -> Bytes {
+        Bytes(*bytes)
+    }
+
+    #[inline(always)]
+    fn put(self, bytes: &mut [u8; WORD]) {
+        *bytes = self.0;
+    }
+
+    #[inline(always)]
     fn all(byte: u8) -> Bytes {
         Bytes([byte; WORD])
     }
@@ -367,6 +385,11 @@ impl Lanes for Bytes {
     #[inline(always)]
     fn signs(self) -> u64 {
         portable::signs(&self.0)
+    }
+
+    #[inline(always)]
+    fn bits(which: Bytes) -> u64 {
+        which.signs()
     }
 
     #[inline(always)]

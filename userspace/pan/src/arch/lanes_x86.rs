@@ -29,7 +29,8 @@ use crate::{
 #[derive(Clone, Copy)]
 pub(crate) struct Halves([__m256i; 2]);
 
-/// One register. Made only in code that is compiled for AVX-512BW, VBMI and VBMI2 and reached where the processor has them.
+/// One register. Made only in code that is compiled for AVX-512BW, and for VBMI and VBMI2 where `of_pairs` is used, and reached where the processor has
+/// them.
 #[derive(Clone, Copy)]
 pub(crate) struct Whole(__m512i);
 
@@ -39,7 +40,7 @@ impl Lanes for Halves {
     #[inline(always)]
     fn load(row: &Row) -> Halves {
         let at = row.0.as_ptr().cast::<__m256i>();
-        // SAFETY: AVX2 is there, since lanes are used below `strict_scan_avx2` and its bound alone. The two loads are of the row's 64 bytes.
+        // SAFETY: AVX2 is there, since lanes are used below `go_avx2`, `strict_scan_avx2` and its bound alone. The two loads are of the row's 64 bytes.
         unsafe { Halves([_mm256_loadu_si256(at), _mm256_loadu_si256(at.add(1))]) }
     }
 
@@ -47,6 +48,23 @@ impl Lanes for Halves {
     fn store(self, row: &mut Row) {
         let at = row.0.as_mut_ptr().cast::<__m256i>();
         // SAFETY: as above; the two stores are to the row's 64 bytes.
+        unsafe {
+            _mm256_storeu_si256(at, self.0[0]);
+            _mm256_storeu_si256(at.add(1), self.0[1]);
+        }
+    }
+
+    #[inline(always)]
+    fn at(bytes: &[u8; WORD]) -> Halves {
+        let at = bytes.as_ptr().cast::<__m256i>();
+        // SAFETY: as above; neither load needs an alignment.
+        unsafe { Halves([_mm256_loadu_si256(at), _mm256_loadu_si256(at.add(1))]) }
+    }
+
+    #[inline(always)]
+    fn put(self, bytes: &mut [u8; WORD]) {
+        let at = bytes.as_mut_ptr().cast::<__m256i>();
+        // SAFETY: as above; neither store needs an alignment.
         unsafe {
             _mm256_storeu_si256(at, self.0[0]);
             _mm256_storeu_si256(at.add(1), self.0[1]);
@@ -171,6 +189,11 @@ impl Lanes for Halves {
     }
 
     #[inline(always)]
+    fn bits(which: Halves) -> u64 {
+        which.signs()
+    }
+
+    #[inline(always)]
     fn same(self, other: Halves) -> bool {
         self.equals(other).signs() == u64::MAX
     }
@@ -210,7 +233,7 @@ impl Lanes for Whole {
 
     #[inline(always)]
     fn load(row: &Row) -> Whole {
-        // SAFETY: AVX-512BW is there, since lanes are used below `strict_scan_avx512` and its bound alone. The load is of the row's 64 bytes.
+        // SAFETY: AVX-512BW is there, since lanes are used below `go_avx512`, `strict_scan_avx512` and its bound alone. The load is of the row's 64 bytes.
         unsafe { Whole(_mm512_loadu_si512(row.0.as_ptr().cast::<__m512i>())) }
     }
 
@@ -218,6 +241,18 @@ impl Lanes for Whole {
     fn store(self, row: &mut Row) {
         // SAFETY: as above; the store is to the row's 64 bytes.
         unsafe { _mm512_storeu_si512(row.0.as_mut_ptr().cast::<__m512i>(), self.0) }
+    }
+
+    #[inline(always)]
+    fn at(bytes: &[u8; WORD]) -> Whole {
+        // SAFETY: as above; the load needs no alignment.
+        unsafe { Whole(_mm512_loadu_si512(bytes.as_ptr().cast::<__m512i>())) }
+    }
+
+    #[inline(always)]
+    fn put(self, bytes: &mut [u8; WORD]) {
+        // SAFETY: as above; the store needs no alignment.
+        unsafe { _mm512_storeu_si512(bytes.as_mut_ptr().cast::<__m512i>(), self.0) }
     }
 
     #[inline(always)]
@@ -356,6 +391,11 @@ impl Lanes for Whole {
     fn signs(self) -> u64 {
         // SAFETY: as above.
         unsafe { _mm512_movepi8_mask(self.0) }
+    }
+
+    #[inline(always)]
+    fn bits(which: __mmask64) -> u64 {
+        which
     }
 
     #[inline(always)]

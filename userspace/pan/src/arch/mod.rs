@@ -20,11 +20,11 @@ use crate::{
     balanced::block::WORDS,
     balanced::form::{Form, SPAN_MAX},
     balanced::{
-        Pass, Text, bound,
+        Pass, Text, bound, fours,
         places::Places,
         prefix,
         run::{self, Run, Stop},
-        sieve,
+        sieve::{self, Input},
         sorted::{Numbers, Sorted},
     },
     strict,
@@ -92,6 +92,21 @@ pub(crate) trait Masks {
     #[inline(always)]
     fn sort(sorted: &mut Sorted, numbers: Numbers<'_>) {
         sorted.add(numbers);
+    }
+
+    /// Whether all bytes of a block are asked rather than those of many numbers; else `fours` is not called.
+    const AT_ONCE: bool = false;
+
+    /// Sorts the numbers that start there at all places at once, see [`fours::sort`].
+    #[inline(always)]
+    fn fours(_: &mut Sorted, _: fours::Starts<'_>, _: Input<'_>) -> usize {
+        0
+    }
+
+    /// Bit n: the byte n is this one.
+    #[inline(always)]
+    fn equal(bytes: &[u8; WORD], byte: u8) -> u64 {
+        bytes.iter().enumerate().fold(0, |bits, (at, &other)| bits | u64::from(other == byte) << at)
     }
 
     /// Writes a star over each byte whose bit is set.

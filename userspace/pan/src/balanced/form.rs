@@ -87,9 +87,9 @@ impl FormId {
 
     /// Plain runs by their length, then the groupings by their separator, then by their shape.
     #[inline(always)]
-    pub(crate) fn index(self) -> u32 {
+    pub(crate) const fn index(self) -> u32 {
         let FormId(index) = self;
-        u32::from(index)
+        index as u32
     }
 
     /// A run of so many digits; 13 to 19.
@@ -100,7 +100,7 @@ impl FormId {
 
     /// A shape by its index, with a separator of so many bytes; 1 to 3.
     #[inline(always)]
-    pub(crate) fn grouping(shape: usize, gap: usize) -> FormId {
+    pub(crate) const fn grouping(shape: usize, gap: usize) -> FormId {
         FormId((PLAIN + (gap - 1) * SHAPES.len() + shape) as u8)
     }
 }

@@ -108,22 +108,69 @@ impl Run<'_, '_> {
     /// Looks at what is left of a block in its order. What begins with a card's kept end is among it.
     #[inline(always)]
     pub(super) fn sifted<M: Masks>(&mut self, block: &Block, sorted: &Sorted) -> Option<Stop> {
-        for (word, bit) in Bits::of(&sorted.left) {
-            let (place, known) = (word * WORD + bit as usize, sorted.known(word, bit));
-            if let Some(stop) = self.hide_tail::<M>(self.at + place) {
+        let mut bits = Bits::of(&sorted.left);
+        while let Some((word, bit)) = bits.next() {
+            if sorted.crowded && sorted.all_clear(word) && self.is_calm(word) {
+                self.take_all::<M>(sorted, word, bit);
+                bits.leave(word);
+            } else if let Some(stop) = self.next::<M>(block, sorted, word, bit) {
                 return Some(stop);
             }
-            if self.at + place < self.pass.at {
-                continue;
+        }
+        None
+    }
+
+    /// Whether nothing that was seen before a word of the block reaches into it but for hidden digits.
+    #[inline(always)]
+    fn is_calm(&self, word: usize) -> bool {
+        self.starred && self.text.tail.is_none() && self.pass.at <= self.at + word * WORD
+    }
+
+    /// Hides the numbers of a word from `bit` on, all of which are cards but for those that begin with a hidden digit.
+    #[inline(always)]
+    fn take_all<M: Masks>(&mut self, sorted: &Sorted, word: usize, bit: u32) {
+        let (forms, mut rest) = (sorted.forms(word), sorted.left[word] & !self.hidden[word] & u64::MAX << bit);
+        let mut cards = 0;
+        while rest != 0 {
+            // Those of one form at a time: so a number waits for no table.
+            let id = forms[rest.trailing_zeros() as usize];
+            let bits = self.engine.forms.get(FormId::of(u32::from(id))).hidden;
+            let others = rest & !M::equal(forms, id);
+            let before = (others & others.wrapping_neg()).wrapping_sub(1);
+            let (mut hidden, mut behind) = (0, 0);
+            let mut same = rest & before;
+            while same != 0 {
+                let bit = same.trailing_zeros();
+                hidden |= bits << bit;
+                behind |= bits >> 1 >> (WORD as u32 - 1 - bit);
+                same &= same - 1;
+                same &= !hidden;
+                cards += 1;
             }
-            let may = self.may_start(place, known.kept);
-            if known.clear && self.starred {
-                let bits = self.engine.forms.get(known.form).hidden;
-                self.put(self.at + place, if may { bits } else { 0 });
-                self.pass.cards += u32::from(may);
-            } else if may && let Some(stop) = self.closer::<M>(block, self.at + place, known) {
-                return Some(stop);
-            }
+            self.hidden[word] |= hidden;
+            self.hidden[word + 1] |= behind;
+            rest &= !before & !hidden;
+        }
+        self.pass.cards += cards;
+    }
+
+    /// Looks at one of them.
+    #[inline(always)]
+    fn next<M: Masks>(&mut self, block: &Block, sorted: &Sorted, word: usize, bit: u32) -> Option<Stop> {
+        let (place, known) = (word * WORD + bit as usize, sorted.known(word, bit));
+        if let Some(stop) = self.hide_tail::<M>(self.at + place) {
+            return Some(stop);
+        }
+        if self.at + place < self.pass.at {
+            return None;
+        }
+        let may = self.may_start(place, known.kept);
+        if known.clear && self.starred {
+            let bits = self.engine.forms.get(known.form).hidden;
+            self.put(self.at + place, if may { bits } else { 0 });
+            self.pass.cards += u32::from(may);
+        } else if may {
+            return self.closer::<M>(block, self.at + place, known);
         }
         None
     }
@@ -168,7 +215,7 @@ impl Run<'_, '_> {
         id: FormId,
     ) -> Option<Stop> {
         let form = self.engine.forms.get(id);
-        if form.groups == 1 && self.hide_clear(block, &mut sieve.places, form) {
+        if form.groups == 1 && self.hide_clear::<M>(block, &mut sieve.places, form) {
             return None;
         }
         sieve.sort::<M>(block, id, self.input(words));
@@ -179,7 +226,7 @@ impl Run<'_, '_> {
     /// Hides the cards of a block where nothing has a say in any of them; else false, and nothing is written. No number is branched on, and the stores
     /// come last.
     #[inline(always)]
-    fn hide_clear(&mut self, block: &Block, places: &mut Places, form: &Form) -> bool {
+    fn hide_clear<M: Masks>(&mut self, block: &Block, places: &mut Places, form: &Form) -> bool {
         let more = self.hidden[1..].iter().fold(0, |any, bits| any | bits) != 0;
         if !self.starred || more || self.text.tail.is_some() || self.pass.at > self.at {
             return false;
@@ -198,7 +245,8 @@ impl Run<'_, '_> {
                 (&mut room, Some(bytes))
             }
         };
-        if !clear::keep_issued(places, around, form, &self.engine.heads) {
+        let quiet = clear::is_quiet::<M>(places, around);
+        if !clear::keep_issued(places, around, form, &self.engine.heads, quiet) {
             return false;
         }
         let last = clear::star(places, around, form.stars[0]);

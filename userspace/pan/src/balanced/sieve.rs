@@ -6,10 +6,17 @@ use crate::{
     arch::{Masks, WORD},
     balanced::block::{Block, Groups, Starts, WORDS},
     balanced::form::{self, Form, FormId, Forms},
+    balanced::fours,
     balanced::places::Places,
     balanced::sorted::{LEAD, Numbers, Sorted},
     iin::{Heads, head_of},
+    separator,
 };
+
+/// From so many numbers in fours on a block is crowded.
+const CROWD: usize = 128;
+/// Their forms, as bits.
+const FOURS: u32 = 1 << fours::id(1).index() | 1 << fours::id(2).index() | 1 << fours::id(3).index();
 
 /// What is left of the starts of a block.
 pub(crate) struct Sieve {
@@ -25,6 +32,8 @@ pub(crate) struct Sieve {
     kept: bool,
     /// The block before had several forms.
     mixed: bool,
+    /// So many numbers in fours with a right check digit were in the block before.
+    fours: usize,
 }
 
 impl Sieve {
@@ -35,6 +44,7 @@ impl Sieve {
         lone: None,
         kept: false,
         mixed: false,
+        fours: 0,
     };
 
     /// Sifts the starts of a block. Where all have one form that is the answer, and `places` are those with the right check digit: their heads are not
@@ -42,21 +52,60 @@ impl Sieve {
     #[inline(always)]
     pub(crate) fn fill<M: Masks>(&mut self, block: &Block, starts: &Starts, input: Input<'_>) -> Option<FormId> {
         let mut forms = self.forms::<M>(block, starts, input);
-        if forms.is_power_of_two() {
+        if self.is_crowded::<M>(forms, input) {
+            forms = self.crowd::<M>(forms, input);
+        } else if forms.is_power_of_two() {
             let id = FormId::of(forms.trailing_zeros());
             self.weigh::<M>(id, input);
             self.mixed = false;
+            self.fours = if forms & FOURS != 0 { self.places.count() } else { 0 };
             return Some(id);
+        } else {
+            (self.mixed, self.fours) = (true, 0);
         }
-        self.mixed = true;
         while forms != 0 {
             let id = FormId::of(forms.ilog2());
             self.weigh::<M>(id, input);
+            self.fours += if FOURS >> id.index() & 1 == 1 { self.places.count() } else { 0 };
             self.sort::<M>(block, id, input);
             forms ^= 1 << id.index();
         }
         self.sort_kept::<M>(block, input);
         None
+    }
+
+    /// Whether the numbers in fours are so many that they are better judged at all places at once. What the block before was this one is mostly too.
+    #[inline(always)]
+    fn is_crowded<M: Masks>(&self, forms: u32, input: Input<'_>) -> bool {
+        M::AT_ONCE && self.fours >= CROWD && forms & FOURS != 0 && fours::has_room(input)
+    }
+
+    /// Sorts the numbers in fours; answers which forms are left.
+    #[inline(always)]
+    fn crowd<M: Masks>(&mut self, forms: u32, input: Input<'_>) -> u32 {
+        self.mixed = forms & !FOURS != 0;
+        for gap in 1..=separator::BYTES_MAX {
+            self.trim(fours::id(gap), input);
+        }
+        let starts = [1, 2, 3].map(|gap| {
+            let id = fours::id(gap).index();
+            (forms >> id & 1 == 1).then(|| &self.starts[id as usize])
+        });
+        self.fours = M::fours(&mut self.sorted, starts, input);
+        self.sorted.crowded = true;
+        forms & !FOURS
+    }
+
+    /// Drops the starts of a form that are not the block's.
+    #[inline(always)]
+    fn trim(&mut self, id: FormId, input: Input<'_>) {
+        let (word, bit) = (input.length / WORD, input.length % WORD);
+        if let Some(behind) = self.starts[id.index() as usize].get_mut(word..) {
+            behind
+                .iter_mut()
+                .enumerate()
+                .for_each(|(index, bits)| *bits &= if index == 0 { (1 << bit) - 1 } else { 0 });
+        }
     }
 
     /// Finds the starts of each form; of which there are any, as bits by [`FormId::index`].
@@ -141,16 +190,9 @@ impl Sieve {
     #[inline(always)]
     pub(crate) fn weigh<M: Masks>(&mut self, id: FormId, input: Input<'_>) {
         let (form, bytes) = (input.forms.get(id), input.rest());
-        let starts = &mut self.starts[id.index() as usize];
-        let (word, bit) = (input.length / WORD, input.length % WORD);
-        if let Some(behind) = starts.get_mut(word..) {
-            behind
-                .iter_mut()
-                .enumerate()
-                .for_each(|(index, bits)| *bits &= if index == 0 { (1 << bit) - 1 } else { 0 });
-        }
+        self.trim(id, input);
         self.places.clear();
-        M::list(starts, &mut self.places);
+        M::list(&self.starts[id.index() as usize], &mut self.places);
         M::weigh(bytes, &mut self.places, form);
     }
 }
@@ -189,6 +231,15 @@ impl Bits<'_> {
     pub(crate) fn of(masks: &[u64; WORDS]) -> Bits<'_> {
         let Busy(busy) = Busy::of(masks);
         Bits { masks, busy, rest: masks[busy.trailing_zeros() as usize % WORDS] }
+    }
+
+    /// Leaves out what is left of a word, of which there was a bit just now.
+    #[inline(always)]
+    pub(crate) fn leave(&mut self, word: usize) {
+        if self.busy.trailing_zeros() as usize == word {
+            self.busy &= self.busy - 1;
+            self.rest = self.masks[self.busy.trailing_zeros() as usize % WORDS];
+        }
     }
 }
 

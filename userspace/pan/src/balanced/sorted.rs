@@ -24,6 +24,8 @@ pub(crate) struct Sorted {
     pub(crate) kept: [u64; WORDS],
     /// [`MAY_BEGIN`], where any of them has it.
     ends: u8,
+    /// They are so many that a word mostly has several.
+    pub(crate) crowded: bool,
     /// Of each number the first form that it may have; behind them what is of no interest.
     forms: [u8; 2 * BLOCK],
 }
@@ -47,13 +49,14 @@ impl Sorted {
         several: [0; WORDS],
         kept: [0; WORDS],
         ends: 0,
+        crowded: false,
         forms: [0; 2 * BLOCK],
     };
 
     #[inline(always)]
     pub(crate) fn clear(&mut self) {
         (self.left, self.closer, self.several) = ([0; WORDS], [0; WORDS], [0; WORDS]);
-        (self.kept, self.ends) = ([0; WORDS], 0);
+        (self.kept, self.ends, self.crowded) = ([0; WORDS], 0, false);
     }
 
     /// Whether a grouping may begin with the kept end of any of them.
@@ -96,6 +99,32 @@ impl Sorted {
             let slot = place + (says & u64::from(CLOSED)) as usize * BLOCK;
             self.forms[slot % (2 * BLOCK)] = numbers.id.index() as u8;
         }
+    }
+
+    /// Adds the numbers at these places of a word, each with its `name`. `closer`: they have to be looked at closer; `odd`: in all their forms.
+    #[inline(always)]
+    pub(crate) fn add_word(&mut self, word: usize, here: u64, closer: u64, odd: u64) {
+        self.several[word] |= self.left[word] & here | odd;
+        self.left[word] |= here;
+        self.closer[word] = self.closer[word] & !here | closer;
+    }
+
+    /// Notes the form of a number, where it is one.
+    #[inline(always)]
+    pub(crate) fn name(&mut self, place: usize, id: FormId, is: bool) {
+        self.forms[(place + usize::from(!is) * BLOCK) % (2 * BLOCK)] = id.index() as u8;
+    }
+
+    /// Whether all numbers of a word are cards as they stand there, in whatever order they are taken.
+    #[inline(always)]
+    pub(crate) fn all_clear(&self, word: usize) -> bool {
+        self.left[word] & (self.closer[word] | self.kept[word]) == 0
+    }
+
+    /// The forms of the numbers that begin in a word, each at its place.
+    #[inline(always)]
+    pub(crate) fn forms(&self, word: usize) -> &[u8; WORD] {
+        self.forms.as_chunks().0.get(word).unwrap_or(&[0; WORD])
     }
 
     /// What is known of the number at `bit` of a word.

@@ -19,8 +19,9 @@ use super::Avx2;
 use crate::{
     arch::{Masks, Set, WORD},
     balanced::form::{Form, SPAN_MAX},
+    balanced::fours,
     balanced::places::{HEAD, Places},
-    balanced::sieve,
+    balanced::sieve::{self, Input},
     balanced::sorted::{Numbers, Sorted},
 };
 
@@ -79,6 +80,24 @@ impl Masks for Avx2 {
     fn sort(sorted: &mut Sorted, numbers: Numbers<'_>) {
         // SAFETY: AVX2 and the rest are there, as above.
         unsafe { sort(sorted, numbers) }
+    }
+
+    const AT_ONCE: bool = true;
+
+    #[inline(always)]
+    fn fours(sorted: &mut Sorted, starts: fours::Starts<'_>, input: Input<'_>) -> usize {
+        // SAFETY: AVX2 and the rest are there, as above.
+        unsafe { all_fours(sorted, starts, input) }
+    }
+
+    #[inline(always)]
+    fn equal(bytes: &[u8; WORD], byte: u8) -> u64 {
+        let [low, high] = halves(bytes);
+        // SAFETY: as above.
+        unsafe {
+            let is = |half| mask_of(_mm256_cmpeq_epi8(load(half), _mm256_set1_epi8(byte.cast_signed())));
+            u64::from(is(low)) | u64::from(is(high)) << 32
+        }
     }
 
     #[inline(always)]
@@ -254,6 +273,15 @@ unsafe fn weigh<const WIDE: bool>(bytes: &[u8], places: &mut Places, form: &Form
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
 pub(super) unsafe fn sort(sorted: &mut Sorted, numbers: Numbers<'_>) {
     sorted.add(numbers);
+}
+
+/// [`fours::sort`], compiled on its own.
+///
+/// # Safety
+/// As for `sort`.
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+unsafe fn all_fours(sorted: &mut Sorted, starts: fours::Starts<'_>, input: Input<'_>) -> usize {
+    fours::sort::<Avx2>(sorted, starts, input)
 }
 
 /// Both halves of a form's bytes, each in both lanes.

@@ -4,14 +4,14 @@ use std::arch::x86_64::{
     __m128i, __m256i, __m512i, _bzhi_u32, _mm_loadu_si128, _mm256_castsi128_si256, _mm256_inserti128_si256,
     _mm256_loadu_si256, _mm256_maskz_compress_epi32, _mm256_min_epu32, _mm256_or_si256, _mm256_set1_epi32,
     _mm256_slli_epi32, _mm256_storeu_si256, _mm512_add_epi8, _mm512_add_epi32, _mm512_add_epi64, _mm512_and_si512,
-    _mm512_broadcast_i32x4, _mm512_castsi256_si512, _mm512_castsi512_si256, _mm512_cmplt_epu8_mask,
-    _mm512_cvtepi64_epi32, _mm512_inserti64x4, _mm512_loadu_si512, _mm512_lzcnt_epi64, _mm512_madd_epi16,
-    _mm512_maddubs_epi16, _mm512_mask_cmplt_epu16_mask, _mm512_mask_shuffle_epi8, _mm512_mask_storeu_epi8,
-    _mm512_maskz_compress_epi64, _mm512_min_epu8, _mm512_movepi8_mask, _mm512_mullo_epi16, _mm512_or_si512,
-    _mm512_packus_epi32, _mm512_permutexvar_epi64, _mm512_sad_epu8, _mm512_set_epi64, _mm512_set1_epi8,
-    _mm512_set1_epi16, _mm512_set1_epi32, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_shuffle_epi8,
-    _mm512_shuffle_epi32, _mm512_srli_epi16, _mm512_sub_epi8, _mm512_sub_epi64, _mm512_test_epi8_mask,
-    _mm512_test_epi64_mask, _mm512_unpacklo_epi32, _mm512_xor_si512, _pext_u32,
+    _mm512_broadcast_i32x4, _mm512_castsi256_si512, _mm512_castsi512_si256, _mm512_cmpeq_epi8_mask,
+    _mm512_cmplt_epu8_mask, _mm512_cvtepi64_epi32, _mm512_inserti64x4, _mm512_loadu_si512, _mm512_lzcnt_epi64,
+    _mm512_madd_epi16, _mm512_maddubs_epi16, _mm512_mask_cmplt_epu16_mask, _mm512_mask_shuffle_epi8,
+    _mm512_mask_storeu_epi8, _mm512_maskz_compress_epi64, _mm512_min_epu8, _mm512_movepi8_mask, _mm512_mullo_epi16,
+    _mm512_or_si512, _mm512_packus_epi32, _mm512_permutexvar_epi64, _mm512_sad_epu8, _mm512_set_epi64,
+    _mm512_set1_epi8, _mm512_set1_epi16, _mm512_set1_epi32, _mm512_set1_epi64, _mm512_setzero_si512,
+    _mm512_shuffle_epi8, _mm512_shuffle_epi32, _mm512_srli_epi16, _mm512_sub_epi8, _mm512_sub_epi64,
+    _mm512_test_epi8_mask, _mm512_test_epi64_mask, _mm512_unpacklo_epi32, _mm512_xor_si512, _pext_u32,
 };
 
 use super::{
@@ -22,8 +22,9 @@ use crate::{
     arch::{Masks, Set, WORD},
     balanced::block::WORDS,
     balanced::form::{Form, SPAN_MAX},
+    balanced::fours,
     balanced::places::{HEAD, Places},
-    balanced::sieve,
+    balanced::sieve::{self, Input},
     balanced::sorted::{Numbers, Sorted},
 };
 
@@ -101,6 +102,23 @@ impl Masks for Avx512 {
     fn sort(sorted: &mut Sorted, numbers: Numbers<'_>) {
         // SAFETY: AVX2 and the rest are there, as above.
         unsafe { sort(sorted, numbers) }
+    }
+
+    const AT_ONCE: bool = true;
+
+    #[inline(always)]
+    fn fours(sorted: &mut Sorted, starts: fours::Starts<'_>, input: Input<'_>) -> usize {
+        // SAFETY: AVX-512BW and the rest are there, as above.
+        unsafe { all_fours(sorted, starts, input) }
+    }
+
+    #[inline(always)]
+    fn equal(bytes: &[u8; WORD], byte: u8) -> u64 {
+        // SAFETY: as above.
+        unsafe {
+            let bytes = _mm512_loadu_si512(bytes.as_ptr().cast::<__m512i>());
+            _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(byte.cast_signed()))
+        }
     }
 
     #[inline(always)]
@@ -206,6 +224,15 @@ unsafe fn weigh<const WIDE: bool>(bytes: &[u8], places: &mut Places, form: &Form
         }
     }
     places.keep(kept);
+}
+
+/// [`fours::sort`], compiled on its own.
+///
+/// # Safety
+/// The processor has AVX-512BW and all that `list` is compiled for.
+#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
+unsafe fn all_fours(sorted: &mut Sorted, starts: fours::Starts<'_>, input: Input<'_>) -> usize {
+    fours::sort::<Avx512>(sorted, starts, input)
 }
 
 /// Both halves of a form's bytes, each in all four lanes.
