@@ -43,6 +43,8 @@ pub(super) struct Sought {
     pub(super) pieces: Vec<String>,
     /// The pieces are all of the phrase.
     pub(super) is_ascii: bool,
+    /// It, quoted, where it is one word of ASCII without signs around it.
+    one: Option<String>,
 }
 
 impl Sought {
@@ -60,7 +62,21 @@ impl Sought {
             is_phrase,
             pieces: pieces.map(|word| quoted(word, if Some(*word) == last { star } else { "" })).collect(),
             is_ascii: word.is_ascii(),
+            one: words.first().filter(|_| !is_phrase && word.is_ascii()).map(|word| quoted(word, star)),
         }
+    }
+
+    /// What it, or one of its pieces, is in small letters, with a star where only its beginning is said, and whether in the text alone; `None`:
+    /// it is no single word, or is looked for in another field.
+    pub(super) fn word(&self, piece: Option<&str>) -> Option<(String, bool)> {
+        let is_of_text = match self.column {
+            None => false,
+            Some("text") => true,
+            Some(_) => return None,
+        };
+        let quoted = piece.or(self.one.as_deref())?.to_ascii_lowercase();
+        let word = quoted.trim_matches(['"', ' ', '*']);
+        Some((format!("{word}{}", if quoted.ends_with('*') { "*" } else { "" }), is_of_text))
     }
 
     /// As FTS5 reads it; or one of its pieces.
@@ -445,6 +461,26 @@ mod tests {
         let many: Vec<String> = (0..200).map(|n| format!("w{n}")).collect();
         assert!(pieces(&format!("\"{}\"", many.join(" "))).len() < 128);
         assert!(Query::parse(&many.join(" "), NOW_S).unwrap_err().to_string().contains("fewer"));
+    }
+
+    #[test]
+    fn a_word_is_told_from_a_phrase_and_from_other_fields() {
+        let word = |typed: &str| {
+            let sought = Query::parse(typed, NOW_S).unwrap().terms.remove(0);
+            let pieces = sought.pieces.iter().map(|piece| sought.word(Some(piece)));
+            std::iter::once(sought.word(None)).chain(pieces).flatten().map(|(word, _)| word).collect::<Vec<_>>()
+        };
+        for (typed, words) in [
+            ("Settled", &["settled"][..]),
+            ("'Settled'", &["settled"]),
+            ("text:set*", &["set*"]),
+            ("\"set*\"", &["set"]),
+            ("2026-06-28*", &["2026", "06", "28*"]),
+            ("agent:settled", &[]),
+            ("naïve", &[]),
+        ] {
+            assert_eq!(word(typed), words, "{typed}");
+        }
     }
 
     #[test]
