@@ -21,6 +21,7 @@ mod blocks;
 mod fill;
 mod find;
 mod frequent;
+mod over;
 mod own;
 mod profiles;
 
@@ -151,8 +152,8 @@ impl Index {
                 transaction.execute_batch(TABLES)?;
                 transaction.execute_batch(frequent::TABLES)?;
                 let columns: Vec<&str> = Column::ALL.iter().map(|column| column.name()).collect();
-                // Numbers begin alike: what begins with up to three signs is looked up and not added up.
-                for (table, prefixes) in [("facets", ""), ("words", ", prefix='1 2 3'")] {
+                // Numbers begin alike: what begins with a few signs is looked up and not added up (`frequent::BEGINNINGS`).
+                for (table, prefixes) in [("facets", ""), ("words", ", prefix='1 2 3 4'")] {
                     transaction.execute_batch(&format!(
                         "CREATE VIRTUAL TABLE {table} USING fts5({}, content='', contentless_delete=1, {TOKENS}{prefixes});",
                         columns.join(", ")

@@ -9,7 +9,7 @@ use std::fmt;
 use audit::{RecordId, RecordType};
 use pan::Masked;
 
-use super::entry::MANY;
+use super::entry::{Column, MANY, Words};
 use super::shape::is_word;
 
 /// A search that the index understands.
@@ -77,6 +77,28 @@ impl Sought {
         let quoted = piece.or(self.one.as_deref())?.to_ascii_lowercase();
         let word = quoted.trim_matches(['"', ' ', '*']);
         Some((format!("{word}{}", if quoted.ends_with('*') { "*" } else { "" }), is_of_text))
+    }
+
+    /// The column that it is looked for in; `None`: any.
+    pub(super) fn column(&self) -> Option<&'static str> {
+        self.column
+    }
+
+    /// Whether a phrase of ASCII is in a record, of which all is ASCII; `None`: FTS5 must say, which may end words elsewhere.
+    pub(super) fn is_plainly_in(&self, words: &Words) -> Option<bool> {
+        let mut columns = Column::ALL.iter().filter(|column| self.column.is_none_or(|own| own == column.name()));
+        if !self.is_ascii || self.pieces.is_empty() || !columns.clone().all(|column| words.of(*column).is_ascii()) {
+            return None;
+        }
+        let is = |(piece, word): (&String, &&str)| {
+            let wanted = piece.trim_matches(['"', ' ', '*']);
+            let length = if piece.ends_with('*') { wanted.len().min(word.len()) } else { word.len() };
+            word.get(..length).is_some_and(|word| word.eq_ignore_ascii_case(wanted))
+        };
+        Some(columns.any(|column| {
+            let all: Vec<&str> = words.of(*column).split(|c| !is_word(c)).filter(|word| !word.is_empty()).collect();
+            all.windows(self.pieces.len()).any(|at| self.pieces.iter().zip(at).all(is))
+        }))
     }
 
     /// As FTS5 reads it; or one of its pieces.

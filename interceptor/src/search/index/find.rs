@@ -46,18 +46,26 @@ impl Plan<'_> {
         let is_alone = |bits: Bits| bits & self.need != 0 && bits & shared == 0;
         (self.alone, self.own) = std::mem::take(&mut self.own).into_iter().partition(|sought| is_alone(sought.bits));
         self.alone_bits = all(&self.alone);
-        let can = |bits: &Bits| (bits | own) & self.need == self.need && bits & self.none == 0;
-        self.may = self.profiles.iter().map(can).collect();
+        let can = |(profile, bits): (usize, &Bits)| {
+            let has = |phrase: &Phrase<'_>| {
+                phrase.sought.is_not || phrase.are_all_own || bits & phrase.bit != 0 || phrase.can_go_over(profile)
+            };
+            (bits | own) & self.need == self.need && bits & self.none == 0 && self.phrases.iter().all(has)
+        };
+        self.may = self.profiles.iter().enumerate().map(can).collect();
     }
 
     /// The phrases that only the record itself can tell: some of their words are shared, and some its own. `None`: one is not there
     /// that must be, or the other way round.
-    fn open(&self, shared: Bits, own: Bits, shares_nothing: bool) -> Option<Vec<&Phrase<'_>>> {
+    fn open(&self, shared: Bits, own: Bits, profile: usize) -> Option<Vec<&Phrase<'_>>> {
+        let shares_nothing = profile == usize::from(NONE);
         let mut open = Vec::new();
         for phrase in &self.phrases {
             let (is_there, pieces) = ((shared | own) & phrase.bit != 0, phrase.pieces);
             let may_go_over_both = !phrase.sought.is_ascii || (shared & pieces != 0 && own & pieces != 0);
-            let may = (shared | own) & pieces == pieces && (may_go_over_both || shares_nothing);
+            let may = (shared | own) & pieces == pieces
+                && (may_go_over_both || shares_nothing)
+                && phrase.can_go_over(profile);
             match (is_there, may) {
                 (true, _) if phrase.sought.is_not => return None,
                 (false, true) => open.push(phrase),
@@ -73,6 +81,17 @@ struct Phrase<'q> {
     sought: &'q query::Sought,
     bit: Bits,
     pieces: Bits,
+    /// A record may have all of it among its own words.
+    are_all_own: bool,
+    /// Per profile: its records may have it over both sides; `None`: all may.
+    over: Option<Vec<bool>>,
+}
+
+impl Phrase<'_> {
+    fn can_go_over(&self, profile: usize) -> bool {
+        let shares_nothing = profile == usize::from(NONE);
+        shares_nothing || self.over.as_ref().is_none_or(|over| over.get(profile).copied().unwrap_or_default())
+    }
 }
 
 /// What is known of the rows of a block.
@@ -131,7 +150,7 @@ impl Index {
         let mut aside = Aside::default();
         let mut hits = Vec::new();
         let (first, last) = (place(plan.rows.0).0, place(plan.rows.1).0);
-        if plan.rows.0 > plan.rows.1 {
+        if plan.rows.0 > plan.rows.1 || !plan.may.contains(&true) {
             return Ok(hits);
         }
         for number in (first..=last).rev() {
@@ -183,11 +202,14 @@ impl Index {
                 self.look_shared(&mut plan, &sought.told(None), own)?;
             }
             // Records that share nothing have the words of both sides, but not in their order.
-            is_shared |= most as usize >= self.profiles_max.1;
-            let is_mixed = sought.is_phrase && (!sought.is_ascii || (is_own && is_shared));
+            let is_full = most as usize >= self.profiles_max.1;
+            let over =
+                if sought.is_phrase && is_own && is_shared { self.over(sought, plan.profiles.len())? } else { None };
+            let can_go_over = over.as_ref().map_or(is_shared, |over| over.contains(&true));
+            let is_mixed = sought.is_phrase && (!sought.is_ascii || (is_own && (can_go_over || is_full)));
             match (is_mixed, sought.is_not) {
                 (true, is_not) => {
-                    plan.phrases.push(Phrase { sought, bit: own, pieces });
+                    plan.phrases.push(Phrase { sought, bit: own, pieces, are_all_own, over });
                     if !is_not {
                         plan.need |= pieces;
                     } else {
@@ -218,14 +240,7 @@ impl Index {
     }
 
     fn look_shared(&self, plan: &mut Plan<'_>, told: &str, bits: Bits) -> Result<()> {
-        let mut shared = self.connection.prepare_cached("SELECT rowid FROM facets WHERE facets MATCH ?")?;
-        let mut rows = shared.query([told])?;
-        while let Some(row) = rows.next()? {
-            if let Some(known) = plan.profiles.get_mut(row.get::<_, i64>(0)? as usize) {
-                *known |= bits;
-            }
-        }
-        Ok(())
+        self.facets(told, |profile| plan.profiles.get_mut(profile).into_iter().for_each(|known| *known |= bits))
     }
 
     /// Bounds of rows, by whole hours and by a session.
@@ -322,7 +337,7 @@ impl Index {
             if is_open && !self.is_within(plan.query, id)? {
                 continue;
             }
-            let Some(open) = plan.open(shared, own, profile(&block.profiles, at) == usize::from(NONE)) else {
+            let Some(open) = plan.open(shared, own, profile(&block.profiles, at)) else {
                 continue;
             };
             let hit = self.hit(id)?;
@@ -375,6 +390,17 @@ impl Aside {
             entry.ended_by(&mut Entry::whole(&outcome));
         }
         entry.mark();
+        let mut left = Vec::new();
+        for phrase in open {
+            match phrase.sought.is_plainly_in(&entry.words) {
+                Some(is_in) if is_in == phrase.sought.is_not => return Ok(false),
+                Some(_) => {}
+                None => left.push(phrase),
+            }
+        }
+        if left.is_empty() {
+            return Ok(true);
+        }
         let connection = match &mut self.0 {
             Some(connection) => connection,
             none => {
@@ -387,7 +413,7 @@ impl Aside {
         };
         let transaction = connection.transaction()?;
         tell(&transaction, "one", 1, &entry.words)?;
-        for phrase in open {
+        for phrase in left {
             let mut is = transaction.prepare_cached("SELECT 1 FROM one WHERE one MATCH ?")?;
             if is.exists([phrase.sought.told(None)])? == phrase.sought.is_not {
                 return Ok(false);

@@ -29,7 +29,7 @@ const SAMPLED: i64 = if BLOCK < 512 { BLOCK } else { 512 };
 /// and a word may be that so many of them have.
 const SEEN_MIN: usize = 3;
 /// Beginnings that FTS5 has lists of (see `prefix=` of `words`).
-pub(super) const BEGINNINGS: [usize; 3] = [1, 2, 3];
+pub(super) const BEGINNINGS: [usize; 4] = [1, 2, 3, 4];
 /// Sets of a block.
 const WORDS_MAX: usize = 512;
 /// Blocks that are looked through after a batch: one that is old and was changed can wait.
@@ -219,7 +219,7 @@ fn sampled(transaction: &Transaction<'_>, segments: &Segments, begin: i64) -> Re
         }
     }
     let mut often: Vec<(String, usize)> = seen.into_iter().filter(|(_, times)| *times >= SEEN_MIN).collect();
-    often.sort_by(|one, other| other.1.cmp(&one.1));
+    often.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
     Ok(often.into_iter().take(WORDS_MAX).map(|(word, _)| word).collect())
 }
 

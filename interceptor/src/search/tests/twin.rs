@@ -83,7 +83,7 @@ impl Dice {
 }
 
 const WORDS: [&str; 12] = ["alpha", "Beta", "'gamma", "delta'", "7", "77", "$7", "ß", "x_1", "'it''s'", "(a,", "b)"];
-const TERMS: [&str; 38] = [
+const TERMS: [&str; 43] = [
     "alpha",
     "beta",
     "gamma",
@@ -122,6 +122,11 @@ const TERMS: [&str; 38] = [
     "\"7 del\"*",
     "text:gamma",
     "said:7",
+    "\"7 beta\"",
+    "\"beta 77 alpha\"",
+    "\"delta 7 b\"",
+    "\"x_1 gam\"*",
+    "text:\"77 ß 7\"",
 ];
 
 #[test]
@@ -141,6 +146,7 @@ fn the_index_finds_what_a_table_of_whole_records_finds() {
             let told = Told {
                 agent: if dice.below(2) == 0 { "reconciler" } else { "refunder" },
                 text: &text.join(" "),
+                kinds: &["select"],
                 verdict: if is_refused { Verdict::Block } else { Verdict::Allow },
                 outcome: outcome.filter(|_| !is_refused),
             };
