@@ -219,7 +219,7 @@ fn sampled(transaction: &Transaction<'_>, segments: &Segments, begin: i64) -> Re
         }
     }
     let mut often: Vec<(String, usize)> = seen.into_iter().filter(|(_, times)| *times >= SEEN_MIN).collect();
-    often.sort_by(|one, other| other.1.cmp(&one.1));
+    often.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
     Ok(often.into_iter().take(WORDS_MAX).map(|(word, _)| word).collect())
 }
 
