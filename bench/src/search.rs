@@ -55,17 +55,18 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let mut dice = Dice(options.seed);
     // The first one finds what the program itself is read from.
     options.verb(&folder.0, &["search", "warm"])?;
-    let mut measured = Vec::new();
+    let mut measured: Vec<Measured> = Vec::new();
     for at in 0..options.queries {
         let query = queries::draw(at, &mut dice, &written);
         let (lines, seconds) = options.verb(&folder.0, &["search", "--", &query])?;
-        measured.push(Measured { query, lines, ms: seconds * 1e3 });
+        measured.push(Measured { kind: at % queries::KINDS_OF_QUERIES, query, lines, ms: seconds * 1e3 });
     }
     report(&mut measured, options.check)
 }
 
 /// One search.
 struct Measured {
+    kind: usize,
     query: String,
     lines: usize,
     ms: f64,
@@ -83,6 +84,17 @@ fn report(measured: &mut [Measured], check: bool) -> Result<(), String> {
     println!("{} searches, of which {found} found something, 50 records at most each; the slowest:", measured.len());
     for slow in measured.iter().rev().take(SHOWN) {
         println!("  {:>8.1} ms {:>3} records  {}", slow.ms, slow.lines, slow.query.escape_debug());
+    }
+    println!("the slowest kinds: median, slowest, an example of it:");
+    let mut kinds: Vec<(f64, f64, &str)> = (0..queries::KINDS_OF_QUERIES)
+        .filter_map(|kind| {
+            let of: Vec<&Measured> = measured.iter().filter(|measured| measured.kind == kind).collect();
+            Some((of.get(of.len() / 2)?.ms, of.last()?.ms, of.last()?.query.as_str()))
+        })
+        .collect();
+    kinds.sort_by(|one, other| other.1.total_cmp(&one.1));
+    for (median, slowest, example) in kinds.iter().take(SHOWN) {
+        println!("  {median:>8.1} ms {slowest:>8.1} ms  {}", example.escape_debug());
     }
     println!("p50 {:.1} ms, p90 {:.1} ms, p99 {p99:.1} ms, slowest {:.1} ms", at(0.5), at(0.9), at(1.0));
     let is_met = p99 < GOAL_MS;

@@ -12,17 +12,21 @@ use audit::show;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use self::catalogue::{Asked, asked, of_pair};
+use self::catalogue::{Asked, asked, of_pair, quoted, verb};
 use self::policies::policies;
 use crate::config::Config;
 use crate::record::figures::{Figure, Of, Span, Tally, each};
 use crate::record::{self, now_ns, reading};
 
 mod catalogue;
+mod failures;
 mod identities;
 mod integrity;
 mod page;
 mod policies;
+mod rights;
+#[cfg(test)]
+mod tests;
 mod zip;
 
 /// So many records are shown of each requirement.
@@ -121,6 +125,10 @@ fn hex(bytes: &[u8]) -> String {
 pub fn evidence(path: &Path, from: &str, to: &str, out: &Path) -> Result<u8> {
     let config = Config::load(path)?;
     config.masking.install()?;
+    make(&config, path, from, to, out)
+}
+
+fn make(config: &Config, path: &Path, from: &str, to: &str, out: &Path) -> Result<u8> {
     let now_s = now_ns() / 1_000_000_000;
     let mut span = Span::parse(Some(from), Some(to))?;
     // What is recorded from now on would change the numbers while they are looked at.
@@ -128,27 +136,35 @@ pub fn evidence(path: &Path, from: &str, to: &str, out: &Path) -> Result<u8> {
     if span.from_ns >= span.to_ns {
         bail!("--from is in the future");
     }
-    let verb = format!("evidence --from {from} --to {to}");
-    reading::begins(path, None, &verb)?;
+    reading::begins(path, None, &format!("evidence --from {from} --to {to}"))?;
+    let again = catalogue::evidence(path, span);
     let mut pack = Pack::new(out)?;
-    let folders = record::folders(&config);
-    let figures = figures(path, &folders, span)?;
-    populations(&mut pack, &config, &figures)?;
+    let folders = record::folders(config);
+    let (mut figures, logins) = figures(path, &folders, span)?;
+    let populations = populations(&mut pack, config, path, &figures)?;
     for shown in figures.iter().filter(|shown| shown.requirement.starts_with("10.2.1.") || shown.requirement == "8.6.1")
     {
         let name = format!("samples/{}-{}.json", shown.requirement, slug(&shown.title));
         let records = shown.command.split(" --count").next().unwrap_or_default().to_owned() + " --json";
-        pack.put_json(&name, shown.requirement, &records, &Value::from(shown.samples.clone()))?;
+        let of = json!({ "records": shown.seen, "counted by": shown.command });
+        let content = json!({ "population": of, "samples": shown.samples });
+        pack.put_json(&name, shown.requirement, &records, &content)?;
     }
+    figures.extend(rights::put(&mut pack, config, path, &folders, span, &logins)?);
     let values: Vec<Value> = figures.iter().map(Shown::value).collect();
-    pack.put_json("figures.json", "all", &verb, &values.into())?;
+    pack.put_json("figures.json", "all", &again, &values.into())?;
     history(&mut pack, path, &folders, span)?;
+    let failures = failures::put(&mut pack, path, &folders, span)?;
     let versions = policies(&mut pack, path, &folders, span)?;
-    identities::put(&mut pack, &config, path, &folders, span)?;
-    let whole = integrity::put(&mut pack, &config, path)?;
+    identities::put(&mut pack, config, path, &folders, span)?;
+    let whole = integrity::put(&mut pack, config, path)?;
     let manifest = manifest(&pack, span);
-    let page = page::html(&manifest, &figures, &versions);
-    pack.put("index.html", "all", &verb, &page)?;
+    let page = page::html(
+        &manifest,
+        path,
+        &page::Told { populations: &populations, figures: &figures, versions: &versions, failures: &failures },
+    );
+    pack.put("index.html", "all", &again, &page)?;
     let manifest = format!("{:#}\n", self::manifest(&pack, span));
     fs::write(out.join("index.json"), &manifest).context("cannot write the index")?;
     let names = pack.files.iter().map(|file| file.name.clone()).chain(["index.json".to_owned()]);
@@ -168,11 +184,18 @@ pub fn evidence(path: &Path, from: &str, to: &str, out: &Path) -> Result<u8> {
 }
 
 /// All figures, in two passes: who there is, and then what each did.
-fn figures(config: &Path, folders: &[PathBuf], span: Span) -> Result<Vec<Shown>> {
+fn figures(config: &Path, folders: &[PathBuf], span: Span) -> Result<(Vec<Shown>, BTreeSet<rights::Login>)> {
     let mut shown = asked().into_iter().map(|asked| Shown::new(asked, span, config)).collect::<Result<Vec<_>>>()?;
-    let mut pairs = BTreeSet::new();
+    let (mut pairs, mut logins) = (BTreeSet::new(), BTreeSet::new());
     each(folders, span, |record| {
         shown.iter_mut().for_each(|shown| shown.see(record));
+        let words = ["database", "dbname", "database_user"].map(|name| record[name].as_str().map(str::to_owned));
+        if let [Some(database), Some(dbname), Some(role)] = words
+            && record["type"] == "decision"
+            && logins.len() < PAIRS_MAX
+        {
+            logins.insert((database, dbname, role));
+        }
         if let (Some(agent), Some(database)) = (record["agent"].as_str(), record["database"].as_str())
             && pairs.len() < PAIRS_MAX
         {
@@ -186,11 +209,11 @@ fn figures(config: &Path, folders: &[PathBuf], span: Span) -> Result<Vec<Shown>>
         .collect::<Result<Vec<_>>>()?;
     each(folders, span, |record| used.iter_mut().for_each(|shown| shown.see(record)))?;
     shown.extend(used);
-    Ok(shown)
+    Ok((shown, logins))
 }
 
 /// Who and what there is, before any sample.
-fn populations(pack: &mut Pack, config: &Config, figures: &[Shown]) -> Result<()> {
+fn populations(pack: &mut Pack, config: &Config, path: &Path, figures: &[Shown]) -> Result<Value> {
     let agents: Vec<&str> = config.agents.iter().map(|agent| agent.name.as_str()).collect();
     let databases: Vec<&str> = config.databases.iter().map(|database| database.name.as_str()).collect();
     let reviewers: Vec<&str> = config.reviewers.iter().map(|reviewer| reviewer.name.as_str()).collect();
@@ -214,8 +237,10 @@ fn populations(pack: &mut Pack, config: &Config, figures: &[Shown]) -> Result<()
         "exceptions": { "databases that are observed or not masked": observed },
         "rules that decided nothing in this time": never,
     });
-    pack.put_json("populations.json", "7.2.4, 7.2.5, 8.2.1, 12.5.2", "interceptor check", &content)?;
-    pack.put("policy.toml", "7.2.1, 7.2.2, 7.3.3", &format!("cat {}", config.service.policy.display()), &text)
+    pack.put_json("populations.json", "7.2.4, 7.2.5, 8.2.1, 12.5.2", &verb("check", path), &content)?;
+    let shown = format!("cat {}", quoted(&config.service.policy.display().to_string()));
+    pack.put("policy.toml", "7.2.1, 7.2.2, 7.3.3", &shown, &text)?;
+    Ok(content)
 }
 
 fn rules(policy: &str) -> Vec<String> {

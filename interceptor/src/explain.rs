@@ -73,11 +73,12 @@ pub fn explain(config: &Config, policy: Policy, asked: &Asked<'_>) -> Result<Exp
     Ok(survey.explain(&dbname, tainted.taints(), (&subject, asked.search_path), (asked.sql, asked.wall_s)))
 }
 
-fn live(config: &Config, name: &str, dbname: &str, question: &str) -> Result<Vec<Row>> {
+/// What our own login at this database is told.
+pub(crate) fn live(config: &Config, name: &str, dbname: &str, question: &str) -> Result<Vec<Row>> {
     let (_, database) = config.database(name).context("the database is configured")?;
     let logins = estimates::logins(config)?;
     let login = logins.get(name).with_context(|| {
-        format!("--schema live asks on [database.login], which `{name}` does not have: configure one, or give a file")
+        format!("what `{name}` holds is asked on [database.login], which it does not have: configure one (for --schema, or give a file)")
     })?;
     let single = database.addresses.iter().find_map(|endpoint| {
         let whole = if endpoint.address.is_ipv4() { 32 } else { 128 };

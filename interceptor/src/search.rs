@@ -12,7 +12,7 @@ mod place;
 mod query;
 mod shape;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use index::{Filled, Hit, Index, Progress, Session};
 pub use place::{Found, Segments};

@@ -41,6 +41,8 @@ pub use sink::Health;
 
 /// How the sinks are, in root's folder.
 const STATUS: &str = "ship.json";
+/// So begins the message of an alert that says that an earlier one, of the same object, is over.
+pub(crate) const OVER: &str = "over: ";
 /// A status that is older is of a shipper that does not run.
 const STALE_NS: u64 = 10_000_000_000;
 /// The first reading of a long record raises no alerts of what is older.
@@ -208,7 +210,10 @@ impl Shipper {
         let message = pan::Masked::of(message);
         let message = message.as_str();
         let begins = about.map(|id| id.to_string()).unwrap_or_default();
-        tracing::error!(alert = object, record = begins, "ALERT: {message}");
+        match message.starts_with(OVER) {
+            true => tracing::info!(alert = object, "{message}"),
+            false => tracing::error!(alert = object, record = begins, "ALERT: {message}"),
+        }
         if let Err(why) = self.record.write(&Deed::Alert { object, about }, Stage::Failed(message)) {
             tracing::error!(%why, "the alert is not in the record");
         }
@@ -235,7 +240,7 @@ impl Shipper {
             self.raise(NAME, None, &message);
             self.late.push(NAME.to_owned());
         } else if age <= anchor.lag_max && was_late {
-            tracing::info!("the anchor cosigns again");
+            self.raise(NAME, None, &format!("{OVER}{} cosigns again", health.witness));
             self.late.retain(|name| name != NAME);
         }
     }
@@ -259,7 +264,7 @@ impl Shipper {
                 self.raise(&format!("sink {}", sink.name), None, &message);
                 self.late.push(sink.name.clone());
             } else if !is_late && was_late {
-                tracing::info!(sink = sink.name, "the sink has caught up");
+                self.raise(&format!("sink {}", sink.name), None, &format!("{OVER}it has caught up"));
                 self.late.retain(|name| *name != sink.name);
             }
         }

@@ -148,14 +148,18 @@ fn end_to_end(variable: &str, name: &str) -> Result<()> {
     shell::run(shell::as_root("env", &[&[variable, &cargo], test.as_slice()].concat())?)
 }
 
-/// Every test of the page in Chromium, where `test` does one; the README's picture is what they saw.
+/// Every test of the page in Chromium, where `test` does one; the README's picture is what they saw. Then the evidence pack of a real stand.
 fn page() -> Result<()> {
     shell::step("the page in Chromium");
     let args = ["test", "--package", "control", "--test", "browser", "--", "--include-ignored", "--test-threads=1"];
     shell::run(shell::cargo(&args))?;
     std::fs::copy(shell::target().join("tmp/approval-light-1200.png"), PICTURE).context("the picture of the page")?;
     println!("  pictures are in {}; the README's is {PICTURE}", shell::target().join("tmp").display());
-    Ok(())
+    shell::step("the evidence pack in Chromium");
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let test =
+        ["test", "--package", "interceptor", "--test", "e2e", "--", "--ignored", "--nocapture", "the_pack_opens"];
+    shell::run(shell::as_root("env", &[&["INTERCEPTOR_KERNEL_TESTS=1", cargo.as_str()], &test[..]].concat())?)
 }
 
 /// The fuzzer's instrumentation is a compiler flag that only nightly accepts; this variable opens it in a stable one.

@@ -31,6 +31,8 @@ const WORDS: [&str; 24] = [
     "author",
     "vanished",
 ];
+/// Words of values that very many records have.
+const VALUES: [&str; 6] = ["settled", "shipped", "asked", "2026", "open", "reconciled"];
 const PHRASES: [&str; 8] = [
     "\"amount >\"",
     "\"FROM payments WHERE\"",
@@ -70,11 +72,14 @@ const HOSTILE: [&str; 12] = [
     "x' UNION SELECT rowid, 1 FROM records; --",
 ];
 
+/// So many kinds there are.
+pub(super) const KINDS_OF_QUERIES: usize = 24;
+
 /// The query of one number.
 pub(super) fn draw(at: usize, dice: &mut Dice, written: &Written) -> String {
     let agent = dice.of(&AGENTS);
     let table = dice.of(&TABLES);
-    match at % 20 {
+    match at % KINDS_OF_QUERIES {
         0 => format!("agent:{agent}"),
         1 => format!("agent:{agent} table:{table}"),
         2 => format!("agent:{agent} verdict:{}", dice.of(&VERDICTS)),
@@ -97,6 +102,10 @@ pub(super) fn draw(at: usize, dice: &mut Dice, written: &Written) -> String {
             None => format!("\"{}\"", date(dice)),
         },
         18 => format!("\"{}\" {}", date(dice), dice.of(&WORDS)),
+        19 => format!("{} {}", dice.of(&VALUES), dice.of(&VALUES)),
+        20 => format!("\"{}\" \"{}\"", date(dice), dice.of(&PEOPLE)),
+        21 => format!("{}* {}", &dice.of(&VALUES)[..4], dice.of(&WORDS)),
+        22 => format!("\"{} {}\"", dice.of(&WORDS), dice.of(&VALUES)),
         _ => format!("agent:{agent} table:payments masked:>0 verdict:held since:7d \"amount >\""),
     }
 }

@@ -30,10 +30,7 @@ impl Asked {
     /// What prints the same number.
     pub(crate) fn command(&self, span: Span, config: &Path) -> String {
         let seconds = |ns: u64| ns / 1_000_000_000;
-        let mut out = "interceptor audit export".to_owned();
-        if config != Path::new(config::DEFAULT_PATH) {
-            out += &format!(" --config {}", quoted(&config.display().to_string()));
-        }
+        let mut out = verb("audit export", config);
         out += &format!(" --from @{} --to @{}", seconds(span.from_ns), seconds(span.to_ns));
         for want in &self.wants {
             out += &format!(" --where {}", quoted(want));
@@ -47,8 +44,24 @@ impl Asked {
     }
 }
 
+/// Another verb of this program, of this configuration.
+pub(crate) fn verb(words: &str, config: &Path) -> String {
+    let mut out = format!("interceptor {words}");
+    if config != Path::new(config::DEFAULT_PATH) {
+        out += &format!(" --config {}", quoted(&config.display().to_string()));
+    }
+    out
+}
+
+/// What makes another pack of the same time.
+pub(crate) fn evidence(config: &Path, span: Span) -> String {
+    let second = |ns: u64| ns / 1_000_000_000;
+    let words = format!("evidence --from @{} --to @{} --out DIR", second(span.from_ns), second(span.to_ns));
+    verb(&words, config)
+}
+
 /// For a shell.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=@:,".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
@@ -97,6 +110,9 @@ pub(crate) fn asked() -> Vec<Asked> {
         Asked::new("3.4.1", "values masked by content", &["type=outcome"], sum("masked")),
         Asked::new("3.4.1", "values masked since policy names their column", &["type=outcome"], sum("sensitive")),
         Asked::new("3.4.1", "statements with masked values by agent", &["type=outcome", "masked>0"], each("agent")),
+        Asked::new("3.4.1", "clear values that people agreed to show: reveals", &["type=reveal"], Of::Count),
+        Asked::new("3.4.1", "statements that were shown clear values", &["type=revealed"], Of::Count),
+        Asked::new("3.4.1", "statements that were shown clear values, by agent", &["type=revealed"], each("agent")),
         Asked::new("12.10.7", "columns of cards that no rule names", &["type=finding"], Of::Count),
         Asked::new("7.2.4", "decisions by agent", &["type=decision"], each("agent")),
         Asked::new("7.2.4", "decisions by database", &["type=decision"], each("database")),

@@ -10,6 +10,7 @@ use control::client;
 use serde_json::{Value, json};
 
 use super::Pack;
+use super::catalogue::verb;
 use crate::config::Config;
 use crate::record;
 
@@ -17,13 +18,14 @@ use crate::record;
 pub(super) fn put(pack: &mut Pack, config: &Config, path: &Path) -> Result<bool> {
     let (whole, words) = record::checked(path)?;
     let words = words + &config.only_here().map(|why| format!("WARNING: {why}\n")).unwrap_or_default();
-    pack.put("integrity.txt", "10.3.2, 10.3.4", "interceptor audit verify", &words)?;
+    pack.put("integrity.txt", "10.3.2, 10.3.4", &verb("audit verify", path), &words)?;
     let folders = record::folders(config);
     let negative = negative(&folders, &pack.folder)?;
-    pack.put_json("integrity-negative.json", "10.3.4", "interceptor audit verify COPY", &negative)?;
-    pack.put_json("retention.json", "10.5.1", "interceptor audit retain --dry-run", &retention(config, &folders)?)?;
+    pack.put_json("integrity-negative.json", "10.3.4", &verb("audit verify COPY", path), &negative)?;
+    let retain = verb("audit retain --dry-run", path);
+    pack.put_json("retention.json", "10.5.1", &retain, &retention(config, &folders)?)?;
     let coverage = coverage(config);
-    pack.put_json("coverage.json", "7.3.1, 7.3.2, 12.5.2", "interceptor status --json", &coverage)?;
+    pack.put_json("coverage.json", "7.3.1, 7.3.2, 12.5.2", &verb("status --json", path), &coverage)?;
     let clock = crate::sys::clock::state();
     let clock = clock.map(|c| json!({ "synced": c.synced, "offset_us": c.offset_us, "error_us": c.error_us }));
     pack.put_json("clock.json", "10.6.1", "timedatectl timesync-status", &json!(clock))?;

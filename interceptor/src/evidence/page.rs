@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::Path;
 
 use serde_json::Value;
 
 use super::Shown;
+use super::failures::Failure;
 use super::policies::Version;
 use crate::record::figures::Tally;
 
@@ -17,8 +19,17 @@ h1{font-size:1.6rem}h2{font-size:1.15rem;margin-top:2rem;border-bottom:1px solid
 code{font:12px ui-monospace,monospace;color:#57606a;overflow-wrap:anywhere}td,th{text-align:left;vertical-align:top;padding:.3rem .8rem .3rem 0}\
 td.n{text-align:right;font-variant-numeric:tabular-nums;font-weight:600}svg text{font:12px system-ui,sans-serif;fill:#1b1f24}";
 
+/// What the page tells.
+pub(super) struct Told<'a> {
+    pub(super) populations: &'a Value,
+    pub(super) figures: &'a [Shown],
+    pub(super) versions: &'a [Version],
+    pub(super) failures: &'a [Failure],
+}
+
 /// The page.
-pub(super) fn html(manifest: &Value, figures: &[Shown], versions: &[Version]) -> String {
+pub(super) fn html(manifest: &Value, config: &Path, told: &Told<'_>) -> String {
+    let Told { populations, figures, versions, failures } = *told;
     let word = |key: &str| escaped(manifest[key].as_str().unwrap_or_default());
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\"><title>Evidence of {0}</title><style>{STYLE}</style></head><body>\n<h1>Evidence of {0}</h1>\n<p>{1} to {2}, made {3}. By requirement of {4}. Each number stands beside the command that prints it; without its <code>--count</code> the command prints the records.</p>\n",
@@ -28,6 +39,7 @@ pub(super) fn html(manifest: &Value, figures: &[Shown], versions: &[Version]) ->
         word("made"),
         word("standard")
     );
+    out += &self::populations(populations);
     let mut by_requirement: BTreeMap<Vec<u32>, (&str, Vec<&Shown>)> = BTreeMap::new();
     for shown in figures {
         let order = shown.requirement.split('.').map(|part| part.parse().unwrap_or(0)).collect();
@@ -48,6 +60,7 @@ pub(super) fn html(manifest: &Value, figures: &[Shown], versions: &[Version]) ->
         }
         out += "</table>\n";
     }
+    out += &self::failures(failures, config);
     out += &policies(versions);
     out += "<h2>Files</h2>\n<table><tr><th>requirement</th><th>file</th><th>SHA-256</th><th>made by</th></tr>\n";
     for (requirement, files) in manifest["files"].as_object().into_iter().flatten() {
@@ -64,6 +77,46 @@ pub(super) fn html(manifest: &Value, figures: &[Shown], versions: &[Version]) ->
         }
     }
     out + "</table>\n</body></html>\n"
+}
+
+/// Who and what there is, before what they did.
+fn populations(of: &Value) -> String {
+    let mut out = "<h2 id=\"populations\">Populations</h2>\n<table>\n".to_owned();
+    for (name, list) in of.as_object().into_iter().flatten() {
+        let Some(list) = list.as_array() else { continue };
+        let names: Vec<String> = list.iter().filter_map(|name| name.as_str()).map(escaped).collect();
+        let _ = writeln!(
+            out,
+            "<tr><td class=\"n\">{}</td><td>{}: {}</td></tr>",
+            list.len(),
+            escaped(name),
+            names.join(", ")
+        );
+    }
+    out + "</table>\n<p>From the configuration and the policy of today: <a href=\"populations.json\">populations.json</a>, <a href=\"policy.toml\">policy.toml</a>.</p>\n"
+}
+
+/// Failures that the page shows; the file has all.
+const FAILURES_MAX: usize = 200;
+
+/// What did not work, from when to when and why, the newest first.
+fn failures(failures: &[Failure], config: &Path) -> String {
+    let mut out = "<h2 id=\"failures\">Failures of controls</h2>\n<p>10.7.2, 10.7.3. What the record tells of, and no more: a control that nobody watched failed unseen.</p>\n<table><tr><th>start</th><th>end</th><th>control</th><th>cause</th></tr>\n".to_owned();
+    for failure in failures.iter().rev().take(FAILURES_MAX) {
+        let lasted = failure.seconds().map(|seconds| format!(" ({seconds} s)")).unwrap_or_default();
+        let end = failure.end.as_ref().map_or("none is recorded", |end| end.time.as_str());
+        let _ = writeln!(
+            out,
+            "<tr><td>{}</td><td>{}{lasted}</td><td>{}</td><td>{}<br><code>{}</code></td></tr>",
+            escaped(&failure.start.time),
+            escaped(end),
+            escaped(&failure.control),
+            escaped(&failure.cause),
+            escaped(&failure.command(config))
+        );
+    }
+    out += "</table>\n<p>All of them, with the records that say so: <a href=\"control-failures.json\">control-failures.json</a>.</p>\n";
+    out
 }
 
 /// Policies that the page shows; the file has all.
@@ -111,7 +164,8 @@ fn bars(each: &BTreeMap<String, u64>) -> String {
     rows.truncate(BARS_MAX);
     let most = rows.iter().map(|(_, count)| **count).max().unwrap_or(1).max(1);
     let height = rows.len() * 20 + 4;
-    let mut out = format!("<br><svg width=\"640\" height=\"{height}\" role=\"img\">");
+    let mut out =
+        format!("<br><svg width=\"640\" height=\"{height}\" role=\"img\" aria-label=\"bars, one for each value\">");
     for (index, (value, count)) in rows.iter().enumerate() {
         let (y, width) = (index * 20, 1 + **count * 300 / most);
         let short: String = value.chars().take(36).collect();

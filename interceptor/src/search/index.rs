@@ -2,7 +2,7 @@
 //!
 //! Rows are numbered in the order of time as far as it was known when they were indexed, so that the newest come first without
 //! sorting. What many records have in common is a profile, whose words stand in `facets` once; a record's own stand in `words`; which profile
-//! each has lies side by side in `blocks`. Texts are not kept, only their words; what is shown comes from the segments.
+//! each has lies side by side in `blocks`; which rows have an own word that is everywhere lies in `frequent`. Texts are not kept, only their words; what is shown comes from the segments.
 
 use std::collections::HashMap;
 use std::fs::OpenOptions;
@@ -20,12 +20,15 @@ use super::place::Place;
 mod blocks;
 mod fill;
 mod find;
+mod frequent;
+mod over;
+mod own;
 mod profiles;
 
 pub use fill::{Filled, Progress};
 
 /// Raised when the tables change: an index of another version is made anew.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 /// How long another process may write.
 const PATIENCE: Duration = Duration::from_secs(60);
 const HOUR_NS: u64 = 3_600_000_000_000;
@@ -147,9 +150,10 @@ impl Index {
         match transaction.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))? {
             0 => {
                 transaction.execute_batch(TABLES)?;
+                transaction.execute_batch(frequent::TABLES)?;
                 let columns: Vec<&str> = Column::ALL.iter().map(|column| column.name()).collect();
-                // Numbers begin alike: what begins with two or three signs is looked up and not added up.
-                for (table, prefixes) in [("facets", ""), ("words", ", prefix='2 3'")] {
+                // Numbers begin alike: what begins with a few signs is looked up and not added up (`frequent::BEGINNINGS`).
+                for (table, prefixes) in [("facets", ""), ("words", ", prefix='1 2 3 4'")] {
                     transaction.execute_batch(&format!(
                         "CREATE VIRTUAL TABLE {table} USING fts5({}, content='', contentless_delete=1, {TOKENS}{prefixes});",
                         columns.join(", ")
@@ -169,6 +173,12 @@ impl Index {
     #[cfg(test)]
     pub(super) fn profiles_at_most(&mut self, shapes: usize, all: usize) {
         self.profiles_max = (shapes, all);
+    }
+
+    /// How many sets of frequent words there are.
+    #[cfg(test)]
+    pub(super) fn sets(&self) -> i64 {
+        self.connection.query_row("SELECT count(*) FROM frequent WHERE word <> ''", [], |row| row.get(0)).unwrap()
     }
 
     /// Sessions with a record since then, newest first.

@@ -9,7 +9,7 @@ use std::fmt;
 use audit::{RecordId, RecordType};
 use pan::Masked;
 
-use super::entry::MANY;
+use super::entry::{Column, MANY, Words};
 use super::shape::is_word;
 
 /// A search that the index understands.
@@ -43,6 +43,8 @@ pub(super) struct Sought {
     pub(super) pieces: Vec<String>,
     /// The pieces are all of the phrase.
     pub(super) is_ascii: bool,
+    /// It, quoted, where it is one word of ASCII without signs around it.
+    one: Option<String>,
 }
 
 impl Sought {
@@ -60,7 +62,43 @@ impl Sought {
             is_phrase,
             pieces: pieces.map(|word| quoted(word, if Some(*word) == last { star } else { "" })).collect(),
             is_ascii: word.is_ascii(),
+            one: words.first().filter(|_| !is_phrase && word.is_ascii()).map(|word| quoted(word, star)),
         }
+    }
+
+    /// What it, or one of its pieces, is in small letters, with a star where only its beginning is said, and whether in the text alone; `None`:
+    /// it is no single word, or is looked for in another field.
+    pub(super) fn word(&self, piece: Option<&str>) -> Option<(String, bool)> {
+        let is_of_text = match self.column {
+            None => false,
+            Some("text") => true,
+            Some(_) => return None,
+        };
+        let quoted = piece.or(self.one.as_deref())?.to_ascii_lowercase();
+        let word = quoted.trim_matches(['"', ' ', '*']);
+        Some((format!("{word}{}", if quoted.ends_with('*') { "*" } else { "" }), is_of_text))
+    }
+
+    /// The column that it is looked for in; `None`: any.
+    pub(super) fn column(&self) -> Option<&'static str> {
+        self.column
+    }
+
+    /// Whether a phrase of ASCII is in a record, of which all is ASCII; `None`: FTS5 must say, which may end words elsewhere.
+    pub(super) fn is_plainly_in(&self, words: &Words) -> Option<bool> {
+        let mut columns = Column::ALL.iter().filter(|column| self.column.is_none_or(|own| own == column.name()));
+        if !self.is_ascii || self.pieces.is_empty() || !columns.clone().all(|column| words.of(*column).is_ascii()) {
+            return None;
+        }
+        let is = |(piece, word): (&String, &&str)| {
+            let wanted = piece.trim_matches(['"', ' ', '*']);
+            let length = if piece.ends_with('*') { wanted.len().min(word.len()) } else { word.len() };
+            word.get(..length).is_some_and(|word| word.eq_ignore_ascii_case(wanted))
+        };
+        Some(columns.any(|column| {
+            let all: Vec<&str> = words.of(*column).split(|c| !is_word(c)).filter(|word| !word.is_empty()).collect();
+            all.windows(self.pieces.len()).any(|at| self.pieces.iter().zip(at).all(is))
+        }))
     }
 
     /// As FTS5 reads it; or one of its pieces.
@@ -445,6 +483,26 @@ mod tests {
         let many: Vec<String> = (0..200).map(|n| format!("w{n}")).collect();
         assert!(pieces(&format!("\"{}\"", many.join(" "))).len() < 128);
         assert!(Query::parse(&many.join(" "), NOW_S).unwrap_err().to_string().contains("fewer"));
+    }
+
+    #[test]
+    fn a_word_is_told_from_a_phrase_and_from_other_fields() {
+        let word = |typed: &str| {
+            let sought = Query::parse(typed, NOW_S).unwrap().terms.remove(0);
+            let pieces = sought.pieces.iter().map(|piece| sought.word(Some(piece)));
+            std::iter::once(sought.word(None)).chain(pieces).flatten().map(|(word, _)| word).collect::<Vec<_>>()
+        };
+        for (typed, words) in [
+            ("Settled", &["settled"][..]),
+            ("'Settled'", &["settled"]),
+            ("text:set*", &["set*"]),
+            ("\"set*\"", &["set"]),
+            ("2026-06-28*", &["2026", "06", "28*"]),
+            ("agent:settled", &[]),
+            ("naïve", &[]),
+        ] {
+            assert_eq!(word(typed), words, "{typed}");
+        }
     }
 
     #[test]

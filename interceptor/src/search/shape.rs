@@ -4,8 +4,9 @@
 //! which is kept once; numbers, names with numbers and what is in quotes are its own. Which side a word goes to decides what a search costs and never what
 //! it finds: both sides are looked through, and a phrase that goes over both is looked up in the record itself.
 
-/// Stands where words of the other side were, so that those around it are no neighbours. The index takes it for a word; nobody types it.
-const GAP: &str = "\u{e000}";
+/// Stands where words of the other side were, so that those around it are no neighbours: in a shape everywhere, so that it says next to what
+/// they were. The index takes it for a word; nobody types it.
+pub(super) const GAP: &str = "\u{e000}";
 /// A longer text is its own.
 const SHAPE_MAX: usize = 4096;
 /// A name with so many digits is its own.
@@ -29,11 +30,15 @@ pub(super) fn divide(text: &str, shape: &mut String, own: &mut String) {
         let (word, behind) = rest.split_at(end);
         // `$1` is a parameter's place.
         let is_own = is_quoted || (before != '$' && (first.is_ascii_digit() || is_numbered(word)));
-        let side = if is_own { &mut *own } else { &mut *shape };
-        if last == Some(!is_own) && !side.is_empty() {
-            push(side, GAP);
+        if last == Some(!is_own) {
+            if !shape.ends_with(GAP) {
+                push(shape, GAP);
+            }
+            if is_own && !own.is_empty() {
+                push(own, GAP);
+            }
         }
-        push(side, word);
+        push(if is_own { &mut *own } else { &mut *shape }, word);
         (last, before, rest) = (Some(is_own), ' ', behind);
     }
 }
@@ -65,12 +70,13 @@ mod tests {
         let cases = [
             ("SELECT a FROM t1", "SELECT a FROM t1", ""),
             ("a > 5 AND b", "a - AND b", "5"),
-            ("id IN (1, 2, 'x y') OR 7", "id IN - OR", "1 2 x y - 7"),
+            ("5 a", "- a", "5"),
+            ("id IN (1, 2, 'x y') OR 7", "id IN - OR -", "1 2 x y - 7"),
             ("x = 'it''s' y", "x - y", "it s"),
             ("x = $1234", "x 1234", ""),
-            ("DROP TABLE tmp_48392", "DROP TABLE", "tmp_48392"),
+            ("DROP TABLE tmp_48392", "DROP TABLE -", "tmp_48392"),
             ("'411111******1111'", "", "411111 1111"),
-            ("naïve–x 'ß'", "naïve–x", "ß"),
+            ("naïve–x 'ß'", "naïve–x -", "ß"),
             ("", "", ""),
         ];
         for (text, shape, own) in cases {

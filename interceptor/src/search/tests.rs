@@ -26,14 +26,14 @@ struct Series {
 }
 
 /// A record in a folder of its own, which is removed.
-struct Record {
-    folder: PathBuf,
+pub(crate) struct Record {
+    pub(crate) folder: PathBuf,
     series: Vec<Series>,
     now_s: u64,
 }
 
 impl Record {
-    fn new(name: &str, shards: u16) -> Record {
+    pub(crate) fn new(name: &str, shards: u16) -> Record {
         let folder = std::env::temp_dir().join(format!("search-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir(&folder).unwrap();
@@ -51,7 +51,7 @@ impl Record {
     }
 
     /// A second later.
-    fn write(&mut self, shard: u16, session: u64, event: &Event<'_>) -> RecordId {
+    pub(crate) fn write(&mut self, shard: u16, session: u64, event: &Event<'_>) -> RecordId {
         self.now_s += 1;
         let (stamp, mut payload) = (self.stamp(), Vec::new());
         encode(event, &mut payload);
@@ -73,7 +73,7 @@ impl Record {
     }
 
     /// A statement that is allowed and ends, or is refused; the record of its decision.
-    fn statement(&mut self, shard: u16, session: u64, of: &Told<'_>) -> RecordId {
+    pub(crate) fn statement(&mut self, shard: u16, session: u64, of: &Told<'_>) -> RecordId {
         let actor = actor(of.agent);
         let text = Masked::of(of.text);
         let verdict = VerdictPart::of(&VerdictFacts {
@@ -83,7 +83,7 @@ impl Record {
             policy: "ab12".into(),
         });
         let statement = StatementPart::of(&Statement {
-            kinds: &["select"],
+            kinds: of.kinds,
             tables: &[Masked::literal("public.payments")],
             text: Text::Masked(&text),
             text_bytes: 9,
@@ -123,11 +123,11 @@ impl Record {
         self.write(decision.shard, session, &Event::Outcome(outcome))
     }
 
-    fn begins(&mut self, shard: u16, session: u64, agent: &'static str) -> RecordId {
+    pub(crate) fn begins(&mut self, shard: u16, session: u64, agent: &'static str) -> RecordId {
         self.write(shard, session, &Event::SessionStart { actor: &actor(agent), number: 1 })
     }
 
-    fn segments(&self) -> Segments {
+    pub(crate) fn segments(&self) -> Segments {
         for series in &self.series {
             std::fs::write(self.folder.join(file_name(series.shard, series.number)), &series.bytes).unwrap();
         }
@@ -154,21 +154,26 @@ impl Drop for Record {
 }
 
 /// What is told of a statement.
-struct Told<'a> {
+pub(crate) struct Told<'a> {
     agent: &'static str,
     text: &'a str,
+    kinds: &'a [&'static str],
     verdict: Verdict,
     /// Rows, and masked values.
     outcome: Option<(u64, u64)>,
 }
 
 impl<'a> Told<'a> {
-    fn allowed(text: &'a str, rows: u64, masked: u64) -> Told<'a> {
-        Told { agent: "reconciler", text, verdict: Verdict::Allow, outcome: Some((rows, masked)) }
+    pub(crate) fn allowed(text: &'a str, rows: u64, masked: u64) -> Told<'a> {
+        Told { agent: "reconciler", text, kinds: &["select"], verdict: Verdict::Allow, outcome: Some((rows, masked)) }
     }
 
-    fn refused(text: &'a str) -> Told<'a> {
-        Told { agent: "refunder", text, verdict: Verdict::Block, outcome: None }
+    pub(crate) fn of(self, kinds: &'a [&'static str]) -> Told<'a> {
+        Told { kinds, ..self }
+    }
+
+    pub(crate) fn refused(text: &'a str) -> Told<'a> {
+        Told { agent: "refunder", text, kinds: &["select"], verdict: Verdict::Block, outcome: None }
     }
 }
 

@@ -1,11 +1,9 @@
 //! Estimates of the real planner, on a login of our own: rules that ask for them, reviewers who are told.
 
-use std::os::unix::fs::PermissionsExt;
-
 use serde_json::Value;
 
-use crate::stage::{CARDS, Stage, postgres_bin};
-use crate::stand::{Folder, Postgres};
+use crate::stage::{CARDS, Stage, login, postgres_bin, with_login};
+use crate::stand::Folder;
 
 const POLICY: &str = r#"
 [[rule]]
@@ -31,19 +29,7 @@ fn stage() -> Option<(Stage, Folder)> {
 
 fn stage_under(policy: &str) -> Option<(Stage, Folder)> {
     let folder = Folder::new("login").expect("a folder");
-    let passfile = folder.path().join("payments");
-    std::fs::write(&passfile, "open sesame\n").expect("written");
-    std::fs::set_permissions(&passfile, std::fs::Permissions::from_mode(0o600)).expect("ours alone");
-    let login = format!("[database.login]\nuser = \"interceptor_ro\"\npassfile = \"{}\"\n", passfile.display());
-    let stage = Stage::before(&format!("{login}{REVIEWER}"), policy, || {
-        let database = Postgres::start(&postgres_bin(), "")?;
-        database.sql("postgres", "CREATE ROLE interceptor_ro LOGIN PASSWORD 'open sesame' CONNECTION LIMIT 8")?;
-        let hba = database.socket_folder().join("data/pg_hba.conf");
-        let lines = std::fs::read_to_string(&hba)?;
-        std::fs::write(&hba, format!("host all interceptor_ro all scram-sha-256\n{lines}"))?;
-        database.sql("postgres", "SELECT pg_reload_conf()")?;
-        Ok(database)
-    })?;
+    let stage = Stage::before(&format!("{}{REVIEWER}", login(&folder)), policy, with_login)?;
     stage.database.sql("postgres", "GRANT SELECT ON ALL TABLES IN SCHEMA public TO interceptor_ro").expect("granted");
     Some((stage, folder))
 }

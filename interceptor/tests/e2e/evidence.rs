@@ -5,7 +5,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::stage::{CARDS, POLICY, Stage, binary};
+use crate::chromium::Browser;
+use crate::stage::{CARDS, POLICY, Stage, binary, login, with_login};
 use crate::stand::{Folder, succeed};
 
 fn json(path: &Path) -> Value {
@@ -13,11 +14,16 @@ fn json(path: &Path) -> Value {
     serde_json::from_str(&text).expect("JSON")
 }
 
-/// What the command prints, as the pack has it.
-fn printed(command: &str) -> Value {
+/// What a printed command says, of this program.
+fn answer(command: &str) -> String {
     let command = command.replacen("interceptor", &binary().display().to_string(), 1);
     let output = succeed(Command::new("sh").args(["-c", &command])).expect("the printed command runs");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// What the command prints, as the pack has it.
+fn printed(command: &str) -> Value {
+    let text = answer(command);
     if command.contains("--distinct") {
         let each = text.lines().filter_map(|line| line.split_once('\t'));
         return each
@@ -31,7 +37,8 @@ fn printed(command: &str) -> Value {
 #[test]
 fn every_number_of_the_pack_is_what_its_command_prints() {
     let approved = "[approved]\nby = [\"ann\", \"bob\"]\nreason = \"CHG-7\"\n";
-    let Some(stage) = Stage::set("", &format!("{approved}{POLICY}")) else { return };
+    let passwords = Folder::new("evidence-login").expect("a folder");
+    let Some(stage) = Stage::before(&login(&passwords), &format!("{approved}{POLICY}"), with_login) else { return };
     stage.ask("SELECT pan FROM payments ORDER BY id LIMIT 2").holds_no_card();
     stage.ask("DROP TABLE payments").refused("42501");
     stage.ask("SELECT count(*) FROM payments").says("5");
@@ -66,10 +73,30 @@ fn every_number_of_the_pack_is_what_its_command_prints() {
     assert_eq!(value("decisions by agent")["reconciler"], 3);
     assert_eq!(value("reconciler on payments: kinds of statements that did not")["drop-table"], 1);
 
+    // What the catalog gives the agent's role, and what it did of that.
+    assert_eq!(value("app on payments/postgres may SELECT public.payments"), 2);
+    assert_eq!(value("app on payments/postgres may TRUNCATE public.payments"), 0);
+    assert_eq!(value("app on payments/postgres may DELETE public.plain"), 0);
+    assert_eq!(value("reconciler by the rule write plain: decisions that name it"), 0);
+    let rights = json(&out.join("access-rights.json"));
+    assert!(rights["content"]["catalogs"][0]["privileges"].as_u64().is_some_and(|count| count > 10), "{rights}");
+
+    // Each file's own command runs too, and those of the lines in it.
+    let failures = json(&out.join("control-failures.json"));
+    for failure in failures["content"].as_array().expect("failures") {
+        let command = failure["command"].as_str().expect("a command");
+        let told = answer(command);
+        assert!(told.contains(failure["start"]["record"].as_str().expect("a record")), "{command}: {told}");
+    }
+
     // The six fields of 10.2.2 in every sample, and populations before them.
     let sample = json(&out.join("samples/10.2.1.4-refused-statements.json"));
+    assert_eq!(sample["content"]["population"]["records"], 1);
     for field in ["user", "type", "time", "outcome", "origination", "resource"] {
-        assert!(sample["content"][0]["pci"][field].as_str().is_some_and(|word| !word.is_empty()), "{field}: {sample}");
+        assert!(
+            sample["content"]["samples"][0]["pci"][field].as_str().is_some_and(|word| !word.is_empty()),
+            "{field}: {sample}"
+        );
     }
     let populations = json(&out.join("populations.json"));
     assert_eq!(populations["content"]["agents"], serde_json::json!(["reconciler"]));
@@ -120,6 +147,49 @@ fn every_number_of_the_pack_is_what_its_command_prints() {
     assert!(stage.record().iter().any(|line| line.contains("evidence made") && line.contains(&hash[..32])), "{said}");
     // A folder that is there is never written into.
     assert!(!verb.status().expect("runs").success());
+}
+
+/// In Chromium, from its folder: all of it is there, and nothing is asked for elsewhere. `cargo xtask nightly page`.
+#[test]
+#[ignore = "nightly"]
+fn the_pack_opens_in_a_browser() {
+    let Some(stage) = Stage::usual() else { return };
+    let Some(browser) = Browser::open(true) else { return };
+    stage.ask("SELECT pan FROM payments ORDER BY id LIMIT 2").holds_no_card();
+    stage.ask("DROP TABLE payments").refused("42501");
+    std::thread::sleep(std::time::Duration::from_millis(2200));
+    let folder = Folder::new("evidence").expect("a folder");
+    let out = folder.path().join("pack");
+    let mut verb = stage.service.verb("evidence");
+    succeed(verb.args(["--from", "2020-01-01", "--to", "2099-12-31", "--out"]).arg(&out)).expect("made");
+
+    let address = |name: &str| format!("file://{}/{name}", out.display());
+    browser.go(&address("index.html"));
+    browser.find("#populations");
+    let drawn = browser.run(
+        "return [...document.querySelectorAll('svg rect')].filter(bar => bar.getBoundingClientRect().width >= 1).length",
+    );
+    assert!(drawn.as_u64().is_some_and(|bars| bars > 10), "bars of the charts: {drawn}");
+    let wide = browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth");
+    assert_eq!(wide, 0, "a line is wider than the screen");
+    browser.picture("evidence.png");
+    let links = browser.run("return [...document.querySelectorAll('a')].map(link => link.href)");
+    let links: Vec<&str> = links.as_array().expect("links").iter().filter_map(Value::as_str).collect();
+    assert!(links.len() > 20, "{links:?}");
+    for link in &links {
+        browser.go(link);
+        let length = browser.run("return document.body.innerText.length");
+        assert!(length.as_u64().is_some_and(|length| length > 0), "{link} is empty");
+        assert_eq!(
+            browser.run("return document.contentType !== 'text/html' || location.href.endsWith('.html')"),
+            true,
+            "{link}"
+        );
+    }
+    let elsewhere: Vec<String> =
+        browser.requests().into_iter().filter(|asked| !asked.starts_with(&address(""))).collect();
+    assert!(elsewhere.is_empty(), "asked for elsewhere: {elsewhere:?}");
+    assert_eq!(browser.console(), [""; 0], "the console");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 #![allow(unreachable_pub, clippy::expect_used, clippy::print_stdout)] // one test program, its rooms are files; a test fails by a panic
 
+#[path = "../../../userspace/control/tests/stand/chromium.rs"]
+mod chromium;
 #[path = "../../../xtask/src/stand.rs"]
 mod stand;
 

@@ -1,10 +1,11 @@
 //! What every end-to-end test starts from: a payments table of published test numbers, a policy, a service.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::stand::{Postgres, Service, succeed};
+use crate::stand::{Folder, Postgres, Service, succeed};
 
 /// Published test numbers, with and without separators.
 pub const TABLE: &str = "
@@ -66,6 +67,25 @@ pub const CARDS: &[&str] = &[
     "6011111111111117",
     "4111 1111 1111 1111",
 ];
+
+/// The lines of a login of ours, whose password is in this folder.
+pub fn login(passwords: &Folder) -> String {
+    let passfile = passwords.path().join("payments");
+    std::fs::write(&passfile, "open sesame\n").expect("written");
+    std::fs::set_permissions(&passfile, std::fs::Permissions::from_mode(0o600)).expect("ours alone");
+    format!("[database.login]\nuser = \"interceptor_ro\"\npassfile = \"{}\"\n", passfile.display())
+}
+
+/// A database with that role, which must prove its password.
+pub fn with_login() -> std::io::Result<Postgres> {
+    let database = Postgres::start(&postgres_bin(), "")?;
+    database.sql("postgres", "CREATE ROLE interceptor_ro LOGIN PASSWORD 'open sesame' CONNECTION LIMIT 8")?;
+    let hba = database.socket_folder().join("data/pg_hba.conf");
+    let lines = std::fs::read_to_string(&hba)?;
+    std::fs::write(&hba, format!("host all interceptor_ro all scram-sha-256\n{lines}"))?;
+    database.sql("postgres", "SELECT pg_reload_conf()")?;
+    Ok(database)
+}
 
 /// One test at a time: the kernel half is the host's.
 static ONE: Mutex<()> = Mutex::new(());

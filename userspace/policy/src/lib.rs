@@ -253,6 +253,14 @@ impl Policy {
         rules.chain(reveals)
     }
 
+    /// The names of the rules that give this agent something (they allow, or hold), whatever database or hour they are for; one that wants a
+    /// token's word too.
+    pub fn given<'a>(&'a self, agent: &str, groups: &[String]) -> impl Iterator<Item = &'a str> {
+        let subject = Subject { agent: agent.to_owned(), groups: groups.to_owned(), signed: None };
+        let gives = move |rule: &&Rule| rule.action != Action::Block && rule.agents.covers(&subject, Doubt::Counts);
+        self.rules.iter().filter(gives).map(|rule| rule.name.as_str())
+    }
+
     /// Where the rule of this name, or `reveal NAME`, stands in [`Policy::overview`].
     pub fn place(&self, rule: &str) -> Option<u16> {
         let of_rule = self.rules.binary_search_by(|known| known.name.as_str().cmp(rule)).ok();

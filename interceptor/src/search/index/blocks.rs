@@ -9,8 +9,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 use super::super::entry::Figures;
 use super::super::query::Bound;
 
-/// Records of a block.
-pub(super) const BLOCK: i64 = 65_536;
+/// Records of a block; few in tests, so that they fill some.
+pub(super) const BLOCK: i64 = if cfg!(test) { 128 } else { 65_536 };
 /// The figures, by the names of their columns.
 const FIGURES: [&str; 5] = ["rows", "bytes", "masked", "sensitive", "duration_ns"];
 /// Blobs of a block: profiles, and the figures.

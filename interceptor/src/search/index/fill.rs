@@ -11,7 +11,8 @@ use rusqlite::{CachedStatement, Transaction, TransactionBehavior, params};
 
 use super::super::entry::{Column, Entry};
 use super::super::place::{Place, Segments};
-use super::blocks::Blocks;
+use super::blocks::{self, Blocks};
+use super::frequent::Without;
 use super::profiles::{Profiles, tell};
 use super::{HOUR_NS, Index, Running, signed};
 
@@ -32,6 +33,7 @@ struct Going {
     running: Running,
     profiles: Profiles,
     blocks: Blocks,
+    without: Without,
 }
 
 /// What was done.
@@ -78,13 +80,15 @@ impl Index {
             return Ok(filled);
         }
         let profiles = Profiles::load(&self.connection, self.profiles_max)?;
-        let mut going = Going { running: self.running()?, profiles, blocks: Blocks::default() };
+        let without = Without::load(&self.connection)?;
+        let mut going = Going { running: self.running()?, profiles, blocks: Blocks::default(), without };
         let all: u64 = series.iter().map(Series::left).sum();
         loop {
             let batch = Batch::take(&mut series)?;
             let is_last = batch.items.len() < BATCH && batch.late.len() < BATCH;
             filled.records += batch.items.len() as u64;
             self.write(batch, &series, &mut going, segments)?;
+            self.make_sets(&mut going, segments, is_last)?;
             progress(Progress { done: all.saturating_sub(series.iter().map(Series::left).sum()), all });
             if is_last {
                 filled.damaged = series.into_iter().flat_map(|series| series.damaged).collect();
@@ -123,6 +127,14 @@ impl Index {
             writer.finish()?;
         }
         keep(&transaction, series)?;
+        transaction.commit().context(FULL)
+    }
+
+    /// The sets of frequent words, of the blocks that are full.
+    fn make_sets(&mut self, going: &mut Going, segments: &Segments, is_end: bool) -> Result<()> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let last: i64 = transaction.query_row("SELECT ifnull(max(id), 0) FROM records", [], |row| row.get(0))?;
+        going.without.make(&transaction, segments, blocks::place(last).0, is_end)?;
         transaction.commit().context(FULL)
     }
 }
@@ -388,6 +400,7 @@ impl<'t, 'r> Writer<'t, 'r> {
     fn tell(&mut self, id: i64, entry: &mut Entry) -> Result<()> {
         let profile = self.going.profiles.of(self.transaction, entry)?;
         self.going.blocks.put(self.transaction, id, profile, &entry.figures)?;
+        self.going.without.changed(self.transaction, blocks::place(id).0)?;
         if !entry.own.is_empty() {
             tell(self.transaction, "words", id, &entry.own)?;
         }

@@ -1,16 +1,16 @@
 //! Searches: block by block from the newest on, first by what records have in common, then by their own words, at last by the
 //! record itself.
 
-use std::collections::HashMap;
-
 use anyhow::{Context, Result};
 use audit::show;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::entry::{Column, Entry};
 use super::super::place::{Found, Segments};
-use super::super::query::{Bits, Query, Sought};
+use super::super::query::{self, Bits, Query};
 use super::blocks::{self, BLOCK, Bounded, place};
+use super::frequent::Key;
+use super::own::{Others, Sieve, Sought, is_merged};
 use super::profiles::{NONE, tell};
 use super::{HOUR_NS, Hit, Index, TOKENS, hit, signed};
 
@@ -22,9 +22,10 @@ struct Plan<'q> {
     /// Per profile: whether a record of it can be what is looked for, its own words aside.
     may: Vec<bool>,
     /// What some record has among its own words, and others have among what they share.
-    own: Vec<(Bits, String)>,
-    /// What must be there and can only be among a record's own words, all at once.
-    own_alone: Option<(Bits, String)>,
+    own: Vec<Sought>,
+    /// What must be there and can only be among a record's own words.
+    alone: Vec<Sought>,
+    alone_bits: Bits,
     /// What must be there, and what must not.
     need: Bits,
     none: Bits,
@@ -39,27 +40,32 @@ struct Plan<'q> {
 impl Plan<'_> {
     /// What decides most comes first: what only own words can have, then whether a profile's records can be it at all.
     fn sort_own(&mut self) {
-        let own = self.own.iter().fold(Bits::MIN, |all, (bit, _)| all | bit);
+        let all = |own: &[Sought]| own.iter().fold(Bits::MIN, |all, sought| all | sought.bits);
+        let own = all(&self.own);
         let shared = self.profiles.iter().fold(Bits::MIN, |all, bits| all | bits);
-        let is_alone = |bit: Bits| bit & self.need != 0 && bit & shared == 0;
-        let (alone, rest): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.own).into_iter().partition(|(bit, _)| is_alone(*bit));
-        let bits = alone.iter().fold(Bits::MIN, |all, (bit, _)| all | bit);
-        let told: Vec<String> = alone.into_iter().map(|(_, told)| format!("({told})")).collect();
-        self.own_alone = (!told.is_empty()).then(|| (bits, told.join(" AND ")));
-        self.own = rest;
-        let can = |bits: &Bits| (bits | own) & self.need == self.need && bits & self.none == 0;
-        self.may = self.profiles.iter().map(can).collect();
+        let is_alone = |bits: Bits| bits & self.need != 0 && bits & shared == 0;
+        (self.alone, self.own) = std::mem::take(&mut self.own).into_iter().partition(|sought| is_alone(sought.bits));
+        self.alone_bits = all(&self.alone);
+        let can = |(profile, bits): (usize, &Bits)| {
+            let has = |phrase: &Phrase<'_>| {
+                phrase.sought.is_not || phrase.are_all_own || bits & phrase.bit != 0 || phrase.can_go_over(profile)
+            };
+            (bits | own) & self.need == self.need && bits & self.none == 0 && self.phrases.iter().all(has)
+        };
+        self.may = self.profiles.iter().enumerate().map(can).collect();
     }
 
     /// The phrases that only the record itself can tell: some of their words are shared, and some its own. `None`: one is not there
     /// that must be, or the other way round.
-    fn open(&self, shared: Bits, own: Bits, shares_nothing: bool) -> Option<Vec<&Phrase<'_>>> {
+    fn open(&self, shared: Bits, own: Bits, profile: usize) -> Option<Vec<&Phrase<'_>>> {
+        let shares_nothing = profile == usize::from(NONE);
         let mut open = Vec::new();
         for phrase in &self.phrases {
             let (is_there, pieces) = ((shared | own) & phrase.bit != 0, phrase.pieces);
             let may_go_over_both = !phrase.sought.is_ascii || (shared & pieces != 0 && own & pieces != 0);
-            let may = (shared | own) & pieces == pieces && (may_go_over_both || shares_nothing);
+            let may = (shared | own) & pieces == pieces
+                && (may_go_over_both || shares_nothing)
+                && phrase.can_go_over(profile);
             match (is_there, may) {
                 (true, _) if phrase.sought.is_not => return None,
                 (false, true) => open.push(phrase),
@@ -72,9 +78,65 @@ impl Plan<'_> {
 }
 
 struct Phrase<'q> {
-    sought: &'q Sought,
+    sought: &'q query::Sought,
     bit: Bits,
     pieces: Bits,
+    /// A record may have all of it among its own words.
+    are_all_own: bool,
+    /// Per profile: its records may have it over both sides; `None`: all may.
+    over: Option<Vec<bool>>,
+}
+
+impl Phrase<'_> {
+    fn can_go_over(&self, profile: usize) -> bool {
+        let shares_nothing = profile == usize::from(NONE);
+        shares_nothing || self.over.as_ref().is_none_or(|over| over.get(profile).copied().unwrap_or_default())
+    }
+}
+
+/// What is known of the rows of a block.
+struct Block<'p> {
+    plan: &'p Plan<'p>,
+    /// The row at place 0.
+    begin: i64,
+    profiles: Vec<u8>,
+    others: Others,
+    bounds: Vec<Bounded>,
+}
+
+impl Block<'_> {
+    /// What a row has among its shared and its own words, and whether its figures and time must be looked at; `None`: it is not what is looked for.
+    fn can_be(&self, at: usize) -> Option<(Bits, Bits, bool)> {
+        let plan = self.plan;
+        let profile = profile(&self.profiles, at);
+        if !plan.may.get(profile).copied().unwrap_or_default() {
+            return None;
+        }
+        let shared = plan.profiles.get(profile).copied().unwrap_or_default();
+        let own = plan.alone_bits | self.others.of(at);
+        let bits = shared | own;
+        if bits & plan.need != plan.need || bits & plan.none != 0 {
+            return None;
+        }
+        let id = self.begin + at as i64;
+        if plan.only.as_ref().is_some_and(|only| only.binary_search(&id).is_err()) {
+            return None;
+        }
+        let mut is_open = plan.query.since_ns.is_some() || plan.query.until_ns.is_some();
+        for bound in &self.bounds {
+            match bound.holds(at) {
+                Some(true) => {}
+                Some(false) => return None,
+                None => is_open = true,
+            }
+        }
+        Some((shared, own, is_open))
+    }
+}
+
+/// Of the row at a place of a block.
+fn profile(profiles: &[u8], at: usize) -> usize {
+    profiles.get(2 * at..2 * at + 2).map_or(0, |bytes| usize::from(u16::from_le_bytes([bytes[0], bytes[1]])))
 }
 
 impl Index {
@@ -88,7 +150,7 @@ impl Index {
         let mut aside = Aside::default();
         let mut hits = Vec::new();
         let (first, last) = (place(plan.rows.0).0, place(plan.rows.1).0);
-        if plan.rows.0 > plan.rows.1 {
+        if plan.rows.0 > plan.rows.1 || !plan.may.contains(&true) {
             return Ok(hits);
         }
         for number in (first..=last).rev() {
@@ -108,7 +170,8 @@ impl Index {
             profiles: vec![0; most as usize + 1],
             may: Vec::new(),
             own: Vec::new(),
-            own_alone: None,
+            alone: Vec::new(),
+            alone_bits: 0,
             need: 0,
             none: 0,
             phrases: Vec::new(),
@@ -123,20 +186,30 @@ impl Index {
         };
         for sought in &query.terms {
             let own = bit();
-            self.look(&mut plan, &sought.told(None), own)?;
-            let (mut pieces, mut is_own, mut is_shared) = (0, false, false);
+            let (mut pieces, mut is_own, mut is_shared, mut are_all_own) = (0, false, false, true);
             for piece in &sought.pieces {
                 let of = bit();
-                is_own |= self.look(&mut plan, &sought.told(Some(piece)), of)?;
+                let can_be_own = self.look(&mut plan, sought, Some(piece), of)?;
+                is_own |= can_be_own;
+                are_all_own &= can_be_own;
                 is_shared |= plan.profiles.iter().any(|bits| bits & of != 0);
                 pieces |= of;
             }
+            // Whether a phrase of words that some have is anywhere can take a walk over all of them.
+            if are_all_own || !sought.is_ascii {
+                self.look(&mut plan, sought, None, own)?;
+            } else {
+                self.look_shared(&mut plan, &sought.told(None), own)?;
+            }
             // Records that share nothing have the words of both sides, but not in their order.
-            is_shared |= most as usize >= self.profiles_max.1;
-            let is_mixed = sought.is_phrase && (!sought.is_ascii || (is_own && is_shared));
+            let is_full = most as usize >= self.profiles_max.1;
+            let over =
+                if sought.is_phrase && is_own && is_shared { self.over(sought, plan.profiles.len())? } else { None };
+            let can_go_over = over.as_ref().map_or(is_shared, |over| over.contains(&true));
+            let is_mixed = sought.is_phrase && (!sought.is_ascii || (is_own && (can_go_over || is_full)));
             match (is_mixed, sought.is_not) {
                 (true, is_not) => {
-                    plan.phrases.push(Phrase { sought, bit: own, pieces });
+                    plan.phrases.push(Phrase { sought, bit: own, pieces, are_all_own, over });
                     if !is_not {
                         plan.need |= pieces;
                     } else {
@@ -152,21 +225,22 @@ impl Index {
         Ok(plan)
     }
 
-    /// Where something stands; whether some record has it among its own words.
-    fn look(&self, plan: &mut Plan<'_>, told: &str, bit: Bits) -> Result<bool> {
-        let mut shared = self.connection.prepare_cached("SELECT rowid FROM facets WHERE facets MATCH ?")?;
-        let mut rows = shared.query([told])?;
-        while let Some(row) = rows.next()? {
-            if let Some(bits) = plan.profiles.get_mut(row.get::<_, i64>(0)? as usize) {
-                *bits |= bit;
-            }
-        }
+    /// Where something stands; whether some record can have it among its own words.
+    fn look(&self, plan: &mut Plan<'_>, sought: &query::Sought, piece: Option<&str>, bits: Bits) -> Result<bool> {
+        let told = sought.told(piece);
+        self.look_shared(plan, &told, bits)?;
+        let is_phrase_of_pieces = piece.is_none() && sought.is_phrase && sought.is_ascii;
         let mut own = self.connection.prepare_cached("SELECT 1 FROM words WHERE words MATCH ? LIMIT 1")?;
-        let is_own = own.exists([told])?;
-        if is_own {
-            plan.own.push((bit, told.to_owned()));
+        let can_be_own = is_phrase_of_pieces || is_merged(&told) || own.exists([&told])?;
+        if can_be_own {
+            let key = sought.word(piece).map(|(word, is_of_text)| Key { word, is_of_text });
+            plan.own.push(Sought::new(bits, told, key));
         }
-        Ok(is_own)
+        Ok(can_be_own)
+    }
+
+    fn look_shared(&self, plan: &mut Plan<'_>, told: &str, bits: Bits) -> Result<()> {
+        self.facets(told, |profile| plan.profiles.get_mut(profile).into_iter().for_each(|known| *known |= bits))
     }
 
     /// Bounds of rows, by whole hours and by a session.
@@ -212,46 +286,60 @@ impl Index {
         {
             return Ok(());
         }
-        let profiles = blocks::profiles(&self.connection, number)?;
-        let profile = |id: i64| {
-            let at = 2 * (id - begin) as usize;
-            usize::from(profiles.get(at..at + 2).map_or(0, |bytes| u16::from_le_bytes([bytes[0], bytes[1]])))
+        let Some(mut sieve) = Sieve::by_sets(&self.connection, number, begin, &plan.alone, plan.rows)? else {
+            return Ok(());
         };
+        let profiles = blocks::profiles(&self.connection, number)?;
+        let (first, last) = ((from - begin) as usize, (to - begin) as usize);
+        let may = |at: usize| plan.may.get(profile(&profiles, at)).copied().unwrap_or_default();
         // Where none can be, nothing else is read.
-        let may = |id: &i64| plan.may.get(profile(*id)).copied().unwrap_or_default();
-        let Some(last) = (from..=to).rev().find(may) else { return Ok(()) };
-        let Some(own) = self.own(plan, from, last)? else { return Ok(()) };
+        let (first, last) = match &mut sieve.rows {
+            Some(rows) => {
+                rows.retain(|at| (first..=last).contains(&at) && may(at));
+                let Some((first, last)) = rows.ends() else { return Ok(()) };
+                (first, last)
+            }
+            None => {
+                let Some(last) = (first..=last).rev().find(|at| may(*at)) else { return Ok(()) };
+                (first, last)
+            }
+        };
+        let (from, to) = (begin + first as i64, begin + last as i64);
+        if !sieve.by_words(from, to)? {
+            return Ok(());
+        }
+        let others = sieve.others(&plan.own, from, to)?;
         let bounds = plan.query.bounds.iter().map(|bound| Bounded::read(&self.connection, number, bound));
-        let bounds: Vec<Bounded> = bounds.collect::<Result<_>>()?;
-        for id in (from..=last).rev() {
-            if !may(&id) {
-                continue;
+        let block = Block { plan, begin, profiles, others, bounds: bounds.collect::<Result<_>>()? };
+        match &sieve.rows {
+            Some(rows) => {
+                let places: Vec<usize> = rows.all().collect();
+                self.rows(&block, places.into_iter().rev(), segments, aside, limit, hits)
             }
-            let shared = plan.profiles.get(profile(id)).copied().unwrap_or_default();
-            let own = own.get(&id).copied().unwrap_or_default();
-            let bits = shared | own;
-            if bits & plan.need != plan.need || bits & plan.none != 0 {
-                continue;
-            }
-            if plan.only.as_ref().is_some_and(|only| only.binary_search(&id).is_err()) {
-                continue;
-            }
-            let at = (id - begin) as usize;
-            let (mut is_within, mut is_open) = (true, false);
-            for bound in &bounds {
-                match bound.holds(at) {
-                    Some(holds) => is_within &= holds,
-                    None => is_open = true,
-                }
-            }
-            if !is_within {
-                continue;
-            }
-            is_open |= plan.query.since_ns.is_some() || plan.query.until_ns.is_some();
+            None => self.rows(&block, (first..=last).rev(), segments, aside, limit, hits),
+        }
+    }
+
+    /// The rows at these places, each looked at as far as is needed.
+    fn rows(
+        &self,
+        block: &Block<'_>,
+        places: impl Iterator<Item = usize>,
+        segments: &Segments,
+        aside: &mut Aside,
+        limit: usize,
+        hits: &mut Vec<Hit>,
+    ) -> Result<()> {
+        let plan = block.plan;
+        for at in places {
+            let Some((shared, own, is_open)) = block.can_be(at) else { continue };
+            let id = block.begin + at as i64;
             if is_open && !self.is_within(plan.query, id)? {
                 continue;
             }
-            let Some(open) = plan.open(shared, own, profile(id) == usize::from(NONE)) else { continue };
+            let Some(open) = plan.open(shared, own, profile(&block.profiles, at)) else {
+                continue;
+            };
             let hit = self.hit(id)?;
             if !open.is_empty() && !aside.holds(&open, &hit, segments)? {
                 continue;
@@ -262,28 +350,6 @@ impl Index {
             }
         }
         Ok(())
-    }
-
-    /// What the rows of a block have among their own words; `None`: none has what must be there.
-    fn own(&self, plan: &Plan<'_>, mut from: i64, mut to: i64) -> Result<Option<HashMap<i64, Bits>>> {
-        let mut own: HashMap<i64, Bits> = HashMap::new();
-        let mut find = self
-            .connection
-            .prepare_cached("SELECT rowid FROM words WHERE words MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rowid")?;
-        if let Some((bits, told)) = &plan.own_alone {
-            let rows = find.query_map(params![told, from, to], |row| row.get::<_, i64>(0))?;
-            let rows: Vec<i64> = rows.collect::<rusqlite::Result<_>>()?;
-            let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(None) };
-            (from, to) = (*first, *last);
-            own.extend(rows.into_iter().map(|row| (row, *bits)));
-        }
-        for (bit, told) in &plan.own {
-            let mut rows = find.query(params![told, from, to])?;
-            while let Some(row) = rows.next()? {
-                *own.entry(row.get(0)?).or_default() |= bit;
-            }
-        }
-        Ok(Some(own))
     }
 
     /// Whether a row is within the times and figures, exactly.
@@ -324,6 +390,17 @@ impl Aside {
             entry.ended_by(&mut Entry::whole(&outcome));
         }
         entry.mark();
+        let mut left = Vec::new();
+        for phrase in open {
+            match phrase.sought.is_plainly_in(&entry.words) {
+                Some(is_in) if is_in == phrase.sought.is_not => return Ok(false),
+                Some(_) => {}
+                None => left.push(phrase),
+            }
+        }
+        if left.is_empty() {
+            return Ok(true);
+        }
         let connection = match &mut self.0 {
             Some(connection) => connection,
             none => {
@@ -336,7 +413,7 @@ impl Aside {
         };
         let transaction = connection.transaction()?;
         tell(&transaction, "one", 1, &entry.words)?;
-        for phrase in open {
+        for phrase in left {
             let mut is = transaction.prepare_cached("SELECT 1 FROM one WHERE one MATCH ?")?;
             if is.exists([phrase.sought.told(None)])? == phrase.sought.is_not {
                 return Ok(false);

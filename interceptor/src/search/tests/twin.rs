@@ -83,7 +83,7 @@ impl Dice {
 }
 
 const WORDS: [&str; 12] = ["alpha", "Beta", "'gamma", "delta'", "7", "77", "$7", "ß", "x_1", "'it''s'", "(a,", "b)"];
-const TERMS: [&str; 30] = [
+const TERMS: [&str; 43] = [
     "alpha",
     "beta",
     "gamma",
@@ -114,6 +114,19 @@ const TERMS: [&str; 30] = [
     "rows:>200",
     "rows:<=3",
     "since:1h",
+    "gamma*",
+    "delt*",
+    "text:it*",
+    "\"it s\"",
+    "\"s it\"",
+    "\"7 del\"*",
+    "text:gamma",
+    "said:7",
+    "\"7 beta\"",
+    "\"beta 77 alpha\"",
+    "\"delta 7 b\"",
+    "\"x_1 gam\"*",
+    "text:\"77 ß 7\"",
 ];
 
 #[test]
@@ -133,6 +146,7 @@ fn the_index_finds_what_a_table_of_whole_records_finds() {
             let told = Told {
                 agent: if dice.below(2) == 0 { "reconciler" } else { "refunder" },
                 text: &text.join(" "),
+                kinds: &["select"],
                 verdict: if is_refused { Verdict::Block } else { Verdict::Allow },
                 outcome: outcome.filter(|_| !is_refused),
             };
@@ -153,8 +167,9 @@ fn the_index_finds_what_a_table_of_whole_records_finds() {
     }
     let twin = Twin::of(&record);
     let (index, segments) = (record.index().0, record.segments());
+    assert!(index.sets() > 20, "{} sets of frequent words", index.sets());
     let (mut asked, mut found) = (0, 0);
-    for _ in 0..600 {
+    for _ in 0..1200 {
         let terms: Vec<String> = (0..1 + dice.below(3))
             .map(|_| {
                 let term = dice.of(&TERMS);
