@@ -25,7 +25,7 @@ pub(super) fn show(database: &Postgres, service: &Service, ci: &Ci) -> Result<()
     ensure!(counted.trim() == "4", "the job's statement did not come back: {counted}");
 
     let export = text(&succeed(service.verb("audit export").args(["--json", "--where", "type=decision"]))?.stdout);
-    let records = export.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut records = export.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let record = records
         .filter(|record| record["text"] == STATEMENT)
         .next_back()
