@@ -127,9 +127,7 @@ fn a_placeholder_is_enough_and_opens_nothing_past_the_interceptor() {
 #[test]
 fn a_placeholder_that_is_checked_lets_in_who_knows_it() {
     let Some(here) = Injected::set_behind("kept by us", Some("look elsewhere")) else { return };
-    for client in ["password='look elsewhere'", "password='look elsewhere' require_auth=scram-sha-256"] {
-        here.psql(&format!("user=app {client}"), "SELECT session_user").says("writer");
-    }
+    here.psql("user=app password='look elsewhere'", "SELECT session_user").says("writer");
     let login = here.last_login();
     assert!(login.contains("placeholder checked, bound to the database's leg"), "{login}");
     let said = "password authentication failed: it is not the placeholder of this user";
@@ -222,10 +220,8 @@ fn a_service_with_passwords_leaves_no_core_dump() {
     let core: Vec<&str> =
         limits.lines().find(|line| line.starts_with("Max core file size")).expect("one").split_whitespace().collect();
     assert_eq!((core[4], core[5]), ("0", "0"), "soft and hard: nothing it loads may raise it");
-    // Of a process that is not dumpable the files below /proc are root's (proc(5)): its own account reads no memory of it.
-    let uid = here.stage.service.uid();
+    // Of a process that is not dumpable the files in its folder of /proc are root's (proc(5)): its own account reads no memory of it.
     let owner = |name: &str| std::fs::metadata(format!("/proc/{pid}/{name}")).expect("it is there").uid();
-    assert_eq!(std::fs::metadata(format!("/proc/{pid}")).expect("it is there").uid(), 0, "not {uid}: not dumpable");
     assert_eq!(["mem", "environ", "maps"].map(owner), [0; 3]);
     let status = here.stage.service.dies_of("ABRT").expect("it died");
     assert!(!status.core_dumped() && status.signal() == Some(6), "{status}");

@@ -25,15 +25,17 @@ pub(super) fn show(database: &Postgres, service: &Service, ci: &Ci) -> Result<()
     ensure!(counted.trim() == "4", "the job's statement did not come back: {counted}");
 
     let export = text(&succeed(service.verb("audit export").args(["--json", "--where", "type=decision"]))?.stdout);
-    let records = export.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let record =
-        records.filter(|record| record["text"] == STATEMENT).last().context("the statement is not in the record")?;
+    let mut records = export.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let record = records
+        .filter(|record| record["text"] == STATEMENT)
+        .next_back()
+        .context("the statement is not in the record")?;
     println!("\n  {STATEMENT}: record {}, {}", word(&record["record"]), word(&record["verdict"]));
     println!("  {:<44}the token, which {} signed", "the kernel, at connect()", word(&record["issuer"]));
     let kernel = ["agent", "cgroup", "uid", "exe_name"].map(|name| format!("{name:<11}{}", word(&record[name])));
     let signed = ["subject", "principal", "token_hash"].map(|name| format!("{name:<11}{}", word(&record[name])));
-    for at in 0..kernel.len() {
-        println!("  {:<44}{}", kernel[at], signed.get(at).map_or("", String::as_str));
+    for (at, of_kernel) in kernel.iter().enumerate() {
+        println!("  {of_kernel:<44}{}", signed.get(at).map_or("", String::as_str));
     }
     ensure!(record["agent"] == "reconciler", "the kernel's word is not in the record");
     ensure!(record["principal"] == format!("ci:74/{RUN}/1"), "the token's word is not in the record");
