@@ -22,6 +22,7 @@ mod psql;
 mod raw;
 mod record;
 mod reviewers;
+mod saml;
 mod scram;
 mod searched;
 mod stage;
