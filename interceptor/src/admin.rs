@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use control::{Page, TOKEN_KEY_BYTES, Webhook, WebhookKind, oidc};
+use control::{Page, Provider, TOKEN_KEY_BYTES, Webhook, WebhookKind, oidc, saml};
 use ring::rand::SecureRandom;
 
-use crate::config::{self, Config, Oidc};
+use crate::config::{self, Admin, Config, Oidc, Saml};
 use crate::verifiers::secret;
 
 /// Before a webhook's second try.
@@ -25,7 +25,7 @@ const SECRET_MAX: usize = 1024;
 pub struct Prepared {
     listener: TcpListener,
     url: Option<String>,
-    oidc: Option<oidc::Settings>,
+    provider: Option<Provider>,
 }
 
 impl Prepared {
@@ -33,7 +33,7 @@ impl Prepared {
     pub fn keyed(self, state_dir: &Path) -> Result<Page> {
         let path = state_dir.join(TOKEN_KEY);
         let token_key = key(&path).with_context(|| format!("the key of tokens, {}", path.display()))?;
-        Ok(Page { listener: self.listener, url: self.url, oidc: self.oidc, token_key })
+        Ok(Page { listener: self.listener, url: self.url, provider: self.provider, token_key })
     }
 }
 
@@ -62,11 +62,46 @@ pub fn page(config: &Config) -> Result<Option<Prepared>> {
     let Some(admin) = &config.admin else { return Ok(None) };
     let listen = admin.listen;
     let listener = TcpListener::bind(listen).with_context(|| format!("[admin] listen: cannot listen on {listen}"))?;
-    let oidc = admin.oidc.as_ref().map(provider).transpose().context("[admin.oidc]")?;
-    Ok(Some(Prepared { listener, url: admin.url.clone(), oidc }))
+    let oidc = admin.oidc.as_ref().map(by_oidc).transpose().context("[admin.oidc]")?;
+    let saml = admin.saml.as_ref().map(|saml| by_saml(admin, saml)).transpose().context("[admin.saml]")?;
+    let provider = oidc.map(Provider::Oidc).or(saml.map(Provider::Saml));
+    Ok(Some(Prepared { listener, url: admin.url.clone(), provider }))
 }
 
-fn provider(oidc: &Oidc) -> Result<oidc::Settings> {
+fn by_saml(admin: &Admin, saml: &Saml) -> Result<saml::Settings> {
+    let pem = std::fs::read(&saml.certificates)
+        .with_context(|| format!("certificates: cannot read {}", saml.certificates.display()))?;
+    let keys = saml::Keys::parse(&pem)
+        .map_err(|why| anyhow::anyhow!("certificates: {}: {why}", saml.certificates.display()))?;
+    let party = saml::party(&admin.page(), saml.entity_id.as_deref()).context("entity_id")?;
+    Ok(saml::Settings {
+        issuer: saml.issuer.clone(),
+        sso: saml.sso.clone(),
+        keys,
+        party,
+        subject_attribute: saml.subject_attribute.clone(),
+        groups_attribute: saml.groups_attribute.clone(),
+        groups: saml.groups.clone(),
+    })
+}
+
+/// What `check` says of `[admin.saml]`: its certificates are read, and what the provider must be told is named.
+pub fn describe(config: &Config) -> Result<String> {
+    let Some((admin, saml)) = config.admin.as_ref().and_then(|admin| admin.saml.as_ref().map(|saml| (admin, saml)))
+    else {
+        return Ok(String::new());
+    };
+    let saml::Settings { party, groups, groups_attribute, issuer, .. } =
+        by_saml(admin, saml).context("[admin.saml]")?;
+    Ok(format!(
+        "saml       people of {issuer} in {}, by their attribute `{groups_attribute}`\n           there this page is {}, its answers go to {}\n",
+        groups.join(", "),
+        party.entity_id(),
+        party.acs(),
+    ))
+}
+
+fn by_oidc(oidc: &Oidc) -> Result<oidc::Settings> {
     let client_secret = oidc.client_secret_file.as_deref().map(one_line).transpose().context("client_secret_file")?;
     let roots = std::fs::read(&oidc.roots).with_context(|| format!("roots: cannot read {}", oidc.roots.display()))?;
     Ok(oidc::Settings {

@@ -178,8 +178,7 @@ fn doubt(config: &Config, terms: &policy::Terms) -> String {
     let people: Vec<policy::Person<'_>> =
         config.reviewers.iter().map(|reviewer| (reviewer.name.as_str(), reviewer.groups.as_slice())).collect();
     // How many the provider knows is not known here.
-    let mut elsewhere =
-        config.admin.iter().filter_map(|admin| admin.oidc.as_ref()).flat_map(|oidc| &oidc.groups).peekable();
+    let mut elsewhere = config.admin.iter().flat_map(crate::config::Admin::groups).peekable();
     let of_provider = elsewhere.peek().is_some();
     let mut out = String::new();
     if !terms.is_satisfied_by(&people) && !elsewhere.any(|group| terms.admits("", std::slice::from_ref(group))) {

@@ -19,6 +19,7 @@ mod issuers;
 mod masking;
 mod retention;
 mod reviewers;
+mod saml;
 mod sinks;
 mod tls;
 mod webhooks;
@@ -35,6 +36,7 @@ pub use issuers::Issuer;
 pub use masking::{AllMasking, Eagerness, Format, IssuerPrefix, Masking, masking_of};
 pub use retention::{Hold, Retention};
 pub use reviewers::{Approvals, Reviewer};
+pub use saml::Saml;
 pub use sinks::{Alerts, Http, HttpForm, Sink, Syslog, To};
 pub use tls::{AgentTls, ClientKeys, DatabaseTls, Tls};
 pub use webhooks::{Webhook, WebhookKind};
@@ -676,5 +678,21 @@ mod tests {
         let good = with_database(&oidc("https://idp.example:8443/realms/x", "groups = [\"leads\"]")).unwrap();
         let oidc = good.admin.unwrap().oidc.unwrap();
         assert_eq!(oidc.host(), Some(("idp.example".into(), 8443)));
+        let saml =
+            |lines: &str| admin(&format!("[admin.saml]\nissuer = \"urn:idp\"\ncertificates = \"/x.pem\"\n{lines}"));
+        let full = "sso = \"https://idp.example/sso\"\ngroups = [\"leads\"]";
+        refused(&saml("sso = \"https://idp.example/sso\""), "missing field `groups`");
+        if !control::saml::IS_BUILT_IN {
+            return refused(&saml(full), "built without SAML");
+        }
+        refused(&saml("sso = \"http://idp.example/sso\"\ngroups = [\"leads\"]"), "is no https address");
+        refused(&saml("sso = \"https://idp.example/sso\"\ngroups = []"), "name the groups that may review");
+        refused(&saml(&format!("{full}\nentity_id = \"a&b\"")), "a character other than ASCII");
+        refused(&saml(&format!("{full}\ncertificate = \"x\"")), "did you mean `certificates`");
+        let both =
+            format!("{full}\n[admin.oidc]\nissuer = \"https://idp.example\"\nclient_id = \"i\"\ngroups = [\"leads\"]");
+        refused(&saml(&both), "one of them");
+        let good = with_database(&saml(full)).unwrap().admin.unwrap();
+        assert_eq!((good.groups(), good.page().as_str()), (&["leads".to_owned()][..], "http://127.0.0.1:7443"));
     }
 }

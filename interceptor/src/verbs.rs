@@ -14,7 +14,7 @@ use crate::config::{self, AgentBy, Config, Others};
 use crate::host_record::{Deed, HostRecord, Stage};
 use crate::record::reading;
 use crate::token_file;
-use crate::{admit, backtest, ca, check, doctor, exec, load, plan, privileges, verifiers};
+use crate::{admin, admit, backtest, ca, check, doctor, exec, load, plan, privileges, verifiers};
 
 /// `attach`.
 pub fn attach(path: &Path) -> Result<u8> {
@@ -214,8 +214,8 @@ fn account(user: Option<&str>) -> Result<exec::Account> {
 pub fn check(path: &Path, policy: Option<&Path>) -> Result<u8> {
     let (config, policy) = check::load_with(path, policy)?;
     config.masking.install()?;
-    let verifiers = verifiers::describe(&config)?;
-    print!("{}{verifiers}", check::describe(&config, &policy));
+    let (verifiers, saml) = (verifiers::describe(&config)?, admin::describe(&config)?);
+    print!("{}{saml}{verifiers}", check::describe(&config, &policy));
     Ok(0)
 }
 

@@ -1,5 +1,5 @@
-//! The drivers that the tests run as agents (interceptor/tests/e2e/clients.rs) and the identity provider that reviewers log in at
-//! (userspace/control/tests/oidc.rs): pinned with hashes, installed once, outside of the distribution's own folders. With nothing missing it touches no network.
+//! The drivers that the tests run as agents (interceptor/tests/e2e/clients.rs) and the identity providers that reviewers log in at
+//! (userspace/control/tests/{oidc,saml}.rs): pinned with hashes, installed once, outside of the distribution's own folders. With nothing missing it touches no network.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -15,6 +15,8 @@ const ELSEWHERE: &str = "/var/tmp/interceptor-clients";
 const DRIVERS: &str = "interceptor/tests/clients";
 /// The provider's pins, and its script.
 const PROVIDER: &str = "userspace/control/tests/provider";
+/// The same by SAML.
+const SAML_PROVIDER: &str = "userspace/control/tests/saml_provider";
 /// The distribution's Python: one from a toolchain manager lives in a home that agents cannot read.
 const PYTHON: &str = "/usr/bin/python3";
 const JDBC: &str = "/usr/share/java/postgresql.jar";
@@ -30,7 +32,7 @@ const PIECES: &[Piece] = &[
     },
     Piece {
         name: "Node.js with npm",
-        why: "node's `pg` runs as an agent in the tests, and the identity provider that reviewers log in at runs on it",
+        why: "node's `pg` runs as an agent in the tests, and the identity providers that reviewers log in at run on it",
         debian: &["nodejs", "npm"],
         elsewhere: "nodejs, npm",
         without: "the tests with node's `pg` and with a real identity provider are skipped",
@@ -83,6 +85,13 @@ const KINDS: &[Kind] = &[
     Kind {
         folder: "provider",
         at: PROVIDER,
+        pins: &["package.json", "package-lock.json"],
+        runtime: ("node", &["--version"]),
+        install: node,
+    },
+    Kind {
+        folder: "saml_provider",
+        at: SAML_PROVIDER,
         pins: &["package.json", "package-lock.json"],
         runtime: ("node", &["--version"]),
         install: node,

@@ -98,7 +98,7 @@ pub(crate) fn install(args: &[String]) -> Result<()> {
     let options = options(args)?;
     crate::setup::ensure()?;
     shell::step("build");
-    shell::run(shell::cargo(&["build", "--release", "--package", "interceptor"]))?;
+    shell::run(shell::cargo(&["build", "--release", "--package", "interceptor", "--features", "saml"]))?;
     shell::step(&format!("install below {}", options.root.display()));
     for file in FILES {
         let to = options.root.join(file.to);

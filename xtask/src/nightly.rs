@@ -151,7 +151,18 @@ fn end_to_end(variable: &str, name: &str) -> Result<()> {
 /// Every test of the page in Chromium, where `test` does one; the README's picture is what they saw. Then the evidence pack of a real stand.
 fn page() -> Result<()> {
     shell::step("the page in Chromium");
-    let args = ["test", "--package", "control", "--test", "browser", "--", "--include-ignored", "--test-threads=1"];
+    let args = [
+        "test",
+        "--package",
+        "control",
+        "--features",
+        "saml",
+        "--test",
+        "browser",
+        "--",
+        "--include-ignored",
+        "--test-threads=1",
+    ];
     shell::run(shell::cargo(&args))?;
     std::fs::copy(shell::target().join("tmp/approval-light-1200.png"), PICTURE).context("the picture of the page")?;
     println!("  pictures are in {}; the README's is {PICTURE}", shell::target().join("tmp").display());

@@ -41,6 +41,14 @@ const PIECES: &[Piece] = &[
         present: || exists_like("/usr/lib", "libclang") || exists_like("/usr/lib/x86_64-linux-gnu", "libclang"),
     },
     Piece {
+        name: "xmlsec and libxml2",
+        why: "verify SAML's signatures, by which reviewers may log in (userspace/saml)",
+        debian: &["libxmlsec1-dev", "libxml2-dev", "libssl-dev", "pkg-config"],
+        elsewhere: "xmlsec1-devel xmlsec1-openssl-devel (Fedora), xmlsec (Arch)",
+        without: "userspace/saml, and the program with the feature `saml`, do not build; all else does",
+        present: || has("xmlsec1-config") && has("pkg-config") && Path::new("/usr/include/openssl/evp.h").exists(),
+    },
+    Piece {
         name: "PostgreSQL server and client",
         why: "the tests, the demo and the benchmark run against a throw-away one",
         debian: &["postgresql", "postgresql-client"],

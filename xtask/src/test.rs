@@ -1,4 +1,4 @@
-//! `test`: everything that a change must pass, in the order in which it fails fastest.
+//! `test`: everything that a change must pass, in the order in which it fails fastest. Built with `saml`, as the package is.
 
 use anyhow::{Result, bail};
 
@@ -13,14 +13,41 @@ pub(crate) fn run() -> Result<()> {
     shell::run(shell::cargo(&["fmt", "--all", "--check"]))?;
     tidy::run()?;
     shell::step("clippy");
-    shell::run(shell::cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
+    shell::run(shell::cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--features",
+        "interceptor/saml",
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
     // A kernel half that a killed run left would refuse ports to the tests.
     for port in stand::claim::sweep()? {
         println!("  detached the kernel half that a killed stand left, interceptor-{port}");
     }
     shell::step("unit tests");
-    shell::run(shell::cargo(&["test", "--workspace", "--exclude", "interceptor", "--quiet"]))?;
-    shell::run(shell::cargo(&["test", "--package", "interceptor", "--lib", "--bins", "--quiet"]))?;
+    shell::run(shell::cargo(&[
+        "test",
+        "--workspace",
+        "--exclude",
+        "interceptor",
+        "--features",
+        "control/saml",
+        "--quiet",
+    ]))?;
+    shell::run(shell::cargo(&[
+        "test",
+        "--package",
+        "interceptor",
+        "--features",
+        "saml",
+        "--lib",
+        "--bins",
+        "--quiet",
+    ]))?;
     backends::test()?;
     bench::truth(&["--quick".to_owned()])?;
     bench::pan(&["--check".to_owned()])?;
@@ -40,10 +67,21 @@ fn kernel() -> Result<()> {
         );
         return Ok(());
     }
-    shell::run(shell::cargo(&["build", "--package", "interceptor", "--tests", "--bins", "--quiet"]))?;
+    shell::run(shell::cargo(&[
+        "build",
+        "--package",
+        "interceptor",
+        "--features",
+        "saml",
+        "--tests",
+        "--bins",
+        "--quiet",
+    ]))?;
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    let mut tests =
-        shell::as_root(&cargo, &["test", "--package", "interceptor", "--test", "*", "--", "--test-threads=1"])?;
+    let mut tests = shell::as_root(
+        &cargo,
+        &["test", "--package", "interceptor", "--features", "saml", "--test", "*", "--", "--test-threads=1"],
+    )?;
     tests.env("INTERCEPTOR_KERNEL_TESTS", "1");
     shell::run(tests)
 }

@@ -20,10 +20,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("policy", &["sql"]),
     ("audit", &["pan"]),
     ("identity", &[]),
+    ("saml", &[]),
     ("session", &["wire", "sql", "policy", "pan", "audit"]),
     ("uring", &[]),
     ("proxy", &["session", "uring", "audit", "policy"]),
-    ("control", &["policy", "audit", "identity"]),
+    ("control", &["policy", "audit", "identity", "saml"]),
     (
         "interceptor",
         &[

@@ -1,10 +1,11 @@
-//! `[admin]` and `[admin.oidc]`: where the page is, and where people log in besides.
+//! `[admin]` and `[admin.oidc]`: where the page is, and where people log in besides (`[admin.saml]` has its own file).
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::saml::Saml;
 use super::{Error, meaning};
 
 /// Debian's and most others' bundle of certificate authorities.
@@ -17,8 +18,23 @@ pub struct Admin {
     pub listen: SocketAddr,
     /// Where people find it, where a proxy with a certificate stands in front: scheme and authority, nothing behind.
     pub url: Option<String>,
-    /// The identity provider of the people.
+    /// The identity provider of the people, by OpenID Connect.
     pub oidc: Option<Oidc>,
+    /// Or by SAML; there is one at most.
+    pub saml: Option<Saml>,
+}
+
+impl Admin {
+    /// Where people find the page.
+    pub fn page(&self) -> String {
+        self.url.clone().unwrap_or_else(|| format!("http://{}", self.listen))
+    }
+
+    /// The groups of the provider's that count.
+    pub fn groups(&self) -> &[String] {
+        let oidc = self.oidc.as_ref().map(|oidc| oidc.groups.as_slice());
+        oidc.or(self.saml.as_ref().map(|saml| saml.groups.as_slice())).unwrap_or_default()
+    }
 }
 
 /// `[admin.oidc]`: logins by OpenID Connect.
@@ -63,6 +79,7 @@ pub(super) struct Typed {
     listen: String,
     url: Option<String>,
     oidc: Option<Oidc>,
+    saml: Option<Saml>,
 }
 
 impl Typed {
@@ -89,7 +106,13 @@ impl Typed {
         if let Some(oidc) = &self.oidc {
             oidc.check()?;
         }
-        Ok(Admin { listen, url: self.url, oidc: self.oidc })
+        if self.oidc.is_some() && self.saml.is_some() {
+            let why = "[admin.oidc] and [admin.saml]: one of them; a subject of the one provider may be another person's at the other";
+            return Err(meaning(place, why));
+        }
+        let admin = Admin { listen, url: self.url, oidc: self.oidc, saml: self.saml };
+        admin.saml.as_ref().map_or(Ok(()), |saml| saml.check(&admin.page()))?;
+        Ok(admin)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::stand::{Folder, Service, free_port};
 #[path = "../clients/holds_with_tokio_postgres.rs"]
 mod holds_with_tokio_postgres;
 
-const HOLD: &str = r#"
+pub(crate) const HOLD: &str = r#"
 [[rule]]
 name = "series"
 statements = ["function-call"]
@@ -50,7 +50,7 @@ fn pending(service: &Service) -> Vec<Value> {
 }
 
 /// Waits until a statement that says `word` is held; its id.
-fn held(service: &Service, word: &str) -> String {
+pub(crate) fn held(service: &Service, word: &str) -> String {
     let start = Instant::now();
     loop {
         let found =
@@ -115,7 +115,7 @@ fn decide_all(socket: &Path) {
 }
 
 /// psql with a script, which goes on while the test decides.
-fn psql(stage: &Stage, script: &str) -> Child {
+pub(crate) fn psql(stage: &Stage, script: &str) -> Child {
     let mut psql = stage.agent(&["-v", "VERBOSITY=verbose", "-f", "-"]);
     psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = psql.spawn().expect("psql starts");
@@ -123,7 +123,7 @@ fn psql(stage: &Stage, script: &str) -> Child {
     child
 }
 
-fn end(child: Child) -> Answer {
+pub(crate) fn end(child: Child) -> Answer {
     Answer::of(child.wait_with_output().expect("psql ends"))
 }
 

@@ -27,6 +27,7 @@ mod read_only;
 mod record;
 mod reviewers;
 mod roles;
+mod saml;
 mod scram;
 mod searched;
 mod stage;

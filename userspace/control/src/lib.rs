@@ -29,13 +29,16 @@ pub mod approvals;
 pub mod client;
 mod columns;
 mod fetch;
+mod flows;
 mod grants;
 mod issuers;
 mod latency;
 mod metrics;
 pub mod oidc;
+mod person;
 mod plain;
 mod rules;
+pub mod saml;
 mod samples;
 mod secrets;
 mod server;
@@ -53,7 +56,7 @@ pub use issuers::{IssuerSettings, IssuerState, Issuers, KeySource, Told, keys_no
 pub use latency::Latency;
 pub use plain::{plain, plain_lines};
 pub use rules::{RuleBook, RuleUse};
-pub use server::{Handle, Page, ServeError, Settings, Source, serve};
+pub use server::{Handle, Page, Provider, ServeError, Settings, Source, serve};
 pub use status::{
     Agent, Canary, Coverage, Database, Figure, FigureKind, Label, LiveSession, Mode, Policy, Shard, ShardState, Status,
 };

@@ -23,12 +23,13 @@ use crate::grants::{self, Wanted};
 use crate::metrics;
 use crate::oidc::{self, Oidc};
 use crate::rules::RuleBook;
+use crate::saml::{self, Saml};
 use crate::samples::{self, Samples};
 use crate::status::{LiveSession, Status};
 use crate::timeline::Timeline;
 use crate::tokens::{TOKEN_KEY_BYTES, Tokens};
 use crate::web::sessions::Sessions;
-use crate::web::{self, Limited};
+use crate::web::{self, Limited, Way};
 use crate::webhooks::{Hook, Webhook};
 use crate::workload::routes as identities;
 use crate::workload::{Caller, TokenNews, Workloads};
@@ -46,6 +47,15 @@ pub struct Settings {
     pub workloads: Option<Arc<Workloads>>,
 }
 
+/// The identity provider of the people.
+#[derive(Debug)]
+pub enum Provider {
+    /// By OpenID Connect.
+    Oidc(oidc::Settings),
+    /// By SAML 2.0.
+    Saml(saml::Settings),
+}
+
 /// The web page.
 pub struct Page {
     /// Where it listens.
@@ -53,14 +63,14 @@ pub struct Page {
     /// Where people find it, such as `https://reviews.example`; `None`: where it listens.
     pub url: Option<String>,
     /// Where people log in besides.
-    pub oidc: Option<oidc::Settings>,
+    pub provider: Option<Provider>,
     /// Signs the API's tokens: another one ends them all.
     pub token_key: [u8; TOKEN_KEY_BYTES],
 }
 
 impl fmt::Debug for Page {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Page").field("url", &self.url).field("oidc", &self.oidc).finish_non_exhaustive()
+        f.debug_struct("Page").field("url", &self.url).field("provider", &self.provider).finish_non_exhaustive()
     }
 }
 
@@ -236,14 +246,18 @@ struct Ready {
 }
 
 fn prepare(page: Page, source: &Arc<dyn Source>, sessions: &Arc<Sessions>) -> Result<Ready, ServeError> {
-    let Page { listener, url, oidc, token_key } = page;
+    let Page { listener, url, provider, token_key } = page;
     listener.set_nonblocking(true).map_err(ServeError::Thread)?;
     let address = listener.local_addr().map_err(ServeError::Thread)?;
     let found = url.clone().unwrap_or_else(|| format!("http://{address}"));
-    let oidc = oidc.map(|settings| Oidc::new(settings, &found)).transpose().map_err(ServeError::Provider)?;
+    let way = match provider {
+        None => None,
+        Some(Provider::Oidc(settings)) => Some(Way::Oidc(Oidc::new(settings, &found).map_err(ServeError::Provider)?)),
+        Some(Provider::Saml(settings)) => Some(Way::Saml(Saml::new(settings))),
+    };
     let (source, sessions) = (Arc::clone(source), Arc::clone(sessions));
     let tokens = Arc::new(Tokens::new(&token_key, &found));
-    let ways_in = (oidc.map(Arc::new), Arc::clone(&tokens));
+    let ways_in = (way.map(Arc::new), Arc::clone(&tokens));
     let samples = Arc::new(Samples::default());
     let routes = web::routes((source, sessions, Arc::clone(&samples)), ways_in, (address, url.as_deref()));
     Ok(Ready { listener, routes, url: found, tokens, samples })

@@ -91,12 +91,12 @@ impl Approvals {
         self.reviewers.iter().find(|reviewer| reviewer.uid == Some(uid)).ok_or(Rejected::NoReviewer(uid))
     }
 
-    /// The person whom the identity provider calls so and who is in these groups there. Who has no `[[reviewer]]` is named by the provider
+    /// The person whom the identity provider calls so and who is in these groups there, by this protocol. Who has no `[[reviewer]]` is named by the provider
     /// alone, with a colon, which no configured name has.
-    pub fn person(&self, subject: &str, groups: &[String]) -> Reviewer {
+    pub fn person(&self, protocol: &str, subject: &str, groups: &[String]) -> Reviewer {
         let known = self.reviewers.iter().find(|reviewer| reviewer.subject.as_deref() == Some(subject));
         let mut person = known.cloned().unwrap_or_else(|| Reviewer {
-            name: format!("oidc:{subject}"),
+            name: format!("{protocol}:{subject}"),
             uid: None,
             subject: Some(subject.to_owned()),
             groups: Vec::new(),

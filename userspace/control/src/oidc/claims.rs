@@ -5,29 +5,14 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::person::{Person, Protocol, shown};
+
 /// Clocks differ by so much.
 pub(super) const LEEWAY_S: u64 = 60;
 /// A subject has 1 to 255 characters of ASCII.
 const SUBJECT_MAX: usize = 255;
-/// Of a name that is shown beside the subject so many letters are.
-const SHOWN_MAX: usize = 96;
 /// So many of a person's groups are looked at.
 const GROUPS_MAX: usize = 1024;
-
-/// Who logged in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Person {
-    /// `sub`: the provider never gives it to another.
-    pub(crate) subject: String,
-    /// What the provider calls the person, to be shown; nothing is decided by it.
-    pub(crate) shown: Option<String>,
-    /// The groups among those that the configuration names.
-    pub(crate) groups: Vec<String>,
-    /// When the person proved who it is, seconds since 1970; `None`: the provider does not say.
-    pub(crate) proved_s: Option<u64>,
-    /// What the provider calls this login (`sid`), if it does.
-    pub(crate) session: Option<String>,
-}
 
 /// What this login expects of its token.
 pub(crate) struct Expected<'a> {
@@ -168,9 +153,10 @@ impl Claims {
         let groups = known.iter().filter(|known| groups.contains(&known.as_str())).cloned().collect();
         let names =
             ["email", "preferred_username", "name"].into_iter().filter_map(|name| self.other.get(name)?.as_str());
-        let shown = names.map(|name| name.chars().take(SHOWN_MAX).collect()).next();
+        let shown = names.map(shown).next();
         let session = self.other.get("sid").and_then(Value::as_str).map(str::to_owned);
-        Person { subject: self.sub, shown, groups, proved_s: self.auth_time, session }
+        let (by, proved_s) = (Protocol::Oidc, self.auth_time);
+        Person { by, subject: self.sub, shown, groups, proved_s, session, until_s: None }
     }
 }
 

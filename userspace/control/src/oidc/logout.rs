@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::claims::{Audience, LEEWAY_S, Person, Wrong};
+use super::claims::{Audience, LEEWAY_S, Wrong};
+use crate::person::{Person, Protocol};
 
 /// The event that a token of a logout is of.
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
@@ -18,6 +19,9 @@ pub(crate) struct Ended {
 impl Ended {
     /// Is it this person's, logged in like that? A session of which the provider told no name is over with any of the same person's.
     pub(crate) fn is_of(&self, person: &Person) -> bool {
+        if person.by != Protocol::Oidc {
+            return false;
+        }
         let same_person = self.subject.as_deref().map(|subject| subject == person.subject);
         let same_session = self.session.as_deref().zip(person.session.as_deref()).map(|(one, other)| one == other);
         match (same_person, same_session) {
@@ -114,11 +118,13 @@ mod tests {
     #[test]
     fn what_is_over_is_the_session_that_is_named() {
         let person = |subject: &str, session: Option<&str>| Person {
+            by: Protocol::Oidc,
             subject: subject.into(),
             shown: None,
             groups: vec![],
             proved_s: None,
             session: session.map(str::to_owned),
+            until_s: None,
         };
         for (sub, sid, over) in [
             (json!("u1"), Value::Null, [true, true, true, false]),

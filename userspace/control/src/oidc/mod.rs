@@ -9,7 +9,6 @@
 //! The provider is asked from the control thread alone and only while somebody logs in: a dead one keeps people out and stops nothing.
 
 mod claims;
-mod flows;
 mod logout;
 mod provider;
 
@@ -20,9 +19,8 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use form_urlencoded::Serializer;
 
 use crate::fetch::{Address, Fetch, Unfetched};
-pub(crate) use claims::Person;
+use crate::flows::{Arrival, Begun, Departure, Flows};
 use claims::{Expected, Wrong};
-use flows::{Begun, Flows};
 use identity::jws::Unverified;
 pub(crate) use logout::Ended;
 use provider::{Provider, Spoken};
@@ -109,18 +107,6 @@ pub(crate) struct Back {
     iss: Option<String>,
     error: Option<String>,
     error_description: Option<String>,
-}
-
-/// To the provider, and the cookie that the browser must bring back.
-pub(crate) struct Departure {
-    pub(crate) location: String,
-    pub(crate) browser: String,
-}
-
-/// A person who has come back, and the approval that the login began at.
-pub(crate) struct Arrival {
-    pub(crate) person: Person,
-    pub(crate) approval: Option<String>,
 }
 
 /// The provider, and the logins on their way.

@@ -42,7 +42,7 @@ pub(super) fn sent(
     if !same(&form.csrf, &login.csrf) {
         return foreign_form(&viewer);
     }
-    match end(&reviewer, &login::how(&login, web.oidc.as_deref()), &form.reason) {
+    match end(&reviewer, &web.how(&login), &form.reason) {
         Ok(()) => Redirect::to(to).into_response(),
         Err(why) => page(status(&why), &pages::problem(Some(&viewer), &why.to_string())),
     }

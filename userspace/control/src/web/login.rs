@@ -7,18 +7,19 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 
 use super::sessions::{Login, SESSION_S, Who};
-use super::{COOKIE, Web, cookie, page, pages};
+use super::{COOKIE, Way, Web, cookie, page, pages};
 use crate::api::now_s;
 use crate::approvals;
-use crate::oidc::{Arrival, Back, Departure, Failed, Oidc};
+use crate::flows::{Arrival, Departure};
+use crate::oidc::{Back, Failed, Oidc};
 use crate::secrets::same;
 
 /// Names the browser in which a login at the provider began.
-const BROWSER: &str = "interceptor-login";
+pub(super) const BROWSER: &str = "interceptor-login";
 /// How long that is kept; the login itself is forgotten as soon.
 const BROWSER_S: u64 = 600;
 /// A fresh login is one within so many seconds.
-const FRESH_S: u64 = 0;
+pub(super) const FRESH_S: u64 = 0;
 
 pub(super) fn routes() -> axum::Router<Web> {
     axum::Router::new()
@@ -60,47 +61,61 @@ fn session_cookie(web: &Web, headers: &HeaderMap, name: &str) -> String {
 
 /// Where a login at the provider begins.
 #[derive(Deserialize)]
-struct Wanted {
+pub(super) struct Wanted {
     /// The approval to come back to. Never an address: a link from elsewhere could lead on to anywhere.
-    approval: Option<String>,
+    pub(super) approval: Option<String>,
     /// The person must prove anew who it is.
     #[serde(default)]
-    fresh: bool,
+    pub(super) fresh: bool,
 }
 
 async fn depart(State(web): State<Web>, headers: HeaderMap, Query(wanted): Query<Wanted>) -> Response {
-    let Some(oidc) = &web.oidc else { return no_provider() };
+    let Some(oidc) = oidc(&web) else { return no_provider("oidc") };
     let approval = wanted.approval.filter(|id| is_id(id));
     match oidc.begin(wanted.fresh.then_some(FRESH_S), approval, now_s()).await {
-        Ok(Departure { location, browser }) => {
-            // Lax: the provider leads back from another site.
-            let cookie = format!(
-                "{BROWSER}={browser}; Path=/login/oidc; HttpOnly; SameSite=Lax; Max-Age={BROWSER_S}{}",
-                web.secure(&headers)
-            );
-            ([(header::SET_COOKIE, cookie)], Redirect::to(&location)).into_response()
-        }
+        Ok(departure) => departed(&web, &headers, "/login/oidc", &departure),
         Err(why) => failed(&why),
     }
 }
 
 async fn arrive(State(web): State<Web>, headers: HeaderMap, Query(back): Query<Back>) -> Response {
-    let Some(oidc) = &web.oidc else { return no_provider() };
+    let Some(oidc) = oidc(&web) else { return no_provider("oidc") };
     let browser = cookie(&headers, BROWSER).unwrap_or_default();
-    let Arrival { person, approval } = match oidc.finish(back, browser, now_s()).await {
-        Ok(arrival) => arrival,
-        Err(why) => return failed(&why),
-    };
+    match oidc.finish(back, browser, now_s()).await {
+        Ok(arrival) => arrived(&web, &headers, "/login/oidc", arrival).unwrap_or_else(|| failed(&Failed::NoRandomness)),
+        Err(why) => failed(&why),
+    }
+}
+
+/// To the provider, with the cookie that must come back; it is for the places below `path` alone.
+pub(super) fn departed(web: &Web, headers: &HeaderMap, path: &str, departure: &Departure) -> Response {
+    let Departure { location, browser } = departure;
+    // Lax: the provider leads back from another site.
+    let cookie =
+        format!("{BROWSER}={browser}; Path={path}; HttpOnly; SameSite=Lax; Max-Age={BROWSER_S}{}", web.secure(headers));
+    ([(header::SET_COOKIE, cookie)], Redirect::to(location)).into_response()
+}
+
+/// The person's session begins. `None`: there is no randomness.
+pub(super) fn arrived(web: &Web, headers: &HeaderMap, path: &str, arrival: Arrival) -> Option<Response> {
+    let Arrival { person, approval } = arrival;
     let shown = person.shown.clone().unwrap_or_else(|| person.subject.clone());
-    let Some(name) = web.sessions.begin(Who::Oidc(person), now_s()) else { return failed(&Failed::NoRandomness) };
+    let name = web.sessions.begin(Who::Person(person), now_s())?;
     let mut response = page(StatusCode::OK, &pages::arrived(&shown, &place(approval)));
-    let gone = format!("{BROWSER}=; Path=/login/oidc; HttpOnly; SameSite=Lax; Max-Age=0{}", web.secure(&headers));
-    for cookie in [session_cookie(&web, &headers, &name), gone] {
+    let gone = format!("{BROWSER}=; Path={path}; HttpOnly; SameSite=Lax; Max-Age=0{}", web.secure(headers));
+    for cookie in [session_cookie(web, headers, &name), gone] {
         if let Ok(value) = cookie.parse() {
             response.headers_mut().append(header::SET_COOKIE, value);
         }
     }
-    response
+    Some(response)
+}
+
+fn oidc(web: &Web) -> Option<&Oidc> {
+    match web.way.as_deref() {
+        Some(Way::Oidc(oidc)) => Some(oidc),
+        _ => None,
+    }
 }
 
 #[derive(Deserialize)]
@@ -110,7 +125,7 @@ struct Logout {
 
 /// The provider itself speaks, not a browser: what counts is its signature.
 async fn ended(State(web): State<Web>, Form(Logout { logout_token }): Form<Logout>) -> Response {
-    let Some(oidc) = &web.oidc else { return no_provider() };
+    let Some(oidc) = oidc(&web) else { return no_provider("oidc") };
     match oidc.ended(&logout_token, now_s()).await {
         Ok(ended) => {
             web.sessions.end(&ended);
@@ -125,8 +140,8 @@ fn failed(why: &Failed) -> Response {
     page(status, &pages::problem(None, &why.to_string()))
 }
 
-fn no_provider() -> Response {
-    page(StatusCode::NOT_FOUND, &pages::problem(None, "the configuration has no [admin.oidc]"))
+pub(super) fn no_provider(table: &str) -> Response {
+    page(StatusCode::NOT_FOUND, &pages::problem(None, &format!("the configuration has no [admin.{table}]")))
 }
 
 /// Where a login leads: to this approval, or to all of them.
@@ -150,11 +165,11 @@ async fn leave(State(web): State<Web>, headers: HeaderMap, Form(form): Form<Leav
         && same(&form.csrf, &login.csrf)
     {
         web.sessions.leave(&name);
-        there = web.oidc.as_deref().filter(|_| matches!(login.who, Who::Oidc(_))).and_then(Oidc::leave);
+        there = oidc(&web).filter(|_| matches!(login.who, Who::Person(_))).and_then(Oidc::leave);
     }
     let gone = format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0{}", web.secure(&headers));
     let cookie = [(header::SET_COOKIE, gone)];
-    match (there, web.oidc.as_deref()) {
+    match (there, oidc(&web)) {
         // Not a redirect: our own policy lets no form lead to another site.
         (Some(there), Some(oidc)) => {
             (cookie, page(StatusCode::OK, &pages::left(oidc.issuer(), &there))).into_response()
@@ -163,15 +178,17 @@ async fn leave(State(web): State<Web>, headers: HeaderMap, Form(form): Form<Leav
     }
 }
 
-/// How it is known who somebody is, for the record.
-pub(super) fn how(login: &Login, oidc: Option<&Oidc>) -> approvals::Login {
-    let words = match &login.who {
-        Who::Account(uid) => format!("web page, login link of uid {uid}"),
-        Who::Oidc(person) => {
-            let issuer = oidc.map_or("", Oidc::issuer);
-            let shown = person.shown.as_deref().unwrap_or("no name");
-            format!("web page, OIDC {issuer}, subject {}, {shown}", person.subject)
-        }
-    };
-    approvals::Login { words, proved_s: login.proved_s() }
+impl Web {
+    /// How it is known who somebody is, for the record.
+    pub(super) fn how(&self, login: &Login) -> approvals::Login {
+        let words = match &login.who {
+            Who::Account(uid) => format!("web page, login link of uid {uid}"),
+            Who::Person(person) => {
+                let (protocol, issuer) = (person.by.name(), self.way.as_deref().map_or("", Way::issuer));
+                let shown = person.shown.as_deref().unwrap_or("no name");
+                format!("web page, {protocol} {issuer}, subject {}, {shown}", person.subject)
+            }
+        };
+        approvals::Login { words, proved_s: login.proved_s() }
+    }
 }

@@ -11,6 +11,7 @@ mod operate;
 mod pages;
 mod received;
 mod rest;
+mod saml;
 pub(crate) mod sessions;
 mod standing;
 mod views;
@@ -34,6 +35,7 @@ use tokio_stream::wrappers::WatchStream;
 use crate::api::{decide, now_s};
 use crate::approvals::{Answer, Rejected, Reviewer};
 use crate::oidc::Oidc;
+use crate::saml::Saml;
 use crate::samples::Samples;
 use crate::secrets::same;
 use crate::server::Source;
@@ -50,13 +52,37 @@ const COOKIE: &str = "interceptor";
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 const PING: Duration = Duration::from_secs(15);
 
+/// The identity provider at which people log in besides. There is one at most: a subject is its own, and two might mean two people by the same.
+pub(crate) enum Way {
+    Oidc(Oidc),
+    Saml(Saml),
+}
+
+impl Way {
+    /// The provider, for people.
+    fn issuer(&self) -> &str {
+        match self {
+            Way::Oidc(oidc) => oidc.issuer(),
+            Way::Saml(saml) => saml.issuer(),
+        }
+    }
+
+    /// Where a login begins.
+    fn path(&self) -> &'static str {
+        match self {
+            Way::Oidc(_) => "/login/oidc",
+            Way::Saml(_) => "/login/saml",
+        }
+    }
+}
+
 /// What every route works with.
 #[derive(Clone)]
 pub(crate) struct Web {
     source: Arc<dyn Source>,
     sessions: Arc<Sessions>,
     samples: Arc<Samples>,
-    oidc: Option<Arc<Oidc>>,
+    way: Option<Arc<Way>>,
     tokens: Arc<Tokens>,
     /// The origins that are this page's, such as `http://127.0.0.1:7443`.
     origins: Arc<[String]>,
@@ -65,17 +91,18 @@ pub(crate) struct Web {
 /// The page's routes. It is also found at `url`, where a proxy with a certificate stands in front.
 pub(crate) fn routes(
     (source, sessions, samples): (Arc<dyn Source>, Arc<Sessions>, Arc<Samples>),
-    (oidc, tokens): (Option<Arc<Oidc>>, Arc<Tokens>),
+    (way, tokens): (Option<Arc<Way>>, Arc<Tokens>),
     (address, url): (SocketAddr, Option<&str>),
 ) -> axum::Router {
     let port = address.port();
     let own = [address.to_string(), format!("localhost:{port}"), format!("127.0.0.1:{port}"), format!("[::1]:{port}")];
     let origins = own.iter().map(|host| format!("http://{host}")).chain(url.map(str::to_owned)).collect();
-    let web = Web { source, sessions, samples, oidc, tokens, origins };
+    let web = Web { source, sessions, samples, way, tokens, origins };
     axum::Router::new()
         .route("/", get(list))
         .route("/approvals/{id}", get(one).post(decided))
         .merge(login::routes())
+        .merge(saml::routes())
         .merge(operate::routes())
         .merge(standing::routes())
         .route("/events", get(events))
@@ -114,6 +141,9 @@ impl Web {
         if matches!(*request.method(), Method::GET | Method::HEAD) {
             return true;
         }
+        if request.uri().path() == saml::ACS {
+            return true;
+        }
         let site = request.headers().get("sec-fetch-site").is_none_or(|site| site == "same-origin");
         let origin = !request.headers().contains_key(header::ORIGIN) || text(header::ORIGIN) == Some(own);
         site && origin
@@ -138,7 +168,7 @@ impl Web {
         let approvals = self.source.approvals();
         let reviewer = match &login.who {
             Who::Account(uid) => approvals.reviewer(*uid).ok()?.clone(),
-            Who::Oidc(person) => approvals.person(&person.subject, &person.groups),
+            Who::Person(person) => approvals.person(person.by.prefix(), &person.subject, &person.groups),
         };
         Some((reviewer, login, name.to_owned()))
     }
@@ -152,7 +182,7 @@ impl Web {
         answer: Answer,
         reason: &str,
     ) -> Result<crate::api::Answer, Rejected> {
-        decide(&*self.source, reviewer, &login::how(login, self.oidc.as_deref()), id, answer, reason).await
+        decide(&*self.source, reviewer, &self.how(login), id, answer, reason).await
     }
 }
 
@@ -168,7 +198,7 @@ fn page(status: StatusCode, markup: &Markup) -> Response {
 }
 
 fn stranger(web: &Web) -> Response {
-    page(StatusCode::UNAUTHORIZED, &pages::stranger(web.oidc.as_deref().map(Oidc::issuer)))
+    page(StatusCode::UNAUTHORIZED, &pages::stranger(web.way.as_deref().map(|way| (way.issuer(), way.path()))))
 }
 
 /// The token that came with the form is not the session's.
@@ -226,7 +256,7 @@ async fn decided(
     match web.say(&reviewer, &login, &id, answer, &form.reason).await {
         Ok(answer) => Redirect::to(&format!("/approvals/{}", answer.approval.ask.id)).into_response(),
         Err(why @ Rejected::Stale(_)) => {
-            let again = web.oidc.is_some().then(|| format!("/login/oidc?fresh=true&approval={id}"));
+            let again = web.way.as_deref().map(|way| format!("{}?fresh=true&approval={id}", way.path()));
             page(status(&why), &pages::stale(&viewer, &why.to_string(), again.as_deref()))
         }
         Err(why) => page(status(&why), &pages::problem(Some(&viewer), &why.to_string())),

@@ -55,7 +55,7 @@ async fn rules(State(web): State<Web>, headers: HeaderMap) -> Response {
 async fn timeline(State(web): State<Web>, headers: HeaderMap, Path(id): Path<String>) -> Response {
     let Some((reviewer, login, _)) = web.person(&headers) else { return stranger(&web) };
     let viewer = Viewer { reviewer: &reviewer, login: &login };
-    match web.source.timeline(&id, &reviewer, &login::how(&login, web.oidc.as_deref())) {
+    match web.source.timeline(&id, &reviewer, &web.how(&login)) {
         Ok(timeline) => {
             let is_open = web.source.sessions().iter().any(|open| open.id == id);
             page(StatusCode::OK, &views::timeline(&viewer, &timeline, is_open))

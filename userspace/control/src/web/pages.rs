@@ -55,11 +55,11 @@ pub(crate) fn frame(title: &str, viewer: Option<&Viewer<'_>>, main: &Markup) -> 
 }
 
 /// Whoever is not logged in; with an identity provider its name.
-pub(crate) fn stranger(issuer: Option<&str>) -> Markup {
+pub(crate) fn stranger(provider: Option<(&str, &str)>) -> Markup {
     let main = html! {
         h2 { "Not logged in" }
-        @if let Some(issuer) = issuer {
-            p { a .button href="/login/oidc" { "Log in at " (plain(issuer)) } }
+        @if let Some((issuer, path)) = provider {
+            p { a .button href=(path) { "Log in at " (plain(issuer)) } }
         }
         p { "Ask for a login link on this host, as yourself: " code { "interceptor approvals login" } }
     };

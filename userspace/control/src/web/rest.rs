@@ -73,7 +73,7 @@ impl Web {
             Some(value) => self.bearer(value.to_str().unwrap_or_default())?,
             None => {
                 let (reviewer, session, _) = self.person(headers).ok_or_else(|| nobody("log in, or bring a token"))?;
-                let login = login::how(&session, self.oidc.as_deref());
+                let login = self.how(&session);
                 let scopes = vec![Scope::Read, Scope::Decide];
                 Caller { reviewer, login, scopes, csrf: Some(session.csrf) }
             }

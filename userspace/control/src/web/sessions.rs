@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::oidc::{Ended, Person};
+use crate::oidc::Ended;
+use crate::person::Person;
 use crate::secrets::{make_room, random};
 
 /// A link is good for so long.
@@ -20,7 +21,7 @@ pub(crate) enum Who {
     /// The account that asked for the link.
     Account(u32),
     /// The identity provider says.
-    Oidc(Person),
+    Person(Person),
 }
 
 /// A logged-in person.
@@ -39,7 +40,7 @@ impl Login {
     pub(crate) fn proved_s(&self) -> u64 {
         match &self.who {
             Who::Account(_) => self.since_s,
-            Who::Oidc(person) => person.proved_s.unwrap_or_default(),
+            Who::Person(person) => person.proved_s.unwrap_or_default(),
         }
     }
 }
@@ -85,10 +86,12 @@ impl Sessions {
     /// A session of this person: its name.
     pub(crate) fn begin(&self, who: Who, now_s: u64) -> Option<String> {
         let (name, csrf) = (random()?, random()?);
+        let sooner = if let Who::Person(person) = &who { person.until_s } else { None };
+        let until_s = sooner.unwrap_or(u64::MAX).min(now_s + SESSION_S);
         let mut table = self.table();
         table.sessions.retain(|_, login| login.until_s > now_s);
         make_room(&mut table.sessions, KEPT, |login| login.until_s);
-        table.sessions.insert(name.clone(), Login { who, csrf, since_s: now_s, until_s: now_s + SESSION_S });
+        table.sessions.insert(name.clone(), Login { who, csrf, since_s: now_s, until_s });
         Some(name)
     }
 
@@ -99,7 +102,7 @@ impl Sessions {
 
     /// The provider says that these are over.
     pub(crate) fn end(&self, ended: &Ended) {
-        let goes_on = |login: &Login| !matches!(&login.who, Who::Oidc(person) if ended.is_of(person));
+        let goes_on = |login: &Login| !matches!(&login.who, Who::Person(person) if ended.is_of(person));
         self.table().sessions.retain(|_, login| goes_on(login));
     }
 
@@ -130,6 +133,27 @@ mod tests {
         assert!(sessions.of("", 103).is_none() && sessions.of(&"0".repeat(64), 103).is_none(), "forged");
         sessions.leave(&name);
         assert!(sessions.of(&name, 103).is_none());
+    }
+
+    #[test]
+    fn a_session_ends_when_the_provider_says() {
+        let sessions = Sessions::default();
+        let begin = |until_s| {
+            let person = Person {
+                by: crate::person::Protocol::Saml,
+                subject: "ann".into(),
+                shown: None,
+                groups: vec![],
+                proved_s: None,
+                session: None,
+                until_s,
+            };
+            sessions.begin(Who::Person(person), 100).expect("randomness")
+        };
+        for (until_s, last) in [(Some(200), 199), (None, 99 + SESSION_S), (Some(u64::MAX), 99 + SESSION_S)] {
+            let name = begin(until_s);
+            assert!(sessions.of(&name, last).is_some() && sessions.of(&name, last + 1).is_none(), "{until_s:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A service that is all well, and a folder for its socket.
-#![allow(dead_code, missing_docs, unreachable_pub, clippy::expect_used)] // each test file uses a part
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::expect_used, clippy::print_stdout)] // each test file uses a part
 
+pub mod idp;
 pub mod provider;
 pub mod web;
 

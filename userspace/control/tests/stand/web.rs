@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use control::approvals::State;
-use control::{Handle, Page as Web, Settings, Source, Webhook, client, oidc, serve};
+use control::{Handle, Page as Web, Provider, Settings, Source, Webhook, client, oidc, serve};
 
 use super::{Folder, Service, ask, own_uid, well};
 
@@ -48,19 +48,20 @@ impl Page {
 
     /// With a provider that is told where the page is, found at `url` too.
     pub fn with(url: Option<&str>, oidc: impl FnOnce(SocketAddr) -> Option<oidc::Settings>) -> Page {
-        Page::made(url, oidc, vec![])
+        Page::led(url, |address| oidc(address).map(Provider::Oidc))
     }
 
-    fn made(
-        url: Option<&str>,
-        oidc: impl FnOnce(SocketAddr) -> Option<oidc::Settings>,
-        webhooks: Vec<Webhook>,
-    ) -> Page {
+    /// The same with a provider of any kind.
+    pub fn led(url: Option<&str>, provider: impl FnOnce(SocketAddr) -> Option<Provider>) -> Page {
+        Page::made(url, provider, vec![])
+    }
+
+    fn made(url: Option<&str>, provider: impl FnOnce(SocketAddr) -> Option<Provider>, webhooks: Vec<Webhook>) -> Page {
         let folder = Folder::new();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("known");
         let service = Arc::new(well());
-        let web = Web { listener, url: url.map(str::to_owned), oidc: oidc(address), token_key: [7; 32] };
+        let web = Web { listener, url: url.map(str::to_owned), provider: provider(address), token_key: [7; 32] };
         let settings = Settings { socket: folder.socket(), page: Some(web), webhooks, workloads: None };
         let handle = serve(settings, Arc::clone(&service) as Arc<dyn Source>).expect("serves");
         Page { service, address, folder, _handle: handle }

@@ -191,13 +191,13 @@ fn whoever_may_break_glass_decides_alone_and_nobody_about_their_own() {
 #[test]
 fn people_of_the_provider_are_told_apart_by_their_subject() {
     let table = table(2);
-    let staff = |subject: &str| table.person(subject, &["leads".to_owned()]);
+    let staff = |subject: &str| table.person("oidc", subject, &["leads".to_owned()]);
     assert_eq!((staff("a1").name.as_str(), staff("a1").uid), ("ann", Some(1)), "a configured person");
     assert_eq!((staff("ann").name.as_str(), staff("ann").uid), ("oidc:ann", None), "a subject takes no name");
     let say = |person: &Reviewer| table.decide("A", person, &at(200), Answer::Approve, "fine", 200);
     assert!(say(&staff("a1")).is_ok());
     assert_eq!(say(table.reviewer(1).expect("ann")), Err(Rejected::Again), "the same person by another way");
-    assert_eq!(say(&table.person("z9", &[])), Err(Rejected::NoApprover));
+    assert_eq!(say(&table.person("oidc", "z9", &[])), Err(Rejected::NoApprover));
     let vote = say(&staff("z9")).expect("it counts");
     assert_eq!((vote.reviewer.as_str(), vote.groups.as_slice()), ("oidc:z9", &["leads".to_owned()][..]));
     assert_eq!(table.table().pending["A"].decided_by.as_deref(), Some("oidc:z9"), "two have approved");

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::person::Person;
 use crate::secrets::{make_room, random, same};
 
 /// How long a person may take at the provider.
@@ -21,6 +22,8 @@ pub(crate) struct Flow {
     pub(crate) max_age_s: Option<u64>,
     /// The approval that the person came from.
     pub(crate) approval: Option<String>,
+    /// Who it is, where the provider's answer came before the browser did.
+    pub(crate) arrived: Option<Person>,
     /// In a cookie of the browser that began: a link from elsewhere cannot end in somebody else's session.
     browser: String,
     until_s: u64,
@@ -33,6 +36,18 @@ pub(crate) struct Begun {
     /// For the browser's cookie.
     pub(crate) browser: String,
     pub(crate) flow: Flow,
+}
+
+/// To the provider, and the cookie that the browser must bring back.
+pub(crate) struct Departure {
+    pub(crate) location: String,
+    pub(crate) browser: String,
+}
+
+/// A person who has come back, and the approval that the login began at.
+pub(crate) struct Arrival {
+    pub(crate) person: Person,
+    pub(crate) approval: Option<String>,
 }
 
 /// See the module's documentation.
@@ -53,6 +68,7 @@ impl Flows {
             verifier: random()?,
             max_age_s,
             approval,
+            arrived: None,
             browser: browser.clone(),
             until_s: now_s + FLOW_S,
         };
@@ -61,6 +77,21 @@ impl Flows {
         make_room(&mut table, KEPT, |flow| flow.until_s);
         table.insert(state.clone(), flow.clone());
         Some(Begun { state, browser, flow })
+    }
+
+    /// The login that the provider answers, before the browser that began it is known; once it is answered there is none.
+    #[cfg_attr(not(feature = "saml"), allow(dead_code))]
+    pub(crate) fn unanswered(&self, state: &str, now_s: u64) -> Option<Flow> {
+        self.table().get(state).filter(|flow| flow.until_s > now_s && flow.arrived.is_none()).cloned()
+    }
+
+    /// It is answered, once: by this person. False: it was before.
+    #[cfg_attr(not(feature = "saml"), allow(dead_code))]
+    pub(crate) fn answer(&self, state: &str, person: Person) -> bool {
+        let mut table = self.table();
+        let Some(flow) = table.get_mut(state).filter(|flow| flow.arrived.is_none()) else { return false };
+        flow.arrived = Some(person);
+        true
     }
 
     /// The person is back: the login, once, in the same browser.
@@ -86,6 +117,26 @@ mod tests {
         assert!(flows.end(&state, &browser, 700).is_none(), "too late");
         assert!(flows.end(&state, &browser, 101).is_some());
         assert!(flows.end(&state, &browser, 101).is_none(), "replayed");
+    }
+
+    #[test]
+    fn a_login_is_answered_once() {
+        let flows = Flows::default();
+        let Begun { state, browser, .. } = flows.begin(None, None, 100).expect("randomness");
+        let person = Person {
+            by: crate::person::Protocol::Saml,
+            subject: "ann".into(),
+            shown: None,
+            groups: vec![],
+            proved_s: None,
+            session: None,
+            until_s: None,
+        };
+        assert!(flows.unanswered(&state, 700).is_none(), "too late");
+        assert!(flows.unanswered("", 101).is_none() && !flows.answer("", person.clone()), "made up");
+        assert!(flows.unanswered(&state, 101).is_some() && flows.answer(&state, person.clone()));
+        assert!(flows.unanswered(&state, 101).is_none() && !flows.answer(&state, person.clone()), "replayed");
+        assert_eq!(flows.end(&state, &browser, 102).and_then(|flow| flow.arrived), Some(person));
     }
 
     #[test]
