@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::pages::Viewer;
-use super::{Web, foreign_form, login, page, pages, status, stranger};
+use super::{Web, foreign_form, page, pages, status, stranger};
 use crate::approvals::{Login, Rejected, Reviewer};
 use crate::secrets::same;
 

@@ -7,7 +7,7 @@ use axum::routing::get;
 
 use super::ending::{self, Ending};
 use super::pages::Viewer;
-use super::{Web, login, page, pages, status, stranger, views};
+use super::{Web, page, pages, status, stranger, views};
 use crate::api::{end, now_s};
 
 pub(super) fn routes() -> axum::Router<Web> {

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 
-use super::{Web, login, status};
+use super::{Web, status};
 use crate::api::{Answer, decide, end, now_s};
 use crate::approvals::{self, Approval, Listing, Login, Rejected, Reviewer};
 use crate::rules::RuleBook;
