@@ -252,8 +252,10 @@ fn prepare(page: Page, source: &Arc<dyn Source>, sessions: &Arc<Sessions>) -> Re
     let found = url.clone().unwrap_or_else(|| format!("http://{address}"));
     let way = match provider {
         None => None,
-        Some(Provider::Oidc(settings)) => Some(Way::Oidc(Oidc::new(settings, &found).map_err(ServeError::Provider)?)),
-        Some(Provider::Saml(settings)) => Some(Way::Saml(Saml::new(settings))),
+        Some(Provider::Oidc(settings)) => {
+            Some(Way::Oidc(Box::new(Oidc::new(settings, &found).map_err(ServeError::Provider)?)))
+        }
+        Some(Provider::Saml(settings)) => Some(Way::Saml(Box::new(Saml::new(settings)))),
     };
     let (source, sessions) = (Arc::clone(source), Arc::clone(sessions));
     let tokens = Arc::new(Tokens::new(&token_key, &found));

@@ -26,10 +26,7 @@ pub(super) fn show(database: &Postgres, service: &Service, ci: &Ci) -> Result<()
 
     let export = text(&succeed(service.verb("audit export").args(["--json", "--where", "type=decision"]))?.stdout);
     let mut records = export.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let record = records
-        .filter(|record| record["text"] == STATEMENT)
-        .next_back()
-        .context("the statement is not in the record")?;
+    let record = records.rfind(|record| record["text"] == STATEMENT).context("the statement is not in the record")?;
     println!("\n  {STATEMENT}: record {}, {}", word(&record["record"]), word(&record["verdict"]));
     println!("  {:<44}the token, which {} signed", "the kernel, at connect()", word(&record["issuer"]));
     let kernel = ["agent", "cgroup", "uid", "exe_name"].map(|name| format!("{name:<11}{}", word(&record[name])));

@@ -54,8 +54,8 @@ const PING: Duration = Duration::from_secs(15);
 
 /// The identity provider at which people log in besides. There is one at most: a subject is its own, and two might mean two people by the same.
 pub(crate) enum Way {
-    Oidc(Oidc),
-    Saml(Saml),
+    Oidc(Box<Oidc>),
+    Saml(Box<Saml>),
 }
 
 impl Way {
