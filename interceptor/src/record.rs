@@ -448,10 +448,11 @@ mod tests {
         }
     }
 
-    /// The record that a verifier names in its first line.
+    /// The record that a verifier names in its first line: SHARD-SEQ.
     fn named(said: &str) -> Option<&str> {
-        let (_, rest) = said.lines().next()?.split_once("record ")?;
-        rest.split_once(':').map(|(record, _)| record)
+        let behind = said.lines().next()?.split("record ").skip(1);
+        let mut names = behind.filter_map(|rest| rest.split_once(':').map(|(name, _)| name));
+        names.find(|name| name.contains('-') && name.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit()))
     }
 
     impl Drop for Scratch {
