@@ -267,7 +267,7 @@ fn without_an_heir_what_a_job_owns_stays_with_its_locked_role() {
     here.stage.database_has(WHOSE, &role);
     here.stage.database_has(&format!("SELECT rolcanlogin FROM pg_roles WHERE rolname = '{role}'"), "f");
     here.stage.database.sql("postgres", "ALTER TABLE plain OWNER TO app").expect("given back");
-    eventually("it is told", || here.told("kept").iter().any(|line| line.contains("cannot be handed on")));
+    eventually("the other reason is told", || here.told("kept").iter().any(|line| line.contains("2BP01")));
     here.stage.database.sql("postgres", &format!("REVOKE SELECT ON tickets FROM {role}")).expect("taken back");
     here.has_none_left();
 }
