@@ -178,13 +178,13 @@ pub(super) fn read_exact(from: &mut (impl Read + AsFd), into: &mut [u8], until: 
 mod tests {
     use super::*;
 
-    fn shell(script: &str) -> Plugin {
-        let text = format!("run = [\"/bin/sh\", \"-c\", {script:?}]\ntimeout_seconds = 1");
-        toml::from_str(&text).unwrap()
+    fn ran_within(seconds: u32, script: &str) -> Result<Ran, String> {
+        let text = format!("run = [\"/bin/sh\", \"-c\", {script:?}]\ntimeout_seconds = {seconds}");
+        run(&toml::from_str(&text).unwrap(), &[("PATH".to_owned(), "/usr/bin:/bin".to_owned())])
     }
 
     fn ran(script: &str) -> Result<Ran, String> {
-        run(&shell(script), &[("PATH".to_owned(), "/usr/bin:/bin".to_owned())])
+        ran_within(30, script)
     }
 
     #[test]
@@ -207,8 +207,8 @@ mod tests {
 
     #[test]
     fn its_time_and_its_output_have_a_bound() {
-        assert!(ran("exec sleep 60").unwrap().end.contains("was not done within 1 s"));
-        assert!(ran("sleep 60 & sleep 60").unwrap().end.contains("was not done within 1 s"));
+        assert!(ran_within(1, "exec sleep 60").unwrap().end.contains("was not done within 1 s"));
+        assert!(ran_within(1, "sleep 60 & sleep 60").unwrap().end.contains("was not done within 1 s"));
         let left = ran("sleep 60 & echo done").unwrap();
         assert!(left.succeeded && *left.printed == b"done\n", "what it leaves behind is not waited for");
         assert!(ran("exec cat /dev/zero").err().unwrap().contains("more than"));

@@ -2,7 +2,7 @@
 //!
 //! A reader's place is behind a whole record of a series. What is there was stored with its length last, so a length says that the
 //! record is whole. A power cut may take back records that were read before it: the place remembers the last one's hash, and where
-//! that is another record now the segment is read again from its start. So whoever reads gets everything at least once.
+//! that is another record now, or none, the segment before it is read again from its start. So whoever reads gets everything at least once.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -133,19 +133,30 @@ impl Follower {
         }
     }
 
-    /// Where a place's last record is another one now, its segment is read again.
+    /// Where a place's last record is not there any more it is read again from the segment before: a power cut may take what was not
+    /// on disk yet out of both, and other records have those places then.
     fn go_back(&mut self) {
         for (shard, place) in &mut self.places {
             let Some(last) = &place.last else { continue };
-            let Some(path) = self.files.get(&(*shard, last.segment)) else { continue };
-            let is = read_one(path, last.at).ok().flatten().map(|bytes| hash(&bytes));
-            if is.as_ref() != Some(&last.sha256) {
-                let id = RecordId { shard: *shard, seq: place.seq };
-                self.notes.push(format!(
-                    "record {id} was read before and is not there any more: a power cut took it, or somebody changed it (run `interceptor audit verify`); its segment is read again"
-                ));
-                *place = Place::start(last.segment);
+            let is = match self.files.get(&(*shard, last.segment)) {
+                Some(path) => read_one(path, last.at).ok().flatten().map(|bytes| hash(&bytes)),
+                // Moved away, with later ones there; else a power cut took all of it.
+                None if self.files.range((*shard, last.segment)..=(*shard, u64::MAX)).next().is_some() => continue,
+                None => None,
+            };
+            if is.as_ref() == Some(&last.sha256) {
+                continue;
             }
+            let before = last.segment.saturating_sub(1);
+            let there = |first, end| self.files.range((*shard, first)..=(*shard, end)).map(|((_, number), _)| *number);
+            let Some(number) = there(before, u64::MAX).next().or_else(|| there(0, before).next_back()) else {
+                continue;
+            };
+            let id = RecordId { shard: *shard, seq: place.seq };
+            self.notes.push(format!(
+                "record {id} was read before and is not there any more: a power cut took it, or somebody changed it (run `interceptor audit verify`); segment {number} and what follows is read again"
+            ));
+            *place = Place::start(number);
         }
     }
 

@@ -314,6 +314,33 @@ fn what_a_power_cut_took_back_is_said_and_its_segment_is_shipped_again() {
     assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 6 + 4);
 }
 
+/// Neither the segment that was read last nor the end of the one before it was on disk.
+#[test]
+fn what_a_power_cut_took_out_of_two_segments_is_shipped_anew() {
+    let scratch = Scratch::new("two");
+    let place = SeriesPlace { folder: &scratch.record(), shard: 7 };
+    let segment = |number| scratch.record().join(file_name(7, number));
+    let append = |payload: &[u8]| _ = series::append(&place, RecordType::Canary.code(), payload).unwrap();
+    while !segment(2).exists() {
+        append(&[0; 200_000]);
+    }
+    let on_disk = fs::read(segment(2)).unwrap();
+    while !segment(3).exists() {
+        append(&[0; 200_000]);
+    }
+    let path = scratch.0.join("out.json");
+    scratch.ship(To::File(path.clone())).unwrap();
+    fs::remove_file(segment(3)).unwrap();
+    fs::write(segment(2), on_disk).unwrap();
+    let before = scratch.names();
+    append(b"another history");
+    fs::remove_file(&path).unwrap();
+    scratch.ship(To::File(path.clone())).unwrap();
+    let shipped = uids(&fs::read_to_string(&path).unwrap());
+    let new: Vec<String> = scratch.names().into_iter().filter(|name| !before.contains(name)).collect();
+    assert!(new.len() == 2 && new.iter().all(|name| shipped.contains(name)), "{new:?} of {}", shipped.len());
+}
+
 #[test]
 fn a_segment_that_is_gone_is_said_and_the_rest_is_read() {
     let scratch = Scratch::new("gone");
