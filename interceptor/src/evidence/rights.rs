@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use pan::Masked;
 use serde_json::json;
 
 use super::catalogue::Asked;
@@ -100,7 +101,7 @@ pub(super) fn put(
                 let found = rows.into_iter().filter_map(|(_, values)| right(database, dbname, values));
                 rights.extend(found);
             }
-            Err(why) => told["not read"] = format!("{why:#}").into(),
+            Err(why) => told["not read"] = Masked::of(&format!("{why:#}")).as_str().into(),
         }
         read.push(told);
     }
@@ -142,8 +143,9 @@ fn given(config: &Config, path: &Path, span: Span) -> Result<Vec<Shown>> {
     Ok(shown)
 }
 
+/// Who may make a table may give it a card number for a name: it is masked here, as the record has it.
 fn right(database: &str, dbname: &str, values: Vec<Option<String>>) -> Option<Right> {
-    let mut values = values.into_iter();
+    let mut values = values.into_iter().map(|value| value.map(|text| Masked::of(&text).as_str().to_owned()));
     let (role, privilege, object) = (values.next()??, values.next()??, values.next()??);
     Some(Right { login: (database.to_owned(), dbname.to_owned(), role), privilege, object })
 }
@@ -190,6 +192,14 @@ mod tests {
         assert!(told.contains("'kinds=delete|merge' --where 'tables=public.payments|payments' --count"), "{told}");
         assert!(told.contains("--where database_user=app") || told.contains("'database_user=app'"), "{told}");
         assert!(!right("CREATEROLE", "").contains("tables="));
+    }
+
+    #[test]
+    fn a_name_of_the_catalog_that_is_a_card_is_masked() {
+        let row = ["app", "SELECT", "public.4111111111111111"].map(|text| Some(text.to_owned())).to_vec();
+        let asked = right("payments", "shop", row).unwrap().asked();
+        let told = asked.command(Span::ALL, Path::new(crate::config::DEFAULT_PATH));
+        assert!(told.contains("411111******1111") && !told.contains("41111111"), "the number is told");
     }
 
     #[test]
