@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::clients::{installed_python, with_timeout};
 use crate::stage::{Answer, POLICY, Stage};
 use crate::stand::{Folder, Service, free_port};
+use crate::terminal::Terminal;
 
 #[path = "../clients/holds_with_tokio_postgres.rs"]
 mod holds_with_tokio_postgres;
@@ -190,38 +191,22 @@ fn psql_waits_with_what_is_behind_and_not_for_ever() {
 #[test]
 fn psql_at_a_terminal_withdraws_what_waits() {
     let Some(stage) = stage("10m") else { return };
-    let port = stage.database.port;
-    let psql = format!("psql -X -At -P pager=off -v VERBOSITY=verbose -h 127.0.0.1 -p {port} -U app -d postgres");
-    // The shell says how psql ended: `script -e` may answer before it has waited (util-linux 2.38, `ul_pty_wait_for_child`).
-    let psql = format!("{psql}; echo psql ended: $?");
-    let mut terminal = stage.service.exec("reconciler", "timeout", &["60", "script", "-qc", &psql, "/dev/null"]);
-    terminal.env("HOME", "/nonexistent").env("TERM", "dumb").stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = terminal.spawn().expect("script starts");
-    let mut keys = child.stdin.take().expect("piped");
-    let mut screen = child.stdout.take().expect("piped");
-    let mut types = |keyed: &[u8]| std::io::Write::write_all(&mut keys, keyed).expect("it is read");
-    // What psql says, up to these words.
-    let mut says = |words: &str| {
-        let (mut said, mut byte) = (Vec::new(), [0]);
-        while !String::from_utf8_lossy(&said).ends_with(words) {
-            let count = std::io::Read::read(&mut screen, &mut byte).expect("readable");
-            assert!(count > 0, "no `{words}` in: {}", String::from_utf8_lossy(&said));
-            said.extend_from_slice(&byte);
-        }
-    };
-    says("postgres=> ");
-    types(b"SELECT pg_backend_pid() AS before \\gset\nDELETE FROM plain /* typed */;\n");
+    let port = stage.database.port.to_string();
+    let mut psql = stage.service.exec("reconciler", "timeout", &["60", "setsid", "--ctty", "--wait", "psql"]);
+    psql.args(["-X", "-At", "-P", "pager=off", "-v", "VERBOSITY=verbose", "-h", "127.0.0.1", "-p", &port]);
+    psql.args(["-U", "app", "-d", "postgres"]).env("HOME", "/nonexistent").env("TERM", "dumb");
+    let mut terminal = Terminal::of(psql);
+    terminal.says("postgres=> ");
+    terminal.types(b"SELECT pg_backend_pid() AS before \\gset\nDELETE FROM plain /* typed */;\n");
     held(&stage.service, "typed");
-    types(b"\x03");
-    says("57014");
-    says("postgres=> ");
-    types(b"SELECT pg_backend_pid() = :before;\n");
-    says("\nt\r\n");
-    says("postgres=> ");
-    types(b"\\q\n");
-    says("psql ended: 0\r\n");
-    drop(keys);
-    child.wait().expect("script ends");
+    terminal.types(b"\x03");
+    terminal.says("57014");
+    terminal.says("postgres=> ");
+    terminal.types(b"SELECT pg_backend_pid() = :before;\n");
+    terminal.says("\nt\r\n");
+    terminal.says("postgres=> ");
+    terminal.types(b"\\q\n");
+    assert!(terminal.end().success());
 }
 
 #[test]

@@ -31,5 +31,6 @@ mod saml;
 mod scram;
 mod searched;
 mod stage;
+mod terminal;
 mod tls;
 mod volumes;
