@@ -23,15 +23,10 @@ fn replaced(text: &str, name: &str, body: &str) -> Option<String> {
 
 /// The day of a report, by the machine's clock.
 pub(crate) fn today() -> String {
-    let seconds = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.as_secs());
-    // Days since 1970 to a date of the Gregorian calendar, in years that begin in March.
-    let days = seconds / 86_400 + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let of_year = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let (date, month) = (of_year - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
-    format!("{}-{month:02}-{date:02}", era * 400 + year + u64::from(month <= 2))
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let mut time = audit::show::time(u64::try_from(now.as_nanos()).unwrap_or(0));
+    time.truncate("2026-11-26".len());
+    time
 }
 
 /// What the figures were measured on.

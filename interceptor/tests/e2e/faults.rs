@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::mount::{MountFlags, UnmountFlags};
 
+use crate::dice::Dice;
 use crate::health::{Health, status};
 use crate::raw::{self, Agent, End, PATIENCE, frame, parse, query, startup, sync, usual_startup};
 use crate::stage::{POLICY, Stage, binary};
@@ -126,54 +127,33 @@ fn a_startup_packet_of_one_gibibyte() {
     health.holds(&stage);
 }
 
-/// Numbers that a seed repeats (SplitMix64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end as u64).expect("below a usize")
-    }
-
-    fn bytes(&mut self, len: usize) -> Vec<u8> {
-        (0..len).map(|_| self.next().to_le_bytes()[0]).collect()
-    }
-
-    /// A frame, from well formed to noise.
-    fn frame(&mut self, messages: &[(&str, Vec<u8>)]) -> Vec<u8> {
-        let mut known = messages[self.below(messages.len())].1.clone();
-        match self.below(16) {
-            0..7 => known,
-            7..11 => {
-                let len = self.below(48);
-                frame(known[0], &self.bytes(len))
-            }
-            11..14 => {
-                // Only bodies: with a wrong length everything behind it is noise.
-                for _ in 0..=self.below(3) {
-                    let at = self.below(known.len());
-                    if at >= 5 {
-                        known[at] = self.next().to_le_bytes()[0];
-                    }
+/// A frame, from well formed to noise.
+fn random_frame(dice: &mut Dice, messages: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let mut known = messages[dice.below(messages.len())].1.clone();
+    match dice.below(16) {
+        0..7 => known,
+        7..11 => {
+            let len = dice.below(48);
+            frame(known[0], &dice.bytes(len))
+        }
+        11..14 => {
+            // Only bodies: with a wrong length everything behind it is noise.
+            for _ in 0..=dice.below(3) {
+                let at = dice.below(known.len());
+                if at >= 5 {
+                    known[at] = dice.byte();
                 }
-                known
             }
-            14 => {
-                let at = self.below(known.len());
-                known[at] = self.next().to_le_bytes()[0];
-                known
-            }
-            _ => {
-                let (tag, len) = (self.next().to_le_bytes()[0], self.below(48));
-                frame(tag, &self.bytes(len))
-            }
+            known
+        }
+        14 => {
+            let at = dice.below(known.len());
+            known[at] = dice.byte();
+            known
+        }
+        _ => {
+            let (tag, len) = (dice.byte(), dice.below(48));
+            frame(tag, &dice.bytes(len))
         }
     }
 }
@@ -187,7 +167,7 @@ fn ten_thousand_random_frames() {
     eprintln!("INTERCEPTOR_SEED={seed} repeats it");
     let health = Health::of(&stage);
     let agent = Agent::start(&stage);
-    let mut random = Random(seed);
+    let mut dice = Dice::new(seed, 0);
     let mut messages = every_message();
     messages.extend([
         ("Query", query("COPY plain FROM STDIN")),
@@ -200,7 +180,7 @@ fn ten_thousand_random_frames() {
     ]);
     for connection in 0..400 {
         let mut wire = agent.login().unwrap_or_else(|why| panic!("connection {connection}: {why}"));
-        let frames: Vec<u8> = (0..25).flat_map(|_| random.frame(&messages)).collect();
+        let frames: Vec<u8> = (0..25).flat_map(|_| random_frame(&mut dice, &messages)).collect();
         // A refused connection may be closed before all of it is taken.
         let _ = wire.send(&frames);
         wire.half_close();

@@ -4,6 +4,9 @@
 
 #[path = "../../../userspace/control/tests/stand/chromium.rs"]
 mod chromium;
+#[allow(dead_code)] // the evasions' too
+#[path = "../evasion/dice.rs"]
+mod dice;
 #[path = "../../../xtask/src/stand.rs"]
 mod stand;
 

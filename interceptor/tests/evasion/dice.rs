@@ -25,6 +25,14 @@ impl Dice {
         usize::try_from(self.next() % bound.max(1) as u64).expect("below a usize")
     }
 
+    pub fn byte(&mut self) -> u8 {
+        self.next().to_le_bytes()[0]
+    }
+
+    pub fn bytes(&mut self, len: usize) -> Vec<u8> {
+        (0..len).map(|_| self.byte()).collect()
+    }
+
     /// From `low` to `high`, both included.
     pub fn between(&mut self, low: usize, high: usize) -> usize {
         low + self.below(high + 1 - low)

@@ -18,6 +18,7 @@ mod alarms;
 mod cases;
 mod client;
 mod corpus;
+#[allow(dead_code)] // the end-to-end tests' too
 mod dice;
 mod disguise;
 mod field;
