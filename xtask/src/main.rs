@@ -8,6 +8,7 @@ mod clients;
 mod demo;
 mod evasion;
 mod install;
+mod kernel_tests;
 mod nightly;
 mod setup;
 mod shell;

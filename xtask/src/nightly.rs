@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{setup, shell};
+use crate::{kernel_tests, setup, shell};
 
 /// The fuzz targets of userspace/fuzz and how long each runs, in seconds.
 const TARGETS: &[&str] = &["pan", "wire_frontend", "wire_backend", "sql", "lineage", "identity"];
@@ -142,10 +142,7 @@ fn roles() -> Result<()> {
 
 /// The end-to-end tests of this name, with this variable.
 fn end_to_end(variable: &str, name: &str) -> Result<()> {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    let test = ["test", "--package", "interceptor", "--test", "e2e", "--", "--test-threads=1", "--nocapture", name];
-    // By `env`: sudo passes on only what it is told to.
-    shell::run(shell::as_root("env", &[&[variable, &cargo], test.as_slice()].concat())?)
+    kernel_tests::run(variable, "e2e", &["--test-threads=1", "--nocapture", name])
 }
 
 /// Every test of the page in Chromium, where `test` does one; the README's picture is what they saw. Then the evidence pack of a real stand.
@@ -167,10 +164,7 @@ fn page() -> Result<()> {
     std::fs::copy(shell::target().join("tmp/approval-light-1200.png"), PICTURE).context("the picture of the page")?;
     println!("  pictures are in {}; the README's is {PICTURE}", shell::target().join("tmp").display());
     shell::step("the evidence pack in Chromium");
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    let test =
-        ["test", "--package", "interceptor", "--test", "e2e", "--", "--ignored", "--nocapture", "the_pack_opens"];
-    shell::run(shell::as_root("env", &[&["INTERCEPTOR_KERNEL_TESTS=1", cargo.as_str()], &test[..]].concat())?)
+    kernel_tests::run("INTERCEPTOR_KERNEL_TESTS=1", "e2e", &["--ignored", "--nocapture", "the_pack_opens"])
 }
 
 /// The fuzzer's instrumentation is a compiler flag that only nightly accepts; this variable opens it in a stable one.

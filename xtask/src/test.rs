@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::{backends, bench, clients, install, setup, shell, stand, tidy};
+use crate::{backends, bench, clients, install, kernel_tests, setup, shell, stand, tidy};
 
 /// `cargo xtask test`.
 pub(crate) fn run() -> Result<()> {
@@ -67,21 +67,6 @@ fn kernel() -> Result<()> {
         );
         return Ok(());
     }
-    shell::run(shell::cargo(&[
-        "build",
-        "--package",
-        "interceptor",
-        "--features",
-        "saml",
-        "--tests",
-        "--bins",
-        "--quiet",
-    ]))?;
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    let mut tests = shell::as_root(
-        &cargo,
-        &["test", "--package", "interceptor", "--features", "saml", "--test", "*", "--", "--test-threads=1"],
-    )?;
-    tests.env("INTERCEPTOR_KERNEL_TESTS", "1");
-    shell::run(tests)
+    kernel_tests::build()?;
+    kernel_tests::run("INTERCEPTOR_KERNEL_TESTS=1", "*", &["--test-threads=1"])
 }
