@@ -7,7 +7,7 @@
 //! copied off the host before, or cosigned by a witness, shows that.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use zeroize::Zeroizing;
 
 use crate::host_record::series::{self, Appended, Place};
 use crate::record::now_ns;
-use crate::{load, root_key, sys};
+use crate::{load, root_key, sha256, sys};
 
 /// How long nothing may be recorded before a checkpoint says so.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(60);
@@ -76,7 +76,7 @@ impl Checkpoints {
             None => own(folder)?,
         };
         let certified = certified(folder, &key)?;
-        let program = hash_of_program().ok();
+        let program = File::open("/proc/self/exe").and_then(sha256::of).map(|(_, hash)| hash).ok();
         let objects = Sha256::digest(load::object()).into();
         let (folder, shards, told) = (folder.to_owned(), Vec::new(), Vec::new());
         Ok(Checkpoints { folder, key, certified, told_in: None, program, objects, shards, told, written: None })
@@ -254,14 +254,4 @@ pub(crate) fn replace(folder: &Path, name: &str, text: &str, how: &Replaced) -> 
         File::open(folder)?.sync_all()
     };
     write().with_context(|| format!("cannot write {}", path.display()))
-}
-
-fn hash_of_program() -> io::Result<[u8; 32]> {
-    let (mut file, mut hash, mut piece) = (File::open("/proc/self/exe")?, Sha256::new(), vec![0; 1 << 16]);
-    loop {
-        match file.read(&mut piece)? {
-            0 => return Ok(hash.finalize().into()),
-            count => hash.update(piece.get(..count).unwrap_or_default()),
-        }
-    }
 }

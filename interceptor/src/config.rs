@@ -37,7 +37,7 @@ pub use masking::{AllMasking, Eagerness, Format, IssuerPrefix, Masking, masking_
 pub use retention::{Hold, Retention};
 pub use reviewers::{Approvals, Reviewer};
 pub use saml::Saml;
-pub use sinks::{Alerts, Http, HttpForm, Sink, Syslog, To};
+pub use sinks::{Alerts, Archive, Http, HttpForm, Sink, Syslog, To};
 pub use tls::{AgentTls, ClientKeys, DatabaseTls, Tls};
 pub use webhooks::{Webhook, WebhookKind};
 

@@ -42,6 +42,7 @@ pub mod run;
 pub mod search;
 pub mod service;
 pub mod sessions;
+mod sha256;
 pub mod ship;
 pub mod status;
 mod sys;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use audit::witness::WitnessKey;
 use serde::Deserialize;
 
-use super::sinks::{Http, HttpForm, SYSTEM_ROOTS, Sink, To, is_loopback, parts};
+use super::sinks::{Archive, Http, HttpForm, SYSTEM_ROOTS, Sink, To, is_loopback, parts};
 use super::{Config, Error, meaning};
 
 /// What neither an anchor nor a sink has.
@@ -74,9 +74,9 @@ impl Config {
 
 fn leads_off(sink: &Sink) -> bool {
     let host = match &sink.to {
-        To::Http(http) => http.host.as_str(),
+        To::Http(http) | To::Segments(Archive::Http(http)) => http.host.as_str(),
         To::Syslog(syslog) => syslog.address.rsplit_once(':').map_or("", |(host, _)| host).trim_matches(['[', ']']),
-        To::File(_) | To::Segments(_) => return false,
+        To::File(_) | To::Segments(Archive::Folder(_)) => return false,
     };
     !sink.only_alerts && !is_loopback(host)
 }
@@ -127,6 +127,8 @@ mod tests {
             (sink("kind = \"syslog\"\naddress = \"[::1]:6514\""), true),
             (sink("kind = \"http\"\nurl = \"https://siem.example/x\"\nonly = \"alerts\""), true),
             (sink("kind = \"http\"\nurl = \"https://siem.example/x\""), false),
+            (sink("kind = \"segments\"\nurl = \"https://archive.example/x\""), false),
+            (sink("kind = \"segments\"\nurl = \"http://127.0.0.1:9/x\""), true),
             (sink("kind = \"syslog\"\naddress = \"siem.example:6514\""), false),
             (format!("[anchor]\nurl = \"https://w.example\"\nkey = \"{}\"", key()), false),
         ] {

@@ -43,8 +43,17 @@ pub enum To {
     Http(Http),
     /// CEF in RFC 5424 messages over TLS (RFC 5425).
     Syslog(Syslog),
-    /// Whole sealed segments, copied into a folder.
-    Segments(PathBuf),
+    /// Whole sealed segments.
+    Segments(Archive),
+}
+
+/// Where whole sealed segments are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Archive {
+    /// In a folder, such as a mounted archive.
+    Folder(PathBuf),
+    /// Behind an HTTP server that takes each by PUT, under the path of its URL.
+    Http(Http),
 }
 
 /// An HTTP receiver.
@@ -58,7 +67,7 @@ pub struct Http {
     pub port: u16,
     /// Of the URL, with its query.
     pub path: String,
-    /// A file with the token; read for each batch, so that it can be changed.
+    /// A file with the token; read for each request, so that it can be changed.
     pub token_file: Option<PathBuf>,
     /// What a batch looks like.
     pub form: HttpForm,
@@ -140,11 +149,25 @@ impl TypedSink {
         let roots = self.roots.unwrap_or_else(|| SYSTEM_ROOTS.into());
         let to = match self.kind {
             Kind::File => To::File(self.path.ok_or_else(|| missing("path"))?),
-            Kind::Segments => To::Segments(self.folder.ok_or_else(|| missing("folder"))?),
+            Kind::Segments => To::Segments(match (self.folder, self.url) {
+                (Some(folder), None) => Archive::Folder(folder),
+                (None, Some(url)) => {
+                    let mut http = http(&url, self.token_file, HttpForm::Lines, roots)
+                        .map_err(|why| meaning(place.clone(), why))?;
+                    if http.path.contains(['?', '#']) {
+                        return Err(meaning(
+                            place,
+                            "url: a segment's name comes behind it, so it has no `?` and no `#`",
+                        ));
+                    }
+                    http.path.truncate(http.path.trim_end_matches('/').len());
+                    Archive::Http(http)
+                }
+                _ => return Err(meaning(place, "whole segments go to a `folder` or to a `url`: one of the two")),
+            }),
             Kind::Http => {
                 let url = self.url.ok_or_else(|| missing("url"))?;
-                let (tls, host, port, path) = parts(&url).map_err(|why| meaning(place.clone(), why))?;
-                To::Http(Http { tls, host, port, path, token_file: self.token_file, form: self.form, roots })
+                To::Http(http(&url, self.token_file, self.form, roots).map_err(|why| meaning(place.clone(), why))?)
             }
             Kind::Syslog => {
                 let address = self.address.ok_or_else(|| missing("address"))?;
@@ -189,6 +212,11 @@ pub(super) fn parts(url: &str) -> Result<(bool, String, u16, String), String> {
     Ok((tls, host, port, path))
 }
 
+fn http(url: &str, token_file: Option<PathBuf>, form: HttpForm, roots: PathBuf) -> Result<Http, String> {
+    let (tls, host, port, path) = parts(url)?;
+    Ok(Http { tls, host, port, path, token_file, form, roots })
+}
+
 /// This host, by its own name or an address of its own loopback.
 pub(super) fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
@@ -207,7 +235,10 @@ mod tests {
     fn each_kind_wants_its_own() {
         for (lines, says) in [
             ("kind = \"file\"", "`path` is missing"),
-            ("kind = \"segments\"", "`folder` is missing"),
+            ("kind = \"segments\"", "to a `folder` or to a `url`"),
+            ("kind = \"segments\"\nfolder = \"/a\"\nurl = \"https://a/b\"", "one of the two"),
+            ("kind = \"segments\"\nurl = \"http://archive.example/x\"", "https:// alone"),
+            ("kind = \"segments\"\nurl = \"https://archive.example/x?sig=y\"", "no `?`"),
             ("kind = \"http\"", "`url` is missing"),
             ("kind = \"http\"\nurl = \"http://siem.example/x\"", "https:// alone"),
             ("kind = \"http\"\nurl = \"https://\"", "no plain host"),

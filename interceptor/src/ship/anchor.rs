@@ -16,11 +16,11 @@ use audit::note::{Checkpoint, VerifierKey};
 use audit::witness;
 use serde::{Deserialize, Serialize};
 
-use super::http::{self, Answer};
+use super::http::{self, Answer, Request};
 use super::position;
 use super::sink::{POLL, Source};
 use crate::checkpoints::CHECKPOINT;
-use crate::config::Anchor;
+use crate::config::{Anchor, Http};
 use crate::record::{self, now_ns};
 use crate::root_key;
 
@@ -147,8 +147,7 @@ pub(super) fn round(anchor: &Anchor, source: &Source, state_dir: &Path) -> Resul
             old => record::path_since(&source.folders, old, checkpoint.size)?,
         };
         let body = witness::request(old, &proof, &signed);
-        let Answer { status, body } =
-            http::exchange(&anchor.to, "text/plain; charset=utf-8", "", &body).context("no answer")?;
+        let Answer { status, body } = ask(&anchor.to, &body).context("no answer")?;
         match status {
             200 => {
                 let cosigned = format!("{signed}{body}");
@@ -171,6 +170,12 @@ pub(super) fn round(anchor: &Anchor, source: &Source, state_dir: &Path) -> Resul
         }
     }
     bail!("it says another size each time (409): does somebody else send it checkpoints of this log?")
+}
+
+fn ask(to: &Http, body: &str) -> std::io::Result<Answer> {
+    let (content, length) = ("text/plain; charset=utf-8", body.len() as u64);
+    let (headers, patience) = (String::new(), None);
+    http::exchange(to, &Request { method: "POST", path: &to.path, content, headers, length, patience }, body.as_bytes())
 }
 
 fn other_history(name: &str, size: u64) -> String {

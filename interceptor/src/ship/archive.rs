@@ -1,4 +1,5 @@
-//! Whole sealed segments, copied into a folder such as a mounted archive, with the public key and the newest signed checkpoint.
+//! Whole sealed segments, copied into a folder such as a mounted archive or put to an HTTP server, with the public key and the newest signed
+//! checkpoint.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -9,37 +10,76 @@ use anyhow::{Context, Result};
 use audit::segment::{file_name, parse_file_name};
 
 use super::follow::{Place, Places};
+use super::http;
 use crate::checkpoints::{CHECKPOINT, PUBLIC_KEY};
+use crate::config::Archive;
 use crate::record;
+
+#[cfg(test)]
+mod tests;
 
 /// The folder in the archive for what is held against a record elsewhere.
 const KEPT: &str = "kept";
 
-/// Copies what is sealed and not there yet, oldest first, and says how many segments. `places` moves with each.
-pub(crate) fn copy(
-    folders: &[PathBuf],
-    archive: &Path,
-    places: &mut Places,
-    mut done: impl FnMut(&Places) -> Result<()>,
-) -> Result<u64> {
-    let mut copied = 0;
-    for ((shard, number), path) in sealed(folders) {
-        if places.get(&shard).is_some_and(|place| number < place.segment) {
-            continue;
-        }
-        put(&path, archive, &file_name(shard, number))?;
-        places.insert(shard, Place::start(number + 1));
-        done(places)?;
-        copied += 1;
+/// An archive, and what it has got beside the segments.
+pub(super) struct Out<'a> {
+    to: &'a Archive,
+    kept: BTreeMap<&'static str, Vec<u8>>,
+}
+
+impl Out<'_> {
+    pub(super) fn of(to: &Archive) -> Out<'_> {
+        Out { to, kept: BTreeMap::new() }
     }
-    let kept = archive.join(KEPT);
-    for (name, folder) in [(CHECKPOINT, &kept), (PUBLIC_KEY, &kept)] {
-        if let Some(path) = folders.iter().map(|folder| folder.join(name)).find(|path| path.exists()) {
-            fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-            put(&path, folder, name)?;
+
+    /// Copies what is sealed and not there yet, oldest first, and says how many segments. `places` moves with each.
+    pub(super) fn copy(
+        &mut self,
+        folders: &[PathBuf],
+        places: &mut Places,
+        mut done: impl FnMut(&Places) -> Result<()>,
+    ) -> Result<u64> {
+        let mut copied = 0;
+        for ((shard, number), path) in sealed(folders) {
+            if places.get(&shard).is_some_and(|place| number < place.segment) {
+                continue;
+            }
+            self.put(&path, &file_name(shard, number))?;
+            places.insert(shard, Place::start(number + 1));
+            done(places)?;
+            copied += 1;
+        }
+        [CHECKPOINT, PUBLIC_KEY].into_iter().try_for_each(|name| self.keep(folders, name))?;
+        Ok(copied)
+    }
+
+    /// The newest of this name, unless it has it.
+    fn keep(&mut self, folders: &[PathBuf], name: &'static str) -> Result<()> {
+        let Some(path) = folders.iter().map(|folder| folder.join(name)).find(|path| path.exists()) else {
+            return Ok(());
+        };
+        let newest = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        if self.kept.get(name) != Some(&newest) {
+            self.put(&path, &format!("{KEPT}/{name}"))?;
+            self.kept.insert(name, newest);
+        }
+        Ok(())
+    }
+
+    fn put(&self, from: &Path, name: &str) -> Result<()> {
+        match self.to {
+            Archive::Http(to) => http::put(to, name, from).map_err(|why| why.of(name)),
+            Archive::Folder(root) => {
+                let (folder, name) =
+                    name.split_once('/').map_or((root.clone(), name), |(below, name)| (root.join(below), name));
+                // A folder that is not mounted is none: only what is below it is made.
+                if folder != *root {
+                    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+                }
+                put(from, &folder, name)
+            }
         }
     }
-    Ok(copied)
 }
 
 /// The oldest sealed segment that is not copied.

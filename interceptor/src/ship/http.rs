@@ -1,12 +1,22 @@
-//! A batch by HTTP POST. Its answer is the acknowledgement: 2xx, or it comes again.
+//! A batch by HTTP POST, a segment by PUT. The answer is the acknowledgement: 2xx, or it comes again.
 
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, Read, Seek as _, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Error, anyhow};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use super::tls;
-use crate::config::Http;
+use crate::config::{Http, HttpForm};
+use crate::sha256;
 
 /// More of an answer is not read.
 const ANSWER_BYTES_MAX: usize = 16 << 10;
+/// How long a receiver may take to have a whole segment on its disk.
+const STORED: Duration = Duration::from_secs(60);
 
 /// Why a batch was not taken.
 #[derive(Debug)]
@@ -19,6 +29,17 @@ pub(super) enum Refused {
     TooLarge,
 }
 
+impl Refused {
+    /// What a person reads of it; `what` is what was sent.
+    pub(super) fn of(self, what: &str) -> Error {
+        match self {
+            Refused::TooLarge => anyhow!("it answers 413 (too large) to {what}"),
+            Refused::Status(status) => anyhow!("it answers {status} to {what}"),
+            Refused::Lost(why) => Error::new(why).context(format!("no answer to {what}")),
+        }
+    }
+}
+
 /// What a receiver answered.
 pub(super) struct Answer {
     /// Of HTTP.
@@ -27,47 +48,85 @@ pub(super) struct Answer {
     pub(super) body: String,
 }
 
+/// One request, but for its body.
+pub(super) struct Request<'a> {
+    pub(super) method: &'static str,
+    /// With its query.
+    pub(super) path: &'a str,
+    pub(super) content: &'static str,
+    /// Further headers, which end with a line's end each.
+    pub(super) headers: String,
+    /// Of the body, in bytes.
+    pub(super) length: u64,
+    /// How long the answer may take; `None`: as long as any piece.
+    pub(super) patience: Option<Duration>,
+}
+
 /// A batch to a sink.
 pub(super) fn post(to: &Http, body: &str) -> Result<(), Refused> {
-    let token = match &to.token_file {
-        None => String::new(),
-        Some(path) => {
-            let token = std::fs::read_to_string(path)
-                .map_err(|why| Refused::Lost(io::Error::new(why.kind(), format!("{}: {why}", path.display()))))?;
-            let scheme = match to.form {
-                crate::config::HttpForm::Hec => "Splunk",
-                crate::config::HttpForm::Lines => "Bearer",
-            };
-            format!("Authorization: {scheme} {}\r\n", token.trim())
-        }
-    };
-    match exchange(to, "application/json", &token, body).map_err(Refused::Lost)?.status {
+    let headers = authorization(to).map_err(Refused::Lost)?;
+    let (content, length) = ("application/json", body.len() as u64);
+    let request = Request { method: "POST", path: &to.path, content, headers, length, patience: None };
+    match exchange(to, &request, body.as_bytes()).map_err(Refused::Lost)?.status {
         200..=299 => Ok(()),
         413 => Err(Refused::TooLarge),
         status => Err(Refused::Status(status)),
     }
 }
 
-/// One request, one connection. `headers` end with a line's end each.
-pub(super) fn exchange(to: &Http, content: &str, headers: &str, body: &str) -> io::Result<Answer> {
+/// A file under this name, with its SHA-256 (RFC 9530), so that a receiver may refuse what arrived otherwise.
+pub(super) fn put(to: &Http, name: &str, from: &Path) -> Result<(), Refused> {
+    let read = || -> io::Result<(File, u64, String)> {
+        let mut file = File::open(from)?;
+        let (length, hash) = sha256::of(&mut file)?;
+        file.rewind()?;
+        Ok((file, length, STANDARD.encode(hash)))
+    };
+    let unread = |why: io::Error| Refused::Lost(io::Error::new(why.kind(), format!("{}: {why}", from.display())));
+    let (file, length, digest) = read().map_err(unread)?;
+    let headers = authorization(to).map_err(Refused::Lost)? + &format!("Content-Digest: sha-256=:{digest}:\r\n");
+    let (path, content) = (format!("{}/{name}", to.path), "application/octet-stream");
+    let request = Request { method: "PUT", path: &path, content, headers, length, patience: Some(STORED) };
+    match exchange(to, &request, file).map_err(Refused::Lost)?.status {
+        200..=299 => Ok(()),
+        413 => Err(Refused::TooLarge),
+        status => Err(Refused::Status(status)),
+    }
+}
+
+/// The header with the sink's token, if it has one.
+fn authorization(to: &Http) -> io::Result<String> {
+    let Some(path) = &to.token_file else { return Ok(String::new()) };
+    let token = std::fs::read_to_string(path)
+        .map_err(|why| io::Error::new(why.kind(), format!("{}: {why}", path.display())))?;
+    let scheme = match to.form {
+        HttpForm::Hec => "Splunk",
+        HttpForm::Lines => "Bearer",
+    };
+    Ok(format!("Authorization: {scheme} {}\r\n", token.trim()))
+}
+
+/// One request, one connection.
+pub(super) fn exchange(to: &Http, request: &Request<'_>, body: impl Read) -> io::Result<Answer> {
     let host = if to.host.contains(':') { format!("[{}]", to.host) } else { to.host.clone() };
+    let Request { method, path, content, headers, length, patience } = request;
     let head = format!(
-        "POST {} HTTP/1.1\r\nHost: {host}:{}\r\nUser-Agent: interceptor/{}\r\n{headers}Content-Type: {content}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        to.path,
+        "{method} {path} HTTP/1.1\r\nHost: {host}:{}\r\nUser-Agent: interceptor/{}\r\n{headers}Content-Type: {content}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n",
         to.port,
         env!("CARGO_PKG_VERSION"),
-        body.len()
     );
     let stream = tls::connect(&format!("{host}:{}", to.port))?;
+    if patience.is_some() {
+        stream.set_read_timeout(*patience)?;
+    }
+    let body = body.take(*length);
     if to.tls { ask(tls::secure(stream, &to.host, &to.roots)?, &head, body) } else { ask(stream, &head, body) }
 }
 
-fn ask(mut stream: impl Read + Write, head: &str, body: &str) -> io::Result<Answer> {
+fn ask(mut stream: impl Read + Write, head: &str, mut body: impl Read) -> io::Result<Answer> {
     // A receiver may answer and close before it has read all: its answer says more than the broken pipe.
-    let sent = stream
-        .write_all(head.as_bytes())
-        .and_then(|()| stream.write_all(body.as_bytes()))
-        .and_then(|()| stream.flush());
+    let sent =
+        stream.write_all(head.as_bytes()).and_then(|()| io::copy(&mut body, &mut stream)).and_then(|_| stream.flush());
     let (mut answer, mut piece) = (Vec::new(), [0; 1024]);
     while !is_whole(&answer) && answer.len() < ANSWER_BYTES_MAX {
         match stream.read(&mut piece) {

@@ -2,11 +2,11 @@
 //!
 //! A sink has a thread of its own, so that a dead one keeps no other waiting, and holds one batch in memory, however far it is behind.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use audit::ocsf::{self, Teller};
 use audit::{RecordType, cef};
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use super::follow::{Follower, Record};
 use super::http::{self, Refused};
 use super::position::Position;
 use super::{archive, syslog};
-use crate::config::{Http, HttpForm, Sink, To};
+use crate::config::{Archive, Http, HttpForm, Sink, To};
 
 /// How often it is looked for something new.
 pub(super) const POLL: Duration = Duration::from_millis(250);
@@ -28,7 +28,7 @@ const AFTER_REFUSAL: (Duration, Duration) = (Duration::from_millis(250), Duratio
 pub struct Health {
     /// Its name.
     pub name: String,
-    /// Records that it took since the shipper was started; of a folder, segments.
+    /// Records that it took since the shipper was started; of an archive, segments.
     pub shipped: u64,
     /// When the oldest record that it lacks was written, nanoseconds since 1970; `None`: it has all.
     pub oldest_ns: Option<u64>,
@@ -83,7 +83,7 @@ pub(super) fn run(sink: &Sink, source: &Source, seen: &Seen) -> Result<()> {
     loop {
         // An error that is not the receiver's (a full disk under the position, a record that cannot be read) is waited out too.
         let ended = match &sink.to {
-            To::Segments(folder) => copy(folder, sink, source, seen),
+            To::Segments(archive) => copy(archive, sink, source, seen),
             _ => stream(sink, source, seen),
         };
         match ended {
@@ -136,14 +136,15 @@ fn deliver(out: &mut Out<'_>, batch: &[&Record], source: &Source, seen: &Seen) -
     Ok(())
 }
 
-fn copy(folder: &Path, sink: &Sink, source: &Source, seen: &Seen) -> Result<()> {
+fn copy(archive: &Archive, sink: &Sink, source: &Source, seen: &Seen) -> Result<()> {
     let position = Position::of(&source.positions, &sink.name);
     let mut places = position.read()?;
+    let mut archive = archive::Out::of(archive);
     loop {
         let waits = archive::oldest(&source.folders, &places).and_then(|path| path.metadata().ok()?.modified().ok());
         let oldest = waits.and_then(|at| u64::try_from(at.duration_since(std::time::UNIX_EPOCH).ok()?.as_nanos()).ok());
         seen.set(|health| health.oldest_ns = oldest);
-        let copied = archive::copy(&source.folders, folder, &mut places, |places| position.save(places))?;
+        let copied = archive.copy(&source.folders, &mut places, |places| position.save(places))?;
         seen.set(|health| {
             health.shipped += copied;
             (health.oldest_ns, health.error) = (None, None);
@@ -196,9 +197,7 @@ impl<'a> Out<'a> {
                     match http::post(to, &body) {
                         Ok(()) => rest = later,
                         Err(Refused::TooLarge) if piece.len() > 1 => *most = piece.len() / 2,
-                        Err(Refused::TooLarge) => bail!("it answers 413 to a single record"),
-                        Err(Refused::Status(status)) => bail!("it answers {status}"),
-                        Err(Refused::Lost(why)) => return Err(why).context("no answer"),
+                        Err(why) => return Err(why.of("a single record")),
                     }
                 }
                 Ok(())

@@ -1,6 +1,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,10 +16,10 @@ use crate::config::{Http, HttpForm, Syslog, To};
 use crate::host_record::series::{self, Place as SeriesPlace};
 
 /// A record in a folder, and one for positions.
-struct Scratch(PathBuf);
+pub(super) struct Scratch(pub(super) PathBuf);
 
 impl Scratch {
-    fn new(name: &str) -> Scratch {
+    pub(super) fn new(name: &str) -> Scratch {
         let path = std::env::temp_dir().join(format!("ship-{}-{name}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(path.join("record")).unwrap();
@@ -26,7 +27,7 @@ impl Scratch {
         Scratch(path)
     }
 
-    fn record(&self) -> PathBuf {
+    pub(super) fn record(&self) -> PathBuf {
         self.0.join("record")
     }
 
@@ -56,7 +57,7 @@ impl Scratch {
         }
     }
 
-    fn ship(&self, to: To) -> Result<Health> {
+    pub(super) fn ship(&self, to: To) -> Result<Health> {
         let sink = Sink { name: "siem".into(), to, only_alerts: false, lag_max: Duration::from_secs(60) };
         let seen = Seen::of(&sink);
         sink::run(&sink, &self.source(), &seen)?;
@@ -209,10 +210,10 @@ fn a_receiver_that_takes_little_gets_it_piece_by_piece() {
     assert_eq!(uids(&taken.lock().unwrap()), scratch.names());
 }
 
-/// A syslog receiver under TLS; what each connection said, and where its authority is.
-fn syslog_receiver(scratch: &Scratch, dies: usize) -> (To, mpsc::Receiver<String>) {
-    let key = rcgen::generate_simple_self_signed(vec!["siem.example".into()]).unwrap();
-    let roots = scratch.0.join("roots.pem");
+/// A server's side of TLS under this name, and the file with its authority, which is written into the folder.
+pub(super) fn certified(name: &str, folder: &Path) -> (Arc<ServerConfig>, PathBuf) {
+    let key = rcgen::generate_simple_self_signed(vec![name.into()]).unwrap();
+    let roots = folder.join("roots.pem");
     fs::write(&roots, key.cert.pem()).unwrap();
     let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.signing_key.serialize_der()));
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -221,12 +222,18 @@ fn syslog_receiver(scratch: &Scratch, dies: usize) -> (To, mpsc::Receiver<String
         .with_no_client_auth()
         .with_single_cert(vec![key.cert.der().clone()], private)
         .unwrap();
+    (Arc::new(config), roots)
+}
+
+/// A syslog receiver under TLS; what each connection said, and where its authority is.
+fn syslog_receiver(scratch: &Scratch, dies: usize) -> (To, mpsc::Receiver<String>) {
+    let (config, roots) = certified("siem.example", &scratch.0);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let (says, said) = mpsc::channel();
     std::thread::spawn(move || {
         for (index, stream) in listener.incoming().enumerate() {
-            let connection = ServerConnection::new(Arc::new(config.clone())).unwrap();
+            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
             let mut stream = StreamOwned::new(connection, stream.unwrap());
             let mut text = String::new();
             if index < dies {
@@ -276,25 +283,6 @@ fn syslog_over_tls_is_taken_when_the_receiver_ends_in_order() {
     let other = To::Syslog(Syslog { server_name: "other.example".into(), ..syslog });
     scratch.append(0, 1);
     assert!(scratch.ship(other).is_err());
-}
-
-#[test]
-fn sealed_segments_are_copied_whole_and_an_open_one_is_not() {
-    let scratch = Scratch::new("segments");
-    let archive = scratch.0.join("archive");
-    fs::create_dir(&archive).unwrap();
-    // Root's series has segments of 1 MiB.
-    let place = SeriesPlace { folder: &scratch.record(), shard: 7 };
-    while !scratch.record().join(file_name(7, 3)).exists() {
-        series::append(&place, RecordType::Canary.code(), &vec![0; 200_000]).unwrap();
-    }
-    assert_eq!(scratch.ship(To::Segments(archive.clone())).unwrap().shipped, 2);
-    for number in [1, 2] {
-        let name = file_name(7, number);
-        assert_eq!(fs::read(archive.join(&name)).unwrap(), fs::read(scratch.record().join(name)).unwrap());
-    }
-    assert!(!archive.join(file_name(7, 3)).exists());
-    assert_eq!(scratch.ship(To::Segments(archive)).unwrap().shipped, 0);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use audit::witness::{WitnessKey, message, read_request};
 use audit::{Head, RecordType, show};
 use proxy::DurableHead;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::*;
 use crate::checkpoints::{Checkpoints, PUBLIC_KEY};
@@ -21,6 +22,7 @@ use crate::config::Config;
 use crate::host_record::HostRecord;
 use crate::host_record::series::{self, Place};
 use crate::record::Against;
+use crate::ship::tests::certified;
 use crate::ship::{Shipper, shipping, start_anchor};
 
 const LOG: &str = "host.example/interceptor";
@@ -43,18 +45,24 @@ struct Witness {
 impl Witness {
     /// Of the log with this root key.
     fn of(log: VerifierKey) -> Witness {
+        Witness::with(None, log)
+    }
+
+    /// Under TLS, where it has a certificate.
+    fn with(tls: Option<Arc<ServerConfig>>, log: VerifierKey) -> Witness {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (port, last) = (listener.local_addr().unwrap().port(), Arc::new(Mutex::new(None)));
         let state = Arc::clone(&last);
         // It ends with the test's process.
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let Ok(mut stream) = stream else { return };
-                let body = request(&stream);
-                let (status, content, body) = answer(&log, &mut state.lock().unwrap(), &body);
-                let head =
-                    format!("HTTP/1.1 {status} X\r\nContent-Type: {content}\r\nContent-Length: {}\r\n\r\n", body.len());
-                let _ = stream.write_all((head + &body).as_bytes());
+                let Ok(stream) = stream else { return };
+                let Some(tls) = &tls else {
+                    serve(stream, &log, &state);
+                    continue;
+                };
+                let connection = ServerConnection::new(Arc::clone(tls)).unwrap();
+                serve(StreamOwned::new(connection, stream), &log, &state);
             }
         });
         Witness { port, last }
@@ -65,10 +73,19 @@ impl Witness {
     }
 }
 
-fn request(stream: &TcpStream) -> String {
+/// One request, unless the client is gone before it has said anything (it does not believe the certificate).
+fn serve(mut stream: impl Read + Write, log: &VerifierKey, last: &Mutex<Option<Checkpoint>>) {
+    let Some(body) = request(&mut stream) else { return };
+    let (status, content, body) = answer(log, &mut last.lock().unwrap(), &body);
+    let head = format!("HTTP/1.1 {status} X\r\nContent-Type: {content}\r\nContent-Length: {}\r\n\r\n", body.len());
+    let _ = stream.write_all((head + &body).as_bytes()).and_then(|()| stream.flush());
+}
+
+fn request(stream: impl Read) -> Option<String> {
     let mut reader = BufReader::new(stream);
     let (mut line, mut length) = (String::new(), 0);
-    assert!(reader.read_line(&mut line).unwrap() > 0 && line.starts_with("POST /w/add-checkpoint HTTP/1.1"), "{line}");
+    (reader.read_line(&mut line).ok()? > 0).then_some(())?;
+    assert!(line.starts_with("POST /w/add-checkpoint HTTP/1.1"), "{line}");
     while line != "\r\n" {
         line.clear();
         reader.read_line(&mut line).unwrap();
@@ -78,7 +95,7 @@ fn request(stream: &TcpStream) -> String {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).unwrap();
-    String::from_utf8(body).unwrap()
+    Some(String::from_utf8(body).unwrap())
 }
 
 /// tlog-witness, `add-checkpoint`.
@@ -276,6 +293,28 @@ fn what_goes_on_is_cosigned_and_both_verifiers_see_it() {
     host.record(1);
     let size = host.size();
     assert_eq!(host.ask(witness.port, &key).unwrap(), Round::Cosigned { size, time_s: 1_790_000_000 + size });
+}
+
+#[test]
+fn a_witness_over_https_is_asked_under_its_name_and_authority_alone() {
+    let (mut host, (key, _)) = (Host::new("https"), pair(5));
+    let (tls, roots) = certified("localhost", &host.folder);
+    let witness = Witness::with(Some(tls), root().public().clone());
+    host.record(3);
+    let ask = |name: &str, roots: &Path| {
+        let mut anchor = Config::load(&host.config(witness.port, &key)).unwrap().anchor.unwrap();
+        (anchor.to.tls, anchor.to.host, anchor.to.roots) = (true, name.to_owned(), roots.to_owned());
+        round(&anchor, &host.source(&Config::load(&host.config(witness.port, &key)).unwrap()), &host.state())
+    };
+    assert!(matches!(ask("localhost", &roots).unwrap(), Round::Cosigned { .. }));
+    assert_eq!((witness.size(), host.verdict(&key)), (host.size(), 0));
+    let elsewhere = host.folder.join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let (_, others) = certified("localhost", &elsewhere);
+    for (name, roots) in [("127.0.0.1", &roots), ("localhost", &others)] {
+        let why = format!("{:#}", ask(name, roots).unwrap_err());
+        assert!(why.contains("no answer") && why.contains("certificate"), "{why}");
+    }
 }
 
 #[test]
