@@ -397,7 +397,6 @@ impl Typed {
         self.service.check()?;
         self.masking.check()?;
         self.budgets.check()?;
-        self.retention.check(&self.service.state_dir)?;
         if self.database.is_empty() {
             return Err(meaning("[[database]]", "none is configured: nothing would be protected"));
         }
@@ -409,6 +408,7 @@ impl Typed {
         no_shared_endpoint(&databases)?;
         webhooks::check(&self.webhook)?;
         let sinks: Vec<Sink> = self.sink.into_iter().map(sinks::TypedSink::resolve).collect::<Result<_, _>>()?;
+        self.retention.check(&self.service.state_dir, &sinks)?;
         let issuers: Vec<Issuer> = self.issuer.into_iter().map(issuers::Typed::resolve).collect::<Result<_, _>>()?;
         unique("[[issuer]]", issuers.iter().map(|issuer| issuer.rules.name.as_str()))?;
         unique("[[issuer]]: issuer or trust_domain", issuers.iter().map(|issuer| issuer.rules.url.as_str()))?;

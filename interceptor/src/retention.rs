@@ -3,7 +3,8 @@
 //!
 //! A process of its own, started by a timer (docs/decisions/0090): the service cannot remove records of others, has no way to the cold
 //! folder, and cannot write tombstones, which are root's. A segment is read and checked before it is moved or removed: one that was
-//! tampered with stays where it is, and is an alert. What a sink has not taken yet is not removed.
+//! tampered with stays where it is, and is an alert. What a sink has not taken yet is not removed. Cold storage may be the archive of a sink:
+//! what it has taken is removed here as soon as it is no longer to be at hand.
 #![allow(clippy::print_stdout)] // what a verb prints is its answer
 
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 use self::folder::Folder;
 use self::plan::{Plan, Sealed, begins, plan, sealed};
-use crate::config::{Config, Hold};
+use crate::config::{Config, Hold, Retention};
 use crate::host_record::{self, Deed, HostRecord, Stage};
 use crate::record::{folders, now_ns};
 use crate::{root_key, ship};
@@ -96,8 +97,12 @@ impl Work<'_> {
         if segment.shard == SERVICE_SHARD {
             self.tell_again(&bytes)?;
         }
-        let days = self.config.retention.days;
-        self.tombstone(&removed, &format!("its {days} days are over"))?;
+        let Retention { days, at_hand_days, cold_sink, .. } = &self.config.retention;
+        let cause = match cold_sink {
+            Some(sink) => format!("its {at_hand_days} days at hand are over: the archive of `{sink}` has it"),
+            None => format!("its {days} days are over"),
+        };
+        self.tombstone(&removed, &cause)?;
         folder.remove(&segment.name())?;
         self.begins.insert(segment.shard, segment.number + 1);
         Ok(())
@@ -189,7 +194,7 @@ pub(crate) fn state(config: &Config) -> Result<serde_json::Value> {
     let holds: Vec<serde_json::Value> = retention.hold.iter().map(hold).collect();
     Ok(serde_json::json!({
         "days": retention.days, "at hand for days": retention.at_hand_days,
-        "cold storage": retention.cold, "legal holds": holds,
+        "cold storage": retention.cold, "cold storage off this host": retention.cold_sink, "legal holds": holds,
         "sealed segments": sealed.len(), "of them in cold storage": sealed.iter().filter(cold).count(),
         "oldest sealed": sealed.iter().map(|segment| segment.began_ns).min().map(show::time),
     }))

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::sinks::{Sink, To};
 use super::{Error, check_name, meaning};
 use crate::host_record;
 use crate::record::figures::Span;
@@ -20,8 +21,11 @@ pub struct Retention {
     pub days: u32,
     /// How long of that it stays where it was written.
     pub at_hand_days: u32,
-    /// The folder of what is older; `None`: all stays where it was written.
+    /// The folder of what is older.
     pub cold: Option<PathBuf>,
+    /// Or the `[[sink]]` of kind `segments` whose archive has what is older, and for as long as it likes; here a tombstone is left of it.
+    /// Neither: all stays where it was written.
+    pub cold_sink: Option<String>,
     /// What is not removed, however old.
     pub hold: Vec<Hold>,
 }
@@ -40,7 +44,7 @@ pub struct Hold {
 
 impl Default for Retention {
     fn default() -> Retention {
-        Retention { days: 400, at_hand_days: 100, cold: None, hold: Vec::new() }
+        Retention { days: 400, at_hand_days: 100, cold: None, cold_sink: None, hold: Vec::new() }
     }
 }
 
@@ -52,7 +56,7 @@ impl Hold {
 }
 
 impl Retention {
-    pub(super) fn check(&self, state_dir: &Path) -> Result<(), Error> {
+    pub(super) fn check(&self, state_dir: &Path, sinks: &[Sink]) -> Result<(), Error> {
         let place = "[retention]";
         if self.at_hand_days == 0 || self.at_hand_days > self.days {
             return Err(meaning(place, "at_hand_days must be between 1 and days"));
@@ -63,6 +67,14 @@ impl Retention {
                 return Err(meaning(place, "cold must be a folder of its own, by its whole name"));
             }
         }
+        if let Some(name) = &self.cold_sink {
+            if self.cold.is_some() {
+                return Err(meaning(place, "cold and cold_sink: what is older goes to one of the two"));
+            }
+            if !sinks.iter().any(|sink| sink.name == *name && matches!(sink.to, To::Segments(_))) {
+                return Err(meaning(place, format!("cold_sink: no [[sink]] of kind \"segments\" is called `{name}`")));
+            }
+        }
         for hold in &self.hold {
             check_name("[[retention.hold]]", &hold.name)?;
             hold.span().map_err(|why| meaning(format!("[[retention.hold]] {}", hold.name), why))?;
@@ -70,19 +82,29 @@ impl Retention {
         Ok(())
     }
 
+    /// How long a segment lies in a folder of this host's, in days.
+    pub fn days_here(&self) -> u32 {
+        if self.cold_sink.is_some() { self.at_hand_days } else { self.days }
+    }
+
     /// What `check` says of it.
     pub fn words(&self) -> String {
-        let Retention { days, at_hand_days, cold, hold } = self;
-        let mut out = match cold {
-            Some(cold) => {
+        let Retention { days, at_hand_days, cold, cold_sink, hold } = self;
+        let mut out = match (cold, cold_sink) {
+            (Some(cold), _) => {
                 format!("retention  {days} days, {at_hand_days} of them at hand, then in {}", cold.display())
             }
-            None => format!("retention  {days} days, all of them at hand"),
+            (None, Some(sink)) => {
+                format!(
+                    "retention  {at_hand_days} days at hand, then in the archive of `{sink}` alone, which must keep {days} days"
+                )
+            }
+            (None, None) => format!("retention  {days} days, all of them at hand"),
         };
         if *days < PCI_DAYS {
             out += "; LESS THAN THE TWELVE MONTHS OF PCI DSS 10.5.1";
         }
-        if cold.is_some() && *at_hand_days < PCI_AT_HAND_DAYS {
+        if (cold.is_some() || cold_sink.is_some()) && *at_hand_days < PCI_AT_HAND_DAYS {
             out += "; LESS THAN THE THREE MONTHS AT HAND OF PCI DSS 10.5.1";
         }
         out += "; by `interceptor audit retain`\n";
@@ -96,11 +118,18 @@ impl Retention {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use super::super::sinks::Archive;
     use super::*;
 
     fn read(text: &str) -> Result<Retention, String> {
         let read: Retention = toml::from_str(text).map_err(|why| why.to_string())?;
-        read.check(Path::new("/var/lib/interceptor")).map_err(|why| why.to_string())?;
+        let archive = To::Segments(Archive::Folder("/mnt/archive".into()));
+        let (siem, lag_max) = (To::File("/var/log/x".into()), Duration::ZERO);
+        let sink = |name: &str, to| Sink { name: name.to_owned(), to, only_alerts: false, lag_max };
+        let sinks = [sink("vault", archive), sink("siem", siem)];
+        read.check(Path::new("/var/lib/interceptor"), &sinks).map_err(|why| why.to_string())?;
         Ok(read)
     }
 
@@ -113,6 +142,9 @@ mod tests {
             ("cold = \"/var/lib/interceptor/old\"", "cold"),
             ("cold = \"/var/lib/interceptor-host\"", "cold"),
             ("cold = \"/var/lib\"", "cold"),
+            ("cold = \"/mnt/cold\"\ncold_sink = \"vault\"", "one of the two"),
+            ("cold_sink = \"volt\"", "called `volt`"),
+            ("cold_sink = \"siem\"", "called `siem`"),
             ("[[hold]]\nname = \"a\"\nfrom = \"soon\"", "soon"),
             ("[[hold]]\nname = \"a\"\nfrom = \"2026-02-01\"\nto = \"2026-01-01\"", "nothing lies between"),
             ("year = 1", "year"),
@@ -126,6 +158,12 @@ mod tests {
         assert!(!read("").unwrap().words().contains("LESS"));
         assert!(read("days = 364").unwrap().words().contains("TWELVE MONTHS"));
         assert!(read("at_hand_days = 30\ncold = \"/mnt/cold\"").unwrap().words().contains("THREE MONTHS"));
+        let kept = read("at_hand_days = 30\ncold_sink = \"vault\"").unwrap().words();
+        assert!(
+            kept.contains("30 days at hand, then in the archive of `vault` alone, which must keep 400 days"),
+            "{kept}"
+        );
+        assert!(kept.contains("THREE MONTHS"), "{kept}");
         let held = read("[[hold]]\nname = \"case-17\"\nfrom = \"2026-01-01\"");
         assert!(held.map_or_else(|why| why, |held| held.words()).contains("2026-01-01"));
     }

@@ -70,7 +70,7 @@ fn header(path: &Path) -> Option<Header> {
 /// What is due.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Plan<'a> {
-    /// For good, in this order.
+    /// For good, or from this host where an archive has it, in this order.
     pub(super) removals: Vec<&'a Sealed>,
     /// To the cold folder.
     pub(super) moves: Vec<&'a Sealed>,
@@ -94,11 +94,11 @@ pub(super) fn plan<'a>(
         let why = keeps.take().filter(|(shard, _)| *shard == segment.shard).map(|(_, why)| why);
         let why = why.or_else(|| kept(segment, retention, taken));
         match why {
-            None if older(segment, retention.days) => {
+            None if older(segment, retention.days_here()) => {
                 plan.removals.push(segment);
                 continue;
             }
-            Some(why) if older(segment, retention.days) => {
+            Some(why) if older(segment, retention.days_here()) => {
                 *plan.kept.entry(why.clone()).or_default() += 1;
                 keeps = Some((segment.shard, why));
             }

@@ -169,6 +169,42 @@ fn what_a_sink_has_not_taken_stays() {
 }
 
 #[test]
+fn what_an_archive_has_leaves_this_host_with_a_tombstone_and_what_is_held_stays() {
+    let host = Host::new("archive");
+    let archive = host.0.join("archive");
+    fs::create_dir(&archive).unwrap();
+    let config = |more: &str| {
+        let path = host.0.join("interceptor.toml");
+        let sink = format!("[[sink]]\nname = \"vault\"\nkind = \"segments\"\nfolder = {archive:?}\n");
+        let database = "[[database]]\nname = \"d\"\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:1\"]\n";
+        let retention = format!("[retention]\nat_hand_days = 100\ncold_sink = \"vault\"\n{more}");
+        fs::write(&path, format!("[service]\nstate_dir = {:?}\n{database}{sink}{retention}", host.state())).unwrap();
+        (Config::load(&path).unwrap(), path)
+    };
+    let (plain, path) = config("");
+    assert_eq!(retain_at(&plain, false, in_days(101)).unwrap(), 0);
+    assert_eq!(host.in_folder("state").len(), 8, "the archive has nothing yet");
+    assert_eq!(ship::ship(&path, true).unwrap(), 0);
+    assert_eq!(retain_at(&plain, false, in_days(99)).unwrap(), 0);
+    assert_eq!(host.in_folder("state").len(), 8, "they are to be at hand");
+    let today = show::time(now_ns()).get(..10).unwrap().to_owned();
+    let (held, _) = config(&format!("[[retention.hold]]\nname = \"case-17\"\nfrom = \"{today}\"\n"));
+    assert_eq!(retain_at(&held, false, in_days(101)).unwrap(), 0);
+    assert_eq!(host.in_folder("state").len(), 8, "the hold keeps them on this host");
+    assert_eq!(retain_at(&plain, false, in_days(101)).unwrap(), 0);
+    assert_eq!(
+        (host.in_folder("state"), host.in_folder("archive")),
+        (names(&[0, 1], &[4]), names(&[0, 1], &[1, 2, 3]))
+    );
+    let removed = host.whole(&plain).removed.all;
+    assert_eq!(removed.iter().map(|gap| (gap.shard, gap.segments)).collect::<Vec<_>>(), [(0, 3), (1, 3)]);
+    let root = fs::read(host.0.join("state-host").join(file_name(SERVICE_SHARD, 1))).unwrap();
+    let cause =
+        |frame: &audit::segment::Frame<'_>| show::line(SERVICE_SHARD, frame).contains("the archive of `vault` has it");
+    assert_eq!(frames(&root).filter(cause).count(), 6);
+}
+
+#[test]
 fn what_was_tampered_with_stays_as_evidence() {
     let host = Host::new("tampered");
     let config = host.kept(400, 100, "");
