@@ -6,7 +6,7 @@
 use crate::result_memory::{ResultMemory, Share};
 
 /// Bytes that are hashed at a time, and multiples of it. A power of two, so that no group is torn.
-const GROUP: usize = 32 << 10;
+const GROUP: usize = 16 << 10;
 
 /// See the module's documentation.
 pub(super) struct LeftOff {
