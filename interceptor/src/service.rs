@@ -402,6 +402,7 @@ const GAUGES: &[&str] = &[
     "sessions",
     "handshakes",
     "record_full",
+    "result_bytes",
     "stopped",
     "ticked_ns",
     "last_seq",

@@ -179,6 +179,10 @@ fn load(args: &[&String]) -> Result<()> {
         services.push(("unmasked", Service::start(&ours, &service("standard"), &unmasked, POLICY)?));
         let results = config.replace("[[database]]", "[[database]]\nrecord = \"results\"");
         services.push(("results", Service::start(&ours, &service("standard"), &results, POLICY)?));
+        if let Some(program) = &other {
+            let beside = Service::start(Path::new(program), &service("standard"), &results, POLICY)?;
+            services.push(("results-beside", beside));
+        }
         // Memory that looks like a disk: what waits for one waits for nothing.
         let folder = Folder::below(Path::new("/dev/shm"), "service")?;
         services.push(("memory", Service::start_in(folder, &ours, &service("standard"), &config, POLICY)?));

@@ -153,10 +153,10 @@ fn throughput(run: &Run) -> Vec<Judged> {
     for (row, target, least) in [(15, US, 0.97), (16, RESULTS, 0.85)] {
         for (id, what, metric) in cases {
             let measured = run.measured.iter().find(|measured| measured.case.id == id);
-            let found = measured.zip(run.record_ns).and_then(|(measured, record_ns)| {
+            let found = measured.and_then(|measured| {
                 let kept = measured.ratio(metric, target, MEMORY)?;
                 let rate = measured.value(metric, MEMORY)?.median;
-                let times = if metric == Metric::PerSecond { 1.0 - rate * record_ns / 1e9 } else { 1.0 };
+                let times = if metric == Metric::PerSecond { 1.0 - rate * run.record_ns? / 1e9 } else { 1.0 };
                 Some(Ratio { median: kept.median * times, low: kept.low * times, high: kept.high * times })
             });
             let bound = Bound::AtLeastTimes(least);

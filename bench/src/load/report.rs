@@ -9,7 +9,9 @@ use crate::load::measure::{Line, Measured, Metric};
 use crate::load::options::Options;
 use crate::load::shards::Shards;
 use crate::load::slow::Slow;
-use crate::load::targets::{DIRECT, HAPROXY, MEMORY, NAMED, NULL, RESULTS, STRICT, UNMASKED, US};
+use crate::load::targets::{
+    BESIDE, DIRECT, HAPROXY, MEMORY, NAMED, NULL, RESULTS, RESULTS_BESIDE, STRICT, UNMASKED, US,
+};
 use crate::load::tls::Tls;
 use crate::load::verdict::{Judged, Verdict};
 use crate::pan::readme;
@@ -158,6 +160,7 @@ fn prices(measured: &Measured) -> String {
             ("the record's disk", US, MEMORY),
             ("the strict record", STRICT, US),
             ("recorded results", RESULTS, US),
+            ("the same, other build", RESULTS_BESIDE, BESIDE),
         ],
         (_, RULED_ID) => &[("the column named", NAMED, US)],
         _ => &[],
@@ -165,10 +168,15 @@ fn prices(measured: &Measured) -> String {
     let mut text = String::new();
     for &(part, with, without) in parts {
         let ratio = |metric| interval(measured.ratio(metric, with, without));
-        let _ = write!(text, "  {part:<18} with it over without: {}", ratio(metric));
-        if metric == Metric::P50 {
-            let _ = write!(text, ", CPU {}", ratio(Metric::CpuUs));
+        if measured.line(with).is_none() || measured.line(without).is_none() {
+            continue;
         }
+        let _ = write!(text, "  {part:<21} with it over without: {}", ratio(metric));
+        match metric {
+            Metric::P50 => write!(text, ", CPU {}", ratio(Metric::CpuUs)),
+            _ => write!(text, ", GB/s {}", ratio(Metric::GbPerSecond)),
+        }
+        .unwrap_or_default();
         text.push('\n');
     }
     text

@@ -24,6 +24,8 @@ pub(crate) const UNMASKED: &str = "masking off";
 pub(crate) const MEMORY: &str = "record in memory";
 /// Ours with what agents receive recorded too.
 pub(crate) const RESULTS: &str = "results recorded";
+/// The same by another build of ours.
+pub(crate) const RESULTS_BESIDE: &str = "results, other build";
 /// Ours with a policy that names the column of cards.
 pub(crate) const NAMED: &str = "column named";
 /// Another build of ours, to be compared with.
@@ -144,6 +146,7 @@ impl Stand {
                 "unmasked" => UNMASKED,
                 "memory" => MEMORY,
                 "results" => RESULTS,
+                "results-beside" => RESULTS_BESIDE,
                 "named" => NAMED,
                 _ => US,
             };

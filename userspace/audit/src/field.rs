@@ -158,10 +158,13 @@ fields! {
     127 PACKING "packing" Number "1: zstd (RFC 8878); absent: as they were";
     128 RESULT_BYTES "result_bytes" Number "how many bytes `result` is when it is unpacked";
     129 LEFT_OFF "left_off" Number "bytes that were received beyond those and are not kept";
-    130 LEFT_OFF_BLAKE3 "left_off_blake3" Hash "their BLAKE3; absent where some of them had gone by before it was clear that the rest is not kept either";
+    130 LEFT_OFF_BLAKE3 "left_off_blake3" Hash "their BLAKE3; absent where they have two (`left_off_first`)";
     131 TIMING "timing" Timing "when pieces of the result left, the first since the decision";
     132 STARRED "starred" Number "cards that only the strict scan finds: masked in `result`, though the agent was shown by the balanced one";
     133 BREAK_GLASS "break_glass" Number "1: the person let the statement go on alone, in an emergency (break-glass)";
+    134 LEFT_OFF_FIRST "left_off_first" Number "so many of the bytes left off, the first, have a hash of their own: it was clear only later that they are not kept either";
+    135 LEFT_OFF_FIRST_BLAKE3 "left_off_first_blake3" Hash "their BLAKE3";
+    136 LEFT_OFF_BEHIND_BLAKE3 "left_off_behind_blake3" Hash "the BLAKE3 of those behind the first";
     140 LOG "log" Hash "SHA-256 of the log's name: of which log a key is";
     141 KEY "key" Key "the key that is told of";
     142 BOOT "boot" Boot "the boot of the host that the run with this key is of";

@@ -10,12 +10,14 @@ use crate::encode::ActorPart;
 use crate::field;
 use crate::id::RecordId;
 
-/// Why there are no bytes.
+/// Why there are no bytes, or fewer.
 pub mod why {
     /// Nothing was masked, or the statement was shown clear values.
     pub const CLEAR: &str = "clear values were shown: what was received is nobody's to keep";
-    /// Neither the record nor the thread that packs had room for it; the hash is of the first 256 KiB.
+    /// Neither the record nor the thread that packs had room for it.
     pub const NO_ROOM: &str = "there was no room for it";
+    /// The first bytes are kept: results that were being recorded took all the memory that a shard has for them.
+    pub const NO_MEMORY: &str = "there was no memory for more of it";
 }
 
 /// How the bytes are packed.
@@ -43,13 +45,29 @@ pub struct Received<'a> {
     /// So many bytes were received beyond those.
     pub left_off: u64,
     /// Their BLAKE3.
-    pub hash: Option<&'a [u8; 32]>,
+    pub hash: Option<Hashed<'a>>,
     /// Cards that only the strict scan found in what is kept.
     pub starred: u32,
-    /// Why nothing is kept.
+    /// Why nothing is kept, or less than usual.
     pub cause: Option<&'static str>,
     /// The session's own count.
     pub number: u64,
+}
+
+/// The BLAKE3 of bytes that are not kept.
+#[derive(Clone, Copy, Debug)]
+pub enum Hashed<'a> {
+    /// Of all of them.
+    All(&'a [u8; 32]),
+    /// In two parts: the second had gone by before it was clear that the first is not kept either.
+    Parts {
+        /// Bytes of the first part.
+        first_bytes: u64,
+        /// Its hash.
+        first: &'a [u8; 32],
+        /// The hash of what is behind it.
+        behind: &'a [u8; 32],
+    },
 }
 
 /// When pieces of a result left: pairs of microseconds since the one before and bytes.

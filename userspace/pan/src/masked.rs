@@ -55,7 +55,8 @@ impl MaskedBytes {
     pub fn of(mut bytes: Vec<u8>, parts: impl IntoIterator<Item = Range<usize>>) -> (MaskedBytes, u32) {
         let mut cards = 0;
         for part in parts {
-            if let Some(part) = bytes.get_mut(part) {
+            // No encoding writes a digit in less than a byte; most values are shorter than a card, and a scan of nothing costs too.
+            if let Some(part) = bytes.get_mut(part).filter(|part| part.len() >= DIGITS_MIN) {
                 cards += Scanner::of(Mode::Strict, Fill::Text).scan(part, true).cards;
                 cards += mask_text(part, Fill::Text);
             }
@@ -108,6 +109,10 @@ mod tests {
                 text.push_str(piece);
             }
             assert!(Masked::scanned(&text).as_str() == text);
+            let mut bytes = text.into_bytes();
+            let before = bytes.clone();
+            assert_eq!(Scanner::of(Mode::Strict, Fill::Text).scan(&mut bytes, true).cards, 0);
+            assert!(mask_text(&mut bytes, Fill::Text) == 0 && bytes == before);
         }
     }
 

@@ -79,6 +79,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             next_record: RecordId { shard: self.parts.shard, seq: self.parts.journal.next_seq() },
             next_ask: self.asks.next_id(&mut self.parts.driver),
             room: if link.turned_away { 0 } else { self.parts.journal.room(self.owed) },
+            results: &self.results,
             limits: &self.parts.limits,
         };
         let input = match (chunk, input) {

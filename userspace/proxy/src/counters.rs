@@ -98,6 +98,10 @@ counters! {
     wrong_placeholders,
     /// Values that were masked in results.
     masked,
+    /// Bytes of results that are being recorded.
+    result_bytes,
+    /// Results of which less is recorded than usual, for want of memory or room: a count and a hash are.
+    results_cut,
     /// Statements that were held for a person.
     held,
     /// Of them, those that were denied because the control plane did not listen.

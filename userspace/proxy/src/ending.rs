@@ -98,6 +98,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             next_record: RecordId { shard: self.parts.shard, seq: self.parts.journal.next_seq() },
             next_ask: None,
             room: 0,
+            results: &self.results,
             limits: &self.parts.limits,
         };
         link.conversation.close(now, &mut shared, &mut effects);

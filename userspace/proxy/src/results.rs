@@ -7,11 +7,11 @@ use std::thread::Builder;
 use std::time::Duration;
 
 use audit::RecordType;
-use audit::received::why;
 use session::{Effects, LongResult};
 
 use crate::asks::Asks;
 use crate::conversation::Conversation;
+use crate::counters::Counters;
 use crate::driver::Driver;
 use crate::journal::RecordFailure;
 use crate::mailbox::{Mailbox, Message};
@@ -58,13 +58,14 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
     /// Hands on what is to be packed.
     pub(crate) fn say_results(&mut self, effects: &mut Effects) -> Result<(), Stopped> {
         for result in effects.results.drain(..) {
-            let Err(TrySendError::Full(back) | TrySendError::Disconnected(back)) =
-                self.parts.results.0.try_send(result)
-            else {
+            let is_cut = result.is_cut();
+            let left = self.parts.results.0.try_send(result);
+            Counters::add(&self.parts.counters.results_cut, u64::from(is_cut || left.is_err()));
+            let Err(TrySendError::Full(back) | TrySendError::Disconnected(back)) = left else {
                 self.packing += 1;
                 continue;
             };
-            let payload = back.unkept(why::NO_ROOM);
+            let payload = back.unkept();
             self.parts.journal.append_last(RecordType::Result.code(), back.session, self.now, &payload)?;
         }
         Ok(())
@@ -78,6 +79,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         match self.parts.journal.append(kind, session, self.now, &packed.full, self.owed) {
             Ok(_) => {}
             Err(RecordFailure::Full | RecordFailure::Unfit) => {
+                Counters::add(&self.parts.counters.results_cut, u64::from(!packed.is_cut));
                 self.parts.journal.append_last(kind, session, self.now, &packed.short)?;
             }
             Err(failure) => return Err(failure.into()),

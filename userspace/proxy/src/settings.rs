@@ -41,6 +41,9 @@ pub struct ShardLimits {
     /// Receive buffers of 64 KiB, given memory when first touched. A direction holds one from a receive until what came of
     /// it is sent, so with twice the sessions a slow reader can never starve another session.
     pub buffers: u16,
+    /// Bytes of results that are being recorded, of all sessions together: what is kept of them, waits to be packed, and waits to be written. Of
+    /// what finds no room there are a count and a hash. A short result's are its session's own.
+    pub results: usize,
     /// How long a connection to the database may take.
     pub connect: Duration,
     /// Statements that take so long and longer are told to the log; `None`: none is.
@@ -56,6 +59,7 @@ impl Default for ShardLimits {
             sessions_per_agent: 2048,
             handshakes: 512,
             buffers: 8192,
+            results: 32 << 20,
             connect: Duration::from_secs(10),
             slow: None,
             linger: Duration::from_secs(5),

@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use policy::Policy;
-use session::{Budgets, Cancels, Catalogs, Effects, Input, Limits, Now, Session, StatementCache};
+use session::{Budgets, Cancels, Catalogs, Effects, Input, Limits, Now, ResultMemory, Session, StatementCache};
 use uring::{Completion, Direction, Errno, Listener, Op};
 
 use crate::aside::LargeLine;
@@ -165,6 +165,8 @@ pub struct Shard<D: Driver, C: Conversation = Session> {
     pub(crate) sessions_opened: u64,
     /// Long results that are being packed.
     pub(crate) packing: u32,
+    /// What results that are being recorded may take.
+    pub(crate) results: ResultMemory,
     /// Whether an accept is in flight, per listener.
     pub(crate) accepting: Vec<bool>,
     /// After a failed accept: not before then.
@@ -221,6 +223,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             owed: 0,
             sessions_opened: 0,
             packing: 0,
+            results: ResultMemory::new(parts.shard_limits.results),
             accept_after_ns: 0,
             drain_until_ns: None,
             completions: Vec::new(),
@@ -461,5 +464,6 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         Counters::set(&counters.records, self.parts.journal.last_seq());
         Counters::set(&counters.last_seq, self.parts.journal.last_seq());
         Counters::set(&counters.synced_seq, self.parts.journal.synced_seq());
+        Counters::set(&counters.result_bytes, self.results.taken() as u64);
     }
 }

@@ -42,6 +42,7 @@ impl Bulk {
             next_record: RecordId { shard: 3, seq: self.seq },
             next_ask: None,
             room: 1 << 30,
+            results: &world.results,
             limits: &world.limits,
         };
         world.session.handle(input, world.now, &mut shared, &mut world.out);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{AskId, Cancels, Catalogs, Limits, RecordId, StatementCache};
+use crate::{AskId, Cancels, Catalogs, Limits, RecordId, ResultMemory, StatementCache};
 
 /// The shard's side of one call.
 pub struct Shared<'a> {
@@ -22,6 +22,8 @@ pub struct Shared<'a> {
     /// Bytes of records that this call may write and come to owe, beside those that the session owed before it
     /// ([`crate::Session::owes`]). What has no room here is refused, and leaves no record.
     pub room: usize,
+    /// What results that are being recorded may take, of all sessions of the shard.
+    pub results: &'a ResultMemory,
     /// The bounds.
     pub limits: &'a Limits,
 }

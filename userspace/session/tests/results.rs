@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use audit::RecordType;
 use audit::received::{Kept, read};
-use session::Database;
+use session::{Database, ResultMemory};
 use world::{CVV, PAN, World, extended, query};
 
 /// A world whose database keeps results.
@@ -152,4 +152,103 @@ fn what_an_outcome_promises_comes_and_nothing_else() {
         }
     }
     assert!(counts.contains(&0) && counts.contains(&1) && counts.contains(&2), "{counts:?}");
+}
+
+/// What the database answers to a statement, its row so many times.
+fn answer(world: &mut World, rows: usize) -> Vec<u8> {
+    world.input(session::Input::FromAgent(&mut query("SELECT * FROM payments")));
+    let mut bytes = world.server.take();
+    let mut at = 0;
+    while bytes[at] != b'D' {
+        at += 1 + u32::from_be_bytes(bytes[at + 1..at + 5].try_into().unwrap()) as usize;
+    }
+    let end = at + 1 + u32::from_be_bytes(bytes[at + 1..at + 5].try_into().unwrap()) as usize;
+    let row = bytes[at..end].repeat(rows);
+    bytes.splice(at..end, row);
+    bytes
+}
+
+/// What the agent got of a statement with so many rows.
+fn received(world: &mut World, rows: usize) -> Vec<u8> {
+    world.agent.clear();
+    let bytes = answer(world, rows);
+    for piece in bytes.chunks(world.cut.min(bytes.len())) {
+        world.input(session::Input::FromDatabase(&mut piece.to_vec()));
+    }
+    std::mem::take(&mut world.agent)
+}
+
+/// How many bytes a record says are left off, and the hashes that it has of them.
+fn left_off(payload: &[u8]) -> (u64, Vec<(u8, Vec<u8>)>) {
+    let fields: Vec<(u8, &[u8])> = audit::decode::Fields::of(payload).map(Result::unwrap).collect();
+    let hashes = fields.iter().filter(|(_, value)| value.len() == 32);
+    (read(payload).unwrap().left_off, hashes.map(|(number, value)| (*number, value.to_vec())).collect())
+}
+
+fn hash(bytes: &[u8]) -> Vec<u8> {
+    blake3::hash(bytes).as_bytes().to_vec()
+}
+
+#[test]
+fn of_what_is_beyond_the_bound_there_are_a_count_and_a_hash() {
+    const KEPT: usize = 256 << 10;
+    // In pieces that end anywhere, and in one.
+    for cut in [997, 65_391, usize::MAX] {
+        let mut world = keeping();
+        world.cut = cut;
+        let got = received(&mut world, 20_000);
+        let result = world.long.pop().unwrap();
+        assert!(!result.is_cut() && got.len() > 2 * KEPT);
+        let unkept = left_off(&result.unkept());
+        let full = result.pack(|_| None).full;
+        assert_eq!(read(&full).unwrap().packed.as_deref(), Some(&got[..KEPT]));
+        let beyond = (audit::field::LEFT_OFF_BLAKE3, hash(&got[KEPT..]));
+        assert_eq!(left_off(&full), ((got.len() - KEPT) as u64, vec![beyond]));
+        let first = (audit::field::LEFT_OFF_FIRST_BLAKE3, hash(&got[..KEPT]));
+        let behind = (audit::field::LEFT_OFF_BEHIND_BLAKE3, hash(&got[KEPT..]));
+        assert_eq!(unkept, (got.len() as u64, vec![first, behind]));
+    }
+}
+
+/// Also what waits to be packed, and what was packed and waits to be written, takes memory of the shard.
+#[test]
+fn results_that_are_being_recorded_have_one_bound() {
+    const SHORT: usize = 1024;
+    let memory = ResultMemory::new(8 << 10);
+    let world = || {
+        let mut world = keeping();
+        world.results = memory.clone();
+        world
+    };
+    let (mut one, mut other) = (world(), world());
+    assert!(received(&mut one, 150).len() > 4 << 10);
+    assert_eq!(memory.taken(), (8 << 10) - SHORT, "it is in steps of twice as much");
+    // There is no memory for the other's: its first bytes, a count and a hash; and short ones as ever.
+    let got = received(&mut other, 150);
+    let cut = other.long.pop().unwrap();
+    assert!(cut.is_cut());
+    let full = cut.pack(|_| None).full;
+    assert_eq!(read(&full).unwrap().packed.as_deref(), Some(&got[..SHORT]));
+    assert_eq!(
+        left_off(&full),
+        ((got.len() - SHORT) as u64, vec![(audit::field::LEFT_OFF_BLAKE3, hash(&got[SHORT..]))])
+    );
+    assert!(String::from_utf8_lossy(&full).contains("there was no memory for more of it"));
+    let short = received(&mut other, 1);
+    assert_eq!(results(&other).last().unwrap().packed.as_ref(), Some(&short));
+    // Packed it takes what it is, and once it is written nothing.
+    let packed = one.long.pop().unwrap().pack(|_| Some(vec![7; 100]));
+    assert_eq!((memory.taken(), packed.memory()), (packed.full.len() + packed.short.len(), memory.taken()));
+    drop(packed);
+    assert_eq!(memory.taken(), 0);
+    let got = received(&mut other, 150);
+    assert_eq!(read(&other.long.pop().unwrap().pack(|_| None).full).unwrap().packed, Some(got));
+    // A session that ends gives back what it holds of a result that has no end.
+    let mut bytes = answer(&mut other, 150);
+    bytes.truncate(4000);
+    other.input(session::Input::FromDatabase(&mut bytes));
+    assert!(memory.taken() > 0);
+    other.close();
+    drop(other);
+    assert_eq!(memory.taken(), 0);
 }

@@ -3,7 +3,7 @@
 use super::{bytes, id, length, name_if, number, session};
 use crate::event::Text;
 use crate::field;
-use crate::received::{Packing, Received, Timing, without_zeros, without_zeros_max};
+use crate::received::{Hashed, Packing, Received, Timing, without_zeros, without_zeros_max};
 use crate::removal::Removed;
 
 impl Received<'_> {
@@ -23,8 +23,14 @@ impl Received<'_> {
         if self.left_off > 0 {
             number(out, field::LEFT_OFF, self.left_off);
         }
-        if let Some(hash) = self.hash {
-            bytes(out, field::LEFT_OFF_BLAKE3, hash);
+        match self.hash {
+            Some(Hashed::All(hash)) => bytes(out, field::LEFT_OFF_BLAKE3, hash),
+            Some(Hashed::Parts { first_bytes, first, behind }) => {
+                number(out, field::LEFT_OFF_FIRST, first_bytes);
+                bytes(out, field::LEFT_OFF_FIRST_BLAKE3, first);
+                bytes(out, field::LEFT_OFF_BEHIND_BLAKE3, behind);
+            }
+            None => {}
         }
         if self.starred > 0 {
             number(out, field::STARRED, u64::from(self.starred));

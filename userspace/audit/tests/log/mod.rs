@@ -6,7 +6,7 @@ pub mod second;
 use std::net::SocketAddr;
 
 use audit::keys::{KeyTold, Role};
-use audit::received::{Packing, Received, Timing};
+use audit::received::{Hashed, Packing, Received, Timing};
 use audit::removal::Removed;
 use audit::segment::{Appender, Identity, Previous, Refused, Stamp, file_name};
 use audit::{
@@ -315,7 +315,7 @@ impl Parts {
                 packing: Packing::Plain,
                 timing: &self.timing,
                 left_off: 7,
-                hash: Some(&[0xee; 32]),
+                hash: Some(Hashed::Parts { first_bytes: 3, first: &[0xee; 32], behind: &[0xdd; 32] }),
                 starred: 1,
                 cause: Some("there was no room for it"),
                 number: 5,

@@ -59,22 +59,28 @@ impl Stand {
 
     /// The same with TLS on the legs that have some.
     pub fn secured(name: &str, database: SocketAddr, sessions: u32, tls: Tls) -> Stand {
-        Stand::begin(name, database, sessions, (tls, false))
+        Stand::begin(name, database, sessions, tls, None)
     }
 
-    /// One shard that keeps results.
-    pub fn keeping(name: &str, database: SocketAddr) -> Stand {
-        Stand::begin(name, database, 8, (Tls::default(), true))
+    /// One shard that keeps results, and has so much memory for them.
+    pub fn keeping(name: &str, database: SocketAddr, memory: usize) -> Stand {
+        Stand::begin(name, database, 8, Tls::default(), Some(memory))
     }
 
-    fn begin(name: &str, database: SocketAddr, sessions: u32, (tls, results): (Tls, bool)) -> Stand {
+    fn begin(name: &str, database: SocketAddr, sessions: u32, tls: Tls, results: Option<usize>) -> Stand {
         let folder = std::env::temp_dir().join(format!("proxy-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         let mut record = RecordSettings::new(folder.clone());
         record.segment_bytes = 16 << 20;
         // Every statement is slow: telling so is part of the steady state.
         let slow = Some(Duration::ZERO);
-        let shard = ShardLimits { sessions, sessions_per_agent: sessions, slow, ..ShardLimits::default() };
+        let shard = ShardLimits {
+            sessions,
+            sessions_per_agent: sessions,
+            slow,
+            results: results.unwrap_or_default(),
+            ..ShardLimits::default()
+        };
         let settings = Settings { port: 0, shards: 1, shard, limits: Limits::default(), record };
         let policy = Arc::new(Policy::parse(POLICY, &Names::default()).unwrap());
         let subject = Subject {
@@ -100,7 +106,7 @@ impl Stand {
             tell_agent: false,
             asks_login: false,
             estimates: false,
-            results,
+            results: results.is_some(),
             agent_certificate: false,
         };
         let origins = Everyone(database, Arc::new(payments), Arc::new(subject), Arc::new(tls));

@@ -22,6 +22,7 @@ mod identity;
 mod inject;
 mod judge;
 mod large;
+mod left_off;
 mod login;
 mod messages;
 mod names;

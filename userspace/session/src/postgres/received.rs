@@ -7,20 +7,22 @@
 use std::fmt;
 use std::sync::Arc;
 
-use audit::received::{Packing, Received, Timing, why};
+use audit::received::{Hashed, Packing, Received, Timing, why};
 use audit::{ActorPart, Event, RecordId};
 use pan::MaskedBytes;
 use wire::postgres::limits::HEADER;
 
+use super::left_off::LeftOff;
 use super::queue::Run;
 use super::{Connection, Cx};
 use crate::Piece;
 use crate::inner::Inner;
+use crate::result_memory::{ResultMemory, Share};
 use crate::verdicts::Judged;
 
 /// Bytes of one result that are kept; of what is beyond a hash and a count.
 pub(crate) const KEPT_MAX: usize = 256 << 10;
-/// A result of at most so many bytes is a record of the same call, not packed.
+/// A result of at most so many bytes is a record of the same call, not packed. Every session has so much memory for it.
 const SHORT_MAX: usize = 1024;
 /// Bytes of the times of its pieces; what comes later is of the last time that is told.
 const TIMING_MAX: usize = 512;
@@ -31,9 +33,10 @@ pub(super) const SHORT_ROOM: usize = SHORT_MAX + SHORT_MAX / 128 + TIMING_MAX + 
 #[derive(Default)]
 pub(super) struct Receiving {
     bytes: Vec<u8>,
+    /// The memory of `bytes` beyond that of a short result.
+    share: Share,
     timing: Timing,
-    left_off: u64,
-    rest: Option<Box<blake3::Hasher>>,
+    left_off: Option<Box<LeftOff>>,
     /// Where in the pieces of this call statements end.
     cuts: Vec<(usize, Cut)>,
     /// The message at hand is a statement's last.
@@ -65,9 +68,10 @@ pub struct LongResult {
     decision: RecordId,
     number: u64,
     bytes: Vec<u8>,
+    share: Share,
     timing: Timing,
-    left_off: u64,
-    hash: Option<[u8; 32]>,
+    /// How many bytes are beyond, and their hash.
+    left_off: Option<(u64, [u8; 32])>,
 }
 
 /// The payloads that a long result may become.
@@ -76,6 +80,10 @@ pub struct PackedResult {
     pub full: Vec<u8>,
     /// Their number and hash alone, where there is no room for them.
     pub short: Vec<u8>,
+    /// Less than usual is kept of it, for want of memory: [`LongResult::is_cut`].
+    pub is_cut: bool,
+    /// The memory of both, until they are written.
+    share: Share,
 }
 
 impl fmt::Debug for LongResult {
@@ -91,46 +99,57 @@ impl fmt::Debug for PackedResult {
 }
 
 impl LongResult {
+    /// Less than usual is kept of it, for want of memory.
+    pub fn is_cut(&self) -> bool {
+        self.left_off.is_some() && self.bytes.len() < KEPT_MAX
+    }
+
     /// Masks, packs and encodes it. `zstd` answers nothing where it fails; then the bytes are kept as they are.
     pub fn pack(self, zstd: impl FnOnce(&[u8]) -> Option<Vec<u8>>) -> PackedResult {
-        let short = self.unkept(why::NO_ROOM);
-        let length = self.bytes.len();
-        let values = values(&self.bytes);
-        let (masked, starred) = MaskedBytes::of(self.bytes, values);
+        let (short, is_cut) = (self.unkept(), self.is_cut());
+        let LongResult { actor, decision, number, bytes, mut share, timing, left_off, .. } = self;
+        let length = bytes.len();
+        let values = values(&bytes);
+        let (masked, starred) = MaskedBytes::of(bytes, values);
         let packed = zstd(masked.as_slice()).filter(|packed| packed.len() < length);
         let packing = if packed.is_some() { Packing::Zstd } else { Packing::Plain };
         let mut full = Vec::new();
         let event = Event::Result(Received {
-            actor: &self.actor,
-            decision: self.decision,
+            actor: &actor,
+            decision,
             kept: Some((&masked, packed.as_deref())),
             packing,
-            timing: &self.timing,
-            left_off: self.left_off,
-            hash: self.hash.as_ref(),
+            timing: &timing,
+            left_off: left_off.map_or(0, |(bytes, _)| bytes),
+            hash: left_off.as_ref().map(|(_, hash)| Hashed::All(hash)),
             starred,
-            cause: None,
-            number: self.number,
+            cause: is_cut.then_some(why::NO_MEMORY),
+            number,
         });
         audit::encode(&event, &mut full);
-        PackedResult { full, short }
+        share.shrink_to(full.len() + short.len());
+        PackedResult { full, short, is_cut, share }
     }
 
-    /// The record where nobody can pack it: how much it was, and its hash.
-    pub fn unkept(&self, cause: &'static str) -> Vec<u8> {
+    /// The record where there is no room for its bytes: how much it was, and its hash. Of a result that was too long to be kept anyway there are
+    /// two: of what would have been kept, and of what had gone by when that was clear.
+    pub fn unkept(&self) -> Vec<u8> {
         let mut payload = Vec::new();
-        // What was beyond the bound has gone by: of all of it there is no hash, and one of a part would say what is not so.
-        let hash = (self.left_off == 0).then(|| blake3::hash(&self.bytes).into());
+        let (bytes, hash) = (self.bytes.len() as u64, blake3::hash(&self.bytes).into());
+        let (beyond, hash) = match &self.left_off {
+            None => (0, Hashed::All(&hash)),
+            Some((beyond, behind)) => (*beyond, Hashed::Parts { first_bytes: bytes, first: &hash, behind }),
+        };
         let event = Event::Result(Received {
             actor: &self.actor,
             decision: self.decision,
             kept: None,
             packing: Packing::Plain,
             timing: &Timing::default(),
-            left_off: self.bytes.len() as u64 + self.left_off,
-            hash: hash.as_ref(),
+            left_off: bytes + beyond,
+            hash: Some(hash),
             starred: 0,
-            cause: Some(cause),
+            cause: Some(why::NO_ROOM),
             number: self.number,
         });
         audit::encode(&event, &mut payload);
@@ -138,26 +157,48 @@ impl LongResult {
     }
 }
 
+impl PackedResult {
+    /// Bytes of a [`ResultMemory`] that it has until it is written.
+    pub fn memory(&self) -> usize {
+        self.share.bytes()
+    }
+}
+
 impl Receiving {
-    fn take(&mut self, bytes: &[u8], now_ns: u64) {
-        let room = KEPT_MAX - self.bytes.len();
-        let (kept, beyond) = bytes.split_at(bytes.len().min(room));
+    fn take(&mut self, bytes: &[u8], now_ns: u64, memory: &ResultMemory) {
+        let (kept, beyond) = bytes.split_at(self.keeps_of(bytes.len(), memory));
         if !kept.is_empty() {
             self.bytes.extend_from_slice(kept);
             self.timing.add(now_ns, kept.len() as u64, TIMING_MAX);
         }
         if !beyond.is_empty() {
-            self.left_off += beyond.len() as u64;
-            self.rest.get_or_insert_default().update(beyond);
+            self.left_off.get_or_insert_with(|| Box::new(LeftOff::new(memory))).pass(beyond);
         }
+    }
+
+    /// How many of so many bytes more are kept: up to the bound, as far as there is memory, and none behind one that was not.
+    fn keeps_of(&mut self, more: usize, memory: &ResultMemory) -> usize {
+        if self.left_off.is_some() {
+            return 0;
+        }
+        let (kept, mut room) = (self.bytes.len(), SHORT_MAX + self.share.bytes());
+        let wanted = (kept + more).min(KEPT_MAX);
+        if wanted > room {
+            let larger = wanted.next_power_of_two();
+            if self.share.grow_to(larger - SHORT_MAX, memory) {
+                self.bytes.reserve_exact(larger - kept);
+                room = larger;
+            }
+        }
+        more.min(room - kept)
     }
 
     fn clear(&mut self) {
         self.bytes.clear();
-        self.bytes.shrink_to(16 << 10);
+        self.bytes.shrink_to(SHORT_MAX);
+        self.share.shrink_to(0);
         self.timing.clear();
-        self.left_off = 0;
-        self.rest = None;
+        self.left_off = None;
     }
 }
 
@@ -236,11 +277,11 @@ impl Connection {
             .unwrap_or_default();
             while let Some((end, cut)) = cuts.next_if(|(end, _)| *end < at + bytes.len()) {
                 let (before, behind) = bytes.split_at(end - at);
-                receiving.take(before, cx.now.mono_ns);
+                receiving.take(before, cx.now.mono_ns, cx.shared.results);
                 (at, bytes) = (end, behind);
                 self.kept(&mut receiving, cut, cx);
             }
-            receiving.take(bytes, cx.now.mono_ns);
+            receiving.take(bytes, cx.now.mono_ns, cx.shared.results);
             at += bytes.len();
         }
         cuts.for_each(|(_, cut)| self.kept(&mut receiving, cut, cx));
@@ -252,9 +293,8 @@ impl Connection {
         if let Cut::Keep { decision, started_ns, is_clear } = cut {
             receiving.timing.since(started_ns);
             let number = self.number();
-            let (left_off, rest) = (receiving.left_off, receiving.rest.take());
-            let hash = rest.map(|hash| hash.finalize().into());
-            let long = receiving.bytes.len() > SHORT_MAX || left_off > 0;
+            let left_off = receiving.left_off.take();
+            let long = receiving.bytes.len() > SHORT_MAX || left_off.is_some();
             if long && !is_clear {
                 cx.out.results.push(Box::new(LongResult {
                     session: self.open.id,
@@ -262,12 +302,12 @@ impl Connection {
                     decision,
                     number,
                     bytes: std::mem::take(&mut receiving.bytes),
+                    share: std::mem::take(&mut receiving.share),
                     timing: std::mem::take(&mut receiving.timing),
-                    left_off,
-                    hash,
+                    left_off: left_off.map(|mut left_off| (left_off.bytes(), left_off.hash())),
                 }));
             } else {
-                let all = receiving.bytes.len() as u64 + left_off;
+                let all = receiving.bytes.len() as u64 + left_off.map_or(0, |left_off| left_off.bytes());
                 let bytes = if is_clear { Vec::new() } else { receiving.bytes.clone() };
                 let values = values(&bytes);
                 let (masked, starred) = MaskedBytes::of(bytes, values);
@@ -327,6 +367,8 @@ fn values(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
 
 #[cfg(test)]
 mod tests {
+    use audit::decode::Fields;
+    use audit::field;
     use audit::received::read;
 
     use super::*;
@@ -338,9 +380,9 @@ mod tests {
             decision: RecordId { shard: 1, seq: 2 },
             number: 3,
             bytes,
+            share: Share::default(),
             timing: Timing::default(),
-            left_off: 5,
-            hash: Some([1; 32]),
+            left_off: Some((5, [1; 32])),
         }
     }
 
@@ -348,7 +390,7 @@ mod tests {
     fn what_only_the_strict_scan_finds_is_not_kept_either() {
         // The balanced scan leaves a card among letters.
         let row = b"D\0\0\0\x1c\0\x01\0\0\0\x12x4111111111111111y";
-        let PackedResult { full, short } = long(row.to_vec()).pack(|_| None);
+        let PackedResult { full, short, .. } = long(row.to_vec()).pack(|_| None);
         let kept = read(&full).expect("a record");
         assert_eq!(kept.packed.as_deref(), Some(&b"D\0\0\0\x1c\0\x01\0\0\0\x12x411111******1111y"[..]));
         assert_eq!((kept.length, kept.left_off, kept.is_zstd), (row.len() as u64, 5, false));
@@ -373,11 +415,20 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_is_of_all_that_was_left_off_or_none() {
-        let all = LongResult { left_off: 0, hash: None, ..long(vec![b'C'; 100]) };
+    fn what_is_not_kept_has_a_hash_in_two_parts_where_some_had_gone_by() {
         let hash: [u8; 32] = blake3::hash(&[b'C'; 100]).into();
-        let tells = |result: &LongResult| result.unkept(why::NO_ROOM).windows(32).any(|part| part == hash);
-        assert!(tells(&all) && !tells(&long(vec![b'C'; 100])), "five more bytes had gone by");
+        let tells = |payload: &[u8]| {
+            let fields: Vec<(u8, Vec<u8>)> =
+                Fields::of(payload).map(|one| one.map(|(number, value)| (number, value.to_vec())).unwrap()).collect();
+            let of = |number| fields.iter().find(|(known, _)| *known == number).map(|(_, value)| value.clone());
+            use field::{LEFT_OFF, LEFT_OFF_BEHIND_BLAKE3, LEFT_OFF_BLAKE3, LEFT_OFF_FIRST, LEFT_OFF_FIRST_BLAKE3};
+            [LEFT_OFF, LEFT_OFF_BLAKE3, LEFT_OFF_FIRST, LEFT_OFF_FIRST_BLAKE3, LEFT_OFF_BEHIND_BLAKE3].map(of)
+        };
+        let whole = LongResult { left_off: None, ..long(vec![b'C'; 100]) };
+        assert_eq!(tells(&whole.unkept()), [Some(vec![100]), Some(hash.to_vec()), None, None, None]);
+        let parts = [Some(vec![105]), None, Some(vec![100]), Some(hash.to_vec()), Some(vec![1; 32])];
+        assert_eq!(tells(&long(vec![b'C'; 100]).unkept()), parts);
+        assert_eq!(tells(&long(vec![b'C'; 100]).pack(|_| None).short), parts);
     }
 
     #[test]

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 
 use audit::RecordType;
 use session::{
-    Asking, CancelTarget, Cancels, Catalogs, Database, Effects, Finish, HOLD_MAX, Input, Key, Limits, Mode, Now, Open,
-    Piece, RecordId, Secure, Secured, Session, Shared, StatementCache, Subject,
+    Asking, CancelTarget, Cancels, Catalogs, Database, Effects, Finish, HOLD_MAX, Input, Key, Limits, LongResult, Mode,
+    Now, Open, Piece, RecordId, ResultMemory, Secure, Secured, Session, Shared, StatementCache, Subject,
 };
 use wire::postgres::backend::{CommandComplete, DataRow, Message, Report, RowDescription};
 use wire::postgres::{BackendTag, Header, encode, header};
@@ -130,6 +130,11 @@ pub struct World {
     pub unrecorded: u32,
     /// Logins that did not know the placeholder.
     pub wrong_placeholders: u32,
+    /// What results that are being recorded may take.
+    pub results: ResultMemory,
+    /// Results on their way to be packed.
+    #[allow(clippy::vec_box)] // as the effects have them
+    pub long: Vec<Box<LongResult>>,
     pub now: Now,
     pub out: Effects,
     next_seq: u64,
@@ -195,6 +200,8 @@ impl World {
             room,
             unrecorded: 0,
             wrong_placeholders: 0,
+            results: ResultMemory::new(1 << 20),
+            long: Vec::new(),
             now: Now { mono_ns: 1_000_000_000, wall_ns: 1_790_000_000_000_000_000 },
             out: Effects::default(),
             next_seq: 1,
@@ -244,6 +251,7 @@ impl World {
             next_record: RecordId { shard: 3, seq: self.next_seq },
             next_ask: Some(session::AskId::of(self.next_ask)),
             room: self.room,
+            results: &self.results,
             limits: &self.limits,
         };
         let owed = self.session.owes();
@@ -265,6 +273,7 @@ impl World {
         self.asking.append(&mut self.out.asking);
         self.judge.extend(self.out.judge.take().map(|ask| *ask));
         self.cancel_held.extend(self.out.cancel_held);
+        self.long.append(&mut self.out.results);
         let bytes = |piece: &Piece| match piece {
             Piece::Chunk(range) => chunk[range.start as usize..range.end as usize].to_vec(),
             Piece::Own(range) => self.out.own[range.start as usize..range.end as usize].to_vec(),
@@ -354,6 +363,7 @@ impl World {
             next_record: RecordId { shard: 3, seq: self.next_seq },
             next_ask: Some(session::AskId::of(self.next_ask)),
             room: self.room,
+            results: &self.results,
             limits: &self.limits,
         };
         let owed = self.session.owes();

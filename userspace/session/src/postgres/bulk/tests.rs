@@ -13,7 +13,7 @@ use super::super::rewrite::{BodyMask, Column, Columns, CopyFormat, CopyOptions, 
 use super::super::{Connection, Phase};
 use crate::{
     CancelTarget, Cancels, Catalogs, Database, Effects, Evidence, Finish, Input, Key, Limits, Mode, Now, Open, Piece,
-    Shared, StatementCache, Subject,
+    ResultMemory, Shared, StatementCache, Subject,
 };
 
 const CARD: &[u8] = b"4111111111111111";
@@ -185,6 +185,7 @@ impl Side {
             next_record: RecordId { shard: 3, seq: 2 + self.records.len() as u64 },
             next_ask: None,
             room: 1 << 20,
+            results: &ResultMemory::new(0),
             limits: &Limits::default(),
         };
         let mut cx = super::super::Cx { now: Now::default(), shared: &mut shared, out: &mut self.out };
