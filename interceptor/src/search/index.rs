@@ -17,18 +17,21 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionB
 use super::entry::Column;
 use super::place::Place;
 
+mod back;
 mod blocks;
 mod fill;
 mod find;
 mod frequent;
+mod near;
 mod over;
 mod own;
 mod profiles;
+mod series;
 
 pub use fill::{Filled, Progress};
 
 /// Raised when the tables change: an index of another version is made anew.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 /// How long another process may write.
 const PATIENCE: Duration = Duration::from_secs(60);
 const HOUR_NS: u64 = 3_600_000_000_000;
@@ -44,8 +47,7 @@ CREATE TABLE sessions(id INTEGER PRIMARY KEY, shard INTEGER, seq INTEGER, began 
   agent TEXT, database TEXT, user TEXT, statements INTEGER, refused INTEGER, rows INTEGER, masked INTEGER);
 CREATE UNIQUE INDEX session_by_name ON sessions(shard, seq);
 CREATE TABLE running(shard INTEGER, number INTEGER, session INTEGER, PRIMARY KEY(shard, number)) WITHOUT ROWID;
-CREATE TABLE series(shard INTEGER PRIMARY KEY, segment INTEGER, at INTEGER, header BLOB);
-CREATE TABLE profiles(id INTEGER PRIMARY KEY, key BLOB);
+CREATE TABLE profiles(id INTEGER PRIMARY KEY, key BLOB, shape TEXT);
 CREATE TABLE blocks(id INTEGER PRIMARY KEY, data BLOB);
 ";
 /// What is a word.
@@ -151,6 +153,7 @@ impl Index {
             0 => {
                 transaction.execute_batch(TABLES)?;
                 transaction.execute_batch(frequent::TABLES)?;
+                transaction.execute_batch(series::TABLES)?;
                 let columns: Vec<&str> = Column::ALL.iter().map(|column| column.name()).collect();
                 // Numbers begin alike: what begins with a few signs is looked up and not added up (`frequent::BEGINNINGS`).
                 for (table, prefixes) in [("facets", ""), ("words", ", prefix='1 2 3 4'")] {

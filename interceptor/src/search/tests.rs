@@ -11,6 +11,7 @@ use pan::Masked;
 
 use super::{Filled, Index, Query, Segments};
 
+mod back;
 mod twin;
 
 /// 2026-01-01, in seconds.

@@ -3,26 +3,64 @@
 //! That is told by the shape: where a text's own words were there is a gap, so the shared part of the phrase must stand beside one. Without this a search
 //! for `"payments settled"` would look into every record that has both words.
 
+use std::collections::HashMap;
+
 use anyhow::Result;
 
 use super::super::entry::Column;
 use super::super::query::{Bits, Sought};
-use super::super::shape::GAP;
-use super::Index;
+use super::super::shape::{GAP, is_word};
+use super::near::{Fact, Told};
 use super::own::is_merged;
+use super::{Index, profiles};
 
 /// A phrase of more words is looked up in the records.
 const PIECES_MAX: usize = 6;
 /// The columns that may have words on both sides.
 const BOTH: [Column; 3] = [Column::Text, Column::Said, Column::Objects];
 
+/// Of more profiles it is not told how: each takes a look at its shape.
+const TOLD_MAX: usize = 2048;
+
+/// Which profiles have records with the phrase over both sides, and how.
+#[derive(Debug)]
+pub(super) struct Over {
+    /// Per profile.
+    pub(super) may: Vec<bool>,
+    /// Of those that have it in their text: each way, and what it needs. None is told of others.
+    ways: HashMap<usize, Vec<Vec<Fact>>>,
+}
+
+impl Over {
+    fn put(&mut self, profile: usize) {
+        self.may.get_mut(profile).into_iter().for_each(|may| *may = true);
+    }
+
+    /// Whether records of the profile can have it in a block.
+    pub(super) fn may_in(&self, told: &Told, profile: usize) -> bool {
+        let of = |ways: &Vec<Vec<Fact>>| ways.iter().any(|way| way.iter().all(|fact| told.may(fact)));
+        self.may.get(profile).copied().unwrap_or_default() && self.ways.get(&profile).is_none_or(of)
+    }
+}
+
+/// The words of a piece, and whether it is a beginning only.
+fn piece_word(piece: &str) -> (&str, bool) {
+    (piece.trim_matches(['"', ' ', '*']), piece.ends_with('*'))
+}
+
+/// What all of a phrase among own words needs.
+pub(super) fn side_by_side(pieces: &[String]) -> Vec<Fact> {
+    let whole = pieces.windows(2).filter(|two| !two[1].ends_with('*'));
+    whole.map(|two| Fact::pair(piece_word(&two[0]).0, piece_word(&two[1]).0)).collect()
+}
+
 impl Index {
-    /// Per profile, of so many; `None`: that cannot be told.
-    pub(super) fn over(&self, sought: &Sought, profiles: usize) -> Result<Option<Vec<bool>>> {
+    /// `None`: that cannot be told.
+    pub(super) fn over(&self, sought: &Sought, profiles: usize) -> Result<Option<Over>> {
         if !sought.is_ascii || sought.pieces.len() > PIECES_MAX {
             return Ok(None);
         }
-        let mut over = vec![false; profiles];
+        let mut over = Over { may: vec![false; profiles], ways: HashMap::new() };
         let columns = BOTH.iter().filter(|column| sought.column().is_none_or(|own| own == column.name()));
         for column in columns {
             let own = self.own_pieces(sought, *column)?;
@@ -49,38 +87,46 @@ impl Index {
     }
 
     /// Each way to divide the words between the sides, as the shape has it.
-    fn by_shape(&self, sought: &Sought, own: Bits, over: &mut [bool]) -> Result<()> {
+    fn by_shape(&self, sought: &Sought, own: Bits, over: &mut Over) -> Result<()> {
         let count = sought.pieces.len();
+        let mut found: Vec<(usize, Bits)> = Vec::new();
         for of_own in (1..(1 << count) - 1).filter(|of_own| of_own & own == *of_own) {
-            let mut words: Vec<&str> = Vec::new();
-            let mut is_beginning = false;
-            for (at, piece) in sought.pieces.iter().enumerate() {
-                let is_own = of_own >> at & 1 == 1;
-                is_beginning = !is_own && piece.ends_with('*');
-                match words.last() {
-                    Some(last) if is_own && *last == GAP => {}
-                    _ => words.push(if is_own { GAP } else { piece.trim_matches(['"', ' ', '*']) }),
-                }
-            }
+            let words = beside_gaps(&sought.pieces, of_own);
+            let is_beginning = words.last().is_some_and(|(_, is_beginning)| *is_beginning);
             let star = if is_beginning { " *" } else { "" };
-            self.facets(&format!("{} : \"{}\"{star}", Column::Text.name(), words.join(" ")), |profile| {
-                over.get_mut(profile).into_iter().for_each(|over| *over = true);
+            let phrase: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            self.facets(&format!("{} : \"{}\"{star}", Column::Text.name(), phrase.join(" ")), |profile| {
+                over.put(profile);
+                found.push((profile, of_own));
             })?;
+        }
+        if found.is_empty() || found.len() > TOLD_MAX {
+            return Ok(());
+        }
+        let shapes = profiles::shapes(&self.connection)?;
+        for (profile, of_own) in found {
+            let shape = shapes.get(&profile).filter(|shape| shape.split(GAP).all(str::is_ascii));
+            // Where only FTS5 says what is a word, nothing is needed.
+            let ways = shape.map_or_else(|| vec![Vec::new()], |shape| ways(shape, &sought.pieces, of_own, profile));
+            over.ways.entry(profile).or_default().extend(ways);
         }
         Ok(())
     }
 
     /// Where no gap tells: those that share one of the words, and the others can be a record's own.
-    fn by_words(&self, sought: &Sought, column: Column, own: Bits, over: &mut [bool]) -> Result<()> {
-        let mut shared: Vec<Bits> = vec![0; over.len()];
+    fn by_words(&self, sought: &Sought, column: Column, own: Bits, over: &mut Over) -> Result<()> {
+        let mut shared: Vec<Bits> = vec![0; over.may.len()];
         for (at, piece) in sought.pieces.iter().enumerate() {
             self.facets(&format!("{} : {piece}", column.name()), |profile| {
                 shared.get_mut(profile).into_iter().for_each(|bits| *bits |= 1 << at);
             })?;
         }
         let all = (1 << sought.pieces.len()) - 1;
-        for (over, shared) in over.iter_mut().zip(shared) {
-            *over |= shared != 0 && (shared | own) & all == all;
+        for (profile, shared) in shared.into_iter().enumerate() {
+            if shared != 0 && (shared | own) & all == all {
+                over.put(profile);
+                over.ways.entry(profile).or_default().push(Vec::new());
+            }
         }
         Ok(())
     }
@@ -93,5 +139,80 @@ impl Index {
             see(row.get::<_, i64>(0)? as usize);
         }
         Ok(())
+    }
+}
+
+/// The phrase as a shape has it, where these of its words are own: each word with whether it is a beginning.
+fn beside_gaps(pieces: &[String], of_own: Bits) -> Vec<(&str, bool)> {
+    let mut words: Vec<(&str, bool)> = Vec::new();
+    for (at, piece) in pieces.iter().enumerate() {
+        match (of_own >> at & 1 == 1, words.last()) {
+            (true, Some((GAP, _))) => {}
+            (true, _) => words.push((GAP, false)),
+            (false, _) => words.push(piece_word(piece)),
+        }
+    }
+    words
+}
+
+/// What each place of the phrase in a shape needs of the own words.
+fn ways(shape: &str, pieces: &[String], of_own: Bits, profile: usize) -> Vec<Vec<Fact>> {
+    let pattern = beside_gaps(pieces, of_own);
+    let words: Vec<&str> = shape.split(|c| !is_word(c)).filter(|word| !word.is_empty()).collect();
+    let is = |((wanted, is_beginning), word): (&(&str, bool), &&str)| {
+        let length = if *is_beginning { wanted.len().min(word.len()) } else { word.len() };
+        *word == *wanted || word.get(..length).is_some_and(|word| word.eq_ignore_ascii_case(wanted))
+    };
+    let places = words.windows(pattern.len()).enumerate();
+    let places = places.filter(|(_, place)| pattern.iter().zip(*place).all(is));
+    places
+        .map(|(at, _)| {
+            let before = words.get(..at).unwrap_or_default().iter().filter(|word| **word == GAP).count();
+            needs(pieces, of_own, profile, before + 1)
+        })
+        .collect()
+}
+
+/// Of the own words of a phrase, of which the first are in this gap of the profile.
+fn needs(pieces: &[String], of_own: Bits, profile: usize, first: usize) -> Vec<Fact> {
+    let is_own = |at: usize| of_own >> at & 1 == 1;
+    let (mut needs, mut gap) = (Vec::new(), first);
+    for (at, piece) in pieces.iter().enumerate().filter(|(at, _)| is_own(*at)) {
+        let (word, is_beginning) = piece_word(piece);
+        let (goes_on_before, is_last) = (at > 0 && is_own(at - 1), at + 1 == pieces.len());
+        if !is_beginning {
+            match at.checked_sub(1).and_then(|before| pieces.get(before)) {
+                Some(before) if goes_on_before => needs.push(Fact::pair(piece_word(before).0, word)),
+                Some(_) => needs.push(Fact::begins(profile, gap, word)),
+                None => {}
+            }
+        }
+        if !is_last && !is_own(at + 1) {
+            needs.push(Fact::ends(profile, gap, word));
+            gap += 1;
+        }
+    }
+    needs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_phrase_over_both_sides_needs_of_the_own_words() {
+        let pieces = |typed: &str| typed.split(' ').map(|word| format!("\"{word}\"")).collect::<Vec<_>>();
+        let shape = format!("DELETE FROM n WHERE author {GAP} AND on {GAP} OR author {GAP}");
+        let of = |typed: &str, own| ways(&shape, &pieces(typed), own, 7);
+        assert_eq!(of("author 2026", 0b10), [vec![Fact::begins(7, 1, "2026")], vec![Fact::begins(7, 3, "2026")]]);
+        assert_eq!(of("ada and", 0b01), [vec![Fact::ends(7, 1, "ada")]]);
+        assert_eq!(
+            of("author a b AND", 0b0110),
+            [vec![Fact::begins(7, 1, "a"), Fact::pair("a", "b"), Fact::ends(7, 1, "b")]]
+        );
+        assert_eq!(of("5 OR author 6", 0b1001), [vec![Fact::ends(7, 2, "5"), Fact::begins(7, 3, "6")]]);
+        assert!(of("from 5", 0b10).is_empty());
+        let beginning = ["\"author\"".to_owned(), "\"20\" *".to_owned()];
+        assert_eq!(ways(&shape, &beginning, 0b10, 7), [vec![], vec![]]);
     }
 }
