@@ -8,14 +8,14 @@ use super::super::entry::{Column, Entry};
 use super::super::query::Query;
 use super::*;
 
-struct Twin {
+pub(super) struct Twin {
     words: Connection,
     /// In the order of time.
     records: Vec<(RecordId, Entry)>,
 }
 
 impl Twin {
-    fn of(record: &Record) -> Twin {
+    pub(super) fn of(record: &Record) -> Twin {
         let columns = Column::ALL.map(Column::name).join(", ");
         let words = Connection::open_in_memory().unwrap();
         let tokens = super::super::index::TOKENS;
@@ -48,7 +48,7 @@ impl Twin {
         find.query_map([told], |row| row.get::<_, i64>(0)).unwrap().map(|row| row.unwrap() as usize).collect()
     }
 
-    fn finds(&self, query: &Query) -> Vec<RecordId> {
+    pub(super) fn finds(&self, query: &Query) -> Vec<RecordId> {
         let all: Vec<HashSet<usize>> = query.terms.iter().map(|term| self.with(&term.told(None))).collect();
         let is_found = |at: usize, entry: &Entry| {
             let figures = &entry.figures;
