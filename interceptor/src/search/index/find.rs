@@ -1,6 +1,7 @@
 //! Searches: block by block from the newest on, first by what records have in common, then by their own words, at last by the
 //! record itself.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use anyhow::{Context, Result};
@@ -12,7 +13,7 @@ use super::super::place::{Found, Segments};
 use super::super::query::{self, Bits, Query};
 use super::blocks::{self, BLOCK, Bounded, place, profile};
 use super::frequent::{Key, Rows};
-use super::near::{Fact, Told};
+use super::near::{Need, Told};
 use super::over::{Over, side_by_side};
 use super::own::{Others, Sieve, Sought, is_merged};
 use super::profiles::{NONE, tell};
@@ -37,6 +38,8 @@ struct Plan<'q> {
     phrases: Vec<Phrase<'q>>,
     /// Phrases that must be there, and of which a full block can tell that they are not.
     near: Vec<Near>,
+    /// The words of which blocks are asked for that.
+    near_words: BTreeSet<String>,
     /// Rows from and to.
     rows: (i64, i64),
     /// Of one session alone.
@@ -63,7 +66,7 @@ impl Plan<'_> {
 
     /// Per profile: whether a record of it can be what is looked for, in a block that has told what stands side by side.
     fn may_near(&self, told: &Told) -> Vec<bool> {
-        let is_own = |near: &Near| near.own.as_ref().is_some_and(|own| own.iter().all(|fact| told.may(fact)));
+        let is_own = |near: &Near| near.own.as_ref().is_some_and(|own| own.iter().all(|need| told.may(need)));
         let near: Vec<(&Near, bool)> = self.near.iter().map(|near| (near, is_own(near))).collect();
         let can = |(profile, may): (usize, &bool)| {
             let shared = self.profiles.get(profile).copied().unwrap_or_default();
@@ -118,7 +121,7 @@ struct Near {
     /// What a profile has that shares all of it.
     bit: Bits,
     /// What it needs where all of it is among own words; `None`: no record has it so.
-    own: Option<Vec<Fact>>,
+    own: Option<Vec<Need>>,
     over: Option<Rc<Over>>,
 }
 
@@ -208,6 +211,7 @@ impl Index {
             none: 0,
             phrases: Vec::new(),
             near: Vec::new(),
+            near_words: BTreeSet::new(),
             rows: (1, last),
             only: None,
         };
@@ -241,6 +245,9 @@ impl Index {
             let can_go_over = over.as_ref().map_or(is_shared, |over| over.may.contains(&true));
             if sought.is_phrase && sought.is_ascii && !sought.is_not && is_own && (over.is_some() || !is_divided) {
                 let together = are_all_own.then(|| side_by_side(&sought.pieces));
+                let words = together.iter().flatten().flat_map(Need::words);
+                let words = words.chain(over.iter().flat_map(|over| over.words()));
+                plan.near_words.extend(words.map(str::to_owned));
                 plan.near.push(Near { bit: own, own: together, over: over.clone() });
             }
             let is_mixed = sought.is_phrase && (!sought.is_ascii || (is_own && (can_go_over || is_full)));
@@ -268,13 +275,22 @@ impl Index {
         let told = sought.told(piece);
         self.look_shared(plan, &told, bits)?;
         let is_phrase_of_pieces = piece.is_none() && sought.is_phrase && sought.is_ascii;
-        let mut own = self.connection.prepare_cached("SELECT 1 FROM words WHERE words MATCH ? LIMIT 1")?;
-        let can_be_own = is_phrase_of_pieces || is_merged(&told) || own.exists([&told])?;
+        let can_be_own = is_phrase_of_pieces || is_merged(&told) || self.can_be_own(sought, piece, &told)?;
         if can_be_own {
             let key = sought.word(piece).map(|(word, is_of_text)| Key { word, is_of_text });
             plan.own.push(Sought::new(bits, told, key, is_phrase_of_pieces.then_some(number)));
         }
         Ok(can_be_own)
+    }
+
+    /// Whether some record has it among its own words.
+    fn can_be_own(&self, sought: &query::Sought, piece: Option<&str>, told: &str) -> Result<bool> {
+        let column = Column::ALL.into_iter().find(|column| sought.column() == Some(column.name()));
+        if let (Some(column), Some(word)) = (column, piece.or(sought.one())) {
+            return self.is_own_in(column, word, told);
+        }
+        let mut own = self.connection.prepare_cached("SELECT 1 FROM words WHERE words MATCH ? LIMIT 1")?;
+        Ok(own.exists([told])?)
     }
 
     fn look_shared(&self, plan: &mut Plan<'_>, told: &str, bits: Bits) -> Result<()> {
@@ -329,7 +345,8 @@ impl Index {
         };
         let profiles = blocks::profiles(&self.connection, number)?;
         let (first, last) = ((from - begin) as usize, (to - begin) as usize);
-        let told = if plan.near.is_empty() { None } else { Told::read(&self.connection, number)? };
+        let words = plan.near_words.iter().map(String::as_str);
+        let told = if plan.near.is_empty() { None } else { Told::read(&self.connection, number, words)? };
         let may_near = told.as_ref().map(|told| plan.may_near(told));
         let may = |at: usize| {
             let profile = profile(&profiles, at);

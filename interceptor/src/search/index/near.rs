@@ -1,4 +1,5 @@
-//! Which words of a full block stand next to each other, and which begin and end what stands in the gaps of its shapes.
+//! Which words of a full block stand next to each other, and which begin and end what stands in the gaps of its shapes, and which
+//! columns they are in.
 //!
 //! Where both words of a phrase are in very many records, and never next to each other, neither their lists nor the sets of their rows
 //! tell that it is nowhere. So a block keeps, of its frequent words, which stand side by side among a record's own words, and which
@@ -7,7 +8,7 @@
 //!
 //! Rows with own words that are not ASCII are left out and always looked at: only FTS5 says where those end.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use anyhow::Result;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -20,33 +21,64 @@ use super::frequent::{MADE, Rows};
 /// By which the rows are found that are always looked at.
 pub(super) const UNCLEAR: &str = GAP;
 
-/// That two words are side by side, or that one begins or ends a gap; and of which words that is said.
+/// That two words are side by side, that one begins or ends a gap, or is in a column; and of which words that is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Fact {
+struct Fact {
     hash: u32,
     of: [u32; 2],
 }
 
 impl Fact {
-    pub(super) fn pair(one: &str, other: &str) -> Fact {
-        Fact::of_pair(word(one), word(other))
-    }
-
     fn of_pair(one: u32, other: u32) -> Fact {
         Fact { hash: hash(b'p', &[one, other], ""), of: [one, other] }
     }
 
+    fn of_column(column: Column, word: u32) -> Fact {
+        Fact { hash: hash(b'c', &[column as u32, word], ""), of: [word, word] }
+    }
+
     /// The gaps of a profile are numbered from 1.
-    pub(super) fn begins(profile: usize, gap: usize, of: &str) -> Fact {
-        Fact::of_edge(b'b', profile, gap, word(of))
-    }
-
-    pub(super) fn ends(profile: usize, gap: usize, of: &str) -> Fact {
-        Fact::of_edge(b'e', profile, gap, word(of))
-    }
-
     fn of_edge(which: u8, profile: usize, gap: usize, word: u32) -> Fact {
         Fact { hash: hash(which, &[profile as u32, gap as u32, word], ""), of: [word, word] }
+    }
+}
+
+/// The same as it is looked for: whether a word is one of which blocks tell is asked by the word itself, so that nobody hides one behind
+/// another that has its hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Need {
+    hash: u32,
+    of: Vec<String>,
+}
+
+impl Need {
+    fn new(fact: Fact, of: &[&str]) -> Need {
+        Need { hash: fact.hash, of: of.iter().map(|word| word.to_ascii_lowercase()).collect() }
+    }
+
+    /// Two words are side by side.
+    pub(super) fn pair(one: &str, other: &str) -> Need {
+        Need::new(Fact::of_pair(word(one), word(other)), &[one, other])
+    }
+
+    /// What stands in a gap of a profile begins with a word.
+    pub(super) fn begins(profile: usize, gap: usize, of: &str) -> Need {
+        Need::new(Fact::of_edge(b'b', profile, gap, word(of)), &[of])
+    }
+
+    /// Or ends with it.
+    pub(super) fn ends(profile: usize, gap: usize, of: &str) -> Need {
+        Need::new(Fact::of_edge(b'e', profile, gap, word(of)), &[of])
+    }
+
+    /// It is a word of some record's own in this column.
+    pub(super) fn in_column(column: Column, of: &str) -> Need {
+        Need::new(Fact::of_column(column, word(of)), &[of])
+    }
+
+    /// Of which words that is said.
+    pub(super) fn words(&self) -> impl Iterator<Item = &str> {
+        self.of.iter().map(String::as_str)
     }
 }
 
@@ -97,6 +129,7 @@ impl Seen {
                     return self.unclear(at);
                 }
                 let one = word(one);
+                self.facts.insert(Fact::of_column(column, one));
                 match before {
                     Some(before) => _ = self.facts.insert(Fact::of_pair(before, one)),
                     None if is_numbered => _ = self.facts.insert(Fact::of_edge(b'b', profile, gap, one)),
@@ -114,11 +147,11 @@ impl Seen {
         }
     }
 
-    /// What is kept: of frequent words alone, and which words those are.
+    /// What is kept: of frequent words alone.
     pub(super) fn kept<'a>(&self, frequent: impl Iterator<Item = &'a str>) -> Vec<u8> {
         let words: HashSet<u32> = frequent.map(word).collect();
         let facts = self.facts.iter().filter(|fact| fact.of.iter().all(|of| words.contains(of)));
-        let mut kept: Vec<u32> = facts.map(|fact| fact.hash).chain(words.iter().copied()).collect();
+        let mut kept: Vec<u32> = facts.map(|fact| fact.hash).collect();
         kept.sort_unstable();
         kept.dedup();
         kept.into_iter().flat_map(u32::to_le_bytes).collect()
@@ -134,22 +167,45 @@ impl Seen {
 pub(super) struct Told {
     hashes: Vec<u32>,
     unclear: Option<Rows>,
+    /// Of what is looked for, the words of which it tells.
+    of: BTreeSet<String>,
 }
 
 impl Told {
-    /// `None`: it was not full.
-    pub(super) fn read(connection: &Connection, block: i64) -> Result<Option<Told>> {
+    /// What it tells of some words; `None`: it was not full.
+    pub(super) fn read<'w>(
+        connection: &Connection,
+        block: i64,
+        words: impl Iterator<Item = &'w str>,
+    ) -> Result<Option<Told>> {
         let mut read = connection.prepare_cached("SELECT rows FROM frequent WHERE block = ? AND word = ?")?;
         let mut rows = |word| read.query_row(params![block, word], |row| row.get::<_, Vec<u8>>(0)).optional();
         let Some(bytes) = rows(MADE)? else { return Ok(None) };
         let hashes = bytes.chunks_exact(4).map(|four| u32::from_le_bytes([four[0], four[1], four[2], four[3]]));
-        Ok(Some(Told { hashes: hashes.collect(), unclear: rows(UNCLEAR)?.map(|bytes| Rows::read(&bytes)) }))
+        let unclear = rows(UNCLEAR)?.map(|bytes| Rows::read(&bytes));
+        let mut is_of = connection.prepare_cached("SELECT 1 FROM frequent WHERE block = ? AND word = ?")?;
+        let mut of = BTreeSet::new();
+        for word in words {
+            if !of.contains(word) && is_of.exists(params![block, word])? {
+                of.insert(word.to_owned());
+            }
+        }
+        Ok(Some(Told { hashes: hashes.collect(), unclear, of }))
     }
 
     /// Whether it may be so somewhere: that is known of frequent words only.
-    pub(super) fn may(&self, fact: &Fact) -> bool {
-        let has = |hash: &u32| self.hashes.binary_search(hash).is_ok();
-        has(&fact.hash) || !fact.of.iter().all(has)
+    pub(super) fn may(&self, need: &Need) -> bool {
+        !self.tells_of(need) || self.hashes.binary_search(&need.hash).is_ok()
+    }
+
+    /// Whether it is so somewhere; `None`: that is not known.
+    pub(super) fn is(&self, need: &Need) -> Option<bool> {
+        let is_known = self.unclear.is_none() && self.tells_of(need);
+        is_known.then(|| self.hashes.binary_search(&need.hash).is_ok())
+    }
+
+    fn tells_of(&self, need: &Need) -> bool {
+        need.of.iter().all(|word| self.of.contains(word))
     }
 
     /// Whether a row is looked at, whatever is told.
@@ -171,27 +227,30 @@ mod tests {
         seen.add(3, 9, shape, &own);
         let kept = seen.kept(frequent.iter().copied());
         let hashes = kept.chunks_exact(4).map(|four| u32::from_le_bytes(four.try_into().unwrap())).collect();
-        Told { hashes, unclear: seen.left_out().cloned() }
+        let of = frequent.iter().map(|word| (*word).to_owned()).collect();
+        Told { hashes, unclear: seen.left_out().cloned(), of }
     }
 
     #[test]
     fn what_stands_side_by_side_and_at_the_edges_of_gaps_is_told_of_frequent_words() {
         let shape = format!("author {GAP} and {GAP}");
         let told = told(Some(&shape), &format!("Ada {GAP} 2026 05"), &["ada", "2026", "05", "06"]);
-        for (fact, expected) in [
-            (Fact::begins(9, 1, "ADA"), true),
-            (Fact::ends(9, 1, "ada"), true),
-            (Fact::begins(9, 2, "2026"), true),
-            (Fact::ends(9, 2, "05"), true),
-            (Fact::pair("2026", "05"), true),
-            (Fact::begins(9, 1, "2026"), false),
-            (Fact::begins(8, 2, "2026"), false),
-            (Fact::pair("ada", "2026"), false),
-            (Fact::pair("2026", "06"), false),
+        for (need, expected) in [
+            (Need::begins(9, 1, "ADA"), true),
+            (Need::ends(9, 1, "ada"), true),
+            (Need::begins(9, 2, "2026"), true),
+            (Need::ends(9, 2, "05"), true),
+            (Need::pair("2026", "05"), true),
+            (Need::begins(9, 1, "2026"), false),
+            (Need::begins(8, 2, "2026"), false),
+            (Need::pair("ada", "2026"), false),
+            (Need::pair("2026", "06"), false),
             // Nothing is known of a word that is not frequent.
-            (Fact::pair("2026", "07"), true),
+            (Need::pair("2026", "07"), true),
+            (Need::in_column(Column::Text, "05"), true),
+            (Need::in_column(Column::Said, "05"), false),
         ] {
-            assert_eq!(told.may(&fact), expected, "{fact:?}");
+            assert_eq!(told.may(&need), expected, "{need:?}");
         }
         assert!(!told.is_unclear(3));
     }

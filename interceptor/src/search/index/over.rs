@@ -6,11 +6,13 @@
 use std::collections::HashMap;
 
 use anyhow::Result;
+use rusqlite::params;
 
 use super::super::entry::Column;
 use super::super::query::{Bits, Sought};
 use super::super::shape::{GAP, is_word};
-use super::near::{Fact, Told};
+use super::blocks::{BLOCK, place};
+use super::near::{Need, Told};
 use super::own::is_merged;
 use super::{Index, profiles};
 
@@ -28,7 +30,7 @@ pub(super) struct Over {
     /// Per profile.
     pub(super) may: Vec<bool>,
     /// Of those that have it in their text: each way, and what it needs. None is told of others.
-    ways: HashMap<usize, Vec<Vec<Fact>>>,
+    ways: HashMap<usize, Vec<Vec<Need>>>,
 }
 
 impl Over {
@@ -36,9 +38,14 @@ impl Over {
         self.may.get_mut(profile).into_iter().for_each(|may| *may = true);
     }
 
+    /// Of which words blocks are asked.
+    pub(super) fn words(&self) -> impl Iterator<Item = &str> {
+        self.ways.values().flatten().flatten().flat_map(Need::words)
+    }
+
     /// Whether records of the profile can have it in a block.
     pub(super) fn may_in(&self, told: &Told, profile: usize) -> bool {
-        let of = |ways: &Vec<Vec<Fact>>| ways.iter().any(|way| way.iter().all(|fact| told.may(fact)));
+        let of = |ways: &Vec<Vec<Need>>| ways.iter().any(|way| way.iter().all(|need| told.may(need)));
         self.may.get(profile).copied().unwrap_or_default() && self.ways.get(&profile).is_none_or(of)
     }
 }
@@ -49,9 +56,9 @@ fn piece_word(piece: &str) -> (&str, bool) {
 }
 
 /// What all of a phrase among own words needs.
-pub(super) fn side_by_side(pieces: &[String]) -> Vec<Fact> {
+pub(super) fn side_by_side(pieces: &[String]) -> Vec<Need> {
     let whole = pieces.windows(2).filter(|two| !two[1].ends_with('*'));
-    whole.map(|two| Fact::pair(piece_word(&two[0]).0, piece_word(&two[1]).0)).collect()
+    whole.map(|two| Need::pair(piece_word(&two[0]).0, piece_word(&two[1]).0)).collect()
 }
 
 impl Index {
@@ -75,15 +82,48 @@ impl Index {
 
     /// The pieces that some record has among its own words of this column.
     fn own_pieces(&self, sought: &Sought, column: Column) -> Result<Bits> {
-        let mut find = self.connection.prepare_cached("SELECT 1 FROM words WHERE words MATCH ? LIMIT 1")?;
         let mut own = 0;
         for (at, piece) in sought.pieces.iter().enumerate() {
             let told = format!("{} : {piece}", column.name());
-            if is_merged(&told) || find.exists([&told])? {
+            if is_merged(&told) || self.is_own_in(column, piece, &told)? {
                 own |= 1 << at;
             }
         }
         Ok(own)
+    }
+
+    /// Whether some record has it among its own words of a column. Of a word that is everywhere in another one FTS5 would go through all of its
+    /// list: so the blocks say it that know it, and FTS5 is asked for what is between them.
+    pub(super) fn is_own_in(&self, column: Column, piece: &str, told: &str) -> Result<bool> {
+        let mut find = self
+            .connection
+            .prepare_cached("SELECT 1 FROM words WHERE words MATCH ? AND rowid BETWEEN ? AND ? LIMIT 1")?;
+        let mut anywhere = self.connection.prepare_cached("SELECT 1 FROM words WHERE words MATCH ? LIMIT 1")?;
+        if !anywhere.exists([piece])? {
+            return Ok(false);
+        }
+        let last: i64 = self.connection.query_row("SELECT ifnull(max(id), 0) FROM records", [], |row| row.get(0))?;
+        let (word, is_beginning) = piece_word(piece);
+        let need = Need::in_column(column, word);
+        // From here on it is not known.
+        let mut from = 0;
+        for block in 0..=place(last).0 {
+            let is_known = match is_beginning {
+                true => None,
+                false => Told::read(&self.connection, block, need.words())?.and_then(|told| told.is(&need)),
+            };
+            match is_known {
+                Some(true) => return Ok(true),
+                Some(false) => {
+                    if from < block && find.exists(params![told, from * BLOCK + 1, block * BLOCK])? {
+                        return Ok(true);
+                    }
+                    from = block + 1;
+                }
+                None => {}
+            }
+        }
+        Ok(find.exists(params![told, from * BLOCK + 1, last])?)
     }
 
     /// Each way to divide the words between the sides, as the shape has it.
@@ -156,7 +196,7 @@ fn beside_gaps(pieces: &[String], of_own: Bits) -> Vec<(&str, bool)> {
 }
 
 /// What each place of the phrase in a shape needs of the own words.
-fn ways(shape: &str, pieces: &[String], of_own: Bits, profile: usize) -> Vec<Vec<Fact>> {
+fn ways(shape: &str, pieces: &[String], of_own: Bits, profile: usize) -> Vec<Vec<Need>> {
     let pattern = beside_gaps(pieces, of_own);
     let words: Vec<&str> = shape.split(|c| !is_word(c)).filter(|word| !word.is_empty()).collect();
     let is = |((wanted, is_beginning), word): (&(&str, bool), &&str)| {
@@ -174,7 +214,7 @@ fn ways(shape: &str, pieces: &[String], of_own: Bits, profile: usize) -> Vec<Vec
 }
 
 /// Of the own words of a phrase, of which the first are in this gap of the profile.
-fn needs(pieces: &[String], of_own: Bits, profile: usize, first: usize) -> Vec<Fact> {
+fn needs(pieces: &[String], of_own: Bits, profile: usize, first: usize) -> Vec<Need> {
     let is_own = |at: usize| of_own >> at & 1 == 1;
     let (mut needs, mut gap) = (Vec::new(), first);
     for (at, piece) in pieces.iter().enumerate().filter(|(at, _)| is_own(*at)) {
@@ -182,13 +222,13 @@ fn needs(pieces: &[String], of_own: Bits, profile: usize, first: usize) -> Vec<F
         let (goes_on_before, is_last) = (at > 0 && is_own(at - 1), at + 1 == pieces.len());
         if !is_beginning {
             match at.checked_sub(1).and_then(|before| pieces.get(before)) {
-                Some(before) if goes_on_before => needs.push(Fact::pair(piece_word(before).0, word)),
-                Some(_) => needs.push(Fact::begins(profile, gap, word)),
+                Some(before) if goes_on_before => needs.push(Need::pair(piece_word(before).0, word)),
+                Some(_) => needs.push(Need::begins(profile, gap, word)),
                 None => {}
             }
         }
         if !is_last && !is_own(at + 1) {
-            needs.push(Fact::ends(profile, gap, word));
+            needs.push(Need::ends(profile, gap, word));
             gap += 1;
         }
     }
@@ -204,13 +244,13 @@ mod tests {
         let pieces = |typed: &str| typed.split(' ').map(|word| format!("\"{word}\"")).collect::<Vec<_>>();
         let shape = format!("DELETE FROM n WHERE author {GAP} AND on {GAP} OR author {GAP}");
         let of = |typed: &str, own| ways(&shape, &pieces(typed), own, 7);
-        assert_eq!(of("author 2026", 0b10), [vec![Fact::begins(7, 1, "2026")], vec![Fact::begins(7, 3, "2026")]]);
-        assert_eq!(of("ada and", 0b01), [vec![Fact::ends(7, 1, "ada")]]);
+        assert_eq!(of("author 2026", 0b10), [vec![Need::begins(7, 1, "2026")], vec![Need::begins(7, 3, "2026")]]);
+        assert_eq!(of("ada and", 0b01), [vec![Need::ends(7, 1, "ada")]]);
         assert_eq!(
             of("author a b AND", 0b0110),
-            [vec![Fact::begins(7, 1, "a"), Fact::pair("a", "b"), Fact::ends(7, 1, "b")]]
+            [vec![Need::begins(7, 1, "a"), Need::pair("a", "b"), Need::ends(7, 1, "b")]]
         );
-        assert_eq!(of("5 OR author 6", 0b1001), [vec![Fact::ends(7, 2, "5"), Fact::begins(7, 3, "6")]]);
+        assert_eq!(of("5 OR author 6", 0b1001), [vec![Need::ends(7, 2, "5"), Need::begins(7, 3, "6")]]);
         assert!(of("from 5", 0b10).is_empty());
         let beginning = ["\"author\"".to_owned(), "\"20\" *".to_owned()];
         assert_eq!(ways(&shape, &beginning, 0b10, 7), [vec![], vec![]]);
