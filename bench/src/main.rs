@@ -45,7 +45,7 @@ bench identity --near PORT --database PORT --through FILE […] [--rounds N] [--
 bench pan     [--quick] [--check] [--class WORD] [--json FILE] [--markdown] [--report] [--search SECONDS] [--seed N]
 bench policy  [--quick] [--all] [--application NAME] [--json FILE] [--seed N] [--profile SECONDS]
 bench verify  --program PATH [--records N] [--rounds N] [--check]
-bench search  --program PATH [--records N] [--queries N] [--seed N] [--folder DIR] [--check]
+bench search  --program PATH [--beside PATH] [--records N] [--queries N] [--seed N] [--folder DIR] [--kept DIR] [--kind N] [--check]
 bench pan-truth [--quick] [--markdown] [--report]
 ";
 

@@ -23,6 +23,7 @@ mod key_tests;
 mod prove;
 pub(crate) mod reading;
 mod signed;
+pub(crate) mod stands;
 
 pub use export::{Form, export};
 pub(crate) use prove::path_since;

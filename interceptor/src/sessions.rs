@@ -58,6 +58,12 @@ impl Asked<'_> {
         let segments = Segments::of(&folders)?;
         let mut index = Index::open(&self.index()?)?;
         let filled = index.fill(&segments, &mut progress())?;
+        if filled.taken_back > 0 {
+            eprintln!(
+                "interceptor: {} records were in the index and are not in the record any more: a power cut took them, or somebody changed it; run `interceptor audit verify`",
+                filled.taken_back
+            );
+        }
         for (shard, number) in filled.damaged {
             eprintln!(
                 "interceptor: segment {number} of shard {shard} ends before its seal: records may be missing here; run `interceptor audit verify`"

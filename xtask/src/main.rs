@@ -39,7 +39,7 @@ cargo xtask VERB
   bench identity  a bound token over none; a session's start with a login of ours over one of its own
               [--quick] [--rounds N] [--slice-ms N] [--report] [--check]
   bench verify  the record's verifier beside a bare SHA-256 over the same bytes   [--records N] [--rounds N] [--check]
-  bench search  searches of so many records by the program itself, p50 and p99   [--records N] [--queries N] [--seed N] [--folder DIR] [--check]
+  bench search  searches of so many records by the program itself, p50 and p99   [--records N] [--queries N] [--seed N] [--folder DIR] [--kept DIR] [--beside PROGRAM] [--kind N] [--check]
   bench policy  verdicts alone, never seen and known, beside the bare parse; hit rate; memory   [--quick] [--all]
               [--application NAME] [--json FILE] [--seed N]
   pan-truth   what is found and what is wrongly masked; status 1 over a budget   [--quick] [--markdown] [--report]

@@ -143,6 +143,23 @@ pub(super) struct Written {
     pub(super) some: Vec<RecordId>,
 }
 
+impl Written {
+    /// What an earlier run kept.
+    pub(super) fn read(path: &Path) -> Option<Written> {
+        let text = std::fs::read_to_string(path).ok()?;
+        let mut words = text.split_whitespace();
+        let mut number = || words.next()?.parse().ok();
+        let (records, sessions, segments) = (number()?, number()?, number()?);
+        Some(Written { records, sessions, segments, some: words.map_while(|word| word.parse().ok()).collect() })
+    }
+
+    pub(super) fn keep(&self, path: &Path) -> Result<(), String> {
+        let some: Vec<String> = self.some.iter().map(RecordId::to_string).collect();
+        let text = format!("{} {} {} {}\n", self.records, self.sessions, self.segments, some.join(" "));
+        std::fs::write(path, text).map_err(|why| format!("{}: {why}", path.display()))
+    }
+}
+
 /// One shard's series.
 struct Series {
     shard: u16,

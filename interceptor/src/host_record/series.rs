@@ -3,6 +3,9 @@
 //! A new segment is made under another name and gets its own when its first records are in it and on disk, and it is made
 //! before the one before it is sealed: so a full disk or a kill leaves the series as it was. Only a kill between that seal and
 //! the rename leaves a series that `audit verify` calls a torn tail, until the next verb goes on with it.
+//!
+//! What a verb finds is what was stored, and the fsync of the verb before may have failed: the kernel said so once and takes those pages for
+//! written since. So all that no record tells to be on disk is stored anew first, as shards do ([`proxy::settle`]).
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
@@ -19,6 +22,7 @@ use audit::segment::{
 use audit::{Head, RecordId};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use proxy::Segment;
 use uring::MappedSegment;
 
 use super::Error;
@@ -80,7 +84,9 @@ pub(crate) fn append(place: &Place<'_>, kind: u8, payload: &[u8]) -> Result<Appe
     };
     let seq = seq.map_err(|why| Error::Segment(tail.path.clone(), why))?;
     let segment = tail.appender.header().number();
-    let head = tail.stop(place)?;
+    tail.stop()?;
+    tail.named(place)?;
+    let head = tail.head(place.shard);
     Ok(Appended { record: RecordId { shard: place.shard, seq }, head, segment })
 }
 
@@ -125,76 +131,94 @@ fn lock(place: &Place<'_>) -> Result<Flock<File>, Error> {
 }
 
 /// The segment that is written on, and the state of its writing.
-struct Tail {
+struct Tail<S> {
     path: PathBuf,
-    segment: MappedSegment,
+    segment: S,
     appender: Appender,
+    /// The last record that is known to be on disk.
+    durable_seq: u64,
     /// It has the name of one that is being made.
     new: bool,
 }
 
-impl Tail {
+impl Tail<MappedSegment> {
     /// The end of the series: its last segment, where that is of this boot and host and not sealed, else a new one.
-    fn open(place: &Place<'_>) -> Result<Tail, Error> {
+    fn open(place: &Place<'_>) -> Result<Tail<MappedSegment>, Error> {
         let Some((path, mut segment, recovered)) = last(place)? else {
             return Tail::begin(place, make(place)?, Previous::NONE);
         };
         if let Some(previous) = recovered.previous() {
+            settle(&path, &mut segment, &recovered)?;
             return Tail::begin(place, make(place)?, previous);
         }
-        let appender = Appender::resume(segment.bytes(), &recovered, stamp());
-        let appender = appender.map_err(|why| Error::Segment(path.clone(), why))?;
-        let tail = Tail { path, segment, appender, new: false };
+        let tail = Tail::resume(path, segment, &recovered)?;
         if recovered.header.identity == identity(place) { Ok(tail) } else { tail.next(place) }
     }
 
-    fn begin(place: &Place<'_>, mut segment: MappedSegment, previous: Previous) -> Result<Tail, Error> {
+    /// Seals this segment and begins the next.
+    fn next(mut self, place: &Place<'_>) -> Result<Tail<MappedSegment>, Error> {
+        let segment = make(place)?;
+        let sealed = self.appender.seal(self.segment.bytes(), stamp(), self.durable_seq);
+        let previous = sealed.map_err(|why| Error::Segment(self.path.clone(), why))?;
+        self.sync()?;
+        Tail::begin(place, segment, previous)
+    }
+
+    /// It has its own name from here on.
+    fn named(&self, place: &Place<'_>) -> Result<(), Error> {
+        if !self.new {
+            return Ok(());
+        }
+        let own = place.segment(self.appender.header().number());
+        let named = fs::rename(&self.path, &own).and_then(|()| File::open(place.folder)?.sync_all());
+        named.map_err(|why| Error::File(own, why))
+    }
+}
+
+impl<S: Segment> Tail<S> {
+    fn begin(place: &Place<'_>, mut segment: S, previous: Previous) -> Result<Tail<S>, Error> {
         let path = place.unfinished();
+        // The one before was brought to disk before this one is begun.
+        let durable_seq = previous.last_seq();
         match Appender::begin(segment.bytes(), place.shard, identity(place), previous, stamp()) {
-            Ok(appender) => Ok(Tail { path, segment, appender, new: true }),
+            Ok(appender) => Ok(Tail { path, segment, appender, durable_seq, new: true }),
             Err(why) => Err(Error::Segment(path, why)),
         }
     }
 
-    /// Seals this segment and begins the next.
-    fn next(mut self, place: &Place<'_>) -> Result<Tail, Error> {
-        let segment = make(place)?;
-        let durable_seq = self.durable_seq();
-        let sealed = self.appender.seal(self.segment.bytes(), stamp(), durable_seq);
-        let previous = sealed.map_err(|why| Error::Segment(self.path.clone(), why))?;
-        self.sync()?;
-        Tail::begin(place, segment, previous)
+    fn resume(path: PathBuf, mut segment: S, recovered: &Recovered) -> Result<Tail<S>, Error> {
+        settle(&path, &mut segment, recovered)?;
+        match Appender::resume(segment.bytes(), recovered, stamp()) {
+            Ok(appender) => Ok(Tail { path, segment, appender, durable_seq: recovered.next_seq - 1, new: false }),
+            Err(why) => Err(Error::Segment(path, why)),
+        }
     }
 
     fn store(&mut self, kind: u8, payload: &[u8]) -> Result<u64, Refused> {
         self.appender.append(self.segment.bytes(), kind, 0, stamp(), payload)
     }
 
-    /// The last record of a verb; from here on it is on disk, under its own name.
-    fn stop(mut self, place: &Place<'_>) -> Result<Head, Error> {
-        let durable_seq = self.durable_seq();
-        let stopped = self.appender.stop(self.segment.bytes(), stamp(), durable_seq);
+    /// The last record of a verb; from here on it is on disk.
+    fn stop(&mut self) -> Result<(), Error> {
+        let stopped = self.appender.stop(self.segment.bytes(), stamp(), self.durable_seq);
         stopped.map_err(|why| Error::Segment(self.path.clone(), why))?;
-        self.sync()?;
-        if self.new {
-            let own = place.segment(self.appender.header().number());
-            let named = fs::rename(&self.path, &own).and_then(|()| File::open(place.folder)?.sync_all());
-            named.map_err(|why| Error::File(own, why))?;
-        }
+        self.sync()
+    }
+
+    fn head(mut self, shard: u16) -> Head {
         self.appender.hash(self.segment.bytes(), 1);
         let tree = self.appender.tree();
-        Ok(Head { shard: place.shard, size: tree.size(), root: tree.root() })
+        Head { shard, size: tree.size(), root: tree.root() }
     }
 
-    /// What is known to be on disk without asking: all before this segment.
-    fn durable_seq(&self) -> u64 {
-        self.appender.header().previous.last_seq()
-    }
-
-    fn sync(&self) -> Result<(), Error> {
-        self.segment.sync().map_err(|why| Error::File(self.path.clone(), why))?;
+    fn sync(&mut self) -> Result<(), Error> {
+        self.segment.store_anew(0..0).map_err(|why| Error::File(self.path.clone(), why))?;
         if self.segment.broken() { Err(Error::Broken(self.path.clone())) } else { Ok(()) }
     }
+}
+
+fn settle(path: &Path, segment: &mut impl Segment, recovered: &Recovered) -> Result<(), Error> {
+    proxy::settle(segment, recovered).map_err(|why| Error::File(path.to_path_buf(), why))
 }
 
 /// The next segment, all its blocks taken; what an earlier verb left half made goes.
@@ -310,6 +334,70 @@ mod tests {
         fn drop(&mut self) {
             let _ = fs::remove_dir_all(&self.0);
         }
+    }
+
+    /// A page cache and what is behind it: a failed fsync writes nothing, and the pages count as clean from then on.
+    struct Kernel {
+        cache: Vec<u8>,
+        clean: Vec<u8>,
+        disk: Vec<u8>,
+        fails: bool,
+    }
+
+    impl Segment for Kernel {
+        fn bytes(&mut self) -> &mut [u8] {
+            &mut self.cache
+        }
+
+        fn file(&self) -> uring::File {
+            uring::File(-1)
+        }
+
+        fn broken(&self) -> bool {
+            false
+        }
+
+        fn store_anew(&mut self, range: std::ops::Range<usize>) -> io::Result<()> {
+            for page in 0..self.cache.len() / 4096 {
+                let bytes = page * 4096..(page + 1) * 4096;
+                let is_stored = range.start < bytes.end && bytes.start < range.end;
+                if !self.fails && (is_stored || self.cache[bytes.clone()] != self.clean[bytes.clone()]) {
+                    self.disk[bytes.clone()].copy_from_slice(&self.cache[bytes]);
+                }
+            }
+            self.clean.clone_from(&self.cache);
+            if std::mem::take(&mut self.fails) { Err(io::ErrorKind::Other.into()) } else { Ok(()) }
+        }
+    }
+
+    /// A verb that goes on where the last one left off; what the disk has of the series then.
+    fn verb(kernel: Kernel, payload: &[u8]) -> (Result<(), Error>, Kernel) {
+        let recovered = recover(&kernel.cache).unwrap();
+        let mut tail = Tail::resume(PathBuf::new(), kernel, &recovered).unwrap();
+        tail.store(ATTACH, payload).unwrap();
+        (tail.stop(), tail.segment)
+    }
+
+    #[test]
+    fn what_a_failed_fsync_left_is_stored_anew_by_the_next_verb() {
+        let place = Place { folder: Path::new("/nonexistent"), shard: SERVICE_SHARD };
+        let zeros = vec![0; 64 << 10];
+        let kernel = Kernel { cache: zeros.clone(), clean: zeros.clone(), disk: zeros, fails: false };
+        let mut tail = Tail::begin(&place, kernel, Previous::NONE).unwrap();
+        tail.store(ATTACH, &[1; 5000]).unwrap();
+        tail.stop().unwrap();
+        let (done, kernel) = verb(tail.segment, &[2; 5000]);
+        assert!(done.is_ok());
+        let recovered = recover(&kernel.cache).unwrap();
+        let mut tail = Tail::resume(PathBuf::new(), kernel, &recovered).unwrap();
+        tail.segment.fails = true;
+        tail.store(ATTACH, &[3; 9000]).unwrap();
+        assert!(tail.stop().is_err());
+        let (done, mut kernel) = verb(tail.segment, &[4; 10]);
+        assert!(done.is_ok());
+        assert_eq!(recover(&kernel.disk).unwrap().next_seq, recover(&kernel.cache).unwrap().next_seq);
+        // And what is on disk is told: the next verb needs not store it anew.
+        assert_eq!(audit::segment::durable_seq(kernel.bytes()), 6);
     }
 
     #[test]

@@ -12,23 +12,27 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use audit::RecordId;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 use super::entry::Column;
 use super::place::Place;
 
+mod back;
 mod blocks;
 mod fill;
 mod find;
 mod frequent;
+mod near;
 mod over;
 mod own;
 mod profiles;
+mod series;
 
 pub use fill::{Filled, Progress};
 
 /// Raised when the tables change: an index of another version is made anew.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 /// How long another process may write.
 const PATIENCE: Duration = Duration::from_secs(60);
 const HOUR_NS: u64 = 3_600_000_000_000;
@@ -44,8 +48,7 @@ CREATE TABLE sessions(id INTEGER PRIMARY KEY, shard INTEGER, seq INTEGER, began 
   agent TEXT, database TEXT, user TEXT, statements INTEGER, refused INTEGER, rows INTEGER, masked INTEGER);
 CREATE UNIQUE INDEX session_by_name ON sessions(shard, seq);
 CREATE TABLE running(shard INTEGER, number INTEGER, session INTEGER, PRIMARY KEY(shard, number)) WITHOUT ROWID;
-CREATE TABLE series(shard INTEGER PRIMARY KEY, segment INTEGER, at INTEGER, header BLOB);
-CREATE TABLE profiles(id INTEGER PRIMARY KEY, key BLOB);
+CREATE TABLE profiles(id INTEGER PRIMARY KEY, key BLOB, shape TEXT);
 CREATE TABLE blocks(id INTEGER PRIMARY KEY, data BLOB);
 ";
 /// What is a word.
@@ -143,6 +146,8 @@ impl Index {
     fn opened(path: &Path) -> rusqlite::Result<Option<Index>> {
         let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         connection.busy_timeout(PATIENCE)?;
+        // Else a statement is planned anew each time that it is asked for other rows.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;",
         )?;
@@ -151,6 +156,7 @@ impl Index {
             0 => {
                 transaction.execute_batch(TABLES)?;
                 transaction.execute_batch(frequent::TABLES)?;
+                transaction.execute_batch(series::TABLES)?;
                 let columns: Vec<&str> = Column::ALL.iter().map(|column| column.name()).collect();
                 // Numbers begin alike: what begins with a few signs is looked up and not added up (`frequent::BEGINNINGS`).
                 for (table, prefixes) in [("facets", ""), ("words", ", prefix='1 2 3 4'")] {

@@ -12,6 +12,7 @@ use audit::{PAYLOAD_MAX, RecordId};
 
 use super::index::Hit;
 use crate::record;
+use crate::record::stands::Files;
 
 /// Where one record begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub struct Found {
 /// The segments of a record.
 #[derive(Debug)]
 pub struct Segments {
-    files: BTreeMap<(u16, u64), PathBuf>,
+    files: Files,
 }
 
 impl Segments {
@@ -44,6 +45,10 @@ impl Segments {
         let name = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).and_then(parse_file_name);
         let files = record::segments(folders)?;
         Ok(Segments { files: files.into_iter().filter_map(|path| Some((name(&path)?, path))).collect() })
+    }
+
+    pub(super) fn files(&self) -> &Files {
+        &self.files
     }
 
     /// The shards that have a series.
@@ -92,6 +97,11 @@ impl Segments {
         Ok(Found { record: self.record(hit.record)?, outcome })
     }
 
+    /// To read many records that stand near each other.
+    pub(super) fn reader(&self) -> Reader<'_> {
+        Reader { segments: self, windows: BTreeMap::new() }
+    }
+
     /// The bytes of one record, as [`audit::show::frame`] reads them; `None`: its segment is not here any more.
     pub(super) fn record(&self, place: Place) -> Result<Option<Vec<u8>>> {
         let Some(path) = self.files.get(&(place.id.shard, place.segment)) else { return Ok(None) };
@@ -103,5 +113,41 @@ impl Segments {
         let mut bytes = vec![0; length];
         file.read_exact_at(&mut bytes, place.at).with_context(failed)?;
         Ok(Some(bytes))
+    }
+}
+
+/// So much is read at a time of each series.
+const WINDOW: usize = 256 << 10;
+
+/// Reads records in about their order.
+pub(super) struct Reader<'s> {
+    segments: &'s Segments,
+    /// By shard: of which segment, from where on.
+    windows: BTreeMap<u16, (u64, u64, Vec<u8>)>,
+}
+
+impl Reader<'_> {
+    /// As [`Segments::record`].
+    pub(super) fn record(&mut self, place: Place) -> Result<Option<Vec<u8>>> {
+        let shard = place.id.shard;
+        if !self.segments.files.contains_key(&(shard, place.segment)) {
+            return Ok(None);
+        }
+        let within = |window: &(u64, u64, Vec<u8>)| {
+            let (segment, from, bytes) = window;
+            let at = usize::try_from(place.at.checked_sub(*from)?).ok().filter(|_| *segment == place.segment)?;
+            let length = u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?) as usize;
+            bytes.get(at..at.checked_add(length)?).map(<[u8]>::to_vec)
+        };
+        if let Some(found) = self.windows.get(&shard).and_then(within) {
+            return Ok(Some(found));
+        }
+        let bytes = self.segments.part(shard, place.segment, place.at, WINDOW)?;
+        self.windows.insert(shard, (place.segment, place.at, bytes));
+        // One that is longer than that is read by itself.
+        match self.windows.get(&shard).and_then(within) {
+            Some(found) => Ok(Some(found)),
+            None => self.segments.record(place),
+        }
     }
 }

@@ -79,6 +79,11 @@ impl Sought {
         Some((format!("{word}{}", if quoted.ends_with('*') { "*" } else { "" }), is_of_text))
     }
 
+    /// It, quoted, where it is one word of ASCII.
+    pub(super) fn one(&self) -> Option<&str> {
+        self.one.as_deref()
+    }
+
     /// The column that it is looked for in; `None`: any.
     pub(super) fn column(&self) -> Option<&'static str> {
         self.column

@@ -11,6 +11,8 @@ use pan::Masked;
 
 use super::{Filled, Index, Query, Segments};
 
+mod back;
+mod near;
 mod twin;
 
 /// 2026-01-01, in seconds.

@@ -7,16 +7,15 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use audit::segment::{FRAME_LEN, Frame, HEADER_LEN, frames_from, parse_file_name};
-use audit::{PAYLOAD_MAX, RecordId, RecordType, show};
+use audit::segment::{Frame, HEADER_LEN, frames_from, parse_file_name};
+use audit::{RecordId, RecordType, show};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::record;
+use crate::record::stands::{Files, Last, Stands, read_one, read_up_to};
 
 /// So much of a series is read at a time.
 const PIECE: usize = 256 << 10;
@@ -36,13 +35,6 @@ pub(crate) struct Place {
     pub(crate) seq: u64,
     /// Where that one stands.
     last: Option<Last>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Last {
-    segment: u64,
-    at: u64,
-    sha256: String,
 }
 
 impl Place {
@@ -72,7 +64,7 @@ impl Record {
 /// A reader of the record.
 pub(crate) struct Follower {
     folders: Vec<PathBuf>,
-    files: BTreeMap<(u16, u64), PathBuf>,
+    files: Files,
     places: Places,
     /// How often a series was read and what stands there was no record.
     unfit: BTreeMap<u16, u32>,
@@ -138,13 +130,7 @@ impl Follower {
     fn go_back(&mut self) {
         for (shard, place) in &mut self.places {
             let Some(last) = &place.last else { continue };
-            let is = match self.files.get(&(*shard, last.segment)) {
-                Some(path) => read_one(path, last.at).ok().flatten().map(|bytes| hash(&bytes)),
-                // Moved away, with later ones there; else a power cut took all of it.
-                None if self.files.range((*shard, last.segment)..=(*shard, u64::MAX)).next().is_some() => continue,
-                None => None,
-            };
-            if is.as_ref() == Some(&last.sha256) {
+            if last.stands(*shard, &self.files) != Stands::Gone {
                 continue;
             }
             let before = last.segment.saturating_sub(1);
@@ -192,14 +178,12 @@ impl Follower {
         {
             piece = one;
         }
-        let mut taken = 0;
+        let (mut taken, segment, mut here) = (0, place.segment, place.at);
         for (at, frame) in frames_from(&piece, 0) {
             taken += frame.bytes().len();
-            let here = place.at;
+            here = place.at;
             place.at += frame.room() as u64;
             place.seq = frame.seq;
-            let sha256 = String::new();
-            place.last = Some(Last { segment: place.segment, at: here, sha256 });
             batch.push(Record { shard, bytes: frame.bytes().to_vec() });
             debug_assert!(at < piece.len());
             if frame.kind == RecordType::Seal.code() {
@@ -208,8 +192,8 @@ impl Follower {
                 break;
             }
         }
-        if let (Some(last), Some(record)) = (place.last.as_mut().filter(|_| taken > 0), batch.last()) {
-            last.sha256 = hash(&record.bytes);
+        if let Some(record) = batch.last().filter(|_| taken > 0) {
+            place.last = Some(Last::of(segment, here, &record.bytes));
         }
         let stands = taken == 0 && piece.first_chunk::<4>().is_some_and(|len| *len != [0; 4]);
         let unfit = self.unfit.entry(shard).or_default();
@@ -222,42 +206,4 @@ impl Follower {
         }
         Ok(taken)
     }
-}
-
-/// The record that begins there, with its padding; `None`: no whole one.
-fn read_one(path: &Path, at: u64) -> io::Result<Option<Vec<u8>>> {
-    let file = File::open(path)?;
-    let mut length = [0; 4];
-    if read_up_to(&file, &mut length, at)? < length.len() {
-        return Ok(None);
-    }
-    let length = u32::from_le_bytes(length) as usize;
-    if !(FRAME_LEN..=FRAME_LEN + PAYLOAD_MAX).contains(&length) {
-        return Ok(None);
-    }
-    let mut bytes = vec![0; length.next_multiple_of(8)];
-    let count = read_up_to(&file, &mut bytes, at)?;
-    bytes.truncate(count);
-    let is_whole = frames_from(&bytes, 0).next().is_some();
-    Ok(is_whole.then_some(bytes))
-}
-
-fn read_up_to(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
-    let mut count = 0;
-    while let Some(rest) = bytes.get_mut(count..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, at + count as u64) {
-            Ok(0) => break,
-            Ok(more) => count += more,
-            Err(why) if why.kind() == io::ErrorKind::Interrupted => {}
-            Err(why) => return Err(why),
-        }
-    }
-    Ok(count)
-}
-
-fn hash(record: &[u8]) -> String {
-    // A record's padding is no part of it, and is zeros: its length word says where it ends.
-    let length = record.first_chunk::<4>().map_or(0, |len| u32::from_le_bytes(*len) as usize);
-    let digest = Sha256::digest(record.get(..length).unwrap_or(record));
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -89,7 +89,7 @@ pub fn next_within_s(payload: &[u8]) -> Option<u64> {
 }
 
 /// Up to which record a closing record says that all was on disk.
-pub(crate) fn durable_seq(payload: &[u8]) -> Option<u64> {
+pub fn durable_seq(payload: &[u8]) -> Option<u64> {
     let told = Fields::of(payload).map_while(Result::ok).find(|(name, _)| *name == field::DURABLE_SEQ)?;
     number(told.1)
 }

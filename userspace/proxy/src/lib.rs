@@ -56,7 +56,7 @@ pub use journal::{Journal, RecordFailure};
 pub use latency::{Latencies, Spread, Stage};
 pub use mailbox::{Inbox, Mailbox, Unheard, Whose};
 pub use origins::{Admitted, Origins};
-pub use recovery::OpenError;
+pub use recovery::{OpenError, settle};
 pub use results::ResultLine;
 pub use sessions::LiveSession;
 pub use settings::{Durability, RecordSettings, Settings, ShardLimits};

@@ -108,15 +108,12 @@ pub(crate) fn go_on<M: Medium>(medium: &M, place: &Place) -> Result<(M::Segment,
     let path = medium.path(number);
     let failed = |error| OpenError::File(path.clone(), error);
     let refused = |refused| OpenError::Segment(path.clone(), refused);
+    settle(&mut segment, &recovered).map_err(failed)?;
     if let Some(previous) = recovered.previous() {
-        let kept = unsure(segment.bytes())..recovered.end;
-        segment.store_anew(kept).map_err(failed)?;
         return begin(medium, place, previous, Some(given_up));
     }
     recovered.given_up = given_up;
-    let (end, used) = (recovered.end, recovered.used);
-    let from = unsure(segment.bytes());
-    clear(&mut segment, end..used, from).map_err(failed)?;
+    let end = recovered.end;
     let mut appender = Appender::resume(segment.bytes(), &recovered, place.stamp).map_err(refused)?;
     let same = recovered.header.identity == place.identity && recovered.header.size == place.segment_bytes as u64;
     if same {
@@ -125,6 +122,14 @@ pub(crate) fn go_on<M: Medium>(medium: &M, place: &Place) -> Result<(M::Segment,
     let previous = appender.seal(segment.bytes(), place.stamp, end_of(&recovered)).map_err(refused)?;
     segment.store_anew(end..appender.end()).map_err(failed)?;
     begin(medium, place, previous, None)
+}
+
+/// Brings the last segment of a series to disk as it was found, before anything is written behind it: what follows its last whole record
+/// is cleared, and all that no record tells to be on disk is stored anew. An fsync of the process before may have failed, and
+/// the next one would say that all is well.
+pub fn settle(segment: &mut impl Segment, recovered: &Recovered) -> io::Result<()> {
+    let from = unsure(segment.bytes());
+    clear(segment, recovered.end..recovered.used, from)
 }
 
 /// Clears the torn tail, and stores all from `from` on anew: what is behind the end is gone on disk too, before anything is written in

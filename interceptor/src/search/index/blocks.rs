@@ -102,6 +102,11 @@ pub(super) fn profiles(connection: &Connection, number: i64) -> Result<Vec<u8>> 
     part(connection, number, 0)
 }
 
+/// Of the row at a place of a block.
+pub(super) fn profile(profiles: &[u8], at: usize) -> usize {
+    profiles.get(2 * at..2 * at + 2).map_or(0, |bytes| usize::from(u16::from_le_bytes([bytes[0], bytes[1]])))
+}
+
 /// What the bytes of a block's rows say of a bound.
 pub(super) struct Bounded {
     column: Vec<u8>,

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 
 use anyhow::{Context, Result, bail};
-use audit::segment::{FRAME_LEN, Frame, HEADER_LEN, frames_from};
-use audit::{PAYLOAD_MAX, RecordId, RecordType, Verdict, show};
+use audit::{RecordId, RecordType, Verdict, show};
 use nix::fcntl::{Flock, FlockArg};
 use rusqlite::{CachedStatement, Transaction, TransactionBehavior, params};
 
@@ -14,26 +13,19 @@ use super::super::place::{Place, Segments};
 use super::blocks::{self, Blocks};
 use super::frequent::Without;
 use super::profiles::{Profiles, tell};
+use super::series::{self, Item, Series, keep};
 use super::{HOUR_NS, Index, Running, signed};
 
 /// So many records are written at a time.
 const BATCH: usize = 50_000;
-/// Of a segment's header, what tells it from every other.
-const HEADER_KEPT: usize = 192;
-/// Where a header says how long the segment before was (docs/AUDIT-FORMAT.md).
-const HEADER_PREVIOUS_END: u64 = 40;
-/// So much of a segment is read at a time, whose longest record fits in.
-const WINDOW: usize = 4 << 20;
-const _: () = assert!(WINDOW > FRAME_LEN + PAYLOAD_MAX);
-
-const FULL: &str = "cannot write the index; is the disk full?";
+pub(super) const FULL: &str = "cannot write the index; is the disk full?";
 
 /// What goes on from batch to batch.
-struct Going {
-    running: Running,
+pub(super) struct Going {
+    pub(super) running: Running,
     profiles: Profiles,
-    blocks: Blocks,
-    without: Without,
+    pub(super) blocks: Blocks,
+    pub(super) without: Without,
 }
 
 /// What was done.
@@ -41,6 +33,8 @@ struct Going {
 pub struct Filled {
     /// Records that are new in the index.
     pub records: u64,
+    /// Records that were in the index and are not in the record any more: a power cut took them, or somebody changed it.
+    pub taken_back: u64,
     /// Segments (shard and number) whose records end before their seal: what is behind is not found. `audit verify` says more.
     pub damaged: Vec<(u16, u64)>,
 }
@@ -69,25 +63,23 @@ impl Index {
             *self = Index::open(&self.path)?;
             series = self.series(segments)?;
         }
-        let mut filled = Filled::default();
+        let mut filled = Filled { taken_back: self.take_back(&series, segments)?, ..Filled::default() };
         if series.iter().all(|series| series.next.is_none()) {
-            if series.iter().any(|series| series.is_further) {
+            if series.iter().any(|series| series.is_changed) {
                 let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                keep(&transaction, &series)?;
+                keep(&transaction, &mut series)?;
                 transaction.commit().context(FULL)?;
             }
             filled.damaged = series.into_iter().flat_map(|series| series.damaged).collect();
             return Ok(filled);
         }
-        let profiles = Profiles::load(&self.connection, self.profiles_max)?;
-        let without = Without::load(&self.connection)?;
-        let mut going = Going { running: self.running()?, profiles, blocks: Blocks::default(), without };
+        let mut going = self.going()?;
         let all: u64 = series.iter().map(Series::left).sum();
         loop {
             let batch = Batch::take(&mut series)?;
             let is_last = batch.items.len() < BATCH && batch.late.len() < BATCH;
             filled.records += batch.items.len() as u64;
-            self.write(batch, &series, &mut going, segments)?;
+            self.write(batch, &mut series, &mut going, segments)?;
             self.make_sets(&mut going, segments, is_last)?;
             progress(Progress { done: all.saturating_sub(series.iter().map(Series::left).sum()), all });
             if is_last {
@@ -98,14 +90,15 @@ impl Index {
     }
 
     fn series<'a>(&self, segments: &'a Segments) -> Result<Vec<Series<'a>>> {
-        let mut kept = HashMap::new();
-        let mut statement = self.connection.prepare("SELECT shard, segment, at, header FROM series")?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let at: (i64, i64, Vec<u8>) = (row.get(1)?, row.get(2)?, row.get(3)?);
-            kept.insert(row.get::<_, u16>(0)?, at);
-        }
-        segments.shards().into_iter().map(|shard| Series::new(segments, shard, kept.remove(&shard))).collect()
+        let mut kept = series::kept(&self.connection)?;
+        let series = |shard| Series::new(segments, shard, kept.remove(&shard).unwrap_or_default());
+        segments.shards().into_iter().map(series).collect()
+    }
+
+    pub(super) fn going(&self) -> Result<Going> {
+        let profiles = Profiles::load(&self.connection, self.profiles_max)?;
+        let without = Without::load(&self.connection)?;
+        Ok(Going { running: self.running()?, profiles, blocks: Blocks::default(), without })
     }
 
     fn running(&self) -> Result<Running> {
@@ -114,7 +107,13 @@ impl Index {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    fn write(&mut self, mut batch: Batch, series: &[Series<'_>], going: &mut Going, segments: &Segments) -> Result<()> {
+    fn write(
+        &mut self,
+        mut batch: Batch,
+        series: &mut [Series<'_>],
+        going: &mut Going,
+        segments: &Segments,
+    ) -> Result<()> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
             let mut writer = Writer::new(&transaction, going)?;
@@ -137,165 +136,6 @@ impl Index {
         going.without.make(&transaction, segments, blocks::place(last).0, is_end)?;
         transaction.commit().context(FULL)
     }
-}
-
-/// How far each series was read.
-fn keep(transaction: &Transaction<'_>, series: &[Series<'_>]) -> Result<()> {
-    let mut place = transaction.prepare_cached("REPLACE INTO series VALUES (?, ?, ?, ?)")?;
-    for series in series {
-        place.execute(params![series.shard, signed(series.segment), signed(series.at), series.header])?;
-    }
-    Ok(())
-}
-
-/// One series, from the first record on that is not indexed yet.
-struct Series<'a> {
-    segments: &'a Segments,
-    shard: u16,
-    segment: u64,
-    /// Of the segment; empty where it is not there.
-    header: Vec<u8>,
-    len: u64,
-    /// Of the segment, from `from` on.
-    bytes: Vec<u8>,
-    from: u64,
-    /// Behind the last record that was taken.
-    at: u64,
-    next: Option<Item>,
-    /// The segment is not the one that was indexed.
-    is_another: bool,
-    /// More was read than was indexed before.
-    is_further: bool,
-    damaged: Vec<(u16, u64)>,
-}
-
-impl<'a> Series<'a> {
-    fn new(segments: &'a Segments, shard: u16, kept: Option<(i64, i64, Vec<u8>)>) -> Result<Series<'a>> {
-        let (number, at, header) = kept.unwrap_or((0, HEADER_LEN as i64, Vec::new()));
-        let mut series = Series {
-            segments,
-            shard,
-            segment: number as u64,
-            header: Vec::new(),
-            len: 0,
-            bytes: Vec::new(),
-            from: at as u64,
-            at: at as u64,
-            next: None,
-            is_another: false,
-            is_further: false,
-            damaged: Vec::new(),
-        };
-        match segments.next(shard, series.segment) {
-            Some(first) if first == series.segment => {
-                series.begin(first, at as u64)?;
-                series.is_another = series.header != header;
-            }
-            Some(first) => series.begin(first, HEADER_LEN as u64)?,
-            None => series.is_another = true,
-        }
-        series.look()?;
-        series.is_further = (number as u64, at as u64) != (series.segment, series.at);
-        Ok(series)
-    }
-
-    fn begin(&mut self, number: u64, at: u64) -> Result<()> {
-        (self.segment, self.at, self.from) = (number, at, at);
-        self.bytes.clear();
-        self.len = self.segments.len(self.shard, number)?;
-        self.header = self.segments.part(self.shard, number, 0, HEADER_KEPT)?;
-        Ok(())
-    }
-
-    fn left(&self) -> u64 {
-        let behind = self.segments.behind(self.shard, self.segment) as u64;
-        // Segments of one series are of one size.
-        self.len.saturating_sub(self.at) + behind * self.len
-    }
-
-    /// The record at `at`, if there is one: what was read of the segment goes on, where there is more to read.
-    fn frame(&mut self) -> Result<Option<(u64, Frame<'_>)>> {
-        let in_window = |series: &Series<'_>| {
-            let at = (series.at - series.from) as usize;
-            frames_from(&series.bytes, at).next().map(|(at, _)| at)
-        };
-        let mut found = in_window(self);
-        if found.is_none() && self.is_more()? {
-            self.bytes = self.segments.part(self.shard, self.segment, self.at, WINDOW)?;
-            self.from = self.at;
-            found = in_window(self);
-        }
-        let from = self.from;
-        Ok(found.and_then(|at| frames_from(&self.bytes, at).next()).map(|(at, frame)| (from + at as u64, frame)))
-    }
-
-    /// Whether something stands at `at`: a few bytes say so, of a segment that may be of zeros from there on.
-    fn is_more(&self) -> Result<bool> {
-        let begin = self.segments.part(self.shard, self.segment, self.at, 4)?;
-        Ok(begin.iter().any(|byte| *byte != 0))
-    }
-
-    /// Finds the next record that is indexed; what closes a batch is passed over.
-    fn look(&mut self) -> Result<()> {
-        loop {
-            while let Some((at, frame)) = self.frame()? {
-                let (behind, seq) = (at + frame.room() as u64, frame.seq);
-                let entry = is_indexed(&frame).then(|| Entry::of(&frame));
-                if let Some(entry) = entry {
-                    let place = Place { id: RecordId { shard: self.shard, seq }, segment: self.segment, at };
-                    self.next = Some(Item { place, behind, entry, outcome: None });
-                    return Ok(());
-                }
-                self.at = behind;
-            }
-            if !self.goes_on()? {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Whether there is more than was read: in this segment, or in the next one, which is begun.
-    fn goes_on(&mut self) -> Result<bool> {
-        let Some(number) = self.segments.next(self.shard, self.segment.saturating_add(1)) else { return Ok(false) };
-        // One that was made in advance has no record yet.
-        if self.segments.part(self.shard, number, HEADER_LEN as u64, 4)?.iter().all(|byte| *byte == 0) {
-            return Ok(false);
-        }
-        // The next one says where this one was sealed.
-        let end = self.segments.part(self.shard, number, HEADER_PREVIOUS_END, 8)?;
-        let is_next = number == self.segment + 1;
-        if is_next && end != self.at.to_le_bytes() {
-            // It may have been sealed since it was read.
-            self.bytes.clear();
-            self.from = self.at;
-            if self.frame()?.is_some() {
-                return Ok(true);
-            }
-            self.damaged.push((self.shard, self.segment));
-        }
-        self.begin(number, HEADER_LEN as u64)?;
-        Ok(true)
-    }
-
-    fn take(&mut self) -> Result<Option<Item>> {
-        let Some(item) = self.next.take() else { return Ok(None) };
-        self.at = item.behind;
-        self.look()?;
-        Ok(Some(item))
-    }
-}
-
-fn is_indexed(frame: &Frame<'_>) -> bool {
-    RecordType::of(frame.kind).is_none_or(|kind| !kind.closes_batch() && kind != RecordType::Checkpoint)
-}
-
-/// A record to index.
-struct Item {
-    place: Place,
-    /// The byte behind its frame.
-    behind: u64,
-    entry: Entry,
-    outcome: Option<Place>,
 }
 
 /// Records of all series, in the order of time.
@@ -335,7 +175,7 @@ impl Batch {
 
 /// What one batch adds to a session.
 #[derive(Default)]
-struct Sum {
+pub(super) struct Sum {
     last_ns: u64,
     has_ended: bool,
     user: String,
@@ -345,17 +185,37 @@ struct Sum {
     masked: u64,
 }
 
+impl Sum {
+    pub(super) fn add(&mut self, item: &Item) {
+        self.last_ns = self.last_ns.max(item.entry.wall_ns);
+        let words = &item.entry.words;
+        if !words.of(Column::User).is_empty() {
+            words.of(Column::User).clone_into(&mut self.user);
+        }
+        match RecordType::of(item.entry.kind) {
+            Some(RecordType::Decision) => {
+                self.statements += 1;
+                self.refused += u64::from(words.of(Column::Verdict) == Verdict::Block.as_str());
+                self.rows += item.entry.figures.rows;
+                self.masked += item.entry.figures.masked;
+            }
+            Some(RecordType::SessionEnd) => self.has_ended = true,
+            _ => {}
+        }
+    }
+}
+
 /// Writes into one transaction.
-struct Writer<'t, 'r> {
+pub(super) struct Writer<'t, 'r> {
     record: CachedStatement<'t>,
-    transaction: &'t Transaction<'t>,
-    going: &'r mut Going,
-    sums: HashMap<i64, Sum>,
+    pub(super) transaction: &'t Transaction<'t>,
+    pub(super) going: &'r mut Going,
+    pub(super) sums: HashMap<i64, Sum>,
     hours: HashMap<u64, (i64, i64)>,
 }
 
 impl<'t, 'r> Writer<'t, 'r> {
-    fn new(transaction: &'t Transaction<'t>, going: &'r mut Going) -> Result<Writer<'t, 'r>> {
+    pub(super) fn new(transaction: &'t Transaction<'t>, going: &'r mut Going) -> Result<Writer<'t, 'r>> {
         Ok(Writer {
             record: transaction.prepare_cached(
                 "INSERT INTO records(shard, seq, segment, at, time, session, rows, bytes, masked, sensitive, duration_ns,
@@ -371,7 +231,7 @@ impl<'t, 'r> Writer<'t, 'r> {
     fn insert(&mut self, item: &mut Item) -> Result<()> {
         let session = self.session(item)?;
         if let Some(session) = session {
-            self.add(session, item);
+            self.sums.entry(session).or_default().add(item);
         }
         let (place, entry, figures) = (&item.place, &item.entry, &item.entry.figures);
         let id = self.record.insert(params![
@@ -397,7 +257,8 @@ impl<'t, 'r> Writer<'t, 'r> {
         Ok(())
     }
 
-    fn tell(&mut self, id: i64, entry: &mut Entry) -> Result<()> {
+    /// What a row is found by, in place of what it was found by.
+    pub(super) fn tell(&mut self, id: i64, entry: &mut Entry) -> Result<()> {
         let profile = self.going.profiles.of(self.transaction, entry)?;
         self.going.blocks.put(self.transaction, id, profile, &entry.figures)?;
         self.going.without.changed(self.transaction, blocks::place(id).0)?;
@@ -433,25 +294,6 @@ impl<'t, 'r> Writer<'t, 'r> {
             self.going.running.insert((shard, number), session);
         }
         Ok(self.going.running.get(&(shard, number)).copied())
-    }
-
-    fn add(&mut self, session: i64, item: &Item) {
-        let sum = self.sums.entry(session).or_default();
-        sum.last_ns = sum.last_ns.max(item.entry.wall_ns);
-        let words = &item.entry.words;
-        if !words.of(Column::User).is_empty() {
-            words.of(Column::User).clone_into(&mut sum.user);
-        }
-        match RecordType::of(item.entry.kind) {
-            Some(RecordType::Decision) => {
-                sum.statements += 1;
-                sum.refused += u64::from(words.of(Column::Verdict) == Verdict::Block.as_str());
-                sum.rows += item.entry.figures.rows;
-                sum.masked += item.entry.figures.masked;
-            }
-            Some(RecordType::SessionEnd) => sum.has_ended = true,
-            _ => {}
-        }
     }
 
     /// An outcome whose decision is in the index: that is read again, and its words and figures are replaced.
@@ -497,7 +339,7 @@ impl<'t, 'r> Writer<'t, 'r> {
         Ok(())
     }
 
-    fn finish(self) -> Result<()> {
+    pub(super) fn finish(self) -> Result<()> {
         self.going.blocks.write(self.transaction)?;
         let mut add = self.transaction.prepare_cached(
             "UPDATE sessions SET last = max(last, ?), ended = ended OR ?, user = iif(? = '', user, ?), statements = statements + ?,

@@ -1,6 +1,9 @@
 //! Searches: block by block from the newest on, first by what records have in common, then by their own words, at last by the
 //! record itself.
 
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
 use anyhow::{Context, Result};
 use audit::show;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -8,8 +11,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::super::entry::{Column, Entry};
 use super::super::place::{Found, Segments};
 use super::super::query::{self, Bits, Query};
-use super::blocks::{self, BLOCK, Bounded, place};
-use super::frequent::Key;
+use super::blocks::{self, BLOCK, Bounded, place, profile};
+use super::frequent::{Key, Rows};
+use super::near::{Need, Told};
+use super::over::{Over, side_by_side};
 use super::own::{Others, Sieve, Sought, is_merged};
 use super::profiles::{NONE, tell};
 use super::{HOUR_NS, Hit, Index, TOKENS, hit, signed};
@@ -31,6 +36,10 @@ struct Plan<'q> {
     none: Bits,
     /// Phrases of which a part may stand among what is shared and another among what is a record's own.
     phrases: Vec<Phrase<'q>>,
+    /// Phrases that must be there, and of which a full block can tell that they are not.
+    near: Vec<Near>,
+    /// The words of which blocks are asked for that.
+    near_words: BTreeSet<String>,
     /// Rows from and to.
     rows: (i64, i64),
     /// Of one session alone.
@@ -55,9 +64,22 @@ impl Plan<'_> {
         self.may = self.profiles.iter().enumerate().map(can).collect();
     }
 
+    /// Per profile: whether a record of it can be what is looked for, in a block that has told what stands side by side.
+    fn may_near(&self, told: &Told) -> Vec<bool> {
+        let is_own = |near: &Near| near.own.as_ref().is_some_and(|own| own.iter().all(|need| told.may(need)));
+        let near: Vec<(&Near, bool)> = self.near.iter().map(|near| (near, is_own(near))).collect();
+        let can = |(profile, may): (usize, &bool)| {
+            let shared = self.profiles.get(profile).copied().unwrap_or_default();
+            // Records that share nothing have all their words together, in an order of their own.
+            let is_alone = profile == usize::from(NONE);
+            *may && (is_alone || near.iter().all(|(near, is_own)| near.may(told, *is_own, shared, profile)))
+        };
+        self.may.iter().enumerate().map(can).collect()
+    }
+
     /// The phrases that only the record itself can tell: some of their words are shared, and some its own. `None`: one is not there
     /// that must be, or the other way round.
-    fn open(&self, shared: Bits, own: Bits, profile: usize) -> Option<Vec<&Phrase<'_>>> {
+    fn open(&self, shared: Bits, own: Bits, profile: usize) -> Option<Vec<&query::Sought>> {
         let shares_nothing = profile == usize::from(NONE);
         let mut open = Vec::new();
         for phrase in &self.phrases {
@@ -68,7 +90,7 @@ impl Plan<'_> {
                 && phrase.can_go_over(profile);
             match (is_there, may) {
                 (true, _) if phrase.sought.is_not => return None,
-                (false, true) => open.push(phrase),
+                (false, true) => open.push(phrase.sought),
                 (false, false) if !phrase.sought.is_not => return None,
                 _ => {}
             }
@@ -83,14 +105,30 @@ struct Phrase<'q> {
     pieces: Bits,
     /// A record may have all of it among its own words.
     are_all_own: bool,
-    /// Per profile: its records may have it over both sides; `None`: all may.
-    over: Option<Vec<bool>>,
+    /// Its records may have it over both sides; `None`: those of all profiles may.
+    over: Option<Rc<Over>>,
 }
 
 impl Phrase<'_> {
     fn can_go_over(&self, profile: usize) -> bool {
         let shares_nothing = profile == usize::from(NONE);
-        shares_nothing || self.over.as_ref().is_none_or(|over| over.get(profile).copied().unwrap_or_default())
+        shares_nothing || self.over.as_ref().is_none_or(|over| over.may.get(profile).copied().unwrap_or_default())
+    }
+}
+
+/// A phrase that must be there.
+struct Near {
+    /// What a profile has that shares all of it.
+    bit: Bits,
+    /// What it needs where all of it is among own words; `None`: no record has it so.
+    own: Option<Vec<Need>>,
+    over: Option<Rc<Over>>,
+}
+
+impl Near {
+    /// Whether a record of the profile, in a block that has told, can have it.
+    fn may(&self, told: &Told, own: bool, shared: Bits, profile: usize) -> bool {
+        own || shared & self.bit != 0 || self.over.as_ref().is_some_and(|over| over.may_in(told, profile))
     }
 }
 
@@ -102,6 +140,8 @@ struct Block<'p> {
     profiles: Vec<u8>,
     others: Others,
     bounds: Vec<Bounded>,
+    /// Phrases that are not looked for yet.
+    unsure: Vec<&'p query::Sought>,
 }
 
 impl Block<'_> {
@@ -132,11 +172,6 @@ impl Block<'_> {
         }
         Some((shared, own, is_open))
     }
-}
-
-/// Of the row at a place of a block.
-fn profile(profiles: &[u8], at: usize) -> usize {
-    profiles.get(2 * at..2 * at + 2).map_or(0, |bytes| usize::from(u16::from_le_bytes([bytes[0], bytes[1]])))
 }
 
 impl Index {
@@ -175,6 +210,8 @@ impl Index {
             need: 0,
             none: 0,
             phrases: Vec::new(),
+            near: Vec::new(),
+            near_words: BTreeSet::new(),
             rows: (1, last),
             only: None,
         };
@@ -184,12 +221,12 @@ impl Index {
             next <<= 1;
             bit
         };
-        for sought in &query.terms {
+        for (number, sought) in query.terms.iter().enumerate() {
             let own = bit();
             let (mut pieces, mut is_own, mut is_shared, mut are_all_own) = (0, false, false, true);
             for piece in &sought.pieces {
                 let of = bit();
-                let can_be_own = self.look(&mut plan, sought, Some(piece), of)?;
+                let can_be_own = self.look(&mut plan, number, Some(piece), of)?;
                 is_own |= can_be_own;
                 are_all_own &= can_be_own;
                 is_shared |= plan.profiles.iter().any(|bits| bits & of != 0);
@@ -197,15 +234,22 @@ impl Index {
             }
             // Whether a phrase of words that some have is anywhere can take a walk over all of them.
             if are_all_own || !sought.is_ascii {
-                self.look(&mut plan, sought, None, own)?;
+                self.look(&mut plan, number, None, own)?;
             } else {
                 self.look_shared(&mut plan, &sought.told(None), own)?;
             }
             // Records that share nothing have the words of both sides, but not in their order.
             let is_full = most as usize >= self.profiles_max.1;
-            let over =
-                if sought.is_phrase && is_own && is_shared { self.over(sought, plan.profiles.len())? } else { None };
-            let can_go_over = over.as_ref().map_or(is_shared, |over| over.contains(&true));
+            let is_divided = sought.is_phrase && is_own && is_shared;
+            let over = if is_divided { self.over(sought, plan.profiles.len())?.map(Rc::new) } else { None };
+            let can_go_over = over.as_ref().map_or(is_shared, |over| over.may.contains(&true));
+            if sought.is_phrase && sought.is_ascii && !sought.is_not && is_own && (over.is_some() || !is_divided) {
+                let together = are_all_own.then(|| side_by_side(&sought.pieces));
+                let words = together.iter().flatten().flat_map(Need::words);
+                let words = words.chain(over.iter().flat_map(|over| over.words()));
+                plan.near_words.extend(words.map(str::to_owned));
+                plan.near.push(Near { bit: own, own: together, over: over.clone() });
+            }
             let is_mixed = sought.is_phrase && (!sought.is_ascii || (is_own && (can_go_over || is_full)));
             match (is_mixed, sought.is_not) {
                 (true, is_not) => {
@@ -226,17 +270,27 @@ impl Index {
     }
 
     /// Where something stands; whether some record can have it among its own words.
-    fn look(&self, plan: &mut Plan<'_>, sought: &query::Sought, piece: Option<&str>, bits: Bits) -> Result<bool> {
+    fn look(&self, plan: &mut Plan<'_>, number: usize, piece: Option<&str>, bits: Bits) -> Result<bool> {
+        let Some(sought) = plan.query.terms.get(number) else { return Ok(false) };
         let told = sought.told(piece);
         self.look_shared(plan, &told, bits)?;
         let is_phrase_of_pieces = piece.is_none() && sought.is_phrase && sought.is_ascii;
-        let mut own = self.connection.prepare_cached("SELECT 1 FROM words WHERE words MATCH ? LIMIT 1")?;
-        let can_be_own = is_phrase_of_pieces || is_merged(&told) || own.exists([&told])?;
+        let can_be_own = is_phrase_of_pieces || is_merged(&told) || self.can_be_own(sought, piece, &told)?;
         if can_be_own {
             let key = sought.word(piece).map(|(word, is_of_text)| Key { word, is_of_text });
-            plan.own.push(Sought::new(bits, told, key));
+            plan.own.push(Sought::new(bits, told, key, is_phrase_of_pieces.then_some(number)));
         }
         Ok(can_be_own)
+    }
+
+    /// Whether some record has it among its own words.
+    fn can_be_own(&self, sought: &query::Sought, piece: Option<&str>, told: &str) -> Result<bool> {
+        let column = Column::ALL.into_iter().find(|column| sought.column() == Some(column.name()));
+        if let (Some(column), Some(word)) = (column, piece.or(sought.one())) {
+            return self.is_own_in(column, word, told);
+        }
+        let mut own = self.connection.prepare_cached("SELECT 1 FROM words WHERE words MATCH ? LIMIT 1")?;
+        Ok(own.exists([told])?)
     }
 
     fn look_shared(&self, plan: &mut Plan<'_>, told: &str, bits: Bits) -> Result<()> {
@@ -291,7 +345,15 @@ impl Index {
         };
         let profiles = blocks::profiles(&self.connection, number)?;
         let (first, last) = ((from - begin) as usize, (to - begin) as usize);
-        let may = |at: usize| plan.may.get(profile(&profiles, at)).copied().unwrap_or_default();
+        let words = plan.near_words.iter().map(String::as_str);
+        let told = if plan.near.is_empty() { None } else { Told::read(&self.connection, number, words)? };
+        let may_near = told.as_ref().map(|told| plan.may_near(told));
+        let may = |at: usize| {
+            let profile = profile(&profiles, at);
+            plan.may.get(profile).copied().unwrap_or_default()
+                && (may_near.as_ref().is_none_or(|may| may.get(profile).copied().unwrap_or_default())
+                    || told.as_ref().is_some_and(|told| told.is_unclear(at)))
+        };
         // Where none can be, nothing else is read.
         let (first, last) = match &mut sieve.rows {
             Some(rows) => {
@@ -301,6 +363,12 @@ impl Index {
             }
             None => {
                 let Some(last) = (first..=last).rev().find(|at| may(*at)) else { return Ok(()) };
+                let first = (first..=last).find(|at| may(*at)).unwrap_or(last);
+                if may_near.is_some() {
+                    let mut rows = Rows::none();
+                    (first..=last).filter(|at| may(*at)).for_each(|at| rows.put(at));
+                    sieve.rows = Some(rows);
+                }
                 (first, last)
             }
         };
@@ -310,7 +378,8 @@ impl Index {
         }
         let others = sieve.others(&plan.own, from, to)?;
         let bounds = plan.query.bounds.iter().map(|bound| Bounded::read(&self.connection, number, bound));
-        let block = Block { plan, begin, profiles, others, bounds: bounds.collect::<Result<_>>()? };
+        let unsure = sieve.unsure.iter().filter_map(|number| plan.query.terms.get(*number)).collect();
+        let block = Block { plan, begin, profiles, others, bounds: bounds.collect::<Result<_>>()?, unsure };
         match &sieve.rows {
             Some(rows) => {
                 let places: Vec<usize> = rows.all().collect();
@@ -337,9 +406,10 @@ impl Index {
             if is_open && !self.is_within(plan.query, id)? {
                 continue;
             }
-            let Some(open) = plan.open(shared, own, profile(&block.profiles, at)) else {
+            let Some(mut open) = plan.open(shared, own, profile(&block.profiles, at)) else {
                 continue;
             };
+            open.extend(&block.unsure);
             let hit = self.hit(id)?;
             if !open.is_empty() && !aside.holds(&open, &hit, segments)? {
                 continue;
@@ -382,7 +452,7 @@ struct Aside(Option<Connection>);
 
 impl Aside {
     /// Whether the phrases are there that must be, and those are not that must not.
-    fn holds(&mut self, open: &[&Phrase<'_>], hit: &Hit, segments: &Segments) -> Result<bool> {
+    fn holds(&mut self, open: &[&query::Sought], hit: &Hit, segments: &Segments) -> Result<bool> {
         let Found { record, outcome } = segments.found(hit)?;
         let Some(record) = record.as_deref().and_then(show::frame) else { return Ok(false) };
         let mut entry = Entry::whole(&record);
@@ -392,8 +462,8 @@ impl Aside {
         entry.mark();
         let mut left = Vec::new();
         for phrase in open {
-            match phrase.sought.is_plainly_in(&entry.words) {
-                Some(is_in) if is_in == phrase.sought.is_not => return Ok(false),
+            match phrase.is_plainly_in(&entry.words) {
+                Some(is_in) if is_in == phrase.is_not => return Ok(false),
                 Some(_) => {}
                 None => left.push(phrase),
             }
@@ -415,7 +485,7 @@ impl Aside {
         tell(&transaction, "one", 1, &entry.words)?;
         for phrase in left {
             let mut is = transaction.prepare_cached("SELECT 1 FROM one WHERE one MATCH ?")?;
-            if is.exists([phrase.sought.told(None)])? == phrase.sought.is_not {
+            if is.exists([phrase.told(None)])? == phrase.is_not {
                 return Ok(false);
             }
         }

@@ -2,9 +2,9 @@
 //!
 //! FTS5 finds the records of two words by walking both lists; where both are long and never together that is all of both. A set of a
 //! block's rows is 8 KiB at most, and two of them are compared in a moment. What a set says is FTS5's own answer, asked when the block was full:
-//! so which words have sets decides what a search costs and never what it finds. A word is worth one where many of some records of the block have it.
+//! so which words have sets decides what a search costs and never what it finds. A word is worth one where 1 in 128 records of the block have it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 use anyhow::Result;
 use audit::RecordId;
@@ -12,22 +12,20 @@ use audit::show;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::super::entry::{Column, Entry};
-use super::super::place::{Place, Segments};
+use super::super::place::{Place, Reader, Segments};
 use super::super::shape::is_word;
-use super::blocks::BLOCK;
+use super::blocks::{self, BLOCK};
+use super::near::{Seen, UNCLEAR};
+use super::profiles;
 
 pub(super) const TABLES: &str = "
 CREATE TABLE frequent(id INTEGER PRIMARY KEY, block INTEGER, word TEXT, is_text INTEGER, rows BLOB);
 CREATE UNIQUE INDEX frequent_by_word ON frequent(block, word);
 ";
-/// Stands for a block whose sets are made.
-const MADE: &str = "";
+/// Stands for a block whose sets are made; what is told of neighbours stands there.
+pub(super) const MADE: &str = "";
 /// A word of fewer rows of a block has no set: its list is short.
 const ROWS_MIN: usize = BLOCK as usize / 128;
-/// So many records of a block are looked at for words that may be frequent,
-const SAMPLED: i64 = if BLOCK < 512 { BLOCK } else { 512 };
-/// and a word may be that so many of them have.
-const SEEN_MIN: usize = 3;
 /// Beginnings that FTS5 has lists of (see `prefix=` of `words`).
 pub(super) const BEGINNINGS: [usize; 4] = [1, 2, 3, 4];
 /// Sets of a block.
@@ -105,7 +103,8 @@ impl Rows {
         self.0.iter().flat_map(|word| word.to_le_bytes()).collect()
     }
 
-    fn read(bytes: &[u8]) -> Rows {
+    /// As it was written.
+    pub(super) fn read(bytes: &[u8]) -> Rows {
         let mut rows = Rows::none();
         if bytes.len() < SET_BYTES {
             bytes.chunks_exact(2).for_each(|pair| rows.put(usize::from(u16::from_le_bytes([pair[0], pair[1]]))));
@@ -140,7 +139,7 @@ pub(super) struct Without(BTreeSet<i64>);
 impl Without {
     pub(super) fn load(connection: &Connection) -> Result<Without> {
         let last: Option<i64> = connection.query_row("SELECT max(id) FROM records", [], |row| row.get(0))?;
-        let last = last.map_or(0, |id| super::blocks::place(id).0);
+        let last = last.map_or(0, |id| blocks::place(id).0);
         let mut made = connection.prepare("SELECT block FROM frequent WHERE word = ?")?;
         let made: BTreeSet<i64> = made.query_map([MADE], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
         Ok(Without((0..=last).filter(|block| !made.contains(block)).collect()))
@@ -186,7 +185,9 @@ fn make(transaction: &Transaction<'_>, segments: &Segments, block: i64) -> Resul
         }
         Ok(rows)
     };
-    for word in sampled(transaction, segments, begin)? {
+    let (often, near) = looked_at(transaction, segments, block)?;
+    let mut frequent = Vec::new();
+    for word in often {
         let told = match word.strip_suffix('*') {
             Some(beginning) => format!("\"{beginning}\" *"),
             None => format!("\"{word}\""),
@@ -195,32 +196,75 @@ fn make(transaction: &Transaction<'_>, segments: &Segments, block: i64) -> Resul
         if anywhere.count() >= ROWS_MIN {
             let is_text = rows(&format!("{} : {told}", Column::Text.name()))? == anywhere;
             keep.execute(params![block, word, is_text, anywhere.written()])?;
+            frequent.push(word);
         }
     }
-    keep.execute(params![block, MADE, true, [] as [u8; 0]])?;
+    if let Some(unclear) = near.left_out() {
+        keep.execute(params![block, UNCLEAR, true, unclear.written()])?;
+    }
+    keep.execute(params![block, MADE, true, near.kept(frequent.iter().map(String::as_str))])?;
     Ok(())
 }
 
-/// Words, and beginnings, that may be frequent: of records of the block, evenly from all.
-fn sampled(transaction: &Transaction<'_>, segments: &Segments, begin: i64) -> Result<Vec<String>> {
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    let mut find = transaction.prepare_cached("SELECT shard, seq, segment, at FROM records WHERE id = ?")?;
-    for number in 0..SAMPLED {
-        let place = find
-            .query_row([begin + number * (BLOCK / SAMPLED)], |row| {
-                let need = |at: usize| row.get::<_, i64>(at).map(|value| value as u64);
-                Ok(Place { id: RecordId { shard: row.get(0)?, seq: need(1)? }, segment: need(2)?, at: need(3)? })
-            })
-            .optional()?;
-        let Some(bytes) = place.map_or(Ok(None), |place| segments.record(place))? else { continue };
-        let Some(frame) = show::frame(&bytes) else { continue };
-        for word in words(&Entry::of(&frame)) {
-            *seen.entry(word).or_default() += 1;
+/// The records of a block: the words, and beginnings, that may be frequent, and what stands side by side.
+fn looked_at(transaction: &Transaction<'_>, segments: &Segments, block: i64) -> Result<(Vec<String>, Seen)> {
+    let (mut counts, mut near) = (HashMap::new(), Seen::nothing());
+    let (shapes, profiles) = (profiles::shapes(transaction)?, blocks::profiles(transaction, block)?);
+    let mut find = transaction.prepare_cached(
+        "SELECT id, shard, seq, segment, at, out_seq, out_segment, out_at FROM records WHERE id BETWEEN ? AND ?",
+    )?;
+    let mut rows = find.query([block * BLOCK + 1, (block + 1) * BLOCK])?;
+    let mut reader = segments.reader();
+    while let Some(row) = rows.next()? {
+        let at = blocks::place(row.get(0)?).1;
+        let profile = blocks::profile(&profiles, at);
+        let Some(mut entry) = entry(&mut reader, &hit(row)?)? else {
+            near.unclear(at);
+            continue;
+        };
+        let shape = shapes.get(&profile).map(String::as_str);
+        if shape.is_none() {
+            entry.own.at(Column::Text).clone_from(&entry.text);
+        }
+        near.add(at, profile, shape, &entry.own);
+        count(&entry, &mut counts);
+    }
+    let mut often: Vec<(String, usize)> = counts.into_iter().filter(|(_, times)| *times >= ROWS_MIN).collect();
+    often.sort_unstable_by(|(word, times), (other, of)| of.cmp(times).then_with(|| word.cmp(other)));
+    Ok((often.into_iter().take(WORDS_MAX).map(|(word, _)| word).collect(), near))
+}
+
+/// `None`: it cannot be read here any more.
+fn entry(reader: &mut Reader<'_>, (record, outcome): &(Place, Option<Place>)) -> Result<Option<Entry>> {
+    let mut read = |place: Place| -> Result<Option<Entry>> {
+        Ok(reader.record(place)?.as_deref().and_then(show::frame).map(|frame| Entry::of(&frame)))
+    };
+    let Some(mut entry) = read(*record)? else { return Ok(None) };
+    if let Some(outcome) = outcome {
+        let Some(mut outcome) = read(*outcome)? else { return Ok(None) };
+        entry.ended_by(&mut outcome);
+    }
+    Ok(Some(entry))
+}
+
+fn hit(row: &rusqlite::Row<'_>) -> Result<(Place, Option<Place>)> {
+    let number = |at: usize| row.get::<_, Option<i64>>(at).map(|value| value.unwrap_or_default() as u64);
+    let shard = row.get(1)?;
+    let place = |from: usize| -> rusqlite::Result<Place> {
+        Ok(Place { id: RecordId { shard, seq: number(from)? }, segment: number(from + 1)?, at: number(from + 2)? })
+    };
+    let outcome = place(5)?;
+    Ok((place(2)?, (outcome.id.seq > 0).then_some(outcome)))
+}
+
+/// Counts each word of a record, and each of their beginnings, once.
+fn count(entry: &Entry, counts: &mut HashMap<String, usize>) {
+    for word in words(entry) {
+        match counts.get_mut(&word) {
+            Some(times) => *times += 1,
+            None => _ = counts.insert(word, 1),
         }
     }
-    let mut often: Vec<(String, usize)> = seen.into_iter().filter(|(_, times)| *times >= SEEN_MIN).collect();
-    often.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
-    Ok(often.into_iter().take(WORDS_MAX).map(|(word, _)| word).collect())
 }
 
 /// What a record has of its own, each once.

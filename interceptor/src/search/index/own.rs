@@ -8,11 +8,13 @@ use rusqlite::{Connection, params};
 
 use super::super::query::Bits;
 use super::super::shape::is_word;
-use super::blocks::place;
+use super::blocks::{BLOCK, place};
 use super::frequent::{self, BEGINNINGS, Key, Rows};
 
 /// So few rows are asked one by one.
 const FEW: usize = 16;
+/// Of so few, the records themselves are asked for a phrase: that takes less than a walk over its words.
+const READ: usize = if BLOCK < 128 { 8 } else { 128 };
 
 /// Something that some record has among its own words.
 #[derive(Clone, Debug)]
@@ -22,14 +24,16 @@ pub(super) struct Sought {
     pub(super) told: String,
     /// By which a set of it is found.
     pub(super) key: Option<Key>,
+    /// Of a phrase that a record itself can tell, its number among what is looked for.
+    pub(super) phrase: Option<usize>,
     /// Of what FTS5 puts together from many lists, whatever rows are asked for: the rows by block, asked once.
     once: Option<OnceCell<HashMap<i64, Rows>>>,
 }
 
 impl Sought {
-    pub(super) fn new(bits: Bits, told: String, key: Option<Key>) -> Sought {
+    pub(super) fn new(bits: Bits, told: String, key: Option<Key>, phrase: Option<usize>) -> Sought {
         let once = is_merged(&told).then(OnceCell::new);
-        Sought { bits, told, key, once }
+        Sought { bits, told, key, phrase, once }
     }
 }
 
@@ -49,7 +53,9 @@ pub(super) struct Sieve<'p> {
     /// Those that are left; `None`: all.
     pub(super) rows: Option<Rows>,
     /// What must be there and no set says.
-    left: Vec<&'p str>,
+    left: Vec<&'p Sought>,
+    /// Phrases that must be there, as the records themselves must say.
+    pub(super) unsure: Vec<usize>,
     /// From and to: of the whole search.
     all: (i64, i64),
 }
@@ -63,10 +69,10 @@ impl<'p> Sieve<'p> {
         alone: &'p [Sought],
         all: (i64, i64),
     ) -> Result<Option<Sieve<'p>>> {
-        let mut sieve = Sieve { connection, block, begin, rows: None, left: Vec::new(), all };
+        let mut sieve = Sieve { connection, block, begin, rows: None, left: Vec::new(), unsure: Vec::new(), all };
         for sought in alone {
             let Some(set) = sieve.set(sought)? else {
-                sieve.left.push(&sought.told);
+                sieve.left.push(sought);
                 continue;
             };
             match &mut sieve.rows {
@@ -96,9 +102,23 @@ impl<'p> Sieve<'p> {
         Ok(Some(known.get(&self.block).cloned().unwrap_or_else(Rows::none)))
     }
 
-    /// By FTS5, between two rows, where the sets do not say all; whether there are rows left.
+    /// By FTS5, between two rows, where the sets do not say all; whether there are rows left. First the words, then phrases, which take a
+    /// longer walk.
     pub(super) fn by_words(&mut self, from: i64, to: i64) -> Result<bool> {
-        let told: Vec<String> = self.left.iter().map(|told| format!("({told})")).collect();
+        let (phrases, words): (Vec<&Sought>, Vec<&Sought>) =
+            std::mem::take(&mut self.left).into_iter().partition(|sought| sought.phrase.is_some());
+        if !self.by_fts5(&words, from, to)? {
+            return Ok(false);
+        }
+        if self.rows.as_ref().is_some_and(|rows| rows.count() <= READ) {
+            self.unsure.extend(phrases.iter().filter_map(|sought| sought.phrase));
+            return Ok(true);
+        }
+        self.by_fts5(&phrases, from, to)
+    }
+
+    fn by_fts5(&mut self, sought: &[&Sought], from: i64, to: i64) -> Result<bool> {
+        let told: Vec<String> = sought.iter().map(|sought| format!("({})", sought.told)).collect();
         let told = told.join(" AND ");
         if told.is_empty() {
             return Ok(true);

@@ -13,6 +13,9 @@ use super::super::entry::{Column, Entry, Words};
 
 /// Of a record that shares nothing.
 pub(super) const NONE: u16 = 0;
+/// Of a row whose record is not there any more; no search finds it.
+pub(super) const GONE: u16 = u16::MAX;
+const _: () = assert!(PROFILES_MAX < GONE as usize);
 /// So many at most have their text.
 pub(super) const SHAPES_MAX: usize = 16_384;
 /// So many there are at most.
@@ -63,11 +66,19 @@ impl Profiles {
             return Ok(None);
         }
         let Ok(profile) = u16::try_from(self.known.len() + 1) else { return Ok(None) };
-        transaction.prepare_cached("INSERT INTO profiles VALUES (?, ?)")?.execute((profile, key))?;
+        let shape = Some(words.of(Column::Text)).filter(|shape| !shape.is_empty());
+        transaction.prepare_cached("INSERT INTO profiles VALUES (?, ?, ?)")?.execute((profile, key, shape))?;
         tell(transaction, "facets", i64::from(profile), words)?;
         self.known.insert(key, profile);
         Ok(Some(profile))
     }
+}
+
+/// The shapes of the profiles that have one.
+pub(super) fn shapes(connection: &Connection) -> Result<HashMap<usize, String>> {
+    let mut statement = connection.prepare_cached("SELECT id, shape FROM profiles WHERE shape IS NOT NULL")?;
+    let shapes = statement.query_map([], |row| Ok((row.get::<_, i64>(0)? as usize, row.get(1)?)))?;
+    Ok(shapes.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Nobody can make two that differ and have one key.

@@ -8,14 +8,14 @@ use super::super::entry::{Column, Entry};
 use super::super::query::Query;
 use super::*;
 
-struct Twin {
+pub(super) struct Twin {
     words: Connection,
     /// In the order of time.
     records: Vec<(RecordId, Entry)>,
 }
 
 impl Twin {
-    fn of(record: &Record) -> Twin {
+    pub(super) fn of(record: &Record) -> Twin {
         let columns = Column::ALL.map(Column::name).join(", ");
         let words = Connection::open_in_memory().unwrap();
         let tokens = super::super::index::TOKENS;
@@ -48,7 +48,7 @@ impl Twin {
         find.query_map([told], |row| row.get::<_, i64>(0)).unwrap().map(|row| row.unwrap() as usize).collect()
     }
 
-    fn finds(&self, query: &Query) -> Vec<RecordId> {
+    pub(super) fn finds(&self, query: &Query) -> Vec<RecordId> {
         let all: Vec<HashSet<usize>> = query.terms.iter().map(|term| self.with(&term.told(None))).collect();
         let is_found = |at: usize, entry: &Entry| {
             let figures = &entry.figures;
@@ -69,21 +69,22 @@ impl Twin {
     }
 }
 
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
+    pub(super) fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % bound
     }
 
-    fn of<'a>(&mut self, items: &[&'a str]) -> &'a str {
+    pub(super) fn of<'a>(&mut self, items: &[&'a str]) -> &'a str {
         items[self.below(items.len())]
     }
 }
 
-const WORDS: [&str; 12] = ["alpha", "Beta", "'gamma", "delta'", "7", "77", "$7", "ß", "x_1", "'it''s'", "(a,", "b)"];
-const TERMS: [&str; 43] = [
+pub(super) const WORDS: [&str; 12] =
+    ["alpha", "Beta", "'gamma", "delta'", "7", "77", "$7", "ß", "x_1", "'it''s'", "(a,", "b)"];
+pub(super) const TERMS: [&str; 51] = [
     "alpha",
     "beta",
     "gamma",
@@ -127,6 +128,14 @@ const TERMS: [&str; 43] = [
     "\"delta 7 b\"",
     "\"x_1 gam\"*",
     "text:\"77 ß 7\"",
+    "\"7 7\"",
+    "\"77 7\"",
+    "\"gamma gamma\"",
+    "\"alpha gamma\"",
+    "\"gamma alpha\"",
+    "\"beta 7 alpha\"",
+    "\"7 beta 7\"",
+    "\"alpha gam\"*",
 ];
 
 #[test]
