@@ -98,14 +98,16 @@ pub fn workloads(config: &Config, live: &Live) -> Result<Option<Arc<Workloads>>>
     let files = files.map(file).collect::<Result<Vec<_>>>()?;
     let state_dir = config.service.state_dir.clone();
     let save: control::Save = Box::new(move |table: &Table| save(&state_dir, table));
-    Ok(Some(Arc::new(Workloads::new(issuers, files, config.identity_socket(), (table, save)))))
+    let fetched = config.agents.iter().filter_map(|agent| Some((agent.name.clone(), agent.svids.clone()?)));
+    let workloads = Workloads::new(issuers, files, config.identity_socket(), (table, save));
+    Ok(Some(Arc::new(workloads.fetching(fetched.collect()))))
 }
 
 /// Folders that are read again later: keys and tokens change.
 pub fn folders(config: &Config) -> Vec<PathBuf> {
     let keys = config.issuers.iter().filter_map(|issuer| match &issuer.source {
         control::KeySource::File(path) => Some(path.clone()),
-        control::KeySource::Url(_) | control::KeySource::Discovery => None,
+        control::KeySource::Url(_) | control::KeySource::Discovery | control::KeySource::Spiffe(_) => None,
     });
     let tokens = config.agents.iter().filter_map(|agent| crate::verifiers::resolved(agent.token_file.as_ref()?).ok());
     let mut all: Vec<PathBuf> = keys.chain(tokens).filter_map(|path| path.parent().map(Path::to_path_buf)).collect();
@@ -208,6 +210,10 @@ pub fn recorded(news: &TokenNews<'_>, service: Operator<'_>, record: impl FnOnce
     let by = revoked.map(|revoked| Masked::of(&revoked.by));
     let (by_file, by_job) = (Text::Literal("token file"), Text::Literal("job"));
     let operator = match (news.caller, &by) {
+        // Nobody brought it: whose process its issuer was asked about.
+        (Some(caller), _) if news.fetched => {
+            Operator { name: Text::Literal("spiffe"), uid: caller.uid, pid: caller.pid }
+        }
         (Some(caller), _) => Operator { name: by_job, uid: caller.uid, pid: caller.pid },
         (None, Some(by)) => Operator { name: by.into(), ..service },
         (None, None) if news.change == control::KEYS_CHANGED => service,

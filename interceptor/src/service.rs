@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -41,6 +41,8 @@ pub struct Service {
     started: Instant,
     state: Mutex<State>,
     logins: Figures,
+    /// Whoever fetches tokens.
+    workloads: OnceLock<Arc<control::Workloads>>,
 }
 
 struct State {
@@ -86,6 +88,7 @@ impl Service {
             started: Instant::now(),
             state,
             logins: Figures::default(),
+            workloads: OnceLock::new(),
         }
     }
 
@@ -503,6 +506,18 @@ impl Source for Service {
 
     fn caller(&self, end: &std::os::fd::OwnedFd) -> Result<control::Caller, String> {
         crate::sys::peer::caller(end).map_err(|why| why.to_string())
+    }
+
+    fn hold(&self, process: &control::Caller) -> Result<control::IsThere, String> {
+        crate::sys::peer::hold(process).map_err(|why| why.to_string())
+    }
+
+    fn processes(&self, cgroup: u64) -> Vec<control::Process> {
+        self.known.processes(cgroup)
+    }
+
+    fn token_is(&self, ask: &control::SvidAsk, outcome: Result<(), &str>) {
+        self.identified(ask, outcome);
     }
 
     fn token(&self, news: &control::TokenNews<'_>) -> bool {
