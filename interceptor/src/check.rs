@@ -173,6 +173,17 @@ pub fn describe(config: &Config, policy: &Policy) -> String {
     out
 }
 
+/// What stands in the way of what the configuration says, on this host: its service would not start.
+pub fn doubts(config: &Config) -> Vec<String> {
+    let plugged =
+        config.databases.iter().filter_map(|database| Some((database, database.credentials.plugin.as_ref()?)));
+    let doubt = |(database, plugin): (&crate::config::Database, &crate::config::Plugin)| {
+        let why = crate::plugin::examine(plugin).err()?;
+        Some(format!("[[database]] {}: [database.credentials.plugin]: {why:#}", database.name))
+    };
+    plugged.filter_map(doubt).collect()
+}
+
 /// What a hold asks for that the configured people cannot give.
 fn doubt(config: &Config, terms: &policy::Terms) -> String {
     let people: Vec<policy::Person<'_>> =

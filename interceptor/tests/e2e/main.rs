@@ -30,6 +30,7 @@ mod roles;
 mod saml;
 mod scram;
 mod searched;
+mod spiffe;
 mod stage;
 mod tls;
 mod volumes;

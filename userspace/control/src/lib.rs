@@ -66,6 +66,6 @@ pub use timeline::{Line, Moment, Received, Timeline};
 pub use tokens::{TOKEN_KEY_BYTES, TOKEN_S_MAX};
 pub use webhooks::{Webhook, WebhookKind};
 pub use workload::{
-    Attested, Binding, Caller, Change, IsThere, Job, KEYS_CHANGED, NotBound, Process, Revoked, Save, SvidAsk,
+    Attested, Binding, Caller, Change, IsThere, Job, KEYS_CHANGED, NotBound, Process, Revoked, Save, Store, SvidAsk,
     SvidTerms, Table, TokenFile, TokenNews, Workloads, read_token,
 };

@@ -16,9 +16,11 @@ use crate::small_file;
 mod fetched;
 mod post;
 pub(crate) mod routes;
+mod store;
 mod table;
 
 pub use fetched::{IsThere, Process, SvidAsk, SvidTerms};
+pub use store::Store;
 pub use table::{Attested, Binding, Change, Job, NotBound, Revoked, Table};
 
 /// How often a token's file is looked at.
@@ -103,8 +105,9 @@ impl std::fmt::Display for Unbound {
     }
 }
 
-/// Keeps what is bound over a restart; an error: it counts for nothing.
-pub type Save = Box<dyn Fn(&Table) -> std::io::Result<()> + Send + Sync>;
+/// Keeps over a restart what becomes of these bindings at this second (since 1970), before it is in the table; of none: what is in the
+/// table, and nothing that was kept besides. An error: it counts for nothing.
+pub type Save = Box<dyn Fn(&Table, &[Binding], u64) -> std::io::Result<()> + Send + Sync>;
 
 /// Issuers, and what is bound.
 pub struct Workloads {
@@ -230,10 +233,9 @@ impl Workloads {
         (caller, fetched): (Option<Caller>, bool),
         source: &dyn Source,
     ) -> Result<BoundAs, Unbound> {
-        let mut table = self.table();
-        let before = table.clone();
+        let (mut table, now_s) = (self.table(), now_s());
         let attested = if fetched { Attested::ByIssuer } else { Attested::ByToken };
-        let (binding, change) = table.bind(job.clone(), identity, attested, now_s()).map_err(Unbound::NotBound)?;
+        let (binding, change) = table.plan(job.clone(), identity, attested, now_s).map_err(Unbound::NotBound)?;
         let word = match change {
             Change::Bound => "bound",
             Change::Refreshed => "refreshed",
@@ -241,9 +243,14 @@ impl Workloads {
         };
         let news = TokenNews { caller, fetched, job: Some(job), binding: Some(&binding), change: word, why: None };
         // With the table held: what is told is told in the order of its numbers.
-        if change != Change::Same && ((self.save)(&table).is_err() || !source.token(&news)) {
-            *table = before;
-            return Err(Unbound::Unrecorded);
+        if change != Change::Same {
+            (self.save)(&table, std::slice::from_ref(&binding), now_s).map_err(|_| Unbound::Unrecorded)?;
+            if !source.token(&news) {
+                // It must not count after a restart either.
+                let _ = (self.save)(&table, &[], now_s);
+                return Err(Unbound::Unrecorded);
+            }
+            table.commit(binding.clone(), now_s);
         }
         let Identity { principal, groups, expires_s, .. } = binding.identity;
         Ok(BoundAs { principal, groups, expires: expires_s, same: change == Change::Same })
@@ -251,8 +258,8 @@ impl Workloads {
 
     /// Revokes what this names: its sessions end, and it gets no fresh token. How many there were.
     pub(crate) fn revoke(&self, name: &str, by: &Revoked, source: &dyn Source) -> usize {
-        let mut table = self.table();
-        let revoked = table.revoke(name, by, now_s());
+        let (mut table, now_s) = (self.table(), now_s());
+        let revoked = table.revoke(name, by, now_s);
         for binding in &revoked {
             let news = TokenNews {
                 caller: None,
@@ -265,7 +272,7 @@ impl Workloads {
             source.token(&news);
         }
         // The sessions have ended all the same.
-        if (self.save)(&table).is_err() {
+        if (self.save)(&table, &revoked, now_s).is_err() {
             source.token(&TokenNews {
                 caller: None,
                 fetched: false,

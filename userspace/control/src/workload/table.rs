@@ -139,6 +139,21 @@ impl Table {
         attested: Attested,
         now_s: u64,
     ) -> Result<(Binding, Change), NotBound> {
+        let (binding, change) = self.plan(job, identity, attested, now_s)?;
+        if change != Change::Same {
+            self.commit(binding.clone(), now_s);
+        }
+        Ok((binding, change))
+    }
+
+    /// What binding it would come to: it counts with [`Table::commit`].
+    pub fn plan(
+        &mut self,
+        job: Job,
+        identity: Identity,
+        attested: Attested,
+        now_s: u64,
+    ) -> Result<(Binding, Change), NotBound> {
         self.sweep(now_s);
         if self.revoked.contains_key(&identity.principal) {
             return Err(NotBound::Revoked);
@@ -147,7 +162,6 @@ impl Table {
         if attested == Attested::ByToken && known.is_some_and(|(_, of, _)| *of != job) {
             return Err(NotBound::Elsewhere);
         }
-        let was_known = known.is_some();
         let before = self.bindings.iter().position(|binding| binding.job == job);
         let change = match before.and_then(|at| self.bindings.get(at)) {
             None => Change::Bound,
@@ -163,16 +177,24 @@ impl Table {
         if before.is_none() && self.bindings.len() >= BINDINGS_MAX || self.tokens.len() >= TOKENS_MAX {
             return Err(NotBound::Full);
         }
-        self.last += 1;
-        let binding = Binding { number: self.last, job: job.clone(), identity, bound_s: now_s, revoked: None };
-        if !was_known {
-            self.tokens.push((binding.identity.token, job, binding.identity.expires_s));
+        Ok((Binding { number: self.last + 1, job, identity, bound_s: now_s, revoked: None }, change))
+    }
+
+    /// From now on it is so: a token that is bound, or was and is revoked.
+    pub fn commit(&mut self, binding: Binding, now_s: u64) {
+        self.last = self.last.max(binding.number);
+        let Binding { job, identity, revoked, .. } = &binding;
+        if revoked.is_some() {
+            let until_s = identity.expires_s.max(now_s.saturating_add(REVOKED_S));
+            self.revoked.insert(identity.principal.clone(), until_s);
         }
-        match before.and_then(|at| self.bindings.get_mut(at)) {
-            Some(place) => *place = binding.clone(),
-            None => self.bindings.push(binding.clone()),
+        if !self.tokens.iter().any(|(token, ..)| *token == identity.token) {
+            self.tokens.push((identity.token, job.clone(), identity.expires_s));
         }
-        Ok((binding, change))
+        match self.bindings.iter_mut().find(|known| known.job == *job) {
+            Some(place) => *place = binding,
+            None => self.bindings.push(binding),
+        }
     }
 
     /// Revokes every binding whose principal, job or number this names; says which.
