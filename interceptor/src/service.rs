@@ -97,20 +97,6 @@ impl Service {
         &self.held
     }
 
-    /// Nobody can be asked about what the session holds: it is denied.
-    pub fn unheard(&self, session: u64, ask: session::AskId) {
-        if self.with_handle(|handle| handle.unheard(session, ask)).is_none_or(|heard| heard.is_err()) {
-            tracing::error!(%ask, "a shard does not listen: a held statement waits until it expires");
-        }
-    }
-
-    /// A word that was said before goes to the session that has just asked.
-    pub fn take_to_session(&self, vote: &control::approvals::Vote) {
-        if !Source::vote(self, vote) {
-            tracing::error!(approval = %vote.id, "a shard does not listen: what stands is not taken to a held statement");
-        }
-    }
-
     /// A word stands from now on. Recorded first.
     pub fn stands(&self, one: Standing) -> bool {
         tracing::warn!(approval = %one.id, agent = %one.agent, database = %one.database, until = one.until_s, "an approval stands for a while");
