@@ -96,6 +96,7 @@ fn hear(
                 }
             }
             Asking::Login(ask) => makers.ask(&service, ask),
+            Asking::Token(ask) => service.asks_token(&ask),
             Asking::Cancel(ask) => {
                 let (session, number) = (ask.session, ask.number);
                 if !cancels.ask(ask) {

@@ -173,6 +173,17 @@ pub fn describe(config: &Config, policy: &Policy) -> String {
     out
 }
 
+/// What stands in the way of what the configuration says, on this host: its service would not start.
+pub fn doubts(config: &Config) -> Vec<String> {
+    let plugged =
+        config.databases.iter().filter_map(|database| Some((database, database.credentials.plugin.as_ref()?)));
+    let doubt = |(database, plugin): (&crate::config::Database, &crate::config::Plugin)| {
+        let why = crate::plugin::examine(plugin).err()?;
+        Some(format!("[[database]] {}: [database.credentials.plugin]: {why:#}", database.name))
+    };
+    plugged.filter_map(doubt).collect()
+}
+
 /// What a hold asks for that the configured people cannot give.
 fn doubt(config: &Config, terms: &policy::Terms) -> String {
     let people: Vec<policy::Person<'_>> =
@@ -299,6 +310,10 @@ fn tokens(agent: &Agent) -> String {
     if let Some(path) = &agent.token_file {
         let _ = write!(out, ", token in {}", path.display());
     }
+    if let Some(terms) = &agent.svids {
+        let which = terms.spiffe_id.as_ref().map(|id| format!(", {id}")).unwrap_or_default();
+        let _ = write!(out, ", SVIDs fetched from {}{which}", terms.issuer);
+    }
     if agent.token.required {
         out.push_str(", NOTHING GOES ON WITHOUT A TOKEN");
     }
@@ -321,6 +336,13 @@ fn issued(issuer: &crate::config::Issuer) -> String {
         control::KeySource::File(path) => format!("keys in {}", path.display()),
         control::KeySource::Url(url) => format!("keys at {url}"),
         control::KeySource::Discovery => "keys by discovery".to_owned(),
+        control::KeySource::Spiffe(agent) => {
+            let socket = agent.workload.as_ref().or(agent.delegated.as_ref());
+            format!(
+                "keys from the SPIFFE agent at {}",
+                socket.map_or_else(String::new, |path| path.display().to_string())
+            )
+        }
     };
     let mut out = format!(
         "issuer     {:<16} {}, for {}, {keys}; a principal is {}\n",

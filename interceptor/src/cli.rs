@@ -474,6 +474,22 @@ pub enum Identity {
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
+    /// Bind this process's job to the SVID that the SPIFFE agent of this host gives to this very process, such as in ExecStartPre of the
+    /// job's unit; exit 1 and the reason where there is none, or where it does not count.
+    Fetch {
+        /// The agent's Workload API; without it, what SPIFFE_ENDPOINT_SOCKET says.
+        #[arg(long, value_name = "ADDRESS")]
+        workload_api: Option<String>,
+        /// What the issuer's `audience` says.
+        #[arg(long, value_name = "NAME")]
+        audience: String,
+        /// The identity that is meant, where the agent has several.
+        #[arg(long, value_name = "ID")]
+        spiffe_id: Option<String>,
+        /// Where the service takes tokens.
+        #[arg(long, value_name = "SOCKET", default_value = "/run/interceptor/identity.sock")]
+        post: PathBuf,
+    },
     /// What a token would become, or why it would be refused (exit 1); needs no running service.
     Test {
         /// Where the configuration is.

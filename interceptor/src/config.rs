@@ -219,6 +219,8 @@ pub struct Agent {
     pub token_file: Option<PathBuf>,
     /// What its tokens must be.
     pub token: Arc<session::TokenTerms>,
+    /// Which SVIDs are fetched for its jobs; `None`: none are.
+    pub svids: Option<control::SvidTerms>,
 }
 
 /// What makes a process an agent.
@@ -368,6 +370,7 @@ struct TypedAgent {
     #[serde(default)]
     groups: Vec<String>,
     token_file: Option<PathBuf>,
+    spiffe: Option<issuers::Svids>,
     #[serde(default)]
     require_token: bool,
     #[serde(default)]
@@ -536,12 +539,15 @@ impl TypedAgent {
             _ => return Err(meaning(place, "only one of unit, cgroup and user may be given")),
         };
         let token = Arc::new(session::TokenTerms {
-            required: self.require_token,
+            // Who is to be fetched and cannot be is not let go on as if nobody had asked.
+            required: self.require_token || self.spiffe.is_some(),
+            fetched: self.spiffe.is_some(),
             ends: self.on_expiry == issuers::OnExpiry::End,
             issuers: self.token.issuers,
             claims: self.token.claims.into_iter().collect(),
         });
-        Ok(Agent { name: self.name, by, groups: self.groups, token_file: self.token_file, token })
+        let svids = self.spiffe.map(|typed| typed.resolve(&place)).transpose()?;
+        Ok(Agent { name: self.name, by, groups: self.groups, token_file: self.token_file, token, svids })
     }
 }
 

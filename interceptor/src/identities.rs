@@ -1,16 +1,13 @@
 //! Tokens of agents' jobs, between the control plane, which binds them, and the shards, whose sessions they are of.
 
 use std::collections::HashMap;
-use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use audit::{Event, Operator, Principal, Text, TokenSeen};
-use control::{Binding, Issuers, Job, Table, TokenFile, TokenNews, Workloads};
+use control::{Binding, Issuers, Job, Store, Table, TokenFile, TokenNews, Workloads};
 use pan::Masked;
 use proxy::Whose;
 use session::Signed;
@@ -20,8 +17,6 @@ use crate::identity_test::settings;
 
 /// In `state_dir`: what is bound, so that a restart forgets neither a job nor that a token was used.
 const SAVED: &str = "identities.json";
-/// It is no longer.
-const SAVED_MAX: u64 = 64 << 20;
 
 /// What has expired for so long is as if it had never been, as in the control plane's own table.
 const EXPIRED_NS: u64 = 86_400_000_000_000;
@@ -86,7 +81,8 @@ pub fn workloads(config: &Config, live: &Live) -> Result<Option<Arc<Workloads>>>
         None => tracing::info!(issuer = name, "the issuer shows its keys again"),
     });
     let issuers = Issuers::new(all, told).context("[[issuer]]")?;
-    let table = saved(&config.service.state_dir)?.of_boot(crate::root_key::boot(&config.service.state_dir));
+    let store = Store::new(config.service.state_dir.join(SAVED));
+    let table = store.read().map_err(anyhow::Error::msg)?.of_boot(crate::root_key::boot(&config.service.state_dir));
     for binding in table.bindings() {
         live.set(whose(&binding.job), Arc::new(signed(binding)));
     }
@@ -96,16 +92,21 @@ pub fn workloads(config: &Config, live: &Live) -> Result<Option<Arc<Workloads>>>
         Ok(TokenFile { agent: agent.name.clone(), path })
     };
     let files = files.map(file).collect::<Result<Vec<_>>>()?;
-    let state_dir = config.service.state_dir.clone();
-    let save: control::Save = Box::new(move |table: &Table| save(&state_dir, table));
-    Ok(Some(Arc::new(Workloads::new(issuers, files, config.identity_socket(), (table, save)))))
+    let save: control::Save = Box::new(move |table: &Table, bindings: &[Binding], at_s| match bindings {
+        [] => store.rewrite(table),
+        some if some.iter().all(is_plain) => store.append(table, some, at_s),
+        _ => Err(std::io::Error::other("a token has something like a card number in it")),
+    });
+    let fetched = config.agents.iter().filter_map(|agent| Some((agent.name.clone(), agent.svids.clone()?)));
+    let workloads = Workloads::new(issuers, files, config.identity_socket(), (table, save));
+    Ok(Some(Arc::new(workloads.fetching(fetched.collect()))))
 }
 
 /// Folders that are read again later: keys and tokens change.
 pub fn folders(config: &Config) -> Vec<PathBuf> {
     let keys = config.issuers.iter().filter_map(|issuer| match &issuer.source {
         control::KeySource::File(path) => Some(path.clone()),
-        control::KeySource::Url(_) | control::KeySource::Discovery => None,
+        control::KeySource::Url(_) | control::KeySource::Discovery | control::KeySource::Spiffe(_) => None,
     });
     let tokens = config.agents.iter().filter_map(|agent| crate::verifiers::resolved(agent.token_file.as_ref()?).ok());
     let mut all: Vec<PathBuf> = keys.chain(tokens).filter_map(|path| path.parent().map(Path::to_path_buf)).collect();
@@ -114,38 +115,6 @@ pub fn folders(config: &Config) -> Vec<PathBuf> {
         all.push("/proc".into());
     }
     all
-}
-
-/// What the service before this one had bound. A file that cannot be read is an error: what it forgets could be used again.
-fn saved(state_dir: &Path) -> Result<Table> {
-    let path = state_dir.join(SAVED);
-    let held = match fs::metadata(&path) {
-        Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(Table::default()),
-        held => held.with_context(|| path.display().to_string())?,
-    };
-    if held.len() > SAVED_MAX || held.mode() & 0o077 != 0 {
-        anyhow::bail!(
-            "{}: it is too long, or others may read it; remove it to begin without bound tokens",
-            path.display()
-        );
-    }
-    let text = fs::read(&path).with_context(|| path.display().to_string())?;
-    serde_json::from_slice(&text)
-        .ok()
-        .with_context(|| format!("{}: it cannot be read; remove it to begin without bound tokens", path.display()))
-}
-
-/// Writes all of it anew, under another name first.
-fn save(state_dir: &Path, table: &Table) -> std::io::Result<()> {
-    if !table.bindings().iter().all(is_plain) {
-        return Err(std::io::Error::other("a token has something like a card number in it"));
-    }
-    let (path, fresh) = (state_dir.join(SAVED), state_dir.join(format!("{SAVED}.new")));
-    let mut options = fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-    file.write_all(&serde_json::to_vec(table)?)?;
-    file.sync_all()?;
-    fs::rename(fresh, path)
 }
 
 /// Whether nothing of it would be masked: what would be is not kept on disk, and not accepted.
@@ -208,6 +177,10 @@ pub fn recorded(news: &TokenNews<'_>, service: Operator<'_>, record: impl FnOnce
     let by = revoked.map(|revoked| Masked::of(&revoked.by));
     let (by_file, by_job) = (Text::Literal("token file"), Text::Literal("job"));
     let operator = match (news.caller, &by) {
+        // Nobody brought it: whose process its issuer was asked about.
+        (Some(caller), _) if news.fetched => {
+            Operator { name: Text::Literal("spiffe"), uid: caller.uid, pid: caller.pid }
+        }
         (Some(caller), _) => Operator { name: by_job, uid: caller.uid, pid: caller.pid },
         (None, Some(by)) => Operator { name: by.into(), ..service },
         (None, None) if news.change == control::KEYS_CHANGED => service,
@@ -275,20 +248,5 @@ mod tests {
         }
         let told: Vec<u64> = live.take_untold().iter().map(|(_, signed)| signed.number).collect();
         assert_eq!((told, live.take_untold().len()), (vec![4, 5], 0));
-    }
-
-    #[test]
-    fn what_is_saved_is_for_the_service_alone() {
-        let folder = std::env::temp_dir().join(format!("interceptor-identities-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).unwrap();
-        assert!(saved(&folder).unwrap().bindings().is_empty(), "there is none yet");
-        save(&folder, &Table::default()).unwrap();
-        assert!(saved(&folder).is_ok());
-        fs::set_permissions(folder.join(SAVED), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
-        assert!(saved(&folder).is_err());
-        fs::write(folder.join(SAVED), "{").unwrap();
-        assert!(saved(&folder).is_err());
-        fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -53,7 +53,7 @@ fn verified(
 /// What is asked, with the authorities that are trusted.
 pub(crate) fn settings(issuer: &Issuer) -> Result<control::IssuerSettings> {
     let roots = match &issuer.source {
-        control::KeySource::File(_) => Vec::new(),
+        control::KeySource::File(_) | control::KeySource::Spiffe(_) => Vec::new(),
         control::KeySource::Url(_) | control::KeySource::Discovery => {
             std::fs::read(&issuer.roots).with_context(|| {
                 format!("[[issuer]] {}: roots: cannot read {}", issuer.rules.name, issuer.roots.display())

@@ -48,6 +48,6 @@ pub mod status;
 mod sys;
 mod timeline;
 pub mod tls;
-mod token_file;
+pub mod token_file;
 pub mod verbs;
 mod verifiers;

@@ -7,7 +7,7 @@ use clap::{CommandFactory, Parser};
 use interceptor::cli::{Approvals, Audit, Cli, Decision, Identity, Of, Sessions, Verb};
 use interceptor::review::Word;
 use interceptor::sessions::{Asked, Pace};
-use interceptor::{identity_verbs, open_sessions, record, review, root_key, run, sessions, status, verbs};
+use interceptor::{identity_verbs, open_sessions, record, review, root_key, run, sessions, status, token_file, verbs};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -59,6 +59,9 @@ fn main() -> ExitCode {
         Verb::Identity(Identity::List { from, json }) => identity_verbs::list(&from.config, json),
         Verb::Identity(Identity::Show { from, json, name }) => identity_verbs::show(&from.config, &name, json),
         Verb::Identity(Identity::Revoke { from, name, reason }) => identity_verbs::revoke(&from.config, &name, &reason),
+        Verb::Identity(Identity::Fetch { workload_api, audience, spiffe_id, post }) => {
+            token_file::fetch((workload_api.as_deref(), &audience, spiffe_id.as_deref()), &post)
+        }
         Verb::Identity(Identity::Test { from, issuer, json, file }) => {
             interceptor::identity_test::test(&from.config, &file, issuer.as_deref(), json)
         }

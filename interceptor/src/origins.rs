@@ -50,6 +50,13 @@ impl Known {
         live.iter().filter_map(Weak::upgrade).filter(|subject| subject.policy.agent == name).count() as u64
     }
 
+    /// The processes that opened sessions which are still open, of the job of this cgroup.
+    pub fn processes(&self, cgroup: u64) -> Vec<control::Process> {
+        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_job = live.iter().filter_map(Weak::upgrade).filter(|subject| subject.cgroup == cgroup);
+        of_job.map(|subject| process(&subject)).collect()
+    }
+
     /// Sessions on this database that are open: each holds the configuration of its database, and so do we.
     pub fn sessions_on_database(&self, name: &str) -> u64 {
         self.databases.get(name).map_or(0, |database| Arc::strong_count(database) as u64 - 1)
@@ -62,6 +69,12 @@ impl Known {
         }
         live.push(Arc::downgrade(subject));
     }
+}
+
+/// The process that opened a session.
+pub(crate) fn process(subject: &Subject) -> control::Process {
+    let caller = control::Caller { uid: subject.uid, pid: subject.pid, cgroup: subject.cgroup };
+    control::Process { agent: subject.policy.agent.clone(), caller }
 }
 
 fn database(database: &config::Database, tls: &Legs) -> Database {

@@ -3,6 +3,7 @@
 //! the configuration says. It ends with the service.
 
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -151,19 +152,93 @@ fn environment(plugin: &Plugin, database: &str, reads: &[std::path::PathBuf]) ->
     all
 }
 
-/// Whether the program can be run, and by nobody else be changed. Words for `check`, and at start.
+/// Whether the program can be run, and by nobody but root be changed. Words for `check`, and at start.
 pub(crate) fn examine(plugin: &Plugin) -> Result<()> {
-    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
     let program = Path::new(plugin.run.first().map_or("", String::as_str));
-    let held = std::fs::metadata(program).with_context(|| format!("plugin: {}", program.display()))?;
-    if !held.is_file() || held.permissions().mode() & 0o111 == 0 {
-        bail!("plugin: {} is no program", program.display());
+    let place = || format!("plugin: {}", program.display());
+    let held =
+        std::fs::metadata(program).with_context(|| format!("{} cannot be looked at: is it installed?", place()))?;
+    if !held.is_file() || held.mode() & 0o111 == 0 {
+        bail!("{} is no program that can be run: `chmod 0755` it", place());
     }
-    if held.permissions().mode() & 0o022 != 0 || held.uid() != 0 {
-        bail!(
-            "plugin: {} is not root's, or others may write it: it would be run with the right to ask for passwords",
-            program.display()
-        );
+    // What stands behind links is what is run.
+    let real = program.canonicalize().with_context(place)?;
+    for path in real.ancestors() {
+        let held = std::fs::metadata(path).with_context(|| path.display().to_string())?;
+        if let Some(why) = changeable((held.uid(), held.mode()), held.is_dir()) {
+            bail!(
+                "{}: {} {why}: whoever changes it is given the right to ask for passwords; `chown root` and `chmod go-w` it",
+                place(),
+                path.display()
+            );
+        }
     }
     Ok(())
+}
+
+/// Why somebody other than root could change it, by its owner and mode. In a folder with the sticky bit what is root's stays root's.
+fn changeable((uid, mode): (u32, u32), is_folder: bool) -> Option<&'static str> {
+    let written_by_others = mode & 0o022 != 0 && !(is_folder && mode & 0o1000 != 0);
+    match (uid, written_by_others) {
+        (1.., _) => Some("is not root's"),
+        (0, true) => Some("may be written by others than root"),
+        (0, false) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+
+    use super::*;
+
+    #[test]
+    fn who_may_change_a_program() {
+        for ((uid, mode), is_folder, expected) in [
+            ((0, 0o755), false, None),
+            ((0, 0o100_555), false, None),
+            ((1000, 0o755), false, Some("is not root's")),
+            ((0, 0o775), false, Some("may be written by others than root")),
+            ((0, 0o757), false, Some("may be written by others than root")),
+            ((0, 0o1777), false, Some("may be written by others than root")),
+            ((0, 0o1777), true, None),
+            ((0, 0o777), true, Some("may be written by others than root")),
+        ] {
+            assert_eq!(changeable((uid, mode), is_folder), expected, "{uid} {mode:o}");
+        }
+    }
+
+    #[test]
+    fn a_program_that_others_may_change_is_said_with_its_cure() {
+        let folder = std::env::temp_dir().join(format!("interceptor-plugin-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(folder.join("open")).unwrap();
+        let (program, link) = (folder.join("open/plugin"), folder.join("link"));
+        fs::write(&program, "#!/bin/sh").unwrap();
+        symlink(&program, &link).unwrap();
+        let mode = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        let said = |path: &Path| {
+            let plugin = toml::from_str(&format!("run = [\"{}\"]", path.display())).unwrap();
+            examine(&plugin).err().map_or_else(String::new, |why| format!("{why:#}"))
+        };
+        [&folder, &folder.join("open")].iter().for_each(|path| mode(path, 0o755));
+        assert!(said(&folder.join("nothing")).contains("is it installed?"));
+        mode(&program, 0o644);
+        assert!(said(&program).contains("`chmod 0755` it"));
+        mode(&program, 0o755);
+        if nix::unistd::Uid::effective().is_root() {
+            assert_eq!((said(&program), said(&link)), (String::new(), String::new()));
+            mode(&folder.join("open"), 0o777);
+            assert!(said(&link).contains("open may be written by others than root"), "{}", said(&link));
+            mode(&folder.join("open"), 0o755);
+            mode(&program, 0o757);
+            assert!(said(&link).contains("plugin may be written by others"), "{}", said(&link));
+            chown(&program, Some(65534), None).unwrap();
+            assert!(said(&program).contains("plugin is not root's"), "{}", said(&program));
+        } else {
+            assert!(said(&program).contains("is not root's"));
+        }
+        fs::remove_dir_all(&folder).unwrap();
+    }
 }

@@ -84,6 +84,7 @@ pub fn run(path: &Path) -> Result<()> {
     let state_dir = config.service.state_dir.clone();
     let service =
         Arc::new(Service::new(path, config, handle, Arc::new(policy.clone()), counters, held, Arc::clone(&known)));
+    service.fetches_by(&workloads);
     for one in standing {
         service.held().stand(one, approvals::now_s());
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -41,6 +41,8 @@ pub struct Service {
     started: Instant,
     state: Mutex<State>,
     logins: Figures,
+    /// Whoever fetches tokens.
+    workloads: OnceLock<Arc<control::Workloads>>,
 }
 
 struct State {
@@ -86,26 +88,13 @@ impl Service {
             started: Instant::now(),
             state,
             logins: Figures::default(),
+            workloads: OnceLock::new(),
         }
     }
 
     /// Held statements.
     pub fn held(&self) -> &Approvals {
         &self.held
-    }
-
-    /// Nobody can be asked about what the session holds: it is denied.
-    pub fn unheard(&self, session: u64, ask: session::AskId) {
-        if self.with_handle(|handle| handle.unheard(session, ask)).is_none_or(|heard| heard.is_err()) {
-            tracing::error!(%ask, "a shard does not listen: a held statement waits until it expires");
-        }
-    }
-
-    /// A word that was said before goes to the session that has just asked.
-    pub fn take_to_session(&self, vote: &control::approvals::Vote) {
-        if !Source::vote(self, vote) {
-            tracing::error!(approval = %vote.id, "a shard does not listen: what stands is not taken to a held statement");
-        }
     }
 
     /// A word stands from now on. Recorded first.
@@ -504,6 +493,18 @@ impl Source for Service {
 
     fn caller(&self, end: &std::os::fd::OwnedFd) -> Result<control::Caller, String> {
         crate::sys::peer::caller(end).map_err(|why| why.to_string())
+    }
+
+    fn hold(&self, process: &control::Caller) -> Result<control::IsThere, String> {
+        crate::sys::peer::hold(process).map_err(|why| why.to_string())
+    }
+
+    fn processes(&self, cgroup: u64) -> Vec<control::Process> {
+        self.known.processes(cgroup)
+    }
+
+    fn token_is(&self, ask: &control::SvidAsk, outcome: Result<(), &str>) {
+        self.identified(ask, outcome);
     }
 
     fn token(&self, news: &control::TokenNews<'_>) -> bool {

@@ -1,4 +1,5 @@
 //! `exec --token-file`: the job's token is bound to its cgroup before its first instruction, and again whenever the file changes.
+#![allow(clippy::print_stdout)] // what a verb prints is its answer
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -56,22 +57,43 @@ fn stamp(file: &Path) -> Option<(SystemTime, u64, u64)> {
 
 const AWAY: &str = "the service cannot be reached";
 
+/// `identity fetch`: the SPIFFE agent attests this process, and the service takes its cgroup for the job.
+pub fn fetch((address, audience, spiffe_id): (Option<&str>, &str, Option<&str>), socket: &Path) -> anyhow::Result<u8> {
+    let usual = std::env::var("SPIFFE_ENDPOINT_SOCKET").unwrap_or_default();
+    let address = address.unwrap_or(&usual);
+    let Some(workload) = control::socket_of(address) else {
+        anyhow::bail!("--workload-api: `{address}` is no unix socket, such as \"unix:///run/spire/agent.sock\"");
+    };
+    let svid = control::own_svid(&workload, audience, spiffe_id);
+    let bound = svid.and_then(|svid| posted(socket, svid.as_bytes(), None));
+    match &bound {
+        Ok(words) => println!("{}", control::plain(words)),
+        Err(why) => eprintln!("interceptor: {}", control::plain(why)),
+    }
+    Ok(u8::from(bound.is_err()))
+}
+
 fn post(socket: &Path, file: &Path, cgroup: u64) -> Result<(), String> {
     let token = token(file).map_err(|why| format!("{why:#}"))?;
-    let answer = exchange(socket, &token, cgroup).map_err(|why| format!("{AWAY} at {}: {why}", socket.display()))?;
+    posted(socket, &token, Some(cgroup)).map(drop)
+}
+
+/// What it became, or why it was refused. Without a cgroup it is for the one of this process.
+fn posted(socket: &Path, token: &[u8], cgroup: Option<u64>) -> Result<String, String> {
+    let answer = exchange(socket, token, cgroup).map_err(|why| format!("{AWAY} at {}: {why}", socket.display()))?;
     match answer.split_once("\r\n\r\n") {
-        Some((head, _)) if head.starts_with("HTTP/1.1 200 ") => Ok(()),
+        Some((head, words)) if head.starts_with("HTTP/1.1 200 ") => Ok(words.to_owned()),
         Some((_, words)) => Err(control::plain(words)),
         None => Err(format!("{AWAY}: its answer was cut short")),
     }
 }
 
-fn exchange(socket: &Path, token: &[u8], cgroup: u64) -> std::io::Result<String> {
+fn exchange(socket: &Path, token: &[u8], cgroup: Option<u64>) -> std::io::Result<String> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let head =
-        format!("POST /token HTTP/1.1\r\ncontent-length: {}\r\ninterceptor-cgroup: {cgroup}\r\n\r\n", token.len());
+    let job = cgroup.map(|id| format!("interceptor-cgroup: {id}\r\n")).unwrap_or_default();
+    let head = format!("POST /token HTTP/1.1\r\ncontent-length: {}\r\n{job}\r\n", token.len());
     stream.write_all(head.as_bytes())?;
     // One that is too long is answered before it is read.
     let _ = stream.write_all(token);

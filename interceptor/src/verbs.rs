@@ -216,7 +216,9 @@ pub fn check(path: &Path, policy: Option<&Path>) -> Result<u8> {
     config.masking.install()?;
     let (verifiers, saml) = (verifiers::describe(&config)?, admin::describe(&config)?);
     print!("{}{saml}{verifiers}", check::describe(&config, &policy));
-    Ok(0)
+    let doubts = check::doubts(&config);
+    doubts.iter().for_each(|why| eprintln!("interceptor: {why}"));
+    Ok(u8::from(!doubts.is_empty()))
 }
 
 /// `check --against`: 1 where a verdict would change.

@@ -1,5 +1,5 @@
 //! The drivers that the tests run as agents (interceptor/tests/e2e/clients.rs) and the identity providers that reviewers log in at
-//! (userspace/control/tests/{oidc,saml}.rs): pinned with hashes, installed once, outside of the distribution's own folders. With nothing missing it touches no network.
+//! (userspace/control/tests/{oidc,saml}.rs), and the gRPC server that plays a SPIFFE agent (spiffe.rs): pinned with hashes, installed once, outside of the distribution's own folders. With nothing missing it touches no network.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -17,6 +17,8 @@ const DRIVERS: &str = "interceptor/tests/clients";
 const PROVIDER: &str = "userspace/control/tests/provider";
 /// The same by SAML.
 const SAML_PROVIDER: &str = "userspace/control/tests/saml_provider";
+/// A SPIFFE agent's pins, and its script.
+const SPIFFE_AGENT: &str = "userspace/control/tests/spiffe_agent";
 /// The distribution's Python: one from a toolchain manager lives in a home that agents cannot read.
 const PYTHON: &str = "/usr/bin/python3";
 const JDBC: &str = "/usr/share/java/postgresql.jar";
@@ -32,7 +34,7 @@ const PIECES: &[Piece] = &[
     },
     Piece {
         name: "Node.js with npm",
-        why: "node's `pg` runs as an agent in the tests, and the identity providers that reviewers log in at run on it",
+        why: "node's `pg` runs as an agent in the tests, and identity providers and a SPIFFE agent run on it",
         debian: &["nodejs", "npm"],
         elsewhere: "nodejs, npm",
         without: "the tests with node's `pg` and with a real identity provider are skipped",
@@ -92,6 +94,13 @@ const KINDS: &[Kind] = &[
     Kind {
         folder: "saml_provider",
         at: SAML_PROVIDER,
+        pins: &["package.json", "package-lock.json"],
+        runtime: ("node", &["--version"]),
+        install: node,
+    },
+    Kind {
+        folder: "spiffe_agent",
+        at: SPIFFE_AGENT,
         pins: &["package.json", "package-lock.json"],
         runtime: ("node", &["--version"]),
         install: node,

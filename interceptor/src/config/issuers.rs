@@ -25,7 +25,7 @@ impl Issuer {
     /// Its host and port, where it is asked for keys.
     pub fn host(&self) -> Option<(String, u16)> {
         match &self.source {
-            control::KeySource::File(_) => None,
+            control::KeySource::File(_) | control::KeySource::Spiffe(_) => None,
             control::KeySource::Url(url) => admin::host(url),
             control::KeySource::Discovery => admin::host(&self.rules.url),
         }
@@ -44,6 +44,8 @@ pub(super) struct Typed {
     algorithms: Option<Vec<String>>,
     jwks_file: Option<PathBuf>,
     jwks_url: Option<String>,
+    workload_api: Option<String>,
+    delegated_api: Option<String>,
     #[serde(default = "admin::roots")]
     roots: PathBuf,
     /// Seconds.
@@ -124,20 +126,101 @@ impl Typed {
             )));
         }
         let issuer = Issuer { rules, source, life, roots: self.roots };
-        if issuer.host().is_none() && !matches!(issuer.source, control::KeySource::File(_)) {
+        if issuer.host().is_none()
+            && matches!(issuer.source, control::KeySource::Url(_) | control::KeySource::Discovery)
+        {
             return Err(wrong("its keys are fetched from an https address (http on this host alone)".into()));
         }
         Ok(issuer)
     }
 
     fn source(&self, place: &str) -> Result<control::KeySource, Error> {
+        if self.workload_api.is_some() || self.delegated_api.is_some() {
+            return self.spiffe_agent(place);
+        }
         match (&self.jwks_file, &self.jwks_url) {
             (Some(path), None) => Ok(control::KeySource::File(path.clone())),
             (None, Some(url)) => Ok(control::KeySource::Url(url.clone())),
             (None, None) if self.trust_domain.is_none() => Ok(control::KeySource::Discovery),
-            (None, None) => Err(meaning(place, "`jwks_file` or `jwks_url` names the keys of a trust domain")),
+            (None, None) => Err(meaning(
+                place,
+                "`workload_api`, `delegated_api`, `jwks_file` or `jwks_url` names where the keys of a trust domain are",
+            )),
             (Some(_), Some(_)) => Err(meaning(place, "only one of jwks_file and jwks_url may be given")),
         }
+    }
+}
+
+impl Typed {
+    /// The sockets of the SPIFFE agent.
+    fn spiffe_agent(&self, place: &str) -> Result<control::KeySource, Error> {
+        if self.preset != "spiffe" {
+            return Err(meaning(place, "`workload_api` and `delegated_api` go with preset \"spiffe\""));
+        }
+        if self.jwks_file.is_some() || self.jwks_url.is_some() {
+            return Err(meaning(
+                place,
+                "the SPIFFE agent shows the keys: jwks_file and jwks_url do not go with its sockets",
+            ));
+        }
+        let socket = |key: &str, address: &Option<String>| {
+            let read = |address: &String| {
+                control::socket_of(address).ok_or_else(|| {
+                    meaning(
+                        place,
+                        format!("{key}: `{address}` is no unix socket, such as \"unix:///run/spire/agent.sock\""),
+                    )
+                })
+            };
+            address.as_ref().map(read).transpose()
+        };
+        Ok(control::KeySource::Spiffe(control::SpiffeAgent {
+            workload: socket("workload_api", &self.workload_api)?,
+            delegated: socket("delegated_api", &self.delegated_api)?,
+        }))
+    }
+}
+
+/// `spiffe = { … }` of an agent: its jobs' SVIDs are fetched.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Svids {
+    issuer: String,
+    spiffe_id: Option<String>,
+}
+
+impl Svids {
+    pub(super) fn resolve(self, place: &str) -> Result<control::SvidTerms, Error> {
+        if let Some(id) = self.spiffe_id.as_ref().filter(|id| !id.starts_with("spiffe://")) {
+            return Err(meaning(
+                place,
+                format!("spiffe: spiffe_id `{id}` is none, such as \"spiffe://pay.example/reconciler\""),
+            ));
+        }
+        Ok(control::SvidTerms { issuer: self.issuer, spiffe_id: self.spiffe_id })
+    }
+}
+
+/// An issuer has the jobs' SVIDs where it is one whose agent tells of other processes.
+fn check_svids(config: &Config, agent: &super::Agent, place: &str) -> Result<(), Error> {
+    let Some(terms) = &agent.svids else { return Ok(()) };
+    if agent.token_file.is_some() {
+        return Err(meaning(place, "only one of token_file and spiffe may be given"));
+    }
+    let issuer = config.issuers.iter().find(|issuer| issuer.rules.name == terms.issuer);
+    let issuer = issuer.ok_or_else(|| meaning(place, format!("spiffe: no [[issuer]] is called `{}`", terms.issuer)))?;
+    let delegated = matches!(&issuer.source, control::KeySource::Spiffe(agent) if agent.delegated.is_some());
+    if !delegated {
+        let why = format!(
+            "spiffe: [[issuer]] {} needs `delegated_api`: on the Workload API this service is attested, not the job",
+            terms.issuer
+        );
+        return Err(meaning(place, why));
+    }
+    let of_domain = format!("spiffe://{}/", issuer.rules.url);
+    match terms.spiffe_id.as_ref().filter(|id| !id.starts_with(&of_domain)) {
+        Some(id) => Err(meaning(place, format!("spiffe: `{id}` is not of the trust domain {}", issuer.rules.url))),
+        None => Ok(()),
     }
 }
 
@@ -167,10 +250,11 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
     for agent in &config.agents {
         let place = format!("[[agent]] {}", agent.name);
         let token = &agent.token;
-        let asks = token.required || token.ends || agent.token_file.is_some();
+        let asks = token.required || token.ends || agent.token_file.is_some() || agent.svids.is_some();
         if config.issuers.is_empty() && (asks || !token.claims.is_empty() || !token.issuers.is_empty()) {
             return Err(meaning(place, "it has tokens, and there is no [[issuer]] whose would count"));
         }
+        check_svids(config, agent, &place)?;
         let of = |name: &String| config.issuers.iter().find(|issuer| issuer.rules.name == *name);
         if let Some(unknown) = token.issuers.iter().find(|name| of(name).is_none()) {
             return Err(meaning(place, format!("token: no [[issuer]] is called `{unknown}`")));
@@ -208,11 +292,18 @@ mod tests {
         assert_eq!(issuer.rules.groups[0].group, "main");
         let lines = "preset = \"spiffe\"\ntrust_domain = \"pay.example\"\njwks_file = \"/etc/x\"\naudience = [\"a\"]";
         assert_eq!(parse(lines).unwrap().rules.url, "pay.example");
+        let lines = "preset = \"spiffe\"\ntrust_domain = \"pay.example\"\ndelegated_api = \"unix:///run/spire/admin.sock\"\naudience = [\"a\"]";
+        let delegated = Some("/run/spire/admin.sock".into());
+        let expected = control::SpiffeAgent { workload: None, delegated };
+        assert!(matches!(parse(lines).unwrap().source, control::KeySource::Spiffe(found) if found == expected));
     }
 
     #[test]
     fn doubts_are_errors() {
         let plain = "issuer = \"https://idp.example\"\naudience = [\"a\"]\n";
+        let spiffe = "preset = \"spiffe\"\ntrust_domain = \"pay.example\"\naudience = [\"a\"]\n";
+        let agent = "[[agent]]\nname = \"x\"\nspiffe = { issuer = \"ci\" }\n";
+        let delegated = format!("{spiffe}delegated_api = \"unix:///x\"\n[[agent]]\nname = \"x\"\n");
         for (lines, says) in [
             ("issuer = \"https://idp.example\"".to_owned(), "missing field `audience`"),
             ("issuer = \"https://idp.example\"\naudience = []".into(), "made for others"),
@@ -226,6 +317,18 @@ mod tests {
             (format!("{plain}preset = \"githab\""), "none of any, github-actions"),
             (format!("{plain}preset = \"github-actions\""), "signs for everybody"),
             (format!("{plain}trust_domain = \"x\""), "`jwks_file` or `jwks_url`"),
+            (format!("{plain}workload_api = \"unix:///x\""), "go with preset \"spiffe\""),
+            (format!("{spiffe}delegated_api = \"tcp://127.0.0.1:1\""), "is no unix socket"),
+            (format!("{spiffe}workload_api = \"unix:///x\"\njwks_file = \"/a\""), "do not go with its sockets"),
+            (spiffe.to_owned(), "`workload_api`, `delegated_api`"),
+            (format!("{spiffe}workload_api = \"unix:///x\"\n{agent}"), "needs `delegated_api`"),
+            (format!("{spiffe}delegated_api = \"unix:///x\"\n{agent}token_file = \"/t\""), "only one of"),
+            (format!("{delegated}spiffe = {{ issuer = \"no\" }}"), "no [[issuer]] is called `no`"),
+            (format!("{delegated}spiffe = {{ issuer = \"ci\", spiffe_id = \"a\" }}"), "is none, such as"),
+            (
+                format!("{delegated}spiffe = {{ issuer = \"ci\", spiffe_id = \"spiffe://other/a\" }}"),
+                "not of the trust domain",
+            ),
             (format!("{plain}jwks_file = \"/a\"\njwks_url = \"https://b\""), "only one of"),
             (format!("{plain}audiences = [\"a\"]"), "did you mean `audience`"),
         ] {

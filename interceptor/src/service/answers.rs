@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use audit::{Event, Operator};
-use control::Figure;
+use control::{Figure, Source};
 use pan::Masked;
 use session::Injected;
 
@@ -11,6 +11,20 @@ use super::{Service, figure, operator};
 use crate::logins::Figures;
 
 impl Service {
+    /// Nobody can be asked about what the session holds: it is denied.
+    pub fn unheard(&self, session: u64, ask: session::AskId) {
+        if self.with_handle(|handle| handle.unheard(session, ask)).is_none_or(|heard| heard.is_err()) {
+            tracing::error!(%ask, "a shard does not listen: a held statement waits until it expires");
+        }
+    }
+
+    /// A word that was said before goes to the session that has just asked.
+    pub fn take_to_session(&self, vote: &control::approvals::Vote) {
+        if !Source::vote(self, vote) {
+            tracing::error!(approval = %vote.id, "a shard does not listen: what stands is not taken to a held statement");
+        }
+    }
+
     /// The session's cancel is over. A shard that does not hear it waits until it is late.
     pub fn cancel_is_over(&self, session: u64, number: u64) {
         let _ = self.with_handle(|handle| handle.cancel_is_over(session, number));

@@ -34,6 +34,33 @@ impl Service {
         true
     }
 
+    /// Who fetches the tokens of jobs, before the first session asks.
+    pub fn fetches_by(&self, workloads: &Option<Arc<control::Workloads>>) {
+        if let Some(workloads) = workloads {
+            let _ = self.workloads.set(Arc::clone(workloads));
+        }
+    }
+
+    /// A session asks for its job's token. Who finds no room is told at once.
+    pub(crate) fn asks_token(&self, ask: &session::TokenAsk) {
+        let ask = control::SvidAsk { session: ask.session, process: crate::origins::process(&ask.subject) };
+        if self.workloads.get().is_none_or(|workloads| !workloads.ask(ask.clone())) {
+            self.identified(&ask, Err("too many sessions wait for one"));
+        }
+    }
+
+    /// The session hears its job's token, or why there is none.
+    pub(super) fn identified(&self, ask: &control::SvidAsk, outcome: Result<(), &str>) {
+        let token = outcome.map_err(Masked::of).and_then(|()| {
+            let bound = self.token_of(ask.process.caller.cgroup, &ask.process.agent);
+            bound.ok_or_else(|| Masked::literal("it is bound no more"))
+        });
+        let told = self.with_handle(|handle| handle.identified(ask.session, token));
+        if told.is_some_and(|told| told.is_err()) {
+            tracing::warn!("a shard has too much to read: a session that waits for its job's token is not told");
+        }
+    }
+
     /// The token that is bound to this job now.
     pub(crate) fn token_of(&self, cgroup: u64, agent: &str) -> Option<Arc<session::Signed>> {
         self.known.signed().of(cgroup, agent)

@@ -45,14 +45,20 @@ pub(crate) fn caller(end: &OwnedFd) -> io::Result<Caller> {
         Err(nix::errno::Errno::ENOPROTOOPT) => child::pidfd(Pid::from_raw(peer.pid()))?,
         Err(why) => return Err(why.into()),
     };
-    let cgroup = match cgroup_of(&pidfd) {
-        Ok(cgroup) => cgroup,
-        Err(why) if matches!(why.raw_os_error(), Some(libc::ENOTTY | libc::EINVAL | libc::EOPNOTSUPP)) => {
-            below_proc(&pidfd, peer.pid(), peer.uid())?
-        }
-        Err(why) => return Err(why),
-    };
+    let cgroup = told(&pidfd, peer.pid(), peer.uid())?;
     Ok(Caller { uid: peer.uid(), pid: u32::try_from(peer.pid()).unwrap_or(0), cgroup })
+}
+
+/// Holds on to the process of this number, where it is of this cgroup now. Says from then on whether it still is: the number cannot have
+/// come to be another's meanwhile, and it has not left the job.
+pub(crate) fn hold(process: &Caller) -> io::Result<control::IsThere> {
+    let (pid, cgroup, uid) = (process.pid.cast_signed(), process.cgroup, process.uid);
+    let pidfd = child::pidfd(Pid::from_raw(pid))?;
+    let is_there = move || is_alive(&pidfd).unwrap_or(false) && told(&pidfd, pid, uid).is_ok_and(|now| now == cgroup);
+    match is_there() {
+        true => Ok(Box::new(is_there)),
+        false => Err(io::Error::new(io::ErrorKind::NotFound, format!("process {pid} of this job is gone"))),
+    }
 }
 
 /// Whether a pidfd tells its process's cgroup.
@@ -61,6 +67,16 @@ pub(crate) fn pidfds_tell() -> bool {
         nix::sys::utsname::uname().map(|host| host.release().to_string_lossy().into_owned()).unwrap_or_default();
     let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (6, 13)
+}
+
+/// The process's cgroup, by whatever this kernel has for that.
+fn told(pidfd: &OwnedFd, pid: i32, uid: u32) -> io::Result<u64> {
+    match cgroup_of(pidfd) {
+        Err(why) if matches!(why.raw_os_error(), Some(libc::ENOTTY | libc::EINVAL | libc::EOPNOTSUPP)) => {
+            below_proc(pidfd, pid, uid)
+        }
+        cgroup => cgroup,
+    }
 }
 
 /// PIDFD_GET_INFO, Linux 6.13.
@@ -122,6 +138,19 @@ mod tests {
         let found = caller(&OwnedFd::from(one)).unwrap();
         let expected = Caller { uid: nix::unistd::getuid().as_raw(), pid: std::process::id(), cgroup };
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_process_is_held_until_it_is_gone_and_in_its_job_alone() {
+        let Some(cgroup) = own_cgroup() else { return };
+        let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let process = Caller { uid: nix::unistd::getuid().as_raw(), pid: child.id(), cgroup };
+        let is_there = hold(&process).unwrap();
+        assert!(is_there());
+        assert!(hold(&Caller { cgroup: cgroup + 1, ..process }).is_err(), "of another job");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!is_there() && hold(&process).is_err());
     }
 
     #[test]

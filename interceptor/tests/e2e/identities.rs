@@ -37,16 +37,16 @@ action = \"block\"
 ";
 
 /// A cgroup of a unit whose jobs have one each below it; gone with all that is in it.
-struct Unit(PathBuf);
+pub struct Unit(PathBuf);
 
 impl Unit {
-    fn new() -> Unit {
+    pub fn new() -> Unit {
         let path = cgroups::root().expect("cgroup v2").join(format!("interceptor-e2e-unit-{}", std::process::id()));
         std::fs::create_dir(&path).expect("a cgroup");
         Unit(path)
     }
 
-    fn agent(&self) -> String {
+    pub fn agent(&self) -> String {
         let name = self.0.file_name().expect("it has one").to_string_lossy();
         format!("[[agent]]\nname = \"unit\"\ncgroup = \"/{name}\"\nrequire_token = true\n")
     }
@@ -61,7 +61,7 @@ impl Unit {
     }
 
     /// A shell in the job, as nobody.
-    fn shell(&self, job: &str, script: &str) -> Command {
+    pub fn shell(&self, job: &str, script: &str) -> Command {
         let mut shell = Command::new("sh");
         let enter = "echo $$ > \"$1\" && exec setpriv --reuid=65534 --regid=65534 --clear-groups sh -c \"$2\"";
         shell.args(["-c", enter, "sh"]).arg(self.job(job).join("cgroup.procs")).arg(script);

@@ -33,6 +33,7 @@ mod roles;
 mod saml;
 mod scram;
 mod searched;
+mod spiffe;
 mod stage;
 mod terminal;
 mod tls;

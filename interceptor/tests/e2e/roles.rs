@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::clients;
 use crate::dice::Dice;
 use crate::stage::{Answer, POLICY, Stage, postgres_bin};
+use crate::stand::ci::Ci;
 use crate::stand::{Folder, Postgres, succeed};
 
 /// Of the owner, who may make roles and nothing else.
@@ -29,6 +31,11 @@ struct Roles {
 
 impl Roles {
     fn set(owner: &str) -> Option<Roles> {
+        Roles::set_beside(owner, "")
+    }
+
+    /// With these tables beside the database's.
+    fn set_beside(owner: &str, tables: &str) -> Option<Roles> {
         let folder = Folder::new("owner").expect("a folder");
         let path = folder.path().join("owner");
         std::fs::write(&path, "the owner's own\n").expect("written");
@@ -36,7 +43,7 @@ impl Roles {
         let lines = format!(
             "[database.credentials]\nmode = \"ephemeral\"\n[database.credentials.owner]\nuser = \"roles_owner\"\npassfile = \"{}\"\n{owner}\n\
              [[database.credentials.role]]\nfor = [\"report*\"]\ngrants = [\"plain_ro\"]\n\
-             [[database.credentials.role]]\nagents = [\"group:payments-agents\"]\nfor = [\"app\"]\ngrants = [\"payments_ro\"]\n",
+             [[database.credentials.role]]\nagents = [\"group:payments-agents\"]\nfor = [\"app\"]\ngrants = [\"payments_ro\"]\n{tables}",
             path.display()
         );
         let stage = Stage::before(&lines, POLICY, || {
@@ -68,8 +75,18 @@ impl Roles {
     }
 
     fn job(&self) -> Job {
-        let words = self.words("app");
-        let mut command = self.stage.service.exec("reconciler", "psql", &["-X", "-At", "-d", &words, "-f", "-"]);
+        self.begun(self.stage.service.exec("reconciler", "psql", &["-X", "-At", "-d", &self.words("app"), "-f", "-"]))
+    }
+
+    /// A job that is who this token says.
+    fn job_of(&self, token: &Path) -> Job {
+        let mut exec = self.stage.service.verb("exec");
+        exec.args(["--agent", "reconciler", "--user", "nobody", "--token-file"]).arg(token);
+        exec.args(["--", "psql", "-X", "-At", "-d", &self.words("app"), "-f", "-"]).current_dir("/");
+        self.begun(exec)
+    }
+
+    fn begun(&self, mut command: Command) -> Job {
         command.env("HOME", "/nonexistent").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("psql starts");
         let (to, from) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
@@ -280,6 +297,66 @@ fn an_owner_without_the_right_makes_no_role() {
     here.ask("app", "SELECT 1").refused("the owner has no right to do that");
     assert!(here.told("refused").iter().any(|line| line.contains("42501")));
     here.has_none_left();
+}
+
+/// The job itself goes on: its role ends by its token alone, and with it its session.
+fn ends_by(holds_s: u64, cause: &str, end: impl FnOnce(&Roles, &str)) {
+    let ci = Ci::new().expect("an issuer");
+    let Some(here) = Roles::set_beside("", &ci.tables()) else { return };
+    let token = ci.file("job", &ci.token(1, holds_s, serde_json::json!({}))).expect("written");
+    let mut job = here.job_of(&token);
+    let role = job.role();
+    assert!(role.starts_with("icpt_reconciler_"), "{role}\n{}", here.stage.service.log());
+    // One that nothing ends stands beside it.
+    let mut other = here.job();
+    let others = other.role();
+    end(&here, "ci:74/1/1");
+    here.becomes("the other's role alone is left", OURS, "1");
+    here.stage.database_has(&format!("SELECT count(*) FROM pg_stat_activity WHERE usename = '{role}'"), "0");
+    here.stage.database_has(&format!("SELECT count(*) FROM pg_roles WHERE rolname = '{others}'"), "1");
+    eventually("it is recorded", || here.told("dropped").iter().any(|line| line.contains(&role)));
+    let line = here.told("dropped").into_iter().find(|line| line.contains(&role)).expect("recorded");
+    assert!(line.contains(cause) && line.contains("\"principal\":\"ci:74/1/1\""), "{line}");
+    // Its psql is there, and has no session any more.
+    assert!(job.child.try_wait().expect("asked").is_none(), "the job goes on");
+    assert_eq!(job.ask("SELECT 1"), "");
+    assert_eq!(other.role(), others, "the other goes on");
+    // By the clock of the record: a turn of the janitor and three statements take a second or two; a busy machine has more time.
+    let time = |line: &str| {
+        let one: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        one["time"].as_str().expect("a time").to_owned()
+    };
+    let token = |change: &str| {
+        let change = format!("\"change\":\"{change}\"");
+        let is_it = |line: &String| line.contains("\"type\":\"token\"") && line.contains(&change);
+        here.stage.record().into_iter().find(is_it).expect("recorded")
+    };
+    let ended = match cause {
+        "revoked" => format!("'{}'", time(&token("revoked"))),
+        _ => format!(
+            "to_timestamp({})",
+            serde_json::from_str::<serde_json::Value>(&token("bound")).expect("JSON")["token_expires"]
+        ),
+    };
+    let within = format!("SELECT '{}'::timestamptz - {ended}::timestamptz < interval '60 s'", time(&line));
+    here.stage.database_has(&within, "t");
+    other.end();
+    job.end();
+    here.has_none_left();
+}
+
+#[test]
+fn a_role_ends_with_its_jobs_token() {
+    ends_by(15, "expired", |_, _| {});
+}
+
+#[test]
+fn a_role_ends_when_its_jobs_token_is_revoked() {
+    ends_by(600, "revoked", |here, principal| {
+        let mut verb = here.stage.service.verb("identity revoke");
+        let told = Answer::of(verb.args([principal, "--reason", "it leaks"]).output().expect("the verb starts"));
+        assert!(told.ok, "{}", told.err);
+    });
 }
 
 /// A job that asks who it is, again and again, on one connection after the other, until it is killed.

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fetch::{Address, Fetch};
 use crate::small_file;
+use crate::spiffe::{SpiffeAgent, Svids};
 
 /// How often it is looked whether keys are due.
 const LOOK: Duration = Duration::from_secs(1);
@@ -27,6 +28,8 @@ pub enum KeySource {
     Url(String),
     /// At the address that its discovery document names.
     Discovery,
+    /// The trust bundle that the SPIFFE agent of this host shows.
+    Spiffe(SpiffeAgent),
 }
 
 /// One issuer, ready to be asked.
@@ -122,6 +125,16 @@ impl Issuers {
         }
     }
 
+    /// Where SVIDs of jobs come from that are of the issuer of this name, and the audience that they are for.
+    pub(crate) fn spiffe(&self, name: &str) -> Option<(&dyn Svids, &str)> {
+        let IssuerSettings { rules, source, .. } =
+            &self.all.iter().find(|one| one.settings.rules.name == name)?.settings;
+        match source {
+            KeySource::Spiffe(agent) if agent.delegated.is_some() => Some((agent, rules.audience.first()?)),
+            _ => None,
+        }
+    }
+
     fn issuer_of(&self, token: &[u8]) -> Result<&One, Refused> {
         let at = identity::issuer_of(token, self.all.iter().map(|one| &one.settings.rules))?;
         self.all.get(at).ok_or(Refused::NoToken)
@@ -195,6 +208,10 @@ impl One {
             KeySource::File(path) => return read(path),
             KeySource::Url(url) => url.clone(),
             KeySource::Discovery => self.discovered().await?,
+            KeySource::Spiffe(agent) => {
+                let bundle = agent.bundle(&self.settings.rules.url).await.map_err(|why| why.to_string())?;
+                return parse(&bundle);
+            }
         };
         let body = self.get("its keys", &url).await?;
         parse(&body)

@@ -43,6 +43,7 @@ mod samples;
 mod secrets;
 mod server;
 mod small_file;
+mod spiffe;
 mod status;
 mod timeline;
 mod tokens;
@@ -57,6 +58,7 @@ pub use latency::Latency;
 pub use plain::{plain, plain_lines};
 pub use rules::{RuleBook, RuleUse};
 pub use server::{Handle, Page, Provider, ServeError, Settings, Source, serve};
+pub use spiffe::{SpiffeAgent, Unsourced, own_svid, socket_of};
 pub use status::{
     Agent, Canary, Coverage, Database, Figure, FigureKind, Label, LiveSession, Mode, Policy, Shard, ShardState, Status,
 };
@@ -64,6 +66,6 @@ pub use timeline::{Line, Moment, Received, Timeline};
 pub use tokens::{TOKEN_KEY_BYTES, TOKEN_S_MAX};
 pub use webhooks::{Webhook, WebhookKind};
 pub use workload::{
-    Binding, Caller, Change, Job, KEYS_CHANGED, NotBound, Revoked, Save, Table, TokenFile, TokenNews, Workloads,
-    read_token,
+    Attested, Binding, Caller, Change, IsThere, Job, KEYS_CHANGED, NotBound, Process, Revoked, Save, Store, SvidAsk,
+    SvidTerms, Table, TokenFile, TokenNews, Workloads, read_token,
 };

@@ -32,7 +32,7 @@ use crate::web::sessions::Sessions;
 use crate::web::{self, Limited, Way};
 use crate::webhooks::{Hook, Webhook};
 use crate::workload::routes as identities;
-use crate::workload::{Caller, TokenNews, Workloads};
+use crate::workload::{Caller, IsThere, Process, SvidAsk, TokenNews, Workloads};
 
 /// Where to serve.
 #[derive(Debug)]
@@ -108,6 +108,16 @@ pub trait Source: Send + Sync + 'static {
     fn caller(&self, _end: &std::os::fd::OwnedFd) -> Result<Caller, String> {
         Err("this program does not know".to_owned())
     }
+    /// Holds on to this process, so that its number cannot come to be another's unseen; an error: it is not there, or not of this job.
+    fn hold(&self, _process: &Caller) -> Result<IsThere, String> {
+        Err("this program does not know".to_owned())
+    }
+    /// The processes that have sessions, of the job of this cgroup.
+    fn processes(&self, _cgroup: u64) -> Vec<Process> {
+        Vec::new()
+    }
+    /// The token that this session waits for is bound, or why there is none.
+    fn token_is(&self, _ask: &SvidAsk, _outcome: Result<(), &str>) {}
     /// Records what became of a token, and tells its sessions. False: it could not be recorded, and counts for nothing.
     fn token(&self, _news: &TokenNews<'_>) -> bool {
         false

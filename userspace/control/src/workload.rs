@@ -1,5 +1,6 @@
 //! Tokens of agents' jobs: they come by `identity.sock` or by a file, become an identity or are refused, and are bound to a job.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -12,11 +13,15 @@ use crate::issuers::{IssuerState, Issuers};
 use crate::server::Source;
 use crate::small_file;
 
+mod fetched;
 mod post;
 pub(crate) mod routes;
+mod store;
 mod table;
 
-pub use table::{Binding, Change, Job, NotBound, Revoked, Table};
+pub use fetched::{IsThere, Process, SvidAsk, SvidTerms};
+pub use store::Store;
+pub use table::{Attested, Binding, Change, Job, NotBound, Revoked, Table};
 
 /// How often a token's file is looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -37,8 +42,10 @@ pub struct Caller {
 /// What is told of a token: recorded before it counts.
 #[derive(Clone, Debug)]
 pub struct TokenNews<'a> {
-    /// Who brought it; `None`: it came by a file.
+    /// Who brought it, or whom it was fetched for; `None`: it came by a file.
     pub caller: Option<Caller>,
+    /// The service has fetched it.
+    pub fetched: bool,
     /// What it is for.
     pub job: Option<&'a Job>,
     /// What is bound now; a revoked one is bound too.
@@ -81,6 +88,8 @@ pub(crate) enum Unbound {
     Refused(Refused),
     /// It counts, and is not for this job.
     NotBound(NotBound),
+    /// There is none to be had.
+    Unfetched(String),
     /// It cannot be recorded.
     Unrecorded,
 }
@@ -90,13 +99,15 @@ impl std::fmt::Display for Unbound {
         match self {
             Unbound::Refused(why) => why.fmt(f),
             Unbound::NotBound(why) => why.fmt(f),
+            Unbound::Unfetched(why) => f.write_str(why),
             Unbound::Unrecorded => f.write_str("that it is bound cannot be recorded"),
         }
     }
 }
 
-/// Keeps what is bound over a restart; an error: it counts for nothing.
-pub type Save = Box<dyn Fn(&Table) -> std::io::Result<()> + Send + Sync>;
+/// Keeps over a restart what becomes of these bindings at this second (since 1970), before it is in the table; of none: what is in the
+/// table, and nothing that was kept besides. An error: it counts for nothing.
+pub type Save = Box<dyn Fn(&Table, &[Binding], u64) -> std::io::Result<()> + Send + Sync>;
 
 /// Issuers, and what is bound.
 pub struct Workloads {
@@ -106,6 +117,7 @@ pub struct Workloads {
     socket: PathBuf,
     table: Mutex<Table>,
     refusals: Mutex<Refusals>,
+    fetched: fetched::Fetched,
 }
 
 impl std::fmt::Debug for Workloads {
@@ -149,7 +161,13 @@ impl Workloads {
             table: Mutex::new(table),
             save,
             refusals: Mutex::default(),
+            fetched: fetched::Fetched::new(HashMap::new()),
         }
+    }
+
+    /// The same, where these agents' tokens are fetched.
+    pub fn fetching(self, wanted: HashMap<String, SvidTerms>) -> Workloads {
+        Workloads { fetched: fetched::Fetched::new(wanted), ..self }
     }
 
     /// Everything that is bound.
@@ -170,10 +188,13 @@ impl Workloads {
     pub(crate) async fn serve(self: Arc<Workloads>, listener: tokio::net::UnixListener, source: Arc<dyn Source>) {
         let told = Arc::clone(&source);
         let rotated = move |why: &str| {
-            told.token(&TokenNews { caller: None, job: None, binding: None, change: KEYS_CHANGED, why: Some(why) });
+            let change = KEYS_CHANGED;
+            told.token(&TokenNews { caller: None, fetched: false, job: None, binding: None, change, why: Some(why) });
         };
         tokio::spawn(Arc::clone(&self.issuers).refresh(rotated));
         tokio::spawn(Arc::clone(&self).watch_files(Arc::clone(&source)));
+        tokio::spawn(Arc::clone(&self).fetch(Arc::clone(&source)));
+        tokio::spawn(Arc::clone(&self).fetch_again(Arc::clone(&source)));
         post::serve(listener, self, source).await;
     }
 
@@ -190,38 +211,46 @@ impl Workloads {
         source: &dyn Source,
     ) -> Result<BoundAs, Unbound> {
         let verified = self.issuers.verify(token, now_s()).await.map_err(Unbound::Refused);
-        let outcome = verified.and_then(|identity| self.bind(&job, identity, caller, source));
-        let untold = || self.refusals.lock().unwrap_or_else(PoisonError::into_inner).next(now_s());
-        if let Err(why) = &outcome
-            && let Some(untold) = untold()
-        {
-            let before = if untold > 0 { format!(", and {untold} before it") } else { String::new() };
-            let why = format!("{why}{before}");
-            source.token(&TokenNews { caller, job: Some(&job), binding: None, change: "refused", why: Some(&why) });
+        let outcome = verified.and_then(|identity| self.bind(&job, identity, (caller, false), source));
+        if let Err(why) = &outcome {
+            self.tell_refused(why, &job, (caller, false), source);
         }
         outcome
+    }
+
+    fn tell_refused(&self, why: &Unbound, job: &Job, (caller, fetched): (Option<Caller>, bool), source: &dyn Source) {
+        let untold = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).next(now_s());
+        let Some(untold) = untold else { return };
+        let before = if untold > 0 { format!(", and {untold} before it") } else { String::new() };
+        let why = format!("{why}{before}");
+        source.token(&TokenNews { caller, fetched, job: Some(job), binding: None, change: "refused", why: Some(&why) });
     }
 
     fn bind(
         &self,
         job: &Job,
         identity: Identity,
-        caller: Option<Caller>,
+        (caller, fetched): (Option<Caller>, bool),
         source: &dyn Source,
     ) -> Result<BoundAs, Unbound> {
-        let mut table = self.table();
-        let before = table.clone();
-        let (binding, change) = table.bind(job.clone(), identity, now_s()).map_err(Unbound::NotBound)?;
+        let (mut table, now_s) = (self.table(), now_s());
+        let attested = if fetched { Attested::ByIssuer } else { Attested::ByToken };
+        let (binding, change) = table.plan(job.clone(), identity, attested, now_s).map_err(Unbound::NotBound)?;
         let word = match change {
             Change::Bound => "bound",
             Change::Refreshed => "refreshed",
             Change::Same => "",
         };
-        let news = TokenNews { caller, job: Some(job), binding: Some(&binding), change: word, why: None };
+        let news = TokenNews { caller, fetched, job: Some(job), binding: Some(&binding), change: word, why: None };
         // With the table held: what is told is told in the order of its numbers.
-        if change != Change::Same && ((self.save)(&table).is_err() || !source.token(&news)) {
-            *table = before;
-            return Err(Unbound::Unrecorded);
+        if change != Change::Same {
+            (self.save)(&table, std::slice::from_ref(&binding), now_s).map_err(|_| Unbound::Unrecorded)?;
+            if !source.token(&news) {
+                // It must not count after a restart either.
+                let _ = (self.save)(&table, &[], now_s);
+                return Err(Unbound::Unrecorded);
+            }
+            table.commit(binding.clone(), now_s);
         }
         let Identity { principal, groups, expires_s, .. } = binding.identity;
         Ok(BoundAs { principal, groups, expires: expires_s, same: change == Change::Same })
@@ -229,11 +258,12 @@ impl Workloads {
 
     /// Revokes what this names: its sessions end, and it gets no fresh token. How many there were.
     pub(crate) fn revoke(&self, name: &str, by: &Revoked, source: &dyn Source) -> usize {
-        let mut table = self.table();
-        let revoked = table.revoke(name, by, now_s());
+        let (mut table, now_s) = (self.table(), now_s());
+        let revoked = table.revoke(name, by, now_s);
         for binding in &revoked {
             let news = TokenNews {
                 caller: None,
+                fetched: false,
                 job: Some(&binding.job),
                 binding: Some(binding),
                 change: "revoked",
@@ -242,9 +272,10 @@ impl Workloads {
             source.token(&news);
         }
         // The sessions have ended all the same.
-        if (self.save)(&table).is_err() {
+        if (self.save)(&table, &revoked, now_s).is_err() {
             source.token(&TokenNews {
                 caller: None,
+                fetched: false,
                 job: None,
                 binding: None,
                 change: "refused",

@@ -1,4 +1,4 @@
-//! Any bytes: as a token, as a set of keys, and, signed, as claims. An identity is bounded, and what is accepted holds now.
+//! Any bytes: as a token, as a set of keys, as a SPIFFE agent's answers, and, signed, as claims. An identity is bounded, and what is accepted holds now.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -34,6 +34,9 @@ static ISSUERS: LazyLock<Vec<Issuer>> = LazyLock::new(|| {
 fuzz_target!(|bytes: &[u8]| {
     let (pair, keys) = &*KEY;
     let _ = KeySet::parse(bytes);
+    let _ = identity::svid::svids(bytes);
+    let _ = identity::svid::delegated_svids(bytes);
+    let _ = identity::svid::bundles(bytes);
     let _ = issuer_of(bytes, ISSUERS.iter());
     let signed = format!("{}.{}", B64.encode(r#"{"alg":"EdDSA"}"#), B64.encode(bytes));
     let token = format!("{signed}.{}", B64.encode(pair.sign(signed.as_bytes())));

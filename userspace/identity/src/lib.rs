@@ -16,6 +16,7 @@ mod keys;
 mod preset;
 mod refused;
 mod strict;
+pub mod svid;
 mod verify;
 
 pub use issuer::{GroupRule, Issuer, Matches, Unfit};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use session::{AskEnd, AskId, Asking, Effects, Estimate, Injected, Input, LargeVerdict, Masked, Vote};
+use session::{AskEnd, AskId, Asking, Effects, Estimate, Injected, Input, LargeVerdict, Masked, Signed, Vote};
 
 use crate::accept::SESSION_BITS;
 use crate::aside::LargeLine;
@@ -37,6 +37,7 @@ enum Unserved {
     Estimate(u64),
     Cancel(u64),
     Login,
+    Token,
     Judge(u64),
 }
 
@@ -135,6 +136,13 @@ impl Asks {
                 self.served.insert(session, index);
                 if self.line.0.try_send(asking).is_err() {
                     self.unserved.push((session, Unserved::Login));
+                }
+                return;
+            }
+            Asking::Token(_) => {
+                self.served.insert(session, index);
+                if self.line.0.try_send(asking).is_err() {
+                    self.unserved.push((session, Unserved::Token));
                 }
                 return;
             }
@@ -241,6 +249,14 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
         }
     }
 
+    /// The token of a session's job. Whoever waits no more does not hear it.
+    pub(crate) fn identified(&mut self, session: u64, token: Result<Arc<Signed>, Box<Masked>>) -> Result<(), Stopped> {
+        match self.asks.served.get(&session) {
+            Some(index) => self.tell(*index, Input::Identified(token)),
+            None => Ok(()),
+        }
+    }
+
     /// A reviewer ends what a session is shown. One that has left is shown nothing.
     pub(crate) fn end_reveal(&mut self, session: u64, ask: AskId) -> Result<(), Stopped> {
         match self.asks.served.get(&session) {
@@ -256,6 +272,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
                 Unserved::Estimate(number) => self.estimated(session, number, None)?,
                 Unserved::Cancel(number) => self.cancel_is_over(session, number)?,
                 Unserved::Login => self.given(session, Err(Box::new(Masked::literal(BUSY))))?,
+                Unserved::Token => self.identified(session, Err(Box::new(Masked::literal(BUSY))))?,
                 Unserved::Judge(number) => self.judged(session, number, None)?,
             }
         }

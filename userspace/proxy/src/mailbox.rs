@@ -84,6 +84,13 @@ pub(crate) enum Message {
         /// It.
         login: Result<Arc<Injected>, Box<Masked>>,
     },
+    /// The token of the job that a session waits for, or why there is none.
+    Identified {
+        /// The session.
+        session: u64,
+        /// It.
+        token: Result<Arc<Signed>, Box<Masked>>,
+    },
     /// The cancel of a session's statement is over.
     CancelIsOver {
         /// The session whose it was.

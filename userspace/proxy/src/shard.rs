@@ -351,6 +351,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
                 Message::Judged { session, number, verdict } => self.judged(session, number, verdict)?,
                 Message::Result { session, packed } => self.packed(session, &packed)?,
                 Message::Given { session, login } => self.given(session, login)?,
+                Message::Identified { session, token } => self.identified(session, token)?,
                 Message::CancelIsOver { session, number } => self.cancel_is_over(session, number)?,
                 Message::Signed { whose, signed } => self.signed(&whose, &signed)?,
                 Message::End { session, why } => self.end_session(session, why)?,

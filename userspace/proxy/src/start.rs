@@ -287,6 +287,11 @@ impl Handle {
         self.shard_of(session)?.mailbox.send(Message::Given { session, login: login.map_err(Box::new) })
     }
 
+    /// Hands the session its job's token, or tells it why there is none.
+    pub fn identified(&self, session: u64, token: Result<Arc<Signed>, Masked>) -> Result<(), Unheard> {
+        self.shard_of(session)?.mailbox.send(Message::Identified { session, token: token.map_err(Box::new) })
+    }
+
     /// Tells the session that its cancel is over.
     pub fn cancel_is_over(&self, session: u64, number: u64) -> Result<(), Unheard> {
         self.shard_of(session)?.mailbox.send(Message::CancelIsOver { session, number })

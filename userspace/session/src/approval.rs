@@ -8,7 +8,7 @@ use std::sync::Arc;
 use pan::Masked;
 use policy::Terms;
 
-use crate::{CancelAsk, Estimate, EstimateAsk, LoginAsk, RecordId, Subject};
+use crate::{CancelAsk, Estimate, EstimateAsk, LoginAsk, RecordId, Subject, TokenAsk};
 
 /// The name of an ask, as a person types it: ten letters and digits from 50 random bits, `K7Q2M-9XDRT`. Nobody can guess one, and none
 /// comes twice, also not after a restart.
@@ -216,6 +216,8 @@ pub enum Asking {
     Estimate(Box<EstimateAsk>),
     /// A session waits for its login.
     Login(Box<LoginAsk>),
+    /// Who the agent's job is, where its tokens are fetched.
+    Token(Box<TokenAsk>),
     /// A statement is to be cancelled.
     Cancel(Box<CancelAsk>),
     /// So many people have approved, and more must.

@@ -73,6 +73,8 @@ pub enum Input<'a> {
     },
     /// The login that the session waits for ([`crate::LoginAsk`]), or why there is none.
     Given(Result<Arc<Injected>, Box<Masked>>),
+    /// The token that the session waits for ([`crate::TokenAsk`]), or why there is none.
+    Identified(Result<Arc<Signed>, Box<Masked>>),
     /// The cancel of this number ([`crate::CancelAsk`]) was worked off, or has failed.
     CancelIsOver(u64),
     /// The agent has asked, on another connection, to cancel what runs; it waits for a person.

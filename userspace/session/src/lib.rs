@@ -26,6 +26,7 @@ mod shared;
 mod signed;
 mod taints;
 mod tls;
+mod token_ask;
 mod verdicts;
 
 pub use approval::{Ask, AskEnd, AskId, Asking, MalformedAskId, Revealing, Standing, Vote};
@@ -51,6 +52,7 @@ pub use shared::Shared;
 pub use signed::{Signed, TokenTerms};
 pub use taints::{TAINTS_MAX, Tainted, Taints};
 pub use tls::{AgentTls, ClientCertificate, Secure, Secured};
+pub use token_ask::TokenAsk;
 pub use verdicts::{Lookups, RuleHits, StatementCache};
 
 /// One agent connection and its one connection to the database.

@@ -54,6 +54,8 @@ impl fmt::Debug for Signed {
 pub struct TokenTerms {
     /// Without one nothing of it goes on.
     pub required: bool,
+    /// A session of a job that has none asks for it ([`crate::TokenAsk`]) before it goes on.
+    pub fetched: bool,
     /// When it expires its sessions end; else their statements are refused until there is a fresh one.
     pub ends: bool,
     /// Of these issuers alone; none: of any.

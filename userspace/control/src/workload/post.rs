@@ -173,7 +173,7 @@ async fn respond(stream: &UnixStream, request: Request, workloads: &Workloads, s
         Ok(told) => (200, serde_json::to_string(&told).unwrap_or_default()),
         Err(why @ Unbound::Refused(_)) => (403, format!("the token was refused: {why}")),
         Err(why @ Unbound::NotBound(_)) => (409, format!("the token was refused: {why}")),
-        Err(why @ Unbound::Unrecorded) => (503, why.to_string()),
+        Err(why @ (Unbound::Unrecorded | Unbound::Unfetched(_))) => (503, why.to_string()),
     }
 }
 

@@ -59,6 +59,15 @@ pub struct Binding {
     pub revoked: Option<Revoked>,
 }
 
+/// Who says that a token is this job's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attested {
+    /// Whoever brought it has it: another job that has it too has it from there.
+    ByToken,
+    /// Its issuer, asked about a process of this job. It may give one token to all jobs of one name.
+    ByIssuer,
+}
+
 /// What became of a token that came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -123,16 +132,36 @@ impl Table {
     }
 
     /// Binds it. What is there of the job before is replaced.
-    pub fn bind(&mut self, job: Job, identity: Identity, now_s: u64) -> Result<(Binding, Change), NotBound> {
+    pub fn bind(
+        &mut self,
+        job: Job,
+        identity: Identity,
+        attested: Attested,
+        now_s: u64,
+    ) -> Result<(Binding, Change), NotBound> {
+        let (binding, change) = self.plan(job, identity, attested, now_s)?;
+        if change != Change::Same {
+            self.commit(binding.clone(), now_s);
+        }
+        Ok((binding, change))
+    }
+
+    /// What binding it would come to: it counts with [`Table::commit`].
+    pub fn plan(
+        &mut self,
+        job: Job,
+        identity: Identity,
+        attested: Attested,
+        now_s: u64,
+    ) -> Result<(Binding, Change), NotBound> {
         self.sweep(now_s);
         if self.revoked.contains_key(&identity.principal) {
             return Err(NotBound::Revoked);
         }
         let known = self.tokens.iter().find(|(token, ..)| *token == identity.token);
-        if known.is_some_and(|(_, of, _)| *of != job) {
+        if attested == Attested::ByToken && known.is_some_and(|(_, of, _)| *of != job) {
             return Err(NotBound::Elsewhere);
         }
-        let was_known = known.is_some();
         let before = self.bindings.iter().position(|binding| binding.job == job);
         let change = match before.and_then(|at| self.bindings.get(at)) {
             None => Change::Bound,
@@ -148,16 +177,24 @@ impl Table {
         if before.is_none() && self.bindings.len() >= BINDINGS_MAX || self.tokens.len() >= TOKENS_MAX {
             return Err(NotBound::Full);
         }
-        self.last += 1;
-        let binding = Binding { number: self.last, job: job.clone(), identity, bound_s: now_s, revoked: None };
-        if !was_known {
-            self.tokens.push((binding.identity.token, job, binding.identity.expires_s));
+        Ok((Binding { number: self.last + 1, job, identity, bound_s: now_s, revoked: None }, change))
+    }
+
+    /// From now on it is so: a token that is bound, or was and is revoked.
+    pub fn commit(&mut self, binding: Binding, now_s: u64) {
+        self.last = self.last.max(binding.number);
+        let Binding { job, identity, revoked, .. } = &binding;
+        if revoked.is_some() {
+            let until_s = identity.expires_s.max(now_s.saturating_add(REVOKED_S));
+            self.revoked.insert(identity.principal.clone(), until_s);
         }
-        match before.and_then(|at| self.bindings.get_mut(at)) {
-            Some(place) => *place = binding.clone(),
-            None => self.bindings.push(binding.clone()),
+        if !self.tokens.iter().any(|(token, ..)| *token == identity.token) {
+            self.tokens.push((identity.token, job.clone(), identity.expires_s));
         }
-        Ok((binding, change))
+        match self.bindings.iter_mut().find(|known| known.job == *job) {
+            Some(place) => *place = binding,
+            None => self.bindings.push(binding),
+        }
     }
 
     /// Revokes every binding whose principal, job or number this names; says which.
@@ -211,7 +248,7 @@ mod tests {
     }
 
     fn bind(table: &mut Table, cgroup: u64, (principal, token, expires_s): (&str, u8, u64), now_s: u64) -> String {
-        match table.bind(Job::Cgroup(cgroup), identity(principal, token, expires_s), now_s) {
+        match table.bind(Job::Cgroup(cgroup), identity(principal, token, expires_s), Attested::ByToken, now_s) {
             Ok((binding, change)) => format!("{} {change:?}", binding.number),
             Err(why) => format!("{why:?}"),
         }
@@ -235,12 +272,28 @@ mod tests {
         }
     }
 
+    /// A SPIFFE agent keeps one SVID for all jobs of one name; what was fetched for one is no other's that posts it.
+    #[test]
+    fn an_issuer_may_give_one_token_to_several_jobs() {
+        let mut table = Table::default();
+        let mut fetch = |cgroup| {
+            let bound = table.bind(Job::Cgroup(cgroup), identity("ci:a", 1, 100), Attested::ByIssuer, 10);
+            bound.map(|(binding, change)| (binding.number, change))
+        };
+        assert_eq!(
+            [fetch(1), fetch(2), fetch(2)],
+            [Ok((1, Change::Bound)), Ok((2, Change::Bound)), Ok((2, Change::Same))]
+        );
+        assert_eq!(bind(&mut table, 3, ("ci:a", 1, 100), 11), "Elsewhere");
+        assert_eq!(bind(&mut table, 2, ("ci:a", 1, 100), 11), "Elsewhere", "its first job was another");
+    }
+
     #[test]
     fn a_cgroups_id_is_another_jobs_after_a_boot() {
         let mut table = Table::default().of_boot(Some([1; 16]));
         bind(&mut table, 1, ("ci:a", 1, 100), 10);
         bind(&mut table, 2, ("ci:b", 2, 100), 10);
-        table.bind(Job::Agent("x".into()), identity("ci:c", 3, 100), 10).expect("bound");
+        table.bind(Job::Agent("x".into()), identity("ci:c", 3, 100), Attested::ByToken, 10).expect("bound");
         table.revoke("cgroup 2", &Revoked { by: "ann".into(), why: "lost".into() }, 11);
         let table = table.of_boot(Some([1; 16]));
         assert_eq!(table.bindings().len(), 3, "the same boot");

@@ -1,6 +1,7 @@
 //! A service that is all well, and a folder for its socket.
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::expect_used, clippy::print_stdout)] // each test file uses a part
 
+pub mod agent;
 pub mod idp;
 pub mod provider;
 pub mod web;
@@ -52,6 +53,52 @@ pub struct Service {
     /// What was said of webhooks.
     pub hooks: std::sync::Mutex<Vec<String>>,
     pub live: std::sync::Mutex<Vec<LiveSession>>,
+    pub tokens: Tokens,
+}
+
+/// What a program with sessions says and hears of tokens.
+#[derive(Default)]
+pub struct Tokens {
+    pub heard: std::sync::Mutex<Heard>,
+    pub news: std::sync::Condvar,
+}
+
+#[derive(Default)]
+pub struct Heard {
+    /// What became of tokens, in their order.
+    pub changes: Vec<String>,
+    /// What sessions were told.
+    pub answers: Vec<(u64, Result<(), String>)>,
+    /// Those that have sessions.
+    pub processes: Vec<control::Process>,
+    /// A process is another one when it is looked at again.
+    pub gone: bool,
+}
+
+impl Tokens {
+    /// Waits until this is so.
+    #[track_caller]
+    pub fn until<T>(&self, mut is_so: impl FnMut(&mut Heard) -> Option<T>) -> T {
+        let start = std::time::Instant::now();
+        let mut heard = self.heard.lock().expect("whole");
+        loop {
+            if let Some(found) = is_so(&mut heard) {
+                return found;
+            }
+            assert!(start.elapsed() < patience(), "not in time: {:?} {:?}", heard.changes, heard.answers);
+            heard = self.news.wait_timeout(heard, std::time::Duration::from_millis(200)).expect("whole").0;
+        }
+    }
+
+    fn hears(&self, change: impl FnOnce(&mut Heard)) {
+        change(&mut self.heard.lock().expect("whole"));
+        self.news.notify_all();
+    }
+}
+
+/// How long a busy machine may take for anything.
+fn patience() -> std::time::Duration {
+    std::time::Duration::from_secs(60)
 }
 
 /// An open session.
@@ -127,10 +174,34 @@ pub fn well() -> Service {
         ),
         hooks: Default::default(),
         live: Default::default(),
+        tokens: Tokens::default(),
     }
 }
 
 impl Source for Service {
+    fn hold(&self, _process: &control::Caller) -> Result<control::IsThere, String> {
+        let gone = self.tokens.heard.lock().expect("whole").gone;
+        Ok(Box::new(move || !gone))
+    }
+
+    fn processes(&self, cgroup: u64) -> Vec<control::Process> {
+        let all = self.tokens.heard.lock().expect("whole").processes.clone();
+        all.into_iter().filter(|one| one.caller.cgroup == cgroup).collect()
+    }
+
+    fn token_is(&self, ask: &control::SvidAsk, outcome: Result<(), &str>) {
+        self.tokens.hears(|heard| heard.answers.push((ask.session, outcome.map_err(str::to_owned))));
+    }
+
+    fn token(&self, news: &control::TokenNews<'_>) -> bool {
+        let job = news.job.map(ToString::to_string).unwrap_or_default();
+        let who = news.binding.map(|binding| binding.identity.principal.clone());
+        let how = if news.fetched { "fetched" } else { "brought" };
+        let what = who.as_deref().or(news.why).unwrap_or_default();
+        self.tokens.hears(|heard| heard.changes.push(format!("{how} {job}: {} {what}", news.change)));
+        true
+    }
+
     fn approvals(&self) -> &Approvals {
         &self.approvals
     }

@@ -229,6 +229,7 @@ impl Adversary {
             | Input::Judged { .. }
             | Input::CancelIsOver(_)
             | Input::Given(_)
+            | Input::Identified(_)
             | Input::EndReveal(_)
             | Input::Signed(_) => {
                 unreachable!("nobody asks for one here")

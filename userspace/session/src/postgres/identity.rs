@@ -159,6 +159,11 @@ impl Connection {
         Some(Refusal::new(Why::Blocked, message, hint).with_code(*b"28000"))
     }
 
+    /// A token is bound to the job, and is not over.
+    pub(super) fn has_token(&self, cx: &Cx<'_, '_>) -> bool {
+        self.who.signed.as_ref().is_some_and(|signed| signed.revoked.is_some() || !signed.is_over(cx.now))
+    }
+
     /// When the session ends with its token, monotonic nanoseconds.
     pub(super) fn identity_due_ns(&self, cx: &Cx<'_, '_>) -> Option<u64> {
         let signed = self.who.signed().filter(|_| self.open.subject.token.ends && self.phase == Phase::Ready)?;

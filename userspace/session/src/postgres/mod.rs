@@ -316,6 +316,7 @@ impl Connection {
                 Ok(())
             }
             Input::Given(login) => self.is_given(login, cx),
+            Input::Identified(token) => self.is_identified(token, cx),
             Input::CancelIsOver(number) => {
                 self.cancel_is_over(number);
                 Ok(())

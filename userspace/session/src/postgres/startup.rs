@@ -9,7 +9,7 @@ use wire::postgres::startup::{MINOR_NEWEST, Packet, StartupMessage, options};
 
 use super::placeholder::Proof;
 use super::{Connection, Cx, Fatal, Phase, Step, settings};
-use crate::{AgentTls, Asking, Finish, Injected, LoginAsk};
+use crate::{AgentTls, Asking, Finish, Injected, LoginAsk, Mode, Signed, TokenAsk};
 
 /// What the agent asked for.
 #[derive(Debug, Default)]
@@ -38,6 +38,8 @@ pub(super) struct Opening {
     pub(super) proof: Proof,
     /// What the agent sent, admitted; while the login is asked for.
     waiting: Option<Vec<(Vec<u8>, Vec<u8>)>>,
+    /// The same, while the job's token is asked for.
+    unsigned: Option<Vec<(Vec<u8>, Vec<u8>)>>,
     /// The packet for the database.
     packet: Vec<u8>,
     /// A cancel request's packet for the database.
@@ -118,11 +120,47 @@ impl Connection {
         }
         self.startup.asked = message.minor;
         self.startup.minor = message.minor.min(MINOR_NEWEST);
+        if self.open.subject.token.fetched && !self.has_token(cx) {
+            return self.asks_token(kept, cx);
+        }
+        self.logs_in(kept, cx)
+    }
+
+    /// With a login of ours, where the database has some.
+    fn logs_in(&mut self, kept: Vec<(&[u8], &[u8])>, cx: &mut Cx<'_, '_>) -> Step {
         if self.open.database.asks_login {
             return self.asks_login(kept, cx);
         }
         self.takes_login()?;
         self.connects(kept, cx)
+    }
+
+    /// Who the agent's job is has to be found out first.
+    fn asks_token(&mut self, kept: Vec<(&[u8], &[u8])>, cx: &mut Cx<'_, '_>) -> Step {
+        self.phase = Phase::Connecting;
+        self.startup.opening().unsigned = Some(owned(kept));
+        let (session, subject) = (self.open.id, Arc::clone(&self.open.subject));
+        cx.out.asking.push(Asking::Token(Box::new(TokenAsk { session, subject })));
+        Ok(())
+    }
+
+    /// The token that was asked for. Where refusals are only recorded the session goes on without one.
+    pub(super) fn is_identified(&mut self, token: Result<Arc<Signed>, Box<Masked>>, cx: &mut Cx<'_, '_>) -> Step {
+        let waiting = self.startup.opening.as_mut().and_then(|opening| opening.unsigned.take());
+        let Some(kept) = waiting.filter(|_| self.phase == Phase::Connecting) else { return Ok(()) };
+        match token {
+            Ok(signed) => {
+                self.is_signed(signed, cx)?;
+                self.admits_identity()?;
+            }
+            Err(_) if self.open.database.mode == Mode::Observe => {}
+            Err(why) => {
+                let words = format!("who this job is cannot be found out: {}", why.as_str());
+                return Err(Fatal::said(b"28000", &words)
+                    .hint("see `spiffe` of the [[agent]] in the interceptor's configuration, and its log"));
+            }
+        }
+        self.logs_in(borrowed(&kept), cx)
     }
 
     /// Everything is known that the database is told: it is dialled.
@@ -148,8 +186,7 @@ impl Connection {
         if let Some(refusal) = self.token_refusal(cx) {
             return Err(Fatal { code: b"28000", message: refusal.message, hint: refusal.hint });
         }
-        let owned = kept.into_iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
-        self.startup.opening().waiting = Some(owned);
+        self.startup.opening().waiting = Some(owned(kept));
         cx.out.asking.push(Asking::Login(Box::new(LoginAsk {
             session: self.open.id,
             database: self.open.database.name.clone(),
@@ -171,7 +208,7 @@ impl Connection {
         })?;
         self.startup.user = login.user().into();
         self.startup.injected = Some(login);
-        self.connects(kept.iter().map(|(name, value)| (name.as_slice(), value.as_slice())).collect(), cx)
+        self.connects(borrowed(&kept), cx)
     }
 
     /// The login that the agent is given in place of its own, by the user that it wrote.
@@ -242,6 +279,14 @@ impl Connection {
         cx.out.database_own(mark);
         Ok(())
     }
+}
+
+fn owned(kept: Vec<(&[u8], &[u8])>) -> Vec<(Vec<u8>, Vec<u8>)> {
+    kept.into_iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect()
+}
+
+fn borrowed(kept: &[(Vec<u8>, Vec<u8>)]) -> Vec<(&[u8], &[u8])> {
+    kept.iter().map(|(name, value)| (name.as_slice(), value.as_slice())).collect()
 }
 
 /// The settings in `options`, admitted one by one, written anew as they were read.
