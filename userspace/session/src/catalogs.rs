@@ -119,7 +119,7 @@ impl Catalog {
         schemas: &'a [String],
     ) -> impl Iterator<Item = &'a CatalogTable> + 'a {
         self.tables.iter().filter(move |table| {
-            table.name == name.name
+            name.name == table.name
                 && match &name.schema {
                     Some(schema) => *schema == table.schema,
                     None => schemas.contains(&table.schema),
@@ -290,7 +290,7 @@ fn bound(schema: &Schema, taints: &[&Tainted]) -> Vec<Tainted> {
         for relation in schema.relations() {
             let Some(column) = relation.columns.iter().find(|column| one.is(relation, column)) else { continue };
             let number = if one.column.is_empty() { 0 } else { column.number };
-            let named = relation.name.schema.clone().unwrap_or_default();
+            let named = relation.name.schema.as_deref().unwrap_or_default().to_owned();
             bound.push(Tainted { schema: named, id: (relation.oid, number), ..Tainted::clone(one) });
         }
     }

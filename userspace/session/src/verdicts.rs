@@ -4,6 +4,7 @@ mod cache;
 mod hits;
 mod refusal;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -177,7 +178,7 @@ impl Judged {
 
     /// A text that nobody has read, for this reason. The record has its length alone.
     pub(crate) fn unread(policy: &Policy, asked: &Asked<'_>, refusal: Refusal) -> Judged {
-        let meaning = mean(policy, asked, &searched(asked), 0, Err(refusal));
+        let meaning = mean(policy, asked, 0, Err(refusal));
         let part = StatementPart::of(&audit::Statement {
             kinds: &[],
             tables: &[],
@@ -240,42 +241,39 @@ fn decode(bytes: &[u8], latin1: bool) -> Option<String> {
 /// Judges a text.
 pub(crate) fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
     let text = decode(asked.bytes, asked.latin1);
-    let path = searched(asked);
     let analysis = match text.as_deref() {
-        Some(text) => analyze(asked, &path, text).map_err(unjudged),
+        Some(text) => analyze(asked, text).map_err(unjudged),
         None => {
             Err(Refusal::new(Why::Unjudged, "invalid byte sequence for encoding \"UTF8\"", "").with_code(*b"22021"))
         }
     };
     let text = text.unwrap_or_default();
-    Judged::new(Arc::new(mean(policy, asked, &path, text.len(), analysis)), asked.bytes, text)
+    Judged::new(Arc::new(mean(policy, asked, text.len(), analysis)), asked.bytes, text)
 }
 
 /// What a text would do, and where its values come from as far as that is known of the database.
-pub(crate) fn analyze(asked: &Asked<'_>, path: &[String], text: &str) -> Result<sql::Analysis, sql::Refusal> {
+pub(crate) fn analyze(asked: &Asked<'_>, text: &str) -> Result<sql::Analysis, sql::Refusal> {
     let limits =
         sql::Limits { bytes: asked.limit.saturating_mul(2), server: asked.catalog.server(), ..sql::Limits::default() };
     match &asked.catalog.schema {
         None => sql::analyze(text, &limits),
-        Some(schema) => sql::analyze_in(text, &limits, &sql::Context::new(schema, path)),
+        Some(schema) => {
+            let temporary_at = Some(asked.temporary_at);
+            let context = sql::Context { temporary_at, ..sql::Context::new(schema, asked.schemas) };
+            sql::analyze_in(text, &limits, &context)
+        }
     }
 }
 
 /// The schemas that the server searches, the session's temporary one among them.
-pub(crate) fn searched(asked: &Asked<'_>) -> Vec<String> {
-    let mut path = asked.schemas.to_vec();
-    path.insert(asked.temporary_at.min(path.len()), "pg_temp".to_owned());
+pub(crate) fn searched(schemas: &[String], temporary_at: usize) -> Vec<String> {
+    let mut path = schemas.to_vec();
+    path.insert(temporary_at.min(path.len()), "pg_temp".to_owned());
     path
 }
 
 /// What a text of that length comes to.
-fn mean(
-    policy: &Policy,
-    asked: &Asked<'_>,
-    path: &[String],
-    text_len: usize,
-    analysis: Result<sql::Analysis, Refusal>,
-) -> Meaning {
+fn mean(policy: &Policy, asked: &Asked<'_>, text_len: usize, analysis: Result<sql::Analysis, Refusal>) -> Meaning {
     let (statements, constants, mut refusal) = match analysis {
         Ok(analysis) => (analysis.statements, analysis.constants, None),
         Err(refusal) => (Vec::new(), None, Some(refusal)),
@@ -283,7 +281,7 @@ fn mean(
     let Decided { mut rule, mut rule_at, valid_until_s, wants_estimate } =
         decide(policy, asked, &statements, &mut refusal);
     let unjudged = refusal.as_ref().is_some_and(|refusal| refusal.why == Why::Unjudged);
-    let derived = trace(policy, asked, path, &statements);
+    let derived = trace(policy, asked, &statements);
     let found = derived.as_ref().and_then(|derived| derived.refusal.as_ref());
     if outdoes(found, refusal.as_ref()) {
         refusal = found.cloned();
@@ -353,7 +351,7 @@ fn mean(
 }
 
 /// Where the values of a text come from, where the database holds anything sensitive; what rules alone ask of it they judge themselves.
-fn trace(policy: &Policy, asked: &Asked<'_>, path: &[String], statements: &[Statement]) -> Option<Derived> {
+fn trace(policy: &Policy, asked: &Asked<'_>, statements: &[Statement]) -> Option<Derived> {
     let schema = asked.catalog.schema.as_deref().filter(|_| asked.catalog.guards && !statements.is_empty())?;
     let traced = Traced {
         policy,
@@ -362,7 +360,7 @@ fn trace(policy: &Policy, asked: &Asked<'_>, path: &[String], statements: &[Stat
         subject: asked.subject,
         database: asked.database,
         schemas: asked.schemas,
-        path,
+        temporary_at: asked.temporary_at,
         sure: asked.sure,
         wall_s: asked.wall_s,
     };
@@ -564,12 +562,12 @@ pub(crate) fn kinds<'a>(statements: impl Iterator<Item = &'a Statement>) -> Vec<
 }
 
 pub(crate) fn tables<'a>(statements: impl Iterator<Item = &'a Statement>) -> Vec<Masked> {
-    let mut words: Vec<String> = statements
+    let mut words: Vec<Cow<'_, str>> = statements
         .flat_map(|statement| &statement.pairs)
         .filter_map(|pair| match &pair.object {
-            Object::Table(Name { schema: None, name }) => Some(name.clone()),
-            Object::Table(name) => Some(name.to_string()),
-            Object::Function(name) => Some(format!("{name}()")),
+            Object::Table(Name { schema: None, name }) => Some(name.as_str().into()),
+            Object::Table(name) => Some(name.to_string().into()),
+            Object::Function(name) => Some(format!("{name}()").into()),
             Object::None => None,
         })
         .collect();

@@ -95,8 +95,12 @@ fn read(text: &str, limits: &Limits, context: Option<&Context<'_>>) -> Result<An
     match grammar::parse(text, &arena, limits.depth, limits.tree_bytes) {
         Ok(parsed) => {
             let lineage = context.map(|known| {
-                let context =
-                    Context { prepared: &prepared, cursors: &cursors, ..Context::new(known.schema, known.schemas) };
+                let context = Context {
+                    prepared: &prepared,
+                    cursors: &cursors,
+                    temporary_at: known.temporary_at,
+                    ..Context::new(known.schema, known.schemas)
+                };
                 lineage::Text::new(&context, &arena)
             });
             let statements = statements(text, parsed.statements, limits, lineage)?;

@@ -84,11 +84,13 @@ impl Digests {
     }
 
     /// Where in the list a name stands first, by those that `is_it` says are the name.
+    #[inline]
     pub(crate) fn find(&self, sought: Sought<'_>, is_it: impl Fn(usize, &str) -> bool) -> Option<usize> {
         let (word, bit) = bit(sought.digest);
-        if self.bits[word] & bit == 0 {
-            return None;
-        }
+        if self.bits[word] & bit == 0 { None } else { self.search(sought, is_it) }
+    }
+
+    fn search(&self, sought: Sought<'_>, is_it: impl Fn(usize, &str) -> bool) -> Option<usize> {
         let mut from = 0;
         let (groups, _) = self.all.as_chunks::<8>();
         // Eight at a time, in one comparison of vectors.

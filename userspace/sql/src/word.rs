@@ -103,6 +103,12 @@ impl PartialEq<&str> for Word {
     }
 }
 
+impl PartialEq<String> for Word {
+    fn eq(&self, other: &String) -> bool {
+        *self == **other
+    }
+}
+
 impl std::hash::Hash for Word {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         self.bytes().hash(state);

@@ -95,7 +95,7 @@ impl<'c> Follower<'c> {
             if !read.has_key() {
                 is_single = false;
                 if !self.is_asked && !is_limited {
-                    self.found.unbounded.insert(Cow::Borrowed(&read.relation.name));
+                    self.found.unbounded.push(Cow::Borrowed(&read.relation.name));
                 }
             }
         }

@@ -9,12 +9,12 @@ use super::value::{Column, Value};
 use super::words;
 use crate::schema::Kept;
 use crate::tree::{At, Node, Tag, Value as Field, at};
-use crate::{ColumnId, Computation, Name, Relation, Sensitivity, Watch};
+use crate::{ColumnId, Computation, Name, Relation, Sensitivity, Watch, Word};
 
 /// What an earlier statement of the text has set up over a relation, by its bare name.
 #[derive(Clone)]
 pub(super) struct SetUp {
-    relation: String,
+    relation: Word,
     by: Watch,
     /// The columns; none: it may look at all.
     columns: Vec<String>,

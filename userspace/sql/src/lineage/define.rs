@@ -8,7 +8,7 @@ use super::value::{Column, Value};
 use crate::tree::{At, List, Node, Tag, Value as Field, at};
 use crate::utility::constant;
 use crate::walk::{qualified, range_name};
-use crate::{Clause, How, Name, Sensitivity, Unknown, Watch};
+use crate::{Clause, How, Name, Sensitivity, Unknown, Watch, Word};
 
 /// Notes what a statement that is no query means for where values go.
 pub(super) fn visit<'c>(follower: &mut Follower<'c>, node: Node<'c>) {
@@ -374,7 +374,7 @@ fn dropped(follower: &mut Follower<'_>, node: Node<'_>) {
     let gone = &mut follower.earlier.gone;
     gone.any |= node.text(at!("behavior")) == "DROP_CASCADE" || !RELATIONS.contains(&node.text(at!("removeType")));
     for object in node.list(at!("objects")) {
-        gone.names.extend(words_of(object).pop());
+        gone.names.extend(words_of(object).pop().map(Word::from));
     }
 }
 

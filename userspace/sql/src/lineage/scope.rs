@@ -90,8 +90,9 @@ impl<'c> Found<'c> {
 }
 
 /// System columns: of every stored row, and tell nothing of its values.
+#[inline]
 pub(super) fn is_system(name: &str) -> bool {
-    ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", "oid"].contains(&name)
+    matches!(name, "ctid" | "xmin" | "xmax" | "cmin" | "cmax" | "tableoid" | "oid")
 }
 
 /// What a column of a relation holds, by what policy calls it.
@@ -106,14 +107,21 @@ pub(super) fn stored<'c>(schema: &Schema, relation: &Relation, column: &crate::C
 
 impl<'c> Columns<'c> {
     /// Looks for a column by its name.
+    #[inline]
     pub(super) fn find(&self, schema: &Schema, sought: Sought<'_>, found: &mut Found<'c>) {
-        let name = sought.name;
         match self {
             Columns::Relation(relation) => {
                 if let Some(column) = relation.column(sought) {
                     found.add(stored(schema, relation, column));
                 }
             }
+            others => others.find_among(sought.name, found),
+        }
+    }
+
+    fn find_among(&self, name: &str, found: &mut Found<'c>) {
+        match self {
+            Columns::Relation(_) => {}
             Columns::Known(columns) | Columns::Computed(_, columns) => {
                 let mut hit = false;
                 for column in columns.iter().filter(|column| column.name == name) {
@@ -177,23 +185,32 @@ pub(super) fn renamed<'c>(columns: &Rc<[Column<'c>]>, names: &[&'c str]) -> Rc<[
         .collect()
 }
 
+/// Looks for an unqualified column in a join: those that are merged hide the two that they are of.
+fn joined<'c>(
+    sides: &[From<'c>; 2],
+    merged: &[Column<'c>],
+    schema: &Schema,
+    sought: Sought<'_>,
+    found: &mut Found<'c>,
+) {
+    match merged.iter().find(|column| column.name == sought.name) {
+        Some(column) => found.add(column.value.clone()),
+        None => sides.iter().for_each(|side| side.find(schema, sought, found)),
+    }
+}
+
 impl<'c> From<'c> {
     /// Looks for an unqualified column.
+    #[inline]
     fn find(&self, schema: &Schema, sought: Sought<'_>, found: &mut Found<'c>) {
-        let name = sought.name;
         match self {
             From::Item(item) => {
                 item.columns.find(schema, sought, found);
-                if item.is_stored && found.value.is_none() && is_system(name) {
+                if item.is_stored && found.value.is_none() && is_system(sought.name) {
                     found.add(Value::clean());
                 }
             }
-            From::Join { sides, merged, .. } => match merged.iter().find(|column| column.name == name) {
-                Some(column) => found.add(column.value.clone()),
-                None => {
-                    sides.iter().for_each(|side| side.find(schema, sought, found));
-                }
-            },
+            From::Join { sides, merged, .. } => joined(sides, merged, schema, sought, found),
         }
     }
 

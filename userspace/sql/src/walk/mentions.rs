@@ -44,6 +44,8 @@ pub(super) struct Mentions<'t> {
     row_digests: [u64; 4],
 }
 
+/// Most statements mention no more columns, nor tables and aliases.
+const MOSTLY: usize = 24;
 /// A power of two.
 const LATELY: usize = 256;
 /// Of more than so many it is looked whether any stands there twice.
@@ -51,7 +53,8 @@ const UNSORTED_MAX: usize = 128;
 
 impl Default for Mentions<'_> {
     fn default() -> Self {
-        Mentions { noted: Vec::new(), lately: [0; LATELY], rows: Vec::new(), row_digests: [0; 4] }
+        let (noted, rows) = (Vec::with_capacity(MOSTLY), Vec::with_capacity(MOSTLY));
+        Mentions { noted, lately: [0; LATELY], rows, row_digests: [0; 4] }
     }
 }
 
