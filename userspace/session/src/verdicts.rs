@@ -12,7 +12,7 @@ use std::sync::Arc;
 use audit::{StatementPart, VerdictFacts, VerdictPart};
 use pan::Masked;
 use policy::{Action, Policy, Question, Sensitive};
-use sql::{ColumnRef, Kind, Name, Object, Pair, Scope, Setting, SettingValue, Statement};
+use sql::{ColumnRef, Kind, Name, Object, Pair, Scope, Setting, SettingValue, Statement, Word};
 
 use crate::catalogs::{Catalog, is_masked, is_secret, matches};
 use crate::derived::{Derived, Places, Traced};
@@ -498,8 +498,8 @@ impl<'a> Watched<'a> {
         Watched { columns, beginnings }
     }
 
-    fn may_be(&self, name: &str) -> bool {
-        match name.as_bytes().first() {
+    fn may_be(&self, name: &Word) -> bool {
+        match name.bytes().first() {
             Some(first) => self.beginnings[usize::from(*first >> 6)] & 1 << (first & 63) != 0,
             None => self.beginnings == [u64::MAX; 4],
         }
@@ -515,7 +515,7 @@ impl<'a> Watched<'a> {
         if may_hide && statement.kinds.iter().any(hides) {
             return true;
         }
-        let is_column = |name: &str| {
+        let is_column = |name: &Word| {
             let mut sensitive = self.columns.iter().filter(|sensitive| which(sensitive));
             self.may_be(name) && sensitive.any(|sensitive| matches(&sensitive.column, name))
         };

@@ -84,7 +84,7 @@ impl Digests {
     }
 
     /// Where in the list a name stands first, by those that `is_it` says are the name.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, sought: Sought<'_>, is_it: impl Fn(usize, &str) -> bool) -> Option<usize> {
         let (word, bit) = bit(sought.digest);
         if self.bits[word] & bit == 0 { None } else { self.search(sought, is_it) }

@@ -7,6 +7,9 @@ pub fn matches(pattern: &str, name: &str) -> bool {
     if first.is_some_and(|first| *first != b'*') && first != name.as_bytes().first() {
         return false;
     }
+    if pattern == "*" {
+        return true;
+    }
     if !pattern.bytes().any(|byte| byte == b'*') {
         return pattern == name;
     }

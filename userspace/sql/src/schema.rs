@@ -192,7 +192,7 @@ impl Kept {
     }
 
     /// The column of that name.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn column(&self, name: Sought<'_>) -> Option<&Column> {
         let is_it = |at: usize, name: &str| self.columns.get(at).is_some_and(|column| column.name == name);
         self.names.find(name, is_it).and_then(|at| self.columns.get(at))

@@ -399,6 +399,9 @@ pub(crate) fn qualified(words: List<'_>) -> Name {
 
 /// The same without a copy: schema and name.
 pub(crate) fn parts<'t>(words: List<'t>) -> (Option<&'t str>, &'t str) {
+    if let Some(only) = words.only() {
+        return (None, only.as_string().unwrap_or_default());
+    }
     let mut words = words.iter().rev().filter_map(Value::as_string);
     let name = words.next().unwrap_or_default();
     (words.next(), name)

@@ -27,7 +27,8 @@ impl Word {
         }
     }
 
-    fn bytes(&self) -> &[u8] {
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
         match &self.0 {
             Held::Short { length, bytes } => bytes.get(..usize::from(*length)).unwrap_or_default(),
             Held::Long(word) => word.as_bytes(),

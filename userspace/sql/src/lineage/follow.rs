@@ -33,6 +33,8 @@ pub(super) struct Follower<'c> {
     pub(super) context: Context<'c>,
     /// Where trees and words lie until the text is judged.
     pub(super) arena: &'c Arena,
+    /// The schemas in which a bare name is looked for, in order.
+    pub(super) path: &'c [&'c str],
     pub(super) scopes: Scopes<'c>,
     /// Innermost last.
     pub(super) ctes: Vec<Cte<'c>>,
@@ -122,9 +124,12 @@ pub(super) struct Found<'c> {
 
 impl<'c> Follower<'c> {
     pub(super) fn new(context: Context<'c>, arena: &'c Arena, earlier: Earlier<'c>, steps_left: usize) -> Follower<'c> {
+        let mut path = bumpalo::collections::Vec::new_in(arena);
+        path.extend(super::relations::searched(&context));
         Follower {
             context,
             arena,
+            path: path.into_bump_slice(),
             scopes: Scopes::default(),
             ctes: Vec::new(),
             arguments: Vec::new(),

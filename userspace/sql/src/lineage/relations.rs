@@ -29,7 +29,9 @@ pub(super) fn resolve<'c>(follower: &mut Follower<'c>, written: Option<&'c str>,
         follower.unknown_form("a name without a schema behind a change of search_path");
     }
     let known = follower.schema().named(name);
-    for schema in searched(follower.context, written) {
+    let only = written.map(plain);
+    let path = if written.is_some() { only.as_slice() } else { follower.path };
+    for schema in path.iter().copied() {
         if let Some(columns) = in_schema(follower, schema, name, known) {
             let columns = with_filled(follower, name, columns);
             return Resolved { columns, schema: Some(schema) };
@@ -46,15 +48,13 @@ pub(super) fn resolve<'c>(follower: &mut Follower<'c>, written: Option<&'c str>,
     Resolved { columns: Columns::Any(Value::clean()), schema: written }
 }
 
-/// The schemas in which a name is looked for, in order; temporary objects and the server's own come first unless the path says
+/// The schemas in which a bare name is looked for, in order; temporary objects and the server's own come first unless the path says
 /// otherwise.
-fn searched<'c>(context: Context<'c>, written: Option<&'c str>) -> impl Iterator<Item = &'c str> {
-    let path = written.is_none().then(|| context.path().map(plain));
+pub(super) fn searched<'c>(context: &Context<'c>) -> impl Iterator<Item = &'c str> {
+    let path = context.path().map(plain);
     let of_path = path.clone();
-    let is_implicit =
-        move |implicit: &&str| path.clone().is_some_and(|mut path| path.all(|schema| schema != *implicit));
-    let implicit = [TEMPORARY, "pg_catalog"].into_iter().filter(is_implicit);
-    written.into_iter().map(plain).chain(implicit).chain(of_path.into_iter().flatten())
+    let is_implicit = move |implicit: &&str| of_path.clone().all(|schema| schema != *implicit);
+    [TEMPORARY, "pg_catalog"].into_iter().filter(is_implicit).chain(path)
 }
 
 /// The relation of that name in a schema, of those that are `known` by it; `None`: there is none.

@@ -107,7 +107,7 @@ pub(super) fn stored<'c>(schema: &Schema, relation: &Relation, column: &crate::C
 
 impl<'c> Columns<'c> {
     /// Looks for a column by its name.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(&self, schema: &Schema, sought: Sought<'_>, found: &mut Found<'c>) {
         match self {
             Columns::Relation(relation) => {

@@ -110,11 +110,11 @@ impl<'c> Follower<'c> {
 
     /// What an inner query computes may be left aside by the outer one, and still fail on some values and not on others.
     pub(super) fn left_aside(&mut self, query: Node<'c>, columns: &[Column<'c>]) {
-        let targets: Vec<Node<'c>> = nodes(query.list(at!("targetList"))).collect();
+        let targets = query.list(at!("targetList"));
         for (at, column) in columns.iter().enumerate() {
             if !column.value.is_verbatim() {
-                let target = targets.get(at).filter(|_| targets.len() == columns.len());
-                self.dropped(&column.value, target.copied().unwrap_or(query));
+                let target = targets.get(at).and_then(Field::as_node).filter(|_| targets.len() == columns.len());
+                self.dropped(&column.value, target.unwrap_or(query));
             }
         }
     }
