@@ -213,7 +213,7 @@ fn names<'a>(name: Named<'a>, is_relation: bool, schemas: &'a [String]) -> impl 
     let is_bare = name.schema.is_none();
     let is_servers = is_bare
         && if is_relation {
-            sql::is_catalog_relation(name.name) || name.name.starts_with("pg_")
+            name.name.starts_with("pg_") // as all of `pg_catalog` are called
         } else {
             sql::is_catalog_function(name.name)
         };

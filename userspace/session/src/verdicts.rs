@@ -5,6 +5,7 @@ mod hits;
 mod refusal;
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,9 +13,9 @@ use std::sync::Arc;
 use audit::{StatementPart, VerdictFacts, VerdictPart};
 use pan::Masked;
 use policy::{Action, Policy, Question, Sensitive};
-use sql::{ColumnRef, Kind, Name, Object, Pair, Scope, Setting, SettingValue, Statement, Word};
+use sql::{ColumnRef, Kind, Name, Object, Pair, Scope, Setting, SettingValue, Statement, Word, matches};
 
-use crate::catalogs::{Catalog, is_masked, is_secret, matches};
+use crate::catalogs::{Catalog, is_masked, is_secret};
 use crate::derived::{Derived, Places, Traced};
 pub(crate) use crate::inner::Inner;
 use crate::postgres::settings::{self, Rule};
@@ -302,7 +303,7 @@ fn mean(policy: &Policy, asked: &Asked<'_>, text_len: usize, analysis: Result<sq
         verdict: audit::Verdict::Allow,
         rule: rule.as_ref().map(Into::into),
         reason: None,
-        policy: (&Masked::of(policy.version())).into(),
+        policy: (&version(policy)).into(),
     });
     Meaning {
         key: Key {
@@ -348,6 +349,18 @@ fn mean(policy: &Policy, asked: &Asked<'_>, text_len: usize, analysis: Result<sq
         estimated_rows: asked.estimated_rows,
         statements,
     }
+}
+
+/// The policy's version as a record has it. It is asked for at each verdict, and seldom another one than before.
+fn version(policy: &Policy) -> Masked {
+    thread_local! {
+        static LAST: RefCell<Option<(String, Masked)>> = const { RefCell::new(None) };
+    }
+    let version = policy.version();
+    LAST.with_borrow_mut(|last| match last {
+        Some((of, masked)) if of == version => masked.clone(),
+        _ => last.insert((version.to_owned(), Masked::of(version))).1.clone(),
+    })
 }
 
 /// Where the values of a text come from, where the database holds anything sensitive; what rules alone ask of it they judge themselves.
@@ -517,7 +530,10 @@ impl<'a> Watched<'a> {
         }
         let is_column = |name: &Word| {
             let mut sensitive = self.columns.iter().filter(|sensitive| which(sensitive));
-            self.may_be(name) && sensitive.any(|sensitive| matches(&sensitive.column, name))
+            self.may_be(name) && {
+                let name = name.as_str();
+                sensitive.any(|sensitive| matches(&sensitive.column, name))
+            }
         };
         let is_named = |column: &ColumnRef| matches!(column, ColumnRef::Named { name, .. } if is_column(name));
         let is_all = |column: &ColumnRef| matches!(column, ColumnRef::All { .. });
@@ -561,16 +577,18 @@ pub(crate) fn kinds<'a>(statements: impl Iterator<Item = &'a Statement>) -> Vec<
     words
 }
 
+/// Most texts name no more tables and functions.
+const TABLES: usize = 16;
+
 pub(crate) fn tables<'a>(statements: impl Iterator<Item = &'a Statement>) -> Vec<Masked> {
-    let mut words: Vec<Cow<'_, str>> = statements
-        .flat_map(|statement| &statement.pairs)
-        .filter_map(|pair| match &pair.object {
-            Object::Table(Name { schema: None, name }) => Some(name.as_str().into()),
-            Object::Table(name) => Some(name.to_string().into()),
-            Object::Function(name) => Some(format!("{name}()").into()),
-            Object::None => None,
-        })
-        .collect();
+    let mut words: Vec<Cow<'_, str>> = Vec::with_capacity(TABLES);
+    let named = statements.flat_map(|statement| &statement.pairs).filter_map(|pair| match &pair.object {
+        Object::Table(Name { schema: None, name }) => Some(name.as_str().into()),
+        Object::Table(name) => Some(name.to_string().into()),
+        Object::Function(name) => Some(format!("{name}()").into()),
+        Object::None => None,
+    });
+    words.extend(named);
     words.sort_unstable();
     words.dedup();
     words.iter().map(|word| Masked::of(word)).collect()

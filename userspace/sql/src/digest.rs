@@ -1,12 +1,12 @@
 //! Digests of names, for looking them up: a digest only says where to look, and what is found is compared in full.
 //!
-//! Whoever makes names of one digest makes their lookup as slow as a search through them, and nothing else. Maps whose keys come from a
+//! Whoever makes names of one digest makes their lookup as slow as a search through them, and nothing else. Maps by names that come from a
 //! database keep the standard library's hash.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// A map by words of our own data files.
+/// A map by words of our own data files, or by OIDs, which the server gives.
 pub(crate) type Map<K, V> = HashMap<K, V, BuildHasherDefault<Digester>>;
 /// A set of such words.
 pub(crate) type Set<K> = HashSet<K, BuildHasherDefault<Digester>>;

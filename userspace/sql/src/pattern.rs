@@ -47,6 +47,9 @@ mod tests {
             ("*b*", "abc", true),
             ("*ab", "aab", true),
             ("a*bc*bc", "abc", false),
+            ("a*b*c", "a-b-b-c", true),
+            ("*pan*", "my_pan_1", true),
+            ("*pan", "pan_1", false),
         ] {
             assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
         }

@@ -7,7 +7,7 @@ use std::ops::Deref;
 use std::sync::OnceLock;
 
 use crate::Name;
-use crate::digest::{Digests, Sought};
+use crate::digest::{Digests, Map, Sought};
 
 /// A column of a relation: its OID and attribute number, as RowDescription names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -228,11 +228,11 @@ pub(crate) fn plain(schema: &str) -> &str {
 pub struct Schema {
     /// By bare name; of those of one name each has another schema, and they are in its order.
     relations: HashMap<String, Vec<Kept>>,
-    by_oid: HashMap<u32, Name>,
+    by_oid: Map<u32, Name>,
     functions: HashMap<String, Vec<Function>>,
     operators: Vec<String>,
     index: Index,
-    keys: HashMap<u32, Vec<Vec<i16>>>,
+    keys: Map<u32, Vec<Vec<i16>>>,
     /// Every column that a rule asks about is [`Sensitivity::Watched`] or more; else what is used of a relation is not told.
     pub is_watching: bool,
     /// Not all of it was told: more relations, columns or functions than the limit.

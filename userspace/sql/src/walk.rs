@@ -6,13 +6,13 @@ mod mentions;
 use std::collections::BTreeSet;
 
 use crate::catalog;
+use crate::grammar::Arena;
 use crate::statement::{ColumnRef, Copy, Name, Object, Pair, Prepared, Setting, Transaction};
 use crate::tree::{At, List, Node, Tag, Value, at};
 use crate::{Kind, definition, query, utility};
 use mentions::{Mention, Mentions};
 
 /// What was found so far.
-#[derive(Default)]
 pub(crate) struct Walk<'t> {
     /// Some may stand there twice until it is closed.
     pub(crate) pairs: Vec<Pair>,
@@ -53,8 +53,23 @@ pub(crate) fn is_older_table(range: Node<'_>) -> bool {
 
 impl<'t> Walk<'t> {
     /// Of a statement that a server of this major version reads.
-    pub(crate) fn of(server: u16) -> Walk<'t> {
-        Walk { server, ..Walk::default() }
+    pub(crate) fn of(server: u16, arena: &'t Arena) -> Walk<'t> {
+        Walk {
+            pairs: Vec::new(),
+            mentions: Mentions::new(arena),
+            settings: Vec::new(),
+            prepared: Vec::new(),
+            copy: None,
+            transaction: None,
+            changes_catalog: false,
+            search_path_sensitive: false,
+            without_where: BTreeSet::new(),
+            harmless_calls: Vec::new(),
+            is_database_wide: false,
+            server,
+            ctes: Vec::new(),
+            fixed_name: None,
+        }
     }
 
     /// Walks a statement that stands on its own or is carried by another one (PREPARE, DECLARE, EXPLAIN, …).

@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use pan::Whole;
 use policy::{ColumnPattern, Policy};
-use sql::{Column, ColumnId, Computation, Name, Relation, RelationKind, Schema, Sensitivity, Watch};
+use sql::{Column, ColumnId, Computation, Name, Relation, RelationKind, Schema, Sensitivity, Watch, matches};
 
-use super::{CatalogColumn, CatalogTable, Treatment, matches, sought_of, treatment_of};
+use super::{CatalogColumn, CatalogTable, Treatment, sought_of, treatment_of};
 use crate::taints::Tainted;
 
 /// Relations as their rows come: each one's own, then the columns of all, both in order of the OIDs.

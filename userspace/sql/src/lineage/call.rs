@@ -171,7 +171,7 @@ impl<'c> Follower<'c> {
     fn body(&mut self, function: &'c Function, body: &str, arguments: &[Value<'c>]) -> Option<Value<'c>> {
         self.open.push(&function.name);
         let value = self.apart(arguments.to_vec(), |this| {
-            this.scopes.open();
+            this.scopes.open(0);
             this.scopes.add(From::Item(parameters(function, arguments)));
             let value = this.text(body, |this, statements| {
                 let mut last: Option<Rc<[Column<'c>]>> = None;

@@ -70,7 +70,7 @@ fn of_expression<'c>(
     };
     let read = (!expression.is_empty()).then_some(expression).and_then(|expression| {
         follower.apart(Vec::new(), |follower| {
-            follower.scopes.open();
+            follower.scopes.open(0);
             follower.scopes.add(From::Item(item));
             let value = follower.text(&format!("SELECT {expression}"), |follower, statements| match statements {
                 [statement] if statement.kind() == Tag::SelectStmt => match &*follower.query(*statement) {

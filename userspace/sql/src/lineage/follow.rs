@@ -93,6 +93,10 @@ pub(super) struct Gone {
 }
 
 impl Gone {
+    pub(super) fn is_empty(&self) -> bool {
+        !self.any && self.names.is_empty()
+    }
+
     pub(super) fn has(&self, name: &str) -> bool {
         self.any || self.names.iter().any(|gone| *gone == *name)
     }

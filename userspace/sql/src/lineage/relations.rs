@@ -87,6 +87,9 @@ fn in_schema<'c>(follower: &mut Follower<'c>, schema: &str, name: &str, known: &
 /// The columns of a relation whose name an earlier statement of the text used for one that it made, or whose bearer it may have removed or
 /// named otherwise: it may be any of that name.
 fn with_others<'c>(follower: &mut Follower<'c>, relation: &'c Kept, columns: Columns<'c>) -> Columns<'c> {
+    if follower.earlier.relations.is_empty() && follower.earlier.gone.is_empty() {
+        return columns;
+    }
     let name = &relation.name.name;
     let made = follower.earlier.relations.iter().filter(|made| made.name.name == *name);
     let mut others: Vec<Column<'c>> = made.flat_map(|made| made.columns.iter().cloned()).collect();
@@ -112,6 +115,9 @@ fn with_others<'c>(follower: &mut Follower<'c>, relation: &'c Kept, columns: Col
 
 /// The columns of a relation of that name with what earlier statements of the text wrote into them.
 fn with_filled<'c>(follower: &Follower<'c>, name: &str, columns: Columns<'c>) -> Columns<'c> {
+    if follower.earlier.filled.is_empty() {
+        return columns;
+    }
     let filled: Vec<_> = follower.earlier.filled.iter().filter(|flow| flow.target.name == name).collect();
     if filled.is_empty() {
         return columns;

@@ -149,7 +149,7 @@ impl<'c> Follower<'c> {
                 columns.iter().for_each(|column| self.probe(&column.value, Clause::GroupBy, operation));
             }
         }
-        self.scopes.open();
+        self.scopes.open(0);
         self.tail(node, &columns);
         self.scopes.close();
         columns
@@ -168,15 +168,16 @@ impl<'c> Follower<'c> {
             });
         }
         let columns = columns.unwrap_or_else(|| Rc::from([]));
-        self.scopes.open();
+        self.scopes.open(0);
         self.tail(node, &columns);
         self.scopes.close();
         columns
     }
 
     fn plain_select(&mut self, node: Node<'c>) -> Rc<[Column<'c>]> {
-        self.scopes.open();
-        nodes(node.list(at!("fromClause"))).for_each(|item| self.source(item));
+        let from = node.list(at!("fromClause"));
+        self.scopes.open(from.len());
+        nodes(from).for_each(|item| self.source(item));
         self.predicate(node.get(at!("whereClause")));
         let is_single = self.bounds(node);
         let was_single = std::mem::replace(&mut self.is_single, is_single);
