@@ -523,14 +523,10 @@ fn long_text(out: &mut Vec<u8>, words: Text<'_>) {
 /// unfinished record it would pass for a later one, and the service would not start.
 fn text(out: &mut Vec<u8>, field: u8, words: Text<'_>, max: usize) {
     bytes(out, field, cut(words.as_str(), max).as_bytes());
-    if !words.as_str().as_bytes().contains(&0) {
-        return;
-    }
     let start = out.len() - words.as_str().floor_char_boundary(max);
-    for byte in out.get_mut(start..).unwrap_or_default() {
-        if *byte == 0 {
-            *byte = b'?';
-        }
+    let written = out.get_mut(start..).unwrap_or_default();
+    if written.contains(&0) {
+        written.iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = b'?');
     }
 }
 
