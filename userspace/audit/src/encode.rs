@@ -1,4 +1,5 @@
 //! Events to payloads: fields appended to the caller's buffer, and parts that are encoded once and copied after.
+use std::cell::RefCell;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
@@ -16,8 +17,10 @@ mod identity;
 mod kept;
 mod reveal;
 
-/// What most parts take at most.
-const PART_BYTES: usize = 512;
+thread_local! {
+    /// Where parts are encoded: each takes just the memory that it needs.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 macro_rules! part {
     ($(#[$doc:meta])* $name:ident of $facts:ident) => {
@@ -28,11 +31,11 @@ macro_rules! part {
         impl $name {
             /// Encodes the facts once.
             pub fn of(facts: &$facts<'_>) -> $name {
-                // Room for most: what is made once is kept as it is.
-                let mut part = $name(Vec::with_capacity(PART_BYTES));
-                facts.append(&mut part.0);
-                part.fit();
-                part
+                SCRATCH.with_borrow_mut(|scratch| {
+                    scratch.clear();
+                    facts.append(scratch);
+                    $name(scratch.to_vec())
+                })
             }
 
             /// Encodes other facts into the same memory.
@@ -521,10 +524,9 @@ fn long_text(out: &mut Vec<u8>, words: Text<'_>) {
 fn text(out: &mut Vec<u8>, field: u8, words: Text<'_>, max: usize) {
     bytes(out, field, cut(words.as_str(), max).as_bytes());
     let start = out.len() - words.as_str().floor_char_boundary(max);
-    for byte in out.get_mut(start..).unwrap_or_default() {
-        if *byte == 0 {
-            *byte = b'?';
-        }
+    let written = out.get_mut(start..).unwrap_or_default();
+    if written.contains(&0) {
+        written.iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = b'?');
     }
 }
 

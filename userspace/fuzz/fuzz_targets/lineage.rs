@@ -10,7 +10,7 @@ use sql::{
 };
 
 fn name(name: &str) -> Name {
-    Name { schema: Some("public".to_owned()), name: name.to_owned() }
+    Name::new(Some("public"), name)
 }
 
 fn relation(oid: u32, table: &str, columns: &[(&str, Sensitivity)], kind: RelationKind) -> Relation {

@@ -9,9 +9,12 @@ use crate::{Action, Doubt, Policy, Question, Rule, Subject, Terms, Verdict, cond
 
 /// Judges one statement. Of several rules that say the same, the first by name is named.
 pub fn judge<'a>(policy: &'a Policy, question: Question<'a>) -> Verdict<'a> {
-    let concerned: Vec<&Rule> = policy.rules.iter().filter(|rule| concerns(rule, &question)).collect();
-    let valid_until = concerned.iter().filter_map(|rule| rule.window.next_change(question.wall_s)).min();
-    let open: Vec<&Rule> = concerned.into_iter().filter(|rule| rule.window.is_open(question.wall_s)).collect();
+    let mut valid_until: Option<i64> = None;
+    let mut open: Vec<&Rule> = Vec::with_capacity(policy.rules.len());
+    for rule in policy.rules.iter().filter(|rule| concerns(rule, &question)) {
+        valid_until = valid_until.into_iter().chain(rule.window.next_change(question.wall_s)).min();
+        open.extend(Some(rule).filter(|rule| rule.window.is_open(question.wall_s)));
+    }
     let wants_estimate = wants_estimate(policy, &question);
     let mut verdict =
         Verdict { action: Action::Allow, rule: None, message: None, pair: None, valid_until, wants_estimate };
@@ -210,7 +213,7 @@ fn names<'a>(name: Named<'a>, is_relation: bool, schemas: &'a [String]) -> impl 
     let is_bare = name.schema.is_none();
     let is_servers = is_bare
         && if is_relation {
-            sql::is_catalog_relation(name.name) || name.name.starts_with("pg_")
+            name.name.starts_with("pg_") // as all of `pg_catalog` are called
         } else {
             sql::is_catalog_function(name.name)
         };

@@ -66,7 +66,7 @@ impl<'a> From<&'a Name> for Named<'a> {
 impl Named<'_> {
     /// A copy.
     pub(crate) fn to_name(self) -> Name {
-        Name { schema: self.schema.map(str::to_owned), name: self.name.to_owned() }
+        Name::new(self.schema, self.name)
     }
 }
 

@@ -27,7 +27,7 @@ fn table(oid: u32, table: &str, columns: &[&str]) -> Relation {
         type_oid: 25,
         sensitivity: Sensitivity::Watched,
     });
-    let name = Name { schema: Some("public".to_owned()), name: table.to_owned() };
+    let name = Name::new(Some("public"), table);
     let kind = RelationKind::Table;
     Relation {
         oid,
@@ -58,7 +58,7 @@ fn schema() -> Schema {
     schema.add_relation(cards);
     let query = "SELECT cards.id, cards.pan AS ref FROM public.cards".to_owned();
     schema.add_relation(Relation { kind: RelationKind::View { query }, ..table(7, "refs", &["id", "ref"]) });
-    let name = |name: &str| Name { schema: Some("public".to_owned()), name: name.to_owned() };
+    let name = |name: &str| Name::new(Some("public"), name);
     let function = |name, body: &str| Function { name, body: Some(body.to_owned()), arguments: Vec::new() };
     schema.add_function(function(name("first_mail"), "SELECT mail FROM public.customers LIMIT 1"));
     schema.add_function(function(name("orders_of"), "SELECT id FROM public.orders WHERE customer = $1"));

@@ -9,11 +9,11 @@ use pan::{Masked, Whole};
 use policy::{Policy, Question};
 use sql::{
     Clause, ColumnId, ColumnRef, Flow, How, Kind, Lineage, Name, Object, Output, Prepared, Relation, Schema, Statement,
-    Unknown,
+    Unknown, Word,
 };
 
 use crate::catalogs::{Catalog, Treatment, treatment_of};
-use crate::verdicts::{Refusal, Why};
+use crate::verdicts::{Refusal, Why, searched};
 
 /// How one column of a result is masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,8 +90,8 @@ impl Places {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Filled {
     /// Its schema where that can be told.
-    pub(crate) schema: Option<String>,
-    pub(crate) table: String,
+    pub(crate) schema: Option<Word>,
+    pub(crate) table: Word,
     /// Empty: all.
     pub(crate) column: String,
     pub(crate) id: (u32, i16),
@@ -129,8 +129,8 @@ pub(crate) struct Traced<'a> {
     pub(crate) database: &'a str,
     /// The schemas that policy judges bare names by.
     pub(crate) schemas: &'a [String],
-    /// The same as the server searches them, the session's temporary one among them.
-    pub(crate) path: &'a [String],
+    /// Where among them the session's temporary one is searched.
+    pub(crate) temporary_at: usize,
     /// They are what the server searches, in this order; else they are all that it may search.
     pub(crate) sure: bool,
     pub(crate) wall_s: i64,
@@ -162,7 +162,7 @@ impl Traced<'_> {
                 Some(named) => named == schema || schema == "pg_temp" && named.starts_with(schema),
                 None => true,
             };
-            let tables = self.catalog.tables().iter().filter(|table| table.name == name.name);
+            let tables = self.catalog.tables().iter().filter(|table| name.name == table.name);
             for table in tables.filter(|table| is_meant(&table.schema)) {
                 let sensitive = table.columns.iter().filter(|column| matches!(column.treatment, Treatment::Whole(_)));
                 let new = sensitive.filter(|column| !column.is_written && mentions(statement, &column.name));
@@ -184,8 +184,11 @@ impl Traced<'_> {
         };
         derived.may_quote |= lineage.may_quote;
         derived.sensitive |= lineage.may_quote || !lineage.probes.is_empty() || !lineage.flows.is_empty();
-        let mut places = Vec::with_capacity(lineage.outputs.len());
-        for output in &lineage.outputs {
+        // Most results have nothing that matters.
+        let outputs =
+            if lineage.outputs.iter().all(|output| output.sources.is_empty()) { &[] } else { &*lineage.outputs };
+        let mut places = Vec::with_capacity(outputs.len());
+        for output in outputs {
             match self.place(output) {
                 Ok(place) => places.push(place),
                 // Where a refusal is only recorded it is hidden all the same.
@@ -291,10 +294,11 @@ impl Traced<'_> {
         statement.pairs.iter().find_map(|pair| match &pair.object {
             Object::Table(name) if name.schema.is_none() => {
                 let is_there = |schema: &&String| {
-                    let name = Name { schema: Some(String::clone(schema)), name: name.name.clone() };
+                    let name = Name::new(Some(schema), &name.name);
                     self.schema.relation(&name, &[]).is_some()
                 };
-                (self.path.iter().filter(is_there).count() > 1).then(|| format!("which {name} is meant"))
+                (searched(self.schemas, self.temporary_at).iter().filter(is_there).count() > 1)
+                    .then(|| format!("which {name} is meant"))
             }
             _ => None,
         })
@@ -382,8 +386,10 @@ operator name the column sensitive",
 
     /// The relation that a flow fills, if it is known, and the column's number; 0: all.
     fn target(&self, flow: &Flow) -> Option<(&Relation, i16)> {
-        let relation =
-            self.schema.relation(&flow.target, self.path).filter(|_| self.sure || flow.target.schema.is_some())?;
+        let relation = self
+            .schema
+            .relation(&flow.target, &searched(self.schemas, self.temporary_at))
+            .filter(|_| self.sure || flow.target.schema.is_some())?;
         let column = relation.columns.iter().find(|column| column.name == flow.column);
         Some((relation, column.map_or(0, |column| column.number)))
     }

@@ -37,8 +37,8 @@ impl Tainted {
         if self.id.0 != 0 && self.id.0 == relation.oid {
             return self.id.1 == 0 || self.id.1 == column.number;
         }
-        let schema = self.schema.is_empty() || relation.name.schema.as_ref() == Some(&self.schema);
-        schema && self.table == relation.name.name && (self.column.is_empty() || self.column == column.name)
+        let schema = self.schema.is_empty() || relation.name.is_in(&self.schema);
+        schema && relation.name.name == self.table && (self.column.is_empty() || self.column == column.name)
     }
 }
 

@@ -4,6 +4,8 @@ mod cache;
 mod hits;
 mod refusal;
 
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,9 +13,9 @@ use std::sync::Arc;
 use audit::{StatementPart, VerdictFacts, VerdictPart};
 use pan::Masked;
 use policy::{Action, Policy, Question, Sensitive};
-use sql::{ColumnRef, Kind, Name, Object, Pair, Scope, Setting, SettingValue, Statement};
+use sql::{ColumnRef, Kind, Name, Object, Pair, Scope, Setting, SettingValue, Statement, Word, matches};
 
-use crate::catalogs::{Catalog, is_masked, is_secret, matches};
+use crate::catalogs::{Catalog, is_masked, is_secret};
 use crate::derived::{Derived, Places, Traced};
 pub(crate) use crate::inner::Inner;
 use crate::postgres::settings::{self, Rule};
@@ -177,7 +179,7 @@ impl Judged {
 
     /// A text that nobody has read, for this reason. The record has its length alone.
     pub(crate) fn unread(policy: &Policy, asked: &Asked<'_>, refusal: Refusal) -> Judged {
-        let meaning = mean(policy, asked, &searched(asked), 0, Err(refusal));
+        let meaning = mean(policy, asked, 0, Err(refusal));
         let part = StatementPart::of(&audit::Statement {
             kinds: &[],
             tables: &[],
@@ -240,42 +242,39 @@ fn decode(bytes: &[u8], latin1: bool) -> Option<String> {
 /// Judges a text.
 pub(crate) fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
     let text = decode(asked.bytes, asked.latin1);
-    let path = searched(asked);
     let analysis = match text.as_deref() {
-        Some(text) => analyze(asked, &path, text).map_err(unjudged),
+        Some(text) => analyze(asked, text).map_err(unjudged),
         None => {
             Err(Refusal::new(Why::Unjudged, "invalid byte sequence for encoding \"UTF8\"", "").with_code(*b"22021"))
         }
     };
     let text = text.unwrap_or_default();
-    Judged::new(Arc::new(mean(policy, asked, &path, text.len(), analysis)), asked.bytes, text)
+    Judged::new(Arc::new(mean(policy, asked, text.len(), analysis)), asked.bytes, text)
 }
 
 /// What a text would do, and where its values come from as far as that is known of the database.
-pub(crate) fn analyze(asked: &Asked<'_>, path: &[String], text: &str) -> Result<sql::Analysis, sql::Refusal> {
+pub(crate) fn analyze(asked: &Asked<'_>, text: &str) -> Result<sql::Analysis, sql::Refusal> {
     let limits =
         sql::Limits { bytes: asked.limit.saturating_mul(2), server: asked.catalog.server(), ..sql::Limits::default() };
     match &asked.catalog.schema {
         None => sql::analyze(text, &limits),
-        Some(schema) => sql::analyze_in(text, &limits, &sql::Context::new(schema, path)),
+        Some(schema) => {
+            let temporary_at = Some(asked.temporary_at);
+            let context = sql::Context { temporary_at, ..sql::Context::new(schema, asked.schemas) };
+            sql::analyze_in(text, &limits, &context)
+        }
     }
 }
 
 /// The schemas that the server searches, the session's temporary one among them.
-pub(crate) fn searched(asked: &Asked<'_>) -> Vec<String> {
-    let mut path = asked.schemas.to_vec();
-    path.insert(asked.temporary_at.min(path.len()), "pg_temp".to_owned());
+pub(crate) fn searched(schemas: &[String], temporary_at: usize) -> Vec<String> {
+    let mut path = schemas.to_vec();
+    path.insert(temporary_at.min(path.len()), "pg_temp".to_owned());
     path
 }
 
 /// What a text of that length comes to.
-fn mean(
-    policy: &Policy,
-    asked: &Asked<'_>,
-    path: &[String],
-    text_len: usize,
-    analysis: Result<sql::Analysis, Refusal>,
-) -> Meaning {
+fn mean(policy: &Policy, asked: &Asked<'_>, text_len: usize, analysis: Result<sql::Analysis, Refusal>) -> Meaning {
     let (statements, constants, mut refusal) = match analysis {
         Ok(analysis) => (analysis.statements, analysis.constants, None),
         Err(refusal) => (Vec::new(), None, Some(refusal)),
@@ -283,7 +282,7 @@ fn mean(
     let Decided { mut rule, mut rule_at, valid_until_s, wants_estimate } =
         decide(policy, asked, &statements, &mut refusal);
     let unjudged = refusal.as_ref().is_some_and(|refusal| refusal.why == Why::Unjudged);
-    let derived = trace(policy, asked, path, &statements);
+    let derived = trace(policy, asked, &statements);
     let found = derived.as_ref().and_then(|derived| derived.refusal.as_ref());
     if outdoes(found, refusal.as_ref()) {
         refusal = found.cloned();
@@ -304,7 +303,7 @@ fn mean(
         verdict: audit::Verdict::Allow,
         rule: rule.as_ref().map(Into::into),
         reason: None,
-        policy: (&Masked::of(policy.version())).into(),
+        policy: (&version(policy)).into(),
     });
     Meaning {
         key: Key {
@@ -352,8 +351,20 @@ fn mean(
     }
 }
 
+/// The policy's version as a record has it. It is asked for at each verdict, and seldom another one than before.
+fn version(policy: &Policy) -> Masked {
+    thread_local! {
+        static LAST: RefCell<Option<(String, Masked)>> = const { RefCell::new(None) };
+    }
+    let version = policy.version();
+    LAST.with_borrow_mut(|last| match last {
+        Some((of, masked)) if of == version => masked.clone(),
+        _ => last.insert((version.to_owned(), Masked::of(version))).1.clone(),
+    })
+}
+
 /// Where the values of a text come from, where the database holds anything sensitive; what rules alone ask of it they judge themselves.
-fn trace(policy: &Policy, asked: &Asked<'_>, path: &[String], statements: &[Statement]) -> Option<Derived> {
+fn trace(policy: &Policy, asked: &Asked<'_>, statements: &[Statement]) -> Option<Derived> {
     let schema = asked.catalog.schema.as_deref().filter(|_| asked.catalog.guards && !statements.is_empty())?;
     let traced = Traced {
         policy,
@@ -362,7 +373,7 @@ fn trace(policy: &Policy, asked: &Asked<'_>, path: &[String], statements: &[Stat
         subject: asked.subject,
         database: asked.database,
         schemas: asked.schemas,
-        path,
+        temporary_at: asked.temporary_at,
         sure: asked.sure,
         wall_s: asked.wall_s,
     };
@@ -500,8 +511,8 @@ impl<'a> Watched<'a> {
         Watched { columns, beginnings }
     }
 
-    fn may_be(&self, name: &str) -> bool {
-        match name.as_bytes().first() {
+    fn may_be(&self, name: &Word) -> bool {
+        match name.bytes().first() {
             Some(first) => self.beginnings[usize::from(*first >> 6)] & 1 << (first & 63) != 0,
             None => self.beginnings == [u64::MAX; 4],
         }
@@ -517,9 +528,12 @@ impl<'a> Watched<'a> {
         if may_hide && statement.kinds.iter().any(hides) {
             return true;
         }
-        let is_column = |name: &str| {
+        let is_column = |name: &Word| {
             let mut sensitive = self.columns.iter().filter(|sensitive| which(sensitive));
-            self.may_be(name) && sensitive.any(|sensitive| matches(&sensitive.column, name))
+            self.may_be(name) && {
+                let name = name.as_str();
+                sensitive.any(|sensitive| matches(&sensitive.column, name))
+            }
         };
         let is_named = |column: &ColumnRef| matches!(column, ColumnRef::Named { name, .. } if is_column(name));
         let is_all = |column: &ColumnRef| matches!(column, ColumnRef::All { .. });
@@ -563,16 +577,18 @@ pub(crate) fn kinds<'a>(statements: impl Iterator<Item = &'a Statement>) -> Vec<
     words
 }
 
+/// Most texts name no more tables and functions.
+const TABLES: usize = 16;
+
 pub(crate) fn tables<'a>(statements: impl Iterator<Item = &'a Statement>) -> Vec<Masked> {
-    let mut words: Vec<String> = statements
-        .flat_map(|statement| &statement.pairs)
-        .filter_map(|pair| match &pair.object {
-            Object::Table(Name { schema: None, name }) => Some(name.clone()),
-            Object::Table(name) => Some(name.to_string()),
-            Object::Function(name) => Some(format!("{name}()")),
-            Object::None => None,
-        })
-        .collect();
+    let mut words: Vec<Cow<'_, str>> = Vec::with_capacity(TABLES);
+    let named = statements.flat_map(|statement| &statement.pairs).filter_map(|pair| match &pair.object {
+        Object::Table(Name { schema: None, name }) => Some(name.as_str().into()),
+        Object::Table(name) => Some(name.to_string().into()),
+        Object::Function(name) => Some(format!("{name}()").into()),
+        Object::None => None,
+    });
+    words.extend(named);
     words.sort_unstable();
     words.dedup();
     words.iter().map(|word| Masked::of(word)).collect()

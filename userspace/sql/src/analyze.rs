@@ -95,11 +95,15 @@ fn read(text: &str, limits: &Limits, context: Option<&Context<'_>>) -> Result<An
     match grammar::parse(text, &arena, limits.depth, limits.tree_bytes) {
         Ok(parsed) => {
             let lineage = context.map(|known| {
-                let context =
-                    Context { prepared: &prepared, cursors: &cursors, ..Context::new(known.schema, known.schemas) };
+                let context = Context {
+                    prepared: &prepared,
+                    cursors: &cursors,
+                    temporary_at: known.temporary_at,
+                    ..Context::new(known.schema, known.schemas)
+                };
                 lineage::Text::new(&context, &arena)
             });
-            let statements = statements(text, parsed.statements, limits, lineage)?;
+            let statements = statements(text, parsed.statements, &arena, limits, lineage)?;
             // All trees that were read for it are.
             if !arena.is_sound() {
                 return Err(Refusal::Unreadable);
@@ -117,30 +121,34 @@ fn read(text: &str, limits: &Limits, context: Option<&Context<'_>>) -> Result<An
 fn statements<'t>(
     text: &str,
     raw: List<'t>,
+    arena: &'t grammar::Arena,
     limits: &Limits,
     mut lineage: Option<lineage::Text<'t>>,
 ) -> Result<Vec<Statement>, Refusal> {
     if raw.len() > limits.statements {
         return Err(Refusal::TooMany);
     }
-    let mut one = |raw: Node<'t>| {
-        let node = raw.node(at!("stmt"))?;
-        let mut statement = statement(text, node, span(text, raw)?, limits.server)?;
+    let mut statements = Vec::with_capacity(raw.len());
+    for raw in raw.iter().filter_map(Value::as_node) {
+        let node = raw.node(at!("stmt")).ok_or(Refusal::Unreadable)?;
+        let span = span(text, raw).ok_or(Refusal::Unreadable)?;
+        let mut statement = statement(text, node, arena, span, limits.server).ok_or(Refusal::Unreadable)?;
         if let Some(known) = &mut lineage {
-            let followed = known.follow(node, &mut statement, text);
-            statement.lineage = Some(followed);
+            statement.lineage = Some(known.follow(node, &mut statement, text));
         }
-        Some(statement)
-    };
-    let statements: Option<Vec<Statement>> = raw.iter().filter_map(Value::as_node).map(&mut one).collect();
-    match statements {
-        Some(statements) if statements.len() == raw.len() => Ok(statements),
-        _ => Err(Refusal::Unreadable),
+        statements.push(statement);
     }
+    if statements.len() == raw.len() { Ok(statements) } else { Err(Refusal::Unreadable) }
 }
 
-fn statement(text: &str, node: Node<'_>, span: Range<usize>, server: u16) -> Option<Statement> {
-    let mut walk = Walk::of(server);
+fn statement<'t>(
+    text: &str,
+    node: Node<'t>,
+    arena: &'t grammar::Arena,
+    span: Range<usize>,
+    server: u16,
+) -> Option<Statement> {
+    let mut walk = Walk::of(server, arena);
     walk.statement(node);
     let columns = walk.finish();
     for prepared in &mut walk.prepared {

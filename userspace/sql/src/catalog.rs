@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     fn name(schema: Option<&str>, name: &str) -> Name {
-        Name { schema: schema.map(str::to_owned), name: name.to_owned() }
+        Name::new(schema, name)
     }
 
     #[test]

@@ -90,10 +90,10 @@ fn name_of(value: Value<'_>) -> Name {
             Tag::ObjectWithArgs => qualified(node.list(at!("objname"))),
             Tag::TypeName => qualified(node.list(at!("names"))),
             Tag::RangeVar => crate::walk::range_name(node),
-            _ => Name { schema: None, name: value.as_string().unwrap_or_default().to_owned() },
+            _ => Name::new(None, value.as_string().unwrap_or_default()),
         },
         Value::List(words) => qualified(words),
-        _ => Name { schema: None, name: String::new() },
+        _ => Name::new(None, ""),
     }
 }
 

@@ -1,12 +1,12 @@
 //! Digests of names, for looking them up: a digest only says where to look, and what is found is compared in full.
 //!
-//! Whoever makes names of one digest makes their lookup as slow as a search through them, and nothing else. Maps whose keys come from a
+//! Whoever makes names of one digest makes their lookup as slow as a search through them, and nothing else. Maps by names that come from a
 //! database keep the standard library's hash.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// A map by words of our own data files.
+/// A map by words of our own data files, or by OIDs, which the server gives.
 pub(crate) type Map<K, V> = HashMap<K, V, BuildHasherDefault<Digester>>;
 /// A set of such words.
 pub(crate) type Set<K> = HashSet<K, BuildHasherDefault<Digester>>;
@@ -84,11 +84,13 @@ impl Digests {
     }
 
     /// Where in the list a name stands first, by those that `is_it` says are the name.
+    #[inline(always)]
     pub(crate) fn find(&self, sought: Sought<'_>, is_it: impl Fn(usize, &str) -> bool) -> Option<usize> {
         let (word, bit) = bit(sought.digest);
-        if self.bits[word] & bit == 0 {
-            return None;
-        }
+        if self.bits[word] & bit == 0 { None } else { self.search(sought, is_it) }
+    }
+
+    fn search(&self, sought: Sought<'_>, is_it: impl Fn(usize, &str) -> bool) -> Option<usize> {
         let mut from = 0;
         let (groups, _) = self.all.as_chunks::<8>();
         // Eight at a time, in one comparison of vectors.

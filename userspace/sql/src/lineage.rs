@@ -27,7 +27,7 @@ use std::collections::BTreeSet;
 
 use crate::grammar::Arena;
 use crate::tree::Node;
-use crate::{ColumnId, Name, Object, Prepared, Schema, Statement, Watch, Word};
+use crate::{ColumnId, Name, Object, Prepared, Schema, Statement, Watch, Word, schema};
 
 /// How much of a column's value an expression keeps. Ordered: the later says more of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -168,6 +168,8 @@ pub struct Context<'a> {
     pub schema: &'a Schema,
     /// The schemas that are searched, in order (`current_schemas(true)`).
     pub schemas: &'a [String],
+    /// Before which of them the session's temporary schema is searched, where it is not among them.
+    pub temporary_at: Option<usize>,
     /// The text behind a prepared statement's name: the statement alone, without PREPARE.
     pub prepared: &'a dyn Fn(&str) -> Option<&'a str>,
     /// The text behind a cursor's name: the query alone, or its whole DECLARE.
@@ -177,7 +179,16 @@ pub struct Context<'a> {
 impl<'a> Context<'a> {
     /// No statement was prepared and no cursor opened.
     pub fn new(schema: &'a Schema, schemas: &'a [String]) -> Context<'a> {
-        Context { schema, schemas, prepared: &|_| None, cursors: &|_| None }
+        Context { schema, schemas, temporary_at: None, prepared: &|_| None, cursors: &|_| None }
+    }
+
+    /// The schemas that are searched, in order.
+    pub(crate) fn path(&self) -> impl Iterator<Item = &'a str> + Clone + use<'a> {
+        let at = self.temporary_at.unwrap_or_default().min(self.schemas.len());
+        let (before, behind) = self.schemas.split_at(at);
+        let temporary = self.temporary_at.map(|_| schema::TEMPORARY);
+        let named = |schemas: &'a [String]| schemas.iter().map(String::as_str);
+        named(before).chain(temporary).chain(named(behind))
     }
 }
 
@@ -185,7 +196,7 @@ impl<'a> Context<'a> {
 fn no_functions(attributes: &BTreeSet<String>, lineage: &Lineage, statement: &mut Statement) {
     let is_none = |name: &Name| {
         name.schema.is_none()
-            && attributes.contains(&name.name)
+            && attributes.contains(&*name.name)
             && !lineage.unknown.iter().any(|unknown| matches!(unknown, Unknown::Function(function) if function == name))
     };
     let before = statement.pairs.len();

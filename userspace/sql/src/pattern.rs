@@ -7,6 +7,9 @@ pub fn matches(pattern: &str, name: &str) -> bool {
     if first.is_some_and(|first| *first != b'*') && first != name.as_bytes().first() {
         return false;
     }
+    if pattern == "*" {
+        return true;
+    }
     if !pattern.bytes().any(|byte| byte == b'*') {
         return pattern == name;
     }
@@ -44,6 +47,9 @@ mod tests {
             ("*b*", "abc", true),
             ("*ab", "aab", true),
             ("a*bc*bc", "abc", false),
+            ("a*b*c", "a-b-b-c", true),
+            ("*pan*", "my_pan_1", true),
+            ("*pan", "pan_1", false),
         ] {
             assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
         }

@@ -7,7 +7,7 @@ use std::ops::Deref;
 use std::sync::OnceLock;
 
 use crate::Name;
-use crate::digest::{Digests, Sought};
+use crate::digest::{Digests, Map, Sought};
 
 /// A column of a relation: its OID and attribute number, as RowDescription names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -192,6 +192,7 @@ impl Kept {
     }
 
     /// The column of that name.
+    #[inline(always)]
     pub(crate) fn column(&self, name: Sought<'_>) -> Option<&Column> {
         let is_it = |at: usize, name: &str| self.columns.get(at).is_some_and(|column| column.name == name);
         self.names.find(name, is_it).and_then(|at| self.columns.get(at))
@@ -214,16 +215,24 @@ impl PartialEq for Kept {
 
 impl Eq for Kept {}
 
+/// As rules and the description call a session's temporary schema.
+pub(crate) const TEMPORARY: &str = "pg_temp";
+
+/// A schema by that name: the server has a number for each session's temporary one.
+pub(crate) fn plain(schema: &str) -> &str {
+    if schema.starts_with("pg_temp_") { TEMPORARY } else { schema }
+}
+
 /// What one database holds for one user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Schema {
     /// By bare name; of those of one name each has another schema, and they are in its order.
     relations: HashMap<String, Vec<Kept>>,
-    by_oid: HashMap<u32, Name>,
+    by_oid: Map<u32, Name>,
     functions: HashMap<String, Vec<Function>>,
     operators: Vec<String>,
     index: Index,
-    keys: HashMap<u32, Vec<Vec<i16>>>,
+    keys: Map<u32, Vec<Vec<i16>>>,
     /// Every column that a rule asks about is [`Sensitivity::Watched`] or more; else what is used of a relation is not told.
     pub is_watching: bool,
     /// Not all of it was told: more relations, columns or functions than the limit.
@@ -240,7 +249,7 @@ impl Schema {
     pub fn add_relation(&mut self, relation: Relation) {
         self.index.kin.take();
         self.by_oid.insert(relation.oid, relation.name.clone());
-        let named = self.relations.entry(relation.name.name.clone()).or_default();
+        let named = self.relations.entry(relation.name.name.to_string()).or_default();
         let relation = Kept::new(relation);
         match named.binary_search_by(|known| known.name.schema.cmp(&relation.name.schema)) {
             Ok(at) => named.splice(at..=at, [relation]).for_each(drop),
@@ -250,7 +259,7 @@ impl Schema {
 
     /// Adds a function; overloads stand beside each other.
     pub fn add_function(&mut self, function: Function) {
-        self.functions.entry(function.name.name.clone()).or_default().push(function);
+        self.functions.entry(function.name.name.to_string()).or_default().push(function);
     }
 
     /// Adds a key of a relation: columns, by number, of which no two rows have the same values.
@@ -272,13 +281,16 @@ impl Schema {
 
     /// The relation that a name means, with the schemas that are searched in order (`current_schemas(true)`).
     pub fn relation(&self, name: &Name, schemas: &[String]) -> Option<&Relation> {
+        self.relation_on(name, schemas.iter().map(String::as_str))
+    }
+
+    /// The same where these are searched.
+    pub(crate) fn relation_on<'p>(&self, name: &Name, mut path: impl Iterator<Item = &'p str>) -> Option<&Relation> {
         let named = self.named(&name.name);
-        let of = |schema: &str| named.iter().find(|one| one.name.schema.as_deref() == Some(schema)).map(Deref::deref);
+        let of = |schema: &str| named.iter().find(|one| one.name.is_in(schema)).map(Deref::deref);
         match &name.schema {
             Some(schema) => of(schema),
-            None => {
-                schemas.iter().find_map(|schema| of(if schema.starts_with("pg_temp_") { "pg_temp" } else { schema }))
-            }
+            None => path.find_map(|schema| of(plain(schema))),
         }
     }
 
@@ -375,7 +387,7 @@ mod tests {
     use super::*;
 
     fn table(oid: u32, schema: &str, name: &str) -> Relation {
-        let name = Name { schema: Some(schema.to_owned()), name: name.to_owned() };
+        let name = Name::new(Some(schema), name);
         Relation {
             oid,
             name,
@@ -394,7 +406,7 @@ mod tests {
         schema.add_relation(table(2, "pg_temp", "t"));
         let searched = |path: &[&str]| {
             let path: Vec<String> = path.iter().map(|&s| s.to_owned()).collect();
-            schema.relation(&Name { schema: None, name: "t".to_owned() }, &path).map(|relation| relation.oid)
+            schema.relation(&Name::new(None, "t"), &path).map(|relation| relation.oid)
         };
         assert_eq!(searched(&["pg_temp_3", "pg_catalog", "public"]), Some(2));
         assert_eq!(searched(&["public", "pg_temp_3"]), Some(1));

@@ -9,9 +9,21 @@ use crate::{Kind, Lineage, Word};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name {
     /// The schema written in front of it. `None`: it is resolved by `search_path`.
-    pub schema: Option<String>,
+    pub schema: Option<Word>,
     /// The name itself.
-    pub name: String,
+    pub name: Word,
+}
+
+impl Name {
+    /// Of its words.
+    pub fn new(schema: Option<&str>, name: &str) -> Name {
+        Name { schema: schema.map(Word::from), name: name.into() }
+    }
+
+    /// Whether this schema stands in front of it.
+    pub fn is_in(&self, schema: &str) -> bool {
+        self.schema.as_ref().is_some_and(|own| *own == *schema)
+    }
 }
 
 impl fmt::Display for Name {

@@ -6,13 +6,13 @@ mod mentions;
 use std::collections::BTreeSet;
 
 use crate::catalog;
+use crate::grammar::Arena;
 use crate::statement::{ColumnRef, Copy, Name, Object, Pair, Prepared, Setting, Transaction};
 use crate::tree::{At, List, Node, Tag, Value, at};
 use crate::{Kind, definition, query, utility};
 use mentions::{Mention, Mentions};
 
 /// What was found so far.
-#[derive(Default)]
 pub(crate) struct Walk<'t> {
     /// Some may stand there twice until it is closed.
     pub(crate) pairs: Vec<Pair>,
@@ -53,8 +53,23 @@ pub(crate) fn is_older_table(range: Node<'_>) -> bool {
 
 impl<'t> Walk<'t> {
     /// Of a statement that a server of this major version reads.
-    pub(crate) fn of(server: u16) -> Walk<'t> {
-        Walk { server, ..Walk::default() }
+    pub(crate) fn of(server: u16, arena: &'t Arena) -> Walk<'t> {
+        Walk {
+            pairs: Vec::new(),
+            mentions: Mentions::new(arena),
+            settings: Vec::new(),
+            prepared: Vec::new(),
+            copy: None,
+            transaction: None,
+            changes_catalog: false,
+            search_path_sensitive: false,
+            without_where: BTreeSet::new(),
+            harmless_calls: Vec::new(),
+            is_database_wide: false,
+            server,
+            ctes: Vec::new(),
+            fixed_name: None,
+        }
     }
 
     /// Walks a statement that stands on its own or is carried by another one (PREPARE, DECLARE, EXPLAIN, …).
@@ -110,7 +125,7 @@ impl<'t> Walk<'t> {
             Object::None | Object::Function(_) => false,
         };
         if !self.pairs.iter().rev().take(LATELY).any(is_it) {
-            self.effect(kind, Object::Table(Name { schema: schema.map(str::to_owned), name: name.to_owned() }));
+            self.effect(kind, Object::Table(Name::new(schema, name)));
         }
     }
 
@@ -183,9 +198,9 @@ impl<'t> Walk<'t> {
     pub(crate) fn children(&mut self, node: Node<'t>, except: &[At]) {
         let mut at = 0;
         // A tree may be deep: this takes less of the stack than an iterator.
-        while let Some(name) = node.inner_name(at) {
-            if !except.contains(&name) {
-                self.value(node.inner_value(at));
+        while let Some((name, value)) = node.inner(at) {
+            if !matches!(value, Value::Null) && !except.contains(&name) {
+                self.value(value);
             }
             at += 1;
         }
@@ -242,7 +257,7 @@ impl<'t> Walk<'t> {
             | Tag::LockingClause
             | Tag::ObjectWithArgs
             | Tag::ReplicaIdentityStmt => {}
-            _ if node.name().ends_with("Stmt") => {
+            _ if node.is_statement() => {
                 if !utility::visit(self, node) && !definition::visit(self, node) {
                     self.effect(Kind::UNKNOWN, Object::None);
                     self.children(node, &[]);
@@ -264,7 +279,7 @@ impl<'t> Walk<'t> {
 
     fn source_item(&mut self, node: Node<'t>) {
         if is_older_table(node) {
-            let name = Name { schema: None, name: OLDER_NAME.to_owned() };
+            let name = Name::new(None, OLDER_NAME);
             self.effect(Kind::SELECT, Object::Table(name));
         }
         self.row_names(node, "");
@@ -378,7 +393,7 @@ fn is_row_cast(name: &str) -> bool {
 /// A range variable's name; a temporary table's schema is `pg_temp`, as the server resolves it.
 pub(crate) fn range_name(range: Node<'_>) -> Name {
     let (schema, name) = range_parts(range);
-    Name { schema: schema.map(str::to_owned), name: name.to_owned() }
+    Name::new(schema, name)
 }
 
 /// The same without a copy: schema and name.
@@ -394,11 +409,14 @@ pub(crate) fn range_parts<'t>(range: Node<'t>) -> (Option<&'t str>, &'t str) {
 /// A name from its words: the last is the name, the one before it the schema.
 pub(crate) fn qualified(words: List<'_>) -> Name {
     let (schema, name) = parts(words);
-    Name { schema: schema.map(str::to_owned), name: name.to_owned() }
+    Name::new(schema, name)
 }
 
 /// The same without a copy: schema and name.
 pub(crate) fn parts<'t>(words: List<'t>) -> (Option<&'t str>, &'t str) {
+    if let Some(only) = words.only() {
+        return (None, only.as_string().unwrap_or_default());
+    }
     let mut words = words.iter().rev().filter_map(Value::as_string);
     let name = words.next().unwrap_or_default();
     (words.next(), name)

@@ -27,7 +27,8 @@ impl Word {
         }
     }
 
-    fn bytes(&self) -> &[u8] {
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
         match &self.0 {
             Held::Short { length, bytes } => bytes.get(..usize::from(*length)).unwrap_or_default(),
             Held::Long(word) => word.as_bytes(),
@@ -99,6 +100,12 @@ impl PartialEq<str> for Word {
 
 impl PartialEq<&str> for Word {
     fn eq(&self, other: &&str) -> bool {
+        *self == **other
+    }
+}
+
+impl PartialEq<String> for Word {
+    fn eq(&self, other: &String) -> bool {
         *self == **other
     }
 }

@@ -398,6 +398,6 @@ fn system_user_may_be_a_table_or_a_column() {
     let of = |text: &str| analyze(text, &Limits::default()).unwrap().statements.remove(0);
     let named = |name: &str| ColumnRef::Named { qualifier: None, name: name.into() };
     assert!(of("SELECT system_user FROM t").columns.contains(&named("system_user")));
-    let table = Object::Table(Name { schema: None, name: "system_user".to_owned() });
+    let table = Object::Table(Name::new(None, "system_user"));
     assert!(of("SELECT * FROM system_user").pairs.iter().any(|pair| pair.object == table));
 }

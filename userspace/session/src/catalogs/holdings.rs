@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use pan::Whole;
 use policy::{ColumnPattern, Policy};
-use sql::{Column, ColumnId, Computation, Name, Relation, RelationKind, Schema, Sensitivity, Watch};
+use sql::{Column, ColumnId, Computation, Name, Relation, RelationKind, Schema, Sensitivity, Watch, matches};
 
-use super::{CatalogColumn, CatalogTable, Treatment, matches, sought_of, treatment_of};
+use super::{CatalogColumn, CatalogTable, Treatment, sought_of, treatment_of};
 use crate::taints::Tainted;
 
 /// Relations as their rows come: each one's own, then the columns of all, both in order of the OIDs.
@@ -80,7 +80,7 @@ impl Relations {
         };
         self.relations.push(Relation {
             oid: row.oid,
-            name: Name { schema: Some(if temporary { "pg_temp".to_owned() } else { row.schema }), name: row.name },
+            name: Name::new(Some(if temporary { "pg_temp" } else { &row.schema }), &row.name),
             kind,
             columns: Vec::new(),
             has_rules: row.has_rules,
@@ -295,14 +295,15 @@ fn table_of(
     relation: &Relation,
     treated: &HashMap<ColumnId, Treatment>,
 ) -> CatalogTable {
-    let (schema, name) = (relation.name.schema.clone().unwrap_or_default(), relation.name.name.clone());
+    let (schema, name) = (relation.name.schema.clone().unwrap_or_default(), &relation.name.name);
     let columns = relation.columns.iter().map(|column| CatalogColumn {
         number: column.number,
         name: column.name.clone(),
         type_oid: column.type_oid,
         treatment: treated.get(&id(relation, column)).copied().unwrap_or(Treatment::Content),
         is_written: false,
-        sought: sought_of(policy, endpoint, &schema, &name, &column.name),
+        sought: sought_of(policy, endpoint, &schema, name, &column.name),
     });
-    CatalogTable { columns: columns.collect(), oid: relation.oid, schema, name }
+    let columns = columns.collect();
+    CatalogTable { columns, oid: relation.oid, schema: schema.to_string(), name: name.to_string() }
 }

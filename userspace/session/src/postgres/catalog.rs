@@ -512,7 +512,7 @@ impl Asking {
                 self.builder.as_mut()?.type_of(oid, &send, subtype);
             }
             Part::Functions => {
-                let name = sql::Name { schema: Some(text(0)?), name: text(1)? };
+                let name = sql::Name::new(Some(&text(0)?), &text(1)?);
                 let body = maybe(2).filter(|body| body.chars().count() < TEXT_MAX);
                 let arguments = maybe(3).unwrap_or_default();
                 let arguments =

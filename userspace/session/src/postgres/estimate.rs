@@ -182,7 +182,7 @@ impl Connection {
         // What a temporary table hides from us is not what would be read.
         let hidden = statement.pairs.iter().any(|pair| match &pair.object {
             Object::Table(name) => {
-                let own = Name { schema: Some("pg_temp".to_owned()), name: name.name.clone() };
+                let own = Name::new(Some("pg_temp"), &name.name);
                 schema.relation(&own, &[]).is_some()
             }
             Object::None | Object::Function(_) => false,

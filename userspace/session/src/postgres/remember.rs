@@ -22,8 +22,8 @@ impl Connection {
         let tainted = |filled: &Filled| Tainted {
             endpoint: endpoint.clone(),
             dbname: dbname.to_string(),
-            schema: filled.schema.clone().unwrap_or_default(),
-            table: filled.table.clone(),
+            schema: filled.schema.as_deref().unwrap_or_default().to_owned(),
+            table: filled.table.to_string(),
             column: filled.column.clone(),
             id: filled.id,
         };

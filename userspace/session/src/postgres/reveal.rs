@@ -15,12 +15,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use audit::{Event, NAME_MAX};
 use pan::Masked;
 use policy::{Question, REVEAL_COLUMNS_MAX};
+use sql::matches;
 
 use super::judge::Verdict;
 use super::queue::{Request, Run};
 use super::{Connection, Cx};
 use crate::approval::Revealing;
-use crate::catalogs::{Treatment, is_secret, matches, treatment_of};
+use crate::catalogs::{Treatment, is_secret, treatment_of};
 use crate::verdicts::{Judged, Refusal, Why};
 use crate::{AskId, Asking, RecordId};
 

@@ -48,8 +48,8 @@ impl Doubts {
                 Object::Table(name) | Object::Function(name) if defines(pair.kind) => {
                     if self.names.len() >= DOUBTS_MAX {
                         self.all = true;
-                    } else if !self.names.contains(&name.name) {
-                        self.names.push(name.name.clone());
+                    } else if !self.names.iter().any(|known| name.name == *known) {
+                        self.names.push(name.name.to_string());
                     }
                 }
                 _ => self.all |= is_unseen(pair.kind),

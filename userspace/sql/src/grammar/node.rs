@@ -48,6 +48,11 @@ impl<'t> Node<'t> {
         self.shape().name
     }
 
+    /// Its type is a statement's, by its name.
+    pub(crate) fn is_statement(self) -> bool {
+        self.shape().is_statement
+    }
+
     /// A field's value.
     pub(crate) fn get(self, at: At) -> Value<'t> {
         match self.shape().field(at) {
@@ -61,7 +66,7 @@ impl<'t> Node<'t> {
     pub(crate) fn node(self, at: At) -> Option<Node<'t>> {
         match self.shape().field(at) {
             // SAFETY: it is one of its own shape's.
-            Some(field) if field.kind == Kind::Node => unsafe { self.inner(field.offset()) },
+            Some(field) if field.kind == Kind::Node => unsafe { self.pointed(field.offset()) },
             Some(_) => None,
             None => self.get(at).as_node(),
         }
@@ -133,15 +138,12 @@ impl<'t> Node<'t> {
         own.chain(self.constant()).filter(|(_, value)| !matches!(value, Value::Null))
     }
 
-    /// The name of a field that nodes or a list may stand in, by its place among those.
-    pub(crate) fn inner_name(self, at: usize) -> Option<At> {
-        self.shape().inner().get(at).map(|field| field.at)
-    }
-
-    /// What stands there.
-    pub(crate) fn inner_value(self, at: usize) -> Value<'t> {
+    /// A field that nodes or a list may stand in, by its place among those: its name, and what stands there.
+    #[inline]
+    pub(crate) fn inner(self, at: usize) -> Option<(At, Value<'t>)> {
+        let field = self.shape().inner().get(at)?;
         // SAFETY: it is one of its own shape's.
-        self.shape().inner().get(at).and_then(|field| unsafe { self.holds(field) }).unwrap_or(Value::Null)
+        Some((field.at, unsafe { self.holds(field) }.unwrap_or(Value::Null)))
     }
 
     /// Those of them that nodes and lists stand in.
@@ -183,7 +185,7 @@ impl<'t> Node<'t> {
             match field.kind {
                 Kind::List => self.items(field.offset()).map(Value::List),
                 Kind::Cells => Some(Value::List(List::at(self.at, self.tree))),
-                _ => self.inner(field.offset()).map(Value::Node),
+                _ => self.pointed(field.offset()).map(Value::Node),
             }
         }
     }
@@ -191,7 +193,7 @@ impl<'t> Node<'t> {
     /// # Safety
     /// A pointer to a node, or null, stands at that place of it.
     #[inline]
-    unsafe fn inner(self, offset: usize) -> Option<Node<'t>> {
+    unsafe fn pointed(self, offset: usize) -> Option<Node<'t>> {
         // SAFETY: as above; the measure went through it.
         let inner = unsafe { self.at.add(offset).cast::<*mut u8>().read() };
         NonNull::new(inner).map(|at| Node { at, tree: self.tree })

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use bumpalo::collections::Vec;
+
 use super::follow::Follower;
 use super::operators::is_fixed;
 use super::scope::{Columns, From, Item};
@@ -18,7 +20,7 @@ struct Read<'c> {
     name: &'c str,
     relation: &'c Kept,
     /// Its keys, as the database tells them.
-    keys: &'c [Vec<i16>],
+    keys: &'c [std::vec::Vec<i16>],
     /// Columns, by number, that equal something given.
     given: Given,
 }
@@ -27,7 +29,7 @@ struct Read<'c> {
 #[derive(Default)]
 struct Given {
     low: u64,
-    high: Vec<i16>,
+    high: std::vec::Vec<i16>,
 }
 
 impl Given {
@@ -66,18 +68,17 @@ enum Side {
 impl<'c> Follower<'c> {
     /// Notes the relations in FROM of which the query reads every row; says whether it reads one row at most, of relations alone.
     pub(super) fn bounds(&mut self, node: Node<'c>) -> bool {
-        let mut reads = Vec::new();
+        let mut reads = Vec::new_in(self.arena);
         let mut is_stored = true;
         let schema = self.schema();
         self.scopes.innermost().iter().for_each(|from| is_stored &= stored(schema, from, &mut reads));
         if reads.is_empty() {
             return false;
         }
-        let mut equalities = Vec::new();
-        node.node(at!("whereClause")).into_iter().for_each(|condition| conjuncts(condition, &mut equalities));
-        nodes(node.list(at!("fromClause"))).for_each(|item| joins(item, &mut equalities));
-        let sides: Vec<(Side, Side)> =
-            equalities.iter().map(|(left, right)| (side(&reads, *left), side(&reads, *right))).collect();
+        let mut sides = Vec::new_in(self.arena);
+        let mut note = |left, right| sides.push((side(&reads, left), side(&reads, right)));
+        node.node(at!("whereClause")).into_iter().for_each(|condition| conjuncts(condition, &mut note));
+        nodes(node.list(at!("fromClause"))).for_each(|item| joins(item, &mut note));
         // What is given by a key gives, through an equality, the key of another.
         for _ in 0..=reads.len() {
             let mut is_more = false;
@@ -95,7 +96,7 @@ impl<'c> Follower<'c> {
             if !read.has_key() {
                 is_single = false;
                 if !self.is_asked && !is_limited {
-                    self.found.unbounded.insert(Cow::Borrowed(&read.relation.name));
+                    self.found.unbounded.push(Cow::Borrowed(&read.relation.name));
                 }
             }
         }
@@ -106,7 +107,7 @@ impl<'c> Follower<'c> {
 impl Read<'_> {
     /// Is one of its keys given?
     fn has_key(&self) -> bool {
-        let told = self.keys.iter().map(Vec::as_slice);
+        let told = self.keys.iter().map(std::vec::Vec::as_slice);
         let own = self.relation.computations.iter().filter_map(|computation| match computation {
             Computation::Watched { by: Watch::Key, columns } if !columns.is_empty() => Some(columns.as_slice()),
             Computation::Watched { .. } | Computation::Generated { .. } => None,
@@ -127,7 +128,7 @@ fn give(reads: &mut [Read<'_>], column: Side, value: Side) -> bool {
 }
 
 /// Adds the relations; says whether there is nothing else.
-fn stored<'c>(schema: &'c Schema, from: &From<'c>, reads: &mut Vec<Read<'c>>) -> bool {
+fn stored<'c>(schema: &'c Schema, from: &From<'c>, reads: &mut Vec<'_, Read<'c>>) -> bool {
     match from {
         From::Item(Item { name, columns: Columns::Relation(relation) | Columns::Computed(relation, _), .. }) => {
             reads.push(Read { name, relation, keys: schema.keys(relation.oid), given: Given::default() });
@@ -141,22 +142,27 @@ fn stored<'c>(schema: &'c Schema, from: &From<'c>, reads: &mut Vec<Read<'c>>) ->
     }
 }
 
-/// The equalities that must all hold.
-fn conjuncts<'j>(condition: Node<'j>, equalities: &mut Vec<(Node<'j>, Node<'j>)>) {
-    let (mut next, mut open) = (Some(condition), Vec::new());
+/// The equalities that must all hold. (The grammar makes one list of what stands between several ANDs.)
+fn conjuncts<'j>(condition: Node<'j>, note: &mut impl FnMut(Node<'j>, Node<'j>)) {
+    let (mut next, mut open) = (Some(condition), std::vec::Vec::new());
     while let Some(node) = next.take().or_else(|| open.pop()) {
         if node.kind() == Tag::BoolExpr && node.text(at!("boolop")) == "AND_EXPR" {
             open.extend(nodes(node.list(at!("args"))));
-        } else if node.text(at!("kind")) == "AEXPR_OP" && words::last(node.list(at!("name"))) == "=" {
-            equalities.extend(node.node(at!("lexpr")).zip(node.node(at!("rexpr"))));
+        } else if let Some((left, right)) = equality(node) {
+            note(left, right);
         }
     }
 }
 
-fn joins<'j>(item: Node<'j>, equalities: &mut Vec<(Node<'j>, Node<'j>)>) {
-    let (mut next, mut open) = (Some(item), Vec::new());
+fn equality<'j>(node: Node<'j>) -> Option<(Node<'j>, Node<'j>)> {
+    let is_one = node.text(at!("kind")) == "AEXPR_OP" && words::last(node.list(at!("name"))) == "=";
+    node.node(at!("lexpr")).zip(node.node(at!("rexpr"))).filter(|_| is_one)
+}
+
+fn joins<'j>(item: Node<'j>, note: &mut impl FnMut(Node<'j>, Node<'j>)) {
+    let (mut next, mut open) = (Some(item), std::vec::Vec::new());
     while let Some(node) = next.take().or_else(|| open.pop()).filter(|node| node.kind() == Tag::JoinExpr) {
-        node.node(at!("quals")).into_iter().for_each(|condition| conjuncts(condition, equalities));
+        node.node(at!("quals")).into_iter().for_each(|condition| conjuncts(condition, note));
         open.extend(
             [node.node(at!("larg")), node.node(at!("rarg"))]
                 .into_iter()

@@ -24,7 +24,7 @@ struct Called<'a> {
 
 impl Called<'_> {
     fn to_name(self) -> Name {
-        Name { schema: self.schema.map(str::to_owned), name: self.name.to_owned() }
+        Name::new(self.schema, self.name)
     }
 }
 
@@ -143,8 +143,8 @@ impl<'c> Follower<'c> {
     /// The user's functions that a name may mean.
     fn users(&self, name: Called<'_>) -> Vec<&'c Function> {
         let is_searched = |function: &&Function| match (name.schema, &function.name.schema) {
-            (Some(written), Some(schema)) => written == schema,
-            (None, Some(schema)) => self.earlier.moved_path || self.context.schemas.contains(schema),
+            (Some(written), Some(schema)) => *schema == *written,
+            (None, Some(schema)) => self.earlier.moved_path || self.context.path().any(|searched| *schema == *searched),
             (_, None) => true,
         };
         self.schema().functions(name.name).iter().filter(is_searched).take(OVERLOADS_MAX).collect()
@@ -171,7 +171,7 @@ impl<'c> Follower<'c> {
     fn body(&mut self, function: &'c Function, body: &str, arguments: &[Value<'c>]) -> Option<Value<'c>> {
         self.open.push(&function.name);
         let value = self.apart(arguments.to_vec(), |this| {
-            this.scopes.open();
+            this.scopes.open(0);
             this.scopes.add(From::Item(parameters(function, arguments)));
             let value = this.text(body, |this, statements| {
                 let mut last: Option<Rc<[Column<'c>]>> = None;
@@ -268,7 +268,7 @@ impl<'c> Follower<'c> {
     fn filled_record(&mut self, node: Node<'c>, all: &Value<'c>) -> Value<'c> {
         let type_name = nodes(node.list(at!("args"))).next().and_then(|first| first.node(at!("typeName")));
         let relation = type_name.map(|name| qualified(name.list(at!("names"))));
-        let relation = relation.and_then(|name| self.schema().relation(&name, self.context.schemas));
+        let relation = relation.and_then(|name| self.schema().relation_on(&name, self.context.path()));
         let Some(relation) = relation else { return self.transformed(all, How::Lossy) };
         let fields = relation.columns.iter().map(|column| {
             let how = if super::cast::is_wide_type(column.type_oid) { How::Verbatim } else { How::Lossy };

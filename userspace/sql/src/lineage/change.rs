@@ -30,8 +30,8 @@ impl<'c> Follower<'c> {
             let Some(relation) = node.node(at!("relation")) else { return Rc::from([]) };
             let mut target = this.target(relation);
             let source = if node.kind() == Tag::InsertStmt { this.inserted(node, &mut target) } else { Value::clean() };
-            this.scopes.open();
-            this.scopes.open();
+            this.scopes.open(0);
+            this.scopes.open(0);
             this.scopes.add(From::Item(target.item.clone()));
             match node.kind() {
                 Tag::InsertStmt => this.conflict(node, &mut target, &source),
@@ -209,7 +209,7 @@ impl<'c> Follower<'c> {
         for name in names {
             self.scopes.add(From::Item(Item { name, schema: None, ..item.clone() }));
         }
-        self.scopes.open();
+        self.scopes.open(0);
         self.scopes.replace(from);
         let columns = self.targets(clause.list(at!("exprs")));
         columns.into()

@@ -9,12 +9,12 @@ use super::value::{Column, Value};
 use super::words;
 use crate::schema::Kept;
 use crate::tree::{At, Node, Tag, Value as Field, at};
-use crate::{ColumnId, Computation, Name, Relation, Sensitivity, Watch};
+use crate::{ColumnId, Computation, Name, Relation, Sensitivity, Watch, Word};
 
 /// What an earlier statement of the text has set up over a relation, by its bare name.
 #[derive(Clone)]
 pub(super) struct SetUp {
-    relation: String,
+    relation: Word,
     by: Watch,
     /// The columns; none: it may look at all.
     columns: Vec<String>,
@@ -70,7 +70,7 @@ fn of_expression<'c>(
     };
     let read = (!expression.is_empty()).then_some(expression).and_then(|expression| {
         follower.apart(Vec::new(), |follower| {
-            follower.scopes.open();
+            follower.scopes.open(0);
             follower.scopes.add(From::Item(item));
             let value = follower.text(&format!("SELECT {expression}"), |follower, statements| match statements {
                 [statement] if statement.kind() == Tag::SelectStmt => match &*follower.query(*statement) {

@@ -8,7 +8,7 @@ use super::value::{Column, Value};
 use crate::tree::{At, List, Node, Tag, Value as Field, at};
 use crate::utility::constant;
 use crate::walk::{qualified, range_name};
-use crate::{Clause, How, Name, Sensitivity, Unknown, Watch};
+use crate::{Clause, How, Name, Sensitivity, Unknown, Watch, Word};
 
 /// Notes what a statement that is no query means for where values go.
 pub(super) fn visit<'c>(follower: &mut Follower<'c>, node: Node<'c>) {
@@ -33,7 +33,7 @@ pub(super) fn visit<'c>(follower: &mut Follower<'c>, node: Node<'c>) {
             sets_up(follower, node, at!("relation"), Watch::Index);
         }
         Tag::CreateStatsStmt => {
-            follower.scopes.open();
+            follower.scopes.open(0);
             nodes(node.list(at!("relations"))).for_each(|relation| follower.source(relation));
             elements(follower, node.list(at!("exprs")));
             follower.scopes.close();
@@ -161,7 +161,7 @@ fn sets_up<'c>(follower: &mut Follower<'c>, node: Node<'c>, field: At, by: Watch
 
 /// Runs `body` where the columns of the statement's relation are visible.
 fn over<'c>(follower: &mut Follower<'c>, node: Node<'c>, field: At, body: impl FnOnce(&mut Follower<'c>)) {
-    follower.scopes.open();
+    follower.scopes.open(0);
     if let Some(relation) = node.node(field) {
         follower.source(relation);
     }
@@ -173,7 +173,7 @@ fn over<'c>(follower: &mut Follower<'c>, node: Node<'c>, field: At, body: impl F
 /// a cast. A check asks each of them, so none is set up where anything matters.
 fn domain<'c>(follower: &mut Follower<'c>, constraints: impl Iterator<Item = Node<'c>>) {
     let columns = scope::Columns::Known([Column::new("value", Value::clean())].into());
-    follower.scopes.open();
+    follower.scopes.open(0);
     follower.scopes.add(From::Item(scope::Item { name: "", schema: None, columns, is_stored: false }));
     for constraint in constraints {
         if constraint.text(at!("contype")) == "CONSTR_CHECK" && anything_matters(follower) {
@@ -374,7 +374,7 @@ fn dropped(follower: &mut Follower<'_>, node: Node<'_>) {
     let gone = &mut follower.earlier.gone;
     gone.any |= node.text(at!("behavior")) == "DROP_CASCADE" || !RELATIONS.contains(&node.text(at!("removeType")));
     for object in node.list(at!("objects")) {
-        gone.names.extend(words_of(object).pop());
+        gone.names.extend(words_of(object).pop().map(Word::from));
     }
 }
 
@@ -426,7 +426,7 @@ fn words_of(field: Field<'_>) -> Vec<String> {
 fn is_clean<'c>(follower: &mut Follower<'c>, body: &str) -> bool {
     let mut inner = Follower::new(follower.context, follower.arena, follower.earlier.clone(), follower.steps_left());
     let columns = inner.text(body, |inner, statements| {
-        inner.scopes.open();
+        inner.scopes.open(0);
         // Its arguments may be used by name.
         let any = scope::Columns::Any(Value::clean());
         inner.scopes.add(From::Item(scope::Item { name: "", schema: None, columns: any, is_stored: false }));

@@ -152,6 +152,9 @@ impl<'c> Follower<'c> {
 
     /// The result of something that keeps no more than `how`, and whose failure may quote.
     pub(super) fn transformed(&mut self, value: &Value<'c>, how: How) -> Value<'c> {
+        if value.is_clean() {
+            return Value::clean();
+        }
         if how < How::Verbatim {
             self.may_quote(value);
         }
@@ -160,6 +163,9 @@ impl<'c> Follower<'c> {
 
     /// The truth value of a comparison: a probe.
     pub(super) fn compared(&mut self, value: &Value<'c>, node: Node<'c>) -> Value<'c> {
+        if value.is_clean() {
+            return Value::clean();
+        }
         self.probe(value, self.clause, node);
         self.transformed(value, How::Predicate)
     }
@@ -172,6 +178,11 @@ impl<'c> Follower<'c> {
     /// A column by its name, a whole row by that of its relation, or a function of a row in attribute notation.
     fn column(&mut self, node: Node<'c>) -> Value<'c> {
         let fields = node.list(at!("fields"));
+        self.charge(self.scopes.width());
+        if let Some(name) = fields.only().and_then(Field::as_string) {
+            let value = self.named_column(name).unwrap_or_else(|| self.no_column(name));
+            return self.used(value);
+        }
         let (mut few, mut many) = ([""; 4], Vec::new());
         let words: &[&str] = if fields.len() <= few.len() {
             let mut count = 0;
@@ -184,12 +195,7 @@ impl<'c> Follower<'c> {
             many.extend(fields.iter().filter_map(Field::as_string));
             &many
         };
-        self.charge(self.scopes.width());
         match words {
-            [name] => {
-                let value = self.named_column(name).unwrap_or_else(|| self.no_column(name));
-                self.used(value)
-            }
             [qualifiers @ .., name] if fields.len() == words.len() => {
                 let value = self.qualified(qualifiers, name);
                 self.used(value)

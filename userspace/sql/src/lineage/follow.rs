@@ -12,6 +12,7 @@ use crate::grammar::Arena;
 use crate::tree::Node;
 use crate::{
     Clause, ColumnId, Context, Flow, How, Lineage, Name, Output, Probe, Schema, Sensitivity, Source, Unknown, Used,
+    Word,
 };
 
 /// Steps that are gone for one text before it is called unknown, beside one per byte: an expression is entered, an item of FROM
@@ -32,6 +33,8 @@ pub(super) struct Follower<'c> {
     pub(super) context: Context<'c>,
     /// Where trees and words lie until the text is judged.
     pub(super) arena: &'c Arena,
+    /// The schemas in which a bare name is looked for, in order.
+    pub(super) path: &'c [&'c str],
     pub(super) scopes: Scopes<'c>,
     /// Innermost last.
     pub(super) ctes: Vec<Cte<'c>>,
@@ -72,7 +75,7 @@ pub(super) struct Earlier<'c> {
     /// What they set up that looks at rows which come.
     pub(super) set_up: Vec<SetUp>,
     /// Functions that they made: by name alone.
-    pub(super) functions: Vec<String>,
+    pub(super) functions: Vec<Word>,
     /// The texts that they prepared, by name.
     pub(super) prepared: HashMap<String, String>,
     /// The cursors that they declared, by name.
@@ -86,12 +89,16 @@ pub(super) struct Earlier<'c> {
 pub(super) struct Gone {
     /// Which they are cannot be told: any.
     pub(super) any: bool,
-    pub(super) names: Vec<String>,
+    pub(super) names: Vec<Word>,
 }
 
 impl Gone {
+    pub(super) fn is_empty(&self) -> bool {
+        !self.any && self.names.is_empty()
+    }
+
     pub(super) fn has(&self, name: &str) -> bool {
-        self.any || self.names.iter().any(|gone| gone == name)
+        self.any || self.names.iter().any(|gone| *gone == *name)
     }
 }
 
@@ -111,7 +118,8 @@ pub(super) struct Found<'c> {
     pub(super) unknown: BTreeSet<Unknown>,
     pub(super) used: BTreeSet<ColumnId>,
     pub(super) asked: BTreeSet<ColumnId>,
-    pub(super) unbounded: BTreeSet<Cow<'c, Name>>,
+    /// Some may stand there twice.
+    pub(super) unbounded: Vec<Cow<'c, Name>>,
     /// Columns of rows that were written as functions of them.
     pub(super) attributes: BTreeSet<String>,
     pub(super) may_quote: bool,
@@ -120,9 +128,12 @@ pub(super) struct Found<'c> {
 
 impl<'c> Follower<'c> {
     pub(super) fn new(context: Context<'c>, arena: &'c Arena, earlier: Earlier<'c>, steps_left: usize) -> Follower<'c> {
+        let mut path = bumpalo::collections::Vec::new_in(arena);
+        path.extend(super::relations::searched(&context));
         Follower {
             context,
             arena,
+            path: path.into_bump_slice(),
             scopes: Scopes::default(),
             ctes: Vec::new(),
             arguments: Vec::new(),
@@ -254,7 +265,9 @@ impl<'c> Follower<'c> {
     /// What was found, with these outputs.
     pub(super) fn finish(mut self, columns: &[Column<'c>]) -> Lineage {
         let (outputs, open_at) = self.outputs(columns);
-        let found = std::mem::take(&mut self.found);
+        let mut found = std::mem::take(&mut self.found);
+        found.unbounded.sort_unstable();
+        found.unbounded.dedup();
         let named = |columns: &BTreeSet<ColumnId>| {
             let all: BTreeSet<Used> = columns.iter().filter_map(|column| self.by_name(*column)).collect();
             self.schema().is_watching.then(|| all.into_iter().collect())

@@ -41,7 +41,7 @@ impl<'c> Follower<'c> {
         if self.schema().functions(name).is_empty() && !self.earlier.functions.iter().any(|made| made == name) {
             return value;
         }
-        self.unknown(crate::Unknown::Function(Name { schema: None, name: name.to_owned() }));
+        self.unknown(crate::Unknown::Function(Name::new(None, name)));
         value.at_most(How::Lossy).with(&value)
     }
 }

@@ -5,9 +5,9 @@ use std::rc::Rc;
 use super::follow::Follower;
 use super::scope::{self, Columns};
 use super::value::{Column, Value};
-use crate::schema::Kept;
+use crate::schema::{Kept, TEMPORARY, plain};
 use crate::tree::{Node, Tag, at};
-use crate::{Name, Relation, RelationKind, Unknown, catalog, grammar};
+use crate::{Context, Name, Relation, RelationKind, Unknown, catalog, grammar};
 
 /// What the trees of one text and of all that it leads to may take.
 const ARENA_BYTES_MAX: usize = 256 << 20;
@@ -29,57 +29,54 @@ pub(super) fn resolve<'c>(follower: &mut Follower<'c>, written: Option<&'c str>,
         follower.unknown_form("a name without a schema behind a change of search_path");
     }
     let known = follower.schema().named(name);
-    for schema in searched(follower.context.schemas, written) {
+    let only = written.map(plain);
+    let path = if written.is_some() { only.as_slice() } else { follower.path };
+    for schema in path.iter().copied() {
         if let Some(columns) = in_schema(follower, schema, name, known) {
             let columns = with_filled(follower, name, columns);
             return Resolved { columns, schema: Some(schema) };
         }
     }
     let mut made = follower.earlier.relations.iter().rev();
-    let made = made.find(|made| written.is_none() && made.name.name == name);
+    let made = made.find(|made| written.is_none() && *made.name.name == *name);
     if let Some(made) = made {
         let (columns, schema) = (Columns::Known(Rc::clone(&made.columns)), made.name.schema.as_deref());
         let schema = schema.map(|schema| &*follower.arena.alloc_str(schema));
         return Resolved { columns: with_filled(follower, name, columns), schema };
     }
-    follower.unknown(Unknown::Relation(named(written, name)));
+    follower.unknown(Unknown::Relation(Name::new(written, name)));
     Resolved { columns: Columns::Any(Value::clean()), schema: written }
 }
 
-fn named(schema: Option<&str>, name: &str) -> Name {
-    Name { schema: schema.map(str::to_owned), name: name.to_owned() }
-}
-
-/// The schemas in which a name is looked for, in order; temporary objects and the server's own come first unless the path says
+/// The schemas in which a bare name is looked for, in order; temporary objects and the server's own come first unless the path says
 /// otherwise.
-fn searched<'c>(schemas: &'c [String], written: Option<&'c str>) -> impl Iterator<Item = &'c str> {
-    let plain = |schema: &'c str| if schema.starts_with("pg_temp_") { "pg_temp" } else { schema };
-    let path = if written.is_some() { &[] } else { schemas };
-    let is_implicit = move |implicit: &&str| written.is_none() && !path.iter().any(|schema| plain(schema) == *implicit);
-    let implicit = ["pg_temp", "pg_catalog"].into_iter().filter(is_implicit);
-    written.into_iter().map(plain).chain(implicit).chain(path.iter().map(move |schema| plain(schema)))
+pub(super) fn searched<'c>(context: &Context<'c>) -> impl Iterator<Item = &'c str> {
+    let path = context.path().map(plain);
+    let of_path = path.clone();
+    let is_implicit = move |implicit: &&str| of_path.clone().all(|schema| schema != *implicit);
+    [TEMPORARY, "pg_catalog"].into_iter().filter(is_implicit).chain(path)
 }
 
 /// The relation of that name in a schema, of those that are `known` by it; `None`: there is none.
 fn in_schema<'c>(follower: &mut Follower<'c>, schema: &str, name: &str, known: &'c [Kept]) -> Option<Columns<'c>> {
     let is_servers = matches!(schema, "pg_catalog" | "information_schema");
-    let own = known.iter().filter(|_| !is_servers).find(|relation| relation.name.schema.as_deref() == Some(schema));
+    let own = known.iter().filter(|_| !is_servers).find(|relation| relation.name.is_in(schema));
     if let Some(relation) = own {
         let columns = of_relation(follower, relation);
         return Some(with_others(follower, relation, columns));
     }
     let mut made = follower.earlier.relations.iter().rev();
-    if let Some(made) = made.find(|made| made.name.name == name && made.name.schema.as_deref() == Some(schema)) {
+    if let Some(made) = made.find(|made| *made.name.name == *name && made.name.is_in(schema)) {
         return Some(Columns::Known(Rc::clone(&made.columns)));
     }
     match schema {
-        "pg_toast" => follower.elsewhere(named(Some(schema), name)),
+        "pg_toast" => follower.elsewhere(Name::new(Some(schema), name)),
         // All of its relations are called so.
         "pg_catalog" if !name.starts_with("pg_") || !catalog::is_catalog_relation(name) => return None,
         "information_schema" if !catalog::is_information_schema(name) => return None,
         "pg_catalog" | "information_schema" => {
             if catalog::holds_values(schema, name) {
-                follower.elsewhere(named(Some(schema), name));
+                follower.elsewhere(Name::new(Some(schema), name));
             }
         }
         _ => return None,
@@ -90,6 +87,9 @@ fn in_schema<'c>(follower: &mut Follower<'c>, schema: &str, name: &str, known: &
 /// The columns of a relation whose name an earlier statement of the text used for one that it made, or whose bearer it may have removed or
 /// named otherwise: it may be any of that name.
 fn with_others<'c>(follower: &mut Follower<'c>, relation: &'c Kept, columns: Columns<'c>) -> Columns<'c> {
+    if follower.earlier.relations.is_empty() && follower.earlier.gone.is_empty() {
+        return columns;
+    }
     let name = &relation.name.name;
     let made = follower.earlier.relations.iter().filter(|made| made.name.name == *name);
     let mut others: Vec<Column<'c>> = made.flat_map(|made| made.columns.iter().cloned()).collect();
@@ -115,6 +115,9 @@ fn with_others<'c>(follower: &mut Follower<'c>, relation: &'c Kept, columns: Col
 
 /// The columns of a relation of that name with what earlier statements of the text wrote into them.
 fn with_filled<'c>(follower: &Follower<'c>, name: &str, columns: Columns<'c>) -> Columns<'c> {
+    if follower.earlier.filled.is_empty() {
+        return columns;
+    }
     let filled: Vec<_> = follower.earlier.filled.iter().filter(|flow| flow.target.name == name).collect();
     if filled.is_empty() {
         return columns;

@@ -90,8 +90,9 @@ impl<'c> Found<'c> {
 }
 
 /// System columns: of every stored row, and tell nothing of its values.
+#[inline]
 pub(super) fn is_system(name: &str) -> bool {
-    ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", "oid"].contains(&name)
+    matches!(name, "ctid" | "xmin" | "xmax" | "cmin" | "cmax" | "tableoid" | "oid")
 }
 
 /// What a column of a relation holds, by what policy calls it.
@@ -106,14 +107,21 @@ pub(super) fn stored<'c>(schema: &Schema, relation: &Relation, column: &crate::C
 
 impl<'c> Columns<'c> {
     /// Looks for a column by its name.
+    #[inline(always)]
     pub(super) fn find(&self, schema: &Schema, sought: Sought<'_>, found: &mut Found<'c>) {
-        let name = sought.name;
         match self {
             Columns::Relation(relation) => {
                 if let Some(column) = relation.column(sought) {
                     found.add(stored(schema, relation, column));
                 }
             }
+            others => others.find_among(sought.name, found),
+        }
+    }
+
+    fn find_among(&self, name: &str, found: &mut Found<'c>) {
+        match self {
+            Columns::Relation(_) => {}
             Columns::Known(columns) | Columns::Computed(_, columns) => {
                 let mut hit = false;
                 for column in columns.iter().filter(|column| column.name == name) {
@@ -177,23 +185,32 @@ pub(super) fn renamed<'c>(columns: &Rc<[Column<'c>]>, names: &[&'c str]) -> Rc<[
         .collect()
 }
 
+/// Looks for an unqualified column in a join: those that are merged hide the two that they are of.
+fn joined<'c>(
+    (sides, merged): (&[From<'c>; 2], &[Column<'c>]),
+    schema: &Schema,
+    sought: Sought<'_>,
+    is_system: bool,
+    found: &mut Found<'c>,
+) {
+    match merged.iter().find(|column| column.name == sought.name) {
+        Some(column) => found.add(column.value.clone()),
+        None => sides.iter().for_each(|side| side.find(schema, sought, is_system, found)),
+    }
+}
+
 impl<'c> From<'c> {
-    /// Looks for an unqualified column.
-    fn find(&self, schema: &Schema, sought: Sought<'_>, found: &mut Found<'c>) {
-        let name = sought.name;
+    /// Looks for an unqualified column, which may be a system column.
+    #[inline]
+    fn find(&self, schema: &Schema, sought: Sought<'_>, is_system: bool, found: &mut Found<'c>) {
         match self {
             From::Item(item) => {
                 item.columns.find(schema, sought, found);
-                if item.is_stored && found.value.is_none() && is_system(name) {
+                if is_system && item.is_stored && found.value.is_none() {
                     found.add(Value::clean());
                 }
             }
-            From::Join { sides, merged, .. } => match merged.iter().find(|column| column.name == name) {
-                Some(column) => found.add(column.value.clone()),
-                None => {
-                    sides.iter().for_each(|side| side.find(schema, sought, found));
-                }
-            },
+            From::Join { sides, merged, .. } => joined((sides, merged), schema, sought, is_system, found),
         }
     }
 
@@ -239,7 +256,7 @@ impl<'c> From<'c> {
     /// Looks for a column on one side of a join, as USING does.
     pub(super) fn column(&self, schema: &Schema, name: &str) -> Found<'c> {
         let mut found = Found::default();
-        self.find(schema, name.into(), &mut found);
+        self.find(schema, name.into(), is_system(name), &mut found);
         found
     }
 }
@@ -251,9 +268,9 @@ pub(super) struct Scopes<'c> {
 }
 
 impl<'c> Scopes<'c> {
-    /// Opens a query.
-    pub(super) fn open(&mut self) {
-        self.stack.push(Scope { from: Vec::new(), hidden: 0, is_visible: true });
+    /// Opens a query with so many items in its FROM.
+    pub(super) fn open(&mut self, width: usize) {
+        self.stack.push(Scope { from: Vec::with_capacity(width), hidden: 0, is_visible: true });
     }
 
     /// Closes it.
@@ -320,10 +337,10 @@ impl<'c> Scopes<'c> {
     /// What an unqualified column may be.
     pub(super) fn column(&self, schema: &Schema, name: &str) -> Found<'c> {
         let mut found = Found::default();
-        let name = Sought::from(name);
+        let (name, is_system) = (Sought::from(name), is_system(name));
         for scope in self.visible() {
             let mut here = Found::default();
-            scope.items().iter().for_each(|from| from.find(schema, name, &mut here));
+            scope.items().iter().for_each(|from| from.find(schema, name, is_system, &mut here));
             found.is_open |= here.is_open;
             let sure = here.value.is_some() && !here.is_open;
             if let Some(value) = here.value {

@@ -110,11 +110,11 @@ impl<'c> Follower<'c> {
 
     /// What an inner query computes may be left aside by the outer one, and still fail on some values and not on others.
     pub(super) fn left_aside(&mut self, query: Node<'c>, columns: &[Column<'c>]) {
-        let targets: Vec<Node<'c>> = nodes(query.list(at!("targetList"))).collect();
+        let targets = query.list(at!("targetList"));
         for (at, column) in columns.iter().enumerate() {
             if !column.value.is_verbatim() {
-                let target = targets.get(at).filter(|_| targets.len() == columns.len());
-                self.dropped(&column.value, target.copied().unwrap_or(query));
+                let target = targets.get(at).and_then(Field::as_node).filter(|_| targets.len() == columns.len());
+                self.dropped(&column.value, target.unwrap_or(query));
             }
         }
     }
@@ -149,7 +149,7 @@ impl<'c> Follower<'c> {
                 columns.iter().for_each(|column| self.probe(&column.value, Clause::GroupBy, operation));
             }
         }
-        self.scopes.open();
+        self.scopes.open(0);
         self.tail(node, &columns);
         self.scopes.close();
         columns
@@ -168,15 +168,16 @@ impl<'c> Follower<'c> {
             });
         }
         let columns = columns.unwrap_or_else(|| Rc::from([]));
-        self.scopes.open();
+        self.scopes.open(0);
         self.tail(node, &columns);
         self.scopes.close();
         columns
     }
 
     fn plain_select(&mut self, node: Node<'c>) -> Rc<[Column<'c>]> {
-        self.scopes.open();
-        nodes(node.list(at!("fromClause"))).for_each(|item| self.source(item));
+        let from = node.list(at!("fromClause"));
+        self.scopes.open(from.len());
+        nodes(from).for_each(|item| self.source(item));
         self.predicate(node.get(at!("whereClause")));
         let is_single = self.bounds(node);
         let was_single = std::mem::replace(&mut self.is_single, is_single);

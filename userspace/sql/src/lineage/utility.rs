@@ -158,8 +158,8 @@ impl<'c> Follower<'c> {
         }
         let (written, name) = range_parts(relation);
         let schema = super::relations::resolve(self, written, name).schema;
-        let name = Name { schema: schema.map(str::to_owned), name: name.to_owned() };
-        self.found.unbounded.insert(Cow::Owned(name));
+        let name = Name::new(schema, name);
+        self.found.unbounded.push(Cow::Owned(name));
         let wanted = named;
         if wanted.is_empty() {
             return columns;

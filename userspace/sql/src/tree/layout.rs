@@ -77,6 +77,8 @@ pub(crate) struct Shape {
     pub(crate) is_known: bool,
     /// It has one field, and that a number, a flag or a text: the value of a constant.
     pub(crate) is_value: bool,
+    /// Its name ends as those of statements do.
+    pub(crate) is_statement: bool,
     /// About what a node of it takes.
     pub(crate) bytes: usize,
     pub(crate) constant: Option<Constant>,
@@ -97,6 +99,7 @@ impl Shape {
             tag: Tag::None,
             is_known: false,
             is_value: false,
+            is_statement: false,
             bytes: 0,
             constant: None,
             fields: Vec::new(),
@@ -107,7 +110,8 @@ impl Shape {
     }
 
     fn of(name: &'static str) -> Shape {
-        Shape { name, tag: Tag::of(name), is_known: true, ..Shape::unknown() }
+        let is_statement = name.ends_with("Stmt");
+        Shape { name, tag: Tag::of(name), is_known: true, is_statement, ..Shape::unknown() }
     }
 
     /// The field of that name.

@@ -1,6 +1,9 @@
 //! The columns that a statement mentions, while its tree lies there.
 
+use bumpalo::collections::Vec as Noted;
+
 use crate::digest;
+use crate::grammar::Arena;
 use crate::statement::ColumnRef;
 
 /// A [`ColumnRef`] whose words lie in the tree.
@@ -35,27 +38,29 @@ impl<'t> Mention<'t> {
 /// most are noted once.
 pub(super) struct Mentions<'t> {
     /// With a digest of the name.
-    noted: Vec<(u32, Mention<'t>)>,
+    noted: Noted<'t, (u32, Mention<'t>)>,
     /// Where among them one of such a digest was noted last, from 1.
     lately: [u16; LATELY],
     /// Tables and aliases: a column of that name alone is a whole row.
-    rows: Vec<&'t str>,
+    rows: Noted<'t, &'t str>,
     /// Bits of digests that any of those has.
     row_digests: [u64; 4],
 }
 
+/// Most statements mention no more columns, nor tables and aliases.
+const MOSTLY: usize = 32;
 /// A power of two.
 const LATELY: usize = 256;
 /// Of more than so many it is looked whether any stands there twice.
 const UNSORTED_MAX: usize = 128;
 
-impl Default for Mentions<'_> {
-    fn default() -> Self {
-        Mentions { noted: Vec::new(), lately: [0; LATELY], rows: Vec::new(), row_digests: [0; 4] }
-    }
-}
-
 impl<'t> Mentions<'t> {
+    /// None; they lie there.
+    pub(super) fn new(arena: &'t Arena) -> Mentions<'t> {
+        let (noted, rows) = (Noted::with_capacity_in(MOSTLY, arena), Noted::with_capacity_in(MOSTLY, arena));
+        Mentions { noted, lately: [0; LATELY], rows, row_digests: [0; 4] }
+    }
+
     /// One more.
     pub(super) fn note(&mut self, mention: Mention<'t>) {
         let (qualifier, name) = mention.parts();
@@ -197,7 +202,8 @@ mod tests {
     #[test]
     fn rows_are_meant_by_their_names() {
         let told = |columns: &[&'static str], rows: &[&'static str]| {
-            let mut mentions = Mentions::default();
+            let arena = Arena::take();
+            let mut mentions = Mentions::new(&arena);
             columns.iter().for_each(|name| mentions.note(Mention::Named { qualifier: None, name }));
             rows.iter().for_each(|name| mentions.row(name));
             let mut told = mentions.told();
@@ -213,7 +219,8 @@ mod tests {
     #[test]
     fn of_many_each_is_told_once() {
         let names: Vec<String> = (0..700).map(|at| format!("c{at}")).collect();
-        let mut mentions = Mentions::default();
+        let arena = Arena::take();
+        let mut mentions = Mentions::new(&arena);
         for _ in 0..3 {
             names.iter().for_each(|name| mentions.note(Mention::Named { qualifier: Some("t"), name }));
         }

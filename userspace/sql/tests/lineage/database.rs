@@ -73,7 +73,7 @@ const FUNCTIONS: &[(&str, &str, Option<&str>)] = &[
 /// In `public`, unless a schema is written.
 fn name(name: &str) -> Name {
     let (schema, name) = name.split_once('.').unwrap_or(("public", name));
-    Name { schema: Some(schema.to_owned()), name: name.to_owned() }
+    Name::new(Some(schema), name)
 }
 
 fn columns(words: &str) -> Vec<Column> {

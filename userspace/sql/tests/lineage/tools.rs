@@ -19,7 +19,7 @@ fn schema() -> Schema {
     let lines = include_str!("data/tables.txt").lines().filter(|line| !line.starts_with('#'));
     for (oid, line) in (1..).zip(lines) {
         let mut words = line.split(' ').map(str::to_owned);
-        let name = Name { schema: Some("public".to_owned()), name: words.next().expect("a name") };
+        let name = Name::new(Some("public"), &words.next().expect("a name"));
         let columns = (1..).zip(words);
         let columns =
             columns.map(|(number, name)| Column { number, name, type_oid: 25, sensitivity: Sensitivity::None });

@@ -11,7 +11,7 @@ use super::{Asking, Attempt, Builder, Origin, Relations};
 use crate::Limits;
 use crate::catalogs::{Catalog, Catalogs, Treatment};
 use crate::taints::{Changes, Taints};
-use crate::verdicts::{Asked, Judged, Refusal, StatementCache, Why, analyze, judge, searched};
+use crate::verdicts::{Asked, Judged, Refusal, StatementCache, Why, analyze, judge};
 
 /// What a database holds, while its rows come.
 pub struct Survey {
@@ -145,7 +145,7 @@ impl Surveyed {
     /// Whether it can be told what a text does and where its values come from. Nothing is judged: a step of a verdict, to be measured.
     pub fn traces(&self, asker: &Asker, text: &str) -> bool {
         let asked = self.asked(asker, text.as_bytes());
-        analyze(&asked, &searched(&asked), text).is_ok()
+        analyze(&asked, text).is_ok()
     }
 
     /// Whether a text is judged at all, without a look into a cache: all steps of a verdict but that one.
