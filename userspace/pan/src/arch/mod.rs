@@ -109,10 +109,16 @@ pub(crate) trait Masks {
         bytes.iter().enumerate().fold(0, |bits, (at, &other)| bits | u64::from(other == byte) << at)
     }
 
-    /// Writes a star over each byte whose bit is set.
+    /// Writes a byte over each one whose bit is set.
+    #[inline(always)]
+    fn put(bytes: &mut [u8; WORD], bits: u64, byte: u8) {
+        portable::put(bytes, bits, byte);
+    }
+
+    /// The same with a star.
     #[inline(always)]
     fn hide(bytes: &mut [u8; WORD], bits: u64) {
-        portable::hide(bytes, bits);
+        Self::put(bytes, bits, b'*');
     }
 }
 

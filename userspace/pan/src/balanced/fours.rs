@@ -1,8 +1,7 @@
 //! Numbers printed in fours, judged at all places of a word at once.
 //!
 //! Where group follows group each may begin a number: one place in five is a start, and a list of them costs more than to ask every place. So check
-//! digits, separators and neighbours are answered for 64 places by vectors and shifted masks, and only the heads of what is left are looked up one by
-//! one. What is said of a number is what [`super::sorted`] says of it; what is rare is left to be looked at closer.
+//! digits, separators, heads and neighbours are answered for 64 places by vectors and shifted masks. What is said of a number is what [`super::sorted`] says of it; what is rare is left to be looked at closer.
 
 #![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "called where `Masks::AT_ONCE` says so"))]
 
@@ -15,12 +14,11 @@ use crate::{
     balanced::form::FormId,
     balanced::sieve::Input,
     balanced::sorted::Sorted,
-    iin::{Heads, Lengths},
+    iin::products::Eight,
 };
 
 /// Four groups of four: the second of `crate::balanced::candidate::SHAPES`.
 const SHAPE: usize = 1;
-const DIGITS: usize = 16;
 /// The word before a block, the block, and what is read behind it.
 const AROUND: usize = (1 + WORDS + AHEAD) * WORD;
 /// The words of a block with the one before and the one behind.
@@ -38,7 +36,7 @@ pub(crate) type Starts<'a> = [Option<&'a [u64; WORDS]>; 3];
 /// Whether a block has so much around it that it can be judged in this way.
 #[inline(always)]
 pub(crate) fn has_room(input: Input<'_>) -> bool {
-    input.words == WORDS && around(input).is_some()
+    input.words == WORDS && around(input).is_some() && input.heads.sixteens().is_some()
 }
 
 #[inline(always)]
@@ -49,19 +47,19 @@ fn around(input: Input<'_>) -> Option<&[u8; AROUND]> {
 /// Adds the numbers that start there; how many have the right check digit.
 #[inline(always)]
 pub(crate) fn sort<M: Strict>(sorted: &mut Sorted, starts: Starts<'_>, input: Input<'_>) -> usize {
-    let Some(bytes) = around(input) else { return 0 };
-    let mut masks = Fours { sums: [0; _], bytes, beside: [Beside::default(); _] };
-    masks.read::<M>();
+    let (Some(bytes), Some(heads)) = (around(input), input.heads.sixteens()) else { return 0 };
+    let mut masks = Fours { sums: [0; _], issued: [0; _], bytes, beside: [Beside::default(); _] };
+    masks.read::<M>(heads);
     let [one, two, three] = starts;
     let mut count = 0;
     if let Some(starts) = three {
-        count += masks.sort::<M, 3>(sorted, starts, input.heads);
+        count += masks.sort::<M, 3>(sorted, starts);
     }
     if let Some(starts) = two {
-        count += masks.sort::<M, 2>(sorted, starts, input.heads);
+        count += masks.sort::<M, 2>(sorted, starts);
     }
     if let Some(starts) = one {
-        count += masks.sort::<M, 1>(sorted, starts, input.heads);
+        count += masks.sort::<M, 1>(sorted, starts);
     }
     count
 }
@@ -71,6 +69,8 @@ struct Fours<'a> {
     /// The sum of the four digits that stand there, the first and the third doubled as the check digit wants it, modulo ten. Where no four digits
     /// stand, anything.
     sums: [u8; (WORDS + 1) * WORD],
+    /// Where the head of a number of 16 digits stands that is issued.
+    issued: [u64; WORDS],
     /// From the word before the block on.
     bytes: &'a [u8; AROUND],
     beside: [Beside; MASKS],
@@ -95,7 +95,7 @@ struct Beside {
 
 impl Fours<'_> {
     #[inline(always)]
-    fn read<M: Strict>(&mut self) {
+    fn read<M: Strict>(&mut self, heads: &[Eight]) {
         for (word, beside) in self.beside.iter_mut().enumerate() {
             let bytes = window(self.bytes, word * WORD);
             *beside = Beside { digits: M::digits(bytes), ..Beside::of::<M>(bytes) };
@@ -103,14 +103,17 @@ impl Fours<'_> {
         let (words, _) = self.sums.as_chunks_mut::<WORD>();
         for (word, sums) in words.iter_mut().enumerate() {
             let at = (1 + word) * WORD;
-            let (first, second) = (pair::<M::Values>(self.bytes, at), pair::<M::Values>(self.bytes, at + 2));
-            first.plus(second).rest().put(sums);
+            let digits = four_digits::<M::Values>(self.bytes, at);
+            sum_of(digits).put(sums);
+            if let Some(issued) = self.issued.get_mut(word) {
+                *issued = has(any_of(digits, heads), u8::MAX);
+            }
         }
     }
 
     /// Adds the numbers with separators of `GAP` bytes.
     #[inline(always)]
-    fn sort<M: Strict, const GAP: usize>(&self, sorted: &mut Sorted, starts: &[u64; WORDS], heads: &Heads) -> usize {
+    fn sort<M: Strict, const GAP: usize>(&self, sorted: &mut Sorted, starts: &[u64; WORDS]) -> usize {
         let (id, mut count) = (id(GAP), 0);
         for (word, &starts) in starts.iter().enumerate() {
             if starts == 0 {
@@ -119,7 +122,8 @@ impl Fours<'_> {
             let says = self.says::<GAP>(word);
             let right = starts & self.right::<M, GAP>(word);
             let open = right & self.separated::<M, GAP>(word) & !says.closed;
-            let issued = self.issued(sorted, open, word, id, heads);
+            let issued = open & self.issued[word];
+            sorted.name::<M>(word, starts, id);
             sorted.add_word(word, issued, issued & says.closer, issued & says.odd);
             count += right.count_ones() as usize;
         }
@@ -182,21 +186,6 @@ impl Fours<'_> {
             odd,
         }
     }
-
-    /// Those of the places that are issued by their head; notes which form they have.
-    #[inline(always)]
-    fn issued(&self, sorted: &mut Sorted, open: u64, word: usize, id: FormId, heads: &Heads) -> u64 {
-        let (mut rest, mut issued, lengths) = (open, 0, Lengths::of_one(DIGITS));
-        while rest != 0 {
-            let bit = rest.trailing_zeros() as usize;
-            let head = self.bytes.get((1 + word) * WORD + bit..).and_then(<[u8]>::first_chunk).unwrap_or(&[0; 4]);
-            let is = heads.balanced_of(head).any_of(lengths);
-            issued |= u64::from(is) << bit;
-            sorted.name(word * WORD + bit, id, is);
-            rest &= rest - 1;
-        }
-        issued
-    }
 }
 
 /// What the neighbours say, as bits of a word.
@@ -231,11 +220,33 @@ impl Beside {
 
 // What follows is no closure: a closure that the compiler does not inline is compiled without the processor's instructions.
 
-/// Of each place two digits, the first doubled, modulo ten.
+/// Of each place the four digits that begin there.
 #[inline(always)]
-fn pair<L: Lanes>(bytes: &[u8], at: usize) -> L {
-    let (first, second) = (load::<L>(bytes, at), load::<L>(bytes, at + 1));
-    first.and(L::all(15)).doubled().plus(second.and(L::all(15))).rest()
+fn four_digits<L: Lanes>(bytes: &[u8], at: usize) -> [L; 4] {
+    let nibble = L::all(15);
+    [
+        load::<L>(bytes, at).and(nibble),
+        load::<L>(bytes, at + 1).and(nibble),
+        load::<L>(bytes, at + 2).and(nibble),
+        load::<L>(bytes, at + 3).and(nibble),
+    ]
+}
+
+/// Their sum, the first and the third doubled, modulo ten.
+#[inline(always)]
+fn sum_of<L: Lanes>([first, second, third, fourth]: [L; 4]) -> L {
+    first.doubled().plus(second).rest().plus(third.doubled().plus(fourth).rest()).rest()
+}
+
+/// Not zero where any of these products has them.
+#[inline(always)]
+fn any_of<L: Lanes>([first, second, third, fourth]: [L; 4], heads: &[Eight]) -> L {
+    let mut any = L::all(0);
+    for [firsts, seconds, thirds, fourths] in heads {
+        let front = first.of(firsts).and(second.of(seconds));
+        any = any.or(front.and(third.of(thirds).and(fourth.of(fourths))));
+    }
+    any
 }
 
 /// Where separators of three bytes stand.

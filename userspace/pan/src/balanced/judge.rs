@@ -134,19 +134,16 @@ impl Run<'_, '_> {
         while rest != 0 {
             // Those of one form at a time: so a number waits for no table.
             let id = forms[rest.trailing_zeros() as usize];
-            let bits = self.engine.forms.get(FormId::of(u32::from(id))).hidden;
+            let form = self.engine.forms.get(FormId::of(u32::from(id)));
             let others = rest & !M::equal(forms, id);
             let before = (others & others.wrapping_neg()).wrapping_sub(1);
-            let (mut hidden, mut behind) = (0, 0);
-            let mut same = rest & before;
-            while same != 0 {
-                let bit = same.trailing_zeros();
-                hidden |= bits << bit;
-                behind |= bits >> 1 >> (WORD as u32 - 1 - bit);
-                same &= same - 1;
-                same &= !hidden;
-                cards += 1;
-            }
+            let (taken, [hidden, behind]) = if form.hides_at > 0 {
+                let taken = form.not_hidden(rest & before);
+                (taken, form.hidden_by(taken))
+            } else {
+                one_by_one(rest & before, form.hidden)
+            };
+            cards += taken.count_ones();
             self.hidden[word] |= hidden;
             self.hidden[word + 1] |= behind;
             rest &= !before & !hidden;
@@ -546,6 +543,21 @@ pub(super) fn forms<M: Masks>(engine: &Engine, bytes: &[u8], start: usize, digit
         }
     }
     forms
+}
+
+/// Of starts those that no card before them hides, and what these cards hide in the word and in the one behind. `bits`: what each hides.
+#[inline(always)]
+fn one_by_one(starts: u64, bits: u64) -> (u64, [u64; 2]) {
+    let (mut rest, mut taken, mut hidden, mut behind) = (starts, 0, 0, 0);
+    while rest != 0 {
+        let bit = rest.trailing_zeros();
+        taken |= 1 << bit;
+        hidden |= bits << bit;
+        behind |= bits >> 1 >> (WORD as u32 - 1 - bit);
+        rest &= rest - 1;
+        rest &= !hidden;
+    }
+    (taken, [hidden, behind])
 }
 
 /// Whether a sum of at most 19 digits ends in zero.

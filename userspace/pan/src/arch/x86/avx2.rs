@@ -101,7 +101,7 @@ impl Masks for Avx2 {
     }
 
     #[inline(always)]
-    fn hide(bytes: &mut [u8; WORD], bits: u64) {
+    fn put(bytes: &mut [u8; WORD], bits: u64, byte: u8) {
         let (halves, _) = bytes.as_chunks_mut::<{ WORD / 2 }>();
         for (half, bits) in halves.iter_mut().zip([bits as u32, (bits >> 32) as u32]) {
             // SAFETY: as above; the load and the store are of the half's 32 bytes.
@@ -109,8 +109,8 @@ impl Masks for Avx2 {
                 let each = _mm256_shuffle_epi8(_mm256_set1_epi32(bits.cast_signed()), load(&EIGHT_TIMES));
                 let bit = _mm256_set1_epi64x(0x8040_2010_0804_0201_u64.cast_signed());
                 let chosen = _mm256_cmpeq_epi8(_mm256_and_si256(each, bit), bit);
-                let hidden = _mm256_blendv_epi8(load(half), _mm256_set1_epi8(b'*' as i8), chosen);
-                _mm256_storeu_si256(half.as_mut_ptr().cast::<__m256i>(), hidden);
+                let changed = _mm256_blendv_epi8(load(half), _mm256_set1_epi8(byte.cast_signed()), chosen);
+                _mm256_storeu_si256(half.as_mut_ptr().cast::<__m256i>(), changed);
             }
         }
     }

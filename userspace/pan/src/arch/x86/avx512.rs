@@ -122,9 +122,9 @@ impl Masks for Avx512 {
     }
 
     #[inline(always)]
-    fn hide(bytes: &mut [u8; WORD], bits: u64) {
+    fn put(bytes: &mut [u8; WORD], bits: u64, byte: u8) {
         // SAFETY: as above; the store is to some of the word's 64 bytes.
-        unsafe { _mm512_mask_storeu_epi8(bytes.as_mut_ptr().cast::<i8>(), bits, _mm512_set1_epi8(b'*' as i8)) }
+        unsafe { _mm512_mask_storeu_epi8(bytes.as_mut_ptr().cast::<i8>(), bits, _mm512_set1_epi8(byte.cast_signed())) }
     }
 
     #[inline(always)]
