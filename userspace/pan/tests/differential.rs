@@ -261,11 +261,17 @@ fn check(input: &[u8], fill: Fill, random: &mut Random, seed: u64) -> u32 {
     cards
 }
 
+/// So many from a first one on; the night's shards name both.
+fn seeds(inputs: u64) -> std::ops::Range<u64> {
+    let number = |name: &str, or: u64| std::env::var(name).map_or(or, |text| text.parse().unwrap());
+    let first = number("INTERCEPTOR_PAN_FIRST", 1);
+    first..first + number("INTERCEPTOR_PAN_INPUTS", inputs)
+}
+
 #[test]
 fn equals_the_oracle() {
-    let inputs: u64 = std::env::var("INTERCEPTOR_PAN_INPUTS").map_or(times(100_000), |text| text.parse().unwrap());
     let mut cards = [0_u64; 4];
-    for seed in 1..=inputs {
+    for seed in seeds(times(100_000)) {
         let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let input = value(&mut random);
         match seed % 4 {

@@ -17,7 +17,7 @@ use std::fmt;
 
 use crate::{
     Engine, Scan,
-    balanced::block::WORDS,
+    balanced::block::{AHEAD, Block, WORDS},
     balanced::form::{Form, SPAN_MAX},
     balanced::{
         Pass, Text, bound, fours,
@@ -79,6 +79,12 @@ pub(crate) trait Masks {
         }
     }
 
+    /// The same where they are few and apart; false, and nothing is added: they are not, or there is no such way.
+    #[inline(always)]
+    fn list_few(_: &[u64; WORDS], _: &mut Places) -> bool {
+        false
+    }
+
     /// Of the numbers of this form that begin at the places of `bytes` keeps those whose check digit is right.
     #[inline(always)]
     fn weigh(bytes: &[u8], places: &mut Places, form: &Form)
@@ -94,12 +100,27 @@ pub(crate) trait Masks {
         sorted.add(numbers);
     }
 
+    /// Looks at what was sorted, see [`Run::sifted`].
+    #[inline(always)]
+    fn sifted(run: &mut Run<'_, '_>, block: &Block, sorted: &Sorted) -> Option<Stop>
+    where
+        Self: Sized,
+    {
+        run.sifted::<Self>(block, sorted)
+    }
+
     /// Whether all bytes of a block are asked rather than those of many numbers; else `fours` is not called.
     const AT_ONCE: bool = false;
 
     /// Sorts the numbers that start there at all places at once, see [`fours::sort`].
     #[inline(always)]
     fn fours(_: &mut Sorted, _: fours::Starts<'_>, _: Input<'_>) -> usize {
+        0
+    }
+
+    /// What that cannot leave out, see [`fours::bound`].
+    #[inline(always)]
+    fn fours_bound(_: fours::Starts<'_>, _: Input<'_>, _: &mut [u64; WORDS + AHEAD]) -> usize {
         0
     }
 

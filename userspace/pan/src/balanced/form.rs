@@ -179,8 +179,13 @@ impl Form {
     /// Of starts in groups of four those whose first digit no card before them hides. Where `hides_at` is not 0.
     #[inline(always)]
     pub(crate) fn not_hidden(&self, starts: u64) -> u64 {
-        // Each round is right about as many bytes more as a card reaches: ten at least.
-        (0..6).fold(starts, |taken, _| starts & !(taken << (self.hides_at & 63)))
+        let at = self.hides_at & 63;
+        // The first of a row, then every second one of it: one further on, then two more. A card reaches ten bytes at least, so that is a word.
+        let first = starts & !(starts << at);
+        let [second, fourth] = [2 * at, 4 * at].map(|by| if by < 64 { u64::MAX << by } else { 0 });
+        let (by_two, by_four) = (2 * at & 63, 4 * at & 63);
+        let taken = first | starts & (first << by_two) & second;
+        taken | starts & (starts << by_two) & (taken << by_four) & second & fourth
     }
 
     /// What cards in groups of four hide that start there: in the word and in the one behind. Where `hides_at` is not 0.
@@ -231,7 +236,10 @@ mod tests {
     #[test]
     fn cards_side_by_side() {
         let mut state = 1_u64;
-        for (keep, gap) in [Keep::FirstSixLastFour, Keep::FirstEightLastFour].into_iter().flat_map(|keep| (1..4).map(move |gap| (keep, gap))) {
+        for (keep, gap) in [Keep::FirstSixLastFour, Keep::FirstEightLastFour]
+            .into_iter()
+            .flat_map(|keep| (1..4).map(move |gap| (keep, gap)))
+        {
             let forms = Forms::new(keep);
             let form = forms.get(FormId::grouping(1, gap));
             for _ in 0..crate::times(2000) {
@@ -248,7 +256,11 @@ mod tests {
                 assert_eq!(form.hidden_by(taken), [hidden as u64, (hidden >> 64) as u64], "{taken:#x}");
             }
         }
-        let hides_at = |keep| [0, 1, 2, 3].map(|gap| Forms::new(keep).get(if gap == 0 { FormId::plain(16) } else { FormId::grouping(1, gap) }).hides_at);
+        let hides_at = |keep| {
+            [0, 1, 2, 3].map(|gap| {
+                Forms::new(keep).get(if gap == 0 { FormId::plain(16) } else { FormId::grouping(1, gap) }).hides_at
+            })
+        };
         assert_eq!(hides_at(Keep::FirstSixLastFour), [0, 10, 12, 14]);
         assert_eq!(hides_at(Keep::LastFour), [0; 4]);
         assert_eq!(hides_at(Keep::Nothing), [0; 4]);
