@@ -23,8 +23,8 @@ pub(crate) struct Heads {
     ends: Box<[u16; ROOM]>,
     /// The strict lengths once more, for many numbers at once: made when it is first asked for.
     issued: OnceLock<Box<Issued>>,
-    /// The balanced heads of 16 digits once more, for many places at once.
-    sixteens: Option<Products>,
+    /// The balanced heads of 16 digits once more, for many places at once; made when they are first asked for.
+    sixteens: OnceLock<Option<Products>>,
 }
 
 /// Four digits as an index, rounded up so that any 14 bits are in range.
@@ -37,7 +37,7 @@ impl Heads {
             strict: Box::new(*STRICT),
             ends: Box::new([0; ROOM]),
             issued: OnceLock::new(),
-            sixteens: None,
+            sixteens: OnceLock::new(),
         };
         heads.balanced.iter_mut().zip(BALANCED).for_each(|(slot, lengths)| *slot = *lengths);
         heads.join_ends();
@@ -52,7 +52,7 @@ impl Heads {
             *slot = u16::from(self.strict[head]) | u16::from(self.strict[back]) << 8;
         }
         self.issued = OnceLock::new();
-        self.sixteens = Products::of(|head| self.balanced.get(head).is_some_and(|&set| Lengths(set).contains(16)));
+        self.sixteens = OnceLock::new();
     }
 
     /// Both directions of the strict lengths by four digits as a number: see `join_ends`.
@@ -96,7 +96,8 @@ impl Heads {
     /// The heads of 16 digits as products; None: they are too many.
     #[inline(always)]
     pub(crate) fn sixteens(&self) -> Option<&[Eight]> {
-        self.sixteens.as_ref().map(Products::eights)
+        let made = || Products::of(|head| self.balanced.get(head).is_some_and(|&set| Lengths(set).contains(16)));
+        self.sixteens.get_or_init(made).as_ref().map(Products::eights)
     }
 
     /// Lengths found by the strict scan: a superset.

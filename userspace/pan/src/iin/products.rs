@@ -83,15 +83,16 @@ mod tests {
     #[test]
     fn say_what_the_table_says() {
         let heads = crate::iin::Heads::builtin();
-        for length in 13..=19 {
+        for length in if cfg!(miri) { 16..=16 } else { 13..=19 } {
             let issued = |head: usize| heads.balanced_at(head as u32).contains(length);
             let products = Products::of(issued).expect("the built-in ranges make too many products");
-            let step = if cfg!(miri) { 7 } else { 1 };
+            let step = if cfg!(miri) { 97 } else { 1 };
             assert!((0..10_000).step_by(step).all(|head| has(&products, head) == issued(head)), "length {length}");
         }
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "sums over a table, nothing that Miri sees more of")]
     fn scattered_heads_make_too_many() {
         assert!(Products::of(|head| head * 7919 % 10_007 < 3000).is_none());
         let one = Products::of(|head| head == 4711).unwrap();
