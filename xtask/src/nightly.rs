@@ -11,6 +11,10 @@ const TARGETS: &[&str] = &["pan", "wire_frontend", "wire_backend", "sql", "linea
 const FUZZ_SECONDS: u32 = 600;
 /// Another time for each.
 const FUZZ_SECONDS_VARIABLE: &str = "INTERCEPTOR_FUZZ_SECONDS";
+/// Inputs of the oracle's night, so many to a shard; the first seed, by another variable.
+const ORACLE_INPUTS: u64 = 10_000_000;
+const ORACLE_SHARD: u64 = 500_000;
+const ORACLE_FIRST: &str = "INTERCEPTOR_PAN_FIRST";
 const KILLS: u32 = 1000;
 const ROLE_JOBS: u32 = 1000;
 /// Of mixed load; another time for it.
@@ -60,13 +64,31 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Ten million inputs through either scan and its oracle, where `test` does a hundred thousand and fifty thousand.
+/// Ten million inputs through either scan and its oracle, where `test` does a hundred thousand and fifty thousand. A shard after the other, so that a
+/// night that ends early has proven something, and the next one begins behind it.
 fn oracle() -> Result<()> {
+    let begin = match std::env::var(ORACLE_FIRST) {
+        Ok(text) => text.parse().with_context(|| format!("{ORACLE_FIRST} is no number"))?,
+        Err(_) => 1,
+    };
     for (mode, test) in [("balanced", "differential"), ("strict", "strict")] {
-        shell::step(&format!("10,000,000 inputs against the {mode} oracle"));
-        let mut tests = shell::cargo(&["test", "--release", "--package", "pan", "--test", test, "equals_the_oracle"]);
-        tests.env("INTERCEPTOR_PAN_INPUTS", "10000000");
-        shell::run(tests)?;
+        shell::step(&format!("{ORACLE_INPUTS} inputs against the {mode} oracle, seed {begin} and on"));
+        for first in (begin..=ORACLE_INPUTS).step_by(ORACLE_SHARD as usize) {
+            let mut tests = shell::cargo(&[
+                "test",
+                "--quiet",
+                "--release",
+                "--package",
+                "pan",
+                "--test",
+                test,
+                "equals_the_oracle",
+            ]);
+            tests.args(["--", "--exact"]);
+            tests.env("INTERCEPTOR_PAN_INPUTS", ORACLE_SHARD.to_string()).env(ORACLE_FIRST, first.to_string());
+            shell::run(tests)?;
+            println!("  {mode}: seeds {first} to {} are as the oracle", first + ORACLE_SHARD - 1);
+        }
     }
     Ok(())
 }

@@ -1,6 +1,10 @@
 //! Issuer ranges: which lengths does a brand issue under these first four digits? The data is `iin.csv`, compiled by `build.rs`.
 
+pub(crate) mod products;
+
 use std::sync::OnceLock;
+
+use products::{Eight, Products};
 
 use crate::strict::Issued;
 
@@ -19,6 +23,8 @@ pub(crate) struct Heads {
     ends: Box<[u16; ROOM]>,
     /// The strict lengths once more, for many numbers at once: made when it is first asked for.
     issued: OnceLock<Box<Issued>>,
+    /// The balanced heads of 16 digits once more, for many places at once; made when they are first asked for.
+    sixteens: OnceLock<Option<Products>>,
 }
 
 /// Four digits as an index, rounded up so that any 14 bits are in range.
@@ -31,19 +37,22 @@ impl Heads {
             strict: Box::new(*STRICT),
             ends: Box::new([0; ROOM]),
             issued: OnceLock::new(),
+            sixteens: OnceLock::new(),
         };
         heads.balanced.iter_mut().zip(BALANCED).for_each(|(slot, lengths)| *slot = *lengths);
         heads.join_ends();
         heads
     }
 
-    /// For four digits: the lengths of numbers that begin with them (low byte) and of numbers that, read backward, end with them.
+    /// For four digits: the lengths of numbers that begin with them (low byte) and of numbers that, read backward, end with them. And what else is made
+    /// of the tables.
     fn join_ends(&mut self) {
         for (head, slot) in self.ends.iter_mut().enumerate().take(10_000) {
             let back = head % 10 * 1000 + head / 10 % 10 * 100 + head / 100 % 10 * 10 + head / 1000;
             *slot = u16::from(self.strict[head]) | u16::from(self.strict[back]) << 8;
         }
         self.issued = OnceLock::new();
+        self.sixteens = OnceLock::new();
     }
 
     /// Both directions of the strict lengths by four digits as a number: see `join_ends`.
@@ -82,6 +91,13 @@ impl Heads {
     #[inline(always)]
     pub(crate) fn balanced_at(&self, head: u32) -> Lengths {
         Lengths(self.balanced[head as usize % ROOM])
+    }
+
+    /// The heads of 16 digits as products; None: they are too many.
+    #[inline(always)]
+    pub(crate) fn sixteens(&self) -> Option<&[Eight]> {
+        let made = || Products::of(|head| self.balanced.get(head).is_some_and(|&set| Lengths(set).contains(16)));
+        self.sixteens.get_or_init(made).as_ref().map(Products::eights)
     }
 
     /// Lengths found by the strict scan: a superset.

@@ -98,7 +98,7 @@ mod tests {
         let pieces =
             ["4", "1", "0", "11", "=", ";", "%B", "^", "\\x", "%3", "&#5", "\u{ff14}", "\u{664}", " ", "-", "?"];
         let mut state = 5_usize;
-        for _ in 0..20_000 {
+        for _ in 0..crate::times(20_000) {
             let mut text = String::new();
             loop {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -17,7 +17,7 @@ use std::fmt;
 
 use crate::{
     Engine, Scan,
-    balanced::block::WORDS,
+    balanced::block::{AHEAD, Block, WORDS},
     balanced::form::{Form, SPAN_MAX},
     balanced::{
         Pass, Text, bound, fours,
@@ -79,6 +79,12 @@ pub(crate) trait Masks {
         }
     }
 
+    /// The same where they are few and apart; false, and nothing is added: they are not, or there is no such way.
+    #[inline(always)]
+    fn list_few(_: &[u64; WORDS], _: &mut Places) -> bool {
+        false
+    }
+
     /// Of the numbers of this form that begin at the places of `bytes` keeps those whose check digit is right.
     #[inline(always)]
     fn weigh(bytes: &[u8], places: &mut Places, form: &Form)
@@ -94,6 +100,15 @@ pub(crate) trait Masks {
         sorted.add(numbers);
     }
 
+    /// Looks at what was sorted, see [`Run::sifted`].
+    #[inline(always)]
+    fn sifted(run: &mut Run<'_, '_>, block: &Block, sorted: &Sorted) -> Option<Stop>
+    where
+        Self: Sized,
+    {
+        run.sifted::<Self>(block, sorted)
+    }
+
     /// Whether all bytes of a block are asked rather than those of many numbers; else `fours` is not called.
     const AT_ONCE: bool = false;
 
@@ -103,16 +118,28 @@ pub(crate) trait Masks {
         0
     }
 
+    /// What that cannot leave out, see [`fours::bound`].
+    #[inline(always)]
+    fn fours_bound(_: fours::Starts<'_>, _: Input<'_>, _: &mut [u64; WORDS + AHEAD]) -> usize {
+        0
+    }
+
     /// Bit n: the byte n is this one.
     #[inline(always)]
     fn equal(bytes: &[u8; WORD], byte: u8) -> u64 {
         bytes.iter().enumerate().fold(0, |bits, (at, &other)| bits | u64::from(other == byte) << at)
     }
 
-    /// Writes a star over each byte whose bit is set.
+    /// Writes a byte over each one whose bit is set.
+    #[inline(always)]
+    fn put(bytes: &mut [u8; WORD], bits: u64, byte: u8) {
+        portable::put(bytes, bits, byte);
+    }
+
+    /// The same with a star.
     #[inline(always)]
     fn hide(bytes: &mut [u8; WORD], bits: u64) {
-        portable::hide(bytes, bits);
+        Self::put(bytes, bits, b'*');
     }
 }
 

@@ -26,11 +26,11 @@ impl Masks for Portable {
     }
 }
 
-/// [`Masks::hide`] for any processor.
+/// [`Masks::put`] for any processor.
 #[inline(always)]
-pub(super) fn hide(bytes: &mut [u8; WORD], mut bits: u64) {
+pub(super) fn put(bytes: &mut [u8; WORD], mut bits: u64, byte: u8) {
     while bits != 0 {
-        bytes[bits.trailing_zeros() as usize] = b'*';
+        bytes[bits.trailing_zeros() as usize] = byte;
         bits &= bits - 1;
     }
 }

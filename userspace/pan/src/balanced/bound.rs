@@ -1,5 +1,5 @@
 //! What no scan that works like this one can leave out, for the benchmark: a word's masks, where numbers of each form start, their check digits, the
-//! heads of those whose check digit is right, and stars on what is left. No neighbour and no separator is seen, no number waits for another, and what
+//! heads of those whose check digit is right, and stars on what is left. Numbers in fours that are many are judged at all places at once, as in the scan. No neighbour and no separator is seen, no number waits for another, and what
 //! stands at the edges of a block is nobody's. So it is no scan; it says what a scan of the same bytes can reach at most.
 
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
         clear,
         form::FormId,
         places::Places,
-        sieve::{Input, Sieve},
+        sieve::{FOURS, Input, Sieve},
     },
     iin::Lengths,
 };
@@ -22,7 +22,7 @@ const BLOCK: usize = WORDS * WORD;
 pub(crate) fn go<M: Masks>(engine: &Engine, bytes: &mut [u8]) -> usize {
     let (mut block, mut sieve) = (Block::EMPTY, Sieve::EMPTY);
     let (mut at, mut count) = (WORD - bytes.as_ptr().addr() % WORD, 0);
-    let mut goes_on = false;
+    let (mut goes_on, mut fours) = (false, 0);
     while let Some(rest) = bytes.get(at..)
         && rest.len() >= BLOCK + AHEAD * WORD
     {
@@ -34,11 +34,14 @@ pub(crate) fn go<M: Masks>(engine: &Engine, bytes: &mut [u8]) -> usize {
                 count += one_form::<M>(engine, &mut sieve, FormId::of(forms.trailing_zeros()), bytes, at);
             } else {
                 let mut hidden = [0; WORDS + AHEAD];
+                (fours, forms) = sieve.bound_of_fours::<M>(forms, fours, input, &mut hidden);
+                count += fours;
                 while forms != 0 {
                     let id = FormId::of(forms.trailing_zeros());
                     let input =
                         Input { bytes, at, words: WORDS, length: BLOCK, heads: &engine.heads, forms: &engine.forms };
                     sieve.weigh::<M>(id, input);
+                    fours += if FOURS >> id.index() & 1 == 1 { sieve.places.count() } else { 0 };
                     keep_issued(engine, &mut sieve.places, id);
                     count += mark(&sieve.places, engine.forms.get(id).hidden, &mut hidden);
                     forms &= forms - 1;

@@ -43,6 +43,9 @@ pub(crate) struct Form {
     pub(crate) last_group: usize,
     /// A plain card of so many digits may begin with the last group: its kept first digits, alone in the output, complete the grouping. 0: none.
     pub(crate) completed_by: u32,
+    /// Where groups of four follow each other, a card hides the first digit of the group that begins so many bytes behind its own and of no other: the
+    /// next but one. 0: that is not so.
+    pub(crate) hides_at: u32,
     /// The kept end may stand in the middle of a run of digits, so a grouping may begin with it.
     pub(crate) end_in_run: bool,
 }
@@ -124,6 +127,7 @@ impl Form {
             completed_by: (DIGITS_MIN..=DIGITS_MAX)
                 .find(|&digits| shape.len() > 1 && Some(&keep.first(digits)) == shape.last())
                 .map_or(0, |digits| digits as u32),
+            hides_at: 0,
             end_in_run: keep.last() > 0 && shape.last().is_some_and(|&last| last > keep.last()),
         };
         let mut index = 0;
@@ -137,6 +141,10 @@ impl Form {
                 form.span += 1;
                 index += 1;
             }
+        }
+        let (step, firsts) = (4 + gap, |group: usize| form.hidden >> (group * (4 + gap)) & 1);
+        if shape == [4; 4] && [0, 1, 2, 3].map(firsts) == [0, 0, 1, 0] {
+            form.hides_at = 2 * step as u32;
         }
         let mut rest = form.hidden;
         for interval in &mut form.stars {
@@ -166,6 +174,30 @@ impl Form {
             let again = digit.wrapping_sub(if digit > 4 { 9 } else { 0 }) & doubled;
             sum + u32::from(digit.wrapping_add(again))
         })
+    }
+
+    /// Of starts in groups of four those whose first digit no card before them hides. Where `hides_at` is not 0.
+    #[inline(always)]
+    pub(crate) fn not_hidden(&self, starts: u64) -> u64 {
+        let at = self.hides_at & 63;
+        // The first of a row, then every second one of it: one further on, then two more. A card reaches ten bytes at least, so that is a word.
+        let first = starts & !(starts << at);
+        let [second, fourth] = [2 * at, 4 * at].map(|by| if by < 64 { u64::MAX << by } else { 0 });
+        let (by_two, by_four) = (2 * at & 63, 4 * at & 63);
+        let taken = first | starts & (first << by_two) & second;
+        taken | starts & (starts << by_two) & (taken << by_four) & second & fourth
+    }
+
+    /// What cards in groups of four hide that start there: in the word and in the one behind. Where `hides_at` is not 0.
+    #[inline(always)]
+    pub(crate) fn hidden_by(&self, starts: u64) -> [u64; 2] {
+        let third = self.hides_at & 63;
+        let second_half = third / 2 + 2;
+        let starts = u128::from(starts);
+        let two = starts | starts << 1;
+        let second = two * u128::from(self.hidden >> second_half & 1);
+        let hidden = (two | two << 2) << third | second << second_half;
+        [hidden as u64, (hidden >> 64) as u64]
     }
 
     /// Whether the bits of the digits from its first on are this grouping, and nothing behind it makes it another.
@@ -199,6 +231,39 @@ mod tests {
         assert_eq!([0, 1, 2, 3, 4].map(completed), [0, 13, 14, 13, 14]);
         assert_eq!(Forms::new(Keep::LastFour).get(FormId::grouping(1, 1)).completed_by, 0);
         assert!(forms.get(FormId::grouping(2, 1)).end_in_run && !forms.get(FormId::grouping(1, 1)).end_in_run);
+    }
+
+    #[test]
+    fn cards_side_by_side() {
+        let mut state = 1_u64;
+        for (keep, gap) in [Keep::FirstSixLastFour, Keep::FirstEightLastFour]
+            .into_iter()
+            .flat_map(|keep| (1..4).map(move |gap| (keep, gap)))
+        {
+            let forms = Forms::new(keep);
+            let form = forms.get(FormId::grouping(1, gap));
+            for _ in 0..crate::times(2000) {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let groups = (0..64_u64).filter(|at| (at + state % 5) % (4 + gap as u64) == 0);
+                let starts = groups.filter(|at| state >> (at % 50) & 3 > 0).fold(0, |bits, at| bits | 1_u64 << at);
+                let (mut taken, mut hidden) = (0, 0_u128);
+                for at in (0..64).filter(|at| starts >> at & 1 == 1) {
+                    if hidden >> at & 1 == 0 {
+                        (taken, hidden) = (taken | 1 << at, hidden | u128::from(form.hidden) << at);
+                    }
+                }
+                assert_eq!(form.not_hidden(starts), taken, "{starts:#x}");
+                assert_eq!(form.hidden_by(taken), [hidden as u64, (hidden >> 64) as u64], "{taken:#x}");
+            }
+        }
+        let hides_at = |keep| {
+            [0, 1, 2, 3].map(|gap| {
+                Forms::new(keep).get(if gap == 0 { FormId::plain(16) } else { FormId::grouping(1, gap) }).hides_at
+            })
+        };
+        assert_eq!(hides_at(Keep::FirstSixLastFour), [0, 10, 12, 14]);
+        assert_eq!(hides_at(Keep::LastFour), [0; 4]);
+        assert_eq!(hides_at(Keep::Nothing), [0; 4]);
     }
 
     #[test]

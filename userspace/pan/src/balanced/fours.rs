@@ -1,8 +1,7 @@
 //! Numbers printed in fours, judged at all places of a word at once.
 //!
 //! Where group follows group each may begin a number: one place in five is a start, and a list of them costs more than to ask every place. So check
-//! digits, separators and neighbours are answered for 64 places by vectors and shifted masks, and only the heads of what is left are looked up one by
-//! one. What is said of a number is what [`super::sorted`] says of it; what is rare is left to be looked at closer.
+//! digits, separators, heads and neighbours are answered for 64 places by vectors and shifted masks. What is said of a number is what [`super::sorted`] says of it; what is rare is left to be looked at closer.
 
 #![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "called where `Masks::AT_ONCE` says so"))]
 
@@ -15,12 +14,11 @@ use crate::{
     balanced::form::FormId,
     balanced::sieve::Input,
     balanced::sorted::Sorted,
-    iin::{Heads, Lengths},
+    iin::products::Eight,
 };
 
 /// Four groups of four: the second of `crate::balanced::candidate::SHAPES`.
 const SHAPE: usize = 1;
-const DIGITS: usize = 16;
 /// The word before a block, the block, and what is read behind it.
 const AROUND: usize = (1 + WORDS + AHEAD) * WORD;
 /// The words of a block with the one before and the one behind.
@@ -38,7 +36,7 @@ pub(crate) type Starts<'a> = [Option<&'a [u64; WORDS]>; 3];
 /// Whether a block has so much around it that it can be judged in this way.
 #[inline(always)]
 pub(crate) fn has_room(input: Input<'_>) -> bool {
-    input.words == WORDS && around(input).is_some()
+    input.words == WORDS && around(input).is_some() && input.heads.sixteens().is_some()
 }
 
 #[inline(always)]
@@ -49,21 +47,35 @@ fn around(input: Input<'_>) -> Option<&[u8; AROUND]> {
 /// Adds the numbers that start there; how many have the right check digit.
 #[inline(always)]
 pub(crate) fn sort<M: Strict>(sorted: &mut Sorted, starts: Starts<'_>, input: Input<'_>) -> usize {
-    let Some(bytes) = around(input) else { return 0 };
-    let mut masks = Fours { sums: [0; _], bytes, beside: [Beside::default(); _] };
-    masks.read::<M>();
+    let (Some(bytes), Some(heads)) = (around(input), input.heads.sixteens()) else { return 0 };
+    let mut masks = Fours { sums: [0; _], issued: [0; _], bytes, beside: Beside::EMPTY };
+    masks.read::<M>(heads);
     let [one, two, three] = starts;
     let mut count = 0;
     if let Some(starts) = three {
-        count += masks.sort::<M, 3>(sorted, starts, input.heads);
+        count += masks.sort::<M, 3>(sorted, starts);
     }
     if let Some(starts) = two {
-        count += masks.sort::<M, 2>(sorted, starts, input.heads);
+        count += masks.sort::<M, 2>(sorted, starts);
     }
     if let Some(starts) = one {
-        count += masks.sort::<M, 1>(sorted, starts, input.heads);
+        count += masks.sort::<M, 1>(sorted, starts);
     }
     count
+}
+
+/// What judging all places at once cannot leave out, for [`super::bound`]: the sums and heads of all places, which numbers have the right check
+/// digit, which of them no card before hides, and what they hide. No neighbour and no separator is seen. How many have
+/// the right check digit and head.
+#[inline(always)]
+pub(crate) fn bound<M: Strict>(starts: Starts<'_>, input: Input<'_>, hidden: &mut [u64; WORDS + AHEAD]) -> usize {
+    let (Some(bytes), Some(heads)) = (around(input), input.heads.sixteens()) else { return 0 };
+    let mut masks = Fours { sums: [0; _], issued: [0; _], bytes, beside: Beside::EMPTY };
+    masks.read_sums::<M>(heads);
+    let [one, two, three] = starts;
+    let three = three.map_or(0, |starts| masks.bound::<M, 3>(starts, input, hidden));
+    let two = two.map_or(0, |starts| masks.bound::<M, 2>(starts, input, hidden));
+    one.map_or(0, |starts| masks.bound::<M, 1>(starts, input, hidden)) + two + three
 }
 
 /// What is known of all places of a block.
@@ -71,56 +83,87 @@ struct Fours<'a> {
     /// The sum of the four digits that stand there, the first and the third doubled as the check digit wants it, modulo ten. Where no four digits
     /// stand, anything.
     sums: [u8; (WORDS + 1) * WORD],
+    /// Where the head of a number of 16 digits stands that is issued.
+    issued: [u64; WORDS],
     /// From the word before the block on.
     bytes: &'a [u8; AROUND],
-    beside: [Beside; MASKS],
+    beside: Beside,
 }
 
-/// What stands in a word, as bits.
-#[derive(Clone, Copy, Default)]
+/// What stands in the words, as bits, from the one before the block on.
 struct Beside {
-    digits: u64,
-    letters: u64,
-    large: u64,
-    plus: u64,
-    dots: u64,
-    stars: u64,
+    digits: [u64; MASKS],
+    letters: [u64; MASKS],
+    large: [u64; MASKS],
+    plus: [u64; MASKS],
+    dots: [u64; MASKS],
+    stars: [u64; MASKS],
     /// What a letter that ends an escape stands behind, and a few others.
-    escapes: u64,
+    escapes: [u64; MASKS],
     /// What may begin the rest of a track, and a few others.
-    tracks: u64,
+    tracks: [u64; MASKS],
     /// The first byte of a longer separator, and a few others.
-    long: u64,
+    long: [u64; MASKS],
 }
 
 impl Fours<'_> {
     #[inline(always)]
-    fn read<M: Strict>(&mut self) {
-        for (word, beside) in self.beside.iter_mut().enumerate() {
-            let bytes = window(self.bytes, word * WORD);
-            *beside = Beside { digits: M::digits(bytes), ..Beside::of::<M>(bytes) };
-        }
+    fn read<M: Strict>(&mut self, heads: &[Eight]) {
+        (0..MASKS).for_each(|word| self.beside.read::<M>(word, window(self.bytes, word * WORD)));
+        self.read_sums::<M>(heads);
+    }
+
+    #[inline(always)]
+    fn read_sums<M: Strict>(&mut self, heads: &[Eight]) {
         let (words, _) = self.sums.as_chunks_mut::<WORD>();
-        for (word, sums) in words.iter_mut().enumerate() {
-            let at = (1 + word) * WORD;
-            let (first, second) = (pair::<M::Values>(self.bytes, at), pair::<M::Values>(self.bytes, at + 2));
-            first.plus(second).rest().put(sums);
+        // By number, so that the compiler sees that none of the loads leaves the bytes.
+        for word in 0..=WORDS {
+            let digits = four_digits::<M::Values>(self.bytes, (1 + word) * WORD);
+            if let Some(sums) = words.get_mut(word) {
+                sum_of(digits).put(sums);
+            }
+            if word < WORDS {
+                self.issued[word] = has(any_of(digits, heads), u8::MAX);
+            }
         }
     }
 
     /// Adds the numbers with separators of `GAP` bytes.
     #[inline(always)]
-    fn sort<M: Strict, const GAP: usize>(&self, sorted: &mut Sorted, starts: &[u64; WORDS], heads: &Heads) -> usize {
-        let (id, mut count) = (id(GAP), 0);
-        for (word, &starts) in starts.iter().enumerate() {
+    fn sort<M: Strict, const GAP: usize>(&self, sorted: &mut Sorted, starts: &[u64; WORDS]) -> usize {
+        let (id, says, mut count) = (id(GAP), self.beside.says::<GAP>(), 0);
+        for word in 0..WORDS {
+            let starts = starts[word];
             if starts == 0 {
                 continue;
             }
-            let says = self.says::<GAP>(word);
             let right = starts & self.right::<M, GAP>(word);
-            let open = right & self.separated::<M, GAP>(word) & !says.closed;
-            let issued = self.issued(sorted, open, word, id, heads);
-            sorted.add_word(word, issued, issued & says.closer, issued & says.odd);
+            let open = right & self.separated::<M, GAP>(word) & !says.closed[word];
+            let issued = open & self.issued[word];
+            sorted.name::<M>(word, starts, id);
+            sorted.add_word(word, issued, issued & says.closer[word], issued & says.odd[word]);
+            count += right.count_ones() as usize;
+        }
+        count
+    }
+
+    /// See the function of this name.
+    #[inline(always)]
+    fn bound<M: Strict, const GAP: usize>(
+        &self,
+        starts: &[u64; WORDS],
+        input: Input<'_>,
+        hidden: &mut [u64; WORDS + AHEAD],
+    ) -> usize {
+        let (form, mut count) = (input.forms.get(id(GAP)), 0);
+        for word in 0..WORDS {
+            if starts[word] == 0 {
+                continue;
+            }
+            let right = starts[word] & self.right::<M, GAP>(word) & self.issued[word] & !hidden[word];
+            let taken = form.not_hidden(right);
+            let [here, behind] = form.hidden_by(taken);
+            (hidden[word], hidden[word + 1]) = (hidden[word] | here, hidden[word + 1] | behind);
             count += right.count_ones() as usize;
         }
         count
@@ -155,87 +198,114 @@ impl Fours<'_> {
         }
         match GAP {
             // A start has what begins a separator there, and a digit behind it.
-            1 => same & !shift(self.beside[word + 1].long, self.beside[word + 2].long, 4),
+            1 => same & !shift(self.beside.long[word + 1], self.beside.long[word + 2], 4),
             2 => same & is::<M::Values>(bytes, at, 0xc2) & is::<M::Values>(bytes, at + 1, 0xa0),
             _ => same & is_long::<M::Values>(bytes, at),
         }
     }
-
-    /// What the neighbours of all places say.
-    #[inline(always)]
-    fn says<const GAP: usize>(&self, word: usize) -> Says {
-        let [before, here, behind] = [self.beside[word], self.beside[word + 1], self.beside[word + 2]];
-        let left = |of: fn(Beside) -> u64, n: u32| of(here) << n | of(before) >> (64 - n);
-        let then = |of: fn(Beside) -> u64| shift(of(here), of(behind), 16 + 3 * GAP as u32);
-        let letter = left(|beside| beside.letters, 1);
-        let odd = letter & left(|beside| beside.escapes, 2);
-        let decimal = left(|beside| beside.dots, 1) & left(|beside| beside.digits | beside.stars, 2);
-        let pairs = |here: Beside, behind: Beside| here.large & shift(here.large, behind.large, 1);
-        let (early, late) = (pairs(before, here), pairs(here, behind));
-        let account = (1..=4).fold(0, |any, group| {
-            let n = group * (4 + GAP as u32);
-            any | late << n | early >> (64 - n)
-        });
-        Says {
-            closed: (letter & !odd) | left(|beside| beside.plus, 1) | decimal | then(|beside| beside.letters),
-            closer: odd | account | then(|beside| beside.digits | beside.tracks),
-            odd,
-        }
-    }
-
-    /// Those of the places that are issued by their head; notes which form they have.
-    #[inline(always)]
-    fn issued(&self, sorted: &mut Sorted, open: u64, word: usize, id: FormId, heads: &Heads) -> u64 {
-        let (mut rest, mut issued, lengths) = (open, 0, Lengths::of_one(DIGITS));
-        while rest != 0 {
-            let bit = rest.trailing_zeros() as usize;
-            let head = self.bytes.get((1 + word) * WORD + bit..).and_then(<[u8]>::first_chunk).unwrap_or(&[0; 4]);
-            let is = heads.balanced_of(head).any_of(lengths);
-            issued |= u64::from(is) << bit;
-            sorted.name(word * WORD + bit, id, is);
-            rest &= rest - 1;
-        }
-        issued
-    }
 }
 
-/// What the neighbours say, as bits of a word.
+/// What the neighbours say, as bits of the block's words.
 struct Says {
     /// No card.
-    closed: u64,
+    closed: [u64; WORDS],
     /// It has to be looked at closer.
-    closer: u64,
+    closer: [u64; WORDS],
     /// The left side too.
-    odd: u64,
+    odd: [u64; WORDS],
 }
 
 impl Beside {
+    const EMPTY: Beside = Beside {
+        digits: [0; MASKS],
+        letters: [0; MASKS],
+        large: [0; MASKS],
+        plus: [0; MASKS],
+        dots: [0; MASKS],
+        stars: [0; MASKS],
+        escapes: [0; MASKS],
+        tracks: [0; MASKS],
+        long: [0; MASKS],
+    };
+
     #[inline(always)]
-    fn of<M: Strict>(bytes: &[u8; WORD]) -> Beside {
+    fn read<M: Strict>(&mut self, word: usize, bytes: &[u8; WORD]) {
         let (here, nibble) = (M::Values::at(bytes), M::Values::all(15));
         let rows = here.and(nibble).of(&BYTES.0).and(here.high().of(&BYTES.1));
         let letters = has(rows, LETTERS_1 | LETTERS_2);
-        Beside {
-            digits: 0,
-            letters,
-            large: letters & !has(here, 0x20),
-            plus: has(rows, PLUS),
-            dots: has(rows, DOT),
-            stars: has(rows, STAR),
-            escapes: has(rows, ESCAPE),
-            tracks: has(rows, TRACK),
-            long: has(rows, LONG),
-        }
+        self.digits[word] = M::digits(bytes);
+        self.letters[word] = letters;
+        self.large[word] = letters & !has(here, 0x20);
+        self.plus[word] = has(rows, PLUS);
+        self.dots[word] = has(rows, DOT);
+        self.stars[word] = has(rows, STAR);
+        self.escapes[word] = has(rows, ESCAPE);
+        self.tracks[word] = has(rows, TRACK);
+        self.long[word] = has(rows, LONG);
     }
+
+    /// What the neighbours of all places say. A loop that the compiler makes vectors of words of.
+    #[inline(always)]
+    fn says<const GAP: usize>(&self) -> Says {
+        let mut says = Says { closed: [0; WORDS], closer: [0; WORDS], odd: [0; WORDS] };
+        let (span, group) = (16 + 3 * GAP as u32, 4 + GAP as u32);
+        for word in 0..WORDS {
+            let letters = [self.letters[word], self.letters[word + 1], self.letters[word + 2]];
+            let large = [self.large[word], self.large[word + 1], self.large[word + 2]];
+            let letter = left(letters[0], letters[1], 1);
+            let odd = letter & left(self.escapes[word], self.escapes[word + 1], 2);
+            let filled = [0, 1].map(|at| self.digits[word + at] | self.stars[word + at]);
+            let decimal = left(self.dots[word], self.dots[word + 1], 1) & left(filled[0], filled[1], 2);
+            let plus = left(self.plus[word], self.plus[word + 1], 1);
+            let (early, late) = (large[0] & shift(large[0], large[1], 1), large[1] & shift(large[1], large[2], 1));
+            let account = left(early, late, group)
+                | left(early, late, 2 * group)
+                | left(early, late, 3 * group)
+                | left(early, late, 4 * group);
+            let goes_on = [1, 2].map(|at| self.digits[word + at] | self.tracks[word + at]);
+            says.closed[word] = (letter & !odd) | plus | decimal | shift(letters[1], letters[2], span);
+            says.closer[word] = odd | account | shift(goes_on[0], goes_on[1], span);
+            says.odd[word] = odd;
+        }
+        says
+    }
+}
+
+/// The bits of a word so many places further on.
+#[inline(always)]
+fn left(before: u64, here: u64, n: u32) -> u64 {
+    here << n | before >> (64 - n)
 }
 
 // What follows is no closure: a closure that the compiler does not inline is compiled without the processor's instructions.
 
-/// Of each place two digits, the first doubled, modulo ten.
+/// Of each place the four digits that begin there.
 #[inline(always)]
-fn pair<L: Lanes>(bytes: &[u8], at: usize) -> L {
-    let (first, second) = (load::<L>(bytes, at), load::<L>(bytes, at + 1));
-    first.and(L::all(15)).doubled().plus(second.and(L::all(15))).rest()
+fn four_digits<L: Lanes>(bytes: &[u8], at: usize) -> [L; 4] {
+    let nibble = L::all(15);
+    [
+        load::<L>(bytes, at).and(nibble),
+        load::<L>(bytes, at + 1).and(nibble),
+        load::<L>(bytes, at + 2).and(nibble),
+        load::<L>(bytes, at + 3).and(nibble),
+    ]
+}
+
+/// Their sum, the first and the third doubled, modulo ten.
+#[inline(always)]
+fn sum_of<L: Lanes>([first, second, third, fourth]: [L; 4]) -> L {
+    first.doubled().plus(second).rest().plus(third.doubled().plus(fourth).rest()).rest()
+}
+
+/// Not zero where any of these products has them.
+#[inline(always)]
+fn any_of<L: Lanes>([first, second, third, fourth]: [L; 4], heads: &[Eight]) -> L {
+    let mut any = L::all(0);
+    for [firsts, seconds, thirds, fourths] in heads {
+        let front = first.of(firsts).and(second.of(seconds));
+        any = any.or(front.and(third.of(thirds).and(fourth.of(fourths))));
+    }
+    any
 }
 
 /// Where separators of three bytes stand.

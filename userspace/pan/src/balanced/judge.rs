@@ -107,7 +107,7 @@ impl Run<'_, '_> {
 
     /// Looks at what is left of a block in its order. What begins with a card's kept end is among it.
     #[inline(always)]
-    pub(super) fn sifted<M: Masks>(&mut self, block: &Block, sorted: &Sorted) -> Option<Stop> {
+    pub(crate) fn sifted<M: Masks>(&mut self, block: &Block, sorted: &Sorted) -> Option<Stop> {
         let mut bits = Bits::of(&sorted.left);
         while let Some((word, bit)) = bits.next() {
             if sorted.crowded && sorted.all_clear(word) && self.is_calm(word) {
@@ -129,28 +129,25 @@ impl Run<'_, '_> {
     /// Hides the numbers of a word from `bit` on, all of which are cards but for those that begin with a hidden digit.
     #[inline(always)]
     fn take_all<M: Masks>(&mut self, sorted: &Sorted, word: usize, bit: u32) {
-        let (forms, mut rest) = (sorted.forms(word), sorted.left[word] & !self.hidden[word] & u64::MAX << bit);
-        let mut cards = 0;
+        let (forms, mut rest) = (sorted.forms(word), sorted.left[word] & u64::MAX << bit);
+        let (mut hidden, mut behind, mut cards) = (self.hidden[word], self.hidden[word + 1], 0);
         while rest != 0 {
-            // Those of one form at a time: so a number waits for no table.
+            // Those of one form at a time: so a number waits for no table. And which form that is does not wait for what the word before hides here.
             let id = forms[rest.trailing_zeros() as usize];
-            let bits = self.engine.forms.get(FormId::of(u32::from(id))).hidden;
+            let form = self.engine.forms.get(FormId::of(u32::from(id)));
             let others = rest & !M::equal(forms, id);
             let before = (others & others.wrapping_neg()).wrapping_sub(1);
-            let (mut hidden, mut behind) = (0, 0);
-            let mut same = rest & before;
-            while same != 0 {
-                let bit = same.trailing_zeros();
-                hidden |= bits << bit;
-                behind |= bits >> 1 >> (WORD as u32 - 1 - bit);
-                same &= same - 1;
-                same &= !hidden;
-                cards += 1;
-            }
-            self.hidden[word] |= hidden;
-            self.hidden[word + 1] |= behind;
-            rest &= !before & !hidden;
+            let starts = rest & before & !hidden;
+            let (taken, [here, next]) = if form.hides_at > 0 {
+                let taken = form.not_hidden(starts);
+                (taken, form.hidden_by(taken))
+            } else {
+                one_by_one(starts, form.hidden)
+            };
+            cards += taken.count_ones();
+            (hidden, behind, rest) = (hidden | here, behind | next, rest & !before);
         }
+        (self.hidden[word], self.hidden[word + 1]) = (hidden, behind);
         self.pass.cards += cards;
     }
 
@@ -220,7 +217,7 @@ impl Run<'_, '_> {
         }
         sieve.sort::<M>(block, id, self.input(words));
         sieve.sort_kept::<M>(block, self.input(words));
-        self.sifted::<M>(block, &sieve.sorted)
+        M::sifted(self, block, &sieve.sorted)
     }
 
     /// Hides the cards of a block where nothing has a say in any of them; else false, and nothing is written. No number is branched on, and the stores
@@ -546,6 +543,21 @@ pub(super) fn forms<M: Masks>(engine: &Engine, bytes: &[u8], start: usize, digit
         }
     }
     forms
+}
+
+/// Of starts those that no card before them hides, and what these cards hide in the word and in the one behind. `bits`: what each hides.
+#[inline(always)]
+fn one_by_one(starts: u64, bits: u64) -> (u64, [u64; 2]) {
+    let (mut rest, mut taken, mut hidden, mut behind) = (starts, 0, 0, 0);
+    while rest != 0 {
+        let bit = rest.trailing_zeros();
+        taken |= 1 << bit;
+        hidden |= bits << bit;
+        behind |= bits >> 1 >> (WORD as u32 - 1 - bit);
+        rest &= rest - 1;
+        rest &= !hidden;
+    }
+    (taken, [hidden, behind])
 }
 
 /// Whether a sum of at most 19 digits ends in zero.

@@ -11,6 +11,8 @@ const IN_WORD: usize = WORD.div_ceil(5);
 const _: () = assert!(IN_WORD % 2 == 1);
 /// Places are written and read by so many.
 pub(crate) const STEP: usize = 8;
+/// So many and fewer are listed in another way where there is one.
+pub(crate) const FEW: usize = 4;
 /// Where in a place the first four digits begin.
 pub(crate) const HEAD: u32 = 16;
 const _: () = assert!((WORDS + 1) * WORD < 1 << HEAD);

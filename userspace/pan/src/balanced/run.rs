@@ -224,7 +224,7 @@ pub(crate) fn go<M: Masks>(run: &mut Run<'_, '_>) -> Stop {
             let sieve = sieve.get_or_insert(Sieve::EMPTY);
             let stop = match sieve.fill::<M>(&block, &starts, run.input(words)) {
                 Some(id) => run.alike::<M>(&block, words, sieve, id),
-                None => run.sifted::<M>(&block, &sieve.sorted),
+                None => M::sifted(run, &block, &sieve.sorted),
             };
             if let Some(stop) = stop {
                 return stop;

@@ -4,10 +4,10 @@
 
 use crate::{
     arch::{Masks, WORD},
-    balanced::block::{Block, Groups, Starts, WORDS},
+    balanced::block::{AHEAD, Block, Groups, Starts, WORDS},
     balanced::form::{self, Form, FormId, Forms},
     balanced::fours,
-    balanced::places::Places,
+    balanced::places::{FEW, Places},
     balanced::sorted::{LEAD, Numbers, Sorted},
     iin::{Heads, head_of},
     separator,
@@ -16,7 +16,7 @@ use crate::{
 /// From so many numbers in fours on a block is crowded.
 const CROWD: usize = 128;
 /// Their forms, as bits.
-const FOURS: u32 = 1 << fours::id(1).index() | 1 << fours::id(2).index() | 1 << fours::id(3).index();
+pub(crate) const FOURS: u32 = 1 << fours::id(1).index() | 1 << fours::id(2).index() | 1 << fours::id(3).index();
 
 /// What is left of the starts of a block.
 pub(crate) struct Sieve {
@@ -32,6 +32,8 @@ pub(crate) struct Sieve {
     kept: bool,
     /// The block before had several forms.
     mixed: bool,
+    /// Of which forms the block before had few, as bits.
+    few: u32,
     /// So many numbers in fours with a right check digit were in the block before.
     fours: usize,
 }
@@ -44,6 +46,7 @@ impl Sieve {
         lone: None,
         kept: false,
         mixed: false,
+        few: 0,
         fours: 0,
     };
 
@@ -65,7 +68,7 @@ impl Sieve {
         }
         while forms != 0 {
             let id = FormId::of(forms.ilog2());
-            self.weigh::<M>(id, input);
+            self.weigh_some::<M>(id, input);
             self.fours += if FOURS >> id.index() & 1 == 1 { self.places.count() } else { 0 };
             self.sort::<M>(block, id, input);
             forms ^= 1 << id.index();
@@ -80,6 +83,23 @@ impl Sieve {
         M::AT_ONCE && self.fours >= CROWD && forms & FOURS != 0 && fours::has_room(input)
     }
 
+    /// Whether so many were there before, and what judging them at all places cannot leave out: see [`super::bound`]. How many have the right check digit
+    /// and head; the forms that are left.
+    #[inline(always)]
+    pub(crate) fn bound_of_fours<M: Masks>(
+        &self,
+        forms: u32,
+        before: usize,
+        input: Input<'_>,
+        hidden: &mut [u64; WORDS + AHEAD],
+    ) -> (usize, u32) {
+        if !M::AT_ONCE || before < CROWD || forms & FOURS == 0 || !fours::has_room(input) {
+            return (0, forms);
+        }
+        let starts = [1, 2, 3].map(|gap| starts_of(&self.starts, fours::id(gap), forms));
+        (M::fours_bound(starts, input, hidden), forms & !FOURS)
+    }
+
     /// Sorts the numbers in fours; answers which forms are left.
     #[inline(always)]
     fn crowd<M: Masks>(&mut self, forms: u32, input: Input<'_>) -> u32 {
@@ -87,10 +107,7 @@ impl Sieve {
         for gap in 1..=separator::BYTES_MAX {
             self.trim(fours::id(gap), input);
         }
-        let starts = [1, 2, 3].map(|gap| {
-            let id = fours::id(gap).index();
-            (forms >> id & 1 == 1).then(|| &self.starts[id as usize])
-        });
+        let starts = [1, 2, 3].map(|gap| starts_of(&self.starts, fours::id(gap), forms));
         self.fours = M::fours(&mut self.sorted, starts, input);
         self.sorted.crowded = true;
         forms & !FOURS
@@ -158,7 +175,7 @@ impl Sieve {
         let mut forms = self.all_shapes(&groups);
         while forms != 0 {
             let id = FormId::of(forms.ilog2());
-            self.weigh::<M>(id, input);
+            self.weigh_some::<M>(id, input);
             self.sort::<M>(block, id, input);
             forms ^= 1 << id.index();
         }
@@ -195,6 +212,26 @@ impl Sieve {
         M::list(&self.starts[id.index() as usize], &mut self.places);
         M::weigh(bytes, &mut self.places, form);
     }
+
+    /// The same for one form of several. Of which the block before had few, there are few in this one, mostly.
+    #[inline(always)]
+    fn weigh_some<M: Masks>(&mut self, id: FormId, input: Input<'_>) {
+        let (form, bytes, bit) = (input.forms.get(id), input.rest(), 1 << id.index());
+        self.trim(id, input);
+        self.places.clear();
+        let starts = &self.starts[id.index() as usize];
+        if self.few & bit == 0 || !M::list_few(starts, &mut self.places) {
+            M::list(starts, &mut self.places);
+        }
+        self.few = if self.places.count() <= FEW { self.few | bit } else { self.few & !bit };
+        M::weigh(bytes, &mut self.places, form);
+    }
+}
+
+/// The starts of a form, where `forms` says that there are any.
+#[inline(always)]
+fn starts_of(starts: &[[u64; WORDS]; form::COUNT], id: FormId, forms: u32) -> Option<&[u64; WORDS]> {
+    (forms >> id.index() & 1 == 1).then(|| &starts[id.index() as usize])
 }
 
 /// The words of a block in which a bit is set, in their order: which ones those are is decided without a branch for each.

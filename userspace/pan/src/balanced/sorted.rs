@@ -3,7 +3,7 @@
 //! No number is branched on: which of hostile ones are cards nobody foresees, and to be wrong costs as much as to sort a number.
 
 use crate::{
-    arch::WORD,
+    arch::{Masks, WORD},
     balanced::beside::{self, CLOSED, CLOSER, LEADS, LETTER, TRACK_1, TRACK_2},
     balanced::block::{Block, WORDS},
     balanced::form::{Form, FormId, SPAN_MAX},
@@ -109,10 +109,12 @@ impl Sorted {
         self.closer[word] = self.closer[word] & !here | closer;
     }
 
-    /// Notes the form of a number, where it is one.
+    /// Notes the form of the numbers at these places of a word; where there is none, it is of no interest.
     #[inline(always)]
-    pub(crate) fn name(&mut self, place: usize, id: FormId, is: bool) {
-        self.forms[(place + usize::from(!is) * BLOCK) % (2 * BLOCK)] = id.index() as u8;
+    pub(crate) fn name<M: Masks>(&mut self, word: usize, places: u64, id: FormId) {
+        if let Some(forms) = self.forms.as_chunks_mut().0.get_mut(word) {
+            M::put(forms, places, id.index() as u8);
+        }
     }
 
     /// Whether all numbers of a word are cards as they stand there, in whatever order they are taken.

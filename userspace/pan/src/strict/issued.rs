@@ -105,7 +105,8 @@ mod tests {
         let table: [u8; 10_000] = std::array::from_fn(|head| heads.strict_ends()[head] as u8);
         let issued = Issued::of(&table);
         assert!(issued.whole, "the built-in ranges need more fields than there are");
-        assert!((0..10_000).all(|head| lengths(&issued, head) == table[head]));
+        let step = if cfg!(miri) { 97 } else { 1 };
+        assert!((0..10_000).step_by(step).all(|head| lengths(&issued, head) == table[head]));
     }
 
     #[test]

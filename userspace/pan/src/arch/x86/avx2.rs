@@ -18,9 +18,11 @@ use std::arch::{
 use super::Avx2;
 use crate::{
     arch::{Masks, Set, WORD},
+    balanced::block::{AHEAD, Block, WORDS},
     balanced::form::{Form, SPAN_MAX},
     balanced::fours,
     balanced::places::{HEAD, Places},
+    balanced::run::{Run, Stop},
     balanced::sieve::{self, Input},
     balanced::sorted::{Numbers, Sorted},
 };
@@ -31,6 +33,20 @@ impl Masks for Avx2 {
         let [low, high] = halves(bytes);
         // SAFETY: AVX2 is there, since this is reached through `go_avx2` alone (and tests that ask first).
         unsafe { u64::from(digits_of(low)) | u64::from(digits_of(high)) << 32 }
+    }
+
+    /// Four words a step: a word takes a dozen instructions, and how fast a loop of so few is depends on where the linker puts it.
+    #[inline(always)]
+    fn all_digits(words: &[[u8; WORD]], slots: &mut [u64]) {
+        let ((fours, words), (four_slots, slots)) = (words.as_chunks::<4>(), slots.as_chunks_mut::<4>());
+        for (slots, words) in four_slots.iter_mut().zip(fours) {
+            for (slot, word) in slots.iter_mut().zip(words) {
+                *slot = Self::digits(word);
+            }
+        }
+        for (slot, word) in slots.iter_mut().zip(words) {
+            *slot = Self::digits(word);
+        }
     }
 
     #[inline(always)]
@@ -82,12 +98,24 @@ impl Masks for Avx2 {
         unsafe { sort(sorted, numbers) }
     }
 
+    #[inline(always)]
+    fn sifted(run: &mut Run<'_, '_>, block: &Block, sorted: &Sorted) -> Option<Stop> {
+        // SAFETY: AVX2 and the rest are there, as above.
+        unsafe { sifted(run, block, sorted) }
+    }
+
     const AT_ONCE: bool = true;
 
     #[inline(always)]
     fn fours(sorted: &mut Sorted, starts: fours::Starts<'_>, input: Input<'_>) -> usize {
         // SAFETY: AVX2 and the rest are there, as above.
         unsafe { all_fours(sorted, starts, input) }
+    }
+
+    #[inline(always)]
+    fn fours_bound(starts: fours::Starts<'_>, input: Input<'_>, hidden: &mut [u64; WORDS + AHEAD]) -> usize {
+        // SAFETY: as above.
+        unsafe { bound_of_fours(starts, input, hidden) }
     }
 
     #[inline(always)]
@@ -101,7 +129,7 @@ impl Masks for Avx2 {
     }
 
     #[inline(always)]
-    fn hide(bytes: &mut [u8; WORD], bits: u64) {
+    fn put(bytes: &mut [u8; WORD], bits: u64, byte: u8) {
         let (halves, _) = bytes.as_chunks_mut::<{ WORD / 2 }>();
         for (half, bits) in halves.iter_mut().zip([bits as u32, (bits >> 32) as u32]) {
             // SAFETY: as above; the load and the store are of the half's 32 bytes.
@@ -109,8 +137,8 @@ impl Masks for Avx2 {
                 let each = _mm256_shuffle_epi8(_mm256_set1_epi32(bits.cast_signed()), load(&EIGHT_TIMES));
                 let bit = _mm256_set1_epi64x(0x8040_2010_0804_0201_u64.cast_signed());
                 let chosen = _mm256_cmpeq_epi8(_mm256_and_si256(each, bit), bit);
-                let hidden = _mm256_blendv_epi8(load(half), _mm256_set1_epi8(b'*' as i8), chosen);
-                _mm256_storeu_si256(half.as_mut_ptr().cast::<__m256i>(), hidden);
+                let changed = _mm256_blendv_epi8(load(half), _mm256_set1_epi8(byte.cast_signed()), chosen);
+                _mm256_storeu_si256(half.as_mut_ptr().cast::<__m256i>(), changed);
             }
         }
     }
@@ -275,6 +303,15 @@ pub(super) unsafe fn sort(sorted: &mut Sorted, numbers: Numbers<'_>) {
     sorted.add(numbers);
 }
 
+/// [`Run::sifted`], compiled on its own: the loop over blocks is the faster for what is not in it.
+///
+/// # Safety
+/// As for `sort`.
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+unsafe fn sifted(run: &mut Run<'_, '_>, block: &Block, sorted: &Sorted) -> Option<Stop> {
+    run.sifted::<Avx2>(block, sorted)
+}
+
 /// [`fours::sort`], compiled on its own.
 ///
 /// # Safety
@@ -282,6 +319,15 @@ pub(super) unsafe fn sort(sorted: &mut Sorted, numbers: Numbers<'_>) {
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
 unsafe fn all_fours(sorted: &mut Sorted, starts: fours::Starts<'_>, input: Input<'_>) -> usize {
     fours::sort::<Avx2>(sorted, starts, input)
+}
+
+/// [`fours::bound`], compiled on its own.
+///
+/// # Safety
+/// As for `sort`.
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+unsafe fn bound_of_fours(starts: fours::Starts<'_>, input: Input<'_>, hidden: &mut [u64; WORDS + AHEAD]) -> usize {
+    fours::bound::<Avx2>(starts, input, hidden)
 }
 
 /// Both halves of a form's bytes, each in both lanes.

@@ -20,10 +20,11 @@ use super::{
 };
 use crate::{
     arch::{Masks, Set, WORD},
-    balanced::block::WORDS,
+    balanced::block::{AHEAD, Block, WORDS},
     balanced::form::{Form, SPAN_MAX},
     balanced::fours,
-    balanced::places::{HEAD, Places},
+    balanced::places::{FEW, HEAD, Places},
+    balanced::run::{Run, Stop},
     balanced::sieve::{self, Input},
     balanced::sorted::{Numbers, Sorted},
 };
@@ -90,6 +91,12 @@ impl Masks for Avx512 {
     }
 
     #[inline(always)]
+    fn list_few(starts: &[u64; WORDS], places: &mut Places) -> bool {
+        // SAFETY: as above.
+        unsafe { list_few(starts, places) }
+    }
+
+    #[inline(always)]
     fn weigh(bytes: &[u8], places: &mut Places, form: &Form) {
         if bytes.len() < SPAN_MAX {
             return sieve::weigh_each::<Self>(bytes, places, form);
@@ -104,12 +111,24 @@ impl Masks for Avx512 {
         unsafe { sort(sorted, numbers) }
     }
 
+    #[inline(always)]
+    fn sifted(run: &mut Run<'_, '_>, block: &Block, sorted: &Sorted) -> Option<Stop> {
+        // SAFETY: AVX-512BW and the rest are there, as above.
+        unsafe { sifted(run, block, sorted) }
+    }
+
     const AT_ONCE: bool = true;
 
     #[inline(always)]
     fn fours(sorted: &mut Sorted, starts: fours::Starts<'_>, input: Input<'_>) -> usize {
         // SAFETY: AVX-512BW and the rest are there, as above.
         unsafe { all_fours(sorted, starts, input) }
+    }
+
+    #[inline(always)]
+    fn fours_bound(starts: fours::Starts<'_>, input: Input<'_>, hidden: &mut [u64; WORDS + AHEAD]) -> usize {
+        // SAFETY: as above.
+        unsafe { bound_of_fours(starts, input, hidden) }
     }
 
     #[inline(always)]
@@ -122,9 +141,9 @@ impl Masks for Avx512 {
     }
 
     #[inline(always)]
-    fn hide(bytes: &mut [u8; WORD], bits: u64) {
+    fn put(bytes: &mut [u8; WORD], bits: u64, byte: u8) {
         // SAFETY: as above; the store is to some of the word's 64 bytes.
-        unsafe { _mm512_mask_storeu_epi8(bytes.as_mut_ptr().cast::<i8>(), bits, _mm512_set1_epi8(b'*' as i8)) }
+        unsafe { _mm512_mask_storeu_epi8(bytes.as_mut_ptr().cast::<i8>(), bits, _mm512_set1_epi8(byte.cast_signed())) }
     }
 
     #[inline(always)]
@@ -163,6 +182,34 @@ unsafe fn list(starts: &[u64; WORDS], places: &mut Places) {
             }
         }
     }
+}
+
+/// The bits of at most [`FEW`] words where each has one alone, without a branch for any; else false.
+///
+/// # Safety
+/// As for `list`.
+#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
+unsafe fn list_few(starts: &[u64; WORDS], places: &mut Places) -> bool {
+    let (eights, _) = starts.as_chunks::<8>();
+    // SAFETY: the features are there, as the caller promises; each load is of eight words.
+    let busy = eights.iter().enumerate().fold(0, |busy, (index, eight)| unsafe {
+        let words = _mm512_loadu_si512(eight.as_ptr().cast::<__m512i>());
+        busy | u64::from(_mm512_test_epi64_mask(words, words)) << (8 * index)
+    });
+    let (mut rest, mut more) = (busy, 0);
+    let Some(slots) = places.eight_mut(places.count()) else { return false };
+    for slot in slots.iter_mut().take(FEW) {
+        let word = rest.trailing_zeros() as usize % WORDS;
+        let bits = starts[word];
+        *slot = (word * WORD) as u32 + bits.trailing_zeros();
+        more |= bits & bits.wrapping_sub(1);
+        rest &= rest.wrapping_sub(1);
+    }
+    if rest | more != 0 {
+        return false;
+    }
+    places.add(busy.count_ones() as usize);
+    true
 }
 
 /// Eight numbers at a time, four to a register, each in 16 bytes or, where they are `WIDE`, in two times 16.
@@ -226,6 +273,15 @@ unsafe fn weigh<const WIDE: bool>(bytes: &[u8], places: &mut Places, form: &Form
     places.keep(kept);
 }
 
+/// [`Run::sifted`], compiled on its own: the loop over blocks is the faster for what is not in it.
+///
+/// # Safety
+/// As for `list`.
+#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
+unsafe fn sifted(run: &mut Run<'_, '_>, block: &Block, sorted: &Sorted) -> Option<Stop> {
+    run.sifted::<Avx512>(block, sorted)
+}
+
 /// [`fours::sort`], compiled on its own.
 ///
 /// # Safety
@@ -233,6 +289,15 @@ unsafe fn weigh<const WIDE: bool>(bytes: &[u8], places: &mut Places, form: &Form
 #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
 unsafe fn all_fours(sorted: &mut Sorted, starts: fours::Starts<'_>, input: Input<'_>) -> usize {
     fours::sort::<Avx512>(sorted, starts, input)
+}
+
+/// [`fours::bound`], compiled on its own.
+///
+/// # Safety
+/// As for `list`.
+#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
+unsafe fn bound_of_fours(starts: fours::Starts<'_>, input: Input<'_>, hidden: &mut [u64; WORDS + AHEAD]) -> usize {
+    fours::bound::<Avx512>(starts, input, hidden)
 }
 
 /// Both halves of a form's bytes, each in all four lanes.
