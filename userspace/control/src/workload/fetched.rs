@@ -117,7 +117,7 @@ impl Workloads {
         tokio::spawn(async move {
             let outcome = workloads.fetch_one(&process, &source).await;
             let heard = workloads.fetched.waiting().remove(&cgroup).unwrap_or_default();
-            heard.iter().for_each(|ask| source.token_is(ask, outcome.as_ref().map(|()| ()).map_err(String::as_str)));
+            heard.iter().for_each(|ask| source.token_is(ask, outcome.as_ref().copied().map_err(String::as_str)));
         });
     }
 
