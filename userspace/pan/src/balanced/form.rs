@@ -183,7 +183,7 @@ impl Form {
         // The first of a row, then every second one of it: one further on, then two more. A card reaches ten bytes at least, so that is a word.
         let first = starts & !(starts << at);
         let [second, fourth] = [2 * at, 4 * at].map(|by| if by < 64 { u64::MAX << by } else { 0 });
-        let (by_two, by_four) = (2 * at & 63, 4 * at & 63);
+        let (by_two, by_four) = ((2 * at) & 63, (4 * at) & 63);
         let taken = first | starts & (first << by_two) & second;
         taken | starts & (starts << by_two) & (taken << by_four) & second & fourth
     }
