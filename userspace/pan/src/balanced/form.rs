@@ -244,7 +244,7 @@ mod tests {
             let form = forms.get(FormId::grouping(1, gap));
             for _ in 0..crate::times(2000) {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                let groups = (0..64_u64).filter(|at| (at + state % 5) % (4 + gap as u64) == 0);
+                let groups = (0..64_u64).filter(|at| (at + state % 5).is_multiple_of(4 + gap as u64));
                 let starts = groups.filter(|at| state >> (at % 50) & 3 > 0).fold(0, |bits, at| bits | 1_u64 << at);
                 let (mut taken, mut hidden) = (0, 0_u128);
                 for at in (0..64).filter(|at| starts >> at & 1 == 1) {
