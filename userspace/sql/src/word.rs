@@ -152,7 +152,10 @@ mod tests {
             let word = Word::from(text);
             assert_eq!((word.as_str(), &*word, word.to_string()), (text, text, text.to_owned()));
             assert_eq!(format!("{word:?}"), format!("{text:?}"));
-            assert!(word == text && word == Word::from(text.to_owned()) && word != "b");
+            let owned = text.to_owned();
+            assert!(word == text && word == owned && word != "b");
+            let again = Word::from(owned);
+            assert!(word == again);
             assert_eq!(word.cmp(&Word::from("b")), text.cmp("b"));
         }
     }
