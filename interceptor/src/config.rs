@@ -5,11 +5,11 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use serde::Deserialize;
 
 mod admin;
+mod agents;
 mod anchor;
 mod budgets;
 mod credentials;
@@ -25,6 +25,8 @@ mod tls;
 mod webhooks;
 
 pub use admin::{Admin, Oidc};
+use agents::TypedAgent;
+pub use agents::{Agent, AgentBy};
 pub use anchor::Anchor;
 pub use budgets::{Budgets, Login};
 pub use credentials::{Credentials, InjectedLogin, Owner, Plugin, RoleRule, Roles};
@@ -206,36 +208,6 @@ pub enum Others {
     Refuse,
 }
 
-/// One `[[agent]]`.
-#[derive(Debug, Clone)]
-pub struct Agent {
-    /// Its name in rules, records and `status`.
-    pub name: String,
-    /// How the kernel half knows it.
-    pub by: AgentBy,
-    /// Named in rules as `group:NAME`.
-    pub groups: Vec<String>,
-    /// Where the token of its jobs is that have none of their own.
-    pub token_file: Option<PathBuf>,
-    /// What its tokens must be.
-    pub token: Arc<session::TokenTerms>,
-    /// Which SVIDs are fetched for its jobs; `None`: none are.
-    pub svids: Option<control::SvidTerms>,
-}
-
-/// What makes a process an agent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AgentBy {
-    /// A systemd unit, admitted by its drop-in.
-    Unit(String),
-    /// A cgroup and all below it.
-    Cgroup(PathBuf),
-    /// Every process of this account.
-    User(String),
-    /// `interceptor exec` alone.
-    Exec,
-}
-
 impl Config {
     /// Reads and resolves the file; host names are looked up now.
     pub fn load(path: &Path) -> Result<Config, Error> {
@@ -358,25 +330,6 @@ struct TypedDatabase {
     unix_directories: Vec<PathBuf>,
     login: Option<Login>,
     credentials: Option<credentials::Typed>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TypedAgent {
-    name: String,
-    unit: Option<String>,
-    cgroup: Option<PathBuf>,
-    user: Option<String>,
-    #[serde(default)]
-    groups: Vec<String>,
-    token_file: Option<PathBuf>,
-    spiffe: Option<issuers::Svids>,
-    #[serde(default)]
-    require_token: bool,
-    #[serde(default)]
-    on_expiry: issuers::OnExpiry,
-    #[serde(default)]
-    token: issuers::Expected,
 }
 
 fn enforce() -> Mode {
@@ -518,36 +471,6 @@ impl TypedDatabase {
             login: self.login,
             credentials: credentials.transpose()?.unwrap_or_default(),
         })
-    }
-}
-
-impl TypedAgent {
-    fn resolve(self) -> Result<Agent, Error> {
-        let place = format!("[[agent]] {}", self.name);
-        check_name(&place, &self.name)?;
-        let by = match (self.unit, self.cgroup, self.user) {
-            (None, None, None) => AgentBy::Exec,
-            (Some(unit), None, None) if unit.contains('.') && !unit.contains('/') => AgentBy::Unit(unit),
-            (Some(unit), None, None) => {
-                return Err(meaning(place, format!("unit `{unit}` needs its suffix, such as `{unit}.service`")));
-            }
-            (None, Some(path), None) if path.is_absolute() => AgentBy::Cgroup(path),
-            (None, Some(_), None) => {
-                return Err(meaning(place, "cgroup must be an absolute path within the hierarchy"));
-            }
-            (None, None, Some(user)) => AgentBy::User(user),
-            _ => return Err(meaning(place, "only one of unit, cgroup and user may be given")),
-        };
-        let token = Arc::new(session::TokenTerms {
-            // Who is to be fetched and cannot be is not let go on as if nobody had asked.
-            required: self.require_token || self.spiffe.is_some(),
-            fetched: self.spiffe.is_some(),
-            ends: self.on_expiry == issuers::OnExpiry::End,
-            issuers: self.token.issuers,
-            claims: self.token.claims.into_iter().collect(),
-        });
-        let svids = self.spiffe.map(|typed| typed.resolve(&place)).transpose()?;
-        Ok(Agent { name: self.name, by, groups: self.groups, token_file: self.token_file, token, svids })
     }
 }
 

@@ -131,8 +131,9 @@ impl Table {
         self
     }
 
-    /// Binds it. What is there of the job before is replaced.
-    pub fn bind(
+    /// Binds it, kept nowhere but here.
+    #[cfg(test)]
+    pub(super) fn bind(
         &mut self,
         job: Job,
         identity: Identity,
@@ -146,7 +147,7 @@ impl Table {
         Ok((binding, change))
     }
 
-    /// What binding it would come to: it counts with [`Table::commit`].
+    /// What binding it would come to; what is there of the job before is replaced. It counts with [`Table::commit`].
     pub fn plan(
         &mut self,
         job: Job,
