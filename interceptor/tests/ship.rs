@@ -13,6 +13,8 @@ use uring::MappedSegment;
 
 /// How often the shipper is killed.
 const KILLS: u32 = 20;
+/// How long a shipper may take to begin, on a disk that others keep busy.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Folder(PathBuf);
 
@@ -114,13 +116,16 @@ fn a_shipper_that_is_killed_loses_nothing() {
     let mut shard = Shard::begin(&folder.0.join("state"), Previous::NONE);
     let mut moved = 0;
     let mut pause = 7;
-    for _ in 0..KILLS {
+    for round in 0..KILLS {
         let before = folder.shipped().len();
         let child = folder.shipper(false).spawn().expect("starts");
-        // Killed somewhere in the middle of what it does: a different time each round.
+        // Killed somewhere in the middle of what it does, a different time each round; every other round not before it shipped anything.
         pause = pause * 31 % 97;
-        let until = Instant::now() + Duration::from_millis(150 + 4 * pause);
-        while Instant::now() < until {
+        let began = Instant::now();
+        let until = began + Duration::from_millis(150 + 4 * pause);
+        while Instant::now() < until
+            || (round % 2 == 0 && folder.shipped().len() == before && began.elapsed() < PATIENCE)
+        {
             (0..5).for_each(|_| shard.append());
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -128,7 +133,7 @@ fn a_shipper_that_is_killed_loses_nothing() {
         moved += u32::from(folder.shipped().len() > before);
     }
     assert!(
-        moved > KILLS / 4,
+        moved >= KILLS / 2,
         "it was killed before it shipped anything, {moved} of {KILLS} rounds: the test shows nothing"
     );
     let status = folder.shipper(true).status().expect("runs");
@@ -143,7 +148,7 @@ fn a_shipper_that_is_killed_loses_nothing() {
     let lock = folder.0.join("state-host/ship.json");
     let stamp = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
     let (was, began) = (stamp(&lock), Instant::now());
-    while stamp(&lock) == was && began.elapsed() < Duration::from_secs(10) {
+    while stamp(&lock) == was && began.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(folder.shipper(true).status().expect("runs").code(), Some(1));

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::shell;
+use crate::{failures, shell};
 
 /// What every cargo call for them begins with behind its verb, so that all share one build.
 const PACKAGE: [&str; 4] = ["--package", "interceptor", "--features", "saml"];
@@ -18,5 +18,5 @@ pub(crate) fn run(variable: &str, program: &str, words: &[&str]) -> Result<()> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     // By `env`: sudo passes on only what it is told to.
     let test = [&[variable, &cargo, "test"], &PACKAGE[..], &["--test", program, "--"], words].concat();
-    shell::run(shell::as_root("env", &test)?)
+    failures::run(shell::as_root("env", &test)?)
 }

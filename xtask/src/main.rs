@@ -7,6 +7,7 @@ mod bench;
 mod clients;
 mod demo;
 mod evasion;
+mod failures;
 mod install;
 mod kernel_tests;
 mod nightly;

@@ -25,8 +25,10 @@ use claim::Claim;
 const SERVICE_UID_MIN: u32 = 1_000_000;
 /// The account that agents run as on a stand.
 pub const AGENT_USER: &str = "nobody";
-/// How long anything may take to become ready or to end.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long anything may take to become ready or to end, on a disk that others keep busy for a minute.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// So often it is looked at meanwhile: a machine that stood still for longer has had no time of its own.
+const LOOKS: u32 = 1000;
 
 /// A folder that goes when this does.
 #[derive(Debug)]
@@ -117,7 +119,7 @@ impl Postgres {
         fs::write(&conf, fs::read_to_string(&conf)? + &own)?;
         let log = server.log_path();
         succeed(
-            server.as_postgres("pg_ctl").arg("-D").arg(&data).arg("-l").arg(&log).args(["-w", "-t", "20", "start"]),
+            server.as_postgres("pg_ctl").arg("-D").arg(&data).arg("-l").arg(&log).args(["-w", "-t", "90", "start"]),
         )?;
         Ok(server)
     }
@@ -257,7 +259,7 @@ impl Service {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log_path())?;
         let mut run = self.verb("run");
         self.child = Some(run.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?);
-        let start = Instant::now();
+        let (start, mut looks) = (Instant::now(), 0);
         while !self.verb("status").output()?.status.success() {
             let ended = match &mut self.child {
                 Some(child) => child.try_wait()?,
@@ -269,7 +271,8 @@ impl Service {
                     self.log()
                 )));
             }
-            if start.elapsed() > PATIENCE {
+            looks += 1;
+            if start.elapsed() > PATIENCE && looks > LOOKS {
                 return Err(Error::other(format!("the service was not ready within {PATIENCE:?}:\n{}", self.log())));
             }
             std::thread::sleep(Duration::from_millis(20));

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::{backends, bench, clients, install, kernel_tests, setup, shell, stand, tidy};
+use crate::{backends, bench, clients, failures, install, kernel_tests, setup, shell, stand, tidy};
 
 /// `cargo xtask test`.
 pub(crate) fn run() -> Result<()> {
@@ -29,7 +29,7 @@ pub(crate) fn run() -> Result<()> {
         println!("  detached the kernel half that a killed stand left, interceptor-{port}");
     }
     shell::step("unit tests");
-    shell::run(shell::cargo(&[
+    failures::run(shell::cargo(&[
         "test",
         "--workspace",
         "--exclude",
@@ -38,7 +38,7 @@ pub(crate) fn run() -> Result<()> {
         "control/saml",
         "--quiet",
     ]))?;
-    shell::run(shell::cargo(&[
+    failures::run(shell::cargo(&[
         "test",
         "--package",
         "interceptor",

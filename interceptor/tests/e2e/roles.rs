@@ -22,7 +22,7 @@ const ADMIN: &str =
     "GRANT payments_ro TO roles_owner WITH ADMIN OPTION; GRANT plain_ro TO roles_owner WITH ADMIN OPTION";
 const OURS: &str = "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'icpt\\_%'";
 /// How long a role that is over may stay.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Roles {
     stage: Stage,

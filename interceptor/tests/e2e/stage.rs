@@ -122,14 +122,16 @@ impl Stage {
             return None;
         }
         let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let database = start().expect("a throw-away PostgreSQL");
+        let database = start().unwrap_or_else(|why| panic!("no throw-away PostgreSQL: {why}"));
         database.sql("postgres", TABLE).expect("the tables");
         let config = format!(
             "[[database]]\nname = \"payments\"\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:{0}\", \"[::1]:{0}\"]\nunix_directories = [\"{1}\"]\n{lines}\n[[agent]]\nname = \"reconciler\"\ngroups = [\"payments-agents\"]\n",
             database.port,
             database.socket_folder().display()
         );
-        let service = Service::start(binary(), "shards = 2", &config, policy).expect("the service");
+        // What the service said is lines, and the last ones say why.
+        let service = Service::start(binary(), "shards = 2", &config, policy)
+            .unwrap_or_else(|why| panic!("the service does not start: {why}"));
         Some(Stage { service, database, _one: one })
     }
 

@@ -29,7 +29,7 @@ pub const AGENT: u32 = 61501;
 pub const OTHER: u32 = 61502;
 pub const PORT: u16 = 61999;
 const INSTANCE: &str = "/sys/fs/bpf/interceptor-test";
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One test's world: the lock, the database that nobody but the proxy should reach, and the agents' cgroup.
 pub struct World {
