@@ -48,7 +48,7 @@ impl Seen {
         Seen(Arc::new(Mutex::new((health, Vec::new()))))
     }
 
-    fn set(&self, change: impl FnOnce(&mut Health)) {
+    pub(super) fn set(&self, change: impl FnOnce(&mut Health)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).0);
     }
 

@@ -15,6 +15,8 @@ use super::*;
 use crate::config::{Http, HttpForm, Syslog, To};
 use crate::host_record::series::{self, Place as SeriesPlace};
 
+mod alerts;
+
 /// A record in a folder, and one for positions.
 pub(super) struct Scratch(pub(super) PathBuf);
 
@@ -97,6 +99,23 @@ fn a_file_gets_each_record_once_and_goes_on_where_it_was() {
     scratch.append(0, 1);
     scratch.ship(To::File(path.clone())).unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 2);
+}
+
+#[test]
+fn a_sink_of_alerts_gets_alerts_alone() {
+    let scratch = Scratch::new("alerts");
+    scratch.append(0, 2);
+    let deed = Deed::Alert { object: "redirection", about: None };
+    let mut payload = Vec::new();
+    let kind = host_record::encode(&deed, Stage::Failed("it is broken"), &mut payload);
+    let place = SeriesPlace { folder: &scratch.record(), shard: 0 };
+    let alert = series::append(&place, kind, &payload).unwrap().record;
+    scratch.append(0, 1);
+    let path = scratch.0.join("out.json");
+    let to = To::File(path.clone());
+    let sink = Sink { name: "pager".into(), to, only_alerts: true, lag_max: Duration::from_secs(60) };
+    sink::run(&sink, &scratch.source(), &Seen::of(&sink)).unwrap();
+    assert_eq!(uids(&fs::read_to_string(&path).unwrap()), [alert.to_string()]);
 }
 
 #[test]
@@ -347,173 +366,4 @@ fn a_segment_that_is_gone_is_said_and_the_rest_is_read() {
     assert_eq!(follower.notes, ["segments 2 to 2 of shard 7 are gone and were not read to their end"]);
     assert!(last > 0);
     assert_eq!(follower.places()[&7].seq, last);
-}
-
-mod alerts {
-    use audit::{Event, Operator, encode};
-
-    use super::super::alerts::{Alert, Watch};
-    use super::super::follow::Record;
-    use super::*;
-
-    /// Alerts of events, one a second; the frames are made by a real appender.
-    fn raised(events: &[(Event<'_>, u64)]) -> Vec<Alert> {
-        use audit::segment::{Appender, Identity, Previous, Stamp};
-        let mut memory = vec![0; 1 << 20];
-        let identity = Identity { shards: 1, boot_id: [1; 16], host_id: [2; 16], config: [0; 32] };
-        let at =
-            |second: u64| Stamp { mono_ns: second * 1_000_000_000, wall_ns: (1_800_000_000 + second) * 1_000_000_000 };
-        let mut appender = Appender::begin(&mut memory, 0, identity, Previous::NONE, at(0)).unwrap();
-        for (event, second) in events {
-            let mut payload = Vec::new();
-            encode(event, &mut payload);
-            appender.append(&mut memory, event.kind(), 0, at(*second), &payload).unwrap();
-        }
-        let mut watch = Watch::new(3);
-        let records = frames(&memory).map(|frame| Record { shard: 0, bytes: frame.bytes().to_vec() });
-        records.flat_map(|record| watch.see(&record)).collect()
-    }
-
-    fn objects(events: &[(Event<'_>, u64)]) -> Vec<String> {
-        raised(events).into_iter().map(|alert| alert.object).collect()
-    }
-
-    fn decision(parts: &Parts, verdict: audit::Verdict) -> Event<'_> {
-        let verdict = if verdict == audit::Verdict::Block { &parts.block } else { &parts.allow };
-        Event::Decision(audit::Decided {
-            actor: &parts.actor,
-            statement: &parts.statement,
-            verdict,
-            request: "query",
-            approval: None,
-            reveal: None,
-            number: 1,
-        })
-    }
-
-    struct Parts {
-        actor: audit::ActorPart,
-        statement: audit::StatementPart,
-        block: audit::VerdictPart,
-        allow: audit::VerdictPart,
-    }
-
-    fn parts() -> Parts {
-        let address: std::net::SocketAddr = "127.0.0.1:4000".parse().unwrap();
-        let actor = audit::ActorPart::of(&audit::Actor {
-            agent: "reconciler".into(),
-            cgroup: 7,
-            pid: 1,
-            uid: 2,
-            exe_device: 3,
-            exe_inode: 4,
-            exe_name: "psql".into(),
-            agent_address: address,
-            database: "payments".into(),
-            database_address: address,
-            dbname: None,
-            database_user: None,
-            application: None,
-            certificate: None,
-            signed: None,
-        });
-        let statement = audit::StatementPart::of(&audit::Statement {
-            kinds: &["drop-table"],
-            tables: &[],
-            text: "DROP TABLE t".into(),
-            text_bytes: 12,
-            redacted: false,
-        });
-        let verdict = |verdict, rule: &'static str| {
-            audit::VerdictPart::of(&audit::VerdictFacts {
-                verdict,
-                rule: Some(rule.into()),
-                reason: None,
-                policy: "ab12".into(),
-            })
-        };
-        let block = verdict(audit::Verdict::Block, "no schema");
-        Parts { actor, statement, block, allow: verdict(audit::Verdict::Allow, "read") }
-    }
-
-    #[test]
-    fn a_rule_that_blocks_is_told_once_a_minute_and_many_denials_once() {
-        let parts = parts();
-        let block = || decision(&parts, audit::Verdict::Block);
-        let events: Vec<_> = [1, 2, 3, 4, 5, 62].into_iter().map(|second| (block(), second)).collect();
-        let raised = raised(&events);
-        let told: Vec<(&str, u64)> =
-            raised.iter().map(|alert| (alert.object.as_str(), alert.about.unwrap().seq)).collect();
-        assert_eq!(told, [("rule blocks", 1), ("denials", 3), ("rule blocks", 6)]);
-        assert!(raised[2].message.contains("5 times in the minute before"), "{}", raised[2].message);
-        assert!(objects(&[(decision(&parts, audit::Verdict::Allow), 1)]).is_empty());
-    }
-
-    #[test]
-    fn a_broken_glass_is_told_and_an_approval_is_not() {
-        let parts = parts();
-        let approval = |break_glass| {
-            Event::Approval(audit::Approval {
-                actor: &parts.actor,
-                approval: "K7Q2M-9XDRT".into(),
-                ask: RecordId { shard: 0, seq: 1 },
-                under: None,
-                approved: true,
-                break_glass,
-                reviewer: "ann".into(),
-                login: "admin socket, uid 7".into(),
-                justification: "the house burns".into(),
-                need: "updates wait".into(),
-                expires_s: 7,
-                number: 1,
-            })
-        };
-        let raised = raised(&[(approval(false), 1), (approval(true), 2)]);
-        let [alert] = &raised[..] else { panic!("{raised:?}") };
-        assert_eq!((alert.object.as_str(), alert.about.unwrap().seq), ("break glass", 2));
-        assert_eq!(alert.message, "ann let a held statement of reconciler go on alone (K7Q2M-9XDRT): the house burns");
-    }
-
-    #[test]
-    fn broken_redirection_and_a_failed_check_are_told() {
-        let operator = Operator { name: "root".into(), uid: 0, pid: 1 };
-        let canary =
-            |success| Event::Canary { operator, object: "canary".into(), success, message: Some("lost".into()) };
-        let verify = |success| Event::Reading {
-            operator,
-            object: "audit verify".into(),
-            success,
-            message: Some("TAMPERED".into()),
-        };
-        let events = [(canary(true), 1), (canary(false), 2), (verify(true), 3), (verify(false), 4)];
-        assert_eq!(objects(&events), ["redirection", "verification"]);
-    }
-
-    #[test]
-    fn a_login_that_could_not_be_made_or_dropped_is_told() {
-        let credential = |change| {
-            Event::Credential(audit::CredentialSeen {
-                operator: Operator { name: "service".into(), uid: 7, pid: 1 },
-                change,
-                database: "payments".into(),
-                role: Some("icpt_reconciler_0".into()),
-                agent: Some("reconciler".into()),
-                cgroup: Some(7),
-                principal: None,
-                grants: &[],
-                until_s: None,
-                cause: Some("the database is down".into()),
-            })
-        };
-        let events = ["issued", "created", "dropped", "kept", "refused"].map(|change| (credential(change), 1));
-        let raised = raised(&events);
-        let words: Vec<&str> = raised.iter().map(|alert| alert.message.as_str()).collect();
-        assert_eq!(
-            words,
-            [
-                "payments: a login was kept (icpt_reconciler_0): the database is down",
-                "payments: a login was refused (icpt_reconciler_0): the database is down"
-            ]
-        );
-    }
 }
