@@ -25,7 +25,7 @@
 //! above it are root's or the caller's, and not writable for others unless sticky.
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, Metadata};
+use std::fs::{self, DirBuilder, Metadata};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
@@ -246,6 +246,10 @@ fn who() -> String {
 
 /// The folder by its true name, made if it is missing, and only if nobody else can have a hand in it.
 pub(crate) fn own_folder(folder: &Path) -> Result<PathBuf, Error> {
+    own_folder_by(folder, series::sync_names)
+}
+
+fn own_folder_by(folder: &Path, sync_names: impl Fn(&Path) -> io::Result<()>) -> Result<PathBuf, Error> {
     let failed = |why| Error::File(folder.to_path_buf(), why);
     let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // What is missing is made only below what nobody else can change.
@@ -256,7 +260,7 @@ pub(crate) fn own_folder(folder: &Path) -> Result<PathBuf, Error> {
     let parent = trusted(parent)?;
     let folder = parent.join(folder.file_name().unwrap_or_default());
     match DirBuilder::new().mode(0o700).create(&folder) {
-        Ok(()) => File::open(&parent).and_then(|parent| parent.sync_all()).map_err(failed)?,
+        Ok(()) => {}
         Err(why) if why.kind() == io::ErrorKind::AlreadyExists => {}
         Err(why) if why.kind() == io::ErrorKind::PermissionDenied && !Uid::effective().is_root() => {
             return Err(Error::NotRoot);
@@ -267,7 +271,14 @@ pub(crate) fn own_folder(folder: &Path) -> Result<PathBuf, Error> {
     if is.is_dir() && is.uid() == 0 && !is_own(&is) {
         return Err(Error::NotRoot);
     }
-    if is.is_dir() && is_own(&is) && !others_write(&is) { Ok(folder) } else { Err(Error::Led(folder)) }
+    if !(is.is_dir() && is_own(&is) && !others_write(&is)) {
+        return Err(Error::Led(folder));
+    }
+    // Where nothing is in it, nobody has brought its name to disk yet, or tried to and failed.
+    if fs::read_dir(&folder).map_err(failed)?.next().is_none() {
+        sync_names(&parent).map_err(failed)?;
+    }
+    Ok(folder)
 }
 
 /// The true name of a folder that is, with all above it, nobody's to change but root's and the caller's.
@@ -348,6 +359,25 @@ mod tests {
         for part in ["admission", "reconciler", "cgroup 7", "done"] {
             assert!(first.contains(part), "{part}");
         }
+    }
+
+    #[test]
+    fn a_folder_whose_name_did_not_reach_the_disk_is_tried_again() {
+        let scratch = Scratch::new("named");
+        let folder = scratch.folder();
+        for _ in 0..2 {
+            let failed = own_folder_by(&folder, |_| Err(io::ErrorKind::Other.into()));
+            assert!(matches!(failed, Err(Error::File(..))) && folder.exists());
+        }
+        let synced = std::cell::RefCell::new(Vec::new());
+        let note = |parent: &Path| {
+            synced.borrow_mut().push(parent.to_path_buf());
+            Ok(())
+        };
+        assert!(own_folder_by(&folder, note).is_ok() && *synced.borrow() == [scratch.0.clone()]);
+        // What is in it was put there behind that.
+        scratch.record().write(&DEED, Stage::Done("done")).unwrap();
+        assert!(own_folder_by(&folder, note).is_ok() && synced.borrow().len() == 1);
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! the rename leaves a series that `audit verify` calls a torn tail, until the next verb goes on with it.
 //!
 //! What a verb finds is what was stored, and the fsync of the verb before may have failed: the kernel said so once and takes those pages for
-//! written since. So all that no record tells to be on disk is stored anew first, as shards do ([`proxy::settle`]).
+//! written since. So all that no record tells to be on disk is stored anew first, as shards do ([`proxy::settle`]). So with a new segment's
+//! name: the second verb in a segment has the folder written before it stores anything, so where there are records of two, the name is on disk.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
@@ -32,6 +33,8 @@ use crate::root_key;
 const SEGMENT_BYTES: usize = 1 << 20;
 /// How long another process may hold the lock: it writes one record.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// What the verb leaves that makes a segment: its record and a stop.
+const RECORDS_OF_ONE: u64 = 2;
 /// How often the lock is tried meanwhile.
 const TRY_EVERY: Duration = Duration::from_millis(5);
 
@@ -73,8 +76,23 @@ pub(crate) struct Appended {
 
 /// Writes one record at the end of the series, and an orderly stop behind it; all is on disk when this returns.
 pub(crate) fn append(place: &Place<'_>, kind: u8, payload: &[u8]) -> Result<Appended, Error> {
+    append_by(place, kind, payload, sync_names)
+}
+
+/// The names in a folder are on disk when this returns.
+pub(super) fn sync_names(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// The same as [`append`] with another way to bring names to disk.
+fn append_by(
+    place: &Place<'_>,
+    kind: u8,
+    payload: &[u8],
+    sync_names: impl Fn(&Path) -> io::Result<()>,
+) -> Result<Appended, Error> {
     let _lock = lock(place)?;
-    let mut tail = Tail::open(place)?;
+    let mut tail = Tail::open(place, &sync_names)?;
     let seq = match tail.store(kind, payload) {
         Err(Refused::Full) => {
             tail = tail.next(place)?;
@@ -85,7 +103,7 @@ pub(crate) fn append(place: &Place<'_>, kind: u8, payload: &[u8]) -> Result<Appe
     let seq = seq.map_err(|why| Error::Segment(tail.path.clone(), why))?;
     let segment = tail.appender.header().number();
     tail.stop()?;
-    tail.named(place)?;
+    tail.named(place, &sync_names)?;
     let head = tail.head(place.shard);
     Ok(Appended { record: RecordId { shard: place.shard, seq }, head, segment })
 }
@@ -143,10 +161,13 @@ struct Tail<S> {
 
 impl Tail<MappedSegment> {
     /// The end of the series: its last segment, where that is of this boot and host and not sealed, else a new one.
-    fn open(place: &Place<'_>) -> Result<Tail<MappedSegment>, Error> {
+    fn open(place: &Place<'_>, sync_names: impl Fn(&Path) -> io::Result<()>) -> Result<Tail<MappedSegment>, Error> {
         let Some((path, mut segment, recovered)) = last(place)? else {
             return Tail::begin(place, make(place)?, Previous::NONE);
         };
+        if recovered.records <= RECORDS_OF_ONE {
+            sync_names(place.folder).map_err(|why| Error::File(place.folder.to_path_buf(), why))?;
+        }
         if let Some(previous) = recovered.previous() {
             settle(&path, &mut segment, &recovered)?;
             return Tail::begin(place, make(place)?, previous);
@@ -165,12 +186,12 @@ impl Tail<MappedSegment> {
     }
 
     /// It has its own name from here on.
-    fn named(&self, place: &Place<'_>) -> Result<(), Error> {
+    fn named(&self, place: &Place<'_>, sync_names: impl Fn(&Path) -> io::Result<()>) -> Result<(), Error> {
         if !self.new {
             return Ok(());
         }
         let own = place.segment(self.appender.header().number());
-        let named = fs::rename(&self.path, &own).and_then(|()| File::open(place.folder)?.sync_all());
+        let named = fs::rename(&self.path, &own).and_then(|()| sync_names(place.folder));
         named.map_err(|why| Error::File(own, why))
     }
 }
@@ -398,6 +419,28 @@ mod tests {
         assert_eq!(recover(&kernel.disk).unwrap().next_seq, recover(&kernel.cache).unwrap().next_seq);
         // And what is on disk is told: the next verb needs not store it anew.
         assert_eq!(audit::segment::durable_seq(kernel.bytes()), 6);
+    }
+
+    /// The verb before failed since the name of its segment may not be on disk; the next one finds the name all the same.
+    #[test]
+    fn a_name_whose_fsync_failed_is_brought_to_disk_by_the_next_verb() {
+        let scratch = Scratch::new("name");
+        let (calls, fails) = (std::cell::Cell::new(0), std::cell::Cell::new(true));
+        let verb = || {
+            append_by(&scratch.place(), ATTACH, b"", |_| {
+                calls.set(calls.get() + 1);
+                if fails.get() { Err(io::ErrorKind::Other.into()) } else { Ok(()) }
+            })
+        };
+        for failed in 1..=2 {
+            assert!(matches!(verb(), Err(Error::File(..))) && calls.get() == failed && scratch.segment(1).exists());
+            // The second one stored nothing.
+            assert_eq!(scratch.verdict(), (0, 2, 1));
+        }
+        fails.set(false);
+        assert_eq!((verb().unwrap().record.seq, calls.get()), (3, 3));
+        // It is known from here on.
+        assert_eq!((verb().unwrap().record.seq, calls.get()), (5, 3));
     }
 
     #[test]
