@@ -1,10 +1,11 @@
-//! `kill -9` of the service under load, again and again: every statement that the database executed has its decision in the record,
-//! no connection was direct, and nothing is left behind.
+//! `kill -9` of the service under load, again and again: every statement that the database executed has its decision in the record, every one
+//! whose answer an agent heard has its outcome too, no connection was direct, and nothing is left behind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[test]
 fn killed_under_load_it_loses_no_record_and_lets_nobody_through() {
     let Some(mut stage) = Stage::usual() else { return };
+    let seed: u32 = std::env::var("INTERCEPTOR_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
     let kills = std::env::var("INTERCEPTOR_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(20);
     let agent = Agent::start(&stage);
     let load = Load::default();
@@ -35,8 +37,8 @@ fn killed_under_load_it_loses_no_record_and_lets_nobody_through() {
         let watch = scope.spawn(|| load.watch(port, uid));
         for kill in 0..kills {
             load.answers(BETWEEN, kill);
-            // Each time in another moment of the load.
-            std::thread::sleep(Duration::from_millis(u64::from(kill % 7)));
+            // Each time in another moment of the load, and in each run in others.
+            std::thread::sleep(moment(seed, kill));
             stage.service.stop("KILL").expect("killed");
             assert_eq!(refused(&agent), Ok(()), "kill {kill}");
             stage.service.run().unwrap_or_else(|why| panic!("kill {kill}: it does not start again: {why}"));
@@ -55,12 +57,7 @@ fn killed_under_load_it_loses_no_record_and_lets_nobody_through() {
     stage.service.stop("TERM").expect("stopped");
     stage.database.control("stop").expect("stopped");
     let executed = marks(&stage.database.log(), "mark_");
-    let mut decided: BTreeMap<String, u32> = BTreeMap::new();
-    for line in stage.record().iter().filter(|line| line.contains("\"decision\"")) {
-        for mark in marks(&format!("statement: {line}"), "mark_") {
-            *decided.entry(mark).or_default() += 1;
-        }
-    }
+    let (decided, ended) = decided(&stage.record());
     let missing: Vec<&String> = executed.iter().filter(|mark| !decided.contains_key(*mark)).collect();
     assert!(
         missing.is_empty(),
@@ -68,9 +65,18 @@ fn killed_under_load_it_loses_no_record_and_lets_nobody_through() {
         missing.len(),
         executed.len()
     );
-    let twice: Vec<_> = decided.iter().filter(|(_, count)| **count != 1).collect();
+    let twice: Vec<_> = decided.iter().filter(|(_, records)| records.len() != 1).collect();
     assert!(twice.is_empty(), "statements with more than one decision: {twice:?}");
     assert!(executed.len() >= (kills * BETWEEN) as usize, "only {} statements ran", executed.len());
+    let heard = load.heard.into_inner().expect("whole");
+    let is_told = |mark: &u32| decided.get(&format!("mark_{mark}")).is_some_and(|records| ended.contains(&records[0]));
+    let lost: Vec<&u32> = heard.iter().filter(|mark| !is_told(mark)).collect();
+    assert!(lost.is_empty(), "{} of {} answers that were heard have no outcome: {lost:?}", lost.len(), heard.len());
+    println!(
+        "{kills} kills: of {} statements executed 0 without a decision, of {} answers heard 0 without an outcome",
+        executed.len(),
+        heard.len()
+    );
 
     let verdict = stage.service.verb("audit verify").output().expect("it runs");
     let said = String::from_utf8_lossy(&verdict.stdout).into_owned() + &String::from_utf8_lossy(&verdict.stderr);
@@ -79,6 +85,31 @@ fn killed_under_load_it_loses_no_record_and_lets_nobody_through() {
     let left = Left::of(&stage);
     drop(stage);
     left.nothing();
+}
+
+/// Up to seven milliseconds, in microseconds that look random.
+fn moment(seed: u32, kill: u32) -> Duration {
+    let mixed = (u64::from(seed) << 32 | u64::from(kill)).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    Duration::from_micros((mixed >> 40) % 7000)
+}
+
+/// The decisions of each marked statement, and those that have an outcome.
+fn decided(record: &[String]) -> (BTreeMap<String, Vec<String>>, BTreeSet<String>) {
+    let (mut decided, mut ended) = (BTreeMap::<String, Vec<String>>::new(), BTreeSet::new());
+    for line in record {
+        let says: serde_json::Value = serde_json::from_str(line).expect("a record is JSON");
+        let word = |key: &str| says[key].as_str().unwrap_or_default().to_owned();
+        match says["type"].as_str() {
+            Some("decision") => {
+                for mark in marks(&format!("statement: {line}"), "mark_") {
+                    decided.entry(mark).or_default().push(word("record"));
+                }
+            }
+            Some("outcome") => _ = ended.insert(word("decision")),
+            _ => {}
+        }
+    }
+    (decided, ended)
 }
 
 /// With nobody there the kernel refuses; while it still takes a killed service's listeners down, it may also accept and reset.
@@ -105,6 +136,8 @@ struct Load {
     over: AtomicBool,
     next: AtomicU32,
     answered: AtomicU32,
+    /// The marks of all that was answered.
+    heard: Mutex<Vec<u32>>,
 }
 
 impl Load {
@@ -123,6 +156,7 @@ impl Load {
                 };
                 match wire.ask(&sql) {
                     Ok(answer) if answer.iter().all(|message| message.tag != b'E') => {
+                        self.heard.lock().expect("nobody panics with it").push(mark);
                         self.answered.fetch_add(1, Ordering::SeqCst);
                     }
                     _ => break,
