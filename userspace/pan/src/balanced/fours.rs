@@ -5,6 +5,10 @@
 
 #![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "called where `Masks::AT_ONCE` says so"))]
 
+mod accounts;
+
+use accounts::Accounts;
+
 use crate::{
     arch::{
         WORD,
@@ -48,7 +52,7 @@ fn around(input: Input<'_>) -> Option<&[u8; AROUND]> {
 #[inline(always)]
 pub(crate) fn sort<M: Strict>(sorted: &mut Sorted, starts: Starts<'_>, input: Input<'_>) -> usize {
     let (Some(bytes), Some(heads)) = (around(input), input.heads.sixteens()) else { return 0 };
-    let mut masks = Fours { sums: [0; _], issued: [0; _], bytes, beside: Beside::EMPTY };
+    let mut masks = Fours { sums: [0; _], issued: [0; _], bytes, beside: Beside::EMPTY, accounts: None };
     masks.read::<M>(heads);
     let [one, two, three] = starts;
     let mut count = 0;
@@ -70,7 +74,7 @@ pub(crate) fn sort<M: Strict>(sorted: &mut Sorted, starts: Starts<'_>, input: In
 #[inline(always)]
 pub(crate) fn bound<M: Strict>(starts: Starts<'_>, input: Input<'_>, hidden: &mut [u64; WORDS + AHEAD]) -> usize {
     let (Some(bytes), Some(heads)) = (around(input), input.heads.sixteens()) else { return 0 };
-    let mut masks = Fours { sums: [0; _], issued: [0; _], bytes, beside: Beside::EMPTY };
+    let mut masks = Fours { sums: [0; _], issued: [0; _], bytes, beside: Beside::EMPTY, accounts: None };
     masks.read_sums::<M>(heads);
     let [one, two, three] = starts;
     let three = three.map_or(0, |starts| masks.bound::<M, 3>(starts, input, hidden));
@@ -88,6 +92,8 @@ struct Fours<'a> {
     /// From the word before the block on.
     bytes: &'a [u8; AROUND],
     beside: Beside,
+    /// Where there are any.
+    accounts: Option<Accounts>,
 }
 
 /// What stands in the words, as bits, from the one before the block on.
@@ -110,6 +116,7 @@ impl Fours<'_> {
     #[inline(always)]
     fn read<M: Strict>(&mut self, heads: &[Eight]) {
         (0..MASKS).for_each(|word| self.beside.read::<M>(word, window(self.bytes, word * WORD)));
+        self.accounts = Accounts::read::<M>(&self.beside, self.bytes);
         self.read_sums::<M>(heads);
     }
 
@@ -141,7 +148,12 @@ impl Fours<'_> {
             let open = right & self.separated::<M, GAP>(word) & !says.closed[word];
             let issued = open & self.issued[word];
             sorted.name::<M>(word, starts, id);
-            sorted.add_word(word, issued, issued & says.closer[word], issued & says.odd[word]);
+            // No closure, see below.
+            let account = match &self.accounts {
+                Some(accounts) => issued & accounts.of::<M, GAP>(self.bytes, word),
+                None => 0,
+            };
+            sorted.add_word(word, issued, [issued & says.closer[word], issued & says.odd[word], account]);
             count += right.count_ones() as usize;
         }
         count
@@ -248,23 +260,17 @@ impl Beside {
     #[inline(always)]
     fn says<const GAP: usize>(&self) -> Says {
         let mut says = Says { closed: [0; WORDS], closer: [0; WORDS], odd: [0; WORDS] };
-        let (span, group) = (16 + 3 * GAP as u32, 4 + GAP as u32);
+        let span = 16 + 3 * GAP as u32;
         for word in 0..WORDS {
             let letters = [self.letters[word], self.letters[word + 1], self.letters[word + 2]];
-            let large = [self.large[word], self.large[word + 1], self.large[word + 2]];
             let letter = left(letters[0], letters[1], 1);
             let odd = letter & left(self.escapes[word], self.escapes[word + 1], 2);
             let filled = [0, 1].map(|at| self.digits[word + at] | self.stars[word + at]);
             let decimal = left(self.dots[word], self.dots[word + 1], 1) & left(filled[0], filled[1], 2);
             let plus = left(self.plus[word], self.plus[word + 1], 1);
-            let (early, late) = (large[0] & shift(large[0], large[1], 1), large[1] & shift(large[1], large[2], 1));
-            let account = left(early, late, group)
-                | left(early, late, 2 * group)
-                | left(early, late, 3 * group)
-                | left(early, late, 4 * group);
             let goes_on = [1, 2].map(|at| self.digits[word + at] | self.tracks[word + at]);
             says.closed[word] = (letter & !odd) | plus | decimal | shift(letters[1], letters[2], span);
-            says.closer[word] = odd | account | shift(goes_on[0], goes_on[1], span);
+            says.closer[word] = odd | shift(goes_on[0], goes_on[1], span);
             says.odd[word] = odd;
         }
         says

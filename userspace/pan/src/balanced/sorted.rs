@@ -20,6 +20,8 @@ pub(crate) struct Sorted {
     closer: [u64; WORDS],
     /// Those that may have another form too.
     several: [u64; WORDS],
+    /// Those that are an account number's by what stood before them when the block was read, where they are crowded.
+    account: [u64; WORDS],
     /// Where a card's kept end may stand, and a grouping begin with it: it does so only where the digit before it is hidden.
     pub(crate) kept: [u64; WORDS],
     /// [`MAY_BEGIN`], where any of them has it.
@@ -38,6 +40,8 @@ pub(crate) struct Known {
     pub(crate) clear: bool,
     /// It may have another form too.
     pub(crate) several: bool,
+    /// It is an account number's and has no other form, if nothing was hidden there but digits.
+    pub(crate) account: bool,
     /// It begins with what may be a card's kept end.
     pub(crate) kept: bool,
 }
@@ -47,6 +51,7 @@ impl Sorted {
         left: [0; WORDS],
         closer: [0; WORDS],
         several: [0; WORDS],
+        account: [0; WORDS],
         kept: [0; WORDS],
         ends: 0,
         crowded: false,
@@ -55,6 +60,9 @@ impl Sorted {
 
     #[inline(always)]
     pub(crate) fn clear(&mut self) {
+        if self.crowded {
+            self.account = [0; WORDS];
+        }
         (self.left, self.closer, self.several) = ([0; WORDS], [0; WORDS], [0; WORDS]);
         (self.kept, self.ends, self.crowded) = ([0; WORDS], 0, false);
     }
@@ -101,12 +109,14 @@ impl Sorted {
         }
     }
 
-    /// Adds the numbers at these places of a word, each with its `name`. `closer`: they have to be looked at closer; `odd`: in all their forms.
+    /// Adds the numbers at these places of a word, each with its `name`. `closer`: they have to be looked at closer; `odd`: in all their forms; `account`:
+    /// they are account numbers.
     #[inline(always)]
-    pub(crate) fn add_word(&mut self, word: usize, here: u64, closer: u64, odd: u64) {
+    pub(crate) fn add_word(&mut self, word: usize, here: u64, [closer, odd, account]: [u64; 3]) {
         self.several[word] |= self.left[word] & here | odd;
         self.left[word] |= here;
         self.closer[word] = self.closer[word] & !here | closer;
+        self.account[word] |= account;
     }
 
     /// Notes the form of the numbers at these places of a word; where there is none, it is of no interest.
@@ -117,10 +127,16 @@ impl Sorted {
         }
     }
 
-    /// Whether all numbers of a word are cards as they stand there, in whatever order they are taken.
+    /// The numbers of a word but for those that are an account number's.
+    #[inline(always)]
+    pub(crate) fn open(&self, word: usize) -> u64 {
+        self.left[word] & (!self.account[word] | self.several[word])
+    }
+
+    /// Whether all open numbers of a word are cards as they stand there, in whatever order they are taken.
     #[inline(always)]
     pub(crate) fn all_clear(&self, word: usize) -> bool {
-        self.left[word] & (self.closer[word] | self.kept[word]) == 0
+        self.open(word) & (self.closer[word] | self.kept[word]) == 0
     }
 
     /// The forms of the numbers that begin in a word, each at its place.
@@ -136,6 +152,7 @@ impl Sorted {
             form: FormId::of(u32::from(self.forms[word * WORD + bit as usize])),
             clear: self.closer[word] >> bit & 1 == 0,
             several: self.several[word] >> bit & 1 == 1,
+            account: self.open(word) >> bit & 1 == 0,
             kept: self.kept[word] >> bit & 1 == 1,
         }
     }
