@@ -37,21 +37,42 @@ pub(crate) const fn id(gap: usize) -> FormId {
 /// Starts by the length of the separator, where there are any.
 pub(crate) type Starts<'a> = [Option<&'a [u64; WORDS]>; 3];
 
-/// Whether a block has so much around it that it can be judged in this way.
+/// Whether numbers in fours can be judged in this way.
 #[inline(always)]
-pub(crate) fn has_room(input: Input<'_>) -> bool {
-    input.words == WORDS && around(input).is_some() && input.heads.sixteens().is_some()
+pub(crate) fn can_judge(input: Input<'_>) -> bool {
+    input.heads.sixteens().is_some()
 }
 
+/// What stands around a block. Where that is not all among the bytes it is copied to `room`: nothing stands before a value and behind it, which is
+/// like zeros.
 #[inline(always)]
-fn around(input: Input<'_>) -> Option<&[u8; AROUND]> {
-    input.at.checked_sub(WORD).and_then(|at| input.bytes.get(at..)?.first_chunk())
+fn around<'a>(input: Input<'a>, room: &'a mut Option<[u8; AROUND]>) -> &'a [u8; AROUND] {
+    let whole = input.at.checked_sub(WORD).and_then(|at| input.bytes.get(at..)?.first_chunk());
+    match whole {
+        Some(around) => around,
+        None => room.insert(copied(input)),
+    }
+}
+
+/// The first block of a pass, or the last.
+#[cold]
+#[inline(never)]
+fn copied(input: Input<'_>) -> [u8; AROUND] {
+    let mut room = [0; AROUND];
+    let (before, block) = room.split_at_mut(WORD);
+    let bytes = input.bytes.get(input.at..).unwrap_or_default();
+    block.iter_mut().zip(bytes).for_each(|(slot, byte)| *slot = *byte);
+    let earlier = input.bytes.iter().take(input.at).rev().chain(input.context.iter().rev());
+    before.iter_mut().rev().zip(earlier).for_each(|(slot, byte)| *slot = *byte);
+    room
 }
 
 /// Adds the numbers that start there; how many have the right check digit.
 #[inline(always)]
 pub(crate) fn sort<M: Strict>(sorted: &mut Sorted, starts: Starts<'_>, input: Input<'_>) -> usize {
-    let (Some(bytes), Some(heads)) = (around(input), input.heads.sixteens()) else { return 0 };
+    let Some(heads) = input.heads.sixteens() else { return 0 };
+    let mut room = None;
+    let bytes = around(input, &mut room);
     let mut masks = Fours { sums: [0; _], issued: [0; _], bytes, beside: Beside::EMPTY, accounts: None };
     masks.read::<M>(heads);
     let [one, two, three] = starts;
@@ -73,7 +94,9 @@ pub(crate) fn sort<M: Strict>(sorted: &mut Sorted, starts: Starts<'_>, input: In
 /// the right check digit and head.
 #[inline(always)]
 pub(crate) fn bound<M: Strict>(starts: Starts<'_>, input: Input<'_>, hidden: &mut [u64; WORDS + AHEAD]) -> usize {
-    let (Some(bytes), Some(heads)) = (around(input), input.heads.sixteens()) else { return 0 };
+    let Some(heads) = input.heads.sixteens() else { return 0 };
+    let mut room = None;
+    let bytes = around(input, &mut room);
     let mut masks = Fours { sums: [0; _], issued: [0; _], bytes, beside: Beside::EMPTY, accounts: None };
     masks.read_sums::<M>(heads);
     let [one, two, three] = starts;

@@ -137,9 +137,10 @@ impl Run<'_, '_> {
     fn take_all<M: Masks>(&mut self, sorted: &Sorted, word: usize, bit: u32) {
         let (forms, mut rest) = (sorted.forms(word), sorted.open(word) & u64::MAX << bit);
         let (mut hidden, mut behind, mut cards) = (self.hidden[word], self.hidden[word + 1], 0);
-        while rest != 0 {
+        // Mostly they have one form, and now and then none of them is open: that is no branch.
+        loop {
             // Those of one form at a time: so a number waits for no table. And which form that is does not wait for what the word before hides here.
-            let id = forms[rest.trailing_zeros() as usize];
+            let id = forms[rest.trailing_zeros() as usize % WORD];
             let form = self.engine.forms.get(FormId::of(u32::from(id)));
             let others = rest & !M::equal(forms, id);
             let before = (others & others.wrapping_neg()).wrapping_sub(1);
@@ -152,6 +153,9 @@ impl Run<'_, '_> {
             };
             cards += taken.count_ones();
             (hidden, behind, rest) = (hidden | here, behind | next, rest & !before);
+            if rest == 0 {
+                break;
+            }
         }
         (self.hidden[word], self.hidden[word + 1]) = (hidden, behind);
         self.pass.cards += cards;
