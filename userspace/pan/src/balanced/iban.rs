@@ -14,6 +14,20 @@ pub(crate) fn is_head(group: [u8; 4]) -> bool {
     known && c.is_ascii_digit() && d.is_ascii_digit()
 }
 
+/// Whether a head begins with these two, of bytes that are large letters; of others anything.
+#[inline(always)]
+pub(crate) fn begins_head(first: u8, second: u8) -> bool {
+    /// As `KNOWN`, by the lower five bits.
+    static ROWS: [u32; 32] = {
+        let (mut rows, mut at) = ([0; 32], 0);
+        while at < KNOWN.len() {
+            (rows[at + 1], at) = (KNOWN[at] << 1, at + 1);
+        }
+        rows
+    };
+    ROWS[usize::from(first % 32)] >> (second % 32) & 1 == 1
+}
+
 /// By the first letter the second ones, as bits.
 static KNOWN: [u32; 26] = known();
 
@@ -90,7 +104,10 @@ mod tests {
             let all =
                 |eight: &Eight| nibbles.iter().zip(eight).fold(u8::MAX, |all, (at, row)| all & row[usize::from(*at)]);
             let pair = PAIRS.iter().any(|eight| all(eight) != 0);
-            assert_eq!(pair, is_head([first, second, b'8', b'9']), "{first:#x} {second:#x}");
+            let begins = is_head([first, second, b'8', b'9']);
+            assert_eq!(pair, begins, "{first:#x} {second:#x}");
+            let large = first.is_ascii_uppercase() && second.is_ascii_uppercase();
+            assert!(!large || begins_head(first, second) == begins, "{first:#x} {second:#x}");
         }
     }
 }
