@@ -7,8 +7,6 @@
 
 mod accounts;
 
-use accounts::Accounts;
-
 use crate::{
     arch::{
         WORD,
@@ -73,8 +71,9 @@ pub(crate) fn sort<M: Strict>(sorted: &mut Sorted, starts: Starts<'_>, input: In
     let Some(heads) = input.heads.sixteens() else { return 0 };
     let mut room = None;
     let bytes = around(input, &mut room);
-    let mut masks = Fours { sums: [0; _], issued: [0; _], bytes, beside: Beside::EMPTY, accounts: None };
+    let mut masks = Fours { sums: [0; _], issued: [0; _], bytes, beside: Beside::EMPTY };
     masks.read::<M>(heads);
+    accounts::tell::<M>(sorted, &masks.beside, bytes);
     let [one, two, three] = starts;
     let mut count = 0;
     if let Some(starts) = three {
@@ -89,6 +88,15 @@ pub(crate) fn sort<M: Strict>(sorted: &mut Sorted, starts: Starts<'_>, input: In
     count
 }
 
+/// Tells which places are an account number's, see [`Sorted::tell`].
+#[inline(always)]
+pub(crate) fn tell<M: Strict>(sorted: &mut Sorted, input: Input<'_>) {
+    let (mut room, mut beside) = (None, Beside::EMPTY);
+    let bytes = around(input, &mut room);
+    (0..MASKS).for_each(|word| beside.read::<M>(word, window(bytes, word * WORD)));
+    accounts::tell::<M>(sorted, &beside, bytes);
+}
+
 /// What judging all places at once cannot leave out, for [`super::bound`]: the sums and heads of all places, which numbers have the right check
 /// digit, which of them no card before hides, and what they hide. No neighbour and no separator is seen. How many have
 /// the right check digit and head.
@@ -97,7 +105,7 @@ pub(crate) fn bound<M: Strict>(starts: Starts<'_>, input: Input<'_>, hidden: &mu
     let Some(heads) = input.heads.sixteens() else { return 0 };
     let mut room = None;
     let bytes = around(input, &mut room);
-    let mut masks = Fours { sums: [0; _], issued: [0; _], bytes, beside: Beside::EMPTY, accounts: None };
+    let mut masks = Fours { sums: [0; _], issued: [0; _], bytes, beside: Beside::EMPTY };
     masks.read_sums::<M>(heads);
     let [one, two, three] = starts;
     let three = three.map_or(0, |starts| masks.bound::<M, 3>(starts, input, hidden));
@@ -115,8 +123,6 @@ struct Fours<'a> {
     /// From the word before the block on.
     bytes: &'a [u8; AROUND],
     beside: Beside,
-    /// Where there are any.
-    accounts: Option<Accounts>,
 }
 
 /// What stands in the words, as bits, from the one before the block on.
@@ -139,7 +145,6 @@ impl Fours<'_> {
     #[inline(always)]
     fn read<M: Strict>(&mut self, heads: &[Eight]) {
         (0..MASKS).for_each(|word| self.beside.read::<M>(word, window(self.bytes, word * WORD)));
-        self.accounts = Accounts::read::<M>(&self.beside, self.bytes);
         self.read_sums::<M>(heads);
     }
 
@@ -171,12 +176,7 @@ impl Fours<'_> {
             let open = right & self.separated::<M, GAP>(word) & !says.closed[word];
             let issued = open & self.issued[word];
             sorted.name::<M>(word, starts, id);
-            // No closure, see below.
-            let account = match &self.accounts {
-                Some(accounts) => issued & accounts.of::<M, GAP>(self.bytes, word),
-                None => 0,
-            };
-            sorted.add_word(word, issued, [issued & says.closer[word], issued & says.odd[word], account]);
+            sorted.add_word(word, GAP, issued, [issued & says.closer[word], issued & says.odd[word]]);
             count += right.count_ones() as usize;
         }
         count

@@ -171,12 +171,12 @@ impl Run<'_, '_> {
         if self.at + place < self.pass.at {
             return None;
         }
-        let near = sorted.crowded && self.is_near(self.at + place);
+        let near = sorted.told && self.is_near(self.at + place);
         if known.account && !near {
             return None;
         }
         let may = self.may_start(place, known.kept);
-        if known.clear && !known.account && !near && self.starred {
+        if known.clear && !near && self.starred {
             let bits = self.engine.forms.get(known.form).hidden;
             self.put(self.at + place, if may { bits } else { 0 });
             self.pass.cards += u32::from(may);

@@ -20,6 +20,11 @@ const CROWD_OF_STARTS: u32 = 256;
 /// Their forms, as bits.
 pub(crate) const FOURS: u32 = 1 << fours::id(1).index() | 1 << fours::id(2).index() | 1 << fours::id(3).index();
 
+/// The forms of four groups and more with separators of so many bytes, as bits: they may be an account number's.
+const fn four_groups(gap: usize) -> u32 {
+    1 << FormId::grouping(0, gap).index() | 1 << FormId::grouping(1, gap).index()
+}
+
 /// What is left of the starts of a block.
 pub(crate) struct Sieve {
     /// By the form where it starts. Bit n of word i: the byte 64 i + n.
@@ -57,7 +62,12 @@ impl Sieve {
     #[inline(always)]
     pub(crate) fn fill<M: Masks>(&mut self, block: &Block, starts: &Starts, input: Input<'_>) -> Option<FormId> {
         let mut forms = self.forms::<M>(block, starts, input);
-        if self.is_crowded::<M>(forms, input) {
+        self.sorted.asked = [1, 2, 3].map(|gap| forms & four_groups(gap) != 0);
+        let crowded = self.is_crowded::<M>(forms, input);
+        if !crowded && M::AT_ONCE && self.sorted.has_many_heads() && self.sorted.asked.contains(&true) {
+            M::tell_accounts(&mut self.sorted, input);
+        }
+        if crowded {
             forms = self.crowd::<M>(forms, input);
         } else if forms.is_power_of_two() {
             let id = FormId::of(forms.trailing_zeros());

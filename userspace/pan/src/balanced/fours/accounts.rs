@@ -7,12 +7,38 @@ use crate::{
         WORD,
         lanes::{Lanes, Strict},
     },
+    balanced::block::WORDS,
     balanced::block::shift,
     balanced::iban,
+    balanced::sorted::Sorted,
 };
 
+/// Tells which places of a block are an account number's, where that is asked for.
+#[inline(always)]
+pub(super) fn tell<M: Strict>(sorted: &mut Sorted, beside: &Beside, bytes: &[u8; AROUND]) {
+    let (accounts, heads) = Accounts::read::<M>(beside, bytes);
+    let asked = sorted.asked;
+    for word in 0..WORDS {
+        let mut places = [0; _];
+        if let Some(accounts) = &accounts {
+            // No closures: see the file above.
+            if asked[0] {
+                places[0] = accounts.of::<M, 1>(bytes, word);
+            }
+            if asked[1] {
+                places[1] = accounts.of::<M, 2>(bytes, word);
+            }
+            if asked[2] {
+                places[2] = accounts.of::<M, 3>(bytes, word);
+            }
+        }
+        sorted.tell(word, places);
+    }
+    sorted.all_told(heads);
+}
+
 /// What may be an account number's, as bits, from the word before the block on.
-pub(super) struct Accounts {
+struct Accounts {
     /// A head begins there, and no letter and no digit stands before it.
     heads: [u64; MASKS],
     /// A head begins there, whatever stands before it: no group in front of it is asked for.
@@ -22,19 +48,20 @@ pub(super) struct Accounts {
 }
 
 impl Accounts {
-    /// None where no head begins.
+    /// None where no head begins. How many pairs of large letters there are, of which one may.
     #[inline(always)]
-    pub(super) fn read<M: Strict>(beside: &Beside, bytes: &[u8; AROUND]) -> Option<Accounts> {
-        let (mut accounts, mut any) = (Accounts { heads: [0; _], ends: [0; _], groups: [0; _] }, 0);
+    fn read<M: Strict>(beside: &Beside, bytes: &[u8; AROUND]) -> (Option<Accounts>, u32) {
+        let (mut accounts, mut any, mut pairs) = (Accounts { heads: [0; _], ends: [0; _], groups: [0; _] }, 0, 0);
         // Behind the last word nothing is asked for.
         for word in 0..MASKS - 1 {
             let [large, digits] = [&beside.large, &beside.digits].map(|bits| [bits[word], bits[word + 1]]);
             let letters = large[0] & shift(large[0], large[1], 1);
             accounts.ends[word] = letters & shift(digits[0], digits[1], 2) & shift(digits[0], digits[1], 3);
             any |= accounts.ends[word];
+            pairs += letters.count_ones();
         }
         if any == 0 {
-            return None;
+            return (None, pairs);
         }
         for word in 0..MASKS - 1 {
             let ends = accounts.ends[word];
@@ -44,7 +71,7 @@ impl Accounts {
             }
         }
         accounts.read_groups(beside);
-        Some(accounts)
+        (Some(accounts), pairs)
     }
 
     #[inline(always)]
@@ -62,7 +89,7 @@ impl Accounts {
 
     /// Of the places of a word of the block those that are an account number's, where the separator behind them has `GAP` bytes.
     #[inline(always)]
-    pub(super) fn of<M: Strict, const GAP: usize>(&self, bytes: &[u8; AROUND], word: usize) -> u64 {
+    fn of<M: Strict, const GAP: usize>(&self, bytes: &[u8; AROUND], word: usize) -> u64 {
         // 28 bytes and one more: those that the word before shares with this one.
         let both = |bits: &[u64; MASKS]| u128::from(bits[word]) | u128::from(bits[word + 1]) << WORD;
         let heads = both(&self.heads);
