@@ -1,5 +1,8 @@
 //! Rounds over one class at one size: every variant once a round, in a shuffled order, in one process.
 //!
+//! A user's bytes lie anywhere, and so does the stack. Where the two lie to each other, to a cache line and to a page can cost a sixth (decisions/0171);
+//! one placement for a whole run is an accident. So each round has a placement of its own, the same one for all variants, and the median is over them.
+//!
 //! A scan masks in place, so it would find nothing the second time. Where a class holds cards, the buffer is copied from the original before
 //! every scan, outside of the timed part; that also leaves a small buffer in the cache, as memcpy finds it. Where a scan changes nothing there
 //! is nothing to restore, and the passes of a round are timed in one go.
@@ -118,12 +121,15 @@ pub(crate) fn class(class: &Class, plan: Plan, ways: &[Way<'_>], dice: &mut Dice
     let passes: Vec<usize> = ways.iter().map(|way| stand.passes(*way)).collect();
     let mut rates: Vec<Vec<f64>> = vec![Vec::new(); ways.len()];
     for round in 0..plan.rounds {
+        stand.place(dice.below(PAGE), dice.below(PAGE));
+        let depth = dice.below(PAGE / FRAME);
         let mut order: Vec<usize> = (0..ways.len()).collect();
         dice.shuffle(&mut order);
         for at in order {
             let skipped = matches!(ways[at], Way::Rival(_)) && round % plan.rivals_every != 0;
             let takes = if skipped { 0 } else { plan.takes };
-            let took = (0..takes).filter_map(|_| stand.run(ways[at], passes[at])).min();
+            let mut took = None;
+            deeper(depth, &mut || took = (0..takes).filter_map(|_| stand.run(ways[at], passes[at])).min());
             rates[at].push(took.map_or(0.0, |took| (plan.size * passes[at]) as f64 / took.as_nanos().max(1) as f64));
         }
     }
@@ -169,12 +175,56 @@ fn goal(goal: Goal, place: usize, name: &str) -> Goal {
     }
 }
 
+/// Placements differ within a page: so far apart two addresses are told apart by what they hit.
+const PAGE: usize = 4096;
+/// So much of the stack one step deeper takes, at least.
+const FRAME: usize = 64;
+
+/// Does `work` so many frames further down the stack.
+#[inline(never)]
+fn deeper(frames: usize, work: &mut dyn FnMut()) {
+    let frame = black_box([0_u8; FRAME]);
+    match frames.checked_sub(1) {
+        Some(rest) => deeper(rest, work),
+        None => work(),
+    }
+    black_box(&frame);
+}
+
+/// Bytes somewhere in a page and the ones behind it.
+struct Placed {
+    room: Vec<u8>,
+    at: usize,
+    size: usize,
+}
+
+impl Placed {
+    fn new(bytes: &[u8]) -> Placed {
+        let mut room = bytes.to_vec();
+        room.resize(bytes.len() + PAGE, 0);
+        Placed { room, at: 0, size: bytes.len() }
+    }
+
+    fn place(&mut self, at: usize) {
+        self.room.copy_within(self.at..self.at + self.size, at);
+        self.at = at;
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.room[self.at..self.at + self.size]
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.room[self.at..self.at + self.size]
+    }
+}
+
 /// The bytes of a class, and the buffer that the scans write to.
 struct Stand<'a> {
     class: &'a Class,
     plan: Plan,
-    original: Vec<u8>,
-    buffer: Vec<u8>,
+    original: Placed,
+    buffer: Placed,
     /// A scan writes to it, so it has to be restored.
     changes: bool,
 }
@@ -194,8 +244,14 @@ impl Stand<'_> {
         }
         // The bound masks what is no card.
         let changes = buffer != original || ways.iter().any(|way| matches!(way, Way::Bound(_)));
-        buffer.copy_from_slice(&original);
+        let (original, buffer) = (Placed::new(&original), Placed::new(&original));
         Stand { class, plan, original, buffer, changes }
+    }
+
+    /// Puts the bytes and the buffer so far behind the beginning of a page.
+    fn place(&mut self, original: usize, buffer: usize) {
+        self.original.place(original);
+        self.buffer.place(buffer);
     }
 
     /// How many passes make a slice.
@@ -206,34 +262,35 @@ impl Stand<'_> {
     }
 
     fn run(&mut self, way: Way<'_>, passes: usize) -> Option<Duration> {
+        let (original, buffer) = (self.original.bytes(), self.buffer.bytes_mut());
         match way {
             Way::Memcpy => Some(timed(passes, || {
-                black_box(&mut self.buffer).copy_from_slice(black_box(&self.original));
+                black_box(&mut *buffer).copy_from_slice(black_box(original));
             })),
             Way::Memchr => Some(timed(passes, || {
-                black_box(memchr::memchr(ABSENT, black_box(&self.original)));
+                black_box(memchr::memchr(ABSENT, black_box(original)));
             })),
-            Way::Rival(rival) => rival.time(&self.original, passes),
+            Way::Rival(rival) => rival.time(original, passes),
             Way::Pan(measured) => Some(self.scan(passes, |scan, bytes| measured.scan(scan, bytes) as usize)),
             Way::Bound(measured) => Some(self.scan(passes, |scan, bytes| measured.bound(scan, bytes))),
         }
     }
 
     fn scan(&mut self, passes: usize, one: impl Fn(Scan, &mut [u8]) -> usize) -> Duration {
-        let scan = self.class.scan;
+        let (scan, original, buffer) = (self.class.scan, self.original.bytes(), self.buffer.bytes_mut());
         if !self.changes {
             return timed(passes, || {
-                black_box(one(scan, black_box(&mut self.buffer)));
+                black_box(one(scan, black_box(&mut *buffer)));
             });
         }
         let mut took = Duration::ZERO;
         for _ in 0..passes {
-            self.buffer.copy_from_slice(&self.original);
+            buffer.copy_from_slice(original);
             took += timed(1, || {
-                black_box(one(scan, black_box(&mut self.buffer)));
+                black_box(one(scan, black_box(&mut *buffer)));
             });
         }
-        self.buffer.copy_from_slice(&self.original);
+        buffer.copy_from_slice(original);
         took
     }
 }
@@ -256,6 +313,18 @@ mod tests {
         assert_eq!(Verdict::of(measured(0.9, 1.1), 0.9), Verdict::Met);
         assert_eq!(Verdict::of(measured(0.8, 1.1), 0.9), Verdict::Inconclusive);
         assert_eq!(Verdict::of(measured(0.8, 0.89), 0.9), Verdict::Missed);
+    }
+
+    #[test]
+    fn bytes_are_the_same_wherever_they_are_placed() {
+        let mut placed = Placed::new(b"the same");
+        for at in [0, 1, 63, PAGE - 1, 5] {
+            placed.place(at);
+            assert_eq!((placed.bytes(), placed.at), (b"the same".as_slice(), at));
+        }
+        let mut done = 0;
+        deeper(3, &mut || done += 1);
+        assert_eq!(done, 1);
     }
 
     #[test]

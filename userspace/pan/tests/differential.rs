@@ -192,6 +192,35 @@ fn chain(random: &mut Random) -> String {
     text
 }
 
+/// Chains behind what may be the head of an account number: one that is none, one behind other groups, one that the rest of a track hides, or whose
+/// byte before it is hidden.
+fn chains_of_accounts(random: &mut Random) -> String {
+    let mut text = String::new();
+    for _ in 0..random.below(9) {
+        let separator = random.pick(&SEPARATORS);
+        let front = number(random, 16)[..3].to_owned();
+        let group = ('0'..='9').map(|last| format!("{front}{last}")).find(|group| luhn(&group.repeat(4)));
+        let group = group.unwrap_or(front);
+        match random.below(12) {
+            0 => text += &("%B".to_owned() + &number(random, 16) + "^A/B^25"),
+            1 => text += &(number(random, 16) + "=2512"),
+            2 => text.push_str(random.pick(&["x", "1", "Q", "*", "?", "\\n"])),
+            _ => text.push(' '),
+        }
+        text.push_str(random.pick(&["DE89", "DE89", "GB29", "AB12", "XK00", "de89", "D\u{c5}9", "VA*9", "SE1Q"]));
+        text.push_str(separator);
+        for _ in 0..random.below(14) {
+            match random.below(40) {
+                0 => text.push_str(random.pick(&["NWBK", "nwBK", "A1B2", "****", "FR76", "99"])),
+                1 => text.push_str(&number(random, 16)[..4]),
+                _ => text.push_str(&group),
+            }
+            text.push_str(if random.below(60) == 0 { random.pick(&SEPARATORS) } else { separator });
+        }
+    }
+    text
+}
+
 fn value(random: &mut Random) -> Vec<u8> {
     let mut bytes = Vec::new();
     for _ in 0..=random.below(6) {
@@ -336,6 +365,16 @@ fn every_backend() {
 /// Every backend and format where one place in five or six begins a card, over several blocks.
 #[test]
 fn every_backend_on_chains() {
+    every_backend_and_format(chain);
+}
+
+/// The same where many are an account number's.
+#[test]
+fn every_backend_on_chains_of_accounts() {
+    every_backend_and_format(chains_of_accounts);
+}
+
+fn every_backend_and_format(chain: impl Fn(&mut Random) -> String) {
     for backend in Backend::available() {
         let first_six = Keep::FirstSixLastFour;
         let formats = [first_six, Keep::FirstEightLastFour, Keep::LastFour, Keep::Nothing].map(|keep| (keep, ""));

@@ -109,7 +109,7 @@ pub(crate) trait Masks {
         run.sifted::<Self>(block, sorted)
     }
 
-    /// Whether all bytes of a block are asked rather than those of many numbers; else `fours` is not called.
+    /// Whether all bytes of a block are asked rather than those of many numbers; else `fours` and `tell_accounts` are not called.
     const AT_ONCE: bool = false;
 
     /// Sorts the numbers that start there at all places at once, see [`fours::sort`].
@@ -117,6 +117,10 @@ pub(crate) trait Masks {
     fn fours(_: &mut Sorted, _: fours::Starts<'_>, _: Input<'_>) -> usize {
         0
     }
+
+    /// Tells which places are an account number's, see [`fours::tell`].
+    #[inline(always)]
+    fn tell_accounts(_: &mut Sorted, _: Input<'_>) {}
 
     /// What that cannot leave out, see [`fours::bound`].
     #[inline(always)]

@@ -28,7 +28,15 @@ pub(crate) fn go<M: Masks>(engine: &Engine, bytes: &mut [u8]) -> usize {
     {
         let starts = block.read::<M>(rest, WORDS, false, goes_on);
         if starts.plain || starts.grouped {
-            let input = Input { bytes, at, words: WORDS, length: BLOCK, heads: &engine.heads, forms: &engine.forms };
+            let input = Input {
+                context: &[],
+                bytes,
+                at,
+                words: WORDS,
+                length: BLOCK,
+                heads: &engine.heads,
+                forms: &engine.forms,
+            };
             let mut forms = sieve.forms::<M>(&block, &starts, input);
             if forms.is_power_of_two() && forms <= FormId::PLAIN_LAST {
                 count += one_form::<M>(engine, &mut sieve, FormId::of(forms.trailing_zeros()), bytes, at);
@@ -38,8 +46,15 @@ pub(crate) fn go<M: Masks>(engine: &Engine, bytes: &mut [u8]) -> usize {
                 count += fours;
                 while forms != 0 {
                     let id = FormId::of(forms.trailing_zeros());
-                    let input =
-                        Input { bytes, at, words: WORDS, length: BLOCK, heads: &engine.heads, forms: &engine.forms };
+                    let input = Input {
+                        context: &[],
+                        bytes,
+                        at,
+                        words: WORDS,
+                        length: BLOCK,
+                        heads: &engine.heads,
+                        forms: &engine.forms,
+                    };
                     sieve.weigh::<M>(id, input);
                     fours += if FOURS >> id.index() & 1 == 1 { sieve.places.count() } else { 0 };
                     keep_issued(engine, &mut sieve.places, id);
@@ -61,7 +76,8 @@ pub(crate) fn go<M: Masks>(engine: &Engine, bytes: &mut [u8]) -> usize {
 
 #[inline(always)]
 fn one_form<M: Masks>(engine: &Engine, sieve: &mut Sieve, id: FormId, bytes: &mut [u8], at: usize) -> usize {
-    let input = Input { bytes, at, words: WORDS, length: BLOCK, heads: &engine.heads, forms: &engine.forms };
+    let input =
+        Input { context: &[], bytes, at, words: WORDS, length: BLOCK, heads: &engine.heads, forms: &engine.forms };
     sieve.weigh::<M>(id, input);
     keep_issued(engine, &mut sieve.places, id);
     if let Some(around) = bytes.get_mut(at - 1..).and_then(|bytes| bytes.first_chunk_mut()) {

@@ -5,6 +5,8 @@
 
 #![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "called where `Masks::AT_ONCE` says so"))]
 
+mod accounts;
+
 use crate::{
     arch::{
         WORD,
@@ -33,23 +35,45 @@ pub(crate) const fn id(gap: usize) -> FormId {
 /// Starts by the length of the separator, where there are any.
 pub(crate) type Starts<'a> = [Option<&'a [u64; WORDS]>; 3];
 
-/// Whether a block has so much around it that it can be judged in this way.
+/// Whether numbers in fours can be judged in this way.
 #[inline(always)]
-pub(crate) fn has_room(input: Input<'_>) -> bool {
-    input.words == WORDS && around(input).is_some() && input.heads.sixteens().is_some()
+pub(crate) fn can_judge(input: Input<'_>) -> bool {
+    input.heads.sixteens().is_some()
 }
 
+/// What stands around a block. Where that is not all among the bytes it is copied to `room`: nothing stands before a value and behind it, which is
+/// like zeros.
 #[inline(always)]
-fn around(input: Input<'_>) -> Option<&[u8; AROUND]> {
-    input.at.checked_sub(WORD).and_then(|at| input.bytes.get(at..)?.first_chunk())
+fn around<'a>(input: Input<'a>, room: &'a mut Option<[u8; AROUND]>) -> &'a [u8; AROUND] {
+    let whole = input.at.checked_sub(WORD).and_then(|at| input.bytes.get(at..)?.first_chunk());
+    match whole {
+        Some(around) => around,
+        None => room.insert(copied(input)),
+    }
+}
+
+/// The first block of a pass, or the last.
+#[cold]
+#[inline(never)]
+fn copied(input: Input<'_>) -> [u8; AROUND] {
+    let mut room = [0; AROUND];
+    let (before, block) = room.split_at_mut(WORD);
+    let bytes = input.bytes.get(input.at..).unwrap_or_default();
+    block.iter_mut().zip(bytes).for_each(|(slot, byte)| *slot = *byte);
+    let earlier = input.bytes.iter().take(input.at).rev().chain(input.context.iter().rev());
+    before.iter_mut().rev().zip(earlier).for_each(|(slot, byte)| *slot = *byte);
+    room
 }
 
 /// Adds the numbers that start there; how many have the right check digit.
 #[inline(always)]
 pub(crate) fn sort<M: Strict>(sorted: &mut Sorted, starts: Starts<'_>, input: Input<'_>) -> usize {
-    let (Some(bytes), Some(heads)) = (around(input), input.heads.sixteens()) else { return 0 };
+    let Some(heads) = input.heads.sixteens() else { return 0 };
+    let mut room = None;
+    let bytes = around(input, &mut room);
     let mut masks = Fours { sums: [0; _], issued: [0; _], bytes, beside: Beside::EMPTY };
     masks.read::<M>(heads);
+    accounts::tell::<M>(sorted, &masks.beside, bytes);
     let [one, two, three] = starts;
     let mut count = 0;
     if let Some(starts) = three {
@@ -64,12 +88,23 @@ pub(crate) fn sort<M: Strict>(sorted: &mut Sorted, starts: Starts<'_>, input: In
     count
 }
 
+/// Tells which places are an account number's, see [`Sorted::tell`].
+#[inline(always)]
+pub(crate) fn tell<M: Strict>(sorted: &mut Sorted, input: Input<'_>) {
+    let (mut room, mut beside) = (None, Beside::EMPTY);
+    let bytes = around(input, &mut room);
+    (0..MASKS).for_each(|word| beside.read::<M>(word, window(bytes, word * WORD)));
+    accounts::tell::<M>(sorted, &beside, bytes);
+}
+
 /// What judging all places at once cannot leave out, for [`super::bound`]: the sums and heads of all places, which numbers have the right check
 /// digit, which of them no card before hides, and what they hide. No neighbour and no separator is seen. How many have
 /// the right check digit and head.
 #[inline(always)]
 pub(crate) fn bound<M: Strict>(starts: Starts<'_>, input: Input<'_>, hidden: &mut [u64; WORDS + AHEAD]) -> usize {
-    let (Some(bytes), Some(heads)) = (around(input), input.heads.sixteens()) else { return 0 };
+    let Some(heads) = input.heads.sixteens() else { return 0 };
+    let mut room = None;
+    let bytes = around(input, &mut room);
     let mut masks = Fours { sums: [0; _], issued: [0; _], bytes, beside: Beside::EMPTY };
     masks.read_sums::<M>(heads);
     let [one, two, three] = starts;
@@ -141,7 +176,7 @@ impl Fours<'_> {
             let open = right & self.separated::<M, GAP>(word) & !says.closed[word];
             let issued = open & self.issued[word];
             sorted.name::<M>(word, starts, id);
-            sorted.add_word(word, issued, issued & says.closer[word], issued & says.odd[word]);
+            sorted.add_word(word, GAP, issued, [issued & says.closer[word], issued & says.odd[word]]);
             count += right.count_ones() as usize;
         }
         count
@@ -248,23 +283,17 @@ impl Beside {
     #[inline(always)]
     fn says<const GAP: usize>(&self) -> Says {
         let mut says = Says { closed: [0; WORDS], closer: [0; WORDS], odd: [0; WORDS] };
-        let (span, group) = (16 + 3 * GAP as u32, 4 + GAP as u32);
+        let span = 16 + 3 * GAP as u32;
         for word in 0..WORDS {
             let letters = [self.letters[word], self.letters[word + 1], self.letters[word + 2]];
-            let large = [self.large[word], self.large[word + 1], self.large[word + 2]];
             let letter = left(letters[0], letters[1], 1);
             let odd = letter & left(self.escapes[word], self.escapes[word + 1], 2);
             let filled = [0, 1].map(|at| self.digits[word + at] | self.stars[word + at]);
             let decimal = left(self.dots[word], self.dots[word + 1], 1) & left(filled[0], filled[1], 2);
             let plus = left(self.plus[word], self.plus[word + 1], 1);
-            let (early, late) = (large[0] & shift(large[0], large[1], 1), large[1] & shift(large[1], large[2], 1));
-            let account = left(early, late, group)
-                | left(early, late, 2 * group)
-                | left(early, late, 3 * group)
-                | left(early, late, 4 * group);
             let goes_on = [1, 2].map(|at| self.digits[word + at] | self.tracks[word + at]);
             says.closed[word] = (letter & !odd) | plus | decimal | shift(letters[1], letters[2], span);
-            says.closer[word] = odd | account | shift(goes_on[0], goes_on[1], span);
+            says.closer[word] = odd | shift(goes_on[0], goes_on[1], span);
             says.odd[word] = odd;
         }
         says

@@ -120,20 +120,27 @@ impl Run<'_, '_> {
         None
     }
 
-    /// Whether nothing that was seen before a word of the block reaches into it but for hidden digits.
+    /// Whether nothing that was seen before a word of the block reaches into it but for hidden digits, or stands before its numbers.
     #[inline(always)]
     fn is_calm(&self, word: usize) -> bool {
-        self.starred && self.text.tail.is_none() && self.pass.at <= self.at + word * WORD
+        self.starred && self.text.tail.is_none() && !self.is_near(self.at + word * WORD)
+    }
+
+    /// Whether the rest of a track may be hidden in what stands before a number: then that is not what it was when the block was read.
+    #[inline(always)]
+    fn is_near(&self, start: usize) -> bool {
+        start < self.pass.at + SPAN_MAX
     }
 
     /// Hides the numbers of a word from `bit` on, all of which are cards but for those that begin with a hidden digit.
     #[inline(always)]
     fn take_all<M: Masks>(&mut self, sorted: &Sorted, word: usize, bit: u32) {
-        let (forms, mut rest) = (sorted.forms(word), sorted.left[word] & u64::MAX << bit);
+        let (forms, mut rest) = (sorted.forms(word), sorted.open(word) & u64::MAX << bit);
         let (mut hidden, mut behind, mut cards) = (self.hidden[word], self.hidden[word + 1], 0);
-        while rest != 0 {
+        // Mostly they have one form, and now and then none of them is open: that is no branch.
+        loop {
             // Those of one form at a time: so a number waits for no table. And which form that is does not wait for what the word before hides here.
-            let id = forms[rest.trailing_zeros() as usize];
+            let id = forms[rest.trailing_zeros() as usize % WORD];
             let form = self.engine.forms.get(FormId::of(u32::from(id)));
             let others = rest & !M::equal(forms, id);
             let before = (others & others.wrapping_neg()).wrapping_sub(1);
@@ -146,6 +153,9 @@ impl Run<'_, '_> {
             };
             cards += taken.count_ones();
             (hidden, behind, rest) = (hidden | here, behind | next, rest & !before);
+            if rest == 0 {
+                break;
+            }
         }
         (self.hidden[word], self.hidden[word + 1]) = (hidden, behind);
         self.pass.cards += cards;
@@ -161,8 +171,12 @@ impl Run<'_, '_> {
         if self.at + place < self.pass.at {
             return None;
         }
+        let near = sorted.told && self.is_near(self.at + place);
+        if known.account && !near {
+            return None;
+        }
         let may = self.may_start(place, known.kept);
-        if known.clear && self.starred {
+        if known.clear && !near && self.starred {
             let bits = self.engine.forms.get(known.form).hidden;
             self.put(self.at + place, if may { bits } else { 0 });
             self.pass.cards += u32::from(may);

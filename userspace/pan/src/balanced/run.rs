@@ -170,6 +170,7 @@ impl<'r, 'b> Run<'r, 'b> {
     #[inline(always)]
     pub(super) fn input(&self, words: usize) -> Input<'_> {
         Input {
+            context: self.text.context.get(..self.text.context_length).unwrap_or_default(),
             bytes: self.pass.bytes,
             at: self.at,
             words,

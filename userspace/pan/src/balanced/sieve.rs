@@ -15,8 +15,15 @@ use crate::{
 
 /// From so many numbers in fours on a block is crowded.
 const CROWD: usize = 128;
+/// So many groups of four that may begin a number make a block one of which nothing is known before it: more than groupings that stand alone are.
+const CROWD_OF_STARTS: u32 = 256;
 /// Their forms, as bits.
 pub(crate) const FOURS: u32 = 1 << fours::id(1).index() | 1 << fours::id(2).index() | 1 << fours::id(3).index();
+
+/// The forms of four groups and more with separators of so many bytes, as bits: they may be an account number's.
+const fn four_groups(gap: usize) -> u32 {
+    1 << FormId::grouping(0, gap).index() | 1 << FormId::grouping(1, gap).index()
+}
 
 /// What is left of the starts of a block.
 pub(crate) struct Sieve {
@@ -34,8 +41,8 @@ pub(crate) struct Sieve {
     mixed: bool,
     /// Of which forms the block before had few, as bits.
     few: u32,
-    /// So many numbers in fours with a right check digit were in the block before.
-    fours: usize,
+    /// So many numbers in fours with a right check digit were in the block before. None: there was none.
+    fours: Option<usize>,
 }
 
 impl Sieve {
@@ -47,7 +54,7 @@ impl Sieve {
         kept: false,
         mixed: false,
         few: 0,
-        fours: 0,
+        fours: None,
     };
 
     /// Sifts the starts of a block. Where all have one form that is the answer, and `places` are those with the right check digit: their heads are not
@@ -55,21 +62,27 @@ impl Sieve {
     #[inline(always)]
     pub(crate) fn fill<M: Masks>(&mut self, block: &Block, starts: &Starts, input: Input<'_>) -> Option<FormId> {
         let mut forms = self.forms::<M>(block, starts, input);
-        if self.is_crowded::<M>(forms, input) {
+        self.sorted.asked = [1, 2, 3].map(|gap| forms & four_groups(gap) != 0);
+        let crowded = self.is_crowded::<M>(forms, input);
+        if !crowded && M::AT_ONCE && self.sorted.has_many_heads() && self.sorted.asked.contains(&true) {
+            M::tell_accounts(&mut self.sorted, input);
+        }
+        if crowded {
             forms = self.crowd::<M>(forms, input);
         } else if forms.is_power_of_two() {
             let id = FormId::of(forms.trailing_zeros());
             self.weigh::<M>(id, input);
             self.mixed = false;
-            self.fours = if forms & FOURS != 0 { self.places.count() } else { 0 };
+            self.fours = Some(if forms & FOURS != 0 { self.places.count() } else { 0 });
             return Some(id);
         } else {
-            (self.mixed, self.fours) = (true, 0);
+            (self.mixed, self.fours) = (true, Some(0));
         }
         while forms != 0 {
             let id = FormId::of(forms.ilog2());
             self.weigh_some::<M>(id, input);
-            self.fours += if FOURS >> id.index() & 1 == 1 { self.places.count() } else { 0 };
+            let fours = if FOURS >> id.index() & 1 == 1 { self.places.count() } else { 0 };
+            self.fours = self.fours.map(|before| before + fours);
             self.sort::<M>(block, id, input);
             forms ^= 1 << id.index();
         }
@@ -80,7 +93,18 @@ impl Sieve {
     /// Whether the numbers in fours are so many that they are better judged at all places at once. What the block before was this one is mostly too.
     #[inline(always)]
     fn is_crowded<M: Masks>(&self, forms: u32, input: Input<'_>) -> bool {
-        M::AT_ONCE && self.fours >= CROWD && forms & FOURS != 0 && fours::has_room(input)
+        if !M::AT_ONCE || forms & FOURS == 0 || !fours::can_judge(input) {
+            return false;
+        }
+        self.fours.map_or_else(|| self.starts_in_fours(forms) >= CROWD_OF_STARTS, |before| before >= CROWD)
+    }
+
+    /// How many groups of four may begin a number.
+    #[cold]
+    #[inline(never)]
+    fn starts_in_fours(&self, forms: u32) -> u32 {
+        let starts = [1, 2, 3].map(|gap| starts_of(&self.starts, fours::id(gap), forms));
+        starts.into_iter().flatten().flatten().map(|bits| bits.count_ones()).sum()
     }
 
     /// Whether so many were there before, and what judging them at all places cannot leave out: see [`super::bound`]. How many have the right check digit
@@ -93,7 +117,7 @@ impl Sieve {
         input: Input<'_>,
         hidden: &mut [u64; WORDS + AHEAD],
     ) -> (usize, u32) {
-        if !M::AT_ONCE || before < CROWD || forms & FOURS == 0 || !fours::has_room(input) {
+        if !M::AT_ONCE || before < CROWD || forms & FOURS == 0 || !fours::can_judge(input) {
             return (0, forms);
         }
         let starts = [1, 2, 3].map(|gap| starts_of(&self.starts, fours::id(gap), forms));
@@ -108,7 +132,7 @@ impl Sieve {
             self.trim(fours::id(gap), input);
         }
         let starts = [1, 2, 3].map(|gap| starts_of(&self.starts, fours::id(gap), forms));
-        self.fours = M::fours(&mut self.sorted, starts, input);
+        self.fours = Some(M::fours(&mut self.sorted, starts, input));
         self.sorted.crowded = true;
         forms & !FOURS
     }
@@ -306,6 +330,8 @@ fn bits<const N: usize>(any: [bool; N], first: u32) -> u32 {
 /// What a block is judged by.
 #[derive(Clone, Copy)]
 pub(crate) struct Input<'a> {
+    /// What left before the pass began; only its end matters.
+    pub(crate) context: &'a [u8],
     /// All of the pass.
     pub(crate) bytes: &'a [u8],
     /// Where the block begins.

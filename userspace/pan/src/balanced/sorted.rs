@@ -20,6 +20,15 @@ pub(crate) struct Sorted {
     closer: [u64; WORDS],
     /// Those that may have another form too.
     several: [u64; WORDS],
+    /// Those that are an account number's by what stood before them when the block was read, where that is `told`.
+    account: [u64; WORDS],
+    /// Where that is `told`: the places that are, by the length of the separator behind them, where it is `asked` for.
+    accounts: [[u64; WORDS]; separator::BYTES_MAX],
+    pub(crate) asked: [bool; separator::BYTES_MAX],
+    pub(crate) told: bool,
+    /// How often an account number's head seemed to stand there, in this block and in the one before.
+    heads: u32,
+    heads_before: u32,
     /// Where a card's kept end may stand, and a grouping begin with it: it does so only where the digit before it is hidden.
     pub(crate) kept: [u64; WORDS],
     /// [`MAY_BEGIN`], where any of them has it.
@@ -38,6 +47,8 @@ pub(crate) struct Known {
     pub(crate) clear: bool,
     /// It may have another form too.
     pub(crate) several: bool,
+    /// It is an account number's and has no other form, if nothing was hidden there but digits.
+    pub(crate) account: bool,
     /// It begins with what may be a card's kept end.
     pub(crate) kept: bool,
 }
@@ -47,6 +58,12 @@ impl Sorted {
         left: [0; WORDS],
         closer: [0; WORDS],
         several: [0; WORDS],
+        account: [0; WORDS],
+        accounts: [[0; WORDS]; _],
+        asked: [false; _],
+        told: false,
+        heads: 0,
+        heads_before: 0,
         kept: [0; WORDS],
         ends: 0,
         crowded: false,
@@ -55,8 +72,32 @@ impl Sorted {
 
     #[inline(always)]
     pub(crate) fn clear(&mut self) {
+        if self.told {
+            self.account = [0; WORDS];
+        }
+        (self.told, self.heads_before, self.heads) = (false, self.heads, 0);
         (self.left, self.closer, self.several) = ([0; WORDS], [0; WORDS], [0; WORDS]);
         (self.kept, self.ends, self.crowded) = ([0; WORDS], 0, false);
+    }
+
+    /// Whether account numbers are better told at all places: by what the block before was.
+    #[inline(always)]
+    pub(crate) fn has_many_heads(&self) -> bool {
+        self.heads_before >= MANY_HEADS
+    }
+
+    /// Notes which places of a word are an account number's, by the length of the separator behind them.
+    #[inline(always)]
+    pub(crate) fn tell(&mut self, word: usize, places: [u64; separator::BYTES_MAX]) {
+        for (accounts, places) in self.accounts.iter_mut().zip(places) {
+            accounts[word] = places;
+        }
+    }
+
+    /// All of them are told; that many heads seem to stand there.
+    #[inline(always)]
+    pub(crate) fn all_told(&mut self, heads: u32) {
+        (self.told, self.heads) = (true, heads);
     }
 
     /// Whether a grouping may begin with the kept end of any of them.
@@ -82,12 +123,13 @@ impl Sorted {
     /// `ENDS`: it is asked whether a grouping may begin with a kept end.
     #[inline(always)]
     fn add_each<const GAP: usize, const ENDS: bool>(&mut self, numbers: Numbers<'_>) {
-        let lengths = Lengths::of_one(numbers.form.count);
+        let (lengths, told) = (Lengths::of_one(numbers.form.count), self.told && numbers.form.groups >= 4);
         for (place, head) in numbers.places.weighed() {
             let issued = numbers.heads.balanced_at(head).any_of(lengths);
-            let says = if GAP == 0 { numbers.plain::<ENDS>(place) } else { numbers.grouping::<GAP, ENDS>(place) };
+            let says = if GAP == 0 { numbers.plain::<ENDS>(place) } else { numbers.grouping::<GAP, ENDS>(place, told) };
             let says = says | (u8::from(!issued) * CLOSED);
             self.ends |= says & MAY_BEGIN;
+            self.heads += u32::from(says / HEAD);
             let says = u64::from(says);
             let (word, bit) = (place / WORD % WORDS, place % WORD);
             let here = (!says & u64::from(CLOSED)) << bit;
@@ -95,18 +137,23 @@ impl Sorted {
             self.several[word] |= self.left[word] & here;
             self.left[word] |= here;
             self.closer[word] = (self.closer[word] & !here) | (closer & here);
+            if GAP > 0 && told {
+                self.account[word] |= self.accounts[GAP - 1][word] & here;
+            }
             // What is closed goes where nobody looks.
             let slot = place + (says & u64::from(CLOSED)) as usize * BLOCK;
             self.forms[slot % (2 * BLOCK)] = numbers.id.index() as u8;
         }
     }
 
-    /// Adds the numbers at these places of a word, each with its `name`. `closer`: they have to be looked at closer; `odd`: in all their forms.
+    /// Adds the numbers at these places of a word, each with its `name`. `closer`: they have to be looked at closer; `odd`: in all their forms. Behind
+    /// each is a separator of `gap` bytes.
     #[inline(always)]
-    pub(crate) fn add_word(&mut self, word: usize, here: u64, closer: u64, odd: u64) {
+    pub(crate) fn add_word(&mut self, word: usize, gap: usize, here: u64, [closer, odd]: [u64; 2]) {
         self.several[word] |= self.left[word] & here | odd;
         self.left[word] |= here;
         self.closer[word] = self.closer[word] & !here | closer;
+        self.account[word] |= here & self.accounts[gap - 1][word];
     }
 
     /// Notes the form of the numbers at these places of a word; where there is none, it is of no interest.
@@ -117,10 +164,16 @@ impl Sorted {
         }
     }
 
-    /// Whether all numbers of a word are cards as they stand there, in whatever order they are taken.
+    /// The numbers of a word but for those that are an account number's.
+    #[inline(always)]
+    pub(crate) fn open(&self, word: usize) -> u64 {
+        self.left[word] & (!self.account[word] | self.several[word])
+    }
+
+    /// Whether all open numbers of a word are cards as they stand there, in whatever order they are taken.
     #[inline(always)]
     pub(crate) fn all_clear(&self, word: usize) -> bool {
-        self.left[word] & (self.closer[word] | self.kept[word]) == 0
+        self.open(word) & (self.closer[word] | self.account[word] | self.kept[word]) == 0
     }
 
     /// The forms of the numbers that begin in a word, each at its place.
@@ -134,8 +187,9 @@ impl Sorted {
     pub(crate) fn known(&self, word: usize, bit: u32) -> Known {
         Known {
             form: FormId::of(u32::from(self.forms[word * WORD + bit as usize])),
-            clear: self.closer[word] >> bit & 1 == 0,
+            clear: (self.closer[word] | self.account[word]) >> bit & 1 == 0,
             several: self.several[word] >> bit & 1 == 1,
+            account: self.open(word) >> bit & 1 == 0,
             kept: self.kept[word] >> bit & 1 == 1,
         }
     }
@@ -180,21 +234,22 @@ impl Numbers<'_> {
     }
 
     /// A grouping with separators of `GAP` bytes: these have to be one, and the same one. What stands in front of four groups as that does may make
-    /// them an account number's.
+    /// them an account number's, if that is not `told`.
     #[inline(always)]
-    fn grouping<const GAP: usize, const ENDS: bool>(&self, place: usize) -> u8 {
+    fn grouping<const GAP: usize, const ENDS: bool>(&self, place: usize, told: bool) -> u8 {
         let (form, Some(around)) = (self.form, self.around(place)) else { return CLOSER | MAY_BEGIN };
         let mask = (1 << (8 * GAP)) - 1;
         let [first, second, third, fourth] =
             form.gaps.map(|gap| four(around, LEAD + usize::from(gap) % SPAN_MAX) & mask);
         let same = (second == first) & (third == first) & (fourth == first) & separator::is(first, GAP);
-        let account = form.groups >= 4 && (four(around, LEAD - GAP) & mask == first) & self.letters_before(place, GAP);
+        let account =
+            !told && form.groups >= 4 && (four(around, LEAD - GAP) & mask == first) & self.letters_before(place, GAP);
         let behind = beside::GROUP_THEN[usize::from(around[LEAD + form.span % SPAN_MAX])];
         beside::group_left_flag(around[LEAD - 2], around[LEAD - 1])
             | self.track(around, behind)
             | self.end_starts::<ENDS>(place, behind)
             | (u8::from(!same) * CLOSED)
-            | (u8::from(account) * CLOSER)
+            | (u8::from(account) * (CLOSER | HEAD))
     }
 
     /// The bits of the digits behind a number.
@@ -259,7 +314,11 @@ const ONES: u64 = u64::MAX / 0xff;
 const BLOCK: usize = WORDS * WORD;
 /// A grouping may begin with the kept end.
 const MAY_BEGIN: u8 = 8;
-const _: () = assert!(MAY_BEGIN & (CLOSED | CLOSER | LEADS | TRACK_1 | TRACK_2 | LETTER) == 0);
+/// The head of an account number may stand before it.
+const HEAD: u8 = 128;
+/// So many of them in a block are better told at all places.
+const MANY_HEADS: u32 = 16;
+const _: () = assert!((MAY_BEGIN | HEAD) & (CLOSED | CLOSER | LEADS | TRACK_1 | TRACK_2 | LETTER) == 0);
 /// Digits of a kept end that a grouping may begin with.
 const KEPT: usize = 4;
 /// Bytes before a number that may have a say: a separator and what stands before it.

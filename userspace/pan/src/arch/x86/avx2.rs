@@ -113,6 +113,12 @@ impl Masks for Avx2 {
     }
 
     #[inline(always)]
+    fn tell_accounts(sorted: &mut Sorted, input: Input<'_>) {
+        // SAFETY: as above.
+        unsafe { tell_accounts(sorted, input) }
+    }
+
+    #[inline(always)]
     fn fours_bound(starts: fours::Starts<'_>, input: Input<'_>, hidden: &mut [u64; WORDS + AHEAD]) -> usize {
         // SAFETY: as above.
         unsafe { bound_of_fours(starts, input, hidden) }
@@ -319,6 +325,15 @@ unsafe fn sifted(run: &mut Run<'_, '_>, block: &Block, sorted: &Sorted) -> Optio
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
 unsafe fn all_fours(sorted: &mut Sorted, starts: fours::Starts<'_>, input: Input<'_>) -> usize {
     fours::sort::<Avx2>(sorted, starts, input)
+}
+
+/// [`fours::tell`], compiled on its own.
+///
+/// # Safety
+/// As for `all_fours`.
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+unsafe fn tell_accounts(sorted: &mut Sorted, input: Input<'_>) {
+    fours::tell::<Avx2>(sorted, input);
 }
 
 /// [`fours::bound`], compiled on its own.

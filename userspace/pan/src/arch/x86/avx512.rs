@@ -126,6 +126,12 @@ impl Masks for Avx512 {
     }
 
     #[inline(always)]
+    fn tell_accounts(sorted: &mut Sorted, input: Input<'_>) {
+        // SAFETY: as above.
+        unsafe { tell_accounts(sorted, input) }
+    }
+
+    #[inline(always)]
     fn fours_bound(starts: fours::Starts<'_>, input: Input<'_>, hidden: &mut [u64; WORDS + AHEAD]) -> usize {
         // SAFETY: as above.
         unsafe { bound_of_fours(starts, input, hidden) }
@@ -289,6 +295,15 @@ unsafe fn sifted(run: &mut Run<'_, '_>, block: &Block, sorted: &Sorted) -> Optio
 #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
 unsafe fn all_fours(sorted: &mut Sorted, starts: fours::Starts<'_>, input: Input<'_>) -> usize {
     fours::sort::<Avx512>(sorted, starts, input)
+}
+
+/// [`fours::tell`], compiled on its own.
+///
+/// # Safety
+/// As for `all_fours`.
+#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
+unsafe fn tell_accounts(sorted: &mut Sorted, input: Input<'_>) {
+    fours::tell::<Avx512>(sorted, input);
 }
 
 /// [`fours::bound`], compiled on its own.
