@@ -241,7 +241,11 @@ fn decode(bytes: &[u8], latin1: bool) -> Option<String> {
 
 /// Judges a text.
 pub(crate) fn judge(policy: &Policy, asked: &Asked<'_>) -> Judged {
-    let text = decode(asked.bytes, asked.latin1);
+    judge_read(policy, asked, decode(asked.bytes, asked.latin1))
+}
+
+/// Judges a text that was read already; `None`: it could not be.
+fn judge_read(policy: &Policy, asked: &Asked<'_>, text: Option<String>) -> Judged {
     let analysis = match text.as_deref() {
         Some(text) => analyze(asked, text).map_err(unjudged),
         None => {

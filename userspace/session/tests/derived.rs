@@ -63,6 +63,30 @@ fn equality_with_a_whole_value_is_policys_to_allow() {
     assert!(world.ask(&query("SELECT id FROM payments WHERE pan LIKE '4%'"))[0].starts_with("E ERROR 42501"));
 }
 
+/// Where a person is asked about changes of the table: a check tells of the values that it is about when it is set up, and of each row that is
+/// changed afterwards. None of that is a person's to allow; whether there is a value tells nothing of it.
+#[test]
+fn a_person_is_asked_about_a_check_that_tells_no_value() {
+    let holds = ANY.replace("action = \"allow\"", "statements = [\"alter-table\"]\naction = \"hold\"");
+    for (text, reason) in [
+        ("ALTER TABLE payments ADD CHECK (pan < '5' OR id > 0)", "asks public.payments.pan in a condition"),
+        ("ALTER TABLE payments ADD CHECK (id > 0), ADD CHECK (pan LIKE '4%')", "asks public.payments.pan"),
+        ("ALTER TABLE payments ADD UNIQUE (pan)", "asks public.payments.pan where its value shows"),
+        ("ALTER TABLE payments ADD COLUMN x text GENERATED ALWAYS AS (reverse(pan)) STORED", "not known: a column x"),
+        ("ALTER TABLE payments ALTER pan TYPE text USING reverse(pan)", "payments would tell public.payments.pan"),
+        ("ALTER TABLE payments RENAME pan TO x", "not known: ALTER ... RENAME of what matters"),
+    ] {
+        let mut world = world(&holds);
+        let heard = world.ask(&query(text));
+        assert!(heard[0].starts_with("E ERROR 42501") && heard[0].contains(reason), "{text}: {heard:?}");
+        assert!(world.asking.is_empty(), "{text}");
+    }
+    let mut world = world(&holds);
+    let heard = world.ask(&query("ALTER TABLE payments ADD CHECK (pan IS NULL)"));
+    assert!(matches!(&*heard, [notice] if notice.starts_with("E NOTICE 00000 held for approval")), "{heard:?}");
+    assert!(!world.asking.is_empty() && world.server.log.is_empty());
+}
+
 #[test]
 fn what_the_open_transaction_has_changed_is_not_known_until_it_ends() {
     let mut world = world(ANY);

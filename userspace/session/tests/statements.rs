@@ -333,6 +333,25 @@ fn another_sessions_change_does_not_fail_the_catalogs_question() {
     }
 }
 
+/// What is changed past the interceptor is seen then. Inside a transaction its snapshot would answer.
+#[test]
+fn a_catalog_that_is_too_old_is_asked_for_again_outside_of_a_transaction() {
+    let mut world = World::ready();
+    let asked = |world: &World| world.server.asked_definitions.len();
+    world.ask(&query("SELECT id FROM payments"));
+    let first = asked(&world);
+    world.now.mono_ns += world.limits.catalog_age_ms * 1_000_000 / 2;
+    world.ask(&query("SELECT id FROM payments"));
+    assert_eq!(asked(&world), first, "it is young enough");
+    world.ask(&query("BEGIN"));
+    world.now.mono_ns += world.limits.catalog_age_ms * 1_000_000;
+    world.ask(&query("SELECT id FROM payments"));
+    assert_eq!(asked(&world), first, "a transaction is open");
+    world.ask(&query("COMMIT"));
+    world.ask(&query("SELECT id FROM payments"));
+    assert_eq!(asked(&world), first + 1);
+}
+
 /// The agent's cancel request meant its statement, which waits for our question.
 #[test]
 fn a_cancel_that_hits_our_question_cancels_the_statement_that_waits_for_it() {

@@ -53,6 +53,13 @@ pub(crate) struct Sought<'a> {
     digest: u32,
 }
 
+impl Sought<'_> {
+    /// Which of [`SLOTS`] stands for it.
+    pub(crate) fn slot(&self) -> usize {
+        slot(self.digest)
+    }
+}
+
 impl<'a> From<&'a str> for Sought<'a> {
     fn from(name: &'a str) -> Sought<'a> {
         Sought { name, digest: of(name) }
@@ -60,34 +67,52 @@ impl<'a> From<&'a str> for Sought<'a> {
 }
 
 /// The digests of a list of names, in its order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Digests {
     all: Box<[u32]>,
-    /// Bits that any of them has: of a relation that has no column of a name mostly this alone is looked at.
-    bits: [u64; 4],
+    /// By slot where the one name of it stands, from 1: mostly this alone is looked at.
+    places: [u8; SLOTS],
 }
 
-/// Which bit of which word stands for a digest.
-fn bit(digest: u32) -> (usize, u64) {
-    ((digest >> 6 & 3) as usize, 1 << (digest & 63))
+/// Several names have this slot, or one that stands too far behind.
+const MANY: u8 = u8::MAX;
+
+/// How many slots digests fall into.
+pub(crate) const SLOTS: usize = 256;
+
+/// Which of them is a digest's.
+fn slot(digest: u32) -> usize {
+    digest as usize % SLOTS
 }
 
 impl Digests {
     /// Of these.
     pub(crate) fn of<'a>(names: impl Iterator<Item = &'a str>) -> Digests {
         let all: Box<[u32]> = names.map(of).collect();
-        let mut bits = [0; 4];
-        for (word, bit) in all.iter().copied().map(bit) {
-            bits[word] |= bit;
+        let mut places = [0; SLOTS];
+        for (digest, place) in all.iter().zip(1_usize..) {
+            let own = &mut places[slot(*digest)];
+            *own = if *own == 0 { u8::try_from(place).unwrap_or(MANY) } else { MANY };
         }
-        Digests { all, bits }
+        Digests { all, places }
+    }
+
+    /// The slots of all, in the order of the list.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = usize> {
+        self.all.iter().copied().map(slot)
     }
 
     /// Where in the list a name stands first, by those that `is_it` says are the name.
     #[inline(always)]
     pub(crate) fn find(&self, sought: Sought<'_>, is_it: impl Fn(usize, &str) -> bool) -> Option<usize> {
-        let (word, bit) = bit(sought.digest);
-        if self.bits[word] & bit == 0 { None } else { self.search(sought, is_it) }
+        match self.places[sought.slot()] {
+            0 => None,
+            MANY => self.search(sought, is_it),
+            place => {
+                let at = usize::from(place) - 1;
+                (self.all.get(at) == Some(&sought.digest) && is_it(at, sought.name)).then_some(at)
+            }
+        }
     }
 
     fn search(&self, sought: Sought<'_>, is_it: impl Fn(usize, &str) -> bool) -> Option<usize> {
@@ -129,6 +154,16 @@ mod tests {
         for name in ["column_0", "column_1", "column_7", "column_8", "column_36", "column_37", ""] {
             let found = digests.find(name.into(), |at, name| names[at] == name);
             assert_eq!(found, names.iter().position(|known| known == name), "{name}");
+        }
+    }
+
+    #[test]
+    fn of_many_names_those_far_behind_are_found_too() {
+        let names: Vec<String> = (0..700).map(|at| format!("c{}", at % 650)).collect();
+        let digests = Digests::of(names.iter().map(String::as_str));
+        for name in (0..800).map(|at| format!("c{at}")) {
+            let found = digests.find(name.as_str().into(), |at, name| names[at] == name);
+            assert_eq!(found, names.iter().position(|known| *known == name), "{name}");
         }
     }
 

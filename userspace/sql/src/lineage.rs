@@ -14,6 +14,7 @@ mod from;
 mod functions;
 mod newer;
 mod operators;
+mod owners;
 mod relations;
 mod scope;
 mod select;

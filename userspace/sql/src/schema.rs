@@ -191,6 +191,11 @@ impl Kept {
         Kept { relation, names }
     }
 
+    /// The slots of its columns' names.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = usize> {
+        self.names.slots()
+    }
+
     /// The column of that name.
     #[inline(always)]
     pub(crate) fn column(&self, name: Sought<'_>) -> Option<&Column> {

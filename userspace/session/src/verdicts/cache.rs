@@ -8,7 +8,7 @@ use policy::Policy;
 use sql::Shape;
 
 use super::hits::{Hits, RuleHits};
-use super::{Asked, Judged, judge};
+use super::{Asked, Judged, judge, judge_read};
 
 /// The cache; one per shard. Each agent has a room of its own, so that one that says ever new texts evicts nobody's but its own; verdicts
 /// are of one agent anyway.
@@ -183,7 +183,10 @@ impl Room {
             return judged;
         }
         lookups.judged += 1;
-        let judged = Arc::new(judge(policy, &asked));
+        let judged = Arc::new(match text {
+            Some(text) => judge_read(policy, &asked, Some(text.to_owned())),
+            None => judge(policy, &asked),
+        });
         let size = asked.bytes.len();
         if size <= TEXT_MAX {
             self.exact.keep(place, size, Arc::clone(&judged));

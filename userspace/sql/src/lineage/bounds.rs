@@ -6,6 +6,7 @@ use bumpalo::collections::Vec;
 
 use super::follow::Follower;
 use super::operators::is_fixed;
+use super::owners::Owners;
 use super::scope::{Columns, From, Item};
 use super::select::nodes;
 use super::words;
@@ -75,8 +76,11 @@ impl<'c> Follower<'c> {
         if reads.is_empty() {
             return false;
         }
+        // Where all items are relations, and as many, each stands in its place.
+        let are_items = is_stored && reads.len() == self.scopes.innermost().len();
+        let owners = self.scopes.owners().filter(|_| are_items);
         let mut sides = Vec::new_in(self.arena);
-        let mut note = |left, right| sides.push((side(&reads, left), side(&reads, right)));
+        let mut note = |left, right| sides.push((side(&reads, owners, left), side(&reads, owners, right)));
         node.node(at!("whereClause")).into_iter().for_each(|condition| conjuncts(condition, &mut note));
         nodes(node.list(at!("fromClause"))).for_each(|item| joins(item, &mut note));
         // What is given by a key gives, through an equality, the key of another.
@@ -172,7 +176,7 @@ fn joins<'j>(item: Node<'j>, note: &mut impl FnMut(Node<'j>, Node<'j>)) {
     }
 }
 
-fn side(reads: &[Read<'_>], node: Node<'_>) -> Side {
+fn side(reads: &[Read<'_>], owners: Option<&Owners>, node: Node<'_>) -> Side {
     if is_fixed(node) {
         return Side::Given;
     }
@@ -182,13 +186,21 @@ fn side(reads: &[Read<'_>], node: Node<'_>) -> Side {
     }
     let (qualifier, column) = parts(node.list(at!("fields")));
     let column = Sought::from(column);
-    let mut found = reads.iter().enumerate().filter_map(|(at, read)| {
-        let is_meant = qualifier.is_none_or(|name| name == read.name);
-        let column = is_meant.then(|| read.relation.column(column))??;
-        Some(Side::Column(at, column.number))
-    });
-    match (found.next(), found.next()) {
-        (Some(side), None) => side,
-        _ => Side::Other,
+    match owners {
+        Some(owners) => among(reads, owners.may_have(column), qualifier, column),
+        None => among(reads, 0..reads.len(), qualifier, column),
     }
+}
+
+/// The one column of that name in these of the relations; of several none.
+fn among(reads: &[Read<'_>], places: impl Iterator<Item = usize>, qualifier: Option<&str>, column: Sought<'_>) -> Side {
+    let mut found = None;
+    for at in places {
+        let Some(read) = reads.get(at).filter(|read| qualifier.is_none_or(|name| name == read.name)) else { continue };
+        let Some(column) = read.relation.column(column) else { continue };
+        if found.replace(Side::Column(at, column.number)).is_some() {
+            return Side::Other;
+        }
+    }
+    found.unwrap_or(Side::Other)
 }

@@ -134,7 +134,7 @@ impl<'c> Follower<'c> {
             context,
             arena,
             path: path.into_bump_slice(),
-            scopes: Scopes::default(),
+            scopes: Scopes::new(arena),
             ctes: Vec::new(),
             arguments: Vec::new(),
             clause: Clause::Where,
@@ -176,7 +176,7 @@ impl<'c> Follower<'c> {
 
     /// Goes through something that stands outside of what is visible here: a view's query, a function's body.
     pub(super) fn apart<T>(&mut self, arguments: Vec<Value<'c>>, body: impl FnOnce(&mut Self) -> T) -> T {
-        let scopes = std::mem::take(&mut self.scopes);
+        let scopes = std::mem::replace(&mut self.scopes, Scopes::new(self.arena));
         let ctes = std::mem::take(&mut self.ctes);
         let was_stored = self.is_stored;
         self.is_stored |= arguments.is_empty();

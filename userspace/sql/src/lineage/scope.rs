@@ -1,9 +1,12 @@
 //! What a name means: the FROM items that are visible, innermost query first.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
+use super::owners::Owners;
 use super::value::{Column, Value};
 use crate::digest::Sought;
+use crate::grammar::Arena;
 use crate::schema::Kept;
 use crate::{ColumnId, Relation, Schema, Sensitivity};
 
@@ -53,7 +56,6 @@ pub(super) enum From<'c> {
 }
 
 /// The FROM of one query.
-#[derive(Clone, Debug)]
 pub(super) struct Scope<'c> {
     /// Its items.
     pub(super) from: Vec<From<'c>>,
@@ -61,12 +63,39 @@ pub(super) struct Scope<'c> {
     hidden: usize,
     /// May be seen: not so while a subquery in FROM without LATERAL is followed.
     pub(super) is_visible: bool,
+    /// Which of the items may have a column, once that was asked of many.
+    owners: Cell<Option<&'c Owners>>,
 }
 
 impl<'c> Scope<'c> {
     /// Those that are seen.
     fn items(&self) -> &[From<'c>] {
         self.from.get(self.hidden..).unwrap_or_default()
+    }
+
+    /// Which of the items may have a column of a name; `None`: they are so few, or so many, that each is asked.
+    fn owners(&self, arena: &'c Arena) -> Option<&'c Owners> {
+        if self.hidden > 0 || !Owners::ARE_WORTH.contains(&self.from.len()) {
+            return None;
+        }
+        if let Some(known) = self.owners.get() {
+            return Some(known);
+        }
+        let owners: &'c Owners = arena.alloc(Owners::of(self.from.iter().map(From::slots)));
+        self.owners.set(Some(owners));
+        Some(owners)
+    }
+
+    /// Looks for an unqualified column, which may be a system column, in those that are seen.
+    fn find(&self, arena: &'c Arena, schema: &Schema, sought: Sought<'_>, is_system: bool, found: &mut Found<'c>) {
+        // Every stored row has the system columns.
+        match self.owners(arena).filter(|_| !is_system) {
+            Some(owners) => owners
+                .may_have(sought)
+                .filter_map(|at| self.from.get(at))
+                .for_each(|from| from.find(schema, sought, false, found)),
+            None => self.items().iter().for_each(|from| from.find(schema, sought, is_system, found)),
+        }
     }
 }
 
@@ -93,6 +122,16 @@ impl<'c> Found<'c> {
 #[inline]
 pub(super) fn is_system(name: &str) -> bool {
     matches!(name, "ctid" | "xmin" | "xmax" | "cmin" | "cmax" | "tableoid" | "oid")
+}
+
+impl From<'_> {
+    /// The slots of the names of its columns; `None`: others may be meant in it too.
+    fn slots(&self) -> Option<impl Iterator<Item = usize>> {
+        match self {
+            From::Item(Item { columns: Columns::Relation(relation), .. }) => Some(relation.slots()),
+            From::Item(_) | From::Join { .. } => None,
+        }
+    }
 }
 
 /// What a column of a relation holds, by what policy calls it.
@@ -262,15 +301,28 @@ impl<'c> From<'c> {
 }
 
 /// Everything that is visible at one place.
-#[derive(Debug, Default)]
 pub(super) struct Scopes<'c> {
     stack: Vec<Scope<'c>>,
+    arena: &'c Arena,
 }
 
 impl<'c> Scopes<'c> {
+    /// Nothing is visible; what is found out of it lies there.
+    pub(super) fn new(arena: &'c Arena) -> Scopes<'c> {
+        Scopes { stack: Vec::new(), arena }
+    }
+
     /// Opens a query with so many items in its FROM.
     pub(super) fn open(&mut self, width: usize) {
-        self.stack.push(Scope { from: Vec::with_capacity(width), hidden: 0, is_visible: true });
+        let from = Vec::with_capacity(width);
+        self.stack.push(Scope { from, hidden: 0, is_visible: true, owners: Cell::new(None) });
+    }
+
+    /// The innermost query, whose FROM is about to be changed.
+    fn changed(&mut self) -> Option<&mut Scope<'c>> {
+        let scope = self.stack.last_mut()?;
+        scope.owners.set(None);
+        Some(scope)
     }
 
     /// Closes it.
@@ -290,24 +342,29 @@ impl<'c> Scopes<'c> {
 
     /// Adds to the FROM of the innermost query.
     pub(super) fn add(&mut self, from: From<'c>) {
-        if let Some(scope) = self.stack.last_mut() {
+        if let Some(scope) = self.changed() {
             scope.from.push(from);
         }
     }
 
     /// Takes back what was added last.
     pub(super) fn take(&mut self) -> Option<From<'c>> {
-        self.stack.last_mut().and_then(|scope| scope.from.pop())
+        self.changed().and_then(|scope| scope.from.pop())
     }
 
     /// Puts other items in the place of the innermost query's, and gives back those.
     pub(super) fn replace(&mut self, from: Vec<From<'c>>) -> Vec<From<'c>> {
-        self.stack.last_mut().map(|scope| std::mem::replace(&mut scope.from, from)).unwrap_or_default()
+        self.changed().map(|scope| std::mem::replace(&mut scope.from, from)).unwrap_or_default()
     }
 
     /// The FROM of the innermost query.
     pub(super) fn innermost(&self) -> &[From<'c>] {
         self.stack.last().map_or(&[], Scope::items)
+    }
+
+    /// Which items of the innermost query may have a column of a name; `None`: any.
+    pub(super) fn owners(&self) -> Option<&'c Owners> {
+        self.stack.last().and_then(|scope| scope.owners(self.arena))
     }
 
     /// Hides all items of the innermost query but the last. Says how many were hidden.
@@ -340,7 +397,7 @@ impl<'c> Scopes<'c> {
         let (name, is_system) = (Sought::from(name), is_system(name));
         for scope in self.visible() {
             let mut here = Found::default();
-            scope.items().iter().for_each(|from| from.find(schema, name, is_system, &mut here));
+            scope.find(self.arena, schema, name, is_system, &mut here);
             found.is_open |= here.is_open;
             let sure = here.value.is_some() && !here.is_open;
             if let Some(value) = here.value {
