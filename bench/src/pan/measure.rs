@@ -1,6 +1,6 @@
 //! Rounds over one class at one size: every variant once a round, in a shuffled order, in one process.
 //!
-//! A user's bytes lie anywhere, and so does the stack. Where the two lie to each other, to a cache line and to a page can cost a sixth (decisions/0171);
+//! A user's bytes lie anywhere, and so does the stack. Where the two lie to each other, to a cache line and to a page, can matter (decisions/0171);
 //! one placement for a whole run is an accident. So each round has a placement of its own, the same one for all variants, and the median is over them.
 //!
 //! A scan masks in place, so it would find nothing the second time. Where a class holds cards, the buffer is copied from the original before
