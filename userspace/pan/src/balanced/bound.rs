@@ -46,15 +46,6 @@ pub(crate) fn go<M: Masks>(engine: &Engine, bytes: &mut [u8]) -> usize {
                 count += fours;
                 while forms != 0 {
                     let id = FormId::of(forms.trailing_zeros());
-                    let input = Input {
-                        context: &[],
-                        bytes,
-                        at,
-                        words: WORDS,
-                        length: BLOCK,
-                        heads: &engine.heads,
-                        forms: &engine.forms,
-                    };
                     sieve.weigh::<M>(id, input);
                     fours += if FOURS >> id.index() & 1 == 1 { sieve.places.count() } else { 0 };
                     keep_issued(engine, &mut sieve.places, id);

@@ -7,8 +7,7 @@ use crate::{
         WORD,
         lanes::{Lanes, Strict},
     },
-    balanced::block::WORDS,
-    balanced::block::shift,
+    balanced::block::{WORDS, shift},
     balanced::iban,
     balanced::sorted::Sorted,
 };
