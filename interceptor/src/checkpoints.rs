@@ -84,15 +84,23 @@ impl Checkpoints {
 
     /// What other keys of the service are derived from: drawn where there is nothing yet.
     pub fn secret(folder: &Path) -> Result<Zeroizing<Vec<u8>>> {
-        for name in [SECRET, OWN_ROOT_KEY] {
-            match fs::read(folder.join(name)) {
-                Err(why) if why.kind() == io::ErrorKind::NotFound => {}
-                read => return read.map(Zeroizing::new).with_context(|| format!("cannot read {name}")),
-            }
+        if let Some(secret) = Checkpoints::kept_secret(folder)? {
+            return Ok(secret);
         }
         let text = root_key::draw(&root_key::log_name())?;
         replace(folder, SECRET, &text, &Replaced::secret())?;
         Ok(Zeroizing::new(text.as_bytes().to_vec()))
+    }
+
+    /// The same, where there is one.
+    pub fn kept_secret(folder: &Path) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        for name in [SECRET, OWN_ROOT_KEY] {
+            match fs::read(folder.join(name)) {
+                Err(why) if why.kind() == io::ErrorKind::NotFound => {}
+                read => return read.map(Zeroizing::new).map(Some).with_context(|| format!("cannot read {name}")),
+            }
+        }
+        Ok(None)
     }
 
     /// The shards whose records are told of.

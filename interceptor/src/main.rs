@@ -86,6 +86,7 @@ fn main() -> ExitCode {
         Verb::Audit(Audit::RotateKey(from)) => root_key::rotate(&from.config),
         Verb::Audit(Audit::Checkpoint { from, folder }) => record::checkpoint(&from.config, folder),
         Verb::Audit(Audit::Key { from, folder }) => record::key(&from.config, folder),
+        Verb::Audit(Audit::Token(from)) => record::token(&from.config),
         Verb::Audit(Audit::Prove { from, record, folder }) => record::prove(&from.config, folder, record),
         Verb::Audit(Audit::CheckProof { file, key }) => record::check_proof(&file, &key),
         Verb::Audit(Audit::Consistency { from, kept, later, folder, key }) => {

@@ -24,10 +24,12 @@ mod prove;
 pub(crate) mod reading;
 mod signed;
 pub(crate) mod stands;
+mod token;
 
 pub use export::{Form, export};
 pub(crate) use prove::path_since;
 pub use prove::{check_proof, checkpoint, key, prove, since};
+pub use token::token;
 
 /// A record that is being written can look torn while it is read: so often it is read before that is believed.
 const READINGS: u32 = 5;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use audit::token::CardKey;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -74,11 +75,14 @@ pub fn run(path: &Path) -> Result<()> {
 
     privileges::drop_to(account)?;
     let mut checkpoints = Checkpoints::open(&config.service.state_dir)?;
-    let key = approvals::BindingKey::derived(&Checkpoints::secret(&config.service.state_dir)?)?;
+    let secret = Checkpoints::secret(&config.service.state_dir)?;
+    let key = approvals::BindingKey::derived(&secret)?;
+    let card_key = CardKey::derived(&secret).context("the key of card tokens cannot be derived")?;
+    drop(secret);
     let parts = logins::Parts::new(path, &config, owners)?;
     let makes = config.clone();
     confine(path, &config, &instance, known.tls())?;
-    let mut handle = proxy::start(&settings(&config, shards), Arc::new(policy.clone()), origins)?;
+    let mut handle = proxy::start(&settings(&config, shards, card_key), Arc::new(policy.clone()), origins)?;
     checkpoints.of(handle.heads());
     let asks = handle.take_asks();
     let state_dir = config.service.state_dir.clone();
@@ -170,7 +174,7 @@ fn shards(config: &Config) -> u16 {
     }
 }
 
-fn settings(config: &Config, shards: u16) -> Settings {
+fn settings(config: &Config, shards: u16, card_key: CardKey) -> Settings {
     let service = &config.service;
     let mut record = RecordSettings::new(service.state_dir.clone());
     record.boot_id = root_key::boot(&service.state_dir);
@@ -187,7 +191,7 @@ fn settings(config: &Config, shards: u16) -> Settings {
         value_errors_per_hour: config.budgets.value_errors_per_hour,
         ..session::Limits::default()
     };
-    Settings { port: service.port, shards, shard, limits, record }
+    Settings { port: service.port, shards, shard, limits, record, card_key: Arc::new(card_key) }
 }
 
 /// What a shard holds: two buffers for each session, so that slow readers never starve another, and not fewer than usual.

@@ -118,10 +118,16 @@ fn moment(kind: Option<RecordType>, says: &Value) -> Moment {
         since_us: 0,
         what,
         words,
-        text: word(says, "text"),
+        text: bound(says),
         failed,
         received: None,
     }
+}
+
+/// A statement's text, and below it what that was bound to.
+fn bound(says: &Value) -> String {
+    let values = show::parameters(says).map(|values| format!("\n-- {values}"));
+    word(says, "text") + &values.unwrap_or_default()
 }
 
 /// What a statement came to.

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use audit::segment::{Appender, Identity, Previous, Refused, Stamp, file_name};
+use audit::token::CardTokens;
 use audit::{
     Actor, ActorPart, Decided, Event, Outcome, RecordId, SessionTotals, SqlState, Statement, StatementPart, Text,
     Verdict, VerdictFacts, VerdictPart, encode,
@@ -252,9 +253,18 @@ impl Writer {
             text: Text::Masked(&text),
             text_bytes: text.as_str().len() as u64,
             redacted: false,
+            tokens: &CardTokens::default(),
         });
-        let decided =
-            Decided { actor, statement: &statement, verdict, request: "query", approval: None, reveal: None, number };
+        let decided = Decided {
+            actor,
+            statement: &statement,
+            verdict,
+            parameters: None,
+            request: "query",
+            approval: None,
+            reveal: None,
+            number,
+        };
         let decision = self.event(shard, session, &Event::Decision(decided))?;
         if !template.verdict.goes_on() {
             return Ok(());

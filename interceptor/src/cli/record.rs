@@ -63,6 +63,9 @@ pub enum Audit {
         #[arg(value_name = "DIR")]
         folder: Option<PathBuf>,
     },
+    /// Print the token of a card number, by which records about that card are found (root): `sessions search card:TOKEN`. The number is read
+    /// from standard input, and who asked is in the record.
+    Token(From),
     /// Print one record with the proof that it is in the signed record; `check-proof` needs nothing else of this host.
     Prove {
         /// Where the configuration is.
@@ -110,7 +113,7 @@ pub enum Audit {
         /// JSON lines, for a program to read.
         #[arg(long)]
         json: bool,
-        /// OCSF 1.3.0 events, one JSON object a line, for a SIEM.
+        /// OCSF 1.5.0 events, one JSON object a line, for a SIEM.
         #[arg(long, conflicts_with = "json")]
         ocsf: bool,
         /// From then on: 2026-01-31, 2026-01-31T08:00Z, or @ and seconds since 1970.

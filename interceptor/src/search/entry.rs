@@ -2,6 +2,7 @@
 
 use audit::decode::{Fields, number, record_id};
 use audit::segment::Frame;
+use audit::token::CardToken;
 use audit::{RecordId, RecordType, Verdict, field};
 
 use super::shape::{divide, push};
@@ -153,6 +154,13 @@ impl Entry {
                         Side::Own if is_divided => push(entry.own.at(column), &value),
                         _ => push(entry.words.at(column), &value),
                     }
+                }
+                None if name == field::CARD_TOKENS => {
+                    let words = if is_divided { &mut entry.own } else { &mut entry.words };
+                    push(
+                        words.at(Column::Said),
+                        &CardToken::of_bytes(value).map(|token| token.to_string()).unwrap_or_default(),
+                    );
                 }
                 None => entry.take(name, value),
             }

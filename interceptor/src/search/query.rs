@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use audit::token::CardToken;
 use audit::{RecordId, RecordType};
 use pan::Masked;
 
@@ -154,7 +155,7 @@ impl fmt::Display for Unclear {
 impl std::error::Error for Unclear {}
 
 /// A field that holds words, and the index's column.
-const WORDS: [(&str, &str); 12] = [
+const WORDS: [(&str, &str); 13] = [
     ("agent", "agent"),
     ("database", "database"),
     ("user", "user"),
@@ -166,6 +167,7 @@ const WORDS: [(&str, &str); 12] = [
     ("reviewer", "reviewer"),
     ("text", "text"),
     ("said", "said"),
+    ("card", "said"),
     ("type", "marks"),
 ];
 /// A field that holds a figure, the index's column, and how many of it are one of the person's.
@@ -234,6 +236,11 @@ impl Query {
     }
 
     fn take(&mut self, field: &str, term: &Term, now_s: u64) -> Result<(), Unclear> {
+        if field == "card" {
+            // A number is not repeated, and no record has it.
+            let read: Result<CardToken, _> = term.word.parse();
+            read.map_err(|why| Unclear::new(&format!("card: {why}")))?;
+        }
         if let Some((_, column)) = WORDS.iter().find(|(name, _)| *name == field) {
             let told = if *column == "verdict" { verdict(&term.word) } else { term.word.clone() };
             return self.look_for(&Term { word: told, ..term.clone() }, Some(column));

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use audit::segment::{Appender, Identity, Previous, Refused, Stamp, file_name};
+use audit::token::CardKey;
 use audit::{
     Actor, ActorPart, Decided, Event, Outcome, RecordId, SessionTotals, SqlState, Statement, StatementPart, Text,
     Verdict, VerdictFacts, VerdictPart, encode, show,
@@ -90,11 +91,13 @@ impl Record {
             text: Text::Masked(&text),
             text_bytes: 9,
             redacted: false,
+            tokens: &card_key().tokens(of.text.as_bytes()),
         });
         let decided = Decided {
             actor: &actor,
             statement: &statement,
             verdict: &verdict,
+            parameters: None,
             request: "query",
             approval: None,
             reveal: None,
@@ -179,6 +182,11 @@ impl<'a> Told<'a> {
     }
 }
 
+/// What card numbers are told by.
+fn card_key() -> CardKey {
+    CardKey::derived(b"the secret of a host").unwrap()
+}
+
 fn identity() -> Identity {
     Identity { shards: 1, boot_id: [1; 16], host_id: [2; 16], config: [3; 32] }
 }
@@ -212,7 +220,9 @@ fn words_fields_and_figures_find_what_they_say() {
     let cards = record.statement(0, 1, &Told::allowed("SELECT pan FROM payments", 3, 3));
     let dropped = record.statement(1, 1, &Told::refused("DROP TABLE payments"));
     let number = record.statement(1, 1, &Told::refused("SELECT '4111111111111111'"));
-    let cases: [(&str, &[RecordId]); 16] = [
+    let token = card_key().token(b"4111111111111111").to_string();
+    let (card, no_card) = (format!("card:{token}"), format!("-card:{token} type:decision"));
+    let cases: [(&str, &[RecordId]); 19] = [
         ("payments verdict:blocked text:drop", &[dropped]),
         ("agent:reconciler text:payments", &[cards, many]),
         ("table:payments verdict:allow", &[cards, many]),
@@ -229,6 +239,9 @@ fn words_fields_and_figures_find_what_they_say() {
         ("session:1-1 type:decision", &[number, dropped]),
         ("' OR 1=1; --", &[]),
         ("user:app ms:1", &[cards, many]),
+        (&card, &[number]),
+        (&token, &[number]),
+        (&no_card, &[dropped, cards, many]),
     ];
     for (typed, expected) in cases {
         assert_eq!(record.finds(typed), expected, "{typed}");

@@ -6,10 +6,11 @@ use std::net::{IpAddr, SocketAddr};
 use pan::Masked;
 
 use crate::event::{
-    Actor, Approval, AskOver, Asked, Decided, Event, Grant, GrantOver, Head, Operator, Outcome, SessionTotals,
-    SignedOff, SqlState, Stage, Statement, Text, VerdictFacts,
+    Actor, Approval, AskOver, Asked, Decided, Event, Grant, GrantOver, Head, Operator, Outcome, Parameters,
+    SessionTotals, SignedOff, SqlState, Stage, Statement, Text, VerdictFacts,
 };
 use crate::id::RecordId;
+use crate::token::CardTokens;
 use crate::{JUSTIFICATION_MAX, LIST_MAX, NAME_MAX, TEXT_MAX, field};
 
 mod credential;
@@ -75,6 +76,10 @@ part! {
 part! {
     /// A [`Statement`], encoded: kept with a cached statement.
     StatementPart of Statement
+}
+part! {
+    /// [`Parameters`], encoded: kept with what they are bound to.
+    ParametersPart of Parameters
 }
 part! {
     /// A [`VerdictFacts`], encoded: kept with a cached verdict.
@@ -300,6 +305,15 @@ impl Statement<'_> {
         if self.redacted {
             number(out, field::REDACTED, 1);
         }
+        tokens(out, self.tokens);
+    }
+}
+
+impl Parameters<'_> {
+    fn append(&self, out: &mut Vec<u8>) {
+        list(out, field::PARAMETERS, self.values);
+        tokens(out, self.tokens);
+        number_if(out, field::PARAMETERS_UNREAD, Some(self.unread).filter(|unread| *unread > 0));
     }
 }
 
@@ -323,6 +337,7 @@ impl Decided<'_> {
         name_if(out, field::REVEAL, self.reveal);
         number(out, field::NUMBER, self.number);
         out.extend_from_slice(&self.statement.0);
+        out.extend_from_slice(self.parameters.map_or(&[], |part| &part.0));
     }
 }
 
@@ -336,7 +351,7 @@ impl Asked<'_> {
         name(out, field::NEED, self.need);
         list(out, field::APPROVERS, self.approvers);
         number(out, field::APPROVALS, u64::from(self.approvals));
-        list(out, field::PARAMETERS, self.parameters);
+        out.extend_from_slice(self.parameters.map_or(&[], |part| &part.0));
         name(out, field::TRANSACTION, Text::Literal(self.transaction));
         number_if(out, field::TRANSACTION_NS, self.transaction_ns);
         number_if(out, field::ROWS_BOUND, self.rows_bound);
@@ -563,6 +578,11 @@ fn omitted(out: &mut Vec<u8>, count: usize) {
     if count > 0 {
         number(out, field::OMITTED, count as u64);
     }
+}
+
+fn tokens(out: &mut Vec<u8>, of: &CardTokens) {
+    of.tokens.iter().for_each(|token| bytes(out, field::CARD_TOKENS, &token.0));
+    number_if(out, field::CARD_TOKENS_OMITTED, Some(of.left_off).filter(|left_off| *left_off > 0));
 }
 
 /// One counter as `name=value`.

@@ -3,12 +3,13 @@ use std::net::SocketAddr;
 
 use pan::Masked;
 
-use crate::encode::{ActorPart, StatementPart, VerdictPart};
+use crate::encode::{ActorPart, ParametersPart, StatementPart, VerdictPart};
 use crate::id::RecordId;
 use crate::keys::KeyTold;
 use crate::received::Received;
 use crate::record_type::RecordType;
 use crate::removal::Removed;
+use crate::token::CardTokens;
 
 mod credential;
 mod ended;
@@ -147,6 +148,19 @@ pub struct Statement<'a> {
     pub text_bytes: u64,
     /// Literals were replaced before the text was kept.
     pub redacted: bool,
+    /// Of the card numbers in the text.
+    pub tokens: &'a CardTokens,
+}
+
+/// What a statement was bound to.
+#[derive(Clone, Copy, Debug)]
+pub struct Parameters<'a> {
+    /// The parameters' values; none where they are not kept.
+    pub values: &'a [Masked],
+    /// Of the card numbers in them.
+    pub tokens: &'a CardTokens,
+    /// Bytes of them in which no card number was looked for.
+    pub unread: u64,
 }
 
 /// What was decided.
@@ -219,6 +233,8 @@ pub struct Decided<'a> {
     pub statement: &'a StatementPart,
     /// The answer.
     pub verdict: &'a VerdictPart,
+    /// What it was bound to, as far as that is kept.
+    pub parameters: Option<&'a ParametersPart>,
     /// How it came: `query`, `parse`, `bind`, `execute`, `function-call`, …
     pub request: &'static str,
     /// The approval that lets it go on, or that was refused.

@@ -27,6 +27,8 @@ pub enum Form {
     Key,
     /// Any bytes, in COBS: no zero byte is in them.
     Bytes,
+    /// 4 bytes of a key's name and 16 of an HMAC-SHA-256; the field may occur many times.
+    Token,
     /// Pairs of LEB128, each one more than it says: microseconds since the pair before, and bytes.
     Timing,
 }
@@ -114,7 +116,7 @@ fields! {
     54 NEED "need" Text "why a person is asked: the rule's message, the exceptional need of PCI DSS 8.6.1";
     55 APPROVERS "approvers" List "who may approve: a reviewer or group:NAME; absent: any reviewer";
     56 APPROVALS "approvals" Number "how many people must approve";
-    57 PARAMETERS "parameters" List "a parameter's value as shown to the reviewer, masked";
+    57 PARAMETERS "parameters" List "a parameter's value as it is shown, masked; in an ask, and in decisions where results are recorded";
     58 TRANSACTION "transaction" Text "the transaction that a held statement would run in: none, open";
     59 APPROVED "approved" Number "1: the reviewer approves; 0: the reviewer denies";
     60 REVIEWER "reviewer" Text "the person who decided; of a policy, who signed it off, as its file says";
@@ -182,6 +184,9 @@ fields! {
     156 TOKEN_EXPIRES "token_expires" Number "when the token counts no more, seconds since 1970 UTC";
     157 CHANGE "change" Text "what became of a token: bound, refreshed, refused, revoked, disagrees (it is not one that the agent may have); keys: its issuer shows others than before; or of a login of ours: issued, created, dropped, kept, refused";
     160 GRANTS "grants" List "a role of the database whose rights the login has";
+    161 CARD_TOKENS "card_tokens" Token "a card number in the statement's text or parameters, as a keyed token (see *Tokens*); of a text each once, and of the parameters";
+    162 CARD_TOKENS_OMITTED "card_tokens_omitted" Number "card numbers behind the first 256 different ones";
+    163 PARAMETERS_UNREAD "parameters_unread" Number "bytes of parameters in which no card number was looked for";
 }
 
 #[cfg(test)]

@@ -26,14 +26,15 @@ pub mod removal;
 pub mod segment;
 pub mod show;
 pub mod silence;
+pub mod token;
 pub mod verify;
 pub mod witness;
 
-pub use encode::{ActorPart, StatementPart, VerdictPart, encode};
+pub use encode::{ActorPart, ParametersPart, StatementPart, VerdictPart, encode};
 pub use event::{
     Actor, Approval, AskOver, Asked, Clock, CredentialSeen, Decided, Event, Grant, GrantOver, Head, Identified,
-    LoginTls, Operator, Outcome, Principal, RevealOver, Revealed, Revealing, SessionTotals, SignedOff, SqlState, Stage,
-    Statement, Text, TokenSeen, Verdict, VerdictFacts,
+    LoginTls, Operator, Outcome, Parameters, Principal, RevealOver, Revealed, Revealing, SessionTotals, SignedOff,
+    SqlState, Stage, Statement, Text, TokenSeen, Verdict, VerdictFacts,
 };
 pub use id::{MalformedId, RecordId};
 pub use pan::Masked;

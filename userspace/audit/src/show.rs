@@ -15,6 +15,7 @@ use crate::id::RecordId;
 use crate::received::{timing, with_zeros};
 use crate::record_type::RecordType;
 use crate::segment::Frame;
+use crate::token::CardToken;
 
 /// A record as JSON: `record`, `type`, `time` (RFC 3339, UTC), `monotonic`, `session`, then its fields by their names, and
 /// `pci`, the six fields of PCI DSS v4.0.1 10.2.2. Clocks are texts: nanoseconds as a number look like a card number.
@@ -101,7 +102,17 @@ pub fn line(shard: u16, frame: &Frame<'_>) -> String {
         "" => {}
         statement => _ = write!(line, ": {statement}"),
     }
+    if let Some(values) = parameters(&object) {
+        let _ = write!(line, " -- {values}");
+    }
     line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// What a statement was bound to, in one line; `None`: to nothing, or that is not recorded.
+pub fn parameters(record: &Value) -> Option<String> {
+    let values = record.get("parameters")?.as_array()?.iter().filter_map(Value::as_str);
+    let named: Vec<String> = (1..).zip(values).map(|(at, value)| format!("${at} = {value}")).collect();
+    Some(named.join(", ")).filter(|named| !named.is_empty())
 }
 
 fn type_name(kind: u8) -> String {
@@ -111,7 +122,7 @@ fn type_name(kind: u8) -> String {
 fn insert(object: &mut Map<String, Value>, number: u8, bytes: &[u8]) {
     let Some(row) = field::known(number) else { return };
     let value = value(number, row.form, bytes);
-    if !matches!(row.form, Form::List | Form::Head) {
+    if !matches!(row.form, Form::List | Form::Head | Form::Token) {
         object.insert(row.name.into(), value);
         return;
     }
@@ -155,6 +166,7 @@ fn value(field: u8, form: Form, bytes: &[u8]) -> Value {
         (Form::Hash | Form::Key | Form::Boot, _) => hex(bytes).into(),
         (Form::Bytes, _) => with_zeros(bytes).map_or(Value::Null, |bytes| BASE64.encode(bytes).into()),
         (Form::Timing, _) => timing(bytes).map_or(Value::Null, |pairs| json!(pairs)),
+        (Form::Token, _) => CardToken::of_bytes(bytes).map_or(Value::Null, |token| token.to_string().into()),
         (Form::Signature, _) => BASE64.encode(bytes.get(..64).unwrap_or(bytes)).into(),
         (Form::Head, _) => crate::decode::head(bytes)
             .map_or(Value::Null, |head| json!({ "shard": head.shard, "size": head.size, "root": hex(&head.root) })),

@@ -5,6 +5,7 @@ mod log;
 
 use audit::decode::Fields;
 use audit::segment::frames;
+use audit::token::CardKey;
 use audit::{Event, RecordType, Text, field, show};
 use log::{CARD, Parts, Writer};
 use pan::Masked;
@@ -51,6 +52,13 @@ fn a_decision_says_all_that_it_was_told() {
         assert_eq!(&decision[key], value, "{key}");
     }
     assert!(decision["text"].as_str().expect("the text").ends_with("-- naïve"));
+    // Of the text and of the parameters; in letters that nothing takes for a card number, wherever it goes.
+    let token = CardKey::derived(log::SECRET).expect("a key").token(CARD.as_bytes()).to_string();
+    assert_eq!(decision["card_tokens"], json!([token, token]));
+    assert_eq!((&decision["parameters"], &decision["parameters_unread"]), (&json!([name.as_str()]), &json!(70_000)));
+    assert_eq!(Masked::of(&token).as_str(), token);
+    let line = shown().into_iter().find(|(json, _)| json == &decision).expect("the same").1;
+    assert!(line.ends_with(&format!("-- $1 = {}", name.as_str())));
 }
 
 #[test]
@@ -167,12 +175,14 @@ fn long_texts_and_lists_are_cut_and_say_so() {
         text: Text::Masked(&long),
         text_bytes: 2 * audit::TEXT_MAX as u64,
         redacted: false,
+        tokens: &audit::token::CardTokens::default(),
     });
     let parts = Parts::new();
     let decided = audit::Decided {
         actor: &parts.actor,
         statement: &part,
         verdict: &parts.verdicts[0],
+        parameters: None,
         request: "query",
         approval: None,
         reveal: None,

@@ -4,6 +4,7 @@
 //! * [`mask_int8`] and [`mask_numeric`] do it for binary forms, where the type says what the bytes are.
 //! * [`WholeScanner`], [`mask_whole_text`] and their kin mask a column that policy names sensitive, whatever it holds.
 //! * [`Suspects`] says where in a buffer of many values one needs a look, [`clean_prefix`] up to where none does.
+//! * [`card_numbers`] tells the numbers of a text by their digits, for whoever makes a keyed token of them.
 //! * [`Masked`] is text that the strict scan has been over, the only text that may be written down.
 //!
 //! Content detection is *balanced*: issuer range, length and check digit of a whole run of digits or a printed grouping, with rules on what
@@ -39,6 +40,7 @@ pub use keep::Keep;
 pub use masked::{Masked, MaskedBytes};
 pub use numeric::{Malformed, mask_numeric, whole_numeric};
 pub use scanner::{Scan, Scanner};
+pub use strict::card_numbers;
 pub use whole::{Whole, WholeScanner, mask_whole_text};
 
 /// How a hidden digit is written.

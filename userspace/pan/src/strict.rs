@@ -17,6 +17,7 @@ mod events;
 mod issued;
 mod marks;
 pub mod naive;
+mod numbers;
 mod pairs;
 mod reach;
 mod run;
@@ -29,6 +30,7 @@ use crate::{
 };
 pub(crate) use columns::{Columns, Found};
 pub(crate) use issued::Issued;
+pub use numbers::card_numbers;
 
 use base64::Base64;
 use digits::Digits;

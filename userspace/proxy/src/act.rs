@@ -80,6 +80,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             next_ask: self.asks.next_id(&mut self.parts.driver),
             room: if link.turned_away { 0 } else { self.parts.journal.room(self.owed) },
             results: &self.results,
+            card_key: &self.parts.card_key,
             limits: &self.parts.limits,
         };
         let input = match (chunk, input) {

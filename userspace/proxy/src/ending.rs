@@ -99,6 +99,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             next_ask: None,
             room: 0,
             results: &self.results,
+            card_key: &self.parts.card_key,
             limits: &self.parts.limits,
         };
         link.conversation.close(now, &mut shared, &mut effects);

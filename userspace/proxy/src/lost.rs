@@ -58,6 +58,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
             next_ask: None,
             room: 0,
             results: &self.results,
+            card_key: &self.parts.card_key,
             limits: &self.parts.limits,
         };
         let link = self.links.at(index);

@@ -1,7 +1,9 @@
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use audit::segment::SEGMENT_LEN;
+use audit::token::CardKey;
 use session::Limits;
 
 /// When a record must be on disk. There is no weaker setting.
@@ -27,6 +29,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Where records go.
     pub record: RecordSettings,
+    /// What card numbers are told by in them.
+    pub card_key: Arc<CardKey>,
 }
 
 /// Bounds of one shard. Over a bound the answer is backpressure or a refusal, never growth.

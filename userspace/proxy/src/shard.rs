@@ -8,6 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
+use audit::token::CardKey;
 use policy::Policy;
 use session::{Budgets, Cancels, Catalogs, Effects, Input, Limits, Now, ResultMemory, Session, StatementCache};
 use uring::{Completion, Direction, Errno, Listener, Op};
@@ -120,6 +121,8 @@ pub struct Parts<D: Driver> {
     pub large: LargeLine,
     /// Where long results are packed.
     pub results: ResultLine,
+    /// What card numbers are told by in the record.
+    pub card_key: Arc<CardKey>,
     /// The mailboxes of all shards, this one's too.
     pub shards: Vec<Mailbox>,
 }

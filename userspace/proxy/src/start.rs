@@ -212,6 +212,7 @@ fn serve(seed: Seed, ready: &Sender<Result<(), Missing>>, fate: &OnceLock<Stoppe
         ask_line: seed.ask_line,
         large: seed.large,
         results: seed.results,
+        card_key: seed.settings.card_key,
         shards: seed.shards,
     });
     let _ = ready.send(Ok(()));

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use audit::segment::{Recovered, recover};
+use audit::token::CardKey;
 use policy::{Names, Policy};
 use proxy::{Admitted, Handle, OpenError, Origins, RecordSettings, Settings, ShardLimits, StartError, Stopped, start};
 use session::{Database, Limits, Mode, Subject};
@@ -87,7 +88,14 @@ fn begin(directory: &Directory, shards: u16, destination: Option<SocketAddr>) ->
     record.segment_bytes = 1 << 20;
     record.boot_id = directory.1;
     let shard = ShardLimits { buffers: 64, ..ShardLimits::default() };
-    let settings = Settings { port: 0, shards, shard, limits: Limits::default(), record };
+    let settings = Settings {
+        port: 0,
+        shards,
+        shard,
+        limits: Limits::default(),
+        record,
+        card_key: Arc::new(CardKey::derived(b"a test").unwrap()),
+    };
     let policy = Arc::new(Policy::parse("", &Names::default()).unwrap());
     let origins = (0..shards).map(|_| Box::new(Everyone(destination)) as Box<dyn Origins>).collect();
     start(&settings, policy, origins)
@@ -217,7 +225,14 @@ fn a_damaged_record_is_not_written_on() {
     let policy = Arc::new(Policy::parse("", &Names::default()).unwrap());
     let mut record = RecordSettings::new(directory.0.clone());
     record.segment_bytes = 1 << 20;
-    let settings = Settings { port: 0, shards: 1, shard: ShardLimits::default(), limits: Limits::default(), record };
+    let settings = Settings {
+        port: 0,
+        shards: 1,
+        shard: ShardLimits::default(),
+        limits: Limits::default(),
+        record,
+        card_key: Arc::new(CardKey::derived(b"a test").unwrap()),
+    };
     let refused = start(&settings, policy, vec![Box::new(Everyone(None))]).err().unwrap();
     assert!(refused.to_string().contains("damaged"), "{refused}");
 }

@@ -43,6 +43,7 @@ impl Bulk {
             next_ask: None,
             room: 1 << 30,
             results: &world.results,
+            card_key: &world.card_key,
             limits: &world.limits,
         };
         world.session.handle(input, world.now, &mut shared, &mut world.out);

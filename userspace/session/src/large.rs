@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use audit::token::CardKey;
 use policy::Policy;
 
 use crate::Database;
@@ -30,6 +31,7 @@ pub struct JudgeAsk {
     pub(crate) policy: Arc<Policy>,
     pub(crate) wall_s: i64,
     pub(crate) limit: usize,
+    pub(crate) card_key: Arc<CardKey>,
 }
 
 impl JudgeAsk {
@@ -46,6 +48,7 @@ impl JudgeAsk {
             catalog: &self.catalog,
             wall_s: self.wall_s,
             limit: self.limit,
+            card_key: Some(&self.card_key),
             estimated_rows: None,
         };
         LargeVerdict { judged: Arc::new(judge(&self.policy, &asked)), policy: Arc::clone(&self.policy) }

@@ -17,8 +17,8 @@ pub struct Limits {
     pub inbox: usize,
     /// Messages of the agent whose answers are outstanding. Full: the agent is not read.
     pub pipelined: usize,
-    /// Values of a held statement's parameters that a reviewer is shown.
-    pub held_parameters: usize,
+    /// Values of a statement's parameters that are told: to a reviewer of a held one, and in the record.
+    pub told_parameters: usize,
     /// Prepared statements of one session.
     pub statements: usize,
     /// Bytes of text of one session's prepared statements.
@@ -57,7 +57,7 @@ impl Default for Limits {
             control: 1 << 20,
             inbox: 256 << 10,
             pipelined: 8192,
-            held_parameters: 128,
+            told_parameters: 128,
             statements: 4096,
             statements_bytes: 16 << 20,
             portals: 1024,

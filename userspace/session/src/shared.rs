@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use audit::token::CardKey;
+
 use crate::{AskId, Cancels, Catalogs, Limits, RecordId, ResultMemory, StatementCache};
 
 /// The shard's side of one call.
@@ -24,6 +26,8 @@ pub struct Shared<'a> {
     pub room: usize,
     /// What results that are being recorded may take, of all sessions of the shard.
     pub results: &'a ResultMemory,
+    /// What card numbers are told by in the record.
+    pub card_key: &'a Arc<CardKey>,
     /// The bounds.
     pub limits: &'a Limits,
 }

@@ -10,6 +10,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use audit::token::{CardKey, CardTokens};
 use audit::{StatementPart, VerdictFacts, VerdictPart};
 use pan::Masked;
 use policy::{Action, Policy, Question, Sensitive};
@@ -106,6 +107,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) catalog: &'a Catalog,
     pub(crate) wall_s: i64,
     pub(crate) limit: usize,
+    /// What card numbers are told by in its record; `None`: nobody writes one.
+    pub(crate) card_key: Option<&'a CardKey>,
     /// What the planner says of it. A verdict by an estimate is of one run, and is not kept.
     pub(crate) estimated_rows: Option<u64>,
 }
@@ -164,16 +167,20 @@ impl fmt::Debug for Meaning {
 
 impl Judged {
     /// The verdict on a text as it came and, read, as UTF-8.
-    fn new(meaning: Arc<Meaning>, bytes: &[u8], text: String) -> Judged {
+    fn new(meaning: Arc<Meaning>, asked: &Asked<'_>, text: String) -> Judged {
         let record_text = if meaning.secret { Masked::of(sql::redact(&text).as_str()) } else { Masked::of(&text) };
+        // Of a column whose values nobody may see there are no tokens either.
+        let names_cards = !meaning.secret && record_text.as_str() != text;
+        let tokens = asked.card_key.filter(|_| names_cards).map(|key| key.tokens(text.as_bytes())).unwrap_or_default();
         let part = StatementPart::of(&audit::Statement {
             kinds: &meaning.kinds,
             tables: &meaning.tables,
             text: (&record_text).into(),
-            text_bytes: bytes.len() as u64,
+            text_bytes: asked.bytes.len() as u64,
             redacted: meaning.secret,
+            tokens: &tokens,
         });
-        let bytes = (bytes != text.as_bytes()).then(|| bytes.into());
+        let bytes = (asked.bytes != text.as_bytes()).then(|| asked.bytes.into());
         Judged { text, bytes, part, meaning }
     }
 
@@ -186,6 +193,7 @@ impl Judged {
             text: (&Masked::literal("[a long text that was not read]")).into(),
             text_bytes: asked.bytes.len() as u64,
             redacted: true,
+            tokens: &CardTokens::default(),
         });
         let text = decode(asked.bytes, asked.latin1).unwrap_or_default();
         let bytes = (asked.bytes != text.as_bytes()).then(|| asked.bytes.into());
@@ -253,7 +261,7 @@ fn judge_read(policy: &Policy, asked: &Asked<'_>, text: Option<String>) -> Judge
         }
     };
     let text = text.unwrap_or_default();
-    Judged::new(Arc::new(mean(policy, asked, text.len(), analysis)), asked.bytes, text)
+    Judged::new(Arc::new(mean(policy, asked, text.len(), analysis)), asked, text)
 }
 
 /// What a text would do, and where its values come from as far as that is known of the database.

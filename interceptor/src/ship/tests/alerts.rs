@@ -44,6 +44,7 @@ fn decision(parts: &Parts, verdict: audit::Verdict) -> Event<'_> {
         actor: &parts.actor,
         statement: &parts.statement,
         verdict,
+        parameters: None,
         request: "query",
         approval: None,
         reveal: None,
@@ -83,6 +84,7 @@ fn parts() -> Parts {
         text: "DROP TABLE t".into(),
         text_bytes: 12,
         redacted: false,
+        tokens: &audit::token::CardTokens::default(),
     });
     let verdict = |verdict, rule: &'static str| {
         audit::VerdictPart::of(&audit::VerdictFacts {

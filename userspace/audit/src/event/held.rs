@@ -3,7 +3,7 @@
 use pan::Masked;
 
 use super::{Operator, Text};
-use crate::encode::{ActorPart, StatementPart, VerdictPart};
+use crate::encode::{ActorPart, ParametersPart, StatementPart, VerdictPart};
 use crate::id::RecordId;
 
 /// A statement that waits for a person.
@@ -28,7 +28,7 @@ pub struct Asked<'a> {
     /// How many must.
     pub approvals: u32,
     /// The parameters' values.
-    pub parameters: &'a [Masked],
+    pub parameters: Option<&'a ParametersPart>,
     /// `none` or `open`.
     pub transaction: &'static str,
     /// How long that one has been open.

@@ -9,14 +9,18 @@ use audit::keys::{KeyTold, Role};
 use audit::received::{Hashed, Packing, Received, Timing};
 use audit::removal::Removed;
 use audit::segment::{Appender, Identity, Previous, Refused, Stamp, file_name};
+use audit::token::CardKey;
 use audit::{
-    Actor, ActorPart, Clock, Decided, Event, Head, LoginTls, Operator, Outcome, RecordId, SessionTotals, SqlState,
-    Stage, Statement, StatementPart, Text, Verdict, VerdictFacts, VerdictPart, encode,
+    Actor, ActorPart, Clock, Decided, Event, Head, LoginTls, Operator, Outcome, Parameters, ParametersPart, RecordId,
+    SessionTotals, SqlState, Stage, Statement, StatementPart, Text, Verdict, VerdictFacts, VerdictPart, encode,
 };
 use pan::{Masked, MaskedBytes};
 
 /// A published test number: what must never come out.
 pub const CARD: &str = "4111111111111111";
+
+/// What tokens are made with.
+pub const SECRET: &[u8] = b"the secret of a host";
 
 /// The parts that events borrow. Every name that an agent may choose holds a card number.
 pub struct Parts {
@@ -24,6 +28,7 @@ pub struct Parts {
     pub name: Masked,
     pub actor: ActorPart,
     pub statement: StatementPart,
+    pub parameters: ParametersPart,
     pub verdicts: Vec<VerdictPart>,
     pub counts: Vec<(Masked, u64)>,
     pub result: MaskedBytes,
@@ -58,12 +63,16 @@ impl Parts {
                 token: [0xab; 32],
             }),
         });
+        let tokens = CardKey::derived(SECRET).expect("a key").tokens(b"4111111111111111");
+        let parameters =
+            ParametersPart::of(&Parameters { values: std::slice::from_ref(&name), tokens: &tokens, unread: 70_000 });
         let statement = StatementPart::of(&Statement {
             kinds: &["select", "delete"],
             tables: &[name.clone(), Masked::literal("public.customers")],
             text: Text::Masked(&text),
             text_bytes: 52,
             redacted: true,
+            tokens: &tokens,
         });
         let verdicts = Verdict::ALL
             .iter()
@@ -80,7 +89,7 @@ impl Parts {
         let (result, _) = MaskedBytes::of(format!("D\0\0{CARD}\0").into_bytes(), std::iter::once(3..19));
         let mut timing = Timing::default();
         timing.add(2_000_000, 20, 512);
-        Parts { text, name, actor, statement, verdicts, counts, result, timing }
+        Parts { text, name, actor, statement, parameters, verdicts, counts, result, timing }
     }
 
     /// One event of every kind, a decision with every verdict; numbers at their edges.
@@ -157,7 +166,7 @@ impl Parts {
                 need: Text::Masked(&self.name),
                 approvers: std::slice::from_ref(&self.name),
                 approvals: 2,
-                parameters: std::slice::from_ref(&self.name),
+                parameters: Some(&self.parameters),
                 transaction: "open",
                 number: 7,
             }),
@@ -355,6 +364,7 @@ impl Parts {
                 actor,
                 statement,
                 verdict,
+                parameters: Some(&self.parameters),
                 request: "query",
                 approval: masked,
                 reveal: None,

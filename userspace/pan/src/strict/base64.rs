@@ -164,7 +164,7 @@ impl Base64 {
 
     /// The value of a byte as a character of a token; None when it is none. `self.breaks` says whether the token goes on behind it.
     #[inline(always)]
-    fn character(&mut self, byte: u8) -> Option<u8> {
+    pub(super) fn character(&mut self, byte: u8) -> Option<u8> {
         let escape = std::mem::take(&mut self.escape);
         let value = match escape {
             Escape::Letter if byte == b'u' => {
@@ -195,6 +195,11 @@ impl Base64 {
         value
     }
 
+    /// Behind a byte that is no character: whether the token goes on all the same.
+    pub(super) fn goes_on(&self) -> bool {
+        self.breaks > 0
+    }
+
     /// Whether what is hidden depends on what came before.
     pub(super) fn is_open(&self) -> bool {
         self.hiding
@@ -215,9 +220,8 @@ impl Decodings {
     fn read(&mut self, window: &Window<'_>, value: u8, at: usize) -> Option<usize> {
         self.characters += 1;
         let (before, start) = self.previous.replace((value, at))?;
-        let bytes = [before << 2 | value >> 4, before << 4 | value >> 2, before << 6 | value];
         let mut from = None;
-        for (offset, byte) in bytes.into_iter().enumerate() {
+        for (offset, byte) in bytes_of(before, value).into_iter().enumerate() {
             let run = &mut self.runs[(self.characters + 3 - offset) % 4];
             if byte.is_ascii_digit() {
                 run.push(byte - b'0', start);
@@ -351,8 +355,14 @@ fn begins_digit(value: u8) -> bool {
     value >> 2 == 0b0011 || value & 15 == 0b0011 || value & 3 == 0
 }
 
+/// The bytes that two characters in a row complete, one of each alignment.
+#[inline(always)]
+pub(super) fn bytes_of(before: u8, value: u8) -> [u8; 3] {
+    [before << 2 | value >> 4, before << 4 | value >> 2, before << 6 | value]
+}
+
 /// The separators of one byte.
-fn is_separator(byte: u8) -> bool {
+pub(super) fn is_separator(byte: u8) -> bool {
     matches!(byte, b' ' | b'-' | b'.' | b'_' | b'/' | b'\t' | b'\n' | b'\r')
 }
 

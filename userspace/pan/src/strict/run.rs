@@ -38,7 +38,7 @@ pub(super) struct Run {
 pub(super) struct Card {
     first: usize,
     length: usize,
-    reversed: bool,
+    pub(super) reversed: bool,
 }
 
 impl Run {
@@ -77,6 +77,15 @@ impl Run {
 
     pub(super) fn start(&self, index: usize) -> usize {
         self.starts[index % SLOTS] as usize
+    }
+
+    /// Of a card, where its first and last digit stand in the run, and its digits in ASCII, the number's first one first.
+    pub(super) fn digits_of(&self, card: &Card) -> (usize, usize, [u8; DIGITS_MAX]) {
+        let (mut digits, last) = ([0; DIGITS_MAX], card.first + card.length - 1);
+        for (place, slot) in digits.iter_mut().enumerate().take(card.length) {
+            *slot = b'0' + self.digit(if card.reversed { last - place } else { card.first + place });
+        }
+        (card.first, last, digits)
     }
 
     /// Where the oldest digit begins that may still turn out to belong to a card.

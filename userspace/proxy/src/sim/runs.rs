@@ -8,6 +8,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use audit::segment::{Identity, Stamp};
+use audit::token::CardKey;
 use policy::{Names, Policy};
 use session::{AgentTls, AskId, Asking, Database, Limits, Masked, Mode, Subject, Vote};
 use uring::Listener;
@@ -209,6 +210,7 @@ pub(super) fn build_on(seed: u64, plan: Plan, journal: Journal<SimSegment>) -> (
         ask_line,
         large: crate::aside::large_line(1).0,
         results: crate::results::result_line(1).0,
+        card_key: Arc::new(CardKey::derived(b"a simulated host").unwrap()),
         shards: vec![mailbox.clone()],
     });
     (Done { shard, ledger, agents, databases, stopped: None, scarce }, mailbox, asks)

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use audit::token::CardKey;
 use policy::{Names, Policy};
 use proxy::{Admitted, Handle, Origins, RecordSettings, Settings, ShardLimits, Stopped, Tls, start};
 use session::{AgentTls, Database, Limits, Mode, Subject};
@@ -81,7 +82,14 @@ impl Stand {
             results: results.unwrap_or_default(),
             ..ShardLimits::default()
         };
-        let settings = Settings { port: 0, shards: 1, shard, limits: Limits::default(), record };
+        let settings = Settings {
+            port: 0,
+            shards: 1,
+            shard,
+            limits: Limits::default(),
+            record,
+            card_key: Arc::new(CardKey::derived(b"a test").unwrap()),
+        };
         let policy = Arc::new(Policy::parse(POLICY, &Names::default()).unwrap());
         let subject = Subject {
             policy: Arc::new(policy::Subject { agent: "tester".into(), groups: Vec::new(), signed: None }),

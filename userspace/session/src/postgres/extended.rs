@@ -58,7 +58,7 @@ impl Connection {
         }
         let mut judged: Option<Arc<Judged>> = None;
         let mut inner = Inner::default();
-        let (mut approval, mut rows_bound) = (None, None);
+        let (mut approval, mut rows_bound, mut bound) = (None, None, None);
         let full = self.portals.len() >= cx.shared.limits.portals && self.portals.find(portal).is_none();
         if let Some(version) = versions.last() {
             let unmaskable = self.masks() && version.is_unmaskable(&message.result_formats);
@@ -67,6 +67,7 @@ impl Connection {
             let verdict = self.judge_here(known, None, cx);
             let values = Some((&message, sent.body()));
             let Some(mut verdict) = self.estimated(values, verdict, cx) else { return Ok(()) };
+            verdict.bound = self.bound(&message, &verdict.judged, &verdict.inner, cx);
             if unmaskable {
                 verdict.refuse(no_binary());
             }
@@ -91,7 +92,7 @@ impl Connection {
             if verdict.refuses() {
                 return self.refuse_extended("bind", NOBODY, &verdict, cx);
             }
-            (approval, rows_bound) = (verdict.approval, verdict.rows_bound);
+            (approval, rows_bound, bound) = (verdict.approval, verdict.rows_bound, verdict.bound);
             inner = verdict.inner;
             judged = Some(verdict.judged);
         }
@@ -117,6 +118,7 @@ impl Connection {
         let is_shown = self.shows().is_some();
         if let Some(slot) = self.portals.get_mut(slot) {
             slot.is_shown = is_shown;
+            slot.bound = bound;
         }
         self.stamp(slot, cx);
         self.portals.retain(slot);
@@ -225,6 +227,7 @@ impl Connection {
             self.judge_here(judged, None, cx)
         };
         let mut verdict = verdict;
+        verdict.bound = self.portals.get(slot).and_then(|known| known.bound.clone());
         if unmaskable {
             verdict.refuse(no_binary());
         } else if verdict.is_held() {

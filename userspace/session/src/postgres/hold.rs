@@ -11,7 +11,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use audit::{Event, NAME_MAX, Text, VerdictFacts};
+use audit::{Event, NAME_MAX, ParametersPart, Text, VerdictFacts};
 use pan::Masked;
 use policy::{Question, Terms};
 use sql::Prepared;
@@ -21,9 +21,10 @@ use wire::postgres::{BackendTag, encode};
 
 use self::binding::Binding;
 use self::voters::Voters;
-use self::words::{approvers, ascii, denial, shown, time, unbound, values};
+use self::words::{approvers, ascii, denial, shown, time, unbound};
 use super::frontend::Sent;
 use super::judge::{Verdict, prepares};
+use super::parameters::{self, values};
 use super::room::Room;
 use super::{Connection, Cx};
 use crate::verdicts::{Answer, Judged, Refusal, Why};
@@ -193,9 +194,10 @@ impl Connection {
             verdict.refuse(unbound());
             return false;
         }
-        let lists = ask.parameters.len().saturating_add(approvers(&hold.terms).len()) * (NAME_MAX + 3);
+        let bound = held.values.map(|bind| parameters::part(bind, &ask.parameters, ask.redacted, cx.shared.card_key));
+        let lists = bound.as_ref().map_or(0, ParametersPart::len) + approvers(&hold.terms).len() * (NAME_MAX + 3);
         match self.ask_room(verdict.judged.part.len(), lists, cx) {
-            Room::Here => self.asked(hold, ask, verdict, cx),
+            Room::Here => self.asked((hold, ask), bound.as_ref(), verdict, cx),
             Room::Later => return true,
             Room::Nowhere => {
                 self.count_unrecorded(cx);
@@ -250,7 +252,7 @@ impl Connection {
             ),
             parameters: held
                 .values
-                .map(|bind| values(bind, redacted, cx.shared.limits.held_parameters))
+                .map(|bind| values(bind, redacted, cx.shared.limits.told_parameters))
                 .unwrap_or_default(),
             in_transaction,
             transaction_since_s: self
@@ -322,7 +324,13 @@ impl Connection {
         binding.digest()
     }
 
-    fn asked(&mut self, hold: Hold, ask: Ask, verdict: &Verdict, cx: &mut Cx<'_, '_>) {
+    fn asked(
+        &mut self,
+        (hold, ask): (Hold, Ask),
+        bound: Option<&ParametersPart>,
+        verdict: &Verdict,
+        cx: &mut Cx<'_, '_>,
+    ) {
         let (id, policy) = (Masked::of(hold.ask.as_str()), Masked::of(&ask.policy));
         self.journal.set_verdict(&VerdictFacts {
             verdict: audit::Verdict::Hold,
@@ -342,7 +350,7 @@ impl Connection {
             need: (&hold.need).into(),
             approvers: &approvers(&hold.terms),
             approvals: hold.terms.iter().map(|terms| terms.approvals).max().unwrap_or(1),
-            parameters: &ask.parameters,
+            parameters: bound,
             estimate: ask.estimate.map(|estimate| (estimate.rows, estimate.cost)),
             transaction: if ask.in_transaction { "open" } else { "none" },
             transaction_ns: self.transaction_open_ns(cx),
@@ -521,7 +529,7 @@ impl Connection {
 /// What a reviewer is shown, and who may be one.
 impl Connection {
     /// The text, and those that its EXECUTEs run.
-    fn texts_of(&self, judged: &Arc<Judged>, cx: &mut Cx<'_, '_>) -> Vec<Arc<Judged>> {
+    pub(super) fn texts_of(&self, judged: &Arc<Judged>, cx: &mut Cx<'_, '_>) -> Vec<Arc<Judged>> {
         let mut texts = vec![Arc::clone(judged)];
         for (at, statement) in judged.statements.iter().enumerate() {
             for prepared in &statement.prepared {

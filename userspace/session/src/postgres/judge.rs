@@ -3,6 +3,7 @@
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
+use audit::ParametersPart;
 use sql::{CopyDirection, CopyEnd, CopySource, Prepared, Statement};
 
 use super::large::stale;
@@ -31,6 +32,8 @@ pub(super) struct Verdict {
     pub(super) rows_bound: Option<NonZeroU64>,
     /// It is shown clear values under this approval.
     pub(super) under: Option<AskId>,
+    /// What its record says of the values that it is bound to.
+    pub(super) bound: Option<Arc<ParametersPart>>,
 }
 
 impl Verdict {
@@ -45,6 +48,7 @@ impl Verdict {
             approval: None,
             rows_bound: None,
             under: None,
+            bound: None,
         }
     }
 
@@ -81,12 +85,12 @@ impl Connection {
     }
 
     /// What is asked of a text here and now.
-    pub(super) fn asked_of<'a>(
+    pub(super) fn asked_of<'a, 'b: 'a>(
         &'a self,
         bytes: &'a [u8],
         latin1: bool,
         estimated_rows: Option<u64>,
-        cx: &Cx<'_, '_>,
+        cx: &Cx<'_, 'b>,
     ) -> Asked<'a> {
         Asked {
             bytes,
@@ -99,6 +103,7 @@ impl Connection {
             catalog: &self.catalog,
             wall_s: cx.wall_s(),
             limit: cx.shared.limits.statement,
+            card_key: Some(cx.shared.card_key),
             estimated_rows,
         }
     }

@@ -81,6 +81,7 @@ impl Connection {
             policy: Arc::clone(cx.shared.policy),
             wall_s: cx.wall_s(),
             limit: cx.shared.limits.statement,
+            card_key: Arc::clone(cx.shared.card_key),
         }));
         self.judging = Some(Box::new(Judging { number: self.served, due_ns, answer: None }));
     }

@@ -26,6 +26,7 @@ mod left_off;
 mod login;
 mod messages;
 mod names;
+mod parameters;
 mod placeholder;
 mod portals;
 mod queue;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
+use audit::ParametersPart;
 use policy::Policy;
 
 use super::rewrite::Columns;
@@ -38,6 +39,8 @@ pub(super) struct Slot {
     pub(super) rows_bound: Option<NonZeroU64>,
     /// It was bound while clear values were shown, and they still are.
     pub(super) is_shown: bool,
+    /// What the record says of its values.
+    pub(super) bound: Option<Arc<ParametersPart>>,
     /// What the verdict was taken under.
     pub(super) stamp: Stamp,
     pub(super) rows: Rows,
@@ -126,6 +129,7 @@ impl Portals {
             fresh.approval = None;
             fresh.rows_bound = None;
             fresh.is_shown = false;
+            fresh.bound = None;
             fresh.stamp = Stamp::default();
             fresh.rows = Rows::Unasked;
             fresh.columns.clear();
@@ -173,7 +177,7 @@ impl Portals {
         let Some(slot) = self.get_mut(at) else { return };
         slot.refs = slot.refs.saturating_sub(1);
         if slot.refs == 0 {
-            slot.judged = None;
+            (slot.judged, slot.bound) = (None, None);
             self.free.push(at);
         }
     }
@@ -217,7 +221,7 @@ impl Portals {
             }
             slot.refs = slot.refs.saturating_sub(1);
             if slot.refs == 0 {
-                slot.judged = None;
+                (slot.judged, slot.bound) = (None, None);
                 free.push(at);
             }
             true

@@ -2,6 +2,7 @@
 //! that ran, its own questions, cancel requests. A Query message is one decision, however many statements it has, because that is
 //! how the server's own log counts (`exec_simple_query` logs the whole string, `exec_execute_message` each Execute).
 
+use audit::token::CardTokens;
 use audit::{
     Actor, ActorPart, Decided, Event, LoginTls, Outcome, RecordId, SessionTotals, SqlState, Statement, StatementPart,
     Text, VerdictFacts, VerdictPart,
@@ -124,6 +125,7 @@ fn unseen() -> StatementPart {
         text: Text::Literal("[a portal that was opened inside the server]"),
         text_bytes: 0,
         redacted: true,
+        tokens: &CardTokens::default(),
     })
 }
 
@@ -269,6 +271,7 @@ impl Connection {
             actor: &self.journal.actor,
             statement: &judged.part,
             verdict: part,
+            parameters: verdict.bound.as_deref(),
             request,
             approval: approval.as_ref().map(Into::into),
             reveal: under.as_ref().map(Into::into),
@@ -355,6 +358,7 @@ impl Connection {
             actor: &self.journal.actor,
             statement: &unseen(),
             verdict: &self.journal.verdict,
+            parameters: None,
             request,
             approval: None,
             reveal: None,

@@ -102,7 +102,8 @@ impl Connection {
     pub(super) fn finds_room(&mut self, verdict: &mut Verdict, runs: bool, cx: &mut Cx<'_, '_>) -> bool {
         let goes_on = runs && !verdict.refuses();
         let keeps = goes_on && self.keeps(Some(&verdict.judged), &verdict.inner);
-        match self.statement_room(verdict.judged.part.len(), (goes_on, keeps), verdict.approval.is_some(), cx) {
+        let part = verdict.judged.part.len() + verdict.bound.as_ref().map_or(0, |bound| bound.len());
+        match self.statement_room(part, (goes_on, keeps), verdict.approval.is_some(), cx) {
             Room::Here => {}
             Room::Later => return false,
             Room::Nowhere => {

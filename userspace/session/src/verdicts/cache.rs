@@ -209,7 +209,7 @@ impl Room {
             return None;
         };
         let meaning = shape.is_of(text).then(|| Arc::clone(&alike.judged.meaning))?;
-        Some(Arc::new(Judged::new(meaning, asked.bytes, text.to_owned())))
+        Some(Arc::new(Judged::new(meaning, asked, text.to_owned())))
     }
 }
 
@@ -340,6 +340,7 @@ mod tests {
             catalog: &Catalog::default(),
             wall_s: 0,
             limit: 1 << 20,
+            card_key: None,
             estimated_rows: None,
         };
         cache.judge(policy, asked)

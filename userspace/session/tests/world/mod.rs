@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use audit::RecordType;
+use audit::token::CardKey;
 use session::{
     Asking, CancelTarget, Cancels, Catalogs, Database, Effects, Finish, HOLD_MAX, Input, Key, Limits, LongResult, Mode,
     Now, Open, Piece, RecordId, ResultMemory, Secure, Secured, Session, Shared, StatementCache, Subject,
@@ -19,6 +20,9 @@ use wire::postgres::{BackendTag, Header, encode, header};
 
 #[allow(unused_imports)] // not every test file names each
 pub use server::{CVV, PAN, Server};
+
+/// What tokens of card numbers are made with.
+pub const SECRET: &[u8] = b"the secret of a host";
 
 pub const POLICY: &str = r#"
 [[sensitive]]
@@ -132,6 +136,8 @@ pub struct World {
     pub wrong_placeholders: u32,
     /// What results that are being recorded may take.
     pub results: ResultMemory,
+    /// Derived from [`SECRET`].
+    pub card_key: Arc<CardKey>,
     /// Results on their way to be packed.
     #[allow(clippy::vec_box)] // as the effects have them
     pub long: Vec<Box<LongResult>>,
@@ -194,6 +200,7 @@ impl World {
             server: Server::new(),
             policy: policy(text),
             cache: StatementCache::new(),
+            card_key: Arc::new(CardKey::derived(SECRET).unwrap()),
             catalogs: Catalogs::new(),
             keys: Keys::default(),
             limits: Limits::default(),
@@ -252,6 +259,7 @@ impl World {
             next_ask: Some(session::AskId::of(self.next_ask)),
             room: self.room,
             results: &self.results,
+            card_key: &self.card_key,
             limits: &self.limits,
         };
         let owed = self.session.owes();
@@ -364,6 +372,7 @@ impl World {
             next_ask: Some(session::AskId::of(self.next_ask)),
             room: self.room,
             results: &self.results,
+            card_key: &self.card_key,
             limits: &self.limits,
         };
         let owed = self.session.owes();

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use audit::RecordId;
+use audit::token::CardKey;
 use pan::Whole;
 use policy::{Names, Policy};
 use wire::postgres::encode;
@@ -186,6 +187,7 @@ impl Side {
             next_ask: None,
             room: 1 << 20,
             results: &ResultMemory::new(0),
+            card_key: &Arc::new(CardKey::derived(b"a test").unwrap()),
             limits: &Limits::default(),
         };
         let mut cx = super::super::Cx { now: Now::default(), shared: &mut shared, out: &mut self.out };

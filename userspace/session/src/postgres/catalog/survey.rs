@@ -166,6 +166,7 @@ impl Surveyed {
             catalog: &self.catalog,
             wall_s: asker.wall_s,
             limit: Limits::default().statement,
+            card_key: None,
             estimated_rows: None,
         }
     }

@@ -2,11 +2,8 @@
 
 use std::sync::Arc;
 
-use audit::NAME_MAX;
 use pan::Masked;
 use policy::Terms;
-use wire::postgres::Format;
-use wire::postgres::frontend::Bind;
 
 use super::super::judge::Verdict;
 use crate::verdicts::{Answer, Judged, Refusal, Why};
@@ -25,52 +22,6 @@ pub(super) fn shown(texts: &[Arc<Judged>]) -> Masked {
         out.push_str(&text(judged));
     }
     Masked::of(&out)
-}
-
-/// Bytes of one value that a reviewer is shown.
-const VALUE_MAX: usize = NAME_MAX - 32;
-
-/// Types are the server's to know: of a binary value, what it may be.
-pub(super) fn values(bind: &Bind<'_>, redacted: bool, max: usize) -> Vec<Masked> {
-    let format = |at: usize| match bind.formats.len() {
-        0 => Format::Text,
-        1 => bind.formats.iter().next().unwrap_or(Format::Text),
-        _ => bind.formats.iter().nth(at).unwrap_or(Format::Text),
-    };
-    let value = |(at, value): (usize, Option<&[u8]>)| match value {
-        None => Masked::literal("NULL"),
-        Some(_) if redacted => Masked::literal("[redacted]"),
-        Some(bytes) => said(bytes, format(at)),
-    };
-    let mut all: Vec<Masked> = bind.values().enumerate().take(max).map(value).collect();
-    if bind.len() > max {
-        all.push(Masked::of(&format!("[and {} more]", bind.len() - max)));
-    }
-    all
-}
-
-fn said(bytes: &[u8], format: Format) -> Masked {
-    let number = |value: i64| Masked::of(&format!("{value}"));
-    match (format, bytes) {
-        (Format::Binary, [a, b]) => number(i16::from_be_bytes([*a, *b]).into()),
-        (Format::Binary, [a, b, c, d]) => number(i32::from_be_bytes([*a, *b, *c, *d]).into()),
-        (Format::Binary, [a, b, c, d, e, f, g, h]) => number(i64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h])),
-        (_, bytes) => match std::str::from_utf8(bytes) {
-            // Masked as a whole, cut after: no number loses its end to the cut and passes for none.
-            Ok(text) if format == Format::Text || !text.contains(char::is_control) => {
-                cut(&Masked::of(text), bytes.len())
-            }
-            _ => Masked::of(&format!("[{} bytes]", bytes.len())),
-        },
-    }
-}
-
-fn cut(text: &Masked, bytes: usize) -> Masked {
-    let whole = text.as_str();
-    if whole.len() <= VALUE_MAX {
-        return text.clone();
-    }
-    Masked::of(&format!("{} [of {bytes} bytes]", &whole[..whole.floor_char_boundary(VALUE_MAX)]))
 }
 
 pub(super) fn approvers(terms: &[Arc<Terms>]) -> Vec<Masked> {
@@ -169,21 +120,5 @@ mod tests {
             r#"{"interceptor":"denied","id":"00000-00007","by":"ann","reason":"no \"DROP\"\\\u000a\u001b[31m caf\u00e9 \ud83e\udd80","record":"3-9"}"#
         );
         assert_eq!(time(1_790_000_600), "2026-09-21T14:23:20Z");
-    }
-
-    #[test]
-    fn values_are_masked_whatever_their_form() {
-        for (bytes, format, expected) in [
-            (b"4111111111111111".as_slice(), Format::Text, "411111******1111"),
-            (&4_111_111_111_111_111_i64.to_be_bytes(), Format::Binary, "411111******1111"),
-            (&7_i32.to_be_bytes(), Format::Binary, "7"),
-            (&(-7_i16).to_be_bytes(), Format::Binary, "-7"),
-            (b"ada", Format::Binary, "ada"),
-            (b"\x00\x01\x02", Format::Binary, "[3 bytes]"),
-            (b"\xff\xfe\xfd", Format::Text, "[3 bytes]"),
-        ] {
-            assert!(said(bytes, format).as_str() == expected, "{} bytes", bytes.len());
-        }
-        assert!(said(&[b'x'; 400], Format::Text).as_str().ends_with("x [of 400 bytes]"));
     }
 }
