@@ -1,9 +1,10 @@
 //! What the record says of what was done, held against the server's own log.
 
-use std::process::Command;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 use crate::health::no_session_is_left;
-use crate::stage::{Answer, Stage};
+use crate::stage::{Answer, CARDS, POLICY, Stage, postgres_bin};
 use crate::stand::{Folder, succeed};
 
 #[test]
@@ -140,4 +141,53 @@ fn sessions_are_listed_shown_searched_and_played_again() {
     for answer in [verb("sessions show", &[id]).1, verb("sessions search", &["select"]).1] {
         Answer { out: answer, err: String::new(), ok: true }.holds_no_card();
     }
+}
+
+/// A number in a text and, bound by another client, as a parameter: who knows it finds both, and nothing else has it.
+#[test]
+fn what_touched_a_card_is_found_by_its_token() {
+    let Some(stage) = Stage::set("record = \"results\"\n", POLICY) else { return };
+    let card = CARDS[0];
+    stage.ask(&format!("SELECT '{card}', 'in a text'"));
+    stage.ask("SELECT '4111111111111112', 'no card'");
+    let script = Folder::new("bound").expect("a folder");
+    let file = script.path().join("bound.sql");
+    std::fs::write(&file, format!("\\set card {card}\nSELECT :card, 'as a parameter';\n")).expect("written");
+    let port = stage.database.port.to_string();
+    let args = ["-n", "-t", "1", "-M", "extended", "-f", &file.display().to_string(), "-h", "127.0.0.1", "-p", &port];
+    let pgbench = postgres_bin().join("pgbench").display().to_string();
+    let args = [&args[..], &["-U", "app", "postgres"]].concat();
+    Answer::of(stage.service.exec("reconciler", &pgbench, &args).output().expect("pgbench starts")).holds_no_card();
+    no_session_is_left(&stage);
+
+    let token = |number: &str| {
+        let mut verb = stage.service.verb("audit token");
+        let mut child = verb.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
+        let written = child.stdin.take().expect("piped").write_all(number.as_bytes());
+        written.expect("it reads");
+        Answer::of(child.wait_with_output().expect("ends"))
+    };
+    let (of_card, spaced) = (token(card), token("4111 1111 1111 1111\n"));
+    assert!(of_card.ok && of_card.out == spaced.out && of_card.out.trim().len() == 40, "{}", of_card.err);
+    let none = token("4111111111111112");
+    assert!(!none.ok && none.err.contains("no card number") && !none.err.contains("1111"), "{}", none.err);
+    let search = |words: &str| {
+        let output = stage.service.verb("sessions search").args([words, "--json"]).output().expect("runs");
+        Answer::of(output)
+    };
+    let found = search(&format!("card:{} type:decision", of_card.out.trim()));
+    found.holds_no_card();
+    let mut texts: Vec<String> = found
+        .out
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"))
+        .map(|record| format!("{} {}", record["request"].as_str().unwrap_or_default(), record["parameters"]))
+        .collect();
+    texts.sort();
+    assert_eq!(texts, ["execute [\"411111******1111\"]", "query null"], "{}", found.err);
+    // Of a number itself nothing is found, and it is not repeated.
+    let typed = search(&format!("card:{card}"));
+    assert!(!typed.ok && typed.err.contains("audit token"), "{}", typed.err);
+    typed.holds_no_card();
+    assert!(stage.record().iter().any(|line| line.contains("a card's token")), "who asked is in the record");
 }
