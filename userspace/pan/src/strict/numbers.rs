@@ -1,6 +1,6 @@
 //! The card numbers of a text by their digits: what a token of each is made of, so that records about one card can be joined without it.
 //!
-//! The same three readings as the scan's (digits, hex pairs, base64), said plainly: only texts in which the scan has found something are read so. Of
+//! The same three readings as the scan's (digits, hex pairs, base64), said plainly: a text in which the scan finds nothing is not read so. Of
 //! cards that lie in each other the widest is the number, of two in one place the one that is written forwards: whoever writes sixteen digits means no thirteen
 //! of them, nor the sixteen backwards.
 
@@ -10,11 +10,14 @@ use super::{
     run::Run,
     token::{self, Token},
 };
-use crate::{Engine, keep::DIGITS_MAX};
+use crate::{Engine, Fill, Mode, Scanner, keep::DIGITS_MAX};
 
 /// Calls `each` with the digits (ASCII, 13 to 19) of every card number that the strict scan masks in a text, as often as it stands there. One that is written backwards is told forwards. What is
 /// written so widely that the scan masks it undecided (more than 222 bytes) has none.
 pub fn card_numbers(text: &[u8], mut each: impl FnMut(&[u8])) {
+    if !super::may_hold(text) || Scanner::of(Mode::Strict, Fill::Text).scan(&mut text.to_vec(), true).cards == 0 {
+        return;
+    }
     let engine = Engine::current();
     digits(engine, text, &mut each);
     (0..2).for_each(|parity| hex_pairs(engine, text, parity, &mut each));

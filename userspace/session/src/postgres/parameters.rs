@@ -15,6 +15,8 @@ use crate::verdicts::{Inner, Judged};
 const VALUE_MAX: usize = NAME_MAX - 32;
 /// No more of one value is looked at: a card that begins in what is shown ends in here.
 const READ_MAX: usize = 4096;
+/// The least number of thirteen digits.
+const SHORTEST_CARD: u64 = 1_000_000_000_000;
 /// Bytes of all values of a Bind in which card numbers are looked for.
 const SEARCHED_MAX: usize = 64 << 10;
 
@@ -57,8 +59,10 @@ fn tokens_of(bind: &Bind<'_>, key: &CardKey, tokens: &mut CardTokens) -> u64 {
         match (format, value) {
             // A number of a card's length that is written in binary. The type is the server's to know.
             (Format::Binary, [a, b, c, d, e, f, g, h]) => {
-                let number = i64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]);
-                key.add(number.unsigned_abs().to_string().as_bytes(), tokens);
+                let number = i64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]).unsigned_abs();
+                if number >= SHORTEST_CARD {
+                    key.add(number.to_string().as_bytes(), tokens);
+                }
             }
             (_, value) => key.add(value.get(..searched).unwrap_or_default(), tokens),
         }
