@@ -497,3 +497,19 @@ fn sensitive(policy: &Policy, database: &str, statement: &sql::Statement) -> Vec
         .map(|s| format!("{}.{}.{} ({})", s.schema, s.table, s.column, s.kind))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_says_whether_anybody_elsewhere_could_tell() {
+        for (lines, is_told) in crate::config::lead_off() {
+            let database = "[[database]]\nname = \"d\"\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:1\"]\n";
+            let config = Config::parse(&format!("{database}{lines}")).unwrap();
+            let said = describe(&config, &Policy::parse("", &names(&config)).unwrap());
+            let told = said.lines().filter(|line| line.starts_with("WARNING    neither an [anchor] nor a [[sink]]"));
+            assert_eq!(told.count() == 1, is_told, "{lines}: {said}");
+        }
+    }
+}
