@@ -497,3 +497,74 @@ fn sensitive(policy: &Policy, database: &str, statement: &sql::Statement) -> Vec
         .map(|s| format!("{}.{}.{} ({})", s.schema, s.table, s.column, s.kind))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn it_says_whether_anybody_elsewhere_could_tell() {
+        for (lines, is_told) in crate::config::lead_off() {
+            let database = "[[database]]\nname = \"d\"\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:1\"]\n";
+            let config = Config::parse(&format!("{database}{lines}")).unwrap();
+            let said = describe(&config, &Policy::parse("", &names(&config)).unwrap());
+            let told = said.lines().filter(|line| line.starts_with("WARNING    neither an [anchor] nor a [[sink]]"));
+            assert_eq!(told.count() == 1, is_told, "{lines}: {said}");
+        }
+    }
+
+    const AGENTS: &str = "[[agent]]\nname = \"reconciler\"\n[[reviewer]]\nname = \"ann\"\nuser = \"root\"\n";
+    const RULES: &str = "
+[[sensitive]]
+columns = [\"public.payments.pan\"]
+kind = \"pan\"
+
+[[rule]]
+name = \"read\"
+statements = [\"select\"]
+action = \"allow\"
+
+[[rule]]
+name = \"a person looks\"
+statements = [\"update\"]
+action = \"hold\"
+";
+
+    #[test]
+    fn explain_tells_a_program_the_same_by_the_same_keys() {
+        let database = "[[database]]\nname = \"d\"\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:1\"]\n";
+        let config = Config::parse(&format!("{database}{AGENTS}")).unwrap();
+        let policy = Policy::parse(RULES, &names(&config)).unwrap();
+        let schemas = ["public".to_owned()];
+        let explained = |sql| {
+            let asked = Asked { agent: "reconciler", database: "d", schemas: &schemas, sql, wall_s: 1_790_000_000 };
+            serde_json::to_value(explain(&config, &policy, &asked).unwrap()).unwrap()
+        };
+        let many = explained("SELECT pan FROM payments; UPDATE payments SET id = 1; DROP TABLE payments");
+        let expected = json!([
+            {
+                "verdict": "allow", "rule": "read", "why": "rule `read` allows it for agent reconciler", "asks": [],
+                "kinds": ["select"], "pairs": ["select on payments"], "masked": ["public.payments.pan (pan)"],
+            },
+            {
+                "verdict": "hold", "rule": "a person looks",
+                "why": "rule `a person looks` holds `update` on public.payments of agent reconciler for approval",
+                "asks": ["rule `a person looks`: one person of any reviewer, within 600 s"],
+                "kinds": ["update"], "pairs": ["update on payments"], "masked": [],
+            },
+            {
+                "verdict": "block", "rule": null,
+                "why": "no rule allows `drop-table` on public.payments for agent reconciler", "asks": [],
+                "kinds": ["drop-table"], "pairs": ["drop-table on payments"], "masked": [],
+            },
+        ]);
+        assert_eq!(many, expected);
+        let unreadable = json!([{
+            "verdict": "block", "rule": null, "why": "cannot be judged, so it is refused: syntax error", "asks": [],
+            "kinds": ["unknown"], "pairs": [], "masked": [],
+        }]);
+        assert_eq!(explained("SELEC"), unreadable);
+    }
+}

@@ -28,6 +28,8 @@ pub use admin::{Admin, Oidc};
 use agents::TypedAgent;
 pub use agents::{Agent, AgentBy};
 pub use anchor::Anchor;
+#[cfg(test)]
+pub(crate) use anchor::tests::lead_off;
 pub use budgets::{Budgets, Login};
 pub use credentials::{Credentials, InjectedLogin, Owner, Plugin, RoleRule, Roles};
 pub use endpoints::Endpoint;

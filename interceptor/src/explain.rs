@@ -200,3 +200,43 @@ pub fn run(path: &Path, asked: &Asked<'_>, json: bool) -> Result<u8> {
     }
     Ok(u8::from(explanation.verdict != "allow"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_told_by_these_keys_and_words() {
+        let fates =
+            [Fate::Passes, Fate::Masked, Fate::Hidden, Fate::Remembered, Fate::Questioned, Fate::Refused].map(|fate| {
+                sql::Explained { part: "output 1".into(), fate, reason: "a card".into(), change: "count(*)".into() }
+            });
+        let statement = OfStatement { effects: vec!["select public.payments".into()], parts: fates.to_vec() };
+        let explanation = Explanation {
+            verdict: "block",
+            rule: Some("no cards".into()),
+            message: "refused".into(),
+            detail: "why".into(),
+            hint: "instead".into(),
+            wants_estimate: true,
+            rows_over: Some(10),
+            statements: vec![statement],
+        };
+        let part = |fate: &str| json!({ "part": "output 1", "fate": fate, "reason": "a card", "instead": "count(*)" });
+        let parts = ["passes", "masked", "hidden", "remembered", "questioned", "refused"].map(part);
+        let expected = json!({
+            "verdict": "block", "rule": "no cards", "message": "refused", "detail": "why", "hint": "instead",
+            "rows_over": 10, "wants_estimate": true,
+            "statements": [{ "effects": ["select public.payments"], "parts": parts }],
+        });
+        assert_eq!(as_value(&explanation), expected);
+        let none = Explanation { rule: None, rows_over: None, statements: Vec::new(), ..explanation };
+        let value = as_value(&none);
+        // Keys are there where there is nothing to say.
+        assert_eq!(
+            (&value["rule"], &value["rows_over"], &value["statements"]),
+            (&Value::Null, &Value::Null, &json!([]))
+        );
+        assert_eq!(value.as_object().unwrap().len(), expected.as_object().unwrap().len());
+    }
+}

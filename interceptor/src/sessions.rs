@@ -6,7 +6,7 @@ use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use audit::{RecordId, RecordType, show};
 use control::plain;
 use serde_json::{Value, json};
@@ -20,6 +20,10 @@ use crate::search::{Found, Hit, Index, Progress, Query, Segments, Session};
 /// The index's file, in root's own folder beside the record, or in the folder that is named.
 const INDEX: &str = "index.sqlite3";
 
+mod replay;
+
+pub use replay::{Pace, replay};
+
 /// Which record, and how it is shown.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
@@ -29,15 +33,6 @@ pub struct Asked<'a> {
     pub folder: Option<&'a Path>,
     /// For a program to read.
     pub as_json: bool,
-}
-
-/// How a session is played.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    /// So much faster than it was.
-    pub speed: f64,
-    /// A key for each record instead.
-    pub step: bool,
 }
 
 /// The record and its index, brought up to date.
@@ -112,29 +107,8 @@ pub fn list(asked: Asked<'_>, since: &str, limit: usize) -> Result<u8> {
 
 /// `sessions show`: exit 1 where there is none.
 pub fn show(asked: Asked<'_>, id: RecordId) -> Result<u8> {
-    play(asked, &format!("sessions show {id}"), id, |_, _| Ok(()))
-}
-
-/// `sessions replay`: the same in the session's own time.
-pub fn replay(asked: Asked<'_>, id: RecordId, pace: Pace) -> Result<u8> {
-    if !(pace.speed.is_finite() && pace.speed > 0.0) {
-        bail!("--speed wants a number above 0, such as 10");
-    }
-    let keys = std::io::stdin();
-    if pace.step && !keys.is_terminal() {
-        bail!("--step waits for a key: it wants a terminal");
-    }
-    let mut before: Option<u64> = None;
-    play(asked, &format!("sessions replay {id}"), id, |wall_ns, out| {
-        let waited = before.replace(wall_ns).map_or(0, |before| wall_ns.saturating_sub(before));
-        out.flush().context("cannot write")?;
-        if pace.step {
-            keys.read_line(&mut String::new()).context("cannot read a key")?;
-        } else {
-            std::thread::sleep(Duration::from_nanos(waited).div_f64(pace.speed));
-        }
-        Ok(())
-    })
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    play(asked, &format!("sessions show {id}"), id, &mut out, |_, _| Ok(()))
 }
 
 /// `sessions search`: exit 0 where something was found, 1 where nothing was.
@@ -150,19 +124,19 @@ pub fn search(asked: Asked<'_>, typed: &str, limit: usize) -> Result<u8> {
     Ok(u8::from(hits.is_empty()))
 }
 
-/// Prints a session's records, each after `before` with its time.
-fn play(
+/// Prints a session's records, each after `before` with its time, where it is still there to have one.
+fn play<W: Write>(
     asked: Asked<'_>,
     verb: &str,
     id: RecordId,
-    mut before: impl FnMut(u64, &mut dyn Write) -> Result<()>,
+    out: &mut W,
+    mut before: impl FnMut(Option<u64>, &mut W) -> Result<()>,
 ) -> Result<u8> {
     let opened = asked.open(verb)?;
     let Some(session) = opened.index.session(id)? else {
         eprintln!("interceptor: no session has the record {id}; `interceptor sessions list` names them");
         return Ok(1);
     };
-    let mut out = BufWriter::new(std::io::stdout().lock());
     let mut due = BTreeSet::new();
     opened.index.records(&session, |hit| {
         let Told { wall_ns, line, result } = told(&opened.segments, &hit, asked.as_json)?;
@@ -171,7 +145,7 @@ fn play(
             Some(Awaited::Came(decision)) => _ = due.remove(&decision),
             None => {}
         }
-        before(wall_ns, &mut out)?;
+        before(wall_ns, out)?;
         writeln!(out, "{line}").context("cannot write")
     })?;
     for decision in due {
@@ -193,7 +167,8 @@ fn never_came(decision: RecordId, as_json: bool) -> String {
 
 /// One record as it is shown.
 struct Told {
-    wall_ns: u64,
+    /// `None`: it is not here any more.
+    wall_ns: Option<u64>,
     line: String,
     result: Option<Awaited>,
 }
@@ -213,7 +188,7 @@ fn told(segments: &Segments, hit: &Hit, as_json: bool) -> Result<Told> {
     let Some(record) = record else {
         let words = format!("{}: its segment is not here any more", hit.id());
         let line = if as_json { json!({ "record": hit.id().to_string(), "gone": true }).to_string() } else { words };
-        return Ok(Told { wall_ns: 0, line, result: None });
+        return Ok(Told { wall_ns: None, line, result: None });
     };
     let frame = show::frame(&record)
         .with_context(|| format!("record {} cannot be read: run `interceptor audit verify`", hit.id()))?;
@@ -226,7 +201,7 @@ fn told(segments: &Segments, hit: &Hit, as_json: bool) -> Result<Told> {
     let follows = ended.as_ref().is_some_and(|ended| ended["result_follows"] == true);
     let came = lines.as_ref().and_then(|_| value["decision"].as_str()?.parse().ok());
     let result = came.map(Awaited::Came).or(follows.then_some(Awaited::Follows));
-    let wall_ns = frame.stamp.wall_ns;
+    let wall_ns = Some(frame.stamp.wall_ns);
     if as_json {
         value["session_record"] = session.into();
         if let Some(lines) = &lines {

@@ -181,6 +181,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn it_says_whether_anybody_elsewhere_could_tell() {
+        for (lines, is_told) in crate::config::lead_off() {
+            let database = "[[database]]\nname = \"d\"\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:1\"]\n";
+            let state = "[service]\nstate_dir = \"/nowhere/interceptor\"\n";
+            let said = sinks(&Config::parse(&format!("{state}{database}{lines}")).unwrap());
+            let told = said.lines().filter(|line| line.starts_with("WARNING   neither an [anchor] nor a [[sink]]"));
+            assert_eq!(told.count() == 1, is_told, "{lines}: {said}");
+        }
+    }
+
+    #[test]
     fn latency_is_a_line_per_stage() {
         let stages = serde_json::json!([{
             "stage": "judge", "what": "parsing", "count": 12, "p50_ns": 900, "p90_ns": 42_000, "p99_ns": 1_500_000,

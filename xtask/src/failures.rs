@@ -2,7 +2,10 @@
 //! sees the end.
 
 use std::io::{Read, Write};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -13,36 +16,80 @@ const LINES_MAX: usize = 16;
 const LINE_MAX: usize = 300;
 /// Of all that failed, so many.
 const TESTS_MAX: usize = 8;
+/// So long a pipe may stay open behind the end of what was run: a process that a test left behind holds it for as long as it lives.
+const PATIENCE: Duration = Duration::from_secs(1);
+const LEFT_BEHIND: &str =
+    "what was run has ended, and something that it started holds its output still: nobody waits for that";
 
 /// Shows the command and runs it with our output, as `shell::run`; its error has the first words of each test that failed.
 pub(crate) fn run(mut command: Command) -> Result<()> {
     let shown = shell::show(&command);
     println!("$ {shown}");
-    let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start `{shown}`"))?;
-    let mut said = Vec::new();
-    if let Some(mut output) = child.stdout.take() {
-        pass_on(&mut output, &mut said).with_context(|| format!("cannot read what `{shown}` says"))?;
-    }
-    let status = child.wait().with_context(|| format!("cannot wait for `{shown}`"))?;
+    let child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start `{shown}`"))?;
+    let (status, said) = pass_on(child, &mut std::io::stdout()).with_context(|| format!("`{shown}`"))?;
     if !status.success() {
         bail!("`{shown}` ended with {status}{}", summary(&String::from_utf8_lossy(&said)));
     }
     Ok(())
 }
 
-/// To our output at once, and kept.
-fn pass_on(from: &mut impl Read, kept: &mut Vec<u8>) -> std::io::Result<()> {
+/// What comes of a program that runs, in its order.
+enum Heard {
+    Bytes(Vec<u8>),
+    /// Nobody holds its output any more.
+    Closed(std::io::Result<()>),
+    Ended(std::io::Result<ExitStatus>),
+    /// It ended a while ago.
+    PatienceIsOver,
+}
+
+/// What it says goes to our output at once, and is kept; until it has ended and nothing follows, or our patience is over.
+fn pass_on(mut child: Child, out: &mut impl Write) -> Result<(ExitStatus, Vec<u8>)> {
+    let (hears, heard) = channel();
+    let output = child.stdout.take().context("its output was not asked for")?;
+    thread::spawn({
+        let hears = hears.clone();
+        move || _ = hears.send(Heard::Closed(read(output, &hears)))
+    });
+    thread::spawn(move || {
+        // Whoever listened may have gone.
+        _ = hears.send(Heard::Ended(child.wait()));
+        thread::sleep(PATIENCE);
+        _ = hears.send(Heard::PatienceIsOver);
+    });
+    let (mut said, mut status, mut is_closed) = (Vec::new(), None, false);
+    for heard in heard {
+        match heard {
+            Heard::Bytes(bytes) => {
+                out.write_all(&bytes)?;
+                out.flush()?;
+                said.extend(bytes);
+            }
+            Heard::Closed(how) => {
+                how.context("cannot read what it says")?;
+                is_closed = true;
+            }
+            Heard::Ended(how) => status = Some(how.context("cannot wait for its end")?),
+            Heard::PatienceIsOver => {
+                writeln!(out, "{LEFT_BEHIND}")?;
+                break;
+            }
+        }
+        if is_closed && status.is_some() {
+            break;
+        }
+    }
+    Ok((status.context("nothing was heard of its end")?, said))
+}
+
+fn read(mut from: impl Read, hears: &Sender<Heard>) -> std::io::Result<()> {
     let mut buffer = [0; 8192];
     loop {
         let len = from.read(&mut buffer)?;
         let read = buffer.get(..len).unwrap_or_default();
-        if read.is_empty() {
+        if read.is_empty() || hears.send(Heard::Bytes(read.to_vec())).is_err() {
             return Ok(());
         }
-        let mut out = std::io::stdout().lock();
-        out.write_all(read)?;
-        out.flush()?;
-        kept.extend_from_slice(read);
     }
 }
 
@@ -73,6 +120,33 @@ mod tests {
         let said = "\n\na::b:\n    thread 'a::b' panicked at x.rs:1:2:\n    the service does not start: no port\n\nd:\n    second";
         assert_eq!(summary(output), said);
         assert_eq!(summary("error: could not compile\n"), "");
+    }
+
+    /// What `sh` ran, and what was passed on.
+    fn heard(script: &str) -> (ExitStatus, String, String) {
+        let child = Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut out = Vec::new();
+        let (status, said) = pass_on(child, &mut out).unwrap();
+        (status, String::from_utf8(said).unwrap(), String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn all_that_is_said_is_passed_on_and_kept() {
+        let (status, said, out) = heard("seq 100000; exit 3");
+        assert_eq!((status.code(), said.lines().count()), (Some(3), 100_000));
+        assert!(said == out);
+        // Its output is closed before it ends.
+        let (status, said, _) = heard("echo a; exec >&-; exit 4");
+        assert_eq!((status.code(), said.as_str()), (Some(4), "a\n"));
+    }
+
+    #[test]
+    fn who_is_left_behind_with_the_output_is_not_waited_for() {
+        let (status, said, out) = heard("sleep 600 & echo $!; exit 5");
+        // It lives: it was ended by us.
+        let ended = Command::new("kill").arg(said.trim()).status().unwrap();
+        assert!(ended.success());
+        assert_eq!((status.code(), out), (Some(5), format!("{said}{LEFT_BEHIND}\n")));
     }
 
     #[test]

@@ -82,7 +82,7 @@ fn leads_off(sink: &Sink) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     const KEY: &str = "witness.example/w1+00000000+BA";
@@ -114,6 +114,16 @@ mod tests {
             let why = config(&format!("[anchor]\n{lines}")).expect_err(&lines);
             assert!(why.contains(says), "{lines}: {why}");
         }
+    }
+
+    /// Lines of a configuration, and whether whoever shows it must say that only this host holds the record.
+    pub(crate) fn lead_off() -> [(String, bool); 4] {
+        [
+            (String::new(), true),
+            ("[[sink]]\nname = \"s\"\nkind = \"file\"\npath = \"/a\"\n".to_owned(), true),
+            ("[[sink]]\nname = \"s\"\nkind = \"http\"\nurl = \"https://siem.example/x\"\n".to_owned(), false),
+            (format!("[anchor]\nurl = \"https://w.example\"\nkey = \"{}\"\n", key()), false),
+        ]
     }
 
     #[test]

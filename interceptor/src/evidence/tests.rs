@@ -25,8 +25,12 @@ struct Stand {
 }
 
 impl Stand {
-    /// Something of each of 10.2.1.1 to .7, and a control that failed for a second.
     fn new(name: &str) -> Stand {
+        Stand::with(name, "")
+    }
+
+    /// Something of each of 10.2.1.1 to .7, and a control that failed for a second; more lines for the configuration.
+    fn with(name: &str, lines: &str) -> Stand {
         let mut record = Record::new(name, 1);
         let operator = Operator { name: "service".into(), uid: 0, pid: 1 };
         record.begins(0, 1, "reconciler");
@@ -65,7 +69,7 @@ impl Stand {
             folder.display(),
             policy.display()
         );
-        fs::write(&config, service + CONFIG).unwrap();
+        fs::write(&config, service + CONFIG + lines).unwrap();
         let out = folder.join("pack");
         // Not `evidence`: a process sets its masked format once.
         make(&Config::load(&config).unwrap(), &config, "2025-01-01", "2099-12-31", &out).unwrap();
@@ -232,4 +236,14 @@ fn what_failed_and_what_was_never_used_is_told() {
     let never = rights["never used"].as_array().unwrap();
     assert_eq!(never.len(), 2, "{rights}");
     assert!(rights["catalogs"][0]["not read"].as_str().unwrap().contains("[database.login]"), "{rights}");
+}
+
+#[test]
+fn integrity_says_whether_anybody_elsewhere_could_tell() {
+    for (lines, is_told) in crate::config::lead_off() {
+        let stand = Stand::with("evidence-here-alone", &lines);
+        let integrity = fs::read_to_string(stand.out.join("integrity.txt")).unwrap();
+        let told = integrity.lines().filter(|line| line.starts_with("WARNING: neither an [anchor] nor a [[sink]]"));
+        assert_eq!(told.count() == 1, is_told, "{lines}: {integrity}");
+    }
 }

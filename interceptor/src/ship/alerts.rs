@@ -1,15 +1,16 @@
 //! What in the record a person must look at, found as it is read: a pure fold over records, whose clock is theirs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use audit::segment::Frame;
+use audit::segment::{Frame, Stamp};
 use audit::{RecordId, RecordType, show};
 use serde_json::Value;
 
 use super::follow::Record;
 
 const MINUTE_NS: u64 = 60_000_000_000;
-/// The wall clock may go another way than the monotonic one by so much within one series before it is an alert.
+/// The wall clock may move so far beside the monotonic one, between two records of a series, before it is an alert. The kernel slews both
+/// alike, so that the time between them adds nothing to it.
 const JUMP_NS: u64 = MINUTE_NS;
 /// So many agents and rules are told apart; beyond, the oldest windows are dropped.
 const WINDOWS_MAX: usize = 4096;
@@ -31,7 +32,18 @@ pub(super) struct Watch {
     denials: u32,
     blocked: HashMap<(String, String), Window>,
     denied: HashMap<String, Window>,
-    clocks: HashMap<u16, (u64, u64)>,
+    /// Of each series' last record.
+    clocks: HashMap<u16, (Option<[u8; 16]>, Stamp)>,
+    jump: Option<Jump>,
+}
+
+/// The last jump of the wall clock that was told. Every series shows it, each with its next record, and it is told once.
+struct Jump {
+    /// When the monotonic clock began by the wall's reading, before it and after.
+    from_ns: i64,
+    to_ns: i64,
+    /// The series that showed it: what one of them shows again is another.
+    series: HashSet<u16>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -44,13 +56,13 @@ struct Window {
 
 impl Watch {
     pub(super) fn new(denials: u32) -> Watch {
-        Watch { denials, blocked: HashMap::new(), denied: HashMap::new(), clocks: HashMap::new() }
+        Watch { denials, blocked: HashMap::new(), denied: HashMap::new(), clocks: HashMap::new(), jump: None }
     }
 
     /// What the next record gives rise to.
     pub(super) fn see(&mut self, record: &Record) -> Vec<Alert> {
         let Some(frame) = record.frame() else { return Vec::new() };
-        let mut alerts: Vec<Alert> = self.clock(record.shard, &frame).into_iter().collect();
+        let mut alerts: Vec<Alert> = self.clock(record, &frame).into_iter().collect();
         let Some(kind) = RecordType::of(frame.kind) else { return alerts };
         if !matches!(
             kind,
@@ -149,19 +161,45 @@ impl Watch {
     }
 
     /// Both clocks go alike within one boot; a boot begins the monotonic one anew.
-    fn clock(&mut self, shard: u16, frame: &Frame<'_>) -> Option<Alert> {
-        let stamp = frame.stamp;
-        let (mono_ns, wall_ns) = self.clocks.insert(shard, (stamp.mono_ns, stamp.wall_ns))?;
-        let passed = stamp.mono_ns.checked_sub(mono_ns)?;
-        let expected = wall_ns.saturating_add(passed);
-        // A suspended host's monotonic clock stands still: forward, a silence shows it; only a clock set back is told here.
-        let back = expected.saturating_sub(stamp.wall_ns);
-        (back > JUMP_NS).then(|| Alert {
-            object: "clock".into(),
-            about: Some(RecordId { shard, seq: frame.seq }),
-            message: format!("the wall clock went back by {} s", back / 1_000_000_000),
+    fn clock(&mut self, record: &Record, frame: &Frame<'_>) -> Option<Alert> {
+        let (shard, boot_id, stamp) = (record.shard, record.boot_id, frame.stamp);
+        // What ends a segment may be written by a later boot than the segment's.
+        if RecordType::of(frame.kind).is_some_and(|kind| kind.closes_batch() || kind == RecordType::Recovered) {
+            return None;
+        }
+        let (boot_before, before) = self.clocks.insert(shard, (boot_id, stamp))?;
+        let (from_ns, to_ns) = (began_ns(before), began_ns(stamp));
+        let (is_back, far_ns) = (to_ns < from_ns, to_ns.abs_diff(from_ns));
+        // A boot looks like a jump forward; never like one back, as it begins behind the one before.
+        let is_one_boot = before.mono_ns <= stamp.mono_ns && (is_back || (boot_id.is_some() && boot_id == boot_before));
+        if !is_one_boot || far_ns <= JUMP_NS || self.is_told(shard, from_ns, to_ns) {
+            return None;
+        }
+        self.jump = Some(Jump { from_ns, to_ns, series: HashSet::from([shard]) });
+        let far = far_ns / 1_000_000_000;
+        let message = if is_back {
+            format!("the wall clock went back by {far} s")
+        } else {
+            // A suspended host's monotonic clock stands still: the two look alike, here and to every other reader of the record.
+            format!(
+                "the wall clock went forward by {far} s beside the monotonic clock: it was set, or the host was suspended"
+            )
+        };
+        Some(Alert { object: "clock".into(), about: Some(RecordId { shard, seq: frame.seq }), message })
+    }
+
+    /// Another series showed this jump before, and this one did not.
+    fn is_told(&mut self, shard: u16, from_ns: i64, to_ns: i64) -> bool {
+        let is_near = |one: i64, other: i64| one.abs_diff(other) <= JUMP_NS;
+        self.jump.as_mut().is_some_and(|jump| {
+            is_near(jump.from_ns, from_ns) && is_near(jump.to_ns, to_ns) && jump.series.insert(shard)
         })
     }
+}
+
+/// When the monotonic clock began, by the wall's: only a step of the wall's moves it, and a suspend.
+fn began_ns(stamp: Stamp) -> i64 {
+    stamp.wall_ns.wrapping_sub(stamp.mono_ns).cast_signed()
 }
 
 /// Counts in the window of a key; where a new window begins, how many the one before had.

@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use audit::segment::{Frame, HEADER_LEN, frames_from, parse_file_name};
+use audit::segment::{Frame, HEADER_LEN, Header, frames_from, parse_file_name};
 use audit::{RecordId, RecordType, show};
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +51,8 @@ pub(crate) type Places = BTreeMap<u16, Place>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) shard: u16,
+    /// The boot of the host that its segment is of; `None`: not known.
+    pub(crate) boot_id: Option<[u8; 16]>,
     pub(crate) bytes: Vec<u8>,
 }
 
@@ -66,6 +68,8 @@ pub(crate) struct Follower {
     folders: Vec<PathBuf>,
     files: Files,
     places: Places,
+    /// By series a segment, and the boot that it is of.
+    boots: BTreeMap<u16, (u64, Option<[u8; 16]>)>,
     /// How often a series was read and what stands there was no record.
     unfit: BTreeMap<u16, u32>,
     /// What an operator must know: records that are gone, or cannot be read.
@@ -75,8 +79,8 @@ pub(crate) struct Follower {
 impl Follower {
     /// Goes on from these places.
     pub(crate) fn new(folders: Vec<PathBuf>, places: Places) -> Follower {
-        let (files, unfit, notes) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        let mut follower = Follower { folders, files, places, unfit, notes };
+        let (files, boots, unfit, notes) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let mut follower = Follower { folders, files, places, boots, unfit, notes };
         follower.list();
         follower.go_back();
         follower
@@ -179,12 +183,17 @@ impl Follower {
             piece = one;
         }
         let (mut taken, segment, mut here) = (0, place.segment, place.at);
+        let known = self.boots.entry(shard).or_default();
+        if known.0 != segment {
+            *known = (segment, boot_of(&file).with_context(failed)?);
+        }
+        let boot_id = known.1;
         for (at, frame) in frames_from(&piece, 0) {
             taken += frame.bytes().len();
             here = place.at;
             place.at += frame.room() as u64;
             place.seq = frame.seq;
-            batch.push(Record { shard, bytes: frame.bytes().to_vec() });
+            batch.push(Record { shard, boot_id, bytes: frame.bytes().to_vec() });
             debug_assert!(at < piece.len());
             if frame.kind == RecordType::Seal.code() {
                 place.segment += 1;
@@ -206,4 +215,11 @@ impl Follower {
         }
         Ok(taken)
     }
+}
+
+/// The boot of the host that a segment is of. Zeros say that whoever began it was not shown one.
+fn boot_of(segment: &File) -> io::Result<Option<[u8; 16]>> {
+    let mut header = [0; HEADER_LEN];
+    read_up_to(segment, &mut header, 0)?;
+    Ok(Header::read(&header).ok().map(|header| header.identity.boot_id).filter(|boot_id| *boot_id != [0; 16]))
 }

@@ -367,3 +367,22 @@ fn a_segment_that_is_gone_is_said_and_the_rest_is_read() {
     assert!(last > 0);
     assert_eq!(follower.places()[&7].seq, last);
 }
+
+#[test]
+fn a_record_comes_with_the_boot_that_its_segment_is_of() {
+    use audit::segment::{Appender, Identity, Previous, Stamp};
+    let scratch = Scratch::new("boots");
+    let (mut previous, stamp) = (Previous::NONE, Stamp { mono_ns: 1, wall_ns: 2 });
+    for boot in [7, 0, 9] {
+        let identity = Identity { shards: 1, boot_id: [boot; 16], host_id: [2; 16], config: [0; 32] };
+        let mut memory = vec![0; 1 << 16];
+        let mut appender = Appender::begin(&mut memory, 4, identity, previous, stamp).unwrap();
+        appender.append(&mut memory, RecordType::Canary.code(), 0, stamp, &[]).unwrap();
+        previous = appender.seal(&mut memory, stamp, 0).unwrap();
+        fs::write(scratch.record().join(file_name(4, appender.header().number())), memory).unwrap();
+    }
+    let first = RecordType::Canary.code();
+    let batch = Follower::new(vec![scratch.record()], Default::default()).next().unwrap();
+    let boots: Vec<_> = batch.iter().filter(|one| one.frame().unwrap().kind == first).map(|one| one.boot_id).collect();
+    assert_eq!(boots, [Some([7; 16]), None, Some([9; 16])]);
+}

@@ -130,6 +130,36 @@ fn errors_that_a_value_decides_are_counted() {
     assert!(heard[0].starts_with("E ERROR 42501 too many statements of this agent have failed"), "{heard:?}");
 }
 
+/// The account is the agent's, in whatever session; by default eight errors in an hour of the clock.
+#[test]
+fn the_ninth_error_of_an_hour_that_a_value_decides_is_not_made() {
+    const REFUSED: &str = "E ERROR 42501 too many statements of this agent have failed";
+    let budgets = Arc::default();
+    let joins = |agent: &str| {
+        let mut world = World::with(open(agent, Mode::Enforce, true), &with_cvv());
+        world.catalogs = Catalogs::with(Arc::default(), Arc::default(), Arc::clone(&budgets));
+        world.login()
+    };
+    // The small server fails it with 23514.
+    let fails = query("INSERT INTO payments (cvv) SELECT cvv FROM payments");
+    let (mut one, mut other, mut somebody_else) = (joins("reconciler"), joins("reconciler"), joins("auditor"));
+    for number in 1..=8 {
+        let world = if number % 2 == 0 { &mut one } else { &mut other };
+        let heard = world.ask(&fails);
+        assert!(heard[0].starts_with("E ERROR 23514"), "{number}: {heard:?}");
+    }
+    for world in [&mut one, &mut other] {
+        let heard = world.ask(&fails);
+        assert!(heard[0].starts_with(REFUSED), "{heard:?}");
+        assert_eq!(world.server.log.len(), 4, "it is not executed");
+        // What no value can fail goes on.
+        assert_eq!(world.ask(&query("SELECT count(*) FROM payments"))[1], "D 1");
+    }
+    assert!(somebody_else.ask(&fails)[0].starts_with("E ERROR 23514"));
+    one.now.wall_ns += 3_600_000_000_000;
+    assert!(one.ask(&fails)[0].starts_with("E ERROR 23514"), "another hour");
+}
+
 #[test]
 fn hidden_digits_are_not_moved_to_where_a_mask_keeps_them() {
     let mut world = world(&with_cvv());

@@ -30,7 +30,8 @@ fn stamped<'e>(events: impl Iterator<Item = (&'e Event<'e>, Stamp)>) -> Vec<Aler
         appender.append(&mut memory, event.kind(), 0, stamp, &payload).unwrap();
     }
     let mut watch = Watch::new(3);
-    let records = frames(&memory).map(|frame| Record { shard: 0, bytes: frame.bytes().to_vec() });
+    let records =
+        frames(&memory).map(|frame| Record { shard: 0, boot_id: Some([1; 16]), bytes: frame.bytes().to_vec() });
     records.flat_map(|record| watch.see(&record)).collect()
 }
 
@@ -162,16 +163,91 @@ fn card_data_where_none_should_be_and_a_removed_kernel_half_are_told() {
     assert!(raised[0].message.contains("public.notes.body"), "{}", raised[0].message);
 }
 
-#[test]
-fn a_clock_that_was_set_back_is_told_once() {
+/// One record: its series, the boot of its segment (0: not known), its stamp.
+type At = (u16, u8, Stamp);
+
+fn frame_of(kind: RecordType, (shard, boot, stamp): At) -> Record {
     let operator = Operator { name: "service".into(), uid: 7, pid: 1 };
     let canary = Event::Canary { operator, object: "canary".into(), success: true, message: None };
-    // An hour back; it goes on from there. A host that slept goes forward, and is not told.
-    let stamps = [at(1, 4000), at(2, 401), at(3, 402), at(4, 9000)];
-    let raised = stamped(stamps.map(|stamp| (&canary, stamp)).into_iter());
-    let [alert] = &raised[..] else { panic!("{raised:?}") };
-    assert_eq!((alert.object.as_str(), alert.about.unwrap().seq), ("clock", 2));
-    assert_eq!(alert.message, "the wall clock went back by 3600 s");
+    let mut payload = Vec::new();
+    encode(&canary, &mut payload);
+    let mut memory = vec![0; 1 << 16];
+    let identity = Identity { shards: 9, boot_id: [boot; 16], host_id: [2; 16], config: [0; 32] };
+    let mut appender = Appender::begin(&mut memory, shard, identity, Previous::NONE, stamp).unwrap();
+    match kind {
+        RecordType::Recovered => appender.recovered(&mut memory, stamp, 0).unwrap(),
+        RecordType::Seal => _ = appender.seal(&mut memory, stamp, 0).unwrap(),
+        _ => _ = appender.append(&mut memory, canary.kind(), 0, stamp, &payload).unwrap(),
+    }
+    let bytes = frames(&memory).last().unwrap().bytes().to_vec();
+    Record { shard, boot_id: (boot != 0).then_some([boot; 16]), bytes }
+}
+
+/// What is told of records in the order in which a reader gets them, and at which of them.
+fn told_of_clocks(records: impl IntoIterator<Item = Record>) -> Vec<(usize, String)> {
+    let mut watch = Watch::new(3);
+    let told = |(place, record): (usize, Record)| {
+        let clocks = watch.see(&record).into_iter().filter(|alert| alert.object == "clock");
+        clocks.map(|alert| (place, alert.message)).collect::<Vec<_>>()
+    };
+    records.into_iter().enumerate().flat_map(told).collect()
+}
+
+fn canaries<const N: usize>(records: [At; N]) -> [Record; N] {
+    records.map(|at| frame_of(RecordType::Canary, at))
+}
+
+#[test]
+fn a_clock_that_jumps_is_told_once_either_way() {
+    // An hour back, and it goes on from there; two hours forward, and on.
+    let stamps = [at(1, 4000), at(2, 401), at(3, 402), at(4, 7603), at(5, 7604)];
+    let told = told_of_clocks(canaries(stamps.map(|stamp| (0, 1, stamp))));
+    let forward =
+        "the wall clock went forward by 7200 s beside the monotonic clock: it was set, or the host was suspended";
+    assert_eq!(told, [(1, "the wall clock went back by 3600 s".to_owned()), (3, forward.to_owned())]);
+}
+
+#[test]
+fn what_is_no_jump_is_not_told() {
+    for (what, records) in [
+        ("a minute forward, a minute back", canaries([(0, 1, at(1, 1)), (0, 1, at(2, 62)), (0, 1, at(3, 3))])),
+        ("a year between records", canaries([(0, 1, at(1, 1)), (0, 1, at(31_536_001, 31_536_001)), (1, 1, at(1, 1))])),
+        ("a boot", canaries([(0, 1, at(9_000, 9_000)), (0, 2, at(5, 9_100)), (0, 2, at(6, 9_101))])),
+        (
+            "a boot that writes later than the one before",
+            canaries([(0, 1, at(5, 5)), (0, 2, at(90, 9_100)), (0, 2, at(91, 9_101))]),
+        ),
+        ("a boot that nobody names", canaries([(0, 0, at(5, 5)), (0, 0, at(90, 9_100)), (0, 0, at(91, 9_101))])),
+    ] {
+        assert_eq!(told_of_clocks(records), [], "{what}");
+    }
+}
+
+/// A later boot says in a segment of the one before that it was killed, and seals it.
+#[test]
+fn what_ends_the_segment_of_another_boot_is_no_jump() {
+    let records = [
+        (RecordType::Canary, (0, 1, at(5, 5))),
+        (RecordType::Recovered, (0, 1, at(90, 9_100))),
+        (RecordType::Seal, (0, 1, at(90, 9_100))),
+        (RecordType::Canary, (0, 2, at(91, 9_101))),
+    ];
+    assert_eq!(told_of_clocks(records.map(|(kind, at)| frame_of(kind, at))), []);
+}
+
+/// A quiet series shows it an hour later; and what one series shows twice happened twice.
+#[test]
+fn a_jump_that_every_series_shows_is_told_once() {
+    let (before, after, later) = (at(10, 10), at(20, 1020), at(3600, 4601));
+    let [first, ..] = canaries([(0, 1, before)]);
+    let each = canaries([(1, 1, before), (2, 1, before), (0, 1, after), (1, 1, after), (2, 1, later)]);
+    let places = |told: Vec<(usize, String)>| told.into_iter().map(|(place, _)| place).collect::<Vec<_>>();
+    assert_eq!(places(told_of_clocks([first.clone()].into_iter().chain(each))), [3]);
+    // Back in steps that are too small to be told, and forward again.
+    let steps = (1..=25).map(|step| frame_of(RecordType::Canary, (0, 1, at(20 + step, 1020 + step - 40 * step))));
+    let [forward, again] = canaries([(0, 1, after), (0, 1, at(60, 1060))]);
+    let twice = [first, forward].into_iter().chain(steps).chain([again]);
+    assert_eq!(places(told_of_clocks(twice)), [1, 27]);
 }
 
 #[test]

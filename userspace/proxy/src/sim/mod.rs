@@ -3,6 +3,7 @@
 //! `SEED=7 cargo test -p proxy sim` replays one seed; a failure prints its seed.
 
 mod adversary;
+mod commits;
 mod disk;
 mod ledger;
 mod peer;
