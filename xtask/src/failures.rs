@@ -17,7 +17,7 @@ const LINE_MAX: usize = 300;
 /// Of all that failed, so many.
 const TESTS_MAX: usize = 8;
 /// So long a pipe may stay open behind the end of what was run: a process that a test left behind holds it for as long as it lives.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(5);
 const LEFT_BEHIND: &str =
     "what was run has ended, and something that it started holds its output still: nobody waits for that";
 
