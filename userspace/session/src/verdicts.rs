@@ -500,19 +500,22 @@ struct Watched<'a> {
     columns: Vec<&'a Sensitive>,
     /// Bits of the letters with which their names begin: most columns begin as none of them does.
     beginnings: [u64; 4],
+    /// Some name is a pattern.
+    has_stars: bool,
 }
 
 impl<'a> Watched<'a> {
     fn of(policy: &'a Policy, database: &'a str) -> Watched<'a> {
         let columns: Vec<&Sensitive> = policy.sensitive(database).collect();
-        let mut beginnings = [0; 4];
+        let (mut beginnings, mut has_stars) = ([0; 4], false);
         for pattern in columns.iter().map(|sensitive| &sensitive.column) {
+            has_stars |= pattern.bytes().any(|byte| byte == b'*');
             match pattern.as_bytes().first() {
                 None | Some(b'*') => beginnings = [u64::MAX; 4],
                 Some(first) => beginnings[usize::from(*first >> 6)] |= 1 << (first & 63),
             }
         }
-        Watched { columns, beginnings }
+        Watched { columns, beginnings, has_stars }
     }
 
     fn may_be(&self, name: &Word) -> bool {
@@ -533,11 +536,12 @@ impl<'a> Watched<'a> {
             return true;
         }
         let is_column = |name: &Word| {
-            let mut sensitive = self.columns.iter().filter(|sensitive| which(sensitive));
-            self.may_be(name) && {
-                let name = name.as_str();
-                sensitive.any(|sensitive| matches(&sensitive.column, name))
-            }
+            // Most are as long as none of them.
+            let may_match = |pattern: &str| self.has_stars || pattern.len() == name.bytes().len();
+            let is_it = |sensitive: &&Sensitive| {
+                may_match(&sensitive.column) && which(sensitive) && matches(&sensitive.column, name.as_str())
+            };
+            self.may_be(name) && self.columns.iter().any(is_it)
         };
         let is_named = |column: &ColumnRef| matches!(column, ColumnRef::Named { name, .. } if is_column(name));
         let is_all = |column: &ColumnRef| matches!(column, ColumnRef::All { .. });
