@@ -296,7 +296,7 @@ fn mean(policy: &Policy, asked: &Asked<'_>, text_len: usize, analysis: Result<sq
     let results = statements.iter().filter_map(|statement| policy::results(policy, &asked.of(statement))).max();
     let watched = Watched::of(policy, asked.database);
     let touched = |which: fn(&Sensitive) -> bool, may_hide: bool| {
-        may_hide && unjudged && watched.columns.iter().any(|sensitive| which(sensitive))
+        may_hide && unjudged && watched.of_kind(which).next().is_some()
             || statements.iter().any(|statement| watched.touched_by(statement, which, may_hide))
     };
     // What is kept is kept for long; an error is of what the database holds now.
@@ -497,7 +497,8 @@ fn refused_setting(setting: &Setting) -> Option<Refusal> {
 
 /// The sensitive columns of a database, as policy calls them.
 struct Watched<'a> {
-    columns: Vec<&'a Sensitive>,
+    policy: &'a Policy,
+    database: &'a str,
     /// Bits of the letters with which their names begin: most columns begin as none of them does.
     beginnings: [u64; 4],
     /// Some name is a pattern.
@@ -506,16 +507,20 @@ struct Watched<'a> {
 
 impl<'a> Watched<'a> {
     fn of(policy: &'a Policy, database: &'a str) -> Watched<'a> {
-        let columns: Vec<&Sensitive> = policy.sensitive(database).collect();
         let (mut beginnings, mut has_stars) = ([0; 4], false);
-        for pattern in columns.iter().map(|sensitive| &sensitive.column) {
+        for pattern in policy.sensitive(database).map(|sensitive| &sensitive.column) {
             has_stars |= pattern.bytes().any(|byte| byte == b'*');
             match pattern.as_bytes().first() {
                 None | Some(b'*') => beginnings = [u64::MAX; 4],
                 Some(first) => beginnings[usize::from(*first >> 6)] |= 1 << (first & 63),
             }
         }
-        Watched { columns, beginnings, has_stars }
+        Watched { policy, database, beginnings, has_stars }
+    }
+
+    /// Those of a kind.
+    fn of_kind(&self, which: fn(&Sensitive) -> bool) -> impl Iterator<Item = &'a Sensitive> + use<'a> {
+        self.policy.sensitive(self.database).filter(move |sensitive| which(sensitive))
     }
 
     fn may_be(&self, name: &Word) -> bool {
@@ -527,8 +532,7 @@ impl<'a> Watched<'a> {
 
     /// Those of a kind: by name, or, where something may hide, because it cannot be told which columns are meant.
     fn touched_by(&self, statement: &Statement, which: fn(&Sensitive) -> bool, may_hide: bool) -> bool {
-        let mut sensitive = self.columns.iter().copied().filter(|sensitive| which(sensitive));
-        if !self.columns.iter().any(|sensitive| which(sensitive)) {
+        if self.of_kind(which).next().is_none() {
             return false;
         }
         let hides = |kind: &Kind| [Kind::DO, Kind::CALL, Kind::UNKNOWN, Kind::EXECUTE, Kind::FETCH].contains(kind);
@@ -538,15 +542,15 @@ impl<'a> Watched<'a> {
         let is_column = |name: &Word| {
             // Most are as long as none of them.
             let may_match = |pattern: &str| self.has_stars || pattern.len() == name.bytes().len();
-            let is_it = |sensitive: &&Sensitive| {
-                may_match(&sensitive.column) && which(sensitive) && matches(&sensitive.column, name.as_str())
-            };
-            self.may_be(name) && self.columns.iter().any(is_it)
+            let is_it =
+                |sensitive: &Sensitive| may_match(&sensitive.column) && matches(&sensitive.column, name.as_str());
+            self.may_be(name) && self.of_kind(which).any(is_it)
         };
         let is_named = |column: &ColumnRef| matches!(column, ColumnRef::Named { name, .. } if is_column(name));
         let is_all = |column: &ColumnRef| matches!(column, ColumnRef::All { .. });
         statement.columns.iter().any(is_named)
-            || statement.columns.iter().any(is_all) && sensitive.any(|sensitive| has_table(sensitive, statement))
+            || statement.columns.iter().any(is_all)
+                && self.of_kind(which).any(|sensitive| has_table(sensitive, statement))
     }
 }
 

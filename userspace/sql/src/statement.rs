@@ -81,7 +81,7 @@ impl Object {
 
 impl Ord for Object {
     /// None before tables, and those before functions.
-    #[inline]
+    #[inline(always)]
     fn cmp(&self, other: &Object) -> Ordering {
         let ((of, name), (others_of, others)) = (self.parts(), other.parts());
         of.cmp(&others_of).then_with(|| name.cmp(&others))
@@ -106,7 +106,7 @@ pub struct Pair {
 
 impl Ord for Pair {
     /// By kind, and object.
-    #[inline]
+    #[inline(always)]
     fn cmp(&self, other: &Pair) -> Ordering {
         self.kind.cmp(&other.kind).then_with(|| self.object.cmp(&other.object))
     }

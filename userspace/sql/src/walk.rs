@@ -84,7 +84,7 @@ impl<'t> Walk<'t> {
 
     /// Closes the walk: column references that name a table or alias are whole rows. Gives the columns.
     pub(crate) fn finish(&mut self) -> Vec<ColumnRef> {
-        self.pairs.sort_unstable();
+        self.pairs.sort_unstable_by(Ord::cmp);
         self.pairs.dedup();
         self.harmless_calls.sort_unstable();
         self.harmless_calls.dedup();

@@ -7,8 +7,14 @@ use crate::keep::DIGITS_MIN;
 use super::marks::word_at;
 
 /// What begins a digit or a separator of several bytes: such a value is not told here.
-const LONG: Set =
-    Set::of(&[(0x2, b"\x05"), (0x5, b"\x0c"), (0xc, b"\x02"), (0xd, b"\x09\x0b"), (0xe, b"\x02\x03\x0f")]);
+const LONG: Set = Set::of(&[(0x5, b"\x0c"), (0xc, b"\x02"), (0xd, b"\x09\x0b"), (0xe, b"\x02\x03\x0f")]);
+/// It begins one too, in front of a hex digit.
+const PERCENT: Set = Set::of(&[(0x2, b"\x05")]);
+const HEX: Set = Set::of(&[
+    (0x3, b"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09"),
+    (0x4, b"\x01\x02\x03\x04\x05\x06"),
+    (0x6, b"\x01\x02\x03\x04\x05\x06"),
+]);
 
 /// So many bytes that are no digits end a number: between two digits of one stand at most three separators, each of one byte where none is
 /// longer, and in hex text one letter of each. Twice as many and two, so that nobody has to count.
@@ -19,11 +25,17 @@ const APART: u32 = 8;
 pub(super) fn are_digits<S: Strict>(bytes: &[u8]) -> bool {
     // Digits since the last gap, and bytes since the last digit.
     let (mut count, mut gap) = (0_u32, APART);
+    let mut open = 0;
     for at in (0..bytes.len()).step_by(WORD) {
         let word = word_at(bytes, at);
         if S::of(&word, &LONG) != 0 {
             return false;
         }
+        let percents = S::of(&word, &PERCENT);
+        if percents | open != 0 && (percents << 1 | open) & S::of(&word, &HEX) != 0 {
+            return false;
+        }
+        open = percents >> (WORD - 1);
         let (mut digits, mut from) = (S::digits(&word), 0);
         while digits != 0 {
             let start = digits.trailing_zeros();
@@ -69,6 +81,7 @@ mod tests {
             "1234567",
             "12345678",
             "abcdefgh",
+            "%",
             "%34",
             "\\u0034",
             "\u{a0}",

@@ -109,10 +109,14 @@ impl<'t> Node<'t> {
         match self.shape().field(at) {
             // SAFETY: it is one of its own shape's.
             Some(field) if field.kind == Kind::Text => unsafe { self.words(field.offset()) },
-            // SAFETY: as above.
-            Some(field) => match unsafe { self.read(field) } {
-                Value::Text(text) => text,
-                _ => "",
+            Some(field) => match field.kind {
+                // SAFETY: as above, and a number stands there.
+                Kind::Enum(of) => self.enumerated(of, unsafe { self.at.add(field.offset()).cast::<i32>().read() }),
+                // SAFETY: as above.
+                _ => match unsafe { self.read(field) } {
+                    Value::Text(text) => text,
+                    _ => "",
+                },
             },
             None => "",
         }

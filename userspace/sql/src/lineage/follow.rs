@@ -286,7 +286,7 @@ impl<'c> Follower<'c> {
         let mut found = std::mem::take(&mut self.found);
         found.unknown.sort_unstable();
         found.unknown.dedup();
-        found.unbounded.sort_unstable();
+        found.unbounded.sort_unstable_by(|one, other| one.as_ref().cmp(other.as_ref()));
         found.unbounded.dedup();
         let named = |columns: &BTreeSet<ColumnId>| {
             let all: BTreeSet<Used> = columns.iter().filter_map(|column| self.by_name(*column)).collect();

@@ -253,6 +253,14 @@ impl<'c> From<'c> {
         }
     }
 
+    /// Whether it is a relation, and the first that has the column, if it does.
+    #[inline(always)]
+    fn is_clear(&self, sought: Sought<'_>, found: &mut Option<(&'c Kept, &'c crate::Column)>) -> bool {
+        let From::Item(Item { columns: Columns::Relation(relation), .. }) = self else { return false };
+        let relation: &'c Kept = relation;
+        relation.column(sought).is_none_or(|column| found.replace((relation, column)).is_none())
+    }
+
     /// Tells of the items that a qualifier means.
     fn named(&self, qualifier: &str, of: Option<&str>, tell: &mut impl FnMut(&Item<'c>)) {
         match self {
@@ -409,14 +417,12 @@ impl<'c> Scopes<'c> {
         };
         let sought = Sought::from(name);
         let mut found = None;
-        let mut look = |from: &From<'c>| {
-            let From::Item(Item { columns: Columns::Relation(relation), .. }) = from else { return false };
-            let relation: &'c Kept = relation;
-            relation.column(sought).is_none_or(|column| found.replace((relation, column)).is_none())
-        };
         let are_clear = match scope.owners(self.arena) {
-            Some(owners) => owners.may_have(sought).filter_map(|at| scope.from.get(at)).all(&mut look),
-            None => scope.items().iter().all(&mut look),
+            Some(owners) => {
+                let mut places = owners.may_have(sought).filter_map(|at| scope.from.get(at));
+                places.all(|from| from.is_clear(sought, &mut found))
+            }
+            None => scope.items().iter().all(|from| from.is_clear(sought, &mut found)),
         };
         match found {
             Some((relation, column)) if are_clear => Soon::Is(stored(schema, relation, column)),
