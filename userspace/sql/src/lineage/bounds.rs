@@ -127,9 +127,10 @@ fn follow(reads: &mut [Read<'_>], sides: &[(Side, Side)]) {
 
 /// Whether an equality gives a column of some key by itself. Where none does, and no relation has a key without that, none has one at all.
 fn begins(reads: &[Read<'_>], owners: Option<&Owners>, column: Node<'_>, value: Node<'_>) -> bool {
-    let Side::Column(at, number) = is_fixed(value).then(|| side(reads, owners, column)).unwrap_or(Side::Other) else {
+    if !is_fixed(value) {
         return false;
-    };
+    }
+    let Side::Column(at, number) = side(reads, owners, column) else { return false };
     reads.get(at).is_some_and(|read| read.all_keys().any(|key| key.contains(&number)))
 }
 
