@@ -25,6 +25,8 @@ struct Options {
     json: Option<String>,
     /// Of this application alone.
     application: Option<String>,
+    /// Of the statement at this place of its data file alone.
+    place: Option<u64>,
     seed: u64,
     /// Seconds for which verdicts are taken cold and nothing else is done: for a profiler.
     profile: Option<u64>,
@@ -41,6 +43,7 @@ impl Options {
                 "--all" => options.all = true,
                 "--json" => options.json = Some(value()?),
                 "--application" => options.application = Some(value()?),
+                "--place" => options.place = Some(number(&value()?)?),
                 "--seed" => options.seed = number(&value()?)?,
                 "--profile" => options.profile = Some(number(&value()?)?),
                 other => return Err(format!("unknown option `{other}`")),
@@ -64,6 +67,9 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         if statements.is_empty() {
             return Err(format!("no application is called `{wanted}`"));
         }
+    }
+    if let Some(place) = options.place {
+        statements.retain(|statement| statement.place as u64 == place);
     }
     if let Some(seconds) = options.profile {
         measure::cold(&database, &statements, Duration::from_secs(seconds));

@@ -21,6 +21,7 @@ mod numbers;
 mod pairs;
 mod reach;
 mod run;
+mod sparse;
 mod token;
 mod write;
 
@@ -56,6 +57,10 @@ pub(crate) struct Text {
     writer: write::Writer,
     /// Nothing was scanned yet.
     fresh: bool,
+    /// What is scanned now is a whole value of at most a window,
+    is_whole: bool,
+    /// and has fewer digits than a card: one in base64 alone may be in it.
+    has_few_digits: bool,
     /// Marks on held bytes.
     hidden: Held,
     hidden_pairs: Held,
@@ -89,6 +94,8 @@ impl Text {
             base64: Base64::default(),
             writer: write::Writer::default(),
             fresh: true,
+            is_whole: false,
+            has_few_digits: false,
             hidden: Held::default(),
             hidden_pairs: Held::default(),
         }
@@ -96,7 +103,9 @@ impl Text {
 
     /// As [`crate::Scanner::scan`].
     pub(crate) fn scan(&mut self, bytes: &mut [u8], last: bool) -> Scan {
-        if self.fresh && last && !may_hold(bytes) {
+        self.is_whole = self.fresh && last && bytes.len() <= WINDOW;
+        self.has_few_digits = self.is_whole && has_few_digits(bytes);
+        if self.has_few_digits && !base64::may_hold(bytes) {
             return Scan { cards: 0, hold: 0 };
         }
         self.fresh = false;
@@ -107,6 +116,12 @@ impl Text {
     /// The same, compiled for one backend.
     #[inline(always)]
     pub(crate) fn scan_windows<S: Strict>(&mut self, bytes: &mut [u8], last: bool) -> Scan {
+        if self.is_whole
+            && (self.has_few_digits || sparse::are_digits::<S>(bytes))
+            && !base64::may_hold_card::<S>(bytes, 0, false)
+        {
+            return Scan { cards: 0, hold: 0 };
+        }
         let (mut at, mut cards, mut columns) = (0, 0, None);
         loop {
             at += self.skip::<S>(bytes.get(at..).unwrap_or_default());
@@ -158,13 +173,10 @@ impl Text {
     }
 }
 
-/// Whether a whole value can hold a card at all: thirteen bytes that are a digit or end one, or a longest of words that may be base64.
-fn may_hold(bytes: &[u8]) -> bool {
-    if bytes.len() > WINDOW {
-        return true;
-    }
+/// Whether a whole value has fewer than thirteen bytes that are a digit or end one: no card is in it but in base64.
+fn has_few_digits(bytes: &[u8]) -> bool {
     let digits =
         |chunk: &[u8]| chunk.iter().map(|&byte| u8::from(byte.is_ascii_digit()) + u8::from(byte >= 0xd9)).sum::<u8>();
     let count: usize = bytes.chunks(64).map(|chunk| usize::from(digits(chunk))).sum();
-    count >= crate::keep::DIGITS_MIN || base64::may_hold(bytes)
+    count < crate::keep::DIGITS_MIN
 }

@@ -3,6 +3,7 @@
 mod cache;
 mod hits;
 mod refusal;
+mod watched;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -14,7 +15,7 @@ use audit::token::{CardKey, CardTokens};
 use audit::{StatementPart, VerdictFacts, VerdictPart};
 use pan::Masked;
 use policy::{Action, Policy, Question, Sensitive};
-use sql::{ColumnRef, Kind, Name, Object, Pair, Scope, Setting, SettingValue, Statement, Word, matches};
+use sql::{ColumnRef, Name, Object, Pair, Scope, Setting, SettingValue, Statement, matches};
 
 use crate::catalogs::{Catalog, is_masked, is_secret};
 use crate::derived::{Derived, Places, Traced};
@@ -23,6 +24,7 @@ use crate::postgres::settings::{self, Rule};
 pub use cache::{Lookups, StatementCache};
 pub use hits::RuleHits;
 pub(crate) use refusal::{Answer, DISK_FULL, MAKE_ROOM, Refusal, Why};
+use watched::Watched;
 
 /// One text and what is known of it. Immutable; sessions hold it while its statement runs.
 pub(crate) struct Judged {
@@ -304,7 +306,7 @@ fn mean(policy: &Policy, asked: &Asked<'_>, text_len: usize, analysis: Result<sq
     let results = statements.iter().filter_map(|statement| policy::results(policy, &asked.of(statement))).max();
     let watched = Watched::of(policy, asked.database);
     let touched = |which: fn(&Sensitive) -> bool, may_hide: bool| {
-        may_hide && unjudged && watched.columns.iter().any(|sensitive| which(sensitive))
+        may_hide && unjudged && watched.of_kind(which).next().is_some()
             || statements.iter().any(|statement| watched.touched_by(statement, which, may_hide))
     };
     // What is kept is kept for long; an error is of what the database holds now.
@@ -500,57 +502,6 @@ fn refused_setting(setting: &Setting) -> Option<Refusal> {
         }
         (SettingValue::Known(words), rule) if settings::admits(rule, words) => None,
         (SettingValue::Known(_), _) => unsafe_value(),
-    }
-}
-
-/// The sensitive columns of a database, as policy calls them.
-struct Watched<'a> {
-    columns: Vec<&'a Sensitive>,
-    /// Bits of the letters with which their names begin: most columns begin as none of them does.
-    beginnings: [u64; 4],
-}
-
-impl<'a> Watched<'a> {
-    fn of(policy: &'a Policy, database: &'a str) -> Watched<'a> {
-        let columns: Vec<&Sensitive> = policy.sensitive(database).collect();
-        let mut beginnings = [0; 4];
-        for pattern in columns.iter().map(|sensitive| &sensitive.column) {
-            match pattern.as_bytes().first() {
-                None | Some(b'*') => beginnings = [u64::MAX; 4],
-                Some(first) => beginnings[usize::from(*first >> 6)] |= 1 << (first & 63),
-            }
-        }
-        Watched { columns, beginnings }
-    }
-
-    fn may_be(&self, name: &Word) -> bool {
-        match name.bytes().first() {
-            Some(first) => self.beginnings[usize::from(*first >> 6)] & 1 << (first & 63) != 0,
-            None => self.beginnings == [u64::MAX; 4],
-        }
-    }
-
-    /// Those of a kind: by name, or, where something may hide, because it cannot be told which columns are meant.
-    fn touched_by(&self, statement: &Statement, which: fn(&Sensitive) -> bool, may_hide: bool) -> bool {
-        let mut sensitive = self.columns.iter().copied().filter(|sensitive| which(sensitive));
-        if !self.columns.iter().any(|sensitive| which(sensitive)) {
-            return false;
-        }
-        let hides = |kind: &Kind| [Kind::DO, Kind::CALL, Kind::UNKNOWN, Kind::EXECUTE, Kind::FETCH].contains(kind);
-        if may_hide && statement.kinds.iter().any(hides) {
-            return true;
-        }
-        let is_column = |name: &Word| {
-            let mut sensitive = self.columns.iter().filter(|sensitive| which(sensitive));
-            self.may_be(name) && {
-                let name = name.as_str();
-                sensitive.any(|sensitive| matches(&sensitive.column, name))
-            }
-        };
-        let is_named = |column: &ColumnRef| matches!(column, ColumnRef::Named { name, .. } if is_column(name));
-        let is_all = |column: &ColumnRef| matches!(column, ColumnRef::All { .. });
-        statement.columns.iter().any(is_named)
-            || statement.columns.iter().any(is_all) && sensitive.any(|sensitive| has_table(sensitive, statement))
     }
 }
 

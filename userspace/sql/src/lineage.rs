@@ -118,7 +118,7 @@ pub enum Unknown {
     /// No such relation was told of.
     Relation(Name),
     /// No column of that name in what the query reads.
-    Column(String),
+    Column(Word),
     /// A function or operator that is not the server's own and cannot be looked into, over or near sensitive data.
     Function(Name),
     /// A statement or expression that this crate does not know.

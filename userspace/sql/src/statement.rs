@@ -1,12 +1,13 @@
 //! What `analyze` says of one statement.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Range;
 
 use crate::{Kind, Lineage, Word};
 
 /// A name as the server will read it: folded and unquoted, with its schema if one was written.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Name {
     /// The schema written in front of it. `None`: it is resolved by `search_path`.
     pub schema: Option<Word>,
@@ -26,6 +27,26 @@ impl Name {
     }
 }
 
+impl Ord for Name {
+    /// By schema, none of which comes first, and name.
+    #[inline(always)]
+    fn cmp(&self, other: &Name) -> Ordering {
+        let schemas = match (&self.schema, &other.schema) {
+            (None, None) => Ordering::Equal,
+            (Some(schema), Some(others)) => schema.cmp(others),
+            (own, others) => own.is_some().cmp(&others.is_some()),
+        };
+        schemas.then_with(|| self.name.cmp(&other.name))
+    }
+}
+
+impl PartialOrd for Name {
+    #[inline]
+    fn partial_cmp(&self, other: &Name) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.schema {
@@ -36,7 +57,7 @@ impl fmt::Display for Name {
 }
 
 /// What an effect falls on.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Object {
     /// Neither table nor function (`SELECT 1`, `SET`, `CREATE ROLE`).
     None,
@@ -46,13 +67,56 @@ pub enum Object {
     Function(Name),
 }
 
+impl Object {
+    /// What it is, as a number, and its name.
+    #[inline]
+    fn parts(&self) -> (u8, Option<&Name>) {
+        match self {
+            Object::None => (0, None),
+            Object::Table(name) => (1, Some(name)),
+            Object::Function(name) => (2, Some(name)),
+        }
+    }
+}
+
+impl Ord for Object {
+    /// None before tables, and those before functions.
+    #[inline(always)]
+    fn cmp(&self, other: &Object) -> Ordering {
+        let ((of, name), (others_of, others)) = (self.parts(), other.parts());
+        of.cmp(&others_of).then_with(|| name.cmp(&others))
+    }
+}
+
+impl PartialOrd for Object {
+    #[inline]
+    fn partial_cmp(&self, other: &Object) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 /// One effect on one object: what a verdict is taken of.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pair {
     /// The effect.
     pub kind: Kind,
     /// What it falls on.
     pub object: Object,
+}
+
+impl Ord for Pair {
+    /// By kind, and object.
+    #[inline(always)]
+    fn cmp(&self, other: &Pair) -> Ordering {
+        self.kind.cmp(&other.kind).then_with(|| self.object.cmp(&other.object))
+    }
+}
+
+impl PartialOrd for Pair {
+    #[inline]
+    fn partial_cmp(&self, other: &Pair) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl fmt::Display for Pair {

@@ -11,7 +11,7 @@ mod tag;
 pub(crate) mod json;
 
 pub(crate) use crate::grammar::{List, Node};
-pub(crate) use layout::{Field, Kind, Layout, Shape};
+pub(crate) use layout::{Field, Kind, Layout, Shape, Shapes, TAGS};
 pub(crate) use literal::{Literal, Literals};
 pub(crate) use tag::{At, Tag, at};
 

@@ -84,7 +84,7 @@ impl<'t> Walk<'t> {
 
     /// Closes the walk: column references that name a table or alias are whole rows. Gives the columns.
     pub(crate) fn finish(&mut self) -> Vec<ColumnRef> {
-        self.pairs.sort_unstable();
+        self.pairs.sort_unstable_by(Ord::cmp);
         self.pairs.dedup();
         self.harmless_calls.sort_unstable();
         self.harmless_calls.dedup();
@@ -357,7 +357,7 @@ impl<'t> Walk<'t> {
 
     /// `OPERATOR(schema.+)` of a foreign schema calls whatever function stands behind it.
     fn operator(&mut self, words: List<'t>) {
-        if parts(words).0.is_some_and(|schema| schema != "pg_catalog") {
+        if words.len() > 1 && parts(words).0.is_some_and(|schema| schema != "pg_catalog") {
             self.effect(Kind::FUNCTION_CALL, Object::Function(qualified(words)));
         }
     }
@@ -398,10 +398,9 @@ pub(crate) fn range_name(range: Node<'_>) -> Name {
 
 /// The same without a copy: schema and name.
 pub(crate) fn range_parts<'t>(range: Node<'t>) -> (Option<&'t str>, &'t str) {
-    let schema = match (range.text(at!("schemaname")), range.text(at!("relpersistence"))) {
-        ("", "t") => Some("pg_temp"),
-        ("", _) => None,
-        (schema, _) => Some(schema),
+    let schema = match range.text(at!("schemaname")) {
+        "" => range.is_letter(at!("relpersistence"), b't').then_some("pg_temp"),
+        schema => Some(schema),
     };
     (schema, range.text(at!("relname")))
 }
@@ -413,10 +412,15 @@ pub(crate) fn qualified(words: List<'_>) -> Name {
 }
 
 /// The same without a copy: schema and name.
+#[inline]
 pub(crate) fn parts<'t>(words: List<'t>) -> (Option<&'t str>, &'t str) {
-    if let Some(only) = words.only() {
-        return (None, only.as_string().unwrap_or_default());
+    match words.only() {
+        Some(only) => (None, only.as_string().unwrap_or_default()),
+        None => several_parts(words),
     }
+}
+
+fn several_parts<'t>(words: List<'t>) -> (Option<&'t str>, &'t str) {
     let mut words = words.iter().rev().filter_map(Value::as_string);
     let name = words.next().unwrap_or_default();
     (words.next(), name)

@@ -1,4 +1,8 @@
 //! A short word that is kept: a name of a column, of an output.
+//!
+//! Words are compared and read many times for each time that one is made, so a short one is compared as the few numbers that its bytes are, and
+//! is not looked at for what it was made of.
+#![allow(unsafe_code)]
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -14,7 +18,9 @@ pub struct Word(Held);
 
 #[derive(Clone)]
 enum Held {
+    /// All of a `str`, at most [`SHORT_MAX`] bytes, and zeros behind it.
     Short { length: u8, bytes: [u8; SHORT_MAX] },
+    /// A longer one.
     Long(Arc<str>),
 }
 
@@ -22,7 +28,8 @@ impl Word {
     /// The word.
     pub fn as_str(&self) -> &str {
         match &self.0 {
-            Held::Short { .. } => std::str::from_utf8(self.bytes()).unwrap_or_default(),
+            // SAFETY: a short word is made in `From<&str>` alone, of all bytes of that `str` and with their number, and is not changed.
+            Held::Short { .. } => unsafe { std::str::from_utf8_unchecked(self.bytes()) },
             Held::Long(word) => word,
         }
     }
@@ -64,8 +71,13 @@ fn short(word: &[u8]) -> Option<[u8; SHORT_MAX]> {
             *bytes.get_mut(8..)?.first_chunk_mut::<8>()? = *middle;
         }
         *bytes.get_mut(length - 8..)?.first_chunk_mut::<8>()? = *last;
-    } else {
-        bytes.iter_mut().zip(word).for_each(|(place, byte)| *place = *byte);
+    } else if let (Some(first), Some(last)) = (word.first_chunk::<4>(), word.last_chunk::<4>()) {
+        *bytes.first_chunk_mut::<4>()? = *first;
+        *bytes.get_mut(length - 4..)?.first_chunk_mut::<4>()? = *last;
+    } else if let (Some(first), Some(middle), Some(last)) = (word.first(), word.get(length / 2), word.last()) {
+        *bytes.first_mut()? = *first;
+        *bytes.get_mut(length / 2)? = *middle;
+        *bytes.get_mut(length - 1)? = *last;
     }
     Some(bytes)
 }
@@ -85,8 +97,15 @@ impl Deref for Word {
 }
 
 impl PartialEq for Word {
+    #[inline]
     fn eq(&self, other: &Word) -> bool {
-        self.bytes() == other.bytes()
+        match (&self.0, &other.0) {
+            (Held::Short { length, bytes }, Held::Short { length: other_length, bytes: other_bytes }) => {
+                length == other_length && bytes == other_bytes
+            }
+            (Held::Long(word), Held::Long(other)) => word == other,
+            _ => false,
+        }
     }
 }
 
@@ -116,6 +135,15 @@ impl std::hash::Hash for Word {
     }
 }
 
+/// The bytes as numbers in their order. (The last is of bytes that the one before has too, where those are alike.)
+#[inline]
+fn numbers(bytes: &[u8; SHORT_MAX]) -> [u64; 3] {
+    let at = |from: usize| {
+        bytes.get(from..).and_then(|rest| rest.first_chunk::<8>()).map_or(0, |of| u64::from_be_bytes(*of))
+    };
+    [at(0), at(8), at(SHORT_MAX - 8)]
+}
+
 impl PartialOrd for Word {
     fn partial_cmp(&self, other: &Word) -> Option<Ordering> {
         Some(self.cmp(other))
@@ -123,8 +151,16 @@ impl PartialOrd for Word {
 }
 
 impl Ord for Word {
+    #[inline(always)]
     fn cmp(&self, other: &Word) -> Ordering {
-        self.bytes().cmp(other.bytes())
+        match (&self.0, &other.0) {
+            // The zeros behind a word come before every byte that another has there; of two that are alike with them the shorter one does.
+            (Held::Short { length, bytes }, Held::Short { length: other_length, bytes: other_bytes }) => {
+                let ([first, rest @ ..], [other_first, other_rest @ ..]) = (numbers(bytes), numbers(other_bytes));
+                first.cmp(&other_first).then_with(|| rest.cmp(&other_rest)).then_with(|| length.cmp(other_length))
+            }
+            _ => self.bytes().cmp(other.bytes()),
+        }
     }
 }
 
@@ -147,8 +183,20 @@ mod tests {
     #[test]
     fn a_word_is_what_was_written() {
         assert_eq!(size_of::<Word>(), size_of::<String>());
-        for text in ["", "a", "twenty-two characters.", "twenty-three characters", "\u{e4}\u{1f600}", &"x".repeat(300)]
-        {
+        for text in [
+            "",
+            "a",
+            "ab",
+            "abc",
+            "abcd",
+            "abcde",
+            "abcdefg",
+            "abcdefgh",
+            "twenty-two characters.",
+            "twenty-three characters",
+            "\u{e4}\u{1f600}",
+            &"x".repeat(300),
+        ] {
             let word = Word::from(text);
             assert_eq!((word.as_str(), &*word, word.to_string()), (text, text, text.to_owned()));
             assert_eq!(format!("{word:?}"), format!("{text:?}"));
@@ -157,6 +205,22 @@ mod tests {
             let again = Word::from(owned);
             assert!(word == again);
             assert_eq!(word.cmp(&Word::from("b")), text.cmp("b"));
+        }
+    }
+
+    /// As their texts are compared, whatever stands in them and however long they are.
+    #[test]
+    fn words_are_compared_as_texts_are() {
+        let pieces = ["", "a", "b", "\0", "\u{e4}", "\u{1f600}", "abcdefg", "abcdefgh", "twenty-two characters", "zz"];
+        let two = pieces.iter().flat_map(|one| pieces.iter().map(move |other| format!("{one}{other}")));
+        let texts: Vec<String> = two.flat_map(|text| pieces.map(|last| format!("{text}{last}"))).collect();
+        let words: Vec<Word> = texts.iter().map(|text| Word::from(text.as_str())).collect();
+        for (text, word) in texts.iter().zip(&words) {
+            assert_eq!(word.as_str(), text);
+            for (other_text, other) in texts.iter().zip(&words) {
+                assert_eq!(word == other, text == other_text, "{text:?} {other_text:?}");
+                assert_eq!(word.cmp(other), text.cmp(other_text), "{text:?} {other_text:?}");
+            }
         }
     }
 }

@@ -262,16 +262,23 @@ fn may_hold_from(bytes: &[u8], from: usize) -> bool {
     if rest.len() < CHARACTERS_MIN {
         return false;
     }
-    let mut groups = [0_u8; WINDOW];
+    // A name is short, and a window is much to clear for it.
+    if rest.len() <= WORD { may_hold_within::<WORD>(rest) } else { may_hold_within::<WINDOW>(rest) }
+}
+
+/// The same of so many bytes at most, and of the characters alone.
+#[inline(always)]
+fn may_hold_within<const MOST: usize>(rest: &[u8]) -> bool {
+    let mut groups = [0_u8; MOST];
     groups.iter_mut().zip(rest).for_each(|(group, &byte)| *group = u8::from(begins_group(byte)));
     let broken = rest.iter().fold(0, |any, &byte| any | u8::from(byte == b'\n') | u8::from(byte == b'\r')) != 0;
     let mut found = 0;
     if broken {
-        for at in 0..rest.len().min(WINDOW) - 4 {
+        for at in 0..rest.len().min(MOST) - 4 {
             found |= groups[at] & groups[at + 4];
         }
     } else {
-        for at in 0..rest.len().min(WINDOW) - 12 {
+        for at in 0..rest.len().min(MOST) - 12 {
             found |= groups[at] & groups[at + 4] & groups[at + 8] & groups[at + 12];
         }
     }
@@ -281,7 +288,7 @@ fn may_hold_from(bytes: &[u8], from: usize) -> bool {
 /// The same, closer: all characters of the groups are looked at, and some line is as long as one that may be broken. `open`: a line goes on
 /// from before `from`.
 #[inline(always)]
-fn may_hold_card<S: Strict>(bytes: &[u8], from: usize, open: bool) -> bool {
+pub(super) fn may_hold_card<S: Strict>(bytes: &[u8], from: usize, open: bool) -> bool {
     if !bytes.get(from..).is_some_and(any_group::<S>) {
         return false;
     }

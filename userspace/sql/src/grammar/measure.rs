@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 use bumpalo::collections::Vec;
 
 use super::Arena;
-use crate::tree::{Kind, Layout, Shape, Unreadable};
+use crate::tree::{Kind, Layout, Shape, Shapes, Unreadable};
 
 /// Bytes that a list's item counts for, and a list or node beside what it holds.
 const ITEM_BYTES: usize = 24;
@@ -16,12 +16,16 @@ const ITEM_BYTES: usize = 24;
 /// In the place of the length of a word that is not ASCII.
 pub(super) const UNNOTED: u32 = u32::MAX;
 
+/// Bytes of a word that are looked at one by one.
+const SHORT: usize = 24;
+
 /// The tag of a list of nodes.
 const LIST: u32 = 1;
 
 /// What is known of a tree beside its nodes.
 pub(crate) struct Tree<'t> {
     pub(super) layout: &'static Layout,
+    pub(super) shapes: &'static Shapes,
     pub(super) arena: &'t Arena,
     /// Somebody has looked at the value of a constant.
     pub(super) is_looked: Cell<bool>,
@@ -29,7 +33,8 @@ pub(crate) struct Tree<'t> {
 
 impl<'t> Tree<'t> {
     pub(super) fn new(arena: &'t Arena) -> Tree<'t> {
-        Tree { layout: Layout::get(), arena, is_looked: Cell::new(false) }
+        let layout = Layout::get();
+        Tree { layout, shapes: layout.shapes(), arena, is_looked: Cell::new(false) }
     }
 
     /// Whether somebody has looked at the value of a constant.
@@ -57,8 +62,32 @@ pub(super) struct Measure<'t> {
     tree: &'t Tree<'t>,
     depth_max: usize,
     bytes_left: usize,
+    /// The tag of a word, and what one counts for.
+    string: u32,
+    string_bytes: usize,
     open: Vec<'t, Open>,
     constants: Vec<'t, usize>,
+}
+
+/// How long a word is, if it is ASCII; else [`UNNOTED`].
+///
+/// # Safety
+/// `text` points to a NUL-terminated string.
+#[inline]
+unsafe fn ascii_length(text: *const c_char) -> u32 {
+    let mut bits = 0;
+    // Most names are this short: one pass finds their end and says so, without a call.
+    for length in 0..SHORT {
+        // SAFETY: as above: nothing is read behind the NUL.
+        let byte = unsafe { text.add(length).read() } as u8;
+        if byte == 0 {
+            return if bits & 0x80 == 0 { length as u32 } else { UNNOTED };
+        }
+        bits |= byte;
+    }
+    // SAFETY: as above.
+    let bytes = unsafe { CStr::from_ptr(text).to_bytes() };
+    u32::try_from(bytes.len()).ok().filter(|_| bytes.is_ascii()).unwrap_or(UNNOTED)
 }
 
 /// What is still to be gone through.
@@ -72,7 +101,10 @@ struct Open {
 
 impl<'t> Measure<'t> {
     pub(super) fn new(tree: &'t Tree<'t>, depth_max: usize, bytes_max: usize) -> Measure<'t> {
+        let string = tree.layout.string;
         Measure {
+            string,
+            string_bytes: tree.layout.shape(string).bytes,
             tree,
             depth_max,
             bytes_left: bytes_max,
@@ -104,13 +136,24 @@ impl<'t> Measure<'t> {
 
     /// # Safety
     /// `at` points to a live node: its first four bytes are its tag, and what the layout says of that tag holds for what follows.
+    #[inline(always)]
     unsafe fn node(&mut self, at: NonNull<u8>, depth: usize) -> Result<(), Unreadable> {
         // SAFETY: every node begins with its tag.
         let tag = unsafe { at.cast::<u32>().read() };
-        if tag == self.tree.layout.string {
-            // SAFETY: a live `String` node.
-            unsafe { self.string(at) };
+        if tag != self.string {
+            return self.tagged(at, tag, depth);
         }
+        // Four of ten are words, and nothing is below one.
+        // SAFETY: a live `String` node.
+        unsafe { self.string(at) };
+        if depth > self.depth_max {
+            return Err(Unreadable::TooDeep);
+        }
+        self.spend(self.string_bytes)
+    }
+
+    /// A node of another type, which has that tag.
+    fn tagged(&mut self, at: NonNull<u8>, tag: u32, depth: usize) -> Result<(), Unreadable> {
         let shape = self.tree.layout.shape(tag);
         if !shape.is_known {
             return Err(Unreadable::Malformed);
@@ -135,14 +178,14 @@ impl<'t> Measure<'t> {
         // null. The tree is ours, and no reference into it was given out yet.
         unsafe {
             let text = at.add(self.tree.layout.string_words).cast::<*const c_char>().read();
-            let bytes = if text.is_null() { &[] } else { CStr::from_ptr(text).to_bytes() };
-            let note = u32::try_from(bytes.len()).ok().filter(|_| bytes.is_ascii()).unwrap_or(UNNOTED);
+            let note = if text.is_null() { 0 } else { ascii_length(text) };
             at.cast::<u32>().add(1).write(note);
         }
     }
 
     /// # Safety
     /// `list` points to a live list of a parse tree.
+    #[inline]
     unsafe fn items(&mut self, list: NonNull<u8>, depth: usize) -> Result<(), Unreadable> {
         let depth = depth + 1;
         if depth > self.depth_max {
@@ -205,7 +248,7 @@ impl<'t> Measure<'t> {
         if !self.tree.layout.shape(tag).is_value {
             return Err(Unreadable::Malformed);
         }
-        if tag == self.tree.layout.string {
+        if tag == self.string {
             // SAFETY: the union is a `String` node.
             unsafe { self.string(at.add(constant.offset)) };
         }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::ptr::NonNull;
 
 use super::measure::{Tree, UNNOTED};
-use crate::tree::{At, Field, Kind, Literal, Shape, Tag, Value};
+use crate::tree::{At, Field, Kind, Literal, Shape, TAGS, Tag, Value};
 
 /// Every ASCII character in its place, so that a `char` is a piece of it.
 const ASCII: &str = "\0\u{1}\u{2}\u{3}\u{4}\u{5}\u{6}\u{7}\u{8}\t\n\u{b}\u{c}\r\u{e}\u{f}\u{10}\u{11}\u{12}\u{13}\u{14}\u{15}\u{16}\u{17}\u{18}\u{19}\u{1a}\u{1b}\u{1c}\u{1d}\u{1e}\u{1f} !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~\u{7f}";
@@ -34,7 +34,8 @@ impl<'t> Node<'t> {
 
     #[inline]
     fn shape(self) -> &'static Shape {
-        self.tree.layout.shape(self.tag())
+        // The measure passed none whose tag is not below that; the absent one has none of a type.
+        &self.tree.shapes[self.tag() as usize % TAGS]
     }
 
     /// Its type; none for the few structs that no walk asks for.
@@ -108,12 +109,25 @@ impl<'t> Node<'t> {
         match self.shape().field(at) {
             // SAFETY: it is one of its own shape's.
             Some(field) if field.kind == Kind::Text => unsafe { self.words(field.offset()) },
-            // SAFETY: as above.
-            Some(field) => match unsafe { self.read(field) } {
-                Value::Text(text) => text,
-                _ => "",
+            Some(field) => match field.kind {
+                // SAFETY: as above, and a number stands there.
+                Kind::Enum(of) => self.enumerated(of, unsafe { self.at.add(field.offset()).cast::<i32>().read() }),
+                // SAFETY: as above.
+                _ => match unsafe { self.read(field) } {
+                    Value::Text(text) => text,
+                    _ => "",
+                },
             },
             None => "",
+        }
+    }
+
+    /// Whether a field is this letter.
+    pub(crate) fn is_letter(self, at: At, letter: u8) -> bool {
+        match self.shape().field(at) {
+            // SAFETY: it is one of its own shape's, and the layout says that a letter stands there.
+            Some(field) if field.kind == Kind::Char => unsafe { self.at.add(field.offset()).read() == letter },
+            _ => false,
         }
     }
 

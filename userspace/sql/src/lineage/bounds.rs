@@ -12,7 +12,7 @@ use super::select::nodes;
 use super::words;
 use crate::digest::Sought;
 use crate::schema::Kept;
-use crate::tree::{Node, Tag, at};
+use crate::tree::{List, Node, Tag, at};
 use crate::walk::parts;
 use crate::{Computation, Schema, Watch};
 
@@ -24,6 +24,8 @@ struct Read<'c> {
     keys: &'c [std::vec::Vec<i16>],
     /// Columns, by number, that equal something given.
     given: Given,
+    /// One of its keys is given; looked at again where a column is.
+    has_key: bool,
 }
 
 /// Numbers of columns. Most are below 64.
@@ -69,7 +71,7 @@ enum Side {
 impl<'c> Follower<'c> {
     /// Notes the relations in FROM of which the query reads every row; says whether it reads one row at most, of relations alone.
     pub(super) fn bounds(&mut self, node: Node<'c>) -> bool {
-        let mut reads = Vec::new_in(self.arena);
+        let mut reads = Vec::with_capacity_in(self.scopes.innermost().len(), self.arena);
         let mut is_stored = true;
         let schema = self.schema();
         self.scopes.innermost().iter().for_each(|from| is_stored &= stored(schema, from, &mut reads));
@@ -79,27 +81,28 @@ impl<'c> Follower<'c> {
         // Where all items are relations, and as many, each stands in its place.
         let are_items = is_stored && reads.len() == self.scopes.innermost().len();
         let owners = self.scopes.owners().filter(|_| are_items);
-        let mut sides = Vec::new_in(self.arena);
-        let mut note = |left, right| sides.push((side(&reads, owners, left), side(&reads, owners, right)));
+        let mut equalities = Vec::with_capacity_in(2 * reads.len(), self.arena);
+        let mut note = |left, right| equalities.push((left, right));
         node.node(at!("whereClause")).into_iter().for_each(|condition| conjuncts(condition, &mut note));
         nodes(node.list(at!("fromClause"))).for_each(|item| joins(item, &mut note));
-        // What is given by a key gives, through an equality, the key of another.
-        for _ in 0..=reads.len() {
-            let mut is_more = false;
-            for (left, right) in &sides {
-                is_more |= give(&mut reads, *left, *right);
-                is_more |= give(&mut reads, *right, *left);
-            }
-            if !is_more {
-                break;
-            }
+        let begins = |(left, right): &(Node<'c>, Node<'c>)| {
+            begins(&reads, owners, *left, *right) || begins(&reads, owners, *right, *left)
+        };
+        // Most joins of many tables give no key at all.
+        if reads.iter().any(|read| read.has_key) || equalities.iter().any(begins) {
+            let mut sides = Vec::with_capacity_in(equalities.len(), self.arena);
+            let resolved =
+                |(left, right): &(Node<'c>, Node<'c>)| (side(&reads, owners, *left), side(&reads, owners, *right));
+            sides.extend(equalities.iter().map(resolved));
+            follow(&mut reads, &sides);
         }
         let is_limited = node.node(at!("limitCount")).is_some_and(is_fixed);
         let mut is_single = is_stored;
         for read in &reads {
-            if !read.has_key() {
+            if !read.has_key {
                 is_single = false;
                 if !self.is_asked && !is_limited {
+                    self.found.unbounded.reserve(reads.len());
                     self.found.unbounded.push(Cow::Borrowed(&read.relation.name));
                 }
             }
@@ -108,15 +111,50 @@ impl<'c> Follower<'c> {
     }
 }
 
-impl Read<'_> {
+/// What is given by a key gives, through an equality, the key of another.
+fn follow(reads: &mut [Read<'_>], sides: &[(Side, Side)]) {
+    for _ in 0..=reads.len() {
+        let mut is_more = false;
+        for (left, right) in sides {
+            is_more |= give(reads, *left, *right);
+            is_more |= give(reads, *right, *left);
+        }
+        if !is_more {
+            break;
+        }
+    }
+}
+
+/// Whether an equality gives a column of some key by itself. Where none does, and no relation has a key without that, none has one at all.
+fn begins(reads: &[Read<'_>], owners: Option<&Owners>, column: Node<'_>, value: Node<'_>) -> bool {
+    if !is_fixed(value) {
+        return false;
+    }
+    let Side::Column(at, number) = side(reads, owners, column) else { return false };
+    reads.get(at).is_some_and(|read| read.all_keys().any(|key| key.contains(&number)))
+}
+
+impl<'c> Read<'c> {
+    /// A column is given; says whether that is new.
+    fn give(&mut self, number: i16) -> bool {
+        let is_new = self.given.add(number);
+        self.has_key = self.has_key || is_new && self.is_key_given();
+        is_new
+    }
+
     /// Is one of its keys given?
-    fn has_key(&self) -> bool {
+    fn is_key_given(&self) -> bool {
+        self.all_keys().any(|key| key.iter().all(|column| self.given.has(*column)))
+    }
+
+    /// The columns of each of its keys.
+    fn all_keys(&self) -> impl Iterator<Item = &'c [i16]> + use<'c> {
         let told = self.keys.iter().map(std::vec::Vec::as_slice);
         let own = self.relation.computations.iter().filter_map(|computation| match computation {
             Computation::Watched { by: Watch::Key, columns } if !columns.is_empty() => Some(columns.as_slice()),
             Computation::Watched { .. } | Computation::Generated { .. } => None,
         });
-        told.chain(own).any(|key| key.iter().all(|column| self.given.has(*column)))
+        told.chain(own)
     }
 }
 
@@ -125,17 +163,20 @@ fn give(reads: &mut [Read<'_>], column: Side, value: Side) -> bool {
     let Side::Column(at, number) = column else { return false };
     let is_given = match value {
         Side::Given => true,
-        Side::Column(other, _) => other != at && reads.get(other).is_some_and(Read::has_key),
+        Side::Column(other, _) => other != at && reads.get(other).is_some_and(|read| read.has_key),
         Side::Other => false,
     };
-    is_given && reads.get_mut(at).is_some_and(|read| read.given.add(number))
+    is_given && reads.get_mut(at).is_some_and(|read| read.give(number))
 }
 
 /// Adds the relations; says whether there is nothing else.
 fn stored<'c>(schema: &'c Schema, from: &From<'c>, reads: &mut Vec<'_, Read<'c>>) -> bool {
     match from {
         From::Item(Item { name, columns: Columns::Relation(relation) | Columns::Computed(relation, _), .. }) => {
-            reads.push(Read { name, relation, keys: schema.keys(relation.oid), given: Given::default() });
+            let keys = schema.keys(relation.oid);
+            let mut read = Read { name, relation, keys, given: Given::default(), has_key: false };
+            read.has_key = keys.iter().any(std::vec::Vec::is_empty);
+            reads.push(read);
             true
         }
         From::Item(_) => false,
@@ -150,11 +191,28 @@ fn stored<'c>(schema: &'c Schema, from: &From<'c>, reads: &mut Vec<'_, Read<'c>>
 fn conjuncts<'j>(condition: Node<'j>, note: &mut impl FnMut(Node<'j>, Node<'j>)) {
     let (mut next, mut open) = (Some(condition), std::vec::Vec::new());
     while let Some(node) = next.take().or_else(|| open.pop()) {
-        if node.kind() == Tag::BoolExpr && node.text(at!("boolop")) == "AND_EXPR" {
-            open.extend(nodes(node.list(at!("args"))));
-        } else if let Some((left, right)) = equality(node) {
-            note(left, right);
+        if let Some(all) = conjunction(node) {
+            // Most have no other conjunction in them; the others are gone through behind.
+            for node in nodes(all).rev() {
+                match conjunction(node) {
+                    Some(_) => open.push(node),
+                    None => note_equality(node, note),
+                }
+            }
+        } else {
+            note_equality(node, note);
         }
+    }
+}
+
+/// What must all hold; `None`: it is another condition.
+fn conjunction<'j>(node: Node<'j>) -> Option<List<'j>> {
+    (node.kind() == Tag::BoolExpr && node.text(at!("boolop")) == "AND_EXPR").then(|| node.list(at!("args")))
+}
+
+fn note_equality<'j>(node: Node<'j>, note: &mut impl FnMut(Node<'j>, Node<'j>)) {
+    if let Some((left, right)) = equality(node) {
+        note(left, right);
     }
 }
 

@@ -44,8 +44,9 @@ impl<'c> Follower<'c> {
         if name.name == "system_user" && node.list(at!("args")).is_empty() {
             return self.newer_name();
         }
-        let mut arguments: Vec<Value<'c>> =
-            nodes(node.list(at!("args"))).map(|argument| self.expression(argument)).collect();
+        let given = node.list(at!("args"));
+        let mut arguments = bumpalo::collections::Vec::with_capacity_in(given.len(), self.arena);
+        arguments.extend(nodes(given).map(|argument| self.expression(argument)));
         self.predicate(node.get(at!("agg_filter")));
         if let Some(over) = node.node(at!("over")) {
             self.window(over);
@@ -56,7 +57,7 @@ impl<'c> Follower<'c> {
             self.order(node.list(at!("agg_order")));
         }
         if node.flag(at!("agg_distinct")) {
-            self.probe(&Value::all(&arguments), Clause::GroupBy, node);
+            self.probe(&Value::all(arguments.iter()), Clause::GroupBy, node);
         }
         if let ([argument], None) = (arguments.as_slice(), name.schema) {
             // `pan(p)` is `p.pan`.
@@ -78,7 +79,7 @@ impl<'c> Follower<'c> {
     pub(super) fn applied(&mut self, schema: Option<&str>, name: &str, arguments: &[Value<'c>]) -> Value<'c> {
         let name = Called { schema, name };
         if !self.is_function(name) && !is_type(name.name) {
-            self.unknown(Unknown::Column(super::words::identifier(name.name).to_owned()));
+            self.unknown(Unknown::Column(super::words::identifier(name.name).into()));
             return Value::all(arguments).at_most(How::Lossy);
         }
         self.named(name, None, arguments)
@@ -94,7 +95,12 @@ impl<'c> Follower<'c> {
     }
 
     /// The keys of WITHIN GROUP: picked from (`mode`), or compared with an argument (`rank`).
-    fn within_group(&mut self, node: Node<'c>, name: Called<'_>, arguments: &mut Vec<Value<'c>>) {
+    fn within_group(
+        &mut self,
+        node: Node<'c>,
+        name: Called<'_>,
+        arguments: &mut bumpalo::collections::Vec<'c, Value<'c>>,
+    ) {
         let keys: Vec<Value<'c>> = nodes(node.list(at!("agg_order")))
             .filter_map(|sort| sort.node(at!("node")))
             .map(|key| self.expression(key))

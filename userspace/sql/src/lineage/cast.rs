@@ -44,9 +44,10 @@ fn is_composed(node: Node<'_>) -> bool {
     {
         node = inner;
     }
-    let class = functions::class(words::last(node.list(at!("funcname"))));
     let of_texts = [Class::Joins, Class::Lists, Class::Formats, Class::Trims];
-    words::last(node.list(at!("name"))) == "||" || node.kind() == Tag::FuncCall && of_texts.contains(&class)
+    let is_of_texts = |name: &str| of_texts.contains(&functions::class(name));
+    words::last(node.list(at!("name"))) == "||"
+        || node.kind() == Tag::FuncCall && is_of_texts(words::last(node.list(at!("funcname"))))
 }
 
 impl<'c> Follower<'c> {
@@ -61,8 +62,8 @@ impl<'c> Follower<'c> {
             self.may_quote(value);
         }
         let is_record = type_name.is_some_and(|name| words::last(name.list(at!("names"))) == "record");
-        // A text that was put together may be read as another value, or as none.
-        let is_joined = cast.node(at!("arg")).is_some_and(is_composed);
+        // A text that was put together may be read as another value, or as none. Of what derives from nothing that matters nothing is kept anyway.
+        let is_joined = !value.is_clean() && cast.node(at!("arg")).is_some_and(is_composed);
         let how = if is_joined && !is_text { How::Lossy } else { keeps(type_name) };
         if is_record { value.clone() } else { value.at_most(how) }
     }

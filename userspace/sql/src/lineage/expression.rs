@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::follow::Follower;
 use super::operators;
+use super::scope::Soon;
 use super::select::nodes;
 use super::value::{Column, Value};
 use super::words;
@@ -211,6 +212,16 @@ impl<'c> Follower<'c> {
 
     /// What a bare name means: a column, or where none is known by it a whole row. `None`: neither.
     pub(super) fn named_column(&mut self, name: &str) -> Option<Value<'c>> {
+        match self.scopes.sure_column(self.schema(), name) {
+            Soon::Is(value) => Some(value),
+            Soon::Nowhere => self.whole_row(&[name]),
+            Soon::Perhaps => self.searched_column(name),
+        }
+    }
+
+    /// The same, wherever it may be.
+    #[inline(never)]
+    fn searched_column(&mut self, name: &str) -> Option<Value<'c>> {
         let mut found = self.scopes.column(self.schema(), name);
         if (found.value.is_none() || found.is_open)
             && let Some(row) = self.whole_row(&[name])
@@ -225,7 +236,7 @@ impl<'c> Follower<'c> {
     }
 
     fn no_column(&mut self, name: &str) -> Value<'c> {
-        self.unknown(Unknown::Column(words::identifier(name).to_string()));
+        self.unknown(Unknown::Column(words::identifier(name).into()));
         Value::clean()
     }
 

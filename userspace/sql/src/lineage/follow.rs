@@ -21,6 +21,9 @@ const STEPS_MAX: usize = 200_000;
 /// Expressions, queries and views inside each other. A step of the tree takes at most one.
 const NESTED_MAX: usize = 300;
 
+/// Of so many and more that are not known it is looked whether some stand there twice, each time before they take more memory.
+const UNKNOWN_SORTED: usize = 64;
+
 /// A common table expression that is visible.
 #[derive(Clone)]
 pub(super) struct Cte<'c> {
@@ -57,8 +60,8 @@ pub(super) struct Follower<'c> {
     /// What earlier statements of the same text did.
     pub(super) earlier: Earlier<'c>,
     pub(super) found: Found<'c>,
-    /// No columns.
-    pub(super) nothing: Rc<[Column<'c>]>,
+    /// No columns, once that was asked for.
+    nothing: Option<Rc<[Column<'c>]>>,
     steps_left: usize,
     nested: usize,
 }
@@ -115,7 +118,8 @@ pub(super) struct Found<'c> {
     pub(super) probes: BTreeSet<Probe>,
     pub(super) flows: BTreeSet<Flow>,
     pub(super) elsewhere: BTreeSet<Name>,
-    pub(super) unknown: BTreeSet<Unknown>,
+    /// Some may stand there twice.
+    pub(super) unknown: Vec<Unknown>,
     pub(super) used: BTreeSet<ColumnId>,
     pub(super) asked: BTreeSet<ColumnId>,
     /// Some may stand there twice.
@@ -146,7 +150,7 @@ impl<'c> Follower<'c> {
             texts: HashMap::new(),
             earlier,
             found: Found::default(),
-            nothing: Rc::from([]),
+            nothing: None,
             steps_left,
             nested: 0,
         }
@@ -154,6 +158,11 @@ impl<'c> Follower<'c> {
 
     pub(super) fn schema(&self) -> &'c Schema {
         self.context.schema
+    }
+
+    /// No columns.
+    pub(super) fn nothing(&mut self) -> Rc<[Column<'c>]> {
+        Rc::clone(self.nothing.get_or_insert_with(|| Rc::from([])))
     }
 
     /// Goes one level deeper, if there is room; else the statement is unknown and the rest of it is left.
@@ -232,7 +241,16 @@ impl<'c> Follower<'c> {
     }
 
     pub(super) fn unknown(&mut self, unknown: Unknown) {
-        self.found.unknown.insert(unknown);
+        let known = &mut self.found.unknown;
+        // A text may ask ever again for what is not there.
+        if known.len() == known.capacity() && known.len() >= UNKNOWN_SORTED {
+            known.sort_unstable();
+            known.dedup();
+            if known.len() > known.capacity() / 2 {
+                known.reserve(known.capacity());
+            }
+        }
+        known.push(unknown);
     }
 
     pub(super) fn unknown_form(&mut self, form: &str) {
@@ -266,7 +284,9 @@ impl<'c> Follower<'c> {
     pub(super) fn finish(mut self, columns: &[Column<'c>]) -> Lineage {
         let (outputs, open_at) = self.outputs(columns);
         let mut found = std::mem::take(&mut self.found);
-        found.unbounded.sort_unstable();
+        found.unknown.sort_unstable();
+        found.unknown.dedup();
+        found.unbounded.sort_unstable_by(|one, other| one.as_ref().cmp(other.as_ref()));
         found.unbounded.dedup();
         let named = |columns: &BTreeSet<ColumnId>| {
             let all: BTreeSet<Used> = columns.iter().filter_map(|column| self.by_name(*column)).collect();
@@ -280,7 +300,7 @@ impl<'c> Follower<'c> {
             flows: found.flows.into_iter().collect(),
             elsewhere: found.elsewhere.into_iter().collect(),
             may_quote: found.may_quote,
-            unknown: found.unknown.into_iter().collect(),
+            unknown: found.unknown,
             is_plan: found.is_plan,
             open_at,
             unbounded: found.unbounded.into_iter().map(Cow::into_owned).collect(),

@@ -118,7 +118,7 @@ impl<'c> Follower<'c> {
         let schema = self.schema();
         let natural = node.flag(at!("isNatural"));
         if !natural && node.list(at!("usingClause")).is_empty() {
-            return Rc::clone(&self.nothing);
+            return self.nothing();
         }
         let common = if natural { self.common(node, left, right) } else { names(node.list(at!("usingClause"))) };
         let mut columns = Vec::with_capacity(common.len());

@@ -253,6 +253,14 @@ impl<'c> From<'c> {
         }
     }
 
+    /// Whether it is a relation, and the first that has the column, if it does.
+    #[inline(always)]
+    fn is_clear(&self, sought: Sought<'_>, found: &mut Option<(&'c Kept, &'c crate::Column)>) -> bool {
+        let From::Item(Item { columns: Columns::Relation(relation), .. }) = self else { return false };
+        let relation: &'c Kept = relation;
+        relation.column(sought).is_none_or(|column| found.replace((relation, column)).is_none())
+    }
+
     /// Tells of the items that a qualifier means.
     fn named(&self, qualifier: &str, of: Option<&str>, tell: &mut impl FnMut(&Item<'c>)) {
         match self {
@@ -298,6 +306,16 @@ impl<'c> From<'c> {
         self.find(schema, name.into(), is_system(name), &mut found);
         found
     }
+}
+
+/// What is told soon of a column.
+pub(super) enum Soon<'c> {
+    /// It is this one.
+    Is(Value<'c>),
+    /// No item has it.
+    Nowhere,
+    /// It has to be looked for.
+    Perhaps,
 }
 
 /// Everything that is visible at one place.
@@ -389,6 +407,28 @@ impl<'c> Scopes<'c> {
 
     fn visible(&self) -> impl Iterator<Item = &Scope<'c>> {
         self.stack.iter().rev().filter(|scope| scope.is_visible)
+    }
+
+    /// What an unqualified column is, where that is told soon: one relation alone of the innermost query has it, or none of the only query has,
+    /// and what else may have it is a relation too. As [`Scopes::column`] finds it.
+    pub(super) fn sure_column(&self, schema: &Schema, name: &str) -> Soon<'c> {
+        let Some(scope) = self.stack.last().filter(|scope| scope.is_visible && !is_system(name)) else {
+            return Soon::Perhaps;
+        };
+        let sought = Sought::from(name);
+        let mut found = None;
+        let are_clear = match scope.owners(self.arena) {
+            Some(owners) => {
+                let mut places = owners.may_have(sought).filter_map(|at| scope.from.get(at));
+                places.all(|from| from.is_clear(sought, &mut found))
+            }
+            None => scope.items().iter().all(|from| from.is_clear(sought, &mut found)),
+        };
+        match found {
+            Some((relation, column)) if are_clear => Soon::Is(stored(schema, relation, column)),
+            None if are_clear && self.stack.len() == 1 => Soon::Nowhere,
+            _ => Soon::Perhaps,
+        }
     }
 
     /// What an unqualified column may be.

@@ -28,15 +28,15 @@ pub(super) fn names<'c>(list: List<'c>) -> Vec<&'c str> {
 impl<'c> Follower<'c> {
     /// A query, or a statement that changes rows and returns some.
     pub(super) fn query(&mut self, node: Node<'c>) -> Rc<[Column<'c>]> {
-        let nothing = Rc::clone(&self.nothing);
-        self.deeper(nothing, |this| match node.kind() {
-            Tag::SelectStmt => this.select(node),
-            Tag::InsertStmt | Tag::UpdateStmt | Tag::DeleteStmt | Tag::MergeStmt => this.change(node),
+        let columns = self.deeper(None, |this| match node.kind() {
+            Tag::SelectStmt => Some(this.select(node)),
+            Tag::InsertStmt | Tag::UpdateStmt | Tag::DeleteStmt | Tag::MergeStmt => Some(this.change(node)),
             _ => {
                 this.unknown_form(node.name());
-                Rc::from([])
+                None
             }
-        })
+        });
+        columns.unwrap_or_else(|| self.nothing())
     }
 
     /// Runs `body` where the common table expressions of `clause` are visible.

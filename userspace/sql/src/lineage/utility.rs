@@ -171,7 +171,7 @@ impl<'c> Follower<'c> {
             None if scope::has_star(&columns) => columns,
             None => {
                 let missing = wanted.iter().find(|name| pick(name).is_none()).map_or("", |name| name);
-                self.unknown(Unknown::Column(words::identifier(missing).to_string()));
+                self.unknown(Unknown::Column(words::identifier(missing).into()));
                 columns
             }
         }

@@ -11,8 +11,15 @@ const LEVELS_MAX: usize = 6;
 
 /// An identifier as it may be shown.
 pub(super) fn identifier(name: &str) -> &str {
-    let digits = name.chars().filter(|c| c.is_numeric()).count();
-    if digits > DIGITS_MAX || name.len() > 63 { "..." } else { name }
+    let has_many_digits = || name.chars().filter(|c| c.is_numeric()).count() > DIGITS_MAX;
+    // What has no more letters has no more digits.
+    let is_long = name.len() > DIGITS_MAX;
+    if name.len() > 63 || is_long && name.bytes().any(is_of_digit) && has_many_digits() { "..." } else { name }
+}
+
+/// Whether a byte is a digit, or of a character that may be one.
+fn is_of_digit(byte: u8) -> bool {
+    byte.is_ascii_digit() || !byte.is_ascii()
 }
 
 /// An expression in words.

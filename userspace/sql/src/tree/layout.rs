@@ -178,6 +178,12 @@ pub(crate) struct Layout {
 
 static UNKNOWN: Shape = Shape::unknown();
 
+/// Room for the tags of all types: a power of two.
+pub(crate) const TAGS: usize = 512;
+
+/// All node types by tag, [`TAGS`] of them.
+pub(crate) type Shapes = [Shape; TAGS];
+
 impl Layout {
     /// The one of the library that is linked.
     pub(crate) fn get() -> &'static Layout {
@@ -189,6 +195,12 @@ impl Layout {
     #[inline]
     pub(crate) fn shape(&'static self, tag: u32) -> &'static Shape {
         self.shapes.get(tag as usize).unwrap_or(&UNKNOWN)
+    }
+
+    /// All of them, for nodes whose tags are known to be of some type: such a tag needs no comparison with how many there are.
+    pub(crate) fn shapes(&'static self) -> &'static Shapes {
+        static NONE: Shapes = [const { Shape::unknown() }; TAGS];
+        self.shapes.first_chunk().unwrap_or(&NONE)
     }
 
     /// The name of an enumeration's value.
@@ -240,6 +252,9 @@ fn read(text: &'static str) -> Layout {
     let string = layout.shapes.iter().zip(0..).find(|(shape, _)| shape.tag == Tag::String);
     if let Some((field, tag)) = string.and_then(|(shape, tag)| Some((shape.fields.first()?, tag))) {
         (layout.string, layout.string_words) = (tag, field.offset());
+    }
+    if layout.shapes.len() < TAGS {
+        layout.shapes.resize_with(TAGS, Shape::unknown);
     }
     layout.enums = enums.iter().map(|line| line.split(' ').filter_map(valued).collect()).collect();
     layout
@@ -349,6 +364,9 @@ mod tests {
         assert_eq!((layout.shape(layout.string).name, layout.string_words), ("String", 8));
         assert!(layout.shapes.iter().flat_map(|shape| &shape.fields).all(|field| field.at != Field::NONE.at));
         assert!(layout.enums.iter().all(|names| !names.is_empty()));
+        // Each type has its place among those of `TAGS`.
+        assert_eq!(layout.shapes.len(), TAGS);
+        assert!(layout.shapes.iter().zip(layout.shapes()).all(|(shape, same)| std::ptr::eq(shape, same)));
     }
 
     /// Fields are asked for by digests of their names: each that the sources ask for is there, and no two fall together.
