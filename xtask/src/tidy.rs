@@ -52,7 +52,6 @@ const UNSAFE: &[&str] = &[
     "userspace/sql/src/grammar.rs",
     "userspace/sql/src/grammar/measure.rs",
     "userspace/sql/src/grammar/node.rs",
-    "userspace/sql/src/word.rs",
     "interceptor-ebpf/src/",
     "interceptor/abi/src/",
     "interceptor/src/load",
