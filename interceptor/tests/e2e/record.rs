@@ -30,7 +30,7 @@ fn the_record_holds_no_card_and_says_who() {
     let Some(stage) = Stage::usual() else { return };
     stage.ask("SELECT customer FROM payments WHERE pan = '4111111111111111'");
     let record = stage.record().join("\n");
-    for card in crate::stage::CARDS {
+    for card in CARDS {
         assert!(!record.contains(card), "a card is in the record");
     }
     assert!(record.contains("reconciler") && record.contains("psql"), "agent and executable are missing");

@@ -6,17 +6,17 @@ use std::net::{IpAddr, SocketAddr};
 use pan::Masked;
 
 use crate::event::{
-    Actor, Approval, AskOver, Asked, Decided, Event, Grant, GrantOver, Head, Operator, Outcome, Parameters,
-    SessionTotals, SignedOff, SqlState, Stage, Statement, Text, VerdictFacts,
+    Actor, Approval, AskOver, Asked, Event, Grant, GrantOver, Head, Operator, Outcome, Parameters, SessionTotals,
+    SignedOff, SqlState, Stage, Statement, Text, VerdictFacts,
 };
 use crate::id::RecordId;
-use crate::token::CardTokens;
 use crate::{JUSTIFICATION_MAX, LIST_MAX, NAME_MAX, TEXT_MAX, field};
 
 mod credential;
 mod identity;
 mod kept;
 mod reveal;
+mod statement;
 
 thread_local! {
     /// Where parts are encoded: each takes just the memory that it needs.
@@ -291,56 +291,6 @@ impl Actor<'_> {
     }
 }
 
-impl Statement<'_> {
-    fn append(&self, out: &mut Vec<u8>) {
-        for kind in self.kinds.iter().take(LIST_MAX) {
-            name(out, field::KIND, Text::Literal(kind));
-        }
-        for table in self.tables.iter().take(LIST_MAX) {
-            name(out, field::TABLE, Text::Masked(table));
-        }
-        omitted(out, self.kinds.len().saturating_sub(LIST_MAX) + self.tables.len().saturating_sub(LIST_MAX));
-        long_text(out, self.text);
-        number(out, field::TEXT_BYTES, self.text_bytes);
-        if self.redacted {
-            number(out, field::REDACTED, 1);
-        }
-        tokens(out, self.tokens);
-    }
-}
-
-impl Parameters<'_> {
-    fn append(&self, out: &mut Vec<u8>) {
-        list(out, field::PARAMETERS, self.values);
-        tokens(out, self.tokens);
-        number_if(out, field::PARAMETERS_UNREAD, Some(self.unread).filter(|unread| *unread > 0));
-    }
-}
-
-impl VerdictFacts<'_> {
-    /// The verdict's success comes first, as in every payload.
-    fn append(&self, out: &mut Vec<u8>) {
-        number(out, field::SUCCESS, u64::from(self.verdict.goes_on()));
-        number(out, field::VERDICT, u64::from(self.verdict.code()));
-        name_if(out, field::RULE, self.rule);
-        name_if(out, field::REASON, self.reason);
-        name(out, field::POLICY, self.policy);
-    }
-}
-
-impl Decided<'_> {
-    fn append(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.verdict.0);
-        out.extend_from_slice(&self.actor.0);
-        name(out, field::REQUEST, Text::Literal(self.request));
-        name_if(out, field::APPROVAL, self.approval);
-        name_if(out, field::REVEAL, self.reveal);
-        number(out, field::NUMBER, self.number);
-        out.extend_from_slice(&self.statement.0);
-        out.extend_from_slice(self.parameters.map_or(&[], |part| &part.0));
-    }
-}
-
 impl Asked<'_> {
     fn append(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.verdict.0);
@@ -578,11 +528,6 @@ fn omitted(out: &mut Vec<u8>, count: usize) {
     if count > 0 {
         number(out, field::OMITTED, count as u64);
     }
-}
-
-fn tokens(out: &mut Vec<u8>, of: &CardTokens) {
-    of.tokens.iter().for_each(|token| bytes(out, field::CARD_TOKENS, &token.0));
-    number_if(out, field::CARD_TOKENS_OMITTED, Some(of.left_off).filter(|left_off| *left_off > 0));
 }
 
 /// One counter as `name=value`.

@@ -29,7 +29,7 @@ impl Connection {
         inner: &Inner,
         cx: &mut Cx<'_, '_>,
     ) -> Option<Arc<ParametersPart>> {
-        if bind.len() == 0 {
+        if bind.is_empty() {
             return None;
         }
         let secret = judged.secret || judged.has_effects && self.texts_of(judged, cx).iter().any(|text| text.secret);
