@@ -18,7 +18,8 @@ const TYPED_MAX: u64 = 256;
 
 /// `audit token`: reads one card number from standard input and prints its token. Who asked is in the record, the number is nowhere.
 pub fn token(config: &Path) -> Result<u8> {
-    let state = Config::load(config)?.service.state_dir;
+    // What is a card number is what the service takes for one, of further issuers too.
+    let state = Config::load(config)?.installed()?.service.state_dir;
     let secret = Checkpoints::kept_secret(&state)
         .with_context(|| {
             format!("cannot read the secret of this host's record in {}: run it as root", state.display())

@@ -1,5 +1,4 @@
-//! The one door to libpg_query, PostgreSQL 18's own grammar and scanner in C. All `unsafe` of this crate is here, but for one line of
-//! `word.rs`.
+//! The one door to libpg_query, PostgreSQL 18's own grammar and scanner in C. All `unsafe` of this crate is here.
 //!
 //! The `pg_query` crate builds and links the library; its own `parse` is not used because it drops the error's position
 //! and decodes through protobuf, whose nesting limit refuses chains of some 30 operators. The tree is read where it lies
