@@ -64,6 +64,8 @@ pub struct Appender {
     /// The header's hash.
     begun: Hash,
     sealed: bool,
+    /// The payload of the last record that closed a batch: its memory is used again, a root is written twice a second.
+    closing: Vec<u8>,
 }
 
 impl Appender {
@@ -89,6 +91,7 @@ impl Appender {
             tree: header.previous.tree.clone(),
             begun: header.hash(),
             sealed: false,
+            closing: Vec::with_capacity(ROOT_ROOM),
             header,
         })
     }
@@ -111,6 +114,7 @@ impl Appender {
             tree: recovered.tree.clone(),
             begun: recovered.header.hash(),
             sealed: false,
+            closing: Vec::with_capacity(ROOT_ROOM),
         };
         let torn_bytes = recovered.used - recovered.end + recovered.given_up;
         if !recovered.stopped || torn_bytes > 0 {
@@ -237,13 +241,15 @@ impl Appender {
         reserve: usize,
     ) -> Result<(), Refused> {
         self.hash(memory, u64::MAX);
-        let mut payload = Vec::with_capacity(ROOT_ROOM);
+        let mut payload = std::mem::take(&mut self.closing);
+        payload.clear();
         number(&mut payload, field::TREE_SIZE, self.tree.size());
         bytes(&mut payload, field::TREE_ROOT, &self.tree.root());
         bytes(&mut payload, field::HEADER_HASH, &self.begun);
         number(&mut payload, field::DURABLE_SEQ, durable_seq.min(self.last_seq()));
-        let seq = self.store(memory, kind.code(), 0, stamp, &payload, reserve)?;
-        self.rooted = seq - 1;
+        let stored = self.store(memory, kind.code(), 0, stamp, &payload, reserve);
+        self.closing = payload;
+        self.rooted = stored? - 1;
         Ok(())
     }
 
