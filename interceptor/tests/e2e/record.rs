@@ -146,9 +146,13 @@ fn sessions_are_listed_shown_searched_and_played_again() {
 /// A number in a text and, bound by another client, as a parameter: who knows it finds both, and nothing else has it.
 #[test]
 fn what_touched_a_card_is_found_by_its_token() {
-    let Some(stage) = Stage::set("record = \"results\"\n", POLICY) else { return };
+    // A number of an issuer that only this deployment knows.
+    const ISSUED: &str = "7000000000000005";
+    let config = "record = \"results\"\n[[masking.prefix]]\ndigits = \"7000\"\nlengths = [16]\n";
+    let Some(stage) = Stage::set(config, POLICY) else { return };
     let card = CARDS[0];
     stage.ask(&format!("SELECT '{card}', 'in a text'"));
+    stage.ask(&format!("SELECT '{ISSUED}'"));
     stage.ask("SELECT '4111111111111112', 'no card'");
     let script = Folder::new("bound").expect("a folder");
     let file = script.path().join("bound.sql");
@@ -185,6 +189,9 @@ fn what_touched_a_card_is_found_by_its_token() {
         .collect();
     texts.sort();
     assert_eq!(texts, ["execute [\"411111******1111\"]", "query null"], "{}", found.err);
+    let issued = token(ISSUED);
+    assert!(issued.ok, "{}", issued.err);
+    assert_eq!(search(&format!("card:{} type:decision", issued.out.trim())).out.lines().count(), 1);
     // Of a number itself nothing is found, and it is not repeated.
     let typed = search(&format!("card:{card}"));
     assert!(!typed.ok && typed.err.contains("audit token"), "{}", typed.err);
