@@ -182,7 +182,7 @@ fn fits(rule: &RoleRule, ask: &LoginAsk) -> bool {
         None => sql::matches(name, &subject.agent),
     };
     (rule.agents.is_empty() || rule.agents.iter().any(is_agent))
-        && (rule.users.is_empty() || rule.users.iter().any(|name| sql::matches(name, &ask.user)))
+        && (rule.users.is_empty() || rule.users.iter().any(|name| sql::matches(name, ask.user.as_bytes())))
 }
 
 /// A name that no other role has, its login, and the verifier that the database is given. The password is gone when this returns.

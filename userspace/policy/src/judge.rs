@@ -213,7 +213,7 @@ fn names<'a>(name: Named<'a>, is_relation: bool, schemas: &'a [String]) -> impl 
     let is_bare = name.schema.is_none();
     let is_servers = is_bare
         && if is_relation {
-            name.name.starts_with("pg_") // as all of `pg_catalog` are called
+            name.name.bytes().starts_with(b"pg_") // as all of `pg_catalog` are called
         } else {
             sql::is_catalog_function(name.name)
         };

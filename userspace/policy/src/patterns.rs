@@ -1,6 +1,6 @@
 //! Lists of a rule: names of agents and databases, and objects by schema and name, each with stars and exclusions.
 
-use sql::{Name, matches};
+use sql::{Name, Word, matches};
 
 use crate::{Doubt, Subject};
 
@@ -54,7 +54,7 @@ impl Names {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Named<'a> {
     pub(crate) schema: Option<&'a str>,
-    pub(crate) name: &'a str,
+    pub(crate) name: &'a Word,
 }
 
 impl<'a> From<&'a Name> for Named<'a> {
@@ -116,7 +116,7 @@ impl Objects {
         let exact = |pattern: &ObjectPattern| match pattern {
             ObjectPattern::Catalog => false,
             ObjectPattern::Name { schema, name } => {
-                candidate.schema == Some(schema.as_str()) && *name == candidate.name && !name.contains('*')
+                candidate.schema == Some(schema.as_str()) && candidate.name == name && !name.contains('*')
             }
         };
         self.matches(candidate) && self.wanted.iter().any(exact)

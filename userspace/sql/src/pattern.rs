@@ -1,24 +1,25 @@
 //! Names with stars, as policy writes them.
 
-/// Does `name` match `pattern`, in which each `*` stands for any run of characters, an empty one included?
-pub fn matches(pattern: &str, name: &str) -> bool {
+/// Does `name` match `pattern`, in which each `*` stands for any run of characters, an empty one included? By their bytes: a star is one byte
+/// and part of no other character of UTF-8.
+pub fn matches(pattern: impl AsRef<[u8]>, name: impl AsRef<[u8]>) -> bool {
+    let (pattern, name) = (pattern.as_ref(), name.as_ref());
     // Most differ in the first letter, and most have no star.
-    let first = pattern.as_bytes().first();
-    if first.is_some_and(|first| *first != b'*') && first != name.as_bytes().first() {
+    let first = pattern.first();
+    if first.is_some_and(|first| *first != b'*') && first != name.first() {
         return false;
     }
-    if pattern == "*" {
+    if pattern == b"*" {
         return true;
     }
-    if !pattern.bytes().any(|byte| byte == b'*') {
+    if !pattern.contains(&b'*') {
         return pattern == name;
     }
-    let mut parts = pattern.split('*');
-    let Some(rest) = name.strip_prefix(parts.next().unwrap_or_default()) else { return false };
+    let mut parts = pattern.split(|byte| *byte == b'*');
+    let Some(mut rest) = name.strip_prefix(parts.next().unwrap_or_default()) else { return false };
     let Some(last) = parts.next_back() else { return rest.is_empty() };
-    let mut rest = rest;
-    for part in parts {
-        let Some(at) = rest.find(part) else { return false };
+    for part in parts.filter(|part| !part.is_empty()) {
+        let Some(at) = rest.windows(part.len()).position(|bytes| bytes == part) else { return false };
         rest = rest.get(at + part.len()..).unwrap_or_default();
     }
     rest.ends_with(last)
@@ -50,6 +51,10 @@ mod tests {
             ("a*b*c", "a-b-b-c", true),
             ("*pan*", "my_pan_1", true),
             ("*pan", "pan_1", false),
+            ("a**b", "acb", true),
+            ("a**b", "ac", false),
+            ("*\u{e4}*", "p\u{e4}n", true),
+            ("*\u{e4}", "\u{e5}", false),
         ] {
             assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
         }

@@ -93,6 +93,12 @@ impl Deref for Word {
     }
 }
 
+impl AsRef<[u8]> for Word {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes()
+    }
+}
+
 impl PartialEq for Word {
     #[inline]
     fn eq(&self, other: &Word) -> bool {

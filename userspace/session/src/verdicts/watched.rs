@@ -52,8 +52,7 @@ impl<'a> Watched<'a> {
         let is_column = |name: &Word| {
             // Most are as long as none of them.
             let may_match = |pattern: &str| self.has_stars || pattern.len() == name.bytes().len();
-            let is_it =
-                |sensitive: &Sensitive| may_match(&sensitive.column) && matches(&sensitive.column, name.as_str());
+            let is_it = |sensitive: &Sensitive| may_match(&sensitive.column) && matches(&sensitive.column, name);
             self.may_be(name) && self.of_kind(which).any(is_it)
         };
         let is_named = |column: &ColumnRef| matches!(column, ColumnRef::Named { name, .. } if is_column(name));
