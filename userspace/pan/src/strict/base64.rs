@@ -251,6 +251,9 @@ const SPAN_MAX: usize = 128;
 /// A card that has begun and completed no group: one group of four characters, two more, and the breaks of a line.
 const BEGUN_MAX: usize = 12;
 
+/// Most statements are no longer.
+const STATEMENT: usize = 8 * WORD;
+
 /// Thirteen digits.
 const CHARACTERS_MIN: usize = 18;
 
@@ -262,8 +265,12 @@ fn may_hold_from(bytes: &[u8], from: usize) -> bool {
     if rest.len() < CHARACTERS_MIN {
         return false;
     }
-    // A name is short, and a window is much to clear for it.
-    if rest.len() <= WORD { may_hold_within::<WORD>(rest) } else { may_hold_within::<WINDOW>(rest) }
+    // A name is short, and most statements are; a window is much to clear for them.
+    match rest.len() {
+        ..=WORD => may_hold_within::<WORD>(rest),
+        ..=STATEMENT => may_hold_within::<STATEMENT>(rest),
+        _ => may_hold_within::<WINDOW>(rest),
+    }
 }
 
 /// The same of so many bytes at most, and of the characters alone.

@@ -289,8 +289,8 @@ impl<'c> Follower<'c> {
         found.unbounded.sort_unstable_by(|one, other| one.as_ref().cmp(other.as_ref()));
         found.unbounded.dedup();
         let named = |columns: &BTreeSet<ColumnId>| {
-            let all: BTreeSet<Used> = columns.iter().filter_map(|column| self.by_name(*column)).collect();
-            self.schema().is_watching.then(|| all.into_iter().collect())
+            let by_name = || columns.iter().filter_map(|column| self.by_name(*column)).collect::<BTreeSet<Used>>();
+            self.schema().is_watching.then(|| by_name().into_iter().collect())
         };
         Lineage {
             outputs,
