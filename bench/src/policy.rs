@@ -60,7 +60,7 @@ fn number(text: &str) -> Result<u64, String> {
 /// `bench policy …`.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let options = Options::of(args)?;
-    let database = database::Database::new()?;
+    let databases = database::Databases::new()?;
     let mut statements = database::statements();
     if let Some(wanted) = &options.application {
         statements.retain(|statement| statement.application == wanted);
@@ -72,16 +72,16 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         statements.retain(|statement| statement.place as u64 == place);
     }
     if let Some(seconds) = options.profile {
-        measure::cold(&database, &statements, Duration::from_secs(seconds));
+        measure::cold(&databases, &statements, Duration::from_secs(seconds));
         return Ok(());
     }
     println!("  {}", machine());
     let mut dice = Dice(options.seed | 1);
-    let rows = measure::rows(&database, &statements, if options.quick { 5 } else { 15 }, &mut dice);
+    let rows = measure::rows(&databases, &statements, if options.quick { 5 } else { 15 }, &mut dice);
     report::print(&rows, options.all);
-    let hits = stream::hits(&database, &mut dice);
+    let hits = stream::hits(&databases, &mut dice);
     report::print_hits(&hits);
-    let bytes = memory::per_entry(&database, &mut dice);
+    let bytes = memory::per_entry(&databases, &mut dice);
     report::print_memory(bytes);
     if let Some(path) = &options.json {
         let text = report::json(&rows, &hits, bytes, &machine());

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use session::StatementCache;
 
-use super::database::{Database, Statement};
+use super::database::{Database, Databases, Statement};
 use super::stream::varied;
 use crate::dice::Dice;
 use crate::ratio::{Ratio, spread};
@@ -70,12 +70,12 @@ const WAYS: [Way; 7] = [Way::Raw, Way::Tree, Way::Effects, Way::Lineage, Way::Ve
 
 /// Every statement, so many rounds.
 pub(crate) fn rows<'a>(
-    database: &Database,
+    databases: &Databases,
     statements: &'a [Statement],
     rounds: usize,
     dice: &mut Dice,
 ) -> Vec<Row<'a>> {
-    statements.iter().filter_map(|statement| row(database, statement, rounds, dice)).collect()
+    statements.iter().filter_map(|one| row(databases.of(one), one, rounds, dice)).collect()
 }
 
 fn row<'a>(database: &Database, statement: &'a Statement, rounds: usize, dice: &mut Dice) -> Option<Row<'a>> {
@@ -128,13 +128,13 @@ fn alike(database: &Database, cache: &mut StatementCache, text: &str, rounds: us
 }
 
 /// Cold verdicts alone, for so long.
-pub(crate) fn cold(database: &Database, statements: &[Statement], time: Duration) {
+pub(crate) fn cold(databases: &Databases, statements: &[Statement], time: Duration) {
     let mut cache = StatementCache::new();
     let start = Instant::now();
     while start.elapsed() < time {
         for statement in statements {
             cache.forget();
-            black_box(database.passes(&mut cache, &statement.text));
+            black_box(databases.of(statement).passes(&mut cache, &statement.text));
         }
     }
 }

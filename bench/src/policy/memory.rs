@@ -2,7 +2,7 @@
 
 use session::StatementCache;
 
-use super::database::{Database, statements};
+use super::database::{Database, Databases, statements};
 use super::stream::varied;
 use crate::dice::Dice;
 
@@ -12,7 +12,7 @@ const TEXTS: usize = 900;
 const PAGE: u64 = 4096;
 
 /// Bytes per entry, everything told; `None`: the process does not know its size.
-pub(crate) fn per_entry(database: &Database, dice: &mut Dice) -> Option<f64> {
+pub(crate) fn per_entry(databases: &Databases, dice: &mut Dice) -> Option<f64> {
     let statements: Vec<_> =
         statements().into_iter().filter(|one| one.application == "tpc-c" || one.application == "pgbench").collect();
     let mut cache = StatementCache::new();
@@ -20,8 +20,9 @@ pub(crate) fn per_entry(database: &Database, dice: &mut Dice) -> Option<f64> {
         let asker = Database::asker(format!("agent-{agent}"));
         for at in 0..TEXTS {
             // An alias that was never said: nothing of it is shared.
-            let text = format!("{} /* {at} */", varied(&statements[at % statements.len()].text, dice));
-            database.passes_for(&asker, cache, &text);
+            let statement = &statements[at % statements.len()];
+            let text = format!("{} /* {at} */", varied(&statement.text, dice));
+            databases.of(statement).passes_for(&asker, cache, &text);
         }
     };
     fill(&mut cache, 0);

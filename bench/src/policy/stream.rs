@@ -5,7 +5,7 @@
 
 use session::StatementCache;
 
-use super::database::{Database, Statement, statements};
+use super::database::{Databases, Statement, statements};
 use crate::dice::Dice;
 
 /// Statements of the stream.
@@ -24,7 +24,7 @@ pub(crate) struct Hits {
 }
 
 /// How often each application's statements are found.
-pub(crate) fn hits(database: &Database, dice: &mut Dice) -> Vec<Hits> {
+pub(crate) fn hits(databases: &Databases, dice: &mut Dice) -> Vec<Hits> {
     let all = statements();
     let mut cache = StatementCache::new();
     let mut hits: Vec<Hits> =
@@ -36,7 +36,7 @@ pub(crate) fn hits(database: &Database, dice: &mut Dice) -> Vec<Hits> {
         let statement = of[at][dice.below(of[at].len())];
         let text = if at < 3 { varied(&statement.text, dice) } else { statement.text.clone() };
         let before = cache.lookups();
-        database.passes(&mut cache, &text);
+        databases.of(statement).passes(&mut cache, &text);
         let after = cache.lookups();
         hits[at].statements += 1;
         hits[at].exact += after.exact - before.exact;

@@ -266,10 +266,12 @@ fn may_hold_from(bytes: &[u8], from: usize) -> bool {
         return false;
     }
     // A name is short, and most statements are; a window is much to clear for them.
-    match rest.len() {
-        ..=WORD => may_hold_within::<WORD>(rest),
-        ..=STATEMENT => may_hold_within::<STATEMENT>(rest),
-        _ => may_hold_within::<WINDOW>(rest),
+    if rest.len() <= WORD {
+        may_hold_within::<WORD>(rest)
+    } else if rest.len() <= STATEMENT {
+        may_hold_within::<STATEMENT>(rest)
+    } else {
+        may_hold_within::<WINDOW>(rest)
     }
 }
 
