@@ -77,8 +77,9 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     }
     println!("  {}", machine());
     let mut dice = Dice(options.seed | 1);
-    let rows = measure::rows(&databases, &statements, if options.quick { 5 } else { 15 }, &mut dice);
+    let (rows, again) = measure::rows(&databases, &statements, if options.quick { 5 } else { 15 }, &mut dice);
     report::print(&rows, options.all);
+    report::print_again(&again);
     let hits = stream::hits(&databases, &mut dice);
     report::print_hits(&hits);
     let bytes = memory::per_entry(&databases, &mut dice);

@@ -100,6 +100,15 @@ fn steps_of<'a>(name: &str, rows: impl Iterator<Item = &'a Row<'a>>) {
     println!("  {name:<14} {texts:>5}{each} {ours:>7.2} {most:>10.2}");
 }
 
+/// How many statements were measured more than once, by the times.
+pub(crate) fn print_again(again: &[usize]) {
+    if !again.is_empty() {
+        println!(
+            "  measured again, since not met before: {again:?} statements; of each its least disturbed measurement counts"
+        );
+    }
+}
+
 /// How often a stream is found.
 pub(crate) fn print_hits(hits: &[Hits]) {
     println!(
