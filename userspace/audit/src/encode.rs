@@ -490,7 +490,8 @@ fn text(out: &mut Vec<u8>, field: u8, words: Text<'_>, max: usize) {
     bytes(out, field, cut(words.as_str(), max).as_bytes());
     let start = out.len() - words.as_str().floor_char_boundary(max);
     let written = out.get_mut(start..).unwrap_or_default();
-    if written.contains(&0) {
+    // The least of them all: without an end before the last, so that sixteen are looked at at once.
+    if written.iter().fold(u8::MAX, |least, byte| least.min(*byte)) == 0 {
         written.iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = b'?');
     }
 }

@@ -131,8 +131,10 @@ fn judge_pair<'a>(rules: &[&'a Rule], pair: &Pair, question: &Question<'_>) -> (
     let names = || candidates_or_none(&pair.object, question.schemas);
     for action in [Action::Block, Action::Hold] {
         let mut of_action = rules.iter().filter(|rule| rule.action == action);
-        let hits =
-            |rule: &Rule| names().any(|name| covers(rule, pair, name) || covers_through(rule, pair, name, question));
+        let hits = |rule: &Rule| {
+            has_kind(rule, pair)
+                && names().any(|name| covers(rule, pair, name) || covers_through(rule, pair, name, question))
+        };
         if let Some(rule) = of_action.find(|rule| hits(rule)) {
             return (action, Some(rule));
         }

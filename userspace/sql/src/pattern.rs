@@ -2,19 +2,19 @@
 
 /// Does `name` match `pattern`, in which each `*` stands for any run of characters, an empty one included? By their bytes: a star is one byte
 /// and part of no other character of UTF-8.
+#[inline]
 pub fn matches(pattern: impl AsRef<[u8]>, name: impl AsRef<[u8]>) -> bool {
     let (pattern, name) = (pattern.as_ref(), name.as_ref());
-    // Most differ in the first letter, and most have no star.
-    let first = pattern.first();
-    if first.is_some_and(|first| *first != b'*') && first != name.first() {
-        return false;
+    // Most differ in the first letter.
+    match pattern {
+        [b'*'] => true,
+        [b'*', ..] | [] => parts_match(pattern, name),
+        [first, ..] => name.first() == Some(first) && (pattern == name || parts_match(pattern, name)),
     }
-    if pattern == b"*" {
-        return true;
-    }
-    if !pattern.contains(&b'*') {
-        return pattern == name;
-    }
+}
+
+/// As [`matches`]: what stands between stars is found in its order.
+fn parts_match(pattern: &[u8], name: &[u8]) -> bool {
     let mut parts = pattern.split(|byte| *byte == b'*');
     let Some(mut rest) = name.strip_prefix(parts.next().unwrap_or_default()) else { return false };
     let Some(last) = parts.next_back() else { return rest.is_empty() };

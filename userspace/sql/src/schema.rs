@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::OnceLock;
 
+use foldhash::fast::RandomState;
+
 use crate::Name;
 use crate::digest::{Digests, Map, Sought};
 
@@ -154,6 +156,9 @@ pub struct Function {
     pub arguments: Vec<String>,
 }
 
+/// By names that a database has, and so agents may make: hashed with a seed of its own.
+type Named<T> = HashMap<String, T, RandomState>;
+
 /// What follows from the relations, kept: no part of what a schema is.
 #[derive(Clone, Debug, Default)]
 struct Index {
@@ -165,9 +170,9 @@ struct Index {
 #[derive(Clone, Debug, Default)]
 struct Kin {
     /// What is known of their columns, by relation and column name.
-    columns: HashMap<u32, HashMap<String, Sensitivity>>,
+    columns: Map<u32, Named<Sensitivity>>,
     /// All that inherit from one, directly or not.
-    heirs: HashMap<u32, Vec<u32>>,
+    heirs: Map<u32, Vec<u32>>,
 }
 
 impl PartialEq for Index {
@@ -232,9 +237,9 @@ pub(crate) fn plain(schema: &str) -> &str {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Schema {
     /// By bare name; of those of one name each has another schema, and they are in its order.
-    relations: HashMap<String, Vec<Kept>>,
+    relations: Named<Vec<Kept>>,
     by_oid: Map<u32, Name>,
-    functions: HashMap<String, Vec<Function>>,
+    functions: Named<Vec<Function>>,
     operators: Vec<String>,
     index: Index,
     keys: Map<u32, Vec<Vec<i16>>>,
@@ -379,7 +384,7 @@ impl Schema {
 }
 
 /// Notes for `to` what is known of the columns of `from`.
-fn inherit(inherited: &mut HashMap<u32, HashMap<String, Sensitivity>>, to: &Relation, from: &Relation) {
+fn inherit(inherited: &mut Map<u32, Named<Sensitivity>>, to: &Relation, from: &Relation) {
     let known = inherited.entry(to.oid).or_default();
     for column in from.columns.iter().filter(|column| column.sensitivity != Sensitivity::None) {
         let entry = known.entry(column.name.clone()).or_default();
