@@ -62,7 +62,7 @@ fn with_reveal<'a>(policy: &'a Policy, question: &Question<'a>, fit: bool, mut v
 
 /// A block or hold that names functions is also about those of the server's own that reach nothing, and so have no pair.
 fn calls(rule: &Rule, question: &Question<'_>) -> bool {
-    let kinds = rule.kinds.as_ref().is_none_or(|kinds| kinds.binary_search(&Kind::FUNCTION_CALL).is_ok());
+    let kinds = rule.kinds.as_ref().is_none_or(|kinds| kinds.contains(Kind::FUNCTION_CALL));
     let Some(functions) = rule.functions.as_ref().filter(|_| kinds && rule.action != Action::Allow) else {
         return false;
     };
@@ -122,29 +122,33 @@ fn is_about(rule: &Rule, subject: &Subject) -> bool {
 }
 
 fn has_kind(rule: &Rule, pair: &Pair) -> bool {
-    rule.kinds.as_ref().is_none_or(|kinds| kinds.binary_search(&pair.kind).is_ok())
+    rule.kinds.as_ref().is_none_or(|kinds| kinds.contains(pair.kind))
 }
 
 /// A block or hold decides if it matches any name that the object's may resolve to. Allows must match all of them, but each
 /// name may have its own.
 fn judge_pair<'a>(rules: &[&'a Rule], pair: &Pair, question: &Question<'_>) -> (Action, Option<&'a Rule>) {
-    let names = || candidates_or_none(&pair.object, question.schemas);
+    let of = |action: Action| rules.iter().copied().filter(move |rule| rule.action == action && has_kind(rule, pair));
     for action in [Action::Block, Action::Hold] {
-        let mut of_action = rules.iter().filter(|rule| rule.action == action);
-        let hits = |rule: &Rule| {
-            has_kind(rule, pair)
-                && names().any(|name| covers(rule, pair, name) || covers_through(rule, pair, name, question))
+        let hits = |rule: &&Rule| {
+            let mut names = candidates_or_none(&pair.object, question.schemas);
+            names.any(|name| covers(rule, pair, name) || covers_through(rule, pair, name, question))
         };
-        if let Some(rule) = of_action.find(|rule| hits(rule)) {
+        if let Some(rule) = of(action).find(hits) {
             return (action, Some(rule));
         }
     }
-    let allow = |name| rules.iter().find(|rule| rule.action == Action::Allow && covers(rule, pair, name)).copied();
-    let mut allows = names().map(allow);
-    match allows.next().flatten() {
-        Some(rule) if allows.all(|allow| allow.is_some()) => (Action::Allow, Some(rule)),
-        Some(_) | None => (Action::Block, None),
-    }
+    let allow = |name: Option<Named<'_>>| of(Action::Allow).find(|rule| covers(rule, pair, name));
+    // The rule that allows the first of its names, as long as one allows each of the others.
+    let (mut decided, mut is_nowhere) = (None, true);
+    let all = candidates(&pair.object, question.schemas).all(|name| {
+        is_nowhere = false;
+        let rule = allow(Some(name));
+        decided = decided.or(rule);
+        rule.is_some()
+    });
+    let decided = if is_nowhere { allow(None) } else { decided.filter(|_| all) };
+    decided.map_or((Action::Block, None), |rule| (Action::Allow, Some(rule)))
 }
 
 /// Does the rule match the pair, if its object is the one of that name? `None`: it is none, or can be nowhere.

@@ -103,7 +103,7 @@ struct Rule {
     claims: Vec<(String, String)>,
     databases: NamePatterns,
     /// Sorted; `None`: any.
-    kinds: Option<Vec<sql::Kind>>,
+    kinds: Option<sql::Kinds>,
     tables: Option<Objects>,
     functions: Option<Objects>,
     conditions: conditions::Conditions,

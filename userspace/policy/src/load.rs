@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use sha2::{Digest, Sha256};
-use sql::{Group, Kind, matches};
+use sql::{Group, Kind, Kinds, matches};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -339,7 +339,7 @@ fn databases(file: &File<'_>, table: &DeTable<'_>, names: &Names) -> Result<Name
 }
 
 /// The kinds that `statements` names: kinds, groups and patterns with stars, less the excluded ones.
-fn kinds(file: &File<'_>, table: &DeTable<'_>) -> Result<Option<Vec<Kind>>, Error> {
+fn kinds(file: &File<'_>, table: &DeTable<'_>) -> Result<Option<Kinds>, Error> {
     let Some(words) = file.list(table, "statements")? else { return Ok(None) };
     let span = words.first().map(|word| word.span.clone()).unwrap_or_default();
     let (wanted, excluded) = split(words, |word, text| {
@@ -352,8 +352,7 @@ fn kinds(file: &File<'_>, table: &DeTable<'_>) -> Result<Option<Vec<Kind>>, Erro
     })?;
     let (wanted, excluded) = (wanted.concat(), excluded.concat());
     let any = wanted.is_empty();
-    let kinds: Vec<Kind> =
-        Kind::all().filter(|kind| (any || wanted.contains(kind)) && !excluded.contains(kind)).collect();
+    let kinds: Kinds = Kind::all().filter(|kind| (any || wanted.contains(kind)) && !excluded.contains(kind)).collect();
     if kinds.is_empty() {
         return Err(file.error(span, "`statements` excludes all that it names"));
     }
@@ -433,7 +432,7 @@ fn results(file: &File<'_>, table: &DeTable<'_>, action: Action) -> Result<Optio
 /// `tables` and `functions` must fit some kind that the rule is about, or it would never match.
 fn reachable(file: &File<'_>, table: &DeTable<'_>, rule: &Rule) -> Result<(), Error> {
     let Some(kinds) = &rule.kinds else { return Ok(()) };
-    let some = |takes: fn(Kind) -> bool| kinds.iter().any(|kind| takes(*kind));
+    let some = |takes: fn(Kind) -> bool| kinds.iter().any(takes);
     for (key, given, fits) in [
         ("tables", rule.tables.is_some(), some(Kind::takes_table)),
         ("functions", rule.functions.is_some(), some(Kind::takes_function)),

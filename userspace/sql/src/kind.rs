@@ -243,6 +243,41 @@ impl Kind {
     }
 }
 
+/// A set of kinds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kinds {
+    /// A bit for each: there are fewer than 256.
+    bits: [u64; 4],
+}
+
+impl Kinds {
+    /// Is it one of them?
+    #[inline]
+    pub fn contains(&self, kind: Kind) -> bool {
+        self.bits[usize::from(kind.0 >> 6)] & 1 << (kind.0 & 63) != 0
+    }
+
+    /// Whether none is in it.
+    pub fn is_empty(&self) -> bool {
+        self.bits == [0; 4]
+    }
+
+    /// Those that are in it, in the order of their names' list.
+    pub fn iter(&self) -> impl Iterator<Item = Kind> {
+        Kind::all().filter(|kind| self.contains(*kind))
+    }
+}
+
+impl FromIterator<Kind> for Kinds {
+    fn from_iter<I: IntoIterator<Item = Kind>>(kinds: I) -> Kinds {
+        let mut set = Kinds::default();
+        for kind in kinds {
+            set.bits[usize::from(kind.0 >> 6)] |= 1 << (kind.0 & 63);
+        }
+        set
+    }
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -252,5 +287,20 @@ impl fmt::Display for Kind {
 impl fmt::Debug for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_has_what_was_put_in() {
+        let chosen: Vec<Kind> = Kind::all().step_by(3).collect();
+        let set: Kinds = chosen.iter().copied().collect();
+        assert_eq!(set.iter().collect::<Vec<_>>(), chosen);
+        assert!(Kind::all().all(|kind| set.contains(kind) == chosen.contains(&kind)));
+        assert!(!set.is_empty() && Kinds::default().is_empty());
+        assert_eq!(Kind::all().collect::<Kinds>().iter().count(), NAMES.len());
     }
 }

@@ -36,7 +36,7 @@ pub use catalog::{
     is_safe_function_of,
 };
 pub use identifiers::identifier_list;
-pub use kind::{Group, Kind};
+pub use kind::{Group, Kind, Kinds};
 pub use lineage::{
     Clause, Context, Explained, Fate, Flow, How, Lineage, Output, Probe, Source, Unknown, Used, explain,
 };
