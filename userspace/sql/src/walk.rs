@@ -132,13 +132,13 @@ impl<'t> Walk<'t> {
     /// Notes a column by its bare name.
     pub(crate) fn column(&mut self, qualifier: Option<&'t str>, name: &'t str) {
         if !name.is_empty() {
-            self.mentions.note(Mention::Named { qualifier, name });
+            self.mentions.note(Mention::named(qualifier, name));
         }
     }
 
     /// Notes that every column is meant.
     pub(crate) fn all_columns(&mut self, of: Option<&'t str>) {
-        self.mentions.note(Mention::All { of });
+        self.mentions.note(Mention::all(of));
     }
 
     /// Does a range variable mean a common table expression?

@@ -55,28 +55,49 @@ impl From<&str> for Word {
     }
 }
 
-/// A short word's bytes with zeros behind them; `None`: it is longer. Copied in pieces of known length, which takes no call.
+/// A short word's bytes with zeros behind them; `None`: it is longer. They are put together as numbers, of pieces that may overlap: bytes that
+/// are written in such pieces and read again at once are waited for.
+#[inline]
 fn short(word: &[u8]) -> Option<[u8; SHORT_MAX]> {
-    let mut bytes = [0; SHORT_MAX];
     let length = word.len();
     if length > SHORT_MAX {
         return None;
     }
-    if let (Some(first), Some(last)) = (word.first_chunk::<8>(), word.last_chunk::<8>()) {
-        *bytes.first_chunk_mut::<8>()? = *first;
-        if let Some(middle) = word.get(8..).and_then(|rest| rest.first_chunk::<8>()) {
-            *bytes.get_mut(8..)?.first_chunk_mut::<8>()? = *middle;
+    // What of the last eight bytes stands behind so many.
+    let behind = |before: usize, last: &[u8; 8]| {
+        let known = 8 * (before + 8 - length) as u32;
+        u64::from_le_bytes(*last).checked_shr(known).unwrap_or_default()
+    };
+    let (first, middle, last) = match (word.first_chunk::<8>(), word.get(8..).and_then(|rest| rest.first_chunk::<8>()))
+    {
+        (Some(first), Some(middle)) => {
+            (u64::from_le_bytes(*first), u64::from_le_bytes(*middle), behind(16, word.last_chunk::<8>()?))
         }
-        *bytes.get_mut(length - 8..)?.first_chunk_mut::<8>()? = *last;
-    } else if let (Some(first), Some(last)) = (word.first_chunk::<4>(), word.last_chunk::<4>()) {
-        *bytes.first_chunk_mut::<4>()? = *first;
-        *bytes.get_mut(length - 4..)?.first_chunk_mut::<4>()? = *last;
-    } else if let (Some(first), Some(middle), Some(last)) = (word.first(), word.get(length / 2), word.last()) {
-        *bytes.first_mut()? = *first;
-        *bytes.get_mut(length / 2)? = *middle;
-        *bytes.get_mut(length - 1)? = *last;
-    }
+        (Some(first), None) => (u64::from_le_bytes(*first), behind(8, word.last_chunk::<8>()?), 0),
+        (None, _) => (few(word), 0, 0),
+    };
+    let mut bytes = [0; SHORT_MAX];
+    let (eight, rest) = bytes.split_first_chunk_mut::<8>()?;
+    *eight = first.to_le_bytes();
+    let (eight, rest) = rest.split_first_chunk_mut::<8>()?;
+    *eight = middle.to_le_bytes();
+    *rest.first_chunk_mut::<6>()? = *last.to_le_bytes().first_chunk::<6>()?;
     Some(bytes)
+}
+
+/// Fewer than eight bytes as a number.
+fn few(word: &[u8]) -> u64 {
+    let length = word.len();
+    let at = |place: usize, byte: u64| byte << (8 * place);
+    if let (Some(first), Some(last)) = (word.first_chunk::<4>(), word.last_chunk::<4>()) {
+        return u64::from(u32::from_le_bytes(*first)) | at(length - 4, u32::from_le_bytes(*last).into());
+    }
+    match (word.first(), word.get(length / 2), word.last()) {
+        (Some(first), Some(middle), Some(last)) => {
+            u64::from(*first) | at(length / 2, u64::from(*middle)) | at(length - 1, u64::from(*last))
+        }
+        _ => 0,
+    }
 }
 
 impl From<String> for Word {
@@ -208,6 +229,16 @@ mod tests {
             let again = Word::from(owned);
             assert!(word == again);
             assert_eq!(word.cmp(&Word::from("b")), text.cmp("b"));
+        }
+    }
+
+    #[test]
+    fn words_of_every_length_are_kept_whole() {
+        let alphabet = "abcdefghijklmnopqrstuvwxyz";
+        for (from, to) in (0..4).flat_map(|from| (from..=26).map(move |to| (from, to))) {
+            let text = &alphabet[from..to];
+            assert_eq!(Word::from(text).as_str(), text);
+            assert!(Word::from(text) == Word::from(text.to_owned()));
         }
     }
 

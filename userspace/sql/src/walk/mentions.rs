@@ -6,39 +6,48 @@ use crate::digest;
 use crate::grammar::Arena;
 use crate::statement::ColumnRef;
 
-/// A [`ColumnRef`] whose words lie in the tree.
+/// A [`ColumnRef`] whose words lie in the tree. They are in its order: names before all columns, then by what stands in front.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Mention<'t> {
-    Named { qualifier: Option<&'t str>, name: &'t str },
-    All { of: Option<&'t str> },
+pub(super) struct Mention<'t> {
+    /// Every column is meant, and no name is told.
+    is_all: bool,
+    qualifier: Option<&'t str>,
+    name: &'t str,
 }
 
 impl From<Mention<'_>> for ColumnRef {
     fn from(mention: Mention<'_>) -> ColumnRef {
-        match mention {
-            Mention::Named { qualifier, name } => {
-                ColumnRef::Named { qualifier: qualifier.map(Into::into), name: name.into() }
-            }
-            Mention::All { of } => ColumnRef::All { of: of.map(Into::into) },
+        let qualifier = mention.qualifier.map(Into::into);
+        if mention.is_all {
+            ColumnRef::All { of: qualifier }
+        } else {
+            ColumnRef::Named { qualifier, name: mention.name.into() }
         }
     }
 }
 
 impl<'t> Mention<'t> {
-    /// What stands in front, and the name.
-    fn parts(self) -> (Option<&'t str>, &'t str) {
-        match self {
-            Mention::Named { qualifier, name } => (qualifier, name),
-            Mention::All { of } => (of, ""),
-        }
+    pub(super) fn named(qualifier: Option<&'t str>, name: &'t str) -> Mention<'t> {
+        Mention { is_all: false, qualifier, name }
     }
+
+    pub(super) fn all(of: Option<&'t str>) -> Mention<'t> {
+        Mention { is_all: true, qualifier: of, name: "" }
+    }
+}
+
+/// One that was noted.
+#[derive(Clone, Copy)]
+struct Kept<'t> {
+    mention: Mention<'t>,
+    /// Of the name.
+    digest: u32,
 }
 
 /// All of a statement. Most texts mention a column several times, and few mention many: which ones were noted lately is looked up, so that
 /// most are noted once.
 pub(super) struct Mentions<'t> {
-    /// With a digest of the name.
-    noted: Noted<'t, (u32, Mention<'t>)>,
+    noted: Noted<'t, Kept<'t>>,
     /// Where among them one of such a digest was noted last, from 1.
     lately: [u16; LATELY],
     /// Tables and aliases: a column of that name alone is a whole row.
@@ -62,16 +71,17 @@ impl<'t> Mentions<'t> {
     }
 
     /// One more.
+    #[inline]
     pub(super) fn note(&mut self, mention: Mention<'t>) {
-        let (qualifier, name) = mention.parts();
+        let Mention { qualifier, name, .. } = mention;
         let digest = digest::of(name);
         let both = qualifier.map_or(digest, |qualifier| digest ^ digest::of(qualifier).rotate_left(7));
         let Some(place) = self.lately.get_mut(both as usize % LATELY) else { return };
         let known = usize::from(*place).checked_sub(1).and_then(|at| self.noted.get(at));
-        if known.is_some_and(|(_, known)| *known == mention) {
+        if known.is_some_and(|known| known.mention == mention) {
             return;
         }
-        self.noted.push((digest, mention));
+        self.noted.push(Kept { mention, digest });
         *place = u16::try_from(self.noted.len()).unwrap_or_default();
     }
 
@@ -88,7 +98,10 @@ impl<'t> Mentions<'t> {
     pub(super) fn told(&mut self) -> Vec<ColumnRef> {
         let mut is_sorted = false;
         for at in 0..self.noted.len() {
-            let Some((digest, Mention::Named { name, .. })) = self.noted.get(at).copied() else { continue };
+            let Some(Kept { mention: Mention { is_all: false, name, .. }, digest }) = self.noted.get(at).copied()
+            else {
+                continue;
+            };
             let (word, bit) = bit(digest);
             if self.row_digests[word] & bit == 0 {
                 continue;
@@ -98,13 +111,13 @@ impl<'t> Mentions<'t> {
                 self.rows.dedup();
             }
             if self.rows.binary_search(&name).is_ok() {
-                self.note(Mention::All { of: Some(name) });
+                self.note(Mention::all(Some(name)));
             }
         }
         if self.noted.len() <= UNSORTED_MAX {
-            return self.noted.iter().map(|(_, mention)| (*mention).into()).collect();
+            return self.noted.iter().map(|kept| kept.mention.into()).collect();
         }
-        let noted: Vec<Mention<'t>> = self.noted.iter().map(|(_, mention)| *mention).collect();
+        let noted: Vec<Mention<'t>> = self.noted.iter().map(|kept| kept.mention).collect();
         sorted(&noted)
     }
 }
@@ -129,7 +142,7 @@ fn bit(digest: u32) -> (usize, u64) {
 /// Sorted, each once. A long text has few qualifiers and many columns: those are sorted by themselves first, and these by numbers.
 pub(super) fn sorted(mentions: &[Mention<'_>]) -> Vec<ColumnRef> {
     let mut qualifiers: Vec<&str> = Vec::new();
-    for qualifier in mentions.iter().filter_map(|mention| mention.parts().0) {
+    for qualifier in mentions.iter().filter_map(|mention| mention.qualifier) {
         if qualifiers.last() != Some(&qualifier) {
             qualifiers.push(qualifier);
         }
@@ -139,20 +152,20 @@ pub(super) fn sorted(mentions: &[Mention<'_>]) -> Vec<ColumnRef> {
     let mut last = (None, 0);
     let mut keyed: Vec<Keyed<'_>> = Vec::with_capacity(mentions.len());
     for mention in mentions.iter().copied() {
-        let (qualifier, name) = mention.parts();
+        let Mention { is_all, qualifier, name } = mention;
         if qualifier != last.0 {
             let place = qualifier.and_then(|qualifier| qualifiers.binary_search(&qualifier).ok());
             last = (qualifier, place.map_or(0, |place| place as u32 + 1));
         }
-        let kind = if matches!(mention, Mention::All { .. }) { ALL } else { 0 };
+        let kind = if is_all { ALL } else { 0 };
         keyed.push(Keyed { rank: kind | last.1, beginning: beginning(name), mention });
     }
     keyed.sort_unstable_by(|one, other| {
         let numbers = (one.rank, one.beginning).cmp(&(other.rank, other.beginning));
-        numbers.then_with(|| one.mention.parts().1.cmp(other.mention.parts().1))
+        numbers.then_with(|| one.mention.name.cmp(other.mention.name))
     });
     keyed.dedup_by(|one, other| {
-        (one.rank, one.beginning) == (other.rank, other.beginning) && one.mention.parts().1 == other.mention.parts().1
+        (one.rank, one.beginning) == (other.rank, other.beginning) && one.mention.name == other.mention.name
     });
     keyed.into_iter().map(|keyed| keyed.mention.into()).collect()
 }
@@ -184,10 +197,10 @@ mod tests {
         for count in [0, 1, 2, 7, 40, 400] {
             let mentions: Vec<Mention<'_>> = (0..count)
                 .map(|at| match at % 5 {
-                    0 => Mention::Named { qualifier: None, name: word() },
-                    1 => Mention::All { of: None },
-                    2 => Mention::All { of: Some(word()) },
-                    _ => Mention::Named { qualifier: Some(word()), name: word() },
+                    0 => Mention::named(None, word()),
+                    1 => Mention::all(None),
+                    2 => Mention::all(Some(word())),
+                    _ => Mention::named(Some(word()), word()),
                 })
                 .collect();
             let mut plain = mentions.clone();
@@ -204,7 +217,7 @@ mod tests {
         let told = |columns: &[&'static str], rows: &[&'static str]| {
             let arena = Arena::take();
             let mut mentions = Mentions::new(&arena);
-            columns.iter().for_each(|name| mentions.note(Mention::Named { qualifier: None, name }));
+            columns.iter().for_each(|name| mentions.note(Mention::named(None, name)));
             rows.iter().for_each(|name| mentions.row(name));
             let mut told = mentions.told();
             told.sort();
@@ -222,7 +235,7 @@ mod tests {
         let arena = Arena::take();
         let mut mentions = Mentions::new(&arena);
         for _ in 0..3 {
-            names.iter().for_each(|name| mentions.note(Mention::Named { qualifier: Some("t"), name }));
+            names.iter().for_each(|name| mentions.note(Mention::named(Some("t"), name)));
         }
         assert_eq!(mentions.told().len(), names.len());
     }
