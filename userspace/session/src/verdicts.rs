@@ -313,11 +313,14 @@ fn mean(policy: &Policy, asked: &Asked<'_>, text_len: usize, analysis: Result<sq
     let secret = touched(is_secret, true);
     let sensitive =
         derived.as_ref().is_some_and(|derived| derived.sensitive) || touched(is_masked, !asked.catalog.is_clean);
-    let allowed = VerdictPart::of(&VerdictFacts {
-        verdict: audit::Verdict::Allow,
-        rule: rule.as_ref().map(Into::into),
-        reason: None,
-        policy: (&version(policy)).into(),
+    let rule_name = rule.as_ref().map(Into::into);
+    let allowed = with_version(policy, |version| {
+        VerdictPart::of(&VerdictFacts {
+            verdict: audit::Verdict::Allow,
+            rule: rule_name,
+            reason: None,
+            policy: version.into(),
+        })
     });
     Meaning {
         key: Key {
@@ -365,15 +368,15 @@ fn mean(policy: &Policy, asked: &Asked<'_>, text_len: usize, analysis: Result<sq
     }
 }
 
-/// The policy's version as a record has it. It is asked for at each verdict, and seldom another one than before.
-fn version(policy: &Policy) -> Masked {
+/// With the policy's version as a record has it. It is asked for at each verdict, and seldom another one than before.
+fn with_version<T>(policy: &Policy, body: impl FnOnce(&Masked) -> T) -> T {
     thread_local! {
         static LAST: RefCell<Option<(String, Masked)>> = const { RefCell::new(None) };
     }
     let version = policy.version();
     LAST.with_borrow_mut(|last| match last {
-        Some((of, masked)) if of == version => masked.clone(),
-        _ => last.insert((version.to_owned(), Masked::of(version))).1.clone(),
+        Some((of, masked)) if of == version => body(masked),
+        _ => body(&last.insert((version.to_owned(), Masked::of(version))).1),
     })
 }
 
@@ -547,7 +550,10 @@ pub(crate) fn tables<'a>(statements: impl Iterator<Item = &'a Statement>) -> Vec
     let mut words: Vec<Cow<'_, str>> = Vec::with_capacity(TABLES);
     let named = statements.flat_map(|statement| &statement.pairs).filter_map(|pair| match &pair.object {
         Object::Table(Name { schema: None, name }) => Some(name.as_str().into()),
-        Object::Table(name) => Some(name.to_string().into()),
+        // As it is displayed.
+        Object::Table(Name { schema: Some(schema), name }) => {
+            Some([schema.as_str(), ".", name.as_str()].concat().into())
+        }
         Object::Function(name) => Some(format!("{name}()").into()),
         Object::None => None,
     });

@@ -132,22 +132,24 @@ fn statements<'t>(
     for raw in raw.iter().filter_map(Value::as_node) {
         let node = raw.node(at!("stmt")).ok_or(Refusal::Unreadable)?;
         let span = span(text, raw).ok_or(Refusal::Unreadable)?;
-        let mut statement = statement(text, node, arena, span, limits.server).ok_or(Refusal::Unreadable)?;
+        let statement = add_statement(&mut statements, text, node, arena, span, limits.server);
+        let statement = statement.ok_or(Refusal::Unreadable)?;
         if let Some(known) = &mut lineage {
-            statement.lineage = Some(known.follow(node, &mut statement, text));
+            statement.lineage = Some(known.follow(node, statement, text));
         }
-        statements.push(statement);
     }
     if statements.len() == raw.len() { Ok(statements) } else { Err(Refusal::Unreadable) }
 }
 
-fn statement<'t>(
+/// Adds a statement in its place: it is large, and is not moved there. `None`: it cannot be read.
+fn add_statement<'s, 't>(
+    statements: &'s mut Vec<Statement>,
     text: &str,
     node: Node<'t>,
     arena: &'t grammar::Arena,
     span: Range<usize>,
     server: u16,
-) -> Option<Statement> {
+) -> Option<&'s mut Statement> {
     let mut walk = Walk::of(server, arena);
     walk.statement(node);
     let columns = walk.finish();
@@ -163,7 +165,7 @@ fn statement<'t>(
     let mut kinds: Vec<Kind> = pairs.iter().map(|pair| pair.kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    Some(Statement {
+    statements.push(Statement {
         span,
         changes_data: kinds.iter().any(|kind| kind.changes_data()),
         pairs,
@@ -179,7 +181,8 @@ fn statement<'t>(
         harmless_calls: walk.harmless_calls,
         is_database_wide: walk.is_database_wide,
         lineage: None,
-    })
+    });
+    statements.last_mut()
 }
 
 /// Where the query of `CREATE VIEW name AS query` stands in the statement.

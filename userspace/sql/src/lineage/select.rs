@@ -227,7 +227,10 @@ impl<'c> Follower<'c> {
 
     /// `f1`, `column1`.
     pub(super) fn numbered(&self, word: &str, number: usize) -> &'c str {
-        self.arena.alloc_str(&format!("{word}{number}"))
+        let mut name = bumpalo::collections::String::with_capacity_in(word.len() + 2, self.arena);
+        name.push_str(word);
+        push_number(&mut name, number);
+        name.into_bump_str()
     }
 
     /// The columns of `*`, `t.*` or `(row).*`; `None`: it is no such thing.
@@ -406,4 +409,12 @@ fn merged<'c>(known: &Columns<'c>, new: &Rc<[Column<'c>]>) -> Rc<[Column<'c>]> {
         Column { value: old.value.clone().with(&new.value), ..old.clone() }
     })
     .collect()
+}
+
+/// Each row of VALUES has as many such names as it has values: written without the machinery of `format!`.
+fn push_number(name: &mut bumpalo::collections::String<'_>, number: usize) {
+    if number > 9 {
+        push_number(name, number / 10);
+    }
+    name.push(char::from(b'0' + (number % 10) as u8));
 }
