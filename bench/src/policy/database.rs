@@ -217,19 +217,23 @@ mod tests {
         assert_eq!((table.columns, table.key), (vec!["a".to_owned(), "b".to_owned()], vec![2, 1]));
     }
 
-    /// What is measured is what passes: nothing of it is refused as unknown. Statements over views, which are not told of here, are few.
+    /// Views, which these databases are not told of.
+    const VIEWS: [&str; 3] = ["revenue0", "active_customers", "totals"];
+
+    /// What is measured is what passes: nothing of it is refused but statements over views, as unknown.
     #[test]
-    fn most_statements_pass() {
+    fn all_statements_pass_but_those_over_views() {
         let (databases, statements) = (Databases::new().unwrap(), statements());
+        assert!(statements.len() > 200);
         let mut cache = StatementCache::new();
-        let passes = |one: &Statement, cache: &mut StatementCache| databases.of(one).passes(cache, &one.text);
-        let refused: Vec<&str> =
-            statements.iter().filter(|one| !passes(one, &mut cache)).map(|one| one.text.as_str()).collect();
-        assert!(
-            statements.len() > 200 && refused.len() * 20 < statements.len(),
-            "{} of {}: {refused:#?}",
-            refused.len(),
-            statements.len()
-        );
+        for statement in &statements {
+            let text = &statement.text;
+            let reads = |view: &str| {
+                let written = [format!("from {view} "), format!(", {view} "), format!("FROM \"{view}\"")];
+                written.iter().any(|words| text.contains(words))
+            };
+            let reads_view = VIEWS.into_iter().any(reads);
+            assert_eq!(databases.of(statement).passes(&mut cache, text), !reads_view, "{text}");
+        }
     }
 }

@@ -187,3 +187,43 @@ fn take(way: Way, passes: usize, database: &Database, cache: &mut StatementCache
     }
     start.elapsed().as_nanos() as f64 / passes as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::database::statements;
+    use super::*;
+
+    fn ratio(of: f64) -> Ratio {
+        Ratio { median: of, low: of, high: of }
+    }
+
+    fn row(statement: &Statement, cold: f64, above: f64, warm: f64) -> Row<'_> {
+        let (cold, above, warm) = (ratio(cold), ratio(above), ratio(warm));
+        Row { statement, raw: ratio(1.0), cold, warm, alike: None, above, steps: [0.0; STEPS.len()] }
+    }
+
+    #[test]
+    fn of_several_measurements_the_least_disturbed_counts() {
+        let statements = statements();
+        let of = |cold: f64, above: f64, warm: f64| row(&statements[0], cold, above, warm);
+        // (first, again): what counts.
+        for (first, again, counts) in [
+            ((10.0, 5.0, 200.0), (8.0, 3.0, 300.0), (8.0, 3.0, 200.0)),
+            ((10.0, 5.0, 300.0), (12.0, 2.0, 200.0), (10.0, 5.0, 200.0)),
+            ((10.0, 5.0, 200.0), (10.0, 4.0, 200.0), (10.0, 5.0, 200.0)),
+        ] {
+            let mut kept = of(first.0, first.1, first.2);
+            kept.least(of(again.0, again.1, again.2));
+            assert_eq!((kept.cold.median, kept.above.median, kept.warm.median), counts);
+        }
+    }
+
+    #[test]
+    fn a_goal_is_met_by_the_whole_interval() {
+        let statements = statements();
+        let of = |above: f64, warm: f64| row(&statements[0], 1.0, above, warm).is_met();
+        assert!(of(COLD_NS, WARM_NS) && !of(COLD_NS + 1.0, WARM_NS) && !of(COLD_NS, WARM_NS + 1.0));
+        let wide = Ratio { median: 1.0, low: 0.5, high: 2.0 };
+        assert_eq!([2.0, 1.5, 0.4].map(|most| word(wide, most)), ["met", "inconclusive", "missed"]);
+    }
+}
