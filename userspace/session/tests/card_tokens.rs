@@ -97,6 +97,32 @@ fn a_parameter_has_a_token_and_its_value_only_where_results_are_recorded() {
     assert!(no_card_in(&statements) && no_card_in(&results));
 }
 
+/// The old fast path: refused or not, its arguments are told of as a Bind's values are.
+#[test]
+fn a_function_call_has_tokens_of_its_arguments() {
+    let rule = "\n[[rule]]\nname = \"lo\"\nstatements = [\"select\", \"function-call\"]\nfunctions = [\"pg_catalog.lowrite\"]\naction = \"allow\"\n";
+    let call = |oid: u32| {
+        let mut bytes = Vec::new();
+        let arguments: [Option<&[u8]>; 2] = [Some(&7_i32.to_be_bytes()), Some(PAN.as_bytes())];
+        encode::function_call(&mut bytes, oid, &[Format::Binary], &arguments, Format::Binary).unwrap();
+        bytes
+    };
+    for (results, values) in [(false, vec![]), (true, vec!["7", "411111******1111"])] {
+        let mut open = open("reconciler", Mode::Enforce, true);
+        open.database = Arc::new(Database { results, ..(*open.database).clone() });
+        let mut world = World::with(open, &format!("{}{rule}", world::POLICY)).login();
+        world.ask(&call(955));
+        assert_eq!(tokens(&world, RecordType::Decision), [token(PAN)]);
+        assert!(parameters(&world) == values, "{} parameters", parameters(&world).len());
+        // Which function it is nobody can tell, nor whether what it is given may ever be kept.
+        assert!(world.ask(&call(42))[0].starts_with("E ERROR 42501"));
+        assert_eq!(tokens(&world, RecordType::Decision), []);
+        let values = if results { vec!["[redacted]"; 2] } else { vec![] };
+        assert!(parameters(&world) == values, "{} parameters", parameters(&world).len());
+        assert!(no_card_in(&world));
+    }
+}
+
 /// A portal that runs twice is told of twice, and the next of its name has values of its own.
 #[test]
 fn a_portal_keeps_the_values_that_it_was_bound_to() {

@@ -67,7 +67,7 @@ impl Connection {
             let verdict = self.judge_here(known, None, cx);
             let values = Some((&message, sent.body()));
             let Some(mut verdict) = self.estimated(values, verdict, cx) else { return Ok(()) };
-            verdict.bound = self.bound(&message, &verdict.judged, &verdict.inner, cx);
+            verdict.bound = self.bound(message.written(), &verdict.judged, &verdict.inner, cx);
             if unmaskable {
                 verdict.refuse(no_binary());
             }

@@ -194,7 +194,8 @@ impl Connection {
             verdict.refuse(unbound());
             return false;
         }
-        let bound = held.values.map(|bind| parameters::part(bind, &ask.parameters, ask.redacted, cx.shared.card_key));
+        let bound =
+            held.values.map(|bind| parameters::part(bind.written(), &ask.parameters, ask.redacted, cx.shared.card_key));
         let lists = bound.as_ref().map_or(0, ParametersPart::len) + approvers(&hold.terms).len() * (NAME_MAX + 3);
         match self.ask_room(verdict.judged.part.len(), lists, cx) {
             Room::Here => self.asked((hold, ask), bound.as_ref(), verdict, cx),
@@ -252,7 +253,7 @@ impl Connection {
             ),
             parameters: held
                 .values
-                .map(|bind| values(bind, redacted, cx.shared.limits.told_parameters))
+                .map(|bind| values(bind.written(), redacted, cx.shared.limits.told_parameters))
                 .unwrap_or_default(),
             in_transaction,
             transaction_since_s: self

@@ -1,12 +1,11 @@
-//! What is said of the values that a statement is bound to: to a reviewer, and in the record.
+//! What is said of the values that a statement is bound to, or a function is called with: to a reviewer, and in the record.
 
 use std::sync::Arc;
 
 use audit::token::{CardKey, CardTokens};
 use audit::{NAME_MAX, Parameters, ParametersPart};
 use pan::Masked;
-use wire::postgres::Format;
-use wire::postgres::frontend::Bind;
+use wire::postgres::{Format, Values};
 
 use super::{Connection, Cx};
 use crate::verdicts::{Inner, Judged};
@@ -17,42 +16,42 @@ const VALUE_MAX: usize = NAME_MAX - 32;
 const READ_MAX: usize = 4096;
 /// The least number of thirteen digits.
 const SHORTEST_CARD: u64 = 1_000_000_000_000;
-/// Bytes of all values of a Bind in which card numbers are looked for.
+/// Bytes of all values of a message in which card numbers are looked for.
 const SEARCHED_MAX: usize = 64 << 10;
 
 impl Connection {
     /// What a decision's record says of a statement's values: the values where its result is recorded, the tokens of card numbers in any case. `None`: there is nothing to say.
     pub(super) fn bound(
         &self,
-        bind: &Bind<'_>,
+        sent: Values<'_>,
         judged: &Arc<Judged>,
         inner: &Inner,
         cx: &mut Cx<'_, '_>,
     ) -> Option<Arc<ParametersPart>> {
-        if bind.is_empty() {
+        if sent.is_empty() {
             return None;
         }
         let secret = judged.secret || judged.has_effects && self.texts_of(judged, cx).iter().any(|text| text.secret);
         let keeps = self.keeps(Some(judged), inner);
-        let values = if keeps { values(bind, secret, cx.shared.limits.told_parameters) } else { Vec::new() };
-        let part = part(bind, &values, secret, cx.shared.card_key);
+        let values = if keeps { values(sent, secret, cx.shared.limits.told_parameters) } else { Vec::new() };
+        let part = part(sent, &values, secret, cx.shared.card_key);
         (!part.is_empty()).then(|| Arc::new(part))
     }
 }
 
 /// As the record has it. Of what nobody may see there are no tokens either.
-pub(super) fn part(bind: &Bind<'_>, values: &[Masked], secret: bool, key: &CardKey) -> ParametersPart {
+pub(super) fn part(sent: Values<'_>, values: &[Masked], secret: bool, key: &CardKey) -> ParametersPart {
     let (mut tokens, mut unread) = (CardTokens::default(), 0);
     if !secret {
-        unread = tokens_of(bind, key, &mut tokens);
+        unread = tokens_of(sent, key, &mut tokens);
     }
     ParametersPart::of(&Parameters { values, tokens: &tokens, unread })
 }
 
 /// Says how many bytes were not looked at.
-fn tokens_of(bind: &Bind<'_>, key: &CardKey, tokens: &mut CardTokens) -> u64 {
+fn tokens_of(sent: Values<'_>, key: &CardKey, tokens: &mut CardTokens) -> u64 {
     let (mut left, mut unread) = (SEARCHED_MAX, 0);
-    for (value, format) in written(bind) {
+    for (value, format) in sent.iter() {
         let Some(value) = value else { continue };
         let searched = value.len().min(left);
         (left, unread) = (left - searched, unread + (value.len() - searched) as u64);
@@ -70,21 +69,16 @@ fn tokens_of(bind: &Bind<'_>, key: &CardKey, tokens: &mut CardTokens) -> u64 {
     unread
 }
 
-/// Each value and how it is written: none said is text, one said is that of all.
-fn written<'a>(bind: &'a Bind<'a>) -> impl Iterator<Item = (Option<&'a [u8]>, Format)> {
-    bind.values().zip(bind.formats.iter().cycle().chain(std::iter::repeat(Format::Text)))
-}
-
 /// Types are the server's to know: of a binary value, what it may be.
-pub(super) fn values(bind: &Bind<'_>, redacted: bool, max: usize) -> Vec<Masked> {
+pub(super) fn values(sent: Values<'_>, redacted: bool, max: usize) -> Vec<Masked> {
     let value = |(value, format): (Option<&[u8]>, Format)| match value {
         None => Masked::literal("NULL"),
         Some(_) if redacted => Masked::literal("[redacted]"),
         Some(bytes) => said(bytes, format),
     };
-    let mut all: Vec<Masked> = written(bind).take(max).map(value).collect();
-    if bind.len() > max {
-        all.push(Masked::of(&format!("[and {} more]", bind.len() - max)));
+    let mut all: Vec<Masked> = sent.iter().take(max).map(value).collect();
+    if sent.len() > max {
+        all.push(Masked::of(&format!("[and {} more]", sent.len() - max)));
     }
     all
 }

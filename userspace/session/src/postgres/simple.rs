@@ -67,6 +67,7 @@ impl Connection {
                 Verdict { forwarded: self.observes(), ..Verdict::of(judged, Some(refusal)) }
             }
         };
+        verdict.bound = self.bound(call.written(), &verdict.judged, &verdict.inner, cx);
         if verdict.is_held() {
             let message = "a function call by OID cannot be held for approval";
             verdict.refuse(Refusal::new(Why::Firm, message, "call the function in a SELECT instead"));

@@ -23,9 +23,11 @@ pub mod malformed;
 pub mod sqlstate;
 pub mod startup;
 pub mod tag;
+pub mod values;
 
 pub use format::{Format, Formats};
 pub use frame::{Header, header};
 pub use malformed::Malformed;
 pub use sqlstate::SqlState;
 pub use tag::{BackendTag, FrontendTag, Tag};
+pub use values::Values;

@@ -6,6 +6,7 @@ use super::super::format::Formats;
 use super::super::malformed::Malformed;
 use super::super::opaque::opaque_debug;
 use super::super::read::Reader;
+use super::super::values::Values;
 
 /// Values for a prepared statement.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,6 +54,11 @@ impl<'a> Bind<'a> {
     /// No values.
     pub fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    /// The values with how each is written.
+    pub fn written(&self) -> Values<'a> {
+        Values::new(self.formats, self.count, self.body.get(self.values_at..).unwrap_or_default())
     }
 
     /// The values in order; `None` is NULL.

@@ -4,6 +4,7 @@ use super::super::format::{Format, Formats};
 use super::super::malformed::Malformed;
 use super::super::opaque::opaque_debug;
 use super::super::read::Reader;
+use super::super::values::Values;
 
 /// Calls a function by its OID (`HandleFunctionRequest`, src/backend/tcop/fastpath.c).
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,6 +48,11 @@ impl<'a> FunctionCall<'a> {
     /// No arguments.
     pub fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    /// The arguments with how each is written.
+    pub fn written(&self) -> Values<'a> {
+        Values::new(self.formats, self.count, self.arguments)
     }
 
     /// The arguments in order; `None` is NULL.
