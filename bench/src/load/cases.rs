@@ -144,6 +144,18 @@ fn parts() -> Vec<Case> {
     let cases = [
         ("part-prepared-1", "select prepared, 1 connection", Backend::Near, (Work::Prepared, 1, Figure::Statements)),
         ("part-prepared-8", "select prepared, 8 connections", Backend::Near, (Work::Prepared, 8, Figure::Statements)),
+        (
+            "part-pg-prepared-1",
+            "select prepared, 1 connection",
+            Backend::Postgres,
+            (Work::Prepared, 1, Figure::Statements),
+        ),
+        (
+            "part-pg-prepared-8",
+            "select prepared, 8 connections",
+            Backend::Postgres,
+            (Work::Prepared, 8, Figure::Statements),
+        ),
         ("part-rows", "narrow rows in sends of 1 MiB", Backend::Far, bulk(Flow::Rows)),
         ("part-cards", "a card in every row of 100 B", Backend::Far, bulk(Flow::Cards)),
         ("part-select", "SELECT of 100,000 narrow rows", Backend::Postgres, bulk(Flow::Rows)),

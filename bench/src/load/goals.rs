@@ -146,6 +146,8 @@ fn throughput(run: &Run) -> Vec<Judged> {
     let cases = [
         ("part-prepared-1", "prepared, 1c, stub", Metric::PerSecond),
         ("part-prepared-8", "prepared, 8c, stub", Metric::PerSecond),
+        ("part-pg-prepared-1", "prepared, 1c, PostgreSQL", Metric::PerSecond),
+        ("part-pg-prepared-8", "prepared, 8c, PostgreSQL", Metric::PerSecond),
         ("part-rows", "narrow rows, stub", Metric::GbPerSecond),
         ("part-select", "narrow rows, PostgreSQL", Metric::GbPerSecond),
     ];
