@@ -116,7 +116,7 @@ fields! {
     54 NEED "need" Text "why a person is asked: the rule's message, the exceptional need of PCI DSS 8.6.1";
     55 APPROVERS "approvers" List "who may approve: a reviewer or group:NAME; absent: any reviewer";
     56 APPROVALS "approvals" Number "how many people must approve";
-    57 PARAMETERS "parameters" List "a parameter's value as it is shown, masked; in an ask, and in decisions where results are recorded";
+    57 PARAMETERS "parameters" List "a parameter's value, or an argument's of a FunctionCall, as it is shown, masked; in an ask, and in decisions where results are recorded";
     58 TRANSACTION "transaction" Text "the transaction that a held statement would run in: none, open";
     59 APPROVED "approved" Number "1: the reviewer approves; 0: the reviewer denies";
     60 REVIEWER "reviewer" Text "the person who decided; of a policy, who signed it off, as its file says";
