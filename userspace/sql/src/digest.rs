@@ -6,6 +6,8 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
+use crate::word::few;
+
 /// A map by words of our own data files, or by OIDs, which the server gives.
 pub(crate) type Map<K, V> = HashMap<K, V, BuildHasherDefault<Digester>>;
 /// A set of such words.
@@ -20,18 +22,6 @@ const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
 fn fold(state: u64, word: u64) -> u64 {
     let product = u128::from(state ^ word) * u128::from(ODD);
     (product as u64) ^ (product >> 64) as u64
-}
-
-/// Fewer than eight bytes as a number; together with how many they are it is theirs alone. Read in two pieces that may overlap, so that it
-/// takes no loop.
-fn few(bytes: &[u8]) -> u64 {
-    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        return u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32;
-    }
-    match (bytes.first(), bytes.get(bytes.len() / 2), bytes.last()) {
-        (Some(first), Some(middle), Some(last)) => u64::from(*first) | u64::from(*middle) << 8 | u64::from(*last) << 16,
-        _ => 0,
-    }
 }
 
 impl Hasher for Digester {

@@ -85,8 +85,9 @@ fn short(word: &[u8]) -> Option<[u8; SHORT_MAX]> {
     Some(bytes)
 }
 
-/// Fewer than eight bytes as a number.
-fn few(word: &[u8]) -> u64 {
+/// Fewer than eight bytes as a number, the first the least. In pieces that may overlap, so that it takes no loop.
+#[inline]
+pub(crate) fn few(word: &[u8]) -> u64 {
     let length = word.len();
     let at = |place: usize, byte: u64| byte << (8 * place);
     if let (Some(first), Some(last)) = (word.first_chunk::<4>(), word.last_chunk::<4>()) {

@@ -36,9 +36,9 @@ impl<'t> Mention<'t> {
     }
 }
 
-/// One that was noted.
+/// One that was noted, and where to look for it.
 #[derive(Clone, Copy)]
-struct Kept<'t> {
+struct Digested<'t> {
     mention: Mention<'t>,
     /// Of the name.
     digest: u32,
@@ -47,7 +47,7 @@ struct Kept<'t> {
 /// All of a statement. Most texts mention a column several times, and few mention many: which ones were noted lately is looked up, so that
 /// most are noted once.
 pub(super) struct Mentions<'t> {
-    noted: Noted<'t, Kept<'t>>,
+    noted: Noted<'t, Digested<'t>>,
     /// Where among them one of such a digest was noted last, from 1.
     lately: [u16; LATELY],
     /// Tables and aliases: a column of that name alone is a whole row.
@@ -81,7 +81,7 @@ impl<'t> Mentions<'t> {
         if known.is_some_and(|known| known.mention == mention) {
             return;
         }
-        self.noted.push(Kept { mention, digest });
+        self.noted.push(Digested { mention, digest });
         *place = u16::try_from(self.noted.len()).unwrap_or_default();
     }
 
@@ -98,7 +98,7 @@ impl<'t> Mentions<'t> {
     pub(super) fn told(&mut self) -> Vec<ColumnRef> {
         let mut is_sorted = false;
         for at in 0..self.noted.len() {
-            let Some(Kept { mention: Mention { is_all: false, name, .. }, digest }) = self.noted.get(at).copied()
+            let Some(Digested { mention: Mention { is_all: false, name, .. }, digest }) = self.noted.get(at).copied()
             else {
                 continue;
             };
