@@ -8,11 +8,12 @@ use std::time::Instant;
 use audit::RecordType;
 use audit::segment::{Appender, Identity, Previous, Refused, Stamp};
 
-/// Bytes of the decision and of the outcome of a point select; together with their frames ten blocks of SHA-256.
+/// Bytes of the decision and of the outcome of a point select; together with their frames eleven blocks of SHA-256.
 const DECISION: usize = 380;
 const OUTCOME: usize = 150;
-/// Statements between two calls of the hash, as a shard that is busy hashes, and between two roots.
-const HASHED: u64 = 16;
+/// Records between two calls of the hash, as a shard that is busy hashes.
+const HASHED: u64 = audit::chain::BATCH as u64;
+/// Statements between two roots.
 const ROOTED: u64 = 8192;
 const SEGMENT: usize = 64 << 20;
 const ROUNDS: usize = 5;

@@ -2,57 +2,27 @@
 //!
 //! Three kinds of input never share a prefix: a record (0x00), a tree's node (0x01), a segment's header (0x03), so none can pass
 //! for another.
-use sha2::block_api::compress256;
 use sha2::{Digest, Sha256};
 
-/// A SHA-256.
-pub type Hash = [u8; 32];
+pub use sha256::Hash;
 
 /// `SHA-256(0x00 || record)`; a record is its frame's header and payload without the padding.
 pub fn leaf(record: &[u8]) -> Hash {
-    hash(0x00, record, &[])
+    sha256::alone(0x00, record)
 }
 
 /// `SHA-256(0x01 || left || right)`.
 pub fn node(left: &Hash, right: &Hash) -> Hash {
-    hash(0x01, left, right)
+    sha256::alone(0x01, [*left, *right].as_flattened())
 }
 
 /// A segment's header, `SHA-256(0x03 || its 4096 bytes)`: the records that close batches name it.
 pub fn header(header: &[u8]) -> Hash {
-    hash(0x03, header, &[])
+    sha256::alone(0x03, header)
 }
 
-/// SHA-256's first state (FIPS 180-4, 5.3.3).
-const BEGIN: [u32; 8] =
-    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
-/// Inputs of up to so many blocks are laid out at once: a node has two, a statement's record about five.
-const BLOCKS: usize = 8;
-
-/// A short input is laid out with its padding and goes through the compression in one run: a hasher that is fed piece by piece copies
-/// each into a block of its own, and begins anew for every block.
-fn hash(prefix: u8, first: &[u8], second: &[u8]) -> Hash {
-    let len = 1 + first.len() + second.len();
-    // Behind it a bit, and its length in bits in eight bytes (FIPS 180-4, 5.1.1).
-    let used = (len + 9).div_ceil(64);
-    let mut blocks = [[0; 64]; BLOCKS];
-    let Some(blocks) = blocks.get_mut(..used) else {
-        return Sha256::new().chain_update([prefix]).chain_update(first).chain_update(second).finalize().into();
-    };
-    let bytes = blocks.as_flattened_mut();
-    bytes[0] = prefix;
-    bytes[1..=first.len()].copy_from_slice(first);
-    bytes[1 + first.len()..len].copy_from_slice(second);
-    bytes[len] = 0x80;
-    if let Some(bits) = bytes.last_chunk_mut() {
-        *bits = (len as u64 * 8).to_be_bytes();
-    }
-    let mut state = BEGIN;
-    compress256(&mut state, blocks);
-    let mut hash = [0; 32];
-    hash.as_chunks_mut().0.iter_mut().zip(state).for_each(|(bytes, word)| *bytes = word.to_be_bytes());
-    hash
-}
+/// How many records a tree takes at once.
+pub const BATCH: usize = 64;
 
 /// An RFC 6962 tree that grows leaf by leaf and keeps one hash per level: the roots of the perfect subtrees that its size is
 /// the sum of, largest first.
@@ -121,6 +91,51 @@ impl Tree {
         self.size += 1;
     }
 
+    /// Adds records, as [`Tree::push`] does their leaves one after the other: [`BATCH`] at once, and level by level, since what stands at
+    /// one level does not wait for each other.
+    pub fn append(&mut self, records: &[&[u8]]) {
+        for records in records.chunks(BATCH) {
+            // In front of the leaves there is room for what the tree has beside them.
+            let mut row = [[0; 32]; 1 + BATCH];
+            sha256::prefixed(0x00, records, &mut row[1..]);
+            self.merge(row, records.len());
+        }
+    }
+
+    /// Adds the leaves `row[1..=count]`.
+    fn merge(&mut self, mut row: [Hash; 1 + BATCH], mut count: usize) {
+        let mut used = self.size.count_ones() as usize;
+        let mut before = self.size;
+        self.size += count as u64;
+        // At each level the last may have no right neighbour: it is a root. The lowest first.
+        let mut roots = [[0; 32]; BATCH.ilog2() as usize + 2];
+        let mut levels = 0;
+        while count > 0 {
+            let first = usize::from(before & 1 == 0);
+            if first == 0 {
+                used -= 1;
+                row[0] = self.roots[used];
+                count += 1;
+            }
+            before >>= 1;
+            if count % 2 == 1 {
+                roots[levels] = row[first + count - 1];
+                levels += 1;
+            }
+            count /= 2;
+            let mut pairs = [[].as_slice(); BATCH.div_ceil(2)];
+            let (children, _) = row[first..].as_chunks::<2>();
+            pairs.iter_mut().zip(children).for_each(|(pair, children)| *pair = children.as_flattened());
+            let mut parents = [[0; 32]; BATCH.div_ceil(2)];
+            sha256::prefixed(0x01, &pairs[..count], &mut parents);
+            row[1..=count].copy_from_slice(&parents[..count]);
+        }
+        for root in roots[..levels].iter().rev() {
+            self.roots[used] = *root;
+            used += 1;
+        }
+    }
+
     /// The root; of no leaves, the hash of nothing.
     pub fn root(&self) -> Hash {
         match self.frontier().split_last() {
@@ -130,21 +145,44 @@ impl Tree {
     }
 }
 
+/// A tree whose next records wait for others, with which they are hashed side by side. It borrows them until then.
+pub(crate) struct Growing<'a> {
+    tree: Tree,
+    waiting: [&'a [u8]; BATCH],
+    count: usize,
+}
+
+impl<'a> Growing<'a> {
+    /// Goes on with a tree.
+    pub(crate) fn from(tree: Tree) -> Growing<'a> {
+        Growing { tree, waiting: [&[]; BATCH], count: 0 }
+    }
+
+    /// Adds a record.
+    pub(crate) fn push(&mut self, record: &'a [u8]) {
+        if self.count == BATCH {
+            self.tree();
+        }
+        self.waiting[self.count] = record;
+        self.count += 1;
+    }
+
+    /// How many records, with those that wait.
+    pub(crate) fn size(&self) -> u64 {
+        self.tree.size() + self.count as u64
+    }
+
+    /// The tree of them all: none waits any more.
+    pub(crate) fn tree(&mut self) -> &Tree {
+        self.tree.append(&self.waiting[..self.count]);
+        self.count = 0;
+        &self.tree
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn short_inputs_are_hashed_as_any_other() {
-        let bytes: Vec<u8> = (0..700).map(|n| (n * 7 % 251) as u8).collect();
-        for len in 0..bytes.len() {
-            for cut in [0, len / 3, len] {
-                let (first, second) = bytes[..len].split_at(cut);
-                let whole: Hash = Sha256::new().chain_update([0x42]).chain_update(&bytes[..len]).finalize().into();
-                assert_eq!(hash(0x42, first, second), whole, "{len} bytes, cut at {cut}");
-            }
-        }
-    }
 
     /// RFC 6962 section 2.1, word by word.
     fn naive(leaves: &[Hash]) -> Hash {
@@ -172,6 +210,23 @@ mod tests {
         let again = Tree::resume(300, tree.frontier()).unwrap();
         assert_eq!((again.root(), &again), (tree.root(), &tree));
         assert_eq!(Tree::resume(301, tree.frontier()), None);
+    }
+
+    #[test]
+    fn many_records_at_once_are_as_one_by_one() {
+        let records: Vec<[u8; 5]> = (0..2 * BATCH as u8 + 3).map(|n| [n; 5]).collect();
+        let records: Vec<&[u8]> = records.iter().map(|record| &record[usize::from(record[0]) % 4..]).collect();
+        let mut before = Tree::default();
+        for size in 0..70u32 {
+            let mut one_by_one = before.clone();
+            for count in 0..=records.len() {
+                let mut at_once = before.clone();
+                at_once.append(&records[..count]);
+                assert_eq!((at_once.root(), &at_once), (one_by_one.root(), &one_by_one), "{count} behind {size}");
+                records.get(count).inspect(|next| one_by_one.push(leaf(next)));
+            }
+            before.push(leaf(&size.to_le_bytes()));
+        }
     }
 
     #[test]

@@ -29,10 +29,9 @@ const SLACK_NS: u64 = 1_000_000;
 const SYNC_AFTER_MAX_NS: u64 = 8_000_000;
 /// A batch's root is written at most this long after its first record.
 const ROOT_AFTER_NS: u64 = 500_000_000;
-/// Records hashed per turn of the loop, so that a root has little left to hash;
-const HASHED_PER_TURN: u64 = 64;
-/// but not before there are so many: one by one each turn would begin it anew.
-const HASHED_AT_LEAST: u64 = 16;
+/// Records hashed in a turn of the loop, once there are so many, so that a root has little left to hash: as many as a tree takes side by
+/// side. Fewer at a time cost more each, and more keep the loop from its sessions for longer.
+const HASHED: u64 = audit::chain::BATCH as u64;
 /// The room that one call's records should find: else the next segment is begun before the call.
 const CALL_BYTES: usize = 4 << 20;
 
@@ -260,8 +259,8 @@ impl<S: Segment> Journal<S> {
 
     /// What is to be done between calls: hash, write a root, begin an fsync.
     pub(crate) fn turn<D: Driver>(&mut self, driver: &mut D, now: Now) -> Result<(), RecordFailure> {
-        if self.appender.unhashed() >= HASHED_AT_LEAST {
-            self.appender.hash(self.segment.bytes(), HASHED_PER_TURN);
+        if self.appender.unhashed() >= HASHED {
+            self.appender.hash(self.segment.bytes(), HASHED);
         }
         // The next segment is at hand long before it is needed.
         let half = usize::try_from(self.appender.header().size / 2).unwrap_or(usize::MAX);

@@ -152,13 +152,23 @@ impl Appender {
     /// Hashes at most `records_max` records that the tree lacks, so that a shard can do it when it has nothing
     /// better to do and a root costs little. Returns how many are left.
     pub fn hash(&mut self, memory: &[u8], records_max: u64) -> u64 {
-        for _ in 0..records_max {
+        let mut left = usize::try_from(records_max).unwrap_or(usize::MAX);
+        loop {
+            let mut records = [[].as_slice(); chain::BATCH];
+            let mut count = 0;
             // What is before `end` was stored by this appender or checked by the recovery: its checksum is not computed again.
-            let Some(record) = memory.get(..self.end).and_then(|stored| frame::stored(stored, self.hashed)) else {
+            while let Some(place) = records.get_mut(count).filter(|_| count < left)
+                && let Some(record) = memory.get(..self.end).and_then(|stored| frame::stored(stored, self.hashed))
+            {
+                *place = record;
+                self.hashed += frame::room(record.len() - frame::HEADER_LEN);
+                count += 1;
+            }
+            if count == 0 {
                 break;
-            };
-            self.tree.push(chain::leaf(record));
-            self.hashed += frame::room(record.len() - frame::HEADER_LEN);
+            }
+            self.tree.append(&records[..count]);
+            left -= count;
         }
         self.unhashed()
     }

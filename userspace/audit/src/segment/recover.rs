@@ -4,7 +4,7 @@ use std::fmt;
 use super::frame::{self, Next};
 use super::header::{HEADER_LEN, Header, HeaderFault, Previous};
 use super::torn::{Damage, damage};
-use crate::chain::{Hash, Tree, leaf};
+use crate::chain::{Growing, Hash, Tree};
 use crate::decode::RootFields;
 use crate::record_type::RecordType;
 
@@ -116,12 +116,12 @@ pub fn recover(segment: &[u8]) -> Result<Recovered, Corrupt> {
     }
 }
 
-/// The valid prefix, and why it ends. `visit` sees each record and the tree after it. An error comes with how many records the last root
+/// The valid prefix, and why it ends. `visit` sees each record and the tree with it. An error comes with how many records the last root
 /// covers that does fit.
-pub(crate) fn scan(
-    segment: &[u8],
+pub(crate) fn scan<'a>(
+    segment: &'a [u8],
     header: Header,
-    mut visit: impl FnMut(&Tree, &frame::Frame<'_>),
+    mut visit: impl FnMut(&mut Growing<'a>, &frame::Frame<'_>),
 ) -> Result<(Recovered, &'static str), (Corrupt, u64)> {
     let begun = header.hash();
     let mut found = Recovered {
@@ -133,43 +133,45 @@ pub(crate) fn scan(
         stopped: false,
         sealed: false,
         rooted: header.previous.last_seq(),
-        tree: header.previous.tree.clone(),
+        tree: Tree::EMPTY,
         header,
     };
+    let mut tree = Growing::from(found.header.previous.tree.clone());
     let why = loop {
         match frame::next(segment, found.end) {
             Next::Frame(frame) if frame.seq != found.next_seq => break "its number is out of order",
             Next::Frame(_) if found.sealed => break "it follows the segment's seal",
             Next::Frame(frame) => {
                 let misfit = Corrupt::Root { offset: found.end, seq: frame.seq };
-                if found.accept(&frame, &begun).is_none() {
+                if found.accept(&frame, &begun, &mut tree).is_none() {
                     return Err((misfit, found.rooted));
                 }
-                visit(&found.tree, &frame);
+                tree.push(frame.record);
+                visit(&mut tree, &frame);
             }
             Next::End => break "it is unfinished",
             Next::Bad(why) => break why,
         }
     };
+    found.tree = tree.tree().clone();
     found.used = found.used.max(found.end);
     found.stopped &= found.used == found.end;
     Ok((found, why))
 }
 
 impl Recovered {
-    /// Takes the next frame in; `None` where it is a root of other records, or of another header.
-    fn accept(&mut self, frame: &frame::Frame<'_>, begun: &Hash) -> Option<()> {
+    /// Takes the next frame in, behind the records of `tree`; `None` where it is a root of others, or of another header.
+    fn accept(&mut self, frame: &frame::Frame<'_>, begun: &Hash, tree: &mut Growing<'_>) -> Option<()> {
         let kind = RecordType::of(frame.kind);
         if kind.is_some_and(RecordType::closes_batch) {
             let said = RootFields::read(frame.payload())?;
-            if (said.size, said.root, said.header) != (self.tree.size(), self.tree.root(), *begun) {
+            if (said.size, said.root, said.header) != (tree.size(), tree.tree().root(), *begun) {
                 return None;
             }
-            self.rooted = self.tree.size();
+            self.rooted = tree.size();
         }
         self.stopped = kind == Some(RecordType::Stop);
         self.sealed = kind == Some(RecordType::Seal);
-        self.tree.push(leaf(frame.record));
         self.records += 1;
         self.next_seq += 1;
         self.end += frame.room();

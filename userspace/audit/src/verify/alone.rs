@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use super::results::Results;
 use super::{Anchor, Finding, Options, Why};
-use crate::chain::Tree;
+use crate::chain::Growing;
 use crate::record_type::RecordType;
 use crate::removal::Tombstone;
 use crate::segment::{
@@ -144,12 +144,12 @@ impl<'a> Due<'a> {
     }
 
     /// A record has come that makes the tree so large.
-    fn meet(&mut self, tree: &Tree) {
+    fn meet(&mut self, tree: &mut Growing<'_>) {
         while let Some((anchor, rest)) = self.next.split_first() {
             if (anchor.shard, anchor.seq) != (self.shard, tree.size()) {
                 return;
             }
-            if anchor.root.is_some_and(|root| root != tree.root()) {
+            if anchor.root.is_some_and(|root| root != tree.tree().root()) {
                 self.unmet.get_or_insert(*anchor);
             }
             self.next = rest;
