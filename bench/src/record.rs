@@ -147,10 +147,9 @@ mod tests {
         let frames: Vec<_> = audit::segment::frames(&memory).collect();
         assert!(statements > 4000 && frames.len() as u64 >= 2 * statements, "{statements} {}", frames.len());
         // As long as those in a segment of the service that `bench micro` had run through (229 and 140 to 149, 2026-11-27).
-        let lengths = |kind: RecordType| frames.iter().filter(move |frame| frame.kind == kind.code());
-        let all_in = |kind, range: std::ops::RangeInclusive<usize>| {
-            lengths(kind).all(|frame| range.contains(&frame.bytes().len()))
-        };
+        let of = |kind: RecordType| frames.iter().filter(move |frame| frame.kind == kind.code());
+        let all_in =
+            |kind, range: std::ops::RangeInclusive<usize>| of(kind).all(|frame| range.contains(&frame.bytes().len()));
         assert!(all_in(RecordType::Decision, 226..=232) && all_in(RecordType::Outcome, 136..=149));
     }
 }
