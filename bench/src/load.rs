@@ -53,10 +53,10 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let mut dice = Dice(u64::from(std::process::id()) | 1);
     let mut run = Run::new(&options, stand.versions.clone());
     for group in Group::ALL.into_iter().filter(|group| options.groups.contains(group)) {
-        if options.cases.is_empty() {
+        if options.wants(name_beside(group)) {
             beside(group, &options, &mut stand, &mut dice, &mut run)?;
         }
-        for case in cases::cases(group, options.quick).into_iter().filter(|case| options.wants(case)) {
+        for case in cases::cases(group, options.quick).into_iter().filter(|case| options.wants(&case.id)) {
             let case = cases::with_rate(case, slowest(&run.measured));
             run.measured.push(one(&case, &options, &mut stand, &mut dice)?);
         }
@@ -87,6 +87,18 @@ fn theirs(options: &Options, stand: &mut Stand) -> Result<(), String> {
     match &options.json {
         Some(path) => std::fs::write(path, report::json(&run)).map_err(|error| format!("{path}: {error}")),
         None => Ok(()),
+    }
+}
+
+/// What `--case` calls that of a kind of load which is no case.
+fn name_beside(group: Group) -> &'static str {
+    match group {
+        Group::Idle => "idle",
+        Group::Tls => "tls",
+        Group::Micro => "record",
+        Group::Latency => "shards",
+        Group::Bulk => "slow-reader",
+        Group::Churn => "",
     }
 }
 

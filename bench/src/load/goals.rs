@@ -197,7 +197,7 @@ mod tests {
         let run = Run {
             idle: vec![idle(US, 3.0, 9.0), idle(SEALED, 23.0, 25.0)],
             tls: Some(Tls { rounds: vec![[0.2, 1.25, 1.0]; 3] }),
-            shards: Some(Shards { rounds: vec![[(10.0, 5.0), (20.0, 5.5)]; 3] }),
+            shards: Some(Shards { rounds: vec![[(10.0, 5.0), (20.0, 5.5)]; 3], other: Vec::new() }),
             slow: Some(Slow { rounds: vec![[10.0, 10.5]; 3], kib: 68.0 }),
             ..Run::empty()
         };

@@ -225,11 +225,18 @@ pub(crate) fn tls_text(tls: Option<&Tls>) -> String {
 /// Two shards over one, and a slow reader.
 pub(crate) fn shards_text(shards: Option<&Shards>) -> String {
     let Some(shards) = shards else { return String::new() };
-    format!(
-        "\ntwo shards busy over one: select prepared, 4 connections a shard (a stub and an agent on each CPU)\n  statements a second {}, CPU per statement {}\n",
-        interval(shards.rate()),
-        interval(shards.cpu())
-    )
+    let mut text = String::from(
+        "\ntwo shards busy over one: select prepared, 4 connections a shard (a stub and an agent on each CPU)\n",
+    );
+    let mut line = |what: &str, [rate, cpu]: [Option<Ratio>; 2]| {
+        let _ = writeln!(text, "  {what}statements a second {}, CPU per statement {}", interval(rate), interval(cpu));
+    };
+    line("", [shards.rate(), shards.cpu()]);
+    if !shards.other.is_empty() {
+        line("the other build: ", shards.others());
+        line("both busy, this build over the other: ", shards.over_other());
+    }
+    text
 }
 
 /// A reader that does not read.

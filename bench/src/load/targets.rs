@@ -85,8 +85,8 @@ impl Target {
 pub(crate) struct Stand {
     pub(crate) targets: Vec<Target>,
     pub(crate) versions: Vec<String>,
-    /// One more worker of ours, for work at the same time.
-    pub(crate) second: Option<Worker>,
+    /// One more worker for ours, and for another build of it, for work at the same time.
+    pub(crate) seconds: Vec<(&'static str, Worker)>,
     _children: Vec<Running>,
     _folder: Folder,
 }
@@ -117,7 +117,7 @@ impl Stand {
         let mut stand = Stand {
             targets: Vec::new(),
             versions: Vec::new(),
-            second: None,
+            seconds: Vec::new(),
             _children: Vec::new(),
             _folder: Folder(folder.clone()),
         };
@@ -151,8 +151,8 @@ impl Stand {
                 _ => US,
             };
             stand.add(name, places, &through.words)?;
-            if name == US {
-                stand.second = Some(Worker::start(&through.words)?);
+            if [US, BESIDE].contains(&name) {
+                stand.seconds.push((name, Worker::start(&through.words)?));
             }
         }
         stand.pgbouncer(options, &folder)?;
