@@ -50,6 +50,8 @@ pub trait Driver {
 pub trait Segment: Send {
     /// The bytes of the segment.
     fn bytes(&mut self) -> &mut [u8];
+    /// An fsync of what was stored up to `end` follows: what makes it cheaper is done now. No byte changes.
+    fn before_sync(&mut self, _end: usize) {}
     /// What [`Op::Fsync`] names.
     fn file(&self) -> File;
     /// Whether a store into it was lost: nothing that depends on the record may leave.
@@ -138,6 +140,10 @@ impl Driver for Ring {
 impl Segment for MappedSegment {
     fn bytes(&mut self) -> &mut [u8] {
         MappedSegment::bytes(self)
+    }
+
+    fn before_sync(&mut self, end: usize) {
+        MappedSegment::unmap_stored(self, end);
     }
 
     fn file(&self) -> File {

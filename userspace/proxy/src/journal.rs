@@ -329,14 +329,16 @@ impl<S: Segment> Journal<S> {
         if !due || self.syncing.is_some() {
             return;
         }
-        let file = match self.old.front() {
+        let file = match self.old.front_mut() {
             Some((segment, last_seq)) => {
                 self.syncing = Some(*last_seq);
+                segment.before_sync(usize::MAX);
                 segment.file()
             }
             None => {
                 self.syncing = Some(self.last_seq());
                 self.dirty_since_ns = None;
+                self.segment.before_sync(self.appender.end());
                 self.segment.file()
             }
         };

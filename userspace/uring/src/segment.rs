@@ -1,4 +1,4 @@
-#![allow(unsafe_code)] // mmap of a file
+#![allow(unsafe_code)] // mmap and madvise of a file
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -12,6 +12,11 @@ use crate::sigbus::Watch;
 
 /// No kernel's page is smaller.
 const PAGE: usize = 4096;
+/// A new file is written in pieces of this size, which the page cache keeps as one folio each where the file system has such
+/// (Linux 6.16: ext4). A fault maps a folio and an fsync takes all of its pages the right to write again, so it is a small one.
+const FOLIO: usize = 4 * PAGE;
+/// Fewer bytes than this are left to the fsync: a call and the faults behind it are not worth them.
+const UNMAPPED_MIN: usize = 8 * PAGE;
 
 /// A file mapped MAP_SHARED: a store into it is out of the process at once (a killed process loses nothing) and on disk after
 /// an [`crate::Op::Fsync`] (a power cut loses nothing).
@@ -25,6 +30,8 @@ pub struct MappedSegment {
     base: *mut u8,
     len: usize,
     file: File,
+    /// All pages before it were unmapped; a multiple of `FOLIO`.
+    unmapped: usize,
 }
 
 // SAFETY: the mapping belongs to this value alone and may be used from any one thread at a time; the pointer is not tied to one.
@@ -66,7 +73,7 @@ impl MappedSegment {
             unsafe { libc::munmap(base.cast(), len) };
             return Err(io::Error::from(io::ErrorKind::QuotaExceeded));
         };
-        Ok(MappedSegment { watch, base, len, file })
+        Ok(MappedSegment { watch, base, len, file, unmapped: 0 })
     }
 
     /// The bytes of the file.
@@ -97,6 +104,24 @@ impl MappedSegment {
         self.sync()
     }
 
+    /// For an fsync of what was stored up to `end`: its pages leave this process's page tables, in one call. No byte changes, and what is
+    /// used again is mapped again by a page fault.
+    ///
+    /// Else the fsync takes the right to write from one page after the other, and for each interrupts every other CPU that runs this
+    /// process and waits for it (`page_vma_mkclean_one` in mm/rmap.c of Linux 6.18; decisions/0193).
+    pub fn unmap_stored(&mut self, end: usize) {
+        let end = end.min(self.len);
+        if end.saturating_sub(self.unmapped) < UNMAPPED_MIN || self.broken() {
+            return;
+        }
+        let len = end.next_multiple_of(FOLIO).min(self.len) - self.unmapped;
+        // SAFETY: the pages lie in the mapping that `map` made; it is shared, so what they hold stays in the page cache. No reference
+        // into it lives now. An error leaves them mapped, which costs the fsync time and nothing else.
+        unsafe { libc::madvise(self.base.add(self.unmapped).cast(), len, libc::MADV_DONTNEED) };
+        // The last folio is stored into again.
+        self.unmapped = end / FOLIO * FOLIO;
+    }
+
     /// What [`crate::Op::Fsync`] names; valid while this segment lives.
     pub fn file(&self) -> crate::File {
         crate::File(self.file.as_raw_fd())
@@ -116,7 +141,7 @@ impl Drop for MappedSegment {
 }
 
 fn fill(file: &File, len: usize) -> io::Result<()> {
-    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    static ZEROS: [u8; FOLIO] = [0; FOLIO];
     let size = libc::off_t::try_from(len).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
     // SAFETY: no memory is passed.
     if unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, size) } != 0 {
@@ -171,6 +196,36 @@ mod tests {
         OpenOptions::new().write(true).open(&path).unwrap().set_len(PAGE as u64).unwrap();
         assert!(segment.store_anew(0..2 * PAGE).is_err(), "a store was lost");
         std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn what_is_unmapped_holds_what_it_held() {
+        let path = scratch("unmap");
+        let mut segment = MappedSegment::create(&path, 64 * PAGE).unwrap();
+        let mut stored = 0;
+        for (end, mapped) in
+            [(7 * PAGE, true), (8 * PAGE, false), (9 * PAGE, true), (40 * PAGE + 1, false), (64 * PAGE, false)]
+        {
+            segment.bytes()[stored..end].fill(7);
+            segment.unmap_stored(if end == segment.len { usize::MAX } else { end });
+            assert_eq!(mapped_bytes(&segment) > 0, mapped, "at {end}");
+            let read = std::fs::read(&path).unwrap();
+            assert!(read[..end].iter().all(|byte| *byte == 7) && read[end..].iter().all(|byte| *byte == 0));
+            stored = end;
+        }
+        segment.bytes()[3] = 8;
+        assert_eq!((segment.bytes()[2], segment.bytes()[64 * PAGE - 1], std::fs::read(&path).unwrap()[3]), (7, 7, 8));
+        assert!(!segment.broken());
+        std::fs::remove_file(path).unwrap();
+    }
+
+    /// What of it is in this process's page tables, by /proc/self/smaps.
+    fn mapped_bytes(segment: &MappedSegment) -> usize {
+        let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let begin = format!("{:x}-", segment.base as usize);
+        let mut lines = smaps.lines().skip_while(|line| !line.starts_with(&begin));
+        let rss = lines.find_map(|line| line.strip_prefix("Rss:")).unwrap();
+        rss.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() * 1024
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! clean from then on; a clean page may be dropped and read again; a power cut leaves each sector as it was or as it was to become. A
 //! sector is written whole.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
@@ -274,7 +274,12 @@ impl Disk {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         self.files.insert(number, Stored::new());
-        Ok(SimSegment { bytes: vec![0; SEGMENT_BYTES], number, broken: RefCell::new(false) })
+        Ok(SimSegment {
+            bytes: vec![0; SEGMENT_BYTES],
+            number,
+            broken: RefCell::new(false),
+            announced: Cell::new(false),
+        })
     }
 }
 
@@ -283,6 +288,8 @@ pub(super) struct SimSegment {
     bytes: Vec<u8>,
     number: u64,
     broken: RefCell<bool>,
+    /// An fsync of all that is stored was announced.
+    announced: Cell<bool>,
 }
 
 impl SimSegment {
@@ -308,7 +315,14 @@ impl Segment for SimSegment {
         &mut self.bytes
     }
 
+    fn before_sync(&mut self, end: usize) {
+        let behind = self.bytes.get(end..).unwrap_or_default();
+        assert!(behind.iter().all(|byte| *byte == 0), "more is stored than is announced");
+        self.announced.set(true);
+    }
+
     fn file(&self) -> File {
+        assert!(self.announced.take(), "an fsync that was not announced");
         self.publish();
         File(self.number as i32)
     }
@@ -346,7 +360,12 @@ impl Medium for Here {
 
     fn open(&self, number: u64) -> io::Result<Option<SimSegment>> {
         let bytes = Disk::current().borrow().files[&number].cache.clone();
-        Ok((!bytes.is_empty()).then_some(SimSegment { bytes, number, broken: RefCell::new(false) }))
+        Ok((!bytes.is_empty()).then_some(SimSegment {
+            bytes,
+            number,
+            broken: RefCell::new(false),
+            announced: Cell::new(false),
+        }))
     }
 
     fn create(&self, number: u64, len: usize) -> io::Result<SimSegment> {
