@@ -13,9 +13,9 @@ use crate::sigbus::Watch;
 /// No kernel's page is smaller.
 const PAGE: usize = 4096;
 /// A new file is written in pieces of this size, which the page cache keeps as one folio each where the file system has such
-/// (Linux 6.16: ext4). A fault maps a folio and an fsync takes all of its pages the right to write again, so it is a small one.
+/// (seen: ext4 of Linux 6.18). A fault maps a folio and an fsync takes all of its pages the right to write again, so it is a small one.
 const FOLIO: usize = 4 * PAGE;
-/// Fewer bytes than this are left to the fsync: a call and the faults behind it are not worth them.
+/// Until so many bytes have come together since the last time, over however many fsyncs, nothing is unmapped: a call and the faults behind it are not worth them.
 const UNMAPPED_MIN: usize = 8 * PAGE;
 
 /// A file mapped MAP_SHARED: a store into it is out of the process at once (a killed process loses nothing) and on disk after
