@@ -37,7 +37,7 @@ pub use random::random;
 pub use ring::{Ring, Settings};
 pub use segment::MappedSegment;
 pub use socket::{BoundListeners, Ends, LISTEN_BACKLOG, bind_listeners, netns_cookie};
-pub use thread::{allowed_cpus, pin_to};
+pub use thread::{allowed_cpus, give_way, pin_to};
 
 /// The most pieces that one [`Op::Send`] carries into the kernel; what is over is a short send, which callers handle anyway.
 pub const PIECES_MAX: usize = 64;
