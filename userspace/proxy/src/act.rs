@@ -146,7 +146,7 @@ impl<D: Driver, C: Conversation> Shard<D, C> {
 
     fn act(&mut self, index: u32, chunk: Option<Chunk>, effects: &mut Effects) -> Result<(), Stopped> {
         let recorded = self.record(index, effects)?;
-        if recorded && !effects.results.is_empty() {
+        if recorded && !(effects.results.is_empty() && effects.blocks.is_empty()) {
             self.say_results(effects)?;
         }
         Counters::add(&self.parts.counters.refused_statements, u64::from(effects.unrecorded));

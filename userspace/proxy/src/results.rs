@@ -55,8 +55,9 @@ fn serve(results: &Receiver<Box<LongResult>>, shards: &[Mailbox]) {
 }
 
 impl<D: Driver, C: Conversation> Shard<D, C> {
-    /// Hands on what is to be packed.
+    /// Hands on what is to be hashed and packed.
     pub(crate) fn say_results(&mut self, effects: &mut Effects) -> Result<(), Stopped> {
+        effects.blocks.drain(..).for_each(|block| self.parts.hashing.give(block));
         for result in effects.results.drain(..) {
             let is_cut = result.is_cut();
             let left = self.parts.results.0.try_send(result);

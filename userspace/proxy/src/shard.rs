@@ -18,6 +18,7 @@ use crate::asks::{AskLine, Asks};
 use crate::conversation::Conversation;
 use crate::counters::Counters;
 use crate::driver::Driver;
+use crate::hashing::HashLine;
 use crate::journal::{Journal, RecordFailure};
 use crate::latency::Stage;
 use crate::link::{Holds, Link, Phase, Queues, Side, Turn};
@@ -119,6 +120,8 @@ pub struct Parts<D: Driver> {
     pub ask_line: AskLine,
     /// Where large statements are judged.
     pub large: LargeLine,
+    /// Where what is not kept of them is hashed.
+    pub hashing: HashLine,
     /// Where long results are packed.
     pub results: ResultLine,
     /// What card numbers are told by in the record.

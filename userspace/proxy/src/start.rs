@@ -15,6 +15,7 @@ use crate::aside::{self, LargeLine};
 use crate::asks::{AskLine, Asks, WAITING_MAX, ask_line};
 use crate::cancels::Registry;
 use crate::counters::{Counters, Snapshot};
+use crate::hashing::{self, HashLine};
 use crate::head::DurableHead;
 use crate::journal::Journal;
 use crate::latency::{Spread, Stage};
@@ -107,6 +108,7 @@ pub fn start(settings: &Settings, policy: Arc<Policy>, origins: Vec<Box<dyn Orig
     let mailboxes: Vec<Mailbox> = boxes.iter().map(|(mailbox, _)| mailbox.clone()).collect();
     let large = aside::start(mailboxes.clone()).map_err(StartError::Host)?;
     let results = results::start(mailboxes.clone()).map_err(StartError::Host)?;
+    let hashing = hashing::start(mailboxes.len()).map_err(StartError::Host)?;
     let (ready, all_ready) = channel();
     for (number, ((listeners, origins), (mailbox, inbox))) in bound.into_iter().zip(origins).zip(boxes).enumerate() {
         let number = u16::try_from(number).map_err(|_| StartError::Origins)?;
@@ -134,6 +136,7 @@ pub fn start(settings: &Settings, policy: Arc<Policy>, origins: Vec<Box<dyn Orig
             ask_line: ask_line.clone(),
             large: large.clone(),
             results: results.clone(),
+            hashing: hashing.clone(),
             shards: mailboxes.clone(),
         };
         let (ready, told) = (ready.clone(), Arc::clone(&fate));
@@ -174,6 +177,7 @@ struct Seed {
     ask_line: AskLine,
     large: LargeLine,
     results: ResultLine,
+    hashing: HashLine,
     shards: Vec<Mailbox>,
 }
 
@@ -212,6 +216,7 @@ fn serve(seed: Seed, ready: &Sender<Result<(), Missing>>, fate: &OnceLock<Stoppe
         ask_line: seed.ask_line,
         large: seed.large,
         results: seed.results,
+        hashing: seed.hashing,
         card_key: seed.settings.card_key,
         shards: seed.shards,
     });

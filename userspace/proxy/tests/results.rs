@@ -3,11 +3,15 @@
 
 mod stand;
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::thread::JoinHandle;
+
 use audit::decode::Fields;
 use audit::received::read;
 use audit::segment::frames;
 use audit::{RecordType, field};
-use stand::{Stand, agent, ask, database, query};
+use stand::{Server, Stand, agent, ask, database, query, received};
 
 #[test]
 fn a_long_result_is_packed_and_comes_back_whole() {
@@ -30,6 +34,53 @@ fn a_long_result_is_packed_and_comes_back_whole() {
         let bytes = zstd::bulk::decompress(kept.packed.as_ref().unwrap(), received).unwrap();
         assert!(bytes.len() == received && bytes.starts_with(b"T") && bytes.ends_with(b"Z\0\0\0\x05I"));
     }
+}
+
+/// A database in which `SELECT id FROM payments` has so many times its row.
+fn repeating(rows: usize) -> (SocketAddr, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = move || {
+        let (mut stream, mut server, mut buffer) = (listener.accept().unwrap().0, Server::new(), [0; 65536]);
+        while let Ok(count @ 1..) = stream.read(&mut buffer) {
+            server.feed(&buffer[..count]);
+            let rows =
+                if String::from_utf8_lossy(&buffer[..count]).contains("SELECT id FROM payments") { rows } else { 1 };
+            let answer = server.take();
+            let mut rest = answer.as_slice();
+            while let Some(head) = rest.get(1..5) {
+                let message;
+                (message, rest) = rest.split_at(1 + u32::from_be_bytes(head.try_into().unwrap()) as usize);
+                stream.write_all(&message.repeat(if message[0] == b'D' { rows } else { 1 })).unwrap();
+            }
+        }
+    };
+    (address, std::thread::spawn(serve))
+}
+
+/// What is beyond the kept part is hashed in blocks, by the thread that packs or by the shard.
+#[test]
+fn what_is_not_kept_of_a_result_has_its_hash() {
+    const KEPT: usize = 256 << 10;
+    let (address, database) = repeating(10_000);
+    let stand = Stand::keeping("beyond", address, 4 << 20);
+    let mut one = agent(stand.port());
+    let mut ask =
+        |statements: usize| received(&mut one, &query(&["SELECT id FROM payments"].repeat(statements).join("; ")));
+    let got = [20, 1, 9].map(&mut ask);
+    drop(one);
+    let record = stand.record();
+    database.join().unwrap();
+    assert_eq!(got.each_ref().map(|got| got.len() / KEPT), [9, 0, 4]);
+    let results = frames(&record).filter(|frame| frame.kind == RecordType::Result.code());
+    let recorded: Vec<Option<Vec<u8>>> = results
+        .map(|frame| {
+            let mut fields = Fields::of(frame.payload()).map(Result::unwrap);
+            fields.find(|(number, _)| *number == field::LEFT_OFF_BLAKE3).map(|(_, value)| value.to_vec())
+        })
+        .collect();
+    let wanted = |got: &Vec<u8>| got.get(KEPT..).map(|beyond| blake3::hash(beyond).as_bytes().to_vec());
+    assert_eq!(recorded, got.iter().map(wanted).collect::<Vec<_>>());
 }
 
 /// What a shard has no memory for passes all the same, whole: in the record are its first bytes, how many more they were, and their hash.

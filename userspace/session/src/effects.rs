@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use audit::{Event, RecordId};
 
-use crate::{Asking, JudgeAsk, LongResult, Secure, Tainted};
+use crate::{Asking, Block, JudgeAsk, LongResult, Secure, Tainted};
 
 /// The most bytes of a chunk's end that a session hands back; the shard's buffers have this much headroom.
 pub const HOLD_MAX: usize = 512;
@@ -123,6 +123,8 @@ pub struct Effects {
     pub cancel_held: Option<u64>,
     /// Statements that came to their outcome.
     pub ended: Vec<Ended>,
+    /// What is not kept of results, to be hashed by whoever has the time; what nobody has is hashed with the result's end.
+    pub blocks: Vec<Block>,
     /// Long results, to be packed and recorded by whoever has the time.
     #[allow(clippy::vec_box)] // they move on, one by one
     pub results: Vec<Box<LongResult>>,
@@ -158,6 +160,7 @@ impl Default for Effects {
             judge: None,
             cancel_held: None,
             ended: Vec::new(),
+            blocks: Vec::new(),
             results: Vec::new(),
             unrecorded: 0,
             blocked: 0,
@@ -186,6 +189,7 @@ impl Effects {
         self.judge = None;
         self.cancel_held = None;
         self.ended.clear();
+        self.blocks.clear();
         self.results.clear();
         self.unrecorded = 0;
         (self.blocked, self.wrong_placeholders, self.masked) = (0, 0, 0);

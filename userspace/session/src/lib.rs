@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod approval;
+mod block;
 mod budgets;
 mod cancel;
 mod catalogs;
@@ -31,6 +32,7 @@ mod verdicts;
 
 pub use approval::{Ask, AskEnd, AskId, Asking, MalformedAskId, Revealing, Standing, Vote};
 pub use audit::RecordId;
+pub use block::Block;
 pub use budgets::Budgets;
 pub use cancel::{CancelAsk, CancelTarget, Cancels, Key, SECRET_MAX};
 pub use catalogs::Catalogs;

@@ -5,11 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The bound of one shard, and what of it is taken.
+use crate::block::{BLOCK, Buffer, Buffers};
+
+/// The bound of one shard, and what of it is taken. Beside it are the few buffers of [`crate::Block`]s.
 #[derive(Clone, Debug)]
 pub struct ResultMemory {
     taken: Arc<AtomicUsize>,
     max: usize,
+    buffers: Buffers,
 }
 
 /// A part of a [`ResultMemory`], given back when it is dropped, on whatever thread.
@@ -22,7 +25,12 @@ pub(crate) struct Share {
 impl ResultMemory {
     /// At most so many bytes.
     pub fn new(max: usize) -> ResultMemory {
-        ResultMemory { taken: Arc::default(), max }
+        ResultMemory { taken: Arc::default(), max, buffers: Buffers::default() }
+    }
+
+    /// One that a block's bytes go to; `None`: all are taken, or the bound is less than one.
+    pub(crate) fn buffer(&self) -> Option<Buffer> {
+        if self.max < BLOCK { None } else { self.buffers.take() }
     }
 
     /// Bytes that are taken now.

@@ -210,6 +210,7 @@ pub(super) fn build_on(seed: u64, plan: Plan, journal: Journal<SimSegment>) -> (
         ask_line,
         large: crate::aside::large_line(1).0,
         results: crate::results::result_line(1).0,
+        hashing: crate::hashing::HashLine::nobody(),
         card_key: Arc::new(CardKey::derived(b"a simulated host").unwrap()),
         shards: vec![mailbox.clone()],
     });

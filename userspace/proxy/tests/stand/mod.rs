@@ -173,9 +173,11 @@ pub fn query(text: &str) -> Vec<u8> {
     message(b'Q', &[text.as_bytes(), b"\0"].concat())
 }
 
+/// A ReadyForQuery, but for its status.
+const READY: [u8; 5] = [b'Z', 0, 0, 0, 5];
+
 /// Sends, and reads until a whole ReadyForQuery stands at the end of what came; says how many bytes that were. Allocates nothing.
 pub fn ask(stream: &mut TcpStream, request: &[u8]) -> usize {
-    const READY: [u8; 5] = [b'Z', 0, 0, 0, 5];
     stream.write_all(request).unwrap();
     let (mut tail, mut total) = ([0_u8; 6], 0);
     let mut buffer = [0_u8; 65536];
@@ -188,6 +190,18 @@ pub fn ask(stream: &mut TcpStream, request: &[u8]) -> usize {
         tail[6 - keep..].copy_from_slice(&buffer[count - keep..count]);
     }
     total
+}
+
+/// What comes back of it, until the next message may be sent.
+pub fn received(stream: &mut TcpStream, request: &[u8]) -> Vec<u8> {
+    stream.write_all(request).unwrap();
+    let (mut received, mut buffer) = (Vec::new(), [0_u8; 65536]);
+    while received.len() < 6 || received[received.len() - 6..][..5] != READY {
+        let count = stream.read(&mut buffer).unwrap();
+        assert!(count > 0, "the connection was closed");
+        received.extend_from_slice(&buffer[..count]);
+    }
+    received
 }
 
 /// An agent that has logged in.

@@ -15,10 +15,10 @@ use wire::postgres::limits::HEADER;
 use super::left_off::LeftOff;
 use super::queue::Run;
 use super::{Connection, Cx};
-use crate::Piece;
 use crate::inner::Inner;
 use crate::result_memory::{ResultMemory, Share};
 use crate::verdicts::Judged;
+use crate::{Block, Piece};
 
 /// Bytes of one result that are kept; of what is beyond a hash and a count.
 pub(crate) const KEPT_MAX: usize = 256 << 10;
@@ -70,8 +70,8 @@ pub struct LongResult {
     bytes: Vec<u8>,
     share: Share,
     timing: Timing,
-    /// How many bytes are beyond, and their hash.
-    left_off: Option<(u64, [u8; 32])>,
+    /// What is beyond.
+    left_off: Option<Box<LeftOff>>,
 }
 
 /// The payloads that a long result may become.
@@ -106,8 +106,9 @@ impl LongResult {
 
     /// Masks, packs and encodes it. `zstd` answers nothing where it fails; then the bytes are kept as they are.
     pub fn pack(self, zstd: impl FnOnce(&[u8]) -> Option<Vec<u8>>) -> PackedResult {
-        let (short, is_cut) = (self.unkept(), self.is_cut());
-        let LongResult { actor, decision, number, bytes, mut share, timing, left_off, .. } = self;
+        let (is_cut, left_off) = (self.is_cut(), self.left_off());
+        let short = self.unkept_of(left_off);
+        let LongResult { actor, decision, number, bytes, mut share, timing, .. } = self;
         let length = bytes.len();
         let values = values(&bytes);
         let (masked, starred) = MaskedBytes::of(bytes, values);
@@ -134,9 +135,18 @@ impl LongResult {
     /// The record where there is no room for its bytes: how much it was, and its hash. Of a result that was too long to be kept anyway there are
     /// two: of what would have been kept, and of what had gone by when that was clear.
     pub fn unkept(&self) -> Vec<u8> {
+        self.unkept_of(self.left_off())
+    }
+
+    /// How many bytes are beyond, and their hash.
+    fn left_off(&self) -> Option<(u64, [u8; 32])> {
+        self.left_off.as_ref().map(|left_off| (left_off.bytes(), left_off.hash()))
+    }
+
+    fn unkept_of(&self, left_off: Option<(u64, [u8; 32])>) -> Vec<u8> {
         let mut payload = Vec::new();
         let (bytes, hash) = (self.bytes.len() as u64, blake3::hash(&self.bytes).into());
-        let (beyond, hash) = match &self.left_off {
+        let (beyond, hash) = match &left_off {
             None => (0, Hashed::All(&hash)),
             Some((beyond, behind)) => (*beyond, Hashed::Parts { first_bytes: bytes, first: &hash, behind }),
         };
@@ -165,14 +175,14 @@ impl PackedResult {
 }
 
 impl Receiving {
-    fn take(&mut self, bytes: &[u8], now_ns: u64, memory: &ResultMemory) {
+    fn take(&mut self, bytes: &[u8], now_ns: u64, memory: &ResultMemory, blocks: &mut Vec<Block>) {
         let (kept, beyond) = bytes.split_at(self.keeps_of(bytes.len(), memory));
         if !kept.is_empty() {
             self.bytes.extend_from_slice(kept);
             self.timing.add(now_ns, kept.len() as u64, TIMING_MAX);
         }
         if !beyond.is_empty() {
-            self.left_off.get_or_insert_with(|| Box::new(LeftOff::new(memory))).pass(beyond);
+            self.left_off.get_or_insert_with(|| Box::new(LeftOff::new(memory))).pass(beyond, memory, blocks);
         }
     }
 
@@ -277,11 +287,11 @@ impl Connection {
             .unwrap_or_default();
             while let Some((end, cut)) = cuts.next_if(|(end, _)| *end < at + bytes.len()) {
                 let (before, behind) = bytes.split_at(end - at);
-                receiving.take(before, cx.now.mono_ns, cx.shared.results);
+                receiving.take(before, cx.now.mono_ns, cx.shared.results, &mut cx.out.blocks);
                 (at, bytes) = (end, behind);
                 self.kept(&mut receiving, cut, cx);
             }
-            receiving.take(bytes, cx.now.mono_ns, cx.shared.results);
+            receiving.take(bytes, cx.now.mono_ns, cx.shared.results, &mut cx.out.blocks);
             at += bytes.len();
         }
         cuts.for_each(|(_, cut)| self.kept(&mut receiving, cut, cx));
@@ -304,7 +314,7 @@ impl Connection {
                     bytes: std::mem::take(&mut receiving.bytes),
                     share: std::mem::take(&mut receiving.share),
                     timing: std::mem::take(&mut receiving.timing),
-                    left_off: left_off.map(|mut left_off| (left_off.bytes(), left_off.hash())),
+                    left_off,
                 }));
             } else {
                 let all = receiving.bytes.len() as u64 + left_off.map_or(0, |left_off| left_off.bytes());
@@ -373,6 +383,15 @@ mod tests {
 
     use super::*;
 
+    const BEYOND: &[u8] = b"ZZZZZ";
+
+    fn beyond() -> Box<LeftOff> {
+        let memory = ResultMemory::new(0);
+        let mut left_off = LeftOff::new(&memory);
+        left_off.pass(BEYOND, &memory, &mut Vec::new());
+        Box::new(left_off)
+    }
+
     fn long(bytes: Vec<u8>) -> LongResult {
         LongResult {
             session: 1,
@@ -382,7 +401,7 @@ mod tests {
             bytes,
             share: Share::default(),
             timing: Timing::default(),
-            left_off: Some((5, [1; 32])),
+            left_off: Some(beyond()),
         }
     }
 
@@ -426,7 +445,8 @@ mod tests {
         };
         let whole = LongResult { left_off: None, ..long(vec![b'C'; 100]) };
         assert_eq!(tells(&whole.unkept()), [Some(vec![100]), Some(hash.to_vec()), None, None, None]);
-        let parts = [Some(vec![105]), None, Some(vec![100]), Some(hash.to_vec()), Some(vec![1; 32])];
+        let behind = blake3::hash(BEYOND).as_bytes().to_vec();
+        let parts = [Some(vec![105]), None, Some(vec![100]), Some(hash.to_vec()), Some(behind)];
         assert_eq!(tells(&long(vec![b'C'; 100]).unkept()), parts);
         assert_eq!(tells(&long(vec![b'C'; 100]).pack(|_| None).short), parts);
     }

@@ -12,8 +12,9 @@ use std::sync::{Arc, Mutex};
 use audit::RecordType;
 use audit::token::CardKey;
 use session::{
-    Asking, CancelTarget, Cancels, Catalogs, Database, Effects, Finish, HOLD_MAX, Input, Key, Limits, LongResult, Mode,
-    Now, Open, Piece, RecordId, ResultMemory, Secure, Secured, Session, Shared, StatementCache, Subject,
+    Asking, Block, CancelTarget, Cancels, Catalogs, Database, Effects, Finish, HOLD_MAX, Input, Key, Limits,
+    LongResult, Mode, Now, Open, Piece, RecordId, ResultMemory, Secure, Secured, Session, Shared, StatementCache,
+    Subject,
 };
 use wire::postgres::backend::{CommandComplete, DataRow, Message, Report, RowDescription};
 use wire::postgres::{BackendTag, Header, encode, header};
@@ -138,6 +139,8 @@ pub struct World {
     pub results: ResultMemory,
     /// Derived from [`SECRET`].
     pub card_key: Arc<CardKey>,
+    /// What is not kept of results, on its way to be hashed.
+    pub blocks: Vec<Block>,
     /// Results on their way to be packed.
     #[allow(clippy::vec_box)] // as the effects have them
     pub long: Vec<Box<LongResult>>,
@@ -208,6 +211,7 @@ impl World {
             unrecorded: 0,
             wrong_placeholders: 0,
             results: ResultMemory::new(1 << 20),
+            blocks: Vec::new(),
             long: Vec::new(),
             now: Now { mono_ns: 1_000_000_000, wall_ns: 1_790_000_000_000_000_000 },
             out: Effects::default(),
@@ -281,6 +285,7 @@ impl World {
         self.asking.append(&mut self.out.asking);
         self.judge.extend(self.out.judge.take().map(|ask| *ask));
         self.cancel_held.extend(self.out.cancel_held);
+        self.blocks.append(&mut self.out.blocks);
         self.long.append(&mut self.out.results);
         let bytes = |piece: &Piece| match piece {
             Piece::Chunk(range) => chunk[range.start as usize..range.end as usize].to_vec(),
