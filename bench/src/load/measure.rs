@@ -2,11 +2,11 @@
 
 use crate::cpu;
 use crate::dice::Dice;
-use crate::load::cases::Case;
+use crate::load::cases::{Case, Group};
 use crate::load::options::Options;
 use crate::load::targets::{AGAIN, Backend, NULL, Stand};
 use crate::ratio::{self, Ratio};
-use crate::slice::{Outcome, Slice};
+use crate::slice::{Outcome, Slice, Work};
 
 /// What one slice on one path came to.
 #[derive(Debug, Clone, Copy)]
@@ -92,7 +92,11 @@ impl Measured {
     }
 }
 
-/// Runs a case.
+/// Connections that are new in each round have worked for so long before they are timed.
+const WARM_MILLIS: u32 = 20;
+
+/// Runs a case. What a part costs is asked of two processes, and where nobody says on which CPU a connection is made, the scheduler decides which
+/// shard has it, for as long as it lives: so those connections are new in each round, and no path keeps a lucky draw.
 pub(crate) fn case(case: &Case, options: &Options, stand: &mut Stand, dice: &mut Dice) -> Result<Measured, String> {
     let empty = |target: &crate::load::targets::Target| Line {
         target: target.name,
@@ -104,6 +108,7 @@ pub(crate) fn case(case: &Case, options: &Options, stand: &mut Stand, dice: &mut
     };
     let mut lines: Vec<Line> = stand.targets.iter().map(empty).collect();
     let mut order: Vec<usize> = (0..lines.len()).filter(|index| case.on(stand.targets[*index].name)).collect();
+    let anew = case.group == Group::Micro && cpus(case.backend, options).is_none();
     let rounds = if case.rounds == 0 { options.rounds } else { case.rounds.min(options.rounds) };
     for round in 0..=rounds {
         dice.shuffle(&mut order);
@@ -111,12 +116,19 @@ pub(crate) fn case(case: &Case, options: &Options, stand: &mut Stand, dice: &mut
             let target = &mut stand.targets[index];
             let place = target.place(case.backend).clone();
             let slice = slice(case, options, &place.dbname, place.port);
+            if anew {
+                let warm = Slice { millis: WARM_MILLIS.min(slice.millis), ..slice.clone() };
+                target.worker.slice(&warm).map_err(|error| format!("{}: {error}", target.name))?;
+            }
             let before = place.pid.map_or(0, cpu::nanos);
             let outcome = target.worker.slice(&slice).map_err(|error| format!("{}: {error}", target.name))?;
+            let nanos = place.pid.map_or(0, cpu::nanos) - before;
+            if anew {
+                target.worker.slice(&Slice { work: Work::Close, ..slice })?;
+            }
             if round == 0 {
                 continue; // warm-up
             }
-            let nanos = place.pid.map_or(0, cpu::nanos) - before;
             let line = &mut lines[index];
             line.rounds.push(figures(&outcome, nanos));
             line.total.after(&outcome);
