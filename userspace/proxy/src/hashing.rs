@@ -40,3 +40,15 @@ pub(crate) fn start(shards: usize) -> io::Result<HashLine> {
     Builder::new().name("hashing".to_owned()).spawn(serve)?;
     Ok(HashLine(line))
 }
+
+#[cfg(test)]
+mod tests {
+    /// What the unit does not allow ends the process, with every session.
+    #[test]
+    fn the_units_filter_lets_the_thread_give_way() {
+        let unit = include_str!("../../../systemd/interceptor.service");
+        let filters = unit.lines().filter_map(|line| line.strip_prefix("SystemCallFilter="));
+        let behind = filters.skip_while(|calls| !calls.starts_with('~'));
+        assert!(behind.flat_map(str::split_whitespace).any(|call| call == "setpriority"), "behind what is taken away");
+    }
+}
