@@ -33,7 +33,7 @@ pub fn pin_to(cpu: u32) -> io::Result<()> {
 }
 
 /// The calling thread takes a smaller part of a busy CPU than others: of two threads, one with `nice` 5 has a quarter. Linux has a nice value per
-/// thread (setpriority(2), "C library/kernel differences"); making it larger needs no privilege.
+/// thread (setpriority(2), "C library/kernel differences"); making it larger needs no privilege, and where it is larger already the call fails, or takes it back to this for root.
 pub fn give_way(nice: u8) -> io::Result<()> {
     // SAFETY: plain numbers; 0 is the calling thread.
     let status = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice.into()) };
