@@ -21,6 +21,7 @@ const BEGIN: [u32; 8] =
     [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 
 /// The constants of the 64 rounds (FIPS 180-4, 4.2.2).
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 #[rustfmt::skip]
 const ROUNDS: [u32; 64] = [
     0x428a_2f98, 0x7137_4491, 0xb5c0_fbcf, 0xe9b5_dba5, 0x3956_c25b, 0x59f1_11f1, 0x923f_82a4, 0xab1c_5ed5,
@@ -65,7 +66,7 @@ impl Way {
     fn fastest(inputs: usize) -> Way {
         match inputs {
             0 | 1 => Way::Alone,
-            WIDE.. if !lockstep::is_fastest() => Way::Vectors,
+            WIDE.. if wide::is_there() && !lockstep::is_fastest() => Way::Vectors,
             _ => Way::Lockstep,
         }
     }
@@ -108,9 +109,11 @@ fn short(_: Way, _: u8, _: &[&[u8]], _: &mut [Hash]) -> usize {
 }
 
 /// From so many inputs on they go side by side: with fewer, most of each vector is idle.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 const WIDE: usize = 12;
 
 /// Inputs of up to so many blocks do: a longer one would have all lanes but its own idle at its end.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 const SHORT: usize = 16;
 
 /// Inputs of up to so many blocks are laid out at once: a tree's node has two, a statement's record some five.
