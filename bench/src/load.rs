@@ -22,7 +22,7 @@ pub(crate) mod verdict;
 use crate::answers::Flow;
 use crate::dice::Dice;
 use crate::record;
-use crate::slice::{Slice, Work};
+use crate::slice::{Cpus, Slice, Work};
 use cases::{Case, Group};
 use measure::{Measured, Metric};
 use options::Options;
@@ -129,7 +129,7 @@ fn one(case: &Case, options: &Options, stand: &mut Stand, dice: &mut Dice) -> Re
             dbname: place.dbname,
             connections: 0,
             millis: 0,
-            cpus: None,
+            cpus: Cpus::Any,
         };
         target.worker.slice(&slice)?;
     }

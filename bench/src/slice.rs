@@ -78,10 +78,34 @@ pub(crate) struct Slice {
     pub(crate) dbname: String,
     pub(crate) connections: u32,
     pub(crate) millis: u32,
-    /// The CPUs on which connections are made and on which the work is done; none: wherever the scheduler likes.
-    pub(crate) cpus: Option<(u32, u32)>,
+    pub(crate) cpus: Cpus,
 }
 
+/// On which CPUs a slice's connections are made, which is what decides whose they are where there is a thread for each CPU, and on which its work
+/// is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Cpus {
+    /// Both wherever the scheduler likes.
+    Any,
+    /// Made on the first, the work is kept on the second.
+    Kept(u32, u32),
+    /// Made on the two by turns, beginning with the first; the work is done wherever the scheduler likes.
+    Spread(u32, u32),
+}
+
+impl Cpus {
+    /// Where the connection of this number is made.
+    pub(crate) fn connect(self, index: usize) -> Option<u32> {
+        match self {
+            Cpus::Any => None,
+            Cpus::Kept(connect, _) => Some(connect),
+            Cpus::Spread(even, odd) => Some(if index.is_multiple_of(2) { even } else { odd }),
+        }
+    }
+}
+
+/// Behind two CPUs between which only the connections are spread.
+const SPREAD: &str = "spread";
 /// In front of a work that is done under TLS.
 const SEALED: &str = "sealed-";
 
@@ -96,7 +120,11 @@ impl fmt::Display for Slice {
             work => write!(f, "{}", WORDS.iter().find(|(of, _)| *of == work).map_or("", |(_, word)| word)),
         }?;
         write!(f, " {} {} {} {}", self.port, self.dbname, self.connections, self.millis)?;
-        self.cpus.map_or(Ok(()), |(connect, work)| write!(f, " {connect} {work}"))
+        match self.cpus {
+            Cpus::Any => Ok(()),
+            Cpus::Kept(connect, work) => write!(f, " {connect} {work}"),
+            Cpus::Spread(even, odd) => write!(f, " {even} {odd} {SPREAD}"),
+        }
     }
 }
 
@@ -111,8 +139,9 @@ impl FromStr for Slice {
         let plain = word.strip_prefix(SEALED);
         let number = |text: &str| text.parse::<u32>().map_err(|_| format!("`{text}` is no number"));
         let cpus = match cpus {
-            [] => None,
-            [connect, work] => Some((number(connect)?, number(work)?)),
+            [] => Cpus::Any,
+            [connect, work] => Cpus::Kept(number(connect)?, number(work)?),
+            [even, odd, SPREAD] => Cpus::Spread(number(even)?, number(odd)?),
             _ => return Err(format!("`{line}` is no slice")),
         };
         Ok(Slice {
@@ -229,8 +258,8 @@ mod tests {
     fn lines_go_both_ways() {
         let others = [Work::Open(8000), Work::Bulk(Flow::Wide), Work::Check(Flow::Cards), Work::Close];
         for work in WORDS.iter().map(|(work, _)| *work).chain(others) {
-            for cpus in [None, Some((0, 1))] {
-                let sealed = cpus.is_some();
+            for cpus in [Cpus::Any, Cpus::Kept(0, 1), Cpus::Spread(1, 0)] {
+                let sealed = cpus != Cpus::Any;
                 let slice =
                     Slice { work, sealed, port: 5432, dbname: "bench".to_owned(), connections: 4, millis: 200, cpus };
                 assert_eq!(slice.to_string().parse::<Slice>().unwrap(), slice);

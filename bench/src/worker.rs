@@ -10,7 +10,7 @@ use crate::client::{Client, Target};
 use crate::dice::Dice;
 use crate::load::foreign;
 use crate::login::Password;
-use crate::slice::{Outcome, Slice, Work};
+use crate::slice::{Cpus, Outcome, Slice, Work};
 
 const PREPARED: &str = "point";
 /// Behind a password in an account: the login's key is computed once.
@@ -50,8 +50,8 @@ impl Account {
 #[derive(Default)]
 struct Kept {
     account: Account,
-    /// Warm connections by place, and by the CPU on which they were made.
-    pools: HashMap<(Target, Option<u32>), Vec<Client>>,
+    /// Warm connections by place, and by the CPUs on which they were made.
+    pools: HashMap<(Target, Cpus), Vec<Client>>,
     /// Connections that have asked and do not read.
     stalled: Vec<Client>,
 }
@@ -95,7 +95,7 @@ fn work(kept: &mut Kept, slice: &Slice) -> Result<Outcome> {
         sealed: slice.sealed,
         password: account.password.clone(),
     };
-    if let Some((connect, _)) = slice.cpus {
+    if let Cpus::Kept(connect, _) = slice.cpus {
         uring::pin_to(connect)?;
     }
     if slice.work == Work::Stall {
@@ -105,14 +105,14 @@ fn work(kept: &mut Kept, slice: &Slice) -> Result<Outcome> {
         return Ok(Outcome::new());
     }
     let wanted = if slice.work == Work::Connect { 0 } else { slice.connections as usize };
-    let pool = pools.entry((target.clone(), slice.cpus.map(|cpus| cpus.0))).or_default();
+    let pool = pools.entry((target.clone(), slice.cpus)).or_default();
     pool.truncate(wanted);
     while pool.len() < wanted {
-        let mut client = Client::connect(&target)?;
+        let mut client = connect(&target, slice.cpus.connect(pool.len()))?;
         client.prepare(PREPARED, account.point)?;
         pool.push(client);
     }
-    if let Some((_, work)) = slice.cpus {
+    if let Cpus::Kept(_, work) = slice.cpus {
         uring::pin_to(work)?;
     }
     match slice.work {
@@ -122,6 +122,12 @@ fn work(kept: &mut Kept, slice: &Slice) -> Result<Outcome> {
         Work::IdleBulk => each(pool, |client| client.bulk(&Flow::Some.sql())),
         _ => together(account, &target, pool, slice),
     }
+}
+
+/// On a thread of its own, because a thread that was kept on a CPU stays there.
+fn connect(target: &Target, cpu: Option<u32>) -> Result<Client> {
+    let there = || cpu.map_or(Ok(()), uring::pin_to).and_then(|()| Client::connect(target));
+    std::thread::scope(|scope| scope.spawn(there).join().unwrap_or_else(|_| Err(Error::other("a thread ended"))))
 }
 
 /// The bytes themselves, as FNV-1a of them, and how often the card stands in them.

@@ -12,7 +12,7 @@ use super::{DECIDED_US, Options, PATIENCE, Service, ask};
 use crate::answers::HELD;
 use crate::load::targets::Worker;
 use crate::ratio::{self, Ratio};
-use crate::slice::{Slice, Work};
+use crate::slice::{Cpus, Slice, Work};
 use crate::stub::{self, Reply};
 
 /// A service whose record lies in memory: what is left is the hold's own, without the disk's time.
@@ -52,7 +52,7 @@ pub(super) fn measure(options: &Options) -> Result<Vec<Decided>, String> {
 fn one(options: &Options, service: &Service, seen: &Receiver<Instant>) -> Result<Decided, String> {
     let mut worker = Worker::start(&service.through.words)?;
     let (port, dbname) = (options.seen, "bench".to_owned());
-    let slice = Slice { work: Work::Held, sealed: false, port, dbname, connections: 1, millis: 0, cpus: None };
+    let slice = Slice { work: Work::Held, sealed: false, port, dbname, connections: 1, millis: 0, cpus: Cpus::Any };
     let mut took = Vec::with_capacity(options.decisions as usize);
     for number in 0..WARM + options.decisions {
         worker.begin(&slice)?;

@@ -10,7 +10,7 @@ use crate::dice::Dice;
 use crate::load::targets::Worker;
 use crate::load::verdict::{self, Bound, Verdict};
 use crate::ratio::{self, Ratio};
-use crate::slice::{Outcome, Slice, Work};
+use crate::slice::{Cpus, Outcome, Slice, Work};
 use crate::worker::KEPT;
 
 /// Starts of each way in a round, one at a time in shuffled order: what drifts is in all of them.
@@ -105,6 +105,6 @@ fn start(options: &Options) -> Slice {
         dbname: "bench".into(),
         connections: 1,
         millis: 1,
-        cpus: None,
+        cpus: Cpus::Any,
     }
 }

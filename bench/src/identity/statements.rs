@@ -5,7 +5,7 @@ use crate::dice::Dice;
 use crate::load::targets::{Running, Worker, own, run_and_wait};
 use crate::load::verdict::{self, Verdict};
 use crate::ratio::{self, Ratio};
-use crate::slice::{Slice, Work};
+use crate::slice::{Cpus, Slice, Work};
 
 /// What is done on how many connections.
 const WORKS: [(&str, Work, u32); 4] = [
@@ -67,7 +67,7 @@ pub(super) fn measure(options: &Options) -> Result<Vec<Row>, String> {
                     dbname: "bench".into(),
                     connections: *connections,
                     millis,
-                    cpus: Some((cpu, cpu)),
+                    cpus: Cpus::Kept(cpu, cpu),
                 };
                 let worker = workers.get_mut(arm).ok_or("three jobs")?;
                 worker.slice(&slice(*work, WARM_MS))?;

@@ -6,7 +6,7 @@ use crate::load::cases::{Case, Group};
 use crate::load::options::Options;
 use crate::load::targets::{AGAIN, Backend, NULL, Stand};
 use crate::ratio::{self, Ratio};
-use crate::slice::{Outcome, Slice, Work};
+use crate::slice::{Cpus, Outcome, Slice, Work};
 
 /// What one slice on one path came to.
 #[derive(Debug, Clone, Copy)]
@@ -96,7 +96,8 @@ impl Measured {
 const WARM_MILLIS: u32 = 20;
 
 /// Runs a case. What a part costs is asked of two processes, and where nobody says on which CPU a connection is made, the scheduler decides which
-/// shard has it, for as long as it lives: so those connections are new in each round, and no path keeps a lucky draw.
+/// shard has it, for as long as it lives: so those connections are new in each round, on the first CPU and the last by turns, and each path has the
+/// same draw in a round.
 pub(crate) fn case(case: &Case, options: &Options, stand: &mut Stand, dice: &mut Dice) -> Result<Measured, String> {
     let empty = |target: &crate::load::targets::Target| Line {
         target: target.name,
@@ -108,15 +109,17 @@ pub(crate) fn case(case: &Case, options: &Options, stand: &mut Stand, dice: &mut
     };
     let mut lines: Vec<Line> = stand.targets.iter().map(empty).collect();
     let mut order: Vec<usize> = (0..lines.len()).filter(|index| case.on(stand.targets[*index].name)).collect();
-    let anew = case.group == Group::Micro && cpus(case.backend, options).is_none();
+    let anew = case.group == Group::Micro && cpus(case.backend, options) == Cpus::Any;
     let rounds = if case.rounds == 0 { options.rounds } else { case.rounds.min(options.rounds) };
     for round in 0..=rounds {
         dice.shuffle(&mut order);
         for &index in &order {
             let target = &mut stand.targets[index];
             let place = target.place(case.backend).clone();
-            let slice = slice(case, options, &place.dbname, place.port);
+            let mut slice = slice(case, options, &place.dbname, place.port);
             if anew {
+                let (first, last) = options.cpus;
+                slice.cpus = if round.is_multiple_of(2) { Cpus::Spread(first, last) } else { Cpus::Spread(last, first) };
                 let warm = Slice { millis: WARM_MILLIS.min(slice.millis), ..slice.clone() };
                 target.worker.slice(&warm).map_err(|error| format!("{}: {error}", target.name))?;
             }
@@ -141,12 +144,12 @@ pub(crate) fn case(case: &Case, options: &Options, stand: &mut Stand, dice: &mut
 }
 
 /// Where a case's connections are made and its work is done.
-pub(crate) fn cpus(backend: Backend, options: &Options) -> Option<(u32, u32)> {
+pub(crate) fn cpus(backend: Backend, options: &Options) -> Cpus {
     let (first, last) = options.cpus;
     match backend {
-        Backend::Postgres => None,
-        Backend::Near => Some((first, first)),
-        Backend::Far | Backend::Across => Some((first, last)),
+        Backend::Postgres => Cpus::Any,
+        Backend::Near => Cpus::Kept(first, first),
+        Backend::Far | Backend::Across => Cpus::Kept(first, last),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::dice::Dice;
 use crate::load::options::Options;
 use crate::load::targets::{Backend, Place, Stand, Target, US, Worker};
 use crate::ratio::{self, Ratio};
-use crate::slice::{Outcome, Slice, Work};
+use crate::slice::{Cpus, Outcome, Slice, Work};
 
 const CONNECTIONS: u32 = 4;
 
@@ -130,7 +130,7 @@ fn slice(options: &Options, place: &Place, cpu: u32) -> Slice {
         dbname: place.dbname.clone(),
         connections: CONNECTIONS,
         millis: options.millis,
-        cpus: Some((cpu, cpu)),
+        cpus: Cpus::Kept(cpu, cpu),
     }
 }
 

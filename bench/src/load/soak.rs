@@ -7,7 +7,7 @@ use crate::cpu;
 use crate::load::measure;
 use crate::load::options::Options;
 use crate::load::targets::{Backend, Stand, US};
-use crate::slice::{Slice, Work};
+use crate::slice::{Cpus, Slice, Work};
 
 /// How long each kind of work is done at a time, and how many idle sessions lie beside it.
 const SLICE_MS: u32 = 2000;
@@ -77,7 +77,7 @@ pub(crate) fn run(options: &Options, stand: &mut Stand, minutes: u32) -> Result<
             dbname: place.dbname,
             connections: 0,
             millis: 0,
-            cpus: None,
+            cpus: Cpus::Any,
         };
         us.worker.slice(&close)?;
         let sample = settled(pid);
