@@ -119,7 +119,8 @@ pub(crate) fn case(case: &Case, options: &Options, stand: &mut Stand, dice: &mut
             let mut slice = slice(case, options, &place.dbname, place.port);
             if anew {
                 let (first, last) = options.cpus;
-                slice.cpus = if round.is_multiple_of(2) { Cpus::Spread(first, last) } else { Cpus::Spread(last, first) };
+                slice.cpus =
+                    if round.is_multiple_of(2) { Cpus::Spread(first, last) } else { Cpus::Spread(last, first) };
                 let warm = Slice { millis: WARM_MILLIS.min(slice.millis), ..slice.clone() };
                 target.worker.slice(&warm).map_err(|error| format!("{}: {error}", target.name))?;
             }
