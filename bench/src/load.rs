@@ -6,6 +6,7 @@ mod cage;
 mod cases;
 mod chart;
 pub(crate) mod foreign;
+mod fsyncs;
 mod goals;
 mod idle;
 mod measure;
@@ -107,7 +108,10 @@ fn beside(group: Group, options: &Options, stand: &mut Stand, dice: &mut Dice, r
     match group {
         Group::Idle => run.idle = idle::run(options, stand)?,
         Group::Tls => run.tls = tls::run(options, stand, dice)?,
-        Group::Micro => run.record_ns = Some(record::nanos_per_statement()?),
+        Group::Micro => {
+            run.record_ns = Some(record::nanos_per_statement()?);
+            run.fsyncs = Some(fsyncs::run(options, dice)?);
+        }
         Group::Latency => run.shards = shards::run(options, stand, dice)?,
         Group::Bulk => run.slow = slow::run(options, stand, dice)?,
         Group::Churn => {}

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::load::cases::{Figure, Group, RULED_ID};
+use crate::load::fsyncs::Fsyncs;
 use crate::load::goals::{self, ROWS};
 use crate::load::idle::Idle;
 use crate::load::measure::{Line, Measured, Metric};
@@ -30,6 +31,7 @@ pub(crate) struct Run {
     pub(crate) slow: Option<Slow>,
     /// CPU nanoseconds that a statement's two records cost in memory.
     pub(crate) record_ns: Option<f64>,
+    pub(crate) fsyncs: Option<Fsyncs>,
     pub(crate) judged: Vec<Judged>,
 }
 
@@ -61,6 +63,7 @@ impl Run {
             shards: None,
             slow: None,
             record_ns: None,
+            fsyncs: None,
             judged: Vec::new(),
         }
     }
@@ -258,13 +261,26 @@ pub(crate) fn record_text(record_ns: Option<f64>) -> String {
     })
 }
 
+/// What the disk takes with none of our code.
+fn fsyncs_text(fsyncs: Option<&Fsyncs>) -> String {
+    fsyncs.map_or_else(String::new, |fsyncs| {
+        let micros = fsyncs.micros().map_or("-".into(), |us| format!("{:.0} [{:.0}-{:.0}]", us.median, us.low, us.high));
+        format!(
+            "fsyncs alone: {:.0} a second of 64 KiB each on {} CPUs leave {} of what computes there; {micros} us of a CPU each\n",
+            fsyncs.per_second,
+            fsyncs.cpus,
+            fsyncs.kept().map_or("-".into(), |r| format!("{:.3} [{:.3}-{:.3}]", r.median, r.low, r.high)),
+        )
+    })
+}
+
 /// All tables of one kind of load.
 pub(crate) fn group_text(run: &Run, group: Group) -> String {
     let tables = run.measured.iter().filter(|measured| measured.case.group == group).map(table);
     let own = match group {
         Group::Idle => idle_text(&run.idle),
         Group::Tls => tls_text(run.tls.as_ref()),
-        Group::Micro => record_text(run.record_ns),
+        Group::Micro => record_text(run.record_ns) + &fsyncs_text(run.fsyncs.as_ref()),
         Group::Latency => shards_text(run.shards.as_ref()),
         Group::Bulk => slow_text(run.slow.as_ref()),
         Group::Churn => String::new(),
