@@ -1,5 +1,6 @@
 //! `interceptor doctor`: what this kernel and host can do, what is missing, and its cure.
 
+pub(crate) mod disk;
 mod host;
 mod kernel;
 mod ways;
@@ -19,6 +20,8 @@ pub struct Inquiry {
     pub service_uid: Option<u32>,
     /// The folders of the databases' unix sockets that are hidden from agents.
     pub hidden: Vec<PathBuf>,
+    /// The folder of the record.
+    pub state_dir: PathBuf,
     /// Bytes that the shards will lock in memory for registered buffers; 0: none.
     pub locked_bytes: u64,
     /// Descriptors that the shards may need.
@@ -79,6 +82,7 @@ pub fn examine(inquiry: &Inquiry) -> Vec<Ability> {
         host::port(inquiry.port),
         host::memlock(inquiry.locked_bytes),
         host::descriptors(inquiry.descriptors),
+        disk::record(&inquiry.state_dir),
     ];
     out.extend(ways::sockets(&inquiry.hidden));
     out.extend(ways::agents(&inquiry.instance));

@@ -248,6 +248,7 @@ pub fn doctor(path: &Path, json: bool) -> Result<u8> {
         instance: plan::instance(&service),
         port: service.port,
         service_uid: privileges::account(&service.user).ok().map(|a| a.uid),
+        state_dir: service.state_dir.clone(),
         hidden: config.iter().flat_map(plan::hidden).map(Path::to_path_buf).collect(),
         locked_bytes: 0,
         descriptors: 2 * u64::from(service.connections_per_shard_max) * u64::from(service.shards.max(1)),

@@ -154,6 +154,7 @@ fn the_doctor_sees_what_is_attached() {
         instance: world.plan.instance.clone(),
         port: PORT,
         service_uid: Some(SERVICE),
+        state_dir: std::env::temp_dir(),
         hidden: Vec::new(),
         locked_bytes: 0,
         descriptors: 64,
