@@ -151,9 +151,6 @@ pub fn describe(config: &Config, policy: &Policy) -> String {
     if let Some(why) = config.only_here() {
         let _ = writeln!(out, "WARNING    {why}");
     }
-    if let Some(why) = crate::doctor::disk::warning(&config.service.state_dir) {
-        let _ = writeln!(out, "WARNING    the record: {why}");
-    }
     for hook in &config.webhooks {
         let place = hook.url.as_deref().unwrap_or("an address of its own file");
         let statement = if hook.statement { ", the masked statement too" } else { "" };
@@ -516,14 +513,6 @@ mod tests {
             let told = said.lines().filter(|line| line.starts_with("WARNING    neither an [anchor] nor a [[sink]]"));
             assert_eq!(told.count() == 1, is_told, "{lines}: {said}");
         }
-    }
-
-    #[test]
-    fn it_says_where_a_record_would_not_outlive_a_reboot() {
-        let lines = "[service]\nstate_dir = \"/dev/shm/state\"\n[[database]]\nname = \"d\"\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:1\"]\n";
-        let config = Config::parse(lines).unwrap();
-        let said = describe(&config, &Policy::parse("", &names(&config)).unwrap());
-        assert!(said.contains("WARNING    the record: /dev/shm is in memory"), "{said}");
     }
 
     const AGENTS: &str = "[[agent]]\nname = \"reconciler\"\n[[reviewer]]\nname = \"ann\"\nuser = \"root\"\n";

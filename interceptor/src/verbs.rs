@@ -215,7 +215,8 @@ pub fn check(path: &Path, policy: Option<&Path>) -> Result<u8> {
     let (config, policy) = check::load_with(path, policy)?;
     config.masking.install()?;
     let (verifiers, saml) = (verifiers::describe(&config)?, admin::describe(&config)?);
-    print!("{}{saml}{verifiers}", check::describe(&config, &policy));
+    let disk = doctor::disk::describe(&config.service.state_dir);
+    print!("{}{disk}{saml}{verifiers}", check::describe(&config, &policy));
     let doubts = check::doubts(&config);
     doubts.iter().for_each(|why| eprintln!("interceptor: {why}"));
     Ok(u8::from(!doubts.is_empty()))

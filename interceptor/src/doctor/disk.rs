@@ -20,10 +20,10 @@ pub(super) fn record(state_dir: &Path) -> Ability {
     }
 }
 
-/// What is wrong with it, for who checks a configuration.
-pub(crate) fn warning(state_dir: &Path) -> Option<String> {
+/// What is wrong with it, as a line of `check`; nothing where all is well.
+pub(crate) fn describe(state_dir: &Path) -> String {
     let found = record(state_dir);
-    found.cure.map(|cure| format!("{}; {cure}", found.found))
+    found.cure.map_or_else(String::new, |cure| format!("WARNING    the record: {}; {cure}\n", found.found))
 }
 
 /// The folder itself, or where it will be made.
@@ -108,5 +108,11 @@ mod tests {
     fn a_folder_that_is_not_made_yet_is_judged_by_where_it_will_be() {
         let found = record(Path::new("/dev/shm/no-such-folder/state"));
         assert!(found.found.starts_with("/dev/shm is in memory"), "{found:?}");
+    }
+
+    #[test]
+    fn check_says_where_a_record_would_not_outlive_a_reboot() {
+        let said = describe(Path::new("/dev/shm/state"));
+        assert!(said.contains("WARNING    the record: /dev/shm is in memory"), "{said}");
     }
 }
