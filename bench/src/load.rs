@@ -28,7 +28,7 @@ use cases::{Case, Group};
 use measure::{Measured, Metric};
 use options::Options;
 use report::Run;
-use targets::{BESIDE, Backend, DIRECT, MEMORY, NAMED, RESULTS, RESULTS_BESIDE, STRICT, Stand, US};
+use targets::{BESIDE, Backend, DIRECT, MEMORY, NAMED, RESULTS, RESULTS_BESIDE, STRICT, Stand, UNRECORDED, US};
 use verdict::Verdict;
 
 /// `bench load …`.
@@ -165,7 +165,7 @@ fn check(options: &Options, stand: &mut Stand) -> Result<(), String> {
                 direct = Some(got.clone());
             }
             let Some(wanted) = &direct else { return Err("the direct path comes first".into()) };
-            let ours = [US, STRICT, BESIDE, MEMORY, NAMED, RESULTS, RESULTS_BESIDE];
+            let ours = [US, STRICT, BESIDE, MEMORY, UNRECORDED, NAMED, RESULTS, RESULTS_BESIDE];
             let masks = flow == Flow::Cards && ours.contains(&target.name);
             let cards = if masks { 0 } else { wanted.cards };
             let same = got.bytes == wanted.bytes && got.cards == cards && (got.sum == wanted.sum) != masks;

@@ -3,6 +3,7 @@
 mod foreign;
 mod hold;
 mod identity;
+mod unrecorded;
 
 use std::path::{Path, PathBuf};
 
@@ -123,6 +124,9 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     }
     shell::step("build");
     shell::run(shell::cargo(&["build", "--release", "--package", "interceptor", "--package", "bench"]))?;
+    if prices(&args) {
+        unrecorded::build()?;
+    }
     if !shell::is_root() {
         let own = std::env::current_exe().context("where is xtask?")?;
         let args: Vec<&str> = std::iter::once("bench").chain(args.iter().map(|arg| arg.as_str())).collect();
@@ -174,7 +178,8 @@ fn load(args: &[&String]) -> Result<()> {
         None => ("strict", start(&ours, "strict")?),
     };
     let mut services = vec![("standard", start(&ours, "standard")?), second];
-    if wants(&args, "micro") {
+    if prices(&args) {
+        services.push(("unrecorded", start(&unrecorded::program(), "standard")?));
         let unmasked = config.replace("[[database]]", "[[database]]\nmode = \"observe\"\nmask = false");
         services.push(("unmasked", Service::start(&ours, &service("standard"), &unmasked, POLICY)?));
         let results = config.replace("[[database]]", "[[database]]\nrecord = \"results\"");
@@ -226,6 +231,12 @@ fn more_descriptors() {
     if !raise(&format!("{DESCRIPTORS}:{DESCRIPTORS}")) && !hard.is_some_and(|hard| raise(&format!("{hard}:"))) {
         println!("  the limit of descriptors stays as it is");
     }
+}
+
+/// Whether parts of ours are priced.
+fn prices(args: &[&String]) -> bool {
+    let alone = ["hold", "identity"].into_iter().any(|word| args.first().is_some_and(|first| *first == word));
+    !alone && !args.iter().any(|arg| *arg == "--url") && wants(args, "micro")
 }
 
 /// Whether this kind of load is asked for: by name, or because none is.

@@ -3,7 +3,7 @@
 use crate::answers::Flow;
 use crate::load::targets::{
     AGAIN, BESIDE, Backend, DIRECT, HAPROXY, MEMORY, NAMED, NULL, PGBOUNCER, RESULTS, RESULTS_BESIDE, STRICT, UNMASKED,
-    US,
+    UNRECORDED, US,
 };
 use crate::slice::Work;
 
@@ -67,9 +67,9 @@ pub(crate) struct Case {
 }
 
 /// Paths that price a part of ours alone.
-const PARTS: [&str; 5] = [UNMASKED, MEMORY, NAMED, RESULTS, RESULTS_BESIDE];
+const PARTS: [&str; 6] = [UNMASKED, UNRECORDED, MEMORY, NAMED, RESULTS, RESULTS_BESIDE];
 /// What is compared to price one.
-const PRICED: [&str; 9] = [NULL, AGAIN, US, UNMASKED, MEMORY, STRICT, RESULTS, BESIDE, RESULTS_BESIDE];
+const PRICED: [&str; 10] = [NULL, AGAIN, US, UNMASKED, UNRECORDED, MEMORY, STRICT, RESULTS, BESIDE, RESULTS_BESIDE];
 /// The case of a column that policy names.
 pub(crate) const RULED_ID: &str = "stub-named";
 /// What a column that policy names is compared with.

@@ -3,7 +3,7 @@
 use crate::load::idle::SEALED;
 use crate::load::measure::Metric;
 use crate::load::report::Run;
-use crate::load::targets::{HAPROXY, MEMORY, NULL, PGBOUNCER, RESULTS, US};
+use crate::load::targets::{HAPROXY, NULL, PGBOUNCER, RESULTS, UNRECORDED, US};
 use crate::load::verdict::{Bound, Judged, judge, judged, plain};
 use crate::ratio::Ratio;
 
@@ -129,19 +129,14 @@ fn shards(run: &Run) -> Judged {
     judged(9, "CPU per statement, two shards", "<= 1.05 x one", Bound::Times(1.05), found)
 }
 
-/// The record over none, computed: the disk's part is measured through the service, the memory's part timed alone.
+/// Reads recorded over the same not recorded.
 fn recorded(run: &Run) -> Judged {
     let case = run.measured.iter().find(|measured| measured.case.id == "part-prepared-1");
-    let found = case.zip(run.record_ns).and_then(|(measured, record_ns)| {
-        let disk = measured.ratio(Metric::P50, US, MEMORY)?;
-        let p50 = measured.value(Metric::P50, MEMORY)?.median;
-        let times = p50 / (p50 - record_ns / 1e3);
-        Some(Ratio { median: disk.median * times, low: disk.low * times, high: disk.high * times })
-    });
-    judged(10, "p50 of reads, recorded (part of it computed)", "<= 1.03 x not recorded", Bound::Times(1.03), found)
+    let found = case.and_then(|measured| measured.ratio(Metric::P50, US, UNRECORDED));
+    judged(10, "p50 of reads, recorded", "<= 1.03 x not recorded", Bound::Times(1.03), found)
 }
 
-/// What is left of the throughput with statements recorded, and with results as well. "None" is computed as in [`recorded`].
+/// What is left of the throughput with statements recorded, and with results as well.
 fn throughput(run: &Run) -> Vec<Judged> {
     let cases = [
         ("part-prepared-1", "prepared, 1c, stub", Metric::PerSecond),
@@ -155,12 +150,7 @@ fn throughput(run: &Run) -> Vec<Judged> {
     for (row, target, least) in [(15, US, 0.97), (16, RESULTS, 0.85)] {
         for (id, what, metric) in cases {
             let measured = run.measured.iter().find(|measured| measured.case.id == id);
-            let found = measured.and_then(|measured| {
-                let kept = measured.ratio(metric, target, MEMORY)?;
-                let rate = measured.value(metric, MEMORY)?.median;
-                let times = if metric == Metric::PerSecond { 1.0 - rate * run.record_ns? / 1e9 } else { 1.0 };
-                Some(Ratio { median: kept.median * times, low: kept.low * times, high: kept.high * times })
-            });
+            let found = measured.and_then(|measured| measured.ratio(metric, target, UNRECORDED));
             let bound = Bound::AtLeastTimes(least);
             all.push(judged(row, what, &format!(">= {least} x not recorded"), bound, found));
         }

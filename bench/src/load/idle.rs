@@ -4,7 +4,7 @@ use crate::cpu;
 use crate::load::measure;
 use crate::load::options::Options;
 use crate::load::targets::{
-    AGAIN, Backend, HAPROXY, MEMORY, NAMED, RESULTS, RESULTS_BESIDE, STRICT, Stand, Target, UNMASKED, US,
+    AGAIN, Backend, HAPROXY, MEMORY, NAMED, RESULTS, RESULTS_BESIDE, STRICT, Stand, Target, UNMASKED, UNRECORDED, US,
     haproxy_sessions,
 };
 use crate::slice::{Slice, Work};
@@ -16,7 +16,7 @@ const SHARED: u32 = 64;
 /// HAProxy lets a connection beyond its limit wait for ever, and those of the check before are still open.
 const HAPROXY_SPARE: u32 = 2 * SHARED;
 /// Paths that would say what another one says.
-const SAME: [&str; 7] = [AGAIN, STRICT, UNMASKED, MEMORY, NAMED, RESULTS, RESULTS_BESIDE];
+const SAME: [&str; 8] = [AGAIN, STRICT, UNMASKED, UNRECORDED, MEMORY, NAMED, RESULTS, RESULTS_BESIDE];
 
 /// One path's memory.
 pub(crate) struct Idle {

@@ -11,7 +11,7 @@ use crate::load::options::Options;
 use crate::load::shards::Shards;
 use crate::load::slow::Slow;
 use crate::load::targets::{
-    BESIDE, DIRECT, HAPROXY, MEMORY, NAMED, NULL, RESULTS, RESULTS_BESIDE, STRICT, UNMASKED, US,
+    BESIDE, DIRECT, HAPROXY, MEMORY, NAMED, NULL, RESULTS, RESULTS_BESIDE, STRICT, UNMASKED, UNRECORDED, US,
 };
 use crate::load::tls::Tls;
 use crate::load::verdict::{Judged, Verdict};
@@ -160,6 +160,7 @@ fn prices(measured: &Measured) -> String {
     let parts: &[(&str, &str, &str)] = match (measured.case.group, measured.case.id.as_str()) {
         (Group::Micro, _) => &[
             ("masking", US, UNMASKED),
+            ("the record", US, UNRECORDED),
             ("the record's disk", US, MEMORY),
             ("the strict record", STRICT, US),
             ("recorded results", RESULTS, US),

@@ -22,6 +22,8 @@ pub(crate) const STRICT: &str = "strict record";
 /// Ours without a part, to price it.
 pub(crate) const UNMASKED: &str = "masking off";
 pub(crate) const MEMORY: &str = "record in memory";
+/// A build of ours whose statements are not recorded: no setting of the product does that (`cargo xtask bench` makes it).
+pub(crate) const UNRECORDED: &str = "not recorded";
 /// Ours with what agents receive recorded too.
 pub(crate) const RESULTS: &str = "results recorded";
 /// The same by another build of ours.
@@ -145,6 +147,7 @@ impl Stand {
                 "beside" => BESIDE,
                 "unmasked" => UNMASKED,
                 "memory" => MEMORY,
+                "unrecorded" => UNRECORDED,
                 "results" => RESULTS,
                 "results-beside" => RESULTS_BESIDE,
                 "named" => NAMED,

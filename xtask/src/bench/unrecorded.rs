@@ -1,0 +1,112 @@
+//! A build of ours that does not record statements, to be measured beside ours.
+//!
+//! The product has no such setting, and its source no such switch: the tree is copied below the target folder, and the copy changed. What a
+//! connection's start and end take stays recorded; a statement's decision and outcome are not encoded, so nothing is stored, hashed or synced.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::shell;
+
+/// What the copy's program is called.
+const PROGRAM: &str = "interceptor-unrecorded";
+
+/// A file of the copy: what stands there once, and what stands there instead.
+struct Change {
+    file: &'static str,
+    was: &'static str,
+    is: &'static str,
+}
+
+const CHANGES: [Change; 2] = [
+    Change {
+        file: "userspace/session/src/effects.rs",
+        was: "        audit::encode(event, &mut self.bytes);\n",
+        is: "        if matches!(event, Event::Decision(_) | Event::Outcome(_)) {\n            return;\n        }\n        audit::encode(event, &mut self.bytes);\n",
+    },
+    // Another name, so that it is never taken for the product's.
+    Change {
+        file: "interceptor/Cargo.toml",
+        was: "\n[lints]\n",
+        is: "autobins = false\n\n[[bin]]\nname = \"interceptor-unrecorded\"\npath = \"src/main.rs\"\n\n[lints]\n",
+    },
+];
+
+/// Where the program is once it is built.
+pub(super) fn program() -> PathBuf {
+    shell::target().join("release").join(PROGRAM)
+}
+
+/// Copies, changes and builds. What did not change since the last time is not built again.
+pub(super) fn build() -> Result<()> {
+    let copy = shell::target().join("unrecorded");
+    let listed = shell::output("git", &["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
+    for file in listed.context("git does not list the tree")?.split_terminator('\0') {
+        let from = shell::root().join(file);
+        let bytes = match std::fs::read(&from) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue, // deleted, and not committed
+            Err(error) => return Err(error).with_context(|| from.display().to_string()),
+        };
+        let bytes = match CHANGES.iter().find(|change| change.file == file) {
+            Some(change) => change.applied(String::from_utf8(bytes)?)?.into_bytes(),
+            None => bytes,
+        };
+        write_if_new(&copy.join(file), &bytes)?;
+    }
+    let mut cargo = shell::cargo(&["build", "--release", "--package", "interceptor"]);
+    cargo.current_dir(&copy).env("CARGO_TARGET_DIR", shell::target());
+    shell::run(cargo)
+}
+
+impl Change {
+    fn applied(&self, text: String) -> Result<String> {
+        if text.matches(self.was).count() != 1 {
+            bail!(
+                "{}: not once in it: {:?}; xtask/src/bench/unrecorded.rs says what is changed in the copy",
+                self.file,
+                self.was
+            );
+        }
+        Ok(text.replace(self.was, self.is))
+    }
+}
+
+/// A file that is the same keeps its time, by which cargo knows what is to be built.
+fn write_if_new(path: &Path, bytes: &[u8]) -> Result<()> {
+    if std::fs::read(path).is_ok_and(|old| old == bytes) {
+        return Ok(());
+    }
+    let folder = path.parent().context("a file without a folder")?;
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(path, bytes))
+        .with_context(|| path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_changed_stands_once_in_the_tree() {
+        for change in &CHANGES {
+            let text = std::fs::read_to_string(shell::root().join(change.file)).unwrap();
+            let changed = change.applied(text).unwrap();
+            assert!(changed.contains(change.is), "{}", change.file);
+            assert!(change.applied(changed.replace(change.was, "")).is_err(), "{}", change.file);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_the_same_is_not_written() {
+        let folder = crate::stand::Folder::new("unrecorded").unwrap();
+        let path = folder.path().join("a/b");
+        write_if_new(&path, b"one").unwrap();
+        let before = std::fs::metadata(&path).unwrap().modified().unwrap();
+        write_if_new(&path, b"one").unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().modified().unwrap(), before);
+        write_if_new(&path, b"two").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+    }
+}
