@@ -35,7 +35,12 @@ const CHANGES: [Change; 2] = [
 
 /// Where the program is once it is built.
 pub(super) fn program() -> PathBuf {
-    shell::target().join("release").join(PROGRAM)
+    built().join("release").join(PROGRAM)
+}
+
+/// Its own: cargo tells crates of two copies of a workspace apart by nothing, so in one folder each would be built of what the other left.
+fn built() -> PathBuf {
+    shell::target().join("unrecorded-built")
 }
 
 /// Copies, changes and builds. What did not change since the last time is not built again.
@@ -56,7 +61,7 @@ pub(super) fn build() -> Result<()> {
         write_if_new(&copy.join(file), &bytes)?;
     }
     let mut cargo = shell::cargo(&["build", "--release", "--package", "interceptor"]);
-    cargo.current_dir(&copy).env("CARGO_TARGET_DIR", shell::target());
+    cargo.current_dir(&copy).env("CARGO_TARGET_DIR", built());
     shell::run(cargo)
 }
 
