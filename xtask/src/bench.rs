@@ -207,7 +207,12 @@ fn load(args: &[&String]) -> Result<()> {
     }
     println!("  ours: as account {AGENT_USER} by `interceptor exec`, everything on: policy, masking, record");
     println!("  (`standard` durability, and once more {})", other.as_deref().unwrap_or("`strict`"));
-    shell::run(load)
+    shell::run(load)?;
+    let named = |wanted: &str| services.iter().find(|(name, _)| *name == wanted).map(|(_, service)| service);
+    match (named("standard"), named("unrecorded")) {
+        (Some(ours), Some(left_out)) => unrecorded::check(ours, left_out),
+        _ => Ok(()),
+    }
 }
 
 /// A database of the configuration, on these ports.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::shell;
+use crate::stand::{Service, succeed};
 
 /// What the copy's program is called.
 const PROGRAM: &str = "interceptor-unrecorded";
@@ -63,6 +64,25 @@ pub(super) fn build() -> Result<()> {
     let mut cargo = shell::cargo(&["build", "--release", "--package", "interceptor"]);
     cargo.current_dir(&copy).env("CARGO_TARGET_DIR", built());
     shell::run(cargo)
+}
+
+/// After the load: ours kept statements, and the other did not. Each did as much, so they are far apart.
+pub(super) fn check(ours: &Service, left_out: &Service) -> Result<()> {
+    let (ours, left_out) = (records(ours)?, records(left_out)?);
+    if left_out * 10 > ours {
+        bail!(
+            "{ours} records of ours and {left_out} of the build that is to keep none of statements: what was compared is not what it was taken for"
+        );
+    }
+    Ok(())
+}
+
+/// How many records all shards have.
+fn records(service: &Service) -> Result<u64> {
+    let status = succeed(service.verb("status").arg("--json"))?;
+    let status: serde_json::Value = serde_json::from_slice(&status.stdout).context("what `status --json` says")?;
+    let shards = status["shards"].as_array().context("`status --json` tells of no shards")?;
+    Ok(shards.iter().filter_map(|shard| shard["last_seq"].as_u64()).sum())
 }
 
 impl Change {
