@@ -131,12 +131,15 @@ fn fill(segment: &mut MappedSegment, parts: &Parts) -> Result<u64, Refused> {
         payload.clear();
         encode(&parts.decision(2 * statements + 1), &mut payload);
         let seq = appender.append(segment.bytes(), RecordType::Decision.code(), 7, stamp, &payload)?;
+        segment.fetch(appender.end());
         payload.clear();
         encode(&parts.outcome(seq, 2 * statements + 2), &mut payload);
         appender.append(segment.bytes(), RecordType::Outcome.code(), 7, stamp, &payload)?;
+        segment.fetch(appender.end());
         statements += 1;
         if statements % SYNCED == 0 {
             segment.unmap_stored(appender.end());
+            segment.map_next(appender.end());
         }
         if appender.unhashed() >= HASHED {
             appender.hash(segment.bytes(), HASHED);

@@ -52,6 +52,10 @@ pub trait Segment: Send {
     fn bytes(&mut self) -> &mut [u8];
     /// An fsync of what was stored up to `end` follows: what makes it cheaper is done now. No byte changes.
     fn before_sync(&mut self, _end: usize) {}
+    /// The fsync is over, and what is stored next goes to `end`: what makes that cheaper is done now. No byte changes.
+    fn after_sync(&mut self, _end: usize) {}
+    /// A record was stored, and the next one, soon, goes to `end`. A hint.
+    fn after_store(&self, _end: usize) {}
     /// What [`Op::Fsync`] names.
     fn file(&self) -> File;
     /// Whether a store into it was lost: nothing that depends on the record may leave.
@@ -144,6 +148,14 @@ impl Segment for MappedSegment {
 
     fn before_sync(&mut self, end: usize) {
         MappedSegment::unmap_stored(self, end);
+    }
+
+    fn after_sync(&mut self, end: usize) {
+        MappedSegment::map_next(self, end);
+    }
+
+    fn after_store(&self, end: usize) {
+        MappedSegment::fetch(self, end);
     }
 
     fn file(&self) -> File {

@@ -239,6 +239,7 @@ impl<S: Segment> Journal<S> {
     ) -> Result<u64, RecordFailure> {
         let seq = self.appender.append(self.segment.bytes(), kind, session, stamp(now), payload)?;
         self.stored(now)?;
+        self.segment.after_store(self.appender.end());
         self.unrooted_since_ns.get_or_insert(now.mono_ns);
         Ok(seq)
     }
@@ -305,6 +306,8 @@ impl<S: Segment> Journal<S> {
             && let Some((segment, _)) = self.old.pop_front()
         {
             self.supply.retire(segment);
+        } else {
+            self.segment.after_sync(self.appender.end());
         }
         self.tell();
         Ok(())

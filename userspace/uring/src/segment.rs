@@ -17,6 +17,14 @@ const PAGE: usize = 4096;
 const FOLIO: usize = 4 * PAGE;
 /// Until so many bytes have come together since the last time, over however many fsyncs, nothing is unmapped: a call and the faults behind it are not worth them.
 const UNMAPPED_MIN: usize = 8 * PAGE;
+/// More is not mapped ahead at once: the shard waits for it.
+const MAPPED_MAX: usize = 8 * FOLIO;
+/// A CPU's cache line.
+#[cfg(target_arch = "x86_64")]
+const LINE: usize = 64;
+/// So many lines are fetched: a record of a statement has three or four.
+#[cfg(target_arch = "x86_64")]
+const FETCHED: usize = 4;
 
 /// A file mapped MAP_SHARED: a store into it is out of the process at once (a killed process loses nothing) and on disk after
 /// an [`crate::Op::Fsync`] (a power cut loses nothing).
@@ -32,6 +40,10 @@ pub struct MappedSegment {
     file: File,
     /// All pages before it were unmapped; a multiple of `FOLIO`.
     unmapped: usize,
+    /// Up to where the last fsync goes.
+    synced: usize,
+    /// How many bytes came together for it.
+    batch: usize,
 }
 
 // SAFETY: the mapping belongs to this value alone and may be used from any one thread at a time; the pointer is not tied to one.
@@ -73,7 +85,7 @@ impl MappedSegment {
             unsafe { libc::munmap(base.cast(), len) };
             return Err(io::Error::from(io::ErrorKind::QuotaExceeded));
         };
-        Ok(MappedSegment { watch, base, len, file, unmapped: 0 })
+        Ok(MappedSegment { watch, base, len, file, unmapped: 0, synced: 0, batch: 0 })
     }
 
     /// The bytes of the file.
@@ -111,6 +123,8 @@ impl MappedSegment {
     /// process and waits for it (`page_vma_mkclean_one` in mm/rmap.c of Linux 6.18; decisions/0193).
     pub fn unmap_stored(&mut self, end: usize) {
         let end = end.min(self.len);
+        self.batch = end.saturating_sub(self.synced);
+        self.synced = end;
         if end.saturating_sub(self.unmapped) < UNMAPPED_MIN || self.broken() {
             return;
         }
@@ -120,6 +134,32 @@ impl MappedSegment {
         unsafe { libc::madvise(self.base.add(self.unmapped).cast(), len, libc::MADV_DONTNEED) };
         // The last folio is stored into again.
         self.unmapped = end / FOLIO * FOLIO;
+    }
+
+    /// Behind an fsync, what is stored next goes to `end`: maps three quarters of what came together for that fsync, in one call instead of a fault for
+    /// each folio (decisions/0198). No byte changes. Not before the fsync, which would write these pages too and take the right to write again.
+    pub fn map_next(&mut self, end: usize) {
+        let from = end.next_multiple_of(FOLIO);
+        let to = (self.synced + self.batch / 4 * 3).min(from + MAPPED_MAX).min(self.len) / FOLIO * FOLIO;
+        if to <= from || self.broken() {
+            return;
+        }
+        // SAFETY: the pages lie in the mapping that `map` made; they are faulted in as by a store, and no byte changes. An error (a kernel
+        // before Linux 5.14, a file that was cut) leaves them to the store's own fault.
+        unsafe { libc::madvise(self.base.add(from).cast(), to - from, libc::MADV_POPULATE_WRITE) };
+    }
+
+    /// What is stored next goes to `at`, soon: its cache lines come to this CPU meanwhile, to be written (PREFETCHW). Nobody has used them since
+    /// the file was filled, and a store waits for each.
+    pub fn fetch(&self, at: usize) {
+        #[cfg(target_arch = "x86_64")]
+        for at in (at..self.len).step_by(LINE).take(FETCHED) {
+            use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+            // SAFETY: the address lies in the mapping; the instruction is a hint, and where the page is not mapped it does nothing.
+            unsafe { _mm_prefetch::<_MM_HINT_ET0>(self.base.add(at).cast()) };
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = at;
     }
 
     /// What [`crate::Op::Fsync`] names; valid while this segment lives.
@@ -216,6 +256,30 @@ mod tests {
         segment.bytes()[3] = 8;
         assert_eq!((segment.bytes()[2], segment.bytes()[64 * PAGE - 1], std::fs::read(&path).unwrap()[3]), (7, 7, 8));
         assert!(!segment.broken());
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn what_is_stored_next_is_mapped_as_far_as_the_last_fsync_lets_expect() {
+        let path = scratch("next");
+        let mut segment = MappedSegment::create(&path, 256 * PAGE).unwrap();
+        let mut end = 0;
+        // Stored, and mapped then behind the fsync, both in pages.
+        for (stored, mapped) in [(40, 28), (16, 12), (4, 0), (120, 32), (76, 0)] {
+            segment.bytes()[end..end + stored * PAGE].fill(7);
+            end += stored * PAGE;
+            segment.unmap_stored(end);
+            let before = mapped_bytes(&segment);
+            segment.map_next(end);
+            assert_eq!(mapped_bytes(&segment) - before, mapped * PAGE, "behind {stored}");
+            segment.fetch(end);
+            assert!(segment.bytes()[end..].iter().all(|byte| *byte == 0));
+            // Only what is stored is looked at below; that read has mapped the rest.
+            segment.unmapped = 0;
+            segment.unmap_stored(usize::MAX);
+            (segment.unmapped, segment.synced) = (end, end);
+        }
+        assert_eq!((end, segment.broken()), (segment.len, false));
         std::fs::remove_file(path).unwrap();
     }
 

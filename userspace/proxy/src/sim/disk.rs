@@ -321,6 +321,11 @@ impl Segment for SimSegment {
         self.announced.set(true);
     }
 
+    fn after_sync(&mut self, end: usize) {
+        let behind = self.bytes.get(end..).unwrap_or_default();
+        assert!(behind.iter().all(|byte| *byte == 0), "the next record goes behind what is said");
+    }
+
     fn file(&self) -> File {
         assert!(self.announced.take(), "an fsync that was not announced");
         self.publish();
