@@ -62,7 +62,9 @@ pub(super) fn build() -> Result<()> {
         write_if_new(&copy.join(file), &bytes)?;
     }
     let mut cargo = shell::cargo(&["build", "--release", "--package", "interceptor"]);
-    cargo.current_dir(&copy).env("CARGO_TARGET_DIR", built());
+    // Absolute: it would be taken from the copy.
+    let built = std::path::absolute(built()).context("the target folder")?;
+    cargo.current_dir(&copy).env("CARGO_TARGET_DIR", built);
     shell::run(cargo)
 }
 
