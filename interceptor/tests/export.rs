@@ -59,7 +59,7 @@ fn fill(appender: &mut Appender, memory: &mut [u8], records: u64) -> u64 {
     encode(&event, &mut payload);
     for left in (1..=records).rev() {
         let stamp = Stamp { mono_ns: appender.next_seq(), wall_ns: 1_800_000_000_000_000_000 + appender.next_seq() };
-        match appender.append(memory, event.kind(), 0, stamp, &payload) {
+        match appender.append(&mut *memory, event.kind(), 0, stamp, &payload) {
             Ok(_) => {}
             Err(Refused::Full) => return left,
             Err(why) => panic!("{why}"),

@@ -163,5 +163,5 @@ fn what_is_no_record_is_refused() {
     assert_eq!(appender.append(&mut memory, 1, 0, stamp(1), &long), Err(Refused::TooLong));
     assert_eq!(appender.append(&mut memory[8..], 1, 0, stamp(1), b""), Err(Refused::Memory));
     assert_eq!(appender.append(&mut memory, 1, 0, stamp(1), b""), Ok(1));
-    assert!(Appender::begin(&mut [0; 4096], 0, IDENTITY, Previous::NONE, stamp(0)).is_err());
+    assert!(Appender::begin(&mut [0; 4096][..], 0, IDENTITY, Previous::NONE, stamp(0)).is_err());
 }

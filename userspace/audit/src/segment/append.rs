@@ -1,5 +1,6 @@
-//! The writer's state over a mapped segment. It owns no memory: each call is given the segment's bytes again.
+//! The writer's state over a segment in memory. It owns no memory: each call is given the segment's bytes again, or those where it is written.
 use std::fmt;
+use std::ops::Range;
 use std::sync::atomic::{Ordering, compiler_fence};
 
 use super::frame;
@@ -31,7 +32,7 @@ pub enum Refused {
     Kind,
     /// The segment is sealed.
     Sealed,
-    /// The memory is not this segment's: another length, or a size that no segment may have.
+    /// The memory is not this segment's: more than it, or not where it is written; or a size that no segment may have.
     Memory,
 }
 
@@ -48,6 +49,52 @@ impl fmt::Display for Refused {
 }
 
 impl std::error::Error for Refused {}
+
+/// Bytes of a segment in memory: all of it, or a part, from a byte on that is told.
+#[derive(Debug)]
+pub struct Window<'a> {
+    at: usize,
+    bytes: &'a mut [u8],
+    is_all: bool,
+}
+
+impl<'a> Window<'a> {
+    /// These bytes stand in the segment from byte `at` on.
+    pub fn new(at: usize, bytes: &'a mut [u8]) -> Window<'a> {
+        Window { at, bytes, is_all: false }
+    }
+
+    /// One behind its last byte.
+    fn end(&self) -> usize {
+        self.at + self.bytes.len()
+    }
+
+    /// Whether it may be of a segment of this size.
+    fn fits(&self, size: usize) -> bool {
+        if self.is_all { self.end() == size } else { self.end() <= size }
+    }
+
+    /// The segment's bytes in this range, where it has them all.
+    fn get(&self, range: Range<usize>) -> Option<&[u8]> {
+        self.bytes.get(range.start.checked_sub(self.at)?..range.end.checked_sub(self.at)?)
+    }
+
+    fn get_mut(&mut self, range: Range<usize>) -> Option<&mut [u8]> {
+        self.bytes.get_mut(range.start.checked_sub(self.at)?..range.end.checked_sub(self.at)?)
+    }
+}
+
+impl<'a> From<&'a mut [u8]> for Window<'a> {
+    fn from(bytes: &'a mut [u8]) -> Window<'a> {
+        Window { at: 0, bytes, is_all: true }
+    }
+}
+
+impl<'a> From<&'a mut Vec<u8>> for Window<'a> {
+    fn from(bytes: &'a mut Vec<u8>) -> Window<'a> {
+        Window { at: 0, bytes, is_all: true }
+    }
+}
 
 /// The state of one segment's writing.
 #[derive(Clone, Debug)]
@@ -69,20 +116,34 @@ pub struct Appender {
 }
 
 impl Appender {
-    /// Begins a segment in zeroed memory: writes its header.
-    pub fn begin(
-        memory: &mut [u8],
+    /// Begins a segment in zeroed memory, all of it: writes its header.
+    pub fn begin<'a>(
+        memory: impl Into<Window<'a>>,
         shard: u16,
         identity: Identity,
         previous: Previous,
         stamp: Stamp,
     ) -> Result<Appender, Refused> {
-        if !(SEGMENT_LEN_MIN..=SEGMENT_LEN_MAX).contains(&memory.len()) || !memory.len().is_multiple_of(8) {
+        let memory = memory.into();
+        let size = memory.end();
+        Appender::begin_of(size, memory, shard, identity, previous, stamp)
+    }
+
+    /// The same of a segment of `size` bytes, whose first ones are here.
+    pub fn begin_of(
+        size: usize,
+        mut memory: Window<'_>,
+        shard: u16,
+        identity: Identity,
+        previous: Previous,
+        stamp: Stamp,
+    ) -> Result<Appender, Refused> {
+        if !(SEGMENT_LEN_MIN..=SEGMENT_LEN_MAX).contains(&size) || !size.is_multiple_of(8) || !memory.fits(size) {
             return Err(Refused::Memory);
         }
         let Stamp { mono_ns, wall_ns } = stamp;
-        let header = Header { shard, size: memory.len() as u64, previous, identity, mono_ns, wall_ns };
-        memory.get_mut(..HEADER_LEN).ok_or(Refused::Memory)?.copy_from_slice(&header.encode());
+        let header = Header { shard, size: size as u64, previous, identity, mono_ns, wall_ns };
+        memory.get_mut(0..HEADER_LEN).ok_or(Refused::Memory)?.copy_from_slice(&header.encode());
         Ok(Appender {
             end: HEADER_LEN,
             hashed: HEADER_LEN,
@@ -97,14 +158,15 @@ impl Appender {
     }
 
     /// Goes on where [`super::recover`] found the end: clears unfinished bytes and says so in a record of its own.
-    pub fn resume(memory: &mut [u8], recovered: &Recovered, stamp: Stamp) -> Result<Appender, Refused> {
-        if memory.len() as u64 != recovered.header.size {
+    pub fn resume<'a>(memory: impl Into<Window<'a>>, recovered: &Recovered, stamp: Stamp) -> Result<Appender, Refused> {
+        let mut memory = memory.into();
+        if memory.end() as u64 != recovered.header.size {
             return Err(Refused::Memory);
         }
         if recovered.sealed {
             return Err(Refused::Sealed);
         }
-        memory.get_mut(recovered.end..recovered.used).unwrap_or_default().fill(0);
+        memory.get_mut(recovered.end..recovered.used).ok_or(Refused::Memory)?.fill(0);
         let mut appender = Appender {
             header: recovered.header.clone(),
             end: recovered.end,
@@ -124,17 +186,22 @@ impl Appender {
     }
 
     /// Says that writing goes on after a kill or a power cut, and how many bytes of unfinished records are gone.
-    pub fn recovered(&mut self, memory: &mut [u8], stamp: Stamp, torn_bytes: usize) -> Result<(), Refused> {
+    pub fn recovered<'a>(
+        &mut self,
+        memory: impl Into<Window<'a>>,
+        stamp: Stamp,
+        torn_bytes: usize,
+    ) -> Result<(), Refused> {
         let mut payload = Vec::new();
         number(&mut payload, field::TORN_BYTES, torn_bytes as u64);
-        self.store(memory, RecordType::Recovered.code(), 0, stamp, &payload, 2 * ROOT_ROOM)?;
+        self.store(&mut memory.into(), RecordType::Recovered.code(), 0, stamp, &payload, 2 * ROOT_ROOM)?;
         Ok(())
     }
 
     /// Appends one encoded event and returns its number. When this returns, the record is out of the process.
-    pub fn append(
+    pub fn append<'a>(
         &mut self,
-        memory: &mut [u8],
+        memory: impl Into<Window<'a>>,
         kind: u8,
         session: u64,
         stamp: Stamp,
@@ -146,19 +213,23 @@ impl Appender {
         if payload.len() > PAYLOAD_MAX || HEADER_LEN + frame::room(payload.len()) + RESERVE > self.size() {
             return Err(Refused::TooLong);
         }
-        self.store(memory, kind, session, stamp, payload, RESERVE)
+        self.store(&mut memory.into(), kind, session, stamp, payload, RESERVE)
     }
 
     /// Hashes at most `records_max` records that the tree lacks, so that a shard can do it when it has nothing
     /// better to do and a root costs little. Returns how many are left.
-    pub fn hash(&mut self, memory: &[u8], records_max: u64) -> u64 {
+    pub fn hash<'a>(&mut self, memory: impl Into<Window<'a>>, records_max: u64) -> u64 {
+        self.hash_in(&memory.into(), records_max)
+    }
+
+    fn hash_in(&mut self, memory: &Window<'_>, records_max: u64) -> u64 {
         let mut left = usize::try_from(records_max).unwrap_or(usize::MAX);
         loop {
             let mut records = [[].as_slice(); chain::BATCH];
             let mut count = 0;
             // What is before `end` was stored by this appender or checked by the recovery: its checksum is not computed again.
             while let Some(place) = records.get_mut(count).filter(|_| count < left)
-                && let Some(record) = memory.get(..self.end).and_then(|stored| frame::stored(stored, self.hashed))
+                && let Some(record) = memory.get(self.hashed..self.end).and_then(|stored| frame::stored(stored, 0))
             {
                 *place = record;
                 self.hashed += frame::room(record.len() - frame::HEADER_LEN);
@@ -180,25 +251,31 @@ impl Appender {
 
     /// Closes the batch: writes the root of all records so far. Nothing to do where there is no record since the last. `durable_seq`: the
     /// last record that is known to be on disk.
-    pub fn root(&mut self, memory: &mut [u8], stamp: Stamp, durable_seq: u64) -> Result<(), Refused> {
+    pub fn root<'a>(&mut self, memory: impl Into<Window<'a>>, stamp: Stamp, durable_seq: u64) -> Result<(), Refused> {
         if self.unrooted() == 0 {
             return Ok(());
         }
-        self.close_batch(memory, RecordType::Root, stamp, durable_seq, RESERVE / 2)
+        self.close_batch(&mut memory.into(), RecordType::Root, stamp, durable_seq, RESERVE / 2)
     }
 
     /// The last record of an orderly stop; writing may go on after it.
-    pub fn stop(&mut self, memory: &mut [u8], stamp: Stamp, durable_seq: u64) -> Result<(), Refused> {
-        self.close_batch(memory, RecordType::Stop, stamp, durable_seq, ROOT_ROOM)
+    pub fn stop<'a>(&mut self, memory: impl Into<Window<'a>>, stamp: Stamp, durable_seq: u64) -> Result<(), Refused> {
+        self.close_batch(&mut memory.into(), RecordType::Stop, stamp, durable_seq, ROOT_ROOM)
     }
 
     /// Closes the segment, and returns what the next one's header says of it.
-    pub fn seal(&mut self, memory: &mut [u8], stamp: Stamp, durable_seq: u64) -> Result<Previous, Refused> {
+    pub fn seal<'a>(
+        &mut self,
+        memory: impl Into<Window<'a>>,
+        stamp: Stamp,
+        durable_seq: u64,
+    ) -> Result<Previous, Refused> {
         if !self.sealed {
-            self.close_batch(memory, RecordType::Seal, stamp, durable_seq, 0)?;
+            let mut memory = memory.into();
+            self.close_batch(&mut memory, RecordType::Seal, stamp, durable_seq, 0)?;
             self.sealed = true;
             // The next header's tree has the seal's own record too.
-            self.hash(memory, 1);
+            self.hash_in(&memory, 1);
         }
         Ok(Previous { number: self.header.number(), used: self.end as u64, tree: self.tree.clone() })
     }
@@ -230,7 +307,12 @@ impl Appender {
 
     /// How many payload bytes still fit in one record.
     pub fn left(&self) -> usize {
-        self.size().saturating_sub(self.end + RESERVE + frame::HEADER_LEN + 7)
+        self.left_before(self.size())
+    }
+
+    /// The same in memory that ends at this byte of the segment.
+    pub fn left_before(&self, end: usize) -> usize {
+        end.min(self.size()).saturating_sub(self.end + RESERVE + frame::HEADER_LEN + 7)
     }
 
     /// The tree of the records that were hashed so far: its size is the number of the last of them.
@@ -244,13 +326,13 @@ impl Appender {
 
     fn close_batch(
         &mut self,
-        memory: &mut [u8],
+        memory: &mut Window<'_>,
         kind: RecordType,
         stamp: Stamp,
         durable_seq: u64,
         reserve: usize,
     ) -> Result<(), Refused> {
-        self.hash(memory, u64::MAX);
+        self.hash_in(memory, u64::MAX);
         let mut payload = std::mem::take(&mut self.closing);
         payload.clear();
         number(&mut payload, field::TREE_SIZE, self.tree.size());
@@ -266,7 +348,7 @@ impl Appender {
     /// Stores one frame, its length word last. `reserve`: bytes that stay free behind it.
     fn store(
         &mut self,
-        memory: &mut [u8],
+        memory: &mut Window<'_>,
         kind: u8,
         session: u64,
         stamp: Stamp,
@@ -276,16 +358,16 @@ impl Appender {
         if self.sealed {
             return Err(Refused::Sealed);
         }
-        if memory.len() != self.size() {
+        if !memory.fits(self.size()) {
             return Err(Refused::Memory);
         }
         let room = frame::room(payload.len());
-        if self.end + room + reserve > memory.len() {
+        if self.end + room + reserve > self.size() {
             return Err(Refused::Full);
         }
         let seq = self.next_seq;
         let head = frame::header(kind, seq, stamp, session, payload);
-        let slot = memory.get_mut(self.end..self.end + room).ok_or(Refused::Full)?;
+        let slot = memory.get_mut(self.end..self.end + room).ok_or(Refused::Memory)?;
         let (slot_head, slot_payload) = slot.split_at_mut(frame::HEADER_LEN);
         // The padding is zero since the file was made.
         slot_payload.get_mut(..payload.len()).ok_or(Refused::Full)?.copy_from_slice(payload);

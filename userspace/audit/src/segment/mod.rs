@@ -11,7 +11,7 @@ mod header;
 mod recover;
 mod torn;
 
-pub use append::{Appender, Refused, Stamp};
+pub use append::{Appender, Refused, Stamp, Window};
 pub use frame::{Frame, HEADER_LEN as FRAME_LEN};
 pub use header::{HEADER_LEN, Header, HeaderFault, Identity, Previous};
 pub use recover::{Corrupt, Recovered, recover};
