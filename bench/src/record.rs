@@ -1,21 +1,18 @@
-//! What a statement's two records cost in memory: encoded, stored into a mapped segment with their checksum, hashed into the tree, their root
-//! now and then, and the page faults and the unmapping that come with it.
+//! What a statement's two records cost in memory: encoded, stored with their checksum, hashed into the tree, their root now and then, and
+//! what was written is made zero again.
 //!
 //! Timed alone, because the product has no setting without a record. What the disk adds is measured through the service, with the
 //! record in memory and on disk.
 
-use std::path::Path;
 use std::time::Instant;
 
-use audit::segment::{Appender, Identity, Previous, Refused, Stamp};
+use crate::answers;
+use audit::segment::{Appender, Identity, Previous, Refused, Stamp, Window};
 use audit::token::CardTokens;
 use audit::{
     Actor, ActorPart, Decided, Event, Masked, Outcome, RecordId, RecordType, Statement, StatementPart, Text, Verdict,
     VerdictFacts, VerdictPart, encode,
 };
-use uring::MappedSegment;
-
-use crate::answers;
 
 /// Records between two calls of the hash, as a shard that is busy hashes.
 const HASHED: u64 = audit::chain::BATCH as u64;
@@ -24,20 +21,18 @@ const ROOTED: u64 = 8192;
 /// Statements between two fsyncs: what one connection does in 8 ms.
 const SYNCED: u64 = 160;
 const SEGMENT: usize = 64 << 20;
+/// Writes are of whole pages, and what is stored into is far longer than what comes together for one.
+const PAGE: usize = 4096;
+const REGION: usize = 1 << 20;
 const ROUNDS: usize = 5;
 
 /// CPU nanoseconds a statement: the least of some rounds over a segment each.
 pub(crate) fn nanos_per_statement() -> Result<f64, String> {
     let parts = Parts::of_a_select();
-    let path = format!("/dev/shm/interceptor-bench-record-{}", std::process::id());
     let mut least = f64::MAX;
     for _ in 0..ROUNDS {
-        let segment = MappedSegment::create(Path::new(&path), SEGMENT);
-        // It lives as long as it is mapped.
-        let _ = std::fs::remove_file(&path);
-        let mut segment = segment.map_err(|error| format!("{path}: {error}"))?;
         let begin = Instant::now();
-        let statements = fill(&mut segment, &parts).map_err(|refused| refused.to_string())?;
+        let statements = fill(SEGMENT, &parts, |_, _| {}).map_err(|refused| refused.to_string())?;
         least = least.min(begin.elapsed().as_nanos() as f64 / statements as f64);
     }
     Ok(least)
@@ -121,33 +116,59 @@ impl Parts {
     }
 }
 
-/// Fills a segment with the records of statements; says of how many.
-fn fill(segment: &mut MappedSegment, parts: &Parts) -> Result<u64, Refused> {
+/// What is stored into, and what was before: as the regions of the service's journal.
+struct Regions {
+    active: Vec<u8>,
+    other: Vec<u8>,
+    at: usize,
+    size: usize,
+}
+
+impl Regions {
+    fn window(&mut self) -> Window<'_> {
+        let len = self.active.len().min(self.size - self.at);
+        Window::new(self.at, &mut self.active[..len])
+    }
+
+    /// The bytes up to `end` are written, and what comes is stored behind them.
+    fn turn(&mut self, end: usize, write: &mut impl FnMut(usize, &[u8])) {
+        let (page, len) = (end / PAGE * PAGE - self.at, end % PAGE);
+        self.other[..len].copy_from_slice(&self.active[page..page + len]);
+        let written = &mut self.active[..(end - self.at).next_multiple_of(PAGE)];
+        write(self.at, written);
+        written.fill(0);
+        std::mem::swap(&mut self.active, &mut self.other);
+        self.at += page;
+    }
+}
+
+/// Fills a segment with the records of statements; says of how many. `write` is given what a write would be: from which byte on, and the bytes.
+fn fill(size: usize, parts: &Parts, mut write: impl FnMut(usize, &[u8])) -> Result<u64, Refused> {
     let identity = Identity { shards: 1, boot_id: [1; 16], host_id: [2; 16], config: [3; 32] };
     let stamp = Stamp { mono_ns: 1, wall_ns: 1 };
-    let mut appender = Appender::begin(segment.bytes(), 0, identity, Previous::NONE, stamp)?;
+    let mut regions = Regions { active: vec![0; REGION], other: vec![0; REGION], at: 0, size };
+    let mut appender = Appender::begin_of(size, regions.window(), 0, identity, Previous::NONE, stamp)?;
     let (mut payload, mut statements) = (Vec::new(), 0);
     while appender.left() > 4096 {
         payload.clear();
         encode(&parts.decision(2 * statements + 1), &mut payload);
-        let seq = appender.append(segment.bytes(), RecordType::Decision.code(), 7, stamp, &payload)?;
-        segment.fetch(appender.end());
+        let seq = appender.append(regions.window(), RecordType::Decision.code(), 7, stamp, &payload)?;
         payload.clear();
         encode(&parts.outcome(seq, 2 * statements + 2), &mut payload);
-        appender.append(segment.bytes(), RecordType::Outcome.code(), 7, stamp, &payload)?;
-        segment.fetch(appender.end());
+        appender.append(regions.window(), RecordType::Outcome.code(), 7, stamp, &payload)?;
         statements += 1;
-        if statements % SYNCED == 0 {
-            segment.unmap_stored(appender.end());
-            segment.map_next(appender.end());
-        }
         if appender.unhashed() >= HASHED {
-            appender.hash(segment.bytes(), HASHED);
+            appender.hash(regions.window(), HASHED);
         }
         if statements % ROOTED == 0 {
-            appender.root(segment.bytes(), stamp, 0)?;
+            appender.root(regions.window(), stamp, 0)?;
+        }
+        if statements % SYNCED == 0 {
+            appender.hash(regions.window(), u64::MAX);
+            regions.turn(appender.end(), &mut write);
         }
     }
+    regions.turn(appender.end(), &mut write);
     Ok(statements)
 }
 
@@ -157,12 +178,10 @@ mod tests {
 
     #[test]
     fn a_segment_is_filled_with_records_of_statements() {
-        let path = std::env::temp_dir().join(format!("bench-record-{}", std::process::id()));
-        let segment = MappedSegment::create(&path, 4 << 20);
-        std::fs::remove_file(&path).unwrap();
-        let mut segment = segment.unwrap();
-        let statements = fill(&mut segment, &Parts::of_a_select()).unwrap();
-        let frames: Vec<_> = audit::segment::frames(segment.bytes()).collect();
+        let mut segment = vec![0; 4 << 20];
+        let write = |at: usize, bytes: &[u8]| segment[at..at + bytes.len()].copy_from_slice(bytes);
+        let statements = fill(4 << 20, &Parts::of_a_select(), write).unwrap();
+        let frames: Vec<_> = audit::segment::frames(&segment).collect();
         assert!(statements > 4000 && frames.len() as u64 >= 2 * statements, "{statements} {}", frames.len());
         // As long as those in a segment of the service that `bench micro` had run through (229 and 140 to 149, 2026-11-27).
         let of = |kind: RecordType| frames.iter().filter(move |frame| frame.kind == kind.code());

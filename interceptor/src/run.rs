@@ -50,8 +50,6 @@ pub fn run(path: &Path) -> Result<()> {
     let held = approvals::table(&config)?;
     let own = estimates::logins(&config)?;
     let (page, webhooks) = (admin::page(&config)?, admin::webhooks(&config)?);
-    let left = approvals::left(&config.service.state_dir);
-    let standing = approvals::standing(&config.service.state_dir, approvals::now_s());
     let canary = Arc::new(Canary::default());
     let known = Arc::new(Known::new(&config, Legs::new(&config)?));
     let owners = logins::owners(&config, known.tls())?;
@@ -74,6 +72,9 @@ pub fn run(path: &Path) -> Result<()> {
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).context("signalfd")?;
 
     privileges::drop_to(account)?;
+    proxy::take_in_all(&config.service.state_dir)?;
+    let left = approvals::left(&config.service.state_dir);
+    let standing = approvals::standing(&config.service.state_dir, approvals::now_s());
     let mut checkpoints = Checkpoints::open(&config.service.state_dir)?;
     let secret = Checkpoints::secret(&config.service.state_dir)?;
     let key = approvals::BindingKey::derived(&secret)?;

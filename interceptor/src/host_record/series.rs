@@ -370,10 +370,6 @@ mod tests {
             &mut self.cache
         }
 
-        fn file(&self) -> uring::File {
-            uring::File(-1)
-        }
-
         fn broken(&self) -> bool {
             false
         }

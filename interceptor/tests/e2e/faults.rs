@@ -497,8 +497,8 @@ fn ask_until_full(wire: &mut raw::Wire, asked: &mut u32, long: usize) -> (String
 fn a_full_disk_under_the_record_refuses_statements_and_connections_with_53100() {
     let Some(mut stage) = Stage::usual() else { return };
     stage.service.stop("TERM").expect("stopped");
-    let disk = Small::over(stage.service.state(), 5 << 20, stage.service.uid());
-    // Segments that a test can fill; of each shard one is written and one is ready.
+    let disk = Small::over(stage.service.state(), 12 << 20, stage.service.uid());
+    // Segments that a test can fill; of each shard one is written and one is ready, and its tail is three long.
     let config = stage.service.config_path();
     let text = std::fs::read_to_string(&config).expect("readable");
     std::fs::write(&config, text.replace("segment_bytes = 8388608", "segment_bytes = 1048576")).expect("written");
@@ -534,7 +534,7 @@ fn a_full_disk_under_the_record_refuses_statements_and_connections_with_53100() 
 
     // With room again it serves again, by itself, on the same connections too.
     std::fs::remove_file(disk.filler()).expect("removed");
-    rustix::mount::mount_remount(&disk.0, MountFlags::empty(), "size=16777216").expect("larger");
+    rustix::mount::mount_remount(&disk.0, MountFlags::empty(), "size=25165824").expect("larger");
     await_status(&stage, |status| {
         status["shards"].as_array().is_some_and(|shards| shards.iter().all(|s| s["state"]["is"] == "serving"))
     });

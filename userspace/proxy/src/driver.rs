@@ -6,15 +6,20 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use session::Now;
-use uring::{BufferId, Completion, Direction, Ends, Errno, File, Listener, MappedSegment, Op, Ring, Socket, StagedId};
+use uring::{
+    BufferId, Completion, Direction, Ends, Errno, File, Kept, Listener, MappedSegment, Op, Ring, SegmentFile, Socket,
+    StagedId,
+};
 
 /// Random bytes of one session: its cancel secret, and two nonces.
 pub(crate) const RANDOM_LEN: usize = 32 + 2 * session::NONCE_LEN;
 
 /// Operations, their completions, the memory that they name, and the clocks.
 pub trait Driver {
-    /// The segments that this driver can sync.
-    type Segment: Segment;
+    /// The segments that this driver can write.
+    type Target: Target;
+    /// The memory from which it does.
+    type Memory: Memory;
 
     /// Both clocks.
     fn now(&self) -> Now;
@@ -46,18 +51,26 @@ pub trait Driver {
     fn close_listener(&mut self, listener: Listener);
 }
 
-/// A piece of the record: bytes that outlive this process once stored, and a power cut once synced.
+/// A segment's file, as a shard writes it.
+pub trait Target: Send {
+    /// What [`Op::Write`] names.
+    fn file(&self) -> File;
+}
+
+/// Bytes that outlive this process once stored, from where they are written.
+pub trait Memory: Send {
+    /// The bytes.
+    fn bytes(&mut self) -> &mut [u8];
+    /// Whether a store into it was lost: nothing that depends on the record may leave.
+    fn broken(&self) -> bool;
+    /// What [`Op::Write`] keeps while it reads them.
+    fn keep(&self) -> Kept;
+}
+
+/// A piece of the record, as a start finds it: bytes that outlive this process once stored, and a power cut once synced.
 pub trait Segment: Send {
     /// The bytes of the segment.
     fn bytes(&mut self) -> &mut [u8];
-    /// An fsync of what was stored up to `end` follows: what makes it cheaper is done now. No byte changes.
-    fn before_sync(&mut self, _end: usize) {}
-    /// The fsync is over, and what is stored next goes to `end`: what makes that cheaper is done now. No byte changes.
-    fn after_sync(&mut self, _end: usize) {}
-    /// A record was stored, and the next one, soon, goes to `end`. A hint.
-    fn after_store(&self, _end: usize) {}
-    /// What [`Op::Fsync`] names.
-    fn file(&self) -> File;
     /// Whether a store into it was lost: nothing that depends on the record may leave.
     fn broken(&self) -> bool;
     /// Stores these bytes once more and brings all to disk, whatever an fsync said of them before. For a start.
@@ -66,8 +79,12 @@ pub trait Segment: Send {
 
 /// Where a shard's segments lie, by their numbers: the folder of the record, or a simulated disk in tests.
 pub(crate) trait Medium {
-    /// One of them.
+    /// One of them, as a start finds it.
     type Segment: Segment;
+    /// The same, as it is written on.
+    type Target: Target;
+    /// What is stored and not written yet.
+    type Memory: Memory;
 
     /// Those that are there.
     fn numbers(&self) -> io::Result<Vec<u64>>;
@@ -77,12 +94,23 @@ pub(crate) trait Medium {
     fn create(&self, number: u64, len: usize) -> io::Result<Self::Segment>;
     /// It is gone, on disk too.
     fn remove(&self, number: u64) -> io::Result<()>;
+    /// One that is there, to be written on.
+    fn target(&self, number: u64) -> io::Result<Self::Target>;
     /// What it is called.
     fn path(&self, number: u64) -> PathBuf;
+    /// What an earlier process stored last; nothing where there was none.
+    fn tail(&self) -> io::Result<Vec<u8>>;
+    /// It is in the segments: it is gone.
+    fn remove_tail(&self) -> io::Result<()>;
+    /// New memory of so many zeros.
+    fn new_tail(&self, len: usize) -> io::Result<Self::Memory>;
+    /// What it is called.
+    fn tail_path(&self) -> PathBuf;
 }
 
 impl Driver for Ring {
-    type Segment = MappedSegment;
+    type Target = SegmentFile;
+    type Memory = MappedSegment;
 
     fn now(&self) -> Now {
         Now { mono_ns: uring::mono_ns(), wall_ns: uring::wall_ns() }
@@ -141,25 +169,29 @@ impl Driver for Ring {
     }
 }
 
-impl Segment for MappedSegment {
+impl Target for SegmentFile {
+    fn file(&self) -> File {
+        SegmentFile::file(self)
+    }
+}
+
+impl Memory for MappedSegment {
     fn bytes(&mut self) -> &mut [u8] {
         MappedSegment::bytes(self)
     }
 
-    fn before_sync(&mut self, end: usize) {
-        MappedSegment::unmap_stored(self, end);
+    fn broken(&self) -> bool {
+        MappedSegment::broken(self)
     }
 
-    fn after_sync(&mut self, end: usize) {
-        MappedSegment::map_next(self, end);
+    fn keep(&self) -> Kept {
+        MappedSegment::keep(self)
     }
+}
 
-    fn after_store(&self, end: usize) {
-        MappedSegment::fetch(self, end);
-    }
-
-    fn file(&self) -> File {
-        MappedSegment::file(self)
+impl Segment for MappedSegment {
+    fn bytes(&mut self) -> &mut [u8] {
+        MappedSegment::bytes(self)
     }
 
     fn broken(&self) -> bool {

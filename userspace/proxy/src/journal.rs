@@ -1,8 +1,8 @@
-//! The shard's part of the record: appends into the mapped segment, rolls over to the next, and brings it all to disk.
+//! The shard's part of the record: appends into the segment's tail, rolls over to the next segment, and brings it all to disk.
 //!
-//! A store into the segment is out of the process at once, so a killed service loses nothing; fsync makes it outlive a power cut.
-//! One fsync is in flight at a time and covers all that was appended before it began (group commit). A failed one is never tried
-//! again: the kernel may have dropped the pages and reported it once.
+//! A store into the tail is out of the process at once, so a killed service loses nothing: the next one finds it there. Written into the
+//! segment's file and synced it outlives a power cut. One such write is in flight at a time and covers all that was appended before it
+//! began (group commit). A failed one is never tried again: nobody knows what of it is on disk.
 //!
 //! Records of the journal's own (a batch's root, a segment's seal) take numbers too. They are written between the calls of
 //! sessions, never within one, so that a session knows the numbers of its records before it writes them.
@@ -15,9 +15,10 @@ use audit::segment::{Appender, Identity, Refused, Stamp};
 use session::Now;
 use uring::{Errno, Op};
 
-use crate::driver::{Driver, Segment};
+use crate::driver::{Driver, Memory, Target};
 use crate::head::DurableHead;
 use crate::supply::Supply;
+use crate::tail::{Frozen, Tail};
 use crate::timers::NEVER;
 use crate::token::Task;
 
@@ -91,24 +92,27 @@ impl Pace {
 }
 
 /// See the module's documentation.
-pub struct Journal<S: Segment> {
+pub struct Journal<S, M> {
     shard: u16,
     identity: Identity,
     segment: S,
     appender: Appender,
+    tail: Tail<M>,
     next: Option<S>,
     /// Sealed segments whose last records are not on disk yet, oldest first, with the last record of each.
     old: VecDeque<(S, u64)>,
     supply: Box<dyn Supply<S>>,
     synced_seq: u64,
-    /// An fsync up to this record is wanted without delay.
+    /// A write up to this record is wanted without delay.
     wanted_seq: u64,
-    /// The fsync in flight covers the records up to this one.
-    syncing: Option<u64>,
+    /// What is to be written at once, oldest first.
+    frozen: VecDeque<Frozen>,
+    /// The write in flight.
+    writing: Option<Frozen>,
     /// When that began.
-    syncing_since_ns: u64,
+    writing_since_ns: u64,
     pace: Pace,
-    /// When the oldest record was appended that no fsync covers.
+    /// When the oldest record was appended that is not frozen.
     dirty_since_ns: Option<u64>,
     /// When the oldest record was appended that no root covers.
     unrooted_since_ns: Option<u64>,
@@ -119,15 +123,22 @@ pub struct Journal<S: Segment> {
     told: Arc<DurableHead>,
 }
 
-impl<S: Segment> Journal<S> {
-    /// Goes on with a segment that the appender is at the end of; `supply` makes the next ones.
-    pub fn resume(
+/// Where a journal goes on: all up to there is on disk and hashed.
+pub(crate) struct Place<S, M> {
+    pub(crate) segment: S,
+    pub(crate) appender: Appender,
+    pub(crate) tail: Tail<M>,
+}
+
+impl<S: Target, M: Memory> Journal<S, M> {
+    /// Goes on from there; `supply` makes the next segments.
+    pub(crate) fn resume(
         shard: u16,
         identity: Identity,
-        segment: S,
-        appender: Appender,
+        place: Place<S, M>,
         supply: Box<dyn Supply<S>>,
-    ) -> Journal<S> {
+    ) -> Journal<S, M> {
+        let Place { segment, appender, tail } = place;
         let head = head(shard, &appender);
         Journal {
             rooted: (head.size > 0).then_some(head),
@@ -135,16 +146,17 @@ impl<S: Segment> Journal<S> {
             shard,
             identity,
             segment,
+            tail,
             next: None,
             old: VecDeque::new(),
             supply,
-            synced_seq: appender.header().previous.last_seq(),
+            synced_seq: appender.last_seq(),
             wanted_seq: appender.last_seq(),
-            syncing: None,
-            syncing_since_ns: 0,
+            frozen: VecDeque::new(),
+            writing: None,
+            writing_since_ns: 0,
             pace: Pace::default(),
-            // What a process before this one left in the page cache is not known to be on disk.
-            dirty_since_ns: (appender.last_seq() > appender.header().previous.last_seq()).then_some(0),
+            dirty_since_ns: None,
             unrooted_since_ns: None,
             stopped: false,
             appender,
@@ -175,9 +187,9 @@ impl<S: Segment> Journal<S> {
         self.synced_seq == self.last_seq()
     }
 
-    /// Whether a store into a segment was lost.
+    /// Whether a store was lost.
     pub(crate) fn is_broken(&self) -> bool {
-        self.segment.broken() || self.old.iter().any(|(segment, _)| segment.broken())
+        self.tail.broken()
     }
 
     /// Whether new sessions can be recorded beside what the open ones owe.
@@ -186,31 +198,47 @@ impl<S: Segment> Journal<S> {
         if self.next.is_none() && self.appender.left() < wanted {
             self.next = self.supply.next();
         }
-        self.next.is_some() || self.appender.left() >= wanted
+        let ahead = self.tail.has_free() && (self.next.is_some() || self.appender.left() >= wanted);
+        ahead || self.left() >= wanted
     }
 
-    /// Bytes of records that a call may write and come to owe. Where no next segment is at hand, what sessions owe already (the
-    /// outcomes of what runs, their ends) is set aside: no statement goes on that could not be told to its end.
+    /// Bytes of records that a call may write and come to owe.
     pub(crate) fn room(&self, owed: usize) -> usize {
-        self.appender.left().saturating_sub(self.call_bytes() / 4 + self.set_aside(owed))
+        self.left_beside(owed).saturating_sub(self.call_bytes() / 4)
     }
 
-    fn set_aside(&self, owed: usize) -> usize {
-        if self.next.is_some() { 0 } else { owed }
+    /// Payload bytes that one more record may have where it is stored now.
+    fn left(&self) -> usize {
+        self.appender.left_before(self.tail.end())
     }
 
-    /// Before a call: begins the next segment where this one has little room left for the call's records.
+    /// The same, less what is set aside where no next segment or no next region is at hand: what sessions owe already (the outcomes
+    /// of what runs, their ends). So no statement goes on that could not be told to its end.
+    fn left_beside(&self, owed: usize) -> usize {
+        match (self.tail.has_free(), &self.next) {
+            (true, Some(_)) => self.left(),
+            (true, None) => self.left().min(self.appender.left().saturating_sub(owed)),
+            (false, _) => self.left().saturating_sub(owed),
+        }
+    }
+
+    /// Before a call: begins the next segment, or the next region of this one, where there is little room left for the call's records.
     pub(crate) fn prepare(&mut self, now: Now) -> Result<(), RecordFailure> {
-        if self.appender.left() >= self.call_bytes() {
+        if self.left() >= self.call_bytes() || !self.tail.has_free() {
             return Ok(());
         }
-        if self.next.is_none() {
-            self.next = self.supply.next();
+        if self.appender.left() < self.call_bytes() {
+            if self.next.is_none() {
+                self.next = self.supply.next();
+            }
+            if let Some(next) = self.next.take() {
+                return self.roll(next, now);
+            }
         }
-        match self.next.take() {
-            Some(next) => self.roll(next, now),
-            None => Ok(()),
+        if self.left() < self.appender.left() {
+            self.freeze();
         }
+        Ok(())
     }
 
     /// Appends a record and returns its number. What it describes may leave once this returned, or, where it must outlive a power
@@ -223,7 +251,7 @@ impl<S: Segment> Journal<S> {
         payload: &[u8],
         owed: usize,
     ) -> Result<u64, RecordFailure> {
-        if self.appender.left() < payload.len() + self.set_aside(owed) {
+        if self.left_beside(owed) < payload.len() {
             return Err(RecordFailure::Full);
         }
         self.append_last(kind, session, now, payload)
@@ -237,9 +265,14 @@ impl<S: Segment> Journal<S> {
         now: Now,
         payload: &[u8],
     ) -> Result<u64, RecordFailure> {
-        let seq = self.appender.append(self.segment.bytes(), kind, session, stamp(now), payload)?;
+        if self.left() < payload.len() && self.appender.left() >= payload.len() {
+            if !self.tail.has_free() {
+                return Err(RecordFailure::Full);
+            }
+            self.freeze();
+        }
+        let seq = self.appender.append(self.tail.window(), kind, session, stamp(now), payload)?;
         self.stored(now)?;
-        self.segment.after_store(self.appender.end());
         self.unrooted_since_ns.get_or_insert(now.mono_ns);
         Ok(seq)
     }
@@ -251,17 +284,17 @@ impl<S: Segment> Journal<S> {
 
     /// When [`Journal::turn`] has something to do.
     pub(crate) fn due_ns(&self) -> u64 {
-        let sync_ns = match (self.syncing, self.dirty_since_ns) {
+        let sync_ns = match (&self.writing, self.dirty_since_ns) {
             (None, Some(since_ns)) => since_ns + self.pace.after_ns(),
             (Some(_), _) | (None, None) => NEVER,
         };
         sync_ns.min(self.root_due_ns())
     }
 
-    /// What is to be done between calls: hash, write a root, begin an fsync.
+    /// What is to be done between calls: hash, append a root, begin a write.
     pub(crate) fn turn<D: Driver>(&mut self, driver: &mut D, now: Now) -> Result<(), RecordFailure> {
         if self.appender.unhashed() >= HASHED {
-            self.appender.hash(self.segment.bytes(), HASHED);
+            self.appender.hash(self.tail.window(), HASHED);
         }
         // The next segment is at hand long before it is needed.
         let half = usize::try_from(self.appender.header().size / 2).unwrap_or(usize::MAX);
@@ -270,11 +303,11 @@ impl<S: Segment> Journal<S> {
         }
         if self.root_due_ns() <= now.mono_ns {
             self.unrooted_since_ns = None;
-            self.appender.root(self.segment.bytes(), stamp(now), self.synced_seq)?;
+            self.appender.root(self.tail.window(), stamp(now), self.synced_seq)?;
             self.rooted = Some(head(self.shard, &self.appender));
             self.stored(now)?;
         }
-        self.sync(driver, now.mono_ns);
+        self.sync(driver, now.mono_ns)?;
         self.tell();
         Ok(())
     }
@@ -285,8 +318,8 @@ impl<S: Segment> Journal<S> {
         if !self.stopped && !self.is_synced() {
             self.want_sync();
         } else if !self.stopped {
-            self.appender.stop(self.segment.bytes(), stamp(now), self.synced_seq)?;
-            self.appender.hash(self.segment.bytes(), 1);
+            self.appender.stop(self.tail.window(), stamp(now), self.synced_seq)?;
+            self.appender.hash(self.tail.window(), 1);
             self.rooted = Some(head(self.shard, &self.appender));
             self.stored(now)?;
             self.stopped = true;
@@ -296,18 +329,20 @@ impl<S: Segment> Journal<S> {
         Ok(())
     }
 
-    /// The fsync in flight has ended.
+    /// The write in flight has ended.
     pub(crate) fn synced(&mut self, result: Result<u32, Errno>, now_ns: u64) -> Result<(), Errno> {
-        result?;
-        let Some(seq) = self.syncing.take() else { return Ok(()) };
-        self.pace.took(now_ns.saturating_sub(self.syncing_since_ns));
-        self.synced_seq = seq;
-        if self.old.front().is_some_and(|(_, last_seq)| *last_seq <= seq)
+        let written = result?;
+        let Some(frozen) = self.writing.take() else { return Ok(()) };
+        if written as usize != frozen.len {
+            return Err(Errno::IO);
+        }
+        self.pace.took(now_ns.saturating_sub(self.writing_since_ns));
+        self.tail.written(&frozen);
+        self.synced_seq = frozen.last_seq;
+        if self.old.front().is_some_and(|(_, last_seq)| *last_seq <= frozen.last_seq)
             && let Some((segment, _)) = self.old.pop_front()
         {
             self.supply.retire(segment);
-        } else {
-            self.segment.after_sync(self.appender.end());
         }
         self.tell();
         Ok(())
@@ -320,33 +355,40 @@ impl<S: Segment> Journal<S> {
         }
     }
 
-    fn sync<D: Driver>(&mut self, driver: &mut D, now_ns: u64) {
-        let due = self.wanted_seq > self.synced_seq
-            || !self.old.is_empty()
+    fn sync<D: Driver>(&mut self, driver: &mut D, now_ns: u64) -> Result<(), RecordFailure> {
+        let is_due = self.wanted_seq > self.synced_seq
             || self.dirty_since_ns.is_some_and(|since_ns| since_ns + self.pace.after_ns() <= now_ns);
-        if self.is_synced() {
+        if self.writing.is_some() {
+            return Ok(());
+        }
+        if self.frozen.is_empty() && self.is_synced() {
             // A segment may begin without a record: its header reaches the disk with its first one.
             self.dirty_since_ns = None;
-            return;
+            return Ok(());
         }
-        if !due || self.syncing.is_some() {
-            return;
+        if self.frozen.is_empty() && is_due {
+            self.freeze();
         }
-        let file = match self.old.front_mut() {
-            Some((segment, last_seq)) => {
-                self.syncing = Some(*last_seq);
-                segment.before_sync(usize::MAX);
-                segment.file()
-            }
-            None => {
-                self.syncing = Some(self.last_seq());
-                self.dirty_since_ns = None;
-                self.segment.before_sync(self.appender.end());
-                self.segment.file()
-            }
-        };
-        self.syncing_since_ns = now_ns;
-        driver.submit(Task::Sync.token(u32::from(self.shard)), Op::Fsync { file });
+        if self.tail.broken() {
+            // What a lost store left there would be written over what is on disk.
+            return Err(RecordFailure::Broken);
+        }
+        let Some(frozen) = self.frozen.pop_front() else { return Ok(()) };
+        let old = self.old.iter().find(|(_, last_seq)| frozen.last_seq <= *last_seq);
+        let file = old.map_or(&self.segment, |(segment, _)| segment).file();
+        let (bytes, kept) = self.tail.write(&frozen);
+        let write = Op::Write { file, at: frozen.at as u64, bytes, kept };
+        driver.submit(Task::Sync.token(u32::from(self.shard)), write);
+        (self.writing, self.writing_since_ns) = (Some(frozen), now_ns);
+        Ok(())
+    }
+
+    /// What is stored is to be written, and what comes is stored behind it. Only where a region is free: with nothing in flight and
+    /// nothing frozen two are.
+    fn freeze(&mut self) {
+        self.appender.hash(self.tail.window(), u64::MAX);
+        self.frozen.push_back(self.tail.turn(self.appender.end(), self.last_seq()));
+        self.dirty_since_ns = None;
     }
 
     fn root_due_ns(&self) -> u64 {
@@ -356,16 +398,18 @@ impl<S: Segment> Journal<S> {
     fn stored(&mut self, now: Now) -> Result<(), RecordFailure> {
         self.stopped = false;
         self.dirty_since_ns.get_or_insert(now.mono_ns);
-        if self.segment.broken() { Err(RecordFailure::Broken) } else { Ok(()) }
+        if self.tail.broken() { Err(RecordFailure::Broken) } else { Ok(()) }
     }
 
-    /// Seals this segment and begins the next.
-    fn roll(&mut self, mut next: S, now: Now) -> Result<(), RecordFailure> {
-        let previous = self.appender.seal(self.segment.bytes(), stamp(now), self.synced_seq)?;
+    /// Seals this segment and begins the next. Only where a region is free.
+    fn roll(&mut self, next: S, now: Now) -> Result<(), RecordFailure> {
+        let previous = self.appender.seal(self.tail.window(), stamp(now), self.synced_seq)?;
         self.stored(now)?;
-        let last_seq = self.appender.last_seq();
-        self.appender = Appender::begin(next.bytes(), self.shard, self.identity, previous, stamp(now))?;
-        self.unrooted_since_ns = None;
+        let (number, last_seq) = (previous.number + 1, self.appender.last_seq());
+        self.frozen.push_back(self.tail.turn_to(number, self.appender.end(), last_seq));
+        let size = usize::try_from(self.appender.header().size).unwrap_or(usize::MAX);
+        self.appender = Appender::begin_of(size, self.tail.window(), self.shard, self.identity, previous, stamp(now))?;
+        (self.unrooted_since_ns, self.dirty_since_ns) = (None, None);
         let full = std::mem::replace(&mut self.segment, next);
         self.old.push_back((full, last_seq));
         self.stored(now)

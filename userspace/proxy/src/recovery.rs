@@ -2,7 +2,8 @@
 //!
 //! What is found there is what was stored, and not known to be on disk: a killed process may have left it in the page cache, and one
 //! whose fsync failed has left pages there that the kernel takes for written. So all that no later record tells of is stored
-//! once more and synced, before anything is written behind it. A power cut may also have taken the end of a segment and left the one
+//! once more and synced, before anything is written behind it. What the process before had stored and not written stands in its tail and is
+//! taken into the segments first ([`crate::left`]). A power cut may also have taken the end of a segment and left the one
 //! behind it: that is given up then, and the record that says so counts its bytes.
 
 use std::ops::Range;
@@ -13,12 +14,14 @@ use audit::segment::{
     Appender, Corrupt, HEADER_LEN, HeaderFault, Identity, Previous, Recovered, Refused, Stamp, durable_seq, file_name,
     frames_from, is_unfinished_header, parse_file_name, recover,
 };
-use uring::MappedSegment;
+use uring::{MappedSegment, SegmentFile};
 
 use crate::driver::{Medium, Segment};
-use crate::journal::{Journal, stamp};
+use crate::journal::{self, Journal, stamp};
+use crate::left;
 use crate::settings::RecordSettings;
 use crate::supply::FileSupply;
+use crate::tail::{self, PAGE, Tail};
 
 /// Why the record of a shard cannot be continued. The shard does not start: the operator must look.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub enum OpenError {
     Corrupt(PathBuf, Corrupt),
     /// The settings allow no segment, or the last one cannot be closed.
     Segment(PathBuf, Refused),
+    /// What was stored last is of a segment that is not there.
+    Tail(PathBuf, PathBuf),
 }
 
 impl fmt::Display for OpenError {
@@ -48,6 +53,12 @@ impl fmt::Display for OpenError {
                 path.display()
             ),
             OpenError::Segment(path, refused) => write!(f, "the record: {}: {refused}", path.display()),
+            OpenError::Tail(tail, segment) => write!(
+                f,
+                "the record: {} has the last records of {}, which is not there: bring that back, or move the tail away with its series",
+                tail.display(),
+                segment.display()
+            ),
         }
     }
 }
@@ -77,17 +88,17 @@ pub(crate) fn open(
     settings: &RecordSettings,
     identity: Identity,
     shard: u16,
-) -> Result<Journal<MappedSegment>, OpenError> {
+) -> Result<Journal<SegmentFile, MappedSegment>, OpenError> {
     let folder = Folder { directory: settings.directory.clone(), shard };
     make_directory(&folder.directory).map_err(|error| OpenError::File(folder.directory.clone(), error))?;
     let now = session::Now { mono_ns: uring::mono_ns(), wall_ns: uring::wall_ns() };
     let place = Place { shard, identity, segment_bytes: settings.segment_bytes, stamp: stamp(now) };
-    let (segment, appender) = go_on(&folder, &place)?;
-    let first = appender.header().number() + 1;
+    let place = reopen(&folder, &place)?;
+    let first = place.appender.header().number() + 1;
     let named = folder.clone();
     let supply = FileSupply::start(shard, first, settings.segment_bytes, move |number| named.path(number))
         .map_err(|error| OpenError::File(folder.directory, error))?;
-    Ok(Journal::resume(shard, identity, segment, appender, Box::new(supply)))
+    Ok(Journal::resume(shard, identity, place, Box::new(supply)))
 }
 
 /// What is written on.
@@ -96,6 +107,22 @@ pub(crate) struct Place {
     pub(crate) identity: Identity,
     pub(crate) segment_bytes: usize,
     pub(crate) stamp: Stamp,
+}
+
+/// Takes in what the process before stored last, and says where a journal goes on.
+pub(crate) fn reopen<M: Medium>(medium: &M, place: &Place) -> Result<journal::Place<M::Target, M::Memory>, OpenError> {
+    left::take_in(medium)?;
+    let tail_failed = |error| OpenError::File(medium.tail_path(), error);
+    let memory = medium.new_tail(tail::len(place.segment_bytes)).map_err(tail_failed)?;
+    let (mut segment, mut appender) = go_on(medium, place)?;
+    appender.hash(segment.bytes(), u64::MAX);
+    let (number, end) = (appender.header().number(), appender.end());
+    let failed = |error| OpenError::File(medium.path(number), error);
+    segment.store_anew(0..0).map_err(failed)?;
+    stored(&segment, &medium.path(number))?;
+    let tail = Tail::new(memory, place.segment_bytes, number, end, &segment.bytes()[end / PAGE * PAGE..end]);
+    drop(segment);
+    Ok(journal::Place { segment: medium.target(number).map_err(failed)?, appender, tail })
 }
 
 /// The segment that is written next, and where. Goes on in the last one where it is of this very service, boot and size; else seals
@@ -182,7 +209,7 @@ fn begin<M: Medium>(
     Ok((segment, appender))
 }
 
-fn stored(segment: &impl Segment, path: &Path) -> Result<(), OpenError> {
+pub(crate) fn stored(segment: &impl Segment, path: &Path) -> Result<(), OpenError> {
     let lost = || OpenError::File(path.to_owned(), io::Error::other("a store into it was lost"));
     if segment.broken() { Err(lost()) } else { Ok(()) }
 }
@@ -300,13 +327,15 @@ fn continues<M: Medium>(medium: &M, recovered: &Recovered, bytes: &[u8]) -> Resu
 
 /// The folder of the record, and the shard whose segments are meant.
 #[derive(Clone)]
-struct Folder {
-    directory: PathBuf,
-    shard: u16,
+pub(crate) struct Folder {
+    pub(crate) directory: PathBuf,
+    pub(crate) shard: u16,
 }
 
 impl Medium for Folder {
     type Segment = MappedSegment;
+    type Target = SegmentFile;
+    type Memory = MappedSegment;
 
     fn numbers(&self) -> io::Result<Vec<u64>> {
         let mut numbers = Vec::new();
@@ -335,8 +364,36 @@ impl Medium for Folder {
         fs::File::open(&self.directory)?.sync_all()
     }
 
+    fn target(&self, number: u64) -> io::Result<SegmentFile> {
+        SegmentFile::open(&self.path(number))
+    }
+
     fn path(&self, number: u64) -> PathBuf {
         self.directory.join(file_name(self.shard, number))
+    }
+
+    fn tail(&self) -> io::Result<Vec<u8>> {
+        match fs::read(self.tail_path()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            read => read,
+        }
+    }
+
+    fn new_tail(&self, len: usize) -> io::Result<MappedSegment> {
+        let path = self.tail_path();
+        self.remove_tail()?;
+        MappedSegment::reserve(&path, len)
+    }
+
+    fn remove_tail(&self) -> io::Result<()> {
+        match fs::remove_file(self.tail_path()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn tail_path(&self) -> PathBuf {
+        self.directory.join(tail::file_name(self.shard))
     }
 }
 
@@ -345,6 +402,6 @@ fn make_directory(directory: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
 
-fn is_blank(bytes: &[u8]) -> bool {
+pub(crate) fn is_blank(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| *byte == 0)
 }

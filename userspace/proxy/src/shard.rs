@@ -109,7 +109,7 @@ pub struct Parts<D: Driver> {
     /// What agents have spent of their questions, on all shards.
     pub budgets: Arc<Budgets>,
     /// The record.
-    pub journal: Journal<D::Segment>,
+    pub journal: Journal<D::Target, D::Memory>,
     /// What the rest of the process says.
     pub inbox: Inbox,
     /// What the rest of the process may read.

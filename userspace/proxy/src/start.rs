@@ -19,6 +19,7 @@ use crate::hashing::{self, HashLine};
 use crate::head::DurableHead;
 use crate::journal::Journal;
 use crate::latency::{Spread, Stage};
+use crate::left;
 use crate::mailbox::{Inbox, Mailbox, Message, Unheard, Whose, mailbox};
 use crate::origins::Origins;
 use crate::recovery::{self, Lock, OpenError};
@@ -27,6 +28,7 @@ use crate::sessions::LiveSession;
 use crate::settings::Settings;
 use crate::shard::{Parts, Shard, Stopped};
 use crate::slow::{Slow, SlowLog, slow_log};
+use crate::tail;
 use crate::tainted::TaintFile;
 
 /// Submission entries of a shard's ring.
@@ -99,6 +101,7 @@ pub fn start(settings: &Settings, policy: Arc<Policy>, origins: Vec<Box<dyn Orig
     let cancels: Arc<dyn Cancels + Send + Sync> = Arc::new(Registry::default());
     let identity = identity(settings);
     let lock = Arc::new(recovery::lock(&settings.record.directory).map_err(StartError::Record)?);
+    left::take_in_locked(&settings.record.directory).map_err(StartError::Record)?;
     let raised = Arc::new(Raised::default());
     let tainted = Arc::new(TaintFile::open(&settings.record.directory).map_err(StartError::Tainted)?);
     let budgets = Arc::new(Budgets::default());
@@ -170,7 +173,7 @@ struct Seed {
     cancels: Arc<dyn Cancels + Send + Sync>,
     tainted: Arc<TaintFile>,
     budgets: Arc<Budgets>,
-    journal: Journal<uring::MappedSegment>,
+    journal: Journal<uring::SegmentFile, uring::MappedSegment>,
     inbox: Inbox,
     counters: Arc<Counters>,
     slow: SlowLog,
@@ -195,6 +198,7 @@ fn serve(seed: Seed, ready: &Sender<Result<(), Missing>>, fate: &OnceLock<Stoppe
             return;
         }
     };
+    let tail = seed.settings.record.directory.join(tail::file_name(seed.number));
     let mut listeners = vec![ring.listen(seed.listeners.v4)];
     listeners.extend(seed.listeners.v6.map(|v6| ring.listen(v6)));
     let mut shard: Shard<Ring> = Shard::new(Parts {
@@ -222,6 +226,10 @@ fn serve(seed: Seed, ready: &Sender<Result<(), Missing>>, fate: &OnceLock<Stoppe
     });
     let _ = ready.send(Ok(()));
     let stopped = shard.run();
+    if matches!(stopped, Stopped::Drained) {
+        // All is in the segments. Where it stays, the next start finds nothing in it that they lack.
+        let _ = std::fs::remove_file(tail);
+    }
     let _ = fate.set(stopped);
 }
 

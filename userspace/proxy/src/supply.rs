@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, s
 use std::thread::Builder;
 use std::time::Duration;
 
-use uring::MappedSegment;
+use uring::SegmentFile;
 
 /// After a failure (a full disk, say) the helper tries again this much later; the shard refuses meanwhile.
 const RETRY: Duration = Duration::from_secs(1);
@@ -21,13 +21,13 @@ pub trait Supply<S>: Send {
 
 enum Request {
     Next,
-    Retire(MappedSegment),
+    Retire(SegmentFile),
 }
 
 /// Segments as files, made by a thread of their own.
 pub(crate) struct FileSupply {
     requests: Sender<Request>,
-    ready: Receiver<MappedSegment>,
+    ready: Receiver<SegmentFile>,
 }
 
 impl FileSupply {
@@ -52,14 +52,14 @@ impl FileSupply {
     }
 }
 
-impl Supply<MappedSegment> for FileSupply {
-    fn next(&mut self) -> Option<MappedSegment> {
+impl Supply<SegmentFile> for FileSupply {
+    fn next(&mut self) -> Option<SegmentFile> {
         let segment = self.ready.try_recv().ok()?;
         self.ask(Request::Next);
         Some(segment)
     }
 
-    fn retire(&mut self, segment: MappedSegment) {
+    fn retire(&mut self, segment: SegmentFile) {
         self.ask(Request::Retire(segment));
     }
 }
@@ -67,7 +67,7 @@ impl Supply<MappedSegment> for FileSupply {
 /// The helper's loop. At most one `Next` is open at a time, so the channel of ready segments always has room.
 fn make(
     asked: &Receiver<Request>,
-    made: &SyncSender<MappedSegment>,
+    made: &SyncSender<SegmentFile>,
     first: u64,
     len: usize,
     path: impl Fn(u64) -> PathBuf,
@@ -78,12 +78,12 @@ fn make(
         let request = if owed { asked.recv_timeout(RETRY) } else { asked.recv().map_err(RecvTimeoutError::from) };
         match request {
             Ok(Request::Next) => owed = true,
-            // Unmapping 64 MiB takes a while: that is why it is done here.
+            // The last close of a file may take a while: that is why it is done here.
             Ok(Request::Retire(segment)) => drop(segment),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        if owed && let Ok(segment) = MappedSegment::create(&path(number), len) {
+        if owed && let Ok(segment) = SegmentFile::create(&path(number), len) {
             owed = false;
             number += 1;
             if made.send(segment).is_err() {

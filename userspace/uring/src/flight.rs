@@ -5,6 +5,7 @@ use std::mem;
 use std::net::SocketAddr;
 
 use crate::op::Piece;
+use crate::segment::Kept;
 use crate::{PIECES_MAX, Socket};
 
 /// What kind of operation it is, as far as its completion needs to know.
@@ -21,6 +22,8 @@ pub(crate) struct Flight {
     pub(crate) kind: Kind,
     /// Only operations that point to memory have one: an idle connection's armed receive stays small.
     pub(crate) message: Option<Box<Message>>,
+    /// Mapped memory that it reads.
+    kept: Kept,
 }
 
 /// The C structs that an operation points to, boxed: the kernel may read them until the completion.
@@ -51,8 +54,15 @@ impl Flights {
         });
         let slot = &mut self.slots[index as usize];
         assert!(slot.is_none());
-        *slot = Some(Flight { token, kind, message });
+        *slot = Some(Flight { token, kind, message, kept: Kept::default() });
         u64::from(index)
+    }
+
+    /// The operation reads mapped memory, which stays until it has ended.
+    pub(crate) fn keep(&mut self, index: u64, kept: Kept) {
+        if let Some(flight) = &mut self.slots[index as usize] {
+            flight.kept = kept;
+        }
     }
 
     /// The operation has ended.

@@ -22,6 +22,7 @@ mod probe;
 mod random;
 mod ring;
 mod segment;
+mod segment_file;
 mod sigbus;
 mod socket;
 mod stage;
@@ -35,7 +36,8 @@ pub use pool::{BUFFER_BYTES, HEADROOM};
 pub use probe::{Missing, probe};
 pub use random::random;
 pub use ring::{Ring, Settings};
-pub use segment::MappedSegment;
+pub use segment::{Kept, MappedSegment};
+pub use segment_file::SegmentFile;
 pub use socket::{BoundListeners, Ends, LISTEN_BACKLOG, bind_listeners, netns_cookie};
 pub use thread::{allowed_cpus, give_way, pin_to};
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 
-use crate::Errno;
+use crate::{Errno, Kept};
 
 /// A buffer of the ring's pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,7 +64,7 @@ impl Piece {
 }
 
 /// One operation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Op<'a> {
     /// Take one connection from the listener; the completion carries the socket.
     Accept {
@@ -113,10 +113,17 @@ pub enum Op<'a> {
         /// The event's descriptor.
         file: File,
     },
-    /// `fdatasync`: what was written to the file before this is on disk when it completes.
-    Fsync {
-        /// Which file.
+    /// Write these bytes to a segment's file; when it completes they are on disk (RWF_DSYNC: pwritev2(2)). Fewer than all of them may be, as
+    /// the result says.
+    Write {
+        /// Which file: [`crate::SegmentFile::file`].
         file: File,
+        /// At which byte of it; whole pages, as the bytes.
+        at: u64,
+        /// The bytes, in mapped memory.
+        bytes: &'a [u8],
+        /// That memory, which the ring keeps until the write is over.
+        kept: Kept,
     },
     /// Cancel the operation in flight with this token, if it is still there.
     Cancel {

@@ -15,7 +15,7 @@ pub(crate) const OPERATIONS: [(u8, &str); 11] = [
     (opcode::Connect::CODE, "IORING_OP_CONNECT"),
     (opcode::Close::CODE, "IORING_OP_CLOSE"),
     (opcode::PollAdd::CODE, "IORING_OP_POLL_ADD"),
-    (opcode::Fsync::CODE, "IORING_OP_FSYNC"),
+    (opcode::Write::CODE, "IORING_OP_WRITE"),
     (opcode::AsyncCancel::CODE, "IORING_OP_ASYNC_CANCEL"),
     (opcode::Timeout::CODE, "IORING_OP_TIMEOUT"),
     (opcode::TimeoutUpdate::CODE, "IORING_OP_TIMEOUT_REMOVE"),

@@ -6,14 +6,15 @@ use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::{io, net};
 
 use io_uring::register::Restriction;
-use io_uring::types::{Fd, FsyncFlags};
+use io_uring::types::Fd;
 use io_uring::{IoUring, cqueue, opcode, squeue};
 
 use crate::alarm::{Alarm, is_alarm};
 use crate::flight::{self, Flights, Kind};
-use crate::op::{BufferId, Completion, Direction, Listener, Op, Piece, Socket, StagedId};
+use crate::op::{BufferId, Completion, Direction, File, Listener, Op, Piece, Socket, StagedId};
 use crate::pool::{BUFFER_BYTES, GROUP, Pool};
 use crate::probe::{Missing, OPERATIONS};
+use crate::segment::Kept;
 use crate::socket::{self, Ends};
 use crate::stage::Stage;
 use crate::{Errno, PIECES_MAX};
@@ -106,10 +107,7 @@ impl Ring {
                 let entry = opcode::PollAdd::new(Fd(file.0), libc::POLLIN as u32);
                 self.push_plain(token, Kind::Other, entry.build());
             }
-            Op::Fsync { file } => {
-                let entry = opcode::Fsync::new(Fd(file.0)).flags(FsyncFlags::DATASYNC);
-                self.push_plain(token, Kind::Other, entry.build());
-            }
+            Op::Write { file, at, bytes, kept } => self.write(token, file, at, bytes, kept),
             Op::Cancel { token: target } => {
                 // An index that is in use no more, or by another operation by then, cannot be: completions are reaped on
                 // this thread only, so what is found here is in flight until `complete` is called.
@@ -253,6 +251,16 @@ impl Ring {
         let entry = opcode::Connect::new(Fd(socket.0), (&raw const message.address).cast(), len).build();
         let index = self.memory.flights.begin(token, Kind::Other, Some(message));
         // SAFETY: the address lies in the boxed message, kept in `flights` until the operation has ended.
+        unsafe { self.push(index, entry) };
+    }
+
+    fn write(&mut self, token: u64, file: File, at: u64, bytes: &[u8], kept: Kept) {
+        assert!(kept.holds(bytes), "a write of memory that nobody keeps");
+        let Ok(len) = u32::try_from(bytes.len()) else { panic!("a write of 4 GiB or more") };
+        let entry = opcode::Write::new(Fd(file.0), bytes.as_ptr(), len).offset(at).rw_flags(libc::RWF_DSYNC).build();
+        let index = self.memory.flights.begin(token, Kind::Other, None);
+        self.memory.flights.keep(index, kept);
+        // SAFETY: the entry points into memory that stays mapped while `flights` has `kept`, which is until the operation has ended.
         unsafe { self.push(index, entry) };
     }
 

@@ -6,8 +6,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 
 use uring::{
-    BUFFER_BYTES, BufferId, Completion, Direction, Errno, Event, HEADROOM, MappedSegment, Op, Piece, Ring, Settings,
-    Socket,
+    BUFFER_BYTES, BufferId, Completion, Direction, Errno, Event, HEADROOM, MappedSegment, Op, Piece, Ring, SegmentFile,
+    Settings, Socket,
 };
 
 fn ring(buffers: u16) -> Ring {
@@ -247,15 +247,23 @@ fn an_event_wakes_the_ring() {
 }
 
 #[test]
-fn a_segment_goes_to_disk() {
-    let path = std::env::temp_dir().join(format!("uring-fsync-{}", std::process::id()));
-    let _ = std::fs::remove_file(&path);
-    let mut segment = MappedSegment::create(&path, 4096).unwrap();
-    segment.bytes()[0] = 1;
+fn a_segment_is_written_from_mapped_memory() {
+    let path = |name: &str| std::env::temp_dir().join(format!("uring-write-{name}-{}", std::process::id()));
+    let (file, memory) = (path("file"), path("memory"));
+    let _ = [&file, &memory].map(std::fs::remove_file);
+    let segment = SegmentFile::create(&file, 4 * 4096).unwrap();
+    let mut mapped = MappedSegment::reserve(&memory, 4 * 4096).unwrap();
+    mapped.bytes()[4096..8192].fill(7);
     let mut ring = ring(1);
-    ring.submit(1, Op::Fsync { file: segment.file() });
-    assert_eq!(reap(&mut ring, 1).result, Ok(0));
-    std::fs::remove_file(path).unwrap();
+    let kept = mapped.keep();
+    ring.submit(1, Op::Write { file: segment.file(), at: 8192, bytes: &mapped.bytes()[4096..8192], kept });
+    // The memory is the ring's by now.
+    drop(mapped);
+    assert_eq!(reap(&mut ring, 1).result, Ok(4096));
+    let read = std::fs::read(&file).unwrap();
+    assert!(read.len() == 4 * 4096 && read[8192..12288].iter().all(|byte| *byte == 7));
+    assert_eq!(read.iter().filter(|byte| **byte != 0).count(), 4096);
+    [&file, &memory].into_iter().for_each(|path| std::fs::remove_file(path).unwrap());
 }
 
 #[test]
@@ -278,6 +286,13 @@ fn more_operations_than_entries() {
 mod misuse {
     //! Our own mistakes end in a panic, never in shared memory.
     use super::*;
+
+    #[test]
+    #[should_panic = "memory that nobody keeps"]
+    fn writing_memory_that_may_go() {
+        let mut ring = ring(1);
+        ring.submit(1, Op::Write { file: uring::File(0), at: 0, bytes: &[0; 4096], kept: uring::Kept::default() });
+    }
 
     #[test]
     #[should_panic = "an operation names"]

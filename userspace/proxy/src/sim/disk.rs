@@ -1,11 +1,11 @@
-//! A simulated disk under the record: a page cache that a killed process leaves behind, and sectors that a power cut leaves.
+//! A simulated disk under the record: memory and a page cache that a killed process leaves behind, and sectors that a power cut leaves.
 //!
-//! What is kept of a real one: a store is in the cache at once; the kernel writes any dirty sector at any time, in any order; an fsync
+//! What is kept of a real one: a write's sectors reach the disk at any time, in any order, and all of them before it ends, but for one that fails; a store into a mapped file is in the cache at once; the kernel writes any dirty sector at any time, in any order; an fsync
 //! that succeeds has written what was dirty when it began; one that fails has written some of it, and the rest counts as
 //! clean from then on; a clean page may be dropped and read again; a power cut leaves each sector as it was or as it was to become. A
 //! sector is written whole.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
@@ -14,12 +14,13 @@ use std::rc::Rc;
 
 use audit::RecordType;
 use audit::segment::{HEADER_LEN, Header, file_name, frames_from};
-use uring::File;
+use uring::{File, Kept};
 
 use super::ledger::Ledger;
 use super::rng::Rng;
-use crate::driver::{Medium, Segment};
+use crate::driver::{Medium, Memory, Segment, Target};
 use crate::supply::Supply;
+use crate::tail::held;
 
 /// Small, so that a run uses many.
 pub(super) const SEGMENT_BYTES: usize = 32 << 10;
@@ -39,6 +40,8 @@ pub(super) struct Faults {
 
 /// What one file is, by whom one asks.
 struct Stored {
+    /// Whoever stores into it: what a start must make of it after a kill.
+    meant: Vec<u8>,
     /// Whoever reads the file.
     cache: Vec<u8>,
     /// The next power cut.
@@ -47,7 +50,7 @@ struct Stored {
     dirty: Vec<bool>,
     /// Some may be.
     is_dirty: bool,
-    /// The sectors that an fsync writes, as they were when it began.
+    /// The sectors that an fsync or a write brings to disk, as they were when it began.
     syncing: Option<BTreeMap<usize, Vec<u8>>>,
 }
 
@@ -55,7 +58,7 @@ impl Stored {
     fn new() -> Stored {
         let zeros = vec![0; SEGMENT_BYTES];
         let dirty = vec![false; SEGMENT_BYTES / SECTOR];
-        Stored { cache: zeros.clone(), disk: zeros, dirty, is_dirty: false, syncing: None }
+        Stored { meant: zeros.clone(), cache: zeros.clone(), disk: zeros, dirty, is_dirty: false, syncing: None }
     }
 
     fn write(&mut self, sector: usize) {
@@ -75,11 +78,29 @@ impl Stored {
         self.syncing = Some(bytes);
     }
 
-    /// Ends an fsync: each of its sectors is written, or it is not and nobody will know.
+    fn begin_write(&mut self, at: usize, bytes: &[u8]) {
+        let sectors = bytes.chunks(SECTOR).enumerate().map(|(index, sector)| (at / SECTOR + index, sector.to_vec()));
+        self.syncing = Some(sectors.collect());
+    }
+
+    /// Some sectors of a write, or of an fsync, that is under way are written.
+    fn go_on(&mut self, rng: &mut Rng) {
+        let Some(syncing) = &mut self.syncing else { return };
+        let written: Vec<usize> = syncing.keys().copied().filter(|_| rng.once_in(16)).collect();
+        for sector in written {
+            if let Some(bytes) = syncing.remove(&sector) {
+                put(&mut self.disk, sector, &bytes);
+                put(&mut self.cache, sector, &bytes);
+            }
+        }
+    }
+
+    /// Ends an fsync or a write: each of its sectors is written, or it is not and nobody will know.
     fn end_sync(&mut self, mut is_written: impl FnMut() -> bool) {
         for (sector, bytes) in self.syncing.take().unwrap_or_default() {
             if is_written() {
-                self.disk[sector * SECTOR..(sector + 1) * SECTOR].copy_from_slice(&bytes);
+                put(&mut self.disk, sector, &bytes);
+                put(&mut self.cache, sector, &bytes);
             }
         }
     }
@@ -90,11 +111,16 @@ impl Stored {
             let old = &mut self.cache[sector * SECTOR..(sector + 1) * SECTOR];
             if old != new && is_stored() {
                 old.copy_from_slice(new);
+                put(&mut self.meant, sector, new);
                 self.dirty[sector] = true;
                 self.is_dirty = true;
             }
         }
     }
+}
+
+fn put(image: &mut [u8], sector: usize, bytes: &[u8]) {
+    image[sector * SECTOR..(sector + 1) * SECTOR].copy_from_slice(bytes);
 }
 
 /// How far a series is, in one of its images: where the next frame is read, and its number.
@@ -110,6 +136,9 @@ pub(super) struct Disk {
     pub(super) rng: Rng,
     pub(super) faults: Faults,
     files: BTreeMap<u64, Stored>,
+    /// The memory that outlives processes, and what of it a power cut leaves.
+    tail: Vec<u8>,
+    tail_on_disk: Vec<u8>,
     /// An fsync has failed in this process.
     pub(super) sync_failed: bool,
     on_disk: Reach,
@@ -129,7 +158,18 @@ impl Disk {
     pub(super) fn begin(seed: u64, faults: Faults) -> Rc<RefCell<Disk>> {
         let rng = Rng::new(seed ^ 0xD15C);
         let files = BTreeMap::new();
-        let disk = Disk { rng, faults, files, sync_failed: false, on_disk: BEGIN, in_cache: BEGIN, failed: [0; 3] };
+        let (tail, tail_on_disk) = (Vec::new(), Vec::new());
+        let disk = Disk {
+            rng,
+            faults,
+            files,
+            tail,
+            tail_on_disk,
+            sync_failed: false,
+            on_disk: BEGIN,
+            in_cache: BEGIN,
+            failed: [0; 3],
+        };
         let disk = Rc::new(RefCell::new(disk));
         CURRENT.with(|current| *current.borrow_mut() = Some(Rc::clone(&disk)));
         disk
@@ -147,25 +187,50 @@ impl Disk {
 
     /// The kernel writes some sectors, since it has nothing better to do.
     pub(super) fn write_back(&mut self) {
-        for stored in self.files.values_mut().filter(|stored| stored.is_dirty) {
-            for sector in 0..stored.dirty.len() {
-                if stored.dirty[sector] && self.rng.once_in(16) {
-                    stored.write(sector);
+        for stored in self.files.values_mut() {
+            stored.go_on(&mut self.rng);
+            if stored.is_dirty {
+                for sector in 0..stored.dirty.len() {
+                    if stored.dirty[sector] && self.rng.once_in(16) {
+                        stored.write(sector);
+                    }
                 }
+                stored.is_dirty = stored.dirty.contains(&true);
             }
-            stored.is_dirty = stored.dirty.contains(&true);
+        }
+        if self.rng.once_in(16) {
+            self.write_tail_back(4);
         }
     }
 
-    pub(super) fn begin_sync(&mut self, file: File) {
+    /// Some pages of the memory are written, one in so many.
+    fn write_tail_back(&mut self, once_in: usize) {
+        self.tail_on_disk.resize(self.tail.len(), 0);
+        for (page, memory) in self.tail_on_disk.chunks_mut(PAGE).zip(self.tail.chunks(PAGE)) {
+            if self.rng.once_in(once_in) {
+                page.copy_from_slice(memory);
+            }
+        }
+    }
+
+    fn begin_sync(&mut self, number: u64) {
         assert!(!self.sync_failed, "an fsync behind one that failed: the kernel would say that all is well");
-        if let Some(stored) = self.files.get_mut(&(file.0 as u64)) {
+        if let Some(stored) = self.files.get_mut(&number) {
             assert!(stored.syncing.is_none(), "two at a time");
             stored.begin_sync();
         }
     }
 
-    /// The fsync has ended; false: it failed.
+    pub(super) fn begin_write(&mut self, file: File, at: u64, bytes: &[u8]) {
+        assert!(!self.sync_failed && !self.is_syncing(), "a write behind one that failed, or two at a time");
+        let (at, end) = (at as usize, at as usize + bytes.len());
+        assert!(at.is_multiple_of(PAGE) && end.is_multiple_of(PAGE) && end <= SEGMENT_BYTES && at < end, "whole pages");
+        if let Some(stored) = self.files.get_mut(&(file.0 as u64)) {
+            stored.begin_write(at, bytes);
+        }
+    }
+
+    /// The fsync or the write has ended; false: it failed.
     pub(super) fn end_sync(&mut self, file: File) -> bool {
         let fails = self.fails(self.faults.sync, 0);
         self.sync_failed |= fails;
@@ -189,7 +254,7 @@ impl Disk {
 
     /// The last record that no kill takes any more.
     pub(super) fn stored_seq(&mut self) -> u64 {
-        let reach = self.reach(self.in_cache, |stored| &stored.cache);
+        let reach = self.reach(self.in_cache, |stored| &stored.meant);
         self.in_cache = reach;
         reach.last_seq
     }
@@ -215,11 +280,12 @@ impl Disk {
         reach
     }
 
-    /// The process is killed. What its last fsync was about is still to be written; a clean page may be dropped and read again.
+    /// The process is killed. What its last fsync was about is still to be written; of a write under way some is; a clean page may be
+    /// dropped and read again.
     pub(super) fn kill(&mut self) {
         for stored in self.files.values_mut() {
-            let unwritten: Vec<usize> = stored.syncing.take().unwrap_or_default().into_keys().collect();
-            unwritten.into_iter().for_each(|sector| stored.dirty[sector] = true);
+            let rng = &mut self.rng;
+            stored.end_sync(|| rng.once_in(2));
             stored.is_dirty = true;
             for page in 0..SEGMENT_BYTES / PAGE {
                 let mut sectors = page * PAGE / SECTOR..(page + 1) * PAGE / SECTOR;
@@ -243,12 +309,16 @@ impl Disk {
                 }
             }
             stored.cache.clone_from(&stored.disk);
+            stored.meant.clone_from(&stored.disk);
             stored.dirty.fill(false);
         }
+        self.write_tail_back(2);
+        self.tail.clone_from(&self.tail_on_disk);
         if self.rng.once_in(8) {
             let next = self.files.keys().last().map_or(1, |last| last + 1);
             let mut half = Stored::new();
             let len = self.rng.skewed(SEGMENT_BYTES / SECTOR) * SECTOR + self.rng.below(2) * self.rng.below(SECTOR);
+            half.meant.truncate(len);
             half.cache.truncate(len);
             half.disk.truncate(len);
             self.files.insert(next, half);
@@ -261,12 +331,12 @@ impl Disk {
         (self.on_disk, self.in_cache) = (BEGIN, BEGIN);
     }
 
-    /// All files, by name, as whoever reads them sees them.
+    /// All files, by name, with all that was stored.
     pub(super) fn images(&self) -> Vec<(String, Vec<u8>)> {
-        self.files.iter().map(|(number, stored)| (file_name(0, *number), stored.cache.clone())).collect()
+        self.files.iter().map(|(number, stored)| (file_name(0, *number), stored.meant.clone())).collect()
     }
 
-    fn create(&mut self, number: u64) -> io::Result<SimSegment> {
+    fn create(&mut self, number: u64) -> io::Result<SimTarget> {
         if self.fails(self.faults.create, 2) {
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -274,12 +344,70 @@ impl Disk {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         self.files.insert(number, Stored::new());
-        Ok(SimSegment {
-            bytes: vec![0; SEGMENT_BYTES],
-            number,
-            broken: RefCell::new(false),
-            announced: Cell::new(false),
-        })
+        Ok(SimTarget(number))
+    }
+}
+
+/// A file of it, as a shard writes it.
+pub(super) struct SimTarget(u64);
+
+impl Target for SimTarget {
+    fn file(&self) -> File {
+        File(self.0 as i32)
+    }
+}
+
+/// Memory that outlives the process.
+pub(super) struct SimMemory {
+    bytes: Vec<u8>,
+    broken: RefCell<bool>,
+}
+
+impl SimMemory {
+    /// What was stored is there when the owner looks whether the store was lost, which it does behind each.
+    fn publish(&self) {
+        let disk = Disk::current();
+        let Disk { files, tail, rng, faults, failed, .. } = &mut *disk.borrow_mut();
+        if *self.broken.borrow() || *tail == self.bytes {
+            return;
+        }
+        let fails = faults.store > 0 && rng.once_in(faults.store);
+        if fails {
+            failed[1] += 1;
+            *self.broken.borrow_mut() = true;
+        }
+        for (old, new) in tail.chunks_mut(SECTOR).zip(self.bytes.chunks(SECTOR)) {
+            if old != new && (!fails || rng.once_in(2)) {
+                old.copy_from_slice(new);
+            }
+        }
+        // Only the region that was taken last is stored into.
+        let Some(active) = held(&self.bytes).pop() else { return };
+        let begin = active.bytes.as_ptr() as usize - self.bytes.as_ptr() as usize;
+        let Some(meant) = files.get_mut(&active.segment).and_then(|file| file.meant.get_mut(active.at..)) else {
+            return;
+        };
+        let there = &tail[begin..begin + active.bytes.len()];
+        for (there, meant) in there.chunks(SECTOR).zip(meant.chunks_mut(SECTOR)) {
+            if there.iter().any(|byte| *byte != 0) {
+                meant.copy_from_slice(there);
+            }
+        }
+    }
+}
+
+impl Memory for SimMemory {
+    fn bytes(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+
+    fn broken(&self) -> bool {
+        self.publish();
+        *self.broken.borrow()
+    }
+
+    fn keep(&self) -> Kept {
+        Kept::default()
     }
 }
 
@@ -288,8 +416,6 @@ pub(super) struct SimSegment {
     bytes: Vec<u8>,
     number: u64,
     broken: RefCell<bool>,
-    /// An fsync of all that is stored was announced.
-    announced: Cell<bool>,
 }
 
 impl SimSegment {
@@ -315,23 +441,6 @@ impl Segment for SimSegment {
         &mut self.bytes
     }
 
-    fn before_sync(&mut self, end: usize) {
-        let behind = self.bytes.get(end..).unwrap_or_default();
-        assert!(behind.iter().all(|byte| *byte == 0), "more is stored than is announced");
-        self.announced.set(true);
-    }
-
-    fn after_sync(&mut self, end: usize) {
-        let behind = self.bytes.get(end..).unwrap_or_default();
-        assert!(behind.iter().all(|byte| *byte == 0), "the next record goes behind what is said");
-    }
-
-    fn file(&self) -> File {
-        assert!(self.announced.take(), "an fsync that was not announced");
-        self.publish();
-        File(self.number as i32)
-    }
-
     fn broken(&self) -> bool {
         self.publish();
         *self.broken.borrow()
@@ -347,9 +456,8 @@ impl Segment for SimSegment {
             stored.dirty[pages.start / SECTOR..pages.end / SECTOR].fill(true);
             stored.is_dirty = true;
         }
-        let file = File(self.number as i32);
-        disk.begin_sync(file);
-        if disk.end_sync(file) { Ok(()) } else { Err(io::ErrorKind::Other.into()) }
+        disk.begin_sync(self.number);
+        if disk.end_sync(File(self.number as i32)) { Ok(()) } else { Err(io::ErrorKind::Other.into()) }
     }
 }
 
@@ -358,6 +466,8 @@ pub(super) struct Here;
 
 impl Medium for Here {
     type Segment = SimSegment;
+    type Target = SimTarget;
+    type Memory = SimMemory;
 
     fn numbers(&self) -> io::Result<Vec<u64>> {
         Ok(Disk::current().borrow().files.keys().copied().collect())
@@ -365,17 +475,13 @@ impl Medium for Here {
 
     fn open(&self, number: u64) -> io::Result<Option<SimSegment>> {
         let bytes = Disk::current().borrow().files[&number].cache.clone();
-        Ok((!bytes.is_empty()).then_some(SimSegment {
-            bytes,
-            number,
-            broken: RefCell::new(false),
-            announced: Cell::new(false),
-        }))
+        Ok((!bytes.is_empty()).then_some(SimSegment { bytes, number, broken: RefCell::new(false) }))
     }
 
     fn create(&self, number: u64, len: usize) -> io::Result<SimSegment> {
         assert_eq!(len, SEGMENT_BYTES);
-        Disk::current().borrow_mut().create(number)
+        Disk::current().borrow_mut().create(number)?;
+        Ok(SimSegment { bytes: vec![0; len], number, broken: RefCell::new(false) })
     }
 
     fn remove(&self, number: u64) -> io::Result<()> {
@@ -383,8 +489,38 @@ impl Medium for Here {
         Ok(())
     }
 
+    fn target(&self, number: u64) -> io::Result<SimTarget> {
+        Ok(SimTarget(number))
+    }
+
     fn path(&self, number: u64) -> PathBuf {
         PathBuf::from(file_name(0, number))
+    }
+
+    fn tail(&self) -> io::Result<Vec<u8>> {
+        Ok(Disk::current().borrow().tail.clone())
+    }
+
+    fn remove_tail(&self) -> io::Result<()> {
+        let disk = Disk::current();
+        let mut disk = disk.borrow_mut();
+        // All that it held is in the files by now.
+        for stored in disk.files.values_mut() {
+            stored.meant.clone_from(&stored.cache);
+        }
+        disk.tail.clear();
+        Ok(())
+    }
+
+    fn new_tail(&self, len: usize) -> io::Result<SimMemory> {
+        let disk = Disk::current();
+        let mut disk = disk.borrow_mut();
+        (disk.tail, disk.tail_on_disk) = (vec![0; len], Vec::new());
+        Ok(SimMemory { bytes: vec![0; len], broken: RefCell::new(false) })
+    }
+
+    fn tail_path(&self) -> PathBuf {
+        PathBuf::from("00000.tail")
     }
 }
 
@@ -392,7 +528,7 @@ impl Medium for Here {
 pub(super) struct SimSupply {
     pub(super) next: u64,
     pub(super) left: i32,
-    ready: Option<SimSegment>,
+    ready: Option<SimTarget>,
 }
 
 impl SimSupply {
@@ -410,8 +546,8 @@ impl SimSupply {
     }
 }
 
-impl Supply<SimSegment> for SimSupply {
-    fn next(&mut self) -> Option<SimSegment> {
+impl Supply<SimTarget> for SimSupply {
+    fn next(&mut self) -> Option<SimTarget> {
         let ledger = Ledger::current();
         if ledger.borrow_mut().rng.once_in(3) {
             return None;
@@ -424,8 +560,8 @@ impl Supply<SimSegment> for SimSupply {
         next
     }
 
-    fn retire(&mut self, segment: SimSegment) {
+    fn retire(&mut self, segment: SimTarget) {
         let ledger = Ledger::current();
-        ledger.borrow_mut().retired.push(segment.number);
+        ledger.borrow_mut().retired.push(segment.0);
     }
 }

@@ -14,7 +14,7 @@ use session::{AgentTls, AskId, Asking, Database, Limits, Masked, Mode, Subject, 
 use uring::Listener;
 
 use super::adversary::{Adversary, LOST, changed, reply};
-use super::disk::{self, Disk, Here, SEGMENT_BYTES, SimSegment, SimSupply};
+use super::disk::{self, Disk, Here, SEGMENT_BYTES, SimMemory, SimSupply, SimTarget};
 use super::ledger::Ledger;
 use super::peer::{Manners, Peer};
 use super::rng::Rng;
@@ -142,22 +142,27 @@ fn manners(rng: &mut Rng, rude: usize, agent: bool, tls: bool) -> Manners {
 }
 
 /// The record, from where the disk has it.
-pub(super) fn journal(segments: i32, stamp: Stamp) -> Result<Journal<SimSegment>, OpenError> {
+pub(super) fn journal(segments: i32, stamp: Stamp) -> Result<Journal<SimTarget, SimMemory>, OpenError> {
     let identity = Identity { shards: 1, boot_id: [1; 16], host_id: [2; 16], config: [3; 32] };
     let place = Place { shard: 0, identity, segment_bytes: SEGMENT_BYTES, stamp };
-    let (segment, appender) = recovery::go_on(&Here, &place)?;
-    let supply = SimSupply::new(appender.header().number() + 1, segments);
-    Ok(Journal::resume(0, identity, segment, appender, Box::new(supply)))
+    let place = recovery::reopen(&Here, &place)?;
+    let supply = SimSupply::new(place.appender.header().number() + 1, segments);
+    Ok(Journal::resume(0, identity, place, Box::new(supply)))
 }
 
 fn build(seed: u64, plan: Plan) -> (Done, Mailbox, Receiver<Asking>) {
-    Disk::begin(seed, plan.disk);
+    let disk = Disk::begin(seed, disk::Faults::default());
     let journal = journal(plan.segments, Stamp::default()).unwrap();
+    disk.borrow_mut().faults = plan.disk;
     build_on(seed, plan, journal)
 }
 
 /// A process that goes on with this record.
-pub(super) fn build_on(seed: u64, plan: Plan, journal: Journal<SimSegment>) -> (Done, Mailbox, Receiver<Asking>) {
+pub(super) fn build_on(
+    seed: u64,
+    plan: Plan,
+    journal: Journal<SimTarget, SimMemory>,
+) -> (Done, Mailbox, Receiver<Asking>) {
     let scarce = plan.segments < i32::MAX;
     let ledger = Ledger::begin(seed, plan.aborts, scarce);
     ledger.borrow_mut().obeys = plan.obeys;

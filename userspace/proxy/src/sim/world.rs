@@ -11,7 +11,7 @@ use uring::{
     BUFFER_BYTES, BufferId, Completion, Direction, Ends, Errno, File, HEADROOM, Listener, Op, Piece, Socket, StagedId,
 };
 
-use super::disk::{Disk, SimSegment};
+use super::disk::{Disk, SimMemory, SimTarget};
 use super::ledger::{Gate, Ledger};
 use super::peer::{Peer, Step};
 use super::rng::Rng;
@@ -65,7 +65,7 @@ enum Operation {
     Plain(Result<u32, Errno>),
     Close(Socket),
     Poll,
-    Sync { file: File },
+    Sync { file: File, bytes: u32 },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -225,11 +225,11 @@ impl World {
             }
             Operation::Poll if std::mem::take(&mut self.mail) => done(token, Ok(1)),
             Operation::Poll => None,
-            Operation::Sync { file } => {
+            Operation::Sync { file, bytes } => {
                 let mut disk = self.disk.borrow_mut();
                 let is_synced = disk.end_sync(*file);
                 self.ledger.borrow_mut().synced_seq = disk.durable_seq();
-                done(token, if is_synced { Ok(0) } else { Err(Errno::IO) })
+                done(token, if is_synced { Ok(*bytes) } else { Err(Errno::IO) })
             }
         }
     }
@@ -455,7 +455,8 @@ fn memory<'a>(buffers: &'a [(Vec<u8>, Place)], staged: &'a [Option<(Vec<u8>, u32
 }
 
 impl Driver for World {
-    type Segment = SimSegment;
+    type Target = SimTarget;
+    type Memory = SimMemory;
 
     fn now(&self) -> Now {
         Now { mono_ns: self.now_ns, wall_ns: self.now_ns + 1_700_000_000_000_000_000 }
@@ -489,9 +490,9 @@ impl Driver for World {
                 Operation::Close(socket)
             }
             Op::Poll { .. } => Operation::Poll,
-            Op::Fsync { file } => {
-                self.disk.borrow_mut().begin_sync(file);
-                Operation::Sync { file }
+            Op::Write { file, at, bytes, .. } => {
+                self.disk.borrow_mut().begin_write(file, at, bytes);
+                Operation::Sync { file, bytes: bytes.len() as u32 }
             }
             Op::Cancel { token } => {
                 for pending in self.pending.iter_mut().filter(|pending| pending.token == token) {

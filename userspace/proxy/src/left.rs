@@ -1,0 +1,202 @@
+//! What an earlier process stored last and did not write: its tail is taken into the segments before anything else reads or goes on with them.
+//!
+//! A killed process leaves all that it stored. After a power cut a tail may be older than the segments, or in pieces of several times. So it is
+//! judged by what it holds and not by how the process ended: a record is taken where it continues what the segment has.
+
+use std::ops::Range;
+use std::path::Path;
+use std::{fs, io};
+
+use audit::segment::{Corrupt, HEADER_LEN, Header, frames_from, is_unfinished_header, recover};
+
+use crate::driver::{Medium, Segment};
+use crate::recovery::{Folder, OpenError, is_blank, lock, stored};
+use crate::tail::{self, Held};
+
+/// Takes the tails of all shards in, also of those that the service has no more. For a start, before anybody reads the record's end.
+pub fn take_in_all(directory: &Path) -> Result<(), OpenError> {
+    let _held = lock(directory)?;
+    take_in_locked(directory)
+}
+
+/// The same where the lock is held.
+pub(crate) fn take_in_locked(directory: &Path) -> Result<(), OpenError> {
+    let failed = |error| OpenError::File(directory.to_owned(), error);
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        let Some(shard) = name.to_str().and_then(tail::parse_file_name) else { continue };
+        take_in(&Folder { directory: directory.to_owned(), shard })?;
+    }
+    Ok(())
+}
+
+/// Takes one series' tail in. Then it is gone: what it had is in the segments, and on disk.
+pub(crate) fn take_in<M: Medium>(medium: &M) -> Result<(), OpenError> {
+    let failed = |error: io::Error| OpenError::File(medium.tail_path(), error);
+    let memory = medium.tail().map_err(failed)?;
+    tail::held(&memory).iter().try_for_each(|held| take_region(medium, held))?;
+    medium.remove_tail().map_err(failed)
+}
+
+/// Takes the records of a region into their segment, as far as they continue what it has.
+fn take_region<M: Medium>(medium: &M, held: &Held<'_>) -> Result<(), OpenError> {
+    let failed = |error| OpenError::File(medium.path(held.segment), error);
+    if is_blank(held.bytes) {
+        return Ok(());
+    }
+    if !medium.numbers().map_err(failed)?.contains(&held.segment) {
+        return Err(OpenError::Tail(medium.tail_path(), medium.path(held.segment)));
+    }
+    let Some(mut segment) = medium.open(held.segment).map_err(failed)? else { return Ok(()) };
+    let Some((range, continued)) = continuation(segment.bytes(), held) else { return Ok(()) };
+    segment.bytes()[range.clone()].copy_from_slice(&continued[range.clone()]);
+    segment.store_anew(range).map_err(failed)?;
+    stored(&segment, &medium.path(held.segment))
+}
+
+/// The segment with those records of the region that continue it, and where they stand in it; `None`: there are none.
+fn continuation(segment: &[u8], held: &Held<'_>) -> Option<(Range<usize>, Vec<u8>)> {
+    let (end, mut seq) = match recover(segment) {
+        Ok(recovered) => (recovered.end, Some(recovered.next_seq)),
+        Err(Corrupt::Header(_)) if is_blank(segment) || is_unfinished_header(segment) => (0, None),
+        // It is told of by what looks for the series' end.
+        Err(_) => return None,
+    };
+    let known = segment.get(held.at..end)?;
+    let room = held.bytes.len().min(segment.len() - held.at);
+    let mut whole = segment.to_vec();
+    whole[held.at..held.at + room].copy_from_slice(&held.bytes[..room]);
+    if !whole[held.at..].starts_with(known) {
+        return None;
+    }
+    let mut new_end = end;
+    if end == 0 {
+        let header = Header::read(&whole).ok().filter(|header| header.size == segment.len() as u64)?;
+        (new_end, seq) = (HEADER_LEN, Some(header.first_seq()));
+    }
+    for (at, frame) in frames_from(&whole, new_end) {
+        if Some(frame.seq) != seq {
+            break;
+        }
+        (new_end, seq) = (at + frame.room(), Some(frame.seq + 1));
+    }
+    (new_end > end).then_some((end..new_end, whole))
+}
+
+#[cfg(test)]
+mod tests {
+    use audit::RecordType;
+    use audit::segment::{Appender, Identity, Previous, SEGMENT_LEN_MIN, Stamp, file_name};
+    use uring::SegmentFile;
+
+    use super::*;
+    use crate::tail::{PAGE, Tail};
+
+    const BOTH: Stamp = Stamp { mono_ns: 1, wall_ns: 1 };
+
+    struct Scratch(std::path::PathBuf);
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn scratch(name: &str) -> Scratch {
+        let path = std::env::temp_dir().join(format!("proxy-left-{}-{name}", std::process::id()));
+        fs::create_dir(&path).unwrap();
+        Scratch(path)
+    }
+
+    /// A process that stored so many records of a shard, wrote none, and was killed; the memory that it left.
+    fn killed(directory: &Path, shard: u16, records: u8) -> Vec<u8> {
+        killed_with(directory, shard, records, 0)
+    }
+
+    fn killed_with(directory: &Path, shard: u16, records: u8, other: u8) -> Vec<u8> {
+        let (path, size) = (directory.join(file_name(shard, 1)), SEGMENT_LEN_MIN);
+        let _ = fs::remove_file(&path);
+        assert!(SegmentFile::create(&path, size).unwrap().file().0 >= 0);
+        let mut tail = Tail::new(vec![0; tail::len(size)], size, 1, 0, &[]);
+        let identity = Identity { shards: 1, boot_id: [1; 16], host_id: [2; 16], config: [3; 32] };
+        let mut appender = Appender::begin_of(size, tail.window(), shard, identity, Previous::NONE, BOTH).unwrap();
+        for record in 0..records {
+            appender.append(tail.window(), RecordType::Canary.code(), 0, BOTH, &[record ^ other; 300]).unwrap();
+            // Regions change under the records.
+            if record % 4 == 3 {
+                appender.hash(tail.window(), u64::MAX);
+                let _ = tail.turn(appender.end(), appender.last_seq());
+            }
+        }
+        let memory = tail.into_memory();
+        fs::write(directory.join(tail::file_name(shard)), &memory).unwrap();
+        memory
+    }
+
+    fn records(directory: &Path, shard: u16) -> usize {
+        audit::segment::frames(&fs::read(directory.join(file_name(shard, 1))).unwrap()).count()
+    }
+
+    #[test]
+    fn what_a_killed_process_stored_is_in_the_segments_of_all_shards() {
+        let Scratch(directory) = &scratch("killed");
+        for (shard, stored) in [(0, 7), (3, 1), (5, 0)] {
+            killed(directory, shard, stored);
+            assert_eq!(records(directory, shard), 0);
+        }
+        for _ in 0..2 {
+            take_in_all(directory).unwrap();
+            assert_eq!([0, 3, 5].map(|shard| records(directory, shard)), [7, 1, 0]);
+            assert!([0, 3, 5].iter().all(|shard| !directory.join(tail::file_name(*shard)).exists()));
+        }
+    }
+
+    #[test]
+    fn what_does_not_continue_the_segment_is_not_taken() {
+        let Scratch(directory) = &scratch("stale");
+        let (segment, tail) = (directory.join(file_name(0, 1)), directory.join(tail::file_name(0)));
+        let older = killed(directory, 0, 3);
+        killed(directory, 0, 7);
+        take_in_all(directory).unwrap();
+        let whole = fs::read(&segment).unwrap();
+        // Each page of the tail as it was, older, or never written, in front of a segment that is further.
+        for pages in 0_usize..16 {
+            let mut memory = older.clone();
+            for (number, page) in memory.chunks_mut(PAGE).take(4).enumerate().filter(|(page, _)| pages >> page & 1 == 1)
+            {
+                page.fill(if number == 0 { 0 } else { 9 });
+            }
+            fs::write(&tail, &memory).unwrap();
+            take_in_all(directory).unwrap();
+            assert!(fs::read(&segment).unwrap() == whole, "pages {pages:04b}");
+        }
+    }
+
+    #[test]
+    fn what_continues_another_segment_of_that_number_is_not_taken() {
+        let (Scratch(directory), Scratch(elsewhere)) = (&scratch("here"), &scratch("elsewhere"));
+        // Records of the same length and numbers, further than here.
+        let other = killed_with(elsewhere, 0, 7, 0xFF);
+        killed(directory, 0, 3);
+        take_in_all(directory).unwrap();
+        fs::write(directory.join(tail::file_name(0)), other).unwrap();
+        take_in_all(directory).unwrap();
+        assert_eq!(records(directory, 0), 3);
+    }
+
+    #[test]
+    fn a_tail_without_its_segment_is_told() {
+        let Scratch(directory) = &scratch("missing");
+        killed(directory, 2, 1);
+        fs::remove_file(directory.join(file_name(2, 1))).unwrap();
+        let told = take_in_all(directory).unwrap_err().to_string();
+        assert!(told.contains("00002.tail has the last records of") && told.contains("00002-0000000001.seg"), "{told}");
+        assert!(directory.join(tail::file_name(2)).exists());
+        killed(directory, 2, 0);
+        fs::remove_file(directory.join(file_name(2, 1))).unwrap();
+        // A header without a record is nothing that can be lost, but it was begun.
+        assert!(take_in_all(directory).is_err());
+        fs::write(directory.join(tail::file_name(2)), []).unwrap();
+        take_in_all(directory).unwrap();
+    }
+}
