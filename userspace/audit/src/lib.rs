@@ -1,7 +1,7 @@
 //! Records of who did what: encoding, segments, chain and verifier; bytes in, bytes out.
 //!
 //! The way of a record: a session [`encode`]s an [`Event`] to a payload, its shard appends that
-//! to a mapped segment ([`segment::Appender`]), a batch step hashes what was appended into the series' tree
+//! to a segment in memory ([`segment::Appender`]), a batch step hashes what was appended into the series' tree
 //! ([`chain`]), a signed [`note`] tells of its root, [`proof`]s need nothing else, and [`verify`] finds whatever was changed later.
 //! `docs/AUDIT-FORMAT.md` describes every byte.
 //!

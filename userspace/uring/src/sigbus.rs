@@ -1,4 +1,4 @@
-//! What happens when a store into a mapped segment cannot be done: the file was cut short, or the medium failed on a page
+//! What happens when a store into a mapped file cannot be done: the file was cut short, or the medium failed on a page
 //! that is not in memory. The kernel sends SIGBUS to the thread.
 //!
 //! The handler finds the segment by the faulting address, marks it broken, and puts a page of anonymous memory in the place, so
