@@ -7,7 +7,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::segment::PAGE;
@@ -18,6 +18,10 @@ const PIECE: usize = 64 * PAGE;
 /// Memory from which a direct write may be made.
 #[repr(align(4096))]
 struct Zeros([u8; PIECE]);
+
+/// The least that is written.
+#[repr(align(4096))]
+struct Page([u8; PAGE]);
 
 static ZEROS: Zeros = Zeros([0; PIECE]);
 
@@ -40,11 +44,12 @@ impl SegmentFile {
         }
     }
 
-    /// Opens a file that exists.
+    /// Opens a file that exists. Where direct writes of a page are refused (tmpfs before Linux 6.6, some file systems in user space, a device
+    /// whose blocks are larger) it is written by the page cache, and as safe.
     pub fn open(path: &Path) -> io::Result<SegmentFile> {
-        match options().custom_flags(libc::O_DIRECT).open(path) {
+        let direct = options().custom_flags(libc::O_DIRECT).open(path);
+        match direct.and_then(|file| file.read_at(&mut Page([0; PAGE]).0, 0).map(|_| file)) {
             Ok(file) => Ok(SegmentFile(file)),
-            // A file system that has no direct writes (tmpfs before Linux 6.6, some in user space): by the page cache then.
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => options().open(path).map(SegmentFile),
             Err(error) => Err(error),
         }
@@ -79,7 +84,7 @@ pub(crate) fn take_blocks(file: &File, len: usize) -> io::Result<()> {
 
 fn fill(path: &Path, new: &File, len: usize) -> io::Result<()> {
     match zeros(&SegmentFile::open(path)?.0, len) {
-        // No whole pages, or a device whose blocks are larger.
+        // Not of whole pages.
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => zeros(new, len)?,
         written => written?,
     }
