@@ -71,12 +71,26 @@ pub fn verify(path: &Path, folder: Option<PathBuf>, against: Against<'_>, as_jso
             return Ok(1);
         }
     };
+    let waiting = if open { 0 } else { in_tails(&folders)? };
     if as_json {
-        println!("{:#}", as_value(&verdict, signed.as_ref()))
+        let mut value = as_value(&verdict, signed.as_ref());
+        value["records_in_tails"] = waiting.into();
+        println!("{value:#}");
     } else {
-        print!("{}", words(&verdict, open, signed.as_ref()))
+        print!("{}", words(&verdict, open, signed.as_ref()));
+        if waiting > 0 {
+            println!(
+                "{waiting} records that a killed service stored last are in no segment yet (*.tail): start it, and it takes them in"
+            );
+        }
     }
     Ok(verdict.exit_status())
+}
+
+/// Records that a killed service stored last, and that no segment has yet.
+fn in_tails(folders: &[PathBuf]) -> Result<u64> {
+    let there = folders.iter().filter(|folder| folder.is_dir());
+    there.map(|folder| proxy::waiting(folder).with_context(|| format!("the tails in {}", folder.display()))).sum()
 }
 
 /// The verdict, and what was signed; or why what is signed does not fit. The checkpoint is read before the segments, which only grow.

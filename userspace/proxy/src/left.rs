@@ -3,11 +3,13 @@
 //! A killed process leaves all that it stored. After a power cut a tail may be older than the segments, or in pieces of several times. So it is
 //! judged by what it holds and not by how the process ended: a record is taken where it continues what the segment has.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Range;
 use std::path::Path;
 use std::{fs, io};
 
-use audit::segment::{Corrupt, HEADER_LEN, Header, frames_from, is_unfinished_header, recover};
+use audit::segment::{Corrupt, HEADER_LEN, Header, file_name, frames_from, is_unfinished_header, recover};
 
 use crate::driver::{Medium, Segment};
 use crate::recovery::{Folder, OpenError, is_blank, lock, stored};
@@ -36,6 +38,33 @@ pub(crate) fn take_in<M: Medium>(medium: &M) -> Result<(), OpenError> {
     let memory = medium.tail().map_err(failed)?;
     tail::held(&memory).iter().try_for_each(|held| take_region(medium, held))?;
     medium.remove_tail().map_err(failed)
+}
+
+/// Records in the tails of a folder that are in no segment yet: after a kill, until a start takes them in. Changes nothing.
+pub fn waiting(directory: &Path) -> io::Result<u64> {
+    let mut records = 0;
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name();
+        let Some(shard) = name.to_str().and_then(tail::parse_file_name) else { continue };
+        let memory = fs::read(directory.join(&name))?;
+        let mut segments = BTreeMap::new();
+        for held in tail::held(&memory) {
+            if let Entry::Vacant(place) = segments.entry(held.segment) {
+                match fs::read(directory.join(file_name(shard, held.segment))) {
+                    // What is missing is told by whoever reads the segments.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    read => _ = place.insert(read?),
+                }
+            }
+            let Some(segment) = segments.get_mut(&held.segment) else { continue };
+            if let Some((range, continued)) = continuation(segment, &held) {
+                let taken = frames_from(&continued, range.start.max(HEADER_LEN));
+                records += taken.take_while(|(at, _)| *at < range.end).count() as u64;
+                segment[range.clone()].copy_from_slice(&continued[range]);
+            }
+        }
+    }
+    Ok(records)
 }
 
 /// Takes the records of a region into their segment, as far as they continue what it has.
@@ -86,7 +115,7 @@ fn continuation(segment: &[u8], held: &Held<'_>) -> Option<(Range<usize>, Vec<u8
 #[cfg(test)]
 mod tests {
     use audit::RecordType;
-    use audit::segment::{Appender, Identity, Previous, SEGMENT_LEN_MIN, Stamp, file_name};
+    use audit::segment::{Appender, Identity, Previous, SEGMENT_LEN_MIN, Stamp};
     use uring::SegmentFile;
 
     use super::*;
@@ -144,8 +173,10 @@ mod tests {
             killed(directory, shard, stored);
             assert_eq!(records(directory, shard), 0);
         }
+        assert_eq!((waiting(directory).unwrap(), records(directory, 0)), (8, 0));
         for _ in 0..2 {
             take_in_all(directory).unwrap();
+            assert_eq!(waiting(directory).unwrap(), 0);
             assert_eq!([0, 3, 5].map(|shard| records(directory, shard)), [7, 1, 0]);
             assert!([0, 3, 5].iter().all(|shard| !directory.join(tail::file_name(*shard)).exists()));
         }
@@ -180,6 +211,7 @@ mod tests {
         killed(directory, 0, 3);
         take_in_all(directory).unwrap();
         fs::write(directory.join(tail::file_name(0)), other).unwrap();
+        assert_eq!(waiting(directory).unwrap(), 0);
         take_in_all(directory).unwrap();
         assert_eq!(records(directory, 0), 3);
     }

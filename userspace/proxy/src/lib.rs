@@ -58,7 +58,7 @@ pub use hashing::HashLine;
 pub use head::DurableHead;
 pub use journal::{Journal, RecordFailure};
 pub use latency::{Latencies, Spread, Stage};
-pub use left::take_in_all;
+pub use left::{take_in_all, waiting};
 pub use mailbox::{Inbox, Mailbox, Unheard, Whose};
 pub use origins::{Admitted, Origins};
 pub use recovery::{OpenError, settle};
