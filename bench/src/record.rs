@@ -6,13 +6,14 @@
 
 use std::time::Instant;
 
-use crate::answers;
 use audit::segment::{Appender, Identity, Previous, Refused, Stamp, Window};
 use audit::token::CardTokens;
 use audit::{
     Actor, ActorPart, Decided, Event, Masked, Outcome, RecordId, RecordType, Statement, StatementPart, Text, Verdict,
     VerdictFacts, VerdictPart, encode,
 };
+
+use crate::answers;
 
 /// Records between two calls of the hash, as a shard that is busy hashes.
 const HASHED: u64 = audit::chain::BATCH as u64;
