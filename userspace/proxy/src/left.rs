@@ -15,6 +15,9 @@ use crate::driver::{Medium, Segment};
 use crate::recovery::{Folder, OpenError, is_blank, lock, stored};
 use crate::tail::{self, Held};
 
+/// Where a segment has new records, and the segment with them.
+type Continued = (Range<usize>, Vec<u8>);
+
 /// Takes the tails of all shards in, also of those that the service has no more. For a start, before anybody reads the record's end.
 pub fn take_in_all(directory: &Path) -> Result<(), OpenError> {
     let _held = lock(directory)?;
@@ -57,7 +60,8 @@ pub fn waiting(directory: &Path) -> io::Result<u64> {
                 }
             }
             let Some(segment) = segments.get_mut(&held.segment) else { continue };
-            if let Some((range, continued)) = continuation(segment, &held) {
+            // So is what is damaged.
+            if let Ok(Some((range, continued))) = continuation(segment, &held) {
                 let taken = frames_from(&continued, range.start.max(HEADER_LEN));
                 records += taken.take_while(|(at, _)| *at < range.end).count() as u64;
                 segment[range.clone()].copy_from_slice(&continued[range]);
@@ -73,34 +77,39 @@ fn take_region<M: Medium>(medium: &M, held: &Held<'_>) -> Result<(), OpenError> 
     if is_blank(held.bytes) {
         return Ok(());
     }
+    let missing = || OpenError::Tail(medium.tail_path(), medium.path(held.segment));
     if !medium.numbers().map_err(failed)?.contains(&held.segment) {
-        return Err(OpenError::Tail(medium.tail_path(), medium.path(held.segment)));
+        return Err(missing());
     }
-    let Some(mut segment) = medium.open(held.segment).map_err(failed)? else { return Ok(()) };
-    let Some((range, continued)) = continuation(segment.bytes(), held) else { return Ok(()) };
+    // What was stored of a segment was stored after its file was made.
+    let mut segment = medium.open(held.segment).map_err(failed)?.ok_or_else(missing)?;
+    let found = continuation(segment.bytes(), held);
+    let found = found.map_err(|why| OpenError::Corrupt(medium.path(held.segment), why))?;
+    let Some((range, continued)) = found else { return Ok(()) };
     segment.bytes()[range.clone()].copy_from_slice(&continued[range.clone()]);
     segment.store_anew(range).map_err(failed)?;
     stored(&segment, &medium.path(held.segment))
 }
 
-/// The segment with those records of the region that continue it, and where they stand in it; `None`: there are none.
-fn continuation(segment: &[u8], held: &Held<'_>) -> Option<(Range<usize>, Vec<u8>)> {
+/// The segment with those records of the region that continue it, and where they stand in it; `None`: there are none. What a damaged
+/// segment is continued by nobody can tell.
+fn continuation(segment: &[u8], held: &Held<'_>) -> Result<Option<Continued>, Corrupt> {
     let (end, mut seq) = match recover(segment) {
         Ok(recovered) => (recovered.end, Some(recovered.next_seq)),
         Err(Corrupt::Header(_)) if is_blank(segment) || is_unfinished_header(segment) => (0, None),
-        // It is told of by what looks for the series' end.
-        Err(_) => return None,
+        Err(why) => return Err(why),
     };
-    let known = segment.get(held.at..end)?;
+    let Some(known) = segment.get(held.at..end) else { return Ok(None) };
     let room = held.bytes.len().min(segment.len() - held.at);
     let mut whole = segment.to_vec();
     whole[held.at..held.at + room].copy_from_slice(&held.bytes[..room]);
     if !whole[held.at..].starts_with(known) {
-        return None;
+        return Ok(None);
     }
     let mut new_end = end;
     if end == 0 {
-        let header = Header::read(&whole).ok().filter(|header| header.size == segment.len() as u64)?;
+        let header = Header::read(&whole).ok().filter(|header| header.size == segment.len() as u64);
+        let Some(header) = header else { return Ok(None) };
         (new_end, seq) = (HEADER_LEN, Some(header.first_seq()));
     }
     for (at, frame) in frames_from(&whole, new_end) {
@@ -109,7 +118,7 @@ fn continuation(segment: &[u8], held: &Held<'_>) -> Option<(Range<usize>, Vec<u8
         }
         (new_end, seq) = (at + frame.room(), Some(frame.seq + 1));
     }
-    (new_end > end).then_some((end..new_end, whole))
+    Ok((new_end > end).then_some((end..new_end, whole)))
 }
 
 #[cfg(test)]
@@ -217,6 +226,26 @@ mod tests {
     }
 
     #[test]
+    fn the_tail_of_a_damaged_segment_stays_until_somebody_looked() {
+        let Scratch(directory) = &scratch("damaged");
+        let (segment, tail) = (directory.join(file_name(0, 1)), directory.join(tail::file_name(0)));
+        killed(directory, 0, 3);
+        take_in_all(directory).unwrap();
+        let (three, seven) = (fs::read(&segment).unwrap(), killed(directory, 0, 7));
+        // A bad byte in the first record, and good ones behind it.
+        let mut damaged = three.clone();
+        damaged[HEADER_LEN + 100] ^= 1;
+        fs::write(&segment, &damaged).unwrap();
+        let told = take_in_all(directory).unwrap_err().to_string();
+        assert!(told.contains("00000-0000000001.seg: ") && told.contains("with its .tail"), "{told}");
+        assert_eq!((fs::read(&tail).unwrap() == seven, waiting(directory).unwrap()), (true, 0));
+        assert!(fs::read(&segment).unwrap() == damaged);
+        fs::write(&segment, three).unwrap();
+        take_in_all(directory).unwrap();
+        assert_eq!((records(directory, 0), tail.exists()), (7, false));
+    }
+
+    #[test]
     fn a_tail_without_its_segment_is_told() {
         let Scratch(directory) = &scratch("missing");
         killed(directory, 2, 1);
@@ -224,6 +253,8 @@ mod tests {
         let told = take_in_all(directory).unwrap_err().to_string();
         assert!(told.contains("00002.tail has the last records of") && told.contains("00002-0000000001.seg"), "{told}");
         assert!(directory.join(tail::file_name(2)).exists());
+        fs::write(directory.join(file_name(2, 1)), []).unwrap();
+        assert!(take_in_all(directory).is_err() && directory.join(tail::file_name(2)).exists());
         killed(directory, 2, 0);
         fs::remove_file(directory.join(file_name(2, 1))).unwrap();
         // A header without a record is nothing that can be lost, but it was begun.

@@ -34,7 +34,7 @@ pub enum OpenError {
     Corrupt(PathBuf, Corrupt),
     /// The settings allow no segment, or the last one cannot be closed.
     Segment(PathBuf, Refused),
-    /// What was stored last is of a segment that is not there.
+    /// What was stored last is of a segment that is not there, or empty.
     Tail(PathBuf, PathBuf),
 }
 
@@ -49,13 +49,13 @@ impl fmt::Display for OpenError {
             ),
             OpenError::Corrupt(path, corrupt) => write!(
                 f,
-                "the record: {}: {corrupt}; run `interceptor audit verify`, then move the damaged series away",
+                "the record: {}: {corrupt}; run `interceptor audit verify`, then move the damaged series away with its .tail",
                 path.display()
             ),
             OpenError::Segment(path, refused) => write!(f, "the record: {}: {refused}", path.display()),
             OpenError::Tail(tail, segment) => write!(
                 f,
-                "the record: {} has the last records of {}, which is not there: bring that back, or move the tail away with its series",
+                "the record: {} has the last records of {}, which is not there or empty: bring that back, or move the tail away with its series",
                 tail.display(),
                 segment.display()
             ),
