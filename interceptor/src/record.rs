@@ -80,14 +80,14 @@ pub fn verify(path: &Path, folder: Option<PathBuf>, against: Against<'_>, as_jso
         print!("{}", words(&verdict, open, signed.as_ref()));
         if waiting > 0 {
             println!(
-                "{waiting} records that a killed service stored last are in no segment yet (*.tail): start it, and it takes them in"
+                "{waiting} records are in a tail (*.tail) and in no segment yet: a service that runs writes them, and one that was killed with its next start"
             );
         }
     }
     Ok(verdict.exit_status())
 }
 
-/// Records that a killed service stored last, and that no segment has yet.
+/// Records that stand in a tail, and that no segment has yet.
 fn in_tails(folders: &[PathBuf]) -> Result<u64> {
     let there = folders.iter().filter(|folder| folder.is_dir());
     there.map(|folder| proxy::waiting(folder).with_context(|| format!("the tails in {}", folder.display()))).sum()

@@ -97,6 +97,8 @@ fn scan(verb: &str, args: &[String]) -> Result<()> {
     shell::run(shell::command(&shell::target().join("release/bench").to_string_lossy(), &args))
 }
 
+/// How often the builds are started whose ratio is judged by hundredths: one start differs from the next by as much.
+const STARTS: usize = 3;
 /// Descriptors that ten thousand sessions take: two of the service, one of each end.
 const DESCRIPTORS: u32 = 65_536;
 /// Room for them on one shard.
@@ -179,18 +181,27 @@ fn load(args: &[&String]) -> Result<()> {
     };
     let mut services = vec![("standard", start(&ours, "standard")?), second];
     if prices(&args) {
-        services.push(("unrecorded", start(&unrecorded::program(), "standard")?));
         let unmasked = config.replace("[[database]]", "[[database]]\nmode = \"observe\"\nmask = false");
         services.push(("unmasked", Service::start(&ours, &service("standard"), &unmasked, POLICY)?));
-        let results = config.replace("[[database]]", "[[database]]\nrecord = \"results\"");
-        services.push(("results", Service::start(&ours, &service("standard"), &results, POLICY)?));
-        if let Some(program) = &other {
-            let beside = Service::start(Path::new(program), &service("standard"), &results, POLICY)?;
-            services.push(("results-beside", beside));
-        }
         // Memory that looks like a disk: what waits for one waits for nothing.
         let folder = Folder::below(Path::new("/dev/shm"), "service")?;
         services.push(("memory", Service::start_in(folder, &ours, &service("standard"), &config, POLICY)?));
+        let results = config.replace("[[database]]", "[[database]]\nrecord = \"results\"");
+        let with_results = |program: &Path| Service::start(program, &service("standard"), &results, POLICY);
+        let starts = if args.iter().any(|arg| *arg == "--quick") { 1 } else { STARTS };
+        for nth in 0..starts {
+            services.push(("unrecorded", start(&unrecorded::program(), "standard")?));
+            services.push(("results", with_results(&ours)?));
+            if nth > 0 {
+                services.push(("standard", start(&ours, "standard")?));
+            }
+            if let Some(program) = other.as_deref().map(Path::new) {
+                services.push(("results-beside", with_results(program)?));
+                if nth > 0 {
+                    services.push(("beside", start(program, "standard")?));
+                }
+            }
+        }
     }
     if wants(&args, "bulk") {
         // A database of its own: what is known of the tables of one is not asked of another.
@@ -207,6 +218,12 @@ fn load(args: &[&String]) -> Result<()> {
     }
     println!("  ours: as account {AGENT_USER} by `interceptor exec`, everything on: policy, masking, record");
     println!("  (`standard` durability, and once more {})", other.as_deref().unwrap_or("`strict`"));
+    let started = services.iter().filter(|(name, _)| *name == "standard").count();
+    if started > 1 {
+        println!(
+            "  what is compared with a build that keeps no record was started {started} times, and has its rounds by turns"
+        );
+    }
     shell::run(load)?;
     let named = |wanted: &str| services.iter().find(|(name, _)| *name == wanted).map(|(_, service)| service);
     match (named("standard"), named("unrecorded")) {
@@ -268,7 +285,7 @@ fn through(folder: &Path, name: &str, service: &Service) -> Result<PathBuf> {
         .into_iter()
         .chain(words.map(|word| word.to_string_lossy().into_owned()))
         .collect();
-    let path = folder.join(name);
+    let path = folder.join(format!("{name}-{pid}"));
     std::fs::write(&path, lines.join("\n"))?;
     Ok(path)
 }

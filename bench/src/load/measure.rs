@@ -1,10 +1,11 @@
-//! One case on all paths: slices in an order that is shuffled every round; the first round is dropped.
+//! One case on all paths: slices in an order that is shuffled every round; the first round is dropped. Where several services stand for
+//! a path each has its turn, and its first round is dropped: one start of a program differs from the next by more than what is asked here.
 
 use crate::cpu;
 use crate::dice::Dice;
 use crate::load::cases::{Case, Group};
 use crate::load::options::Options;
-use crate::load::targets::{AGAIN, Backend, NULL, Stand};
+use crate::load::targets::{AGAIN, Backend, NULL, Stand, Target};
 use crate::ratio::{self, Ratio};
 use crate::slice::{Cpus, Outcome, Slice, Work};
 
@@ -99,7 +100,7 @@ const WARM_MILLIS: u32 = 20;
 /// shard has it, for as long as it lives: so those connections are new in each round, on the first CPU and the last by turns, and each path has the
 /// same draw in a round.
 pub(crate) fn case(case: &Case, options: &Options, stand: &mut Stand, dice: &mut Dice) -> Result<Measured, String> {
-    let empty = |target: &crate::load::targets::Target| Line {
+    let empty = |target: &Target| Line {
         target: target.name,
         total: Outcome::new(),
         rounds: Vec::new(),
@@ -111,7 +112,9 @@ pub(crate) fn case(case: &Case, options: &Options, stand: &mut Stand, dice: &mut
     let mut order: Vec<usize> = (0..lines.len()).filter(|index| case.on(stand.targets[*index].name)).collect();
     let anew = case.group == Group::Micro && cpus(case.backend, options) == Cpus::Any;
     let rounds = if case.rounds == 0 { options.rounds } else { case.rounds.min(options.rounds) };
-    for round in 0..=rounds {
+    let warm = stand.targets.iter().map(|target| target.starts() as u32).max().unwrap_or(1);
+    for round in 0..warm + rounds {
+        stand.targets.iter_mut().for_each(Target::turn);
         dice.shuffle(&mut order);
         for &index in &order {
             let target = &mut stand.targets[index];
@@ -130,7 +133,7 @@ pub(crate) fn case(case: &Case, options: &Options, stand: &mut Stand, dice: &mut
             if anew {
                 target.worker.slice(&Slice { work: Work::Close, ..slice })?;
             }
-            if round == 0 {
+            if round < warm {
                 continue; // warm-up
             }
             let line = &mut lines[index];

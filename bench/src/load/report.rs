@@ -38,9 +38,10 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn new(options: &Options, versions: Vec<String>) -> Run {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+        let starts = options.through.iter().filter(|through| through.name == "standard").count();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let machine = format!(
-            "{}, {} with {cores} cores, Linux {}, load {} before, {} rounds of {} ms, loopback",
+            "{}, {} with {cores} cores, Linux {}, load {} before, {} rounds of {} ms, ours started {starts}x, loopback",
             readme::today(),
             readme::processor(),
             read("/proc/sys/kernel/osrelease"),

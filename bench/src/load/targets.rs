@@ -2,6 +2,7 @@
 //!
 //! Each path has a worker of its own, the same program. All that is started here listens on loopback and ends with the run.
 
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -70,9 +71,24 @@ pub(crate) struct Target {
     /// By backend: PostgreSQL, near, far.
     places: [Place; 3],
     pub(crate) worker: Worker,
+    /// The same path once more, by a service that was started once more: it is another throw of where memory lies.
+    others: VecDeque<([Place; 3], Worker)>,
 }
 
 impl Target {
+    /// How many services stand for it, by turns.
+    pub(crate) fn starts(&self) -> usize {
+        1 + self.others.len()
+    }
+
+    /// The next one's turn.
+    pub(crate) fn turn(&mut self) {
+        if let Some((places, worker)) = self.others.pop_front() {
+            let before = (std::mem::replace(&mut self.places, places), std::mem::replace(&mut self.worker, worker));
+            self.others.push_back(before);
+        }
+    }
+
     pub(crate) fn place(&self, backend: Backend) -> &Place {
         let [postgres, near, far] = &self.places;
         match backend {
@@ -153,8 +169,9 @@ impl Stand {
                 "named" => NAMED,
                 _ => US,
             };
+            let is_first = stand.targets.iter().all(|target| target.name != name);
             stand.add(name, places, &through.words)?;
-            if [US, BESIDE].contains(&name) {
+            if is_first && [US, BESIDE].contains(&name) {
                 stand.seconds.push((name, Worker::start(&through.words)?));
             }
         }
@@ -193,7 +210,10 @@ impl Stand {
     ) -> Result<(), String> {
         let places = places.map(|(port, dbname, pid)| Place { port, dbname: dbname.to_owned(), pid });
         let worker = if prefix.is_empty() { Worker::caged(self.targets.len())? } else { Worker::start(prefix)? };
-        self.targets.push(Target { name, places, worker });
+        match self.targets.iter_mut().find(|target| target.name == name) {
+            Some(target) => target.others.push_back((places, worker)),
+            None => self.targets.push(Target { name, places, worker, others: VecDeque::new() }),
+        }
         Ok(())
     }
 
