@@ -16,7 +16,7 @@ use audit::{
 use crate::answers;
 
 /// Records between two calls of the hash, as a shard that is busy hashes.
-const HASHED: u64 = audit::chain::BATCH as u64;
+const HASHED: u64 = 4 * audit::chain::BATCH as u64;
 /// Statements between two roots.
 const ROOTED: u64 = 8192;
 /// Statements between two fsyncs: what one connection does in 8 ms.

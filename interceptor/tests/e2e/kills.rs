@@ -17,6 +17,8 @@ use crate::stage::Stage;
 const CONNECTIONS: usize = 4;
 /// Statements that have to be answered between two kills.
 const BETWEEN: u32 = 40;
+/// After so many kills it is asked what is in the tails: a record of a thousand kills takes long to verify.
+const TOLD: u32 = 20;
 /// How long they may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -35,14 +37,17 @@ fn killed_under_load_it_loses_no_record_and_lets_nobody_through() {
             scope.spawn(move || load.run(agent, number));
         }
         let watch = scope.spawn(|| load.watch(port, uid));
+        let mut in_tails = 0;
         for kill in 0..kills {
             load.answers(BETWEEN, kill);
             // Each time in another moment of the load, and in each run in others.
             std::thread::sleep(moment(seed, kill));
             stage.service.stop("KILL").expect("killed");
             assert_eq!(refused(&agent), Ok(()), "kill {kill}");
+            in_tails += if kill < TOLD { told_in_tails(&stage) } else { 0 };
             stage.service.run().unwrap_or_else(|why| panic!("kill {kill}: it does not start again: {why}"));
         }
+        assert!(in_tails > 0, "no kill left a record that was not written");
         load.answers(BETWEEN, kills);
         load.over.store(true, Ordering::SeqCst);
         assert_eq!(
@@ -80,11 +85,23 @@ fn killed_under_load_it_loses_no_record_and_lets_nobody_through() {
 
     let verdict = stage.service.verb("audit verify").output().expect("it runs");
     let said = String::from_utf8_lossy(&verdict.stdout).into_owned() + &String::from_utf8_lossy(&verdict.stderr);
+    assert_eq!(told_in_tails(&stage), 0);
     assert!(matches!(verdict.status.code(), Some(0 | 4)), "{said}");
 
     let left = Left::of(&stage);
     drop(stage);
     left.nothing();
+}
+
+/// Records that the killed service stored last and did not write, as `audit verify` tells them to tools and to people.
+fn told_in_tails(stage: &Stage) -> u64 {
+    let verify = |args: &[&str]| stage.service.verb("audit verify").args(args).output().expect("it runs").stdout;
+    let says: serde_json::Value = serde_json::from_slice(&verify(&["--json"])).expect("it says JSON");
+    let count = says["records_in_tails"].as_u64().expect("a number");
+    let words = String::from_utf8_lossy(&verify(&[])).into_owned();
+    let line = format!("{count} records are in a tail (*.tail) and in no segment yet");
+    assert_eq!(words.contains(&line), count > 0, "{words}");
+    count
 }
 
 /// Up to seven milliseconds, in microseconds that look random.

@@ -452,9 +452,12 @@ fn session(out: &mut Vec<u8>, actor: &ActorPart, success: bool, count: u64) {
 /// A number without its high zero bytes.
 pub(crate) fn number(out: &mut Vec<u8>, field: u8, value: u64) {
     let length = 8 - value.leading_zeros() as usize / 8;
-    out.push(field);
-    out.push(length as u8);
-    out.extend_from_slice(value.to_le_bytes().get(..length).unwrap_or_default());
+    // As long as the longest, and cut: so many bytes are stored at once, and a number of them that is not known takes a call each.
+    let mut whole = [0; 10];
+    (whole[0], whole[1]) = (field, length as u8);
+    whole[2..].copy_from_slice(&value.to_le_bytes());
+    out.extend_from_slice(&whole);
+    out.truncate(out.len() - (8 - length));
 }
 
 fn number_if(out: &mut Vec<u8>, field: u8, value: Option<u64>) {
@@ -504,10 +507,12 @@ fn state(out: &mut Vec<u8>, state: Option<SqlState>) {
 
 fn id(out: &mut Vec<u8>, field: u8, id: RecordId) {
     let length = 8 - id.seq.leading_zeros() as usize / 8;
-    out.push(field);
-    out.push(2 + length as u8);
-    out.extend_from_slice(&id.shard.to_le_bytes());
-    out.extend_from_slice(id.seq.to_le_bytes().get(..length).unwrap_or_default());
+    let mut whole = [0; 12];
+    (whole[0], whole[1]) = (field, 2 + length as u8);
+    whole[2..4].copy_from_slice(&id.shard.to_le_bytes());
+    whole[4..].copy_from_slice(&id.seq.to_le_bytes());
+    out.extend_from_slice(&whole);
+    out.truncate(out.len() - (8 - length));
 }
 
 fn address(out: &mut Vec<u8>, field: u8, address: SocketAddr) {

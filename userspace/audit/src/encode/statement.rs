@@ -46,7 +46,8 @@ impl Decided<'_> {
     pub(super) fn append(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.verdict.0);
         out.extend_from_slice(&self.actor.0);
-        name(out, field::REQUEST, Text::Literal(self.request));
+        // A word of this program's: nothing in it is to be looked at.
+        bytes(out, field::REQUEST, self.request.as_bytes());
         name_if(out, field::APPROVAL, self.approval);
         name_if(out, field::REVEAL, self.reveal);
         number(out, field::NUMBER, self.number);

@@ -3,7 +3,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{Ordering, compiler_fence};
 
-use super::frame;
+use super::frame::{self, Head};
 use super::header::{HEADER_LEN, Header, Identity, Previous};
 use super::recover::Recovered;
 use super::{RESERVE, SEGMENT_LEN_MAX, SEGMENT_LEN_MIN};
@@ -366,7 +366,7 @@ impl Appender {
             return Err(Refused::Full);
         }
         let seq = self.next_seq;
-        let head = frame::header(kind, seq, stamp, session, payload);
+        let Head(head) = frame::header(kind, seq, stamp, session, payload);
         let slot = memory.get_mut(self.end..self.end + room).ok_or(Refused::Memory)?;
         let (slot_head, slot_payload) = slot.split_at_mut(frame::HEADER_LEN);
         // The padding is zero since the file was made.

@@ -124,9 +124,14 @@ fn next_without_padding(segment: &[u8], at: usize) -> Next<'_> {
     }
 }
 
+/// The first 44 bytes of a frame, where a checksum reads them a word at a time.
+#[repr(align(8))]
+pub(crate) struct Head(pub(crate) [u8; HEADER_LEN]);
+
 /// The first 44 bytes of a frame.
-pub(crate) fn header(kind: u8, seq: u64, stamp: Stamp, session: u64, payload: &[u8]) -> [u8; HEADER_LEN] {
-    let mut head = [0; HEADER_LEN];
+pub(crate) fn header(kind: u8, seq: u64, stamp: Stamp, session: u64, payload: &[u8]) -> Head {
+    let mut whole = Head([0; HEADER_LEN]);
+    let head = &mut whole.0;
     // A payload is at most PAYLOAD_MAX, far below 4 GiB.
     head[0..4].copy_from_slice(&((HEADER_LEN + payload.len()) as u32).to_le_bytes());
     head[4] = kind;
@@ -137,5 +142,5 @@ pub(crate) fn header(kind: u8, seq: u64, stamp: Stamp, session: u64, payload: &[
     head[32..40].copy_from_slice(&session.to_le_bytes());
     let crc = crc32c::crc32c_append(crc32c::crc32c(&head[..CRC_AT]), payload);
     head[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
-    head
+    whole
 }
