@@ -23,7 +23,7 @@ pub(crate) mod verdict;
 use crate::answers::Flow;
 use crate::dice::Dice;
 use crate::record;
-use crate::slice::{Cpus, Outcome, Slice, Work};
+use crate::slice::{Outcome, Slice, Work};
 use cases::{Case, Group};
 use measure::{Measured, Metric};
 use options::Options;
@@ -126,17 +126,7 @@ fn one(case: &Case, options: &Options, stand: &mut Stand, dice: &mut Dice) -> Re
     // Warm connections are kept within a case only: a server with hundreds of idle ones is another server.
     for target in &mut stand.targets {
         for _ in 0..target.starts() {
-            let place = target.place(case.backend).clone();
-            let slice = Slice {
-                work: Work::Close,
-                sealed: false,
-                port: place.port,
-                dbname: place.dbname,
-                connections: 0,
-                millis: 0,
-                cpus: Cpus::Any,
-            };
-            target.worker.slice(&slice)?;
+            target.close(case.backend)?;
             target.turn();
         }
     }

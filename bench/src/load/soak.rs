@@ -7,7 +7,7 @@ use crate::cpu;
 use crate::load::measure;
 use crate::load::options::Options;
 use crate::load::targets::{Backend, Stand, US};
-use crate::slice::{Cpus, Slice, Work};
+use crate::slice::{Slice, Work};
 
 /// How long each kind of work is done at a time, and how many idle sessions lie beside it.
 const SLICE_MS: u32 = 2000;
@@ -69,17 +69,7 @@ pub(crate) fn run(options: &Options, stand: &mut Stand, minutes: u32) -> Result<
             operations += outcome.latencies.len();
             bytes += outcome.bytes;
         }
-        let place = us.place(Backend::Near).clone();
-        let close = Slice {
-            work: Work::Close,
-            sealed: false,
-            port: place.port,
-            dbname: place.dbname,
-            connections: 0,
-            millis: 0,
-            cpus: Cpus::Any,
-        };
-        us.worker.slice(&close)?;
+        us.close(Backend::Near)?;
         let sample = settled(pid);
         println!(
             "  {operations} operations, {:.1} GB, no error; {} KiB of memory, {} descriptors",

@@ -13,7 +13,7 @@ use crate::cpu;
 use crate::load::cage::Cage;
 use crate::load::foreign::Url;
 use crate::load::options::Options;
-use crate::slice::{Outcome, Slice};
+use crate::slice::{Cpus, Outcome, Slice, Work};
 
 pub(crate) const DIRECT: &str = "direct";
 pub(crate) const NULL: &str = "null relay";
@@ -87,6 +87,13 @@ impl Target {
             let before = (std::mem::replace(&mut self.places, places), std::mem::replace(&mut self.worker, worker));
             self.others.push_back(before);
         }
+    }
+
+    /// Ends its worker's connections to this backend.
+    pub(crate) fn close(&mut self, backend: Backend) -> Result<(), String> {
+        let Place { port, dbname, .. } = self.place(backend).clone();
+        let (work, cpus) = (Work::Close, Cpus::Any);
+        self.worker.slice(&Slice { work, sealed: false, port, dbname, connections: 0, millis: 0, cpus }).map(|_| ())
     }
 
     pub(crate) fn place(&self, backend: Backend) -> &Place {

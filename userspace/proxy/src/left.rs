@@ -60,7 +60,7 @@ pub fn waiting(directory: &Path) -> io::Result<u64> {
                 }
             }
             let Some(segment) = segments.get_mut(&held.segment) else { continue };
-            // So is what is damaged.
+            // What is damaged is told by them too.
             if let Ok(Some((range, continued))) = continuation(segment, &held) {
                 let taken = frames_from(&continued, range.start.max(HEADER_LEN));
                 records += taken.take_while(|(at, _)| *at < range.end).count() as u64;
